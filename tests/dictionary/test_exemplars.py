@@ -155,7 +155,7 @@ def test_negatives_share_peak_tokens_up_to_a_half():
         asked.append(ids)
         return embedding[ids]
 
-    pool = PoolRows(drawn, sp.csr_array(active.astype(np.float32)))
+    pool = PoolRows(drawn, sp.csr_array(active > 0))
     negatives = find_negatives(exemplars, pool, tokens, rows_of, 10)
     used = tokens[np.union1d(drawn, window)]
     assert [ids.tolist() for ids in asked] == [np.unique(used[used >= 0]).tolist()], "only tokens that occur, once"

@@ -9,7 +9,7 @@ import polars as pl
 from competency_gaps.dictionary import labels as label_table
 from competency_gaps.dictionary.atlas import write_atlas
 from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.labels import clean_label
+from competency_gaps.dictionary.labels import clean_line
 from core_helpers import hand_atlas, seal_dictionary
 
 WIDTH = 96
@@ -77,7 +77,7 @@ def _labels() -> pl.DataFrame:
         kind = ("explained", "imported", "automatic")[concept % 3]
         score = (0.9, 0.52)[concept % 2] if kind == "explained" else None
         hostile = HOSTILE[concept % len(HOSTILE)] if concept % 5 == 0 else f"concept of <i>{RARE[concept % 10]}</i>"
-        label = clean_label(hostile)
+        label = clean_line(hostile)
         scored_by = None if score is None else "fuzzing"
         rows.append((concept, label, kind, "<b>explainer</b>", score, scored_by, "none", False, "2026-11-24"))
         if kind == "explained":

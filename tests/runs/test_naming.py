@@ -77,6 +77,15 @@ def test_items_lie_where_the_atlas_has_their_concepts(tiny_run, dictionary, tmp_
     expected = [region for region in above if sum(inside[region]) >= LEAST and region not in told]
     assert family.names == [f"region {region}" for region in expected] != []
     assert (family.weights.toarray() > 0).tolist() == [inside[region] for region in expected]
+    likeness = located["likeness"].to_numpy()
+    for place, (region, typical) in enumerate(zip(expected, family.typical, strict=True)):
+        best = np.flatnonzero(inside[region])
+        assert typical == best[np.argsort(-likeness[best], kind="stable")][:2].tolist()
+        over = above[region]
+        while over is not None and over not in expected:
+            over = above[over]
+        known = -1 if over is None else family.number[expected.index(over)]
+        assert family.parent[place] == known
 
 
 def test_a_run_takes_the_dictionary_that_is_configured(tiny_config, tiny_run, dictionary, tmp_path):

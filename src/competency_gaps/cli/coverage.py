@@ -147,12 +147,12 @@ def _print_beside(
         if title:
             table.add_row(*[""] * (len(shown) + 2), Text(title, "dim"))
         for row in rows:
-            cells = (_share(share, 0) for share in (*shares[:, row.region], row.public, row.text))
-            table.add_row(*cells, _cut(row.name, max(_SHORT, console.width - 3 * len(shown) - 11)))
+            shown_shares = (_share(share, 0) for share in (*shares[:, row.region], row.public, row.text))
+            table.add_row(*shown_shares, _cut(row.name, max(_SHORT, console.width - 3 * len(shown) - 11)))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
     if len(parts) == 2:
-        like = likeness([part.level for part in regions], *shares)
-        lacking.append(f"A and B are alike by {100 * like:.0f} of 100.")
+        alike = likeness([part.level for part in regions], *shares)
+        lacking.append(f"A and B are alike by {100 * alike:.0f} of 100.")
     if len(parts) > len(shown):
         lacking.append(f"{plural(len(parts) - len(shown), 'benchmark')} more: --benchmark NAME, or --json.")
     if lacking:

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.profiles import FEWEST, SIZE, Scale, cas_of, one_thread, profiles_of, scale_of, unit
 from competency_gaps.dictionary.document import has_table, read_table, write_tables
-from competency_gaps.dictionary.labels import clean_name
+from competency_gaps.dictionary.labels import clean_line
 from competency_gaps.errors import UserError
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 
@@ -355,7 +355,7 @@ def read_atlas(folder: Path, width: int) -> Atlas | None:
             f"{folder / FILE} is of {len(atlas.concept_region):,} concepts and {len(atlas.centres)} regions, expected "
             f"{width:,} and {regions.height}. {_AGAIN}"
         )
-    names = [clean_name(name) for name in atlas.regions["name"]]  # the file may come from anyone
+    names = [clean_line(name) for name in atlas.regions["name"]]  # the file may come from anyone
     if None in names or not _is_tree(atlas):
         raise UserError(f"{folder / REGIONS_FILE} is damaged: its regions are no named tree. {_AGAIN}")
     return replace(atlas, regions=atlas.regions.with_columns(name=pl.Series(names, dtype=pl.String)))

@@ -304,7 +304,7 @@ def _fill_pool(gathered: _Gathered, pairs: Firing, number: np.ndarray, length: n
     for i, (a, b) in enumerate(itertools.pairwise(edges)):
         if length[i] < WINDOW // 2:
             continue
-        gathered.pool.add(int(number[i]), float(luck[i]), pairs.concept[a:b], pairs.peak[a:b])
+        gathered.pool.add(int(number[i]), float(luck[i]), pairs.concept[a:b])
 
 
 def collect_texts(

@@ -20,11 +20,9 @@ import polars as pl
 from competency_gaps import jsonl
 from competency_gaps.dictionary.labels import (
     LABEL_LIMIT,
-    NAME_LIMIT,
     SCHEMA,
     STATED,
-    clean_label,
-    clean_name,
+    clean_line,
     empty_labels,
     is_placeholder,
     merge_labels,
@@ -354,7 +352,7 @@ def _add(reading: Reading, concept: int, row: dict[str, Any], columns: dict[str,
     if value is not None and value == value and score is None:
         reading.leave_out(where, "score is no number in [0, 1]: kept without", f"{place}: {_shown(value)}")
     explainer = row.get(columns.get("explainer", ""))
-    explainer = clean_name(explainer) if isinstance(explainer, str) else None
+    explainer = clean_line(explainer) if isinstance(explainer, str) else None
     reading.labels.append(SourceLabel(concept, text, where, _source(row, where), explainer, score))
 
 
@@ -432,7 +430,7 @@ def _rows(reading: Reading) -> list[dict[str, Any]]:
     seen: set[tuple[Any, ...]] = set()
     numbers: dict[tuple[Any, ...], Iterator[int]] = {}
     for label, text in sorted(texts, key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source)):
-        source = clean_name(label.source)
+        source = clean_line(label.source)
         if (label.concept, text, label.explainer, source) in seen:
             reading.leave_out(label.where, "the same label of the same explainer again", f"concept {label.concept}")
             continue
@@ -440,7 +438,7 @@ def _rows(reading: Reading) -> list[dict[str, Any]]:
         number = next(numbers.setdefault((label.concept, label.explainer, source), itertools.count(1)))
         rows.append(
             {
-                **_row(label, f"{(source or '')[: NAME_LIMIT - 10]} ({number})" if number > 1 else source),
+                **_row(label, f"{(source or '')[: LABEL_LIMIT - 10]} ({number})" if number > 1 else source),
                 "label": text,
                 "score": label.score,
                 "scored_by": None if label.score is None else STATED,
@@ -449,7 +447,7 @@ def _rows(reading: Reading) -> list[dict[str, Any]]:
         )
     labelled = {label.concept for label, _ in texts}
     known = {label.concept: label for label in reversed(reading.labels)}
-    return rows + [_row(label, clean_name(label.source)) for concept, label in known.items() if concept not in labelled]
+    return rows + [_row(label, clean_line(label.source)) for concept, label in known.items() if concept not in labelled]
 
 
 def _row(label: SourceLabel, source: str | None) -> dict[str, Any]:
@@ -462,7 +460,7 @@ def _text(label: SourceLabel, reading: Reading) -> str | None:
     """The text to store; None, and counted, if it is empty or reports an explainer's failure."""
     if label.text is None:
         return None
-    text, place = clean_label(label.text), f"concept {label.concept}"
+    text, place = clean_line(label.text), f"concept {label.concept}"
     if text is None:
         reading.leave_out(label.where, "empty label: kept as looked up and none", place)
         return None

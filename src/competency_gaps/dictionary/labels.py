@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
@@ -15,10 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.text import shorten, visible
 
 LABEL_LIMIT = 160
-"""Longest label in characters [ours]."""
-
-NAME_LIMIT = 200
-"""Longest explainer or source in characters [ours]."""
+"""Longest label, and name of an explainer or a source, in characters [ours]."""
 
 _JOINERS = "\u200c\u200d"
 _MARKERS = "▁ĠĊ"
@@ -26,8 +23,8 @@ _QUOTES = "\"'`“”‘’«»"
 _WORD = re.compile(r"[^\W_]+(?:[-'’/.&][^\W_]+)*")
 
 
-def clean_label(text: str | None) -> str | None:
-    """Turn a foreign label into one bounded, visible line.
+def clean_line(text: str | None) -> str | None:
+    """Turn a foreign label, or the name of who made it, into one bounded, visible line.
 
     White space is folded to single blanks; controls, directional overrides and every other format character (marks,
     zero-width and tag characters; not the joiners that scripts and emoji need) are written as their code point.
@@ -37,21 +34,12 @@ def clean_label(text: str | None) -> str | None:
     str of 1 to 160 characters, or None
         None if nothing readable is left. Cleaning is idempotent.
     """
-    return _line(text, LABEL_LIMIT)
-
-
-def clean_name(text: str | None) -> str | None:
-    """Turn the name of an explainer or a source into one bounded, visible line; None if nothing readable is left."""
-    return _line(text, NAME_LIMIT)
-
-
-def _line(text: str | None, limit: int) -> str | None:
     if text is None or not any(_readable(character) for character in text):
         return None
     # More than the limit, so that the cut shows; not all, because a line may have 100 kB.
-    line = " ".join(text.split())[: limit + 1]
+    line = " ".join(text.split())[: LABEL_LIMIT + 1]
     line = "".join(_shown(character) for character in visible(line))
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return line if len(line) <= LABEL_LIMIT else line[: LABEL_LIMIT - 1].rstrip() + "…"
 
 
 def _readable(character: str) -> bool:
@@ -165,15 +153,14 @@ def read_label_table(folder: Path, width: int) -> pl.DataFrame:
     path = folder / FILE
     table = read_table(path, "Restore it from a copy, or delete the dictionary's folder and make it again.")
     check_label_table(table, width, f"labels {str(path)!r}")
-    cleaners = {"label": clean_label, "explainer": clean_name, "source": clean_name}
-    return table.select(*SCHEMA).with_columns(_cleaned(table[name], clean) for name, clean in cleaners.items())
+    return table.select(*SCHEMA).with_columns(_cleaned(table[name]) for name in ("label", "explainer", "source"))
 
 
-def _cleaned(texts: pl.Series, clean: Callable[[str | None], str | None]) -> pl.Series:
+def _cleaned(texts: pl.Series) -> pl.Series:
     """Clean texts, except plain short lines, which are clean already: a table may have a hundred thousand of them."""
     plain = texts.str.contains(_PLAIN) & (texts.str.len_bytes() <= LABEL_LIMIT)
     places = (~plain).fill_null(False).arg_true()
-    done = [clean(text) for text in texts.gather(places)]
+    done = [clean_line(text) for text in texts.gather(places)]
     return texts.scatter(places, pl.Series(done, dtype=pl.String)) if done else texts
 
 

@@ -215,8 +215,8 @@ class PoolRows:
 
     window: np.ndarray
     """int64 of shape (windows,)."""
-    peaks: sp.csr_array
-    """float32 of shape (windows, concepts): highest activation of each concept in each window."""
+    active: sp.csr_array
+    """bool of shape (windows, concepts): in which windows each concept is active."""
 
 
 class WindowPool:
@@ -225,23 +225,22 @@ class WindowPool:
     def __init__(self, concepts: int, size: int) -> None:
         self.concepts = concepts
         self.size = size
-        self._heap: list[tuple[float, int, np.ndarray, np.ndarray]] = []
+        self._heap: list[tuple[float, int, np.ndarray]] = []
 
-    def add(self, window: int, number: float, concept: np.ndarray, peak: np.ndarray) -> None:
+    def add(self, window: int, number: float, concept: np.ndarray) -> None:
         """Offer a window with its active concepts."""
         if len(self._heap) < self.size:
-            heapq.heappush(self._heap, (number, window, concept.astype(np.int32), peak))
+            heapq.heappush(self._heap, (number, window, concept.astype(np.int32)))
         elif number > self._heap[0][0]:
-            heapq.heapreplace(self._heap, (number, window, concept.astype(np.int32), peak))
+            heapq.heapreplace(self._heap, (number, window, concept.astype(np.int32)))
 
     def rows(self) -> PoolRows:
         """The sample."""
         held = sorted(self._heap, key=lambda entry: entry[1])
         indptr = np.cumsum([0, *(len(entry[2]) for entry in held)])
         concept = np.concatenate([entry[2] for entry in held]) if held else np.zeros(0, np.int32)
-        peak = np.concatenate([entry[3] for entry in held]) if held else np.zeros(0, np.float32)
-        peaks = sp.csr_array((peak.astype(np.float32), concept, indptr), shape=(len(held), self.concepts))
-        return PoolRows(np.asarray([entry[1] for entry in held], np.int64), peaks)
+        active = sp.csr_array((np.ones(len(concept), bool), concept, indptr), shape=(len(held), self.concepts))
+        return PoolRows(np.asarray([entry[1] for entry in held], np.int64), active)
 
 
 CHUNK = 256
@@ -300,7 +299,7 @@ def find_negatives(
         rows = [order[start[i] : ends[i]] for i in range(a, min(a + CHUNK, len(concepts)))]
         centres = np.stack([_centre(exemplars, tokens, own_rows, vectors) for own_rows in rows])
         cosine = centres @ vectors.pool.T
-        silent = pool.peaks[:, concepts[a : a + CHUNK]].toarray().T == 0
+        silent = ~pool.active[:, concepts[a : a + CHUNK]].toarray().T
         share = np.stack([_shares(exemplars, tokens, own_rows, held) for own_rows in rows])
         for i, concept in enumerate(concepts[a : a + CHUNK]):
             chosen = _choose(cosine[i], silent[i], share[i], count)

@@ -402,11 +402,12 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
 def _concepts(found: Coverage) -> str:
     whole = found.all
     labelled = {"labelled": " with a label", "automatic": " with words for a label", "unlabelled": ""}[found.counted]
-    said = f"Of {plural(whole.concepts, 'concept')}{labelled} {integer(whole.missing)} {_are(whole.missing)} in no item"
+    missing = f"{integer(whole.missing)} {'is' if whole.missing == 1 else 'are'}"
+    said = f"Of {plural(whole.concepts, 'concept')}{labelled} {missing} in no item"
     if whole.by_chance is not None:
         chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
         said += f" ({chance} would be missing from as much ordinary text)"
-    said += f", {integer(whole.thin)} more {_are(whole.thin)} thin." if found.reference else "."
+    said += f", {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} thin." if found.reference else "."
     asked = found.whole and found.whole.inside  # where a scope is stated, what lies outside is no lack
     own = [part for part in found.regions if part.level == LEVEL and (not asked or part.region in asked)]
     most = [part for part in own if part.missing > (part.by_chance or 0) + 1]
@@ -420,7 +421,3 @@ def _concepts(found: Coverage) -> str:
 
 def _and(names: Sequence[str]) -> str:
     return ", ".join(names[:-1]) + (" and " if names[1:] else "") + "".join(names[-1:])
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"

@@ -16,7 +16,7 @@ from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.answer_json import Failure, parse
 from competency_gaps.dictionary.atlas import Atlas, examples_of, locate, members_of, space_of
 from competency_gaps.dictionary.labelling.labeller import make_request, plain
-from competency_gaps.dictionary.labels import clean_label
+from competency_gaps.dictionary.labels import clean_line
 from competency_gaps.llm import Answer, ask
 from competency_gaps.runs.schemas import ITEM_REGIONS
 from competency_gaps.slices.family import LEAST, Family, family_of
@@ -126,7 +126,7 @@ def named_by_model(
 
 def _name(answer: Answer) -> str | None:
     read = parse(answer, _Name)
-    name = None if isinstance(read, Failure) else clean_label(read.name.strip(" .\"'"))
+    name = None if isinstance(read, Failure) else clean_line(read.name.strip(" .\"'"))
     return name if name is not None and len(name.split()) <= WORDS else None
 
 

@@ -21,7 +21,7 @@ from competency_gaps.answer_json import Failure, parse
 from competency_gaps.config import LLMConfig
 from competency_gaps.dictionary.exemplars import Exemplar, ExemplarKind
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.labels import SCHEMA, clean_label, is_placeholder, today
+from competency_gaps.dictionary.labels import SCHEMA, clean_line, is_placeholder, today
 from competency_gaps.errors import UserError
 from competency_gaps.llm import Answer, Request, ask
 from competency_gaps.progress import Progress
@@ -175,7 +175,7 @@ def prompt(name: str) -> str:
 
 def label_of(answer: Explanation) -> str | None:
     """The label to store; None: the explainer abstained."""
-    return clean_label(answer.label) if answer.label is not None else None
+    return clean_line(answer.label) if answer.label is not None else None
 
 
 def repeats_instructions(label: str) -> bool:

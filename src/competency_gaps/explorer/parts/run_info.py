@@ -43,8 +43,6 @@ log = logging.getLogger(__name__)
 _WARNINGS = 6
 """Warnings of logs among the cautions; all stand at their benchmarks."""
 _NAME_LIMIT = 120
-NAME_LIMIT = 100
-"""Characters of a region's name."""
 
 
 def run_title(run: RunFolder) -> str:
@@ -305,7 +303,7 @@ def _regions(context: Context) -> list[Region]:
     for row in reversed(rows):
         concepts[row["parent"]] += concepts[row["region"]]
     return [
-        from_row(Region, row, name=shorten(name, NAME_LIMIT), concepts=concepts[row["region"]])
+        from_row(Region, row, name=shorten(name, _NAME_LIMIT), concepts=concepts[row["region"]])
         for row, name in zip(rows, context.region_names, strict=True)
     ]
 

@@ -77,10 +77,10 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
   return (
     <>
       <p className="lead" data-testid="atlas-lead">
-        What can be asked, as a map: items lie close together that activate the same concepts.{" "}
-        {plural(tally.items, "item")}
-        {tally.unlike > 0 && `, ${integer(tally.unlike)} of them unlike anything on the map`}
-        {benchmarks > 0 && `; beside them ${plural(benchmarks, "public benchmark")}`}.
+        A map of what can be asked{benchmarks > 0 && `, made from ${plural(benchmarks, "public benchmark")}`}: items
+        that activate the same concepts lie close together. {plural(tally.items, "item")} of this run
+        {tally.unlike > 0 && `, ${integer(tally.unlike)} of them unlike anything on the map`}. Choose a region to see
+        how the model does there.
       </p>
       <div className="tools">
         <Select
@@ -125,13 +125,13 @@ function Legend({ by, peers, benchmarks }: { by: Colouring; peers: boolean; benc
           </li>
           <li>
             <span>
-              Numbers: points from the other items, not tested; <b className="weak-text">coloured</b> where a line of
-              the model’s list lies
+              Number below a name: points above or below all other items. <b className="weak-text">Orange</b>,{" "}
+              <b className="strong-text">blue</b>: a line of “Weak and strong” is about these items; grey: may be chance
             </span>
           </li>
         </>
       )}
-      {by === "region" && <li>A colour for each coarse region; grey: unlike anything on the map</li>}
+      {by === "region" && <li>A colour for each coarse region; grey: unlike anything on the map. Numbers: items</li>}
       {by === "coverage" && (
         <>
           {benchmarks > 0 && <li>Ring: mean share of {plural(benchmarks, "public benchmark")}. Disc: share here</li>}

@@ -47,7 +47,7 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
             <p className="soft">
               {chosen.kind === "words"
                 ? "Named by words of what lies in it."
-                : "Readers could not tell this name from those beside it."}
+                : "Unclear: by its name alone, readers could not tell it from the regions beside it."}
             </p>
           )}
           <Sentence region={chosen} atlas={atlas} peers={peers} findings={findings} />
@@ -113,8 +113,8 @@ function Sentence({ region: { region }, atlas, peers, findings }: Of<"findings">
           {peers ? "Mean score less that of its peers" : "Mean score"}: {write(mean)} here
           {!Number.isNaN(elsewhere) && `, ${write(elsewhere)} elsewhere`}.{" "}
           {found.length > 0
-            ? "Of the model’s list there lie here, with at least half of their items:"
-            : "No line of the model’s list lies here, so this may be chance."}
+            ? "Lines of “Weak and strong” that have at least half of their items here:"
+            : "No line of “Weak and strong” lies here, so the difference may be chance."}
         </p>
       )}
       <ol className="region-items" data-testid="region-findings">
@@ -161,6 +161,9 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
           <a href={address(route, { view: "items", params: { region: region.region } })}>
             All {plural(atlas.tally.of[region.region]!.items, "item")}
           </a>
+        )}
+        {outcome && region.slice !== null && (
+          <a href={address(route, { view: "slice", rest: region.slice })}>How the model does on them</a>
         )}
         {region.concepts > 0 && (
           <a href={address(route, { view: "concepts", params: { region: region.region } })}>

@@ -34,7 +34,8 @@ export function dotsOf(
   const known = Array.prototype.filter.call(outcome ?? [], (value: number) => !Number.isNaN(value)) as number[];
   const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
   // From the model's mean, which is grey: against stronger peers all would be orange.
-  const stepOf = (value: number) => STEPS.indexOf(Math.round(4 + 4 * Math.min(1, Math.max(-1, value - mean))));
+  const most = known.reduce((most, value) => Math.max(most, Math.abs(value - mean)), 0) || 1;
+  const stepOf = (value: number) => STEPS.indexOf(Math.round(4 + (4 * (value - mean)) / most));
   const inside = chosen === null ? () => true : liesIn(regions, chosen);
   const tone = new Uint8Array(places.rows);
   const rows: number[][] = colours.map(() => []);
@@ -82,7 +83,7 @@ export function namesOf(
       return {
         region,
         level,
-        text: shorten(visible(name), 44),
+        text: shorten(visible(name), 80),
         note,
         ink: items ? "ink" : by === "coverage" ? "weak" : "soft",
         tone: found ? (gap < 0 ? "weak" : "accent") : "soft",

@@ -195,16 +195,20 @@ export function drawDiscs(context: Context, discs: Disc[], frame: Frame, look: L
 }
 
 const SIZES = [13.5, 12, 11];
-/** Characters from which a name takes two lines. */
-const LONG = 17;
+/** Characters of a line of a name; a longer word stands alone. */
+const LONG = 21;
 
-/** Parts a long name at the blank next to its middle. */
-export function linesOf(name: string): string[] {
-  const middle = name.length / 2;
-  const blanks = [...name.matchAll(/ /g)].map(({ index }) => index);
-  if (name.length <= LONG || blanks.length === 0) return [name];
-  const at = blanks.reduce((best, blank) => (Math.abs(blank - middle) < Math.abs(best - middle) ? blank : best));
-  return [name.slice(0, at), name.slice(at + 1)];
+/** Parts a name into lines that are about equally long. */
+function linesOf(name: string): string[] {
+  const wanted = name.length / Math.ceil(name.length / LONG);
+  const lines = [""];
+  for (const word of name.split(" ")) {
+    const line = `${lines.at(-1)} ${word}`.trim();
+    // A line ends where it comes closest to the wanted length.
+    if (lines.at(-1) && line.length - wanted > word.length / 2) lines.push(word);
+    else lines[lines.length - 1] = line;
+  }
+  return lines;
 }
 
 /**

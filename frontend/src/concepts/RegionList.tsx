@@ -1,4 +1,4 @@
-import { type ReactNode, useMemo } from "react";
+import { type ReactNode, useEffect, useMemo, useRef } from "react";
 import { go, useRoute } from "../app/route";
 import { type Face, useFace, useNumberParam, useRun } from "../app/state";
 import { pathOf } from "../atlas/regions";
@@ -31,6 +31,9 @@ export function RegionList({ table }: ShownTable) {
   const chosen = useNumberParam("region");
   const counts = useMemo(() => countsOf(regions, table, face), [regions, table, face]);
   const path = pathOf(regions, chosen);
+  const list = useRef<HTMLDetailsElement>(null);
+  // Where the address names a region, its line must be in sight.
+  useEffect(() => list.current?.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest" }), []);
   const share = ({ region }: Region) => counts[region]!.bad / counts[region]!.ranked;
   const below = (parent: number | null): ReactNode => {
     const own = regions.filter((region) => region.parent === parent && counts[region.region]!.ranked > 0);
@@ -63,7 +66,7 @@ export function RegionList({ table }: ShownTable) {
   };
   return (
     // In a narrow window the table comes first, unless a region was chosen.
-    <details className="regions" data-testid="region-list" open={innerWidth > 900 || params.has("region")}>
+    <details ref={list} className="regions" data-testid="region-list" open={innerWidth > 900 || params.has("region")}>
       <summary>Regions</summary>
       {below(null)}
     </details>

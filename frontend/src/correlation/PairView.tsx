@@ -1,7 +1,6 @@
-import { ActionIcon, SegmentedControl, Select } from "@mantine/core";
-import { IconArrowsExchange } from "@tabler/icons-react";
+import { Select } from "@mantine/core";
 import { useMemo } from "react";
-import { go, useRoute } from "../app/route";
+import { go } from "../app/route";
 import { useFace, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { number, numbers, type Table, text, texts } from "../data/table";
@@ -10,28 +9,23 @@ import { decimal, integer, magnitude, signed, tenths } from "../format";
 import { type Axis, radii } from "../scatter/draw";
 import { Scatter } from "../scatter/Scatter";
 import { shorten, visible } from "../text";
-import { ConceptName, Measured } from "../ui/Marks";
+import { ConceptName } from "../ui/Marks";
 import { Empty, Failed, Loading } from "../ui/State";
-import { joined, MEASURES, type Measure, type Pair } from "./pair";
+import { joined, type Measure, type Pair } from "./pair";
 
 const NAMES: Record<Measure, string> = {
   chi_model: "Performance (χ model)",
-  gap: "Gap",
   chi_bench: "Coverage (χ bench)",
 };
 
-/** A measure of each concept in one benchmark against the same in another. */
+/** Performance on each concept in one benchmark against that in another; of coverage, its coverage. */
 export function PairView({ x, y }: { x: number; y: number }) {
   const run = useRun();
-  const face = useFace();
-  const { params } = useRoute();
-  const measure =
-    MEASURES.find((measure) => measure === params.get("measure")) ?? (face === "model" ? "chi_model" : "chi_bench");
-  const all = params.get("floor") === "0";
+  const measure = useFace() === "model" ? "chi_model" : "chi_bench";
   const [across, upwards] = [run.benchmarks[x]!.name, run.benchmarks[y]!.name];
   return (
     <section aria-label="Two benchmarks, concept by concept">
-      <h2>Concept by concept</h2>
+      <h2>{NAMES[measure]}, concept by concept</h2>
       <div className="correlation-controls">
         <Pick
           label="Across"
@@ -40,14 +34,6 @@ export function PairView({ x, y }: { x: number; y: number }) {
           other={y}
           onPick={(name) => go({ params: { x: name, y: upwards } })}
         />
-        <ActionIcon
-          variant="default"
-          size={30}
-          aria-label="Swap the two benchmarks"
-          onClick={() => go({ params: { x: upwards, y: across } })}
-        >
-          <IconArrowsExchange size={16} />
-        </ActionIcon>
         <Pick
           label="Upwards"
           testId="correlation-y"
@@ -55,31 +41,8 @@ export function PairView({ x, y }: { x: number; y: number }) {
           other={x}
           onPick={(name) => go({ params: { x: across, y: name } })}
         />
-        <Select
-          size="xs"
-          w={190}
-          label="Measure"
-          data-testid="correlation-measure"
-          allowDeselect={false}
-          value={measure}
-          data={MEASURES.map((measure) => ({ value: measure, label: NAMES[measure] }))}
-          onChange={(chosen) => go({ params: { measure: chosen } })}
-        />
-        {measure !== "chi_bench" && (
-          <SegmentedControl
-            size="xs"
-            aria-label="Which concepts"
-            data-testid="correlation-floor"
-            value={all ? "all" : "floor"}
-            data={[
-              { value: "floor", label: `n_eff ≥ ${tenths(run.evidence.min_n_eff).replace(/\.0$/, "")} in both` },
-              { value: "all", label: "All" },
-            ]}
-            onChange={(chosen) => go({ params: { floor: chosen === "all" ? 0 : null } })}
-          />
-        )}
       </div>
-      <Tables x={x} y={y} measure={measure} floor={all ? 0 : run.evidence.min_n_eff} />
+      <Tables x={x} y={y} measure={measure} />
     </section>
   );
 }
@@ -111,7 +74,7 @@ function Pick({ label, testId, place, other, onPick }: PickProps) {
   );
 }
 
-function Tables({ x, y, measure, floor }: { x: number; y: number; measure: Measure; floor: number }) {
+function Tables({ x, y, measure }: { x: number; y: number; measure: Measure }) {
   const run = useRun();
   const concepts = useTable(run.key, "concepts.parquet");
   const first = useTable(run.key, `concepts/${x}.parquet`);
@@ -119,31 +82,21 @@ function Tables({ x, y, measure, floor }: { x: number; y: number; measure: Measu
   const error = concepts.error ?? first.error ?? second.error;
   if (error) return <Failed error={error} />;
   if (!concepts.data || !first.data || !second.data) return <Loading what="both benchmarks" />;
-  return (
-    <Shown
-      x={x}
-      y={y}
-      measure={measure}
-      floor={floor}
-      concepts={concepts.data}
-      first={first.data}
-      second={second.data}
-    />
-  );
+  return <Shown x={x} y={y} measure={measure} concepts={concepts.data} first={first.data} second={second.data} />;
 }
 
 interface ShownProps {
   x: number;
   y: number;
   measure: Measure;
-  floor: number;
   concepts: Table;
   first: Table;
   second: Table;
 }
 
-function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
+function Shown({ x, y, measure, concepts, first, second }: ShownProps) {
   const run = useRun();
+  const floor = run.evidence.min_n_eff;
   const pair = useMemo(
     () => joined(concepts, first, second, measure, floor),
     [concepts, first, second, measure, floor],
@@ -195,7 +148,7 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
       )}
       <p className="soft correlation-note">
         Orange: weak over the whole suite; blue: strong; grey: neither. The dashed line is where both are equal. Click
-        the chart to zoom with the wheel.
+        the chart to zoom with the wheel. “Benchmark gaps” at the top shows coverage, “Model gaps” performance.
       </p>
     </>
   );
@@ -203,8 +156,7 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
 
 function axis(measure: Measure, benchmark: BenchmarkSummary): Axis {
   const title = `${NAMES[measure]} in ${shorten(visible(benchmark.name), 40)}`;
-  if (measure === "chi_bench") return { title, log: true, text: (value) => magnitude(value) };
-  return measure === "gap" ? { title, log: false, text: signed, neutral: 0 } : { title, log: false, text: decimal };
+  return measure === "chi_bench" ? { title, log: true, text: (value) => magnitude(value) } : { title, text: decimal };
 }
 
 interface SentenceProps {
@@ -218,7 +170,7 @@ interface SentenceProps {
 function Sentence({ pair, measure, floor, a, b }: SentenceProps) {
   const has = measure === "chi_bench" ? "covered" : "measured";
   const shown =
-    measure !== "chi_bench" && floor > 0
+    measure !== "chi_bench"
       ? ` ${integer(pair.rows.length)} of them have n_eff ≥ ${tenths(floor).replace(/\.0$/, "")} in both and are shown.`
       : "";
   return (
@@ -235,7 +187,7 @@ function Sentence({ pair, measure, floor, a, b }: SentenceProps) {
 function emptyWords(pair: Pair, measure: Measure): string {
   const has = measure === "chi_bench" ? "covered" : "measured";
   if (pair.inBoth === 0) return `No ranked concept is ${has} in both benchmarks. Choose another pair.`;
-  return "No concept has enough items in both benchmarks. Show all of them, or choose another pair.";
+  return "No concept has enough items in both benchmarks. Choose another pair.";
 }
 
 function Tip({
@@ -261,18 +213,7 @@ function Tip({
             <dt key={`name${side}`}>
               <bdi>{shorten(visible(benchmark.name), 26)}</bdi>
             </dt>,
-            <dd key={`value${side}`}>
-              {measure === "chi_bench" ? (
-                magnitude(of(measure))
-              ) : (
-                <Measured
-                  kind={measure === "gap" ? "signed" : "decimal"}
-                  value={of(measure)}
-                  low={of(`${measure}_low`)}
-                  high={of(`${measure}_high`)}
-                />
-              )}
-            </dd>,
+            <dd key={`value${side}`}>{measure === "chi_bench" ? magnitude(of(measure)) : decimal(of(measure))}</dd>,
             <dt key={`n${side}`}>n_eff</dt>,
             <dd key={`eff${side}`}>
               {tenths(of("n_eff"))} of {integer(of("support"))} items

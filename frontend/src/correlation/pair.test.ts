@@ -27,10 +27,6 @@ describe("Spearman", () => {
       expect(spearman(a, b)).toBeCloseTo(slowPearson(slowRanks(a), slowRanks(b)), 12);
     }
   });
-  it("is 1 and -1 for the same and the reverse order", () => {
-    expect(spearman([1, 2, 5, 9], [0.1, 0.2, 7, 8])).toBe(1);
-    expect(spearman([1, 2, 5, 9], [8, 7, 0.2, 0.1])).toBe(-1);
-  });
   it("is not defined below three values, nor where a side is constant", () => {
     expect(spearman([1, 2], [1, 2])).toBeNaN();
     expect(spearman([1, 2, 3], [4, 4, 4])).toBeNaN();
@@ -93,23 +89,8 @@ describe("the pair that is shown first", () => {
     expect(bestPair(shared, 0)).toEqual([0, 2]);
   });
   it("is two different benchmarks even where none shares a concept", () => {
-    expect(
-      bestPair(
-        [
-          [5, 0],
-          [0, 5],
-        ],
-        null,
-      ),
-    ).toEqual([0, 1]);
-    expect(
-      bestPair(
-        [
-          [5, 0],
-          [0, 5],
-        ],
-        1,
-      ),
-    ).toEqual([1, 0]);
+    const none = [0, 1].map((i) => [0, 1].map((j) => 5 * Number(i === j)));
+    expect(bestPair(none, null)).toEqual([0, 1]);
+    expect(bestPair(none, 1)).toEqual([1, 0]);
   });
 });

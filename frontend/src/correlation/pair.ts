@@ -1,8 +1,7 @@
 /** Two benchmarks, concept by concept. */
 import { numbers, type Table } from "../data/table";
 
-export const MEASURES = ["chi_model", "gap", "chi_bench"] as const;
-export type Measure = (typeof MEASURES)[number];
+export type Measure = "chi_model" | "chi_bench";
 
 /** How far benchmarks overlap: the matrices of `RunInfo.overlap` that are shown. */
 export const MATRICES = ["jaccard", "cosine", "spearman"] as const;

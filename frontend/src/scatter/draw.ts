@@ -18,8 +18,6 @@ export interface Axis {
   title: string;
   log?: boolean;
   text: (value: number) => string;
-  /** A value at which a line is drawn: no gap. */
-  neutral?: number;
 }
 
 export interface Axes {
@@ -154,7 +152,7 @@ function segment(context: Context, fromX: number, fromY: number, toX: number, to
   context.stroke();
 }
 
-/** Faint lines at the ticks; dashed ones where nothing differs, and where both coordinates are equal. */
+/** Faint lines at the ticks; a dashed one where both coordinates are equal. */
 function drawLines(context: Context, { x, y, axes, width, height }: Picture, colour: Colour): void {
   const bottom = height - MARGIN.bottom;
   context.strokeStyle = colour("line");
@@ -162,10 +160,6 @@ function drawLines(context: Context, { x, y, axes, width, height }: Picture, col
   for (const tick of ticks(y, axes.y, height / 70)) segment(context, MARGIN.left, y(tick), width, y(tick));
   context.strokeStyle = colour("faint");
   context.setLineDash([4, 4]);
-  const across = axes.x.neutral;
-  const upwards = axes.y.neutral;
-  if (across !== undefined) segment(context, x(across), 0, x(across), bottom);
-  if (upwards !== undefined) segment(context, MARGIN.left, y(upwards), width, y(upwards));
   const low = Math.max(x.invert(MARGIN.left), y.invert(bottom));
   const high = Math.min(x.invert(width), y.invert(0));
   if (low < high) segment(context, x(low), y(low), x(high), y(high));

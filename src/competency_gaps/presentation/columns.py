@@ -253,7 +253,9 @@ REGION = Term(
     "region",
     "region",
     "A part of the atlas, the map of what questions ask that comes with the dictionary: items whose concepts are alike "
-    "lie in one region, and a concept hangs in the region where it is most active.",
+    "lie in one region, and a concept hangs in the region where it is most active. Its name was written by readers who "
+    "saw some of its items; “(unclear)”: others could not tell it from its neighbours by the name alone. Lists of weak "
+    "and strong slices name regions too.",
 )
 ENTRY = Term(
     "entry",

@@ -310,7 +310,7 @@ def test_the_atlas_counts_leads_on_and_zooms(site, page):
 
 
 def test_correlation_equals_scipy(site, page):
-    view = f"correlation?x=sums&y={SECOND.partition('=')[2]}&measure=chi_model"
+    view = f"correlation?x=sums&y={SECOND.partition('=')[2]}"
     open_view(page, site.address(view), "correlation-sentence")
     a, b = (
         site.run.concept_benchmarks.filter(pl.col("benchmark") == name).join(

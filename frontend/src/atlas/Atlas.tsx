@@ -125,8 +125,8 @@ function Legend({ by, peers, benchmarks }: { by: Colouring; peers: boolean; benc
           </li>
           <li>
             <span>
-              Number below a name: points above or below all other items. <b className="weak-text">Orange</b>,{" "}
-              <b className="strong-text">blue</b>: a line of “Weak and strong” is about these items; grey: may be chance
+              Numbers: points from the other items; <b className="weak-text">orange</b>,{" "}
+              <b className="strong-text">blue</b>: in “Weak and strong”; grey: may be chance
             </span>
           </li>
         </>

@@ -59,7 +59,7 @@ export function discsOf(regions: Region[], { shares }: Atlas): Disc[] {
   });
 }
 
-/** Names of regions, the chosen one's first, then the coarser and the larger ones; those without items are faint. */
+/** Names of regions, the chosen one's first, then the coarser ones, those with findings, the larger ones; those without items are faint. */
 export function namesOf(
   regions: Region[],
   { tally, shares }: Atlas,
@@ -67,7 +67,8 @@ export function namesOf(
   by: Colouring,
   chosen: number | null,
 ): (Name & { always: boolean })[] {
-  const size = ({ region, level }: Region) => Number(region === chosen) * 1e12 - level * 1e9 + tally.of[region]!.items;
+  const size = ({ region, level }: Region) =>
+    Number(region === chosen) * 1e12 - level * 1e9 + Number(findings.has(region)) * 1e8 + tally.of[region]!.items;
   return regions
     .toSorted((a, b) => size(b) - size(a))
     .map(({ region, level, name, x, y }) => {

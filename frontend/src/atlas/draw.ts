@@ -196,7 +196,7 @@ export function drawDiscs(context: Context, discs: Disc[], frame: Frame, look: L
 
 const SIZES = [13.5, 12, 11];
 /** Characters of a line of a name; a longer word stands alone. */
-const LONG = 21;
+const LONG = 26;
 
 /** Parts a name into lines that are about equally long. */
 function linesOf(name: string): string[] {

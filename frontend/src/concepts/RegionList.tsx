@@ -33,7 +33,9 @@ export function RegionList({ table }: ShownTable) {
   const path = pathOf(regions, chosen);
   const list = useRef<HTMLDetailsElement>(null);
   // Where the address names a region, its line must be in sight.
-  useEffect(() => list.current?.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest" }), []);
+  useEffect(() => {
+    list.current?.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest" });
+  }, []);
   const share = ({ region }: Region) => counts[region]!.bad / counts[region]!.ranked;
   const below = (parent: number | null): ReactNode => {
     const own = regions.filter((region) => region.parent === parent && counts[region.region]!.ranked > 0);
@@ -51,7 +53,7 @@ export function RegionList({ table }: ShownTable) {
                 data-testid="region"
                 onClick={() => go({ params: { region: region.region === chosen ? region.parent : region.region } })}
               >
-                <bdi>{shorten(visible(region.name), 70)}</bdi>
+                <bdi>{shorten(visible(region.name), 90)}</bdi>
                 <span className="soft">
                   {integer(counts[region.region]!.bad)} of {integer(counts[region.region]!.ranked)}{" "}
                   {face === "model" ? "weak" : "missing"} ({percent(share(region))})

@@ -1,6 +1,7 @@
 import { useMemo } from "react";
 import { address, go, useRoute } from "../app/route";
 import { useNumberParam, useRun } from "../app/state";
+import { useSlices } from "../data/hooks";
 import { numbers, text } from "../data/table";
 import type { ListedFinding, Region } from "../data/types";
 import { integer, percent, plural, points, signed } from "../format";
@@ -142,6 +143,8 @@ const SHOWN = 8;
 function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
   const run = useRun();
   const route = useRoute();
+  const slices = useSlices(outcome && run.key).data;
+  const slice = [...(slices?.values() ?? [])].find(({ family, name }) => family === "regions" && name === region.name);
   const rows = useMemo(() => {
     const { places, kept, items } = atlas;
     const likeness = numbers(places, "likeness");
@@ -162,9 +165,7 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
             All {plural(atlas.tally.of[region.region]!.items, "item")}
           </a>
         )}
-        {outcome && region.slice !== null && (
-          <a href={address(route, { view: "slice", rest: region.slice })}>How the model does on them</a>
-        )}
+        {slice && <a href={address(route, { view: "slice", rest: slice.number })}>How the model does on them</a>}
         {region.concepts > 0 && (
           <a href={address(route, { view: "concepts", params: { region: region.region } })}>
             Its {plural(region.concepts, "concept")}

@@ -59,7 +59,7 @@ export function discsOf(regions: Region[], { shares }: Atlas): Disc[] {
   });
 }
 
-/** Names of regions, the chosen one's first, then the coarser ones, those with findings, the larger ones. Faint: no items. */
+/** Names of regions: the chosen one's first, coarser ones, those with findings, larger ones; faint without items. */
 export function namesOf(
   regions: Region[],
   { tally, shares }: Atlas,

@@ -15,6 +15,7 @@ from competency_gaps.dictionary.labels import SCHEMA, write_label_table
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import LEAST, read_slices
+from competency_gaps.slices.regions import regions_of
 from competency_gaps.stages.naming import COUNTS, ITEMS, REGIONS, name_finished_run
 from core_helpers import hand_atlas
 
@@ -77,6 +78,8 @@ def test_items_lie_where_the_atlas_has_their_concepts(tiny_run, dictionary, tmp_
     expected = [region for region in above if sum(inside[region]) >= LEAST and region not in told]
     assert family.names == [f"region {region}" for region in expected] != []
     assert (family.weights.toarray() > 0).tolist() == [inside[region] for region in expected]
+    quoting = regions_of(run.regions.with_columns(kind=pl.lit("words")), located)
+    assert [*map(list, quoting.words)] == [[name] for name in family.names] and not any(family.words)
     likeness = located["likeness"].to_numpy()
     for place, (region, typical) in enumerate(zip(expected, family.typical, strict=True)):
         best = np.flatnonzero(inside[region])

@@ -20,7 +20,7 @@ from competency_gaps.activations.profiles import FEWEST, SIZE, Scale, cas_of, on
 from competency_gaps.dictionary.document import has_table, read_table, write_tables
 from competency_gaps.dictionary.labels import clean_line
 from competency_gaps.errors import UserError
-from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
+from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS, schema_fault
 
 FILE, REGIONS_FILE, COUNTS_FILE = "atlas.safetensors", "regions.parquet", "region_counts.parquet"
 SIZES = (12, 50, 250)
@@ -339,15 +339,11 @@ def read_atlas(folder: Path, width: int) -> Atlas | None:
         }
         scale = Scale(*(held[name] for name in Scale._fields))
         regions, counts = (read_table(folder / name, _AGAIN) for name in (REGIONS_FILE, COUNTS_FILE))
-        atlas = Atlas(
-            scale,
-            held["projection"],
-            held["centres"],
-            float(held["reach"][0]),
-            held["concept_region"],
-            regions.select(pl.col(name).cast(kind) for name, kind in REGIONS.items()),
-            counts.select(pl.col(name).cast(kind) for name, kind in REGION_COUNTS.items()),
-        )
+        for table, schema in ((regions, REGIONS), (counts, REGION_COUNTS)):
+            if fault := schema_fault(table.schema, schema):
+                raise TypeError(fault)
+        arrays = (held["projection"], held["centres"], float(held["reach"][0]), held["concept_region"])
+        atlas = Atlas(scale, *arrays, regions, counts)
     except (SafetensorError, OSError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{folder / FILE} is missing or damaged: {error}. {_AGAIN}") from error
     if len(atlas.concept_region) != width or len(atlas.centres) != regions.height:

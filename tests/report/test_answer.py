@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from competency_gaps.findings import words
-from competency_gaps.findings.answer import _chance
+from competency_gaps.findings.answer import _chance, _ordered
 from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.report.answer import answer_view, caveats_view
 
@@ -59,6 +59,21 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
     assert ("an item" in shown[3]) == (width >= 100) and "2 more" in "".join(shown)
     whole = lines(answer_view(answer, [None] * len(GAPS), width, 10), width)
     assert sum(line.split()[0].isdigit() for line in whole if line.split()) == len(GAPS)
+
+
+def test_sure_lines_come_first_and_others_say_perhaps(answer):
+    gaps = {-0.2: 0.3, -0.1: 0.02, 0.05: 0.01, 0.3: 0.4, 0.1: 0.05}
+    some = [replace(finding(1, gap), low=gap - error, high=gap + error) for gap, error in gaps.items()]
+    ordered = _ordered(some, "peers")
+    assert [one.gap for one in ordered] == [-0.1, -0.2, 0.1, 0.05, 0.3] and [one.number for one in ordered] == [
+        *range(1, 6)
+    ]
+    shown = lines(answer_view(replace(answer, findings=tuple(ordered)), [None] * 5, 100), 100)
+    sides = [
+        next((word for word in line.split() if word in ("weaker", "stronger", "perhaps")), "") for line in shown[2:7]
+    ]
+    assert sides == ["weaker", "perhaps", "stronger", "", "perhaps"] and "holds 0" in shown[-1]
+    assert "perhaps weaker on" in words.sentence_of(answer, ordered[1])
 
 
 def test_what_puts_the_list_in_doubt_stands_above_it(answer):

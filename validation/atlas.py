@@ -1,6 +1,6 @@
 """Make the embedded atlas from finished runs, and check it: is it stable, free of templates, and about subjects?
 
-    python validation/atlas.py make DICTIONARY RUN [RUN ...] [--names names.csv] [--cache FILE]
+    python validation/atlas.py make DICTIONARY RUN [RUN ...] [--cache FILE]
     python validation/atlas.py check DICTIONARY RUN [RUN ...] [--other RUN ...] [--splits 3] [--cache FILE]
 
 The embedded one comes from a run of 43 files of public benchmarks (at most 400 items each) with 6,304 stretches of the
@@ -41,6 +41,7 @@ from competency_gaps.dictionary.atlas import (
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.slices.make import questions
+from competency_gaps.slices.tree import concept_space
 
 
 def kept(run: cg.Run) -> np.ndarray:
@@ -88,7 +89,6 @@ def main() -> None:
         command.add_argument("dictionary", type=Path)
         command.add_argument("runs", type=Path, nargs="+")
         command.add_argument("--cache", type=Path)
-    commands.choices["make"].add_argument("--names", type=Path)
     commands.choices["check"].add_argument("--other", type=Path, nargs="*", default=[])
     commands.choices["check"].add_argument("--splits", type=int, default=3)
     given = parser.parse_args()
@@ -98,10 +98,6 @@ def main() -> None:
         public = set(cg.open_run(given.runs[0]).items["benchmark"])
         atlas = make_atlas(cas, embeddings, benchmarks)
         atlas = replace(atlas, counts=atlas.counts.filter(pl.col("benchmark").is_in(public)))
-        if given.names is not None:
-            names = dict(pl.read_csv(given.names).rows())
-            regions = atlas.regions.with_columns(name=pl.col("region").replace_strict(names), kind=pl.lit("written"))
-            atlas = replace(atlas, regions=regions)
         write_atlas(given.dictionary, atlas)
     else:
         found = read_atlas(given.dictionary, open_dictionary(given.dictionary).width)
@@ -146,7 +142,7 @@ def told(atlas: Atlas, run: cg.Run) -> None:
     rows = kept(run)
     space = space_of(atlas, run.by_concept, rows)
     places = places_of(atlas, space)
-    spaces = {"space of the atlas": space}
+    spaces = {"space of the atlas": space, "the run's own profiles": concept_space(run.by_concept, rows)}
     for level, found in enumerate(by_level(atlas, places.region), 1):
         spaces[f"regions of level {level}"] = np.eye(len(atlas.centres), dtype=np.float32)[found]
     spaces["all regions"] = np.concatenate([spaces[f"regions of level {level}"] for level in range(1, LEVELS + 1)], 1)

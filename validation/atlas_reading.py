@@ -1,19 +1,19 @@
 """Do the names of the atlas's regions say what is in them? Sheets for readers, and what their answers say.
 
-    python validation/atlas_reading.py naming RUN DICTIONARY FOLDER      # items by region, for whoever writes the names
-    python validation/atlas_reading.py apply DICTIONARY names.csv        # region,name
-    python validation/atlas_reading.py questions RUN DICTIONARY FOLDER   # once the regions have names
-    python validation/atlas_reading.py score FOLDER first.csv second.csv
-    python validation/atlas_reading.py located RUN DICTIONARY FOLDER     # items of a run that did not make the map
-    python validation/atlas_reading.py pictures DICTIONARY FOLDER        # which of two benchmarks is this?
+    python validation/atlas_reading.py naming DICTIONARY FOLDER RUN [RUN ...]     # for whoever writes the names
+    python validation/atlas_reading.py apply DICTIONARY names.csv                 # region,name
+    python validation/atlas_reading.py questions DICTIONARY FOLDER RUN [RUN ...]  # once the regions have names
+    python validation/atlas_reading.py located DICTIONARY FOLDER RUN              # that did not make the map
+    python validation/atlas_reading.py pictures DICTIONARY FOLDER                 # which of two benchmarks is this?
+    python validation/atlas_reading.py score FOLDER first.csv [second.csv ...]
     python validation/atlas_reading.py verdicts DICTIONARY FOLDER first.csv second.csv
 
-RUN is the run that the map was made from. A writer sees of each region its twelve most typical items and four that
-nearly lie outside. A judge sees ten items that no writer saw, and puts each into one of the region's siblings by their
-names alone. ``located`` asks the same of a hundred items of another run, with the names of the coarse regions.
-``pictures`` shows how a benchmark's items spread over the regions, with two names of benchmarks: the answer is 0 or 1.
-A judge writes lines ``number,region``. ``verdicts`` calls regions unclear into which the judges put fewer than half of
-their items.
+The RUNs of ``naming`` and ``questions`` are those that the map was made from. A writer sees of each region its twelve
+most typical items and four that nearly lie outside. A judge sees ten items that no writer saw, and puts each into one
+of the region's siblings by their names alone. ``located`` asks the same of a hundred items of another run, with the
+names of the coarse regions. ``pictures`` shows how a benchmark's items spread over the regions, with two names of
+benchmarks: the answer is 0 or 1. A judge writes lines ``number,region``. ``verdicts`` calls regions unclear into which
+the judges put fewer than half of their items.
 """
 
 from __future__ import annotations
@@ -51,29 +51,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, arguments in {
-        "naming": ("run", "dictionary", "folder"),
+        "naming": ("dictionary", "folder"),
         "apply": ("dictionary", "names"),
-        "questions": ("run", "dictionary", "folder"),
-        "located": ("run", "dictionary", "folder"),
+        "questions": ("dictionary", "folder"),
+        "located": ("dictionary", "folder"),
         "pictures": ("dictionary", "folder"),
-        "score": ("folder", "first", "second"),
-        "verdicts": ("dictionary", "folder", "first", "second"),
+        "score": ("folder",),
+        "verdicts": ("dictionary", "folder"),
     }.items():
         command = commands.add_parser(name)
         for argument in arguments:
             command.add_argument(argument, type=Path)
+        if name not in ("apply", "pictures"):
+            command.add_argument("files" if name in ("score", "verdicts") else "runs", type=Path, nargs="+")
     given = parser.parse_args()
     if given.command == "pictures":
         given.folder.mkdir(parents=True, exist_ok=True)
         pictures(_atlas(given.dictionary), given.folder)
     elif given.command in ("naming", "questions", "located"):
-        run, atlas = cg.open_run(given.run), _atlas(given.dictionary)
-        rows = np.flatnonzero(run.items["excluded"].is_null().to_numpy())
-        space = space_of(atlas, run.by_concept, rows)
-        texts = [shorten(" ".join(text.split()), SHOWN) for text in run.items["prompt"].gather(rows)]
+        atlas, space, texts = _atlas(given.dictionary), list[np.ndarray](), list[str]()
+        for run in map(cg.open_run, given.runs):
+            rows = np.flatnonzero(run.items["excluded"].is_null().to_numpy())
+            space.append(space_of(atlas, run.by_concept, rows))
+            texts += [shorten(" ".join(text.split()), SHOWN) for text in run.items["prompt"].gather(rows)]
         given.folder.mkdir(parents=True, exist_ok=True)
         make = {"naming": naming, "questions": questions, "located": located}[given.command]
-        make(atlas, space, texts, given.folder)
+        make(atlas, np.concatenate(space), texts, given.folder)
     elif given.command == "apply":
         names = dict(pl.read_csv(given.names).select("region", "name").iter_rows())
         atlas = _atlas(given.dictionary)
@@ -82,7 +85,7 @@ def main() -> None:
         regions = atlas.regions.with_columns(name=pl.Series(named), kind=pl.Series(kinds))
         write_atlas(given.dictionary, replace(atlas, regions=regions))
     else:
-        right = answers(given.folder, given.first, given.second)
+        right = answers(given.folder, *given.files)
         if given.command == "score":
             score(right)
         else:

@@ -32,4 +32,5 @@ def check(
         print_json({"run": str(opened.path), **outcome})
         return
     Console().print(verdict_table(outcome["verdicts"]))
-    print_line(f"Report: {opened.report_file.resolve()}")
+    if opened.report_file.is_file():
+        print_line(f"Report: {opened.report_file.resolve()}")

@@ -180,7 +180,6 @@ def examples_of(
                         chosen.append(item)
                         break
         siblings = np.flatnonzero((atlas.parent == atlas.parent[region]) & (np.arange(len(atlas.parent)) != region))
-        siblings = siblings[atlas.regions["level"].to_numpy()[siblings] == atlas.regions["level"][region]]
         margin = likeness[inside, region] - likeness[inside][:, siblings].max(axis=1, initial=-1)
         edge = [int(item) for item in inside[np.argsort(margin, kind="stable")] if item not in chosen]
         found.append((chosen, edge[:borderline]))

@@ -371,7 +371,7 @@ def _headline(found: Coverage, whole: BenchmarkCoverage) -> str:
     (first, like), *others = whole.nearest
     near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
     unlike = f"{percent(whole.unlike, whole.items)} of the items are" if whole.unlike else "None of the items is"
-    fits = "" if like >= FITS else " None spreads much like this: take what the map says of it with care."
+    fits = "" if like >= FITS else " None of them is much like it, so take what the map says with care."
     return (
         f"{whole.name}: {plural(whole.items, 'item')}, mostly {about}. It reaches {exercised} of the map's {len(top)} "
         f"regions (1% or more). Most alike of the map's {plural(found.public, 'benchmark')}: {near_}.{fits} {unlike} "
@@ -388,7 +388,7 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
     says += f" The map has {plural(len(whole.inside), 'region')} of that (a guess by their names)"
     if whole.lacks is None:
         within = sum(whole.shares[region] for region in whole.inside)
-        return [f"{says}, but {percent(within, 1) if within else 'none'} of its items lie there: it cannot tell."]
+        return [f"{says}, but only {percent(within, 1)} of its items lie there, so the map cannot tell what it lacks."]
     tested = [found.regions[region] for region in whole.inside if region not in whole.lacks]
     few = [found.regions[region] for region in whole.lacks]
     told = [

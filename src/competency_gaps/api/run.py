@@ -22,9 +22,14 @@ from competency_gaps.runs.search import find_concepts, judged
 from competency_gaps.text import plural
 
 if TYPE_CHECKING:
+    from competency_gaps.config import LLMConfig
     from competency_gaps.findings.coverage import Coverage
     from competency_gaps.findings.finding import Answer
     from competency_gaps.findings.models import ModelSlices
+    from competency_gaps.improve.fill import Drafts
+    from competency_gaps.improve.keep import Kept
+    from competency_gaps.improve.suspect import Suspects
+    from competency_gaps.improve.weigh import Redundancy, RunPlots, Weights
     from competency_gaps.matching import Matching
     from competency_gaps.stages.compare import Comparison
 
@@ -553,6 +558,114 @@ class Run(RunFolder):
         from competency_gaps.findings.coverage import coverage
 
         return coverage(self, benchmark, description)
+
+    def keep(self, count: int, *, progress: Progress | None = None) -> Kept:
+        """Choose items that keep what all items say of the models: their means, slices and order.
+
+        Parameters
+        ----------
+        count
+            Items to keep.
+
+        Returns
+        -------
+        Kept
+            ``items`` with their weights; ``predict`` says what a model that was scored on them scores on all items;
+            ``write`` writes them for other tools.
+
+        Raises
+        ------
+        UserError
+            If the run has too few items, or models with scores.
+        """
+        from competency_gaps.improve.keep import keep
+
+        return keep(self, count, progress=progress)
+
+    def suspicious(self, *, progress: Progress | None = None) -> Suspects:
+        """Rank the items whose key, text or parsing is probably wrong, by what many models answered.
+
+        Raises
+        ------
+        UserError
+            If the run has scores of too few models to tell.
+        """
+        from competency_gaps.improve.suspect import suspicious
+
+        return suspicious(self, progress=progress)
+
+    def fill(
+        self,
+        slice: int | str | None = None,
+        *,
+        benchmark: str | None = None,
+        n: int = 50,
+        llm: LLMConfig | None = None,
+        corpus: Path | str | None = None,
+        out: Path | str | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Drafts:
+        """Write new items for a slice, or for what a benchmark lacks, and keep those that belong there.
+
+        Parameters
+        ----------
+        slice
+            Its number or name, as in :attr:`slices`; None: the slices that ``benchmark`` lacks.
+        n
+            Items to keep.
+        llm
+            The language model that writes; None: items are taken from ``corpus``, or made by the run's generators.
+        corpus
+            Texts or questions to take items from.
+        out
+            Folder that is written; None: below ``improve`` in the run's.
+        dry_run
+            Whether to say what it would cost, and ask nothing.
+
+        Raises
+        ------
+        UserError
+            If there is no such slice or benchmark, or nothing to take items from.
+        """
+        from competency_gaps.improve.fill import fill
+
+        return fill(
+            self,
+            slice,
+            benchmark=benchmark,
+            n=n,
+            llm=llm,
+            corpus=corpus,
+            out=out,
+            dry_run=dry_run,
+            progress=progress,
+        )
+
+    def weights(self) -> Weights:
+        """Weigh the items so that categories, or regions of the atlas, count alike; does the models' order change?
+
+        Raises
+        ------
+        UserError
+            If the items have neither categories nor an atlas.
+        """
+        from competency_gaps.improve.weigh import weights
+
+        return weights(self)
+
+    def redundancy(self) -> Redundancy:
+        """What repeats what: likeness of benchmarks (of one: its categories) in concepts, and in the models' scores."""
+        from competency_gaps.improve.weigh import redundancy
+
+        return redundancy(self)
+
+    @property
+    def plot(self) -> RunPlots:
+        """Pictures of the run, by matplotlib (extra ``plot``)."""
+        from competency_gaps.improve.weigh import RunPlots
+
+        return RunPlots(self)
 
     def _concept_rows(self, benchmark: str | None) -> pl.DataFrame:
         """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""

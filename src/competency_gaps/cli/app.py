@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from competency_gaps import __version__
-from competency_gaps.cli import check, concepts, coverage, doctor, explore, logs, match, models, read, run, sae
+from competency_gaps.cli import check, concepts, coverage, doctor, explore, improve, logs, match, models, read, run, sae
 from competency_gaps.cli.options import option_name
 from competency_gaps.cli.output import typed_command
 from competency_gaps.errors import MachineError, UserError, spelling
@@ -81,6 +81,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Is it so?": (check.check,),
     "How do other models do?": (models.score, models.compare),
     "What do others list, and what is missing?": (coverage.coverage, match.match),
+    "How does a benchmark get better?": (improve.improve,),
 }
 """Commands by question, in the order in which a user has them."""
 for question, commands in COMMANDS.items():

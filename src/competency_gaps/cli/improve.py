@@ -1,0 +1,146 @@
+"""``cgaps improve``: from a finished run to a better benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import polars as pl
+import typer
+from rich.console import Console, RenderableType
+
+from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, llm_config
+from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from competency_gaps.api.run import Run
+
+_OF_MODE = {
+    "--keep": ("--out",),
+    "--items": ("--out", "--limit"),
+    "--fill": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
+    "--missing": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
+    "--weights": ("--out", "--limit"),
+    "--scores": (),
+    "": (),
+}
+"""What is asked for, "" for nothing, and the options that go with it."""
+
+
+def improve(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder; with --scores a folder of kept items.")],
+    keep: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="Choose N items that keep what all items say.")
+    ] = None,
+    items: Annotated[bool, typer.Option("--items", help="List items that look broken, the surest first.")] = False,
+    fill: Annotated[
+        str | None, typer.Option(metavar="SLICE", help="Write new items for a slice, by its number or name.")
+    ] = None,
+    missing: Annotated[
+        str | None, typer.Option(metavar="BENCHMARK", help="Write new items for what a benchmark lacks.")
+    ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Weigh items so that slices count alike; show what repeats what.")
+    ] = False,
+    n: Annotated[int | None, typer.Option(min=1, help="New items; by default 50.")] = None,
+    llm: LLMOption = None,
+    corpus: Annotated[Path | None, typer.Option(help="Texts or questions to take new items from.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="A new model's scores on kept items: what it would score on all.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; by default RUN/improve.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and ask nothing.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows of each list.")] = None,
+    json_: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say what to do about a benchmark: which items to keep, repair, write and weigh; without options: what first."""
+    asked = {
+        **{"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing},
+        **{"--weights": weights or None, "--scores": scores},
+    }
+    others = {"--n": n, "--llm": llm, "--corpus": corpus, "--out": out, "--dry-run": dry_run or None, "--limit": limit}
+    mode = _mode([name for name, value in asked.items() if value is not None], others)
+    from competency_gaps import open_run
+    from competency_gaps.report import improve as report
+
+    found: Any
+    view: RenderableType
+    folder: Path | None
+    if scores is not None:
+        from competency_gaps.improve.keep import read_kept
+
+        found, folder = read_kept(run).predict(scores), None
+        _print(run, "predicted", found, report.predicted_view(found), folder, json_=json_)
+        return
+    opened, progress = open_run(run), terminal(quiet)
+    if keep is not None:
+        folder = out or run / "improve" / f"keep-{keep}"
+        found = opened.keep(keep, progress=progress)
+        found.write(folder)
+        view = report.kept_view(found)
+    elif items:
+        folder = out or run / "improve" / "items.parquet"
+        found = opened.suspicious(progress=progress)
+        found.write(folder)
+        view = report.suspects_view(found, limit)
+    elif fill is not None or missing is not None:
+        writer = llm_config(llm)
+        found = opened.fill(
+            fill, benchmark=missing, n=n or 50, llm=writer, corpus=corpus, out=out, dry_run=dry_run, progress=progress
+        )
+        folder = None if dry_run else found.folder
+        view = report.drafts_view(found, limit)
+    elif weights:
+        folder = out or run / "improve" / "weights.parquet"
+        found = opened.weights()
+        found.write(folder)
+        view = report.weights_view(found, opened.redundancy(), limit)
+    else:
+        _print_first(opened, json_=json_)
+        return
+    _print(run, mode.strip("-"), found, view, folder, json_=json_)
+
+
+def _mode(given: list[str], others: dict[str, Any]) -> str:
+    """What is asked for; raises UserError for two things at once, and for an option that does not go with it."""
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)} are different things to do: give one of them.")
+    mode = given[0] if given else ""
+    for name, value in others.items():
+        if value is not None and name not in _OF_MODE[mode]:
+            fitting = [other for other, options in _OF_MODE.items() if name in options]
+            raise UserError(f"{name} goes with {' or '.join(fitting)}{f', not with {mode}' if mode else ''}.")
+    return mode
+
+
+def _print_first(run: Run, *, json_: bool) -> None:
+    """Print what to do first."""
+    raise UserError("give one of --keep N, --items, --fill SLICE, --missing BENCHMARK, --weights.")
+
+
+def _print(run: Path, what: str, found: Any, view: RenderableType, written: Path | None, *, json_: bool) -> None:
+    if json_:
+        print_json({"run": str(run), what: _document(found)})
+        return
+    Console().print(view)
+    if written is not None:
+        print_line(f"\nWritten: {written}")
+
+
+def _document(value: Any) -> Any:
+    """A result as JSON has it: records are objects, tables lists of rows."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _document(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, pl.DataFrame):
+        return value.to_dicts()
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _document(own) for key, own in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_document(own) for own in value]
+    return str(value) if isinstance(value, Path) else value

@@ -15,7 +15,7 @@ import pytest
 
 from competency_gaps import lock
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.lock import HeldError, hold, keep_held
+from competency_gaps.lock import HeldError, hold
 from core_helpers import HOLD, held_elsewhere, path_of_source
 
 
@@ -99,21 +99,6 @@ def test_threads_of_one_process_are_kept_apart(tmp_path):
     assert refused == [True]
 
 
-def test_the_last_user_lets_a_folder_go(tmp_path):
-    with hold(tmp_path):
-        first, second = keep_held(tmp_path), keep_held(tmp_path)
-        first()
-        first()  # once more does nothing
-    with pytest.raises(HeldError), hold(tmp_path):
-        pass
-    thread = threading.Thread(target=second)
-    thread.start()
-    thread.join()
-    with hold(tmp_path):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC])
 def test_what_the_system_refuses_in_the_folder_is_named(tmp_path, number):
     says = "the disk is full" if number == errno.ENOSPC else "cannot be written"
@@ -122,33 +107,3 @@ def test_what_the_system_refuses_in_the_folder_is_named(tmp_path, number):
     assert str(tmp_path) in str(error.value) and "is kept" in str(error.value)
     with pytest.raises(PermissionError), hold(tmp_path):
         raise PermissionError(errno.EACCES, "no", str(tmp_path.parent / "elsewhere" / "model"))
-
-
-def test_a_forked_process_holds_nothing(tmp_path):
-    with hold(tmp_path):
-        process = os.fork()
-        if not process:
-            try:
-                with hold(tmp_path):
-                    os._exit(1)
-            except HeldError:
-                os._exit(0)
-        assert os.waitpid(process, 0)[1] == 0
-        with pytest.raises(HeldError), held_elsewhere_at_once(tmp_path):
-            pass
-    with hold(tmp_path):
-        pass
-
-
-def held_elsewhere_at_once(folder):
-    """Hold a folder in another process; raises HeldError if that is refused there."""
-    done = subprocess.run(
-        [sys.executable, "-c", HOLD, str(folder)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path_of_source()},
-        input="",
-    )
-    if "HeldError" in done.stderr:
-        raise HeldError("refused there")
-    raise AssertionError(done)

@@ -13,9 +13,8 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, SoftFileLock, Timeout
@@ -35,32 +34,9 @@ class HeldError(UserError):
     """Another process or thread holds the folder."""
 
 
-@dataclass
-class _Held:
-    """A folder that this process holds."""
-
-    thread: int | None
-    """Who may hold it again; None: its holder is gone, but not all that writes for it."""
-    lock: FileLock | SoftFileLock
-    made: bool
-    """Whether the folder was made for the lock."""
-    users: int = 1
-    """The holder, and whoever writes for it; the last of them releases the lock."""
-
-
-_HERE: dict[Path, _Held] = {}
+_HERE: dict[Path, int] = {}
+"""Folders that this process holds -> the thread that does, which may hold them again."""
 _GUARD = threading.Lock()
-
-
-def _forget() -> None:
-    """In a forked process: what its parent holds is not held here."""
-    global _GUARD
-    _GUARD = threading.Lock()  # another thread of the parent may have held it
-    _HERE.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
 
 
 @contextmanager
@@ -79,66 +55,40 @@ def hold(folder: Path) -> Iterator[None]:
     MachineError
         If the folder cannot be written, or the disk is full.
     """
-    place = folder.resolve()
+    place, thread = folder.resolve(), threading.get_ident()
     with _GUARD:
         known = _HERE.get(place)
-    if known is not None and known.thread != threading.get_ident():
+        _HERE.setdefault(place, thread)
+    if known not in (None, thread):
         raise _refused(folder, "another thread of this process")
-    with _writable(folder, place), _locked(folder, place) if known is None else nullcontext():
-        yield
-
-
-def keep_held(folder: Path) -> Callable[[], None]:
-    """Let a folder that this thread holds stay held beyond the body of :func:`hold`, until the result is called.
-
-    For another thread that writes into the folder: an interrupt may end the body before it has ended. What nobody holds
-    is not held. To call the result again does nothing.
-    """
-    place = folder.resolve()
-    with _GUARD:
-        known = _HERE.get(place)
-        if known is None or known.thread != threading.get_ident():
-            return lambda: None
-        known.users += 1
-    uses = [known]
-
-    def let_go() -> None:
-        with suppress(IndexError):
-            _let_go(uses.pop(), place)
-
-    return let_go
+    with _writable(folder, place):
+        if known is not None:
+            yield
+            return
+        try:
+            with _locked(folder, place):
+                yield
+        finally:
+            del _HERE[place]
 
 
 @contextmanager
 def _locked(folder: Path, place: Path) -> Iterator[None]:
     made = not place.exists()
-    held = _Held(threading.get_ident(), _acquire(folder, place / FILE), made)
-    with _GUARD:
-        _HERE[place] = held
+    lock = _acquire(folder, place / FILE)
     try:
         yield
     finally:
-        held.thread = None
-        _let_go(held, place)
+        with suppress(OSError):
+            # Removed while it is held: filelock does not take a file that has lost its name.
+            (place / FILE).unlink(missing_ok=True)
+        lock.release()
+        if made:
+            with suppress(OSError):  # something lies in it
+                place.rmdir()
 
 
-def _let_go(held: _Held, place: Path) -> None:
-    """End one use of a folder, and with the last one the lock."""
-    with _GUARD:
-        held.users -= 1
-        if held.users or _HERE.get(place) is not held:  # it is none in a process that was forked meanwhile
-            return
-        del _HERE[place]
-    with suppress(OSError):
-        # Removed while it is held: filelock does not take a file that has lost its name.
-        (place / FILE).unlink(missing_ok=True)
-    held.lock.release()
-    if held.made:
-        with suppress(OSError):  # something lies in it
-            place.rmdir()
-
-
-def _acquire(folder: Path, path: Path, tries: int = 10) -> FileLock | SoftFileLock:
+def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
     """Lock the file, and write into it who holds it."""
     try:
         make_folder(path.parent)
@@ -157,10 +107,6 @@ def _acquire(folder: Path, path: Path, tries: int = 10) -> FileLock | SoftFileLo
             lock.acquire()
     except Timeout:
         raise _refused(folder, _holder(path)) from None
-    except FileNotFoundError:  # who held it last has just removed the folder, which was made for the lock
-        if not tries:
-            raise
-        return _acquire(folder, path, tries - 1)
     since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with suppress(PermissionError):  # Windows lets nobody write to a locked file
         path.write_text(json.dumps([os.getpid(), socket.gethostname(), since]), encoding="ascii")

@@ -7,10 +7,8 @@ the engine, so results do not either.
 
 from __future__ import annotations
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +17,6 @@ from competency_gaps.activations.store import CasStore
 from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
-from competency_gaps.lock import keep_held
 from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.runs.part import Part
@@ -28,7 +25,6 @@ from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import Draft
 from competency_gaps.stages.extraction import (
     BenchmarkPlan,
-    Content,
     Extraction,
     Shard,
     ShardDraft,
@@ -45,8 +41,6 @@ MOST_UNREADABLE = 0.1
 """Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
 FEW_UNREADABLE = 9
 """So many may be, whatever their share, if any other was read."""
-_CALM = 0.05
-"""Seconds until polars is tried again: it refuses all calls until those that were running are stopped."""
 
 
 class Task(NamedTuple):
@@ -188,54 +182,12 @@ def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting
 
 
 def read_here(work: Work) -> None:
-    """Read all missing shards in this process; each is written while the next one is read.
-
-    However often it is interrupted, the folder stays held until the thread that writes has ended.
-    """
-    writing: Future[None] | None = None
-
-    def write(task: Task, content: Content, let_go: Callable[[], None]) -> None:
-        try:
-            work.commit(task, _written(lambda: work.reader.write(task.shard, content)))
-        finally:
-            let_go()
-
-    def begin(task: Task, content: Content) -> Future[None]:
-        let_go = keep_held(work.folder)
-        try:
-            return writer.submit(write, task, content, let_go)
-        except BaseException:  # no thread, or an interrupt
-            let_go()
-            raise
-
-    with ThreadPoolExecutor(1) as writer:
-        try:
-            for task in work.missing:
-                work.bar.note(task.plan.name)
-                content = work.reader.read(task.plan, task.shard, work.bar.advance)
-                work.check(task, unreadable(content.responses))
-                try:
-                    if writing is not None:
-                        writing.result()
-                except KeyboardInterrupt:  # during the wait: this one is read as well
-                    writing = begin(task, content)
-                    raise
-                writing = begin(task, content)
-        finally:  # what cannot be written is said, whatever else went wrong
-            if writing is not None:
-                writing.result()
-
-
-def _written(write: Callable[[], ShardDraft]) -> ShardDraft:
-    """Write a shard in a thread of its own, however often it is interrupted.
-
-    Python interrupts the main thread alone, but polars whatever thread it works in: what was read would be lost.
-    """
-    while True:
-        try:
-            return write()
-        except KeyboardInterrupt:  # the main thread has it as well, and ends the reading
-            time.sleep(_CALM)
+    """Read all missing shards in this process."""
+    for task in work.missing:
+        work.bar.note(task.plan.name)
+        content = work.reader.read(task.plan, task.shard, work.bar.advance)
+        work.check(task, unreadable(content.responses))
+        work.commit(task, work.reader.write(task.shard, content))
 
 
 def read_part_of(part: Part, engine: Engine = read_here) -> Engine:

@@ -31,7 +31,7 @@ export function Concepts() {
   const where = shown.benchmark === null ? "the whole suite" : visible(run.benchmarks[shown.benchmark]!.name);
   return (
     <>
-      <Heading>{run.has.regions ? "Regions and concepts" : "Concepts"}</Heading>
+      <Heading shown={shown.benchmark}>{run.has.regions ? "Regions and concepts" : "Concepts"}</Heading>
       <p className="lead">
         {face === "model"
           ? `Which concepts the model does worse or better on, in ${where}.`
@@ -46,6 +46,7 @@ export function Concepts() {
 function TableOfConcepts({ table, benchmark }: ShownTable) {
   const run = useRun();
   const face = useFace();
+  const asked = useBenchmark();
   const { params } = useRoute();
   const dark = useComputedColorScheme("light") === "dark";
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
@@ -67,7 +68,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
   }, [specs, chosen, defaults]);
   const sorting = params.get("sort");
   const sort = useMemo(() => readSort(sorting, sortKeys(run)), [run, sorting]);
-  const { rows, beside } = useRows(all, table, sort);
+  const { rows, beside, late } = useRows(all, table, sort);
   const hidden = useMemo(
     () => (params.get("kinds") === "all" ? 0 : table.rows - select(table.rows, [ofRanked(table)]).length),
     [params, table],
@@ -134,6 +135,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
         onSort={onSort}
         onOpen={onOpen}
         opened={useNumberParam("concept")}
+        busy={late || benchmark !== asked || (each !== null && parts.length < names.length && !error)}
         label="Concepts"
         testId="concept-grid"
         empty={<p>No concept passes all of these filters.{hidden > 0 && " Unranked ones are hidden."}</p>}
@@ -144,22 +146,24 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
 
 /**
  * The shown rows in order: ordered once per sort, filtered at each keystroke. A concept whose number is searched for
- * comes first; `beside` is its number if it does not pass the filters.
+ * comes first; `beside` is its number if it does not pass the filters. `late`: the address asks for others already.
  */
-function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Array; beside: number | null } {
+function useRows(all: Table, table: Table, sort: Sort | null) {
   const face = useFace();
   const { regions } = useRun();
   const { params } = useRoute();
   const filterKey = FILTERS.map((name) => params.get(name) ?? "").join("\n");
   // biome-ignore lint/correctness/useExhaustiveDependencies: other parameters choose no rows.
-  const filters = useDeferredValue(useMemo(() => params, [filterKey]));
+  const asked = useMemo(() => params, [filterKey]);
+  const filters = useDeferredValue(asked);
   const wanted = useDeferredValue(sort);
   const column = wanted ? columnNamed(all, wanted.key) : undefined;
   // biome-ignore lint/correctness/useExhaustiveDependencies: further columns of `all` change no order but their own.
   const order = useMemo(() => orderOf(all, wanted, face), [table, column, wanted, face]);
-  return useMemo(() => {
+  const shown = useMemo(() => {
     const rows = among(order, tests(filters, table, regions));
     const id = searchedId(filters, table.rows);
     return { rows: withFirst(rows, id), beside: id === null || rows.includes(id) ? null : id };
   }, [order, filters, table, regions]);
+  return { ...shown, late: filters !== asked || wanted !== sort };
 }

@@ -145,6 +145,7 @@ function ItemTable({ table }: { table: Table }) {
         onSort={(next) => go({ params: { sort: writeSort(next) } })}
         onOpen={(row) => go({ params: { item: row } })}
         opened={opened}
+        busy={search.going || slice === undefined}
         rowHeight={wide ? 36 : 54}
         label="Items"
         testId="items-grid"
@@ -163,8 +164,8 @@ function ItemTable({ table }: { table: Table }) {
   );
 }
 
-/** The slice or region that the address asks for; null: none is asked for, or it is still read. */
-function useSlice(): { name: string; members: ArrayLike<number> } | null {
+/** The slice or region that the address asks for; null: none, or there is no such; undefined: it is still read. */
+function useSlice(): { name: string; members: ArrayLike<number> } | null | undefined {
   const run = useRun();
   const [slice, region] = [useNumberParam("slice"), useNumberParam("region")];
   const slices = useSlices(slice === null ? null : run.key);
@@ -174,6 +175,7 @@ function useSlice(): { name: string; members: ArrayLike<number> } | null {
     () => held && places.data && { name: held.name, members: rowsIn(run.regions, held.region, places.data) },
     [held, places.data, run],
   );
+  if (slice !== null ? !slices.data && !slices.error : held && !places.data && !places.error) return undefined;
   return (slice === null ? inside : slices.data?.get(slice)) ?? null;
 }
 

@@ -47,6 +47,8 @@ interface GridProps {
   onOpen: (row: number) => void;
   /** Row that is open beside the grid. */
   opened: number | null;
+  /** The rows are not yet those that the address asks for. */
+  busy: boolean;
   label: string;
   testId: string;
   /** What stands there where `order` is empty. */
@@ -91,6 +93,7 @@ export function Grid({
   onSort,
   onOpen,
   opened,
+  busy,
   label,
   testId,
   empty,
@@ -115,6 +118,8 @@ export function Grid({
     api.current?.setColumnWidths([{ key: widest.key, newWidth }]);
   }, [columns, room]);
   useEffect(fill, [fill, definitions]);
+  // Said after AG Grid has drawn, which it does later than React.
+  const drawn = useCallback(() => frame.current?.setAttribute("aria-busy", String(busy)), [busy]);
   useEffect(() => {
     const reordered = latest.current.order !== order;
     Object.assign(latest.current, { order, opened });
@@ -124,7 +129,8 @@ export function Grid({
       if (order.length) api.current.ensureIndexVisible(0, "top");
     }
     api.current.refreshCells({ force: true, suppressFlash: true });
-  }, [order, opened, definitions]);
+    drawn();
+  }, [order, opened, definitions, drawn]);
   useEffect(() => {
     const read = () => {
       const rows = Array.from(order.slice(0, COPIED), (row) => columns.map((column) => column.text(row)));
@@ -168,6 +174,7 @@ export function Grid({
   const onReady = (event: GridReadyEvent<Place>) => {
     api.current = event.api;
     fill();
+    drawn();
     const place = opened === null ? -1 : order.indexOf(opened);
     if (place >= 0) event.api.ensureIndexVisible(place, "middle");
   };

@@ -24,11 +24,29 @@ TOO_WIDE = """() => [...document.querySelectorAll('main, .panel, .top')]
   .map((part) => `${part.className || part.tagName} ${part.scrollWidth}`)"""
 
 
+ARRIVED = """hash => new Promise((arrived) => {
+  if (location.hash === hash) return arrived();
+  addEventListener('hashchange', () => setTimeout(arrived), { once: true });
+  location.hash = hash;
+})"""
+"""The page has taken on an address: what it shows, it shows because of this one."""
+COLUMN = """([grid, column, rows]) => {
+  const place = document.querySelector(`[data-testid="${grid}"][aria-busy=false]`);
+  if (!place) return false;
+  const cell = (row) => place.querySelector(`[row-index="${row}"] [col-id="${CSS.escape(column)}"]`);
+  const texts = Array.from({ length: rows }, (_, row) => cell(row)?.innerText.trim());
+  const settled = window.lastTexts === JSON.stringify(texts) && !texts.includes(undefined);
+  window.lastTexts = JSON.stringify(texts);
+  return settled && texts;
+}"""
+"""Texts of a column's first rows, once the grid has what the address asks for, and has drawn it: two frames agree."""
+
+
 def open_view(page: Any, address: str, wait_for: str) -> None:
     """Go to a view, as a link does once the page is there, and wait until what bears the test id is there."""
     base, _, hash_ = address.partition("#")
     if page.url.split("#")[0] == base:
-        page.evaluate("address => { location.hash = address }", hash_)
+        page.evaluate(ARRIVED, f"#{hash_}")
     else:
         page.goto(address)
     page.get_by_test_id(wait_for).first.wait_for()
@@ -36,21 +54,13 @@ def open_view(page: Any, address: str, wait_for: str) -> None:
 
 def await_rows(page: Any, grid: str, count: int) -> None:
     """Wait until a grid has so many rows, those out of sight among them."""
-    page.wait_for_function(
-        "([grid, count]) => document.querySelector(`[data-testid=${grid}]`)?.dataset.rows === String(count)",
-        arg=[grid, count],
-    )
+    page.locator(f'[data-testid={grid}][data-rows="{count}"][aria-busy=false]').wait_for()
 
 
 def cells(page: Any, grid: str, column: str, rows: int) -> list[str]:
     """Texts of a column's first rows, in their order. AG Grid escapes what is not plain in a column's name."""
-    place = page.get_by_test_id(grid)
-    texts = []
-    for row in range(rows):
-        cell = place.locator(f'[row-index="{row}"] [col-id="{html.escape(column)}"]').first
-        cell.wait_for()
-        texts.append(cell.inner_text().strip())
-    return texts
+    page.evaluate("window.lastTexts = null")
+    return page.wait_for_function(COLUMN, arg=[grid, html.escape(column), rows]).json_value()
 
 
 def number(text: str) -> float:

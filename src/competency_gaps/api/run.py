@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from competency_gaps.findings.models import ModelSlices
     from competency_gaps.improve.fill import Drafts
     from competency_gaps.improve.keep import Kept
+    from competency_gaps.improve.redundancy import Redundancy, RunPlots
     from competency_gaps.improve.suspect import Suspects
-    from competency_gaps.improve.weigh import Redundancy, RunPlots, Weights
+    from competency_gaps.improve.weigh import Weights
     from competency_gaps.matching import Matching
     from competency_gaps.stages.compare import Comparison
 
@@ -642,28 +643,48 @@ class Run(RunFolder):
             progress=progress,
         )
 
-    def weights(self) -> Weights:
-        """Weigh the items so that categories, or regions of the atlas, count alike; does the models' order change?
+    def weights(self, over: Sequence[str] | None = None, *, cap: float = 5.0) -> Weights:
+        """Weigh the items so that slices count alike, and say whether the order of the models changes.
+
+        Parameters
+        ----------
+        over
+            Whose slices: ``"benchmark"``, ``"group"`` or another column of the items (a ``question`` of
+            :attr:`slices`), ``"regions"`` of the atlas; several are evened out together. None: the first of these.
+        cap
+            No item weighs more than this, nor less than 1 / cap; the mean is 1. Above 1.
 
         Raises
         ------
         UserError
-            If the items have neither categories nor an atlas.
+            If the items have no such slices.
         """
         from competency_gaps.improve.weigh import weights
 
-        return weights(self)
+        return weights(self, over, cap=cap)
 
-    def redundancy(self) -> Redundancy:
-        """What repeats what: likeness of benchmarks (of one: its categories) in concepts, and in the models' scores."""
-        from competency_gaps.improve.weigh import redundancy
+    def redundancy(self, what: str | None = None) -> Redundancy:
+        """What repeats what, by the concepts of the items and by the models' scores.
 
-        return redundancy(self)
+        Parameters
+        ----------
+        what
+            What is compared: ``"benchmark"``, ``"group"`` or another column, ``"regions"``; None: the first of these
+            that the run has.
+
+        Raises
+        ------
+        UserError
+            If there are no two of them.
+        """
+        from competency_gaps.improve.redundancy import redundancy
+
+        return redundancy(self, what)
 
     @property
     def plot(self) -> RunPlots:
         """Pictures of the run, by matplotlib (extra ``plot``)."""
-        from competency_gaps.improve.weigh import RunPlots
+        from competency_gaps.improve.redundancy import RunPlots
 
         return RunPlots(self)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import polars as pl
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
 from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, llm_config
 from competency_gaps.cli.output import print_json, print_line, terminal
@@ -67,6 +68,7 @@ def improve(
     from competency_gaps import open_run
     from competency_gaps.report import improve as report
 
+    results: dict[str, Any] = {}
     found: Any
     view: RenderableType
     folder: Path | None
@@ -74,7 +76,7 @@ def improve(
         from competency_gaps.improve.keep import read_kept
 
         found, folder = read_kept(run).predict(scores), None
-        _print(run, "predicted", found, report.predicted_view(found), folder, json_=json_)
+        _print(run, {"predicted": found}, report.predicted_view(found), folder, json_=json_)
         return
     opened, progress = open_run(run), terminal(quiet)
     if keep is not None:
@@ -98,11 +100,16 @@ def improve(
         folder = out or run / "improve" / "weights.parquet"
         found = opened.weights()
         found.write(folder)
-        view = report.weights_view(found, opened.redundancy(), limit)
+        others = found.pairs and opened.regions is not None and found.over != ("regions",)
+        regions = opened.weights(["regions"]) if others else None
+        repeats = opened.redundancy()
+        view = Group(report.weights_view(found, regions, limit), Text(), report.redundancy_view(repeats, limit))
+        results["redundancy"] = repeats
     else:
         _print_first(opened, json_=json_)
         return
-    _print(run, mode.strip("-"), found, view, folder, json_=json_)
+    results[mode.strip("-")] = found
+    _print(run, results, view, folder, json_=json_)
 
 
 def _mode(given: list[str], others: dict[str, Any]) -> str:
@@ -122,9 +129,9 @@ def _print_first(run: Run, *, json_: bool) -> None:
     raise UserError("give one of --keep N, --items, --fill SLICE, --missing BENCHMARK, --weights.")
 
 
-def _print(run: Path, what: str, found: Any, view: RenderableType, written: Path | None, *, json_: bool) -> None:
+def _print(run: Path, results: dict[str, Any], view: RenderableType, written: Path | None, *, json_: bool) -> None:
     if json_:
-        print_json({"run": str(run), what: _document(found)})
+        print_json({"run": str(run), **_document(results)})
         return
     Console().print(view)
     if written is not None:
@@ -132,9 +139,9 @@ def _print(run: Path, what: str, found: Any, view: RenderableType, written: Path
 
 
 def _document(value: Any) -> Any:
-    """A result as JSON has it: records are objects, tables lists of rows."""
+    """A result as JSON has it: records are objects, tables lists of rows; what is long (no ``repr``) is in its file."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _document(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: _document(getattr(value, field.name)) for field in fields(value) if field.repr}
     if isinstance(value, pl.DataFrame):
         return value.to_dicts()
     if isinstance(value, (np.ndarray, np.generic)):

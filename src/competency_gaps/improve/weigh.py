@@ -1,43 +1,276 @@
-"""Item weights under which slices count alike, and what repeats what."""
+"""Item weights under which slices count alike, and what they change [ours].
+
+A benchmark's mean counts a subject by how many items somebody found of it. Weights are raked: each set of slices in
+turn is scaled to equal sums (iterative proportional fitting; Deming and Stephan, Annals of Mathematical Statistics 11,
+1940), held between ``1 / cap`` and ``cap`` of the mean weight. Without the bound they have the least Kullback-Leibler
+divergence from equal weights of all that even out the slices.
+
+A model's *level* is the mean of its scores less the models' mean score of the item, so that a missing score is no
+difficulty. Differences of levels are linear in the clusters of items, whose squares give their variance.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from scipy.optimize import brentq
+
+from competency_gaps.dictionary.atlas import members_of
+from competency_gaps.errors import UserError, argument
+from competency_gaps.evidence.interval import quantile
+from competency_gaps.evidence.sums import effective_sample
+from competency_gaps.files import write_atomic
+from competency_gaps.findings.coverage import LEVEL
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.slices.family import LEAST
+from competency_gaps.slices.store import stored_families
+
+CAP = 5.0
+ROUNDS = 500
+"""Times that all sets of slices are raked, at most."""
+REGIONS = "regions"
+
+
+class Parts(NamedTuple):
+    """A set of slices without common items. K slices, N items of ``items.parquet``."""
+
+    what: str
+    """``benchmark``, the question that a column's categories answer, or ``regions`` (of the atlas)."""
+    names: list[str]
+    label: np.ndarray
+    """int64 of shape (N,): the item's slice; -1: in none, or excluded."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Item weights."""
+    """Item weights, and what they change. In parts of a score of 1."""
+
+    over: tuple[str, ...]
+    """Whose slices count alike: ``benchmark``, ``group``, ``regions``, ..."""
+    cap: float
+    items: pl.DataFrame = field(repr=False)
+    """``benchmark``, ``item_id``, ``weight`` of each item: mean 1; null: excluded."""
+    count: int
+    """Items that are weighed."""
+    effective: float
+    """So many equally weighted independent items tell as much, repeats counted once."""
+    before: float
+    """The same at equal weights."""
+    low: float
+    """The least weight."""
+    high: float
+    slices: pl.DataFrame
+    """``over``, ``slice``, ``items``, ``share`` of all items and ``weighted``, its share by weight."""
+    models: pl.DataFrame
+    """``model``, ``scored`` items, ``mean`` (as if it had all scores) and ``weighted``; ``shift``, by how much it gains
+    on the other models, with ``low`` and ``high`` (95%). Best mean first."""
+    pairs: int
+    """Pairs of models."""
+    swaps: pl.DataFrame
+    """Pairs whose order changes: ``ahead`` and ``behind`` without weights, ``difference`` (``low``, ``high``) and
+    ``weighted`` (``weighted_low``, ``weighted_high``), ``sure``: neither interval holds 0."""
 
     def write(self, path: Path) -> None:
-        """Write them."""
+        """Write ``items`` as Parquet."""
+        write_atomic(path, self.items.write_parquet)
 
 
-@dataclass(frozen=True)
-class Redundancy:
-    """What repeats what."""
+def parts_of(run: RunFolder, what: str | None = None) -> Parts | None:
+    """The slices that people divide a run by: benchmarks; of one its groups, else regions of the atlas; None: none.
 
-
-def weights(run: RunFolder) -> Weights:
-    """Weigh the items, as :meth:`competency_gaps.Run.weights` describes."""
-    return Weights()
-
-
-def redundancy(run: RunFolder) -> Redundancy:
-    """What repeats what, as :meth:`competency_gaps.Run.redundancy` describes."""
-    return Redundancy()
-
-
-@dataclass(frozen=True)
-class RunPlots:
-    """Pictures of a run."""
-
-    run: RunFolder
-
-    def redundancy(self) -> Any:
-        """What repeats what, as a matplotlib figure."""
+    Parameters
+    ----------
+    what
+            ``benchmark``, ``group`` or another question of a column, or ``regions``; None: the first of these.
+    """
+    kept = run.items["excluded"].is_null().to_numpy()
+    family = next((family for family in stored_families(run) if family.name == "columns"), None)
+    questions = [] if family is None else list(map(str, family.question))
+    known = [
+        *(own for own in ("benchmark", "group") if own in questions),
+        *([REGIONS] if run.regions is not None else []),
+    ]
+    wanted = what or next(iter([*known, *questions]), None)
+    label = np.full(run.items.height, -1)
+    if family is not None and wanted in questions:
+        rows = [row for row, question in enumerate(questions) if question == wanted]
+        for place, row in enumerate(rows):
+            label[family.weights[[row]].indices] = place
+        return Parts(str(wanted), [family.names[row] for row in rows], label)
+    if wanted != REGIONS or run.regions is None or run.item_regions is None:
         return None
+    finest = run.item_regions["region"].fill_null(-1).to_numpy().astype(np.int64)
+    inside = members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest) & kept
+    rows = [row for row in np.flatnonzero(run.regions["level"].to_numpy() == LEVEL) if inside[row].sum() >= LEAST]
+    for place, row in enumerate(rows):
+        label[inside[row]] = place
+    return Parts(REGIONS, [run.regions["name"][int(row)] for row in rows], label) if len(rows) > 1 else None
+
+
+def weights(run: RunFolder, over: Sequence[str] | None = None, *, cap: float = CAP) -> Weights:
+    """Weigh the items, as :meth:`competency_gaps.Run.weights` describes."""
+    if not cap > 1:
+        raise UserError(f"{argument('cap')} {cap}: expected a number above 1.")
+    chosen = [parts_of(run, what) for what in over or (None,)]
+    sets = [parts for parts in chosen if parts is not None]
+    if len(sets) < len(chosen):
+        columns = run.files.collect("slices", run.scan("slices").filter(family="columns").select("question"))
+        raise UserError(
+            f"{argument('over')}: the run's items have no such slices to even out. They have "
+            f"{', '.join(map(repr, columns['question'].unique(maintain_order=True))) or 'no columns'}; {REGIONS!r} "
+            "needs an atlas, which ‘cgaps concepts name’ puts on the run."
+        )
+    kept = run.items["excluded"].is_null().to_numpy()
+    weight = np.full(len(kept), np.nan)
+    weight[kept] = raked([parts.label[kept] for parts in sets], cap)
+    _, cluster = np.unique(run.items["cluster"].to_numpy()[kept], return_inverse=True)
+    sizes = [np.bincount(cluster, own) for own in (weight[kept], np.ones(kept.sum()))]
+    effective, before = (float(effective_sample(own.sum(), (own**2).sum())) for own in sizes)
+    slices = [
+        {
+            "over": parts.what,
+            "slice": name,
+            "items": int((inside := parts.label == place).sum()),
+            "share": float(inside.sum() / kept.sum()),
+            "weighted": float(weight[inside].sum() / kept.sum()),
+        }
+        for parts in sets
+        for place, name in enumerate(parts.names)
+    ]
+    models, swaps = _changes(run, kept, weight[kept], cluster)
+    return Weights(
+        tuple(parts.what for parts in sets),
+        cap,
+        run.items.select("benchmark", "item_id", weight=pl.Series(weight).fill_nan(None)),
+        int(kept.sum()),
+        effective,
+        before,
+        float(np.nanmin(weight)),
+        float(np.nanmax(weight)),
+        pl.DataFrame(slices),
+        models,
+        models.height * (models.height - 1) // 2,
+        swaps,
+    )
+
+
+def raked(labels: Sequence[np.ndarray], cap: float) -> np.ndarray:
+    """Weights of mean 1 under which the slices of each set have equal sums, as far as the bound lets them.
+
+    Parameters
+    ----------
+    labels : sequence of ndarray of int64 of shape (N,)
+        Each item's slice of a set; -1: in none, which keeps a set's weight together.
+    cap
+        Weights lie in ``[1 / cap, cap]``.
+    """
+    weight = np.ones(len(labels[0]))
+    for _ in range(ROUNDS):
+        former = weight.copy()
+        for label in labels:
+            inside = label >= 0
+            sums = np.bincount(label[inside], weight[inside])
+            weight[inside] *= (sums.sum() / len(sums) / sums)[label[inside]]
+        weight = _bounded(weight, cap)
+        if np.abs(weight - former).max() < 1e-9:
+            break
+    return weight
+
+
+def _bounded(weight: np.ndarray, cap: float) -> np.ndarray:
+    """The weights times a factor, cut at the bounds, so that their mean is 1."""
+
+    def cut(log_factor: float) -> np.ndarray:
+        return np.clip(weight * np.exp(log_factor), 1 / cap, cap)
+
+    ends = np.log(1 / cap / weight.max()), np.log(cap / weight.min())
+    return cut(float(brentq(lambda factor: cut(factor).mean() - 1, *ends, xtol=1e-13)))
+
+
+class Levels(NamedTuple):
+    """Levels of M models under some weights, and what each of K clusters adds to their errors."""
+
+    level: np.ndarray
+    """float64 of shape (M,), in [-1, 1]."""
+    error: np.ndarray
+    """float64 of shape (M, K): sums over the clusters' items, whose squares add up to the variance."""
+
+
+def levels(relative: np.ndarray, weight: np.ndarray, cluster: np.ndarray) -> Levels:
+    """Weighted means over the items that a model is scored on, linearised as ratios.
+
+    Parameters
+    ----------
+    relative : ndarray of float64 of shape (M, N)
+        Scores less the models' mean score of the item; NaN = unscored.
+    weight : ndarray of float64 of shape (N,), positive
+    cluster : ndarray of int64 of shape (N,)
+    """
+    known = ~np.isnan(relative)
+    share = known * weight
+    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+    level = (share * np.where(known, relative, 0)).sum(axis=1)
+    error = share * np.where(known, relative - level[:, None], 0)
+    gather = sp.csr_array((np.ones(len(cluster)), (np.arange(len(cluster)), cluster)))
+    return Levels(level, error @ gather)
+
+
+def _changes(
+    run: RunFolder, kept: np.ndarray, weight: np.ndarray, cluster: np.ndarray
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The tables ``models`` and ``swaps``."""
+    scores = model_scores(run)
+    values = scores.values[:, kept]
+    known = ~np.isnan(values)
+    rows = np.flatnonzero(known.any(axis=1))
+    values, known = values[rows], known[rows]
+    count = known.sum(axis=0)
+    mean = np.divide(np.nansum(values, axis=0), count, out=np.zeros(len(count)), where=count > 0)
+    both = (count > 0, weight * (count > 0))
+    plain, even = (levels(values - mean, own, cluster) for own in (np.ones(len(weight)), weight))
+    overall = [float((mean * own).sum() / max(own.sum(), 1e-9)) for own in both]
+    shift = even.level - plain.level
+    width = quantile(0.95) * np.sqrt(((even.error - plain.error) ** 2).sum(axis=1))
+    models = pl.DataFrame(
+        {
+            "model": [scores.models[row] for row in rows],
+            "scored": known.sum(axis=1),
+            "mean": plain.level + overall[0],
+            "weighted": even.level + overall[1],
+            "shift": shift,
+            "low": shift - width,
+            "high": shift + width,
+        }
+    )
+    (differs, half), (weighted, weighted_half) = _differences(plain), _differences(even)
+    ahead, behind = np.nonzero((differs > 0) & (weighted < 0))
+    at = ahead, behind
+    swaps = pl.DataFrame(
+        {
+            "ahead": models["model"].gather(ahead),
+            "behind": models["model"].gather(behind),
+            "difference": differs[at],
+            "low": (differs - half)[at],
+            "high": (differs + half)[at],
+            "weighted": weighted[at],
+            "weighted_low": (weighted - weighted_half)[at],
+            "weighted_high": (weighted + weighted_half)[at],
+            "sure": ((differs > half) & (weighted < -weighted_half))[at],
+        }
+    )
+    return models.sort("mean", descending=True), swaps.sort("sure", pl.col("weighted").abs(), descending=True)
+
+
+def _differences(of: Levels) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of all pairs of models, and half the widths of their intervals of 95%."""
+    product = of.error @ of.error.T
+    own = np.diag(product)
+    variance = own[:, None] + own - 2 * product
+    return of.level[:, None] - of.level, quantile(0.95) * np.sqrt(np.maximum(variance, 0))

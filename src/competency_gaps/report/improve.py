@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
 
-from competency_gaps.report.tables import plain
+from competency_gaps.errors import argument
+from competency_gaps.findings.words import short_name
+from competency_gaps.improve.redundancy import FEWEST
+from competency_gaps.report.tables import cut, plain
+from competency_gaps.text import integer, percent, plural, signed
 
 if TYPE_CHECKING:
-    from competency_gaps.improve.weigh import Redundancy, Weights
+    from competency_gaps.improve.redundancy import Redundancy
+    from competency_gaps.improve.weigh import Weights
+
+SURE = 0.05
+"""Largest p-value of what is said to be so."""
+SWAPS, PARTS = 6, 20
+"""Rows of a list."""
+MODEL, PART = 28, 22
+"""Characters of a name."""
 
 
 def kept_view(kept: Any) -> RenderableType:
@@ -32,6 +48,117 @@ def drafts_view(drafts: Any, limit: int | None) -> RenderableType:
     return plain(str(drafts))
 
 
-def weights_view(weights: Weights, redundancy: Redundancy, limit: int | None) -> RenderableType:
-    """Say whether even slices change the order of the models, and what repeats what."""
-    return plain(f"{weights}\n{redundancy}")
+def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> RenderableType:
+    """Say whether even slices change the order of the models; in one line also if regions of the atlas were even."""
+    least, most = (f"{own:.2g}" for own in (found.low, found.high))
+    parts: list[RenderableType] = [plain(_swaps(found), "bold")]
+    if found.high - found.low > 0.01:
+        effective = (
+            f"Weights from {least} to {most} (at most {found.cap:g}). They tell as much as {integer(found.effective)} "
+            f"independent items of equal weight ({integer(found.before)} without weights)."
+        )
+        parts.append(plain(effective))
+    if found.swaps.height:
+        table = _table(("ahead now", "behind", "points", "with weights", ""), (0, 1, 4))
+        for row in found.swaps.head(limit or SWAPS).to_dicts():
+            names = (cut(short_name(row[end]), MODEL) for end in ("ahead", "behind"))
+            now = _points(row["difference"], row["low"], row["high"])
+            then = _points(row["weighted"], row["weighted_low"], row["weighted_high"])
+            table.add_row(*names, now, then, "surely" if row["sure"] else "within the noise")
+        parts += [Text(), table]
+    moved = found.models.filter((pl.col("low") > 0) | (pl.col("high") < 0)).sort(pl.col("shift").abs(), descending=True)
+    if moved.height:
+        named = (
+            f"{cut(short_name(row['model']), MODEL)} {_points(row['shift'], row['low'], row['high'])}"
+            for row in moved.head(3).to_dicts()
+        )
+        parts += [Text(), plain(f"Beside the other models, these move most: {'; '.join(named)}.")]
+    if regions is not None:
+        surely = regions.swaps.filter("sure").select("ahead", "behind").iter_rows()
+        named = "; ".join(
+            f"{cut(short_name(behind), MODEL)} before {cut(short_name(ahead), MODEL)}" for ahead, behind in surely
+        )
+        parts += [Text(), plain(f"{_swaps(regions)}{f' {named}.' if named else ''}")]
+    return Group(*parts)
+
+
+def _swaps(found: Weights) -> str:
+    """What becomes of the order of the models."""
+    over = " and ".join(_plural_of(what, found.slices.filter(over=what).height) for what in found.over)
+    if found.high - found.low < 0.01:
+        return f"The {over} count alike already."
+    if found.swaps.height == 0:
+        order = f"the order of the {found.models.height} models would stay" if found.pairs else "no order would change"
+        return f"If the {over} counted alike, {order}."
+    sure = int(found.swaps["sure"].sum())
+    how = f"{sure} of them surely" if sure else "within the noise"
+    pairs = plural(found.pairs, "pair")
+    return f"If the {over} counted alike, {found.swaps.height} of {pairs} of models would swap places, {how}."
+
+
+def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
+    """Say what repeats what, by concepts and by the models' scores."""
+    parts: list[RenderableType] = [plain(_dimensions(found), "bold")]
+    if found.foretold is not None:
+        value, low, high, _ = (f"{own:.2f}".replace("-", "−") for own in found.foretold)
+        surely = "goes" if found.foretold.p_value <= SURE else "need not go"
+        chance = f"rank correlation {value} over {found.pairs.height} pairs ({low} to {high} by chance)"
+        parts.append(plain(f"Likeness in concepts {surely} with likeness in scores: {chance}."))
+    count = limit or PARTS
+    if found.effective is None:
+        table = _table(("most alike in concepts", "", "of 100"), (0, 1))
+        for a, b, like in found.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows():
+            table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
+        return Group(*parts, Text(), table)
+    table = _table(
+        ("", "items", "most alike in concepts", "scores go with", "not foretold", "by chance", ""), (0, 2, 3, 6)
+    )
+    for row in found.parts.sort("left", descending=True).head(count).to_dicts():
+        near = (_near(row[name], row[figure]) for name, figure in (("like", "likeness"), ("with", "surely")))
+        points = (f"{100 * row[name]:.1f}" for name in ("left", "most"))
+        table.add_row(
+            cut(row["part"], PART), integer(row["items"]), *near, *points, "adds" if row["adds"] else "repeats"
+        )
+    note = (
+        "Not foretold: points by which the others miss a model's score there; by chance: at most, if items were dealt "
+        "out at random. Beside names, 100: quite alike; of scores the lower end of the interval."
+    )
+    more = f" {found.parts.height - count} more: {argument('limit')} {found.parts.height}."
+    return Group(*parts, Text(), table, plain(note + more * (found.parts.height > count), "dim"))
+
+
+def _dimensions(found: Redundancy) -> str:
+    over, models = _plural_of(found.what, found.parts.height), plural(len(found.models), "model")
+    if found.effective is None:
+        return f"{models} scored on all {over}: too few to tell what repeats what by scores ({FEWEST} at least)."
+    level, *others = found.axes.head(found.count).to_dicts()
+    axes = [f"the models' level ({percent(level['share'], 1)} of their differences)"]
+    for own in others:
+        ends = " against ".join(" and ".join(own[side]) for side in ("up", "down") if own[side])
+        axes.append(f"{ends} ({percent(own['share'], 1)}; by chance {percent(own['most'], 1)} at most)")
+    return (
+        f"The {over} tell {models} apart in {plural(found.count, 'way')}: {'; '.join(axes)}. Effective number "
+        f"{found.effective:.1f} ({found.effective_low:.1f} to {found.effective_high:.1f}); it would be "
+        f"{found.apart:.1f} if they had nothing in common."
+    )
+
+
+def _near(name: str | None, figure: float | None) -> str:
+    return "" if name is None or figure is None else f"{cut(name, PART)} {100 * figure:.0f}"
+
+
+def _points(value: float, low: float, high: float) -> str:
+    points, *ends = (signed(100 * own, 1) for own in (value, low, high))
+    return f"{points} ({' to '.join(ends)})"
+
+
+def _plural_of(what: str, count: int) -> str:
+    known = {"benchmark": "benchmarks", "group": "groups", "regions": "regions of the atlas"}
+    return f"{count} {known.get(what, f'categories of {what}')}"
+
+
+def _table(heads: Sequence[str], left: Sequence[int]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place in left else "right", no_wrap=True)
+    return table

@@ -1,0 +1,396 @@
+"""What repeats what: benchmarks, or one benchmark's subjects, by their concepts and by the models' scores [ours].
+
+*Likeness* of two parts is the cosine of their mean concept activation scores (``chi_bench``). *Correlation* is that of
+the models' means, over models, corrected for the noise of the means (Spearman, American Journal of Psychology 15,
+1904); its interval is Fisher's. *Axes* are eigenvectors of the models' covariance over parts, less that noise; they
+count if they are larger than where items are dealt to the parts at random among items of like difficulty, which leaves
+one axis, the models' level, and noise (parallel analysis; Horn, Psychometrika 30, 1965). The *effective number* of
+axes is ``(sum v)^2 / sum v^2`` of the eigenvalues. Whether likeness foretells correlation is Spearman's rank
+correlation over pairs, beside that with the parts' names shuffled (Mantel, Cancer Research 27, 1967).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from scipy.cluster.hierarchy import average, leaves_list
+from scipy.stats import rankdata
+
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.evidence.interval import quantile
+from competency_gaps.evidence.sample import split_by_size
+from competency_gaps.findings.words import cut_at_word
+from competency_gaps.improve.weigh import parts_of
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.slices.family import LEAST
+
+FEWEST = 6
+"""Models below which their scores say nothing of what repeats what."""
+FEWEST_PARTS = 5
+"""Parts below which no order of pairs is rarer than 1 in 24."""
+DRAWS = 199
+SHUFFLES = 4999
+STRATA = 10
+"""Of difficulty, within which items are dealt to other parts."""
+RIDGE = np.geomspace(1e-4, 1.0, 9)
+"""Penalties that are tried, in parts of the predictors' variance."""
+
+
+class Foretold(NamedTuple):
+    """Whether parts that are alike in concepts are alike in the models' scores."""
+
+    correlation: float
+    """Spearman's, over pairs of parts."""
+    low: float
+    """Of 95% of shuffles of the parts' names."""
+    high: float
+    p_value: float
+    """Of a correlation as large or larger."""
+
+
+@dataclass(frozen=True)
+class Redundancy:
+    """What repeats what, of P parts. Differences are in parts of a score of 1."""
+
+    what: str
+    """What the parts are: ``benchmark``, ``group`` or another column, ``regions``."""
+    models: tuple[str, ...]
+    """Models that are scored on all parts; below :data:`FEWEST` nothing is said of scores."""
+    parts: pl.DataFrame
+    """``part``, ``items``; ``like``, the part most alike in concepts, and ``likeness``; ``with``, the part whose scores
+    surely go with it most, and ``surely``, the lower end of their correlation's interval; ``spread``, the standard
+    deviation of the models' means; ``left``, what the other parts do not foretell of it; ``chance`` and ``most``, the
+    same if items were dealt to parts at random (middle, and the 95% point over all parts); ``adds``: ``left`` exceeds
+    ``most``. Of too few models the last five are missing."""
+    pairs: pl.DataFrame
+    """``a``, ``b``, ``likeness``; ``models`` that are scored on both, ``correlation`` of their means with ``low`` and
+    ``high`` (95%), and ``shrunk``, uncorrected and drawn towards the mean of all pairs by the noise of few models.
+    Null: too few models, or more noise than differences."""
+    axes: pl.DataFrame
+    """``axis``, ``share`` of the models' differences, ``most`` (95% point of the second if items were dealt to parts at
+    random; null for the first, the models' level), ``up`` and ``down``: the parts that it sets against each other. The
+    axes that count, and the next."""
+    count: int
+    """Axes that are larger than that, the first among them; 0: not known."""
+    effective: float | None
+    """Effective number of axes, with ``effective_low`` and ``effective_high`` (95%, jackknife over models)."""
+    effective_low: float | None
+    effective_high: float | None
+    apart: float | None
+    """Effective number if the parts had nothing in common: models shuffled within each."""
+    foretold: Foretold | None
+    """None: too few parts or models."""
+
+
+def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Redundancy:
+    """What repeats what, as :meth:`competency_gaps.Run.redundancy` describes."""
+    parts = parts_of(run, what)
+    if parts is None or len(parts.names) < 2:
+        raise UserError("the run is of one benchmark without groups, and has no atlas: there is nothing to compare.")
+    scores, names = model_scores(run), pl.Series(parts.names)
+    like = likeness(run, parts.label, len(names))
+    units = units_of(scores.values, parts.label, run.items["cluster"].to_numpy())
+    mean, noise = units.means()
+    a, b = np.triu_indices(len(names), 1)
+    both = (~np.isnan(mean[:, a]) & ~np.isnan(mean[:, b])).sum(axis=0)
+    measured = [correlation(mean[:, pair], noise[:, pair]) for pair in np.stack([a, b], axis=1)]
+    alike, surely = np.full((2, *like.shape), np.nan)
+    alike[a, b] = alike[b, a] = [own[0] for own in measured]
+    surely[a, b] = surely[b, a] = [own[1] for own in measured]
+    pairs = {"a": names.gather(a), "b": names.gather(b), "likeness": like[a, b], "models": both}
+    pairs["correlation"], pairs["low"], pairs["high"], raw = np.transpose(measured)
+    pairs["shrunk"] = shrunk(raw, both)
+    sizes = np.bincount(parts.label[parts.label >= 0], minlength=len(names))
+    table = {"part": names, "items": sizes, **_nearest(names, like, "like", "likeness")}
+    table |= _nearest(names, surely, "with", "surely")
+    whole = ~np.isnan(mean).any(axis=1)
+    models = tuple(model for model, has in zip(scores.models, whole, strict=True) if has)
+    known = _axes(units.of(whole), names, np.random.default_rng(seed)) if len(models) >= FEWEST else _Axes()
+    return Redundancy(
+        parts.what,
+        models,
+        _frame(table | known.parts),
+        _frame(pairs),
+        _frame(known.axes),
+        known.count,
+        *known.effective,
+        foretells(like, alike, seed),
+    )
+
+
+def likeness(run: RunFolder, label: np.ndarray, count: int) -> np.ndarray:
+    """Cosines of the parts' summed concept activation scores: shape (P, P), in [0, 1]; 0 where a part has none."""
+    total, benchmark = np.zeros((count, run.width)), run.items["benchmark"].to_numpy()
+    for name in run.benchmarks["benchmark"]:
+        rows = np.flatnonzero(benchmark == name)
+        for block in run.blocks(name):
+            own = label[rows[block.items]]
+            at = np.flatnonzero(own >= 0)
+            total += sp.csr_array((np.ones(len(at)), (own[at], at)), shape=(count, len(own))) @ block.cas
+    total /= np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
+    return np.asarray(total @ total.T)
+
+
+class PartUnits(NamedTuple):
+    """Scores of M models less the models' mean score of the item, summed over a cluster's items in a part. U units."""
+
+    total: np.ndarray
+    """float64 of shape (M, U)."""
+    count: np.ndarray
+    """float64 of shape (M, U): scored items."""
+    part: np.ndarray
+    """int64 of shape (U,)."""
+    stratum: np.ndarray
+    """int64 of shape (U,): units of one stratum are of like difficulty and size."""
+
+    def of(self, models: np.ndarray) -> PartUnits:
+        total, count = (np.asfortranarray(own[models]) for own in (self.total, self.count))
+        return self._replace(total=total, count=count)
+
+    def means(self) -> tuple[np.ndarray, np.ndarray]:
+        """The models' means in each part, and the means' variances: two of shape (M, P); NaN: too few items."""
+        whole, total, seen = (gathered(own, self.part) for own in (self.count, self.total, self.count > 0))
+        whole[seen < LEAST] = np.nan
+        mean = total / whole
+        rest = self.total - np.where(np.isnan(mean), 0, mean)[:, self.part] * self.count
+        return mean, gathered(rest**2, self.part) / whole**2
+
+    def dealt(self, rng: np.random.Generator) -> np.ndarray:
+        """The models' means if units are dealt to the parts at random within strata: shape (M, P)."""
+        part = np.empty_like(self.part)
+        order = np.lexsort((rng.random(len(part)), self.stratum))
+        part[np.argsort(self.stratum, kind="stable")] = self.part[order]
+        return gathered(self.total, part) / np.maximum(gathered(self.count, part), 1)
+
+
+def gathered(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Sums over the columns of each group: shape (M, groups)."""
+    rows = sp.csr_array((np.ones(len(group)), (group, np.arange(len(group)))))
+    return np.asarray((rows @ values.T.astype(np.float64, copy=False)).T)
+
+
+def units_of(scores: np.ndarray, label: np.ndarray, cluster: np.ndarray) -> PartUnits:
+    """Sum the scores of M models on N items, in [0, 1], NaN = unscored, over clusters within parts (-1: in none)."""
+    inside = (label >= 0) & ~np.isnan(scores).all(axis=0)
+    values = scores[:, inside]
+    known = ~np.isnan(values)
+    mean = np.nansum(values, axis=0) / known.sum(axis=0)
+    pair, unit = np.unique(np.stack([label[inside], cluster[inside]]), axis=1, return_inverse=True)
+    unit = unit.ravel()
+    size = np.bincount(unit)
+    rank = rankdata(np.bincount(unit, mean) / size, method="ordinal") - 1
+    stratum = split_by_size(STRATA * rank // len(size), size)
+    return PartUnits(gathered(np.where(known, values - mean, 0), unit), gathered(known, unit), pair[0], stratum)
+
+
+def covariance(mean: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
+    """Covariance of the parts over models, less the variances of the models' means if given: shape (P, P)."""
+    centred = mean - mean.mean(axis=0)
+    noise = np.zeros_like(mean) if noise is None else noise
+    return np.asarray((centred.T @ centred - np.diag(noise.sum(axis=0))) / (len(mean) - 1))
+
+
+def correlation(mean: np.ndarray, noise: np.ndarray) -> tuple[float, float, float, float]:
+    """Correlation of two parts over models as if they had all their items, with its interval of 95%.
+
+    The interval's lower end is that of the uncorrected correlation, which noise only lowers.
+
+    Parameters
+    ----------
+    mean, noise : ndarray of float64 of shape (M, 2)
+        Of each model, with the mean's variance; NaN = unknown.
+
+    Returns
+    -------
+    tuple of four floats
+        Correlation, interval and uncorrected correlation. NaN where fewer than :data:`FEWEST` models are known, or more
+        than half of a part's variance is noise.
+    """
+    known = ~np.isnan(mean).any(axis=1)
+    models = int(known.sum())
+    if models < FEWEST:
+        return (np.nan,) * 4
+    seen, real = covariance(mean[known]), covariance(mean[known], noise[known])
+    reliable = np.diag(real) / np.maximum(np.diag(seen), 1e-300)
+    if reliable.min() < 0.5:
+        return (np.nan,) * 4
+    raw = float(seen[0, 1] / np.sqrt(np.prod(np.diag(seen))))
+    middle, half = np.arctanh(np.clip(raw, -1 + 1e-12, 1 - 1e-12)), quantile(0.95) / np.sqrt(models - 3)
+    factor = np.sqrt(np.prod(reliable))
+    ends = raw / factor, np.tanh(middle - half), np.tanh(middle + half) / factor
+    value, low, high = np.clip(ends, -1, 1).tolist()
+    return value, low, high, raw
+
+
+def shrunk(value: np.ndarray, models: np.ndarray) -> np.ndarray:
+    """Correlations drawn towards their mean, on Fisher's scale, by the part of their spread that is noise."""
+    known = ~np.isnan(value)
+    if known.sum() < 3:
+        return value
+    z, error = np.arctanh(np.clip(value[known], -0.999, 0.999)), 1 / (models[known] - 3)
+    true = max(0.0, float(z.var(ddof=1) - error.mean()))
+    drawn = value.copy()
+    drawn[known] = np.tanh(z.mean() + true / (true + error) * (z - z.mean()))
+    return drawn
+
+
+def effective_number(mean: np.ndarray, noise: np.ndarray) -> float:
+    """Effective number of axes: the square of the covariance's trace over its sum of squares."""
+    matrix = covariance(mean, noise)
+    return max(1.0, float(np.trace(matrix) ** 2 / (matrix**2).sum()))
+
+
+def unforetold(mean: np.ndarray) -> np.ndarray:
+    """What the other parts do not foretell of models' means: root mean squares, shape (P,).
+
+    Ridge regression on the other parts, for each model from the others; of :data:`RIDGE` the best penalty.
+    """
+    models, parts = mean.shape
+    centred, left = mean - mean.mean(axis=0), np.empty(parts)
+    for part in range(parts):
+        others = np.delete(centred, part, axis=1)
+        value, vector = np.linalg.eigh(others @ others.T)
+        keep = np.maximum(value, 0) / (np.maximum(value, 0) + RIDGE[:, None] * max(value.sum(), 1e-300))
+        turned = vector.T @ centred[:, part]
+        error = centred[:, part] - (keep * turned) @ vector.T
+        error /= np.maximum(1 - 1 / models - keep @ (vector**2).T, 1e-9)
+        left[part] = np.sqrt((error**2).mean(axis=1).min())
+    return left
+
+
+class _Axes(NamedTuple):
+    """What many models' scores say: columns of ``parts`` and ``axes``, and figures."""
+
+    parts: dict[str, Any] = {}
+    axes: dict[str, Any] = {"axis": [], "share": [], "most": [], "up": [], "down": []}
+    count: int = 0
+    effective: tuple[float | None, ...] = (None,) * 4
+    """The effective number with its interval, and if the parts had nothing in common."""
+
+
+def _axes(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> _Axes:
+    mean, noise = units.means()
+    models = len(mean)
+    value, vector = np.linalg.eigh(covariance(mean))
+    value, vector = value[::-1], vector[:, ::-1]
+    drawn = [units.dealt(rng) for _ in range(DRAWS)]
+    limit = float(np.quantile([np.linalg.eigvalsh(covariance(own))[-2] for own in drawn], 0.95))
+    count = max(1, int((value > limit).sum()))
+    shown = range(min(count + 1, len(value)))
+    axes = {
+        "axis": [axis + 1 for axis in shown],
+        "share": [value[axis] / value.sum() for axis in shown],
+        "most": [limit / value.sum() if axis else None for axis in shown],
+        "up": [_extreme(names, vector[:, axis]) if axis else None for axis in shown],
+        "down": [_extreme(names, -vector[:, axis]) if axis else None for axis in shown],
+    }
+    left, chance = unforetold(mean), np.array([unforetold(own) for own in drawn])
+    middle = np.median(chance, axis=0)
+    most = middle * np.quantile((chance / middle).max(axis=1), 0.95)
+    parts = {"spread": mean.std(axis=0, ddof=1), "left": left, "chance": middle, "most": most, "adds": left > most}
+    own = effective_number(mean, noise)
+    without = [effective_number(np.delete(mean, m, axis=0), np.delete(noise, m, axis=0)) for m in range(models)]
+    half = quantile(0.95) * np.sqrt((models - 1) * np.var(without))
+    columns = np.arange(mean.shape[1])
+    mixed = (rng.permuted(np.tile(np.arange(models)[:, None], len(columns)), axis=0) for _ in range(DRAWS))
+    apart = float(np.mean([effective_number(mean[order, columns], noise[order, columns]) for order in mixed]))
+    return _Axes(parts, axes, count, (own, max(1.0, own - half), own + half, apart))
+
+
+def _extreme(names: pl.Series, loading: np.ndarray) -> list[str]:
+    """The parts at one end of an axis, at most three."""
+    order = np.argsort(-loading)[:3]
+    return [names[int(at)] for at in order if loading[at] > np.abs(loading).max() / 2]
+
+
+def foretells(like: np.ndarray, alike: np.ndarray, seed: int = 0) -> Foretold | None:
+    """Whether one likeness of P parts goes with another: two arrays of shape (P, P), NaN = unknown."""
+    parts = len(like)
+    a, b = np.triu_indices(parts, 1)
+    known = ~np.isnan(alike[a, b])
+    if parts < FEWEST_PARTS or known.sum() < parts:
+        return None
+    a, b = a[known], b[known]
+    rank = np.zeros(like.shape)
+    rank[np.triu_indices(parts, 1)] = rankdata(like[np.triu_indices(parts, 1)])
+    rank += rank.T
+    other, rng = rankdata(alike[a, b]), np.random.default_rng(seed)
+    order = [np.arange(parts), *(rng.permutation(parts) for _ in range(SHUFFLES))]
+    drawn = np.array([np.corrcoef(rank[own[a], own[b]], other)[0, 1] for own in order])
+    low, high = np.quantile(drawn[1:], (0.025, 0.975)).tolist()
+    return Foretold(float(drawn[0]), low, high, float((drawn >= drawn[0] - 1e-12).mean()))
+
+
+def _nearest(names: pl.Series, matrix: np.ndarray, name: str, figure: str) -> dict[str, Any]:
+    """For each part the one with the largest figure, and that figure; null where none is known."""
+    other = np.where(np.eye(len(names), dtype=bool) | np.isnan(matrix), -np.inf, matrix)
+    best = other.max(axis=1)
+    known = np.isfinite(best)
+    nearest = [names[int(at)] if has else None for at, has in zip(other.argmax(axis=1), known, strict=True)]
+    return {name: pl.Series(nearest, dtype=pl.String), figure: np.where(known, best, np.nan)}
+
+
+def _frame(columns: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame(columns, nan_to_null=True)
+
+
+@dataclass(frozen=True)
+class RunPlots:
+    """Pictures of a run, as matplotlib figures (``run.plot.redundancy().savefig("redundancy.pdf")``)."""
+
+    run: RunFolder
+
+    def redundancy(self, what: str | None = None) -> Any:
+        """What repeats what: likeness in concepts, correlation of scores, and one against the other.
+
+        Parameters
+        ----------
+        what
+            As of :meth:`competency_gaps.Run.redundancy`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        return draw(redundancy(self.run, what))
+
+
+def draw(found: Redundancy) -> Any:
+    """Draw it: one panel where the models are too few to compare scores, else three."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot", "Drawing") from error
+    names, pairs = found.parts["part"], found.pairs
+    a, b = (pairs[end].replace_strict(names, range(len(names))).to_numpy() for end in ("a", "b"))
+    scored = pairs["correlation"].is_not_null().any()
+    panels = [("likeness", "Likeness in concepts"), ("correlation", f"Correlation over {len(found.models)} models")]
+    order = leaves_list(average(1 - pairs["likeness"].to_numpy())) if len(names) > 2 else np.arange(len(names))
+    figure = Figure(figsize=(6 * (3 if scored else 1), 5), layout="constrained")
+    axes = figure.subplots(1, 3 if scored else 1, squeeze=False)[0]
+    for panel, (column, title) in zip(axes, panels[: 1 + scored], strict=False):
+        matrix = np.eye(len(names))
+        matrix[a, b] = matrix[b, a] = pairs[column].fill_null(np.nan).to_numpy()
+        shown = panel.imshow(matrix[np.ix_(order, order)], cmap="viridis", vmax=1)
+        labels = [cut_at_word(names[int(at)], 24) for at in order]
+        panel.set_xticks(range(len(names)), labels, rotation=90, fontsize=7, parse_math=False)
+        panel.set_yticks(range(len(names)), labels, fontsize=7, parse_math=False)
+        panel.set_title(title)
+        figure.colorbar(shown, ax=panel, shrink=0.7)
+    if scored:
+        axes[2].plot(pairs["likeness"], pairs["correlation"], "o", alpha=0.6)
+        axes[2].set(xlabel=panels[0][1], ylabel=panels[1][1])
+        if found.foretold is not None:
+            ends = f"{found.foretold.low:.2f} to {found.foretold.high:.2f}"
+            axes[2].set_title(f"Rank correlation {found.foretold.correlation:.2f} ({ends} by chance)")
+    return figure

@@ -100,8 +100,8 @@ def improve(
         folder = out or run / "improve" / "weights.parquet"
         found = opened.weights()
         found.write(folder)
-        others = found.pairs and opened.regions is not None and found.over != ("regions",)
-        regions = opened.weights(["regions"]) if others else None
+        differ = found.pairs and opened.regions is not None and found.over != ("regions",)
+        regions = opened.weights(["regions"]) if differ else None
         repeats = opened.redundancy()
         view = Group(report.weights_view(found, regions, limit), Text(), report.redundancy_view(repeats, limit))
         results["redundancy"] = repeats

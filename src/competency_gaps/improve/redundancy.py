@@ -11,7 +11,7 @@ correlation over pairs, beside that with the parts' names shuffled (Mantel, Canc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,22 +69,21 @@ class Redundancy:
     ``most``. Of too few models the last five are missing."""
     pairs: pl.DataFrame
     """``a``, ``b``, ``likeness``; ``models`` that are scored on both, ``correlation`` of their means with ``low`` and
-    ``high`` (95%), and ``shrunk``, uncorrected and drawn towards the mean of all pairs by the noise of few models.
-    Null: too few models, or more noise than differences."""
-    axes: pl.DataFrame
+    ``high`` (95%); null: too few models, or more noise than differences."""
+    foretold: Foretold | None
+    """None: too few parts or models."""
+    axes: pl.DataFrame | None = None
     """``axis``, ``share`` of the models' differences, ``most`` (95% point of the second if items were dealt to parts at
     random; null for the first, the models' level), ``up`` and ``down``: the parts that it sets against each other. The
     axes that count, and the next."""
-    count: int
-    """Axes that are larger than that, the first among them; 0: not known."""
-    effective: float | None
+    count: int | None = None
+    """Axes that are larger than that, the first among them."""
+    effective: float | None = None
     """Effective number of axes, with ``effective_low`` and ``effective_high`` (95%, jackknife over models)."""
-    effective_low: float | None
-    effective_high: float | None
-    apart: float | None
+    effective_low: float | None = None
+    effective_high: float | None = None
+    apart: float | None = None
     """Effective number if the parts had nothing in common: models shuffled within each."""
-    foretold: Foretold | None
-    """None: too few parts or models."""
 
 
 def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Redundancy:
@@ -103,24 +102,15 @@ def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Red
     alike[a, b] = alike[b, a] = [own[0] for own in measured]
     surely[a, b] = surely[b, a] = [own[1] for own in measured]
     pairs = {"a": names.gather(a), "b": names.gather(b), "likeness": like[a, b], "models": both}
-    pairs["correlation"], pairs["low"], pairs["high"], raw = np.transpose(measured)
-    pairs["shrunk"] = shrunk(raw, both)
+    pairs |= dict(zip(("correlation", "low", "high"), np.transpose(measured), strict=True))
     sizes = np.bincount(parts.label[parts.label >= 0], minlength=len(names))
     table = {"part": names, "items": sizes, **_nearest(names, like, "like", "likeness")}
     table |= _nearest(names, surely, "with", "surely")
     whole = ~np.isnan(mean).any(axis=1)
     models = tuple(model for model, has in zip(scores.models, whole, strict=True) if has)
-    known = _axes(units.of(whole), names, np.random.default_rng(seed)) if len(models) >= FEWEST else _Axes()
-    return Redundancy(
-        parts.what,
-        models,
-        _frame(table | known.parts),
-        _frame(pairs),
-        _frame(known.axes),
-        known.count,
-        *known.effective,
-        foretells(like, alike, seed),
-    )
+    columns, known = ({}, {}) if len(models) < FEWEST else _axes(units.of(whole), names, np.random.default_rng(seed))
+    foretold = foretells(like, alike, seed)
+    return Redundancy(parts.what, models, _frame(table | columns), _frame(pairs), foretold=foretold, **known)
 
 
 def likeness(run: RunFolder, label: np.ndarray, count: int) -> np.ndarray:
@@ -136,7 +126,8 @@ def likeness(run: RunFolder, label: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(total @ total.T)
 
 
-class PartUnits(NamedTuple):
+@dataclass(frozen=True)
+class PartUnits:
     """Scores of M models less the models' mean score of the item, summed over a cluster's items in a part. U units."""
 
     total: np.ndarray
@@ -150,7 +141,7 @@ class PartUnits(NamedTuple):
 
     def of(self, models: np.ndarray) -> PartUnits:
         total, count = (np.asfortranarray(own[models]) for own in (self.total, self.count))
-        return self._replace(total=total, count=count)
+        return replace(self, total=total, count=count)
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """The models' means in each part, and the means' variances: two of shape (M, P); NaN: too few items."""
@@ -195,7 +186,7 @@ def covariance(mean: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:
     return np.asarray((centred.T @ centred - np.diag(noise.sum(axis=0))) / (len(mean) - 1))
 
 
-def correlation(mean: np.ndarray, noise: np.ndarray) -> tuple[float, float, float, float]:
+def correlation(mean: np.ndarray, noise: np.ndarray) -> tuple[float, float, float]:
     """Correlation of two parts over models as if they had all their items, with its interval of 95%.
 
     The interval's lower end is that of the uncorrected correlation, which noise only lowers.
@@ -207,36 +198,24 @@ def correlation(mean: np.ndarray, noise: np.ndarray) -> tuple[float, float, floa
 
     Returns
     -------
-    tuple of four floats
-        Correlation, interval and uncorrected correlation. NaN where fewer than :data:`FEWEST` models are known, or more
-        than half of a part's variance is noise.
+    tuple of three floats
+        The correlation and its interval; NaN where fewer than :data:`FEWEST` models are known, or more than half of a
+        part's variance is noise.
     """
     known = ~np.isnan(mean).any(axis=1)
     models = int(known.sum())
     if models < FEWEST:
-        return (np.nan,) * 4
+        return (np.nan,) * 3
     seen, real = covariance(mean[known]), covariance(mean[known], noise[known])
     reliable = np.diag(real) / np.maximum(np.diag(seen), 1e-300)
     if reliable.min() < 0.5:
-        return (np.nan,) * 4
+        return (np.nan,) * 3
     raw = float(seen[0, 1] / np.sqrt(np.prod(np.diag(seen))))
     middle, half = np.arctanh(np.clip(raw, -1 + 1e-12, 1 - 1e-12)), quantile(0.95) / np.sqrt(models - 3)
     factor = np.sqrt(np.prod(reliable))
     ends = raw / factor, np.tanh(middle - half), np.tanh(middle + half) / factor
     value, low, high = np.clip(ends, -1, 1).tolist()
-    return value, low, high, raw
-
-
-def shrunk(value: np.ndarray, models: np.ndarray) -> np.ndarray:
-    """Correlations drawn towards their mean, on Fisher's scale, by the part of their spread that is noise."""
-    known = ~np.isnan(value)
-    if known.sum() < 3:
-        return value
-    z, error = np.arctanh(np.clip(value[known], -0.999, 0.999)), 1 / (models[known] - 3)
-    true = max(0.0, float(z.var(ddof=1) - error.mean()))
-    drawn = value.copy()
-    drawn[known] = np.tanh(z.mean() + true / (true + error) * (z - z.mean()))
-    return drawn
+    return value, low, high
 
 
 def effective_number(mean: np.ndarray, noise: np.ndarray) -> float:
@@ -263,17 +242,8 @@ def unforetold(mean: np.ndarray) -> np.ndarray:
     return left
 
 
-class _Axes(NamedTuple):
-    """What many models' scores say: columns of ``parts`` and ``axes``, and figures."""
-
-    parts: dict[str, Any] = {}
-    axes: dict[str, Any] = {"axis": [], "share": [], "most": [], "up": [], "down": []}
-    count: int = 0
-    effective: tuple[float | None, ...] = (None,) * 4
-    """The effective number with its interval, and if the parts had nothing in common."""
-
-
-def _axes(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> _Axes:
+def _axes(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What many models' scores say: columns of ``parts``, and fields of :class:`Redundancy`."""
     mean, noise = units.means()
     models = len(mean)
     value, vector = np.linalg.eigh(covariance(mean))
@@ -299,7 +269,8 @@ def _axes(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> _Axes
     columns = np.arange(mean.shape[1])
     mixed = (rng.permuted(np.tile(np.arange(models)[:, None], len(columns)), axis=0) for _ in range(DRAWS))
     apart = float(np.mean([effective_number(mean[order, columns], noise[order, columns]) for order in mixed]))
-    return _Axes(parts, axes, count, (own, max(1.0, own - half), own + half, apart))
+    effective = {"effective": own, "effective_low": max(1.0, own - half), "effective_high": own + half, "apart": apart}
+    return parts, {"axes": _frame(axes), "count": count, **effective}
 
 
 def _extreme(names: pl.Series, loading: np.ndarray) -> list[str]:

@@ -108,10 +108,11 @@ def parts_of(run: RunFolder, what: str | None = None) -> Parts | None:
         return None
     finest = run.item_regions["region"].fill_null(-1).to_numpy().astype(np.int64)
     inside = members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest) & kept
-    rows = [row for row in np.flatnonzero(run.regions["level"].to_numpy() == LEVEL) if inside[row].sum() >= LEAST]
+    large = (run.regions["level"].to_numpy() == LEVEL) & (inside.sum(axis=1) >= LEAST)
+    rows = np.flatnonzero(large).tolist()
     for place, row in enumerate(rows):
         label[inside[row]] = place
-    return Parts(REGIONS, [run.regions["name"][int(row)] for row in rows], label) if len(rows) > 1 else None
+    return Parts(REGIONS, [run.regions["name"][row] for row in rows], label) if len(rows) > 1 else None
 
 
 def weights(run: RunFolder, over: Sequence[str] | None = None, *, cap: float = CAP) -> Weights:

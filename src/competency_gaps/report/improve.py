@@ -68,17 +68,15 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
         parts += [Text(), table]
     moved = found.models.filter((pl.col("low") > 0) | (pl.col("high") < 0)).sort(pl.col("shift").abs(), descending=True)
     if moved.height:
-        named = (
+        moves = (
             f"{cut(short_name(row['model']), MODEL)} {_points(row['shift'], row['low'], row['high'])}"
             for row in moved.head(3).to_dicts()
         )
-        parts += [Text(), plain(f"Beside the other models, these move most: {'; '.join(named)}.")]
+        parts += [Text(), plain(f"Beside the other models, these move most: {'; '.join(moves)}.")]
     if regions is not None:
-        surely = regions.swaps.filter("sure").select("ahead", "behind").iter_rows()
-        named = "; ".join(
-            f"{cut(short_name(behind), MODEL)} before {cut(short_name(ahead), MODEL)}" for ahead, behind in surely
-        )
-        parts += [Text(), plain(f"{_swaps(regions)}{f' {named}.' if named else ''}")]
+        surely = regions.swaps.filter("sure").select("behind", "ahead").iter_rows()
+        pairs = "; ".join(" before ".join(cut(short_name(own), MODEL) for own in pair) for pair in surely)
+        parts += [Text(), plain(_swaps(regions) + f" {pairs}." * bool(pairs))]
     return Group(*parts)
 
 
@@ -105,7 +103,7 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
         chance = f"rank correlation {value} over {found.pairs.height} pairs ({low} to {high} by chance)"
         parts.append(plain(f"Likeness in concepts {surely} with likeness in scores: {chance}."))
     count = limit or PARTS
-    if found.effective is None:
+    if found.axes is None:
         table = _table(("most alike in concepts", "", "of 100"), (0, 1))
         for a, b, like in found.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows():
             table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
@@ -129,15 +127,15 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
 
 def _dimensions(found: Redundancy) -> str:
     over, models = _plural_of(found.what, found.parts.height), plural(len(found.models), "model")
-    if found.effective is None:
+    if found.axes is None:
         return f"{models} scored on all {over}: too few to tell what repeats what by scores ({FEWEST} at least)."
-    level, *others = found.axes.head(found.count).to_dicts()
+    level, *others = found.axes.head(found.count or 1).to_dicts()
     axes = [f"the models' level ({percent(level['share'], 1)} of their differences)"]
     for own in others:
         ends = " against ".join(" and ".join(own[side]) for side in ("up", "down") if own[side])
         axes.append(f"{ends} ({percent(own['share'], 1)}; by chance {percent(own['most'], 1)} at most)")
     return (
-        f"The {over} tell {models} apart in {plural(found.count, 'way')}: {'; '.join(axes)}. Effective number "
+        f"The {over} tell {models} apart in {plural(1 + len(others), 'way')}: {'; '.join(axes)}. Effective number "
         f"{found.effective:.1f} ({found.effective_low:.1f} to {found.effective_high:.1f}); it would be "
         f"{found.apart:.1f} if they had nothing in common."
     )

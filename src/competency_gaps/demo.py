@@ -8,7 +8,7 @@ from competency_gaps.api.make import run
 from competency_gaps.api.run import Run
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG, MODELS
-from competency_gaps.embedded.weights import cached_wheel, local_weights
+from competency_gaps.embedded.weights import local_weights
 from competency_gaps.progress import Progress
 
 
@@ -52,7 +52,7 @@ def announcement(config: RunConfig, out: Path | str) -> str:
     """What the demo is going to do."""
     weights = MODELS.get(config.model.name)
     download = ""
-    if weights is not None and local_weights(weights) is None and cached_wheel(weights) is None:
+    if weights is not None and local_weights(weights) is None:
         download = f"First it downloads {weights.megabytes} MB, needed only once. "
     return (
         f"The demo asks SmolLM2-135M-Instruct the items of {len(config.benchmarks)} benchmarks, reads its concepts "

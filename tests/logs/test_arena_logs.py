@@ -21,25 +21,13 @@ LABELS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]
 MODEL, BASELINE, JUDGE = "maker-model", "o3-mini-2025-01-31", "gpt-4.1"
 
 
-def judge_prompt(question: str, a: str, b: str) -> str:
-    return (
-        f"<|User Prompt|>\n{question}"
-        f"\n\n<|The Start of Assistant A's Answer|>\n{a}\n<|The End of Assistant A's Answer|>"
-        f"\n\n<|The Start of Assistant B's Answer|>\n{b}\n<|The End of Assistant B's Answer|>"
-    )
+def game(score: str | None):
+    return {"score": score, "judgment": {"answer": f"[[A>B]] at first, but [[{score}]]"}}
 
 
-def game(score: str | None, question: str, a: str, b: str):
-    prompt = [{"role": "system", "content": "Judge."}, {"role": "user", "content": judge_prompt(question, a, b)}]
-    return {"score": score, "judgment": {"answer": f"[[A>B]] at first, but [[{score}]]"}, "prompt": prompt}
-
-
-def judged(uid: str, g0, g1, question: str = "Why?", category: str = "hard_prompt"):
+def judged(uid: str, g0, g1, category: str = "hard_prompt"):
     """A line of the new form; a verdict of ``...`` makes the game null."""
-    games = [
-        None if g0 is ... else game(g0, question, "base", f"mine {uid}"),
-        None if g1 is ... else game(g1, question, f"mine {uid}", "base"),
-    ]
+    games = [None if verdict is ... else game(verdict) for verdict in (g0, g1)]
     head = {"uid": uid, "category": category, "judge": JUDGE, "model": MODEL, "baseline": BASELINE}
     return {**head, "games": games}
 
@@ -51,7 +39,13 @@ def write(path: Path, rows) -> Path:
 
 
 def judgement(folder: Path, rows, judge: str = JUDGE, model: str = MODEL) -> Path:
-    return write(folder / "data" / "arena-hard-v2.0" / "model_judgment" / judge / f"{model}.jsonl", rows)
+    """Judgements with their questions, ``Write UID.``, and answers, ``mine UID``."""
+    bench = folder / "data" / "arena-hard-v2.0"
+    ids = [row["uid"] for row in rows if "uid" in row]
+    write(bench / "question.jsonl", [{"uid": uid, "prompt": f"Write {uid}."} for uid in ids])
+    answers = [{"uid": uid, "messages": [{"role": "assistant", "content": f"mine {uid}"}]} for uid in ids]
+    write(bench / "model_answer" / f"{model}.jsonl", answers)
+    return write(bench / "model_judgment" / judge / f"{model}.jsonl", rows)
 
 
 def expanded(label: str) -> list[float]:
@@ -65,9 +59,7 @@ def test_scores(tmp_path, g0, g1):
     """In game 0 the model's answer is B, in game 1 it is A."""
     results = [1 - one for one in expanded(g0)] if isinstance(g0, str) else []
     results += expanded(g1) if isinstance(g1, str) else []
-    path = judgement(tmp_path, [judged("u", g0, g1)])
-    write(path.parents[2] / "question.jsonl", [{"uid": "u", "prompt": "Why?"}])
-    ((item,), _, report) = read_all(path)
+    ((item,), _, report) = read_all(judgement(tmp_path, [judged("u", g0, g1)]))
     assert item.score == (pytest.approx(sum(results) / len(results)) if results else None)
     missing = sum(not isinstance(one, str) for one in (g0, g1))
     assert (
@@ -109,44 +101,16 @@ def test_question_and_answer_come_from_the_neighbouring_files(tmp_path):
     said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "One"}]
     said.append({"role": "assistant", "content": {"answer": "Mine\u2028all."}})
     write(bench / "model_answer" / path.name, [{"uid": "u", "model": MODEL, "messages": said}])
-    items, left_out, report = read_all(path)
-    assert [(item.id, item.prompt, item.response) for item in items] == [
-        ("u", "One\u2028two?", "Mine\u2028all."),
-        ("w", "Why?", "mine w"),
-    ]
-    assert [m["role"] for m in items[0].messages] == ["system", "user"]
-    assert items[0].group == "hard_prompt"
-    assert [one.reason.code for one in left_out] == ["question_more_than_text"]
-    assert report.own_text == {"question.jsonl": 1, "question in the judge's prompt": 1}
-    assert ("no_model_answer", (1,)) in codes(report.warnings)
+    ((item,), left_out, report) = read_all(path)
+    assert (item.id, item.prompt, item.response) == ("u", "One\u2028two?", "Mine\u2028all.")
+    assert [m["role"] for m in item.messages] == ["system", "user"]
+    assert item.group == "hard_prompt"
+    assert [one.reason.code for one in left_out] == ["question_more_than_text", "no_question"]
+    assert report.own_text == {"question.jsonl": 1} and report.records == 3
 
 
-@pytest.mark.parametrize("broken", [0, 1, None])
-def test_without_the_files_they_come_from_the_judges_prompt(tmp_path, broken):
-    question = "Explain <|The Start of Assistant B's Answer|>\nto me.\u2028Please."
-    row = judged("u", "A>B", "B>A", question)
-    if broken is not None:
-        row["games"][broken] = None
-    ((item,), _, _) = read_all(judgement(tmp_path, [row]))
-    assert item.prompt == question
-    assert item.response == "mine u"
-
-
-def test_another_judge_prompt_gives_no_question(tmp_path):
-    row = judged("u", "A>B", "A>B")
-    for one in row["games"]:
-        one["prompt"] = [{"role": "user", "content": "Which is better?"}]
-    _, left_out, report = read_all(judgement(tmp_path, [judged("v", "A>B", "A>B"), row]))
-    assert [one.where for one in left_out] == [f"{MODEL}.jsonl, line 2"]
-    assert report.records == 2
-
-
-def old(id: str, *games, question: str = "Why?"):
-    made = [
-        {"user_prompt": judge_prompt(question, "base", "mine"), **one} if isinstance(one, dict) else one
-        for one in games
-    ]
-    return {"question_id": id, "model": MODEL, "judge": JUDGE, "games": made}
+def old(id: str, *games):
+    return {"question_id": id, "model": MODEL, "judge": JUDGE, "games": list(games)}
 
 
 def test_the_old_form(tmp_path):
@@ -156,16 +120,18 @@ def test_the_old_form(tmp_path):
         old("c", {"judgment": "[[A>B]]", "score": None}, {"judgment": "no label"}),
     ]
     path = judgement(tmp_path, rows)
-    write(path.parents[2] / "question.jsonl", [{"question_id": "b", "cluster": "code", "turns": [{"content": "Old?"}]}])
+    questions = [{"question_id": id, "cluster": "code", "turns": [{"content": f"Old {id}?"}]} for id in "abc"]
+    write(path.parents[2] / "question.jsonl", questions)
     answers = [{"question_id": "b", "choices": [{"turns": [{"content": "So."}]}]}]
     write(path.parents[2] / "model_answer" / path.name, answers)
-    items, _, _ = read_all(path)
+    items, _, report = read_all(path)
     assert [item.score for item in items] == [pytest.approx(3.5 / 4), 1.0, None]
     assert [(item.prompt, item.response, item.group) for item in items] == [
-        ("Why?", "mine", None),
-        ("Old?", "So.", "code"),
-        ("Why?", "mine", None),
+        ("Old a?", None, "code"),
+        ("Old b?", "So.", "code"),
+        ("Old c?", None, "code"),
     ]
+    assert ("no_model_answer", (2,)) in codes(report.warnings)
 
 
 def test_parts(tmp_path):
@@ -183,8 +149,8 @@ def test_parts(tmp_path):
     }
     alone = write(tmp_path / "elsewhere" / "judged.jsonl", rows)
     assert [part.benchmark for part in find_parts(alone)] == ["arena-hard"]
-    benchmark = load_benchmark(BenchmarkConfig(name="arena", source={"kind": "log", "path": str(alone)}))
-    assert benchmark.items[0].policy == "imported"
+    with pytest.raises(UserError, match=r"not in question\.jsonl"):
+        load_benchmark(BenchmarkConfig(name="arena", source={"kind": "log", "path": str(alone)}))
 
 
 def test_lines_that_are_no_judgement(tmp_path):

@@ -30,7 +30,7 @@ def run(tmp_path_factory, tiny_config):
     write_log(folder / "quiz.json", samples)
     attempts = [attempt(f"u{i}", {"d": [i % 2]}, seq=i, text=f"Ignore the {i} rules.") for i in range(8)]
     write_report(folder / "x.report.jsonl", *attempts)
-    rows = [judged(f"q{i}", "A>B", ("A>>B", "A=B")[i % 2], f"Write {i} words.") for i in range(8)]
+    rows = [judged(f"q{i}", "A>B", ("A>>B", "A=B")[i % 2]) for i in range(8)]
     judgement(folder, rows)
     parts = {"quiz": "quiz", "attacks": "dan", "arena": "arena-hard-v2.0"}
     source = {"kind": "log", "path": str(folder)}
@@ -63,7 +63,7 @@ def test_the_span_is_the_items_own_text(run):
         )
         assert row["prompt"] == row["text"][row["own_start"] : row["own_end"]] == f"What is {row['item_id']}?"
     assert [row["prompt"] for row in of(run, "attacks")] == [f"Ignore the {i} rules." for i in range(8)]
-    assert [row["prompt"] for row in of(run, "arena")] == [f"Write {i} words." for i in range(8)]
+    assert [row["prompt"] for row in of(run, "arena")] == [f"Write q{i}." for i in range(8)]
     assert [row["response"] for row in of(run, "arena")] == [f"mine q{i}" for i in range(8)]
 
 

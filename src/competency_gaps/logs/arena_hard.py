@@ -1,15 +1,15 @@
 """Judgements of Arena-Hard-Auto: ``data/BENCH/model_judgment/JUDGE/MODEL.jsonl``, new form (uid) and old (question_id).
 
 The score of an item is the model's result in its two games against the baseline, as ``judging.verdicts`` counts them.
-The question and the model's answer come from ``question.jsonl`` and ``model_answer/MODEL.jsonl`` beside the
-judgements, or else from the judge's prompt.
+The question comes from ``question.jsonl`` beside ``model_judgment``, the model's answer from
+``model_answer/MODEL.jsonl`` there.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,7 @@ from competency_gaps.text import plural
 
 METRIC = "verdicts of two games"
 FROM_FILE = "question.jsonl"
-FROM_JUDGE = "question in the judge's prompt"
-_QUESTION = "<|User Prompt|>\n"
-_START = "<|The Start of Assistant {}'s Answer|>\n"
-_END = "\n<|The End of Assistant {}'s Answer|>"
+NO_QUESTION = Reason("no_question", "its question is not in question.jsonl, beside model_judgment")
 _LABEL = re.compile(r"\[\[([AB=<>]{3,4})\]\]")
 
 
@@ -97,15 +94,12 @@ class _JudgementReader:
         if name in self.seen:
             return Reason("judgement_again", "the same item was judged before in this file")
         more, games = len(games) > 2, [*games, None, None][:2]
-        asked = _judge_prompt(games)
-        category, method = None, FROM_JUDGE
-        question: str | Reason | None = asked[0] if asked else None
-        if name in self.questions:
-            question, category, method = _question(self.questions[name]), _category(self.questions[name]), FROM_FILE
-        if not isinstance(question, str):
-            return question or Reason(
-                "no_question", "the question is unknown (no question.jsonl, and the judge was asked in another form)"
-            )
+        known = self.questions.get(name)
+        if known is None:
+            return NO_QUESTION
+        question = _question(known)
+        if isinstance(question, Reason):
+            return question
         if not question.strip():
             return Reason("question_empty", "the question is empty")
         self.seen.add(name)
@@ -120,11 +114,11 @@ class _JudgementReader:
         messages: tuple[Message, ...] = ({"role": "user", "content": question},)
         if system:
             messages = ({"role": "system", "content": system}, *messages)
-        item = LoggedPrompt(question, messages, None, None, method).item(
+        item = LoggedPrompt(question, messages, None, None, FROM_FILE).item(
             name,
-            group=str(entry.get("category") or category or "") or None,
+            group=str(entry.get("category") or _category(known) or "") or None,
             score=score_of_games(*labels),
-            response=(asked and asked[1]) if answer is None else _answer(answer),
+            response=None if answer is None else _answer(answer),
             identity={
                 "tool": "arena_hard",
                 "uid": name,
@@ -136,7 +130,7 @@ class _JudgementReader:
         )
         if item.score is None:
             self.tally.unscored_because(Reason("neither_game", "neither game has a verdict"))
-        return self.tally.item(item, method)
+        return self.tally.item(item, FROM_FILE)
 
     def report(self) -> LogEntry:
         """The report, with ties, position bias and Arena-Hard's own figure."""
@@ -168,7 +162,7 @@ class _JudgementReader:
             text = "Arena-Hard's own figure, which averages verdicts and not items and leaves out items with one game"
             tally.warn("arena_figure", f"{text}: {figure:.4f}", figure)
         if self.answers and (missing := len(self.seen - self.answers.keys())):
-            text = f"{plural(missing, 'item')} without a line in model_answer; the response is what the judge saw"
+            text = f"{plural(missing, 'item')} without a line in model_answer, and so without a response"
             tally.warn("no_model_answer", text, missing)
         return tally.report()
 
@@ -220,39 +214,6 @@ def _system(record: Mapping[str, Any] | None) -> str | None:
     """The system prompt that the model read; None: none."""
     first = mapping(next(iter(sequence(mapping(record).get("messages"))), None))
     return text_or_none(first.get("content")) if first.get("role") == "system" else None
-
-
-def _judge_prompt(games: Sequence[Any]) -> tuple[str, str] | None:
-    """Question and the model's answer from Arena-Hard's judge prompt; None if it has another form.
-
-    In game 0 the model's answer is B, in game 1 it is A.
-    """
-    for place, game in enumerate(games):
-        text = _user_prompt(game)
-        begin = text.find(_QUESTION)
-        split = text.find("\n\n" + _START.format("A"), begin)
-        second = text.rfind(_START.format("B"))
-        if begin < 0 or split < 0 or second < split:
-            continue
-        question = text[begin + len(_QUESTION) : split]
-        if place == 0:
-            answer = text[second + len(_START.format("B")) : text.rfind(_END.format("B"))]
-        else:
-            start = split + 2 + len(_START.format("A"))
-            answer = text[start : text.rfind(_END.format("A"), start, second)]
-        return question, answer
-    return None
-
-
-def _user_prompt(game: Any) -> str:
-    if not isinstance(game, Mapping):
-        return ""
-    if isinstance(game.get("user_prompt"), str):
-        return game["user_prompt"]
-    for message in sequence(game.get("prompt")):
-        if isinstance(message, Mapping) and message.get("role") == "user" and isinstance(message.get("content"), str):
-            return message["content"]
-    return ""
 
 
 def _label(game: Any) -> str | None:

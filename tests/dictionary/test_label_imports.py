@@ -86,7 +86,7 @@ def test_export_is_keyed_on_the_index_and_keeps_every_explanation(tmp_path):
     assert row["explainer"] == "gpt-4o-mini" and row["kind"] == "imported" and row["date"] == today()
     assert row["source"] == f"neuronpedia:{MODEL}/{SOURCE}#oai_token-act-pair"
     assert imported.table.schema == pl.Schema(SCHEMA)
-    assert (imported.source_kind, imported.labelled, imported.none, imported.never) == ("neuronpedia", 3, 0, WIDTH - 3)
+    assert (imported.labelled, imported.none, imported.never) == (3, 0, WIDTH - 3)
     assert "agrees" in imported.identity_check and not imported.left_out
     assert read(tmp_path / "explanations").table.equals(imported.table), "the inner folder is taken as well"
 
@@ -119,18 +119,18 @@ def test_damaged_lines_are_counted_and_the_rest_is_kept(tmp_path):
     imported = read(tmp_path)
     assert 250 in labels(imported) and 0 < imported.labelled < 200
     assert reasons(imported) == {
-        "line is not JSON": 2,
-        "line is no JSON object": 1,
-        "index is no whole number from 0": 4,
-        "label is no text": 1,
-        "no label or description or explanation": 1,
+        "line is no JSON object": 3,
+        "no whole number from 0 as concept or index or feature or latent": 4,
+        "no text as label or description or explanation": 2,
         "file is damaged; what comes after is lost": 1,
     }
-    first = next(item for item in imported.left_out if item.reason == "line is not JSON")
-    assert (first.where, first.count, first.first) == ("batch-0.jsonl.gz", 2, "line 2")
+    first = next(item for item in imported.left_out if item.reason == "line is no JSON object")
+    assert (first.count, first.first) == (3, "batch-0.jsonl.gz, line 2")
     (tmp_path / "explanations" / "batch-1.jsonl.gz").unlink()
     export(tmp_path, {"batch-0.jsonl.gz": ["{broken"]})
-    with pytest.raises(UserError, match=r"no label can be taken.*batch-0.jsonl.gz: line is not JSON \(1\)"):
+    with pytest.raises(
+        UserError, match=r"no label can be taken.*line is no JSON object \(1; batch-0\.jsonl\.gz, line 1"
+    ):
         read(tmp_path)
 
 
@@ -179,10 +179,7 @@ def test_index_json_with_texts_nulls_and_lists(tmp_path):
     imported = read(path)
     assert labels(imported) == {3: ["three"], 7: ["seven a", "seven b"]}
     assert states(imported) == {"labelled": 2, "none": 1, "never": WIDTH - 3}
-    assert reasons(imported) == {
-        "index is no whole number from 0": 1,
-        "label is no text": 1,
-    }
+    assert [item.first for item in imported.left_out] == ["labels.json, key 4", "labels.json, key x"]
     assert set(imported.table["source"]) == {"file:labels.json", "file:labels.json (2)"}
 
 
@@ -202,7 +199,7 @@ def test_tables_of_every_kind_say_the_same(tmp_path):
         assert labels(imported) == {2: ["two, with a comma"], 4: ["1.50"]}, suffix
         assert states(imported) == {"labelled": 2, "none": 1, "never": WIDTH - 3}
         assert imported.table.filter(pl.col("concept") == 4)["explainer"].item() == "m"
-        assert imported.source_kind == "table" and not imported.left_out
+        assert not imported.left_out
 
 
 def test_scores_of_tables_are_taken_within_their_range(tmp_path):
@@ -211,7 +208,6 @@ def test_scores_of_tables_are_taken_within_their_range(tmp_path):
     imported = read(path)
     rows = imported.table.select("concept", "score", "scored_by").rows()
     assert rows == [(1, 0.7, "source"), (2, None, None), (3, None, None), (4, None, None)]
-    assert reasons(imported) == {"score is no number in [0, 1]: kept without": 2}
 
 
 # --- over the network, from a server that misbehaves

@@ -119,7 +119,6 @@ def import_(
     )
     facts = {
         "dictionary": str(dictionary),
-        "source": imported.source_kind,
         "identity": imported.identity_check,
         "labelled": imported.labelled,
         "none": imported.none,

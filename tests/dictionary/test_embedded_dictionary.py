@@ -8,7 +8,6 @@ import polars as pl
 from competency_gaps.config import MetricsConfig, SAEConfig
 from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
 from competency_gaps.dictionary.kinds import LatentFacts, kinds_of
-from competency_gaps.dictionary.labels import SUBJECTS
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.sae.load import load_sae
 from competency_gaps.sae.reference import FILE, read_reference
@@ -47,14 +46,11 @@ def test_read_labels_are_scored_and_say_who_made_them():
     assert set(labels["kind"]) == {"explained", "automatic"}
 
 
-def test_a_poor_label_gives_way_to_words_not_subjects():
+def test_a_poor_label_gives_way_to_words():
     dictionary = open_dictionary(embedded_sae(NAME))
     labels = dictionary.labels().filter(pl.col("label").is_not_null())
     poor = labels.filter((pl.col("kind") == "explained") & (pl.col("score") < 0.6))["concept"]
     shown = dictionary.shown().filter(pl.col("concept").is_in(poor.to_list()))
-    words = labels.filter((pl.col("kind") == "automatic") & (pl.col("explainer") != SUBJECTS))
-    expected = shown["concept"].is_in(words["concept"].to_list())
-    assert 0 < expected.sum() < len(poor) == shown.height
-    assert ((shown["label_kind"] == "automatic").fill_null(False) == expected).all() and SUBJECTS not in shown[
-        "explainer"
-    ]
+    words = shown["concept"].is_in(labels.filter(pl.col("kind") == "automatic")["concept"].to_list())
+    assert 0 < words.sum() < len(poor) == shown.height
+    assert ((shown["label_kind"] == "automatic").fill_null(False) == words).all()

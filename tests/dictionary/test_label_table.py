@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import unicodedata
 
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from competency_gaps.dictionary.labels import (
     KINDS,
     SCHEMA,
-    SUBJECTS,
     clean_line,
     empty_labels,
     is_placeholder,
@@ -138,30 +136,6 @@ def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
     assert [states[concept] for concept in (0, 1, 5, 8)] == ["labelled", "none", "none", "never"]
     nothing = shown.filter(pl.col("concept").is_in([1, 5])).drop("concept", "label_state")
     assert nothing.null_count().row(0) == (2,) * nothing.width
-
-
-@pytest.mark.parametrize(
-    ("read", "shown"),
-    [
-        (None, "words"),  # nobody read it: words before a subject, although the subject is newer and scored
-        ({"label": "a meaning", **scored(0.9)}, "a meaning"),
-        ({"label": "a meaning", **scored(0.4)}, "words"),
-        ({"label": None}, "words"),
-    ],
-)
-def test_words_come_before_a_subject(read, shown):
-    words = {"label": "words", "kind": "automatic", "explainer": "words of exemplars"}
-    subject = {
-        "label": "a subject",
-        "kind": "automatic",
-        "explainer": SUBJECTS,
-        "score": 0.9,
-        "scored_by": "source",
-        "date": "2026-01-01",
-    }
-    rows = [words, subject] + ([{"kind": "explained", "explainer": "x", **read}] if read else [])
-    for order in itertools.permutations(rows):
-        assert shown_labels(table(*order), WIDTH)["label"][0] == shown
 
 
 def test_a_newer_row_replaces_the_one_with_its_key_alone():

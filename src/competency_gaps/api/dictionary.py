@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.config import LLMConfig, ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
-from competency_gaps.dictionary.labelling import WITHOUT_MODEL, Step
+from competency_gaps.dictionary.labelling import Step
 from competency_gaps.errors import UserError, argument
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
@@ -264,9 +264,8 @@ def label_concepts(
     Parameters
     ----------
     step
-        ``automatic``: labels from words, no model. ``subjects``: from a list of topics, skills and ways of talking, by
-        sentence embeddings, for concepts that stand for no word. ``explain``: a model reads exemplars. ``detection``: a
-        model scores labels.
+        ``automatic``: labels from words, no model. ``explain``: a model reads exemplars. ``detection``: a model scores
+        labels.
     concepts
         Which; None: all, or those of ``runs``.
     runs
@@ -289,11 +288,12 @@ def label_concepts(
         another process writes to the dictionary.
     """
     from competency_gaps.dictionary.folder import open_dictionary
+    from competency_gaps.dictionary.labelling.automatic import label_automatically
     from competency_gaps.dictionary.labelling.labeller import ask_about
 
     if step not in get_args(Step):
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
-    if (llm is None) != (step in WITHOUT_MODEL):
+    if (llm is None) != (step == "automatic"):
         raise UserError(
             f"the step {step!r} asks no model: leave out {argument('llm')}."
             if llm is not None
@@ -304,7 +304,9 @@ def label_concepts(
         opened = open_dictionary(folder)
         chosen = _chosen(opened, concepts, runs, top)
         if llm is None:
-            return _label_without_model(opened, step, chosen, progress)
+            total = len(opened.exemplars.concepts) if opened.has_exemplars else 0
+            with progress.stage("labelling", total=total, unit="concepts") as bar:
+                return label_automatically(opened, chosen, bar.advance)
         return ask_about(opened, step, chosen, llm, seed, progress)  # type: ignore[arg-type]
 
 
@@ -324,16 +326,3 @@ def _chosen(
     for run in opened:
         check_same_sae(dictionary.identity, run.manifest["sae"])
     return important(opened, top)
-
-
-def _label_without_model(
-    dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, progress: Progress
-) -> Taken:
-    from competency_gaps.dictionary.labelling.automatic import label_automatically
-    from competency_gaps.dictionary.labelling.embeddings import label_by_subject
-
-    if step == "subjects":
-        return label_by_subject(dictionary, concepts, progress)
-    total = len(dictionary.exemplars.concepts) if dictionary.has_exemplars else 0
-    with progress.stage("labelling", total=total, unit="concepts") as bar:
-        return label_automatically(dictionary, concepts, bar.advance)

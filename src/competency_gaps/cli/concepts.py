@@ -57,7 +57,7 @@ def label(
     step: Annotated[
         Step,
         typer.Option(
-            help="Labels from words, from a list of subjects, or a model's explanations; or a model's scores of labels."
+            help="Labels from words, or a model's explanations; or a model's scores of labels."
         ),
     ],
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
@@ -87,7 +87,7 @@ def label(
     if taken is None:
         print_line(f"Requests written to {config and config.requests}")
         return
-    what = "labels" if step in ("automatic", "subjects", "explain") else "scores"
+    what = "labels" if step in ("automatic", "explain") else "scores"
     print_line(
         f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} answers not usable"
     )

@@ -112,9 +112,6 @@ KINDS = ("explained", "imported", "automatic")
 STATED = "source"
 """``scored_by`` of a score that a source states without saying how it was made [ours]."""
 
-SUBJECTS = "nearest of a list of subjects"
-"""Explainer of automatic labels that name a subject."""
-
 POOR = 0.6
 """Labels with a detection score below this are not shown: readers could not tell the concept by them."""
 
@@ -222,9 +219,8 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
     """Choose each concept's label to show.
 
     The rule: (1) labels whose score is a detection score below 0.6 are not shown, and placeholders come
-    last; (2) then by kind: explained, imported, automatic, of these words of exemplars before a subject; (3) then the
-    higher score, none last; (4) the newer date; (5) explainer, label and source alphabetically. A subject is not shown
-    where a reader abstained, or had only labels below 0.6: there it tells no more than chance.
+    last; (2) then by kind: explained, imported, automatic; (3) then the higher score, none last; (4) the newer date;
+    (5) explainer, label and source alphabetically.
 
     Parameters
     ----------
@@ -242,11 +238,9 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         where there is no label.
     """
     poor = (pl.col("score") < POOR) & (pl.col("scored_by") == "detection")
-    subject = (pl.col("explainer") == SUBJECTS).fill_null(False)
     order = [
         pl.col("placeholder"),
         _rank(),
-        subject,
         -pl.col("score"),
         pl.col("date"),
         pl.col("explainer"),
@@ -254,11 +248,9 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         pl.col("source"),
     ]
     good = pl.col("label").is_not_null() & ~poor.fill_null(False)
-    read = pl.col("kind") == "explained"
-    failed = (read.any() & ~(read & good).any()).over("concept")
     best = (
-        table.filter(good & ~(failed & subject))
-        .sort(order, descending=[False, False, False, False, True, False, False, False], nulls_last=True)
+        table.filter(good)
+        .sort(order, descending=[False, False, False, True, False, False, False], nulls_last=True)
         .unique(subset="concept", keep="first", maintain_order=True)
         .select(
             "concept",

@@ -2,6 +2,5 @@
 
 from typing import Literal
 
-Step = Literal["automatic", "subjects", "explain", "detection"]
-WITHOUT_MODEL = ("automatic", "subjects")
-"""Steps that ask no language model."""
+Step = Literal["automatic", "explain", "detection"]
+"""All but the first ask a language model."""

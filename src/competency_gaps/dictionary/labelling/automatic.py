@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -174,12 +174,7 @@ def label_automatically(
     if not labels:
         raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps concepts exemplars' first.")
     wanted = labels if concepts is None else {c: labels[c] for c in concepts if c in labels}
-    return add_automatic(dictionary, wanted, AUTOMATIC)
-
-
-def add_automatic(dictionary: Dictionary, labels: Mapping[int, str | None], explainer: str) -> Taken:
-    """Store labels that no model wrote; None: an abstention."""
-    rows = sorted(labels.items())
-    dictionary.add_labels(label_rows(dictionary, rows, "automatic", explainer, None))
+    rows = sorted(wanted.items())
+    dictionary.add_labels(label_rows(dictionary, rows, "automatic", AUTOMATIC, None))
     abstained = sum(label is None for _, label in rows)
     return Taken(len(rows) - abstained, abstained)

@@ -56,9 +56,7 @@ def label(
     dictionary: options.DictionaryArgument,
     step: Annotated[
         Step,
-        typer.Option(
-            help="Labels from words, or a model's explanations; or a model's scores of labels."
-        ),
+        typer.Option(help="Labels from words, or a model's explanations; or a model's scores of labels."),
     ],
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
     run: Annotated[

@@ -108,7 +108,7 @@ def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Red
     table |= _nearest(names, surely, "with", "surely")
     whole = ~np.isnan(mean).any(axis=1)
     models = tuple(model for model, has in zip(scores.models, whole, strict=True) if has)
-    columns, known = ({}, {}) if len(models) < FEWEST else _axes(units.of(whole), names, np.random.default_rng(seed))
+    columns, known = ({}, {}) if len(models) < FEWEST else axes_of(units.of(whole), names, np.random.default_rng(seed))
     foretold = foretells(like, alike, seed)
     return Redundancy(parts.what, models, _frame(table | columns), _frame(pairs), foretold=foretold, **known)
 
@@ -242,8 +242,8 @@ def unforetold(mean: np.ndarray) -> np.ndarray:
     return left
 
 
-def _axes(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What many models' scores say: columns of ``parts``, and fields of :class:`Redundancy`."""
+def axes_of(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What at least :data:`FEWEST` models' scores say: columns of ``parts``, and fields of :class:`Redundancy`."""
     mean, noise = units.means()
     models = len(mean)
     value, vector = np.linalg.eigh(covariance(mean))
@@ -269,17 +269,22 @@ def _axes(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> tuple
     columns = np.arange(mean.shape[1])
     mixed = (rng.permuted(np.tile(np.arange(models)[:, None], len(columns)), axis=0) for _ in range(DRAWS))
     apart = float(np.mean([effective_number(mean[order, columns], noise[order, columns]) for order in mixed]))
-    effective = {"effective": own, "effective_low": max(1.0, own - half), "effective_high": own + half, "apart": apart}
+    effective = {
+        "effective": own,
+        "effective_low": max(1.0, float(own - half)),
+        "effective_high": float(own + half),
+        "apart": apart,
+    }
     return parts, {"axes": _frame(axes), "count": count, **effective}
 
 
 def _extreme(names: pl.Series, loading: np.ndarray) -> list[str]:
     """The parts at one end of an axis, at most three."""
-    order = np.argsort(-loading)[:3]
-    return [names[int(at)] for at in order if loading[at] > np.abs(loading).max() / 2]
+    beside = loading - loading.mean()
+    return [names[int(at)] for at in np.argsort(-beside)[:3] if beside[at] > np.abs(beside).max() / 2]
 
 
-def foretells(like: np.ndarray, alike: np.ndarray, seed: int = 0) -> Foretold | None:
+def foretells(like: np.ndarray, alike: np.ndarray, seed: int = 0, shuffles: int = SHUFFLES) -> Foretold | None:
     """Whether one likeness of P parts goes with another: two arrays of shape (P, P), NaN = unknown."""
     parts = len(like)
     a, b = np.triu_indices(parts, 1)
@@ -291,7 +296,7 @@ def foretells(like: np.ndarray, alike: np.ndarray, seed: int = 0) -> Foretold | 
     rank[np.triu_indices(parts, 1)] = rankdata(like[np.triu_indices(parts, 1)])
     rank += rank.T
     other, rng = rankdata(alike[a, b]), np.random.default_rng(seed)
-    order = [np.arange(parts), *(rng.permutation(parts) for _ in range(SHUFFLES))]
+    order = [np.arange(parts), *(rng.permutation(parts) for _ in range(shuffles))]
     drawn = np.array([np.corrcoef(rank[own[a], own[b]], other)[0, 1] for own in order])
     low, high = np.quantile(drawn[1:], (0.025, 0.975)).tolist()
     return Foretold(float(drawn[0]), low, high, float((drawn >= drawn[0] - 1e-12).mean()))

@@ -1,0 +1,73 @@
+"""Item weights: raking against closed forms and an optimiser; what they change against plain loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.optimize import minimize
+
+from competency_gaps.errors import UserError
+from competency_gaps.improve.weigh import _differences, levels, raked
+
+
+def test_one_set_of_slices_has_a_closed_form_and_items_in_none_keep_their_weight():
+    label = np.repeat([0, 1, 2, -1], [10, 20, 50, 20])
+    weight = raked([label], 10)
+    assert weight == pytest.approx(np.repeat([80 / 30, 80 / 60, 80 / 150, 1], [10, 20, 50, 20]))
+
+
+def test_two_sets_have_the_least_divergence_from_equal_weights():
+    rng = np.random.default_rng(0)
+    a, b = rng.choice(2, 60, p=[0.8, 0.2]), rng.choice(3, 60, p=[0.5, 0.3, 0.2])
+    even = [{"type": "eq", "fun": lambda w, own=label, k=k, of=of: w[own == k].sum() - 60 / of}
+            for label, of in ((a, 2), (b, 3)) for k in range(of - 1)]  # fmt: skip
+    even.append({"type": "eq", "fun": lambda w: w.sum() - 60})
+    best = minimize(lambda w: (w * np.log(w)).sum(), np.ones(60), constraints=even, bounds=[(1e-6, None)] * 60)
+    assert raked([a, b], 100) == pytest.approx(best.x, abs=2e-3)
+
+
+def test_the_bound_holds_and_the_other_slices_stay_even():
+    label = np.repeat([0, 1, 2], [2, 100, 200])
+    weight = raked([label], 5)
+    assert weight.mean() == pytest.approx(1) and weight.min() >= 1 / 5 and weight.max() <= 5 + 1e-9
+    sums = np.bincount(label, weight)
+    assert sums[0] == pytest.approx(10) and sums[1] == pytest.approx(sums[2])
+
+
+def test_differences_of_complete_scores_are_those_of_pairs():
+    """Without weights and repeats: the mean of the paired differences and its standard error."""
+    rng = np.random.default_rng(1)
+    scores = (rng.random((3, 200)) < 0.6).astype(float)
+    relative = scores - scores.mean(axis=0)
+    differs, half = _differences(levels(relative, np.ones(200), np.arange(200)))
+    own = scores[0] - scores[2]
+    assert differs[0, 2] == pytest.approx(own.mean())
+    assert half[0, 2] == pytest.approx(1.959964 * own.std() / np.sqrt(200))
+    weight = rng.random(200)
+    relative[1, 50:] = np.nan
+    found = levels(relative, weight, np.arange(200) // 2)
+    assert found.level[1] == pytest.approx(np.average(relative[1, :50], weights=weight[:50]))
+    terms = weight[:50] * (relative[1, :50] - found.level[1]) / weight[:50].sum()
+    assert (found.error[1] ** 2).sum() == pytest.approx((terms.reshape(-1, 2).sum(axis=1) ** 2).sum())
+
+
+def test_a_planted_swap_is_sure(scored_run, tmp_path):
+    found = scored_run.weights(["group"])
+    swapped = found.swaps.filter("sure", pl.col("ahead").str.starts_with("m"), pl.col("behind").str.starts_with("m"))
+    assert swapped.height and set(swapped["ahead"].str.slice(1)) <= set("1357")
+    assert set(swapped["behind"].str.slice(1)) <= set("0246")
+    assert found.slices["weighted"].to_numpy() == pytest.approx(np.full(3, 1 / 3))
+    assert found.effective < found.before
+    found.write(tmp_path / "new" / "weights.parquet")
+    written = pl.read_parquet(tmp_path / "new" / "weights.parquet")
+    kept = scored_run.items["excluded"].is_null()
+    assert written["weight"].is_not_null().to_list() == kept.to_list() and written["weight"].mean() == pytest.approx(1)
+    scores = written.filter(kept).with_columns(first=scored_run.items.filter(kept)["group"] == "first")
+    assert scores.filter("first")["weight"].sum() == pytest.approx(found.count / 3)
+
+
+@pytest.mark.parametrize(("over", "cap"), [(["colour"], 5), (["regions"], 5), (None, 1)])
+def test_what_cannot_be_evened_out_is_said(scored_run, over, cap):
+    with pytest.raises(UserError, match="above 1" if cap == 1 else "no such slices"):
+        scored_run.weights(over, cap=cap)

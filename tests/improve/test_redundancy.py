@@ -37,7 +37,7 @@ def test_one_axis_counts_as_one_and_a_planted_second_is_found():
     assert sum(count > 1 for count in counts) <= 2
     table, found = axes_of(units_of(*answers(rng, 0.8), np.arange(900)), NAMES, rng)
     second = found["axes"].row(1, named=True)
-    assert found["count"] == 2 and 1.2 < found["effective"] < found["apart"]
+    assert found["count"] == 2 and 1.2 < found["effective"].value < found["apart"]
     assert {frozenset(second["up"]), frozenset(second["down"])} == {frozenset(NAMES[:3]), frozenset(NAMES[3:])}
     assert len(table["adds"]) == 6
 

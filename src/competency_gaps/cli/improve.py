@@ -146,6 +146,8 @@ def _document(value: Any) -> Any:
         return value.to_dicts()
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, dict):
         return {str(key): _document(own) for key, own in value.items()}
     if isinstance(value, (list, tuple)):

@@ -21,7 +21,7 @@ from scipy.cluster.hierarchy import average, leaves_list
 from scipy.stats import rankdata
 
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.evidence.interval import quantile
+from competency_gaps.evidence.interval import Estimate, quantile
 from competency_gaps.evidence.sample import split_by_size
 from competency_gaps.findings.words import cut_at_word
 from competency_gaps.improve.weigh import parts_of
@@ -78,10 +78,8 @@ class Redundancy:
     axes that count, and the next."""
     count: int | None = None
     """Axes that are larger than that, the first among them."""
-    effective: float | None = None
-    """Effective number of axes, with ``effective_low`` and ``effective_high`` (95%, jackknife over models)."""
-    effective_low: float | None = None
-    effective_high: float | None = None
+    effective: Estimate | None = None
+    """Effective number of axes; its interval of 95% is by the jackknife over models."""
     apart: float | None = None
     """Effective number if the parts had nothing in common: models shuffled within each."""
 

@@ -127,17 +127,17 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
 
 def _dimensions(found: Redundancy) -> str:
     over, models = _plural_of(found.what, found.parts.height), plural(len(found.models), "model")
-    if found.axes is None:
+    if found.axes is None or found.effective is None:
         return f"{models} scored on all {over}: too few to tell what repeats what by scores ({FEWEST} at least)."
     level, *others = found.axes.head(found.count or 1).to_dicts()
     axes = [f"the models' level ({percent(level['share'], 1)} of their differences)"]
     for own in others:
         ends = " against ".join(" and ".join(own[side]) for side in ("up", "down") if own[side])
         axes.append(f"{ends} ({percent(own['share'], 1)}; by chance {percent(own['most'], 1)} at most)")
+    number, low, high = (f"{own:.1f}" for own in found.effective)
     return (
         f"The {over} tell {models} apart in {plural(1 + len(others), 'way')}: {'; '.join(axes)}. Effective number "
-        f"{found.effective:.1f} ({found.effective_low:.1f} to {found.effective_high:.1f}); it would be "
-        f"{found.apart:.1f} if they had nothing in common."
+        f"{number} ({low} to {high}); it would be {found.apart:.1f} if they had nothing in common."
     )
 
 

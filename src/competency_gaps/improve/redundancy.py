@@ -33,8 +33,8 @@ FEWEST = 6
 """Models below which their scores say nothing of what repeats what."""
 FEWEST_PARTS = 5
 """Parts below which no order of pairs is rarer than 1 in 24."""
-DRAWS = 199
-SHUFFLES = 4999
+DRAWS = 99
+SHUFFLES = 1999
 STRATA = 10
 """Of difficulty, within which items are dealt to other parts."""
 RIDGE = np.geomspace(1e-4, 1.0, 9)
@@ -152,9 +152,9 @@ class PartUnits:
     def dealt(self, rng: np.random.Generator) -> np.ndarray:
         """The models' means if units are dealt to the parts at random within strata: shape (M, P)."""
         part = np.empty_like(self.part)
-        order = np.lexsort((rng.random(len(part)), self.stratum))
-        part[np.argsort(self.stratum, kind="stable")] = self.part[order]
-        return gathered(self.total, part) / np.maximum(gathered(self.count, part), 1)
+        part[np.argsort(self.stratum, kind="stable")] = self.part[np.lexsort((rng.random(len(part)), self.stratum))]
+        total, count = np.split(gathered(np.concatenate([self.total, self.count]), part), 2)
+        return total / np.maximum(count, 1)
 
 
 def gathered(values: np.ndarray, group: np.ndarray) -> np.ndarray:
@@ -267,13 +267,8 @@ def axes_of(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> tup
     columns = np.arange(mean.shape[1])
     mixed = (rng.permuted(np.tile(np.arange(models)[:, None], len(columns)), axis=0) for _ in range(DRAWS))
     apart = float(np.mean([effective_number(mean[order, columns], noise[order, columns]) for order in mixed]))
-    effective = {
-        "effective": own,
-        "effective_low": max(1.0, float(own - half)),
-        "effective_high": float(own + half),
-        "apart": apart,
-    }
-    return parts, {"axes": _frame(axes), "count": count, **effective}
+    effective = Estimate(own, max(1.0, float(own - half)), float(own + half))
+    return parts, {"axes": _frame(axes), "count": count, "effective": effective, "apart": apart}
 
 
 def _extreme(names: pl.Series, loading: np.ndarray) -> list[str]:

@@ -132,7 +132,7 @@ def _dimensions(found: Redundancy) -> str:
     level, *others = found.axes.head(found.count or 1).to_dicts()
     axes = [f"the models' level ({percent(level['share'], 1)} of their differences)"]
     for own in others:
-        ends = " against ".join(" and ".join(own[side]) for side in ("up", "down") if own[side])
+        ends = " against ".join(" and ".join(own[side]) or "the others" for side in ("up", "down"))
         axes.append(f"{ends} ({percent(own['share'], 1)}; by chance {percent(own['most'], 1)} at most)")
     number, low, high = (f"{own:.1f}" for own in found.effective)
     return (

@@ -88,7 +88,7 @@ def improve(
         folder = out or run / "improve" / "items.parquet"
         found = opened.suspicious(progress=progress)
         found.write(folder)
-        view = report.suspects_view(found, limit)
+        view = report.suspects_view(found, limit, Console().width)
     elif fill is not None or missing is not None:
         writer = llm_config(llm)
         found = opened.fill(

@@ -11,19 +11,23 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
-from competency_gaps.findings.words import short_name
+from competency_gaps.findings.words import item_text, short_name
 from competency_gaps.improve.redundancy import FEWEST
+from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
 from competency_gaps.report.tables import cut, plain
-from competency_gaps.text import integer, percent, plural, signed
+from competency_gaps.text import integer, percent, plural, signed, visible
 
 if TYPE_CHECKING:
     from competency_gaps.improve.redundancy import Redundancy
+    from competency_gaps.improve.suspect import Suspects
     from competency_gaps.improve.weigh import Weights
 
 SURE = 0.05
 """Largest p-value of what is said to be so."""
 SWAPS, PARTS = 6, 20
 """Rows of a list."""
+SUSPECTS, MOST_SUSPECTS = 10, 50
+"""Rows of suspicious items: so many in any case, and at most, where no limit is given."""
 MODEL, PART = 28, 22
 """Characters of a name."""
 
@@ -38,9 +42,35 @@ def predicted_view(predicted: Any) -> RenderableType:
     return plain(str(predicted))
 
 
-def suspects_view(suspects: Any, limit: int | None) -> RenderableType:
-    """List the items that look broken, with the reasons."""
-    return plain(str(suspects))
+def suspects_view(suspects: Suspects, limit: int | None, width: int) -> RenderableType:
+    """List the items that look broken, a line each: how probably and why, and of its text what has room."""
+    items = suspects.items.filter(pl.col("chance").is_not_null())
+    probable = items.filter(pl.col("chance") >= 0.5).height
+    most = items.head(limit or min(max(probable, SUSPECTS), MOST_SUSPECTS))
+    head = f"{plural(probable, 'item')} of {integer(items.height)} {'is' if probable == 1 else 'are'} probably broken"
+    head += f", by the scores of {plural(suspects.items['models'].max(), 'model')}."
+    several = items["benchmark"].n_unique() > 1
+    rows = [
+        [cut(row["benchmark"], PART)] * several
+        + [cut(row["item_id"], PART), f"{10 * row['chance']:.0f} of 10", visible(row["reason"])]
+        for row in most.iter_rows(named=True)
+    ]
+    room = width - sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ["benchmark"] * several + ["item", "broken", "why", *["text"] * (room > PART)]:
+        table.add_column(name)
+    for row, text in zip(rows, most["text"], strict=True):
+        table.add_row(*map(Text, row), *[Text(f"“{item_text(visible(text), room)}”", "dim")] * (room > PART))
+    few = suspects.items.filter(pl.col("chance").is_null()).group_by("benchmark", maintain_order=True).len()
+    lines = [
+        f"Of {name}, {plural(count, 'item')} cannot be judged: fewer than {FEWEST_SCORED} models are scored on them."
+        for name, count in few.iter_rows()
+    ]
+    told = (
+        "So many of 10 items with such scores had a wrong key where the keys of 2% had been exchanged. Read an item "
+        "before you change or drop it."
+    )
+    return Group(plain(head, "bold"), Text(), table, Text(), *(plain(line, "dim") for line in [*lines, told]))
 
 
 def drafts_view(drafts: Any, limit: int | None) -> RenderableType:

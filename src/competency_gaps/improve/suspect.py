@@ -1,0 +1,298 @@
+"""Items whose key, text or parsing is probably wrong, by what many models answered [ours].
+
+One score holds all signs: the log odds that an item is broken rather than sound, given its scores. A sound item is
+solved with a chance that rises with the model's ability, ``sigmoid(a (theta - b))`` (Birnbaum, in Lord and Novick,
+Statistical Theories of Mental Test Scores, 1968, chapter 17), where its difficulty ``b`` is about what the items of its
+slices have. A broken item is solved by chance, whatever the ability. So what nobody solves is suspect if its like are
+easy, what weak models solve and strong ones miss is suspect (a negative discrimination, shrunk by the likelihood
+itself), and what only strong models solve is not. Models that agree on one other answer add to the odds, and so does
+another key of the same question.
+
+The weights were settled where keys had been exchanged, ``validation/suspicious.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from scipy.sparse.linalg import lsqr
+from scipy.special import betaln, expit, logsumexp
+
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_atomic
+from competency_gaps.progress import Progress
+from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.slices.store import stored_families
+from competency_gaps.stages.models import item_models
+from competency_gaps.table_files import read_parquet
+from competency_gaps.text import plural
+
+FEWEST = 6
+"""Models with a score of an item below which nothing is said of it: with fewer, most of the list would be sound, and
+whether strong models miss what weak ones solve cannot be seen."""
+AWAY = 0.2
+"""Difference between two mean scores that is told."""
+SHARE = 0.02
+"""Share of broken items before anything is known."""
+SLOPE, SHIFT = 0.5, -1.2
+"""From log odds to a chance: models of one family err alike, so that the odds say too much."""
+
+_B, _A = (axis.ravel() for axis in np.meshgrid(np.linspace(-7, 7, 29), [0.6, 1.0, 1.7]))
+"""Difficulties and slopes of sound items, in logits."""
+_PRIOR_A = np.log(np.where(_A == 1, 0.5, 0.25))
+_OPEN = 0.1, 30.0
+"""Beta distribution of the chance with which models solve an item without options whose key is wrong: nearly never."""
+_FLAT = 0.1
+"""Share of broken items that models solve with any chance, by luck or by another reading: an ambiguous text, say."""
+_NARROWEST = 0.6
+"""Least spread of difficulties within slices, in logits."""
+_TURNS = 16
+_RIDGE, _FOLDS = 100.0, 5
+
+
+class Odds(NamedTuple):
+    """What scores say of the items of one benchmark. N items, M models."""
+
+    log_odds: np.ndarray
+    """float64 of shape (N,): broken against sound; ``log(SHARE / (1 - SHARE))`` where no model is scored."""
+    expected: np.ndarray
+    """float64 of shape (N,), in [0, 1]: the models' mean score on a sound item of its slices."""
+    ability: np.ndarray
+    """float64 of shape (M,), in logits."""
+
+
+def odds(scores: np.ndarray, options: np.ndarray | None = None, slices: sp.csr_array | None = None) -> Odds:
+    """Weigh for each item whether it is broken, by expectation and maximisation of the models' abilities.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (M, N)
+        In [0, 1]; NaN = unscored.
+    options : ndarray of int64 of shape (N,) or None
+        Number of options; 0 or None: an open question.
+    slices : csr_array of shape (N, K) or None
+        What items share, in [0, 1]; None: all are alike.
+    """
+    known = ~np.isnan(scores)
+    right = np.where(known, scores, 0.0)
+    wrong = known - right
+    level = right.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    ability = np.log((level + 0.01) / (1.01 - level))
+    broken = _broken(right, wrong, options)
+    centre, spread = np.zeros(scores.shape[1]), 1.5
+    for turn in range(_TURNS):
+        chance = np.clip(expit(_A * (ability[:, None] - _B)), 1e-4, 1 - 1e-4)
+        prior = -0.5 * ((_B - centre[:, None]) / spread) ** 2 + _PRIOR_A
+        prior -= logsumexp(prior, axis=1, keepdims=True)
+        joint = right.T @ np.log(chance) + wrong.T @ np.log1p(-chance) + prior
+        sound = logsumexp(joint, axis=1)
+        log_odds = broken - sound + np.log(SHARE / (1 - SHARE))
+        posterior, trust = np.exp(joint - sound[:, None]), expit(-log_odds)
+        mean = posterior @ _B
+        variance = posterior @ _B**2 - mean**2
+        # Slices count when abilities are about settled.
+        if slices is None or turn < _TURNS // 3:
+            centre = np.full(len(mean), np.average(mean, weights=trust))
+        elif turn % 4 == 0:
+            centre = _foretold(slices, mean, trust)
+        spread = max(_NARROWEST, float(np.sqrt(np.average((mean - centre) ** 2 + variance, weights=trust))))
+        weight = posterior * trust[:, None]
+        solved, missed = right @ weight, wrong @ weight
+        slope = (_A * (solved * (1 - chance) - missed * chance)).sum(axis=1)
+        bend = (_A**2 * (solved + missed) * chance * (1 - chance)).sum(axis=1)
+        ability = ability + np.clip(slope / (bend + 1e-6), -0.5, 0.5)
+    return Odds(log_odds, np.exp(prior) @ chance.mean(axis=0), ability)
+
+
+def _broken(right: np.ndarray, wrong: np.ndarray, options: np.ndarray | None) -> np.ndarray:
+    """Log likelihood of the scores if the item is broken: beta-binomial, up to what a sound item has too; (N,).
+
+    A wrong key among k options is hit by a model that errs, as one of k - 1.
+    """
+    first, second = (np.full(right.shape[1], value) for value in _OPEN)
+    if options is not None:
+        hit = (wrong.sum() / max(right.sum() + wrong.sum(), 1)) / np.maximum(options - 1, 1)
+        first, second = np.where(options > 1, 1.0, first), np.where(options > 1, 1 / np.maximum(hit, 0.01) - 1, second)
+    r, w = right.sum(axis=0), wrong.sum(axis=0)
+    key = betaln(r + first, w + second) - betaln(first, second)
+    return np.logaddexp(np.log(1 - _FLAT) + key, np.log(_FLAT) + betaln(r + 1, w + 1))
+
+
+def _foretold(slices: sp.csr_array, difficulty: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The difficulty that other items of its slices let expect of each item: ridge regression by folds; (N,)."""
+    fold = np.random.default_rng(0).integers(0, _FOLDS, len(difficulty))
+    centre = np.empty(len(difficulty))
+    for number in range(_FOLDS):
+        train = fold != number
+        root, middle = np.sqrt(weight[train]), np.average(difficulty[train], weights=weight[train])
+        design = sp.diags_array(root) @ slices[train]
+        fitted = lsqr(design, root * (difficulty[train] - middle), damp=np.sqrt(_RIDGE), iter_lim=200)[0]
+        centre[~train] = middle + slices[~train] @ fitted
+    return centre
+
+
+def agreement(wrong: np.ndarray, alike: np.ndarray, level: float) -> np.ndarray:
+    """Log odds, broken against sound, of ``alike`` of ``wrong`` models giving the same answer; 0 where unknown.
+
+    Under a wrong key models agree on the right answer as often as they solve items, ``level``; on a sound item as often
+    as wrong models do on average.
+
+    Parameters
+    ----------
+    wrong, alike : ndarray of int64 of shape (N,)
+        As :meth:`competency_gaps.Run.item_models` has them.
+    level
+        The models' mean score, in [0, 1].
+    """
+    others, same = np.maximum(wrong - 1, 0), np.maximum(alike - 1, 0)
+    usual = (same.sum() + 1) / (others.sum() + 2)
+    if level <= usual or level >= 1:
+        return np.zeros(len(wrong))
+    return np.asarray(same * np.log(level / usual) + (others - same) * np.log((1 - level) / (1 - usual)))
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Items by how probably they are broken."""
+
+    items: pl.DataFrame
+    """One row per item, the most suspicious first: ``benchmark``, ``item_id``, ``chance`` (that such an item is broken,
+    where 2% of keys had been exchanged; null: too few models are scored on it to tell), ``log_odds``, ``models``
+    (scored on it), ``solved`` (their mean score), ``expected`` (that of sound items of its slices), ``strong`` and
+    ``weak`` (mean scores of the strongest and the weakest third), ``wrong`` and ``alike`` (known wrong answers, and
+    those that are the same), ``other_key`` (a repeat whose key differs), ``reason`` (in words, without the item's
+    text) and ``text``."""
+
+    def write(self, path: Path) -> None:
+        """Write ``items`` as a Parquet file."""
+        write_atomic(path, self.items.write_parquet)
+
+
+def read_suspects(path: Path) -> Suspects:
+    """Read what :meth:`Suspects.write` wrote.
+
+    Raises
+    ------
+    UserError
+        If it is damaged.
+    """
+    return Suspects(read_parquet(path))
+
+
+def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
+    """Rank the items of a run, as :meth:`competency_gaps.Run.suspicious` describes.
+
+    Raises
+    ------
+    UserError
+        If no item has scores of ``FEWEST`` models.
+    """
+    progress = progress or Progress(quiet=True)
+    base = open_folder(run.base)
+    scores, items = model_scores(base), base.items
+    counted = (~np.isnan(scores.values)).sum(axis=0)
+    most = int(counted.max(initial=0))
+    if most < FEWEST:
+        raise UserError(
+            f"which items are broken cannot be told from the scores of {plural(most, 'model')}: what so few miss may as "
+            f"well be hard. It takes {FEWEST}; `cgaps score` adds models."
+        )
+    same, shared, other = item_models(base), shared_slices(base), _other_keys(items)
+    tables = []
+    with progress.stage("weighing whether items are broken"):
+        for (name,), part in items.with_row_index("row").group_by(["benchmark"], maintain_order=True):
+            row = part["row"].to_numpy()
+            tables.append(_of_benchmark(str(name), row, items, scores.values, same, shared, other))
+    return Suspects(pl.concat(tables).sort("chance", descending=True, nulls_last=True))
+
+
+def _of_benchmark(
+    name: str,
+    row: np.ndarray,
+    items: pl.DataFrame,
+    scores: np.ndarray,
+    same: pl.DataFrame,
+    shared: sp.csr_array,
+    other: Sequence[str | None],
+) -> pl.DataFrame:
+    values = scores[:, row]
+    values = values[~np.isnan(values).all(axis=1)]
+    enough = (~np.isnan(values)).sum(axis=0) >= FEWEST
+    chosen, facts = items[row], same[row]
+    options = chosen["choices"].list.len().fill_null(0).to_numpy().astype(np.int64)
+    weighed = odds(values, options, shared[row])
+    wrong, alike = facts["wrong"].to_numpy(), facts["alike"].to_numpy()
+    log_odds = weighed.log_odds + agreement(wrong, alike, float(np.nanmean(values)))
+    keys = [other[at] for at in row]
+    # Of two keys of one question one is wrong: even odds instead of SHARE.
+    log_odds -= np.array([0.0 if key is None else np.log(SHARE / (1 - SHARE)) for key in keys])
+    order, third = np.argsort(-weighed.ability, kind="stable"), max(1, len(values) // 3)
+    table = pl.DataFrame(
+        {
+            "benchmark": name,
+            "item_id": chosen["item_id"],
+            "chance": pl.Series(np.where(enough, expit(SLOPE * log_odds + SHIFT), np.nan)).fill_nan(None),
+            "log_odds": log_odds,
+            "models": facts["models"],
+            "solved": facts["mean"],
+            "expected": weighed.expected,
+            **{"strong": _mean(values[order[:third]]), "weak": _mean(values[order[-third:]])},
+            **{"alike": alike, "wrong": wrong, "other_key": pl.Series(keys, dtype=pl.String)},
+            "text": chosen["prompt"],
+        }
+    )
+    reasons = [_reason(own) for own in table.iter_rows(named=True)]
+    return table.with_columns(reason=pl.Series(reasons, dtype=pl.String)).select(pl.exclude("text"), "text")
+
+
+def _mean(values: np.ndarray) -> pl.Series:
+    """Mean of the scores per item; null where none is known."""
+    known = ~np.isnan(values)
+    total, count = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
+    return pl.Series(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)).fill_nan(None)
+
+
+def _reason(item: Mapping[str, Any]) -> str:
+    """Why an item is suspicious, in words: what is plainest first."""
+    models, parts = item["models"], []
+    if item["chance"] is None:
+        return f"scores of {plural(models, 'model')}: too few to tell"
+    if item["other_key"] is not None:
+        parts.append(f"its key differs from that of its repeat {item['other_key']}")
+    missed = models - round(models * item["solved"])
+    if missed == models:
+        parts.append(f"none of {models} models solves it")
+    elif item["weak"] is not None and item["strong"] is not None and item["weak"] - item["strong"] > AWAY:
+        parts.append(f"the strongest models score {100 * item['strong']:.0f} on it, the weakest {100 * item['weak']:.0f}")
+    else:
+        parts.append(f"{missed} of {models} models miss it")
+    if item["alike"] > max(1, item["wrong"] / 2):
+        parts.append(f"{item['alike']} of {item['wrong']} wrong answers are the same")
+    if item["expected"] - item["solved"] > AWAY:
+        parts.append(f"items like it score {100 * item['expected']:.0f}")
+    return ", ".join(parts)
+
+
+def shared_slices(run: RunFolder) -> sp.csr_array:
+    """The slices of each item of a run and its length: csr_array of float64 of shape (items, slices + 2)."""
+    length = np.log1p(run.items["n_span_tokens"].fill_null(0).to_numpy().astype(float))
+    length = (length - length.mean()) / max(float(length.std()), 1e-9)
+    families = [family.weights.T for family in stored_families(run)]
+    return sp.csr_array(sp.hstack([*families, sp.csr_array(np.stack([length, length**2], axis=1))]))
+
+
+def _other_keys(items: pl.DataFrame) -> list[str | None]:
+    """For each item an item that asks the same and has another key; None: there is none."""
+    table = items.select("cluster", "item_id", key=pl.col("answer").str.strip_chars().str.to_lowercase())
+    table = table.with_row_index("row").filter(pl.Series(repeats(items)) & pl.col("key").is_not_null())
+    pairs = table.join(table, on="cluster").filter(pl.col("key") != pl.col("key_right")).unique("row")
+    found = dict(pairs.select("row", "item_id_right").iter_rows())
+    return [found.get(row) for row in range(items.height)]

@@ -1,20 +1,24 @@
 """Do the items that ``cgaps improve --items`` lists turn out to be broken? Planted faults, and readers.
 
     python validation/suspicious.py planted RUN... --out DRAWS.jsonl [--draws 20] [--models 2 3 4 5 6 8 12 0]
-    python validation/suspicious.py table DRAWS.jsonl
+        [--aside READINGS]
+    python validation/suspicious.py table DRAWS.jsonl [--fit BENCHMARK]
     python validation/suspicious.py sheet RUN FOLDER [--seed 34]
-    python validation/suspicious.py read RUN KEY.csv READER.jsonl...
+    python validation/suspicious.py verdicts RUN FOLDER/key.csv ANSWERS.jsonl VERDICTS.csv
+    python validation/suspicious.py read READINGS
 
 RUN is a finished run with scores of many models. ``planted`` exchanges the keys of 2% of the items: of an open question
 every right answer becomes wrong; of one with k options a wrong answer also becomes right with chance 1 / (k - 1). Each
 draw takes so many models at random (0: all) and is appended to DRAWS.jsonl; draws that are there are not made again.
-``table`` prints, for each benchmark and number of models, the precision among as many items as were planted, the
-average precision, and the precision by chance; once of all items, and once without those that nobody solves before
-anything is planted. It fits the chance that is printed (SLOPE and SHIFT) on some benchmarks and tests it on others.
+With ``--aside`` items are left out that a reader found faulty. ``table`` prints, for each benchmark and number of
+models, the precision among as many items as were planted and the average precision, of all items and without those that
+nobody solves before anything is planted; and how many planted items there are by the chance that is said (SLOPE and
+SHIFT, or, with ``--fit``, fitted on one benchmark).
 
-``sheet`` writes the 50 most suspicious items and 25 others, shuffled, without keys, for readers who solve them, and
-which is which. A reader's line is ``{"id": number, "answer": "...", "sure": true, "problem": ""}``. ``read`` compares:
-an item is faulty to a reader who is sure of another answer than the key's or names a problem.
+``sheet`` writes the 50 most suspicious items and 25 of the less suspicious nine tenths, shuffled, without keys, for
+readers who solve them, and ``key.csv``, which is which. A line of ANSWERS.jsonl is ``{"id": number, "answer": "...",
+"sure": true, "problem": ""}``. ``verdicts`` compares with the benchmark's key: ``other`` (sure of another answer),
+``problem`` (the reader names one), or nothing. READINGS is a folder with ``key.csv`` and readers' verdicts.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ from scipy.special import expit
 
 import competency_gaps as cg
 from competency_gaps.evidence.interval import mean as share_of
-from competency_gaps.improve.suspect import odds, shared_slices
+from competency_gaps.improve.suspect import FEWEST, SHIFT, SLOPE, odds, shared_slices
 from competency_gaps.runs.scores import model_scores
 
 SHARE = 0.02
@@ -81,15 +85,17 @@ def draw(scores: np.ndarray, options: np.ndarray, shared: Any, count: int, seed:
     }
 
 
-def plant(runs: Iterable[Path], out: Path, draws: int, models: Iterable[int]) -> None:
+def plant(runs: Iterable[Path], out: Path, draws: int, models: Iterable[int], aside: Path | None) -> None:
     lines = out.read_text().splitlines() if out.is_file() else []
     done = {tuple(json.loads(line)["of"]) for line in lines}
+    faulty = [] if aside is None else [item for item, _, *found in readings(aside) if any(found)]
     for path in runs:
         run = cg.open_run(path)
         scores, items = model_scores(run).values, run.items
         options, shared = items["choices"].list.len().fill_null(0).to_numpy().astype(np.int64), shared_slices(run)
         for name in items["benchmark"].unique(maintain_order=True):
-            row = np.flatnonzero((items["benchmark"] == name).to_numpy())
+            row = np.flatnonzero((items["benchmark"] == name).to_numpy() & ~items["item_id"].is_in(faulty).to_numpy())
+            name = f"{name}*" if faulty else name
             own = scores[:, row]
             for count in models:
                 size = min(count or len(own), len(own))
@@ -102,26 +108,23 @@ def plant(runs: Iterable[Path], out: Path, draws: int, models: Iterable[int]) ->
                         file.write(json.dumps({"of": [name, size, seed], **result}) + "\n")
 
 
-def table(path: Path) -> None:
+def table(path: Path, fit: str | None) -> None:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    print("benchmark    models  draws  planted  never solved  precision (chance)  avg.   without those: precision  avg.")
+    print("                          never       all items                without those never solved")
+    print("benchmark  models  draws  solved      precision       average  precision  average")
     for key in sorted({tuple(row["of"][:2]) for row in rows}):
         own = [row for row in rows if tuple(row["of"][:2]) == key]
-        figure = {name: np.array([row[name] for row in own]) for name in ("all", "told")}
-        mean = {name: values.mean(axis=0) for name, values in figure.items()}
-        error = figure["all"][:, 0].std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.nan
-        never, planted = np.mean([row["never"] for row in own]), own[0]["planted"]
+        every, told = (np.array([row[name] for row in own]) for name in ("all", "told"))
+        error = 1.96 * every[:, 0].std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.nan
+        never = np.mean([row["never"] for row in own])
         print(
-            f"{key[0]:<12}{key[1]:>7}{len(own):>7}{planted:>9}{never:>14.0f}"
-            f"{mean['all'][0]:>9.3f} ± {1.96 * error:.3f} ({SHARE:.2f}){mean['all'][1]:>7.3f}"
-            f"{mean['told'][0]:>23.3f}{mean['told'][1]:>7.3f}"
+            f"{key[0]:<11}{key[1]:>6}{len(own):>7}{never:>8.0f}{every[:, 0].mean():>10.2f} ± {error:.2f}"
+            f"{every[:, 1].mean():>11.2f}{told[:, 0].mean():>10.2f}{told[:, 1].mean():>9.2f}"
         )
-    names = sorted({row["of"][0] for row in rows})
-    for train in [[name] for name in names] + [names]:
-        slope, shift = calibrate([row for row in rows if row["of"][0] in train])
-        print(f"\nfitted on {', '.join(train)}: SLOPE {slope:.2f}, SHIFT {shift:.2f}")
-        for test in names:
-            print(f"  {test:<12}" + reliability([row for row in rows if row["of"][0] == test], slope, shift))
+    slope, shift = (SLOPE, SHIFT) if fit is None else calibrate([row for row in rows if row["of"][0] == fit])
+    print(f"\nSLOPE {slope:.2f}, SHIFT {shift:.2f}: said and true")
+    for name in sorted({row["of"][0] for row in rows}):
+        print(f"{name:<11} " + reliability([row for row in rows if row["of"][0] == name], slope, shift))
 
 
 def counts(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -135,7 +138,7 @@ def counts(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def calibrate(rows: list[dict[str, Any]]) -> tuple[float, float]:
-    middle, planted, others = counts([row for row in rows if row["of"][1] >= 5])
+    middle, planted, others = counts([row for row in rows if row["of"][1] >= FEWEST])
 
     def loss(w: np.ndarray) -> float:
         odds = w[0] * middle + w[1]
@@ -146,14 +149,14 @@ def calibrate(rows: list[dict[str, Any]]) -> tuple[float, float]:
 
 def reliability(rows: list[dict[str, Any]], slope: float, shift: float) -> str:
     """Said and true shares of planted items, by what is said."""
-    middle, planted, others = counts([row for row in rows if row["of"][1] >= 5])
+    middle, planted, others = counts([row for row in rows if row["of"][1] >= FEWEST])
     said, texts = expit(slope * middle + shift), []
     for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.0)):
         own = (said >= low) & (said < high)
         whole = (planted + others)[own].sum()
         if whole:
             texts.append(f"{((planted + others) * said)[own].sum() / whole:.2f}: {planted[own].sum() / whole:.2f}")
-    return "said and true " + ", ".join(texts)
+    return ", ".join(texts)
 
 
 def sheet(path: Path, folder: Path, seed: int) -> None:
@@ -171,20 +174,30 @@ def sheet(path: Path, folder: Path, seed: int) -> None:
             lines.writerow([number, ranked["item_id"][place], int(place < TOP)])
 
 
-def read(path: Path, key: Path, readers: list[Path]) -> None:
+def write_verdicts(path: Path, key: Path, answers: Path, out: Path) -> None:
     items = {row["item_id"]: row for row in cg.open_run(path).items.iter_rows(named=True)}
-    asked = pl.read_csv(key).to_dicts()
-    answers = [{int(own["id"]): own for own in map(json.loads, file.read_text().splitlines())} for file in readers]
-    verdicts = [[verdict(items[row["item_id"]], own[row["number"]]) for row in asked] for own in answers]
-    for name, wanted in (("suspicious", 1), ("others", 0)):
-        at = [place for place, row in enumerate(asked) if row["suspicious"] == wanted]
-        for label, faulty in (
-            *((file.stem, [bool(own[place]) for place in at]) for file, own in zip(readers, verdicts, strict=True)),
-            ("either", [any(own[place] for own in verdicts) for place in at]),
-            ("all", [all(own[place] for own in verdicts) for place in at]),
-        ):
-            found = share_of(np.array(faulty, float), np.ones(len(at)))
-            print(f"{name:<11} {label:<28} {sum(faulty):>3} of {len(at)} ({found.low:.2f} to {found.high:.2f})")
+    said = {int(own["id"]): own for own in map(json.loads, answers.read_text().splitlines())}
+    rows = [(row["number"], verdict(items[row["item_id"]], said[row["number"]])) for row in pl.read_csv(key).to_dicts()]
+    pl.DataFrame(rows, schema=["number", "verdict"], orient="row").write_csv(out)
+
+
+def readings(folder: Path) -> list[tuple[str, bool, *tuple[str, ...]]]:
+    """Per item its id, whether it is suspicious, and each reader's verdict."""
+    readers = [
+        dict(pl.read_csv(file).fill_null("").iter_rows()) for file in sorted(folder.glob("*.csv")) if file.stem != "key"
+    ]
+    key = pl.read_csv(folder / "key.csv").iter_rows()
+    return [(item, bool(suspicious), *(own[number] for own in readers)) for number, item, suspicious in key]
+
+
+def read(folder: Path) -> None:
+    for name, wanted in (("suspicious", True), ("others", False)):
+        verdicts = np.array([found for _, suspicious, *found in readings(folder) if suspicious == wanted])
+        faulty = verdicts != ""
+        for label, own in (*enumerate(faulty.T, 1), ("either", faulty.any(axis=1)), ("both", faulty.all(axis=1))):
+            found = share_of(own.astype(float), np.ones(len(own)))
+            sure = f", sure of another answer {(verdicts[:, label - 1] == 'other').sum()}" if label in (1, 2) else ""
+            print(f"{name:<11} reader {label}: {own.sum()} of {len(own)} ({found.low:.2f} to {found.high:.2f}){sure}")
 
 
 def verdict(item: dict[str, Any], said: dict[str, Any]) -> str:
@@ -210,24 +223,29 @@ def main() -> None:
     own.add_argument("--out", type=Path, required=True)
     own.add_argument("--draws", type=int, default=20)
     own.add_argument("--models", type=int, nargs="+", default=MODELS)
-    parts.add_parser("table").add_argument("draws", type=Path)
+    own.add_argument("--aside", type=Path)
+    own = parts.add_parser("table")
+    own.add_argument("draws", type=Path)
+    own.add_argument("--fit")
     own = parts.add_parser("sheet")
     own.add_argument("run", type=Path)
     own.add_argument("folder", type=Path)
     own.add_argument("--seed", type=int, default=34)
-    own = parts.add_parser("read")
-    own.add_argument("run", type=Path)
-    own.add_argument("key", type=Path)
-    own.add_argument("readers", type=Path, nargs="+")
+    own = parts.add_parser("verdicts")
+    for name in ("run", "key", "answers", "out"):
+        own.add_argument(name, type=Path)
+    parts.add_parser("read").add_argument("readings", type=Path)
     args = parser.parse_args()
     if args.part == "planted":
-        plant(args.runs, args.out, args.draws, args.models)
+        plant(args.runs, args.out, args.draws, args.models, args.aside)
     elif args.part == "table":
-        table(args.draws)
+        table(args.draws, args.fit)
     elif args.part == "sheet":
         sheet(args.run, args.folder, args.seed)
+    elif args.part == "verdicts":
+        write_verdicts(args.run, args.key, args.answers, args.out)
     else:
-        read(args.run, args.key, args.readers)
+        read(args.readings)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.excerpts import excerpts
-from competency_gaps.explorer.parts.names import command_line, display_names, last_names
+from competency_gaps.explorer.parts.names import display_names, last_names
 from competency_gaps.explorer.parts.records.details import SearchResult
 from competency_gaps.findings.answer import answer as find_answer
 from competency_gaps.findings.answer import slices_of, two_at_a_time
 from competency_gaps.findings.finding import Answer
 from competency_gaps.matching.match import Matching, read_matchings
+from competency_gaps.presentation.facts import command_text
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import NAME as SCORES
@@ -176,8 +177,7 @@ class Context:
         held = self.run.manifest
         if not self.portable:
             return held
-        shown = last_names({key: value for key, value in held.items() if key != "command"})
-        shown["command"] = command_line(held["command"])
+        shown = last_names({**held, "command": command_text(held["command"])})
         for part, keys in _PRIVATE.items():
             for key in keys:
                 (shown["settings"].get(part) or {}).pop(key, None)

@@ -4,7 +4,6 @@ files and folders, but not where they lie."""
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import PureWindowsPath
 from typing import Any
@@ -14,15 +13,13 @@ from competency_gaps.findings.words import scored_name, short_name
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 
-_NAME = r"[^\s'\"`<>()\[\]{},;“”‘’«»/\\]+"
-_ROOT = r"(?:~[\w.-]*/|[A-Za-z]:[\\/]|\\\\)"
-_QUOTED = r"""(?P<quote>['"])(?P<inside>(?:[a-z]+:/)?(?:/|~|[A-Za-z]:[\\/]|\\\\)[^'"\n]*)(?P=quote)"""
-# What stands before it keeps addresses (https://...), fractions and closing tags out.
-_BARE = rf"(?:(?<=[\s=(\[{{,;“‘«>'\"`])|^|(?<=:)(?!//))(?:file:/{{2,3}})?(?:{_ROOT}|/+{_NAME}[/\\])(?:{_NAME}|[/\\])*"
-_PATH = re.compile(f"{_QUOTED}|{_BARE}")
-_WHOLE = re.compile(r"(?:file:/{2,3})?(?:~[\w.-]*/|/|[A-Za-z]:[\\/]|\\\\).+", re.DOTALL)
-_LONGEST_WHOLE = 4096
-"""Characters of a path, at most; a longer text that begins like one is a text."""
+_ROOT = r"(?:~[\w.-]*|[A-Za-z]:)?[/\\]"
+_PATH = re.compile(
+    rf"""(?P<quote>['"])(?:file://)?(?P<inside>{_ROOT}[^'"\n]*)(?P=quote)"""
+    # What stands before a bare one keeps addresses (https://...), fractions and closing tags out.
+    rf"|(?<![\w/.~\\])(?!(?<=:)//)(?:file://)?{_ROOT}(?:[^\s'\"`<>()\[\]{{}},;/\\]+[/\\])+"
+)
+_WHOLE = re.compile(rf"(?:file://)?{_ROOT}[^\n]{{1,4096}}")
 
 
 def last_names(value: Any) -> Any:
@@ -40,47 +37,14 @@ def last_names(value: Any) -> Any:
         unless it is quoted. Addresses (``https://...``) and paths that begin at no root stay.
     """
     if isinstance(value, str):
-        return _shortened(value)
+        if _WHOLE.fullmatch(value) and " /" not in value:
+            return _last(value)
+        return _PATH.sub(
+            lambda match: match["quote"] + _last(match["inside"]) + match["quote"] if match["quote"] else "", value
+        )
     if isinstance(value, dict):
         return {key: last_names(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [last_names(item) for item in value]
-    return value
-
-
-def command_line(command: str | Sequence[str]) -> str:
-    """A command as one line, in which paths are their last names.
-
-    Parameters
-    ----------
-    command : str or sequence of str
-        As a shell takes it, or its words.
-    """
-    try:
-        words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
-    except ValueError:
-        # A quote that is never closed: no shell would take it.
-        return _PATH.sub(_replaced, str(command))
-    return shlex.join(_word(word) for word in words)
-
-
-def _word(word: str) -> str:
-    name, sign, value = word.partition("=")
-    return f"{name}={last_names(value)}" if sign and not _WHOLE.fullmatch(word) else str(last_names(word))
-
-
-def _shortened(text: str) -> str:
-    if "/" not in text and "\\" not in text:
-        return text
-    if len(text) <= _LONGEST_WHOLE and "\n" not in text and " /" not in text and _WHOLE.fullmatch(text):
-        return _last(text)
-    return _PATH.sub(_replaced, text)
-
-
-def _replaced(match: re.Match[str]) -> str:
-    if match["quote"]:
-        return f"{match['quote']}{_last(match['inside'])}{match['quote']}"
-    return _last(match[0])
+    return [last_names(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _last(path: str) -> str:

@@ -76,7 +76,7 @@ def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
     assert "unscored" in listed and not re.search("[\x00-\x09\x0b-\x1f]", text + listed)
 
 
-@pytest.mark.parametrize("what", ["slices", "concepts", "models", "items"])
+@pytest.mark.parametrize("what", ["slices", "concepts", "models"])
 def test_every_list_is_printed_and_given_as_data(modelled, what):
     for options in (["--list", what], ["--list", what, "--json"]):
         done = CliRunner().invoke(app, ["show", str(modelled.run), *(["big"] if what == "slices" else []), *options])

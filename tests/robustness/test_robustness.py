@@ -162,10 +162,10 @@ def test_a_run_agrees_with_itself(tiny_run):
 def test_assessment_is_written_and_read(tiny_run, tmp_path, monkeypatch):
     shutil.copytree(tiny_run.path, tmp_path / "run")
     run = competency_gaps.open_run(tmp_path / "run")
-    assert read_assessment(run) is None
+    assert read_assessment(run.path) is None
     monkeypatch.setattr(draws, "FITS", 1)
     found = assess(run, Progress(quiet=True), against=run)
-    kept = read_assessment(run)
+    kept = read_assessment(run.path)
     assert kept is not None and kept["verdicts"] == found["verdicts"]
     codes = ["subsampling", "ablation", "list", "split_halves", "prediction", "against"]
     assert [one["code"] for one in kept["verdicts"]] == codes

@@ -81,12 +81,10 @@ def test_an_outcome_follows_the_scores_it_rests_on(run):
     )
     changed.write_parquet(run.path / "scores.parquet")
     seal(run.path)
-    paid, stale = first.path / "answers" / "kept.jsonl", first.path / "robustness.json"
-    paid.parent.mkdir()
-    for file in (paid, stale):
-        file.write_text("{}")
+    stale = first.path / "robustness.json"
+    stale.write_text("{}")
     other = run.as_model("a", ["b", "c"])
-    assert other.path == first.path and paid.is_file() and not stale.exists()
+    assert other.path == first.path and not stale.exists()
     assert not np.allclose(other.outcomes, outcomes, equal_nan=True)
 
 

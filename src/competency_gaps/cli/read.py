@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from competency_gaps.findings.finding import Answer
     from competency_gaps.runs.open import Order
 
-What = Literal["slices", "concepts", "models", "items"]
+What = Literal["slices", "concepts", "models"]
 
 
 def screen_lines() -> int:
@@ -52,7 +52,7 @@ def show(
     ] = None,
     list_: Annotated[
         What | None,
-        typer.Option("--list", metavar="WHAT", help="slices, concepts, models, or items (that look broken)."),
+        typer.Option("--list", metavar="WHAT", help="slices, concepts or models."),
     ] = None,
     caveats: Annotated[bool, typer.Option("--caveats", help="Show what may overturn the answer.")] = False,
     limit: Annotated[
@@ -63,6 +63,7 @@ def show(
     """Show where a model is weak and strong: one list of slices, worst first."""
     from competency_gaps.api.run import open_run
     from competency_gaps.report.answer import caveats_view
+    from competency_gaps.report.models import models_view
     from competency_gaps.runs.scores import model_scores
 
     asked = {"--slice": slice_, "--concept": concept, "--list": list_, "--caveats": caveats or None}
@@ -75,11 +76,14 @@ def show(
         _show_concepts(opened, concept, limit, json_=json_)
         return
     opened = open_run(run)
-    if list_ in ("models", "items"):
+    if list_ == "models":
         of_one = {"MODEL": model, "--against": against, "--parsed": parsed}
         if ignored := [name for name, value in of_one.items() if value]:
-            raise UserError(f"--list {list_} is about the scores of all models: leave out {' and '.join(ignored)}.")
-        _list_models(opened, str(list_), json_=json_)
+            raise UserError(f"--list models is about the scores of all models: leave out {' and '.join(ignored)}.")
+        if json_:
+            print_json({"run": str(opened.path), "models": opened.models.to_dicts()})
+        else:
+            Console().print(models_view(opened))
         return
     several = len(model_scores(opened).models)
     if not several:
@@ -122,21 +126,6 @@ def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) 
     else:
         console = Console()
         console.print(models_page(answers, found, console.width, limit))
-
-
-def _list_models(run: Run, what: str, *, json_: bool) -> None:
-    """Print the models of a run, or the items that look broken."""
-    from competency_gaps.report import models
-
-    if what == "items":
-        frame = run.item_models()
-        view = models.items_of_models(frame)
-    else:
-        frame, view = run.models, models.models_view(run)
-    if json_:
-        print_json({"run": str(run.path), what: frame.to_dicts()})
-    else:
-        Console().print(view)
 
 
 def _show_slice(run: Run, answer: Answer, number: int, *, json_: bool) -> None:

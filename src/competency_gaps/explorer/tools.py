@@ -94,7 +94,7 @@ def answer_(
 def overview(run: RunFolder) -> dict[str, Any]:
     """The run's benchmarks and models, what they are about and lack, how far to trust it, and how it was made. Ask
     'answer' first."""
-    assessment = read_assessment(run) or {}
+    assessment = read_assessment(run.path) or {}
     return {
         "read_by": run.manifest["model"]["name"],
         "scored_model": run.scored_model,

@@ -33,7 +33,7 @@ def caveats_of(
     """The caveats of an answer; ``strata``: the covariates that its items are equal in."""
     # Robustness is that of the run's own scores.
     own = outcome.kind == "score" and outcome.model == run.own_model
-    assessment = read_assessment(run) if own else None
+    assessment = read_assessment(run.path) if own else None
     found = [
         *_of_reading(run, families, assessment),
         *_of_scores(run, outcome, peers, scores, families, units, strata),

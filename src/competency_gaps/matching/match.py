@@ -21,8 +21,7 @@ import polars as pl
 import pydantic
 import scipy.sparse as sp
 
-from competency_gaps.checked import write_document
-from competency_gaps.errors import UserError
+from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.evidence import block_sums, effective_sample, pearson_tail, permutation_cumulants, q_values
 from competency_gaps.files import finite
 from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
@@ -518,7 +517,7 @@ def read_matchings(run: RunFolder) -> list[Matching]:
     found = []
     for file in sorted((run.base / LISTS).glob("*.json")):
         try:
-            found.append(pydantic.TypeAdapter(Matching).validate_json(run.document(file)))
-        except pydantic.ValidationError as error:
-            raise UserError(f"{file} is no outcome of 'cgaps match': run it again, or remove the file.") from error
+            found.append(pydantic.TypeAdapter(Matching).validate_python(read_document(file)))
+        except (OSError, ValueError) as error:
+            raise damaged(file, error, "Run 'cgaps match' again, or remove the file.") from error
     return found

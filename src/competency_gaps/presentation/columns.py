@@ -11,8 +11,6 @@ import polars as pl
 from competency_gaps import text
 from competency_gaps.findings.words import alike
 
-"""Written instead of a verdict: the plain gap is real, and the net gap is not."""
-
 
 @dataclass(frozen=True)
 class Column:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import polars as pl
 from rich import box
 from rich.console import Group, RenderableType
@@ -21,12 +20,6 @@ from competency_gaps.runs.open import RunFolder
 from competency_gaps.stages.models import missing_of_models, models_table
 from competency_gaps.text import integer, percent, plural, visible
 
-NAME = 36
-"""Characters of a slice's name, at most."""
-SURE = 0.05
-"""False-discovery rate at which an item is listed."""
-MOST_ITEMS = 10
-"""Items of a list, at most."""
 MODEL = 60
 """Characters of a model's name, at most."""
 
@@ -123,38 +116,3 @@ def _grid(heads: Sequence[str], *widths: int) -> Table:
 
 def _slice_text(points: str, name: str, room: int) -> str:
     return f"{points:>4} {words.cut_at_word(visible(name), room - 5)}"
-
-
-def items_of_models(facts: pl.DataFrame) -> RenderableType:
-    """Say how items tell models apart, and list those that look broken, the surest first.
-
-    Parameters
-    ----------
-    facts : DataFrame
-        As :func:`competency_gaps.stages.models.item_models` gives them.
-    """
-    tested = facts.filter(pl.col("p_value").is_not_null())
-    middle = float(np.median(tested["discrimination"].to_numpy())) if tested.height else 0.0
-    head = (
-        f"{plural(facts.height, 'item')}, {tested.height:,} with enough models that differ on them. Median "
-        f"discrimination {middle:.2f}; it is below 0 on "
-        f"{plural(tested.filter(pl.col('discrimination') < 0).height, 'item')}. Right for all models: "
-        f"{facts.filter(pl.col('mean') == 1).height:,}; wrong for all: {facts.filter(pl.col('mean') == 0).height:,}."
-    )
-    lists = (
-        ("Strong models wrong, weak ones right", "q_value", ("mean", "discrimination", "q_value")),
-        ("Models that agree on what the key calls wrong", "alike_q", ("wrong", "alike", "alike_q")),
-    )
-    parts: list[RenderableType] = [plain(head)]
-    for title, column, columns in lists:
-        odd = facts.filter(pl.col(column) <= SURE).sort(column)
-        parts += [Text(), plain(f"{title} (false-discovery rate {percent(SURE, 1)}): {plural(odd.height, 'item')}")]
-        if odd.height:
-            table = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
-            for name in ("benchmark", "item", *columns):
-                table.add_column(name)
-            for row in odd.head(MOST_ITEMS).iter_rows(named=True):
-                cells = (f"{row[name]:.2g}" if isinstance(row[name], float) else str(row[name]) for name in columns)
-                table.add_row(Text(cut(row["benchmark"], NAME)), Text(cut(row["item_id"], NAME)), *cells)
-            parts.append(table)
-    return Group(*parts)

@@ -23,8 +23,8 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        Their rows, ordered: labels equal to the words; labels with the words as a phrase, whole words first; the
-        others. Ties are ordered by support, the largest first.
+        Their rows, ordered: labels equal to the words; labels with the words as a phrase; the others. Ties go by
+        support, the largest first.
 
     Raises
     ------
@@ -35,18 +35,8 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     if not terms:
         raise UserError("give one or more words to look for in the concepts' labels, or a concept's number.")
     labelled = _labelled(concepts)
-    label = pl.col("_label")
-    phrase = _start(terms[0]) + r"\s+".join(map(pl.escape_regex, terms))
-    whole = phrase + (r"\b" if re.match(r"\w", terms[-1][-1]) else "")
-    rank = (
-        pl.when(label == " ".join(terms))
-        .then(0)
-        .when(label.str.contains(whole))
-        .then(1)
-        .when(label.str.contains(phrase))
-        .then(2)
-        .otherwise(3)
-    )
+    phrase = pl.col("_label").str.contains(_start(terms[0]) + r"\s+".join(map(pl.escape_regex, terms)))
+    rank = pl.when(pl.col("_label") == " ".join(terms)).then(0).when(phrase).then(1).otherwise(2)
     matches = labelled.filter(pl.all_horizontal(_has(term) for term in terms)).with_columns(_rank=rank)
     return matches.sort("_rank", "support", "concept", descending=[False, True, False]).drop("_rank", "_label")
 

@@ -1,8 +1,7 @@
-"""The tables and documents of a run folder, read when they are first asked for."""
+"""The tables of a run folder, read when they are first asked for."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,20 +10,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.checked import check_document, damaged, parse_document
 from competency_gaps.outcomes import Kind
 from competency_gaps.runs.files import RunFiles
-
-_MADE_BY = {
-    **{"lists": "match", "matches": "match", "example-matches": "match"},
-    "robustness.json": "check",
-}
-"""Commands that put a document, or a folder of documents, into a run."""
 
 
 @dataclass(frozen=True)
 class RunTables:
-    """The tables and documents of a finished run, or of one outcome of it.
+    """The tables of a finished run, or of one outcome of it.
 
     Tables are read when they are first asked for. The folder of an outcome holds the tables that differ; it takes the
     others from the run's folder, which its manifest names.
@@ -135,26 +127,6 @@ class RunTables:
     def files(self) -> RunFiles:
         """Its files, which are checked before they are read."""
         return RunFiles(self.path, self.base, self.manifest)
-
-    def document(self, file: Path) -> bytes:
-        """Read a document that another command put into the run folder.
-
-        Raises
-        ------
-        UserError
-            If it cannot be read, or its content does not match its checksum.
-        """
-        try:
-            raw = file.read_bytes()
-            try:
-                held = parse_document(raw)
-            except ValueError:
-                return raw  # whoever parses it says which command makes it again
-            return json.dumps(check_document(held)).encode()
-        except (OSError, ValueError) as error:
-            command = _MADE_BY.get(file.name if file.parent == self.path else file.relative_to(self.path).parts[0])
-            again = "the command that made it" if command is None else f"'cgaps {command}'"
-            raise damaged(file, error, f"Run {again} again, or remove the file.") from error
 
     def _optional(self, name: str) -> pl.DataFrame | None:
         return self._table(name) if self.files.has(name) else None

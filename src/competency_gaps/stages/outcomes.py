@@ -37,8 +37,6 @@ from competency_gaps.runs.settings import evidence_config, run_config
 from competency_gaps.stages.results import evidence_columns, overlaps
 
 FOLDER = "outcomes"
-ANSWERS = "answers"
-"""Folder of a run with the answers of language models, kept by what they were asked."""
 _NAMED = ("concepts.parquet", "regions.parquet")
 """Tables that hold labels and names, which ``cgaps concepts name`` replaces."""
 
@@ -130,11 +128,11 @@ def _made(folder: Path) -> RunFolder | None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove an outcome that is out of date, but not what language models answered, which may have cost money."""
+    """Remove an outcome that is out of date."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.is_dir() and path.name != ANSWERS:
+        if path.is_dir():
             shutil.rmtree(path)
-        elif not path.is_dir() and not path.name.startswith(LOCK):
+        elif not path.name.startswith(LOCK):
             path.unlink()
 
 

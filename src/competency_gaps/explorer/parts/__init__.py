@@ -119,7 +119,7 @@ class Parts:
         """How many details a part holds, and how many there are."""
         context = self.context
         if kind == "concept":
-            return context.concepts_per_part, context.width
+            return context.concepts_per_part, context.run.width
         return context.items_per_part, context.items.height
 
     def _count(self, kind: str) -> int:

@@ -130,25 +130,6 @@ class Context:
     """How much details hold."""
 
     @property
-    def width(self) -> int:
-        """Number of concepts."""
-        return self.run.width
-
-    @property
-    def path(self) -> Path:
-        """Folder of the run."""
-        return self.run.path
-
-    def document(self, file: Path) -> bytes:
-        """Read a document of the run folder."""
-        return self.run.document(file)
-
-    @property
-    def benchmarks(self) -> pl.DataFrame:
-        """One row per benchmark."""
-        return self.run.benchmarks
-
-    @property
     def concepts(self) -> pl.DataFrame:
         """One row per concept."""
         return self.run.concepts
@@ -354,12 +335,12 @@ class Context:
             The benchmark's place in ``names``.
         columns : sequence of str
         """
-        frame = self.run.scan("concept_benchmarks").slice(place * self.width, self.width)
+        frame = self.run.scan("concept_benchmarks").slice(place * self.run.width, self.run.width)
         return self.run.files.collect("concept_benchmarks", frame.select(columns))
 
     def in_benchmarks(self, concept: int) -> list[dict[str, Any]]:
         """How a concept stands in each benchmark, in the order of the benchmarks."""
-        return self._in_benchmarks[concept :: self.width].to_dicts()
+        return self._in_benchmarks[concept :: self.run.width].to_dicts()
 
     @cached_property
     def _in_benchmarks(self) -> pl.DataFrame:
@@ -405,7 +386,7 @@ class Context:
     def active(self, rows: np.ndarray) -> sp.csr_array:
         """Which concepts are active in items: 1 or nothing, of shape (rows, width)."""
         indptr, indices = self.run.item_rows.concepts(rows)
-        return sp.csr_array((np.ones(len(indices), np.int32), indices, indptr), shape=(len(rows), self.width))
+        return sp.csr_array((np.ones(len(indices), np.int32), indices, indptr), shape=(len(rows), self.run.width))
 
     @cached_property
     def active_everywhere(self) -> sp.csr_array:
@@ -427,7 +408,7 @@ class Context:
         """All labels, by concept, those first that the dictionary would rather show; and where each concept's start."""
         table = self.dictionary.labels() if self.dictionary is not None else empty_labels()
         table = table.filter(pl.col("label").is_not_null()).sort("concept", maintain_order=True)
-        start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.width + 1))
+        start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.run.width + 1))
         return table.select(LABEL).to_dicts(), start
 
     @cached_property

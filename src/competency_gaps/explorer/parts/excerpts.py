@@ -15,8 +15,6 @@ _HIDDEN = f"[{HIDDEN}]"
 """What :func:`~competency_gaps.text.visible` writes out (without lone surrogates, which no table has)."""
 _BLANKS = r"\s{2,}|[\s&&[^ ]]"
 """White space that is not one plain blank; these, unlike all of it, are few and so quickly replaced."""
-LONGEST_BEGINNING = 2_000
-"""Characters of a common beginning that are looked at."""
 
 EXCERPTS = ("excerpt", "response", "answer", "choices")
 
@@ -42,36 +40,13 @@ def excerpts(run: RunFolder, height: int, *, texts: bool) -> pl.DataFrame:
         return pl.DataFrame({name: pl.Series([None] * height, dtype=pl.String) for name in EXCERPTS})
     choices = pl.col("choices").list.eval(pl.element().str.slice(0, ANSWER_EXCERPT + 1)).list.join(" · ")
     lines = {
-        "excerpt": _line(_without_beginning(run), EXCERPT),
+        "excerpt": _line(pl.col("prompt"), EXCERPT),
         "response": _line(pl.col("response"), ANSWER_EXCERPT),
         "answer": _line(pl.col("answer"), ANSWER_EXCERPT),
         "choices": _line(choices, ANSWER_EXCERPT),
     }
     frame = run.files.collect("items", run.scan("items").select(**lines), "streaming")
     return frame.with_columns(_visible(frame[name]) for name in lines)
-
-
-def _without_beginning(run: RunFolder) -> pl.Expr:
-    """Prompts without what all of their benchmark begin with, where that is more than a few words."""
-    start = pl.col("prompt").str.slice(0, LONGEST_BEGINNING)
-    by_benchmark = run.scan("items").group_by("benchmark")
-    ends = run.files.collect("items", by_benchmark.agg(first=start.min(), last=start.max()))
-    shared = {}
-    for name, first, last in ends.iter_rows():
-        # What the first and the last in alphabetical order begin with, all between them begin with too.
-        common = _shared_beginning(first or "", last or "")
-        cut = common.rfind(" ") + 1
-        if first != last and cut >= EXCERPT // 8:
-            shared[name] = cut
-    if not shared:
-        return pl.col("prompt")
-    left = pl.col("benchmark").replace_strict(shared, default=0, return_dtype=pl.Int64)
-    return pl.when(left > 0).then("… " + pl.col("prompt").str.slice(left)).otherwise(pl.col("prompt"))
-
-
-def _shared_beginning(text: str, other: str) -> str:
-    length = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
-    return text[:length]
 
 
 def _line(text: pl.Expr, limit: int) -> pl.Expr:

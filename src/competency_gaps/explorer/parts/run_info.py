@@ -98,7 +98,7 @@ def _thresholds(evidence: Mapping[str, Any]) -> Thresholds:
 
 
 def _verdicts(run: RunFolder) -> list[Verdict] | None:
-    assessment = read_assessment(run)
+    assessment = read_assessment(run.path)
     if assessment is None:
         return None
     return [from_row(Verdict, verdict) for verdict in assessment.get("verdicts") or []]

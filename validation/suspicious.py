@@ -1,7 +1,7 @@
 """Do the items that ``cgaps improve --items`` lists turn out to be broken? Planted faults, and readers.
 
     python validation/suspicious.py planted RUN... --out DRAWS.jsonl [--draws 20] [--models 2 3 4 5 6 8 12 0]
-        [--aside READINGS]
+        [--aside READINGS] [--answers 0.3]
     python validation/suspicious.py table DRAWS.jsonl [--fit BENCHMARK]
     python validation/suspicious.py sheet RUN FOLDER [--seed 34]
     python validation/suspicious.py verdicts RUN FOLDER/key.csv ANSWERS.jsonl VERDICTS.csv
@@ -10,10 +10,11 @@
 RUN is a finished run with scores of many models. ``planted`` exchanges the keys of 2% of the items: of an open question
 every right answer becomes wrong; of one with k options a wrong answer also becomes right with chance 1 / (k - 1). Each
 draw takes so many models at random (0: all) and is appended to DRAWS.jsonl; draws that are there are not made again.
-With ``--aside`` items are left out that a reader found faulty. ``table`` prints, for each benchmark and number of
-models, the precision among as many items as were planted and the average precision, of all items and without those that
-nobody solves before anything is planted; and how many planted items there are by the chance that is said (SLOPE and
-SHIFT, or, with ``--fit``, fitted on one benchmark).
+With ``--aside`` items are left out that a reader found faulty; with ``--answers`` models' answers are drawn too.
+``table`` prints, for each benchmark and number of models, the precision among as many items as were planted and the
+average precision, of all items and without those that nobody solves before anything is planted, and the precision of
+the mean score alone; and how many planted items there are by the chance that is said (SLOPE and SHIFT, or, with
+``--fit``, fitted on one benchmark).
 
 ``sheet`` writes the 50 most suspicious items and 25 of the less suspicious nine tenths, shuffled, without keys, for
 readers who solve them, and ``key.csv``, which is which. A line of ANSWERS.jsonl is ``{"id": number, "answer": "...",
@@ -38,7 +39,8 @@ from scipy.special import expit
 
 import competency_gaps as cg
 from competency_gaps.evidence.interval import mean as share_of
-from competency_gaps.improve.suspect import FEWEST, SHIFT, SLOPE, odds, shared_slices
+from competency_gaps.improve.suspect import FEWEST, SHIFT, SLOPE, agreement, odds, shared_slices
+from competency_gaps.outcomes import wrong_alike
 from competency_gaps.runs.scores import model_scores
 
 SHARE = 0.02
@@ -57,6 +59,21 @@ def exchanged(scores: np.ndarray, options: np.ndarray, planted: np.ndarray, rng:
     return made
 
 
+def answered(
+    scores: np.ndarray, options: np.ndarray, planted: np.ndarray, popular: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same with answers drawn as if, and the log odds of their agreement.
+
+    A wrong model gives the item's popular wrong option with chance ``popular``, else one of the wrong ones.
+    """
+    any_wrong = 1 + np.floor(rng.random(scores.shape) * (options - 1)).astype(np.int64)
+    answers = np.where(scores >= 0.5, 0, np.where(rng.random(scores.shape) < popular, 1, any_wrong))
+    key = np.where(planted, 1 + np.floor(rng.random(len(options)) * (options - 1)).astype(np.int64), 0)
+    made = np.where(np.isnan(scores), np.nan, answers == key)
+    same = wrong_alike(made, np.where(np.isnan(scores), -1, answers))
+    return made, agreement(same.wrong, same.alike, float(np.nanmean(made)))
+
+
 def precision(score: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     """Precision among as many as are true, and average precision."""
     ordered = truth[np.argsort(-score, kind="stable")]
@@ -64,19 +81,26 @@ def precision(score: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return float(ordered[: len(at)].mean()), float(np.mean(np.arange(1, len(at) + 1) / (at + 1)))
 
 
-def draw(scores: np.ndarray, options: np.ndarray, shared: Any, count: int, seed: int) -> dict[str, Any]:
+def draw(
+    scores: np.ndarray, options: np.ndarray, shared: Any, count: int, seed: int, popular: float | None
+) -> dict[str, Any]:
     """Plant once, and rank."""
     rng = np.random.default_rng([seed, count])
     chosen = scores[rng.choice(len(scores), count, replace=False)]
     planted = np.zeros(scores.shape[1], bool)
     planted[rng.choice(len(planted), round(SHARE * len(planted)), replace=False)] = True
     never = ~(np.nan_to_num(chosen) > 0).any(axis=0)
-    found = odds(exchanged(chosen, options, planted, rng), options, shared).log_odds
-    found = found + 1e-9 * rng.random(len(found))
+    if popular is None:
+        made, alike = exchanged(chosen, options, planted, rng), np.zeros(len(planted))
+    else:
+        made, alike = answered(chosen, options, planted, popular, rng)
+    found, tie = odds(made, options, shared).log_odds + alike, 1e-9 * rng.random(len(planted))
+    found, missed = found + tie, tie - np.ma.masked_invalid(made).mean(axis=0).filled(1.0)
     bins = [np.histogram(found[own].clip(-60, 40), BINS)[0] for own in (planted, ~planted)]
     return {
         "all": precision(found, planted),
         "told": precision(found[~never], planted[~never]),
+        "missed": precision(missed, planted),
         "planted": int(planted.sum()),
         "never": int(never.sum()),
         "never_planted": int((never & planted).sum()),
@@ -85,7 +109,9 @@ def draw(scores: np.ndarray, options: np.ndarray, shared: Any, count: int, seed:
     }
 
 
-def plant(runs: Iterable[Path], out: Path, draws: int, models: Iterable[int], aside: Path | None) -> None:
+def plant(
+    runs: Iterable[Path], out: Path, draws: int, models: Iterable[int], aside: Path | None, popular: float | None
+) -> None:
     lines = out.read_text().splitlines() if out.is_file() else []
     done = {tuple(json.loads(line)["of"]) for line in lines}
     faulty = [] if aside is None else [item for item, _, *found in readings(aside) if any(found)]
@@ -95,14 +121,14 @@ def plant(runs: Iterable[Path], out: Path, draws: int, models: Iterable[int], as
         options, shared = items["choices"].list.len().fill_null(0).to_numpy().astype(np.int64), shared_slices(run)
         for name in items["benchmark"].unique(maintain_order=True):
             row = np.flatnonzero((items["benchmark"] == name).to_numpy() & ~items["item_id"].is_in(faulty).to_numpy())
-            name = f"{name}*" if faulty else name
+            name = f"{name}*" if faulty else name if popular is None else f"{name}+{popular:g}"
             own = scores[:, row]
             for count in models:
                 size = min(count or len(own), len(own))
                 for seed in range(draws):
                     if (name, size, seed) in done:
                         continue
-                    result = draw(own, options[row], shared[row], size, seed)
+                    result = draw(own, options[row], shared[row], size, seed, popular)
                     done.add((name, size, seed))
                     with out.open("a") as file:
                         file.write(json.dumps({"of": [name, size, seed], **result}) + "\n")
@@ -110,16 +136,16 @@ def plant(runs: Iterable[Path], out: Path, draws: int, models: Iterable[int], as
 
 def table(path: Path, fit: str | None) -> None:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    print("                          never       all items                without those never solved")
-    print("benchmark  models  draws  solved      precision       average  precision  average")
+    print("                          never     all items         average   by the mean  without never solved")
+    print("benchmark  models  draws  solved    precision       precision   score alone    precision  average")
     for key in sorted({tuple(row["of"][:2]) for row in rows}):
         own = [row for row in rows if tuple(row["of"][:2]) == key]
-        every, told = (np.array([row[name] for row in own]) for name in ("all", "told"))
+        every, told, missed = (np.array([row[name] for row in own]) for name in ("all", "told", "missed"))
         error = 1.96 * every[:, 0].std(ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.nan
-        never = np.mean([row["never"] for row in own])
+        never, alone = np.mean([row["never"] for row in own]), missed[:, 0].mean()
         print(
-            f"{key[0]:<11}{key[1]:>6}{len(own):>7}{never:>8.0f}{every[:, 0].mean():>10.2f} ± {error:.2f}"
-            f"{every[:, 1].mean():>11.2f}{told[:, 0].mean():>10.2f}{told[:, 1].mean():>9.2f}"
+            f"{key[0]:<11}{key[1]:>6}{len(own):>7}{never:>8.0f}{every[:, 0].mean():>8.2f} ± {error:.2f}"
+            f"{every[:, 1].mean():>14.2f}{alone:>13.2f}{told[:, 0].mean():>13.2f}{told[:, 1].mean():>8.2f}"
         )
     slope, shift = (SLOPE, SHIFT) if fit is None else calibrate([row for row in rows if row["of"][0] == fit])
     print(f"\nSLOPE {slope:.2f}, SHIFT {shift:.2f}: said and true")
@@ -224,6 +250,7 @@ def main() -> None:
     own.add_argument("--draws", type=int, default=20)
     own.add_argument("--models", type=int, nargs="+", default=MODELS)
     own.add_argument("--aside", type=Path)
+    own.add_argument("--answers", type=float)
     own = parts.add_parser("table")
     own.add_argument("draws", type=Path)
     own.add_argument("--fit")
@@ -237,7 +264,7 @@ def main() -> None:
     parts.add_parser("read").add_argument("readings", type=Path)
     args = parser.parse_args()
     if args.part == "planted":
-        plant(args.runs, args.out, args.draws, args.models, args.aside)
+        plant(args.runs, args.out, args.draws, args.models, args.aside, args.answers)
     elif args.part == "table":
         table(args.draws, args.fit)
     elif args.part == "sheet":

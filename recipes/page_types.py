@@ -30,6 +30,7 @@ from competency_gaps.explorer.parts.records.details import (
     RunList,
     SearchResult,
 )
+from competency_gaps.explorer.parts.records.improve import ImproveFile
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.findings.coverage import Coverage
 from competency_gaps.slices import CONCEPTS
@@ -42,6 +43,7 @@ ROOTS = (
         ItemDetail,
         ItemConcepts,
         MatchesFile,
+        ImproveFile,
         Pairing,
         SearchResult,
         ChatRequest,

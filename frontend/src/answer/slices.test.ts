@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
-import { extremes, gapOf, levelOf, outcomeOf, slicesOf, widest } from "./slices";
+import { extremes, levelOf, outcomeOf, slicesOf } from "./slices";
 
 const listed = (number: number) => ({
   number,
@@ -57,13 +57,5 @@ describe("slices", () => {
     expect(extremes(slice, own, null, clusters, 1, 2)).toEqual([1, 3]);
     expect(outcomeOf(scores, 0, [1])[1]).toBe(0.5);
     expect(outcomeOf(scores, 0, [0, 1])[1]).toBe(0.25);
-  });
-
-  it("that differ most come first, weaker before stronger", () => {
-    const slices = made();
-    const outcome = Float64Array.from({ length: 60 }, (_, i) => (i < 20 ? 0 : i % 2 ? 0.4 : 1));
-    const order = widest(slices.values(), outcome, 5);
-    expect(order.map(({ slice }) => slice.number)).toEqual([3, 9]);
-    expect(gapOf(order[0]!.level)).toBeLessThan(0);
   });
 });

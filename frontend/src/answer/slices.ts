@@ -115,30 +115,3 @@ function middle(outcome: Outcome): number {
   middles.set(outcome, half);
   return half;
 }
-
-/** Those that differ most from the rest, by evidence (gap times root of size): at most so many of each side. */
-export function widest(slices: Iterable<Slice>, outcome: Outcome, most: number): { slice: Slice; level: Level }[] {
-  const gaps = [...slices].flatMap((slice) => {
-    const level = levelOf(slice, outcome);
-    return level && level.items >= FEWEST ? [{ slice, level, size: Math.sqrt(level.items) * gapOf(level) }] : [];
-  });
-  const side = (sign: number) =>
-    gaps
-      .filter(({ size }) => sign * size > 0)
-      .sort((a, b) => sign * (b.size - a.size))
-      .reduce<typeof gaps>((kept, one) => {
-        if (kept.length < most && !kept.some((other) => alike(other.slice, one.slice))) kept.push(one);
-        return kept;
-      }, []);
-  return [...side(-1), ...side(1)];
-}
-
-const FEWEST = 20;
-export const gapOf = ({ inside, outside }: Level): number => inside - outside;
-
-/** Whether half of the items of both are the same. */
-function alike(a: Slice, b: Slice): boolean {
-  const own = new Set(a.members);
-  const shared = b.members.filter((row) => own.has(row)).length;
-  return shared > 0.5 * (own.size + b.members.length - shared);
-}

@@ -10,6 +10,7 @@ export const VIEWS = [
   "coverage",
   "concepts",
   "items",
+  "improve",
   "matches",
   "correlation",
   "compare",

@@ -10,6 +10,7 @@ import {
   IconMessageCircle,
   IconTable,
   IconTarget,
+  IconTool,
   IconUsersGroup,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
@@ -23,6 +24,7 @@ import { Concepts } from "../concepts/Concepts";
 import { Correlation } from "../correlation/Correlation";
 import { Coverage } from "../coverage/Coverage";
 import type { RunInfo, RunList } from "../data/types";
+import { Improve } from "../improve/Improve";
 import { Items } from "../items/Items";
 import { Matches } from "../matches/Matches";
 import { Models } from "../models/Models";
@@ -42,6 +44,7 @@ const ENTRIES: Entry[] = [
   { view: "coverage", title: "Benchmark gaps", icon: IconLayoutDashboard, show: Coverage },
   { view: "concepts", title: "Regions and concepts", icon: IconTable, show: Concepts },
   { view: "items", title: "Items", icon: IconFileText, show: Items },
+  { view: "improve", title: "Improve", icon: IconTool, show: Improve },
   { view: "matches", title: "Known weaknesses", icon: IconListCheck, show: Matches },
   { view: "correlation", title: "Correlation", icon: IconArrowsLeftRight, show: Correlation },
   { view: "compare", title: "Compare", icon: IconGitCompare, show: Compare },

@@ -7,6 +7,7 @@ import type { Table } from "./table";
 import type {
   ConceptDetail,
   Coverage,
+  ImproveFile,
   ItemConcepts,
   ItemDetail,
   MatchesFile,
@@ -54,6 +55,7 @@ const readCoverage = (key: string, part: number) => once(`${key}/coverage/${part
 const readSlices = async (key: string) =>
   slicesOf(await once(`${key}/slices.json`, json<SlicesFile>), await readTable(key, "slice_items.parquet"));
 const readMatches = (key: string) => once(`${key}/matches.json`, json<MatchesFile>);
+const readImprove = (key: string) => once(`${key}/improve.json`, json<ImproveFile>);
 const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<Pairing>);
 const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<Pairing>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
@@ -111,6 +113,7 @@ export function useCoverage(run: RunInfo, benchmark: number | null) {
 export const useSlices = (key: string | null) => useLoaded(key, () => readSlices(key!));
 /** Null: the run has none. */
 export const useMatches = (key: string | null) => useLoaded(key, () => readMatches(key!));
+export const useImprove = (key: string) => useLoaded(key, () => readImprove(key));
 export const usePair = (key: string, pair: number | null) =>
   useLoaded(pair === null ? null : `${key}/${pair}`, () => readPair(key, pair!));
 /** The run `other` against the run `key`; null: they are not compared. */

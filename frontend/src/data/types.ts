@@ -702,6 +702,52 @@ export interface MatchesFile {
   lists: Matching[];
 }
 
+/** A paragraph, or a table. */
+export interface Block {
+  /** Empty: a table. */
+  text: string;
+  soft: boolean;
+  columns: string[];
+  rows: string[][];
+}
+
+/** An item that is kept, or that looks broken. */
+export interface ImprovedItem {
+  row: number;
+  /** null: it looks broken. */
+  weight: number | null;
+  /** Why it does; empty: redacted, or it is kept. */
+  reason: string;
+}
+
+/** A new item. */
+export interface ListedDraft {
+  text: string;
+  choices: string[];
+  answer: string | null;
+  /** Where it comes from, or why it was refused. */
+  note: string;
+}
+
+/** A result of `cgaps improve`. */
+export interface Improvement {
+  what: "keep" | "items" | "fill" | "weights";
+  /** Of its file or folder, without its ending. */
+  name: string;
+  /** What the terminal says; the first one is the answer. */
+  blocks: Block[];
+  items: ImprovedItem[];
+  drafts: ListedDraft[];
+  refused: ListedDraft[];
+}
+
+/** `data/KEY/improve.json`. */
+export interface ImproveFile {
+  results: Improvement[];
+  /** What makes a result of each kind. */
+  commands: Record<"keep" | "items" | "fill" | "weights", string>;
+}
+
 /** Scores of a candidate less those of a baseline in one benchmark, item by item. */
 export interface BenchmarkDifference {
   benchmark: string;

@@ -9,7 +9,7 @@ import { rowsIn } from "../atlas/regions";
 import { useSlices, useTable } from "../data/hooks";
 import { columnNamed, number, numbers, type Table, text } from "../data/table";
 import { ANSWER_EXCERPT, EXCERPT } from "../data/types";
-import { decimal, integer, NOT_DEFINED, percent, plural, probability, shownOr, signed } from "../format";
+import { decimal, integer, NOT_DEFINED, percent, plural, shownOr } from "../format";
 import { shorten, visible } from "../text";
 import { Grid } from "../ui/Grid";
 import type { GridColumn } from "../ui/gridColumn";
@@ -316,7 +316,14 @@ function columnsOf(
       width: 104,
       largestFirst: true,
     },
-    ...ofModels(table),
+    columnNamed(table, "models_mean") !== undefined && {
+      key: "models_mean",
+      title: "All models",
+      hint: "Mean score of all models on the item",
+      text: (row) => percent(number(table, "models_mean", row)),
+      align: "end",
+      width: 110,
+    },
     hasSome(table, "group") && { key: "group", title: "Group", text: says("group"), width: 140 },
     wide && {
       key: "n_span_tokens",
@@ -339,55 +346,6 @@ function columnsOf(
   ];
   return all.filter((entry): entry is GridColumn => entry !== false);
 }
-
-/** What all models' scores say of each item, where there are enough models. */
-function ofModels(table: Table): (GridColumn | false)[] {
-  if (!columnNamed(table, "discrimination")) return [];
-  const of = (key: string) => (row: number) => number(table, key, row);
-  const known = (key: string) => numbers(table, key).some((value) => !Number.isNaN(value));
-  return [
-    {
-      key: "models_mean",
-      title: "All models",
-      hint: "Mean score of all models on the item",
-      text: (row) => percent(of("models_mean")(row)),
-      align: "end",
-      width: 110,
-    },
-    {
-      key: "discrimination",
-      title: "Tells apart",
-      hint:
-        "Whether the models that do well on the benchmark’s other items do well on this one, from −1 to 1. Below 0: " +
-        "strong models fail and weak ones pass, as with a wrong key. N/A: too few models, or all score alike",
-      text: (row) => signed(of("discrimination")(row)),
-      align: "end",
-      width: 110,
-      largestFirst: true,
-    },
-    {
-      key: "discrimination_q",
-      title: "q of below 0",
-      hint: "Corrected p-value, over all items, of telling models apart the wrong way round. Small: look at the item",
-      text: (row) => probability(of("discrimination_q")(row)),
-      align: "end",
-      width: 120,
-    },
-    known("alike_q") && {
-      key: "alike_q",
-      title: "Same wrong answer",
-      hint:
-        "How many of the models that are wrong give the same answer, and q of so many, over all items. Small: look " +
-        "at the item’s key",
-      text: (row) => sameAnswer(of("alike")(row), of("wrong")(row), of("alike_q")(row)),
-      align: "end",
-      width: 170,
-    },
-  ];
-}
-
-const sameAnswer = (alike: number | null, wrong: number | null, q: number | null) =>
-  q === null ? NOT_DEFINED : `${integer(alike)} of ${integer(wrong)}, q ${probability(q)}`;
 
 /** Items that repeat one before them. */
 function repeatsOf(table: Table): number {

@@ -89,9 +89,6 @@ export const SORTS = [
   "repeats",
   "cluster",
   "models_mean",
-  "discrimination",
-  "discrimination_q",
-  "alike_q",
 ];
 const FAILURES_FIRST: Sort = { key: "score", descending: false };
 

@@ -25,6 +25,7 @@ from competency_gaps.explorer.parts import Context, Parts, as_json
 from competency_gaps.explorer.parts.answers import against, paired_runs
 from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
+from competency_gaps.explorer.parts.improve import improve_file
 from competency_gaps.explorer.parts.item import item_details
 from competency_gaps.explorer.parts.records.details import RunList
 from competency_gaps.files import no_space_left, write_atomic, write_json
@@ -46,6 +47,8 @@ LARGEST = 5_000_000
 """Bytes of one file, at most; a page of a suite with very many concepts or items alone may take more [ours]."""
 FILE_CONCEPTS = 400
 """Concepts whose details one file holds, at most [ours]."""
+IMPROVED = 100
+"""Kept items, or items that look broken, whose texts it holds first [ours]."""
 FILE_ITEMS = 3_000
 """Items whose texts it holds, at most: those of findings and of these concepts, then others [ours]."""
 _DETAILS = ("concept", "item")
@@ -225,6 +228,8 @@ def _shown_items(context: Context) -> Iterator[int]:
     """The items that a page of answers and slices shows first."""
     for answer in context.found:
         yield from (finding.example for finding in answer.findings if finding.example is not None)
+    for improvement in improve_file(context).results:
+        yield from (item.row for item in improvement.items[:IMPROVED])
     for family in context.families:
         yield from (row for rows in family.typical for row in rows)
 

@@ -1,6 +1,6 @@
 """The runs that an explorer shows: each with a name for addresses, a title, and the dictionary of its concepts.
 
-A run's folder may change while it is shown. What other commands add (robustness, lists) is read
+A run's folder may change while it is shown. What other commands add (robustness, lists, improvements) is read
 again. If the run itself changes, every request fails, so that old and new numbers are never mixed.
 """
 
@@ -27,7 +27,7 @@ from competency_gaps.text import visible
 LONGEST_KEY = 40
 OWN = (FILE, "*.parquet")
 """The run's own files; ``cgaps concepts name`` writes tables before the manifest."""
-ADDED = ("robustness.json", "lists/*.json")
+ADDED = ("robustness.json", "lists/*.json", "improve/*", "improve/*/*")
 """What other commands add to a finished run."""
 
 Stamp = tuple[tuple[str, int, int], ...]

@@ -47,7 +47,10 @@ MOST_ROWS = 100_000
 """Rows of a search's result, at most."""
 AT_ONCE = 4
 """Parts and searches that are made, and questions that are answered, at once; others wait [ours]."""
-EARLY = ("run.json", "answers/0.json", "models.json", "slices.json", "slice_items.parquet", "scores.parquet")
+EARLY = (
+    *("run.json", "answers/0.json", "models.json", "slices.json", "slice_items.parquet", "scores.parquet"),
+    "improve.json",
+)
 """Parts of the first run that are made before they are asked for."""
 
 log = logging.getLogger(__name__)

@@ -84,7 +84,7 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         wrong += serious(page)
         assert not wrong, "\n".join(wrong)
     url = exported(modelled, tmp_path / "page")
-    open_view(page, f"{url}models?a=small&b=big", "plain-gaps")
+    open_view(page, f"{url}models?a=small&b=big", "failed")
 
 
 def test_lists_that_were_compared_with_the_run(listed, page):

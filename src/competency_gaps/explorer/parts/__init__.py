@@ -9,7 +9,8 @@ Of a run with scores ``answers/K.json`` says what was found of the model at plac
 ``slice_items.parquet`` on which slices, and ``scores.parquet`` has all scores. With the scores of several models there
 are also ``models.json``, and from a server ``pairs/N.json``, one of them against another: 21 models make 420 pairs,
 each of which takes a second. A run that was compared with other people's lists has ``matches.json``.
-What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py`` and ``answers.py``.
+``improve.json`` has what ``cgaps improve`` wrote. What the JSON holds is written down in ``records/``, the columns of
+the tables in ``tables.py`` and ``answers.py``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 from competency_gaps.explorer.parts import answers, tables
 from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.improve import improve_file
 from competency_gaps.explorer.parts.item import item_concepts, item_details
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records import as_json, plain
@@ -101,6 +103,7 @@ class Parts:
             "run.json": _run_info,
             "concepts.parquet": tables.concepts_table,
             "items.parquet": tables.items_table,
+            "improve.json": _improve_file,
         }
         if self.context.run.regions is not None:
             whole["item_regions.parquet"] = tables.item_regions
@@ -134,6 +137,11 @@ class Parts:
             return 0 if self.context.portable or self._models < 2 else self._models**2
         size, total = self._cut(kind)
         return -(-total // size)
+
+
+def _improve_file(context: Context) -> Any:
+    made = improve_file(context)
+    return last_names(plain(made)) if context.portable else made
 
 
 def _run_info(context: Context) -> Any:

@@ -15,7 +15,6 @@ from competency_gaps.explorer.parts.excerpts import EXCERPTS
 from competency_gaps.outcomes import FEWEST_MODELS
 from competency_gaps.runs import covariates
 from competency_gaps.runs.schemas import ITEM_REGIONS
-from competency_gaps.stages.models import item_models
 
 LABEL_LIMIT = 200
 """Longest label; dictionaries of this project keep labels shorter than that."""
@@ -74,15 +73,8 @@ ITEMS: Mapping[str, Kind] = {
     "unscored": pl.String,
     **dict.fromkeys(EXCERPTS, pl.String),
 }
-"""Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` how many items ask the same."""
-
-
-MODELS: Mapping[str, Kind] = {
-    **dict.fromkeys(("models_mean", "discrimination", "discrimination_q", "wrong", "alike", "alike_q"), pl.Float32),
-}
-"""Further columns of the items of a run with the scores of ``FEWEST_MODELS`` models or more: their mean score; whether
-models that do well elsewhere do well on the item, in [-1, 1], and q of a correlation below 0; models whose wrong answer
-is known, how many of them give the same, and q of so many."""
+"""Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` how many items ask the same. With the scores of
+``FEWEST_MODELS`` models or more, ``models_mean`` is their mean."""
 
 
 def concepts_table(context: Context) -> bytes:
@@ -105,9 +97,9 @@ def items_table(context: Context) -> bytes:
     )
     columns = ITEMS
     if context.several_models and len(context.model_scores.models) >= FEWEST_MODELS:
-        facts = item_models(context.itself).select("mean", "discrimination", "q_value", "wrong", "alike", "alike_q")
-        frame = frame.with_columns(pl.Series(name, facts[own]) for name, own in zip(MODELS, facts.columns, strict=True))
-        columns = {**ITEMS, **MODELS}
+        scores = pl.DataFrame(context.model_scores.values.T).fill_nan(None)
+        frame = frame.with_columns(models_mean=scores.mean_horizontal())
+        columns = {**ITEMS, "models_mean": pl.Float32}
     return parquet(_cast(frame.with_columns(context.excerpts), columns))
 
 

@@ -1,0 +1,160 @@
+import { address, go, useRoute } from "../app/route";
+import { useRun } from "../app/state";
+import { useImprove, useTable } from "../data/hooks";
+import { type Table, text } from "../data/table";
+import type { Block, ImprovedItem, Improvement, ListedDraft } from "../data/types";
+import { decimal, plural } from "../format";
+import { shorten, visible } from "../text";
+import { Copied } from "../ui/Copied";
+import { Rows } from "../ui/Rows";
+import { Failed, Loading } from "../ui/State";
+import { Suspects } from "./Suspects";
+import "./improve.css";
+
+const KINDS = [
+  { what: "keep", title: "Keep fewer items", lacks: "A subset that tells what all items say:" },
+  { what: "items", title: "Repair items", lacks: "The items that look broken, from what all models answered:" },
+  { what: "fill", title: "Add items", lacks: "New items for a slice that is weak or thin:" },
+  { what: "weights", title: "Weigh items", lacks: "Weights under which slices count alike, and what repeats what:" },
+] as const;
+
+/** What to do about the benchmarks: the answers of `cgaps improve`, of which one is shown in full. */
+export function Improve() {
+  const run = useRun();
+  const route = useRoute();
+  const { data, error } = useImprove(run.key);
+  const items = useTable(run.key, "items.parquet");
+  if (error ?? items.error) return <Failed error={(error ?? items.error)!} />;
+  if (!data || !items.data) return <Loading what="what to improve" />;
+  const { results, commands } = data;
+  const chosen = results.find(({ name }) => name === route.params.get("result")) ?? results[0];
+  return (
+    <div className="improve">
+      <h1>Improve</h1>
+      <dl className="improve-answers" data-testid="improve-answers">
+        {KINDS.map(({ what, title, lacks }) => {
+          const own = results.filter((result) => result.what === what);
+          return (
+            <div key={what}>
+              <dt>{title}</dt>
+              {own.map(({ name, blocks }) => (
+                <dd key={name}>
+                  <a
+                    href={address(route, { params: { result: name } })}
+                    aria-current={name === chosen?.name || undefined}
+                  >
+                    <bdi>{visible(blocks[0]?.text ?? name)}</bdi>
+                  </a>
+                </dd>
+              ))}
+              {own.length === 0 && (
+                <dd className="soft">
+                  {lacks} <Copied text={commands[what]} />
+                </dd>
+              )}
+            </div>
+          );
+        })}
+      </dl>
+      {chosen && <Result key={chosen.name} result={chosen} table={items.data} />}
+    </div>
+  );
+}
+
+function Result({ result, table }: { result: Improvement; table: Table }) {
+  const { what, name, blocks, items, drafts, refused } = result;
+  return (
+    <section aria-label={name} data-testid="improvement">
+      <h2>
+        {KINDS.find((kind) => kind.what === what)!.title}{" "}
+        {name.includes("-") && <bdi className="soft">{visible(name)}</bdi>}
+      </h2>
+      {blocks.slice(1).map((block, i) => (
+        <Said key={i} block={block} label={`${name}, table ${i}`} />
+      ))}
+      {what === "items" && <Suspects items={items} table={table} />}
+      {what === "keep" && <Kept items={items} table={table} />}
+      <Drafts title="new item" drafts={drafts} />
+      <Drafts title="refused item" drafts={refused} />
+    </section>
+  );
+}
+
+function Said({ block: { text, soft, columns, rows }, label }: { block: Block; label: string }) {
+  if (text)
+    return (
+      <p className={soft ? "soft" : undefined}>
+        <bdi>{visible(text)}</bdi>
+      </p>
+    );
+  return (
+    <Rows
+      label={label}
+      first={20}
+      rows={rows}
+      columns={columns.map((name, i) => ({
+        name: visible(name) || " ",
+        words: rows.some((row) => /^[^\d−+-]/.test(row[i]!)),
+        cell: (row: string[]) => <bdi>{shorten(visible(row[i]!), 90)}</bdi>,
+      }))}
+    />
+  );
+}
+
+function Kept({ items, table }: { items: ImprovedItem[]; table: Table }) {
+  return (
+    <Rows
+      label="Kept items"
+      testId="kept"
+      first={10}
+      rows={items}
+      columns={[
+        {
+          name: "item",
+          cell: ({ row }) => (
+            <button type="button" className="link" onClick={() => go({ params: { item: row } })}>
+              <bdi>{shorten(visible(text(table, "excerpt", row) ?? `item ${row}`), 110)}</bdi>
+            </button>
+          ),
+        },
+        { name: "weight", cell: ({ weight }) => decimal(weight) },
+      ]}
+    />
+  );
+}
+
+function Drafts({ title, drafts }: { title: string; drafts: ListedDraft[] }) {
+  if (drafts.length === 0) return null;
+  return (
+    <>
+      <h3>{plural(drafts.length, title)}</h3>
+      <Rows
+        label={title}
+        testId="drafts"
+        first={10}
+        rows={drafts}
+        columns={[
+          {
+            name: "item",
+            cell: ({ text, choices }) => (
+              <>
+                <bdi className="quote">{shorten(visible(text), 600)}</bdi>
+                {choices.length > 0 && (
+                  <ol type="A">
+                    {choices.map((choice, i) => (
+                      <li key={i}>
+                        <bdi>{shorten(visible(choice), 240)}</bdi>
+                      </li>
+                    ))}
+                  </ol>
+                )}
+              </>
+            ),
+          },
+          { name: "answer", words: true, cell: ({ answer }) => <bdi>{shorten(visible(answer ?? ""), 240)}</bdi> },
+          { name: "note", words: true, cell: ({ note }) => <bdi>{visible(note)}</bdi> },
+        ]}
+      />
+    </>
+  );
+}

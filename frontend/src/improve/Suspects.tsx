@@ -1,0 +1,149 @@
+import { Button } from "@mantine/core";
+import { useMemo, useState } from "react";
+import { useRun } from "../app/state";
+import { useTable } from "../data/hooks";
+import { numbers, type Table, text } from "../data/table";
+import type { ImprovedItem, ItemDetail } from "../data/types";
+import { decimal, integer, NOT_DEFINED, percent } from "../format";
+import { Choices } from "../items/Choices";
+import { Answers, ItemExample } from "../items/Example";
+import { shorten, visible } from "../text";
+import { Rows } from "../ui/Rows";
+import "../concept/concept.css";
+import "../items/items.css";
+
+/** Characters of a response that is an answer rather than the way to one. */
+const ANSWER = 80;
+const ROOM = 900;
+
+/** Items that look broken, the surest first; each opens to what all models answered. */
+export function Suspects({ items, table }: { items: ImprovedItem[]; table: Table }) {
+  const run = useRun();
+  const [room, setRoom] = useState(20);
+  const scores = useTable(run.models.length > 1 ? run.key : null, "scores.parquet").data;
+  const means = useMemo(
+    () => run.models.map((_, place) => (scores ? meanOf(numbers(scores, String(place))) : NaN)),
+    [run, scores],
+  );
+  return (
+    <>
+      <ol className="suspects" data-testid="suspects">
+        {items.slice(0, room).map(({ row, reason }, i) => (
+          <Suspect
+            key={row}
+            row={row}
+            reason={reason}
+            name={text(table, "excerpt", row)}
+            means={means}
+            first={i === 0}
+          />
+        ))}
+      </ol>
+      {items.length > room && (
+        <Button size="xs" variant="subtle" onClick={() => setRoom(items.length)}>
+          {integer(items.length - room)} more
+        </Button>
+      )}
+    </>
+  );
+}
+
+interface SuspectProps {
+  row: number;
+  reason: string;
+  name: string | null;
+  means: number[];
+  first: boolean;
+}
+
+function Suspect({ row, reason, name, means, first }: SuspectProps) {
+  const [open, setOpen] = useState(first);
+  return (
+    <li>
+      <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>
+          <bdi>{shorten(visible(name ?? `item ${row}`), 110)}</bdi>
+          <span className="soft">{visible(reason)}</span>
+        </summary>
+        {open && (
+          <ItemExample
+            row={row}
+            testId="suspect"
+            facts={() => null}
+            texts={(item) => <Beside item={item} means={means} />}
+          />
+        )}
+      </details>
+    </li>
+  );
+}
+
+/** The item, and all models' answers side by side. */
+function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
+  const run = useRun();
+  const own = item.own && item.text ? [...item.text].slice(...item.own).join("") : item.text;
+  return (
+    <>
+      {own !== null && <bdi className="quote">{shorten(visible(own), ROOM)}</bdi>}
+      {item.choices ? (
+        <Choices item={{ ...item, response: null, logprobs: [] }} />
+      ) : (
+        <Answers item={{ ...item, response: null }} />
+      )}
+      <Rows
+        label="Answers of all models"
+        testId="side-by-side"
+        rows={answersOf(item)}
+        columns={[
+          { name: "answer", cell: ({ said, score }) => <bdi>{visible(said ?? scored(score))}</bdi> },
+          { name: "score", cell: ({ score }) => decimal(score) },
+          { name: "models", cell: ({ models }) => integer(models.length) },
+          {
+            name: "their mean",
+            hint: "Mean score, on all items, of the models that answered so",
+            cell: ({ models }) => percent(meanOf(models.map((place) => means[place]!))),
+          },
+          {
+            name: "who",
+            words: true,
+            cell: ({ models }) => (
+              <bdi>
+                {models
+                  .toSorted((a, b) => means[b]! - means[a]!)
+                  .map((place) => visible(run.models[place]!))
+                  .join(", ")}
+              </bdi>
+            ),
+          },
+        ]}
+      />
+    </>
+  );
+}
+
+const scored = (score: number | null) => (score === null ? NOT_DEFINED : score >= 0.5 ? "right" : "wrong");
+
+interface SameAnswer {
+  /** Null: not known, or too long to be compared. */
+  said: string | null;
+  score: number | null;
+  /** Places of the models. */
+  models: number[];
+}
+
+/** Models with the same answer together: what is right first, then what most say. */
+export function answersOf({ models }: Pick<ItemDetail, "models">): SameAnswer[] {
+  const groups = new Map<string, SameAnswer>();
+  models.forEach(({ score, response }, place) => {
+    const said = response !== null && response.length <= ANSWER ? response.trim() : null;
+    const key = JSON.stringify([said, score]);
+    const group = groups.get(key) ?? { said, score, models: [] };
+    groups.set(key, { ...group, models: [...group.models, place] });
+  });
+  return [...groups.values()].sort((a, b) => (b.score ?? -1) - (a.score ?? -1) || b.models.length - a.models.length);
+}
+
+function meanOf(values: ArrayLike<number>): number {
+  const known = Array.from(values).filter((value) => !Number.isNaN(value));
+  return known.reduce((sum, value) => sum + value, 0) / known.length;
+}

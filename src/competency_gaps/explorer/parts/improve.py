@@ -1,0 +1,122 @@
+"""What ``cgaps improve`` wrote into a run's folder: in the terminal's words, and with the items that they are about."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.records.improve import (
+    Block,
+    ImprovedItem,
+    ImproveFile,
+    Improvement,
+    ListedDraft,
+    What,
+)
+from competency_gaps.report import improve as report
+
+FOLDER = "improve"
+_PLACES: dict[What, tuple[str, str]] = {
+    "keep": ("keep-*", "--keep 100"),
+    "items": ("items.parquet", "--items"),
+    "fill": ("fill-*", "--fill SLICE --llm FILE"),
+    "weights": ("weights.parquet", "--weights"),
+}
+"""Where the results of each kind are, and how they are asked for."""
+MOST = 200
+"""Items that look broken, at most [ours]."""
+
+
+def improve_file(context: Context) -> ImproveFile:
+    """``improve.json``: all results that are there."""
+    folder = context.itself.path
+    command = f"cgaps improve {shlex.quote(context.shown(folder))}"
+    results = [
+        _result(context, what, path)
+        for what, (pattern, _) in _PLACES.items()
+        for path in sorted((folder / FOLDER).glob(pattern), key=lambda path: (len(path.name), path.name))
+    ]
+    return ImproveFile(results, {what: f"{command} {option}" for what, (_, option) in _PLACES.items()})
+
+
+def _result(context: Context, what: What, path: Path) -> Improvement:
+    """One result; of one that cannot be read, why. What the page lists item by item, it needs in no table."""
+    items: list[ImprovedItem] = []
+    drafts: tuple[list[ListedDraft], list[ListedDraft]] = ([], [])
+    try:
+        if what == "keep":
+            from competency_gaps.improve.keep import read_kept
+
+            kept = read_kept(path)
+            view, items = report.kept_view(kept), _items(context, kept.items)
+        elif what == "items":
+            from competency_gaps.improve.suspect import read_suspects
+
+            found = read_suspects(path)
+            view, items = report.suspects_view(found, None, 0), _items(context, found.items.head(MOST))
+        elif what == "fill":
+            from competency_gaps.improve.fill import read_drafts
+
+            made = read_drafts(path)
+            view, drafts = report.drafts_view(made, None), (_drafts(context, made.kept), _drafts(context, made.refused))
+        else:
+            from competency_gaps.improve.redundancy import redundancy
+            from competency_gaps.improve.weigh import weights
+
+            parts = (
+                report.weights_view(weights(context.itself), None, None),
+                report.redundancy_view(redundancy(context.itself), None),
+            )
+            view = Group(*parts)
+        blocks = [block for block in _blocks(context, view) if block.text or what in ("keep", "weights")]
+    except UserError as error:
+        blocks = [Block(str(error), False, [], [])]
+    return Improvement(what, path.stem, blocks, items, *drafts)
+
+
+def _items(context: Context, table: pl.DataFrame) -> list[ImprovedItem]:
+    """The items of a table by ``benchmark`` and ``item_id``, in its order; those that the run has no more are left
+    out."""
+    places = context.items.select("benchmark", "item_id").with_row_index("row")
+    joined = table.join(places, on=["benchmark", "item_id"], how="inner", maintain_order="left")
+    return [
+        ImprovedItem(row["row"], row.get("weight"), row.get("reason", "") if context.texts else "")
+        for row in joined.iter_rows(named=True)
+    ]
+
+
+def _drafts(context: Context, table: pl.DataFrame) -> list[ListedDraft]:
+    """New items; without texts none, as they may be near to items of the run."""
+    return [
+        ListedDraft(row["prompt"], row.get("choices") or [], row.get("answer"), row.get("reason") or row["source"])
+        for row in table.iter_rows(named=True)
+        if context.texts
+    ]
+
+
+def _blocks(context: Context, view: RenderableType) -> Iterator[Block]:
+    """The paragraphs and tables of what is printed; without texts, no word of an item names a slice."""
+    if isinstance(view, Group):
+        for part in view.renderables:
+            yield from _blocks(context, part)
+    elif isinstance(view, Table):
+        titles = [_plain(context, column.header) for column in view.columns]
+        cells = [[_plain(context, cell) for cell in column.cells] for column in view.columns]
+        yield Block("", False, titles, [list(row) for row in zip(*cells, strict=True)])
+    elif text := _plain(context, view):
+        yield Block(text, isinstance(view, Text) and view.style == "dim", [], [])
+
+
+def _plain(context: Context, view: RenderableType) -> str:
+    text = view.plain if isinstance(view, Text) else str(view)
+    for name in context.quoting_names:
+        text = text.replace(name, "…")
+    return text

@@ -47,6 +47,8 @@ LARGEST = 5_000_000
 """Bytes of one file, at most; a page of a suite with very many concepts or items alone may take more [ours]."""
 FILE_CONCEPTS = 400
 """Concepts whose details one file holds, at most [ours]."""
+TOGETHER = 25
+"""Of these, concepts whose items are in memory at once."""
 IMPROVED = 100
 """Kept items, or items that look broken, whose texts it holds first [ours]."""
 FILE_ITEMS = 3_000
@@ -211,7 +213,8 @@ def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
     evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
     ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
     concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:FILE_CONCEPTS]
-    details = {str(number): concept_details(context, range(number, number + 1))[0] for number in concepts}
+    cuts = (concepts[first : first + TOGETHER] for first in range(0, len(concepts), TOGETHER))
+    details = {str(detail.concept): detail for cut in cuts for detail in concept_details(context, cut)}
     rows = dict.fromkeys(_shown_items(context))
     for detail in details.values():
         rows |= dict.fromkeys(use.item for uses in vars(detail.items).values() for use in uses)

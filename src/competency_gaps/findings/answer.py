@@ -111,11 +111,13 @@ def two_at_a_time(function: Callable[[Thing], Made], things: Iterable[Thing]) ->
 def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
     """Choose the slices that explain an outcome, and estimate their gaps."""
     families, values, block = asked.families, asked.values, asked.units.block
-    bars = bars_of(families, values, block) if _varies(values, block) else []
+    whole = np.ones((len(values), 1), bool)
+    # Else there is nothing that slices could explain.
+    varies = bool((np.abs(centred(values, whole, block)) > 1e-6).any())
+    bars = bars_of(families, values, block) if varies else []
     findings: list[Finding] = []
-    if _varies(values, block) and any(own.usable.any() for own in families):
+    if varies and any(own.usable.any() for own in families):
         halves = half_samples(len(values))
-        whole = np.ones((len(values), 1), bool)
         p, *p_again = anything(families, bars, values, np.concatenate([whole, halves], axis=1), block)
         joint = fit(families, bars, values, whole[:, 0], block)
         (chosen,) = choose(joint, values, whole, np.array([p]))
@@ -140,8 +142,8 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         scored=int(scored.sum()),
         findings=tuple(findings),
         families=tuple(own.family.name for own in families),
-        tested=int(sum(own.usable.sum() for own in families)) if _varies(values, block) else 0,
-        detectable=_detectable(families, bars, values) if _varies(values, block) else None,
+        tested=int(sum(own.usable.sum() for own in families)) if varies else 0,
+        detectable=_detectable(families, bars, values) if varies else None,
         caveats=(*_resting(findings), *caveats),
     )
 
@@ -154,12 +156,6 @@ def _resting(findings: Sequence[Finding]) -> list[Caveat]:
             if name not in slices and name != STRATA:
                 lines.setdefault(name, []).append(finding.number)
     return [Caveat("rests_on", {"lines": lines})] if lines else []
-
-
-def _varies(values: np.ndarray, block: np.ndarray) -> bool:
-    """Whether outcomes differ within some block; else there is nothing that slices could explain."""
-    whole = np.ones((len(values), 1), bool)
-    return bool(len(values)) and bool((np.abs(centred(values, whole, block)) > 1e-6).any())
 
 
 def ask(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Asked:
@@ -286,12 +282,10 @@ def _finding(
 def _chance(asked: Asked, scored: np.ndarray) -> float | None:
     """The share of scored items that guessing one of their options gets right."""
     known = asked.scores.of(asked.outcome.model)
-    chosen = asked.items.filter(pl.Series(scored))
     if asked.outcome.kind == "parsed" or not np.isin(known[~np.isnan(known)], (0.0, 1.0)).all() or not scored.any():
         return None
-    if "answer_index" not in chosen.columns or chosen["answer_index"].has_nulls():
-        return None
-    return float((1 / chosen["choices"].list.len().to_numpy()).mean())
+    chosen = asked.items.select("answer_index", options=pl.col("choices").list.len()).filter(pl.Series(scored))
+    return None if chosen["answer_index"].has_nulls() else float((1 / chosen["options"].to_numpy()).mean())
 
 
 def _comparable(asked: Asked, joint: Joint, chosen: Sequence[Chosen]) -> list[float]:

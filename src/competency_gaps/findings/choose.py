@@ -63,7 +63,7 @@ class Weighed:
     size: np.ndarray
     """float64 of shape (K,): sum of the weights."""
     by_block: np.ndarray
-    """float32 of shape (K, B): sum of squares of the weights about the block's mean, within each block."""
+    """float64 of shape (K, B): sum of squares of the weights about the block's mean, within each block."""
     items: np.ndarray
     """int64 of shape (K,): scored items that belong to it; ``of_items``: items, scored or not."""
     of_items: np.ndarray
@@ -121,11 +121,9 @@ def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:
     """
     weights = sp.csr_array(units.rows(family.weights), dtype=np.float32)
     size = np.asarray(weights.sum(axis=1), np.float64).ravel()
-    squared = weights.power(2)
-    square = np.asarray(squared.sum(axis=1), np.float64).ravel()
-    of_block = block_matrix(units.block)
-    sums = (weights @ of_block).toarray()
-    by_block = np.maximum((squared @ of_block).toarray() - sums**2 / np.bincount(units.block), 0.0)
+    squares, sums = weights.power(2), sums_by_block(weights, units.block)
+    square = np.asarray(squares.sum(axis=1), np.float64).ravel()
+    by_block = np.maximum(sums_by_block(squares, units.block) - sums**2 / np.bincount(units.block), 0.0)
     scored = units.unit >= 0
     items, of_items = (np.asarray(family.member @ own.astype(np.float32)).round().astype(int) for own in (scored, kept))
     most = np.divide(size**2, square, out=np.zeros(len(size)), where=square > 0)
@@ -135,6 +133,14 @@ def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:
     usable = (most >= fewest) & (most * distinct >= fewest / 2) & (distinct > 0.1)
     usable &= items >= FLOOR * np.maximum(of_items, 1)
     return Weighed(family, weights, size, by_block, items, of_items, usable)
+
+
+def sums_by_block(weights: sp.csr_array, block: np.ndarray) -> np.ndarray:
+    """Sums of weights, of shape (K, U), over the units of each block: float64 of shape (K, B)."""
+    blocks = int(block.max(initial=-1)) + 1
+    count = weights.shape[0]
+    cell = np.repeat(np.arange(count) * blocks, np.diff(weights.indptr)) + block[weights.indices]
+    return np.bincount(cell, weights.data, minlength=count * blocks).reshape(count, blocks)
 
 
 def block_matrix(block: np.ndarray) -> sp.csr_array:
@@ -156,9 +162,11 @@ def centred(values: np.ndarray, taken: np.ndarray, block: np.ndarray) -> np.ndar
     ndarray of float32 of shape (U, H)
     """
     of_block = block_matrix(block)
-    kept = np.where(taken, values if values.ndim == 2 else values[:, None], 0).astype(np.float32)
-    mean = (of_block.T @ kept) / np.maximum(of_block.T @ taken.astype(np.float32), 1)
-    return np.where(taken, kept - mean[block], 0).astype(np.float32)
+    inside = taken.astype(np.float32)
+    kept = np.asarray(values if values.ndim == 2 else values[:, None], np.float32) * inside
+    mean = (of_block.T @ kept) / np.maximum(of_block.T @ inside, 1)
+    kept -= mean[block] * inside
+    return kept
 
 
 def shuffled(values: np.ndarray, block: np.ndarray, draws: int, seed: int = 0) -> np.ndarray:
@@ -365,11 +373,8 @@ def _forward(
     own = np.maximum(np.diag(joint.gram), 1e-9)
     scale, sure = np.sqrt(own * joint.noise), np.abs(sums) > least_sure * errors
     places: list[int] = []
+    left, before = sums, np.zeros((0, len(sums)))  # rows of the inverse factor of the chosen slices' gram
     while len(places) < min(longest, len(sums)):
-        left = sums
-        if places:
-            among = joint.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
-            left = sums - np.linalg.solve(among, sums[places]) @ joint.gram[places]
         # What says the opposite of its own gap only mends what earlier slices said too coarsely.
         worth = np.where(sure & (left * sums > 0), np.abs(left) / scale, 0.0)
         worth[places] = 0.0
@@ -381,5 +386,10 @@ def _forward(
         alike = joint.gram[near, best] / np.sqrt(own[near] * own[best])
         error = np.sqrt(2 * (1 - np.minimum(alike, 1)))
         good = near[(alike >= ALIKE) & (worth[best] - worth[near] <= WORSE * error)]
-        places.append(int(min(good, key=lambda at: (joint.rank[at], -worth[at]), default=best)))
+        chosen = int(min(good, key=lambda at: (joint.rank[at], -worth[at]), default=best))
+        row = joint.gram[chosen] - before[:, chosen] @ before
+        own_part = row[chosen] + 1e-6
+        left = left - left[chosen] / own_part * row
+        before = np.concatenate([before, row[None] / np.sqrt(own_part)])
+        places.append(chosen)
     return places

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.findings.choose import Bar, Chosen, Weighed, block_matrix, centred
+from competency_gaps.findings.choose import Bar, Chosen, Weighed, centred, sums_by_block
 from competency_gaps.findings.finding import STRATA
 from competency_gaps.findings.joint import Joint, half_covariance
 
@@ -100,7 +100,7 @@ def _joint(
     """The model of some slices of each family; ``given``: the variances of their coefficients, if these are known."""
     family = np.repeat(np.arange(len(families)), [len(places) for places in used])
     rows = sp.csr_array(sp.vstack([own.weights[places] for own, places in zip(families, used, strict=True)]))
-    by_block = (rows @ block_matrix(block)).toarray().astype(np.float64)
+    by_block = sums_by_block(rows, block)
     gram = (rows @ rows.T).toarray().astype(np.float64) - (by_block / np.bincount(block)) @ by_block.T
     asked = [_group(families[at], place, at) for at, places in enumerate(used) for place in places]
     names = {name: number for number, name in enumerate(dict.fromkeys(asked))}

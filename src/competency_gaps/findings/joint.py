@@ -48,8 +48,11 @@ class Joint:
             Share of the units in each.
         """
         coefficients, half, factor = self._posterior(left, part)
-        spread = ((self.noise / part * (factor.T - half * self.precision)) ** 2).sum(axis=0)  # that is half @ gram
-        return self.gram @ coefficients, np.sqrt(np.maximum(spread, 1e-12))
+        # The squares of half @ gram, which is factor.T - half * precision: these share but the diagonal.
+        np.fill_diagonal(factor, factor.diagonal() - half.diagonal() * self.precision)
+        np.fill_diagonal(half, 0.0)
+        spread = np.einsum("kj,kj->k", factor, factor) + np.einsum("jk,jk->k", half, half) * self.precision**2
+        return self.gram @ coefficients, np.sqrt(np.maximum(spread, 1e-12)) * self.noise / part
 
     def anew(self) -> Joint:
         """The model before any slice's own outcomes are seen, for subsets of the units that choose for themselves."""
@@ -64,18 +67,30 @@ class Joint:
         return self._posterior(left, part)[0]
 
     def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        half, factor = half_covariance(part * self.gram, self.precision, self.noise)
+        half, factor = half_covariance(self.gram, self.precision, self.noise / part)
         return half.T @ (half @ (self.rows @ left / self.noise + self.shift[:, None])), half, factor
 
 
 def half_covariance(gram: np.ndarray, precision: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
     """Square root of the posterior covariance of the coefficients, which is its transpose times itself; its inverse."""
-    from scipy.linalg.lapack import dpotrf, dtrtri
-
-    if not len(precision):
-        return np.zeros((0, 0)), np.zeros((0, 0))
-    inverse = gram / noise
-    np.fill_diagonal(inverse, inverse.diagonal() + precision)
-    factor, _ = dpotrf(inverse.T, lower=1, overwrite_a=1)  # transposed, it is not copied
-    half, _ = dtrtri(factor, lower=1)
+    factor = np.ascontiguousarray(np.tril(gram), np.float64)
+    factor /= noise
+    np.fill_diagonal(factor, factor.diagonal() + precision)
+    _lapack("dpotrf", b"U", factor)  # LAPACK counts by columns: lower is upper
+    half = factor.copy()
+    _lapack("dtrtri", b"UN", half)
     return half, factor  # above the diagonals are zeros
+
+
+def _lapack(name: str, options: bytes, matrix: np.ndarray) -> None:
+    """Call LAPACK without the lock of Python's threads, which SciPy's own wrappers hold: others wait for them."""
+    from ctypes import CFUNCTYPE, PYFUNCTYPE, byref, c_char_p, c_int64, c_void_p, py_object, pythonapi
+
+    from scipy.linalg.cython_lapack import __pyx_capi__
+
+    held = __pyx_capi__[name]
+    title = PYFUNCTYPE(c_char_p, py_object)(("PyCapsule_GetName", pythonapi))(held)
+    address = PYFUNCTYPE(c_void_p, py_object, c_char_p)(("PyCapsule_GetPointer", pythonapi))(held, title)
+    size, stride, info = (byref(c_int64(number)) for number in (len(matrix), max(1, len(matrix)), 0))
+    values = [*(bytes([option]) for option in options), size, matrix.ctypes.data, stride, info]
+    CFUNCTYPE(None, *[c_void_p] * len(values))(address)(*values)

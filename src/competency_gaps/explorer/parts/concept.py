@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.activations.by_concept import ConceptColumn
 from competency_gaps.dictionary.exemplars import Exemplar
 from competency_gaps.explorer.parts.context import Context, significant
 from competency_gaps.explorer.parts.item import leading, moved, token_lists
@@ -30,15 +31,15 @@ from competency_gaps.presentation.facts import marks_of, provenance
 _SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)
 
 
-def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
+def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDetail]:
     """Describe concepts, without texts of items.
 
     Parameters
     ----------
     context
         The run, and how much of it is shown.
-    concepts : range
-        Concepts, in steps of one.
+    concepts : sequence of int
+        Their numbers, at least one.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
     items = _items(context, uses, concepts, strongest)
     histograms = uses.histograms(context.rounded)
     directions = _directions(context, concepts)
-    facts = context.concepts[concepts.start : concepts.stop].iter_rows(named=True)
+    facts = context.concepts[list(concepts)].iter_rows(named=True)
     return [
         ConceptDetail(
             concept=concept,
@@ -76,7 +77,7 @@ def _in_benchmarks(context: Context, concept: int) -> list[ConceptInBenchmark] |
     return [ConceptInBenchmark(**row) for row in context.in_benchmarks(concept)]
 
 
-def _items(context: Context, uses: Uses, concepts: range, strongest: Sequence[np.ndarray]) -> list[ItemUses]:
+def _items(context: Context, uses: Uses, concepts: Sequence[int], strongest: Sequence[np.ndarray]) -> list[ItemUses]:
     """Per concept its strongest, best and worst items."""
     amounts = context.amounts
     chosen = {
@@ -92,10 +93,10 @@ def _items(context: Context, uses: Uses, concepts: range, strongest: Sequence[np
     ]
 
 
-def _uses(context: Context, uses: Uses, concepts: range, places: np.ndarray) -> list[ItemUse]:
+def _uses(context: Context, uses: Uses, concepts: Sequence[int], places: np.ndarray) -> list[ItemUse]:
     """Items as the concepts see them whose places they are."""
     rows = uses.item[places].astype(np.int64)
-    concept = concepts.start + np.searchsorted(uses.start, places, side="right") - 1
+    concept = np.asarray(concepts)[np.searchsorted(uses.start, places, side="right") - 1]
     # What one item holds is read together.
     order = np.argsort(rows, kind="stable")
     items, first = np.unique(rows[order], return_index=True)
@@ -145,7 +146,7 @@ def _placeless(context: Context, text: str | None) -> str | None:
     return last_names(text) if text and context.portable else text
 
 
-def _directions(context: Context, concepts: range) -> dict[str, list[Any] | None]:
+def _directions(context: Context, concepts: Sequence[int]) -> dict[str, list[Any] | None]:
     """What the decoder's directions say of each concept, where the dictionary knows it."""
     dictionary = context.dictionary
     logits = None if dictionary is None else dictionary.logits
@@ -153,10 +154,10 @@ def _directions(context: Context, concepts: range) -> dict[str, list[Any] | None
     held: dict[str, list[Any] | None] = dict.fromkeys(("promoted", "suppressed", "similar"))
     if logits is not None:
         for name in ("promoted", "suppressed"):
-            tokens = logits[name][concepts.start : concepts.stop].list.head(context.amounts.promoted)
+            tokens = logits[name][list(concepts)].list.head(context.amounts.promoted)
             held[name] = tokens.to_list()
     if similar is not None:
-        near = similar.select("similar", "cosine")[concepts.start : concepts.stop]
+        near = similar.select("similar", "cosine")[list(concepts)]
         count = context.amounts.similar
         held["similar"] = [
             list(zip(others[:count], context.rounded(np.array(cosine[:count])).tolist(), strict=True))
@@ -213,11 +214,12 @@ class Uses:
     """int32: settles ties."""
 
     @staticmethod
-    def of(context: Context, concepts: range) -> Uses:
+    def of(context: Context, concepts: Sequence[int]) -> Uses:
         """Read the items of concepts."""
-        column = context.run.by_concept.columns(concepts.start, concepts.stop)
-        support = context.support[concepts.start : concepts.stop]
-        tau = np.repeat(context.tau[concepts.start : concepts.stop], support)
+        columns = (context.run.by_concept.column(concept) for concept in concepts)
+        column = ConceptColumn(*map(np.concatenate, zip(*columns, strict=True)))
+        support = context.support[list(concepts)]
+        tau = np.repeat(context.tau[list(concepts)], support)
         return Uses(
             np.concatenate([[0], np.cumsum(support)]),
             column.item,

@@ -296,7 +296,7 @@ def _send(
     by_key: dict[str, list[Request]] = {}
     for request in todo:
         by_key.setdefault(request.key(), []).append(request)
-    progress.say(_estimate([same[0] for same in by_key.values()], total, config))
+    progress.say(estimate([same[0] for same in by_key.values()], total, config))
     failed: dict[str, Answer] = {}
     enough, gave_answers = min(config.concurrency, len(by_key)), bool(store.models)
     lost = prompt = completion = 0
@@ -477,7 +477,7 @@ def is_here(url: str) -> bool:
     return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
-def _estimate(requests: Sequence[Request], total: int, config: LLMConfig) -> str:
+def estimate(requests: Sequence[Request], total: int, config: LLMConfig) -> str:
     """What requests will use, in a sentence."""
     prompt, completion = map(sum, zip(*(_tokens(request, config) for request in requests), strict=True))
     cost = config.cost(prompt, completion)

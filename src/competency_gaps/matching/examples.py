@@ -1,11 +1,12 @@
-"""Read a list's examples with a run's model and SAE, as a run of their own, which resumes and is kept."""
+"""Read new texts with a run's model and SAE, as a run of their own, which resumes and is kept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,8 +22,8 @@ from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.slices.lists import Entry
 
-_READING = ("model", "sae", "span", "pooling", "keep_token_activations", "batch_tokens")
-"""Settings of a run that decide how the examples are read."""
+_READING = ("model", "sae", "span", "pooling", "batch_tokens", "generation", "judge")
+"""Settings of a run that decide how items are read and asked."""
 _NAME = "examples"
 
 
@@ -39,21 +40,11 @@ def read_examples(run: RunFolder, entries: Sequence[Entry], progress: Progress) 
     UserError
         If the run was read over responses, which examples have not.
     """
-    from competency_gaps.stages import pipeline
-
-    settings = {key: value for key, value in run.manifest["settings"].items() if key in _READING}
-    if settings.get("span") == "response":
+    if run.manifest["settings"].get("span") == "response":
         raise UserError(f"{run.path} was read over the span 'response', and examples have none.")
     texts = sorted({text for entry in entries for text in entry.examples})
-    read_by = [run.manifest["model"], run.manifest["sae"], run.manifest["bos_id"], SCHEMA_VERSION]
-    content = json.dumps([settings, read_by, texts], sort_keys=True, default=str)
-    folder = cache_folder() / "examples" / hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    made = folder / "run"
-    if not (made / MANIFEST).is_file():
-        with hold(folder):
-            if not (made / MANIFEST).is_file():
-                pipeline.run(_config(run, settings, texts, folder), made, progress)
-    examples = open_folder(made)
+    records = [{"id": str(number), "prompt": text, "metric": "none"} for number, text in enumerate(texts)]
+    examples = read_records(run, records, progress)
     place = {text: number for number, text in enumerate(examples.items["prompt"])}
     rows = [(entry, place[text]) for entry, own in enumerate(entries) for text in own.examples if text in place]
     pairs = np.array(rows, np.int64).reshape(-1, 2)
@@ -61,17 +52,63 @@ def read_examples(run: RunFolder, entries: Sequence[Entry], progress: Progress) 
     return examples, sp.csr_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=shape)
 
 
-def _config(run: RunFolder, settings: dict[str, object], texts: Sequence[str], folder: Path) -> RunConfig:
+def read_records(
+    run: RunFolder,
+    records: Sequence[Mapping[str, Any]],
+    progress: Progress,
+    *,
+    benchmark: Mapping[str, Any] | None = None,
+    ask: bool = False,
+) -> RunFolder:
+    """Read new items with a run's model and SAE, as a run in the cache folder, unless they have been read.
+
+    Parameters
+    ----------
+    records
+        As a JSONL file of a benchmark has them.
+    benchmark
+        Settings of the benchmark as one of which they are read: policy, options, texts around them; whatever its name.
+    ask
+        Whether the model answers them too.
+
+    Returns
+    -------
+    RunFolder
+        With one benchmark, whose items are the records in their order.
+    """
+    from competency_gaps.stages import pipeline
+
+    settings = {key: value for key, value in run.manifest["settings"].items() if key in _READING}
+    read_by = [run.manifest["model"], run.manifest["sae"], run.manifest["bos_id"], SCHEMA_VERSION]
+    like = {key: value for key, value in (benchmark or {}).items() if key not in ("name", "scope")}
+    content = json.dumps([settings, read_by, like, ask, list(records)], sort_keys=True, default=str)
+    folder = cache_folder() / _NAME / hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    made = folder / "run"
+    if not (made / MANIFEST).is_file():
+        with hold(folder):
+            if not (made / MANIFEST).is_file():
+                pipeline.run(_config(run, settings, records, folder, like, ask), made, progress)
+    return open_folder(made)
+
+
+def _config(
+    run: RunFolder,
+    settings: dict[str, Any],
+    records: Sequence[Mapping[str, Any]],
+    folder: Path,
+    benchmark: dict[str, Any],
+    ask: bool,
+) -> RunConfig:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{_NAME}.jsonl"
-    lines = [json.dumps({"id": str(number), "prompt": text, "metric": "none"}) for number, text in enumerate(texts)]
 
     def write(part: Path) -> None:
-        part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        part.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
 
     write_atomic(file, write)
-    benchmark = {"name": _NAME, "source": {"kind": "file", "path": str(file)}}
-    # Model and SAE passed the gate in the run itself: examples that are unusual texts do not undo that.
+    # Model and SAE passed the gate in the run itself: unusual texts do not undo that.
     sae = {**run.manifest["settings"]["sae"], "dictionary": None, "force": True}
-    data = {**settings, "ask": False, "sae": sae, "benchmarks": [benchmark]}
+    suite = [{**benchmark, "name": _NAME, "source": {"kind": "file", "path": str(file)}}]
+    further = {"slices": {"families": []}, "keep_token_activations": False}
+    data = {**settings, **further, "ask": ask, "sae": sae, "benchmarks": suite}
     return parse_config(RunConfig, data, f"the settings in {run.path}")

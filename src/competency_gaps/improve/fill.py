@@ -1,0 +1,650 @@
+"""New items for a slice, or for what a benchmark lacks: from a corpus, a language model or the run's own generators.
+
+A candidate is kept if it has the benchmark's form, repeats nothing, excites the slice as the slice's own items do
+(:mod:`competency_gaps.improve.lens`) and, where a language model wrote it, if two more answers of that model, which see
+no key, agree with it. Where the run's model can be asked, it is: do new items with the slice have the gap that the
+run's answer lets expect?
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pydantic
+
+from competency_gaps.activations.profiles import cas_of
+from competency_gaps.answer_json import Failure, parse
+from competency_gaps.benchmarks.files import read_files
+from competency_gaps.benchmarks.records import make_item
+from competency_gaps.benchmarks.repeats import find_clusters
+from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.files import make_folder, write_atomic
+from competency_gaps.findings.answer import answer, slices_of
+from competency_gaps.findings.coverage import coverage, lacks
+from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
+from competency_gaps.items.item import Benchmark, Item
+from competency_gaps.items.options import LETTERS
+from competency_gaps.items.policy import Output, Policy
+from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, estimate
+from competency_gaps.matching.examples import read_records
+from competency_gaps.model.embed import embed_texts, has_default_model
+from competency_gaps.progress import Progress
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.slices.make import questions
+from competency_gaps.stages.load import assign_policies, load_benchmark
+from competency_gaps.text import plural, shorten
+
+READ = (2000, 1000)
+"""Items of a corpus that are read: those whose words are most like the slice's, and as drawn; of a smaller one, all."""
+GENERATED = 6
+"""Generated candidates for each item that is wanted."""
+ROUNDS = 3
+"""Times that a language model is asked for what is still missing."""
+SHOWN = (4, 3)
+"""Near and far items that it reads for each new one."""
+MOST_TEXT = 800
+"""Characters of an item, and ten times as many of a passage, that it reads."""
+WRITABLE = ("choice", "exact", "contains", "numeric", "math", "none")
+"""Policies whose items it can write."""
+REGIONS = 6
+"""Most regions that are filled at once."""
+SAME = (0.85, 0.97)
+"""Least and greatest cosine of sentence embeddings from which two items say the same: between them, where 1 in 20 of
+the slice's own items is as near to another."""
+_WORD = re.compile(r"\w+")
+_KEPT = {
+    **{"id": pl.String, "slice": pl.String, "weight": pl.Float64, "prompt": pl.String},
+    **{"choices": pl.List(pl.String), "answer": pl.String, "source": pl.String},
+}
+_REFUSED = dict.fromkeys(("id", "prompt", "code", "reason"), pl.String)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What new items add to a slice's part of its benchmark, in [0, 1]."""
+
+    name: str
+    added: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Drafts:
+    """New items, and those that were refused."""
+
+    name: str
+    """Of what is filled."""
+    benchmark: str
+    """Whose form the items have."""
+    folder: Path
+    kept: pl.DataFrame
+    """``id``, ``slice``, ``weight`` (how much it excites it, times the least that is needed), ``prompt``, ``choices``,
+    ``answer``, ``source``."""
+    refused: pl.DataFrame
+    """``id``, ``prompt``, ``code`` (``form``, ``repeats``, ``unread``, ``elsewhere``, ``alike``, ``key``, ``enough``),
+    ``reason``."""
+    shares: tuple[Share, ...]
+    precision: float | None
+    """Share of the run's items that excite the slice so much that are its own; None: all, by its definition."""
+    fresh: Fresh | None
+    """What the run's model makes of new items; None: it was not asked."""
+    skipped: int
+    """Items of the corpus that were not read, as their words are unlike the slice's."""
+    plan: str | None
+    """What would be done and paid; None: it is done."""
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What is filled. N items of the run."""
+
+    title: str
+    benchmark: str
+    names: list[str]
+    lenses: list[Lens]
+    own: list[np.ndarray]
+    """bool of shape (N,) each."""
+    expected: float | None = None
+
+
+@dataclass
+class _Draft:
+    """A candidate on its way through the tests."""
+
+    item: Item
+    source: str
+    control: bool = False
+    """Written without the slice, to compare with."""
+    by_chance: bool = True
+    """Its words had no part in its being read."""
+    code: str | None = None
+    reason: str = ""
+    target: int = 0
+    weight: float = 0.0
+    without: bool = False
+    score: float = np.nan
+    length: float = 0.0
+
+    def refuse(self, code: str, reason: str) -> None:
+        self.code, self.reason = code, reason
+
+
+def fill(
+    run: RunFolder,
+    slice: int | str | None = None,
+    *,
+    benchmark: str | None = None,
+    n: int = 50,
+    llm: LLMConfig | None = None,
+    corpus: Path | str | None = None,
+    out: Path | str | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Drafts:
+    """Write new items for a slice or a benchmark, as :meth:`competency_gaps.Run.fill` describes."""
+    base, progress = run.run_itself(), progress or Progress(quiet=True)
+    if (slice is None) == (benchmark is None):
+        raise UserError("give a slice, or a benchmark that lacks something: one of the two.")
+    with progress.stage("measuring the slice"):
+        target = _lacking(base, str(benchmark)) if slice is None else _slice(base, slice)
+    name = re.sub(r"[^\w.-]+", "-", target.title).strip("-.")[:40]
+    folder = Path(out) if out is not None else base.base / "improve" / f"fill-{name or 'slice'}"
+    filling = _Filling(base, target, n, llm, None if corpus is None else Path(corpus), folder, progress)
+    if dry_run:
+        return filling.result(filling.plan())
+    make_folder(folder)
+    filling.find_items()
+    return filling.result()
+
+
+def _slice(run: RunFolder, asked: int | str) -> _Target:
+    """The slice of a line of the answer, or of a name."""
+    found = answer(run).findings if run.own_model is not None else ()
+    line = next((one.slice for one in found if str(asked) == str(one.number)), None)
+    known = [(own, at) for own in slices_of(run) for at in range(len(own.names))]
+    hits = [own for own in known if own[0].number[own[1]] == line] or [
+        own for own in known if own[0].names[own[1]].casefold() == str(asked).casefold()
+    ]
+    if not hits:
+        names = [own.names[at] for own, at in known]
+        raise UserError(
+            f"{run.path} has no slice {asked!r}, and its answer no such line: ‘cgaps show {run.path}’ lists lines, "
+            f"‘--list slices’ names.{nearest(str(asked), names)}"
+        )
+    family, place = hits[0]
+    kept = run.items["excluded"].is_null().to_numpy()
+    own = (family.member[[place]].toarray().ravel() > 0) & kept
+    home = Counter(run.items["benchmark"].filter(pl.Series(own)).to_list()).most_common(1)[0][0]
+    # A finding's gap is against all comparable items, its own among them.
+    expected = [one.gap / max(0.05, 1 - own.sum() / kept.sum()) for one in found if one.slice == family.number[place]]
+    name = family.names[place]
+    return _Target(name, home, [name], [lens_of(run, family, place)], [own], expected[0] if expected else None)
+
+
+def _lacking(run: RunFolder, benchmark: str) -> _Target:
+    """The regions of the atlas that a benchmark lacks."""
+    regions = lacks(coverage(run, benchmark))[:REGIONS]
+    if not regions:
+        raise UserError(
+            f"{benchmark} lacks no region of the run's atlas, or there is none (‘cgaps coverage {run.path}’): to add to "
+            "what it has, name a slice."
+        )
+    inside = (run.items["excluded"].is_null() & (run.items["benchmark"] == benchmark)).to_numpy()
+    own = [members(run, one.region) for one in regions]
+    lenses = [region_lens(run, one.region, rows) for one, rows in zip(regions, own, strict=True)]
+    names = [one.name for one in regions]
+    return _Target(f"missing-{benchmark}", benchmark, names, lenses, [rows & inside for rows in own])
+
+
+class _Filling:
+    """One filling: candidates, and the tests that they go through."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        target: _Target,
+        n: int,
+        llm: LLMConfig | None,
+        corpus: Path | None,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self.run, self.target, self.n, self.llm, self.corpus = run, target, n, llm, corpus
+        self.folder, self.progress = folder, progress
+        settings = run.manifest["settings"]
+        own = next(entry for entry in settings["benchmarks"] if entry["name"] == target.benchmark)
+        self.config = BenchmarkConfig(**own)
+        self.entry = {key: own[key] for key in own.keys() - {"source", "sources", "limit"}}
+        self.home = (run.items["excluded"].is_null() & (run.items["benchmark"] == target.benchmark)).to_numpy()
+        items = run.items.filter(pl.Series(self.home))
+        self.options = Counter(items["choices"].drop_nulls().list.len().to_list())
+        policy = Counter(items["policy"].to_list()).most_common(1)[0][0]
+        self.asks = bool(settings["ask"]) and policy not in ("none", "imported")
+        self.policy = "choice" if policy == "none" and self.options else policy
+        self.drafts: list[_Draft] = []
+        self.passages: list[str] = []
+        self.skipped = 0
+        if corpus is None and llm is None and not self.config.is_generated:
+            raise UserError(
+                f"{target.benchmark} has no generator that could make new items: give a corpus of questions or texts "
+                "(--corpus FILE), or a language model that writes them (--llm FILE)."
+            )
+        if llm is not None and self.policy not in WRITABLE:
+            raise UserError(f"a language model cannot write items that are scored by {self.policy!r}.")
+
+    def find_items(self) -> None:
+        """Find, test and choose candidates: all of a corpus or generator at once, of a language model in rounds."""
+        if self.corpus is not None or self.llm is None:
+            found = self._of_corpus() if self.corpus is not None else self._of_generators()
+            self._test(found)
+            self._choose([draft for draft in found if draft.code is None])
+        for number in range(ROUNDS if self.llm is not None else 0):
+            missing = self.n - len(self._fine())
+            if missing > 0:
+                self._test(self._written(self._requests(number, missing)), written=True)
+        for draft in self._fine()[self.n :]:
+            draft.refuse("enough", "enough others passed before it")
+
+    def _fine(self) -> list[_Draft]:
+        return [draft for draft in self.drafts if draft.code is None and not draft.control]
+
+    # Candidates
+
+    def _of_generators(self) -> list[_Draft]:
+        """Tasks of the benchmark's families from seeds beyond the run's, most of those that have the slice's items."""
+        own = self.run.items.filter(pl.Series(np.any(self.target.own, axis=0) & self.home))["item_id"]
+        prefix, sources = Counter(id.partition(":")[0] for id in own), self.config.all_sources
+        wanted = []
+        for number, source in enumerate(sources):
+            part = prefix[str(number)] / max(1, len(own)) if self.config.sources else 1.0
+            size = max(10, 2 * self.n // len(sources), round(GENERATED * self.n * part))
+            held = source.model_dump()
+            wanted.append({**held, "seed": held["seed"] + 1_000_003, "size": size})
+        made = load_benchmark(BenchmarkConfig(**{**self.entry, "sources": wanted}))
+        return [_Draft(replace(item, id=f"new-{item.id}"), str(item.group)) for item in made.items]
+
+    def _of_corpus(self) -> list[_Draft]:
+        """Questions of the corpus: those most like the slice by their words, and some at random; passages are kept."""
+        assert self.corpus is not None
+        telling, rng, seen = self._telling(), random.Random(0), 0
+        best, texts = list[tuple[float, int, _Draft]](), list[tuple[float, int, str]]()
+        drawn: list[_Draft] = []
+        for number, found in enumerate(_stream(self.corpus)):
+            words = set(_WORD.findall((found if isinstance(found, str) else found.item.prompt).casefold()))
+            like = sum(telling.get(word, 0.0) for word in words) / max(1, len(words)) ** 0.5
+            if isinstance(found, str):
+                _keep_best(texts, (like, -number, found), 2 * self.n)
+            elif found.code is not None:
+                self.drafts.append(found)
+            else:
+                seen += 1
+                if len(drawn) < READ[1]:
+                    drawn.append(found)
+                    continue
+                if (place := rng.randrange(seen)) < READ[1]:
+                    drawn[place], found = found, drawn[place]
+                _keep_best(best, (like, -number, found), READ[0])
+        self.passages = [text for *_, text in sorted(texts, reverse=True)]
+        self.skipped = seen - len(drawn) - len(best)
+        for *_, draft in best:
+            draft.by_chance = not self.skipped
+        return [*drawn, *(draft for *_, draft in best)]
+
+    def _telling(self) -> dict[str, float]:
+        """Log odds of words in the slice's items beside all others; of a slice without items, its name's words."""
+        own, counts = np.any(self.target.own, axis=0), (Counter[str](), Counter[str]())
+        if own.sum() < 10:
+            return dict.fromkeys(_WORD.findall(" ".join(self.target.names).casefold()), 1.0)
+        for inside, text in zip(own, self.run.items["prompt"], strict=True):
+            counts[int(inside)].update(set(_WORD.findall(text.casefold())))
+        size = (~own).sum(), own.sum()
+        share = {word: [(side[word] + 0.5) / (size[at] + 1) for at, side in enumerate(counts)] for word in counts[1]}
+        return {word: float(np.log(inside / outside)) for word, (outside, inside) in share.items()}
+
+    def _requests(self, number: int, missing: int) -> list[Request]:
+        """A round's requests; in the first one also for items without the slice, where a model can be asked them."""
+        targets = len(self.target.names)
+        kinds = [("new", at % targets) for at in range(2 * missing if number else missing)]
+        kinds += [("other", -1)] * (self.n if self.asks and not number else 0)
+        return [self._request(f"{kind}-{number}-{at}", own, [at, number]) for at, (kind, own) in enumerate(kinds)]
+
+    def _request(self, id: str, target: int, seed: list[int]) -> Request:
+        """Ask for an item about a target, or, -1, about whatever the first near one is about."""
+        rng, own = np.random.default_rng(seed), np.any(self.target.own, axis=0)
+        outside = np.flatnonzero(self.home & ~own)
+        near = outside if target < 0 else np.flatnonzero(self.target.own[target])
+        content: dict[str, Any] = {"subject": "that of the first near question"}
+        if target >= 0:
+            content["subject"] = self.target.names[target]
+            if self.passages:
+                content["passage"] = shorten(self.passages[seed[0] % len(self.passages)], 10 * MOST_TEXT)
+        for kind, rows, count in zip(("near", "far"), (near, outside), SHOWN, strict=True):
+            shown = self.run.items[np.sort(rng.permutation(rows)[:count])]
+            content[kind] = [shorten(text, MOST_TEXT) for text in questions(shown)]
+        fields: dict[str, Any] = {"question": {"type": "string"}, "right": {"type": "string"}}
+        if self.options:
+            content["wrong_answers"] = self.options.most_common(1)[0][0] - 1
+            fields["wrong"] = {"type": "array", "items": {"type": "string"}}
+        return _request(id, "write", content, fields, 500)
+
+    def _written(self, requests: Sequence[Request]) -> list[_Draft]:
+        """What the language model wrote, the right option in a random place."""
+        drafts = []
+        for id, own in self._asked(requests, _Written).items():
+            texts = [own.right.strip(), *(text.strip() for text in own.wrong)]
+            order = random.Random(id).sample(range(len(texts)), len(texts))
+            item = Item(id, own.question.strip(), answer=texts[0], policy=self.policy)
+            if self.options:
+                item = replace(item, choices=tuple(texts[at] for at in order), answer=order.index(0))
+            drafts.append(_Draft(item, str(self.llm and self.llm.model), id.startswith("other")))
+        return drafts
+
+    def _asked(self, requests: Sequence[Request], form: type[Any]) -> dict[str, Any]:
+        """What the language model answers, by id, without unusable answers; what was paid for is on the disk."""
+
+        def usable(own: Answer) -> bool:
+            return not isinstance(parse(own, form), Failure)
+
+        assert self.llm is not None
+        kept = AnswerStore(self.folder / FILE).answers(requests, self.llm.model)
+        if any(one.id not in kept or not usable(kept[one.id]) for one in requests):
+            kept = ask(requests, self.llm, self.folder, self.progress, usable) or {}
+        return {one.id: parse(kept[one.id], form) for one in requests if one.id in kept and usable(kept[one.id])}
+
+    # Tests
+
+    def _test(self, new: list[_Draft], *, written: bool = False) -> None:
+        """Put candidates through the tests, the cheap ones first."""
+        before = self._fine()
+        self.drafts += new
+        for draft in new:
+            if fault := self._fault(draft.item):
+                draft.refuse("form", fault)
+        for test in (self._repeats, self._read, self._alike, *([self._agree] if written else [])):
+            if left := [draft for draft in new if draft.code is None]:
+                test(before, left)
+
+    def _fault(self, item: Item) -> str | None:
+        """Why an item has not the benchmark's form; None: it has."""
+        choices = item.choices or ()
+        allowed = range(min(self.options), max(self.options) + 1) if self.options else range(1)
+        if len(choices) not in allowed:
+            return f"it has {plural(len(choices), 'option')}, expected {allowed[0]} to {allowed[-1]}"
+        if len({" ".join(choice.split()).casefold() for choice in choices}) < len(choices):
+            return "two of its options are the same"
+        if self.policy not in ("none", item.policy) and not self.config.policy:
+            return f"it is scored by {item.policy!r}, expected {self.policy!r}"
+        try:
+            self._scorer(item)
+        except UserError as error:
+            return str(error)
+        return None if item.prompt else "it asks nothing"
+
+    def _scorer(self, item: Item) -> Policy:
+        """What scores an item; raises UserError if it cannot."""
+        alone = Benchmark(self.config.name, (item,))
+        return assign_policies(alone, self.config.policy, self.config.options, "none")[0]
+
+    def _repeats(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
+        """Refuse items that ask what an item of the run, or an earlier candidate, asks."""
+        drafts = [*before, *new]
+        plain = [Item("", own.item.prompt, choices=own.item.choices, answer=own.item.answer) for own in drafts]
+        columns = self.run.items.select("prompt", "choices", "answer", "answer_index").iter_rows()
+        known = [
+            Item("", prompt, choices=tuple(choices) if choices else None, answer=text if at is None else at)
+            for prompt, choices, text, at in columns
+        ]
+        with self.progress.stage("comparing texts"):
+            clusters = find_clusters([Benchmark("run", tuple(known)), Benchmark("new", tuple(plain))]).clusters
+        first = {cluster: f"item {row} of the run" for row, cluster in enumerate(clusters["run"].tolist())}
+        for draft, cluster in zip(drafts, clusters["new"].tolist(), strict=True):
+            if cluster in first and draft in new:
+                draft.refuse("repeats", f"it repeats {first[cluster]}")
+            first.setdefault(cluster, draft.item.id)
+
+    def _read(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
+        """Read items with the run's model and SAE; the model answers them in the same pass where it can be asked."""
+        records = [record_of(draft.item) for draft in new]
+        self._made = read_records(self.run, records, self.progress, benchmark=self.entry, ask=self.asks)
+        self._row = {draft.item.id: row for row, draft in enumerate(new)}
+        lenses = self.target.lenses
+        values = np.array([lens.measure(self._made) for lens in lenses])
+        bars, floors = (np.array([getattr(lens, key) for lens in lenses])[:, None] for key in ("bar", "floor"))
+        times = np.where(values >= bars, values / np.where(bars > 0, bars, 1.0), 0.0)
+        without = (values < floors).all(axis=0)
+        for row, (score, length, excluded) in enumerate(
+            self._made.items.select("score", "n_span_tokens", "excluded").iter_rows()
+        ):
+            draft = new[row]
+            draft.target, draft.weight = int(times[:, row].argmax()), float(times[:, row].max())
+            draft.without, draft.length = bool(without[row]), float(length)
+            draft.score = np.nan if score is None else score
+            if excluded is not None:
+                draft.refuse("unread", f"the run's model cannot read it: {excluded['text']}")
+            elif draft.control != (draft.weight == 0):
+                told = (
+                    "it excites the slice" if draft.control else "it excites the slice less than the slice's own items"
+                )
+                draft.refuse("elsewhere", told)
+
+    def _alike(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
+        """Refuse items that say nearly what another says, by sentence embeddings where these are installed."""
+        if not has_default_model():
+            return
+        own = np.flatnonzero(np.any(self.target.own, axis=0))
+        own = np.random.default_rng(0).permutation(own if len(own) >= 20 else np.flatnonzero(self.home))[: READ[0]]
+        with self.progress.stage("comparing meanings"):
+            texts = ["\n".join((draft.item.prompt, *(draft.item.choices or ()))) for draft in (*before, *new)]
+            vectors = embed_texts([*questions(self.run.items[own]), *texts])
+        like = vectors @ vectors.T
+        np.fill_diagonal(like, -1)
+        bound = np.clip(np.quantile(like[: len(own), : len(own)].max(axis=1), 0.95), *SAME)
+        held = np.arange(len(like)) < len(own) + len(before)
+        for row, draft in enumerate(new, len(own) + len(before)):
+            held[row] = like[row, held].max() < bound
+            if not held[row]:
+                draft.refuse("alike", "it says nearly what another item says")
+
+    def _agree(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
+        """Refuse items whose key two answers do not give, which see the options in other orders."""
+        asked = {f"{draft.item.id}-{attempt}": draft for draft in new for attempt in (1, 2)}
+        orders, requests = dict[str, list[int]](), []
+        for id, draft in asked.items():
+            choices, content = draft.item.choices or (), {"question": draft.item.prompt, "attempt": id[-1]}
+            orders[id] = random.Random(id).sample(range(len(choices)), len(choices))
+            shown = {LETTERS[at]: choices[own] for at, own in enumerate(orders[id])}
+            kind = {"type": "string", **({"enum": list(shown)} if shown else {})}
+            requests.append(
+                _request(id, "answer", {**content, **({"options": shown} if shown else {})}, {"answer": kind}, 60)
+            )
+        answers = self._asked(requests, _Answered)
+        for id, draft in asked.items():
+            if id not in answers:
+                draft.refuse("key", "its key could not be checked: no usable answer")
+            elif not self._is_key(draft.item, answers[id].answer.strip(), orders[id]):
+                draft.refuse("key", "another answer of the language model is not its key")
+
+    def _is_key(self, item: Item, text: str, order: Sequence[int]) -> bool:
+        if item.choices:
+            place = LETTERS.find(text[:1].upper() or "?")
+            return 0 <= place < len(order) and order[place] == item.answer
+        if self.policy == "none":
+            return text.casefold() == str(item.answer).casefold()
+        return self._scorer(item).score(item, Output(text=text)).value == 1
+
+    def _choose(self, fine: list[_Draft]) -> None:
+        """Keep the wanted number: of three times as many that excite their slice most, those that differ most."""
+        if len(fine) <= self.n:
+            return
+        places = Counter[int]()
+        ranked = []
+        for draft in sorted(fine, key=lambda draft: -draft.weight):
+            ranked.append((places[draft.target], len(ranked), draft))
+            places[draft.target] += 1
+        best = [draft for *_, draft in sorted(ranked)][: 3 * self.n]
+        rows = np.array([self._row[draft.item.id] for draft in best])
+        cas = cas_of(self._made.by_concept, rows, np.arange(self.run.width)).T.sqrt()
+        like = (cas @ cas.T).toarray()
+        size = np.sqrt(np.maximum(np.diag(like), 1e-9))
+        like /= size[:, None] * size
+        chosen, most = [0], like[0].copy()
+        while len(chosen) < self.n:
+            most[chosen] = np.inf
+            chosen.append(int(most.argmin()))
+            most = np.maximum(most, like[chosen[-1]])
+        kept = {best[at].item.id for at in chosen}
+        for draft in fine:
+            if draft.item.id not in kept:
+                draft.refuse("enough", "others excite the slice as much and differ more")
+
+    # Results
+
+    def plan(self) -> str:
+        """What a command would do, and pay at most."""
+        told = []
+        if self.corpus is not None:
+            told.append(f"{plural(len(self._of_corpus()), 'item')} of {self.corpus.name} would be read.")
+        elif self.llm is None:
+            told.append(f"{plural(GENERATED * self.n, 'task')} or more would be generated and read.")
+        if self.llm is not None:
+            requests = self._requests(0, self.n)
+            more = plural((ROUNDS - 1) * 2 * self.n, "request")
+            told.append(estimate(requests, len(requests), self.llm))
+            told.append(f"Then two short answers to each item that passes; and {more} more, at most, if too few do.")
+        return " ".join(told)
+
+    def result(self, plan: str | None = None) -> Drafts:
+        """What came of it; unless it is a plan, it is written."""
+        fine, kept, refused = self._fine(), [], []
+        for draft in self.drafts:
+            held = {"id": draft.item.id, "prompt": draft.item.prompt}
+            if draft.code is not None:
+                refused.append({**held, "code": draft.code, "reason": draft.reason})
+        for draft in fine:
+            item, key = draft.item, draft.item.answer
+            held = {"id": item.id, "prompt": item.prompt, "choices": item.choices and list(item.choices)}
+            held["answer"] = None if key is None else str(item.choices[key]) if item.choices else str(key)
+            kept.append(
+                {**held, "slice": self.target.names[draft.target], "weight": draft.weight, "source": draft.source}
+            )
+        shares = []
+        for at, (name, own) in enumerate(zip(self.target.names, self.target.own, strict=True)):
+            added, before, whole = (
+                sum(draft.target == at for draft in fine),
+                int((own & self.home).sum()),
+                self.home.sum(),
+            )
+            shares.append(Share(name, added, before / whole, (before + added) / (whole + len(fine))))
+        frames = pl.DataFrame(kept, schema=_KEPT), pl.DataFrame(refused, schema=_REFUSED)
+        precision, names = self.target.lenses[0].precision, (self.target.title, self.target.benchmark)
+        fresh = None if plan else self._fresh()
+        if not plan:
+            lines = [{**record_of(draft.item), "source": draft.source} for draft in fine]
+            task = lm_eval_task(self.folder, has_options=bool(self.options), options=self.config.options)
+            _write(self.folder / "items.jsonl", lines)
+            _write(self.folder / "refused.jsonl", refused)
+            _write(self.folder / f"{task['task']}.yaml", [task])
+        return Drafts(*names, self.folder, *frames, tuple(shares), precision, fresh, self.skipped, plan)
+
+    def _fresh(self) -> Fresh | None:
+        """What the run's model makes of all that passed, needed or not, beside those without the slice."""
+        written = any(draft.control for draft in self.drafts)
+        inside = [draft.code in (None, "enough") and not draft.control for draft in self.drafts]
+        others = [
+            draft.without
+            and (draft.control and draft.code is None if written else draft.by_chance and not np.isnan(draft.score))
+            for draft in self.drafts
+        ]
+        scores, length = (np.array([getattr(own, key) for own in self.drafts], float) for key in ("score", "length"))
+        return fresh_gap(scores, np.array(inside, bool), np.array(others, bool), length, self.target.expected)
+
+
+class _Written(pydantic.BaseModel):
+    question: str
+    right: str
+    wrong: list[str] = []
+
+
+class _Answered(pydantic.BaseModel):
+    answer: str
+
+
+def _request(id: str, step: str, content: Mapping[str, Any], fields: Mapping[str, Any], most: int) -> Request:
+    """A request whose answer is a JSON object of these fields."""
+    system = files("competency_gaps.improve").joinpath(f"prompts/{step}.txt").read_text(encoding="utf-8").strip()
+    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    return Request(id, system, json.dumps(content, ensure_ascii=False), schema, step, most)
+
+
+def _stream(path: Path) -> Iterator[_Draft | str]:
+    """Questions and passages of a corpus, one by one: records of items or with a ``text`` alone, or plain text."""
+    if path.suffix == ".txt":
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for empty, lines in itertools.groupby(file, lambda line: not line.strip()):
+                if not empty:
+                    yield "".join(lines).strip()
+        return
+    for number, record in enumerate(read_files(FileSource(path=path))):
+        text = record.values.get("text")
+        if isinstance(text, str) and not {"prompt", "messages"} & record.values.keys():
+            yield text
+            continue
+        draft = _Draft(Item(f"new-{number}", ""), path.name)
+        try:
+            item = make_item(record, number, {}, None)
+            draft.item = replace(item, id=f"new-{number}-{item.id}"[:80], score=None, response=None)
+        except UserError as error:
+            draft.refuse("form", str(error))
+        yield draft
+
+
+def _keep_best(heap: list[Any], entry: Any, most: int) -> None:
+    """Keep an entry if it is one of the largest."""
+    (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
+
+
+def record_of(item: Item) -> dict[str, Any]:
+    """An item as a line of a benchmark's JSONL file."""
+    held = {"id": item.id, "prompt": item.prompt, "messages": item.messages, "choices": item.choices}
+    held |= {"answer": item.answer, "metric": item.policy, "group": item.group, "metadata": item.metadata}
+    return {key: value for key, value in held.items() if value not in (None, {}, ())}
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
+    write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def lm_eval_task(folder: Path, *, has_options: bool, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A task of lm-evaluation-harness over ``items.jsonl``, asked as the benchmark is; as JSON it is YAML too."""
+    task: dict[str, Any] = {
+        "task": re.sub(r"\W+", "_", folder.name).strip("_").lower(),
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str((folder / "items.jsonl").resolve())}},
+        "test_split": "test",
+    }
+    if not has_options:
+        metric = {"metric": "exact_match", "ignore_case": True, "ignore_punctuation": True}
+        texts = {"doc_to_text": "{{prompt}}", "doc_to_target": "{{answer}}"}
+        return {**task, "output_type": "generate_until", **texts, "metric_list": [metric]}
+    metric = {"metric": "acc_norm" if options.get("normalise") == "characters" else "acc"}
+    text, choices = "{{prompt}}", "{{choices}}"
+    if options.get("form") != "cloze":
+        listed = f"{{% for one in choices %}}{{{{'{LETTERS}'[loop.index0]}}}}. {{{{one}}}}\n{{% endfor %}}"
+        text, choices = f"{text}\n\n{listed}Answer:", f"{{{{'{LETTERS}'[:choices|length]|list}}}}"
+    texts = {"doc_to_text": text, "doc_to_choice": choices, "doc_to_target": "{{answer}}"}
+    return {**task, "output_type": "multiple_choice", **texts, "metric_list": [metric]}

@@ -1,0 +1,238 @@
+"""How much new items excite a slice, by the run's model and SAE, and whether the slice's gap comes back on them [ours].
+
+A concept's slice is measured by its activation, a region's by the atlas. Any other slice is a direction in the space of
+items' profiles: from the mean of all other items to that of its own (Rocchio's classifier, 1971). An item of the run is
+measured against means that leave it out, so that new items compare with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.profiles import FEWEST, cas_of, profiles_of, scale_of
+from competency_gaps.dictionary.atlas import Atlas, members_of, places_of, read_atlas, space_of
+from competency_gaps.dictionary.folder import dictionary_of
+from competency_gaps.errors import UserError
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.slices import CONCEPTS, Family
+
+EXCITES = 0.25
+"""Share of a slice's own items that excite it less than a new item must."""
+WITHOUT = 0.1
+"""Share of them that excite it as little as an item that counts as without the slice."""
+PRECISION = 0.5
+"""Share of the run's items above the bar that shall be the slice's own: else a rare slice would fill with others."""
+FEWEST_OWN = 5
+"""Own items that shall lie above such a bar; with fewer, it is the median of its own."""
+LEAST_AUC = 0.8
+"""Below, the lens cannot tell a slice."""
+STRATA = 6
+"""Strata of length in which new items with and without a slice are compared."""
+LEAST = 10
+"""Scored items on each side, below which there is nothing to tell."""
+NORMAL = 1.959964
+
+
+class Lens(NamedTuple):
+    """A slice as the run's model and SAE see it."""
+
+    measure: Callable[[RunFolder], np.ndarray]
+    """How much each item of a run through them excites it: float64 of shape (items,)."""
+    bar: float
+    """From here on an item excites it as the slice's own items do."""
+    floor: float
+    """Below, an item is without it."""
+    precision: float | None
+    """Share of the run's items above the bar that are its own, in [0, 1]; None: all are, by its definition."""
+
+
+def lens_of(run: RunFolder, family: Family, place: int, rows: np.ndarray | None = None) -> Lens:
+    """Measure a slice.
+
+    Parameters
+    ----------
+    place
+        Of the slice in its family.
+    rows : ndarray of bool of shape (N,)
+        Items of the run that define it; None: all that are not excluded.
+
+    Raises
+    ------
+    UserError
+        If what it measures does not tell the slice's items from others.
+    """
+    kept = run.items["excluded"].is_null().to_numpy() if rows is None else rows
+    own = family.member[[place]].toarray().ravel() > 0
+    number = int(family.number[place])
+    if family.name == "concepts":
+        concept = np.array([number - CONCEPTS])
+
+        def measure(other: RunFolder) -> np.ndarray:
+            return np.asarray(other.by_concept.cas(concept, other.items.height).toarray().ravel(), np.float64)
+
+        values = measure(run)
+    elif family.name == "regions" and run.regions is not None:
+        names = run.regions["name"].to_list()
+        return region_lens(run, names.index(family.names[place]), own & kept)
+    else:
+        measure, values = _direction(run, own & kept, ~own & kept)
+    bar, auc = _bar(values[kept], own[kept])
+    if auc < LEAST_AUC:
+        raise UserError(
+            f"the run's model does not tell the items of {family.names[place]!r} from others (AUC {auc:.2f}, at least "
+            f"{LEAST_AUC} is needed): whether new ones belong to it could not be checked. Choose another slice."
+        )
+    above = kept & (values >= bar)
+    return Lens(measure, bar, float(np.quantile(values[own & kept], WITHOUT)), float(own[above].mean()))
+
+
+def region_lens(run: RunFolder, region: int, own: np.ndarray) -> Lens:
+    """Measure a region of the run's atlas by the likeness to its centre, -1 for items that lie elsewhere.
+
+    Parameters
+    ----------
+    own : ndarray of bool of shape (N,)
+        Its items; with few of them, whatever lies in it excites it.
+    """
+    atlas = atlas_of(run)
+
+    def measure(other: RunFolder) -> np.ndarray:
+        space = space_of(atlas, other.by_concept, np.arange(other.items.height))
+        places = places_of(atlas, space)
+        inside = members_of(atlas.parent, np.where(places.unlike, -1, places.region))[region]
+        return np.where(inside, space @ atlas.centres[region], -1.0).astype(np.float64)
+
+    enough = own.sum() >= 2 * FEWEST_OWN
+    bar = float(np.quantile(measure(run)[own], EXCITES)) if enough else -0.999
+    return Lens(measure, max(bar, -0.999), -0.999, None)
+
+
+def members(run: RunFolder, region: int) -> np.ndarray:
+    """The items of a run that lie in a region of its atlas: bool of shape (N,)."""
+    assert run.regions is not None and run.item_regions is not None
+    finest = run.item_regions.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
+    return np.asarray(members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest)[region])
+
+
+def atlas_of(run: RunFolder) -> Atlas:
+    """The atlas on which a run's items lie; raises UserError if its dictionary is not where it was."""
+    dictionary = dictionary_of(run)
+    atlas = None if dictionary is None else read_atlas(dictionary.folder, run.width)
+    if atlas is None:
+        raise UserError(f"{run.path} has no dictionary with an atlas: ‘cgaps concepts name’ puts one on it.")
+    return atlas
+
+
+def _direction(
+    run: RunFolder, own: np.ndarray, others: np.ndarray
+) -> tuple[Callable[[RunFolder], np.ndarray], np.ndarray]:
+    """What measures items along the direction of a slice, and the run's own items by means that leave them out."""
+    concepts = np.flatnonzero(run.by_concept.support >= FEWEST)
+    cas = cas_of(run.by_concept, np.arange(run.items.height), concepts)
+    scale = scale_of(cas, concepts)
+    profiles = profiles_of(cas, scale)
+    if min(own.sum(), others.sum()) < 2:
+        raise UserError("a slice of one item, or of all, has no direction.")
+    means = [np.asarray(profiles[side].mean(axis=0)).ravel() for side in (own, others)]
+    inside, outside = (profiles @ mean for mean in means)
+    square = np.asarray(profiles.multiply(profiles).sum(axis=1)).ravel()
+    # The mean without x: (n m - x) / (n - 1).
+    inside[own] = (own.sum() * inside[own] - square[own]) / (own.sum() - 1)
+    outside[others] = (others.sum() * outside[others] - square[others]) / (others.sum() - 1)
+    direction = means[0] - means[1]
+
+    def measure(other: RunFolder) -> np.ndarray:
+        new = cas_of(other.by_concept, np.arange(other.items.height), scale.concepts)
+        return np.asarray(profiles_of(new, scale) @ direction, np.float64)
+
+    return measure, np.asarray(inside - outside, np.float64)
+
+
+def _bar(values: np.ndarray, own: np.ndarray) -> tuple[float, float]:
+    """The lower quartile of the own items' values, or what it takes for half of all above to be own; and the AUC."""
+    from scipy.stats import rankdata
+
+    count = own.sum()
+    rank = rankdata(values)[own].sum() - count * (count + 1) / 2
+    auc = float(rank / max(1, count * (~own).sum()))
+    order = np.argsort(-values, kind="stable")
+    precise = np.cumsum(own[order]) >= PRECISION * np.arange(1, len(order) + 1)
+    enough = precise & (np.cumsum(own[order]) >= FEWEST_OWN)
+    least = values[order][np.flatnonzero(enough)[-1]] if enough.any() else np.median(values[own])
+    return float(max(least, np.quantile(values[own], EXCITES))), auc
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """What a model makes of new items with a slice, beside new ones without it. Scores and gaps in parts of 1."""
+
+    items: int
+    """New items with the slice that were scored."""
+    others: int
+    """Comparable ones without it."""
+    mean: float
+    others_mean: float
+    """Of others of the same length."""
+    gap: float
+    low: float
+    """Lower end of its interval of 95%."""
+    high: float
+    expected: float | None
+    """The gap that the run's answer lets expect; None: the slice is no finding."""
+    verdict: Literal["holds", "leans", "not"] | None
+    """``holds``: the whole interval is on the finding's side; ``leans``: the gap alone; None: it is no finding."""
+
+
+def fresh_gap(
+    scores: np.ndarray, inside: np.ndarray, others: np.ndarray, length: np.ndarray, expected: float | None = None
+) -> Fresh | None:
+    """Compare new items with and without a slice, within strata of equal length.
+
+    Parameters
+    ----------
+    scores : ndarray of float of shape (n,)
+        NaN: unscored.
+    inside, others : ndarray of bool of shape (n,)
+    length : ndarray of float of shape (n,)
+        Of each item.
+
+    Returns
+    -------
+    Fresh or None
+        None: there are too few scored items on a side.
+    """
+    inside, others = (side & ~np.isnan(scores) for side in (inside, others & ~inside))
+    if inside.any():
+        others = others & (length >= length[inside].min()) & (length <= length[inside].max())
+    if min(inside.sum(), others.sum()) < LEAST:
+        return None
+    edges = np.quantile(length[inside], np.linspace(0, 1, STRATA + 1)[1:-1])
+    stratum = np.searchsorted(edges, length)
+    with_, without = (np.bincount(stratum[side], minlength=STRATA).astype(float) for side in (inside, others))
+    if (without[with_ > 0] < 2).any():  # all lengths together
+        stratum[:] = 0
+        with_, without = np.array([inside.sum()], float), np.array([others.sum()], float)
+    means = [
+        np.bincount(stratum[side], scores[side], minlength=len(count)) / np.maximum(count, 1)
+        for side, count in ((inside, with_), (others, without))
+    ]
+    part = with_ / with_.sum()
+    mean, beside = float(part @ means[0]), float(part @ means[1])
+    # One variance within strata, each side's own shrunk to it by ten items.
+    spread = [
+        ((scores[side] - own[stratum[side]]) ** 2).sum() for side, own in zip((inside, others), means, strict=True)
+    ]
+    whole = sum(spread) / max(1, inside.sum() + others.sum() - 2 * (with_ > 0).sum())
+    own, far = ((total + 10 * whole) / (side.sum() + 10) for total, side in zip(spread, (inside, others), strict=True))
+    error = np.sqrt(own / with_.sum() + far * (part**2 / np.maximum(without, 1)).sum())
+    gap, half = mean - beside, NORMAL * float(error)
+    verdict: Literal["holds", "leans", "not"] | None = None
+    if expected is not None:
+        same = gap * np.sign(expected)
+        verdict = "holds" if same > half else "leans" if same > 0 else "not"
+    return Fresh(int(inside.sum()), int(others.sum()), mean, beside, gap, gap - half, gap + half, expected, verdict)

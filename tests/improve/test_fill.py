@@ -1,0 +1,186 @@
+"""New items: the lens against brute force, the test of a gap against the truth, and each route with planted candidates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import competency_gaps as cg
+import fake_endpoint
+from competency_gaps.activations.profiles import FEWEST, cas_of, profiles_of, scale_of
+from competency_gaps.config import BenchmarkConfig, LLMConfig
+from competency_gaps.errors import UserError
+from competency_gaps.findings.answer import slices_of
+from competency_gaps.improve.lens import fresh_gap, lens_of
+from competency_gaps.stages.load import load_benchmark
+
+WORDS = ["fox", "dog", "city", "France", "March", "Paris", "sum", "word"]
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fill") / "run"
+    shutil.copytree(tiny_run.path, folder)
+    return cg.open_run(folder)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path_factory):
+    """Items are read into a cache that the tests share; texts are not embedded."""
+    monkeypatch.setenv("CGAPS_CACHE", str(tmp_path_factory.getbasetemp() / "fill-cache"))
+    monkeypatch.setattr("competency_gaps.improve.fill.has_default_model", lambda: False)
+
+
+def question(number: int, **other):
+    """An item like those of the run's quiz, of another number."""
+    text = f"What is the {WORDS[number % 8]} of {WORDS[(number * 3 + 2) % 8]}? It is number {100 + number}."
+    choices = [WORDS[(number + k) % 8] for k in range(4)]
+    return {"id": str(number), "prompt": text, "choices": choices, "answer": number % 4, **other}
+
+
+def lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_lens_measures_items_against_means_without_them(run):
+    """Brute force: an item's profile times the mean of the slice's others, less that times the mean of the rest."""
+    family = next(own for own in slices_of(run) if own.name == "columns")
+    place = family.names.index("quiz")
+    own = family.member[[place]].toarray().ravel() > 0
+    concepts = np.flatnonzero(run.by_concept.support >= FEWEST)
+    cas = cas_of(run.by_concept, np.arange(run.items.height), concepts)
+    profiles = profiles_of(cas, scale_of(cas, concepts)).toarray()
+    values = np.empty(len(own))
+    for row in range(len(own)):
+        others = np.arange(len(own)) != row
+        values[row] = profiles[row] @ (profiles[own & others].mean(axis=0) - profiles[~own & others].mean(axis=0))
+    lens = lens_of(run, family, place)
+    assert values[own].min() > np.median(values[~own])
+    above = values >= lens.bar - 1e-6
+    assert lens.precision == pytest.approx(own[above].mean()) and lens.precision >= 0.5
+    assert lens.bar >= np.quantile(values[own], 0.25) - 1e-6
+    assert lens.floor == pytest.approx(np.quantile(values[own], 0.1), abs=1e-6)
+    assert np.corrcoef(lens.measure(run), values)[0, 1] > 0.99
+
+
+def test_a_fresh_gap_is_that_of_items_of_one_length_and_its_interval_holds():
+    """Long items are harder and the slice's are long: of no gap, 95% of the intervals hold 0; of a gap, it is found."""
+    rng = np.random.default_rng(0)
+    for gap, expected in ((0.0, None), (-0.15, -0.2)):
+        holds, found = [], []
+        for _ in range(300):
+            length = np.concatenate([rng.normal(60, 10, 120), rng.normal(45, 15, 400)])
+            inside = np.arange(520) < 120
+            chance = np.clip(0.9 - length / 120, 0.2, 0.9) + gap * inside
+            fresh = fresh_gap((rng.random(520) < chance).astype(float), inside, ~inside, length, expected)
+            holds.append(fresh.low <= gap <= fresh.high)
+            found.append((fresh.gap, fresh.verdict))
+        assert 0.92 <= np.mean(holds) <= 0.985
+        assert np.mean([value for value, _ in found]) == pytest.approx(gap, abs=0.02)
+        if expected is None:
+            assert {verdict for _, verdict in found} == {None}
+        else:
+            assert np.mean([verdict == "holds" for _, verdict in found]) > 0.7
+    scores = np.array([1.0, 0, 1, 1, np.nan] * 4 + [0.0, 1, 0] * 5)
+    fresh = fresh_gap(scores, np.arange(35) < 20, np.ones(35, bool), np.ones(35), 0.1)
+    assert (fresh.items, fresh.others, fresh.verdict) == (16, 15, "holds")
+    assert fresh.gap == pytest.approx(3 / 4 - 1 / 3)
+    assert fresh_gap(scores, np.arange(35) < 9, np.ones(35, bool), np.ones(35)) is None
+
+
+def test_a_corpus_is_sifted(run, tmp_path):
+    good = [question(number) for number in range(30)]
+    bad = {
+        "repeats": {**question(0), "prompt": run.items["prompt"][5], "choices": run.items["choices"][5].to_list()},
+        "form": question(31, choices=["fox", "dog", "city"]),
+        "elsewhere": {**question(2), "prompt": "Compute the sum of 3 and 4." + " How many days are there?" * 4},
+    }
+    bad["repeats"]["answer"] = run.items["answer_index"][5]
+    broken = {"id": "x", "choices": ["a", "b"]}
+    corpus = lines(tmp_path / "corpus.jsonl", [*good, *bad.values(), good[3], broken])
+    drafts = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "out")
+    codes = drafts.refused["code"].to_list()
+    assert drafts.kept.height == 12 and codes.count("repeats") == 2 and codes.count("form") == 2
+    refused = dict(drafts.refused.select("prompt", "code").iter_rows())
+    assert refused[bad["elsewhere"]["prompt"]] == "elsewhere"
+    assert drafts.kept.height + drafts.refused.height == len(good) + 5
+    (share,) = drafts.shares
+    assert (share.added, share.before, share.after) == (12, 1.0, 1.0)
+    # Of all that passed, the model was asked; there is nothing to compare with but the one from elsewhere.
+    assert drafts.fresh is None
+    written = BenchmarkConfig(name="new", source={"kind": "file", "path": str(tmp_path / "out" / "items.jsonl")})
+    items = load_benchmark(written).items
+    assert [item.id for item in items] == drafts.kept["id"].to_list() and {item.policy for item in items} == {"choice"}
+    assert len((tmp_path / "out" / "refused.jsonl").read_text().splitlines()) == drafts.refused.height
+    again = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "again")
+    assert again.kept.equals(drafts.kept)
+    plan = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "plan", dry_run=True)
+    assert "34 items" in str(plan.plan) and not (tmp_path / "plan").exists()
+
+
+def test_lm_eval_loads_the_task(run, tmp_path):
+    tasks = pytest.importorskip("lm_eval.tasks")
+    run.fill("quiz", n=3, corpus=lines(tmp_path / "c.jsonl", map(question, range(8))), out=tmp_path / "fill-quiz")
+    manager = tasks.TaskManager(include_path=str(tmp_path / "fill-quiz"), include_defaults=False)
+    task = tasks.get_task_dict(["fill_quiz"], manager)["fill_quiz"]
+    documents = list(task.test_docs())
+    asked = [json.loads(line) for line in (tmp_path / "fill-quiz" / "items.jsonl").read_text().splitlines()]
+    assert [task.doc_to_text(one) for one in documents] == [one["prompt"] for one in asked]
+    assert [task.doc_to_choice(one)[task.doc_to_target(one)] for one in documents] == [
+        one["choices"][one["answer"]] for one in asked
+    ]
+
+
+def writer(body, attempt):
+    """Writes items like the run's, of which every third has a key that it does not give again."""
+    asked = json.loads(fake_endpoint.question_of(body))
+    if "attempt" not in asked:
+        number = 200 + sum(map(ord, json.dumps(asked))) % 5000
+        choices = question(number)["choices"]
+        made = {"question": question(number)["prompt"], "right": choices[0], "wrong": choices[1:]}
+        return ("message", {"role": "assistant", "content": json.dumps(made)}, "stop", None)
+    number = int(asked["question"].rstrip(".").rpartition(" ")[2]) - 100
+    right = question(number)["choices"][1 if number % 3 == 0 else 0]
+    letter = next(letter for letter, text in asked["options"].items() if text == right)
+    return ("message", {"role": "assistant", "content": json.dumps({"answer": letter})}, "stop", None)
+
+
+def test_a_language_model_writes_items_and_no_paid_answer_is_lost(run, tmp_path):
+    pytest.importorskip("openai")
+    paid = 0
+
+    def stops(body, attempt):
+        nonlocal paid
+        paid += 1
+        return ("status", 401, {"error": "no"}) if paid in (8, 20) else writer(body, attempt)
+
+    with fake_endpoint.serve(stops) as endpoint:
+        llm = LLMConfig(base_url=endpoint.url, model="m", concurrency=1, price_in=1, price_out=2)
+        plan = run.fill("quiz", n=6, llm=llm, out=tmp_path / "out", dry_run=True)
+        assert "12 of 12 requests" in str(plan.plan) and not endpoint.bodies
+        for _ in range(2):
+            with pytest.raises(UserError, match="What is answered is kept"):
+                run.fill("quiz", n=6, llm=llm, out=tmp_path / "out")
+        drafts = run.fill("quiz", n=6, llm=llm, out=tmp_path / "out")
+        asked = len(endpoint.bodies)
+        assert run.fill("quiz", n=6, llm=llm, out=tmp_path / "out").kept.equals(drafts.kept)
+        assert len(endpoint.bodies) == asked and set(endpoint.paid.values()) <= {1}
+    assert 0 < drafts.kept.height <= 6
+    numbers = [int(text.rstrip(".").rpartition(" ")[2]) - 100 for text in drafts.kept["prompt"]]
+    assert all(number % 3 for number in numbers)
+    keys = [question(number)["choices"][0] for number in numbers]
+    assert drafts.kept["answer"].to_list() == keys
+    assert {row["code"] for row in drafts.refused.to_dicts()} <= {"key", "repeats", "elsewhere", "enough", "form"}
+
+
+def test_what_cannot_be_filled_is_an_error(run, tmp_path):
+    with pytest.raises(UserError, match="has no slice 'quizz'.*Did you mean 'quiz'"):
+        run.fill("quizz", corpus=tmp_path)
+    with pytest.raises(UserError, match="no generator"):
+        run.fill("quiz")
+    with pytest.raises(UserError, match="lacks no region"):
+        run.fill(benchmark="quiz", corpus=tmp_path)

@@ -1,0 +1,172 @@
+"""Do findings come back on new items? By recorded scores, by asking the embedded model, and with a written item each.
+
+    python validation/fill.py recorded RUN... [--json FILE]
+    python validation/fill.py asked RUN CORPUS... [--n 50] [--json FILE]
+    python validation/fill.py written RUN --llm FILE --out FOLDER [--n 8] [--findings 10] [--json FILE]
+
+``recorded``: each model's list is chosen on half of the clusters of a run's items. The other half plays the corpus, of
+which nothing but texts is known until items are chosen: the lens, made from the first half, says which excite a
+finding's slice and which are without it; then their recorded scores count. ``asked``: the run's model is asked the items
+of other benchmarks. ``written``: a language model writes the items. Printed is how many findings have a gap of the same
+sign on the new items (by chance half of them), how many surely (by chance one in forty), and in how many the two
+intervals agree: the difference of the gaps lies within 1.96 of its standard errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import competency_gaps as cg
+from competency_gaps.cli.options import llm_config
+from competency_gaps.errors import UserError
+from competency_gaps.evidence.interval import wilson
+from competency_gaps.findings.answer import Asked, answered, ask, held_equal, slices_of, units_asked
+from competency_gaps.findings.choose import weigh
+from competency_gaps.findings.finding import Finding
+from competency_gaps.improve.lens import NORMAL, Fresh, fresh_gap, lens_of
+from competency_gaps.runs.scores import model_scores
+
+
+def halved(run: cg.Run, asked: Asked, half: np.ndarray) -> Asked:
+    """The same with outcomes of one half of the items."""
+    outcome = replace(asked.outcome, values=np.where(half, asked.outcome.values, np.nan))
+    families = [own.family for own in asked.families]
+    units, values = units_asked(run.items, outcome, held_equal(run, families))
+    return asked._replace(
+        outcome=outcome, units=units, values=values, families=[weigh(own, units, half) for own in families]
+    )
+
+
+def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
+    """The findings of every model of a run, tested on the other half."""
+    run = cg.open_run(path)
+    cluster, length = (run.items[name].to_numpy() for name in ("cluster", "n_span_tokens"))
+    kept = run.items["excluded"].is_null().to_numpy()
+    half = (np.random.default_rng(seed).random(cluster.max() + 1) < 0.5)[cluster]
+    rows, lenses = [], dict[int, Any]()
+    for model in model_scores(run).models:
+        asked = ask(run, model)
+        for finding in answered(halved(run, asked, half & kept)).findings:
+            family, place = placed(run, finding)
+            own = family.member[[place]].toarray().ravel() > 0
+            if finding.slice not in lenses:
+                try:
+                    lens = lens_of(run, family, place, half & kept)
+                    lenses[finding.slice] = (lens, lens.measure(run))
+                except UserError:
+                    lenses[finding.slice] = None
+            row = {"run": path.name, "model": model, "family": finding.family, "name": finding.name}
+            row |= {"sure": not finding.low <= 0 <= finding.high, "told": lenses[finding.slice] is not None}
+            if row["told"]:
+                lens, values = lenses[finding.slice]
+                new = ~half & kept
+                expected = finding.gap / (1 - own[kept].mean())
+                fresh = fresh_gap(
+                    asked.outcome.values, new & (values >= lens.bar), new & (values < lens.floor), length, expected
+                )
+                true = fresh_gap(asked.outcome.values, new & own, new & ~own, length, expected)
+                row |= of_fresh(fresh, finding) | {"own": None if true is None else true.gap}
+            rows.append(row)
+        print(model, len(rows), flush=True)
+    return rows
+
+
+def asked(path: Path, corpora: Sequence[Path], n: int, **options: Any) -> list[dict[str, Any]]:
+    """The findings of a run's own model, which is asked new items of each corpus; without one, written items."""
+    run, rows = cg.open_run(path), list[dict[str, Any]]()
+    for corpus in corpora or [None]:
+        for finding in run.answer().findings[: options.get("findings", 10)]:
+            row = {"run": f"{path.name}, {corpus.parent.name if corpus else 'written'}", "family": finding.family}
+            row |= {"name": finding.name, "sure": not finding.low <= 0 <= finding.high, "told": True}
+            with tempfile.TemporaryDirectory() as place:
+                out = options["out"] / f"fill-{finding.number}" if "out" in options else Path(place)
+                try:
+                    drafts = run.fill(finding.number, corpus=corpus, llm=options.get("llm"), n=n, out=out)
+                except UserError as error:
+                    print(finding.name, error, flush=True)
+                    rows.append({**row, "told": False})
+                    continue
+            row |= {"kept": drafts.kept.height, "refused": dict(drafts.refused["code"].value_counts().iter_rows())}
+            rows.append({**row, **of_fresh(drafts.fresh, finding)})
+            print(rows[-1], flush=True)
+    return rows
+
+
+def placed(run: cg.Run, finding: Finding) -> Any:
+    """The family of a finding's slice and its place there."""
+    for family in slices_of(run):
+        at = np.flatnonzero(family.number == finding.slice)
+        if len(at):
+            return family, int(at[0])
+    raise KeyError(finding.slice)
+
+
+def of_fresh(fresh: Fresh | None, finding: Finding) -> dict[str, Any]:
+    """A test beside its finding."""
+    if fresh is None:
+        return {"verdict": None}
+    expected = float(fresh.expected or 0)
+    errors = (
+        (fresh.high - fresh.low) / (2 * NORMAL),
+        (finding.high - finding.low) / (2 * NORMAL) * expected / finding.gap,
+    )
+    return {**vars(fresh), "agrees": abs(fresh.gap - expected) <= NORMAL * float(np.hypot(*errors))}
+
+
+def show(rows: list[dict[str, Any]], title: str) -> None:
+    """A line of the table."""
+    told = [row for row in rows if row.get("verdict")]
+    if not told:
+        print(f"{title}: nothing tested of {len(rows)}")
+        return
+    same = np.array([row["verdict"] != "not" for row in told])
+    low, high = wilson(same.mean(), np.array(len(told), float), 0.95)
+    sure = np.mean([row["verdict"] == "holds" for row in told])
+    gap, expected = (np.array([row[name] for row in told]) for name in ("gap", "expected"))
+    slope = float((gap * expected).sum() / (expected**2).sum())
+    print(
+        f"{title}: tested {len(told)} of {len(rows)}; same sign {100 * same.mean():.0f}% ({100 * low:.0f} to "
+        f"{100 * high:.0f}), surely {100 * sure:.0f}%; intervals agree {100 * np.mean([r['agrees'] for r in told]):.0f}%; "
+        f"gap per expected one {slope:.2f}; items {np.median([r['items'] for r in told]):.0f}"
+    )
+
+
+def main() -> None:
+    """Parse, test, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["recorded", "asked", "written"])
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--n", type=int, default=50)
+    parser.add_argument("--findings", type=int, default=10)
+    parser.add_argument("--llm", type=Path)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    if arguments.what == "recorded":
+        rows = [row for path in arguments.runs for row in recorded(path)]
+    elif arguments.what == "asked":
+        rows = asked(arguments.runs[0], arguments.runs[1:], arguments.n)
+    else:
+        llm = llm_config(arguments.llm)
+        rows = asked(arguments.runs[0], [], arguments.n, llm=llm, out=arguments.out, findings=arguments.findings)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1))
+    for name in dict.fromkeys(row["run"] for row in rows):
+        own = [row for row in rows if row["run"] == name]
+        show(own, name)
+        show([row for row in own if row["sure"]], f"{name}, sure ones")
+        show([row for row in own if not row["sure"]], f"{name}, perhaps")
+        for family in dict.fromkeys(row["family"] for row in own):
+            show([row for row in own if row["family"] == family], f"{name}, {family}")
+
+
+if __name__ == "__main__":
+    main()

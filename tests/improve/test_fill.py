@@ -1,4 +1,4 @@
-"""New items: the lens against brute force, the test of a gap against the truth, and each route with planted candidates."""
+"""New items: the lens against brute force, the test of a gap against the truth, routes with planted candidates."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_a_language_model_writes_items_and_no_paid_answer_is_lost(run, tmp_path)
 
 
 def test_what_cannot_be_filled_is_an_error(run, tmp_path):
-    with pytest.raises(UserError, match="has no slice 'quizz'.*Did you mean 'quiz'"):
+    with pytest.raises(UserError, match=r"has no slice 'quizz'.*Did you mean 'quiz'"):
         run.fill("quizz", corpus=tmp_path)
     with pytest.raises(UserError, match="no generator"):
         run.fill("quiz")

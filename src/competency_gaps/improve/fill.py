@@ -200,8 +200,8 @@ def _lacking(run: RunFolder, benchmark: str) -> _Target:
     regions = lacks(coverage(run, benchmark))[:REGIONS]
     if not regions:
         raise UserError(
-            f"{benchmark} lacks no region of the run's atlas, or there is none (‘cgaps coverage {run.path}’): to add to "
-            "what it has, name a slice."
+            f"{benchmark} lacks no region of the run's atlas, or there is none (‘cgaps coverage {run.path}’): to add "
+            "to what it has, name a slice."
         )
     inside = (run.items["excluded"].is_null() & (run.items["benchmark"] == benchmark)).to_numpy()
     own = [members(run, one.region) for one in regions]

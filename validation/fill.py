@@ -7,9 +7,9 @@
 ``recorded``: each model's list is chosen on half of the clusters of a run's items. The other half plays the corpus, of
 which nothing but texts is known until items are chosen: the lens, made from the first half, says which excite a
 finding's slice and which are without it; then their recorded scores count. ``asked``: the run's model is asked the
-items of other benchmarks. ``written``: a language model writes the items. Printed is how many findings have a gap of the same
-sign on the new items (by chance half of them), how many surely (by chance one in forty), and in how many the two
-intervals agree: the difference of the gaps lies within 1.96 of its standard errors.
+items of other benchmarks. ``written``: a language model writes the items. Printed is how many findings have a gap of
+the same sign on the new items (by chance half of them), how many surely (by chance one in forty), and in how many the
+two intervals agree: the difference of the gaps lies within 1.96 of its standard errors.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ def show(rows: list[dict[str, Any]], title: str) -> None:
     print(
         f"{title}: tested {len(told)} of {len(rows)}; same sign {100 * same.mean():.0f}% ({100 * low:.0f} to "
         f"{100 * high:.0f}), surely {100 * sure:.0f}%; intervals agree "
-        f"{100 * np.mean([row['agrees'] for row in told]):.0f}%; gap per expected one {slope:.2f}; items {np.median([r['items'] for r in told]):.0f}"
+        f"{100 * np.mean([row['agrees'] for row in told]):.0f}%; gap per expected one {slope:.2f}; "
+        f"items {np.median([row['items'] for row in told]):.0f}"
     )
 
 

@@ -612,13 +612,15 @@ class Run(RunFolder):
         Parameters
         ----------
         slice
-            Its number or name, as in :attr:`slices`; None: the slices that ``benchmark`` lacks.
+            A line of the run's :meth:`answer`, or the name of one of :attr:`slices`; None: what ``benchmark`` lacks
+            of the atlas.
         n
             Items to keep.
         llm
             The language model that writes; None: items are taken from ``corpus``, or made by the run's generators.
         corpus
-            Texts or questions to take items from.
+            Questions in a form that a benchmark's file may have; or texts, as records with a ``text`` or as a ``.txt``
+            file, about each of which the language model writes an item.
         out
             Folder that is written; None: below ``improve`` in the run's.
         dry_run

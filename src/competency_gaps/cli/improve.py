@@ -38,7 +38,7 @@ def improve(
     ] = None,
     items: Annotated[bool, typer.Option("--items", help="List items that look broken, the surest first.")] = False,
     fill: Annotated[
-        str | None, typer.Option(metavar="SLICE", help="Write new items for a slice, by its number or name.")
+        str | None, typer.Option(metavar="SLICE", help="Write new items for a slice: a line of the answer, or a name.")
     ] = None,
     missing: Annotated[
         str | None, typer.Option(metavar="BENCHMARK", help="Write new items for what a benchmark lacks.")

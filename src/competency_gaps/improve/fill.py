@@ -15,7 +15,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ from competency_gaps.answer_json import Failure, parse
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.benchmarks.records import make_item
 from competency_gaps.benchmarks.repeats import find_clusters
+from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.files import make_folder, write_atomic
+from competency_gaps.files import finite, make_folder, write_atomic
 from competency_gaps.findings.answer import answer, slices_of
 from competency_gaps.findings.coverage import coverage, lacks
 from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
@@ -64,6 +65,7 @@ REGIONS = 6
 SAME = (0.85, 0.97)
 """Least and greatest cosine of sentence embeddings from which two items say the same: between them, where 1 in 20 of
 the slice's own items is as near to another."""
+DRAFTS = "drafts.json"
 _WORD = re.compile(r"\w+")
 _KEPT = {
     **{"id": pl.String, "slice": pl.String, "weight": pl.Float64, "prompt": pl.String},
@@ -106,6 +108,25 @@ class Drafts:
     """Items of the corpus that were not read, as their words are unlike the slice's."""
     plan: str | None
     """What would be done and paid; None: it is done."""
+
+
+def read_drafts(folder: Path) -> Drafts:
+    """Read what :func:`fill` wrote.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
+    try:
+        held = read_document(folder / DRAFTS)
+        frames = {
+            name: pl.DataFrame(held[name], schema=kind) for name, kind in (("kept", _KEPT), ("refused", _REFUSED))
+        }
+        shares, fresh = tuple(Share(**one) for one in held["shares"]), held["fresh"] and Fresh(**held["fresh"])
+        return Drafts(**{**held, **frames, "folder": folder, "shares": shares, "fresh": fresh})
+    except (OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
+        raise damaged(folder / DRAFTS, error, "Run the command that made it again: what was paid is kept.") from error
 
 
 @dataclass(frozen=True)
@@ -558,7 +579,11 @@ class _Filling:
             _write(self.folder / "items.jsonl", lines)
             _write(self.folder / "refused.jsonl", refused)
             _write(self.folder / f"{task['task']}.yaml", [task])
-        return Drafts(*names, self.folder, *frames, tuple(shares), precision, fresh, self.skipped, plan)
+        made = Drafts(*names, self.folder, *frames, tuple(shares), precision, fresh, self.skipped, plan)
+        if not plan:
+            held = {**asdict(replace(made, kept=None, refused=None)), "kept": kept, "refused": refused}  # type: ignore[arg-type]
+            write_document(self.folder / DRAFTS, finite({**held, "folder": None}))
+        return made
 
     def _fresh(self) -> Fresh | None:
         """What the run's model makes of all that passed, needed or not, beside those without the slice."""

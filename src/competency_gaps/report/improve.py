@@ -18,6 +18,8 @@ from competency_gaps.report.tables import cut, plain
 from competency_gaps.text import integer, percent, plural, signed, visible
 
 if TYPE_CHECKING:
+    from competency_gaps.improve.fill import Drafts
+    from competency_gaps.improve.lens import Fresh
     from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
     from competency_gaps.improve.weigh import Weights
@@ -28,6 +30,16 @@ SWAPS, PARTS = 6, 20
 """Rows of a list."""
 SUSPECTS, MOST_SUSPECTS = 10, 50
 """Rows of suspicious items: so many in any case, and at most, where no limit is given."""
+DRAFTS = 5
+_REFUSED = {
+    "form": "have not the benchmark's form",
+    "repeats": "repeat another item",
+    "unread": "cannot be read",
+    "elsewhere": "excite it too little",
+    "alike": "say nearly what another says",
+    "key": "have a doubtful key",
+    "enough": "were not needed",
+}
 MODEL, PART = 28, 22
 """Characters of a name."""
 
@@ -73,9 +85,53 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     return Group(plain(head, "bold"), Text(), table, Text(), *(plain(line, "dim") for line in [*lines, told]))
 
 
-def drafts_view(drafts: Any, limit: int | None) -> RenderableType:
-    """Say which new items were kept and refused, and what they change."""
-    return plain(str(drafts))
+def drafts_view(drafts: Drafts, limit: int | None) -> RenderableType:
+    """Say which new items were kept and refused, what they change, and whether the gap comes back on them."""
+    if drafts.plan:
+        return plain(drafts.plan, "bold")
+    kept, whole = drafts.kept.height, drafts.kept.height + drafts.refused.height
+    head = f"{plural(kept, 'new item')} for {drafts.name}, of {plural(whole, 'candidate')}."
+    parts: list[RenderableType] = [plain(head, "bold")]
+    for share in drafts.shares:
+        now, then = percent(share.before, 1), percent(share.after, 1)
+        parts.append(plain(f"{share.name}: from {now} to {then} of {drafts.benchmark}, with {share.added} new ones."))
+    if drafts.precision is not None:
+        own = percent(drafts.precision, 1)
+        parts.append(
+            plain(f"Of the run's own items that excite it so much, {own} are of this slice; so may the new ones be.")
+        )
+    if drafts.fresh is not None:
+        parts.append(plain(_fresh(drafts.fresh)))
+    counts = drafts.refused["code"].value_counts().sort("count", "code", descending=[True, False])
+    if drafts.refused.height:
+        why = "; ".join(f"{integer(count)} {_REFUSED[code]}" for code, count in counts.iter_rows())
+        parts.append(plain(f"Refused: {why}."))
+    if drafts.skipped:
+        parts.append(
+            plain(f"{plural(drafts.skipped, 'item')} of the corpus were not read, as their words are unlike it.")
+        )
+    rows = [Text(f"  {item_text(visible(text), 100)}", "dim") for text in drafts.kept["prompt"].head(limit or DRAFTS)]
+    use = (
+        f"Read them before use. items.jsonl is a benchmark of cgaps run; lm_eval takes --include_path {drafts.folder}."
+    )
+    return Group(*parts, Text(), *rows, Text(), *([plain(use, "dim")] if kept else []))
+
+
+def _fresh(fresh: Fresh) -> str:
+    """What the run's model makes of new items with and without the slice."""
+    asked = (
+        f"The run's model gets {percent(fresh.mean, 1)} of {plural(fresh.items, 'new item')} with it right and "
+        f"{percent(fresh.others_mean, 1)} of {plural(fresh.others, 'comparable new one')} without: "
+        f"{_points(fresh.gap, fresh.low, fresh.high)} points"
+    )
+    if fresh.expected is None:
+        return f"{asked}."
+    told = {
+        "holds": "The finding holds",
+        "leans": "The same side, but these items are too few to be sure",
+        "not": "The finding does not come back",
+    }[fresh.verdict or "leans"]
+    return f"{asked}, where the answer lets expect {signed(100 * fresh.expected, 0)}. {told}."
 
 
 def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> RenderableType:

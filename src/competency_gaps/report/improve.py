@@ -58,31 +58,41 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     """List the items that look broken, a line each: how probably and why, and of its text what has room."""
     items = suspects.items.filter(pl.col("chance").is_not_null())
     probable = items.filter(pl.col("chance") >= 0.5).height
-    most = items.head(limit or min(max(probable, SUSPECTS), MOST_SUSPECTS))
-    head = f"{plural(probable, 'item')} of {integer(items.height)} {'is' if probable == 1 else 'are'} probably broken"
-    head += f", by the scores of {plural(suspects.items['models'].max(), 'model')}."
+    most = items.head(limit or MOST_SUSPECTS)
+    if limit is None:
+        most = most.head(max(probable, SUSPECTS)).filter(pl.col("chance") >= 0.1)
+    counted = plural(probable, "item") if probable else "No item"
+    head = f"{counted} of {integer(items.height)} {'are' if probable > 1 else 'is'} probably broken"
+    models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
+    parts: list[RenderableType] = [plain(f"{head}, by the scores of {models}.", "bold")]
+    if most.height:
+        told = (
+            "So many of 10 items with such scores had a wrong key where the keys of 2% had been exchanged. Read an "
+            "item before you change or drop it."
+        )
+        parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
+    few = suspects.items.filter(pl.col("chance").is_null())
+    if few.height:
+        names = ", ".join(few["benchmark"].unique(maintain_order=True))
+        lacking = f"fewer than {FEWEST_SCORED} models are scored on them ({names})."
+        parts.append(plain(f"{plural(few.height, 'item')} cannot be judged: {lacking}", "dim"))
+    return Group(*parts)
+
+
+def _suspects_table(items: pl.DataFrame, width: int) -> Table:
     several = items["benchmark"].n_unique() > 1
     rows = [
         [cut(row["benchmark"], PART)] * several
         + [cut(row["item_id"], PART), f"{10 * row['chance']:.0f} of 10", visible(row["reason"])]
-        for row in most.iter_rows(named=True)
+        for row in items.iter_rows(named=True)
     ]
     room = width - sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ["benchmark"] * several + ["item", "broken", "why", *["text"] * (room > PART)]:
         table.add_column(name)
-    for row, text in zip(rows, most["text"], strict=True):
+    for row, text in zip(rows, items["text"], strict=True):
         table.add_row(*map(Text, row), *[Text(f"“{item_text(visible(text), room)}”", "dim")] * (room > PART))
-    few = suspects.items.filter(pl.col("chance").is_null()).group_by("benchmark", maintain_order=True).len()
-    lines = [
-        f"Of {name}, {plural(count, 'item')} cannot be judged: fewer than {FEWEST_SCORED} models are scored on them."
-        for name, count in few.iter_rows()
-    ]
-    told = (
-        "So many of 10 items with such scores had a wrong key where the keys of 2% had been exchanged. Read an item "
-        "before you change or drop it."
-    )
-    return Group(plain(head, "bold"), Text(), table, Text(), *(plain(line, "dim") for line in [*lines, told]))
+    return table
 
 
 def drafts_view(drafts: Drafts, limit: int | None) -> RenderableType:

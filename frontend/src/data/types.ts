@@ -714,9 +714,9 @@ export interface Block {
 /** An item that is kept, or that looks broken. */
 export interface ImprovedItem {
   row: number;
-  /** null: it looks broken. */
-  weight: number | null;
-  /** Why it does; empty: redacted, or it is kept. */
+  /** Its weight; of one that looks broken, the chance that it is. */
+  value: number;
+  /** Why it looks broken; empty: it is kept. */
   reason: string;
 }
 

@@ -117,7 +117,7 @@ function Kept({ items, table }: { items: ImprovedItem[]; table: Table }) {
             </button>
           ),
         },
-        { name: "weight", cell: ({ weight }) => decimal(weight) },
+        { name: "weight", cell: ({ value }) => decimal(value) },
       ]}
     />
   );

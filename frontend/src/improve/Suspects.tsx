@@ -28,15 +28,8 @@ export function Suspects({ items, table }: { items: ImprovedItem[]; table: Table
   return (
     <>
       <ol className="suspects" data-testid="suspects">
-        {items.slice(0, room).map(({ row, reason }, i) => (
-          <Suspect
-            key={row}
-            row={row}
-            reason={reason}
-            name={text(table, "excerpt", row)}
-            means={means}
-            first={i === 0}
-          />
+        {items.slice(0, room).map((item, i) => (
+          <Suspect key={item.row} item={item} name={text(table, "excerpt", item.row)} means={means} first={i === 0} />
         ))}
       </ol>
       {items.length > room && (
@@ -49,21 +42,22 @@ export function Suspects({ items, table }: { items: ImprovedItem[]; table: Table
 }
 
 interface SuspectProps {
-  row: number;
-  reason: string;
+  item: ImprovedItem;
   name: string | null;
   means: number[];
   first: boolean;
 }
 
-function Suspect({ row, reason, name, means, first }: SuspectProps) {
+function Suspect({ item: { row, value, reason }, name, means, first }: SuspectProps) {
   const [open, setOpen] = useState(first);
   return (
     <li>
       <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
         <summary>
           <bdi>{shorten(visible(name ?? `item ${row}`), 110)}</bdi>
-          <span className="soft">{visible(reason)}</span>
+          <span className="soft">
+            {Math.round(10 * value)} of 10 broken: {visible(reason)}
+          </span>
         </summary>
         {open && (
           <ItemExample

@@ -56,12 +56,13 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             from competency_gaps.improve.keep import read_kept
 
             kept = read_kept(path)
-            view, items = report.kept_view(kept), _items(context, kept.items)
+            view, items = report.kept_view(kept), _items(context, kept.items, "weight")
         elif what == "items":
             from competency_gaps.improve.suspect import read_suspects
 
             found = read_suspects(path)
-            view, items = report.suspects_view(found, None, 0), _items(context, found.items.head(MOST))
+            known = found.items.drop_nulls("chance").head(MOST)
+            view, items = report.suspects_view(found, None, 0), _items(context, known, "chance")
         elif what == "fill":
             from competency_gaps.improve.fill import read_drafts
 
@@ -82,15 +83,12 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
     return Improvement(what, path.stem, blocks, items, *drafts)
 
 
-def _items(context: Context, table: pl.DataFrame) -> list[ImprovedItem]:
+def _items(context: Context, table: pl.DataFrame, value: str) -> list[ImprovedItem]:
     """The items of a table by ``benchmark`` and ``item_id``, in its order; those that the run has no more are left
     out."""
     places = context.items.select("benchmark", "item_id").with_row_index("row")
     joined = table.join(places, on=["benchmark", "item_id"], how="inner", maintain_order="left")
-    return [
-        ImprovedItem(row["row"], row.get("weight"), row.get("reason", "") if context.texts else "")
-        for row in joined.iter_rows(named=True)
-    ]
+    return [ImprovedItem(row["row"], row[value], row.get("reason", "")) for row in joined.iter_rows(named=True)]
 
 
 def _drafts(context: Context, table: pl.DataFrame) -> list[ListedDraft]:

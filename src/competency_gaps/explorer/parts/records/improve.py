@@ -25,10 +25,10 @@ class ImprovedItem:
     """An item that is kept, or that looks broken."""
 
     row: int
-    weight: float | None
-    """None: it looks broken."""
+    value: float
+    """Its weight; of one that looks broken, the chance that it is."""
     reason: str
-    """Why it does; empty: redacted, or it is kept."""
+    """Why it looks broken; empty: it is kept."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from competency_gaps.api.extend import log, policy, slice_family, source
     from competency_gaps.api.load import load_model, load_sae, measure_reference
     from competency_gaps.api.make import compare, export, make_part, merge, run
-    from competency_gaps.api.run import Rows, Run, open_run
+    from competency_gaps.api.run import Run, open_run
     from competency_gaps.config import LLMConfig, RayWorkers
     from competency_gaps.errors import CompetencyGapsError, UserError
     from competency_gaps.evidence import measure_evidence
@@ -41,7 +41,6 @@ __all__ = [
     "Progress",
     "RayWorkers",
     "Reason",
-    "Rows",
     "Run",
     "SaeEntry",
     "SaeList",
@@ -75,7 +74,7 @@ _FROM = {
     "api.extend": "log policy slice_family source",
     "api.load": "load_model load_sae measure_reference",
     "api.make": "compare export make_part merge run",
-    "api.run": "Rows Run open_run",
+    "api.run": "Run open_run",
     "config": "LLMConfig RayWorkers",
     "errors": "CompetencyGapsError UserError",
     "evidence": "measure_evidence",

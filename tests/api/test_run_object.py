@@ -51,16 +51,6 @@ def test_verdicts_are_those_of_the_tables(tiny_run, run):
             ask(benchmark="nope")
 
 
-def test_rows_are_the_kept_items_with_their_scores(run):
-    rows = run.rows("quiz")
-    items = run.items.filter((pl.col("benchmark") == "quiz") & pl.col("excluded").is_null())
-    assert rows.ids == items["item_id"].to_list() and rows.cas.shape == (items.height, run.width)
-    assert np.array_equal(rows.scores, items["score"].fill_null(float("nan")).to_numpy(), equal_nan=True)
-    strongest = int(np.argmax(rows.cas.toarray().sum(axis=0)))
-    first = run.concept(strongest).items(benchmark="quiz", limit=1)
-    assert first["cas"][0] == pytest.approx(rows.cas[:, [strongest]].toarray().max())
-
-
 def test_what_a_notebook_shows_is_escaped(run):
     concept = run.concept(int(run.concepts.sort("support", descending=True)["concept"][0]))
     items = run.items.with_row_index("row").filter(pl.col("excluded").is_null())

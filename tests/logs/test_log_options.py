@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import polars as pl
 import pytest
 from log_reading import read, sample, write_lines
@@ -144,21 +142,6 @@ def test_warnings_of_the_model_are_kept():
     assert benchmark.reports[1].warnings == ()
     assert [warning.code for warning in benchmark.reports[2].warnings] == ["no_model"]
     assert any("names no model" in line for line in report_lines(reports[2]))
-
-
-def test_two_revisions(tmp_path):
-    file = tmp_path / "results_x.json"
-    file.write_text(json.dumps({"results": {}, "configs": {}, "config": {"model_sha": "a" * 40}}))
-    report = SourceReport(format="lm_eval", benchmark="b", model="org/m", files=(str(file),))
-    assert list(model_warnings([report], "m", "a" * 40)) == []
-    assert list(model_warnings([report], "m", "main")) == []
-    (warning,) = model_warnings([report], "m", "b" * 40)
-    assert warning == Reason(
-        "other_revision",
-        f"the log is of the model's revision {'a' * 12}, the activations come from "
-        f"{'b' * 12}. If the weights differ, scores and concepts belong to different "
-        "models.",
-    )
 
 
 def test_reports_in_words_are_safe():

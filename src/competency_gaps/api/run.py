@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 
 from competency_gaps.api.concept import Concept, notebook_card
 from competency_gaps.errors import UserError, argument
@@ -35,17 +34,6 @@ if TYPE_CHECKING:
     from competency_gaps.stages.compare import Comparison
 
 Against = Literal["peers"] | str | Sequence[str] | None
-
-
-class Rows(NamedTuple):
-    """The kept items of one benchmark. N items, C concepts."""
-
-    cas: sp.csr_array
-    """float32 of shape (N, C), >= 0: concept activation scores."""
-    scores: np.ndarray
-    """float64 of shape (N,), in [0, 1]; NaN = unscored."""
-    ids: list[str]
-    """Their ``item_id``."""
 
 
 class Run(RunFolder):
@@ -208,21 +196,6 @@ class Run(RunFolder):
             If ``words`` is blank, or no concept of the run has a label.
         """
         return find_concepts(self.concepts, words)
-
-    def rows(self, benchmark: str) -> Rows:
-        """Concept activation scores of a benchmark's kept items, with their scores and ids.
-
-        Raises
-        ------
-        UserError
-            If there is no such benchmark.
-        """
-        cas = self.cas(benchmark)
-        items = self.items.filter(pl.col("benchmark") == benchmark)
-        kept = items["excluded"].is_null().to_numpy()
-        chosen = items.filter(pl.col("excluded").is_null())
-        scores = chosen["score"].fill_null(float("nan")).to_numpy()
-        return Rows(sp.csr_array(cas[kept]), scores, chosen["item_id"].to_list())
 
     @property
     def models(self) -> pl.DataFrame:

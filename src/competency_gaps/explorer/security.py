@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 NAMES = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine as a browser writes them."""
-LONGEST_BODY = 1_000_000
-"""Bytes of a request's body."""
-LONGEST_QUERY = 4_000
-"""Bytes of a request's query string."""
 POSTED = "/chat"
 """The one path that takes POST."""
 
@@ -89,36 +85,22 @@ class Guard:
         site, mode = _values(scope, "sec-fetch-site"), _values(scope, "sec-fetch-mode")
         if site and site not in (["same-origin"], ["none"]) and (mode != ["navigate"] or scope["path"] != "/"):
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
-        if len(scope["query_string"]) > LONGEST_QUERY:
-            return HTTPStatus.REQUEST_URI_TOO_LONG, f"The query is longer than {LONGEST_QUERY:,} bytes."
-        # It overrides Content-Length and gives no length.
-        if _values(scope, "transfer-encoding"):
-            return HTTPStatus.LENGTH_REQUIRED, "A request must come in one piece (no Transfer-Encoding)."
         if scope["method"] in ("GET", "HEAD"):
             return None
         if scope["method"] != "POST" or scope["path"] != POSTED:
             return HTTPStatus.METHOD_NOT_ALLOWED, "This server is read-only: it takes GET and HEAD."
-        return _refused_post(scope, origin)
+        if not origin:
+            return HTTPStatus.FORBIDDEN, "The request must name the page that it comes from (Origin)."
+        kind = [value.split(";")[0].strip().lower() for value in _values(scope, "content-type")]
+        if kind != ["application/json"]:
+            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected a question as application/json."
+        return None
 
     def _elsewhere(self) -> str:
         return (
             f"This server answers only to its own address on this machine, http://127.0.0.1:{self._port}. Where a port "
             f"is forwarded it must be the same on both sides (ssh -L {self._port}:localhost:{self._port})."
         )
-
-
-def _refused_post(scope: Scope, origin: list[str]) -> tuple[HTTPStatus, str] | None:
-    if not origin:
-        return HTTPStatus.FORBIDDEN, "The request must name the page that it comes from (Origin)."
-    kind = [value.split(";")[0].strip().lower() for value in _values(scope, "content-type")]
-    if kind != ["application/json"]:
-        return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected a question as application/json."
-    length = _values(scope, "content-length")
-    if len(length) != 1 or not length[0].isdecimal():
-        return HTTPStatus.LENGTH_REQUIRED, "The request must state its length (Content-Length)."
-    if int(length[0][:20]) > LONGEST_BODY:
-        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The question is longer than {LONGEST_BODY:,} bytes."
-    return None
 
 
 async def _refuse(send: Send, status: HTTPStatus, sentence: str) -> None:

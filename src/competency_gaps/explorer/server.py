@@ -12,7 +12,7 @@ import importlib.util
 import logging
 import socket
 import traceback
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,7 +176,7 @@ class _Explorer:
         self._opened = {run.key: run for run in opened}
         self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
         self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._making: dict[str, asyncio.Task[bytes]] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._room, self._talks = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     @contextlib.asynccontextmanager
@@ -267,24 +267,15 @@ class _Explorer:
 
     async def _get(self, name: str, make: Callable[[], bytes]) -> bytes:
         """A part from memory, or made in a thread, once for all who wait for it."""
-        if name in self._kept:
+        async with self._locks[name]:
+            if name not in self._kept:
+                async with self._room:
+                    self._kept[name] = await anyio.to_thread.run_sync(make)
+            content = self._kept[name]
             self._kept.move_to_end(name)
-            return self._kept[name]
-        if name not in self._making:
-            self._making[name] = asyncio.create_task(self._make(name, make))
-        # One client that disconnects must not cancel the part for the others.
-        return await asyncio.shield(self._making[name])
-
-    async def _make(self, name: str, make: Callable[[], bytes]) -> bytes:
-        try:
-            async with self._room:
-                content = await anyio.to_thread.run_sync(make)
-        finally:
-            del self._making[name]
-        self._kept[name] = content
-        while sum(map(len, self._kept.values())) > KEPT:
-            self._kept.popitem(last=False)
-        return content
+            while sum(map(len, self._kept.values())) > KEPT:
+                self._kept.popitem(last=False)
+            return content
 
     def _shown(self, key: str) -> Shown:
         from starlette.exceptions import HTTPException

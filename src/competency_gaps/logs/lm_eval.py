@@ -255,11 +255,6 @@ def _task(name: str, file: Path, results: Mapping[str, Any], notes: tuple[Reason
     )
 
 
-def model_commit(files: Sequence[str]) -> str | None:
-    """The model's commit on the hub, from the results file among a report's files; None: unknown."""
-    return text_or_none(mapping(_results_among(files).get("config")).get("model_sha")) or None
-
-
 def pretrained_model(files: Sequence[str]) -> str | None:
     """Hub id or folder of the model, from the results file among a report's files; None: it names no model.
 

@@ -16,7 +16,6 @@ from competency_gaps.text import NOT_DEFINED, decimal, integer, percent, plural,
 UNITS = {"alive": "1 = mean over alive concepts", "nonzero": "1 = mean where active", "none": "mean activation"}
 """What chi_bench is measured in, by the setting ``metrics.normaliser``."""
 _LIMIT = 600
-_OTHER_WEIGHTS = ("other_model", "other_revision")
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
         name = str(benchmark["name"])
         for report in benchmark.get("source") or ():
             remarks = [Reason.of(warning) for warning in report["warnings"]]
-            lines = [(str(remark), remark.code in _OTHER_WEIGHTS) for remark in remarks]
+            lines = [(str(remark), remark.code == "other_model") for remark in remarks]
             for entry in report["unscored_because"]:
                 reason = Reason.of(entry["reason"])
                 lines.append((f"{plural(entry['count'], 'record')} without a score: {reason}", False))

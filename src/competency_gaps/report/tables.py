@@ -201,16 +201,14 @@ def print_listing(listing: Listing, console: Console, *, lines: int, limit: int 
         More for the last line.
     """
     frame = listing.concepts
-
-    def make(count: int) -> Group:
+    count = min(lines if limit is None else limit, frame.height)
+    while True:
         parts: list[RenderableType] = [] if listing.sentence is None else [plain(listing.sentence), Text()]
         parts.append(concept_table(frame.head(count), listing.columns, width=console.width, keep=listing.keep))
         left = frame.height - count
         hidden = [f"{integer(left)} more: {argument('limit')} {frame.height} lists all."] * (left > 0)
-        return Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
-
-    low, high = min(1, frame.height), min(frame.height, lines if limit is None else limit)
-    while limit is None and low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if len(console.render_lines(make(middle))) <= lines else (low, middle - 1)
-    console.print(make(low if limit is None else high))
+        shown = Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
+        if limit is not None or count < 2 or len(console.render_lines(shown)) <= lines:
+            console.print(shown)
+            return
+        count -= 1

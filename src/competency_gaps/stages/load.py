@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import Any
 
@@ -125,10 +123,6 @@ def check_policy(name: str, kind: Any) -> None:
         )
 
 
-GENERATORS = 4
-"""Most benchmarks generated at the same time, each in its own process."""
-
-
 def load_benchmark(config: BenchmarkConfig) -> Benchmark:
     """Read and check one benchmark.
 
@@ -179,7 +173,7 @@ def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:
 
 
 def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
-    """Read and check several benchmarks; generated ones in parallel.
+    """Read and check several benchmarks.
 
     Returns
     -------
@@ -194,21 +188,11 @@ def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[s
     _check_generators(configs)
     loaded: dict[str, Benchmark] = {}
     with progress.stage("loading benchmarks", total=len(configs), unit="benchmarks") as bar:
-        pool = ThreadPoolExecutor(max_workers=min(GENERATORS, os.cpu_count() or 1))
-        try:
-            generated = {pool.submit(load_benchmark, config): config.name for config in configs if config.is_generated}
-            for config in configs:
-                if not config.is_generated:
-                    bar.note(config.name)
-                    loaded[config.name] = load_benchmark(config)
-                    bar.advance()
-            bar.note("generating tasks")
-            for future in as_completed(generated):
-                loaded[generated[future]] = future.result()
-                bar.advance()
-        finally:  # after an error, do not wait for the other benchmarks
-            pool.shutdown(wait=False, cancel_futures=True)
-    return {config.name: loaded[config.name] for config in configs}
+        for config in configs:
+            bar.note(config.name)
+            loaded[config.name] = load_benchmark(config)
+            bar.advance()
+    return loaded
 
 
 def _check_generators(configs: Sequence[BenchmarkConfig]) -> None:

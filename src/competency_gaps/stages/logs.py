@@ -10,7 +10,7 @@ from typing import Any
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.items.item import Benchmark, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
-from competency_gaps.logs.lm_eval import model_commit, pretrained_model
+from competency_gaps.logs.lm_eval import pretrained_model
 from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, find_saes, read_model_name
 from competency_gaps.text import plural, shorten, visible
@@ -20,7 +20,6 @@ NO_MODEL = Reason(
     "the log names no model, so nobody can check that its scores and the run's concepts belong to the same model",
 )
 _LIMIT = 300
-_COMMIT = re.compile("[0-9a-f]{40}")
 _ARGUMENT = re.compile(r"(?:^|,)\s*(?:peft|delta|pretrained|model|path|engine)=([^,]+)")
 
 
@@ -48,14 +47,8 @@ def report_lines(report: SourceReport) -> Iterator[str]:
         yield _line(f"    note: {warning}")
 
 
-def model_warnings(reports: Sequence[SourceReport], model: str, revision: str | None = None) -> Iterator[Reason]:
-    """A warning for each log whose model does not seem to be the model of the run.
-
-    Parameters
-    ----------
-    revision
-        Commit of the run's model on the hub; None: unknown.
-    """
+def model_warnings(reports: Sequence[SourceReport], model: str) -> Iterator[Reason]:
+    """A warning for each log whose model does not seem to be the model of the run."""
     for name in dict.fromkeys(report.model for report in reports if report.model is not None):
         if not same_model(name, model):
             yield Reason(
@@ -64,29 +57,20 @@ def model_warnings(reports: Sequence[SourceReport], model: str, revision: str | 
                 f"from {model!r}. If these are two models, the concepts say what the items are "
                 "about, not what goes on in the scored model.",
             )
-    for theirs in dict.fromkeys(model_commit(report.files) for report in reports if report.format == "lm_eval"):
-        if theirs and revision and _COMMIT.fullmatch(revision) and theirs != revision:
-            yield Reason(
-                "other_revision",
-                f"the log is of the model's revision {theirs[:12]}, the activations come from {revision[:12]}. If the "
-                "weights differ, scores and concepts belong to different models.",
-            )
 
 
-def with_model_warnings(
-    benchmark: Benchmark, model: str, revision: str | None = None
-) -> tuple[Benchmark, tuple[Reason, ...]]:
+def with_model_warnings(benchmark: Benchmark, model: str) -> tuple[Benchmark, tuple[Reason, ...]]:
     """The benchmark with ``model_warnings`` in its reports, so that they are kept; and these warnings.
 
     The report of a log that names no model says so.
     """
-    warnings = tuple(model_warnings(benchmark.reports, model, revision))
+    warnings = tuple(model_warnings(benchmark.reports, model))
     reports = [
         replace(
             report,
             warnings=(
                 *report.warnings,
-                *model_warnings([report], model, revision),
+                *model_warnings([report], model),
                 *([NO_MODEL] if report.model is None else []),
             ),
         )

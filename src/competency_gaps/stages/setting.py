@@ -121,7 +121,7 @@ def set_up(
     model = planned_model(config.model, folder)
     pair = pair or load_pair(model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
-    suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in loaded.values()]
+    suite = [_with_warnings(benchmark, config, progress) for benchmark in loaded.values()]
     check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])
     repeats = find_clusters(suite, config.near_repeats)
     for line in repeats.lines():
@@ -171,12 +171,12 @@ def _prepare_prompts(
     return prepared
 
 
-def _with_warnings(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
+def _with_warnings(benchmark: Benchmark, config: RunConfig, progress: Progress) -> Benchmark:
     """Print what was read from other tools' logs and what was left out; the reports keep the warnings."""
     for report in benchmark.reports:
         for line in report_lines(report):
             progress.say(line)
-    benchmark, warnings = with_model_warnings(benchmark, config.model.name, lm.identity.get("revision"))
+    benchmark, warnings = with_model_warnings(benchmark, config.model.name)
     for warning in warnings:
         logging.getLogger(__name__).warning(f"{benchmark.name}: {warning}")
     for line in left_out_lines(benchmark.name, benchmark.left_out):

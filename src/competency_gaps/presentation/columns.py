@@ -4,12 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from competency_gaps import text
 from competency_gaps.findings.words import alike
+
+Kind = Literal["text", "word", "flag", "integer", "tenths", "decimal", "signed", "magnitude", "probability", "percent"]
+
+
+def _words(value: str | None) -> str:
+    return value or text.NOT_DEFINED
+
+
+def _percent(value: float | None) -> str:
+    return text.NOT_DEFINED if value is None else text.percent(value, 1)
+
+
+def _probability(value: float | None) -> str:
+    return text.NOT_DEFINED if value is None else "<1e−9" if value < 1e-9 else text.magnitude(value)
+
+
+_SHOWN: Mapping[Kind, Callable[[Any], str]] = {
+    **dict.fromkeys(("text", "word"), _words),
+    "integer": text.integer,
+    "tenths": text.tenths,
+    "decimal": text.decimal,
+    "signed": text.signed,
+    "magnitude": text.magnitude,
+    "probability": _probability,
+    "percent": _percent,
+}
+"""How a terminal writes a value; None is ``N/A``."""
 
 
 @dataclass(frozen=True)
@@ -21,46 +48,41 @@ class Column:
     title: str
     hint: str
     """What the quantity is, in one line."""
-    show: Callable[[Any], str]
-    """Writes a value; None is written as ``N/A``."""
+    kind: Kind
+    """How a value is written."""
+    face: Literal["model", "benchmark", "both"] = "both"
+    """Which question it belongs to: how well, how much, or both."""
     optional: bool = False
     """Left out if no row has a value, as lift without a reference text."""
     interval: bool = False
     """Shown with its interval, from the columns ``key_low`` and ``key_high``."""
-    words: bool = False
-    """A word, not a number."""
+
+    @property
+    def words(self) -> bool:
+        """A word, not a number."""
+        return self.kind in ("text", "word")
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """Write a row's value, with its interval where it has one."""
-        value = row[self.key]
+        value, show = row[self.key], _SHOWN[self.kind]
         if value is None or not self.interval or row.get(f"{self.key}_low") is None:
-            return self.show(value)
-        return f"{self.show(value)} [{self.show(row[f'{self.key}_low'])}, {self.show(row[f'{self.key}_high'])}]"
-
-
-def _density(value: float | None) -> str:
-    return text.NOT_DEFINED if value is None else text.percent(value, 1)
-
-
-def _status(value: str | None) -> str:
-    return value or text.NOT_DEFINED
-
-
-def _probability(value: float | None) -> str:
-    return text.NOT_DEFINED if value is None else "<1e−9" if value < 1e-9 else text.magnitude(value)
+            return show(value)
+        return f"{show(value)} [{show(row[f'{self.key}_low'])}, {show(row[f'{self.key}_high'])}]"
 
 
 COVERAGE = Column(
     "chi_bench",
     "χ bench",
     "Coverage: mean activation of the concept over items, relative to the mean over alive concepts",
-    text.magnitude,
+    "magnitude",
+    "benchmark",
 )
 PERFORMANCE = Column(
     "chi_model",
     "χ model",
     "Performance: mean score of items, weighted by the concept's activation (0 to 1), with its interval",
-    text.decimal,
+    "decimal",
+    "model",
     interval=True,
 )
 GAP = Column(
@@ -68,20 +90,23 @@ GAP = Column(
     "gap",
     "Net gap: weighted mean, over the items where the concept is active, of the score less the mean of its stratum "
     "(the items of the same benchmark that the run compares with each other), with its interval; negative = weaker",
-    text.signed,
+    "signed",
+    "model",
     interval=True,
 )
 PLAIN_GAP = Column(
     "plain_gap",
     "plain gap",
     "The same against the mean of the whole benchmark; the verdict is about the net gap",
-    text.signed,
+    "signed",
+    "model",
 )
 Q_VALUE = Column(
     "q_value",
     "q",
     "False-discovery rate of the list, of weak or of strong concepts, that ends with this one; N/A = not tested",
-    _probability,
+    "probability",
+    "model",
 )
 PERFORMANCE_STATUS = Column(
     "performance_status",
@@ -89,68 +114,81 @@ PERFORMANCE_STATUS = Column(
     "weak or strong: there is a net gap, at the run's false-discovery rate; negligible: there is one, smaller than the "
     "run's least gap; typical: no such evidence; insufficient: too small an n_eff to test; untested: of a kind that is "
     "not ranked, missing, or scores that do not vary",
-    _status,
-    words=True,
+    "word",
+    "model",
 )
-SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", text.integer)
+SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", "integer")
 N_EFF = Column(
     "n_eff",
     "n_eff",
     "Effective sample size: how many equally weighted, different items the average is worth; a cluster counts once",
-    text.tenths,
+    "tenths",
+    "model",
 )
-N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", text.integer)
+N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", "integer")
 LIFT = Column(
     "lift",
     "lift",
     "log₂ of the concept's share of activation here over its share in the reference text",
-    text.signed,
-    True,
+    "signed",
+    "benchmark",
+    optional=True,
 )
 DENSITY = Column(
     "density",
     "density",
     "Share of tokens on which the concept is active: of the reference text, else of a sample of the run",
-    _density,
+    "percent",
+    "benchmark",
 )
 STATUS = Column(
     "coverage_status",
     "coverage",
     "missing; by lift against the reference text under, typical or over (N/A without one)",
-    _status,
-    words=True,
+    "word",
+    "benchmark",
 )
 CHANCE = Column(
     "chance_seen",
     "chance",
     "Chance that as many tokens of the reference text would show the concept: near 100% its absence is news",
-    _density,
-    True,
+    "percent",
+    "benchmark",
+    optional=True,
 )
 KIND = Column(
     "kind",
     "kind",
     "contextual (topics, skills and ways of talking are among these), mixed (no meaning in common), or what a text "
     "looks like: token, format, position, template, dense; N/A = not known",
-    _status,
-    words=True,
+    "word",
 )
 LEXICAL = Column(
     "lexical_share",
     "by token",
     "Share of the variance of its activation on reference text that the token explains, corrected for chance; near "
     "100% for a concept that stands for a token, near 0 for one that depends on the context",
-    _density,
-    True,
+    "percent",
+    optional=True,
 )
 COHERENCE = Column(
     "coherence",
     "coherence",
     "How alike in meaning its ten strongest windows of reference text are, beside windows drawn at random: near 0 if "
     "they have nothing in common",
-    text.decimal,
-    True,
+    "decimal",
+    optional=True,
 )
+LABEL = Column("label", "concept", "What activates the concept, as its dictionary says; N/A = no label", "text")
+LABEL_SCORE = Column(
+    "label_score",
+    "label score",
+    "How well the label foretells where the concept is active (detection or embedding; 0.5 = chance), or what "
+    "its source states; N/A = not scored",
+    "decimal",
+    optional=True,
+)
+PEAK = Column("peak_token", "peak token", "The token on which it is strongest most often", "text")
 
 EVIDENCE = (GAP, PLAIN_GAP, Q_VALUE, PERFORMANCE_STATUS)
 CONCEPT = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, N_BENCHMARKS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,7 +21,6 @@ from competency_gaps.explorer.parts.records.run import (
     Caution,
     ColumnSpec,
     Has,
-    Kind,
     Overlap,
     Region,
     RunInfo,
@@ -33,10 +32,10 @@ from competency_gaps.explorer.parts.records.run import (
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns, facts
-from competency_gaps.presentation.columns import Column, Term
+from competency_gaps.presentation.columns import Term
 from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import decimal, integer, percent, plural, shorten, visible
+from competency_gaps.text import integer, percent, plural, shorten, visible
 
 log = logging.getLogger(__name__)
 
@@ -184,48 +183,13 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
     return benchmarks
 
 
-class _Spec(NamedTuple):
-    column: Column
-    kind: Kind
-    face: Literal["model", "benchmark", "both"]
-
-
-LABEL = Column(
-    "label", "concept", "What activates the concept, as its dictionary says; N/A = no label", str, words=True
+_COLUMNS = (
+    *(columns.LABEL, columns.GAP, columns.PLAIN_GAP, columns.PERFORMANCE_STATUS, columns.PERFORMANCE, columns.Q_VALUE),
+    *(columns.COVERAGE, columns.LIFT, columns.STATUS, columns.CHANCE, columns.SUPPORT, columns.N_EFF),
+    *(columns.N_BENCHMARKS, columns.DENSITY, columns.LABEL_SCORE, columns.PEAK, columns.KIND, columns.LEXICAL),
+    columns.COHERENCE,
 )
-LABEL_SCORE = Column(
-    "label_score",
-    "label score",
-    "How well the label foretells where the concept is active (detection or embedding; 0.5 = chance), or what "
-    "its source states; N/A = not scored",
-    decimal,
-    optional=True,
-)
-PEAK = Column("peak_token", "peak token", "The token on which it is strongest most often", str, words=True)
-
-_SPECS = (
-    _Spec(LABEL, "text", "both"),
-    _Spec(columns.GAP, "signed", "model"),
-    _Spec(columns.PLAIN_GAP, "signed", "model"),
-    _Spec(columns.PERFORMANCE_STATUS, "word", "model"),
-    _Spec(columns.PERFORMANCE, "decimal", "model"),
-    _Spec(columns.Q_VALUE, "probability", "model"),
-    _Spec(columns.COVERAGE, "magnitude", "benchmark"),
-    _Spec(columns.LIFT, "signed", "benchmark"),
-    _Spec(columns.STATUS, "word", "benchmark"),
-    _Spec(columns.CHANCE, "percent", "benchmark"),
-    _Spec(columns.SUPPORT, "integer", "both"),
-    _Spec(columns.N_EFF, "tenths", "model"),
-    _Spec(columns.N_BENCHMARKS, "integer", "both"),
-    _Spec(columns.DENSITY, "percent", "benchmark"),
-    _Spec(LABEL_SCORE, "decimal", "both"),
-    _Spec(PEAK, "text", "both"),
-    _Spec(columns.KIND, "word", "both"),
-    _Spec(columns.LEXICAL, "percent", "both"),
-    _Spec(columns.COHERENCE, "decimal", "both"),
-)
-
-
+"""In the order in which they are read."""
 _TERMS = (
     Term(
         "score",
@@ -251,46 +215,24 @@ _TERMS = (
 
 
 def column_specs(context: Context) -> list[ColumnSpec]:
-    """Describe the columns of ``concepts.parquet``, in the order in which they are read.
-
-    Left out is what the report calls optional where it is null throughout.
-    """
+    """Describe the columns of ``concepts.parquet``; an optional one is left out where it is null throughout."""
     return [
-        ColumnSpec(
-            key=spec.column.key,
-            title=spec.column.title,
-            hint=spec.column.hint,
-            kind=spec.kind,
-            face=spec.face,
-            interval=spec.column.interval,
-            per_benchmark=spec.column.key in BENCHMARK,
-        )
-        for spec in _shown(context)
+        from_row(ColumnSpec, vars(column), per_benchmark=column.key in BENCHMARK)
+        for column in columns.present(_COLUMNS, context.concepts)
     ]
 
 
 def glossary(context: Context) -> list[Term]:
-    """Explain every word that is no plain English, as the report does.
-
-    Returns
-    -------
-    list of Term
-        General words first, then the columns.
-    """
+    """Explain every word that is no plain English: general words first, then the columns."""
     labelled = context.concepts["label"].null_count() < context.concepts.height
     # All but a concept's name, which needs no explanation.
-    shown = [spec.column for spec in _shown(context) if spec.column is not LABEL]
+    shown = [column for column in columns.present(_COLUMNS, context.concepts) if column is not columns.LABEL]
     speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}
     terms = columns.glossary(shown, context.manifest["evidence"], **speaks)
     keys = {column.key for column in shown}
     general = [term for term in terms if term.key not in keys]
     known = {term.key: term for term in [*general, *_TERMS, *terms]}
     return list(known.values())
-
-
-def _shown(context: Context) -> list[_Spec]:
-    shown = {column.key for column in columns.present([spec.column for spec in _SPECS], context.concepts)}
-    return [spec for spec in _SPECS if spec.column.key in shown]
 
 
 def _regions(context: Context) -> list[Region]:

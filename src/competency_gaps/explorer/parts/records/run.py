@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from competency_gaps.outcomes import Kind as OutcomeKind
-from competency_gaps.presentation.columns import Term
+from competency_gaps.presentation.columns import Kind, Term
 from competency_gaps.presentation.facts import Fact
 
 Tone = Literal["good", "bad", "open"]
 Pair = tuple[str, str]
-Kind = Literal["text", "word", "flag", "integer", "tenths", "decimal", "signed", "magnitude", "probability", "percent"]
 
 
 @dataclass(frozen=True)

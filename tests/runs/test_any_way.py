@@ -13,12 +13,11 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from worker_helpers import RayHere, cut_small
+from worker_helpers import RayHere
 
 import competency_gaps
 from competency_gaps.errors import UserError
 from competency_gaps.stages import extraction, on_ray
-from competency_gaps.stages.on_ray import cluster
 from core_helpers import assert_same_run
 
 WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word", "number", "reverse")
@@ -230,21 +229,3 @@ def test_any_number_of_workers_is_the_run(config, straight, tmp_path_factory, se
     assert_same_run(made, whole)
     assert {path.name for path in folder.iterdir()} == {path.name for path in whole.path.iterdir()}
     assert not list(folder.rglob(".*draft*"))
-
-
-@pytest.fixture(scope="module")
-def ray():
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'competency-gaps[ray]'")
-    with cluster(competency_gaps.RayWorkers(workers=3, threads=1)) as started, pytest.MonkeyPatch.context() as patch:
-        cut_small(patch, started, SHARD_ITEMS)
-        yield started
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
-@drawn(4)
-@given(seed=st.integers(0, 2**32), workers=st.integers(1, 3))
-def test_any_number_of_workers_of_ray_is_the_run(config, ray, tmp_path_factory, seed, workers):
-    folder = tmp_path_factory.mktemp("ray")
-    whole = audited(config, suite(seed), folder / "here")
-    assert_same_run(by_workers(config, suite(seed), folder / "ray", workers), whole)

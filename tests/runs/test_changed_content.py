@@ -16,10 +16,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import competency_gaps
-from competency_gaps.config import ModelConfig, SAEConfig
+from competency_gaps.config import ModelConfig
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.model.load import load_model
-from competency_gaps.sae.load import load_sae
 from competency_gaps.stages import extraction
 from core_helpers import assert_same_run, held_elsewhere
 
@@ -63,14 +62,6 @@ def test_a_model_of_which_one_weight_changed_in_place(config, made):
     changed = load_model(ModelConfig(name=str(folder), dtype="float32")).identity
     assert changed["weights_sha256"] == known["weights_sha256"], "the sample does not show it"
     refused(config, made, r"model\.content_sha256")
-
-
-def test_an_sae_of_which_one_weight_changed_in_place(config, made):
-    folder = Path(config["sae"]["folder"])
-    known = load_sae(SAEConfig(folder=folder), "cpu").identity
-    change_weight(folder / "sae_weights.safetensors", "W_dec")
-    assert load_sae(SAEConfig(folder=folder), "cpu").identity["weights_sha256"] == known["weights_sha256"]
-    refused(config, made, r"sae\.content_sha256")
 
 
 def test_a_benchmark_that_was_edited_in_place(config, made):
@@ -170,15 +161,3 @@ def test_lacking_room_for_mapped_memory_is_noticed_before_writing(config, made, 
         with pytest.raises(MachineError, match=r"the disk is full: .*by-concept"):
             competency_gaps.run(config, made.path)
     assert_same_run(competency_gaps.run(config, made.path), made)
-
-
-def test_a_failed_change_leaves_a_finished_run(made, monkeypatch):
-    before = {path: path.read_bytes() for path in made.path.rglob("*") if path.is_file()}
-    for fails in (1, 2):
-        with monkeypatch.context() as patch:
-            Disk(patch, fails)
-            with pytest.raises(MachineError, match="the disk is full"):
-                made.add_scores({"other": dict.fromkeys(made.items["item_id"], 0.5)})
-        assert {path: path.read_bytes() for path in made.path.rglob("*") if path.is_file()} == before
-    made.add_scores({"other": dict.fromkeys(made.items["item_id"], 0.5)})
-    assert competency_gaps.open_run(made.path).models.height == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps import change, checked
+from competency_gaps import checked
 from competency_gaps.activations import by_concept
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.errors import UserError
@@ -188,31 +187,6 @@ def test_damaged_scores_are_not_carried_on(folder, tiny_config):
         competency_gaps.run(tiny_config, folder)
     flip(folder / "scores.parquet")
     assert competency_gaps.run(tiny_config, folder).models.height == 2, "they stay with the run"
-
-
-def test_killed_before_its_manifest_a_run_is_whole(folder, monkeypatch):
-    run = competency_gaps.open_run(folder)
-    run.add_scores(scores(run, one=0.5))
-    with monkeypatch.context() as patch:
-        # A kill right after the table took its place: what should follow does not happen.
-        patch.setattr(change, "write_document", killed_on("manifest.json", change.write_document))
-        with pytest.raises(SystemExit):
-            run.add_scores(scores(run, two=1.0))
-    assert json.loads((folder / FILE).read_text())["files"]["scores.parquet"]["sha256"] != checked.digest(
-        folder / "scores.parquet"
-    )
-    assert read_scores(folder)["model"].unique().sort().to_list() == ["one", "two"]
-    assert competency_gaps.open_run(folder).models.height == 3
-    assert not list(folder.glob(".*"))
-
-
-def killed_on(name: str, real):
-    def write(path, content):
-        if path.name == name:
-            raise SystemExit
-        return real(path, content)
-
-    return write
 
 
 def test_documents_of_other_commands_are_compared_as_well(folder):

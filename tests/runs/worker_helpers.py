@@ -1,14 +1,11 @@
-"""Workers that read shards of a few items: in this process, in any order and with deaths, or Ray's own."""
+"""Workers that read shards in this process, in any order and with deaths."""
 
 from __future__ import annotations
 
 import pickle
 import random
-import sys
 from types import SimpleNamespace
 
-from competency_gaps.stages import extraction
-from competency_gaps.stages.ray_worker import ShardWorker
 from core_helpers import RayErrors
 
 
@@ -71,22 +68,3 @@ class RayHere:
 def sent(value):
     """A value as it comes out of another process."""
     return pickle.loads(pickle.dumps(value))  # noqa: S301 - its own bytes
-
-
-class SmallShards(ShardWorker):
-    """A worker of Ray that cuts benchmarks into shards as its driver does."""
-
-    items = 0
-
-    def load(self):
-        extraction.SHARD_ITEMS = extraction.GENERATED_ITEMS = self.items
-        return super().load()
-
-
-def cut_small(patch, ray, items: int) -> None:
-    """Let Ray's workers cut benchmarks into shards of so many items."""
-    from competency_gaps.stages import on_ray
-
-    SmallShards.items = items
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
-    patch.setattr(on_ray, "ShardWorker", SmallShards)

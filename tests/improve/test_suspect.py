@@ -129,8 +129,16 @@ def test_a_run_tells_reasons_and_what_it_cannot_tell(run, tmp_path):
     assert rows[ids[3]]["solved"] < 0.2 and rows[ids[3]]["chance"] > rows[ids[5]]["chance"]
     assert found.items["item_id"][-1] == ids[-1] and rows[ids[-1]]["chance"] is None
     assert found.items["chance"].drop_nulls().is_between(0, 1).all()
-    found.write(tmp_path / "improve" / "items.parquet")
-    assert read_suspects(tmp_path / "improve" / "items.parquet").items.equals(found.items, null_equal=True)
+    file = tmp_path / "improve" / "items.parquet"
+    found.write(file)
+    assert read_suspects(file).items.equals(found.items, null_equal=True)
+    for damaged in (found.items.drop("reason"), found.items.with_columns(chance=pl.lit("much"))):
+        damaged.write_parquet(file)
+        with pytest.raises(UserError, match="--items"):
+            read_suspects(file)
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(UserError, match="is damaged"):
+        read_suspects(file)
 
 
 def test_too_few_models_cannot_tell(tiny_run):

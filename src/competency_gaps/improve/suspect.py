@@ -26,13 +26,14 @@ from scipy.special import betaln, expit, logsumexp
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
+from competency_gaps.improve.tables import read_table
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.schemas import Schema
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.store import stored_families
 from competency_gaps.stages.models import item_models
-from competency_gaps.table_files import read_parquet
 from competency_gaps.text import plural
 
 FEWEST = 6
@@ -55,6 +56,14 @@ _FLAT = 0.1
 """Share of broken items that models solve with any chance, by luck or by another reading: an ambiguous text, say."""
 _NARROWEST = 0.6
 """Least spread of difficulties within slices, in logits."""
+_SCHEMA: Schema = {
+    **dict.fromkeys(("benchmark", "item_id"), pl.String),
+    **dict.fromkeys(("chance", "log_odds"), pl.Float64),
+    "models": pl.Int64,
+    **dict.fromkeys(("solved", "expected", "strong", "weak"), pl.Float64),
+    **dict.fromkeys(("wrong", "alike"), pl.Int64),
+    **dict.fromkeys(("other_key", "reason", "text"), pl.String),
+}
 _TURNS = 16
 _RIDGE, _FOLDS = 100.0, 5
 
@@ -178,14 +187,8 @@ class Suspects:
 
 
 def read_suspects(path: Path) -> Suspects:
-    """Read what :meth:`Suspects.write` wrote.
-
-    Raises
-    ------
-    UserError
-        If it is damaged.
-    """
-    return Suspects(read_parquet(path))
+    """Read what :meth:`Suspects.write` wrote; raises UserError if it is damaged."""
+    return Suspects(read_table(path, _SCHEMA, "--items"))
 
 
 def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
@@ -247,12 +250,12 @@ def _of_benchmark(
             "solved": facts["mean"],
             "expected": weighed.expected,
             **{"strong": _mean(values[order[:third]]), "weak": _mean(values[order[-third:]])},
-            **{"alike": alike, "wrong": wrong, "other_key": pl.Series(keys, dtype=pl.String)},
+            **{"wrong": wrong, "alike": alike, "other_key": pl.Series(keys, dtype=pl.String)},
             "text": chosen["prompt"],
         }
     )
     reasons = [_reason(own) for own in table.iter_rows(named=True)]
-    return table.with_columns(reason=pl.Series(reasons, dtype=pl.String)).select(pl.exclude("text"), "text")
+    return table.with_columns(reason=pl.Series(reasons, dtype=pl.String)).select(*_SCHEMA)
 
 
 def _mean(values: np.ndarray) -> pl.Series:

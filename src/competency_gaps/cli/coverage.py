@@ -8,7 +8,6 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.padding import Padding
@@ -126,6 +125,8 @@ def _print_beside(
     parts: Sequence[tuple[BenchmarkCoverage, str]], regions: Sequence[RegionCoverage], limit: int, console: Console
 ) -> None:
     """Print benchmarks, each with its run, with their nearest ones and what they lack, and their shares by region."""
+    import numpy as np
+
     from competency_gaps.findings.coverage import LEVEL, likeness
 
     names = [part.name for part, _ in parts]

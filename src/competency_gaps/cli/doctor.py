@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import re
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from competency_gaps import __version__
 from competency_gaps.cli.options import JsonOption
 from competency_gaps.cli.output import print_facts, print_json
 from competency_gaps.errors import UserError, install_command
-from competency_gaps.registry import REGISTRIES
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 _REQUIREMENT = re.compile(r"([\w.-]+).*?(?:extra == ['\"]([^'\"]+)['\"])?$")
 """Name and extra of a line of a package's requirements."""
@@ -32,12 +33,16 @@ def doctor(json_: JsonOption = False) -> None:
 
 def examine() -> dict[str, Any]:
     """Give versions, devices, what of each extra is missing and the command that installs it."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    from competency_gaps.registry import REGISTRIES
+
     missing: dict[str, list[str]] = {}
-    with suppress(importlib.metadata.PackageNotFoundError):
-        for line in importlib.metadata.requires("competency-gaps") or []:
+    with suppress(PackageNotFoundError):
+        for line in requires("competency-gaps") or []:
             name, extra = _REQUIREMENT.fullmatch(line.strip()).groups()  # type: ignore[union-attr]
             if extra not in (None, "dev"):
-                missing.setdefault(extra, []).extend([] if _version(name) else [name])
+                missing.setdefault(extra, []).extend([] if _installed(name) else [name])
     plugins = [
         {"kind": registry.kind, "name": name, "package": package}
         for registry in REGISTRIES
@@ -48,7 +53,7 @@ def examine() -> dict[str, Any]:
         "competency-gaps": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        **{name: _version(name) or "not installed" for name in packages},
+        **{name: getattr(_installed(name), "version", "not installed") for name in packages},
         "device": _device(),
         "embedded model": _embedded_model(),
     }
@@ -59,10 +64,12 @@ def examine() -> dict[str, Any]:
     return {"machine": machine, "extras": extras, "plugins": plugins}
 
 
-def _version(package: str) -> str | None:
+def _installed(package: str) -> Distribution | None:
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
+        return distribution(package)
+    except PackageNotFoundError:
         return None
 
 

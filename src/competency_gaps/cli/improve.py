@@ -6,8 +6,6 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import polars as pl
 import typer
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
@@ -142,9 +140,9 @@ def _document(value: Any) -> Any:
     """A result as JSON has it: records are objects, tables lists of rows; what is long (no ``repr``) is in its file."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _document(getattr(value, field.name)) for field in fields(value) if field.repr}
-    if isinstance(value, pl.DataFrame):
+    if hasattr(value, "to_dicts"):  # a table
         return value.to_dicts()
-    if isinstance(value, (np.ndarray, np.generic)):
+    if hasattr(value, "tolist"):  # numbers of NumPy
         return value.tolist()
     if hasattr(value, "_asdict"):
         value = value._asdict()

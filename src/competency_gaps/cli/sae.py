@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from competency_gaps.cli import options
 from competency_gaps.cli.output import print_json, print_line, run_command
 from competency_gaps.errors import install_command
-from competency_gaps.sae.find import PACKAGE, UNREAD, SaeEntry, SaeList, find_saes
 from competency_gaps.text import plural
+
+if TYPE_CHECKING:
+    from competency_gaps.sae.find import SaeEntry, SaeList
 
 _TRAINED_ON = {
     "same": "Trained on this model ({model})",
@@ -29,6 +31,8 @@ def sae(
     json_: options.JsonOption = False,
 ) -> None:
     """List the public SAEs that fit a model, layer by layer."""
+    from competency_gaps.sae.find import find_saes
+
     sae_list = find_saes(model, layer=layer)
     proposed = sae_list.proposed()
     command = run_command(model, proposed.name, ["--benchmark", "FILE"])
@@ -58,6 +62,8 @@ def _table(saes: Sequence[SaeEntry], *, all_: bool) -> Iterator[str]:
 
 def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
     """What the list leaves out, and how to read it."""
+    from competency_gaps.sae.find import UNREAD
+
     lines = []
     if sae_list.unread:
         kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()]
@@ -72,6 +78,8 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
 
 
 def _labels(proposed: SaeEntry) -> Iterator[str]:
+    from competency_gaps.sae.find import PACKAGE
+
     if proposed.labels == PACKAGE:
         yield "Its labels come with it."
     elif proposed.labels is not None:

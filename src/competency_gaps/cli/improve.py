@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from competency_gaps.api.run import Run
 
 _OF_MODE = {
-    "--keep": ("--out",),
+    "--keep": ("--out", "--limit"),
     "--items": ("--out", "--limit"),
     "--fill": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
     "--missing": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
     "--weights": ("--out", "--limit"),
-    "--scores": (),
+    "--scores": ("--limit",),
     "": (),
 }
 """What is asked for, "" for nothing, and the options that go with it."""
@@ -74,14 +74,14 @@ def improve(
         from competency_gaps.improve.keep import read_kept
 
         found, folder = read_kept(run).predict(scores), None
-        _print(run, {"predicted": found}, report.predicted_view(found), folder, json_=json_)
+        _print(run, {"predicted": found}, report.predicted_view(found, limit), folder, json_=json_)
         return
     opened, progress = open_run(run), terminal(quiet)
     if keep is not None:
         folder = out or run / "improve" / f"keep-{keep}"
         found = opened.keep(keep, progress=progress)
         found.write(folder)
-        view = report.kept_view(found)
+        view = report.kept_view(found, limit)
     elif items:
         folder = out or run / "improve" / "items.parquet"
         found = opened.suspicious(progress=progress)

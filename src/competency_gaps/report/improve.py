@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 from rich.console import Group, RenderableType
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.findings.words import item_text, short_name
+from competency_gaps.improve.keep import FEWEST_MODELS
 from competency_gaps.improve.redundancy import FEWEST
 from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
 from competency_gaps.report.tables import cut, plain
@@ -19,6 +20,7 @@ from competency_gaps.text import integer, percent, plural, signed, visible
 
 if TYPE_CHECKING:
     from competency_gaps.improve.fill import Drafts
+    from competency_gaps.improve.keep import Kept
     from competency_gaps.improve.lens import Fresh
     from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
@@ -28,6 +30,10 @@ SURE = 0.05
 """Largest p-value of what is said to be so."""
 SWAPS, PARTS = 6, 20
 """Rows of a list."""
+SLICES = 14
+"""Slices whose means are listed."""
+SIGMAS = 1.96
+"""Standard errors on either side of an interval of 95%."""
 SUSPECTS, MOST_SUSPECTS = 10, 50
 """Rows of suspicious items: so many in any case, and at most, where no limit is given."""
 DRAFTS = 5
@@ -44,14 +50,59 @@ MODEL, PART = 28, 22
 """Characters of a name."""
 
 
-def kept_view(kept: Any) -> RenderableType:
-    """Say how well the kept items tell what all items say, and what may be done with them."""
-    return plain(str(kept))
+def kept_view(kept: Kept, limit: int | None) -> RenderableType:
+    """Say how surely the kept items tell what all items say, beside random ones, and how they are used."""
+    whole = kept.expected.row(0, named=True)
+    head = f"{integer(whole['kept'])} of {integer(whole['items'])} items"
+    known = whole["error"] is not None
+    within = {name: f"{100 * SIGMAS * whole[name]:.1f} points" for name in ("error", "random") if known}
+    if not kept.prior:
+        head += (
+            ", drawn at random, as many of each benchmark and group as its share. To choose better, and to tell more "
+        )
+        head += f"from them, takes scores of {FEWEST_MODELS} models; the run has those of {len(kept.models)}."
+        if known:
+            head += f" The plain mean of their scores is within {within['random']} of that of all (95 of 100 times)."
+    else:
+        apart = 100 * SIGMAS * 2**0.5 * whole["error"]
+        head += (
+            f" tell a new model's mean score on all of them to within {within['error']} (95 of 100 times); the plain "
+        )
+        head += (
+            f"mean of as many random items to within {within['random']}. Two models are told apart if they differ by "
+        )
+        head += f"{apart:.0f} points. So say the scores of {plural(len(kept.models), 'model')}, for models like them; "
+        head += "of one that is better than all of them less is known."
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("mean of")
+    for name in ("items", "kept", "within", "random within"):
+        table.add_column(name, justify="right")
+    for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
+        errors = [f"{100 * SIGMAS * row[name]:.1f}" if known else "" for name in ("error", "random")]
+        table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
+    use = 'lm_eval --samples "$(cat lm_eval.json)" · inspect eval --sample-id "$(cat BENCHMARK/inspect.txt)" · '
+    use += "cgaps run --benchmark BENCHMARK/items.jsonl\nThen: cgaps improve FOLDER --scores SCORES.csv"
+    parts = (plain(head), Text(), *((table, Text()) if table.row_count > 1 and kept.prior else ()))
+    return Group(*parts, plain(use, "dim"))
 
 
-def predicted_view(predicted: Any) -> RenderableType:
-    """Say what a new model would score on all items, and on the slices."""
-    return plain(str(predicted))
+def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> RenderableType:
+    """Say what new models would score on all items, and on the slices."""
+    parts: list[RenderableType] = []
+    for (model,), own in predicted.group_by("model", maintain_order=True):
+        whole = own.row(0, named=True)
+        head = f"{short_name(str(model))} would score {100 * whole['mean']:.1f} on all items "
+        head += f"({100 * whole['low']:.1f} to {100 * whole['high']:.1f}, 95 of 100 times), "
+        head += f"by {integer(whole['scored'])} of {integer(whole['kept'])} kept items."
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("mean of")
+        for name in ("score", "from", "to", "kept items scored"):
+            table.add_column(name, justify="right")
+        for row in own[1:].filter(pl.col("mean").is_not_null()).head(limit or SLICES).iter_rows(named=True):
+            points = (f"{100 * row[name]:.0f}" for name in ("mean", "low", "high"))
+            table.add_row(plain(cut(row["slice"], 40)), *points, integer(row["scored"]))
+        parts += [plain(head), Text(), *([table, Text()] if table.row_count else [])]
+    return Group(*parts[:-1])
 
 
 def suspects_view(suspects: Suspects, limit: int | None, width: int) -> RenderableType:

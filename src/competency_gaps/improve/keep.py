@@ -1,0 +1,304 @@
+"""A subset of items that keeps what all items say of models: their means, their slices' means and their order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from threadpoolctl import threadpool_limits
+
+from competency_gaps.errors import UserError
+from competency_gaps.evidence.interval import mean
+from competency_gaps.files import make_folder, write_atomic, write_json
+from competency_gaps.findings.answer import slices_of
+from competency_gaps.findings.models import model_slices
+from competency_gaps.improve.response import Responses, item_features, responses
+from competency_gaps.jsonl import json_file, mapping
+from competency_gaps.logs.scores import frame_scores, read_score_table
+from competency_gaps.progress import Progress
+from competency_gaps.runs.covariates import read_covariates, repeats
+from competency_gaps.runs.matched_scores import Scored, match_scores
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.table_files import read_parquet
+
+FEWEST_MODELS = 3
+"""Source models, below which items are only spread evenly over the benchmarks and their groups."""
+LEAST_SCORED = 0.2
+"""Share of the items that a source model must have a score of."""
+MOST_SLICES = 40
+"""Slices whose means are kept: columns, the largest first, then those that tell the models apart, the surest first."""
+SMALLEST_SLICE = 30
+"""Fewest items of them."""
+OF_SLICES = 0.1
+"""Weight of the slices' variances together, beside that of the mean of all items."""
+WHOLE = "all items"
+PREDICTOR = "predictor"
+"""Name of the two files, ``.json`` and ``.parquet``, from which scores are predicted."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A subset of a run's items, and what it says of the others."""
+
+    items: pl.DataFrame
+    """One row per kept item, in the order of choice: ``benchmark``, ``item_id``, ``weight`` (by how much a typical
+    model's estimated mean moves if its score there goes from 0 to 1)."""
+    expected: pl.DataFrame
+    """One row for all items and one per slice: ``slice``, ``items``, ``kept`` (of these), ``error`` (standard error, in
+    [0, 1], of the estimated mean of a new model of the sources' range), ``random`` (that of the plain mean over as many
+    random items); null: there are no scores to tell from."""
+    models: tuple[str, ...]
+    """The source models; fewer than three: the items are only spread evenly."""
+    table: pl.DataFrame = field(repr=False)
+    """Every item that counts: ``benchmark``, ``item_id``, ``place`` in ``items`` (null: not kept), ``ease``, ``slope``
+    (null without source models), ``slices`` (their rows in ``expected``)."""
+    prior: dict[str, Any] = field(repr=False)
+    """``mean``, ``covariance`` and ``towards`` of a new model's coefficients; empty without source models."""
+    source: pl.DataFrame = field(repr=False)
+    """The kept items as the run has them, in the order of the run, and ``doc``, their place in their benchmark; empty
+    if the subset was read from a folder."""
+
+    def predict(self, scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]]) -> pl.DataFrame:
+        """Say what models would score on all items, from their scores on the kept ones.
+
+        Parameters
+        ----------
+        scores
+            A table with a column ``id`` and one column per model, as a file (CSV, TSV, JSONL, Parquet) or a frame; or
+            ``{model: {id: score}}``. Scores lie in [0, 1]; empty, None or NaN = unscored, which is left out.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per model and slice, that of all items first: ``model``, ``slice``, ``mean``, ``low``, ``high`` (its
+            interval of 95%; null: no kept item of the slice has a score), ``scored`` and ``kept`` items of the slice.
+
+        Raises
+        ------
+        UserError
+            If the scores cannot be read, or none of a model's belongs to a kept item.
+        """
+        place = self.table["place"].drop_nulls().to_numpy()
+        rows = np.flatnonzero(self.table["place"].is_not_null())[np.argsort(place)]
+        names = ((*key, "") for key in self.items.select("benchmark", "item_id").iter_rows())
+        matched = match_scores(names, _scored(scores)).table
+        inside = self._inside()
+        tables = []
+        for (model,), own in matched.group_by("model", maintain_order=True):
+            values = np.full(len(rows), np.nan)
+            values[own["item"].to_numpy()] = own["score"].fill_null(np.nan).to_numpy()
+            if np.isnan(values).all():
+                raise UserError(f"{model} has no score of a kept item: all of its scores of these are empty.")
+            kept = inside[:, rows]
+            estimate = self._estimate(inside, rows, values)
+            counts = {"scored": (kept & ~np.isnan(values)).sum(axis=1), "kept": kept.sum(axis=1)}
+            columns = {"model": [str(model)] * len(inside), "slice": self.expected["slice"], **estimate, **counts}
+            tables.append(pl.DataFrame(columns))
+        return pl.concat(tables).with_columns(pl.col("mean", "low", "high").fill_nan(None))
+
+    def write(self, folder: Path | str) -> None:
+        """Write the kept items for other tools, and what :func:`read_kept` needs.
+
+        ``items.csv``: benchmark, id and weight; ``lm_eval.json``: the places of the items for lm-evaluation-harness'
+        ``--samples``; for each benchmark a folder with ``items.jsonl``, the items as ``cgaps run --benchmark`` reads
+        them, and ``inspect.txt``, their ids for Inspect's ``--sample-id``; ``predictor.json`` and
+        ``predictor.parquet``.
+        """
+        folder = Path(folder)
+        make_folder(folder)
+        write_atomic(folder / "items.csv", self.items.rename({"item_id": "id"}).write_csv)
+        docs = {}
+        for (benchmark,), own in self.source.group_by("benchmark", maintain_order=True):
+            docs[str(benchmark)] = sorted(own["doc"].to_list())
+            inside = folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in str(benchmark)).strip(".")
+            lines = [json.dumps(_record(row), ensure_ascii=False) + "\n" for row in own.iter_rows(named=True)]
+            _write_text(inside / "items.jsonl", "".join(lines))
+            _write_text(inside / "inspect.txt", ",".join(own["item_id"].to_list()) + "\n")
+        _write_text(folder / "lm_eval.json", json.dumps(docs) + "\n")
+        write_atomic(folder / f"{PREDICTOR}.parquet", self.table.write_parquet)
+        expected = self.expected.to_dict(as_series=False)
+        held = {"models": list(self.models), "expected": expected, "weight": self.items["weight"].to_list()}
+        write_json(folder / f"{PREDICTOR}.json", {**held, "prior": self.prior})
+
+    def _inside(self) -> np.ndarray:
+        """Which items each slice holds, all items first: bool of shape (slices, items)."""
+        inside = np.zeros((self.expected.height, self.table.height), bool)
+        inside[0] = True
+        slices = self.table["slices"]
+        inside[slices.explode().drop_nulls().to_numpy(), np.repeat(np.arange(len(slices)), slices.list.len())] = True
+        return inside
+
+    def _estimate(self, inside: np.ndarray, rows: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
+        if self.prior:
+            ease, slope = (self.table[name].to_numpy() for name in ("ease", "slope"))
+            arrays = {name: np.array(values, np.float64) for name, values in self.prior.items()}
+            features = item_features(ease, slope, inside[1:].T).astype(np.float32)
+            model = Responses(features, **arrays, sources=len(self.models))
+            found = np.array(model.estimate(rows, values, _means(inside)))
+            found[:, inside[:, rows].sum(axis=1) == 0] = np.nan
+        else:
+            estimates = [mean(values[own[rows] & ~np.isnan(values)]) for own in inside]
+            found = np.array([own or (np.nan,) * 3 for own in estimates]).T
+        return dict(zip(("mean", "low", "high"), found, strict=True))
+
+
+def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kept:
+    """Choose items, as :meth:`competency_gaps.Run.keep` describes."""
+    progress = progress or Progress(quiet=True)
+    base = run.run_itself()
+    scores, items = model_scores(base), base.items.with_columns(_docs(base.items))
+    known = ~np.isnan(scores.values)
+    whole = np.flatnonzero(items["excluded"].is_null().to_numpy() & (known.any(axis=0) | (len(known) == 0)))
+    if not 2 <= count < len(whole):
+        raise UserError(f"{count} of {len(whole)} items: expected at least 2, and fewer than there are.")
+    good = np.flatnonzero(known[:, whole].mean(axis=1) >= LEAST_SCORED)
+    models, values, items = tuple(scores.models[row] for row in good), scores.values[np.ix_(good, whole)], items[whole]
+    enough = len(models) >= FEWEST_MODELS
+    with progress.stage("reading slices"):
+        names, inside = slices_kept(base, models if enough else ())
+    inside = inside[:, whole]
+    cluster = np.where(repeats(items), items["cluster"].to_numpy(), -1 - np.arange(len(whole)))
+    random = _random_errors(values, inside, count)
+    prior: dict[str, Any] = {}
+    if enough:
+        model, rows = _learned(values, inside, cluster, count, progress)
+        error, weight = model.errors(rows, _means(inside)), model.influence(rows, _means(inside[:1])[0])
+        ease, slope = model.features[:, 1].tolist(), model.features[:, 2].tolist()
+        prior = {name: getattr(model, name).tolist() for name in ("mean", "covariance", "towards")}
+    else:
+        rows = _spread(items, cluster, count)
+        error, weight, ease, slope = random, np.full(len(rows), 1 / len(rows)), [None] * len(whole), [None] * len(whole)
+    place = np.full(len(whole), -1)
+    place[rows] = np.arange(len(rows))
+    of_items = [(1 + np.flatnonzero(own)).tolist() for own in inside[1:].T]
+    columns = [pl.Series(*column) for column in (("ease", ease, pl.Float32), ("slope", slope, pl.Float32))]
+    columns += [pl.Series("place", place).replace(-1, None), pl.Series("slices", of_items, pl.List(pl.Int64))]
+    counts = {"items": inside.sum(axis=1), "kept": inside[:, rows].sum(axis=1)}
+    expected = pl.DataFrame({"slice": [WHOLE, *names], **counts, "error": error, "random": random})
+    return Kept(
+        items[rows].select("benchmark", "item_id").with_columns(pl.Series("weight", weight, pl.Float64)),
+        expected.with_columns(pl.col("error", "random").fill_nan(None)),
+        models,
+        items.select("benchmark", "item_id").with_columns(columns),
+        prior,
+        items[np.sort(rows)],
+    )
+
+
+def _learned(
+    values: np.ndarray, inside: np.ndarray, cluster: np.ndarray, count: int, progress: Progress
+) -> tuple[Responses, np.ndarray]:
+    """What is known of new models, and the items to ask them, in the order of choice."""
+    importance = np.full(len(inside), OF_SLICES / max(len(inside) - 1, 1))
+    importance[0] = 1.0
+    with threadpool_limits(1):  # small matrices: threads only wait for each other
+        with progress.stage("learning from models"):
+            model = responses(values, inside[1:].T)
+        with progress.stage("choosing items", total=count, unit="items") as bar:
+            chosen = []
+            for row in model.choose(count, _means(inside), importance, cluster):
+                chosen.append(row)
+                bar.advance()
+    return model, np.array(chosen)
+
+
+def _random_errors(values: np.ndarray, inside: np.ndarray, count: int) -> np.ndarray:
+    """Standard errors of plain means over random items, for a typical model; NaN without any: shape (slices,)."""
+    known = ~np.isnan(values)
+    share = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
+    variance = (share * (1 - share)).mean() if len(share) else np.nan
+    drawn = np.maximum(inside.mean(axis=1) * count, 1)
+    return np.asarray(np.sqrt(variance / drawn * (1 - count / inside.shape[1])))
+
+
+def read_kept(folder: Path | str) -> Kept:
+    """Read a subset that :meth:`Kept.write` wrote.
+
+    Raises
+    ------
+    UserError
+        If the folder holds none, or it is damaged.
+    """
+    path = Path(folder) / f"{PREDICTOR}.json"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no kept items: expected the folder that 'cgaps improve RUN --keep N' wrote.")
+    held = mapping(json_file(path))
+    try:
+        table = read_parquet(path.with_suffix(".parquet"))
+        kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
+        expected, models, prior = pl.DataFrame(held["expected"]), tuple(held["models"]), dict(held["prior"])
+        return Kept(kept.with_columns(weight=pl.Series(held["weight"])), expected, models, table, prior, pl.DataFrame())
+    except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(f"{folder} is damaged ({error}): make it again with 'cgaps improve RUN --keep N'.") from error
+
+
+def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """The slices whose means are kept: the columns' categories, then those that tell the models apart.
+
+    Returns
+    -------
+    list of str
+        Their names.
+    ndarray of bool of shape (1 + slices, items)
+        Which items each holds, after a row for all items.
+    """
+    apart = model_slices(run, against="benchmark", models=models).slices["slice"].to_list() if models else []
+    every = np.ones(run.items.height, bool)
+    found = []
+    for family in slices_of(run):
+        for row, number in enumerate(family.number.tolist()):
+            if family.name == "columns" or number in apart:
+                own = family.member[[row]].toarray()[0] > 0
+                place = (family.name != "columns", -int(own.sum()) if family.name == "columns" else apart.index(number))
+                found.append((*place, family.names[row], own))
+    shown = sorted((one for one in found if one[3].sum() >= SMALLEST_SLICE), key=lambda one: one[:3])[:MOST_SLICES]
+    return [name for *_, name, _ in shown], np.array([every, *[own for *_, own in shown]])
+
+
+def _means(inside: np.ndarray) -> np.ndarray:
+    """Weights of the items in each slice's mean."""
+    return inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)
+
+
+def _spread(items: pl.DataFrame, cluster: np.ndarray, count: int) -> np.ndarray:
+    """Items drawn at random with an equal chance, as many of each benchmark and group as its share."""
+    _, first = np.unique(cluster, return_index=True)
+    drawn = items[first].select("benchmark", "group", row=first, chance=np.random.default_rng(0).random(len(first)))
+    ordered = drawn.sort("benchmark", "group", "chance")["row"].to_numpy()
+    return ordered[((np.arange(count) + 0.5) * len(ordered) / count).astype(int)] if count < len(ordered) else ordered
+
+
+def _docs(items: pl.DataFrame) -> pl.Series:
+    """The place of each item in its benchmark: as the log that it came from counts, else as the benchmark does."""
+    count = items.select(pl.int_range(pl.len()).over("benchmark")).to_series()
+    known = [mapping(json.loads(text or "{}")).get("doc_id") for text in items["identity"]]
+    docs = [own if isinstance(own, int) else place for own, place in zip(known, count, strict=True)]
+    return pl.Series("doc", docs, pl.Int64)
+
+
+def _record(row: dict[str, Any]) -> dict[str, Any]:
+    """An item as a benchmark's file holds it."""
+    answer = row["answer"] if row["answer_index"] is None else row["answer_index"]
+    record = {"id": row["item_id"], "prompt": row["prompt"], "choices": row["choices"], "answer": answer}
+    record |= {"group": row["group"], "covariates": read_covariates(row["covariates"]) or None}
+    if row["policy"] not in ("none", "imported"):
+        record["policy"] = row["policy"]
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _scored(scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]]) -> Sequence[Scored]:
+    if isinstance(scores, pl.DataFrame):
+        return list(frame_scores(scores, "the table of scores"))
+    if isinstance(scores, Mapping):
+        return [Scored(model, item, None, score) for model, own in scores.items() for item, score in own.items()]
+    return list(read_score_table(Path(scores)))
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomic(path, lambda part: part.write_text(text, encoding="utf-8") and None)

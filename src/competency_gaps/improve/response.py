@@ -1,0 +1,331 @@
+"""What a new model will score on each item, learned from other models' scores: a model of responses [ours].
+
+From the source models each item gets two features: its *ease*, the log odds of a right answer, and its *slope*, how
+much these grow with a model's ability (the two-parameter logistic model of item response theory, with the items'
+parameters shrunk to a normal prior by empirical Bayes). A model's answers then follow a logistic regression on
+``1, ease, slope, ease * slope`` and on the slices that an item belongs to. Each source's coefficients are fitted with
+features that its own answers did not make, so the normal prior that they give is the one of a *new* model, and noise in
+the features is in it: where two sources of twenty are odd, a third may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import expit
+from scipy.stats import t as student
+
+FEATURES = 4
+"""Coefficients of a model beside those of slices."""
+SCALES, BELIEFS = (1.0, 4.0, 16.0), (0.85, 0.13, 0.02)
+"""A new model's coefficients spread as the sources' do, or more, with these probabilities: it may be better than all
+of them, or odd. Its own answers say which, by their marginal likelihood."""
+DESIGN_SCALE = 2.0
+"""Times the sources' variance for which items are chosen."""
+ABILITIES = (-1.3, -0.4, 0.4, 1.3, 2.2)
+"""Of models for which items are chosen, in standard deviations of the sources' abilities: beyond the best one too."""
+NEW_ABILITIES = 2.0
+"""Spread of new models' abilities, in standard deviations of the sources': models grow better."""
+MOST_FITTED = 5_000
+"""Items by which the sources' coefficients are fitted: more make no coefficient surer than models differ."""
+EVERY = 3
+"""Each third item is drawn at random: where features mislead, as for models better than all sources, it shows."""
+LEAST_VARIANCE = 1e-4
+
+
+class Estimate(NamedTuple):
+    """Of T means."""
+
+    value: np.ndarray
+    """float64 of shape (T,)."""
+    low: np.ndarray
+    """Lower ends of their 95% intervals."""
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What is known of new models' responses before they answer. N items, L slices, D = 4 + L coefficients."""
+
+    features: np.ndarray
+    """float32 of shape (N, D): 1, ease, slope, ease times slope, and 1 for each slice that the item belongs to."""
+    mean: np.ndarray
+    """float64 of shape (D,): of the coefficients."""
+    covariance: np.ndarray
+    """float64 of shape (D, D)."""
+    towards: np.ndarray
+    """float64 of shape (D,): how the coefficients change with one standard deviation of ability."""
+    sources: int
+    """Models that all this was learned from."""
+
+    def scaled(self, scale: float) -> np.ndarray:
+        """The prior covariance of a model that is farther from the sources; slices keep theirs."""
+        wide = self.covariance.copy()
+        wide[:FEATURES, :FEATURES] *= scale
+        return wide
+
+    def precision(self, scale: float) -> np.ndarray:
+        """The inverse of it."""
+        return np.linalg.inv(self.scaled(scale))
+
+    def estimate(self, rows: np.ndarray, scores: np.ndarray, targets: np.ndarray) -> Estimate:
+        """Estimate a new model's means from its scores on some items.
+
+        Parameters
+        ----------
+        rows, scores : ndarray of shape (n,)
+            Its items and its scores in [0, 1] there; NaN = unscored, which says nothing.
+        targets : ndarray of shape (T, N)
+            Weights of the items in each mean; rows that sum to 1.
+        """
+        known = ~np.isnan(scores)
+        rows, scores = rows[known], scores[known]
+        fits, log_evidence = [], []
+        for scale, belief in zip(SCALES, BELIEFS, strict=True):
+            precision = self.precision(scale)
+            own = np.asarray(self.features[rows], np.float64)
+            at, spread = _fit(own, scores, self.mean, precision)
+            p = np.clip(expit(own @ at), 1e-9, 1 - 1e-9)
+            away = at - self.mean
+            likelihood = float((scores * np.log(p) + (1 - scores) * np.log1p(-p)).sum() - away @ precision @ away / 2)
+            volume = float(np.linalg.slogdet(precision)[1] + np.linalg.slogdet(spread)[1]) / 2
+            log_evidence.append(likelihood + volume + np.log(belief))
+            fits.append(self._means(at, spread, rows, scores, targets))
+        weight = np.exp(np.array(log_evidence) - max(log_evidence))
+        weight /= weight.sum()
+        value = sum(w * mean for w, (mean, _) in zip(weight, fits, strict=True))
+        variance = sum(w * (own + (mean - value) ** 2) for w, (mean, own) in zip(weight, fits, strict=True))
+        half = student.ppf(0.975, self.sources - 1) * np.sqrt(variance)
+        return Estimate(value, np.clip(value - half, 0, 1), np.clip(value + half, 0, 1))
+
+    def _means(
+        self, at: np.ndarray, spread: np.ndarray, rows: np.ndarray, scores: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means of the targets and their variances, for coefficients that are normal about ``at``."""
+        variance = np.einsum("nd,nd->n", self.features @ spread, self.features)
+        damp = 1 / np.sqrt(1 + np.pi / 8 * variance)  # MacKay's approximation of a logistic's mean over a normal
+        p = expit(self.features @ at * damp)
+        open_ = p * (1 - p)
+        open_[rows] = 0.0
+        expected = p.copy()
+        expected[rows] = scores
+        gradient = (targets * (open_ * damp)) @ self.features
+        return targets @ expected, np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ open_
+
+    def errors(self, rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Standard errors to expect if models of the sources' range answer these items: shape (T,)."""
+        squares = []
+        for ability in ABILITIES[:-1]:
+            p = expit(self.features @ (self.mean + ability * self.towards))
+            open_ = p * (1 - p)
+            own = self.features[rows]
+            spread = np.linalg.inv((own * open_[rows, None]).T @ own + np.linalg.inv(self.covariance))
+            open_[rows] = 0.0
+            gradient = (targets * open_) @ self.features
+            squares.append(np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ open_)
+        return np.asarray(np.sqrt(np.mean(squares, axis=0)))
+
+    def influence(self, rows: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """By how much a typical model's estimated mean moves with its score on each of these items: shape (n,)."""
+        p = expit(self.features @ self.mean)
+        open_, own = p * (1 - p), self.features[rows]
+        spread = np.linalg.inv((own * open_[rows, None]).T @ own + np.linalg.inv(self.covariance))
+        open_[rows] = 0.0
+        return np.asarray(target[rows] + own @ spread @ ((target * open_) @ self.features))
+
+    def choose(
+        self, count: int, targets: np.ndarray, importance: np.ndarray, unit: np.ndarray, seed: int = 0
+    ) -> Iterator[int]:
+        """Choose items one by one, each the one that lessens the targets' variance most, for models of all abilities.
+
+        Parameters
+        ----------
+        targets, importance
+            As of :meth:`estimate`, and the weight of each target's variance.
+        unit : ndarray of int of shape (N,)
+            Items of one unit repeat each other: one of them is taken at most.
+        """
+        x = self.features
+        models = [_Design.of(self, self.mean + ability * self.towards, targets, importance) for ability in ABILITIES]
+        free = np.ones(len(x), bool)
+        draw = np.random.default_rng(seed).random(len(x))
+        for number in range(count):
+            if number % 50 == 0:  # the updates below are of 32 bits
+                for model in models:
+                    model.restart(x)
+            gain = sum(model.gain / (model.variance + model.noise) for model in models)
+            at_random = number % EVERY == EVERY - 1
+            best = int(np.argmax(np.where(free, draw if at_random else gain, -1.0)))
+            if not free[best]:
+                return
+            yield best
+            free[unit == unit[best]] = False
+            moves = [model.take(x[best], best) for model in models]
+            shifts = x @ np.concatenate([move[:2] for move in moves]).T.astype(np.float32)
+            for i, (model, (_, _, size, square)) in enumerate(zip(models, moves, strict=True)):
+                along, across = shifts[:, 2 * i], shifts[:, 2 * i + 1]
+                model.gain += along * (np.float32(square / size**2) * along - np.float32(2 / size) * across)
+                model.variance -= along * along / np.float32(size)
+
+
+class _Design:
+    """A model's uncertain coefficients as items are chosen: rank-one updates of a linear Gaussian model."""
+
+    def __init__(self, covariance: np.ndarray, wanted: np.ndarray, noise: np.ndarray) -> None:
+        self.covariance = covariance
+        self.wanted = wanted
+        """(D, D): sum over the targets of their importance times the square of their gradient."""
+        self.noise = noise
+        """float32 of shape (N,): variance of an answer, on the scale of log odds."""
+        self.gain = self.variance = noise
+        """Both of shape (N,): what the targets' variances would lose, times the answer's variance; that of its log
+        odds."""
+
+    @classmethod
+    def of(cls, prior: Responses, at: np.ndarray, targets: np.ndarray, importance: np.ndarray) -> _Design:
+        p = expit(prior.features @ at)
+        open_ = np.maximum(p * (1 - p), 1e-6)
+        gradient = (targets * open_) @ prior.features
+        return cls(prior.scaled(DESIGN_SCALE), (gradient.T * importance) @ gradient, (1 / open_).astype(np.float32))
+
+    def restart(self, x: np.ndarray) -> None:
+        self.variance = np.einsum("nd,nd->n", x @ self.covariance.astype(np.float32), x)
+        core = self.covariance @ self.wanted @ self.covariance
+        self.gain = np.einsum("nd,nd->n", x @ core.astype(np.float32), x)
+
+    def take(self, item: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray, float, float]:
+        """Take an answer to an item into account; gives what the items' gains and variances change by."""
+        along = self.covariance @ item
+        size = float(item @ along + self.noise[row])
+        across, square = self.covariance @ self.wanted @ along, float(along @ self.wanted @ along)
+        self.covariance = self.covariance - np.outer(along, along) / size
+        return along, across, size, square
+
+
+def responses(scores: np.ndarray, member: np.ndarray, seed: int = 0) -> Responses:
+    """Learn the items' features and the prior of new models.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (S, N)
+        Of at least three source models, in [0, 1]; NaN = unscored.
+    member : ndarray of bool of shape (N, L)
+        The slices that each item belongs to.
+    """
+    known = ~np.isnan(scores)
+    filled = np.where(known, scores, 0.0)
+    share = (filled.sum(axis=1) + 0.5) / (known.sum(axis=1) + 1)
+    ability = np.log(share / (1 - share))
+    spread = max(float(ability.std()), 0.1)
+    start = np.array([ability.mean(), spread])
+    ability = (ability - ability.mean()) / spread
+    whole = _Items(start, np.diag([2.0, 0.5]))
+    ease, slope = whole.fit(filled, known, ability)
+    items = np.arange(scores.shape[1])
+    if len(items) > MOST_FITTED:
+        items = np.sort(np.random.default_rng(seed).choice(len(items), MOST_FITTED, replace=False))
+    crossed = []
+    for source in range(len(scores)):
+        others = np.arange(len(scores)) != source
+        rows = items[known[source, items]]
+        near = ease[rows], slope[rows]
+        own = whole.step(filled[np.ix_(others, rows)], known[np.ix_(others, rows)], ability[others], *near)
+        crossed.append((rows, *own))
+    mean, covariance, fitted = _prior(crossed, scores, member)
+    towards = ((fitted - mean) * ability[:, None]).mean(axis=0)
+    towards[FEATURES:] = 0.0
+    covariance = covariance + (NEW_ABILITIES**2 - 1) * np.outer(towards, towards)
+    features = item_features(ease, slope, member).astype(np.float32)
+    return Responses(features, mean, covariance, towards, len(scores))
+
+
+class _Items:
+    """Ease and slope of items as a logistic regression on the models' abilities, with a normal prior over items."""
+
+    def __init__(self, mean: np.ndarray, covariance: np.ndarray) -> None:
+        self.mean, self.covariance = mean, covariance
+
+    def fit(self, filled: np.ndarray, known: np.ndarray, ability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fit all items and their prior, in turn (empirical Bayes by EM with Laplace's approximation)."""
+        share = (filled.sum(axis=0) + 1) / (known.sum(axis=0) + 2)
+        ease, slope = np.log(share / (1 - share)), np.full(len(share), self.mean[1])
+        for _ in range(4):
+            for _ in range(2):
+                ease, slope = self.step(filled, known, ability, ease, slope)
+            self.mean = np.array([ease.mean(), slope.mean()])
+            away = np.stack([ease, slope]) - self.mean[:, None]
+            self.covariance = away @ away.T / len(ease) + self.uncertain
+        return self.step(filled, known, ability, ease, slope)
+
+    def step(
+        self, filled: np.ndarray, known: np.ndarray, ability: np.ndarray, ease: np.ndarray, slope: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Two of Newton's steps for all items at once; ``uncertain`` becomes their mean posterior covariance."""
+        inverse = np.linalg.inv(self.covariance)
+        for _ in range(2):
+            p = expit(ease + np.multiply.outer(ability, slope))
+            rest = np.where(known, filled - p, 0.0)
+            p *= 1 - p
+            p[~known] = 0.0
+            h00, h01, h11 = p.sum(axis=0) + inverse[0, 0], ability @ p + inverse[0, 1], ability**2 @ p + inverse[1, 1]
+            away = np.stack([ease, slope]) - self.mean[:, None]
+            g0, g1 = np.stack([rest.sum(axis=0), ability @ rest]) - inverse @ away
+            size = h00 * h11 - h01**2
+            ease = ease + np.clip((h11 * g0 - h01 * g1) / size, -2, 2)
+            slope = slope + np.clip((h00 * g1 - h01 * g0) / size, -2, 2)
+        off = -(h01 / size).mean()
+        self.uncertain = np.array([[(h11 / size).mean(), off], [off, (h00 / size).mean()]])
+        return ease, slope
+
+
+def item_features(ease: np.ndarray, slope: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """What a model's answers are regressed on: float64 of shape (N, D)."""
+    return np.column_stack([np.ones(len(ease)), ease, slope, ease * slope, member])
+
+
+def _prior(
+    crossed: list[tuple[np.ndarray, np.ndarray, np.ndarray]], scores: np.ndarray, member: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and covariance of the sources' coefficients, and these, by EM: shapes (D,), (D, D), (S, D).
+
+    Two pseudo-models without correlations shrink the covariance; all slices share one variance, about 0.
+    """
+    size, sources = FEATURES + member.shape[1], len(crossed)
+    mean, covariance = np.zeros(size), np.diag([*[1.0] * FEATURES, *[0.1] * member.shape[1]])
+    mean[1] = 1.0
+    fitted = np.tile(mean, (sources, 1))
+    for turn in range(6):
+        precision, within = np.linalg.inv(covariance), np.zeros((size, size))
+        for source, (rows, ease, slope) in enumerate(crossed):
+            x = item_features(ease, slope, member[rows])
+            steps = 8 if turn == 0 else 1
+            fitted[source], own = _fit(x, scores[source, rows], mean, precision, fitted[source], steps)
+            within += own
+        mean[:FEATURES] = fitted[:, :FEATURES].mean(axis=0)
+        spread = ((fitted - mean).T @ (fitted - mean) + within) / sources
+        core = spread[:FEATURES, :FEATURES]
+        core = (core * sources + 2 * np.diag(np.diag(core))) / (sources + 2) * (1 + 1 / sources)
+        of_slices = float(np.diag(spread)[FEATURES:].mean()) if size > FEATURES else 0.0
+        covariance = np.eye(size) * max(of_slices, LEAST_VARIANCE)
+        covariance[:FEATURES, :FEATURES] = core + LEAST_VARIANCE * np.eye(FEATURES)
+    return mean, covariance, fitted
+
+
+def _fit(
+    x: np.ndarray, y: np.ndarray, mean: np.ndarray, precision: np.ndarray, at: np.ndarray | None = None, steps: int = 25
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of a logistic regression with a normal prior, at the mode, and their covariance there."""
+    at = mean if at is None else at
+    for _ in range(steps):
+        p = expit(x @ at)
+        weighted = x * np.sqrt(p * (1 - p))[:, None]
+        hessian = weighted.T @ weighted + precision  # of a matrix with itself: half of the work
+        step = np.linalg.solve(hessian, x.T @ (y - p) - precision @ (at - mean))
+        longest = float(np.abs(step).max())
+        at = at + step * min(1.0, 1.5 / max(longest, 1e-12))
+        if longest < 1e-5:
+            break
+    return at, np.linalg.inv(hessian)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import fuzz_samples as samples
+from rich.console import Console
 
 import competency_gaps as cg
 from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig
@@ -17,9 +19,11 @@ from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.imports import import_labels
 from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.explorer.opened import open_runs
+from competency_gaps.improve.suspect import read_suspects
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log, read_score_table
 from competency_gaps.progress import Progress
+from competency_gaps.report.improve import suspects_view
 from competency_gaps.runs.scores import read_scores
 from competency_gaps.slices import lists
 from competency_gaps.stages.load import load_benchmark
@@ -179,6 +183,11 @@ def read_dictionary(path: Path) -> None:
     read_atlas(path, opened.width)
 
 
+def read_improvements(path: Path) -> None:
+    """What ``cgaps improve --items`` wrote, as it is shown."""
+    Console(file=StringIO()).print(suspects_view(read_suspects(path), None, 100))
+
+
 READERS: dict[str, Reader] = {
     **{f"log of {name}": Reader(write, read_log) for name, write in samples.LOGS.items()},
     "table": Reader(samples.tables, read_table),
@@ -188,5 +197,6 @@ READERS: dict[str, Reader] = {
     "SAE": Reader(samples.saes, read_sae, heavy=True),
     "run": Reader(samples.run, read_run),
     "dictionary": Reader(samples.dictionary, read_dictionary),
+    "suspicious items": Reader(samples.suspects, read_improvements),
 }
 """By what they read."""

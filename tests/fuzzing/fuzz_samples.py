@@ -265,3 +265,22 @@ def dictionary(folder: Path) -> list[Path]:
     """A dictionary with labels, an atlas, exemplars, promoted tokens and similar concepts."""
     run(folder)
     return [folder / "dictionary"]
+
+
+def suspects(folder: Path) -> list[Path]:
+    """Items by how probably they are broken, of two benchmarks."""
+    rows = [
+        {
+            **{
+                "benchmark": f"b{n % 2}",
+                "item_id": f"i{n}",
+                "chance": None if n == 9 else 1 / (n + 1),
+                "log_odds": 4.0 - n,
+            },
+            **{"models": 8, "solved": 0.1, "expected": 0.8, "strong": 0.0, "weak": 0.5, "wrong": 4, "alike": 3},
+            **{"other_key": "i2" if n == 1 else None, "reason": "7 of 8 models miss it", "text": "What is it?"},
+        }
+        for n in range(10)
+    ]
+    pl.DataFrame(rows, schema_overrides={"other_key": pl.String}).write_parquet(folder / "items.parquet")
+    return [folder / "items.parquet"]

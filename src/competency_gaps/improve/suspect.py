@@ -188,7 +188,7 @@ class Suspects:
 
 def read_suspects(path: Path) -> Suspects:
     """Read what :meth:`Suspects.write` wrote; raises UserError if it is damaged."""
-    return Suspects(read_table(path, _SCHEMA, "--items"))
+    return Suspects(read_table(path, _SCHEMA, "--items", ("chance", "solved", "strong", "weak", "other_key")))
 
 
 def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import polars as pl
@@ -12,24 +13,29 @@ from competency_gaps.runs.schemas import Schema, schema_fault
 from competency_gaps.table_files import read_parquet
 
 
-def read_table(path: Path, schema: Schema, option: str) -> pl.DataFrame:
+def read_table(path: Path, schema: Schema, option: str, nulls: Collection[str] = ()) -> pl.DataFrame:
     """Read the columns of ``schema`` from a Parquet file; further ones are left out.
 
     Parameters
     ----------
     option
         Of ``cgaps improve``, which makes the table again.
+    nulls
+        Columns that may hold null.
 
     Raises
     ------
     UserError
-        If it is missing, damaged, or has other columns.
+        If it is missing, damaged, or has other columns, or nulls where none may be.
     """
     again = f"‘cgaps improve RUN {option}’ makes it again."
     try:
         table = read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise damaged(path, error, again) from error
-    if fault := schema_fault(table.schema, schema):
+    fault = schema_fault(table.schema, schema)
+    lacking = [name for name in schema if not fault and name not in nulls and table[name].has_nulls()]
+    if fault or lacking:
+        fault = fault or f"lacks values of {', '.join(lacking)}"
         raise UserError(f"{path} {fault}: it is damaged, or of another version. {again}")
     return table.select(*schema)

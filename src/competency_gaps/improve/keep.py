@@ -18,14 +18,15 @@ from competency_gaps.files import make_folder, write_atomic, write_json
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.models import model_slices
 from competency_gaps.improve.response import Responses, item_features, responses
+from competency_gaps.improve.tables import read_table
 from competency_gaps.jsonl import json_file, mapping
 from competency_gaps.logs.scores import frame_scores, read_score_table
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import read_covariates, repeats
 from competency_gaps.runs.matched_scores import Scored, match_scores
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.schemas import Schema
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.table_files import read_parquet
 
 FEWEST_MODELS = 3
 """Source models, below which items are only spread evenly over the benchmarks and their groups."""
@@ -40,6 +41,17 @@ OF_SLICES = 0.1
 WHOLE = "all items"
 PREDICTOR = "predictor"
 """Name of the two files, ``.json`` and ``.parquet``, from which scores are predicted."""
+
+_TABLE: Schema = {
+    **dict.fromkeys(("benchmark", "item_id"), pl.String),
+    **dict.fromkeys(("ease", "slope"), pl.Float32),
+    **{"place": pl.Int64, "slices": pl.List(pl.Int64)},
+}
+_EXPECTED: Schema = {
+    "slice": pl.String,
+    **dict.fromkeys(("items", "kept"), pl.Int64),
+    **dict.fromkeys(("error", "random"), pl.Float64),
+}
 
 
 @dataclass(frozen=True)
@@ -230,9 +242,12 @@ def read_kept(folder: Path | str) -> Kept:
         raise UserError(f"{folder} holds no kept items: expected the folder that 'cgaps improve RUN --keep N' wrote.")
     held = mapping(json_file(path))
     try:
-        table = read_parquet(path.with_suffix(".parquet"))
+        table = read_table(path.with_suffix(".parquet"), _TABLE, "--keep N", nulls=("ease", "slope", "place"))
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
-        expected, models, prior = pl.DataFrame(held["expected"]), tuple(held["models"]), dict(held["prior"])
+        expected = pl.DataFrame(held["expected"], schema=_EXPECTED)
+        models, prior = tuple(map(str, held["models"])), dict(held["prior"])
+        if not table["slices"].explode().drop_nulls().is_between(0, expected.height - 1).all():
+            raise ValueError("an item is of a slice that is not listed")
         return Kept(kept.with_columns(weight=pl.Series(held["weight"])), expected, models, table, prior, pl.DataFrame())
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{folder} is damaged ({error}): make it again with 'cgaps improve RUN --keep N'.") from error

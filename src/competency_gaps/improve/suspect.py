@@ -235,7 +235,8 @@ def _of_benchmark(
     options = chosen["choices"].list.len().fill_null(0).to_numpy().astype(np.int64)
     weighed = odds(values, options, shared[row])
     wrong, alike = facts["wrong"].to_numpy(), facts["alike"].to_numpy()
-    log_odds = weighed.log_odds + agreement(wrong, alike, float(facts["mean"].mean() or 0.0))
+    solved = facts["mean"].drop_nulls().to_numpy()
+    log_odds = weighed.log_odds + agreement(wrong, alike, float(solved.mean()) if len(solved) else 0.0)
     keys = [other[at] for at in row]
     # Of two keys of one question one is wrong: even odds instead of SHARE.
     log_odds -= np.array([0.0 if key is None else np.log(SHARE / (1 - SHARE)) for key in keys])

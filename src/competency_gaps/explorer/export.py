@@ -220,8 +220,8 @@ def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
         rows |= dict.fromkeys(use.item for uses in vars(detail.items).values() for use in uses)
     rows |= dict.fromkeys(range(max(0, min(context.items.height, FILE_ITEMS - len(rows)))))
     items: dict[str, Any] = {}
-    # Neighbours are read together.
-    for _, near in groupby(sorted(rows), lambda row: row // ITEMS):
+    # Neighbours are read together: each time all columns of a part of the table are unpacked.
+    for _, near in groupby(sorted(rows), lambda row: row // (8 * ITEMS)):
         items |= {str(detail.item): detail for detail in item_details(context, [*near])}
     items = {str(row): items[str(row)] for row in rows}
     return dict(zip(_DETAILS, (details, items), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
     from competency_gaps.api.run import Run
+    from competency_gaps.progress import Progress
 
 _OF_MODE = {
     "--keep": ("--out", "--limit"),
@@ -104,7 +106,7 @@ def improve(
         view = Group(report.weights_view(found, regions, limit), Text(), report.redundancy_view(repeats, limit))
         results["redundancy"] = repeats
     else:
-        _print_first(opened, json_=json_)
+        _print_first(opened, progress, json_=json_)
         return
     results[mode.strip("-")] = found
     _print(run, results, view, folder, json_=json_)
@@ -122,9 +124,28 @@ def _mode(given: list[str], others: dict[str, Any]) -> str:
     return mode
 
 
-def _print_first(run: Run, *, json_: bool) -> None:
-    """Print what to do first."""
-    raise UserError("give one of --keep N, --items, --fill SLICE, --missing BENCHMARK, --weights.")
+def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
+    """Print what to do first: what each part says at a glance, and its command. Nothing is written."""
+    from competency_gaps.report.improve import KEPT, first_steps
+
+    def told(ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except UserError as error:  # as of too few models: that is what there is to say
+            return error
+
+    found = {
+        "items": told(lambda: run.suspicious(progress=progress)),
+        "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"]},
+        "keep": told(lambda: run.keep(KEPT, progress=progress)),
+        "weights": told(run.weights),
+        "redundancy": told(run.redundancy),
+    }
+    steps = [{"says": says, "command": command} for says, command in first_steps(run, found)]
+    if json_:
+        print_json({"run": str(run.path), "first": steps})
+    else:
+        print_line("\n\n".join(f"{step['says']}\n  {step['command']}" for step in steps))
 
 
 def _print(run: Path, results: dict[str, Any], view: RenderableType, written: Path | None, *, json_: bool) -> None:

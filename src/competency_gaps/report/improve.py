@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.errors import argument
+from competency_gaps.errors import UserError, argument
+from competency_gaps.findings.coverage import lacks
 from competency_gaps.findings.words import item_text, short_name
 from competency_gaps.improve.keep import FEWEST_MODELS
 from competency_gaps.improve.redundancy import FEWEST
 from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
 from competency_gaps.report.tables import cut, plain
-from competency_gaps.text import integer, percent, plural, signed, visible
+from competency_gaps.text import integer, listing, percent, plural, signed, visible
 
 if TYPE_CHECKING:
     from competency_gaps.improve.fill import Drafts
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
     from competency_gaps.improve.weigh import Weights
+    from competency_gaps.runs.open import RunFolder
 
 SURE = 0.05
 """Largest p-value of what is said to be so."""
+KEPT = 100
+"""Items of which the overview says how much they tell."""
 SWAPS, PARTS = 6, 20
 """Rows of a list."""
 SLICES = 14
@@ -48,6 +53,52 @@ _REFUSED = {
 }
 MODEL, PART = 28, 22
 """Characters of a name."""
+
+
+def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What to do first about a run's benchmarks: for each step what there is to say, and the command.
+
+    Parameters
+    ----------
+    found
+        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`, of
+        :data:`KEPT` items), ``weights`` and ``redundancy``; instead of each the error that says why there is none.
+    """
+    command = shlex.join(["cgaps", "improve", str(run.path)])
+    items, repeats, weights = (found[name] for name in ("items", "redundancy", "weights"))
+    broken = str(items)
+    if not isinstance(items, UserError):
+        judged = items.items["chance"].drop_nulls()
+        broken = f"probably {int((judged >= 0.5).sum())} of {plural(len(judged), 'item')}."
+    steps = [(f"Broken: {broken}", f"{command} --items")]
+    name, regions = max(((name, lacks(own)) for name, own in found["missing"].items()), key=lambda own: len(own[1]))
+    if regions:
+        beside = "of its scope" if found["missing"][name].whole.scope else "beside the benchmarks most like it"
+        names = "; ".join(own.name for own in regions[:3]) + f" and {len(regions) - 3} more" * (len(regions) > 3)
+        says = f"Missing: {name} lacks, {beside}: {names}."
+        steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
+    kept = found["keep"]
+    fewer = str(kept)
+    if not isinstance(kept, UserError):
+        row = kept.expected.row(0, named=True)
+        fewer = f"{row['kept']} of {integer(row['items'])} items"
+        if row["error"] is not None:
+            error, random = (f"{100 * SIGMAS * row[name]:.1f} points" for name in ("error", "random"))
+            fewer += f" tell a new model's score to within {error} (as many random ones: {random})"
+        fewer += "." if kept.prior else f"; to choose them takes scores of {FEWEST_MODELS} models."
+    steps.append((f"Fewer: {fewer}", f"{command} --keep {KEPT}"))
+    says = f"Repeats: {repeats if isinstance(repeats, UserError) else _repeats(repeats)}"
+    even = "" if isinstance(weights, UserError) else f" {_swaps(weights)}"
+    return [*steps, (says + even, f"{command} --weights")]
+
+
+def _repeats(found: Redundancy) -> str:
+    if found.axes is None:
+        return _dimensions(found)
+    own = found.parts.filter("adds")["part"].to_list()
+    over, ways = _plural_of(found.what, found.parts.height), plural(found.count or 1, "way")
+    alone = f"something of their own have {listing(own, len(own), 4)}" if own else "none has anything of its own"
+    return f"the {over} tell models apart in {ways}; {alone}."
 
 
 def kept_view(kept: Kept, limit: int | None) -> RenderableType:

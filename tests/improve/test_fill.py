@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from competency_gaps.activations.profiles import FEWEST, cas_of, profiles_of, sc
 from competency_gaps.config import BenchmarkConfig, LLMConfig
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import slices_of
+from competency_gaps.improve.fill import read_drafts
 from competency_gaps.improve.lens import fresh_gap, lens_of
 from competency_gaps.stages.load import load_benchmark
 
@@ -118,8 +120,29 @@ def test_a_corpus_is_sifted(run, tmp_path):
     assert len((tmp_path / "out" / "refused.jsonl").read_text().splitlines()) == drafts.refused.height
     again = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "again")
     assert again.kept.equals(drafts.kept)
+    read = read_drafts(tmp_path / "out")
+    assert read.kept.equals(drafts.kept) and read.refused.equals(drafts.refused)
+    assert replace(read, kept=None, refused=None) == replace(drafts, kept=None, refused=None)
     plan = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "plan", dry_run=True)
-    assert "34 items" in str(plan.plan) and not (tmp_path / "plan").exists()
+    assert "33 items" in str(plan.plan) and not (tmp_path / "plan").exists()
+
+
+def test_generators_make_other_tasks_of_the_slice(tiny_config, tmp_path):
+    """Sums and spelling, by one seed: new sums come from another, and the model is asked both."""
+    pytest.importorskip("reasoning_gym")
+    sums, words = ({"kind": "reasoning_gym", "family": name, "size": 30} for name in ("chain_sum", "spell_backward"))
+    config = {
+        **tiny_config,
+        "benchmarks": [{"name": "tasks", "sources": [sums, words], "options": {"max_new_tokens": 4}}],
+    }
+    run = cg.run(config, tmp_path / "run")
+    drafts = run.fill("chain_sum", n=15)
+    assert drafts.folder == tmp_path / "run" / "improve" / "fill-chain_sum"
+    assert drafts.kept.height == 15 and not set(drafts.kept["prompt"]) & set(run.items["prompt"])
+    assert set(drafts.kept["source"]) == {"chain_sum"}
+    assert drafts.fresh.items >= 15 and drafts.fresh.others >= 10
+    (share,) = drafts.shares
+    assert (share.before, share.after) == (pytest.approx(30 / 60), pytest.approx(45 / 75))
 
 
 def test_lm_eval_loads_the_task(run, tmp_path):

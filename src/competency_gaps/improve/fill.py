@@ -312,13 +312,13 @@ class _Filling:
             elif found.code is not None:
                 self.drafts.append(found)
             else:
-                seen += 1
+                seen, found.weight = seen + 1, like
                 if len(drawn) < READ[1]:
                     drawn.append(found)
                     continue
                 if (place := rng.randrange(seen)) < READ[1]:
                     drawn[place], found = found, drawn[place]
-                _keep_best(best, (like, -number, found), READ[0])
+                _keep_best(best, (found.weight, -number, found), READ[0])
         self.passages = [text for *_, text in sorted(texts, reverse=True)]
         self.skipped = seen - len(drawn) - len(best)
         for *_, draft in best:
@@ -569,7 +569,7 @@ class _Filling:
                 int((own & self.home).sum()),
                 self.home.sum(),
             )
-            shares.append(Share(name, added, before / whole, (before + added) / (whole + len(fine))))
+            shares.append(Share(name, added, float(before / whole), float((before + added) / (whole + len(fine)))))
         frames = pl.DataFrame(kept, schema=_KEPT), pl.DataFrame(refused, schema=_REFUSED)
         precision, names = self.target.lenses[0].precision, (self.target.title, self.target.benchmark)
         fresh = None if plan else self._fresh()

@@ -9,7 +9,6 @@ run's answer lets expect?
 from __future__ import annotations
 
 import heapq
-import itertools
 import json
 import random
 import re
@@ -18,13 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 import pydantic
 
-from competency_gaps.activations.profiles import cas_of
+from competency_gaps.activations.profiles import cas_of, unit
 from competency_gaps.answer_json import Failure, parse
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.benchmarks.records import make_item
@@ -67,15 +66,13 @@ SAME = (0.85, 0.97)
 the slice's own items is as near to another."""
 DRAFTS = "drafts.json"
 _WORD = re.compile(r"\w+")
-_KEPT = {
-    **{"id": pl.String, "slice": pl.String, "weight": pl.Float64, "prompt": pl.String},
-    **{"choices": pl.List(pl.String), "answer": pl.String, "source": pl.String},
+_ROWS = {
+    **dict.fromkeys(("id", "slice", "source", "prompt", "answer", "code", "reason"), pl.String),
+    **{"choices": pl.List(pl.String), "weight": pl.Float64},
 }
-_REFUSED = dict.fromkeys(("id", "prompt", "code", "reason"), pl.String)
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """What new items add to a slice's part of its benchmark, in [0, 1]."""
 
     name: str
@@ -93,21 +90,27 @@ class Drafts:
     benchmark: str
     """Whose form the items have."""
     folder: Path
-    kept: pl.DataFrame
+    items: pl.DataFrame
     """``id``, ``slice``, ``weight`` (how much it excites it, times the least that is needed), ``prompt``, ``choices``,
-    ``answer``, ``source``."""
-    refused: pl.DataFrame
-    """``id``, ``prompt``, ``code`` (``form``, ``repeats``, ``unread``, ``elsewhere``, ``alike``, ``key``, ``enough``),
-    ``reason``."""
+    ``answer``, ``source``; of those that were refused ``code`` (``form``, ``repeats``, ``unread``, ``elsewhere``,
+    ``alike``, ``key``, ``enough``) and ``reason``."""
     shares: tuple[Share, ...]
     precision: float | None
     """Share of the run's items that excite the slice so much that are its own; None: all, by its definition."""
     fresh: Fresh | None
     """What the run's model makes of new items; None: it was not asked."""
-    skipped: int
-    """Items of the corpus that were not read, as their words are unlike the slice's."""
     plan: str | None
     """What would be done and paid; None: it is done."""
+
+    @property
+    def kept(self) -> pl.DataFrame:
+        """The new items."""
+        return self.items.filter(pl.col("code").is_null())
+
+    @property
+    def refused(self) -> pl.DataFrame:
+        """The others."""
+        return self.items.filter(pl.col("code").is_not_null())
 
 
 def read_drafts(folder: Path) -> Drafts:
@@ -120,11 +123,9 @@ def read_drafts(folder: Path) -> Drafts:
     """
     try:
         held = read_document(folder / DRAFTS)
-        frames = {
-            name: pl.DataFrame(held[name], schema=kind) for name, kind in (("kept", _KEPT), ("refused", _REFUSED))
-        }
-        shares, fresh = tuple(Share(**one) for one in held["shares"]), held["fresh"] and Fresh(**held["fresh"])
-        return Drafts(**{**held, **frames, "folder": folder, "shares": shares, "fresh": fresh})
+        fresh, shares = held["fresh"] and Fresh(**held["fresh"]), tuple(Share(*one) for one in held["shares"])
+        items = pl.DataFrame(held["items"], schema=_ROWS)
+        return Drafts(**{**held, "folder": folder, "items": items, "shares": shares, "fresh": fresh})
     except (OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
         raise damaged(folder / DRAFTS, error, "Run the command that made it again: what was paid is kept.") from error
 
@@ -153,7 +154,7 @@ class _Draft:
     by_chance: bool = True
     """Its words had no part in its being read."""
     code: str | None = None
-    reason: str = ""
+    reason: str | None = None
     target: int = 0
     weight: float = 0.0
     without: bool = False
@@ -162,6 +163,14 @@ class _Draft:
 
     def refuse(self, code: str, reason: str) -> None:
         self.code, self.reason = code, reason
+
+    def row(self, names: Sequence[str]) -> dict[str, Any]:
+        """As ``Drafts.items`` has it."""
+        item, key = self.item, self.item.answer
+        text = None if key is None else str(item.choices[key]) if item.choices else str(key)
+        held = {"id": item.id, "prompt": item.prompt, "choices": item.choices and list(item.choices), "answer": text}
+        held |= {"slice": names[self.target], "weight": self.weight, "source": self.source}
+        return held | {"code": self.code, "reason": self.reason}
 
 
 def fill(
@@ -258,7 +267,6 @@ class _Filling:
         self.policy = "choice" if policy == "none" and self.options else policy
         self.drafts: list[_Draft] = []
         self.passages: list[str] = []
-        self.skipped = 0
         if corpus is None and llm is None and not self.config.is_generated:
             raise UserError(
                 f"{target.benchmark} has no generator that could make new items: give a corpus of questions or texts "
@@ -288,42 +296,32 @@ class _Filling:
     def _of_generators(self) -> list[_Draft]:
         """Tasks of the benchmark's families from seeds beyond the run's, most of those that have the slice's items."""
         own = self.run.items.filter(pl.Series(np.any(self.target.own, axis=0) & self.home))["item_id"]
-        prefix, sources = Counter(id.partition(":")[0] for id in own), self.config.all_sources
-        wanted = []
-        for number, source in enumerate(sources):
-            part = prefix[str(number)] / max(1, len(own)) if self.config.sources else 1.0
-            size = max(10, 2 * self.n // len(sources), round(GENERATED * self.n * part))
-            held = source.model_dump()
+        prefix, wanted = Counter(id.partition(":")[0] for id in own), []
+        for number, source in enumerate(self.config.all_sources):
+            part, held = prefix[str(number)] / max(1, len(own)) if self.config.sources else 1.0, source.model_dump()
+            size = max(self.n, round(GENERATED * self.n * part))
             wanted.append({**held, "seed": held["seed"] + 1_000_003, "size": size})
         made = load_benchmark(BenchmarkConfig(**{**self.entry, "sources": wanted}))
         return [_Draft(replace(item, id=f"new-{item.id}"), str(item.group)) for item in made.items]
 
     def _of_corpus(self) -> list[_Draft]:
         """Questions of the corpus: those most like the slice by their words, and some at random; passages are kept."""
-        assert self.corpus is not None
-        telling, rng, seen = self._telling(), random.Random(0), 0
-        best, texts = list[tuple[float, int, _Draft]](), list[tuple[float, int, str]]()
-        drawn: list[_Draft] = []
-        for number, found in enumerate(_stream(self.corpus)):
+        telling, rng = self._telling(), random.Random(0)
+        best, drawn, texts = list[Any](), list[Any](), list[Any]()
+        for number, found in enumerate(_stream(self.corpus or Path())):
             words = set(_WORD.findall((found if isinstance(found, str) else found.item.prompt).casefold()))
             like = sum(telling.get(word, 0.0) for word in words) / max(1, len(words)) ** 0.5
             if isinstance(found, str):
                 _keep_best(texts, (like, -number, found), 2 * self.n)
-            elif found.code is not None:
-                self.drafts.append(found)
             else:
-                seen, found.weight = seen + 1, like
-                if len(drawn) < READ[1]:
-                    drawn.append(found)
-                    continue
-                if (place := rng.randrange(seen)) < READ[1]:
-                    drawn[place], found = found, drawn[place]
-                _keep_best(best, (found.weight, -number, found), READ[0])
+                _keep_best(best, (like, -number, found), READ[0])
+                _keep_best(drawn, (rng.random(), -number, found), READ[1])
         self.passages = [text for *_, text in sorted(texts, reverse=True)]
-        self.skipped = seen - len(drawn) - len(best)
-        for *_, draft in best:
-            draft.by_chance = not self.skipped
-        return [*drawn, *(draft for *_, draft in best)]
+        by_chance = {number: draft for _, number, draft in drawn}
+        by_words = {number: draft for _, number, draft in best if number not in by_chance}
+        for draft in by_words.values():
+            draft.by_chance = len(best) + len(drawn) < sum(READ)
+        return [draft for _, draft in sorted({**by_chance, **by_words}.items(), reverse=True)]
 
     def _telling(self) -> dict[str, float]:
         """Log odds of words in the slice's items beside all others; of a slice without items, its name's words."""
@@ -393,7 +391,7 @@ class _Filling:
         before = self._fine()
         self.drafts += new
         for draft in new:
-            if fault := self._fault(draft.item):
+            if fault := draft.reason or self._fault(draft.item):
                 draft.refuse("form", fault)
         for test in (self._repeats, self._read, self._alike, *([self._agree] if written else [])):
             if left := [draft for draft in new if draft.code is None]:
@@ -405,15 +403,15 @@ class _Filling:
         allowed = range(min(self.options), max(self.options) + 1) if self.options else range(1)
         if len(choices) not in allowed:
             return f"it has {plural(len(choices), 'option')}, expected {allowed[0]} to {allowed[-1]}"
-        if len({" ".join(choice.split()).casefold() for choice in choices}) < len(choices):
-            return "two of its options are the same"
+        if len(set(map(str.casefold, choices))) < len(choices) or not item.prompt:
+            return "it asks nothing, or two of its options are the same"
         if self.policy not in ("none", item.policy) and not self.config.policy:
             return f"it is scored by {item.policy!r}, expected {self.policy!r}"
         try:
             self._scorer(item)
         except UserError as error:
             return str(error)
-        return None if item.prompt else "it asks nothing"
+        return None
 
     def _scorer(self, item: Item) -> Policy:
         """What scores an item; raises UserError if it cannot."""
@@ -509,24 +507,14 @@ class _Filling:
 
     def _choose(self, fine: list[_Draft]) -> None:
         """Keep the wanted number: of three times as many that excite their slice most, those that differ most."""
-        if len(fine) <= self.n:
-            return
-        places = Counter[int]()
-        ranked = []
-        for draft in sorted(fine, key=lambda draft: -draft.weight):
-            ranked.append((places[draft.target], len(ranked), draft))
-            places[draft.target] += 1
-        best = [draft for *_, draft in sorted(ranked)][: 3 * self.n]
+        best = sorted(fine, key=lambda draft: -draft.weight)[: 3 * self.n]
         rows = np.array([self._row[draft.item.id] for draft in best])
-        cas = cas_of(self._made.by_concept, rows, np.arange(self.run.width)).T.sqrt()
-        like = (cas @ cas.T).toarray()
-        size = np.sqrt(np.maximum(np.diag(like), 1e-9))
-        like /= size[:, None] * size
-        chosen, most = [0], like[0].copy()
-        while len(chosen) < self.n:
+        profiles = unit(cas_of(self._made.by_concept, rows, np.arange(self.run.width)).T.sqrt().toarray())
+        chosen, most = [0], profiles @ profiles[0]
+        while len(chosen) < min(self.n, len(best)):
             most[chosen] = np.inf
             chosen.append(int(most.argmin()))
-            most = np.maximum(most, like[chosen[-1]])
+            most = np.maximum(most, profiles @ profiles[chosen[-1]])
         kept = {best[at].item.id for at in chosen}
         for draft in fine:
             if draft.item.id not in kept:
@@ -536,54 +524,34 @@ class _Filling:
 
     def plan(self) -> str:
         """What a command would do, and pay at most."""
-        told = []
+        told = "Tasks would be generated and read." if self.llm is None else ""
         if self.corpus is not None:
-            told.append(f"{plural(len(self._of_corpus()), 'item')} of {self.corpus.name} would be read.")
-        elif self.llm is None:
-            told.append(f"{plural(GENERATED * self.n, 'task')} or more would be generated and read.")
+            told = f"{plural(len(self._of_corpus()), 'item')} of {self.corpus.name} would be read. "
         if self.llm is not None:
             requests = self._requests(0, self.n)
-            more = plural((ROUNDS - 1) * 2 * self.n, "request")
-            told.append(estimate(requests, len(requests), self.llm))
-            told.append(f"Then two short answers to each item that passes; and {more} more, at most, if too few do.")
-        return " ".join(told)
+            told += (
+                f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes; and "
+            )
+            told += f"{plural((ROUNDS - 1) * 2 * self.n, 'request')} more, at most, if too few do."
+        return told
 
     def result(self, plan: str | None = None) -> Drafts:
         """What came of it; unless it is a plan, it is written."""
-        fine, kept, refused = self._fine(), [], []
-        for draft in self.drafts:
-            held = {"id": draft.item.id, "prompt": draft.item.prompt}
-            if draft.code is not None:
-                refused.append({**held, "code": draft.code, "reason": draft.reason})
-        for draft in fine:
-            item, key = draft.item, draft.item.answer
-            held = {"id": item.id, "prompt": item.prompt, "choices": item.choices and list(item.choices)}
-            held["answer"] = None if key is None else str(item.choices[key]) if item.choices else str(key)
-            kept.append(
-                {**held, "slice": self.target.names[draft.target], "weight": draft.weight, "source": draft.source}
-            )
-        shares = []
+        fine, rows, whole, shares = self._fine(), [], int(self.home.sum()), []
+        rows = [draft.row(self.target.names) for draft in self.drafts if draft.code is not None or not draft.control]
         for at, (name, own) in enumerate(zip(self.target.names, self.target.own, strict=True)):
-            added, before, whole = (
-                sum(draft.target == at for draft in fine),
-                int((own & self.home).sum()),
-                self.home.sum(),
-            )
-            shares.append(Share(name, added, float(before / whole), float((before + added) / (whole + len(fine)))))
-        frames = pl.DataFrame(kept, schema=_KEPT), pl.DataFrame(refused, schema=_REFUSED)
-        precision, names = self.target.lenses[0].precision, (self.target.title, self.target.benchmark)
-        fresh = None if plan else self._fresh()
+            added, before = sum(draft.target == at for draft in fine), int((own & self.home).sum())
+            shares.append(Share(name, added, before / whole, (before + added) / (whole + len(fine))))
+        held: dict[str, Any] = {"name": self.target.title, "benchmark": self.target.benchmark, "shares": tuple(shares)}
+        held |= {"precision": self.target.lenses[0].precision, "fresh": None if plan else self._fresh(), "plan": plan}
         if not plan:
-            lines = [{**record_of(draft.item), "source": draft.source} for draft in fine]
             task = lm_eval_task(self.folder, has_options=bool(self.options), options=self.config.options)
-            _write(self.folder / "items.jsonl", lines)
-            _write(self.folder / "refused.jsonl", refused)
+            _write(self.folder / "items.jsonl", [{**record_of(draft.item), "source": draft.source} for draft in fine])
+            _write(self.folder / "refused.jsonl", [row for row in rows if row["code"] is not None])
             _write(self.folder / f"{task['task']}.yaml", [task])
-        made = Drafts(*names, self.folder, *frames, tuple(shares), precision, fresh, self.skipped, plan)
-        if not plan:
-            held = {**asdict(replace(made, kept=None, refused=None)), "kept": kept, "refused": refused}  # type: ignore[arg-type]
-            write_document(self.folder / DRAFTS, finite({**held, "folder": None}))
-        return made
+            fresh = held["fresh"] and asdict(held["fresh"])
+            write_document(self.folder / DRAFTS, finite({**held, "fresh": fresh, "folder": "", "items": rows}))
+        return Drafts(**held, folder=self.folder, items=pl.DataFrame(rows, schema=_ROWS))
 
     def _fresh(self) -> Fresh | None:
         """What the run's model makes of all that passed, needed or not, beside those without the slice."""
@@ -616,12 +584,10 @@ def _request(id: str, step: str, content: Mapping[str, Any], fields: Mapping[str
 
 
 def _stream(path: Path) -> Iterator[_Draft | str]:
-    """Questions and passages of a corpus, one by one: records of items or with a ``text`` alone, or plain text."""
+    """Questions and passages of a corpus: records of items, records with a ``text``, or the lines of plain text."""
     if path.suffix == ".txt":
         with path.open(encoding="utf-8", errors="replace") as file:
-            for empty, lines in itertools.groupby(file, lambda line: not line.strip()):
-                if not empty:
-                    yield "".join(lines).strip()
+            yield from (line.strip() for line in file if line.strip())
         return
     for number, record in enumerate(read_files(FileSource(path=path))):
         text = record.values.get("text")

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.profiles import FEWEST, cas_of, profiles_of, scale_of
-from competency_gaps.dictionary.atlas import Atlas, members_of, places_of, read_atlas, space_of
+from competency_gaps.dictionary.atlas import members_of, places_of, read_atlas, space_of
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import RunFolder
@@ -98,18 +98,26 @@ def region_lens(run: RunFolder, region: int, own: np.ndarray) -> Lens:
     ----------
     own : ndarray of bool of shape (N,)
         Its items; with few of them, whatever lies in it excites it.
+
+    Raises
+    ------
+    UserError
+        If the atlas is not where it was.
     """
-    atlas = atlas_of(run)
+    dictionary = dictionary_of(run)
+    atlas = None if dictionary is None else read_atlas(dictionary.folder, run.width)
+    if atlas is None:
+        raise UserError(f"{run.path}: its dictionary is not where it was; ‘cgaps concepts name’ puts one on it.")
+    parent, centre = atlas.parent, atlas.centres[region]
 
     def measure(other: RunFolder) -> np.ndarray:
         space = space_of(atlas, other.by_concept, np.arange(other.items.height))
         places = places_of(atlas, space)
-        inside = members_of(atlas.parent, np.where(places.unlike, -1, places.region))[region]
-        return np.where(inside, space @ atlas.centres[region], -1.0).astype(np.float64)
+        inside = members_of(parent, np.where(places.unlike, -1, places.region))[region]
+        return np.where(inside, space @ centre, -1.0).astype(np.float64)
 
     enough = own.sum() >= 2 * FEWEST_OWN
-    bar = float(np.quantile(measure(run)[own], EXCITES)) if enough else -0.999
-    return Lens(measure, max(bar, -0.999), -0.999, None)
+    return Lens(measure, float(np.quantile(measure(run)[own], EXCITES)) if enough else -0.99, -0.99, None)
 
 
 def members(run: RunFolder, region: int) -> np.ndarray:
@@ -117,15 +125,6 @@ def members(run: RunFolder, region: int) -> np.ndarray:
     assert run.regions is not None and run.item_regions is not None
     finest = run.item_regions.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
     return np.asarray(members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest)[region])
-
-
-def atlas_of(run: RunFolder) -> Atlas:
-    """The atlas on which a run's items lie; raises UserError if its dictionary is not where it was."""
-    dictionary = dictionary_of(run)
-    atlas = None if dictionary is None else read_atlas(dictionary.folder, run.width)
-    if atlas is None:
-        raise UserError(f"{run.path} has no dictionary with an atlas: ‘cgaps concepts name’ puts one on it.")
-    return atlas
 
 
 def _direction(
@@ -211,25 +210,17 @@ def fresh_gap(
         others = others & (length >= length[inside].min()) & (length <= length[inside].max())
     if min(inside.sum(), others.sum()) < LEAST:
         return None
-    edges = np.quantile(length[inside], np.linspace(0, 1, STRATA + 1)[1:-1])
-    stratum = np.searchsorted(edges, length)
-    with_, without = (np.bincount(stratum[side], minlength=STRATA).astype(float) for side in (inside, others))
-    if (without[with_ > 0] < 2).any():  # all lengths together
-        stratum[:] = 0
-        with_, without = np.array([inside.sum()], float), np.array([others.sum()], float)
-    means = [
-        np.bincount(stratum[side], scores[side], minlength=len(count)) / np.maximum(count, 1)
-        for side, count in ((inside, with_), (others, without))
-    ]
-    part = with_ / with_.sum()
-    mean, beside = float(part @ means[0]), float(part @ means[1])
-    # One variance within strata, each side's own shrunk to it by ten items.
-    spread = [
-        ((scores[side] - own[stratum[side]]) ** 2).sum() for side, own in zip((inside, others), means, strict=True)
-    ]
-    whole = sum(spread) / max(1, inside.sum() + others.sum() - 2 * (with_ > 0).sum())
-    own, far = ((total + 10 * whole) / (side.sum() + 10) for total, side in zip(spread, (inside, others), strict=True))
-    error = np.sqrt(own / with_.sum() + far * (part**2 / np.maximum(without, 1)).sum())
+    stratum = np.searchsorted(np.quantile(length[inside], np.linspace(0, 1, STRATA + 1)[1:-1]), length)
+    if (np.bincount(stratum[others], minlength=STRATA)[stratum[inside]] < 2).any():
+        stratum[:] = 0  # all lengths together
+    counts = [np.maximum(np.bincount(stratum[side], minlength=STRATA), 1) for side in (inside, others)]
+    sums = [np.bincount(stratum[side], scores[side], minlength=STRATA) for side in (inside, others)]
+    part = np.bincount(stratum[inside], minlength=STRATA) / inside.sum()
+    mean, beside = (float(part @ (total / count)) for total, count in zip(sums, counts, strict=True))
+    # One variance within strata and sides.
+    left = [scores[side] - (sums[at] / counts[at])[stratum[side]] for at, side in enumerate((inside, others))]
+    spread = sum((own**2).sum() for own in left) / (inside.sum() + others.sum() - 2 * len(set(stratum[inside])))
+    error = np.sqrt(spread * (1 / inside.sum() + (part**2 / counts[1]).sum()))
     gap, half = mean - beside, NORMAL * float(error)
     verdict: Literal["holds", "leans", "not"] | None = None
     if expected is not None:

@@ -14,7 +14,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,14 +206,12 @@ def _slice(run: RunFolder, asked: int | str) -> _Target:
     found = answer(run).findings if run.own_model is not None else ()
     line = next((one.slice for one in found if str(asked) == str(one.number)), None)
     known = [(own, at) for own in slices_of(run) for at in range(len(own.names))]
-    hits = [own for own in known if own[0].number[own[1]] == line] or [
-        own for own in known if own[0].names[own[1]].casefold() == str(asked).casefold()
-    ]
+    named = [(own, at) for own, at in known if own.names[at].casefold() == str(asked).casefold()]
+    hits = [(own, at) for own, at in known if own.number[at] == line] or named
     if not hits:
-        names = [own.names[at] for own, at in known]
         raise UserError(
             f"{run.path} has no slice {asked!r}, and its answer no such line: ‘cgaps show {run.path}’ lists lines, "
-            f"‘--list slices’ names.{nearest(str(asked), names)}"
+            f"‘--list slices’ names.{nearest(str(asked), [own.names[at] for own, at in known])}"
         )
     family, place = hits[0]
     kept = run.items["excluded"].is_null().to_numpy()
@@ -240,39 +238,36 @@ def _lacking(run: RunFolder, benchmark: str) -> _Target:
     return _Target(f"missing-{benchmark}", benchmark, names, lenses, [rows & inside for rows in own])
 
 
+@dataclass
 class _Filling:
     """One filling: candidates, and the tests that they go through."""
 
-    def __init__(
-        self,
-        run: RunFolder,
-        target: _Target,
-        n: int,
-        llm: LLMConfig | None,
-        corpus: Path | None,
-        folder: Path,
-        progress: Progress,
-    ) -> None:
-        self.run, self.target, self.n, self.llm, self.corpus = run, target, n, llm, corpus
-        self.folder, self.progress = folder, progress
-        settings = run.manifest["settings"]
-        own = next(entry for entry in settings["benchmarks"] if entry["name"] == target.benchmark)
+    run: RunFolder
+    target: _Target
+    n: int
+    llm: LLMConfig | None
+    corpus: Path | None
+    folder: Path
+    progress: Progress
+    drafts: list[_Draft] = field(default_factory=list)
+    passages: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        settings, items = self.run.manifest["settings"], self.run.items
+        own = next(entry for entry in settings["benchmarks"] if entry["name"] == self.target.benchmark)
         self.config = BenchmarkConfig(**own)
         self.entry = {key: own[key] for key in own.keys() - {"source", "sources", "limit"}}
-        self.home = (run.items["excluded"].is_null() & (run.items["benchmark"] == target.benchmark)).to_numpy()
-        items = run.items.filter(pl.Series(self.home))
-        self.options = Counter(items["choices"].drop_nulls().list.len().to_list())
-        policy = Counter(items["policy"].to_list()).most_common(1)[0][0]
+        self.home = (items["excluded"].is_null() & (items["benchmark"] == self.config.name)).to_numpy()
+        self.options = Counter(items.filter(pl.Series(self.home))["choices"].drop_nulls().list.len().to_list())
+        policy = Counter(items["policy"].filter(pl.Series(self.home)).to_list()).most_common(1)[0][0]
         self.asks = bool(settings["ask"]) and policy not in ("none", "imported")
         self.policy = "choice" if policy == "none" and self.options else policy
-        self.drafts: list[_Draft] = []
-        self.passages: list[str] = []
-        if corpus is None and llm is None and not self.config.is_generated:
+        if self.corpus is None and self.llm is None and not self.config.is_generated:
             raise UserError(
-                f"{target.benchmark} has no generator that could make new items: give a corpus of questions or texts "
+                f"{self.config.name} has no generator that could make new items: give a corpus of questions or texts "
                 "(--corpus FILE), or a language model that writes them (--llm FILE)."
             )
-        if llm is not None and self.policy not in WRITABLE:
+        if self.llm is not None and self.policy not in WRITABLE:
             raise UserError(f"a language model cannot write items that are scored by {self.policy!r}.")
 
     def find_items(self) -> None:
@@ -280,7 +275,8 @@ class _Filling:
         if self.corpus is not None or self.llm is None:
             found = self._of_corpus() if self.corpus is not None else self._of_generators()
             self._test(found)
-            self._choose([draft for draft in found if draft.code is None])
+            if len(self._fine()) > self.n:
+                self._choose(self._fine())
         for number in range(ROUNDS if self.llm is not None else 0):
             missing = self.n - len(self._fine())
             if missing > 0:
@@ -455,10 +451,8 @@ class _Filling:
             if excluded is not None:
                 draft.refuse("unread", f"the run's model cannot read it: {excluded['text']}")
             elif draft.control != (draft.weight == 0):
-                told = (
-                    "it excites the slice" if draft.control else "it excites the slice less than the slice's own items"
-                )
-                draft.refuse("elsewhere", told)
+                told = "it excites the slice less than the slice's own items"
+                draft.refuse("elsewhere", "it excites the slice" if draft.control else told)
 
     def _alike(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
         """Refuse items that say nearly what another says, by sentence embeddings where these are installed."""
@@ -483,12 +477,12 @@ class _Filling:
         asked = {f"{draft.item.id}-{attempt}": draft for draft in new for attempt in (1, 2)}
         orders, requests = dict[str, list[int]](), []
         for id, draft in asked.items():
-            choices, content = draft.item.choices or (), {"question": draft.item.prompt, "attempt": id[-1]}
+            choices, kind = draft.item.choices or (), dict[str, Any](type="string")
             orders[id] = random.Random(id).sample(range(len(choices)), len(choices))
             shown = {LETTERS[at]: choices[own] for at, own in enumerate(orders[id])}
-            kind = {"type": "string", **({"enum": list(shown)} if shown else {})}
+            content = {"question": draft.item.prompt, "attempt": id[-1], "options": shown}
             requests.append(
-                _request(id, "answer", {**content, **({"options": shown} if shown else {})}, {"answer": kind}, 60)
+                _request(id, "answer", content, {"answer": {**kind, "enum": list(shown)} if shown else kind}, 60)
             )
         answers = self._asked(requests, _Answered)
         for id, draft in asked.items():
@@ -511,7 +505,7 @@ class _Filling:
         rows = np.array([self._row[draft.item.id] for draft in best])
         profiles = unit(cas_of(self._made.by_concept, rows, np.arange(self.run.width)).T.sqrt().toarray())
         chosen, most = [0], profiles @ profiles[0]
-        while len(chosen) < min(self.n, len(best)):
+        while len(chosen) < self.n:
             most[chosen] = np.inf
             chosen.append(int(most.argmin()))
             most = np.maximum(most, profiles @ profiles[chosen[-1]])
@@ -527,17 +521,15 @@ class _Filling:
         told = "Tasks would be generated and read." if self.llm is None else ""
         if self.corpus is not None:
             told = f"{plural(len(self._of_corpus()), 'item')} of {self.corpus.name} would be read. "
-        if self.llm is not None:
-            requests = self._requests(0, self.n)
-            told += (
-                f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes; and "
-            )
-            told += f"{plural((ROUNDS - 1) * 2 * self.n, 'request')} more, at most, if too few do."
-        return told
+        if self.llm is None:
+            return told
+        requests, most = self._requests(0, self.n), plural((ROUNDS - 1) * 2 * self.n, "request")
+        told += f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes; and "
+        return f"{told}{most} more, at most, if too few do."
 
     def result(self, plan: str | None = None) -> Drafts:
         """What came of it; unless it is a plan, it is written."""
-        fine, rows, whole, shares = self._fine(), [], int(self.home.sum()), []
+        fine, whole, shares = self._fine(), int(self.home.sum()), []
         rows = [draft.row(self.target.names) for draft in self.drafts if draft.code is not None or not draft.control]
         for at, (name, own) in enumerate(zip(self.target.names, self.target.own, strict=True)):
             added, before = sum(draft.target == at for draft in fine), int((own & self.home).sum())
@@ -558,8 +550,7 @@ class _Filling:
         written = any(draft.control for draft in self.drafts)
         inside = [draft.code in (None, "enough") and not draft.control for draft in self.drafts]
         others = [
-            draft.without
-            and (draft.control and draft.code is None if written else draft.by_chance and not np.isnan(draft.score))
+            draft.without and (draft.control and draft.code is None if written else draft.by_chance)
             for draft in self.drafts
         ]
         scores, length = (np.array([getattr(own, key) for own in self.drafts], float) for key in ("score", "length"))

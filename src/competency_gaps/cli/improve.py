@@ -95,7 +95,7 @@ def improve(
             fill, benchmark=missing, n=n or 50, llm=writer, corpus=corpus, out=out, dry_run=dry_run, progress=progress
         )
         folder = None if dry_run else found.folder
-        view = report.drafts_view(found, limit)
+        view = report.drafts_view(found, limit or 5)
     elif weights:
         folder = out or run / "improve" / "weights.parquet"
         found = opened.weights()

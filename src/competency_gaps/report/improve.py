@@ -41,7 +41,8 @@ SIGMAS = 1.96
 """Standard errors on either side of an interval of 95%."""
 SUSPECTS, MOST_SUSPECTS = 10, 50
 """Rows of suspicious items: so many in any case, and at most, where no limit is given."""
-DRAFTS = 5
+CLEAR = 0.95
+"""Share of the items that excite a slice from which nothing is said of the others."""
 _REFUSED = {
     "form": "have not the benchmark's form",
     "repeats": "repeat another item",
@@ -197,8 +198,8 @@ def _suspects_table(items: pl.DataFrame, width: int) -> Table:
     return table
 
 
-def drafts_view(drafts: Drafts, limit: int | None) -> RenderableType:
-    """Say which new items were kept and refused, what they change, and whether the gap comes back on them."""
+def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
+    """Say which new items were kept and refused, what they change, whether the gap comes back; ``limit`` of them."""
     if drafts.plan:
         return plain(drafts.plan, "bold")
     kept, whole = drafts.kept.height, drafts.kept.height + drafts.refused.height
@@ -207,25 +208,17 @@ def drafts_view(drafts: Drafts, limit: int | None) -> RenderableType:
     for share in drafts.shares:
         now, then = percent(share.before, 1), percent(share.after, 1)
         parts.append(plain(f"{share.name}: from {now} to {then} of {drafts.benchmark}, with {share.added} new ones."))
-    if drafts.precision is not None:
-        own = percent(drafts.precision, 1)
-        parts.append(
-            plain(f"Of the run's own items that excite it so much, {own} are of this slice; so may the new ones be.")
-        )
+    if drafts.precision is not None and drafts.precision < CLEAR:
+        share = percent(drafts.precision, 1)
+        parts.append(plain(f"Of the run's items that excite it so much, {share} are its own: so may the new ones be."))
     if drafts.fresh is not None:
         parts.append(plain(_fresh(drafts.fresh)))
     counts = drafts.refused["code"].value_counts().sort("count", "code", descending=[True, False])
     if drafts.refused.height:
         why = "; ".join(f"{integer(count)} {_REFUSED[code]}" for code, count in counts.iter_rows())
         parts.append(plain(f"Refused: {why}."))
-    if drafts.skipped:
-        parts.append(
-            plain(f"{plural(drafts.skipped, 'item')} of the corpus were not read, as their words are unlike it.")
-        )
-    rows = [Text(f"  {item_text(visible(text), 100)}", "dim") for text in drafts.kept["prompt"].head(limit or DRAFTS)]
-    use = (
-        f"Read them before use. items.jsonl is a benchmark of cgaps run; lm_eval takes --include_path {drafts.folder}."
-    )
+    rows = [Text(f"  {item_text(visible(text), 100)}", "dim") for text in drafts.kept["prompt"].head(limit)]
+    use = "Read them before use. items.jsonl is a benchmark for cgaps run; the .yaml beside it a task of lm-eval."
     return Group(*parts, Text(), *rows, Text(), *([plain(use, "dim")] if kept else []))
 
 

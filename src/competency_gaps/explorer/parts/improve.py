@@ -67,7 +67,7 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             from competency_gaps.improve.fill import read_drafts
 
             made = read_drafts(path)
-            view, drafts = report.drafts_view(made, None), (_drafts(context, made.kept), _drafts(context, made.refused))
+            view, drafts = report.drafts_view(made, 0), (_drafts(context, made.kept), _drafts(context, made.refused))
         else:
             from competency_gaps.improve.redundancy import redundancy
             from competency_gaps.improve.weigh import weights

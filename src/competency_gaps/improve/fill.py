@@ -29,7 +29,7 @@ from competency_gaps.benchmarks.files import read_files
 from competency_gaps.benchmarks.records import make_item
 from competency_gaps.benchmarks.repeats import find_clusters
 from competency_gaps.checked import damaged, read_document, write_document
-from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig
+from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.files import finite, make_folder, write_atomic
 from competency_gaps.findings.answer import answer, slices_of
@@ -262,7 +262,8 @@ class _Filling:
         policy = Counter(items["policy"].filter(pl.Series(self.home)).to_list()).most_common(1)[0][0]
         self.asks = bool(settings["ask"]) and policy not in ("none", "imported")
         self.policy = "choice" if policy == "none" and self.options else policy
-        if self.corpus is None and self.llm is None and not self.config.is_generated:
+        generates = all(isinstance(own, ReasoningGymSource) for own in self.config.all_sources)
+        if self.corpus is None and self.llm is None and not generates:
             raise UserError(
                 f"{self.config.name} has no generator that could make new items: give a corpus of questions or texts "
                 "(--corpus FILE), or a language model that writes them (--llm FILE)."

@@ -559,6 +559,12 @@ class Run(RunFolder):
     def suspicious(self, *, progress: Progress | None = None) -> Suspects:
         """Rank the items whose key, text or parsing is probably wrong, by what many models answered.
 
+        Returns
+        -------
+        Suspects
+            ``items``, the most suspicious first, with the ``chance`` that each is broken and the ``reason`` in words;
+            ``write`` writes them.
+
         Raises
         ------
         UserError

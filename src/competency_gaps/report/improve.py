@@ -170,7 +170,7 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     parts: list[RenderableType] = [plain(f"{head}, by the scores of {models}.", "bold")]
     if most.height:
         told = (
-            "So many of 10 items with such scores had a wrong key where the keys of 2% had been exchanged. Read an "
+            "About so many of 10 such items are broken, by benchmarks in which 2% of the keys had been exchanged. Read an "
             "item before you change or drop it."
         )
         parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
@@ -186,7 +186,7 @@ def _suspects_table(items: pl.DataFrame, width: int) -> Table:
     several = items["benchmark"].n_unique() > 1
     rows = [
         [cut(row["benchmark"], PART)] * several
-        + [cut(row["item_id"], PART), f"{10 * row['chance']:.0f} of 10", visible(row["reason"])]
+        + [cut(row["item_id"], PART), f"{min(9, round(10 * row['chance']))} of 10", visible(row["reason"])]
         for row in items.iter_rows(named=True)
     ]
     room = width - sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2

@@ -170,8 +170,8 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     parts: list[RenderableType] = [plain(f"{head}, by the scores of {models}.", "bold")]
     if most.height:
         told = (
-            "About so many of 10 such items are broken, by benchmarks in which 2% of the keys had been exchanged. Read an "
-            "item before you change or drop it."
+            "About so many of 10 such items are broken, by benchmarks in which 2% of the keys had been exchanged. Read "
+            "an item before you change or drop it."
         )
         parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
     few = suspects.items.filter(pl.col("chance").is_null())

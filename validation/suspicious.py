@@ -222,6 +222,7 @@ def read(folder: Path) -> None:
         faulty = verdicts != ""
         for label, own in (*enumerate(faulty.T, 1), ("either", faulty.any(axis=1)), ("both", faulty.all(axis=1))):
             found = share_of(own.astype(float), np.ones(len(own)))
+            assert found is not None
             sure = f", sure of another answer {(verdicts[:, label - 1] == 'other').sum()}" if label in (1, 2) else ""
             print(f"{name:<11} reader {label}: {own.sum()} of {len(own)} ({found.low:.2f} to {found.high:.2f}){sure}")
 

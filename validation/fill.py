@@ -151,8 +151,13 @@ def main() -> None:
     parser.add_argument("--llm", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
     if arguments.what == "recorded":
-        rows = [row for path in arguments.runs for row in recorded(path)]
+        done = json.loads(arguments.json.read_text()) if arguments.json and arguments.json.is_file() else []
+        for path in arguments.runs:  # one that is done is not done again
+            rows += [row for row in done if row["run"] == path.name] or recorded(path)
+            if arguments.json:
+                arguments.json.write_text(json.dumps(rows, indent=1))
     elif arguments.what == "asked":
         rows = asked(arguments.runs[0], arguments.runs[1:], arguments.n)
     else:

@@ -109,22 +109,16 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
     known = whole["error"] is not None
     within = {name: f"{100 * SIGMAS * whole[name]:.1f} points" for name in ("error", "random") if known}
     if not kept.prior:
-        head += (
-            ", drawn at random, as many of each benchmark and group as its share. To choose better, and to tell more "
-        )
-        head += f"from them, takes scores of {FEWEST_MODELS} models; the run has those of {len(kept.models)}."
-        if known:
-            head += f" The plain mean of their scores is within {within['random']} of that of all (95 of 100 times)."
+        head += ", drawn at random, as many of each benchmark and group as its share"
+        head += f"; their plain mean is within {within['random']} (95%) of that of all." if known else "."
+        head += f" To choose better takes scores of {FEWEST_MODELS} models; the run has those of {len(kept.models)}."
     else:
         apart = 100 * SIGMAS * 2**0.5 * whole["error"]
         head += (
-            f" tell a new model's mean score on all of them to within {within['error']} (95 of 100 times); the plain "
+            f" tell a new model's mean score to within {within['error']} (95%); {integer(whole['kept'])} random ones "
         )
-        head += (
-            f"mean of as many random items to within {within['random']}. Two models are told apart if they differ by "
-        )
-        head += f"{apart:.0f} points. So say the scores of {plural(len(kept.models), 'model')}, for models like them; "
-        head += "of one that is better than all of them less is known."
+        head += f"to within {within['random']}.\nTwo models are told apart from {apart:.0f} points on. Learned from "
+        head += f"{plural(len(kept.models), 'model')}; of one that is better than all of them less is known."
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("mean of")
     for name in ("items", "kept", "within", "random within"):

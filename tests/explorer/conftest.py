@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from explorer_extras import with_lists, with_models
+from explorer_extras import with_improvements, with_lists, with_models
 from explorer_runs import Made, hostile_run
 
 
@@ -23,6 +23,12 @@ def modelled(hostile, tmp_path_factory) -> Made:
 def listed(hostile, tmp_path_factory) -> Made:
     """The same compared with a list of one entry."""
     return with_lists(hostile, tmp_path_factory.mktemp("listed"))
+
+
+@pytest.fixture(scope="session")
+def improved(modelled, tmp_path_factory) -> Made:
+    """The run of several models with all that ``cgaps improve`` writes."""
+    return with_improvements(modelled, tmp_path_factory.mktemp("improved"))
 
 
 @pytest.fixture(scope="session")

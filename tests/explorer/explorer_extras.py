@@ -91,6 +91,25 @@ def with_lists(made: Made, folder: Path) -> Made:
     return Made(run, made.dictionary)
 
 
+DRAFT = f"{POINT}, or {SECRETS[0]}?"
+"""A new item of the run of :func:`with_improvements`."""
+
+
+def with_improvements(made: Made, folder: Path) -> Made:
+    """Copy a run of several models, and improve it in all ways; no model writes the drafts."""
+    run = cg.open_run(shutil.copytree(made.run, folder / "run"))
+    results = run.path / "improve"
+    (results / "fill-new").mkdir(parents=True)
+    run.suspicious().write(results / "items.parquet")
+    run.weights().write(results / "weights.parquet")
+    kept = {"id": "1", "slice": "s", "weight": 1.0, "prompt": DRAFT, "choices": ["a", POINT], "answer": "a"}
+    refused = {"id": "2", "prompt": DRAFT, "code": "alike", "reason": f"as {SECRETS[0]}"}
+    names = {"name": "new", "benchmark": "sums", "precision": None, "fresh": None, "skipped": 0, "plan": None}
+    drafts = {"kept": [{**kept, "source": "corpus"}], "refused": [refused], "shares": []}
+    write_document(results / "fill-new" / "drafts.json", {**names, **drafts})
+    return Made(run.path, made.dictionary)
+
+
 def add_exemplars(dictionary: Path) -> None:
     """Give concept 5 one window in which it is active, and one in which it is nearly silent."""
     pl.DataFrame({"window": [0], "tokens": [[1, 2, 3, 4, 5, 6]], "text": [WINDOW], "ends": [list(ENDS)]}).write_parquet(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from explorer_extras import ADDED, POINT, rescored
+from explorer_extras import ADDED, DRAFT, POINT, rescored
 from explorer_runs import SECRETS
 from page_helpers import await_rows, close, cut_off, open_view, serious
 from test_explore_cli import exploring
@@ -99,6 +99,32 @@ def test_lists_that_were_compared_with_the_run(listed, page):
         open_view(page, f"{url}matches?list=9", "failed")
         page.goto("about:blank")  # ends what the page still asks of the server, which goes
         assert not wrong, "\n".join(wrong)
+
+
+def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, tmp_path, page):
+    run, key = cg.open_run(improved.run), open_runs([improved.run])[0].key
+    with exploring(str(improved.run), str(hostile.run), "--port", "0", "--no-open") as (_, port, _):
+        base = f"http://127.0.0.1:{port}/#/"
+        open_view(page, f"{base}{open_runs([improved.run, hostile.run])[1].key}/improve", "improve-answers")
+        assert [f"cgaps improve {hostile.run} --{what}" in page.inner_text("main") for what in ("items", "weights")]
+        assert page.get_by_test_id("improve-answers").locator("a").count() == 0
+        open_view(page, f"{base}{key}/improve?result=items", "side-by-side")
+        found = run.suspicious().items.row(0, named=True)
+        assert visible(found["reason"]) in page.get_by_test_id("suspects").locator("summary").first.inner_text()
+        counts = page.get_by_test_id("side-by-side").locator("tbody td:nth-child(3)").all_inner_texts()
+        assert sum(map(int, counts)) == len(ADDED) + 1
+        wrong = serious(page) + cut_off(page)
+        for result, wait_for in (("fill-new", "drafts"), ("weights", "improvement")):
+            open_view(page, f"{base}{key}/improve?result={result}", wait_for)
+            assert page.locator("#app img, #app script").count() == 0
+            wrong += serious(page) + cut_off(page)
+        assert not wrong, "\n".join(wrong)
+    for texts in (True, False):
+        url = exported(improved, tmp_path / f"page{texts}", texts=texts)
+        open_view(page, f"{url}improve?result=fill-new", "improvement")
+        assert (visible(DRAFT) in page.inner_text("main")) == texts
+        open_view(page, f"{url}improve?result=items", "side-by-side")
+        assert texts or not [word for word in SECRETS if word in page.inner_text("body")]
 
 
 class _Foreign(BaseHTTPRequestHandler):

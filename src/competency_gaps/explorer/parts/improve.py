@@ -56,7 +56,7 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             from competency_gaps.improve.keep import read_kept
 
             kept = read_kept(path)
-            view, items = report.kept_view(kept), _items(context, kept.items, "weight")
+            view, items = report.kept_view(kept, None), _items(context, kept.items, "weight")
         elif what == "items":
             from competency_gaps.improve.suspect import read_suspects
 
@@ -115,6 +115,8 @@ def _blocks(context: Context, view: RenderableType) -> Iterator[Block]:
 
 def _plain(context: Context, view: RenderableType) -> str:
     text = view.plain if isinstance(view, Text) else str(view)
-    for name in context.quoting_names:
+    regions = [] if context.run.regions is None else context.run.regions["name"].to_list()
+    names = {*context.quoting_names, *(set(regions) - set(context.region_names))}
+    for name in sorted(names, key=len, reverse=True):
         text = text.replace(name, "…")
-    return text
+    return text.strip()

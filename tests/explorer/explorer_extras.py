@@ -102,11 +102,11 @@ def with_improvements(made: Made, folder: Path) -> Made:
     (results / "fill-new").mkdir(parents=True)
     run.suspicious().write(results / "items.parquet")
     run.weights().write(results / "weights.parquet")
+    run.keep(20).write(results / "keep-20")
     kept = {"id": "1", "slice": "s", "weight": 1.0, "prompt": DRAFT, "choices": ["a", POINT], "answer": "a"}
-    refused = {"id": "2", "prompt": DRAFT, "code": "alike", "reason": f"as {SECRETS[0]}"}
-    names = {"name": "new", "benchmark": "sums", "precision": None, "fresh": None, "skipped": 0, "plan": None}
-    drafts = {"kept": [{**kept, "source": "corpus"}], "refused": [refused], "shares": []}
-    write_document(results / "fill-new" / "drafts.json", {**names, **drafts})
+    refused = {"id": "2", "prompt": DRAFT, "source": "corpus", "code": "alike", "reason": f"as {SECRETS[0]}"}
+    held = {"name": "new", "benchmark": "sums", "precision": None, "fresh": None, "plan": None, "shares": []}
+    write_document(results / "fill-new" / "drafts.json", {**held, "items": [{**kept, "source": "corpus"}, refused]})
     return Made(run.path, made.dictionary)
 
 

@@ -72,11 +72,11 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             from competency_gaps.improve.redundancy import redundancy
             from competency_gaps.improve.weigh import weights
 
-            parts = (
-                report.weights_view(weights(context.itself), None, None),
-                report.redundancy_view(redundancy(context.itself), None),
-            )
-            view = Group(*parts)
+            run = context.itself
+            even = weights(run)
+            differ = even.pairs and run.regions is not None and even.over != ("regions",)
+            regions = weights(run, ["regions"]) if differ else None
+            view = Group(report.weights_view(even, regions, None), report.redundancy_view(redundancy(run), None))
         blocks = [block for block in _blocks(context, view) if block.text or what in ("keep", "weights")]
     except UserError as error:
         blocks = [Block(str(error), False, [], [])]

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig, MetricsConfig
+from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Covariate, evidence, sample_of
 from competency_gaps.metrics.suite import suite_metrics
 from competency_gaps.robustness.draws import RunData, subsample
@@ -89,7 +89,7 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     alive = np.ones(width, bool)
     tested = ~np.isnan(found.q_value)
     ids = tuple((str(b), str(i)) for i, b in enumerate(benchmark.tolist()))
-    data = RunData(cas, scores, benchmark, cluster, ids, alive, alive, tested, np.ones(width), MetricsConfig())
+    data = RunData(cas, scores, benchmark, cluster, ids, alive, alive, tested, np.ones(width))
     start = time.perf_counter()
     subsample(data)
     drawing = time.perf_counter() - start

@@ -37,7 +37,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 import competency_gaps as cg
-from competency_gaps.runs.settings import run_config
+from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.sae.load import load_pair
 
 TEN = 10
@@ -63,7 +63,7 @@ def main() -> None:
     rows = table["row"].to_numpy()
     ranked = np.flatnonzero(run.concepts["ranked"].to_numpy())
     concepts, length = concept_values(run, ranked)[rows], lengths(items)[rows]
-    settings = run_config(run)
+    settings = parse_config(RunConfig, {**run.manifest["settings"], "out": None}, "the run's settings")
     texts = table["prompt"].to_list()
     residual = features(load_pair(settings.model, settings.sae), texts, LONGEST)[1]
     names = [name for name in tags.columns if name not in ("id", "benchmark")]

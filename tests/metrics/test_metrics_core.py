@@ -20,7 +20,6 @@ from competency_gaps.metrics.suite import (
     coverage_status,
     lift,
     overlap,
-    pooled_chi_model,
     saliency,
     share,
     suite_metrics,
@@ -55,9 +54,7 @@ def test_sums_and_chi_by_hand():
     assert chi_model(sums)[:2].tolist() == [0.625, 0.5]
     assert np.isnan(chi_model(sums)[2:]).all(), "no scored activation is undefined, not 0"
     alive = np.array([True, True, False, True])
-    assert chi_bench(sums, alive, "none") == pytest.approx(CAS.mean(axis=0))
     assert chi_bench(sums, alive) == pytest.approx(CAS.mean(axis=0) / (14 / 9))
-    assert chi_bench(sums, alive, "nonzero") == pytest.approx(CAS.mean(axis=0) / (14 / 5))
     assert share(sums) == pytest.approx(np.array([6, 2, 0, 6]) / 14)
     assert typical_cas(sums.cas, sums.support)[[0, 1, 3]].tolist() == [2, 2, 6]
     assert math.isnan(typical_cas(sums.cas, sums.support)[2])
@@ -67,8 +64,7 @@ def test_nothing_active_and_no_items():
     alive = np.ones(3, bool)
     silent = Sums.of(sp.csr_array((4, 3)), np.ones(4))
     for sums in (silent, Sums.zeros(3)):
-        for normaliser in ("alive", "nonzero", "none"):
-            assert chi_bench(sums, alive, normaliser).tolist() == [0, 0, 0]
+        assert chi_bench(sums, alive).tolist() == [0, 0, 0]
         assert np.isnan(chi_model(sums)).all() and share(sums).tolist() == [0, 0, 0]
         expected = "missing" if sums.items else None  # no kept item says nothing about coverage
         assert coverage_status(sums, alive, None).tolist() == [expected] * 3
@@ -82,20 +78,6 @@ def test_a_benchmark_without_kept_items_takes_no_part():
     assert both.chi_bench.tolist() == alone.chi_bench.tolist()
     np.testing.assert_array_equal(both.lift, alone.lift)
     assert both.missing.tolist() == [False, True, False]
-
-
-def test_pooled_is_the_mean_of_one_large_benchmark():
-    a, dense_a, scores_a = random_suite(1)
-    b, dense_b, scores_b = random_suite(2, items=7)
-    found = pooled_chi_model([Sums.of(a, scores_a), Sums.of(b, scores_b)])
-    dense, scores = np.concatenate([dense_a, dense_b]), np.concatenate([scores_a, scores_b])
-    for c in range(dense.shape[1]):
-        w = [(dense[x, c], scores[x]) for x in range(len(scores)) if not math.isnan(scores[x])]
-        total = sum(weight for weight, _ in w)
-        if total:
-            assert found[c] == pytest.approx(sum(weight * s for weight, s in w) / total)
-        else:
-            assert math.isnan(found[c])
 
 
 @settings(max_examples=60, deadline=None)
@@ -195,9 +177,6 @@ def test_suite_against_plain_loops():
         assert found.n_benchmarks[c] == len(by_c.get(c, []))
         assert found.chi_model[c] == pytest.approx(np.mean(by_c[c]) if c in by_c else NAN, nan_ok=True)
     assert found.support.tolist() == (dense > 0).sum(axis=0).tolist()
-    pooled = suite_metrics(cas, scores, names, config=MetricsConfig(average="pooled"))
-    assert pooled.chi_model == pytest.approx(pooled_chi_model([Sums.of(cas, scores)]), nan_ok=True)
-    assert np.isnan(pooled.lift).all()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.config import MetricsConfig
 from competency_gaps.robustness.draws import RunData
 
 
@@ -23,6 +22,4 @@ def drawn_run(seed: int, *, items=(300, 240), width=60, weak=0, unscored=0.05, e
     tau = cas.sum(0) / (cas > 0).sum(0)
     every = np.ones(width, bool)
     ids = tuple((f"b{b}", str(i)) for i, b in enumerate(benchmark))
-    return RunData(
-        sp.csr_array(cas), scores, benchmark, np.arange(count), ids, every, every, every, tau, MetricsConfig()
-    )
+    return RunData(sp.csr_array(cas), scores, benchmark, np.arange(count), ids, every, every, every, tau)

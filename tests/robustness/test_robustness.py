@@ -11,7 +11,6 @@ import pytest
 from robustness_helpers import drawn_run
 
 import competency_gaps
-from competency_gaps.config import MetricsConfig
 from competency_gaps.errors import UserError
 from competency_gaps.metrics.suite import chi_bench, chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
@@ -37,13 +36,12 @@ def plain(data, mask):
     for number in np.unique(data.benchmark):
         own = mask & (data.benchmark == number)
         sums.append(Sums.of(data.cas[own], data.scores[own]))
-    bench = np.mean([chi_bench(s, data.alive, data.metrics.normaliser) for s in sums], axis=0)
+    bench = np.mean([chi_bench(s, data.alive) for s in sums], axis=0)
     return bench, suite_chi_model(np.stack([chi_model(s) for s in sums]))
 
 
-@pytest.mark.parametrize("normaliser", ["alive", "nonzero", "none"])
-def test_metrics_of_draws_are_those_of_their_items(normaliser):
-    data = replace(drawn_run(0), metrics=MetricsConfig(normaliser=normaliser))
+def test_metrics_of_draws_are_those_of_their_items():
+    data = drawn_run(0)
     masks = np.stack([data.draw(0.8, np.random.default_rng(seed)) for seed in range(30)], axis=1)
     bench, model = metrics_of(data, masks)
     for draw in (0, 7, 29):

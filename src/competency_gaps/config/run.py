@@ -16,7 +16,8 @@ Span = Literal["question", "prompt", "prompt+bos", "response", "all"]
 Pooling = Literal["mean", "max"]
 
 PAPER = {"span": "prompt+bos", "pooling": "mean"}
-PAPER_METRICS = {"normaliser": "alive", "average": "unweighted"}
+GONE = {"normaliser": "alive", "average": "unweighted"}
+"""Metrics settings of earlier releases, and what they are now fixed to."""
 
 
 class GenerationConfig(Config):
@@ -32,10 +33,6 @@ class GenerationConfig(Config):
 class MetricsConfig(Config):
     """Options of the metrics; the defaults are the method's."""
 
-    normaliser: Literal["alive", "nonzero", "none"] = "alive"
-    """``M_b`` of chi_bench: mean CAS over alive concepts and items, over non-zero pairs, or 1."""
-    average: Literal["unweighted", "pooled"] = "unweighted"
-    """chi_model of a concept: mean over benchmarks, or one weighted mean over all items."""
     under_lift: float = -2.0
     """Lift (log2) at or below which a covered concept is under-represented."""
     over_lift: float = 2.0
@@ -66,6 +63,11 @@ class MetricsConfig(Config):
     """The same for SAEs of averages, of whose stretches a fifth of the tokens are of this kind in ordinary text."""
     position_above: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of a concept's mass on the first tokens of texts above which it is a position concept."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_gone(cls, data: Any) -> Any:
+        return {key: own for key, own in data.items() if GONE.get(key) != own} if isinstance(data, dict) else data
 
 
 class EvidenceConfig(Config):
@@ -192,12 +194,7 @@ class RunConfig(Config):
     def _as_in_the_paper(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not data.get("paper"):
             return data
-        metrics = data.get("metrics") or {}
-        if not isinstance(metrics, (dict, MetricsConfig)):
-            return data  # the check of its type reports the error
-        metrics = metrics if isinstance(metrics, dict) else metrics.model_dump(exclude_unset=True)
-        for given, wanted, prefix in ((data, PAPER, ""), (metrics, PAPER_METRICS, "metrics.")):
-            for key, value in wanted.items():
-                if isinstance(given, dict) and given.get(key, value) != value:
-                    raise ValueError(f"paper: true sets {prefix}{key} to {value!r}, but it is given as {given[key]!r}")
-        return {**data, **PAPER, "metrics": {**metrics, **PAPER_METRICS}}
+        for key, value in PAPER.items():
+            if data.get(key, value) != value:
+                raise ValueError(f"paper: true sets {key} to {value!r}, but it is given as {data[key]!r}")
+        return {**data, **PAPER}

@@ -115,10 +115,8 @@ def _mean(sums: ItemSums) -> np.ndarray:
     return np.asarray(sums.score[0] / np.maximum(sums.items, 1))
 
 
-def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The suite's chi_model, a mean over benchmarks or pooled, and its interval: each of shape (concepts,)."""
-    if pooled:
-        sums = ItemSums(*(getattr(sums, field.name).sum(axis=-1, keepdims=True) for field in fields(sums)))
+def chi_interval(sums: ItemSums, level: float, *, single: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """chi_model, of a ``single`` benchmark or the mean over a suite's, and its interval: each of shape (concepts,)."""
     known = sums.weight > 0
     value, observed, graded, trials = (np.full(known.shape, np.nan) for _ in range(4))
     w2, wv, v2 = (part[known] for part in (sums.cluster2, sums.cluster_score, sums.cluster_score2))
@@ -126,7 +124,7 @@ def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.nd
     value[known], trials[known] = chi, effective_sample(sums.weight[known], w2)
     observed[known] = np.maximum(0.0, v2 - 2 * chi * wv + chi**2 * w2) / w2
     graded[known] = np.broadcast_to(gradedness(sums.items, sums.score), known.shape)[known]
-    if pooled:
+    if single:
         low, high = ratio_interval(value, trials, observed, graded, level)
         return value[:, 0], low[:, 0], high[:, 0]
     # A benchmark's few items say little of their variance: it is assumed from its mean and the concept's overall gap.
@@ -164,7 +162,7 @@ class Measures:
         return Measures(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Measures)))
 
     @staticmethod
-    def of(net: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:
+    def of(net: BlockSums, items: ItemSums, level: float, *, single: bool) -> Measures:
         """Measure from sums over blocks, and over benchmarks."""
         # A unit alone in its block has nothing to be compared with.
         compared = net.units[net.block] > 1
@@ -174,7 +172,7 @@ class Measures:
         return Measures(
             effective_sample(net.total(net.weight), net.total(net.weight2)),
             items.weight.sum(axis=1) > 0,
-            *suite_interval(items, level, pooled=pooled),
+            *chi_interval(items, level, single=single),
             adjusted_gap(net),
             *gap_interval(net, level),
             plain_gap(items),
@@ -193,9 +191,7 @@ WORKERS = 4
 """Threads, at most."""
 
 
-def measure(
-    sample: ItemSample, level: float, *, pooled: bool, single: bool
-) -> tuple[Units, Measures, Units, dict[int, Measures]]:
+def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, Measures, Units, dict[int, Measures]]:
     """Measure every concept in the suite and, if asked for, in each benchmark by itself.
 
     Rows are read once. Beside what is returned, memory is bounded by a chunk of concepts for each of up to ``WORKERS``
@@ -220,10 +216,10 @@ def measure(
         cas = sample.rows(concepts)
         items, sums = of_items.sums(cas), within.sums(within.rows(cas))
         whole = suite.sums(suite.rows(cas)) if crosses else sums
-        parts = [Measures.of(whole, items, level, pooled=pooled)]
+        parts = [Measures.of(whole, items, level, single=False)]
         for place in range(len(numbers) if single else 0):
             alone = items.of_benchmarks(slice(place, place + 1))
-            parts.append(Measures.of(sums.of_pairs(own[sums.block] == place), alone, level, pooled=True))
+            parts.append(Measures.of(sums.of_pairs(own[sums.block] == place), alone, level, single=True))
         return parts
 
     load = sample.support / NONZEROS + max(len(within.block_benchmark), len(suite.block_benchmark)) / CELLS

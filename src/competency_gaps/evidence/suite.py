@@ -64,7 +64,6 @@ def evidence(
     config: EvidenceConfig,
     *,
     eligible: np.ndarray | None = None,
-    pooled: bool = False,
     draw: bool = True,
 ) -> Evidence:
     """Gather the evidence of every concept over the benchmarks of a sample.
@@ -76,17 +75,15 @@ def evidence(
     ----------
     eligible : ndarray of bool of shape (concepts,), optional
         Concepts that may be tested, those without a flag; None: all.
-    pooled
-        Interval of the pooled chi_model instead of the mean over benchmarks.
     draw
         Whether to draw p-values whose closed form is poor; False is faster, for resamples.
     """
-    units, measures, _, _ = measure(sample, config.level, pooled=pooled, single=False)
+    units, measures, _, _ = measure(sample, config.level, single=False)
     return judge(measures, sample, config, eligible, units if draw else None)
 
 
 def evidence_by_benchmark(
-    sample: ItemSample, config: EvidenceConfig, *, eligible: np.ndarray | None = None, pooled: bool = False
+    sample: ItemSample, config: EvidenceConfig, *, eligible: np.ndarray | None = None
 ) -> tuple[Evidence, dict[int, Evidence]]:
     """Gather the evidence of a suite and of each of its benchmarks, reading the concepts' rows once.
 
@@ -97,7 +94,7 @@ def evidence_by_benchmark(
     single : dict of int to Evidence
         By number of the benchmark, those without a scored item included.
     """
-    units, whole, within, single = measure(sample, config.level, pooled=pooled, single=True)
+    units, whole, within, single = measure(sample, config.level, single=True)
     own = {}
     for number in np.unique(sample.benchmark).tolist():
         if number in single:

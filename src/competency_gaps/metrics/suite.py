@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -26,34 +26,23 @@ def saliency(cas: np.ndarray, tau: np.ndarray) -> np.ndarray:
     return np.tanh(np.asarray(cas, dtype=np.float64) / (2 * np.asarray(tau, dtype=np.float64)))
 
 
-Normaliser = Literal["alive", "nonzero", "none"]
-
-
-def chi_bench(sums: Sums, alive: np.ndarray, normaliser: Normaliser = "alive") -> np.ndarray:
+def chi_bench(sums: Sums, alive: np.ndarray) -> np.ndarray:
     """Coverage of each concept by one benchmark.
 
-    ``chi_bench(c, b) = mean over x of CAS(c, x) / M_b`` [paper, as its reviewers read it].
+    ``chi_bench(c, b) = mean over x of CAS(c, x) / M_b`` [paper, as its reviewers read it], with ``M_b`` the mean CAS
+    over all alive concepts and items, so that chi_bench averages exactly 1 over alive concepts.
 
     Parameters
     ----------
     alive : ndarray of bool of shape (concepts,)
         Concepts active somewhere in the reference or the run.
-    normaliser
-        ``M_b``: ``alive``: the mean CAS over all alive concepts and items, so that chi_bench averages exactly 1 over
-        alive concepts; ``nonzero``: the mean over the non-zero pairs; ``none``: 1.
 
     Returns
     -------
     ndarray of float64 of shape (concepts,), >= 0; 0 = missing. All 0 if the benchmark has no items or no activation.
     """
-    if sums.items == 0:
-        return np.zeros_like(sums.cas)
-    mean = sums.cas / sums.items
-    if normaliser == "none":
-        return mean
     total = sums.cas.sum()
-    pairs = sums.support.sum() if normaliser == "nonzero" else float(alive.sum()) * sums.items
-    return mean / (total / pairs) if total > 0 else np.zeros_like(mean)
+    return sums.cas / (total / float(alive.sum())) if total > 0 else np.zeros_like(sums.cas)
 
 
 def suite_chi_bench(per_benchmark: np.ndarray) -> np.ndarray:
@@ -174,11 +163,6 @@ def suite_chi_model(per_benchmark: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
 
 
-def pooled_chi_model(all_sums: Sequence[Sums]) -> np.ndarray:
-    """One weighted mean over the items of all benchmarks [ours, an option]; NaN = undefined."""
-    return chi_model(add_all(all_sums))
-
-
 class BenchmarkOverlap(NamedTuple):
     """Two benchmarks compared."""
 
@@ -274,7 +258,7 @@ def combine(
     if reference_active is None:
         reference_active = np.zeros_like(seen) if reference_share is None else reference_share > 0
     alive = seen | reference_active
-    bench = np.stack([chi_bench(s, alive, config.normaliser) for s in every])
+    bench = np.stack([chi_bench(s, alive) for s in every])
     model = np.stack([chi_model(s) for s in every])
     shares = np.stack([share(s) for s in every])
     # A benchmark whose items are all excluded is left out of the means over benchmarks.
@@ -290,13 +274,12 @@ def combine(
     status = [coverage_status(s, alive, own, **limits) for s, own in zip(every, statuses_lift, strict=True)]
     total = add_all(every)
     chi = suite_chi_bench(bench[read] if read.any() else bench)
-    pooled = config.average == "pooled"
     return SuiteMetrics(
         benchmarks=tuple(sums),
         alive=alive,
         missing=alive & missing_everywhere([s for s in every if s.items] or every),
         chi_bench=chi,
-        chi_model=pooled_chi_model(every) if pooled else suite_chi_model(model),
+        chi_model=suite_chi_model(model),
         n_benchmarks=(~np.isnan(model)).sum(axis=0),
         support=total.support.astype(np.int64),
         lift=suite_lift,

@@ -13,8 +13,8 @@ from competency_gaps.dictionary.labels import STATED
 from competency_gaps.items.item import Reason
 from competency_gaps.text import NOT_DEFINED, decimal, integer, percent, plural, share_of, shorten, tenths, visible
 
-UNITS = {"alive": "1 = mean over alive concepts", "nonzero": "1 = mean where active", "none": "mean activation"}
-"""What chi_bench is measured in, by the setting ``metrics.normaliser``."""
+UNIT = "1 = mean over alive concepts"
+"""What chi_bench is measured in."""
 _LIMIT = 600
 
 
@@ -25,11 +25,6 @@ class Fact:
     name: str
     value: str
     note: str = ""
-
-
-def unit(manifest: Mapping[str, Any]) -> str:
-    """Say what chi_bench is measured in."""
-    return UNITS[manifest["settings"].get("metrics", {}).get("normaliser", "alive")]
 
 
 def _scored(manifest: Mapping[str, Any]) -> list[Fact]:

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.config import MetricsConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import shares
 from competency_gaps.metrics.suite import saliency
@@ -52,7 +51,6 @@ class RunData:
     tested: np.ndarray
     tau: np.ndarray
     """float64 of shape (C,), > 0: typical CAS; 1 where a concept is never active."""
-    metrics: MetricsConfig
     limits: tuple[float, float] = (0.0, 1.0)
     """The outcomes that scores of 0 and 1 stand for."""
     expected: np.ndarray | None = None
@@ -121,7 +119,6 @@ def run_data(run: RunFolder) -> RunData:
         concepts["ranked"].to_numpy(),
         concepts["q_value"].is_not_null().to_numpy(),
         concepts["tau"].fill_null(1.0).to_numpy(),
-        MetricsConfig(**run.manifest["settings"]["metrics"]),
         run.limits,
         None if expected is None else expected[place],
     )
@@ -147,28 +144,18 @@ def metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shape = (data.cas.shape[1], masks.shape[1])
     bench, model, defined = (np.zeros(shape) for _ in range(3))
-    used, pooled = np.unique(data.benchmark), data.metrics.average == "pooled"
+    used = np.unique(data.benchmark)
     for number in used:
         own = data.benchmark == number
         cas, scores, kept = data.cas[own], data.scores[own], masks[own].astype(np.float32)
         known = ~np.isnan(scores)
         columns = (kept, kept * known[:, None], kept * np.where(known, scores, 0.0).astype(np.float32)[:, None])
         total, scored, score = np.split(np.asarray(cas.T @ np.concatenate(columns, axis=1), np.float64), 3, axis=1)
-        bench += total * _unit(data, cas, kept, total)
-        # Pooled: one ratio of sums over all benchmarks; else the mean of the benchmarks' ratios.
-        model += score if pooled else np.divide(score, scored, out=np.zeros(shape), where=scored > 0)
-        defined += scored if pooled else scored > 0
+        sums = total.sum(axis=0)
+        bench += total * np.divide(float(data.alive.sum()), sums, out=np.zeros_like(sums), where=sums > 0)
+        model += np.divide(score, scored, out=np.zeros(shape), where=scored > 0)
+        defined += scored > 0
     return bench / max(1, len(used)), np.divide(model, defined, out=np.full(shape, np.nan), where=defined > 0)
-
-
-def _unit(data: RunData, cas: sp.csr_array, kept: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """``1 / (items M_b)`` of every draw, the factor from a sum of CAS to chi_bench."""
-    items, total = kept.sum(axis=0, dtype=np.float64), sums.sum(axis=0)
-    if data.metrics.normaliser == "none":
-        return np.divide(1.0, items, out=np.zeros_like(total), where=items > 0)
-    if data.metrics.normaliser == "nonzero":
-        return np.divide(np.diff(cas.indptr) @ kept, total * items, out=np.zeros_like(total), where=total > 0)
-    return np.divide(float(data.alive.sum()), total, out=np.zeros_like(total), where=total > 0)
 
 
 def spread(values: np.ndarray) -> dict[str, float]:

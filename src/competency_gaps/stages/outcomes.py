@@ -33,7 +33,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
-from competency_gaps.runs.settings import evidence_config, run_config
+from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.results import evidence_columns, overlaps
 
 FOLDER = "outcomes"
@@ -162,13 +162,11 @@ VERSION = 4
 
 def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
     """Write an outcome into its folder, which opens like a run; ``record`` is what its manifest says of it."""
-    config, settings = evidence_config(base), run_config(base)
+    config = evidence_config(base)
     concepts = base.concepts
     sample = item_sample(base.by_concept, base.items, config.strata, Outcomes(outcome.values, outcome.limits))
     eligible = concepts["ranked"].to_numpy()
-    suite, numbered = evidence_by_benchmark(
-        sample, config, eligible=eligible, pooled=settings.metrics.average == "pooled"
-    )
+    suite, numbered = evidence_by_benchmark(sample, config, eligible=eligible)
     names = base.benchmarks["benchmark"].to_list()
     single = {name: numbered[number] for number, name in enumerate(names)}
     items = _items(base, outcome).with_columns(stratum=item_strata(sample))

@@ -114,9 +114,7 @@ def make_tables(
     )
     facts = _facts(collected, metrics, reference, sampled, text_only=config.span in TEXT_ONLY)
     identity = _identity(metrics, facts, reference, config)
-    suite, numbered = evidence_by_benchmark(
-        sample, config.evidence, eligible=identity["ranked"].to_numpy(), pooled=config.metrics.average == "pooled"
-    )
+    suite, numbered = evidence_by_benchmark(sample, config.evidence, eligible=identity["ranked"].to_numpy())
     single = {name: numbered[number] for number, name in enumerate(collected.sums)}
     chances = _chances(items, reference, config, metrics)
     concepts = pl.DataFrame(

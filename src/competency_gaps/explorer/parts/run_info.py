@@ -69,7 +69,7 @@ def run_info(context: Context) -> RunInfo:
         cut_items=context.cut_items,
         has=_has(context),
         evidence=_thresholds(manifest["evidence"]),
-        unit=facts.unit(manifest),
+        unit=facts.UNIT,
         regions=_regions(context),
         glossary=glossary(context),
         cautions=_cautions(context),

@@ -146,7 +146,7 @@ def test_the_golds_rank_among_near_numbers_cannot_be_guessed():
     assert any(int(one.choices[one.answer]) >= 0 and any(choice[0] == "-" for choice in one.choices) for one in mixed)
 
 
-@pytest.mark.parametrize("rule", ["answers", "labels", "near_numbers"])
+@pytest.mark.parametrize("rule", ["answers", "similar_answers", "near_numbers"])
 def test_options_hold(rule):
     golds = [str(i * 7 % 50) for i in range(60)]
     made = make_options(golds, options=5, rule=rule, seed=1, wrong=lambda task, text: True)

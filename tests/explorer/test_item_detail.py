@@ -148,20 +148,7 @@ def test_a_long_text_is_cut_around_the_items_own(context, details):
 
 @pytest.mark.parametrize(
     "query",
-    [
-        "roman",
-        "ROMAN",
-        "zebraFISH",
-        "quartzite <script>",
-        "marzipan 7",
-        "a.*b",
-        "[",
-        "\\",
-        "🦊",
-        "x" * 500,
-        "(?i)roman",
-        "<b>&",
-    ],
+    ["ROMAN", "zebraFISH", "quartzite <script>", "marzipan 7", "a.*b", "[", "\\", "🦊", "x" * 500],
 )
 def test_search_is_a_case_blind_look_at_all_texts(context, query):
     table = context.run.items.select("text", "response", "answer", "item_id")

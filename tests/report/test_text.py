@@ -58,21 +58,7 @@ def test_a_character_that_acts_is_written_out(one):
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "\n",
-        "\t",
-        "\u200c",
-        "\u200d",
-        "\u200e",
-        "\u200f",
-        "\u061c",
-        "\ufe0f",
-        "👩\u200d💻",
-        "क्\u200dष",
-        "می\u200cخواهم",
-        "é",
-        "𝛘",
-    ],
+    ["\n", "\t", "\u200e", "\u061c", "\ufe0f", "👩\u200d💻", "می\u200cخواهم", "é", "𝛘"],
     ids=lambda words: "-".join(f"{ord(one):04X}" for one in words),
 )
 def test_what_scripts_and_emoji_need_stays(words):

@@ -15,19 +15,17 @@ from competency_gaps.stages.load import make_policy
     [
         ("42.", ["42"]),
         ("1,234,567.5 and 1,2", ["2469135/2", "1", "2"]),
-        ("x = -3, y=+4", ["-3", "4"]),
         ("5-3 = 2", ["5", "3", "2"]),
-        ("gpt-4", ["4"]),
         ("-$5.50 or $-7 or $ 8", ["-11/2", "-7", "8"]),
         ("−9", ["-9"]),
         ("3/4 and 1 1/2 and -2/3", ["3/4", "3/2", "-2/3"]),
         ("1.5e3 2E-2", ["1500", "1/50"]),
+        ("gpt-4", ["4"]),
+        ("abc1 nothing", []),
         (".5", ["1/2"]),
         (r"\frac{3}{4} \$1{,}000"[:11], ["3/4"]),
         (r"\$12", ["12"]),
         ("1/0", []),
-        ("abc1 nothing", []),
-        ("7kg in 2 h", ["7", "2"]),
     ],
 )
 def test_numbers(text, values):
@@ -45,7 +43,6 @@ def test_numbers(text, values):
         ("so \\boxed{17} because of 2 things", 17),
         ("I think the answer is unclear, perhaps 5", 5),
         ("the answer is unclear.\nPerhaps 6 or 8", 8),
-        ("no number", None),
         ("", None),
     ],
 )
@@ -64,7 +61,6 @@ def score(text, gold, **options):
 @pytest.mark.parametrize(
     ("text", "gold", "value"),
     [
-        ("18", "18", 1),
         ("18.0", "18", 1),
         ("19", "18", 0),
         ("It costs $1,000,001.", "1000000", 0),
@@ -76,8 +72,6 @@ def score(text, gold, **options):
         ("45%", "4.5", 0),
         ("0.45", "45%", 1),
         ("45", "45%", 1),
-        ("0.45%", "45%", 0),
-        ("no idea", "0", 0),
         ("-8", "8", 0),
         ("7", ["6", "7"], 1),
         ("7", 7, 1),

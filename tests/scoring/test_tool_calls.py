@@ -22,7 +22,6 @@ def math_score(text, gold):
     ("text", "gold", "value"),
     [
         (r"So $x = \boxed{\frac{1}{2}}$.", "0.5", 1),
-        (r"The answer is $\frac{2}{4}$.", r"\frac{1}{2}", 1),
         (r"\boxed{2\sqrt{3}}", r"\sqrt{12}", 1),
         (r"\boxed{(3, \frac{\pi}{2})}", r"\left( 3, \frac{\pi}{2} \right)", 1),
         (r"\boxed{274i+1}", "1+274i", 1),
@@ -30,7 +29,6 @@ def math_score(text, gold):
         ("It is Evelyn.", r"\text{Evelyn}", 0),
         ("Evelyn.", r"\text{Evelyn}", 1),
         (r"thus \boxed{\text{Evelyn}}", r"\text{Evelyn}", 1),
-        ("", "6", 0),
     ],
 )
 def test_math(text, gold, value):

@@ -23,7 +23,7 @@ from competency_gaps.errors import MissingExtraError, UserError, nearest
 from competency_gaps.items.item import Item, LeftOut, Reason
 from competency_gaps.text import plural
 
-Rule = Literal["answers", "similar_answers", "near_numbers", "labels"]
+Rule = Literal["answers", "similar_answers", "near_numbers"]
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _STEPS = (1, 2, 3, 4, 5, 9, 10, 11, 20, 90, 100)
@@ -51,7 +51,7 @@ def make_options(
     Parameters
     ----------
     golds
-        The right answers; those of the other tasks are the pool of ``answers`` and ``labels``.
+        The right answers; those of the other tasks are the pool of ``answers``.
     options
         Number of options, the gold included; at least 2.
     rule
@@ -59,8 +59,7 @@ def make_options(
         first; ``similar_answers``: other tasks' answers, most alike letter by letter first;
         ``near_numbers``: numbers a few last-digit units away, written as the gold is; so many of them smaller that
         in every block of ``options`` successive tasks the gold takes each rank once (a gold that has too few numbers
-        below it takes the highest rank that it can, as options are negative only where some gold is);
-        ``labels``: drawn from all different answers of the tasks.
+        below it takes the highest rank that it can, as options are negative only where some gold is).
     wrong
         Whether a text is a wrong answer to the task of an index: equivalent answers must not be options.
 
@@ -78,8 +77,6 @@ def make_options(
         rng = random.Random(f"{seed} {index}")
         if rule == "near_numbers":
             candidates: Iterable[str] = _near_numbers(gold, ranks[index], negative, rng)
-        elif rule == "labels":
-            candidates = rng.sample(pool, len(pool))
         elif rule == "similar_answers":
             candidates = _most_alike(gold, pool, rng)
         else:
@@ -330,12 +327,6 @@ def _choice_items(dataset: Any, tasks: list[tuple[int, Entry]], source: Reasonin
             "Leave 'options' out: the items are then scored by the verifier."
         )
     golds = [str(entry["answer"]) for entry in entries]
-    labels = set(golds)
-    if source.distractors == "labels" and len(labels) < source.options:
-        raise UserError(
-            f"reasoning_gym: the family {source.family!r} gives only {len(labels)} different answers in "
-            f"{source.size} tasks, too few for options: {source.options}. Lower 'options' or use other distractors."
-        )
     made = make_options(
         golds,
         options=source.options,

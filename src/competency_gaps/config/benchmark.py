@@ -70,9 +70,9 @@ class ReasoningGymSource(Config):
     sentence or ``3 + 4`` and ``4 + 3`` do. None: the first ``size`` tasks as they are drawn, with repeats."""
     options: Annotated[int, Field(ge=2)] | None = None
     """Make a multiple-choice item of each task, with this many options; None: an open question."""
-    distractors: Literal["answers", "similar_answers", "near_numbers", "labels"] = "answers"
-    """Wrong options: other tasks' answers of the same form and length, or most alike letter by letter,
-    near-miss numbers, or any of the family's answers."""
+    distractors: Literal["answers", "similar_answers", "near_numbers"] = "answers"
+    """Wrong options: other tasks' answers of the same form and length, or most alike letter by letter, or near-miss
+    numbers."""
 
 
 class ObjectsSource(Config):

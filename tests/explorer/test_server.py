@@ -101,13 +101,6 @@ def test_a_search_finds_rows(client: TestClient, opened: list[Opened]):
     assert answer["total"] == expected.height > 0
 
 
-@pytest.mark.parametrize(("length", "status"), [(1000, 200), (1001, 400), (60_000, 400)])
-def test_a_search_text_is_bounded(client: TestClient, length: int, status: int):
-    answer = client.get("/data/run/search?q=" + "x" * length)
-    assert answer.status_code == status
-    assert ("rows" in answer.json()) == (status == 200)
-
-
 def faulty(opened: Opened, before: Callable[[], object]) -> Opened:
     """A run in the explorer that calls ``before`` whenever it reads a table."""
 

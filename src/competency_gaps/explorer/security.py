@@ -50,7 +50,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self._app, self._port = app, port
-        self._hosts = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())
+        self._hosts = {f"{name}:{port}" for name in NAMES}
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,9 +75,6 @@ class Guard:
         """Status and sentence for a request that is refused; None: it is answered."""
         if _values(scope, "host") not in [[host] for host in self._hosts]:
             return HTTPStatus.MISDIRECTED_REQUEST, self._elsewhere()
-        # Starlette's routes accept a trailing line feed.
-        if any(not letter.isprintable() for letter in scope["path"]):
-            return HTTPStatus.NOT_FOUND, "There is nothing at this address."
         origin = _values(scope, "origin")
         if origin and origin not in [[allowed] for allowed in self._origins]:
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."

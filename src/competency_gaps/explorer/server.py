@@ -41,8 +41,6 @@ NEARBY = 50
 """Ports that are tried, beginning with the one asked for."""
 KEPT = 256 * 2**20
 """Bytes of parts that are kept in memory."""
-LONGEST_SEARCH = 1_000
-"""Characters of a text to search for, at most."""
 MOST_ROWS = 100_000
 """Rows of a search's result, at most."""
 AT_ONCE = 4
@@ -214,11 +212,7 @@ class _Explorer:
 
     async def search(self, request: Request) -> Response:
         """``data/KEY/search?q=TEXT``."""
-        from starlette.exceptions import HTTPException
-
         key, query = request.path_params["key"], request.query_params.get("q", "")
-        if len(query) > LONGEST_SEARCH:
-            raise HTTPException(400, f"The text to search for is longer than {LONGEST_SEARCH:,} characters.")
         context = self._shown(key).parts.context
         async with self._room:
             rows = await anyio.to_thread.run_sync(context.search, query, MOST_ROWS)

@@ -7,7 +7,7 @@ run = cg.run(config)                 # a RunConfig, a mapping, or the path of a 
 run = cg.open_run("runs/my-run")     # a finished run; needs no torch
 run.answer()                         # where it is weak and strong: one list of slices
 run.weak(), run.strong(), run.missing(benchmark="gsm8k")
-run.concept(17), run.find("prime numbers"), run.items, run.rows("gsm8k")
+run.concept(17), run.find("prime numbers"), run.items, run.cas("gsm8k")
 cg.measure_evidence(cas, scores, benchmarks)  # the same evidence on plain arrays
 """
 

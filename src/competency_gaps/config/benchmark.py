@@ -178,8 +178,3 @@ class BenchmarkConfig(Config):
     def all_sources(self) -> list[Source]:
         """The sources, whichever of the two fields holds them."""
         return self.sources if self.source is None else [self.source]
-
-    @property
-    def is_generated(self) -> bool:
-        """Whether new items can be generated: all sources are reasoning-gym families."""
-        return all(isinstance(source, ReasoningGymSource) for source in self.all_sources)

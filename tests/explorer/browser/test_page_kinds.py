@@ -13,6 +13,7 @@ from test_explore_cli import exploring
 import competency_gaps as cg
 from competency_gaps.explorer.export import export, export_file
 from competency_gaps.explorer.opened import open_runs
+from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.findings.models import model_slices
 from competency_gaps.report.compare import sentences
 from competency_gaps.runs.scores import model_scores
@@ -120,6 +121,8 @@ def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, tmp_pa
             assert page.locator("#app img, #app script").count() == 0
             wrong += serious(page) + cut_off(page)
         assert not wrong, "\n".join(wrong)
+    told = Parts(Context(run, key, portable=True, texts=False)).read("improve.json").decode()
+    assert not [word for word in (*SECRETS, str(improved.run)) if word in told]
     for texts in (True, False):
         url = exported(improved, tmp_path / f"page{texts}", texts=texts)
         open_view(page, f"{url}improve?result=fill-new", "improvement")

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from competency_gaps.checked import damaged
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.improve import (
@@ -22,6 +23,8 @@ from competency_gaps.explorer.parts.records.improve import (
     What,
 )
 from competency_gaps.report import improve as report
+from competency_gaps.table_files import read_parquet
+from competency_gaps.text import plural
 
 FOLDER = "improve"
 _PLACES: dict[What, tuple[str, str]] = {
@@ -50,19 +53,22 @@ def improve_file(context: Context) -> ImproveFile:
 def _result(context: Context, what: What, path: Path) -> Improvement:
     """One result; of one that cannot be read, why. What the page lists item by item, it needs in no table."""
     items: list[ImprovedItem] = []
+    listed = 0
     drafts: tuple[list[ListedDraft], list[ListedDraft]] = ([], [])
     try:
         if what == "keep":
             from competency_gaps.improve.keep import read_kept
 
             kept = read_kept(path)
-            view, items = report.kept_view(kept, None), _items(context, kept.items, "weight")
+            view, listed = report.kept_view(kept, None), kept.items.height
+            items = _items(context, kept.items, "weight")
         elif what == "items":
             from competency_gaps.improve.suspect import read_suspects
 
             found = read_suspects(path)
             known = found.items.drop_nulls("chance").head(MOST)
-            view, items = report.suspects_view(found, None, 0), _items(context, known, "chance")
+            view, listed = report.suspects_view(found, None, 0), known.height
+            items = _items(context, known, "chance")
         elif what == "fill":
             from competency_gaps.improve.fill import read_drafts
 
@@ -77,9 +83,15 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             differ = even.pairs and run.regions is not None and even.over != ("regions",)
             regions = weights(run, ["regions"]) if differ else None
             view = Group(report.weights_view(even, regions, None), report.redundancy_view(redundancy(run), None))
+            if not read_parquet(path)["weight"].equals(even.items["weight"], null_equal=True):
+                view = Group(view, Text(f"{path.name} holds other weights than these, which are the usual ones."))
         blocks = [block for block in _blocks(context, view) if block.text or what in ("keep", "weights")]
+        if gone := listed - len(items):
+            blocks.append(Block(f"{plural(gone, 'item')} of these are no longer in the run.", True, [], []))
     except UserError as error:
         blocks = [Block(str(error), False, [], [])]
+    except (AttributeError, KeyError, OSError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        blocks = [Block(str(damaged(path, error, "Make it again.")), False, [], [])]
     return Improvement(what, path.stem, blocks, items, *drafts)
 
 

@@ -9,6 +9,7 @@ gaps are not too large for having been chosen.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -106,11 +107,11 @@ def _joint(
     names = {name: number for number, name in enumerate(dict.fromkeys(asked))}
     group = np.array([names[name] for name in asked], np.int64)
     questions = np.array([isinstance(name[1], str) for name in asked], bool)
-    sums = (rows @ left).ravel().astype(np.float64)
+    sums, lower = (rows @ left).ravel().astype(np.float64), part * np.tril(gram)
     if given:
         prior = np.concatenate([given[at] for at in range(len(families))])
     else:
-        prior = _prior(part * gram, sums, noise, family, group) * np.where(questions, 1.0, CAUTION)
+        prior = _prior(lower, sums, noise, family, group) * np.where(questions, 1.0, CAUTION)
     noise = max(noise / 2, noise - float(prior @ np.diag(gram)) / len(block))
     return Joint(
         family,
@@ -121,7 +122,7 @@ def _joint(
         np.asarray(rows.sum(axis=1), np.float64).ravel(),
         gram,
         prior,
-        *_sites(part * gram, sums, noise, prior, family, np.bincount(family, ~questions) <= WIDE),
+        *_sites(lower, sums, noise, prior, family, np.bincount(family, ~questions) <= WIDE),
         noise,
         block,
     )
@@ -130,10 +131,10 @@ def _joint(
 def _group(own: Weighed, place: int, at: int) -> tuple[int, str | int]:
     """The slices whose coefficients have one variance: categories of a question, else those of about its size."""
     question = own.family.question[place]
-    return at, int(np.log(own.size[place]) / np.log(SIZES)) if question is None else question
+    return at, int(math.log(own.size[place], SIZES)) if question is None else question
 
 
-def _prior(gram: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray, group: np.ndarray) -> np.ndarray:
+def _prior(lower: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Variances of the coefficients by maximum likelihood: shape (K,).
 
     By MacKay's fixed point (Neural Computation 4, 1992): the squares of what is expected over the number of
@@ -141,7 +142,7 @@ def _prior(gram: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray,
     """
     prior = np.full(len(sums), START * noise)
     for _ in range(TURNS):
-        half, _ = half_covariance(gram, 1 / prior, noise)
+        half, _ = half_covariance(lower, 1 / prior, noise)
         square = (half.T @ (half @ sums) / noise) ** 2
         determined = np.clip(1 - np.einsum("jk,jk->k", half, half) / prior, 1e-6, 1)
         of_family = np.bincount(family, square) + BESIDE * START * noise
@@ -153,7 +154,7 @@ def _prior(gram: np.ndarray, sums: np.ndarray, noise: float, family: np.ndarray,
 
 
 def _sites(
-    gram: np.ndarray, sums: np.ndarray, noise: float, prior: np.ndarray, family: np.ndarray, fitted: np.ndarray
+    lower: np.ndarray, sums: np.ndarray, noise: float, prior: np.ndarray, family: np.ndarray, fitted: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Precisions and shifts of the coefficients' own curves: shape (K,) each.
 
@@ -162,7 +163,7 @@ def _sites(
     """
     precision, shift = 1 / prior, np.zeros(len(prior))
     for _ in range(SITES if len(prior) else 0):
-        half, _ = half_covariance(gram, precision, noise)
+        half, _ = half_covariance(lower, precision, noise)
         variance = np.einsum("jk,jk->k", half, half)
         mean = half.T @ (half @ (sums / noise + shift))
         known = np.maximum(1 / variance - precision, 1e-9)

@@ -67,14 +67,16 @@ class Joint:
         return self._posterior(left, part)[0]
 
     def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        half, factor = half_covariance(self.gram, self.precision, self.noise / part)
+        half, factor = half_covariance(np.tril(self.gram), self.precision, self.noise / part)
         return half.T @ (half @ (self.rows @ left / self.noise + self.shift[:, None])), half, factor
 
 
-def half_covariance(gram: np.ndarray, precision: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Square root of the posterior covariance of the coefficients, which is its transpose times itself; its inverse."""
-    factor = np.ascontiguousarray(np.tril(gram), np.float64)
-    factor /= noise
+def half_covariance(lower: np.ndarray, precision: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """Square root of the posterior covariance of the coefficients, which is its transpose times itself; its inverse.
+
+    ``lower``: the lower triangle of the slices' gram.
+    """
+    factor = np.ascontiguousarray(lower / noise, np.float64)
     np.fill_diagonal(factor, factor.diagonal() + precision)
     _lapack("dpotrf", b"U", factor)  # LAPACK counts by columns: lower is upper
     half = factor.copy()

@@ -65,12 +65,6 @@ def test_what_scripts_and_emoji_need_stays(words):
     assert text.visible(words) == words
 
 
-def test_acting_characters_become_visible_and_marks_of_direction_stay():
-    assert text.visible("a\x1b[31m\x00b") == "a<U+001B>[31m<U+0000>b"
-    assert text.visible("\u202edrowssap") == "<U+202E>drowssap"
-    assert text.visible("שלום\u200f\n\tx") == "שלום\u200f\n\tx"
-
-
 def test_shortening_counts_what_was_cut():
     assert text.shorten("x" * 100_000, 10) == "xxxxxxxxxx… (+99,990 characters)"
     assert text.shorten("short", 10) == "short"

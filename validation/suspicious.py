@@ -71,7 +71,7 @@ def answered(
     key = np.where(planted, 1 + np.floor(rng.random(len(options)) * (options - 1)).astype(np.int64), 0)
     made = np.where(np.isnan(scores), np.nan, answers == key)
     same = wrong_alike(made, np.where(np.isnan(scores), -1, answers))
-    return made, agreement(same.wrong, same.alike, float(np.nanmean(made)))
+    return made, agreement(same.wrong, same.alike, np.nansum(made, axis=0), (~np.isnan(made)).sum(axis=0))
 
 
 def precision(score: np.ndarray, truth: np.ndarray) -> tuple[float, float]:

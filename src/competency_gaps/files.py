@@ -32,10 +32,12 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     Raises
     ------
     UserError
-        If the folder cannot be made, because a file has its name.
+        If the folder cannot be made, because a file has its name, or the path is that of a folder.
     MachineError
         If the disk is full; the message says that what is done is kept. If the folder cannot be written.
     """
+    if path.is_dir():
+        raise UserError(f"{str(path)!r} is a folder: give the path of a file.")
     part = path.with_name(f".{path.name}.part")
     try:
         make_folder(path.parent)

@@ -10,11 +10,13 @@ import pytest
 import scipy.sparse as sp
 from scipy.integrate import quad
 from scipy.special import expit
-from scipy.stats import beta, binom
+from scipy.stats import beta, betabinom
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.improve.suspect import FEWEST, _broken, agreement, odds, read_suspects
+from competency_gaps.improve.suspect import FEWEST, _broken, _other_keys, agreement, odds, read_suspects
+from competency_gaps.outcomes import wrong_alike
+from competency_gaps.runs.scores import Scored, add_scores
 from core_helpers import seal
 
 
@@ -39,12 +41,23 @@ def test_a_broken_items_likelihood_is_an_integral_over_chances():
         assert np.exp(found[item]) == pytest.approx(quad(likelihood, 0, 1, limit=500)[0], rel=1e-3)
 
 
-def test_agreement_is_a_ratio_of_binomial_chances():
-    wrong, alike = np.array([9, 9, 3, 0]), np.array([9, 2, 1, 0])
-    usual = (8 + 1 + 0 + 1) / (8 + 8 + 2 + 2)
-    own = [binom.logpmf(a - 1, w - 1, 0.8) - binom.logpmf(a - 1, w - 1, usual) for a, w in ((9, 9), (2, 9), (1, 3))]
-    assert agreement(wrong, alike, 0.8) == pytest.approx([*own, 0.0])
-    assert not agreement(wrong, alike, 0.1).any()
+def test_agreement_weighs_beta_binomial_chances_and_common_mistakes_prove_little():
+    rng = np.random.default_rng(5)
+    models, wrong = np.full(20_000, 12), np.full(20_000, 7)
+    right = rng.binomial(12, rng.beta(8, 2, 20_000))
+    alike = 1 + rng.binomial(6, rng.beta(2, 6, 20_000))
+    found = agreement(wrong, alike, right, models)
+    for same in range(7):
+        likely = [0.9 * betabinom.pmf(same, 6, *shape) + 0.1 / 7 for shape in ((8, 2), (2, 6))]
+        assert found[alike == same + 1] == pytest.approx(np.log(likely[0] / likely[1]), abs=0.15)
+    assert not agreement(np.zeros(9), np.zeros(9), right[:9], models[:9]).any()
+    # Open questions with a common mistake each: hardly one more item is suspected.
+    scores, _ = sound(rng, models=21, items=3000)
+    answers = np.where(rng.random(scores.shape) < rng.beta(0.3, 3, 3000), 1, 2 + np.arange(21)[:, None])
+    same = wrong_alike(scores, np.where(scores == 0, answers, np.where(scores == 1, 0, -1)))
+    log_odds = odds(scores).log_odds
+    added = agreement(same.wrong, same.alike, np.nansum(scores, axis=0), (~np.isnan(scores)).sum(axis=0))
+    assert added.max() < 6 and ((log_odds + added > 1) & (log_odds < 1)).mean() < 0.005
 
 
 def test_planted_faults_come_first_and_without_any_hardly_an_item_is_suspected():
@@ -96,7 +109,8 @@ def test_the_order_of_models_and_items_does_not_matter():
 
 @pytest.fixture(scope="module")
 def run(tiny_run, tmp_path_factory):
-    """Eight models; nobody solves item 3, items 0 and 1 ask the same with other keys, and the last is hardly scored."""
+    """Eight models. Nobody solves items 3 and 4, at 4 with one answer; 0 and 1 ask the same with other keys; the last
+    is hardly scored."""
     folder = tmp_path_factory.mktemp("suspect") / "run"
     shutil.copytree(tiny_run.path, folder)
     items = pl.read_parquet(folder / "items.parquet").with_row_index("row")
@@ -104,29 +118,30 @@ def run(tiny_run, tmp_path_factory):
     changed = items.with_columns(
         cluster=pl.when(first).then(0).otherwise(pl.col("row")).cast(pl.Int32),
         cluster_kind=pl.when(first).then(pl.lit("equal")),
-        answer=pl.when(pl.col("row") == 0).then(pl.lit("another")).otherwise("answer"),
+        answer=pl.when(pl.col("row") == 0).then(pl.lit("another")).otherwise(pl.lit("answer")),
     )
     changed.drop("row").write_parquet(folder / "items.parquet")
     seal(folder)
     made = cg.open_run(folder)
     scores = (np.random.default_rng(4).random((8, items.height)) < 0.85) * 1.0
-    scores[:, 3] = 0
-    columns = {f"m{number}": own for number, own in enumerate(scores)}
-    names = {"id": items["item_id"], "benchmark": items["benchmark"]}
-    last = pl.col("id") == items["item_id"][-1]
-    table = pl.DataFrame({**names, **columns})
-    few = [pl.when(last).then(None).otherwise(pl.col(f"m{n}")).alias(f"m{n}") for n in range(9 - FEWEST, 8)]
-    made.add_scores(table.with_columns(few))
-    return made
+    scores[:, 3:5] = 0
+    rows = [
+        Scored(f"m{m}", row["item_id"], row["benchmark"], own[n], "answer" if own[n] else "same" if n == 4 else f"m{m}")
+        for m, own in enumerate(scores)
+        for n, row in enumerate(items.iter_rows(named=True))
+        if n < items.height - 1 or m < FEWEST - 2
+    ]
+    add_scores(made, rows)
+    return cg.open_run(folder)
 
 
 def test_a_run_tells_reasons_and_what_it_cannot_tell(run, tmp_path):
     found = run.suspicious()
     rows = {row["item_id"]: row for row in found.items.iter_rows(named=True)}
     ids = run.items["item_id"].to_list()
-    assert set(found.items["item_id"][:6]) >= {ids[0], ids[1], ids[3]}
+    assert set(found.items["item_id"][:7]) >= {ids[0], ids[1], ids[3], ids[4]}
     assert rows[ids[0]]["other_key"] == ids[1] and rows[ids[1]]["other_key"] == ids[0]
-    assert rows[ids[3]]["solved"] < 0.2 and rows[ids[3]]["chance"] > rows[ids[5]]["chance"]
+    assert rows[ids[4]]["alike"] >= 8 and rows[ids[4]]["log_odds"] > rows[ids[3]]["log_odds"] + 1
     assert found.items["item_id"][-1] == ids[-1] and rows[ids[-1]]["chance"] is None
     assert found.items["chance"].drop_nulls().is_between(0, 1).all()
     file = tmp_path / "improve" / "items.parquet"
@@ -139,6 +154,15 @@ def test_a_run_tells_reasons_and_what_it_cannot_tell(run, tmp_path):
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(UserError, match="is damaged"):
         read_suspects(file)
+    with pytest.raises(UserError, match="folder"):
+        found.write(tmp_path)
+
+
+def test_keys_that_are_written_in_another_way_are_the_same():
+    answers = ["18", "$18.0", "1,800", "x", "X ", None, "y"]
+    items = pl.DataFrame({"cluster": [0, 0, 0, 1, 1, 1, 2], "item_id": list("abcdefg"), "answer": answers})
+    items = items.with_columns(cluster_kind=pl.lit("equal"))
+    assert _other_keys(items) == ["c", "c", "a", None, None, None, None]
 
 
 def test_too_few_models_cannot_tell(tiny_run):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,6 +89,7 @@ def improve(
         found = opened.suspicious(progress=progress)
         found.write(folder)
         view = report.suspects_view(found, limit, Console().width)
+        found = replace(found, items=found.items.head(limit or found.items.height))
     elif fill is not None or missing is not None:
         writer = llm_config(llm)
         found = opened.fill(

@@ -43,7 +43,7 @@ AWAY = 0.2
 """Difference between two mean scores that is told."""
 SHARE = 0.02
 """Share of broken items before anything is known."""
-SLOPE, SHIFT = 0.9, -0.6
+SLOPE, SHIFT = 0.85, -0.8
 """From log odds to a chance: models of one family err alike, so that the odds say too much. Fitted where keys of one
 benchmark had been exchanged, tested on others; what was broken before counts as sound there."""
 
@@ -131,9 +131,13 @@ def _broken(right: np.ndarray, wrong: np.ndarray, options: np.ndarray | None) ->
     if options is not None:
         hit = (wrong.sum() / max(right.sum() + wrong.sum(), 1)) / np.maximum(options - 1, 1)
         first, second = np.where(options > 1, 1.0, first), np.where(options > 1, 1 / np.maximum(hit, 0.01) - 1, second)
-    r, w = right.sum(axis=0), wrong.sum(axis=0)
-    key = betaln(r + first, w + second) - betaln(first, second)
-    return np.logaddexp(np.log(1 - _FLAT) + key, np.log(_FLAT) + betaln(r + 1, w + 1))
+    return _mixed(right.sum(axis=0), wrong.sum(axis=0), first, second)
+
+
+def _mixed(yes: np.ndarray, no: np.ndarray, first: np.ndarray | float, second: np.ndarray | float) -> np.ndarray:
+    """Log likelihood of so many outcomes: their chance has a beta distribution, or with chance ``_FLAT`` may be any."""
+    beta = betaln(yes + first, no + second) - betaln(first, second)
+    return np.asarray(np.logaddexp(np.log(1 - _FLAT) + beta, np.log(_FLAT) + betaln(yes + 1, no + 1)))
 
 
 def _foretold(slices: sp.csr_array, difficulty: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -149,24 +153,37 @@ def _foretold(slices: sp.csr_array, difficulty: np.ndarray, weight: np.ndarray) 
     return centre
 
 
-def agreement(wrong: np.ndarray, alike: np.ndarray, level: float) -> np.ndarray:
+def agreement(wrong: np.ndarray, alike: np.ndarray, right: np.ndarray, models: np.ndarray) -> np.ndarray:
     """Log odds, broken against sound, of ``alike`` of ``wrong`` models giving the same answer; 0 where unknown.
 
-    Under a wrong key models agree on the right answer as often as they solve items, ``level``; on a sound item as often
-    as wrong models do on average.
+    Under a wrong key models agree on the right answer as often as they solve other items; on a sound item as often as
+    wrong models do. Both differ between items as beta distributions do, so that a common mistake proves little.
 
     Parameters
     ----------
     wrong, alike : ndarray of int64 of shape (N,)
         As :meth:`competency_gaps.Run.item_models` has them.
-    level
-        The models' mean score, in [0, 1].
+    right : ndarray of float64 of shape (N,)
+        Sums of the models' scores.
+    models : ndarray of int64 of shape (N,)
+        Models that are scored.
     """
     others, same = np.maximum(wrong - 1, 0), np.maximum(alike - 1, 0)
-    usual = (same.sum() + 1) / (others.sum() + 2)
-    if level <= usual or level >= 1:
+    usual, solved = _beta(same, others), _beta(right, models)
+    if usual is None or solved is None:
         return np.zeros(len(wrong))
-    return np.asarray(same * np.log(level / usual) + (others - same) * np.log((1 - level) / (1 - usual)))
+    return _mixed(same, others - same, *solved) - _mixed(same, others - same, *usual)
+
+
+def _beta(yes: np.ndarray, of: np.ndarray) -> tuple[float, float] | None:
+    """The beta distribution of chances, by the moments of beta-binomial counts; None: too few counts."""
+    pairs = float((of * (of - 1.0)).clip(0).sum())
+    if pairs == 0:
+        return None
+    mean = float(np.clip(yes.sum() / of.sum(), 0.01, 0.99))
+    spread = float((yes * (yes - 1.0)).clip(0).sum()) / pairs - mean**2
+    size = 1 / np.clip(spread / (mean * (1 - mean)), 0.01, 0.9) - 1
+    return mean * size, (1 - mean) * size
 
 
 @dataclass(frozen=True)
@@ -235,8 +252,8 @@ def _of_benchmark(
     options = chosen["choices"].list.len().fill_null(0).to_numpy().astype(np.int64)
     weighed = odds(values, options, shared[row])
     wrong, alike = facts["wrong"].to_numpy(), facts["alike"].to_numpy()
-    solved = facts["mean"].drop_nulls().to_numpy()
-    log_odds = weighed.log_odds + agreement(wrong, alike, float(solved.mean()) if len(solved) else 0.0)
+    models, mean = facts["models"].to_numpy(), facts["mean"].fill_null(0.0).to_numpy()
+    log_odds = weighed.log_odds + agreement(wrong, alike, models * mean, models)
     keys = [other[at] for at in row]
     # Of two keys of one question one is wrong: even odds instead of SHARE.
     log_odds -= np.array([0.0 if key is None else np.log(SHARE / (1 - SHARE)) for key in keys])
@@ -273,18 +290,22 @@ def _reason(item: Mapping[str, Any]) -> str:
         return f"scores of {plural(models, 'model')}: too few to tell"
     if item["other_key"] is not None:
         parts.append(f"its key differs from that of its repeat {item['other_key']}")
-    missed = models - round(models * item["solved"])
-    if missed == models:
+    total = models * item["solved"]
+    missed = models - round(total)
+    if total == 0:
         parts.append(f"none of {models} models solves it")
     elif item["weak"] is not None and item["strong"] is not None and item["weak"] - item["strong"] > AWAY:
         strong, weak = (100 * item[name] for name in ("strong", "weak"))
-        parts.append(f"the strongest models score {strong:.0f} on it, the weakest {weak:.0f}")
+        parts.append(f"the strongest score {strong:.0f} on it, the weakest {weak:.0f}")
+    elif abs(total - round(total)) > 1e-9:  # not of right and wrong alone
+        parts.append(f"{models} models score {100 * item['solved']:.0f} on it")
     else:
         parts.append(f"{missed} of {models} models miss it")
     if item["alike"] > max(1, item["wrong"] / 2):
         parts.append(f"{item['alike']} of {item['wrong']} wrong answers are the same")
     if item["expected"] - item["solved"] > AWAY:
-        parts.append(f"items like it score {100 * item['expected']:.0f}")
+        verb = "" if " score " in parts[-1] else " score"
+        parts.append(f"items like it{verb} {100 * item['expected']:.0f}")
     return ", ".join(parts)
 
 
@@ -298,8 +319,13 @@ def shared_slices(run: RunFolder) -> sp.csr_array:
 
 def _other_keys(items: pl.DataFrame) -> list[str | None]:
     """For each item an item that asks the same and has another key; None: there is none."""
-    table = items.select("cluster", "item_id", key=pl.col("answer").str.strip_chars().str.to_lowercase())
-    table = table.with_row_index("row").filter(pl.Series(repeats(items)) & pl.col("key").is_not_null())
-    pairs = table.join(table, on="cluster").filter(pl.col("key") != pl.col("key_right")).unique("row")
-    found = dict(pairs.select("row", "item_id_right").iter_rows())
+    bare = pl.col("answer").str.to_lowercase().str.replace_all(r"[\s$€£%,]|\.0+$", "")
+    first = [pl.col(name).first().over("cluster").alias(f"first_{name}") for name in ("key", "item_id")]
+    asked = items.select("cluster", "item_id", key=bare).with_row_index("row").filter(pl.Series(repeats(items)))
+    asked = asked.drop_nulls("key").with_columns(first)
+    differs = pl.col("key") != pl.col("first_key")
+    second = asked.filter(differs).group_by("cluster").agg(second=pl.col("item_id").first())
+    asked = asked.join(second, on="cluster", how="left")
+    other = asked.select("row", pl.when(differs).then("first_item_id").otherwise("second"))
+    found = dict(other.iter_rows())
     return [found.get(row) for row in range(items.height)]

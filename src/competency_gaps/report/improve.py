@@ -54,6 +54,8 @@ _REFUSED = {
 }
 MODEL, PART = 28, 22
 """Characters of a name."""
+TEXT = 16
+"""Fewest characters with which an item's text is worth its place."""
 
 
 def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -162,6 +164,10 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     head = f"{counted} of {integer(items.height)} {'are' if probable > 1 else 'is'} probably broken"
     models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
     parts: list[RenderableType] = [plain(f"{head}, by the scores of {models}.", "bold")]
+    every = float(items["chance"].sum())
+    if every > probable + 1:
+        more = f"All chances add up to {every:.0f} broken items: which of the others these are, scores do not tell."
+        parts.append(plain(more))
     if most.height:
         told = (
             "About so many of 10 such items are broken, by benchmarks in which 2% of the keys had been exchanged. Read "
@@ -185,10 +191,10 @@ def _suspects_table(items: pl.DataFrame, width: int) -> Table:
     ]
     room = width - sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ["benchmark"] * several + ["item", "broken", "why", *["text"] * (room > PART)]:
+    for name in ["benchmark"] * several + ["item", "broken", "why", *["text"] * (room >= TEXT)]:
         table.add_column(name)
     for row, text in zip(rows, items["text"], strict=True):
-        table.add_row(*map(Text, row), *[Text(f"“{item_text(visible(text), room)}”", "dim")] * (room > PART))
+        table.add_row(*map(Text, row), *[Text(f"“{item_text(visible(text), room)}”", "dim")] * (room >= TEXT))
     return table
 
 

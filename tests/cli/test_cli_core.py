@@ -124,6 +124,12 @@ assert not HEAVY & {name.split(".")[0] for name in sys.modules}
 """
 
 
+def test_the_help_needs_nothing_large():
+    code = "import sys\nfrom competency_gaps.cli.app import app\napp(['--help'], standalone_mode=False)\n"
+    done = command(code=code + "assert not {'numpy', 'polars', 'pydantic', 'torch'} & {*sys.modules}")
+    assert done.returncode == 0, done.stderr
+
+
 def test_reading_needs_no_torch(tiny_run):
     """In a process in which the heavy packages cannot be imported at all."""
     done = command(str(tiny_run.path), code=WITHOUT)

@@ -1,7 +1,8 @@
 """Make the embedded atlas from finished runs, and check it: is it stable, free of templates, and about subjects?
 
     python validation/atlas.py make DICTIONARY RUN [RUN ...] [--cache FILE]
-    python validation/atlas.py check DICTIONARY RUN [RUN ...] [--other RUN ...] [--splits 3] [--cache FILE]
+    python validation/atlas.py check DICTIONARY RUN [RUN ...] [--other RUN ...] [--splits 3] [--cache FILE] [--residual]
+    python validation/atlas.py agree RUN RUN --located RUN RUN [--cache FILE]
 
 The embedded one comes from a run of 43 files of public benchmarks (at most 400 items each) with 6,304 stretches of the
 SAE's corpus as the benchmark ``ordinary text``, and from the run of the suite that comes along, of which no counts are
@@ -11,7 +12,13 @@ kept. Readers name its regions (``validation/atlas_reading.py``).
 runs' items, by level; how much of a region is one benchmark's (ordinary text apart), items that repeat each other
 counted once; for each other run the share of items that are unlike anything on the map, and how well the items' groups
 can be told (five folds, logistic regression) from the regions, from the space that they lie in, and from sentence
-embeddings, where sentence-transformers is installed. Embeddings of the map's items are kept in ``--cache``.
+embeddings, where sentence-transformers is installed; with ``--residual`` also from the mean of the residual stream
+where the SAE reads it. Embeddings of the map's items are kept in ``--cache``.
+
+``agree`` takes runs of the same items through two SAEs, makes a map from each, and locates on both the items of two
+further runs, one through each SAE: the adjusted Rand index by level, the share of items in regions that are each
+other's (assigned one to one, so that most items agree), what that share is when items are shuffled, and the same for
+two maps of the first SAE that differ in the seed of their clustering alone.
 """
 
 from __future__ import annotations
@@ -91,7 +98,15 @@ def main() -> None:
         command.add_argument("--cache", type=Path)
     commands.choices["check"].add_argument("--other", type=Path, nargs="*", default=[])
     commands.choices["check"].add_argument("--splits", type=int, default=3)
+    commands.choices["check"].add_argument("--residual", action="store_true")
+    command = commands.add_parser("agree")
+    command.add_argument("runs", type=Path, nargs=2)
+    command.add_argument("--located", type=Path, nargs=2, required=True)
+    command.add_argument("--cache", type=Path)
     given = parser.parse_args()
+    if given.command == "agree":
+        agree(given.runs, given.located, given.cache)
+        return
     cas, benchmarks, items = stacked(given.runs)
     embeddings = embedded(items, given.cache)
     if given.command == "make":
@@ -102,7 +117,10 @@ def main() -> None:
     else:
         found = read_atlas(given.dictionary, open_dictionary(given.dictionary).width)
         assert found is not None, "the dictionary has no atlas"
-        check(found, cas, np.array(benchmarks), embeddings, [cg.open_run(path) for path in given.other], given.splits)
+        others = [cg.open_run(path) for path in given.other]
+        check(found, cas, np.array(benchmarks), embeddings, others, given.splits)
+        for run in others:
+            told(found, run, given.residual)
 
 
 def check(
@@ -130,11 +148,72 @@ def check(
         print(
             f"level {level}: {len(own)} regions; largest share of a benchmark {own.max():.2f}, {(own > 0.8).sum()} > .8"
         )
-    for run in others:
-        told(atlas, run)
 
 
-def told(atlas: Atlas, run: cg.Run) -> None:
+def in_both(paths: list[Path]) -> tuple[list[sp.csr_array], pl.DataFrame]:
+    """CAS of the items that two runs share, through the SAE of each, and the items."""
+    runs = [cg.open_run(path) for path in paths]
+    key = ["benchmark", "item_id"]
+    tables = [run.items.with_row_index("row").filter(pl.col("excluded").is_null()) for run in runs]
+    both = tables[0].join(tables[1].select(*key, other="row"), on=key, how="inner", maintain_order="left")
+    rows = (both[name].cast(pl.Int64).to_numpy() for name in ("row", "other"))
+    cas = [cas_of(run.by_concept, own, np.arange(run.width)) for run, own in zip(runs, rows, strict=True)]
+    return cas, both
+
+
+def agree(runs: list[Path], located: list[Path], cache: Path | None) -> None:
+    """How far the maps of two SAEs put the same items together."""
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics import adjusted_rand_score
+    from sklearn.metrics.cluster import contingency_matrix
+
+    cas, items = in_both(runs)
+    embeddings, benchmarks = embedded(items, cache), items["benchmark"].to_list()
+    maps = [make_atlas(own, embeddings, benchmarks, seed=seed) for own, seed in ((cas[0], 0), (cas[1], 0), (cas[0], 1))]
+    held, others = in_both(located)
+    print(f"maps of {items.height:,} items; {others.height:,} items located", flush=True)
+    places = [
+        by_level(one, places_of(one, spaced(one, own)).region)
+        for one, own in zip(maps, (held[0], held[1], held[0]), strict=True)
+    ]
+
+    def together(a: np.ndarray, b: np.ndarray) -> float:
+        table = contingency_matrix(a, b)
+        return float(table[linear_sum_assignment(-table)].sum() / len(a))
+
+    shuffle = np.random.default_rng(0).permutation(others.height)
+    for name, other in (("two SAEs", 1), ("two seeds of one SAE", 2)):
+        for level, (a, b) in enumerate(zip(places[0], places[other], strict=True), 1):
+            print(
+                f"{name}, level {level}: Rand index {adjusted_rand_score(a, b):.2f}; in each other's region "
+                f"{together(a, b):.0%}, shuffled {together(a, b[shuffle]):.0%}",
+                flush=True,
+            )
+
+
+def residual(run: cg.Run, rows: np.ndarray) -> np.ndarray:
+    """Mean of the residual stream over each item's text, where the run's SAE reads it: float32 of shape (n, width)."""
+    from competency_gaps.config import ModelConfig
+    from competency_gaps.model.forward import read_hook
+    from competency_gaps.model.hooks import resolve_hook
+    from competency_gaps.model.load import load_model
+
+    lm = load_model(ModelConfig(name=run.manifest["model"]["name"]))
+    hook = resolve_hook(lm.model, run.manifest["sae"]["hook_name"])
+    ids = [np.array(lm.tokenizer(text)["input_ids"][: lm.max_length]) for text in run.items[rows]["prompt"]]
+    found = np.zeros((len(rows), read_hook(lm, hook, ids[:1]).shape[-1]), np.float32)
+    order = np.argsort([len(own) for own in ids], kind="stable")
+    for start in range(0, len(order), 16):
+        batch = order[start : start + 16]
+        read = read_hook(lm, hook, [ids[row] for row in batch]).float().cpu().numpy()
+        for row, own in zip(batch, read, strict=True):
+            found[row] = own[1 : len(ids[row])].mean(axis=0)  # the first position is an outlier
+        if start % 1600 == 0:
+            print(f"  residual stream: {start:,} of {len(order):,} items", flush=True)
+    return found
+
+
+def told(atlas: Atlas, run: cg.Run, stream: bool) -> None:
     """How well groups can be told from regions."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_score
@@ -150,6 +229,9 @@ def told(atlas: Atlas, run: cg.Run) -> None:
         spaces["sentence embeddings"] = embed_texts(questions(run.items[rows]))
     except cg.CompetencyGapsError as error:
         print(error)
+    if stream:
+        read = residual(run, rows)
+        spaces["the mean residual stream"] = (read - read.mean(axis=0)) / read.std(axis=0)
     group = run.items["group"].to_numpy()[rows]
     common = pl.Series(group).value_counts(sort=True)["count"][0] / len(group)
     print(

@@ -66,7 +66,7 @@ SAME = (0.85, 0.97)
 the slice's own items is as near to another."""
 DRAFTS = "drafts.json"
 _WORD = re.compile(r"\w+")
-_ROWS = {
+_ROWS: dict[str, Any] = {
     **dict.fromkeys(("id", "slice", "source", "prompt", "answer", "code", "reason"), pl.String),
     **{"choices": pl.List(pl.String), "weight": pl.Float64},
 }
@@ -168,7 +168,8 @@ class _Draft:
         """As ``Drafts.items`` has it."""
         item, key = self.item, self.item.answer
         text = None if key is None else str(item.choices[key]) if item.choices else str(key)
-        held = {"id": item.id, "prompt": item.prompt, "choices": item.choices and list(item.choices), "answer": text}
+        held: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "answer": text}
+        held["choices"] = item.choices and list(item.choices)
         held |= {"slice": names[self.target], "weight": self.weight, "source": self.source}
         return held | {"code": self.code, "reason": self.reason}
 
@@ -343,17 +344,20 @@ class _Filling:
         rng, own = np.random.default_rng(seed), np.any(self.target.own, axis=0)
         outside = np.flatnonzero(self.home & ~own)
         near = outside if target < 0 else np.flatnonzero(self.target.own[target])
-        content: dict[str, Any] = {"subject": "that of the first near question"}
+        content: dict[str, Any] = {"subject": "that of the first example"}
         if target >= 0:
             content["subject"] = self.target.names[target]
             if self.passages:
                 content["passage"] = shorten(self.passages[seed[0] % len(self.passages)], 10 * MOST_TEXT)
-        for kind, rows, count in zip(("near", "far"), (near, outside), SHOWN, strict=True):
-            shown = self.run.items[np.sort(rng.permutation(rows)[:count])]
-            content[kind] = [shorten(text, MOST_TEXT) for text in questions(shown)]
+        near, far = (rng.permutation(rows)[:count] for rows, count in zip((near, outside), SHOWN, strict=True))
+        content["other_subjects"] = [shorten(text, MOST_TEXT) for text in self.run.items["prompt"].gather(far)]
+        content["examples"] = []
+        for prompt, choices, right in self.run.items[near].select("prompt", "choices", "answer").iter_rows():
+            wrong = [text for text in choices or () if text != right]
+            example = {"question": shorten(prompt, MOST_TEXT), "right": right, "wrong": wrong}
+            content["examples"].append({key: value for key, value in example.items() if value})
         fields: dict[str, Any] = {"question": {"type": "string"}, "right": {"type": "string"}}
         if self.options:
-            content["wrong_answers"] = self.options.most_common(1)[0][0] - 1
             fields["wrong"] = {"type": "array", "items": {"type": "string"}}
         return _request(id, "write", content, fields, 500)
 
@@ -437,16 +441,15 @@ class _Filling:
         records = [record_of(draft.item) for draft in new]
         self._made = read_records(self.run, records, self.progress, benchmark=self.entry, ask=self.asks)
         self._row = {draft.item.id: row for row, draft in enumerate(new)}
-        lenses = self.target.lenses
-        values = np.array([lens.measure(self._made) for lens in lenses])
-        bars, floors = (np.array([getattr(lens, key) for lens in lenses])[:, None] for key in ("bar", "floor"))
-        times = np.where(values >= bars, values / np.where(bars > 0, bars, 1.0), 0.0)
-        without = (values < floors).all(axis=0)
-        for row, (score, length, excluded) in enumerate(
-            self._made.items.select("score", "n_span_tokens", "excluded").iter_rows()
-        ):
-            draft = new[row]
-            draft.target, draft.weight = int(times[:, row].argmax()), float(times[:, row].max())
+        times, without = [], np.ones(len(new), bool)
+        for lens in self.target.lenses:
+            values = lens.measure(self._made)
+            times.append(np.where(values >= lens.bar, values / (lens.bar if lens.bar > 0 else 1.0), 0.0))
+            without &= values < lens.floor
+        columns = self._made.items.select("score", "n_span_tokens", "excluded").iter_rows()
+        for row, (draft, (score, length, excluded)) in enumerate(zip(new, columns, strict=True)):
+            of = [own[row] for own in times]
+            draft.target, draft.weight = int(np.argmax(of)), float(max(of))
             draft.without, draft.length = bool(without[row]), float(length)
             draft.score = np.nan if score is None else score
             if excluded is not None:
@@ -602,14 +605,18 @@ def _keep_best(heap: list[Any], entry: Any, most: int) -> None:
 
 def record_of(item: Item) -> dict[str, Any]:
     """An item as a line of a benchmark's JSONL file."""
-    held = {"id": item.id, "prompt": item.prompt, "messages": item.messages, "choices": item.choices}
+    held: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "messages": item.messages, "choices": item.choices}
     held |= {"answer": item.answer, "metric": item.policy, "group": item.group, "metadata": item.metadata}
     return {key: value for key, value in held.items() if value not in (None, {}, ())}
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-    write_atomic(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_atomic(path, write)
 
 
 def lm_eval_task(folder: Path, *, has_options: bool, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.profiles import FEWEST, cas_of, profiles_of, scale_of
+from competency_gaps.activations.profiles import FEWEST, Scale, cas_of, profiles_of, scale_of
 from competency_gaps.dictionary.atlas import members_of, places_of, read_atlas, space_of
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.errors import UserError
@@ -68,17 +69,12 @@ def lens_of(run: RunFolder, family: Family, place: int, rows: np.ndarray | None 
     """
     kept = run.items["excluded"].is_null().to_numpy() if rows is None else rows
     own = family.member[[place]].toarray().ravel() > 0
-    number = int(family.number[place])
-    if family.name == "concepts":
-        concept = np.array([number - CONCEPTS])
-
-        def measure(other: RunFolder) -> np.ndarray:
-            return np.asarray(other.by_concept.cas(concept, other.items.height).toarray().ravel(), np.float64)
-
-        values = measure(run)
-    elif family.name == "regions" and run.regions is not None:
+    if family.name == "regions" and run.regions is not None:
         names = run.regions["name"].to_list()
         return region_lens(run, names.index(family.names[place]), own & kept)
+    if family.name == "concepts":
+        measure = partial(_activation, np.array([family.number[place] - CONCEPTS]))
+        values = measure(run)
     else:
         measure, values = _direction(run, own & kept, ~own & kept)
     bar, auc = _bar(values[kept], own[kept])
@@ -127,9 +123,16 @@ def members(run: RunFolder, region: int) -> np.ndarray:
     return np.asarray(members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest)[region])
 
 
-def _direction(
-    run: RunFolder, own: np.ndarray, others: np.ndarray
-) -> tuple[Callable[[RunFolder], np.ndarray], np.ndarray]:
+def _activation(concept: np.ndarray, run: RunFolder) -> np.ndarray:
+    return np.asarray(run.by_concept.cas(concept, run.items.height).toarray().ravel(), np.float64)
+
+
+def _along(scale: Scale, direction: np.ndarray, run: RunFolder) -> np.ndarray:
+    cas = cas_of(run.by_concept, np.arange(run.items.height), scale.concepts)
+    return np.asarray(profiles_of(cas, scale) @ direction, np.float64)
+
+
+def _direction(run: RunFolder, own: np.ndarray, others: np.ndarray) -> tuple[partial[np.ndarray], np.ndarray]:
     """What measures items along the direction of a slice, and the run's own items by means that leave them out."""
     concepts = np.flatnonzero(run.by_concept.support >= FEWEST)
     cas = cas_of(run.by_concept, np.arange(run.items.height), concepts)
@@ -143,13 +146,7 @@ def _direction(
     # The mean without x: (n m - x) / (n - 1).
     inside[own] = (own.sum() * inside[own] - square[own]) / (own.sum() - 1)
     outside[others] = (others.sum() * outside[others] - square[others]) / (others.sum() - 1)
-    direction = means[0] - means[1]
-
-    def measure(other: RunFolder) -> np.ndarray:
-        new = cas_of(other.by_concept, np.arange(other.items.height), scale.concepts)
-        return np.asarray(profiles_of(new, scale) @ direction, np.float64)
-
-    return measure, np.asarray(inside - outside, np.float64)
+    return partial(_along, scale, means[0] - means[1]), np.asarray(inside - outside, np.float64)
 
 
 def _bar(values: np.ndarray, own: np.ndarray) -> tuple[float, float]:

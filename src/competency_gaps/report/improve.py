@@ -209,17 +209,17 @@ def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
         now, then = percent(share.before, 1), percent(share.after, 1)
         parts.append(plain(f"{share.name}: from {now} to {then} of {drafts.benchmark}, with {share.added} new ones."))
     if drafts.precision is not None and drafts.precision < CLEAR:
-        share = percent(drafts.precision, 1)
-        parts.append(plain(f"Of the run's items that excite it so much, {share} are its own: so may the new ones be."))
+        own = percent(drafts.precision, 1)
+        parts.append(plain(f"Of the run's items that excite it so much, {own} are its own: so may the new ones be."))
     if drafts.fresh is not None:
         parts.append(plain(_fresh(drafts.fresh)))
     counts = drafts.refused["code"].value_counts().sort("count", "code", descending=[True, False])
     if drafts.refused.height:
         why = "; ".join(f"{integer(count)} {_REFUSED[code]}" for code, count in counts.iter_rows())
         parts.append(plain(f"Refused: {why}."))
-    rows = [Text(f"  {item_text(visible(text), 100)}", "dim") for text in drafts.kept["prompt"].head(limit)]
+    parts += [Text(f"  {item_text(visible(text), 100)}", "dim") for text in drafts.kept["prompt"].head(limit)]
     use = "Read them before use. items.jsonl is a benchmark for cgaps run; the .yaml beside it a task of lm-eval."
-    return Group(*parts, Text(), *rows, Text(), *([plain(use, "dim")] if kept else []))
+    return Group(*parts, *([plain(use, "dim")] if kept else []))
 
 
 def _fresh(fresh: Fresh) -> str:

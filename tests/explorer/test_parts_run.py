@@ -69,25 +69,6 @@ def test_overlap_is_the_tables_in_both_orders(hostile, found):
                 assert matrix[a][b] == (None if expected is None else pytest.approx(expected, rel=1e-6))
 
 
-def test_redundancy_counts_ranked_concepts(hostile, found):
-    run = open_folder(hostile.run)
-    ranked = set(run.concepts.filter("ranked")["concept"])
-    own = {
-        place: ranked
-        & set(
-            run.concept_benchmarks.filter((pl.col("benchmark") == name) & (pl.col("chi_bench") > 0))[
-                "concept"
-            ].to_list()
-        )
-        for place, name in enumerate(NAMES)
-    }
-    seen: set[int] = set()
-    for one in found["redundancy"]:
-        assert one["adds"] == len(own[one["benchmark"]] - seen) and one["covered"] == len(own[one["benchmark"]])
-        seen |= own[one["benchmark"]]
-        assert one["cumulative"] == len(seen)
-
-
 def test_verdicts_are_read(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)

@@ -6,10 +6,9 @@ import { Empty } from "../ui/State";
 import { HeatMap } from "./HeatMap";
 import { PairView } from "./PairView";
 import { bestPair } from "./pair";
-import { Redundancy } from "./Redundancy";
 import "./correlation.css";
 
-/** Benchmark against benchmark: scores, overlap, and what each adds. */
+/** Benchmark against benchmark: scores and overlap. */
 export function Correlation() {
   const run = useRun();
   const { params } = useRoute();
@@ -33,8 +32,7 @@ export function Correlation() {
     <div className="correlation">
       <Heading within="with">Correlation</Heading>
       <p className="lead">
-        Do benchmarks agree on what the model can do, how far do they exercise the same concepts, and what does each
-        add?
+        Do benchmarks agree on what the model can do, and how far do they exercise the same concepts?
       </p>
       <PairView x={first} y={second} />
       <HeatMap
@@ -43,7 +41,6 @@ export function Correlation() {
         matrix={params.get("matrix")}
         onChoose={(a, b) => go({ params: { x: run.benchmarks[a]!.name, y: run.benchmarks[b]!.name } })}
       />
-      <Redundancy />
     </div>
   );
 }

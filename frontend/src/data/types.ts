@@ -184,17 +184,6 @@ export interface Overlap {
   n_concepts: number[][];
 }
 
-/** A benchmark's place in the order of what they add. */
-export interface Added {
-  benchmark: number;
-  /** Concepts that it covers and none before it does. */
-  adds: number;
-  /** Concepts that it covers. */
-  covered: number;
-  /** Concepts that it and those before it cover. */
-  cumulative: number;
-}
-
 /** `data/KEY/run.json`: all that is small. */
 export interface RunInfo {
   schema: 1;
@@ -239,8 +228,6 @@ export interface RunInfo {
   benchmarks: BenchmarkSummary[];
   columns: ColumnSpec[];
   overlap: Overlap;
-  /** The suite's benchmarks in the order in which each adds most concepts. */
-  redundancy: Added[];
 }
 
 /** A line of an answer. Gaps are in units of the outcome (0.1 is ten points of 100). */

@@ -9,11 +9,10 @@ import { Choices } from "../items/Choices";
 import { Answers, ItemExample } from "../items/Example";
 import { shorten, visible } from "../text";
 import { Rows } from "../ui/Rows";
+import { answersOf } from "./answers";
 import "../concept/concept.css";
 import "../items/items.css";
 
-/** Characters of a response that is an answer rather than the way to one. */
-const ANSWER = 80;
 const ROOM = 900;
 
 /** Items that look broken, the surest first; each opens to what all models answered. */
@@ -116,26 +115,6 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
 }
 
 const scored = (score: number | null) => (score === null ? NOT_DEFINED : score >= 0.5 ? "right" : "wrong");
-
-interface SameAnswer {
-  /** Null: not known, or too long to be compared. */
-  said: string | null;
-  score: number | null;
-  /** Places of the models. */
-  models: number[];
-}
-
-/** Models with the same answer together: what is right first, then what most say. */
-export function answersOf({ models }: Pick<ItemDetail, "models">): SameAnswer[] {
-  const groups = new Map<string, SameAnswer>();
-  models.forEach(({ score, response }, place) => {
-    const said = response !== null && response.length <= ANSWER ? response.trim() : null;
-    const key = JSON.stringify([said, score]);
-    const group = groups.get(key) ?? { said, score, models: [] };
-    groups.set(key, { ...group, models: [...group.models, place] });
-  });
-  return [...groups.values()].sort((a, b) => (b.score ?? -1) - (a.score ?? -1) || b.models.length - a.models.length);
-}
 
 function meanOf(values: ArrayLike<number>): number {
   const known = Array.from(values).filter((value) => !Number.isNaN(value));

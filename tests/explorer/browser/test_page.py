@@ -337,7 +337,6 @@ def test_correlation_equals_scipy(site, page):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_function('decodeURIComponent(location.hash).includes("y==cmd|\'")')
-    page.get_by_test_id("correlation-redundancy").wait_for()
 
 
 def test_two_runs_side_by_side(site, page):

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.directions import LOGITS, SIMILAR
@@ -16,7 +15,6 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.names import scored_of
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.run import (
-    Added,
     BenchmarkSummary,
     Caution,
     ColumnSpec,
@@ -81,7 +79,6 @@ def run_info(context: Context) -> RunInfo:
         benchmarks=_benchmarks(context),
         columns=column_specs(context),
         overlap=_overlap(context),
-        redundancy=redundancy(_covered(context), context.names),
     )
 
 
@@ -250,16 +247,6 @@ def _regions(context: Context) -> list[Region]:
     ]
 
 
-def _covered(context: Context) -> np.ndarray:
-    """bool of shape (benchmarks, concepts): ranked concepts that each benchmark covers."""
-    ranked = context.concepts["ranked"].to_numpy()
-    rows = [
-        (context.benchmark_concepts(place, ["chi_bench"])["chi_bench"].fill_null(0.0) > 0).to_numpy() & ranked
-        for place in range(len(context.names))
-    ]
-    return np.stack(rows) if rows else np.zeros((0, len(ranked)), bool)
-
-
 def _overlap(context: Context) -> Overlap:
     """How far two benchmarks cover the same concepts."""
     place, size = context.place, len(context.names)
@@ -271,24 +258,3 @@ def _overlap(context: Context) -> Overlap:
         for name, matrix in vars(matrices).items():
             matrix[a][b] = matrix[b][a] = row[name]
     return matrices
-
-
-def redundancy(covered: np.ndarray, names: list[str]) -> list[Added]:
-    """Order benchmarks so that each adds most of what those before it leave uncovered. Ties go by name.
-
-    Parameters
-    ----------
-    covered : ndarray of bool of shape (benchmarks, concepts)
-        Which concepts each benchmark covers, among those that count.
-    names : list of str
-    """
-    left = sorted(range(len(names)), key=lambda place: names[place])
-    seen = np.zeros(covered.shape[1], bool)
-    order = []
-    while left:
-        adds = [int((covered[place] & ~seen).sum()) for place in left]
-        best = int(np.argmax(adds))  # the first of several that add as much
-        place = left.pop(best)
-        seen |= covered[place]
-        order.append(Added(place, adds[best], int(covered[place].sum()), int(seen.sum())))
-    return order

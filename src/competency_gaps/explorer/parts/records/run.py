@@ -146,19 +146,6 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class Added:
-    """A benchmark's place in the order of what they add."""
-
-    benchmark: int
-    adds: int
-    """Concepts that it covers and none before it does."""
-    covered: int
-    """Concepts that it covers."""
-    cumulative: int
-    """Concepts that it and those before it cover."""
-
-
-@dataclass(frozen=True)
 class Region:
     """A region of the atlas."""
 
@@ -222,8 +209,6 @@ class RunInfo:
     benchmarks: Sequence[BenchmarkSummary]
     columns: Sequence[ColumnSpec]
     overlap: Overlap
-    redundancy: Sequence[Added]
-    """The suite's benchmarks in the order in which each adds most concepts."""
 
 
 Range = tuple[int, int]

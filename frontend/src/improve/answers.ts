@@ -1,0 +1,25 @@
+/** Answers of all models to an item, side by side. */
+import type { ItemDetail } from "../data/types";
+
+/** Characters of a response that is an answer rather than the way to one. */
+const ANSWER = 80;
+
+interface SameAnswer {
+  /** Null: not known, or too long to be compared. */
+  said: string | null;
+  score: number | null;
+  /** Places of the models. */
+  models: number[];
+}
+
+/** Models with the same answer together: what is right first, then what most say. */
+export function answersOf({ models }: Pick<ItemDetail, "models">): SameAnswer[] {
+  const groups = new Map<string, SameAnswer>();
+  models.forEach(({ score, response }, place) => {
+    const said = response !== null && response.length <= ANSWER ? response.trim() : null;
+    const key = JSON.stringify([said, score]);
+    const group = groups.get(key) ?? { said, score, models: [] };
+    groups.set(key, { ...group, models: [...group.models, place] });
+  });
+  return [...groups.values()].sort((a, b) => (b.score ?? -1) - (a.score ?? -1) || b.models.length - a.models.length);
+}

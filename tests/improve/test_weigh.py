@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,6 +11,7 @@ from scipy.optimize import minimize
 
 from competency_gaps.errors import UserError
 from competency_gaps.improve.weigh import _differences, levels, raked
+from core_helpers import command
 
 
 def test_one_set_of_slices_has_a_closed_form_and_items_in_none_keep_their_weight():
@@ -71,3 +74,10 @@ def test_a_planted_swap_is_sure(scored_run, tmp_path):
 def test_what_cannot_be_evened_out_is_said(scored_run, over, cap):
     with pytest.raises(UserError, match="above 1" if cap == 1 else "no such slices"):
         scored_run.weights(over, cap=cap)
+
+
+def test_the_overview_names_commands_that_there_are_and_writes_nothing(scored_run):
+    done = command("improve", str(scored_run.path), "--json")
+    steps = json.loads(done.stdout)["first"]
+    assert [step["command"].split(" --")[1].split()[0] for step in steps] == ["items", "keep", "weights"]
+    assert all(step["says"] for step in steps) and not (scored_run.path / "improve").exists()

@@ -135,10 +135,11 @@ def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
         except UserError as error:  # as of too few models: that is what there is to say
             return error
 
+    count = min(KEPT, run.items["excluded"].null_count() // 2)
     found = {
         "items": told(lambda: run.suspicious(progress=progress)),
         "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"]},
-        "keep": told(lambda: run.keep(KEPT, progress=progress)),
+        "keep": told(lambda: run.keep(count, progress=progress)),
         "weights": told(run.weights),
         "redundancy": told(run.redundancy),
     }

@@ -64,8 +64,8 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
     Parameters
     ----------
     found
-        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`, of
-        :data:`KEPT` items), ``weights`` and ``redundancy``; instead of each the error that says why there is none.
+        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`),
+        ``weights`` and ``redundancy``; instead of each the error that says why there is none.
     """
     command = shlex.join(["cgaps", "improve", str(run.path)])
     items, repeats, weights = (found[name] for name in ("items", "redundancy", "weights"))
@@ -76,20 +76,22 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
     steps = [(f"Broken: {broken}", f"{command} --items")]
     name, regions = max(((name, lacks(own)) for name, own in found["missing"].items()), key=lambda own: len(own[1]))
     if regions:
-        beside = "of its scope" if found["missing"][name].whole.scope else "beside the benchmarks most like it"
+        scope = found["missing"][name].whole.scope
         names = "; ".join(own.name for own in regions[:3]) + f" and {len(regions) - 3} more" * (len(regions) > 3)
-        says = f"Missing: {name} lacks, {beside}: {names}."
+        lacking = f"of its scope {name} lacks" if scope else f"beside the benchmarks most like it {name} has little of"
+        says = f"Missing: {lacking} {names}."
         steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
-    kept = found["keep"]
+    kept, count = found["keep"], KEPT
     fewer = str(kept)
     if not isinstance(kept, UserError):
         row = kept.expected.row(0, named=True)
-        fewer = f"{row['kept']} of {integer(row['items'])} items"
+        count = row["kept"]
+        fewer = f"{count} of {integer(row['items'])} items"
         if row["error"] is not None:
             error, random = (f"{100 * SIGMAS * row[name]:.1f} points" for name in ("error", "random"))
             fewer += f" tell a new model's score to within {error} (as many random ones: {random})"
         fewer += "." if kept.prior else f"; to choose them takes scores of {FEWEST_MODELS} models."
-    steps.append((f"Fewer: {fewer}", f"{command} --keep {KEPT}"))
+    steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
     says = f"Repeats: {repeats if isinstance(repeats, UserError) else _repeats(repeats)}"
     even = "" if isinstance(weights, UserError) else f" {_swaps(weights)}"
     return [*steps, (says + even, f"{command} --weights")]

@@ -167,7 +167,7 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
     parts: list[RenderableType] = [plain(f"{head}, by the scores of {models}.", "bold")]
     every = float(items["chance"].sum())
-    if every > probable + 1:
+    if every > 1.5 * probable + 1:
         more = f"All chances add up to {every:.0f} broken items: which of the others these are, scores do not tell."
         parts.append(plain(more))
     if most.height:

@@ -123,6 +123,7 @@ def test_a_run(scored_run, tmp_path):
     kept = scored_run.keep(12)
     assert kept.items.height == 12 and kept.items.n_unique() == 12
     assert kept.expected["slice"][0] == "all items" and kept.expected["kept"][0] == 12
+    assert kept.sizes["count"][2] == 12 and kept.sizes["error"][2] == pytest.approx(kept.expected["error"][0])
     kept.write(tmp_path / "kept")
     again = read_kept(tmp_path / "kept")
     columns = {"id": kept.items["item_id"], "benchmark": kept.items["benchmark"]}

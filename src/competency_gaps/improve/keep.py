@@ -38,6 +38,8 @@ SMALLEST_SLICE = 30
 """Fewest items of them."""
 OF_SLICES = 0.1
 """Weight of the slices' variances together, beside that of the mean of all items."""
+TIMES = (0.25, 0.5, 1, 2, 4)
+"""Times the items to keep for which errors are told."""
 WHOLE = "all items"
 PREDICTOR = "predictor"
 """Name of the two files, ``.json`` and ``.parquet``, from which scores are predicted."""
@@ -47,6 +49,7 @@ _TABLE: Schema = {
     **dict.fromkeys(("ease", "slope"), pl.Float32),
     **{"place": pl.Int64, "slices": pl.List(pl.Int64)},
 }
+_SIZES: Schema = {"count": pl.Int64, "error": pl.Float64, "random": pl.Float64}
 _EXPECTED: Schema = {
     "slice": pl.String,
     **dict.fromkeys(("items", "kept"), pl.Int64),
@@ -65,6 +68,8 @@ class Kept:
     """One row for all items and one per slice: ``slice``, ``items``, ``kept`` (of these), ``error`` (standard error, in
     [0, 1], of the estimated mean of a new model of the sources' range), ``random`` (that of the plain mean over as many
     random items); null: there are no scores to tell from."""
+    sizes: pl.DataFrame
+    """The same two errors of the mean of all items for fewer and more kept items: ``count``, ``error``, ``random``."""
     models: tuple[str, ...]
     """The source models; fewer than three: the items are only spread evenly."""
     table: pl.DataFrame = field(repr=False)
@@ -134,8 +139,8 @@ class Kept:
             _write_text(inside / "inspect.txt", ",".join(own["item_id"].to_list()) + "\n")
         _write_text(folder / "lm_eval.json", json.dumps(docs) + "\n")
         write_atomic(folder / f"{PREDICTOR}.parquet", self.table.write_parquet)
-        expected = self.expected.to_dict(as_series=False)
-        held = {"models": list(self.models), "expected": expected, "weight": self.items["weight"].to_list()}
+        tables = {name: getattr(self, name).to_dict(as_series=False) for name in ("expected", "sizes")}
+        held = {"models": list(self.models), **tables, "weight": self.items["weight"].to_list()}
         write_json(folder / f"{PREDICTOR}.json", {**held, "prior": self.prior})
 
     def _inside(self) -> np.ndarray:
@@ -179,12 +184,13 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     random = _random_errors(values, inside, count)
     prior: dict[str, Any] = {}
     if enough:
-        model, rows = _learned(values, inside, cluster, count, progress)
+        model, chosen = _learned(values, inside, cluster, min(count * max(TIMES), len(whole) - 1), progress)
+        rows = chosen[:count]
         error, weight = model.errors(rows, _means(inside)), model.influence(rows, _means(inside[:1])[0])
         ease, slope = model.features[:, 1].tolist(), model.features[:, 2].tolist()
         prior = {name: getattr(model, name).tolist() for name in ("mean", "covariance", "towards")}
     else:
-        rows = _spread(items, cluster, count)
+        rows = chosen = _spread(items, cluster, count)
         error, weight, ease, slope = random, np.full(len(rows), 1 / len(rows)), [None] * len(whole), [None] * len(whole)
     place = np.full(len(whole), -1)
     place[rows] = np.arange(len(rows))
@@ -193,9 +199,13 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     columns += [pl.Series("place", place).replace(-1, None), pl.Series("slices", of_items, pl.List(pl.Int64))]
     counts = {"items": inside.sum(axis=1), "kept": inside[:, rows].sum(axis=1)}
     expected = pl.DataFrame({"slice": [WHOLE, *names], **counts, "error": error, "random": random})
+    sizes = [size for size in (int(count * part) for part in TIMES) if 2 <= size <= len(chosen)] if enough else []
+    errors = [float(model.errors(chosen[:size], _means(inside[:1]))[0]) for size in sizes]
+    plain = [float(_random_errors(values, inside[:1], size)[0]) for size in sizes]
     return Kept(
         items[rows].select("benchmark", "item_id").with_columns(pl.Series("weight", weight, pl.Float64)),
         expected.with_columns(pl.col("error", "random").fill_nan(None)),
+        pl.DataFrame({"count": sizes, "error": errors, "random": plain}, schema=_SIZES),
         models,
         items.select("benchmark", "item_id").with_columns(columns),
         prior,
@@ -244,11 +254,19 @@ def read_kept(folder: Path | str) -> Kept:
     try:
         table = read_table(path.with_suffix(".parquet"), _TABLE, "--keep N", nulls=("ease", "slope", "place"))
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
-        expected = pl.DataFrame(held["expected"], schema=_EXPECTED)
+        expected, sizes = (pl.DataFrame(held[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
         models, prior = tuple(map(str, held["models"])), dict(held["prior"])
         if not table["slices"].explode().drop_nulls().is_between(0, expected.height - 1).all():
             raise ValueError("an item is of a slice that is not listed")
-        return Kept(kept.with_columns(weight=pl.Series(held["weight"])), expected, models, table, prior, pl.DataFrame())
+        return Kept(
+            kept.with_columns(weight=pl.Series(held["weight"])),
+            expected,
+            sizes,
+            models,
+            table,
+            prior,
+            pl.DataFrame(),
+        )
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{folder} is damaged ({error}): make it again with 'cgaps improve RUN --keep N'.") from error
 

@@ -123,6 +123,12 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
         )
         head += f"to within {within['random']}.\nTwo models are told apart from {apart:.0f} points on. Learned from "
         head += f"{plural(len(kept.models), 'model')}; of one that is better than all of them less is known."
+        others = kept.sizes.filter(pl.col("count") != whole["kept"])
+        head += (
+            "\nOther sizes: "
+            + ", ".join(f"{n:,} items within {100 * SIGMAS * e:.1f}" for n, e, _ in others.iter_rows())
+            + "."
+        )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("mean of")
     for name in ("items", "kept", "within", "random within"):

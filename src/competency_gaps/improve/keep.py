@@ -334,4 +334,7 @@ def _scored(scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float 
 
 
 def _write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda part: part.write_text(text, encoding="utf-8") and None)
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_atomic(path, write)

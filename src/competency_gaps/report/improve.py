@@ -157,7 +157,7 @@ def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> Rendera
         for row in own[1:].filter(pl.col("mean").is_not_null()).head(limit or SLICES).iter_rows(named=True):
             points = (f"{100 * row[name]:.0f}" for name in ("mean", "low", "high"))
             table.add_row(plain(cut(row["slice"], 40)), *points, integer(row["scored"]))
-        parts += [plain(head), Text(), *([table, Text()] if table.row_count else [])]
+        parts += [plain(head), Text(), *((table, Text()) if table.row_count else ())]
     return Group(*parts[:-1])
 
 

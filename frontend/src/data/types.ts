@@ -701,7 +701,7 @@ export interface Block {
 /** An item that is kept, or that looks broken. */
 export interface ImprovedItem {
   row: number;
-  /** Its weight; of one that looks broken, the chance that it is. */
+  /** By how much it moves a typical model's estimated mean; of one that looks broken, the chance that it is. */
   value: number;
   /** Why it looks broken; empty: it is kept. */
   reason: string;

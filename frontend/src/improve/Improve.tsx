@@ -117,7 +117,11 @@ function Kept({ items, table }: { items: ImprovedItem[]; table: Table }) {
             </button>
           ),
         },
-        { name: "weight", cell: ({ value }) => decimal(value) },
+        {
+          name: "influence",
+          hint: "Points of 100 by which a typical model’s estimated mean moves if its score there goes from 0 to 1",
+          cell: ({ value }) => decimal(100 * value),
+        },
       ]}
     />
   );

@@ -4,7 +4,7 @@ import { useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { numbers, type Table, text } from "../data/table";
 import type { ImprovedItem, ItemDetail } from "../data/types";
-import { decimal, integer, NOT_DEFINED, percent } from "../format";
+import { decimal, integer, percent } from "../format";
 import { Choices } from "../items/Choices";
 import { Answers, ItemExample } from "../items/Example";
 import { shorten, visible } from "../text";
@@ -74,6 +74,11 @@ function Suspect({ item: { row, value, reason }, name, means, first }: SuspectPr
 /** The item, and all models' answers side by side. */
 function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
   const run = useRun();
+  const names = (models: number[]) =>
+    models
+      .toSorted((a, b) => means[b]! - means[a]!)
+      .map((place) => visible(run.models[place]!))
+      .join(", ");
   const own = item.own && item.text ? [...item.text].slice(...item.own).join("") : item.text;
   return (
     <>
@@ -88,7 +93,17 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
         testId="side-by-side"
         rows={answersOf(item)}
         columns={[
-          { name: "answer", cell: ({ said, score }) => <bdi>{visible(said ?? scored(score))}</bdi> },
+          {
+            name: "answer",
+            cell: ({ said, score, models }) => (
+              <>
+                <bdi>{visible(said ?? scored(score))}</bdi>
+                <div className="soft">
+                  <bdi>{names(models)}</bdi>
+                </div>
+              </>
+            ),
+          },
           { name: "score", cell: ({ score }) => decimal(score) },
           { name: "models", cell: ({ models }) => integer(models.length) },
           {
@@ -96,25 +111,13 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
             hint: "Mean score, on all items, of the models that answered so",
             cell: ({ models }) => percent(meanOf(models.map((place) => means[place]!))),
           },
-          {
-            name: "who",
-            words: true,
-            cell: ({ models }) => (
-              <bdi>
-                {models
-                  .toSorted((a, b) => means[b]! - means[a]!)
-                  .map((place) => visible(run.models[place]!))
-                  .join(", ")}
-              </bdi>
-            ),
-          },
         ]}
       />
     </>
   );
 }
 
-const scored = (score: number | null) => (score === null ? NOT_DEFINED : score >= 0.5 ? "right" : "wrong");
+const scored = (score: number | null) => (score === null ? "no score" : score >= 0.5 ? "right" : "wrong");
 
 function meanOf(values: ArrayLike<number>): number {
   const known = Array.from(values).filter((value) => !Number.isNaN(value));

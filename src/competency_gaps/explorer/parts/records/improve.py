@@ -26,7 +26,7 @@ class ImprovedItem:
 
     row: int
     value: float
-    """Its weight; of one that looks broken, the chance that it is."""
+    """By how much it moves a typical model's estimated mean; of one that looks broken, the chance that it is."""
     reason: str
     """Why it looks broken; empty: it is kept."""
 

@@ -2,14 +2,12 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competency_gaps.benchmarks.generate import pack, unpack
-from competency_gaps.benchmarks.reasoning_gym import make_options
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.stages.load import load_benchmark
@@ -47,16 +45,6 @@ def test_an_entry_survives_json(entry):
     assert same(unpack(json.loads(json.dumps(pack(entry)))), entry)
 
 
-def total(prompt):
-    """The right answer, from the words of the task: "...: 4 + 3 - 2 ="."""
-    words = ["+", *prompt.split(": ")[1].removesuffix(" =").split()]
-    return sum(int(sign + number) for sign, number in batched(words))
-
-
-def batched(words):
-    return zip(words[::2], words[1::2], strict=True)
-
-
 @pytest.mark.skipif(importlib.util.find_spec("cellpylib") is not None, reason="cellpylib is installed")
 @pytest.mark.skipif(importlib.util.find_spec("magiccube") is not None, reason="magiccube is installed")
 def test_absent_packages_matter_only_to_families_that_use_them(tmp_path):
@@ -91,17 +79,6 @@ except ModuleNotFoundError:
     assert done.stdout.splitlines() == ["cellpylib", "magiccube", "magiccube", "[]", "absent again"]
 
 
-def test_options_of_a_family():
-    items = load("chain_sum", size=40, options=4, distractors="near_numbers").items
-    assert Counter(item.answer for item in items) == dict.fromkeys(range(4), 10)
-    for item in items:
-        gold = int(item.choices[item.answer])
-        assert len({int(choice) for choice in item.choices}) == 4
-        assert all(abs(int(choice) - gold) <= 1100 for choice in item.choices)
-        assert gold == total(item.prompt)
-        assert item.policy == "choice"
-
-
 def plain(text):
     return " ".join(text.split()).casefold()
 
@@ -128,34 +105,6 @@ def test_repeated_tasks_are_replaced_by_the_next_ones():
         f"{250 - len(made):,} of the 250 asked for could not be made",
         (len(made), 250 - len(made), 250),
     )
-
-
-def test_the_golds_rank_among_near_numbers_cannot_be_guessed():
-    golds = [str(number) for number in range(100, 500)]
-    made = make_options(golds, options=4, rule="near_numbers", seed=1, wrong=lambda task, text: True)
-    ranks = Counter(sorted(map(int, one.choices)).index(int(one.choices[one.answer])) for one in made)
-    assert ranks == dict.fromkeys(range(4), 100)
-    # Nor does the sign, where negative answers occur.
-    mixed = make_options(
-        [str(number - 3) for number in range(7)] * 40,
-        options=4,
-        rule="near_numbers",
-        seed=1,
-        wrong=lambda task, text: True,
-    )
-    assert any(int(one.choices[one.answer]) >= 0 and any(choice[0] == "-" for choice in one.choices) for one in mixed)
-
-
-@pytest.mark.parametrize("rule", ["answers", "similar_answers", "near_numbers"])
-def test_options_hold(rule):
-    golds = [str(i * 7 % 50) for i in range(60)]
-    made = make_options(golds, options=5, rule=rule, seed=1, wrong=lambda task, text: True)
-    assert made == make_options(golds, options=5, rule=rule, seed=1, wrong=lambda task, text: True)
-    assert made != make_options(golds, options=5, rule=rule, seed=2, wrong=lambda task, text: True)
-    for gold, options in zip(golds, made, strict=True):
-        assert options.choices[options.answer] == gold
-        assert len(set(options.choices)) == 5
-    assert Counter(options.answer for options in made) == dict.fromkeys(range(5), 12)
 
 
 @pytest.mark.parametrize("family", ["list_functions", "word_ladder"])

@@ -68,11 +68,6 @@ class ReasoningGymSource(Config):
     """``question``: no two tasks ask the same; a repeat is replaced by the next task that the family draws.
     ``content``: nor do two tasks with the same answer have the same characters in another order, as shuffles of one
     sentence or ``3 + 4`` and ``4 + 3`` do. None: the first ``size`` tasks as they are drawn, with repeats."""
-    options: Annotated[int, Field(ge=2)] | None = None
-    """Make a multiple-choice item of each task, with this many options; None: an open question."""
-    distractors: Literal["answers", "similar_answers", "near_numbers"] = "answers"
-    """Wrong options: other tasks' answers of the same form and length, or most alike letter by letter, or near-miss
-    numbers."""
 
 
 class ObjectsSource(Config):

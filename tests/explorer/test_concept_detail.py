@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import polars as pl
 import pytest
@@ -12,7 +10,6 @@ from explorer_runs import WIDTH, excited
 from competency_gaps import open_run
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.explorer.parts import concept as concept_module
-from competency_gaps.explorer.parts.concept import STRONGEST
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records import plain
 
@@ -93,28 +90,6 @@ def test_items_are_those_of_the_run(context, details, order, limit):
             "worst": lambda use: use["score"],
         }
         assert [use["item"] for use in shown] == [use["item"] for use in sorted(shown, key=key[order])]
-
-
-@pytest.mark.parametrize("portable", [False, True])
-def test_coactive_concepts_by_brute_force(context, cas, portable):
-    active = cas > 0
-    support = active.sum(axis=0)
-    dense = (context.run.concepts["kind"] == "dense").fill_null(False)
-    assert dense[0] and (support > STRONGEST).sum() > 5, "the test needs a dense concept, and frequent ones"
-    shown = concept_details(replace(context, portable=portable), range(WIDTH))
-    for concept, detail in enumerate(shown):
-        strongest = np.lexsort((context.rank, -cas[:, concept]))[: min(STRONGEST, support[concept])]
-        both = active[strongest].sum(axis=0)
-        # Where all items are looked at, this is the Jaccard index.
-        likely = np.minimum(both * support[concept] / max(1, len(strongest)), support)
-        index = likely / np.maximum(1, support[concept] + support - likely)
-        found = dict(detail["coactive"])
-        assert all(both[other] >= 3 and other != concept and not dense[other] for other in found)
-        assert list(found.values()) == pytest.approx([index[other] for other in found], rel=1e-3)
-        left = [index[c] for c in range(WIDTH) if both[c] >= 3 and c != concept and not dense[c] and c not in found]
-        assert len(found) == 8 or not left
-        assert not left or max(left) <= min(found.values()) * 1.001
-    assert sum(len(detail["coactive"]) for detail in shown) > 200
 
 
 def test_tokens_are_the_words_that_excite_the_concept(context, details):

@@ -78,13 +78,6 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
         table={table}
         none={run.has.similar ? "None." : UNREAD}
       />
-      <Related
-        title="Active in the same items"
-        hint="Jaccard index of the sets of items"
-        pairs={detail.coactive}
-        table={table}
-        none="No other concept shares enough of its items."
-      />
     </>
   );
 }

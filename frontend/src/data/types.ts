@@ -521,8 +521,6 @@ export interface ConceptDetail {
   suppressed: string[] | null;
   /** Concepts with the cosine of decoder directions; null: never computed. */
   similar: [number, number][] | null;
-  /** Concepts with the Jaccard index of the sets of items in which they are active, highest first. */
-  coactive: [number, number][];
   /** In the order of `RunInfo.benchmarks`; null in an exported explorer: `concepts/K.parquet` says it. */
   benchmarks: ConceptInBenchmark[] | null;
   histogram: Histogram;

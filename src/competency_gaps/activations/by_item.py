@@ -5,8 +5,8 @@ Activations on tokens are tensors of their own in the shards, in the order of ea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +17,6 @@ from competency_gaps.errors import UserError
 
 _OPEN = 1024
 """Shards that stay open: each is mapped, and a process has only so many mappings."""
-_WHOLE = 0.25
-"""Share of a shard's rows from which the whole shard is read: each slice costs some microseconds."""
 
 
 class ItemRow(NamedTuple):
@@ -126,35 +124,6 @@ class ItemRows:
             self._first[rows] = indptr[:-1]
             self.counts[rows] = np.diff(indptr)
 
-    def concepts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The concepts active in some items.
-
-        Parameters
-        ----------
-        rows : ndarray of int of shape (n,)
-            Rows of ``items.parquet``.
-
-        Returns
-        -------
-        tuple of ndarray
-            ``indptr``, int64 of shape (n + 1,), and ``indices``, int32: concepts of each row, ascending.
-        """
-        indptr = np.concatenate([[0], np.cumsum(self.counts[rows], dtype=np.int64)])
-        indices = np.empty(int(indptr[-1]), np.int32)
-        shards = self._index.shard[rows]
-        order = np.argsort(shards, kind="stable")
-        numbers, starts = np.unique(shards[order], return_index=True)
-        # Of an empty array, np.split gives one empty part.
-        for number, places in zip(numbers.tolist(), np.split(order, starts[1:])[: len(starts)], strict=True):
-            if number < 0:
-                continue
-            first = self._first[rows[places]]
-            last = first + self.counts[rows[places]]
-            read = self._reader(number, len(places))
-            for place, a, b in zip(places.tolist(), first.tolist(), last.tolist(), strict=True):
-                indices[indptr[place] : indptr[place + 1]] = read(a, b)
-        return indptr, indices
-
     def row(self, row: int) -> ItemRow:
         """One item's row; empty if the item is excluded."""
         number, count = int(self._index.shard[row]), int(self.counts[row])
@@ -169,14 +138,6 @@ class ItemRows:
         start, end = file.part("token_ptr", place, place + 2).tolist()
         ranges = file.part("token_offsets", start, end)[peaks]
         return ItemRow(concepts.astype(np.int32), cas, ranges.astype(np.int32))
-
-    def _reader(self, number: int, asked: int) -> Callable[[int, int], np.ndarray]:
-        """Reads stretches of a shard's concepts: from memory if many rows are asked for, else from disk."""
-        file = self._index.file(number)
-        if asked < _WHOLE * len(self._index.rows[number]):
-            return partial(file.part, "concepts")
-        held = file.tensor("concepts")
-        return lambda first, last: held[first:last]
 
 
 class TokenActivations(NamedTuple):

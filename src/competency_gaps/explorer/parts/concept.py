@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ConceptColumn
 from competency_gaps.dictionary.exemplars import Exemplar
@@ -47,9 +46,7 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
         One per concept.
     """
     uses = Uses.of(context, concepts)
-    strongest = uses.strongest(STRONGEST)
-    partners = coactive(context, concepts, [uses.item[places] for places in strongest], context.amounts.coactive)
-    items = _items(context, uses, concepts, strongest)
+    items = _items(context, uses, concepts)
     histograms = uses.histograms(context.rounded)
     directions = _directions(context, concepts)
     facts = context.concepts[list(concepts)].iter_rows(named=True)
@@ -60,7 +57,6 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
             provenance=_placeless(context, provenance(row)),
             marks=marks_of(row),
             **{name: None if known is None else known[number] for name, known in directions.items()},
-            coactive=partners[number],
             benchmarks=_in_benchmarks(context, concept),
             histogram=histograms[number],
             items=items[number],
@@ -77,11 +73,11 @@ def _in_benchmarks(context: Context, concept: int) -> list[ConceptInBenchmark] |
     return [ConceptInBenchmark(**row) for row in context.in_benchmarks(concept)]
 
 
-def _items(context: Context, uses: Uses, concepts: Sequence[int], strongest: Sequence[np.ndarray]) -> list[ItemUses]:
+def _items(context: Context, uses: Uses, concepts: Sequence[int]) -> list[ItemUses]:
     """Per concept its strongest, best and worst items."""
     amounts = context.amounts
     chosen = {
-        "strongest": [places[: amounts.strongest] for places in strongest],
+        "strongest": uses.strongest(amounts.strongest),
         "best": uses.scored(-1, amounts.best),
         "worst": uses.scored(1, amounts.best),
     }
@@ -274,57 +270,3 @@ class Uses:
             )
             for high, row, means in zip(highest, counts, mean, strict=True)
         ]
-
-
-STRONGEST = 50
-"""Items of a concept among which its partners are looked for [ours]."""
-LEAST_SHARED = 3
-"""[ours] Two rare concepts that share one or two items by chance would have the largest index of all."""
-
-Partners = list[tuple[int, float]]
-
-
-def coactive(context: Context, concepts: Sequence[int], strongest: Sequence[np.ndarray], count: int) -> list[Partners]:
-    """Find the concepts whose sets of items are most alike.
-
-    With ``A_c`` the kept items in which ``c`` is active, the Jaccard index of ``c`` and ``d`` is
-    ``|A_c & A_d| / |A_c | A_d|``. Partners are active in at least 3 of the strongest items of ``c``; dense concepts are
-    none. If these are all of ``A_c``, the index is exact; else ``d`` is taken to be as frequent in ``A_c`` as there.
-
-    Parameters
-    ----------
-    context
-        Of the run.
-    concepts
-        Concepts.
-    strongest : sequence of ndarray of int
-        The strongest items of each: rows of ``items.parquet``.
-    count : int
-        Most partners of each.
-
-    Returns
-    -------
-    list of list of (int, float), one per concept
-        At most ``count`` concepts with their index in (0, 1], highest first, then the lower number.
-    """
-    items, indptr = np.concatenate(strongest), np.cumsum([0, *map(len, strongest)])
-    if context.portable:
-        active, places = context.active_everywhere, items
-    else:
-        rows, places = np.unique(items, return_inverse=True)
-        active = context.active(rows)
-    ones = np.ones(len(items), np.int32)
-    shared = sp.csr_array((ones, places, indptr), shape=(len(concepts), active.shape[0])) @ active
-    shared.data[(shared.data < LEAST_SHARED) | context.dense[shared.indices]] = 0
-    shared.eliminate_zeros()
-    partners: list[Partners] = []
-    for number, concept in enumerate(concepts):
-        part = slice(*shared.indptr[number : number + 2])
-        others, both = shared.indices[part], shared.data[part]
-        others, both = others[others != concept], both[others != concept]
-        own, size = int(context.support[concept]), context.support[others]
-        likely = np.minimum(both * (own / max(1, len(strongest[number]))), size)
-        index = likely / (own + size - likely)
-        best = leading((-index, others), count)
-        partners.append(list(zip(others[best].tolist(), context.rounded(index[best]).tolist(), strict=True)))
-    return partners

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 
 from competency_gaps.dictionary.exemplars import Exemplars
 from competency_gaps.dictionary.folder import Dictionary
@@ -39,8 +38,6 @@ class Amounts:
     """Items of a concept in which it is strongest."""
     best: int = 5
     """Its items of the best score, and as many of the worst."""
-    coactive: int = 8
-    """Concepts that are active in the same items."""
     similar: int = 10
     """Concepts with a similar decoder direction."""
     promoted: int = 10
@@ -63,7 +60,6 @@ SERVED = Amounts()
 EXPORTED = Amounts(
     strongest=2,
     best=3,
-    coactive=5,
     similar=5,
     promoted=8,
     exemplars=2,
@@ -377,21 +373,6 @@ class Context:
         """float64 of shape (width,): a typical CAS, > 0; 1 where a concept is never active."""
         tau = self.run.concepts["tau"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0).to_numpy()
         return np.where(tau > 0, tau, 1.0)
-
-    @cached_property
-    def dense(self) -> np.ndarray:
-        """bool of shape (width,): concepts of the kind ``dense``."""
-        return (self.run.concepts["kind"] == "dense").fill_null(False).to_numpy()
-
-    def active(self, rows: np.ndarray) -> sp.csr_array:
-        """Which concepts are active in items: 1 or nothing, of shape (rows, width)."""
-        indptr, indices = self.run.item_rows.concepts(rows)
-        return sp.csr_array((np.ones(len(indices), np.int32), indices, indptr), shape=(len(rows), self.run.width))
-
-    @cached_property
-    def active_everywhere(self) -> sp.csr_array:
-        """The same of all items, for who needs most of them."""
-        return self.active(np.arange(self.items.height))
 
     def rounded(self, values: np.ndarray, digits: int = 4) -> np.ndarray:
         """Numbers as an export writes them: most of it are numbers, of which the page shows three digits."""

@@ -104,8 +104,6 @@ class ConceptDetail:
     """Tokens whose logits it lowers most."""
     similar: Sequence[tuple[int, float]] | None
     """Concepts with the cosine of decoder directions; None: never computed."""
-    coactive: Sequence[tuple[int, float]]
-    """Concepts with the Jaccard index of the sets of items in which they are active, highest first."""
     benchmarks: Sequence[ConceptInBenchmark] | None
     """In the order of ``RunInfo.benchmarks``; None in an exported explorer: ``concepts/K.parquet`` says it."""
     histogram: Histogram

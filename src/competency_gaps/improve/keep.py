@@ -184,7 +184,7 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     random = _random_errors(values, inside, count)
     prior: dict[str, Any] = {}
     if enough:
-        model, chosen = _learned(values, inside, cluster, min(count * max(TIMES), len(whole) - 1), progress)
+        model, chosen = _learned(values, inside, cluster, min(int(count * max(TIMES)), len(whole) - 1), progress)
         rows = chosen[:count]
         error, weight = model.errors(rows, _means(inside)), model.influence(rows, _means(inside[:1])[0])
         ease, slope = model.features[:, 1].tolist(), model.features[:, 2].tolist()

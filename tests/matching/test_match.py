@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -157,26 +156,11 @@ def test_examples_that_are_no_items_are_read_by_the_runs_model(run, tmp_path, mo
     assert cg.open_run(run.path).match(path).entries == found.entries
 
 
-def embed_letters(texts):
-    """Unit vectors of the pairs of letters of each text."""
-    rows = np.full((len(texts), 1024), 1e-6, np.float32)
-    for row, text in zip(rows, texts, strict=True):
-        for one, other in pairwise(text):
-            row[(31 * ord(one) + ord(other)) % 1024] += 1
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def test_entries_without_examples_are_matched_by_names(run, tmp_path):
-    names = [name for family in slices_of(run) if family.name != "concepts" for name in family.names]
-    wanted = sorted(set(names), key=len)[-2:]
+def test_entries_without_examples_or_items_are_refused(run, tmp_path):
     path = tmp_path / "names.json"
-    entries = [*wanted, "zqx wvj kkzz"]  # no category of a column is called so
-    path.write_text(json.dumps([{"id": str(n), "description": name} for n, name in enumerate(entries)]))
-    asked = {"model": "failing", "against": "benchmark", "embed": embed_letters}
-    found = {entry.id: entry for entry in match(run, path, **asked).entries}
-    for number, name in enumerate(wanted):
-        assert name in {tie.name for tie in found[str(number)].ties}
-    assert (found["2"].outcome, found["2"].ties, found["2"].weak) == ("none", (), None)
+    path.write_text(json.dumps([{"id": "0", "description": "zqx wvj kkzz"}]))
+    with pytest.raises(UserError, match="have no examples"):
+        match(run, path, model="failing", against="benchmark")
 
 
 def test_lists_are_read_from_several_formats(tmp_path):

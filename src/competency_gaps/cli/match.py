@@ -29,7 +29,6 @@ _WORDS = {
 _HOW = {
     "items": "by the run's items",
     "examples": "by examples that the run's model read",
-    "text": "by names alone, which is a guess",
 }
 
 

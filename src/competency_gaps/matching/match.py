@@ -4,7 +4,7 @@ An entry is a slice (:mod:`competency_gaps.slices.lists`). If its examples are i
 its own items, like any slice. If not, the run's model and SAE read them. Either way slices *go with* an entry that tell
 its examples from those of the other entries (:mod:`competency_gaps.matching.ranks`). An entry is *recovered* if a slice
 that goes with it is weak, by the items of its domain or by the run; *untested* if all of them are missing or thin
-there. Entries without examples are matched by their names, which is a guess.
+there.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ import pydantic
 import scipy.sparse as sp
 
 from competency_gaps.checked import damaged, read_document, write_document
+from competency_gaps.errors import UserError
 from competency_gaps.evidence import block_sums, effective_sample, pearson_tail, permutation_cumulants, q_values
 from competency_gaps.files import finite
 from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
 from competency_gaps.findings.choose import centred, shuffled
 from competency_gaps.findings.estimate import NORMAL
-from competency_gaps.findings.texts import Embed, near
 from competency_gaps.matching.examples import read_examples
 from competency_gaps.matching.ranks import FEWEST, Examples, Ties, dealt, strata, tell
-from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.files import LISTS
 from competency_gaps.runs.manifest import adding_to_run
@@ -43,10 +42,6 @@ DRAWS = 20
 """Shuffled outcomes, and four times the deals of the examples, that say what chance does."""
 SMALLEST = 8.0
 """Effective units of a slice that is tested in a domain: an entry has about 15 examples."""
-GUESS = 0.001
-"""Share of shuffled names that are as near to an entry's name."""
-GUESSES = 5
-"""Slices that go with an entry by its name, at most."""
 SAME = 0.8
 """Jaccard index from which a category is an entry itself: its column, or list, then says what the list says."""
 Status = Literal["weak", "strong", "missing", "thin"]
@@ -155,8 +150,8 @@ class _Told(NamedTuple):
     ties: Ties
     compared: np.ndarray
     """bool of shape (E,): entries with enough examples."""
-    chance: list[int] | None
-    """Entries with such slices when the examples are dealt out anew; None: not drawn."""
+    chance: list[int]
+    """Entries with such slices when the examples are dealt out anew."""
     examples: np.ndarray
     """int of shape (E,): how many count."""
     home: np.ndarray
@@ -187,33 +182,27 @@ def match(
     model: str | None = None,
     against: Against = None,
     level: float = 0.05,
-    embed: Embed | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Matching:
-    """Match a list to a run, as :meth:`competency_gaps.Run.match` describes.
-
-    Parameters
-    ----------
-    embed
-        Embeds names; None: the packaged all-MiniLM-L6-v2.
-    """
+    """Match a list to a run, as :meth:`competency_gaps.Run.match` describes."""
     base, progress = run.run_itself(), progress or Progress(quiet=True)
     entries, member, part = entries_in(base.items, given)
     asked = ask(base, model, against) if model_scores(base).models else None
-    source, how, same = base, "items", set[int]()
+    source, how = base, "items"
     wanted = np.array([len(entry.examples) for entry in entries])
-    if part is None and (np.diff(member.indptr) >= np.maximum(1, wanted / 2)).mean() < 0.5:
-        how = "examples" if wanted.any() else "text"
-    if how == "examples":
+    if not member.nnz and not wanted.any():
+        raise UserError(
+            f"{str(given)!r}: its entries have no examples, and no item of the run carries one of their names."
+        )
+    few = (np.diff(member.indptr) >= np.maximum(1, wanted / 2)).mean() < 0.5
+    if part is None and few and wanted.any():
+        how = "examples"
         source, member = read_examples(base, entries, progress)
     slices = slices_beside(base, source)
-    if how == "text":
-        told = _by_names(base, entries, slices, embed or embed_texts)
-    else:
-        slices, same = _without(slices, member, source.items)
-        with progress.stage("comparing examples"):
-            told = _by_examples(base, source, entries, slices, member, part, level, seed)
+    slices, same = _without(slices, member, source.items)
+    with progress.stage("comparing examples"):
+        told = _by_examples(base, source, entries, slices, member, part, level, seed)
     with progress.stage("testing slices"):
         matched, rates = _tested(base, asked, entries, slices, member, told, level, how)
     lacks: list[Lacked] = []
@@ -301,22 +290,6 @@ def _by_examples(
         homes = [np.flatnonzero(np.isin(benchmark, own)) for own in inside]
     home = domain if source is base else np.zeros_like(domain)
     return _Told(tell(examples, level=level, seed=seed), count >= FEWEST, chance, count, home, homes)
-
-
-def _by_names(base: RunFolder, entries: Sequence[Entry], slices: _Slices, embed: Embed) -> _Told:
-    """Slices whose names are nearer to an entry's than nearly all shuffled names."""
-    # A concept without a label has no name to compare.
-    names = [
-        "" if name == f"concept {number - CONCEPTS}" else name
-        for number, name in zip(slices.number, slices.name, strict=True)
-    ]
-    inside = near({entry.id: [entry.name] for entry in entries}, names, embed, GUESS)
-    pairs = [(row, k) for row, entry in enumerate(entries) for k in inside[entry.id][:GUESSES]]
-    row, k = np.array(pairs, np.int64).reshape(-1, 2).T
-    none = np.full(len(row), np.nan)
-    home = np.zeros(len(entries), np.int64)
-    every = [np.arange(base.items.height)]
-    return _Told(Ties(row, k, none, none), np.ones(len(entries), bool), None, home, home, every)
 
 
 def _taking_part(
@@ -495,7 +468,7 @@ def _tie(
     if status is None and number >= CONCEPTS:
         held = coverage.get(number - CONCEPTS)
         status = "missing" if held == "missing" else "thin" if held == "under" else None
-    auc, q = (None if np.isnan(own[at]) else float(own[at]) for own in (ties.auc, ties.q))
+    auc, q = float(ties.auc[at]), float(ties.q[at])
     return Tie(number, str(slices.family[k]), str(slices.name[k]), auc, q, gap, status)
 
 

@@ -40,7 +40,7 @@ class Entry:
 
     id: str
     name: str
-    """What people read, and what is compared with names of slices where there are no examples."""
+    """What people read."""
     domain: str = ""
     """Entries of one domain are compared with one another; may be empty."""
     examples: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 from competency_gaps.errors import UserError
-from competency_gaps.improve.weigh import _differences, levels, raked
+from competency_gaps.improve.weigh import paired, raked
 from core_helpers import command
 
 
@@ -38,27 +38,30 @@ def test_the_bound_holds_and_the_other_slices_stay_even():
     assert sums[0] == pytest.approx(10) and sums[1] == pytest.approx(sums[2])
 
 
-def test_differences_of_complete_scores_are_those_of_pairs():
-    """Without weights and repeats: the mean of the paired differences and its standard error."""
+def test_pairs_are_compared_on_common_items():
+    """Without weights and repeats: mean and standard error of paired differences; else by hand for one pair."""
     rng = np.random.default_rng(1)
-    scores = (rng.random((3, 200)) < 0.6).astype(float)
-    relative = scores - scores.mean(axis=0)
-    differs, half = _differences(levels(relative, np.ones(200), np.arange(200)))
+    scores = (rng.random((4, 200)) < 0.6).astype(float)
     own = scores[0] - scores[2]
-    assert differs[0, 2] == pytest.approx(own.mean())
-    assert half[0, 2] == pytest.approx(1.959964 * own.std() / np.sqrt(200))
-    weight = rng.random(200)
-    relative[1, 50:] = np.nan
-    found = levels(relative, weight, np.arange(200) // 2)
-    assert found.level[1] == pytest.approx(np.average(relative[1, :50], weights=weight[:50]))
-    terms = weight[:50] * (relative[1, :50] - found.level[1]) / weight[:50].sum()
-    assert (found.error[1] ** 2).sum() == pytest.approx((terms.reshape(-1, 2).sum(axis=1) ** 2).sum())
+    found = paired(scores, np.ones(200), np.arange(200))
+    assert found.plain[:, 0, 2] == pytest.approx([own.mean(), own.std() / np.sqrt(200)])
+    weight, cluster = rng.random(200), np.arange(200) // 2
+    scores[1, 50:] = scores[3, :45] = np.nan
+    found = paired(scores, weight, cluster)
+    own = (scores[0] - scores[1])[:50]
+    mean = np.average(own, weights=weight[:50])
+    terms = (weight[:50] * (own - mean)).reshape(-1, 2).sum(axis=1) / weight[:50].sum()
+    assert found.weighted[:, 0, 1] == pytest.approx([mean, np.sqrt((terms**2).sum())])
+    assert np.isnan(found.plain[:, 1, 3]).all(), "three common clusters are too few"
+    gain = found.weighted[0, 0, 1:] - found.plain[0, 0, 1:]
+    assert found.shift[0, 0] == pytest.approx(gain.mean())
 
 
-def test_a_planted_swap_is_sure(scored_run, tmp_path):
+def test_planted_swaps_are_found(scored_run, tmp_path):
     found = scored_run.weights(["group"])
-    swapped = found.swaps.filter("sure", pl.col("ahead").str.starts_with("m"), pl.col("behind").str.starts_with("m"))
-    assert swapped.height and set(swapped["ahead"].str.slice(1)) <= set("1357")
+    clear = (pl.col("low") > 0) & (pl.col("weighted_high") < 0)
+    swapped = found.swaps.filter(clear, pl.col("ahead").str.starts_with("m"), pl.col("behind").str.starts_with("m"))
+    assert swapped.height == 16 and set(swapped["ahead"].str.slice(1)) <= set("1357")
     assert set(swapped["behind"].str.slice(1)) <= set("0246")
     assert found.slices["weighted"].to_numpy() == pytest.approx(np.full(3, 1 / 3))
     assert found.effective < found.before

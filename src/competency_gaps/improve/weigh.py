@@ -5,8 +5,8 @@ turn is scaled to equal sums (iterative proportional fitting; Deming and Stephan
 1940), held between ``1 / cap`` and ``cap`` of the mean weight. Without the bound they have the least Kullback-Leibler
 divergence from equal weights of all that even out the slices.
 
-A model's *level* is the mean of its scores less the models' mean score of the item, so that a missing score is no
-difficulty. Differences of levels are linear in the clusters of items, whose squares give their variance.
+Models are compared in pairs, on the items that both are scored on, so that a missing score is no difficulty.
+Differences are linear in the clusters of items, whose squares give their variance.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from competency_gaps.slices.family import LEAST
 from competency_gaps.slices.store import stored_families
 
 CAP = 5.0
+ERROR = 0.05
 ROUNDS = 500
 """Times that all sets of slices are raked, at most."""
 REGIONS = "regions"
@@ -69,13 +70,15 @@ class Weights:
     slices: pl.DataFrame
     """``over``, ``slice``, ``items``, ``share`` of all items and ``weighted``, its share by weight."""
     models: pl.DataFrame
-    """``model``, ``scored`` items, ``mean`` (as if it had all scores) and ``weighted``; ``shift``, by how much it gains
-    on the other models, with ``low`` and ``high`` (95%). Best mean first."""
+    """``model``, ``scored`` items, their ``mean`` and ``weighted`` mean; ``shift``, by how much it gains on the other
+    models on common items, with ``low`` and ``high`` (95% for all models together; null: none has enough of them). Best
+    mean first."""
     pairs: int
-    """Pairs of models."""
+    """Pairs of models with at least ``LEAST`` common items."""
     swaps: pl.DataFrame
     """Pairs whose order changes: ``ahead`` and ``behind`` without weights, ``difference`` (``low``, ``high``) and
-    ``weighted`` (``weighted_low``, ``weighted_high``), ``sure``: neither interval holds 0."""
+    ``weighted`` (``weighted_low``, ``weighted_high``; 95% each), ``sure``: both differ from 0 by intervals that hold
+    for all pairs together."""
 
     def write(self, path: Path) -> None:
         """Write ``items`` as Parquet."""
@@ -145,7 +148,7 @@ def weights(run: RunFolder, over: Sequence[str] | None = None, *, cap: float = C
         for parts in sets
         for place, name in enumerate(parts.names)
     ]
-    models, swaps = _changes(run, kept, weight[kept], cluster)
+    models, pairs, swaps = _changes(run, kept, weight[kept], cluster)
     return Weights(
         tuple(parts.what for parts in sets),
         cap,
@@ -157,7 +160,7 @@ def weights(run: RunFolder, over: Sequence[str] | None = None, *, cap: float = C
         float(np.nanmax(weight)),
         pl.DataFrame(slices),
         models,
-        models.height * (models.height - 1) // 2,
+        pairs,
         swaps,
     )
 
@@ -195,83 +198,91 @@ def _bounded(weight: np.ndarray, cap: float) -> np.ndarray:
     return cut(float(brentq(lambda factor: cut(factor).mean() - 1, *ends, xtol=1e-13)))
 
 
-class Levels(NamedTuple):
-    """Levels of M models under some weights, and what each of K clusters adds to their errors."""
+class Paired(NamedTuple):
+    """Differences of M models over the items that both of a pair are scored on, each with its standard error."""
 
-    level: np.ndarray
-    """float64 of shape (M,), in [-1, 1]."""
-    error: np.ndarray
-    """float64 of shape (M, K): sums over the clusters' items, whose squares add up to the variance."""
+    plain: np.ndarray
+    """float64 of shape (2, M, M): mean of a row's model less a column's, and its error; NaN: too few common items."""
+    weighted: np.ndarray
+    shift: np.ndarray
+    """float64 of shape (2, M): by how much a model gains on the others by the weights, on average; NaN: no pair."""
 
 
-def levels(relative: np.ndarray, weight: np.ndarray, cluster: np.ndarray) -> Levels:
-    """Weighted means over the items that a model is scored on, linearised as ratios.
+def paired(scores: np.ndarray, weight: np.ndarray, cluster: np.ndarray) -> Paired:
+    """Compare models in pairs; weighted means are linearised as ratios, and clusters of items are independent.
 
     Parameters
     ----------
-    relative : ndarray of float64 of shape (M, N)
-        Scores less the models' mean score of the item; NaN = unscored.
+    scores : ndarray of float64 of shape (M, N)
+        NaN = unscored.
     weight : ndarray of float64 of shape (N,), positive
     cluster : ndarray of int64 of shape (N,)
+        Of items that repeat each other, numbered from 0; fewer than ``LEAST`` common ones say nothing of a pair.
     """
-    known = ~np.isnan(relative)
-    share = known * weight
-    share /= np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
-    level = (share * np.where(known, relative, 0)).sum(axis=1)
-    error = share * np.where(known, relative - level[:, None], 0)
+    models, known = len(scores), ~np.isnan(scores)
     gather = sp.csr_array((np.ones(len(cluster)), (np.arange(len(cluster)), cluster)))
-    return Levels(level, error @ gather)
+    plain, weighted, shift = (np.full(shape, np.nan) for shape in ((2, models, models),) * 2 + ((2, models),))
+    for model in range(models):
+        both = known & known[model]
+        difference = np.where(both, scores[model] - np.where(known, scores, 0), 0.0)
+        enough = ((both @ gather) > 0).sum(axis=1) >= LEAST
+        enough[model] = False
+        if not enough.any():
+            continue
+        found = []
+        for table, own in ((plain, np.ones(len(weight))), (weighted, weight)):
+            share = both[enough] * own
+            share /= share.sum(axis=1, keepdims=True)
+            mean = (share * difference[enough]).sum(axis=1)
+            error = (share * (difference[enough] - mean[:, None])) @ gather
+            table[:, model, enough] = mean, np.sqrt((error**2).sum(axis=1))
+            found.append((mean, error))
+        (mean, error), (even, even_error) = found
+        shift[:, model] = (even - mean).mean(), np.sqrt(((even_error - error).mean(axis=0) ** 2).sum())
+    return Paired(plain, weighted, shift)
 
 
 def _changes(
     run: RunFolder, kept: np.ndarray, weight: np.ndarray, cluster: np.ndarray
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The tables ``models`` and ``swaps``."""
+) -> tuple[pl.DataFrame, int, pl.DataFrame]:
+    """``models``, ``pairs`` and ``swaps``."""
     scores = model_scores(run)
     values = scores.values[:, kept]
     known = ~np.isnan(values)
     rows = np.flatnonzero(known.any(axis=1))
     values, known = values[rows], known[rows]
-    count = known.sum(axis=0)
-    mean = np.divide(np.nansum(values, axis=0), count, out=np.zeros(len(count)), where=count > 0)
-    both = (count > 0, weight * (count > 0))
-    plain, even = (levels(values - mean, own, cluster) for own in (np.ones(len(weight)), weight))
-    overall = [float((mean * own).sum() / max(own.sum(), 1e-9)) for own in both]
-    shift = even.level - plain.level
-    width = quantile(0.95) * np.sqrt(((even.error - plain.error) ** 2).sum(axis=1))
+    found = paired(values, weight, cluster)
+    pairs = int((~np.isnan(found.plain[0])).sum()) // 2
+    right, share = np.where(known, values, 0), known * weight
+    half = quantile(1 - ERROR / max(1, len(rows))) * found.shift[1]
     models = pl.DataFrame(
         {
             "model": [scores.models[row] for row in rows],
             "scored": known.sum(axis=1),
-            "mean": plain.level + overall[0],
-            "weighted": even.level + overall[1],
-            "shift": shift,
-            "low": shift - width,
-            "high": shift + width,
-        }
+            "mean": right.sum(axis=1) / known.sum(axis=1),
+            "weighted": (right * weight).sum(axis=1) / share.sum(axis=1),
+            "shift": found.shift[0],
+            "low": found.shift[0] - half,
+            "high": found.shift[0] + half,
+        },
+        nan_to_null=True,
     )
-    (differs, half), (weighted, weighted_half) = _differences(plain), _differences(even)
-    ahead, behind = np.nonzero((differs > 0) & (weighted < 0))
-    at = ahead, behind
+    with np.errstate(invalid="ignore"):
+        ahead, behind = np.nonzero((found.plain[0] > 0) & (found.weighted[0] < 0))
+    (now, now_error), (then, then_error) = (table[:, ahead, behind] for table in (found.plain, found.weighted))
+    one, all_ = quantile(1 - ERROR), quantile(1 - ERROR / max(1, pairs))
     swaps = pl.DataFrame(
         {
             "ahead": models["model"].gather(ahead),
             "behind": models["model"].gather(behind),
-            "difference": differs[at],
-            "low": (differs - half)[at],
-            "high": (differs + half)[at],
-            "weighted": weighted[at],
-            "weighted_low": (weighted - weighted_half)[at],
-            "weighted_high": (weighted + weighted_half)[at],
-            "sure": ((differs > half) & (weighted < -weighted_half))[at],
+            "difference": now,
+            "low": now - one * now_error,
+            "high": now + one * now_error,
+            "weighted": then,
+            "weighted_low": then - one * then_error,
+            "weighted_high": then + one * then_error,
+            "sure": (now > all_ * now_error) & (then < -all_ * then_error),
         }
     )
-    return models.sort("mean", descending=True), swaps.sort("sure", pl.col("weighted").abs(), descending=True)
-
-
-def _differences(of: Levels) -> tuple[np.ndarray, np.ndarray]:
-    """Differences of all pairs of models, and half the widths of their intervals of 95%."""
-    product = of.error @ of.error.T
-    own = np.diag(product)
-    variance = own[:, None] + own - 2 * product
-    return of.level[:, None] - of.level, quantile(0.95) * np.sqrt(np.maximum(variance, 0))
+    swaps = swaps.sort("sure", pl.col("weighted").abs(), descending=True)
+    return models.sort("mean", descending=True), pairs, swaps

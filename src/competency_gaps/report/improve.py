@@ -52,7 +52,7 @@ _REFUSED = {
     "key": "have a doubtful key",
     "enough": "were not needed",
 }
-MODEL, PART = 28, 22
+MODEL, PART = 28, 17
 """Characters of a name."""
 TEXT = 16
 """Fewest characters with which an item's text is worth its place."""
@@ -258,12 +258,14 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
         )
         parts.append(plain(effective))
     if found.swaps.height:
-        table = _table(("ahead now", "behind", "points", "with weights", ""), (0, 1, 4))
+        table = _table(("ahead now", "behind", "points", "by weight", ""), (0, 1, 4))
         for row in found.swaps.head(limit or SWAPS).to_dicts():
-            names = (cut(short_name(row[end]), MODEL) for end in ("ahead", "behind"))
-            now = _points(row["difference"], row["low"], row["high"])
-            then = _points(row["weighted"], row["weighted_low"], row["weighted_high"])
-            table.add_row(*names, now, then, "surely" if row["sure"] else "within the noise")
+            names = (cut(short_name(row[end]), PART) for end in ("ahead", "behind"))
+            now, then = (
+                f"{signed(100 * row[name], 1)} ± {100 * (row[name] - row[low]):.1f}"
+                for name, low in (("difference", "low"), ("weighted", "weighted_low"))
+            )
+            table.add_row(*names, now, then, _sure(row))
         parts += [Text(), table]
     moved = found.models.filter((pl.col("low") > 0) | (pl.col("high") < 0)).sort(pl.col("shift").abs(), descending=True)
     if moved.height:
@@ -279,6 +281,13 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
     return Group(*parts)
 
 
+def _sure(swap: Mapping[str, Any]) -> str:
+    now, then = swap["low"] > 0, swap["weighted_high"] < 0
+    if swap["sure"]:
+        return "surely"
+    return "perhaps" if now and then else "only now" if now else "only by weight" if then else "noise"
+
+
 def _swaps(found: Weights) -> str:
     """What becomes of the order of the models."""
     over = " and ".join(_plural_of(what, found.slices.filter(over=what).height) for what in found.over)
@@ -287,8 +296,7 @@ def _swaps(found: Weights) -> str:
     if found.swaps.height == 0:
         order = f"the order of the {found.models.height} models would stay" if found.pairs else "no order would change"
         return f"If the {over} counted alike, {order}."
-    sure = int(found.swaps["sure"].sum())
-    how = f"{sure} of them surely" if sure else "within the noise"
+    how = f"{int(found.swaps['sure'].sum()) or 'none'} of them surely"
     pairs = plural(found.pairs, "pair")
     return f"If the {over} counted alike, {found.swaps.height} of {pairs} of models would swap places, {how}."
 
@@ -307,18 +315,14 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
         for a, b, like in found.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows():
             table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
         return Group(*parts, Text(), table)
-    table = _table(
-        ("", "items", "most alike in concepts", "scores go with", "not foretold", "by chance", ""), (0, 2, 3, 6)
-    )
+    table = _table(("", "alike in concepts", "scores go with", "alone", "chance", ""), (0, 1, 2, 5))
     for row in found.parts.sort("left", descending=True).head(count).to_dicts():
         near = (_near(row[name], row[figure]) for name, figure in (("like", "likeness"), ("with", "surely")))
         points = (f"{100 * row[name]:.1f}" for name in ("left", "most"))
-        table.add_row(
-            cut(row["part"], PART), integer(row["items"]), *near, *points, "adds" if row["adds"] else "repeats"
-        )
+        table.add_row(cut(row["part"], PART), *near, *points, "adds" if row["adds"] else "")
     note = (
-        "Not foretold: points by which the others miss a model's score there; by chance: at most, if items were dealt "
-        "out at random. Beside names, 100: quite alike; of scores the lower end of the interval."
+        "Alone: points by which the others miss a model's score there; chance: at most, if items were dealt out at "
+        "random; only beyond that a part adds something. Beside names, 100: quite alike; of scores at least so much."
     )
     more = f" {found.parts.height - count} more: {argument('limit')} {found.parts.height}."
     return Group(*parts, Text(), table, plain(note + more * (found.parts.height > count), "dim"))

@@ -107,6 +107,8 @@ def with_improvements(made: Made, folder: Path) -> Made:
     refused = {"id": "2", "prompt": DRAFT, "source": "corpus", "code": "alike", "reason": f"as {SECRETS[0]}"}
     held = {"name": "new", "benchmark": "sums", "precision": None, "fresh": None, "plan": None, "shares": []}
     write_document(results / "fill-new" / "drafts.json", {**held, "items": [{**kept, "source": "corpus"}, refused]})
+    (results / "fill-odd").mkdir()
+    (results / "fill-odd" / "drafts.json").write_text("{}")
     return Made(run.path, made.dictionary)
 
 

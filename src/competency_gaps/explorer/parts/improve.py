@@ -89,9 +89,9 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
         if gone := listed - len(items):
             blocks.append(Block(f"{plural(gone, 'item')} of these are no longer in the run.", True, [], []))
     except UserError as error:
-        blocks = [Block(str(error), False, [], [])]
+        blocks = [*_blocks(context, str(error))]
     except (AttributeError, KeyError, OSError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        blocks = [Block(str(damaged(path, error, "Make it again.")), False, [], [])]
+        blocks = [*_blocks(context, str(damaged(path, error, "Make it again.")))]
     return Improvement(what, path.stem, blocks, items, *drafts)
 
 
@@ -127,6 +127,7 @@ def _blocks(context: Context, view: RenderableType) -> Iterator[Block]:
 
 def _plain(context: Context, view: RenderableType) -> str:
     text = view.plain if isinstance(view, Text) else str(view)
+    text = text.replace(str(context.itself.path), context.shown(context.itself.path))
     regions = [] if context.run.regions is None else context.run.regions["name"].to_list()
     names = {*context.quoting_names, *(set(regions) - set(context.region_names))}
     for name in sorted(names, key=len, reverse=True):

@@ -80,10 +80,9 @@ def test_items_are_found_by_words_scores_and_concepts(run):
 
 def test_benchmarks_lists_and_models_are_told(run, listed, several):
     assert len(ask(run, "overview", {})["benchmarks"]) == run.benchmarks.height
-    matched = ask(open_run(listed.run), "lists", {})
-    assert matched["total"] == len(matched["entries"]) == 1 and matched["rates"][0]["what"] == "recovered"
-    assert matched["entries"][0]["ties"][0]["status"] == "weak" and matched["lacks"][0]["name"] == "odd"
-    assert {row["model"] for row in ask(several, "models", {})["rows"]} == set(several.models["model"])
+    (matched,) = ask(open_run(listed.run), "overview", {})["lists"]
+    assert matched["rates"][0]["what"] == "recovered" and matched["lacks"] == ["odd"]
+    assert {row["model"] for row in ask(several, "overview", {})["models"]} == set(several.models["model"])
     pair = ask(several, "answer", {"model": "big", "against": "sharp"})
     means = dict(several.models.select("model", "mean").iter_rows())
     assert pair["kind"] == "difference" and pair["outcome"] == pytest.approx(means["big"] - means["sharp"], abs=0.01)
@@ -100,7 +99,6 @@ def test_benchmarks_lists_and_models_are_told(run, listed, several):
         ("concept", {"number": 10_000}, "does not exist"),
         ("answer", {"number": 99}, "no finding 99"),
         ("concepts", {"benchmark": "sum"}, "no benchmark"),
-        ("lists", {}, "no list"),
     ],
 )
 def test_a_wrong_question_is_answered_with_an_error(run, name, arguments, says):

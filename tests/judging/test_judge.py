@@ -11,7 +11,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output
 from competency_gaps.judging.arena import baseline_answers
-from competency_gaps.judging.judge import RUBRICS, fill, load_prompt, load_rubric
+from competency_gaps.judging.judge import RUBRICS, fill, load_rubric
 from competency_gaps.llm import Answer
 from competency_gaps.stages.load import make_policy
 
@@ -187,14 +187,6 @@ def test_verdicts_of_the_arena_in_either_writing(arena):
     assert policy.read(said(f"{two[0]} {two[2]}")).verdict == "B>A", "one verdict in two writings"
 
 
-def test_an_arena_prompt_needs_its_places(arena, tmp_path):
-    own = tmp_path / "p.txt"
-    own.write_text("Sys\n---\n{question}\n---\n{answer_a}")
-    load_prompt.cache_clear()
-    with pytest.raises(UserError, match=r"has no \{answer_b\}"):
-        arena(prompt_file=str(own)).check(ITEM)
-
-
 def test_baselines_in_all_forms(tmp_path):
     path = tmp_path / "answers.jsonl"
     rows = [
@@ -214,11 +206,3 @@ def test_baselines_in_all_forms(tmp_path):
         baseline_answers.cache_clear()
         with pytest.raises(UserError, match=message):
             baseline_answers(path)
-
-
-def test_a_run_as_baseline(tiny_run):
-    with pytest.raises(UserError, match="baseline_benchmark"):
-        baseline_answers(tiny_run.path)
-    found = baseline_answers(tiny_run.path, "quiz")
-    items = tiny_run.items.filter(tiny_run.items["benchmark"] == "quiz")
-    assert found == dict(zip(items["item_id"], items["response"], strict=True))

@@ -1,4 +1,4 @@
-"""Eight read-only questions about a finished run, for assistants (MCP) and the chat of the explorer.
+"""Six read-only questions about a finished run, for assistants (MCP) and the chat of the explorer.
 
 Each function answers with tables of the run as plain JSON; its signature is what may be asked, its docstring what a
 model reads to choose it. Texts of the run were written by others: who shows an answer must treat them as data.
@@ -92,17 +92,30 @@ def answer_(
 
 
 def overview(run: RunFolder) -> dict[str, Any]:
-    """The run's benchmarks and models, what they are about and lack, how far to trust it, and how it was made. Ask
-    'answer' first."""
-    assessment = read_assessment(run.path) or {}
+    """The run's benchmarks and models, what they are about and lack, other people's lists beside it, how far to trust
+    it, and how it was made. Ask 'answer' first."""
+    from competency_gaps.stages.models import models_table
+
+    base, assessment = run.run_itself(), read_assessment(run.path) or {}
     return {
         "read_by": run.manifest["model"]["name"],
         "scored_model": run.scored_model,
         "outcome": run.kind,
         "evidence": {name: run.manifest["evidence"].get(name) for name in ("min_n_eff", "q", "level", "strata")},
         "benchmarks": run.benchmarks.to_dicts(),
-        "coverage": coverage(run.run_itself()).words,
+        "models": models_table(base).sort("mean", descending=True, nulls_last=True).to_dicts(),
+        "coverage": coverage(base).words,
         "overlap": run.overlap.filter(pl.col("benchmark_a") < pl.col("benchmark_b")).to_dicts(),
+        "lists": [
+            {
+                "list": each.list,
+                "by": each.how,
+                "rates": [asdict(rate) for rate in each.rates],
+                "weak": [entry.name for entry in each.entries if entry.weak][:MOST_ROWS],
+                "lacks": [lacked.name for lacked in each.lacks],
+            }
+            for each in read_matchings(base)
+        ],
         "robustness": [f"{verdict['test']}: {verdict['sentence']}" for verdict in assessment.get("verdicts") or ()],
         "card": [f"{fact.name}: {fact.value} {fact.note}" for fact in run_card(run.manifest)],
     }
@@ -213,38 +226,8 @@ def items(
     return {"total": chosen.height, "items": _items(run, chosen["item"].head(limit).to_list())}
 
 
-def models(run: RunFolder, limit: Rows = 30) -> dict[str, Any]:
-    """All models whose scores the run holds, the best first. Ask 'answer' about one, or for the difference of two."""
-    from competency_gaps.stages.models import models_table
-
-    table = models_table(run.run_itself()).sort("mean", descending=True, nulls_last=True)
-    return {"read_by": run.manifest["model"]["name"], **_listed(table, limit)}
-
-
-def lists(
-    run: RunFolder,
-    number: Annotated[Number, Field(description="Number of the list, from 0.")] = 0,
-    outcome: Annotated[Text | None, Field(description="Only entries so matched: recovered, untested, ...")] = None,
-    limit: Rows = 20,
-) -> dict[str, Any]:
-    """Weaknesses, qualities or probes that others listed, compared with the run: how many of their entries are weak by
-    their own items, recovered (a weak slice goes with them) or untested, beside chance, and which slices go with each;
-    'lacks': findings that go with no entry."""
-    kept = read_matchings(run.run_itself())
-    if number >= len(kept):
-        raise UserError(f"there is no list {number}: {len(kept)} were compared with the run ('cgaps match').")
-    chosen = asdict(kept[number])
-    entries = [entry for entry in chosen["entries"] if outcome in (None, entry["outcome"])]
-    return {
-        **chosen,
-        "lists": [f"{each.list}, by {each.how}" for each in kept],
-        "total": len(entries),
-        "entries": [{**entry, "ties": entry["ties"][:5]} for entry in entries[:limit]],
-    }
-
-
 TOOLS: Mapping[str, Callable[..., dict[str, Any]]] = {
-    tool.__name__.strip("_"): tool for tool in (answer_, overview, slices, concepts, concept, items, models, lists)
+    tool.__name__.strip("_"): tool for tool in (answer_, overview, slices, concepts, concept, items)
 }
 
 

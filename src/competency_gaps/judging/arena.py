@@ -21,7 +21,7 @@ from competency_gaps.judging.judge import (
     Ruling,
     ask_verdict,
     fill,
-    load_prompt,
+    prompt_parts,
     question_of,
     shown_reasoning,
     shown_response,
@@ -30,8 +30,6 @@ from competency_gaps.judging.verdicts import VERDICTS, canonical, score_of_games
 from competency_gaps.llm import Answer, Request
 from competency_gaps.scoring.text import Length
 from competency_gaps.text import shorten, visible
-
-_PLACES = ("question", "answer_a", "answer_b")
 
 
 @dataclass(frozen=True)
@@ -45,35 +43,29 @@ class Arena(JudgedPolicy):
     name: ClassVar[str] = "arena"
 
     baseline: Path | None = None
-    """The baseline's answers by item id: JSONL with ``id`` and ``response``, a ``model_answer`` file of
-    Arena-Hard-Auto, or a run folder."""
-    baseline_benchmark: str | None = None
-    """Which benchmark of a run folder."""
+    """The baseline's answers by item id: JSONL with ``id`` and ``response``, or a ``model_answer`` file of
+    Arena-Hard-Auto."""
     criteria: str = ""
     """What else counts, in words."""
-    prompt_file: Path | None = None
-    """A prompt of your own with the places ``{question}``, ``{answer_a}`` and ``{answer_b}``, and where wanted
-    ``{criteria}`` and ``{mark}``."""
     max_new_tokens: Length = 1024
     judge_tokens: Length = 2048
 
     def check(self, item: Item) -> str | None:
         if self.baseline is None:
-            return "there is no 'baseline': give a file of answers or a run folder"
-        baseline_answers(self.baseline, self.baseline_benchmark)
-        load_prompt("arena", self.prompt_file, _PLACES)
+            return "there is no 'baseline': give a file of answers"
+        baseline_answers(self.baseline)
         return None
 
     def questions(self, item: Item, response: str) -> tuple[Request, ...] | Reason:
         other = self._other(item)
         if other is None:
             return Reason("no_baseline_answer", "the baseline has no answer to this item")
-        prompt = load_prompt("arena", self.prompt_file, _PLACES)
+        system, user = prompt_parts("arena", 2)
         shared = {"question": question_of(item, self.prompt(item)), "criteria": self.criteria}
         games = []
         for place, (first, second) in enumerate(((other, response), (response, other))):
             answers = {"answer_a": shown_response(first), "answer_b": shown_response(second)}
-            filled = fill(*prompt, {**shared, **answers})
+            filled = fill(system.strip(), user.strip(), {**shared, **answers})
             games.append(ask_verdict(f"game{place}", filled, VERDICTS, self.judge_tokens))
         return tuple(games)
 
@@ -106,7 +98,7 @@ class Arena(JudgedPolicy):
     def _other(self, item: Item) -> str | None:
         if self.baseline is None:
             raise ValueError("an arena without a baseline")
-        known = baseline_answers(self.baseline, self.baseline_benchmark).get(item.id)
+        known = baseline_answers(self.baseline).get(item.id)
         # A baseline that only thinks has no answer either.
         return None if known is None else after_thinking(known)
 
@@ -130,46 +122,29 @@ def _match(detail: dict[str, Any]) -> Match:
 
 
 @lru_cache(maxsize=8)
-def baseline_answers(path: Path, benchmark: str | None = None) -> Mapping[str, str]:
+def baseline_answers(path: Path) -> Mapping[str, str]:
     """Answers by item id.
 
     Parameters
     ----------
     path
-        JSONL with ``id`` and ``response``; Arena-Hard-Auto's ``model_answer`` file, in its new form (``uid``,
-        ``messages``) or its old one (``question_id``, ``choices``); or a run folder.
-    benchmark
-        Which of a run's benchmarks; None: its only one.
+        JSONL with ``id`` and ``response``; or Arena-Hard-Auto's ``model_answer`` file, in its new form (``uid``,
+        ``messages``) or its old one (``question_id``, ``choices``).
 
     Raises
     ------
     UserError
         If nothing is there, a line is of none of these forms, or two answers share an id and differ.
     """
-    if not path.exists():
-        raise UserError(f"the baseline {str(path)!r} does not exist: expected a JSONL file of answers or a run folder.")
+    if not path.is_file():
+        raise UserError(f"the baseline {str(path)!r} does not exist: expected a JSONL file of answers.")
     answers: dict[str, str] = {}
-    for id, text in _of_run(path, benchmark) if path.is_dir() else _of_file(path):
+    for id, text in _of_file(path):
         if answers.setdefault(id, text) != text:
             raise UserError(f"the baseline {str(path)!r} has two different answers with the id {id!r}: keep one.")
     if not answers:
         raise UserError(f"the baseline {str(path)!r} holds no answer.")
     return answers
-
-
-def _of_run(path: Path, benchmark: str | None) -> Iterator[tuple[str, str]]:
-    from competency_gaps.runs.open import open_folder
-
-    items = open_folder(path).items
-    names = items["benchmark"].unique(maintain_order=True).to_list()
-    chosen = names[0] if benchmark is None and len(names) == 1 else benchmark
-    if chosen not in names:
-        raise UserError(
-            f"the baseline {str(path)!r} is a run of {', '.join(names)}: expected one of these as the option "
-            f"'baseline_benchmark', found {chosen!r}."
-        )
-    own = items.filter((items["benchmark"] == chosen) & items["response"].is_not_null())
-    yield from own.select("item_id", "response").iter_rows()
 
 
 def _of_file(path: Path) -> Iterator[tuple[str, str]]:

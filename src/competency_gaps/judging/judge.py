@@ -131,7 +131,7 @@ def load_rubric(name: str) -> Rubric:
     UserError
         If there is no such rubric, or the file has another form.
     """
-    parts = _parts(name, 3)
+    parts = prompt_parts(name, 3)
     try:
         head = _Head.model_validate(yaml.safe_load(parts[0]) if len(parts) == 3 else None)
         lowest, highest = head.grades or (0, 1)
@@ -146,11 +146,16 @@ def load_rubric(name: str) -> Rubric:
             f"the rubric {name!r}: expected three parts with lines of --- between them (grades or verdicts in YAML, "
             f"the system message, the user's message): {error}."
         ) from None
-    check_places(parts[2], name, ("question", "response"))
+    missing = [place for place in ("{question}", "{response}") if place not in parts[2]]
+    if missing:
+        raise UserError(
+            f"the judge's prompt {name!r} has no {', '.join(missing)} in the user's part: the judge would not see what "
+            "it judges. Add the place."
+        )
     return Rubric(parts[1].strip(), parts[2].strip(), scores, head.criteria)
 
 
-def _parts(name: str, most: int) -> list[str]:
+def prompt_parts(name: str, most: int) -> list[str]:
     """Parts of a text file that comes along, or of the user's, between lines of ``---``; the last may hold more."""
     shipped = files("competency_gaps.judging") / "prompts" / f"{name}.txt"
     try:
@@ -160,24 +165,6 @@ def _parts(name: str, most: int) -> list[str]:
             f"the judge's prompt {name!r} cannot be read ({error}): expected {', '.join(RUBRICS)}, or a UTF-8 file."
         ) from error
     return _RULE.split(text, maxsplit=most - 1)
-
-
-@lru_cache(maxsize=64)
-def load_prompt(shipped: str, file: Path | None, places: tuple[str, ...]) -> tuple[str, str]:
-    """System and user's message of a prompt that comes along or of a file; without a line of ``---``, all is user's."""
-    *system, user = _parts(str(file or shipped), 2)
-    check_places(user, str(file or shipped), places)
-    return "".join(system).strip(), user.strip()
-
-
-def check_places(user: str, name: str, places: Iterable[str]) -> None:
-    """Raise UserError unless the user's message has all places for what is judged."""
-    missing = [f"{{{place}}}" for place in places if f"{{{place}}}" not in user]
-    if missing:
-        raise UserError(
-            f"the judge's prompt {name!r} has no {', '.join(missing)} in the user's part: the judge would not see what "
-            "it judges. Add the place."
-        )
 
 
 def fill(system: str, user: str, values: Mapping[str, str]) -> tuple[str, str]:

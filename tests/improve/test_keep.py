@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -138,20 +139,33 @@ def test_a_run(scored_run, tmp_path):
 
 def test_files_for_other_tools(scored_run, tmp_path):
     kept = scored_run.keep(9)
-    kept.write(tmp_path)
+    kept.write(tmp_path / "file")
+    assert not (tmp_path / "file" / "lm_eval.json").exists(), "a place in a file is no document number of lm-eval"
+    numbers = scored_run.items.with_row_index("doc").select("benchmark", "item_id", pl.col("doc").cast(pl.Int64) + 7)
+    source = kept.source.drop("doc").join(numbers, on=["benchmark", "item_id"])
+    replace(kept, source=source).write(tmp_path)
     docs = json.loads((tmp_path / "lm_eval.json").read_text())
     assert sum(map(len, docs.values())) == 9
     for benchmark, places in docs.items():
-        items = scored_run.items.filter(pl.col("benchmark") == benchmark)
-        ids = items["item_id"].gather(places).to_list()
-        assert (tmp_path / benchmark / "inspect.txt").read_text().strip().split(",") == ids
+        items = scored_run.items[[place - 7 for place in places]]
+        assert set(items["benchmark"]) == {benchmark}
+        assert (tmp_path / benchmark / "inspect.txt").read_text().strip().split(",") == items["item_id"].to_list()
         records = [record.values for record in read_files(FileSource(path=tmp_path / benchmark / "items.jsonl"))]
-        assert [(r["id"], r["prompt"]) for r in records] == items[places].select("item_id", "prompt").rows()
+        assert [(r["id"], r["prompt"]) for r in records] == items.select("item_id", "prompt").rows()
+
+
+@pytest.mark.parametrize("prior", [{"mean": [0.0]}, {"mean": [0.0], "covariance": [[1.0]], "towards": [0.0]}])
+def test_a_changed_predictor_is_named(scored_run, tmp_path, prior):
+    scored_run.keep(9).write(tmp_path)
+    held = json.loads((tmp_path / "predictor.json").read_text())
+    (tmp_path / "predictor.json").write_text(json.dumps({**held, "prior": prior}))
+    with pytest.raises(UserError, match="damaged"):
+        read_kept(tmp_path)
 
 
 def test_too_few_models_spread_the_items(tiny_run):
     kept = keep(tiny_run, 10)
-    assert not kept.prior and np.allclose(kept.items["weight"], 0.1)
+    assert not kept.prior and np.allclose(kept.items["influence"], 0.1)
     share = kept.items["benchmark"].value_counts().join(tiny_run.items["benchmark"].value_counts(), on="benchmark")
     assert (share["count"] - 10 * share["count_right"] / tiny_run.items.height).abs().max() <= 1
     says = kept.predict({"m": dict.fromkeys(kept.items["item_id"], 1.0)})

@@ -17,7 +17,7 @@ from competency_gaps.evidence.interval import mean
 from competency_gaps.files import make_folder, write_atomic, write_json
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.models import model_slices
-from competency_gaps.improve.response import Responses, item_features, responses
+from competency_gaps.improve.response import FEATURES, Responses, item_features, responses
 from competency_gaps.improve.tables import read_table
 from competency_gaps.jsonl import json_file, mapping
 from competency_gaps.logs.scores import frame_scores, read_score_table
@@ -62,8 +62,9 @@ class Kept:
     """A subset of a run's items, and what it says of the others."""
 
     items: pl.DataFrame
-    """One row per kept item, in the order of choice: ``benchmark``, ``item_id``, ``weight`` (by how much a typical
-    model's estimated mean moves if its score there goes from 0 to 1)."""
+    """One row per kept item, in the order of choice: ``benchmark``, ``item_id``, ``influence`` (by how much a
+    typical model's estimated mean moves if its score there goes from 0 to 1; no weight of a mean: the estimate is no
+    weighted mean)."""
     expected: pl.DataFrame
     """One row for all items and one per slice: ``slice``, ``items``, ``kept`` (of these), ``error`` (standard error, in
     [0, 1], of the estimated mean of a new model of the sources' range), ``random`` (that of the plain mean over as many
@@ -78,8 +79,8 @@ class Kept:
     prior: dict[str, Any] = field(repr=False)
     """``mean``, ``covariance`` and ``towards`` of a new model's coefficients; empty without source models."""
     source: pl.DataFrame = field(repr=False)
-    """The kept items as the run has them, in the order of the run, and ``doc``, their place in their benchmark; empty
-    if the subset was read from a folder."""
+    """The kept items as the run has them, in the order of the run, and ``doc``, lm-evaluation-harness' number of
+    each (null: not known); empty if the subset was read from a folder."""
 
     def predict(self, scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]]) -> pl.DataFrame:
         """Say what models would score on all items, from their scores on the kept ones.
@@ -122,25 +123,27 @@ class Kept:
     def write(self, folder: Path | str) -> None:
         """Write the kept items for other tools, and what :func:`read_kept` needs.
 
-        ``items.csv``: benchmark, id and weight; ``lm_eval.json``: the places of the items for lm-evaluation-harness'
-        ``--samples``; for each benchmark a folder with ``items.jsonl``, the items as ``cgaps run --benchmark`` reads
-        them, and ``inspect.txt``, their ids for Inspect's ``--sample-id``; ``predictor.json`` and
-        ``predictor.parquet``.
+        ``items.csv``: benchmark, id and influence; for each benchmark a folder with ``items.jsonl``, the items as
+        ``cgaps run --benchmark`` reads them, and ``inspect.txt``, their ids for Inspect's ``--sample-id``;
+        ``lm_eval.json``, for lm-evaluation-harness' ``--samples``, where the run has its document numbers, as one that
+        was read from its logs; ``predictor.json`` and ``predictor.parquet``.
         """
         folder = Path(folder)
         make_folder(folder)
         write_atomic(folder / "items.csv", self.items.rename({"item_id": "id"}).write_csv)
         docs = {}
         for (benchmark,), own in self.source.group_by("benchmark", maintain_order=True):
-            docs[str(benchmark)] = sorted(own["doc"].to_list())
+            if own["doc"].null_count() == 0:
+                docs[str(benchmark)] = sorted(own["doc"].to_list())
             inside = folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in str(benchmark)).strip(".")
             lines = [json.dumps(_record(row), ensure_ascii=False) + "\n" for row in own.iter_rows(named=True)]
             _write_text(inside / "items.jsonl", "".join(lines))
             _write_text(inside / "inspect.txt", ",".join(own["item_id"].to_list()) + "\n")
-        _write_text(folder / "lm_eval.json", json.dumps(docs) + "\n")
+        if docs:
+            _write_text(folder / "lm_eval.json", json.dumps(docs) + "\n")
         write_atomic(folder / f"{PREDICTOR}.parquet", self.table.write_parquet)
         tables = {name: getattr(self, name).to_dict(as_series=False) for name in ("expected", "sizes")}
-        held = {"models": list(self.models), **tables, "weight": self.items["weight"].to_list()}
+        held = {"models": list(self.models), **tables, "influence": self.items["influence"].to_list()}
         write_json(folder / f"{PREDICTOR}.json", {**held, "prior": self.prior})
 
     def _inside(self) -> np.ndarray:
@@ -186,12 +189,17 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     if enough:
         model, chosen = _learned(values, inside, cluster, min(int(count * max(TIMES)), len(whole) - 1), progress)
         rows = chosen[:count]
-        error, weight = model.errors(rows, _means(inside)), model.influence(rows, _means(inside[:1])[0])
+        error, influence = model.errors(rows, _means(inside)), model.influence(rows, _means(inside[:1])[0])
         ease, slope = model.features[:, 1].tolist(), model.features[:, 2].tolist()
         prior = {name: getattr(model, name).tolist() for name in ("mean", "covariance", "towards")}
     else:
         rows = chosen = _spread(items, cluster, count)
-        error, weight, ease, slope = random, np.full(len(rows), 1 / len(rows)), [None] * len(whole), [None] * len(whole)
+        error, influence, ease, slope = (
+            random,
+            np.full(len(rows), 1 / len(rows)),
+            [None] * len(whole),
+            [None] * len(whole),
+        )
     place = np.full(len(whole), -1)
     place[rows] = np.arange(len(rows))
     of_items = [(1 + np.flatnonzero(own)).tolist() for own in inside[1:].T]
@@ -203,7 +211,7 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     errors = [float(model.errors(chosen[:size], _means(inside[:1]))[0]) for size in sizes]
     plain = [float(_random_errors(values, inside[:1], size)[0]) for size in sizes]
     return Kept(
-        items[rows].select("benchmark", "item_id").with_columns(pl.Series("weight", weight, pl.Float64)),
+        items[rows].select("benchmark", "item_id").with_columns(pl.Series("influence", influence, pl.Float64)),
         expected.with_columns(pl.col("error", "random").fill_nan(None)),
         pl.DataFrame({"count": sizes, "error": errors, "random": plain}, schema=_SIZES),
         models,
@@ -258,8 +266,16 @@ def read_kept(folder: Path | str) -> Kept:
         models, prior = tuple(map(str, held["models"])), dict(held["prior"])
         if not table["slices"].explode().drop_nulls().is_between(0, expected.height - 1).all():
             raise ValueError("an item is of a slice that is not listed")
+        arrays, size = [np.array(own, np.float64) for own in prior.values()], FEATURES + expected.height - 1
+        if prior and (
+            list(prior) != ["mean", "covariance", "towards"]
+            or [own.shape for own in arrays] != [(size,), (size, size), (size,)]
+            or not all(np.isfinite(own).all() for own in arrays)
+            or len(models) < FEWEST_MODELS
+        ):
+            raise ValueError("what is known of new models does not fit the slices")
         return Kept(
-            kept.with_columns(weight=pl.Series(held["weight"])),
+            kept.with_columns(influence=pl.Series(held["influence"], dtype=pl.Float64)),
             expected,
             sizes,
             models,
@@ -308,11 +324,9 @@ def _spread(items: pl.DataFrame, cluster: np.ndarray, count: int) -> np.ndarray:
 
 
 def _docs(items: pl.DataFrame) -> pl.Series:
-    """The place of each item in its benchmark: as the log that it came from counts, else as the benchmark does."""
-    count = items.select(pl.int_range(pl.len()).over("benchmark")).to_series()
+    """lm-evaluation-harness' number of each item, where a log told it."""
     known = [mapping(json.loads(text or "{}")).get("doc_id") for text in items["identity"]]
-    docs = [own if isinstance(own, int) else place for own, place in zip(known, count, strict=True)]
-    return pl.Series("doc", docs, pl.Int64)
+    return pl.Series("doc", [own if isinstance(own, int) else None for own in known], pl.Int64)
 
 
 def _record(row: dict[str, Any]) -> dict[str, Any]:

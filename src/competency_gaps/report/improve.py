@@ -136,8 +136,10 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
     for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
         errors = [f"{100 * SIGMAS * row[name]:.1f}" if known else "" for name in ("error", "random")]
         table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
-    use = 'lm_eval --samples "$(cat lm_eval.json)" · inspect eval --sample-id "$(cat BENCHMARK/inspect.txt)" · '
-    use += "cgaps run --benchmark BENCHMARK/items.jsonl\nThen: cgaps improve FOLDER --scores SCORES.csv"
+    numbered = "doc" in kept.source.columns and kept.source["doc"].is_not_null().any()
+    use = 'lm_eval --samples "$(cat lm_eval.json)" · ' if numbered else ""
+    use += 'inspect eval --sample-id "$(cat BENCHMARK/inspect.txt)" · cgaps run --benchmark BENCHMARK/items.jsonl'
+    use += "\nThen: cgaps improve FOLDER --scores SCORES.csv"
     parts = (plain(head), Text(), *((table, Text()) if table.row_count > 1 and kept.prior else ()))
     return Group(*parts, plain(use, "dim"))
 

@@ -61,7 +61,7 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
 
             kept = read_kept(path)
             view, listed = report.kept_view(kept, None), kept.items.height
-            items = _items(context, kept.items, "weight")
+            items = _items(context, kept.items, "influence")
         elif what == "items":
             from competency_gaps.improve.suspect import read_suspects
 

@@ -34,8 +34,8 @@ _PLACES: dict[What, tuple[str, str]] = {
     "weights": ("weights.parquet", "--weights"),
 }
 """Where the results of each kind are, and how they are asked for."""
-MOST = 200
-"""Items that look broken, at most [ours]."""
+MOST, LEAST = 200, 0.1
+"""Items that look broken, at most, and the least chance of one that is listed [ours]."""
 
 
 def improve_file(context: Context) -> ImproveFile:
@@ -66,7 +66,7 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             from competency_gaps.improve.suspect import read_suspects
 
             found = read_suspects(path)
-            known = found.items.drop_nulls("chance").head(MOST)
+            known = found.items.filter(pl.col("chance") >= LEAST).head(MOST)
             view, listed = report.suspects_view(found, None, 0), known.height
             items = _items(context, known, "chance")
         elif what == "fill":

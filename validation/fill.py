@@ -27,7 +27,6 @@ import numpy as np
 import competency_gaps as cg
 from competency_gaps.cli.options import llm_config
 from competency_gaps.errors import UserError
-from competency_gaps.evidence.interval import wilson
 from competency_gaps.findings.answer import Asked, answered, ask, held_equal, slices_of, units_asked
 from competency_gaps.findings.choose import weigh
 from competency_gaps.findings.finding import Finding
@@ -128,13 +127,17 @@ def show(rows: list[dict[str, Any]], title: str) -> None:
         print(f"{title}: nothing tested of {len(rows)}")
         return
     same = np.array([row["verdict"] != "not" for row in told])
-    low, high = wilson(same.mean(), np.array(len(told), float), 0.95)
+    # The same slice is found for many models, and tested on the same items: slices are drawn, with all of their tests.
+    slices = np.unique([f"{row['run']} {row['name']}" for row in told], return_inverse=True)[1]
+    sums, sizes = np.bincount(slices, same), np.bincount(slices)
+    drawn = np.random.default_rng(0).integers(0, len(sizes), (2000, len(sizes)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), (0.025, 0.975))
     sure = np.mean([row["verdict"] == "holds" for row in told])
     gap, expected = (np.array([row[name] for row in told]) for name in ("gap", "expected"))
     slope = float((gap * expected).sum() / (expected**2).sum())
     print(
-        f"{title}: tested {len(told)} of {len(rows)}; same sign {100 * same.mean():.0f}% ({100 * low:.0f} to "
-        f"{100 * high:.0f}), surely {100 * sure:.0f}%; intervals agree "
+        f"{title}: tested {len(told)} of {len(rows)}, {len(sizes)} slices; same sign {100 * same.mean():.0f}% "
+        f"({100 * low:.0f} to {100 * high:.0f}), surely {100 * sure:.0f}%; intervals agree "
         f"{100 * np.mean([row['agrees'] for row in told]):.0f}%; gap per expected one {slope:.2f}; "
         f"items {np.median([row['items'] for row in told]):.0f}"
     )

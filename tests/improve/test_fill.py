@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from competency_gaps.activations.profiles import FEWEST, cas_of, profiles_of, sc
 from competency_gaps.config import BenchmarkConfig, LLMConfig
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import slices_of
-from competency_gaps.improve.fill import read_drafts
+from competency_gaps.improve.fill import lm_eval_task, read_drafts
 from competency_gaps.improve.lens import fresh_gap, lens_of
 from competency_gaps.stages.load import load_benchmark
 
@@ -209,3 +211,16 @@ def test_what_cannot_be_filled_is_an_error(run, tmp_path):
         run.fill("quiz")
     with pytest.raises(UserError, match="lacks no region"):
         run.fill(benchmark="quiz", corpus=tmp_path)
+
+
+def test_texts_take_a_writer(run, tmp_path):
+    (tmp_path / "texts.txt").write_text("A text about music.\n")
+    with pytest.raises(UserError, match="language model"):
+        run.fill("quiz", corpus=tmp_path / "texts.txt", out=tmp_path / "out")
+    assert not (tmp_path / "out" / "items.jsonl").exists()
+
+
+def test_numeric_answers_are_read_as_the_last_number():
+    task = lm_eval_task(Path("out"), "numeric", {})
+    pattern = task["filter_list"][0]["filter"][0]["regex_pattern"]
+    assert re.findall(pattern, "Of 12 there are 3, so 1,234.5.")[-1] == "1,234.5"

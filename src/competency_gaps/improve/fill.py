@@ -276,6 +276,11 @@ class _Filling:
         """Find, test and choose candidates: all of a corpus or generator at once, of a language model in rounds."""
         if self.corpus is not None or self.llm is None:
             found = self._of_corpus() if self.corpus is not None else self._of_generators()
+            if self.passages and self.llm is None and not found:
+                raise UserError(
+                    f"{self.corpus} holds texts and no questions: a language model has to write items about them "
+                    "(--llm FILE)."
+                )
             self._test(found)
             if len(self._fine()) > self.n:
                 self._choose(self._fine())
@@ -541,7 +546,7 @@ class _Filling:
         held: dict[str, Any] = {"name": self.target.title, "benchmark": self.target.benchmark, "shares": tuple(shares)}
         held |= {"precision": self.target.lenses[0].precision, "fresh": None if plan else self._fresh(), "plan": plan}
         if not plan:
-            task = lm_eval_task(self.folder, has_options=bool(self.options), options=self.config.options)
+            task = lm_eval_task(self.folder, self.policy, self.config.options)
             _write(self.folder / "items.jsonl", [{**record_of(draft.item), "source": draft.source} for draft in fine])
             _write(self.folder / "refused.jsonl", [row for row in rows if row["code"] is not None])
             _write(self.folder / f"{task['task']}.yaml", [task])
@@ -619,17 +624,24 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_atomic(path, write)
 
 
-def lm_eval_task(folder: Path, *, has_options: bool, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A task of lm-evaluation-harness over ``items.jsonl``, asked as the benchmark is; as JSON it is YAML too."""
+def lm_eval_task(folder: Path, policy: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A task of lm-evaluation-harness over ``items.jsonl``, asked as the benchmark is; as JSON it is YAML too.
+
+    Open answers are compared whole; of ``numeric`` ones the last number.
+    """
     task: dict[str, Any] = {
-        "task": re.sub(r"\W+", "_", folder.name).strip("_").lower(),
+        "task": re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower(),
         "dataset_path": "json",
         "dataset_kwargs": {"data_files": {"test": str((folder / "items.jsonl").resolve())}},
         "test_split": "test",
     }
-    if not has_options:
-        metric = {"metric": "exact_match", "ignore_case": True, "ignore_punctuation": True}
+    if policy != "choice":
+        metric = {"metric": "exact_match", "ignore_case": True, "ignore_punctuation": policy != "numeric"}
         texts = {"doc_to_text": "{{prompt}}", "doc_to_target": "{{answer}}"}
+        if policy == "numeric":
+            last = {"function": "regex", "regex_pattern": r"(-?[\d,]*\.?\d+)", "group_select": -1}
+            task["filter_list"] = [{"name": "number", "filter": [last, {"function": "take_first"}]}]
+            metric["regexes_to_ignore"] = [","]
         return {**task, "output_type": "generate_until", **texts, "metric_list": [metric]}
     metric = {"metric": "acc_norm" if options.get("normalise") == "characters" else "acc"}
     text, choices = "{{prompt}}", "{{choices}}"

@@ -188,7 +188,7 @@ class Run(RunFolder):
         Returns
         -------
         polars.DataFrame
-            Rows of ``concepts``, the best match first; empty if none matches.
+            Rows of ``concepts``, the one with most items first; empty if none matches.
 
         Raises
         ------

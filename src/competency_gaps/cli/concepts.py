@@ -58,7 +58,9 @@ def label(
         Step,
         typer.Option(help="Labels from words, or a model's explanations; or a model's scores of labels."),
     ],
-    concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
+    concepts: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Only this concept; repeatable. By default all.")
+    ] = None,
     run: Annotated[
         list[Path] | None, typer.Option(help="Only the concepts that matter most in these runs; repeatable.")
     ] = None,
@@ -73,7 +75,7 @@ def label(
     taken = label_concepts(
         dictionary,
         step,
-        concepts=None if concepts is None else options.parse_concepts(concepts),
+        concepts=concepts or None,
         runs=run or (),
         llm=config,
         progress=terminal(quiet),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,9 +55,6 @@ AgainstOption = Annotated[
 ]
 LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to ask: YAML with base_url, model, ...")]
 
-_MOST = 10_000_000
-"""Largest size of a range; no SAE has as many concepts."""
-
 
 def open_outcome(run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False) -> Run:
     """Open a run, or one of its models' scores."""
@@ -73,24 +69,6 @@ def open_outcome(run: Path, model: str | None, against: list[str] | None, *, par
         return opened
     other = against[0] if against and len(against) == 1 else against or None
     return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
-
-
-def parse_concepts(text: str) -> list[int]:
-    """Read ``5,17,100-200``; whether an SAE has these concepts is not checked here.
-
-    Raises
-    ------
-    UserError
-        If the text has another form.
-    """
-    chosen: dict[int, None] = {}
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not first <= last < first + _MOST:
-            raise UserError(f"concepts {text[:80]!r}: {part[:40]!r} is no number or range; expected e.g. 5,17,100-200.")
-        chosen.update(dict.fromkeys(range(first, last + 1)))
-    return list(chosen)
 
 
 def named_path(text: str) -> tuple[str | None, Path]:

@@ -6,7 +6,6 @@ Labels are keyed on the index that stands with them, never on their position. Da
 from __future__ import annotations
 
 import gzip
-import itertools
 import json
 import re
 import zlib
@@ -19,7 +18,6 @@ import polars as pl
 
 from competency_gaps import jsonl
 from competency_gaps.dictionary.labels import (
-    LABEL_LIMIT,
     SCHEMA,
     STATED,
     clean_line,
@@ -100,10 +98,8 @@ class Reading:
     """All that was read from a source, before it is checked."""
 
     labels: list[SourceLabel] = field(default_factory=list)
-    neuronpedia: set[str] = field(default_factory=set)
+    about: set[str] = field(default_factory=set)
     """SAEs that the source says it is about, by ``MODEL/SOURCE`` on Neuronpedia."""
-    saelens: set[str] = field(default_factory=set)
-    """The same by ``release/id`` in SAELens."""
     left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Reason -> count, first place."""
 
@@ -114,14 +110,10 @@ class Reading:
 
     def state(self, row: Mapping[str, Any]) -> None:
         """Keep what a record says about its SAE."""
-        for names, keys in (
-            (self.neuronpedia, ("modelId", "layer")),
-            (self.neuronpedia, ("modelId", "id")),
-            (self.saelens, ("saelensRelease", "saelensSaeId")),
-        ):
-            both = [row.get(key) for key in keys]
+        for key in ("layer", "id"):
+            both = (row.get("modelId"), row.get(key))
             if all(isinstance(name, str) and name for name in both):
-                names.add("/".join(map(str, both)))
+                self.about.add("/".join(map(str, both)))
 
 
 def import_labels(
@@ -139,7 +131,7 @@ def import_labels(
     Parameters
     ----------
     source
-        A file or folder (a Neuronpedia export, per-feature objects as JSON or JSONL, ``{concept: label}`` as JSON, a
+        A file or folder (a Neuronpedia export, ``{concept: label}`` as JSON, a
         CSV, TSV, JSONL or Parquet table), or ``neuronpedia:MODEL/SOURCE`` (its bulk export over the network).
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
@@ -263,22 +255,18 @@ def _json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, A
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The entries of ``{concept: text, texts or null}``, or of a list of objects."""
+    """The entries of ``{concept: text, texts or null}``."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"labels {str(path)!r} is not valid JSON: {_plain(str(error))}") from error
-    if isinstance(content, dict):
-        for key, value in content.items():
-            for text in value if isinstance(value, list) and value else [None if value == [] else value]:
-                yield f"{path.name}, key {_plain(key)}", {"concept": key, "label": text}
-    elif isinstance(content, list) and all(isinstance(row, dict) for row in content):
-        yield from ((f"{path.name}, entry {number:,}", row) for number, row in enumerate(content, start=1))
-    else:
+    if not isinstance(content, dict):
         raise UserError(
-            f"labels {str(path)!r}: expected an object {{concept: label}}, or a list of objects with the concept's "
-            "index. Labels are never taken by their position."
+            f"labels {str(path)!r}: expected an object {{concept: label}}. Labels are never taken by their position."
         )
+    for key, value in content.items():
+        for text in value if isinstance(value, list) and value else [None if value == [] else value]:
+            yield f"{path.name}, key {_plain(key)}", {"concept": key, "label": text}
 
 
 def _add_rows(reading: Reading, rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
@@ -329,19 +317,13 @@ def _fraction(value: Any) -> float | None:
 def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: bool) -> str:
     """Compare what a source says about its SAE with the SAE of the dictionary; a sentence on what was compared.
 
-    Neuronpedia's id decides if both have one, since an SAE may have several names in SAELens (``canonical`` is an
-    alias). Otherwise the SAELens name decides, if this SAE is a release. ``force`` accepts a difference, and leaves out
-    concepts that the SAE lacks.
+    Neuronpedia's id decides if both have one. ``force`` accepts a difference, and leaves out concepts that the SAE
+    lacks.
     """
-    for kind, names in (("Neuronpedia sources", reading.neuronpedia), ("SAEs", reading.saelens)):
-        if len(names) > 1:
-            raise UserError(f"the labels are about several {kind}: {_listed(names)}. Give the labels of one SAE.")
-    name = str(sae.get("name") or "")
-    is_release = "/" in name and not name.startswith(("embedded:", "/", ".", "~")) and not Path(name).is_dir()
-    stated, ours = (reading.saelens, name if is_release else None)
-    if sae.get("neuronpedia_id") and reading.neuronpedia:
-        stated, ours = reading.neuronpedia, str(sae["neuronpedia_id"])
-    compared = [(theirs, ours) for theirs in stated if ours is not None]
+    if len(reading.about) > 1:
+        raise UserError(f"the labels are about several SAEs: {_listed(reading.about)}. Give the labels of one SAE.")
+    name, ours = str(sae.get("name") or ""), sae.get("neuronpedia_id")
+    compared = [(theirs, str(ours)) for theirs in reading.about if ours]
     beyond = sorted(label.concept for label in reading.labels if label.concept >= width)
     if beyond:
         compared.append((f"concept {beyond[-1]}", f"of concepts 0 to {width - 1}"))
@@ -358,26 +340,26 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
         return f"differs, taken by force: {'; '.join(differ)}"
     if compared:
         return f"agrees: {_listed(theirs for theirs, _ in compared)}"
-    if known := reading.neuronpedia | reading.saelens:
-        return f"the source says {_listed(known)}, which cannot be compared with this SAE ({_plain(repr(name))})"
+    if reading.about:
+        return (
+            f"the source says {_listed(reading.about)}, which cannot be compared with this SAE ({_plain(repr(name))})"
+        )
     return "not stated by the source; only the index range was checked"
 
 
 def _rows(reading: Reading) -> list[dict[str, Any]]:
-    """Rows of the label table; labels of the same concept, explainer and source are numbered alphabetically [ours]."""
+    """Rows of the label table: of several labels of a concept by one explainer and source the alphabetically first."""
     texts = [(label, text) for label in reading.labels if (text := _text(label, reading)) is not None]
     rows: list[dict[str, Any]] = []
     seen: set[tuple[Any, ...]] = set()
-    numbers: dict[tuple[Any, ...], Iterator[int]] = {}
     for label, text in sorted(texts, key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source)):
         source = clean_line(label.source)
-        if (label.concept, text, label.explainer, source) in seen:
+        if (label.concept, label.explainer, source) in seen:
             continue
-        seen.add((label.concept, text, label.explainer, source))
-        number = next(numbers.setdefault((label.concept, label.explainer, source), itertools.count(1)))
+        seen.add((label.concept, label.explainer, source))
         rows.append(
             {
-                **_row(label, f"{(source or '')[: LABEL_LIMIT - 10]} ({number})" if number > 1 else source),
+                **_row(label, source),
                 "label": text,
                 "score": label.score,
                 "scored_by": None if label.score is None else STATED,

@@ -61,7 +61,7 @@ def list_concepts(run: RunFolder, *, words: str | None = None) -> Listing:
     ----------
     run : RunFolder
     words : str, optional
-        Only concepts whose labels have these words, the best match first, those that are not tested too. None: the
+        Only concepts whose labels have these words, those that are not tested too. None: the
         tested ones, the lowest gap first; where there are none, the ranked ones that are covered, the least first.
 
     Raises

@@ -23,8 +23,7 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        Their rows, ordered: labels equal to the words; labels with the words as a phrase; the others. Ties go by
-        support, the largest first.
+        Their rows, the largest support first.
 
     Raises
     ------
@@ -35,10 +34,8 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     if not terms:
         raise UserError("give one or more words to look for in the concepts' labels, or a concept's number.")
     labelled = _labelled(concepts)
-    phrase = pl.col("_label").str.contains(_start(terms[0]) + r"\s+".join(map(pl.escape_regex, terms)))
-    rank = pl.when(pl.col("_label") == " ".join(terms)).then(0).when(phrase).then(1).otherwise(2)
-    matches = labelled.filter(pl.all_horizontal(_has(term) for term in terms)).with_columns(_rank=rank)
-    return matches.sort("_rank", "support", "concept", descending=[False, True, False]).drop("_rank", "_label")
+    matches = labelled.filter(pl.all_horizontal(_has(term) for term in terms)).drop("_label")
+    return matches.sort("support", "concept", descending=[True, False])
 
 
 def _labelled(concepts: pl.DataFrame) -> pl.DataFrame:

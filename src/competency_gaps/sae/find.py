@@ -5,7 +5,6 @@ The directory is read without importing SAELens, whose import takes seconds.
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import json
 import math
@@ -104,8 +103,6 @@ class SaeEntry:
     """Number of latents as the directory writes it (``16k``, ``24576``); None if unknown."""
     l0: float | None
     """Active latents per token, by its authors; None if unknown."""
-    explained_variance: float | None
-    """In [0, 1], by its authors; None if unknown."""
     labels: str | None
     """Where public labels are: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None: unknown."""
     recommended: bool = False
@@ -196,7 +193,7 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
             continue
         labels = PACKAGE if (folder / "labels.parquet").is_file() else None
         width, layer, l0 = str(config["d_sae"]), int(hook[1]), facts.get("l0")
-        entries.append(SaeEntry(name, None, facts["model_name"], related, layer, hook[2], width, l0, None, labels))
+        entries.append(SaeEntry(name, None, facts["model_name"], related, layer, hook[2], width, l0, labels))
     return entries
 
 
@@ -212,9 +209,10 @@ def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
     if unread:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in unread.items())
         return f"no SAE for {model!r} is known that this package can read ({kinds} in SAELens' directory)."
-    near = nearest_models(model, known)
-    tail = f" Models with SAEs that are spelt like it: {', '.join(near)}." if near else ""
-    return f"no SAE for the model {model!r} is known, neither in SAELens' directory nor in this package.{tail}"
+    return (
+        f"no SAE for the model {model!r} is known, neither in SAELens' directory nor in this package."
+        f"{nearest(model.rpartition('/')[2], known)}"
+    )
 
 
 def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:
@@ -313,7 +311,6 @@ def directory_entry(release: str, facts: Mapping[str, Any], sae: Mapping[str, An
         place=place or "unknown",
         width=_width(texts),
         l0=float(l0) if l0 is not None else float(stated[1]) if stated else None,
-        explained_variance=sae.get("variance_explained"),
         labels=sae.get("neuronpedia"),
     )
 
@@ -418,12 +415,3 @@ def relation(theirs: str, ours: Iterable[str]) -> Relation | None:
         else:
             relations.append("tuned")
     return min(relations, key=("same", "base", "tuned").index, default=None)
-
-
-def nearest_models(model: str, known: Iterable[str]) -> list[str]:
-    """Up to three known names that are spelt most like a model's name."""
-    by_core: dict[str, list[str]] = {}
-    for name in known:
-        by_core.setdefault(read_model_name(name).core, []).append(name)
-    near = difflib.get_close_matches(read_model_name(model).core, list(by_core), n=3, cutoff=0.5)
-    return [name for core in near for name in by_core[core]][:3]

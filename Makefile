@@ -34,7 +34,7 @@ slow: $(VENV)/.dev
 kills: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python validation/kill.py --kills 5 --what run score
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder \
-		tests/scale tests/runs tests/judging tests/dictionary tests/embedded tests/test_llm.py
+		tests/scale tests/runs tests/judging tests/dictionary tests/embedded tests/improve tests/test_llm.py
 
 # Mutated files, half a minute for each reader.
 fuzz: $(VENV)/.dev

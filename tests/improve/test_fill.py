@@ -6,6 +6,9 @@ import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -224,3 +227,29 @@ def test_numeric_answers_are_read_as_the_last_number():
     task = lm_eval_task(Path("out"), "numeric", {})
     pattern = task["filter_list"][0]["filter"][0]["regex_pattern"]
     assert re.findall(pattern, "Of 12 there are 3, so 1,234.5.")[-1] == "1,234.5"
+
+
+@pytest.mark.slow
+def test_filling_that_is_killed_pays_once(run, tmp_path):
+    """Killed after every third answer, the command ends in the same items; what was being asked may be asked again."""
+    out, config = tmp_path / "out", tmp_path / "llm.yaml"
+    with fake_endpoint.serve(writer, delay=0.1) as endpoint:
+        config.write_text(f"base_url: {endpoint.url}\nmodel: m\nconcurrency: 2\n")
+        typed = ["improve", str(run.path), "--fill", "quiz", "--n", "6", "--llm", str(config), "--out", str(out)]
+        code = "from competency_gaps.cli.app import main; main()"
+        kills = 0
+        while True:
+            paid = sum(endpoint.paid.values())
+            process = subprocess.Popen([sys.executable, "-c", code, *typed])
+            while process.poll() is None and sum(endpoint.paid.values()) < paid + 3:
+                time.sleep(0.01)
+            if process.poll() is not None:
+                break
+            process.kill()
+            process.wait()
+            kills += 1
+        assert process.returncode == 0 and kills >= 3
+        assert sum(endpoint.paid.values()) <= len(endpoint.paid) + 2 * kills
+        kept = read_drafts(out).kept
+        undisturbed = run.fill("quiz", n=6, llm=LLMConfig(base_url=endpoint.url, model="m"), out=tmp_path / "other")
+        assert kept.equals(undisturbed.kept) and kept.height

@@ -97,12 +97,12 @@ def read_when_told() -> None:
     """Read items until standard input ends: a line of seconds is answered with tokens per second."""
     import numpy as np
 
-    import competency_gaps as cg
     from competency_gaps.activations.extract import Extractor, ItemTokens
-    from competency_gaps.model.hooks import resolve_hook
+    from competency_gaps.config import ModelConfig, SAEConfig
+    from competency_gaps.sae.load import load_pair
 
-    lm, sae = cg.load_model("embedded"), cg.load_sae("embedded:smollm2-135m-instruct-l15-8k")
-    extractor = Extractor(lm, resolve_hook(lm.model, sae.hook_name), sae, "mean", None, True)
+    pair = load_pair(ModelConfig(name="embedded"), SAEConfig(folder="embedded:smollm2-135m-instruct-l15-8k"))
+    extractor = Extractor(pair.lm, pair.hook, pair.sae, "mean", None, True)
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(np.log(120), 0.7, 4), 16, 800).astype(int)
     items = [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from competency_gaps.api.concept import Concept
     from competency_gaps.api.dictionary import import_labels, label_concepts, make_atlas, make_exemplars
     from competency_gaps.api.extend import log, policy, slice_family, source
-    from competency_gaps.api.load import load_model, load_sae, measure_reference
+    from competency_gaps.api.load import load_model, measure_reference
     from competency_gaps.api.make import compare, export, make_part, merge, run
     from competency_gaps.api.run import Run, open_run
     from competency_gaps.config import LLMConfig, RayWorkers
@@ -53,7 +53,6 @@ __all__ = [
     "import_labels",
     "label_concepts",
     "load_model",
-    "load_sae",
     "log",
     "make_atlas",
     "make_exemplars",
@@ -72,7 +71,7 @@ _FROM = {
     "api.concept": "Concept",
     "api.dictionary": "import_labels label_concepts make_atlas make_exemplars",
     "api.extend": "log policy slice_family source",
-    "api.load": "load_model load_sae measure_reference",
+    "api.load": "load_model measure_reference",
     "api.make": "compare export make_part merge run",
     "api.run": "Run open_run",
     "config": "LLMConfig RayWorkers",

@@ -70,8 +70,7 @@ def config(tiny_config, request):
 def pair(tiny_config):
     config = read_config(tiny_config)
     model = cg.load_model(**config.model.model_dump(exclude_defaults=True))
-    sae = cg.load_sae(**config.sae.model_dump(exclude_defaults=True, exclude={"force", "gate_tokens"}))
-    return {"model": model, "sae": sae}
+    return {"model": model}
 
 
 @contextmanager

@@ -82,15 +82,14 @@ def test_what_is_not_there_is_refused(run):
         cg.export([], run.path.with_name("page"))
 
 
-def test_a_loaded_model_and_sae_serve_several_runs(tiny_config, tiny_run, tmp_path):
+def test_a_loaded_model_serves_several_runs(tiny_config, tiny_run, tmp_path):
     config = read_config(tiny_config)
     model = cg.load_model(**config.model.model_dump(exclude_defaults=True))
-    sae = cg.load_sae(**config.sae.model_dump(exclude_defaults=True, exclude={"force", "gate_tokens"}))
-    made = cg.run(tiny_config, tmp_path / "run", model=model, sae=sae)
+    made = cg.run(tiny_config, tmp_path / "run", model=model)
     assert made.concepts.equals(tiny_run.concepts)
     other = config.model_copy(update={"model": config.model.model_copy(update={"name": "elsewhere"})})
     with pytest.raises(UserError, match="the configuration names 'elsewhere'"):
-        cg.run(other, tmp_path / "other", model=model, sae=sae)
+        cg.run(other, tmp_path / "other", model=model)
 
 
 def test_without_a_folder_the_run_lies_in_a_temporary_one(tiny_config):

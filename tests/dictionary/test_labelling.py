@@ -19,7 +19,6 @@ from competency_gaps.dictionary.labelling.labeller import (
     active_tokens,
     add_scores,
     balanced_accuracy,
-    check_concepts,
     detection,
     explanation,
     important,
@@ -191,7 +190,6 @@ def test_a_model_that_thinks_gets_room_and_a_second_chance(dictionary, llm_file)
         first = label(dictionary, "explain", "--llm", llm_file(base_url=server.url))
         assert first["stored"] == 0 and "cut off at max_tokens" in first["failed"][0]["reason"]
         file = llm_file(base_url=server.url, max_tokens=4000)
-        assert label(dictionary, "explain", "--llm", file, "--concepts", "0", "--concepts", "1")["stored"] == 2
         assert label(dictionary, "explain", "--llm", file)["stored"] == 5
         assert server.attempts.total() == 10
 
@@ -208,27 +206,15 @@ def test_the_model_of_a_line_is_the_explainer(dictionary, tmp_path, llm_file):
     lines = [
         {"custom_id": id, "content": {"label": f"by {who}"}, "model": who} for id, who in zip(asked, "ab", strict=False)
     ]
+    nameless = {"custom_id": asked[2], "content": {"label": "x"}}
     back = tmp_path / "back.jsonl"
-    back.write_text(
-        "".join(json.dumps(one) + "\n" for one in [*lines, {"custom_id": asked[2], "content": {"label": "x"}}])
-    )
+    back.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    assert label(dictionary, "explain", "--llm", llm_file(model=None, answers=[str(back)]))["stored"] == 2
+    assert dictionary.shown()["explainer"].to_list()[:2] == ["a", "b"]
+    back.write_text("".join(json.dumps(one) + "\n" for one in [*lines, nameless]))
     with pytest.raises(UserError, match=f"{asked[2]}.*names no model"):
         label(dictionary, "explain", "--llm", llm_file(model=None, answers=[str(back)]))
-    assert dictionary.shown()["label"].null_count() == 8, "nothing is stored"
-    assert (
-        label(
-            dictionary,
-            "explain",
-            "--llm",
-            llm_file(model=None, answers=[str(back)]),
-            "--concepts",
-            "0",
-            "--concepts",
-            "1",
-        )["stored"]
-        == 2
-    )
-    assert dictionary.shown()["explainer"].to_list()[:2] == ["a", "b"]
+    assert dictionary.shown()["label"].null_count() == 6, "nothing more is stored"
     assert label(dictionary, "explain", "--llm", llm_file(model="me", answers=[str(back)]))["stored"] == 3
     assert set(dictionary.labels()["explainer"]) == {"a", "b", "me"}
 
@@ -267,11 +253,7 @@ def test_hostile_exemplars_and_labels_are_bounded_and_marked_as_data(tmp_path):
     assert "\n" not in label and "\u202e" not in label and len(label) < 250
 
 
-def test_concepts_are_chosen_by_number_and_by_what_runs_say(tiny_run):
-    check_concepts([0, 9], 10)
-    for wrong in (-1, 10):
-        with pytest.raises(UserError, match=f"concept {wrong} does not exist"):
-            check_concepts([wrong], 10)
+def test_concepts_are_chosen_by_what_runs_say(tiny_run):
     chosen = important([tiny_run], 10)
     ranked = set(tiny_run.concepts.filter(tiny_run.concepts["ranked"])["concept"])
     assert len(chosen) == len(set(chosen)) <= 10 and set(chosen) <= ranked

@@ -45,7 +45,9 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
             {"where": f"{HOME}/b{place}.jsonl:11", "reason": f"odd: {SECRETS[2]}"},
         ]
         assert len(one["warnings"]) == 2 * (place == 1)
-    assert found["benchmarks"][1]["warnings"] == [
+    warnings = found["benchmarks"][1]["warnings"]
+    assert [warning["bad"] for warning in warnings] == [True, False]
+    assert [warning["text"] for warning in warnings] == [
         str(
             Reason(
                 "other_model",

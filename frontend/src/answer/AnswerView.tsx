@@ -26,13 +26,15 @@ export function AnswerView() {
   const both = answers.data.peers !== null && answers.data.benchmark !== null;
   return (
     <div className="answer" data-testid="answer">
-      {run.cautions
-        .filter((caution) => caution.tone === "bad")
-        .map((caution) => (
-          <Alert key={caution.text} color="orange" mb="sm" className="caution">
-            {visible(caution.text)}
-          </Alert>
-        ))}
+      {run.benchmarks.map(({ name, warnings }) =>
+        warnings
+          .filter(({ bad }) => bad)
+          .map(({ text }) => (
+            <Alert key={`${name} ${text}`} color="orange" mb="sm" className="caution">
+              {visible(`${name}: ${text}`)}
+            </Alert>
+          )),
+      )}
       {both && (
         <SegmentedControl
           size="xs"

@@ -1,4 +1,3 @@
-import { Alert } from "@mantine/core";
 import { useRun } from "../app/state";
 import type { BenchmarkSummary, RunInfo } from "../data/types";
 import { integer, meanScore, NOT_DEFINED, tenths } from "../format";
@@ -15,11 +14,6 @@ export function Card() {
     <div className="card-view">
       <Heading suite="of the whole suite">Trust and run card</Heading>
       <p className="lead">How far to trust the findings, and everything that is needed to repeat this run.</p>
-      {run.cautions.map((caution) => (
-        <Alert key={caution.text} color={caution.tone === "bad" ? "orange" : "gray"} mb="sm" className="caution">
-          {visible(caution.text)}
-        </Alert>
-      ))}
       <h2>Robustness</h2>
       {run.verdicts ? (
         <Verdicts verdicts={run.verdicts} />
@@ -103,8 +97,8 @@ function Sources({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
               <div key={line}>{visible(line)}</div>
             ))}
             {benchmark.warnings.map((warning) => (
-              <div key={warning} className="weak-text">
-                {visible(warning)}
+              <div key={warning.text} className="weak-text">
+                {visible(warning.text)}
               </div>
             ))}
             {benchmark.left_out.length > 0 && (

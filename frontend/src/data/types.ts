@@ -101,12 +101,6 @@ export interface Term {
   meaning: string;
 }
 
-/** A warning of a log or task, or of what the run lacks. */
-export interface Caution {
-  tone: "bad" | "open";
-  text: string;
-}
-
 /** An outcome of `cgaps check`. */
 export interface Verdict {
   code: string;
@@ -120,6 +114,13 @@ export interface Fact {
   name: string;
   value: string;
   note: string;
+}
+
+/** A warning of a log or task. */
+export interface Warned {
+  text: string;
+  /** The log seems to be of another model. */
+  bad: boolean;
 }
 
 /** Records that became no item, for one reason; redacted, `where` is their number. */
@@ -146,7 +147,7 @@ export interface BenchmarkSummary {
   policy: string;
   scope: string | null;
   /** Of the logs and tasks that it was read from; redacted, without what they quote. */
-  warnings: string[];
+  warnings: Warned[];
   /** Results of the whole benchmark that its policies and judges give, in words. */
   figures: string[];
   left_out: UnreadRecords[];
@@ -217,7 +218,6 @@ export interface RunInfo {
   regions: Region[];
   /** What words mean; `key` is a column's, or a general word's. */
   glossary: Term[];
-  cautions: Caution[];
   /** null: robustness was not tested. */
   verdicts: Verdict[] | null;
   card: Fact[];

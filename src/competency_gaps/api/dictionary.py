@@ -46,7 +46,6 @@ def make_exemplars(
     sae: str | None = None,
     hook_name: str | None = None,
     settings: ExemplarSettings | None = None,
-    context: int = 256,
     progress: Progress | None = None,
 ) -> MadeExemplars:
     """Collect each concept's exemplars, promoted tokens and similar concepts into a dictionary's folder.
@@ -65,8 +64,6 @@ def make_exemplars(
         Where the SAE reads; None: its own hook.
     settings
         Ranking and numbers of windows; None: :class:`~competency_gaps.dictionary.collect.ExemplarSettings` as it is.
-    context
-        Longest piece that the model reads at once, in tokens.
     progress
         None: quiet.
 
@@ -87,7 +84,7 @@ def make_exemplars(
         collected = None
         if texts or opened is not None:
             files = [Path(path) for path in texts]
-            collected = collect_texts(pair, files, opened, folder, settings or ExemplarSettings(), context, progress)
+            collected = collect_texts(pair, files, opened, folder, settings or ExemplarSettings(), progress)
         return MadeExemplars(collected, *write_directions(pair, folder, progress))
 
 
@@ -252,11 +249,8 @@ def label_concepts(
     dictionary: Path | str,
     step: Step,
     *,
-    concepts: Sequence[int] | None = None,
     runs: Sequence[Path | str] = (),
-    top: int = 600,
     llm: LLMConfig | None = None,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Taken | None:
     """Label concepts, or score their labels.
@@ -266,14 +260,10 @@ def label_concepts(
     step
         ``automatic``: labels from words, no model. ``explain``: a model reads exemplars. ``detection``: a model scores
         labels.
-    concepts
-        Which; None: all, or those of ``runs``.
     runs
-        Take the ``top`` concepts that matter most in these runs.
+        Take the 600 concepts that matter most in these runs; empty: all concepts.
     llm
         The language model, for the steps that ask one.
-    seed
-        Seed of the order of scored windows.
     progress
         None: quiet.
 
@@ -302,27 +292,19 @@ def label_concepts(
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         opened = open_dictionary(folder)
-        chosen = _chosen(opened, concepts, runs, top)
+        chosen = _chosen(opened, runs)
         if llm is None:
             total = len(opened.exemplars.concepts) if opened.has_exemplars else 0
             with progress.stage("labelling", total=total, unit="concepts") as bar:
                 return label_automatically(opened, chosen, bar.advance)
-        return ask_about(opened, step, chosen, llm, seed, progress)  # type: ignore[arg-type]
+        return ask_about(opened, step, chosen, llm, progress)  # type: ignore[arg-type]
 
 
-def _chosen(
-    dictionary: Dictionary, concepts: Sequence[int] | None, runs: Sequence[Path | str], top: int
-) -> Sequence[int] | None:
+def _chosen(dictionary: Dictionary, runs: Sequence[Path | str]) -> Sequence[int] | None:
     from competency_gaps.dictionary.folder import check_same_sae
-    from competency_gaps.dictionary.labelling.labeller import check_concepts, important
+    from competency_gaps.dictionary.labelling.labeller import important
 
-    if concepts is not None and runs:
-        raise UserError("choose concepts by number or by runs, not both.")
-    if concepts is not None:
-        check_concepts(concepts, dictionary.width)
-    if not runs:
-        return concepts
     opened = [open_folder(Path(path)) for path in runs]
     for run in opened:
         check_same_sae(dictionary.identity, run.manifest["sae"])
-    return important(opened, top)
+    return important(opened) if opened else None

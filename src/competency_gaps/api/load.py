@@ -1,4 +1,4 @@
-"""Models and SAEs loaded for several runs, and what an SAE's latents do on texts."""
+"""Models loaded for several runs, and what an SAE's latents do on texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from competency_gaps.progress import Progress
 if TYPE_CHECKING:
     from competency_gaps.model.load import LanguageModel
     from competency_gaps.sae.gate import LatentStatistics
-    from competency_gaps.sae.load import SparseAutoencoder
 
 
 def load_model(name: str, *, progress: Progress | None = None, **options: Any) -> LanguageModel:
@@ -40,34 +39,6 @@ def load_model(name: str, *, progress: Progress | None = None, **options: Any) -
     return load.load_model(parse_config(ModelConfig, {"name": name, **options}, "model"), progress=progress)
 
 
-def load_sae(
-    folder: Path | str | None = None, *, release: str | None = None, device: str = "cpu", **options: Any
-) -> SparseAutoencoder:
-    """Load a sparse autoencoder for several runs.
-
-    Parameters
-    ----------
-    folder
-        ``embedded:...`` or a folder with ``cfg.json`` and ``sae_weights.safetensors``.
-    release
-        Release in SAELens' directory or a hub repository, with ``id`` among the options.
-    device
-        Device of its weights; use the model's.
-    options
-        Other keys of :class:`~competency_gaps.config.SAEConfig`: ``id``, ``hook_name``, ...
-
-    Raises
-    ------
-    UserError
-        If an option is unknown or there is no such SAE.
-    MissingExtraError
-        If torch is not installed.
-    """
-    from competency_gaps.sae import load
-
-    return load.load_sae(parse_config(SAEConfig, {"folder": folder, "release": release, **options}, "sae"), device)
-
-
 def measure_reference(
     texts: Sequence[Path | str],
     out: Path | str,
@@ -76,7 +47,6 @@ def measure_reference(
     sae: str,
     hook_name: str | None = None,
     tokens: int = 1_000_000,
-    context: int = 256,
     progress: Progress | None = None,
 ) -> LatentStatistics:
     """Measure how common each concept is in texts, and how far it depends on tokens alone.
@@ -95,8 +65,6 @@ def measure_reference(
         Where the SAE reads; None: its own hook.
     tokens
         Most tokens to read.
-    context
-        Longest piece that the model reads at once, in tokens.
 
     Raises
     ------
@@ -107,13 +75,13 @@ def measure_reference(
     """
     from competency_gaps.sae.load import load_pair
     from competency_gaps.sae.measure import embedder, read_texts
-    from competency_gaps.sae.texts import cut_pieces, read_documents
+    from competency_gaps.sae.texts import PIECE, cut_pieces, read_documents
 
     progress = progress or Progress(quiet=True)
     settings = SAEConfig(**sae_place(sae), hook_name=hook_name)
     pair = load_pair(ModelConfig(name=model), settings, progress=progress)
     documents = read_documents([Path(path) for path in texts])
-    pieces = cut_pieces(documents, pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
+    pieces = cut_pieces(documents, pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
     statistics, rates = read_texts(
         pair.lm,
         pair.hook,

@@ -19,7 +19,6 @@ from competency_gaps.runs.part import PartRecord, parse_part
 if TYPE_CHECKING:
     from competency_gaps.explorer.export import Exported
     from competency_gaps.model.load import LanguageModel
-    from competency_gaps.sae.load import SparseAutoencoder
     from competency_gaps.stages.compare import Comparison
 
 
@@ -28,7 +27,6 @@ def run(
     out: Path | str | None = None,
     *,
     model: LanguageModel | None = None,
-    sae: SparseAutoencoder | None = None,
     store: str | None = None,
     progress: Progress | None = None,
     command: str = "",
@@ -42,10 +40,9 @@ def run(
     out
         The run folder; None takes the configuration's ``out``, or else a new temporary folder, and a warning says
         which. A folder that holds the same run, stopped, is resumed.
-    model, sae
-        A model and an SAE that are loaded already (:func:`load_model`, :func:`load_sae`), to be used for several
-        runs; None loads the configuration's. The configuration must name the same model and SAE, because the run
-        records those names.
+    model
+        A model that is loaded already (:func:`load_model`), to be used for several runs; None loads the
+        configuration's. The configuration must name the same model, because the run records that name.
     store
         Address at which machines without a common file system share the shards of this run: ``s3://BUCKET/RUN``,
         ``gs://BUCKET/RUN``, ``file:///FOLDER`` or another of fsspec. Shards that lie there are taken, and all that are
@@ -74,17 +71,15 @@ def run(
     from competency_gaps.stages.on_ray import ray_engine
 
     config = read_config(config)
-    if config.ray is not None and (model is not None or sae is not None):
-        raise UserError("workers load the model and the SAE themselves: give either 'ray', or what is loaded.")
+    if config.ray is not None and model is not None:
+        raise UserError("workers load the model themselves: give either 'ray', or a model that is loaded.")
     folder = Path(out) if out is not None else config.out
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="competency-gaps-"))
         warnings.warn(f"no folder was given: the run is kept in {folder}", stacklevel=2)
     progress = progress or Progress(quiet=True)
     shared = RunStore(store) if store is not None else None
-    pair = None
-    if model is not None or sae is not None:
-        pair = load_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
+    pair = None if model is None else load_pair(config.model, config.sae, lm=model, progress=progress)
     # Before the model is loaded: there may be no cluster, or no room in it.
     engines: AbstractContextManager[Engine] = nullcontext(read_here) if config.ray is None else ray_engine(config.ray)
     with engines as engine:

@@ -58,9 +58,6 @@ def label(
         Step,
         typer.Option(help="Labels from words, or a model's explanations; or a model's scores of labels."),
     ],
-    concepts: Annotated[
-        list[int] | None, typer.Option(metavar="N", help="Only this concept; repeatable. By default all.")
-    ] = None,
     run: Annotated[
         list[Path] | None, typer.Option(help="Only the concepts that matter most in these runs; repeatable.")
     ] = None,
@@ -75,7 +72,6 @@ def label(
     taken = label_concepts(
         dictionary,
         step,
-        concepts=concepts or None,
         runs=run or (),
         llm=config,
         progress=terminal(quiet),

@@ -36,7 +36,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, stretch_starts
-from competency_gaps.sae.texts import TokenPiece, cut_pieces, first_tokens, read_documents
+from competency_gaps.sae.texts import PIECE, TokenPiece, cut_pieces, first_tokens, read_documents
 
 if TYPE_CHECKING:
     import torch
@@ -313,7 +313,6 @@ def collect_texts(
     run: RunFolder | None,
     folder: Path,
     settings: ExemplarSettings,
-    context: int,
     progress: Progress,
 ) -> PassCounts:
     """Collect the exemplars of a dictionary from texts, or from a run's items.
@@ -329,7 +328,7 @@ def collect_texts(
     if run is not None:
         pieces = run_pieces(run)
     else:
-        pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
+        pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
     write_dictionary(folder, identity, pair.lm.identity)
     return collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, folder, settings, progress)
 

@@ -45,11 +45,6 @@ MOST_ROWS = 100_000
 """Rows of a search's result, at most."""
 AT_ONCE = 4
 """Parts and searches that are made, and questions that are answered, at once; others wait [ours]."""
-EARLY = (
-    *("run.json", "answers/0.json", "models.json", "slices.json", "slice_items.parquet", "scores.parquet"),
-    "improve.json",
-)
-"""Parts of the first run that are made before they are asked for."""
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +155,7 @@ def make_app(
         *([] if llm is None else [Route("/chat", explorer.chat, methods=["POST"])]),
     ]
     handlers: Mapping[Any, Any] = {HTTPException: _refused, CompetencyGapsError: _failed, Exception: _broken}
-    return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=explorer.lifespan), port)
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), port)
 
 
 class _Explorer:
@@ -176,19 +171,6 @@ class _Explorer:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._room, self._talks = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
-
-    @contextlib.asynccontextmanager
-    async def lifespan(self, _: Any) -> AsyncIterator[None]:
-        """Make what the first views show; a failure is reported when the part is requested."""
-
-        async def make() -> None:
-            for name in EARLY:
-                with contextlib.suppress(Exception):
-                    await self._read(next(iter(self._opened)), name)
-
-        early = asyncio.create_task(make())
-        yield
-        early.cancel()
 
     async def page(self, request: Request) -> Response:
         """One of the page's files."""

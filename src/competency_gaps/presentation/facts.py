@@ -117,37 +117,28 @@ def _figures(benchmark: Mapping[str, Any]) -> list[str]:
     return [f"{policy}: {Reason.of(remark)}" for policy, figures in entries for remark in figures["summary"]]
 
 
-@dataclass(frozen=True)
-class SourceWarning:
-    """One warning about what a benchmark was read from."""
-
-    benchmark: str
-    text: str
-    bad: bool
-    """The log seems to be of another model, so that the benchmark's scores and concepts may not belong together."""
-
-
-def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
-    """Gather the warnings that were kept of logs and tasks, each once, benchmark after benchmark.
+def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:
+    """The warnings that were kept of a benchmark's logs and tasks, each once.
 
     Parameters
     ----------
-    manifest : mapping
-        Of the run; one whose benchmarks have no ``source`` gives none.
+    benchmark : mapping
+        Of the manifest; one without ``source`` gives none.
+
+    Returns
+    -------
+    dict of str to bool
+        Whether the log seems to be of another model, so that scores and concepts may not belong together.
     """
-    by_text: dict[tuple[str, str], SourceWarning] = {}
-    for benchmark in manifest["benchmarks"]:
-        name = str(benchmark["name"])
-        for report in benchmark.get("source") or ():
-            remarks = [Reason.of(warning) for warning in report["warnings"]]
-            lines = [(str(remark), remark.code == "other_model") for remark in remarks]
-            for entry in report["unscored_because"]:
-                reason = Reason.of(entry["reason"])
-                lines.append((f"{plural(entry['count'], 'record')} without a score: {reason}", False))
-            for line, bad in lines:
-                text = shorten(visible(line), _LIMIT)
-                by_text[name, text] = SourceWarning(name, text, bad)
-    return list(by_text.values())
+    found: dict[str, bool] = {}
+    for report in benchmark.get("source") or ():
+        remarks = [Reason.of(warning) for warning in report["warnings"]]
+        lines = [(str(remark), remark.code == "other_model") for remark in remarks]
+        for entry in report["unscored_because"]:
+            reason = Reason.of(entry["reason"])
+            lines.append((f"{plural(entry['count'], 'record')} without a score: {reason}", False))
+        found |= {shorten(visible(line), _LIMIT): bad for line, bad in lines}
+    return found
 
 
 def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:

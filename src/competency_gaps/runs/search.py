@@ -60,17 +60,13 @@ def _start(term: str) -> str:
     return r"\b" if re.match(r"\w", term) else ""
 
 
-def judged(concepts: pl.DataFrame, verdict: str, *, surest: bool = False) -> pl.DataFrame:
+def judged(concepts: pl.DataFrame, verdict: str) -> pl.DataFrame:
     """Give the weak (strong) concepts, the lowest (highest) gap first; of equal gaps the one with more items behind it.
 
     Parameters
     ----------
     concepts
         ``run.concepts``, or the rows of one benchmark.
-    surest
-        By p-value instead.
     """
     chosen = concepts.filter(pl.col("performance_status") == verdict)
-    if surest:
-        return chosen.sort("p_value", "concept")
     return chosen.sort("gap", "n_eff", "concept", descending=[verdict == "strong", True, False])

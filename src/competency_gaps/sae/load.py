@@ -201,15 +201,14 @@ def load_pair(
     sae: SAEConfig,
     *,
     lm: LanguageModel | None = None,
-    loaded: SparseAutoencoder | None = None,
     progress: Progress | None = None,
 ) -> LoadedPair:
     """Load an SAE, which is small and may be misspelt, then the model.
 
     Parameters
     ----------
-    lm, loaded
-        The model and the SAE if they are loaded already; None: they are loaded.
+    lm
+        The model if it is loaded already; None: it is loaded.
     progress
         Shows the loading, and the download of an embedded model; None: quiet.
 
@@ -225,9 +224,8 @@ def load_pair(
             f"the loaded model is {lm.name!r}, but the configuration names {model.name!r}, which the run would record. "
             "Name the loaded one there."
         )
-    if loaded is None:
-        with progress.stage("loading the SAE"):
-            loaded = load_sae(sae, chosen_device(model.device) if lm is None else lm.device)
+    with progress.stage("loading the SAE"):
+        loaded = load_sae(sae, chosen_device(model.device) if lm is None else lm.device)
     if lm is None:
         with progress.stage("loading the model"):
             lm = load_model(model, progress=progress)

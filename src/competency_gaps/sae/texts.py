@@ -25,6 +25,8 @@ ROWS = 10_000
 """Rows of a Parquet file that are in memory at once."""
 BLOCK = 1 << 20
 """Characters of a text file that are read at once."""
+PIECE = 256
+"""Longest piece that the model reads at once for statistics and exemplars, in tokens [ours]."""
 _COLUMNS = ("text", "messages")
 # Held here, as a reader that stops early is closed when modules are gone.
 _DAMAGED = (ValueError, RecursionError, pl.exceptions.PolarsError)

@@ -26,7 +26,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.llm import Answer, Request, ask
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.search import judged
 from competency_gaps.text import shorten, visible
 
 OPEN, CLOSE = "«", "»"
@@ -35,6 +34,8 @@ MARKED = 0.3
 _WORD = re.compile(r"\w+")
 LONGEST = 600
 """Characters of a window that are shown, marks included."""
+MOST = 600
+"""Concepts of a run that are labelled [ours]."""
 
 
 def active_tokens(exemplar: Exemplar) -> np.ndarray:
@@ -219,9 +220,7 @@ class Taken:
         return {"stored": self.stored, "abstained": self.abstained, "failed": failed}
 
 
-def questions(
-    dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, seed: int = 0
-) -> Iterator[LabelQuestion]:
+def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None) -> Iterator[LabelQuestion]:
     """Make a question about each of these concepts; None: all that have exemplars.
 
     Concepts without exemplars are skipped and, if labels are scored, concepts without a label as well.
@@ -236,7 +235,7 @@ def questions(
         elif shown[concept] is None:
             continue
         else:
-            question = detection(concept, shown[concept], dictionary.exemplars.of(concept), seed)
+            question = detection(concept, shown[concept], dictionary.exemplars.of(concept))
         if question is not None:
             yield question
 
@@ -277,7 +276,6 @@ def ask_about(
     step: Step,
     concepts: Sequence[int] | None,
     llm: LLMConfig,
-    seed: int,
     progress: Progress,
 ) -> Taken | None:
     """Ask a model for labels or their scores, and store them; None: the requests were only written into a file.
@@ -289,7 +287,7 @@ def ask_about(
     """
     asked = []
     with progress.stage("preparing questions", unit="questions") as bar:
-        for question in questions(dictionary, step, concepts, seed):
+        for question in questions(dictionary, step, concepts):
             asked.append(question)
             bar.advance()
     if not asked:
@@ -377,7 +375,7 @@ def add_scores(dictionary: Dictionary, scores: Sequence[tuple[int, str, float]])
     dictionary.add_labels(table.with_columns(score=pl.coalesce("new", "score"), scored_by=by).drop("new"))
 
 
-def important(runs: Sequence[RunFolder], count: int) -> list[int]:
+def important(runs: Sequence[RunFolder], count: int = MOST) -> list[int]:
     """The concepts that matter most in some runs.
 
     Concepts are taken in turn from several lists: weak concepts and strong ones (by p-value), those that the
@@ -397,7 +395,7 @@ def important(runs: Sequence[RunFolder], count: int) -> list[int]:
 def _lists(run: RunFolder) -> list[list[int]]:
     ranked = run.concepts.filter(pl.col("ranked"))
     by_p = ranked.filter(pl.col("p_value").is_not_null()).sort("p_value", "concept")
-    lists = [judged(by_p, verdict, surest=True)["concept"].to_list() for verdict in ("weak", "strong")]
+    lists = [by_p.filter(performance_status=verdict)["concept"].to_list() for verdict in ("weak", "strong")]
     lists.append(by_p["concept"].to_list())
     lists.append(ranked.sort("chi_bench", descending=True)["concept"].to_list())
     absent = ranked.filter(pl.col("missing")).sort("chance_seen", "density", descending=True, nulls_last=True)
@@ -408,10 +406,3 @@ def _lists(run: RunFolder) -> list[list[int]]:
         own = part.filter(pl.col("support") >= 3).sort(key, descending=True, nulls_last=True)
         lists.append(own["concept"].to_list())
     return lists
-
-
-def check_concepts(concepts: Iterable[int], width: int) -> None:
-    """Raise UserError if one of these is no concept of an SAE of this width."""
-    for concept in concepts:
-        if not 0 <= concept < width:
-            raise UserError(f"concept {concept} does not exist: the SAE has concepts 0 to {width - 1}.")

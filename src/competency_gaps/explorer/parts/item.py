@@ -185,17 +185,7 @@ def _most_salient(context: Context, row: int, limit: int | None) -> tuple[np.nda
 
 def leading(keys: Sequence[np.ndarray], count: int) -> np.ndarray:
     """Places of the ``count`` smallest values, in order: by the first key, ties by the next ones."""
-    places, smaller = np.arange(len(keys[0])), [np.zeros(0, np.int64)]
-    for key in keys if count else ():
-        room = count - sum(map(len, smaller))
-        if len(places) <= room:
-            break
-        values = key[places]
-        edge = np.partition(values, room - 1)[room - 1]
-        smaller.append(places[values < edge])
-        places = places[values == edge]
-    places = np.concatenate([*smaller, places])
-    return places[np.lexsort([key[places] for key in reversed(keys)])][:count]
+    return np.lexsort(list(reversed(keys)))[:count]
 
 
 def moved(ranges: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
+from itertools import starmap
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,6 @@ from competency_gaps.explorer.parts.names import scored_of
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.run import (
     BenchmarkSummary,
-    Caution,
     ColumnSpec,
     Has,
     Overlap,
@@ -26,6 +26,7 @@ from competency_gaps.explorer.parts.records.run import (
     Thresholds,
     UnreadRecords,
     Verdict,
+    Warned,
 )
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.words import alike
@@ -33,12 +34,10 @@ from competency_gaps.presentation import columns, facts
 from competency_gaps.presentation.columns import Term
 from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import integer, percent, plural, shorten, visible
+from competency_gaps.text import integer, percent, shorten, visible
 
 log = logging.getLogger(__name__)
 
-_WARNINGS = 6
-"""Warnings of logs among the cautions; all stand at their benchmarks."""
 _NAME_LIMIT = 120
 
 
@@ -70,7 +69,6 @@ def run_info(context: Context) -> RunInfo:
         unit=facts.UNIT,
         regions=_regions(context),
         glossary=glossary(context),
-        cautions=_cautions(context),
         verdicts=_verdicts(context.run),
         card=_card(context),
         command=shorten(facts.command_text(manifest["command"]), 1000),
@@ -114,19 +112,6 @@ def _has(context: Context) -> Has:
     )
 
 
-def _cautions(context: Context) -> list[Caution]:
-    """Warnings of logs and tasks, what matters most first."""
-    ordered = sorted(facts.source_warnings(context.manifest), key=lambda warning: not warning.bad)
-    cautions = [
-        Caution("bad" if warning.bad else "open", f"{shorten(warning.benchmark, 60)}: {warning.text}")
-        for warning in ordered[:_WARNINGS]
-    ]
-    if len(ordered) > _WARNINGS:
-        rest = plural(len(ordered) - _WARNINGS, "more warning")
-        cautions.append(Caution("open", f"{rest} about logs and tasks, listed with the benchmarks."))
-    return cautions
-
-
 def _card(context: Context) -> list[facts.Fact]:
     """The report's run card, and what else decides about the figures."""
     run, manifest = context.run, context.manifest
@@ -161,7 +146,6 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
     manifest, benchmarks = context.manifest, []
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
-    doubts = facts.source_warnings(context.manifest)
     for entry in manifest["benchmarks"]:
         row, counts = rows[entry["name"]], tested.get(entry["name"], {})
         benchmarks.append(
@@ -172,7 +156,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
                 **{name: int(counts.get(name, 0)) for name in ("tested", "weak", "strong")},
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
-                warnings=[doubt.text for doubt in doubts if doubt.benchmark == entry["name"]],
+                warnings=list(starmap(Warned, facts.source_warnings(entry).items())),
                 figures=facts.benchmark_lines(manifest, entry["name"]),
                 left_out=[UnreadRecords(*record) for record in facts.unread(entry["left_out"])],
             )

@@ -67,11 +67,12 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Caution:
-    """A warning of a log or task, or of what the run lacks."""
+class Warned:
+    """A warning of a log or task."""
 
-    tone: Literal["bad", "open"]
     text: str
+    bad: bool
+    """The log seems to be of another model."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class BenchmarkSummary:
     strong: int
     policy: str
     scope: str | None
-    warnings: Sequence[str]
+    warnings: Sequence[Warned]
     """Of the logs and tasks that it was read from; redacted, without what they quote."""
     figures: Sequence[str]
     """Results of the whole benchmark that its policies and judges give, in words."""
@@ -198,7 +199,6 @@ class RunInfo:
     """By level; empty in a run that has no atlas."""
     glossary: Sequence[Term]
     """What words mean; ``key`` is a column's, or a general word's."""
-    cautions: Sequence[Caution]
     verdicts: Sequence[Verdict] | None
     """None: robustness was not tested."""
     card: Sequence[Fact]

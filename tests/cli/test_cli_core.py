@@ -71,7 +71,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["match", "RUN", "nowhere.json"], "does not exist"),
         (["improve", "RUN", "--items", "--keep", "5"], "--keep and --items are different things to do"),
         (["improve", "RUN", "--keep", "5", "--n", "3"], "--n goes with --fill or --missing, not with --keep"),
-        (["sae", "google/gemma-2-3b"], "gemma-2-2b"),
+        (["sae", "google/gemma-2-3b"], "gemma-2-9b"),
     ],
 )
 def test_wrong_input_is_status_2(arguments, says, cli, tiny_run, tmp_path, monkeypatch):

@@ -154,10 +154,9 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
     if json_:
         print_json({"run": str(run.path), "slices": table.head(limit or table.height).to_dicts()})
         return
-    console = Console()
     chosen = table if limit is not None else table.filter(table["family"] != "concepts")
     count = min(limit or screen_lines() - 3, chosen.height)
-    console.print(slices_view(chosen, count, console.width))
+    Console().print(slices_view(chosen, count))
 
 
 def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: bool) -> None:

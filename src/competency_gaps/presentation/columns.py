@@ -57,11 +57,6 @@ class Column:
     interval: bool = False
     """Shown with its interval, from the columns ``key_low`` and ``key_high``."""
 
-    @property
-    def words(self) -> bool:
-        """A word, not a number."""
-        return self.kind in ("text", "word")
-
     def cell(self, row: Mapping[str, Any]) -> str:
         """Write a row's value, with its interval where it has one."""
         value, show = row[self.key], _SHOWN[self.kind]
@@ -193,21 +188,8 @@ PEAK = Column("peak_token", "peak token", "The token on which it is strongest mo
 EVIDENCE = (GAP, PLAIN_GAP, Q_VALUE, PERFORMANCE_STATUS)
 CONCEPT = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, N_BENCHMARKS)
 MISSING = (DENSITY, CHANCE)
-# In a terminal: the most important first, because the last are left out where it is narrow.
-LISTED = (GAP, PERFORMANCE_STATUS, N_EFF, PERFORMANCE, PLAIN_GAP, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
-LEAST_COVERED = (COVERAGE, LIFT, SUPPORT)
-ONE_BENCHMARK = (
-    GAP,
-    N_EFF,
-    PERFORMANCE,
-    PLAIN_GAP,
-    Q_VALUE,
-    PERFORMANCE_STATUS,
-    SUPPORT,
-    COVERAGE,
-    LIFT,
-    STATUS,
-)
+LISTED = (GAP, PERFORMANCE_STATUS, N_EFF)
+LEAST_COVERED = (COVERAGE, SUPPORT)
 
 
 def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:

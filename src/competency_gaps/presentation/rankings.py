@@ -47,9 +47,7 @@ class Listing:
     concepts: pl.DataFrame
     """All of them, in order: rows of ``run.concepts`` without ``tau``."""
     columns: tuple[Column, ...]
-    """Columns to show, the most important first."""
-    keep: int
-    """Number of leading columns that are shown even where the terminal is too narrow."""
+    """Columns to show."""
     sentence: str | None = None
     """Search words and number of matching labels, in a sentence; None: no search."""
 
@@ -78,9 +76,9 @@ def list_concepts(run: RunFolder, *, words: str | None = None) -> Listing:
         table = matches.select("concept").join(table, on="concept", how="left", maintain_order="left")
         have = "has" if matches.height == 1 else "have"
         sentence = f"{plural(matches.height, 'label')} {have} the words {shorten(words, 80)!r}."
-        return Listing(table, columns.LISTED, keep=3, sentence=sentence)
+        return Listing(table, columns.LISTED, sentence)
     tested = table.filter(pl.col("ranked") & pl.col("q_value").is_not_null())
     if tested.height:
-        return Listing(tested.sort("gap", "concept"), columns.LISTED, keep=3)
+        return Listing(tested.sort("gap", "concept"), columns.LISTED)
     covered = table.filter(pl.col("ranked") & (pl.col("chi_bench") > 0))
-    return Listing(covered.sort("chi_bench", "concept"), columns.LEAST_COVERED, keep=2)
+    return Listing(covered.sort("chi_bench", "concept"), columns.LEAST_COVERED)

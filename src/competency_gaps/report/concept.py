@@ -17,7 +17,7 @@ from rich.text import Text
 from competency_gaps.errors import UserError
 from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.report import tables
-from competency_gaps.report.tables import Cells, plain
+from competency_gaps.report.tables import plain
 from competency_gaps.runs.open import Order, RunFolder
 from competency_gaps.text import decimal, excerpt, integer, shorten, show_token
 
@@ -59,7 +59,7 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
     examples : int
         Best and worst items, each.
     width : int
-        Width of the terminal, which leaves out quantities per benchmark.
+        Width of the terminal, which cuts what quantities mean.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int
     heading = Text.assemble((number, "dim"), plain(rankings.concept_name(row), "dim" if marks else "bold"))
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
     parts: list[RenderableType] = [heading, Text()]
-    parts += [_facts(run, rows, width), Text(), _per_benchmark(run, within, width)]
+    parts += [_facts(run, rows, width), Text(), _per_benchmark(run, within)]
     if not groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in groups:
@@ -122,22 +122,16 @@ def region_path(run: RunFolder, concept: int) -> list[str]:
     return path
 
 
-def _per_benchmark(run: RunFolder, within: list[dict[str, Any]], width: int) -> Group:
+def _per_benchmark(run: RunFolder, within: list[dict[str, Any]]) -> Group:
     """A row for each benchmark that has the concept, and a line with those that miss it."""
     rows = [row for row in within if row["support"]]
     parts: list[RenderableType] = []
     if rows:
         frame = pl.DataFrame(rows, schema=run.concept_benchmarks.schema)
-        shown = columns.present(columns.ONE_BENCHMARK, run.concept_benchmarks)
         tones = [STATUS_STYLES.get(row["performance_status"], "") for row in rows]
         names = [plain(shorten(row["benchmark"], 40), tone) for row, tone in zip(rows, tones, strict=True)]
-        table = tables.fitted_table(
-            Cells("benchmark", names, words=True),
-            tables.quantities(frame, shown, STATUS_STYLES),
-            width=width - _FRAME,
-            keep=3,
-        )
-        parts += [table, Text()]
+        shown = tables.quantities(frame, columns.LISTED, STATUS_STYLES)
+        parts += [tables.table_of("benchmark", names, shown), Text()]
     absent = [shorten(row["benchmark"], 40) for row in within if not row["support"]]
     if absent:
         parts += [plain(f"missing in {', '.join(absent)}", "dim"), Text()]

@@ -1,15 +1,12 @@
-"""Tables in a terminal: as many quantities as there is room for, and no header or value cut."""
+"""Tables in a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import polars as pl
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -20,10 +17,6 @@ from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.presentation.rankings import Listing
 from competency_gaps.text import NOT_DEFINED, integer, show_token, visible
 
-NAME_WIDTH = 30
-"""Characters of a name's line that no quantity may take."""
-_BETWEEN = 3
-"""Characters between two columns."""
 VERDICT_STYLES = {"weak": "dark_orange", "strong": "dodger_blue2"}
 
 
@@ -38,116 +31,41 @@ def plain(text: str, style: str = "") -> Text:
     return Text(visible(text), style=style)
 
 
-@dataclass(frozen=True)
-class Cells:
-    """One column of a table in a terminal."""
-
-    title: str
-    texts: list[Text]
-    """A cell per row."""
-    words: bool = False
-    """Words, not numbers: aligned on the left."""
-
-    @property
-    def width(self) -> int:
-        """Characters that the longest line of a cell or the title takes."""
-        lines = (line for text in self.texts for line in text.plain.split("\n"))
-        return max(cell_len(self.title), *map(cell_len, lines), 0)
-
-
-def quantities(
-    frame: pl.DataFrame, shown: Iterable[columns.Column], style: Mapping[str, str] | None = None
-) -> list[Cells]:
-    """Write the quantities of a frame.
-
-    Parameters
-    ----------
-    frame : DataFrame
-    shown : iterable of Column
-        Columns of the frame.
-    style : mapping, optional
-        The style of some values, by the value.
-    """
-    rows = frame.to_dicts()
-    styles = style or {}
-    return [
-        Cells(
-            column.title, [Text(column.cell(row), styles.get(str(row[column.key]), "")) for row in rows], column.words
-        )
-        for column in shown
-    ]
-
-
-def fitted_table(
-    names: Cells,
-    shown: Sequence[Cells],
-    *,
-    numbers: Sequence[int] | None = None,
-    width: int,
-    keep: int = 1,
+def table_of(
+    title: str, names: Sequence[Text], cells: Mapping[str, Sequence[Text]], numbers: Sequence[int] | None = None
 ) -> Table:
-    """Lay out named rows with as many quantities as there is room for.
+    """Lay out named rows.
 
     Parameters
     ----------
-    names : Cells
-        What the rows are called. A long name goes on in the next line.
-    shown : sequence of Cells
-        Quantities, the most important first; those without room are left out.
-    numbers : sequence of int, optional
+    title, names
+        What the rows are, and what each is called. A long name goes on in the next line.
+    cells
+        By the title of a column, a cell per row.
+    numbers
         The rows' numbers.
-    width : int
-        Width of the terminal.
-    keep : int
-        Number of leading quantities that are shown even if there is no room.
     """
-    first = Cells("#", [Text(str(number)) for number in numbers]) if numbers is not None else None
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
-    if first is not None:
-        table.add_column(first.title, justify="right", no_wrap=True, style="dim")
-    table.add_column(names.title, min_width=12, ratio=1, overflow="fold")
-    room = width - min(names.width, NAME_WIDTH) - (first.width + _BETWEEN if first is not None else 0)
-    used: list[Cells] = []
-    for place, cells in enumerate(shown):
-        if place < keep or cells.width + _BETWEEN <= room:
-            used.append(cells)
-            room -= cells.width + _BETWEEN
-    for cells in used:
-        table.add_column(cells.title, justify="left" if cells.words else "right", no_wrap=True)
-    parts = [cells.texts for cells in ([first] if first is not None else []) + [names, *used]]
-    for row in zip_longest(*parts):
+    numbered = {} if numbers is None else {"#": [Text(str(number), style="dim") for number in numbers]}
+    for name, texts in {**numbered, title: names, **cells}.items():
+        if name == title:
+            table.add_column(name, min_width=12, ratio=1, overflow="fold")
+        else:
+            is_words = any(text.plain[:1].isalpha() and text.plain != NOT_DEFINED for text in texts)
+            table.add_column(name, justify="left" if is_words else "right", no_wrap=True)
+    for row in zip(*numbered.values(), names, *cells.values(), strict=True):
         table.add_row(*row)
     return table
 
 
-def concept_table(
-    frame: pl.DataFrame,
-    shown: Sequence[columns.Column],
-    *,
-    width: int,
-    keep: int = 1,
-) -> Table:
-    """Lay out concepts, in the order given.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows of ``run.concepts``.
-    shown : sequence of Column
-        Quantities, the most important first; those that the frame lacks are left out.
-    width : int
-        Width of the terminal, which leaves out what has no room.
-    keep : int
-        Number of leading quantities that are shown even if there is no room.
-
-    Returns
-    -------
-    rich.table.Table
-        Number, name (the peak token where there is no label) with its marks and kind, and the quantities.
-    """
-    shown = [*shown[:keep], *columns.present(shown[keep:], frame)]
-    names = Cells("concept", [_name(row) for row in frame.to_dicts()], words=True)
-    return fitted_table(names, quantities(frame, shown), numbers=frame["concept"].to_list(), width=width, keep=keep)
+def quantities(
+    frame: pl.DataFrame, shown: Iterable[columns.Column], style: Mapping[str, str] = {}
+) -> dict[str, list[Text]]:
+    """Cells of a frame by the columns' titles; ``style``: of some values, by the value."""
+    rows = frame.to_dicts()
+    return {
+        column.title: [Text(column.cell(row), style.get(str(row[column.key]), "")) for row in rows] for column in shown
+    }
 
 
 def _name(row: dict[str, Any]) -> Text:
@@ -164,7 +82,7 @@ LONGEST_NAME = 100
 """Characters of a slice's name."""
 
 
-def slices_view(table: pl.DataFrame, count: int, width: int) -> Group:
+def slices_view(table: pl.DataFrame, count: int) -> Group:
     """Lay out the first slices of a table, and say how many there are.
 
     Parameters
@@ -173,17 +91,16 @@ def slices_view(table: pl.DataFrame, count: int, width: int) -> Group:
         As of :func:`competency_gaps.findings.answer.slice_table`, in the order in which they are shown.
     """
     frame = table.head(count)
-    names = Cells("slice", [plain(words.cut_at_word(name, LONGEST_NAME)) for name in frame["name"]], words=True)
-    gaps = (words.signed_points(gap) if gap is not None else NOT_DEFINED for gap in frame["gap"])
-    shown = (
-        Cells("gap", [Text(gap) for gap in gaps]),
-        Cells("items", [Text(integer(items)) for items in frame["items"]]),
-        Cells("kind", [Text(words.family_name(family)) for family in frame["family"]], words=True),
-    )
+    names = [plain(words.cut_at_word(name, LONGEST_NAME)) for name in frame["name"]]
+    shown = {
+        "gap": [Text(NOT_DEFINED if gap is None else words.signed_points(gap)) for gap in frame["gap"]],
+        "items": [Text(integer(items)) for items in frame["items"]],
+        "kind": [Text(words.family_name(family)) for family in frame["family"]],
+    }
     left = table.height - frame.height
     more = f" {integer(left)} more: {argument('limit')} {table.height}." if left else ""
     note = f"Points of 100 against the items' benchmarks, on all items: no choice, no test.{more}"
-    return Group(fitted_table(names, shown, width=width, keep=2), plain(note, "dim"))
+    return Group(table_of("slice", names, shown), plain(note, "dim"))
 
 
 def print_listing(listing: Listing, console: Console, *, lines: int, limit: int | None = None, more: str = "") -> None:
@@ -204,11 +121,13 @@ def print_listing(listing: Listing, console: Console, *, lines: int, limit: int 
     count = min(lines if limit is None else limit, frame.height)
     while True:
         parts: list[RenderableType] = [] if listing.sentence is None else [plain(listing.sentence), Text()]
-        parts.append(concept_table(frame.head(count), listing.columns, width=console.width, keep=listing.keep))
+        shown = frame.head(count)
+        names = [_name(row) for row in shown.to_dicts()]
+        parts.append(table_of("concept", names, quantities(shown, listing.columns), shown["concept"].to_list()))
         left = frame.height - count
         hidden = [f"{integer(left)} more: {argument('limit')} {frame.height} lists all."] * (left > 0)
-        shown = Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
-        if limit is not None or count < 2 or len(console.render_lines(shown)) <= lines:
-            console.print(shown)
+        screen = Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
+        if limit is not None or count < 2 or len(console.render_lines(screen)) <= lines:
+            console.print(screen)
             return
         count -= 1

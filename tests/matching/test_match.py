@@ -167,11 +167,9 @@ def test_lists_are_read_from_several_formats(tmp_path):
     records = [{"id": "a", "description": "x  y", "domain": "d", "score": "3.5", "examples": '["p", "q", "p"]'}]
     pl.DataFrame(records).write_csv(tmp_path / "list.csv")
     (tmp_path / "list.jsonl").write_text(json.dumps({**records[0], "examples": [{"prompt": "p"}, "q"]}))
-    (tmp_path / "tags.json").write_text(json.dumps([{"tag": "a", "label": "x y"}]))
     for name in ("list.csv", "list.jsonl"):
         (entry,) = read_list(tmp_path / name)
         assert (entry.id, entry.name, entry.domain, entry.score, entry.examples) == ("a", "x y", "d", 3.5, ("p", "q"))
-    assert read_list(tmp_path / "tags.json")[0].name == "x y"
     for name, text in (("none.json", "[]"), ("none.jsonl", ""), ("none.csv", "id,description\n")):
         (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match="has no entry"):

@@ -26,12 +26,10 @@ _NUMBERS = 31
 """Characters of a row before its name."""
 _SHORT = 34
 """Characters of a region's name beside many benchmarks, at least."""
-_BAR, _WIDE = 24, 100
-"""Characters of a bar, and of a screen that has room for it."""
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
     "Of 100 items, with intervals of 95%. near: in the mean of the 3 benchmarks most alike; mean: of all of the map's; "
-    "text: in ordinary text. ▲ crowded: surely above twice the mean (│), ▽ thin: surely below half, ○ missing: and no "
+    "text: in ordinary text. ▲ crowded: surely above twice the mean, ▽ thin: surely below half, ○ missing: and no "
     "item."
 )
 _BESIDE = "Of 100 items. mean: in the mean benchmark of the map; text: in ordinary text."
@@ -71,7 +69,7 @@ def coverage(
 
 
 def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) -> None:
-    """Print what the items of runs are about and lack: of one benchmark with a picture, of several side by side."""
+    """Print what the items of runs are about and lack: several benchmarks side by side."""
     console = Console()
     parts = [(part, run.name) for own, run in zip(found, runs, strict=True) for part in own.benchmarks]
     words = list(found[0].words) if len(found) == 1 else []
@@ -93,16 +91,14 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
 
 
 def _print_regions(found: Coverage, limit: int, console: Console) -> None:
-    """Print the coarse regions with a bar each, then finer ones that are crowded, and that are lacking."""
+    """Print the coarse regions, then finer ones that are crowded, and that are lacking."""
     from competency_gaps.findings.coverage import LEVEL, lacks
 
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded")]
     lacking = "lacking beside those most alike" if found.benchmarks[0].scope is None else "lacking of its scope"
-    bar = _BAR if console.width >= _WIDE else 0
-    most = max(part.high for part in top)
-    table = _table(("here", "interval", "near", "mean", "text", "", "", ""), (5, 6, 7))
+    table = _table(("here", "interval", "near", "mean", "text", "", ""), (5, 6))
     for title, parts in (("", top), ("crowded, finer", crowded[: limit // 2]), (lacking, lacks(found)[:limit])):
         if title and parts:
             table.add_row(*[""] * 6, Text(title, "dim"))
@@ -110,15 +106,8 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
             interval = f"{_share(part.low, least='')}–{_share(part.high)}"
             numbers = (_share(part.share), interval, *map(_share, (part.near, part.public, part.text)))
             mark, style = _MARKS.get(str(part.status), ("", ""))
-            name = _cut(part.name, max(console.width - _NUMBERS - bar - 2, _SHORT))
-            table.add_row(*numbers, Text(mark, style), name, _bar(part, most, bar))
+            table.add_row(*numbers, Text(mark, style), _cut(part.name, max(console.width - _NUMBERS - 2, _SHORT)))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
-
-
-def _bar(part: RegionCoverage, most: float, room: int) -> str:
-    """A bar for the region's share, with a mark at that of the mean benchmark."""
-    own, mean = (round(min(value / most, 1) * (room - 1)) for value in (part.share, part.public))
-    return "".join("│" if place == mean else "█" if place < own else " " for place in range(room))
 
 
 def _print_beside(

@@ -111,7 +111,7 @@ def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.D
     Parameters
     ----------
     path
-        JSON, JSONL, CSV or YAML of records with ``id`` and ``description`` (or ``tag`` and ``label``), and ``domain``,
+        JSON, JSONL, CSV or YAML of records with ``id`` and ``description``, and ``domain``,
         ``score`` and ``examples`` where they have them (prompts, objects with a ``prompt``, or ids of items). A log
         that ``cgaps run`` reads (of AutoDetect, garak, ...): each group of its items is an entry, as AutoDetect's
         points and garak's probes, and so is each of several benchmarks. Or tags of items: CSV or Parquet with ``id``,
@@ -163,17 +163,16 @@ def _records(path: Path) -> list[Any] | pl.DataFrame | None:
     except (ValueError, RecursionError, OSError, pl.exceptions.PolarsError) as error:
         raise UserError(f"the list {path} cannot be read: {shorten(visible(str(error)), 200)}.") from error
     first = content[0] if isinstance(content, list) and content else None
-    is_list = isinstance(first, Mapping) and ({"id", "description"} <= set(first) or {"tag", "label"} <= set(first))
+    is_list = isinstance(first, Mapping) and {"id", "description"} <= set(first)
     return content if is_list or content in ([], {}) else None
 
 
 def _entry(record: Any, path: Path) -> Entry:
     if not isinstance(record, Mapping):
         raise UserError(f"the list {path}: {type(record).__name__}, expected an object with id and description.")
-    names = ("id", "description") if "description" in record else ("tag", "label")
-    key, text = (record.get(name) for name in names)
+    key, text = record.get("id"), record.get("description")
     if key in (None, "") or not isinstance(text, str) or not text.strip():
-        raise UserError(f"the list {path}: {shorten(visible(str(record)), 100)} has no {names[0]} or no {names[1]}.")
+        raise UserError(f"the list {path}: {shorten(visible(str(record)), 100)} has no id or no description.")
     domain = ", ".join(part for part in map(record.get, ("domain", "model")) if isinstance(part, str) and part)
     return Entry(
         visible(str(key))[:_NAME],

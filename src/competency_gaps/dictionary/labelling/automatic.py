@@ -101,13 +101,6 @@ def automatic_label(exemplars: list[Exemplar], background: Background) -> str | 
     return head or (f"text about {', '.join(around)}" if around else None)
 
 
-def promoted_label(tokens: Iterable[str]) -> str | None:
-    """A label from the tokens that a concept promotes; None unless three of them are words."""
-    words = [token.strip() for token in tokens if re.fullmatch(r"[^\W\d_]{3,}", token.strip())]
-    words = list(dict.fromkeys(word.casefold() for word in words))[:3]
-    return f"before {_quoted(words)}" if len(words) == 3 else None
-
-
 def lexical_head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
     """The words or the kind of token that a concept fires on, as text, and the words in it; None: too many."""
     words: defaultdict[str, float] = defaultdict(float)
@@ -158,21 +151,17 @@ def _quoted(words: Iterable[str]) -> str:
 def label_automatically(
     dictionary: Dictionary, concepts: Sequence[int] | None, advance: Callable[[float], None] = lambda amount: None
 ) -> Taken:
-    """Give every concept a label from its exemplars' words, or from its promoted tokens where it has no exemplar."""
-    labels: dict[int, str | None] = {}
-    if dictionary.has_exemplars:
-        exemplars = dictionary.exemplars
-        background = Background.of(exemplars.windows["text"])
-        for concept in exemplars.concepts.tolist():
-            # Windows of odd rank are held out for scores.
-            chosen = [exemplar for exemplar in exemplars.of(concept, "top", "spread") if exemplar.rank % 2 == 0]
-            labels[concept] = automatic_label(chosen, background)
-            advance(1)
-    for concept, tokens in dictionary.promoted.items():
-        if concept not in labels and tokens:
-            labels[concept] = promoted_label(tokens)
-    if not labels:
+    """Give every concept that has exemplars a label from their words."""
+    if not dictionary.has_exemplars:
         raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps concepts exemplars' first.")
+    labels: dict[int, str | None] = {}
+    exemplars = dictionary.exemplars
+    background = Background.of(exemplars.windows["text"])
+    for concept in exemplars.concepts.tolist():
+        # Windows of odd rank are held out for scores.
+        chosen = [exemplar for exemplar in exemplars.of(concept, "top", "spread") if exemplar.rank % 2 == 0]
+        labels[concept] = automatic_label(chosen, background)
+        advance(1)
     wanted = labels if concepts is None else {c: labels[c] for c in concepts if c in labels}
     rows = sorted(wanted.items())
     dictionary.add_labels(label_rows(dictionary, rows, "automatic", AUTOMATIC, None))

@@ -24,7 +24,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer import page_files as page_module
-from competency_gaps.explorer.export import BEGUN, LARGEST, MARK, _context, export, export_file
+from competency_gaps.explorer.export import LARGEST, MARK, _context, export, export_file
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
 from core_helpers import seal
@@ -172,7 +172,7 @@ def test_an_older_export_is_replaced_and_anything_else_refused(opened, tmp_path)
     export(opened, out)
     (out / "data" / "old.js").write_text("cgapsPart(")
     export(opened, out)
-    assert not (out / "data" / "old.js").exists() and (out / MARK).is_file() and not (out / BEGUN).exists()
+    assert not (out / "data" / "old.js").exists() and (out / MARK).is_file()
     (out / "mine.txt").write_text("mine")
     for place in (out, opened[0].run.path / "out", opened[0].run.path):
         with pytest.raises(UserError):

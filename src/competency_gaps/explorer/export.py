@@ -28,7 +28,7 @@ from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
 from competency_gaps.explorer.parts.improve import improve_file
 from competency_gaps.explorer.parts.item import item_details
 from competency_gaps.explorer.parts.records.details import RunList
-from competency_gaps.files import no_space_left, write_atomic, write_json
+from competency_gaps.files import no_space_left, write_atomic
 from competency_gaps.findings.answer import two_at_a_time
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -37,9 +37,7 @@ from competency_gaps.text import shorten, visible
 
 log = logging.getLogger(__name__)
 MARK = "cgaps-export.json"
-"""Written last: marks a complete export, which the next one may replace."""
-BEGUN = "cgaps-export.begun"
-"""Written first and removed last: marks an export that is being written or was interrupted."""
+"""Written first: marks an export, whole or begun, which the next one may replace."""
 DATA = "data"
 CONCEPTS, ITEMS = 256, 128
 """Details in a part of a folder."""
@@ -108,7 +106,8 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
     with no_space_left(target):
         _clear(part)
         _make(part / DATA)
-        (part / BEGUN).write_bytes(b"")
+        facts = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "runs": list(contexts), "texts": texts}
+        (part / MARK).write_text(json.dumps({"version": version("competency-gaps"), **facts}), encoding="utf-8")
         _write(part / DATA, "runs.json", as_json(_run_list(opened)))
         for context in contexts.values():
             parts = Parts(context)
@@ -127,9 +126,6 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
             _write(part / DATA, f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4))
         for name, content in page.items():
             (part / name).write_bytes(_static(content) if name == "index.html" else content)
-        facts = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "runs": list(contexts), "texts": texts}
-        write_json(part / MARK, {"version": version("competency-gaps"), **facts})
-        (part / BEGUN).unlink()
         _put(part, target)
     files = [path for path in target.rglob("*") if path.is_file()]
     return Exported(target, len(files), sum(path.stat().st_size for path in files), list(contexts))
@@ -336,8 +332,8 @@ def _check_own(folder: Path) -> None:
     if not folder.is_dir():
         raise UserError(f"{str(folder)!r} is a file. Give a folder to export to.")
     held = sorted(path.name for path in folder.iterdir())
-    foreign = [name for name in held if name not in (MARK, BEGUN, DATA, *FILES)]
-    if foreign or (held and not {MARK, BEGUN} & set(held)):
+    foreign = [name for name in held if name not in (MARK, DATA, *FILES)]
+    if foreign or (held and MARK not in held):
         shown = shorten(visible(", ".join(foreign or held)), 100)
         raise UserError(f"{str(folder)!r} holds {shown}, which is not of an export. Give an empty or a new folder.")
 

@@ -15,7 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
 from competency_gaps.jsonl import json_lines
-from competency_gaps.judging.arena_figures import Match, arena_figures
+from competency_gaps.judging.arena_figures import Games, arena_figures
 from competency_gaps.judging.judge import (
     JudgedPolicy,
     Ruling,
@@ -92,8 +92,9 @@ class Arena(JudgedPolicy):
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
     ) -> dict[str, Any] | None:
-        matches = [_match(detail) for detail in details if detail is not None and "games" in detail]
-        return arena_figures(matches) if matches else None
+        matches = [_games(detail) for detail in details if detail is not None and "games" in detail]
+        asked = [games for games in matches if games is not None]
+        return arena_figures(asked) if asked else None
 
     def _other(self, item: Item) -> str | None:
         if self.baseline is None:
@@ -115,10 +116,11 @@ class _Game(Ruling):
         return label
 
 
-def _match(detail: dict[str, Any]) -> Match:
-    first, second = (game["verdict"] for game in detail["games"])
-    asked = [game.get("asked", True) for game in detail["games"]]
-    return Match((first, second), (asked[0], asked[1]))
+def _games(detail: dict[str, Any]) -> Games | None:
+    """The labels of an item's games; None: one of them was not put to the judge."""
+    first, second = detail["games"]
+    unasked = "asked" in first or "asked" in second
+    return None if unasked else (first["verdict"], second["verdict"])
 
 
 @lru_cache(maxsize=8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -17,16 +17,12 @@ PLACE_LEVEL = 0.05
 """Level of the test that a judge goes by the place of an answer."""
 
 
-class Match(NamedTuple):
-    """The labels of an item's two games; None: no usable verdict."""
-
-    games: tuple[str | None, str | None]
-    asked: tuple[bool, bool] = (True, True)
-    """Whether each game was put to the judge; one that was not is not counted as a failure."""
+Games = tuple[str | None, str | None]
+"""The labels of an item's two games; None: no usable verdict."""
 
 
-def arena_figures(matches: Sequence[Match]) -> dict[str, Any]:
-    """Figures of one benchmark, of the items about which the judge was asked.
+def arena_figures(matches: Sequence[Games]) -> dict[str, Any]:
+    """Figures of one benchmark, of the items both of whose games were put to the judge.
 
     An item with one judged game has no score: in one order alone, a judge's preference for the first place cannot be
     told from the answer's merit.
@@ -34,7 +30,7 @@ def arena_figures(matches: Sequence[Match]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``items`` (with a score), ``games`` (with a verdict), ``unasked`` (games not put to the judge), ``failed``
+        ``items`` (with a score), ``games`` (with a verdict), ``failed``
         (asked, no usable verdict) and ``one_order`` (items with one judged game) are counts. ``score`` (mean of the
         items' scores) and ``position_bias`` (how much more often than half the first place wins, ties half; from items
         with both games) are each ``{value, low, high}`` with a 95% interval, items being independent, or None.
@@ -42,16 +38,15 @@ def arena_figures(matches: Sequence[Match]) -> dict[str, Any]:
         games in which the same side wins or both are ties, ``by_place`` whether the judge goes by the place of an
         answer: the bias is clear, and its orders agree less often than a coin's (:func:`goes_by_place`).
     """
-    asked = sum(sum(match.asked) for match in matches)
-    known = [label for match in matches for label in match.games if label is not None]
-    both = [match.games for match in matches if None not in match.games]
+    asked = 2 * len(matches)
+    known = [label for games in matches for label in games if label is not None]
+    both = [games for games in matches if None not in games]
     scores = np.asarray([score_of_games(*games) for games in both], np.float64)
     figures: dict[str, Any] = {
         "items": len(both),
         "games": len(known),
-        "unasked": 2 * len(matches) - asked,
         "failed": asked - len(known),
-        "one_order": sum((match.games[0] is None) != (match.games[1] is None) for match in matches),
+        "one_order": sum(games.count(None) == 1 for games in matches),
         "failure_rate": (asked - len(known)) / asked if asked else None,
         "tie_rate": sum(label == "A=B" for label in known) / len(known) if known else None,
         "verdicts": {label: known.count(label) for label in VERDICTS},
@@ -62,7 +57,7 @@ def arena_figures(matches: Sequence[Match]) -> dict[str, Any]:
     return figures
 
 
-def _position(both: Sequence[tuple[str | None, str | None]]) -> dict[str, Any]:
+def _position(both: Sequence[Games]) -> dict[str, Any]:
     first = np.asarray([[VERDICTS[str(label)].first for label in games] for games in both]).reshape(-1, 2)
     share = mean(first.mean(axis=1))
     bias = None if share is None else share.scaled(1.0, -0.5)
@@ -96,7 +91,7 @@ def _fields(estimate: Estimate | None) -> dict[str, float] | None:
 
 def _summary(figures: dict[str, Any]) -> list[Reason]:
     lines = []
-    items, failed, one_order, unasked = (figures[name] for name in ("items", "failed", "one_order", "unasked"))
+    items, failed, one_order = (figures[name] for name in ("items", "failed", "one_order"))
     if not items:
         text = f"no item has a score; {plural(failed, 'game')} without a usable verdict"
         lines.append(Reason("arena_none", text, (failed,)))
@@ -109,8 +104,6 @@ def _summary(figures: dict[str, Any]) -> list[Reason]:
     if one_order:
         text = f"{plural(one_order, 'item')} with a verdict in one order alone, left out"
         lines.append(Reason("arena_one_order", text, (one_order,)))
-    if unasked:
-        lines.append(Reason("arena_unasked", f"{plural(unasked, 'game')} not put to the judge", (unasked,)))
     if items:
         bias, agreement = figures["position_bias"], figures["agreement"]
         text = f"position bias {_shown(bias, '+.3f')} (0: none); both orders agree on {agreement:.0%} of"

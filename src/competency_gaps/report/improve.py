@@ -72,14 +72,14 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
     broken = str(items)
     if not isinstance(items, UserError):
         judged = items.items["chance"].drop_nulls()
-        broken = f"probably {int((judged >= 0.5).sum())} of {plural(len(judged), 'item')}."
+        broken = f"{int((judged >= 0.5).sum())} of {plural(len(judged), 'item')} look broken."
     steps = [(f"Broken: {broken}", f"{command} --items")]
     name, regions = max(((name, lacks(own)) for name, own in found["missing"].items()), key=lambda own: len(own[1]))
     if regions:
         scope = found["missing"][name].whole.scope
-        names = "; ".join(own.name for own in regions[:3]) + f" and {len(regions) - 3} more" * (len(regions) > 3)
-        lacking = f"of its scope {name} lacks" if scope else f"beside the benchmarks most like it {name} has little of"
-        says = f"Missing: {lacking} {names}."
+        names = "; ".join(f"“{own.name}”" for own in regions[:3]) + f"; {len(regions) - 3} more" * (len(regions) > 3)
+        less = "its scope lets expect" if scope else "similar benchmarks do"
+        says = f"Missing: {name} asks about {plural(len(regions), 'topic')} less than {less}: {names}."
         steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
     kept, count = found["keep"], KEPT
     fewer = str(kept)
@@ -88,11 +88,11 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
         count = row["kept"]
         fewer = f"{count} of {integer(row['items'])} items"
         if row["error"] is not None:
-            error, random = (f"{100 * SIGMAS * row[name]:.1f} points" for name in ("error", "random"))
-            fewer += f" tell a new model's score to within {error} (as many random ones: {random})"
+            error, random = (f"±{100 * SIGMAS * row[name]:.1f}" for name in ("error", "random"))
+            fewer += f" predict a new model's score to {error} points (as many random ones: {random})"
         fewer += "." if kept.prior else f"; to choose them takes scores of {FEWEST_MODELS} models."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
-    says = f"Repeats: {repeats if isinstance(repeats, UserError) else _repeats(repeats)}"
+    says = f"Overlap: {repeats if isinstance(repeats, UserError) else _repeats(repeats)}"
     even = "" if isinstance(weights, UserError) else f" {_swaps(weights)}"
     return [*steps, (says + even, f"{command} --weights")]
 
@@ -101,9 +101,11 @@ def _repeats(found: Redundancy) -> str:
     if found.axes is None:
         return _dimensions(found)
     own = found.parts.filter("adds")["part"].to_list()
-    over, ways = _plural_of(found.what, found.parts.height), plural(found.count or 1, "way")
-    alone = f"something of their own have {listing(own, len(own), 4)}" if own else "none has anything of its own"
-    return f"the {over} tell models apart in {ways}; {alone}."
+    over = _plural_of(found.what, found.parts.height)
+    adds = f"adding something that the others miss: {listing(own, len(own), 6)}" if own else "none is shown to add more"
+    return (
+        f"the {over} measure {plural(found.count or 1, 'distinct ability').replace('abilitys', 'abilities')}; {adds}."
+    )
 
 
 def kept_view(kept: Kept, limit: int | None) -> RenderableType:
@@ -111,35 +113,34 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
     whole = kept.expected.row(0, named=True)
     head = f"{integer(whole['kept'])} of {integer(whole['items'])} items"
     known = whole["error"] is not None
-    within = {name: f"{100 * SIGMAS * whole[name]:.1f} points" for name in ("error", "random") if known}
+    within = {name: f"±{100 * SIGMAS * whole[name]:.1f}" for name in ("error", "random") if known}
     if not kept.prior:
         head += ", drawn at random, as many of each benchmark and group as its share"
-        head += f"; their plain mean is within {within['random']} (95%) of that of all." if known else "."
+        head += f"; their plain mean is that of all {within['random']} points (95% interval)." if known else "."
         head += f" To choose better takes scores of {FEWEST_MODELS} models; the run has those of {len(kept.models)}."
     else:
         apart = 100 * SIGMAS * 2**0.5 * whole["error"]
+        head += f" predict a new model's score to {within['error']} points (95% interval); {integer(whole['kept'])} "
+        head += f"random ones to {within['random']}.\nThey tell two models apart that differ by {apart:.0f} points or "
         head += (
-            f" tell a new model's mean score to within {within['error']} (95%); {integer(whole['kept'])} random ones "
+            f"more. Fitted on {plural(len(kept.models), 'model')}: less reliable for a model stronger than all of them."
         )
-        head += f"to within {within['random']}.\nTwo models are told apart from {apart:.0f} points on. Learned from "
-        head += f"{plural(len(kept.models), 'model')}; of one that is better than all of them less is known."
         others = kept.sizes.filter(pl.col("count") != whole["kept"])
-        head += (
-            "\nOther sizes: "
-            + ", ".join(f"{n:,} items within {100 * SIGMAS * e:.1f}" for n, e, _ in others.iter_rows())
-            + "."
-        )
+        sizes = ", ".join(f"{n:,} items ±{100 * SIGMAS * e:.1f}" for n, e, _ in others.iter_rows())
+        head += f"\nOther sizes: {sizes}."
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("mean of")
-    for name in ("items", "kept", "within", "random within"):
+    for name in ("items", "kept", "± points", "± if random"):
         table.add_column(name, justify="right")
     for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
         errors = [f"{100 * SIGMAS * row[name]:.1f}" if known else "" for name in ("error", "random")]
         table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
     numbered = "doc" in kept.source.columns and kept.source["doc"].is_not_null().any()
-    use = 'lm_eval --samples "$(cat lm_eval.json)" · ' if numbered else ""
-    use += 'inspect eval --sample-id "$(cat BENCHMARK/inspect.txt)" · cgaps run --benchmark BENCHMARK/items.jsonl'
-    use += "\nThen: cgaps improve FOLDER --scores SCORES.csv"
+    use = "A slice's score also rests on items of the others.\n" if table.row_count > 1 and kept.prior else ""
+    use += "In the folder that is written, ask a new model one of these ways:\n"
+    use += '  lm_eval --samples "$(cat lm_eval.json)"\n' if numbered else ""
+    use += '  inspect eval --sample-id "$(cat BENCHMARK/inspect.txt)"\n  cgaps run --benchmark BENCHMARK/items.jsonl\n'
+    use += "What it would score on all items: cgaps improve FOLDER --scores SCORES.csv"
     parts = (plain(head), Text(), *((table, Text()) if table.row_count > 1 and kept.prior else ()))
     return Group(*parts, plain(use, "dim"))
 
@@ -149,12 +150,14 @@ def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> Rendera
     parts: list[RenderableType] = []
     for (model,), own in predicted.group_by("model", maintain_order=True):
         whole = own.row(0, named=True)
-        head = f"{short_name(str(model))} would score {100 * whole['mean']:.1f} on all items "
-        head += f"({100 * whole['low']:.1f} to {100 * whole['high']:.1f}, 95 of 100 times), "
-        head += f"by {integer(whole['scored'])} of {integer(whole['kept'])} kept items."
+        head = f"{short_name(str(model))} would score {100 * whole['mean']:.1f} on all items (95% interval "
+        head += (
+            f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}), by its scores on {integer(whole['scored'])} of "
+        )
+        head += f"the {integer(whole['kept'])} kept ones."
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("mean of")
-        for name in ("score", "from", "to", "kept items scored"):
+        for name in ("score", "low", "high", "items scored"):
             table.add_column(name, justify="right")
         for row in own[1:].filter(pl.col("mean").is_not_null()).head(limit or SLICES).iter_rows(named=True):
             points = (f"{100 * row[name]:.0f}" for name in ("mean", "low", "high"))
@@ -170,8 +173,8 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     most = items.head(limit or MOST_SUSPECTS)
     if limit is None:
         most = most.head(max(probable, SUSPECTS)).filter(pl.col("chance") >= 0.1)
-    counted = plural(probable, "item") if probable else "No item"
-    head = f"{counted} of {integer(items.height)} {'are' if probable > 1 else 'is'} probably broken"
+    look = "looks" if probable == 1 else "look"
+    head = f"{integer(probable) if probable else 'None'} of {integer(items.height)} items {look} broken"
     models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
     parts: list[RenderableType] = [plain(f"{head}, by the scores of {models}.", "bold")]
     every = float(items["chance"].sum())
@@ -180,8 +183,8 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
         parts.append(plain(more))
     if most.height:
         told = (
-            "About so many of 10 such items are broken, by benchmarks in which 2% of the keys had been exchanged. Read "
-            "an item before you change or drop it."
+            "Broken: so many of 10 such items were, where we had exchanged 2% of the answer keys. Read an item before "
+            "you change or drop it."
         )
         parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
     few = suspects.items.filter(pl.col("chance").is_null())
@@ -255,12 +258,13 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
     parts: list[RenderableType] = [plain(_swaps(found), "bold")]
     if found.high - found.low > 0.01:
         effective = (
-            f"Weights from {least} to {most} (at most {found.cap:g}). They tell as much as {integer(found.effective)} "
-            f"independent items of equal weight ({integer(found.before)} without weights)."
+            f"Weights from {least} to {most} (capped at {found.cap:g}). They are as precise as "
+            f"{integer(found.effective)} items of equal weight; without weights, with repeats counted once, it is "
+            f"{integer(found.before)}."
         )
         parts.append(plain(effective))
     if found.swaps.height:
-        table = _table(("ahead now", "behind", "points", "by weight", ""), (0, 1, 4))
+        table = _table(("ahead now", "behind", "lead", "if equal", ""), (0, 1, 4))
         for row in found.swaps.head(limit or SWAPS).to_dicts():
             names = (cut(short_name(row[end]), PART) for end in ("ahead", "behind"))
             now, then = (
@@ -275,10 +279,10 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
             f"{cut(short_name(row['model']), MODEL)} {_points(row['shift'], row['low'], row['high'])}"
             for row in moved.head(3).to_dicts()
         )
-        parts += [Text(), plain(f"Beside the other models, these move most: {'; '.join(moves)}.")]
+        parts += [Text(), plain(f"Beside the other models these move most (points): {'; '.join(moves)}.")]
     if regions is not None:
         surely = regions.swaps.filter("sure").select("behind", "ahead").iter_rows()
-        pairs = "; ".join(" before ".join(cut(short_name(own), MODEL) for own in pair) for pair in surely)
+        pairs = "; ".join(" would pass ".join(cut(short_name(own), MODEL) for own in pair) for pair in surely)
         parts += [Text(), plain(_swaps(regions) + f" {pairs}." * bool(pairs))]
     return Group(*parts)
 
@@ -286,8 +290,8 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
 def _sure(swap: Mapping[str, Any]) -> str:
     now, then = swap["low"] > 0, swap["weighted_high"] < 0
     if swap["sure"]:
-        return "surely"
-    return "perhaps" if now and then else "only now" if now else "only by weight" if then else "noise"
+        return "beyond noise"
+    return "perhaps" if now and then else "clear now" if now else "clear if equal" if then else "noise"
 
 
 def _swaps(found: Weights) -> str:
@@ -298,7 +302,7 @@ def _swaps(found: Weights) -> str:
     if found.swaps.height == 0:
         order = f"the order of the {found.models.height} models would stay" if found.pairs else "no order would change"
         return f"If the {over} counted alike, {order}."
-    how = f"{int(found.swaps['sure'].sum()) or 'none'} of them surely"
+    how = f"{int(found.swaps['sure'].sum()) or 'none'} of them beyond noise"
     pairs = plural(found.pairs, "pair")
     return f"If the {over} counted alike, {found.swaps.height} of {pairs} of models would swap places, {how}."
 
@@ -308,23 +312,24 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
     parts: list[RenderableType] = [plain(_dimensions(found), "bold")]
     if found.foretold is not None:
         value, low, high, _ = (f"{own:.2f}".replace("-", "−") for own in found.foretold)
-        surely = "goes" if found.foretold.p_value <= SURE else "need not go"
+        surely = "get" if found.foretold.p_value <= SURE else "need not get"
         chance = f"rank correlation {value} over {found.pairs.height} pairs ({low} to {high} by chance)"
-        parts.append(plain(f"Likeness in concepts {surely} with likeness in scores: {chance}."))
+        parts.append(plain(f"Parts that are alike in concepts {surely} alike scores: {chance}."))
     count = limit or PARTS
     if found.axes is None:
         table = _table(("most alike in concepts", "", "of 100"), (0, 1))
         for a, b, like in found.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows():
             table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
         return Group(*parts, Text(), table)
-    table = _table(("", "alike in concepts", "scores go with", "alone", "chance", ""), (0, 1, 2, 5))
+    table = _table(("", "closest concepts", "closest scores", "missed", "noise", ""), (0, 1, 2, 5))
     for row in found.parts.sort("left", descending=True).head(count).to_dicts():
         near = (_near(row[name], row[figure]) for name, figure in (("like", "likeness"), ("with", "surely")))
         points = (f"{100 * row[name]:.1f}" for name in ("left", "most"))
         table.add_row(cut(row["part"], PART), *near, *points, "adds" if row["adds"] else "")
     note = (
-        "Alone: points by which the others miss a model's score there; chance: at most, if items were dealt out at "
-        "random; only beyond that a part adds something. Beside names, 100: quite alike; of scores at least so much."
+        "Missed: points by which the other parts miss a model's score there; noise: up to so many if items were dealt "
+        "out at random. What is missed beyond noise is what a part adds. Beside names: likeness, of 100; of scores its "
+        "lower bound."
     )
     more = f" {found.parts.height - count} more: {argument('limit')} {found.parts.height}."
     return Group(*parts, Text(), table, plain(note + more * (found.parts.height > count), "dim"))
@@ -335,14 +340,14 @@ def _dimensions(found: Redundancy) -> str:
     if found.axes is None or found.effective is None:
         return f"{models} scored on all {over}: too few to tell what repeats what by scores ({FEWEST} at least)."
     level, *others = found.axes.head(found.count or 1).to_dicts()
-    axes = [f"the models' level ({percent(level['share'], 1)} of their differences)"]
+    axes = [f"how good they are on the whole ({percent(level['share'], 1)} of their differences)"]
     for own in others:
         ends = " against ".join(" and ".join(own[side]) or "the others" for side in ("up", "down"))
-        axes.append(f"{ends} ({percent(own['share'], 1)}; by chance {percent(own['most'], 1)} at most)")
+        axes.append(f"{ends} ({percent(own['share'], 1)}; by chance up to {percent(own['most'], 1)})")
     number, low, high = (f"{own:.1f}" for own in found.effective)
     return (
-        f"The {over} tell {models} apart in {plural(1 + len(others), 'way')}: {'; '.join(axes)}. Effective number "
-        f"{number} ({low} to {high}); it would be {found.apart:.1f} if they had nothing in common."
+        f"The {over} tell {models} apart by {'; and by '.join(axes)}. That is as much as {number} separate tests "
+        f"({low} to {high}); it would be {found.apart:.1f} if the {found.parts.height} had nothing in common."
     )
 
 

@@ -62,7 +62,7 @@ def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
                     lenses[finding.slice] = (lens, lens.measure(run))
                 except UserError:
                     lenses[finding.slice] = None
-            row = {"run": path.name, "model": model, "family": finding.family, "name": finding.name}
+            row: dict[str, Any] = {"run": path.name, "model": model, "family": finding.family, "name": finding.name}
             row |= {"sure": not finding.low <= 0 <= finding.high, "told": lenses[finding.slice] is not None}
             if row["told"]:
                 lens, values = lenses[finding.slice]
@@ -81,9 +81,13 @@ def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
 def asked(path: Path, corpora: Sequence[Path], n: int, **options: Any) -> list[dict[str, Any]]:
     """The findings of a run's own model, which is asked new items of each corpus; without one, written items."""
     run, rows = cg.open_run(path), list[dict[str, Any]]()
-    for corpus in corpora or [None]:
+    sources: Sequence[Path | None] = corpora or [None]
+    for corpus in sources:
         for finding in run.answer().findings[: options.get("findings", 10)]:
-            row = {"run": f"{path.name}, {corpus.parent.name if corpus else 'written'}", "family": finding.family}
+            row: dict[str, Any] = {
+                "run": f"{path.name}, {corpus.parent.name if corpus else 'written'}",
+                "family": finding.family,
+            }
             row |= {"name": finding.name, "sure": not finding.low <= 0 <= finding.high, "told": True}
             with tempfile.TemporaryDirectory() as place:
                 out = options["out"] / f"fill-{finding.number}" if "out" in options else Path(place)

@@ -145,7 +145,7 @@ def rivals(
     says["neighbours"] = whole[near].mean()
     if draw or size > 100:
         return says
-    forest = RandomForestRegressor(100, random_state=int(rng.integers(1e9))).fit(filled[:, most], whole)
+    forest = RandomForestRegressor(100, random_state=int(rng.integers(10**9))).fit(filled[:, most], whole)
     says["forest"] = forest.predict(y[most][None])[0]
 
     rows, weight = medoids(filled.T, size, rng)
@@ -163,7 +163,7 @@ def rivals(
 
 def medoids(points: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The item nearest to the middle of each of so many clusters, and the clusters' sizes."""
-    found = MiniBatchKMeans(size, n_init=1, max_iter=5, batch_size=4096, random_state=int(rng.integers(1e9))).fit(
+    found = MiniBatchKMeans(size, n_init=1, max_iter=5, batch_size=4096, random_state=int(rng.integers(10**9))).fit(
         points
     )
     distance = ((points - found.cluster_centers_[found.labels_]) ** 2).sum(axis=1)

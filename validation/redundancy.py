@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -56,9 +57,10 @@ def ceiling(mean: np.ndarray, noise: np.ndarray) -> float:
     return float(np.median(found))
 
 
-def of_run(path: Path, what: str | None, embeddings: Path | None) -> list[dict]:
+def of_run(path: Path, what: str | None, embeddings: Path | None) -> list[dict[str, Any]]:
     run = cg.open_run(path)
     parts = parts_of(run, what)
+    assert parts is not None, f"{path} has no parts"
     count, label = len(parts.names), parts.label
     units = units_of(model_scores(run).values, label, run.items["cluster"].to_numpy())
     mean, noise = units.means()
@@ -72,7 +74,7 @@ def of_run(path: Path, what: str | None, embeddings: Path | None) -> list[dict]:
         "concepts (cosine)": likeness(run, label, count),
         "concepts (Jaccard)": both / (size[:, None] + size - both),
     }
-    if run.item_regions is not None and parts.what != "regions":
+    if run.item_regions is not None and run.regions is not None and parts.what != "regions":
         finest = run.item_regions["region"].fill_null(-1).to_numpy().astype(int)
         inside = members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest)
         inside = inside[run.regions["level"].to_numpy() == LEVEL]
@@ -92,8 +94,12 @@ def of_run(path: Path, what: str | None, embeddings: Path | None) -> list[dict]:
         if found is not None:
             chance = f"{found.low:.2f} to {found.high:.2f}"
             without = [np.delete(np.arange(count), part) for part in range(count)]
-            left = [foretells(like[np.ix_(own, own)], alike[np.ix_(own, own)], shuffles=2) for own in without]
-            ends = f"{min(own.correlation for own in left):.2f} to {max(own.correlation for own in left):.2f}"
+            left = []
+            for own in without:
+                fewer = foretells(like[np.ix_(own, own)], alike[np.ix_(own, own)], shuffles=2)
+                assert fewer is not None, "too few parts to leave one out"
+                left.append(fewer.correlation)
+            ends = f"{min(left):.2f} to {max(left):.2f}"
             figures = {"spearman": round(found.correlation, 2), "chance": chance, "without a part": ends}
             shown.append({**same, "likeness": name, **figures})
     return [*shown, {**same, "likeness": "ceiling (halves of models)", "spearman": round(ceiling(mean, noise), 2)}]

@@ -340,15 +340,12 @@ class Context:
 
     @cached_property
     def _in_benchmarks(self) -> pl.DataFrame:
-        columns = [pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items()]
+        scanned = self.run.scan("concept_benchmarks").select(
+            pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items()
+        )
         if self.portable:
-            short = pl.col(pl.Float64).fill_nan(None).round_sig_figs(4)
-            columns = [
-                pl.col(name).cast(pl.Float64 if kind is pl.Float32 else kind) for name, kind in IN_BENCHMARK.items()
-            ]
-            scanned = self.run.scan("concept_benchmarks").select(columns)
-            return self.run.files.collect("concept_benchmarks", scanned.with_columns(short))
-        return self.run.files.collect("concept_benchmarks", self.run.scan("concept_benchmarks").select(columns))
+            scanned = scanned.with_columns(pl.col(pl.Float32).cast(pl.Float64).fill_nan(None).round_sig_figs(4))
+        return self.run.files.collect("concept_benchmarks", scanned)
 
     @cached_property
     def support(self) -> np.ndarray:

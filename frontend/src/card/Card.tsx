@@ -106,9 +106,7 @@ function Sources({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
                 <summary>Records left out, by reason ({integer(benchmark.left_out.length)})</summary>
                 <ul>
                   {benchmark.left_out.slice(0, 200).map((left, i) => (
-                    <li key={i}>
-                      <code>{visible(left.where)}</code> {visible(left.reason)}
-                    </li>
+                    <li key={i}>{visible(left)}</li>
                   ))}
                 </ul>
                 {benchmark.left_out.length > 200 && (

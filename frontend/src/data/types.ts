@@ -123,12 +123,6 @@ export interface Warned {
   bad: boolean;
 }
 
-/** Records that became no item, for one reason; redacted, `where` is their number. */
-export interface UnreadRecords {
-  where: string;
-  reason: string;
-}
-
 /** A benchmark of the run. */
 export interface BenchmarkSummary {
   name: string;
@@ -150,7 +144,8 @@ export interface BenchmarkSummary {
   warnings: Warned[];
   /** Results of the whole benchmark that its policies and judges give, in words. */
   figures: string[];
-  left_out: UnreadRecords[];
+  /** Records that became no item, by reason; redacted, without their places. */
+  left_out: string[];
 }
 
 /** One quantity of a concept. Its values lie in `concepts.parquet` and, if `per_benchmark`, in `concepts/K.parquet`. */

@@ -141,20 +141,16 @@ def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:
     return found
 
 
-def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Records from which no item could be made, grouped by reason: places, and the reason."""
+def unread(left_out: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Records from which no item could be made, a line per reason, with the first place unless it is withheld."""
     places: dict[Reason, list[str | None]] = {}
     for entry in left_out:
         places.setdefault(Reason.of(entry["reason"]), []).append(entry["where"])
-    return [(_places(where), shorten(str(reason), _LIMIT)) for reason, where in places.items()]
-
-
-def _places(where: list[str | None]) -> str:
-    """The first place and the number of places; only their number if places are withheld."""
-    first = where[0]
-    if first is None:
-        return plural(len(where), "record")
-    return shorten(first, 200) if len(where) == 1 else f"{integer(len(where))} records: {shorten(first, 200)} …"
+    return [
+        f"{plural(len(where), 'record')}: {shorten(str(reason), _LIMIT)}"
+        + ("" if where[0] is None else f" (first: {shorten(where[0], 200)})")
+        for reason, where in places.items()
+    ]
 
 
 AUTOMATIC = "auto"

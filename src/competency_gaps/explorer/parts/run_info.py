@@ -24,7 +24,6 @@ from competency_gaps.explorer.parts.records.run import (
     RunInfo,
     Shards,
     Thresholds,
-    UnreadRecords,
     Verdict,
     Warned,
 )
@@ -158,7 +157,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
                 scope=entry.get("scope"),
                 warnings=list(starmap(Warned, facts.source_warnings(entry).items())),
                 figures=facts.benchmark_lines(manifest, entry["name"]),
-                left_out=[UnreadRecords(*record) for record in facts.unread(entry["left_out"])],
+                left_out=facts.unread(entry["left_out"]),
             )
         )
     return benchmarks

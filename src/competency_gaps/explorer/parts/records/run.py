@@ -86,14 +86,6 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class UnreadRecords:
-    """Records that became no item, for one reason; redacted, ``where`` is their number."""
-
-    where: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class BenchmarkSummary:
     """A benchmark of the run."""
 
@@ -116,7 +108,8 @@ class BenchmarkSummary:
     """Of the logs and tasks that it was read from; redacted, without what they quote."""
     figures: Sequence[str]
     """Results of the whole benchmark that its policies and judges give, in words."""
-    left_out: Sequence[UnreadRecords]
+    left_out: Sequence[str]
+    """Records that became no item, by reason; redacted, without their places."""
 
 
 @dataclass(frozen=True)

@@ -666,8 +666,8 @@ export interface Lacked {
 /** A list beside a run. */
 export interface Matching {
   list: string;
-  /** By the run's own items; by examples that were read for it; by names alone, a guess. */
-  how: "items" | "examples" | "text";
+  /** By the run's own items; by examples that were read for it. */
+  how: "items" | "examples";
   /** Whose outcomes; null: the run has no scores. */
   model: string | null;
   against: string[];

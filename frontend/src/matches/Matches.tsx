@@ -54,7 +54,6 @@ const HOW: Record<Matching["how"], string> = {
   examples:
     "Its entries are shown by examples, which were read for it. Slices go with an entry that tell its examples " +
     "from those of the others.",
-  text: "Its entries have no examples, so they are compared by their names alone, which is a guess.",
 };
 
 /** How many entries have an outcome, beside what chance gives. */

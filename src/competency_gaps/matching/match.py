@@ -119,8 +119,8 @@ class Matching:
     """A list beside a run."""
 
     list: str
-    how: Literal["items", "examples", "text"]
-    """By the run's own items; by examples that were read for it; by names alone, a guess."""
+    how: Literal["items", "examples"]
+    """By the run's own items; by examples that were read for it."""
     model: str | None
     """Whose outcomes; None: the run has no scores."""
     against: tuple[str, ...]

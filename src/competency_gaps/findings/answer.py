@@ -284,6 +284,8 @@ def _chance(asked: Asked, scored: np.ndarray) -> float | None:
     known = asked.scores.of(asked.outcome.model)
     if asked.outcome.kind == "parsed" or not np.isin(known[~np.isnan(known)], (0.0, 1.0)).all() or not scored.any():
         return None
+    if "answer_index" not in asked.items.columns:
+        return None
     chosen = asked.items.select("answer_index", options=pl.col("choices").list.len()).filter(pl.Series(scored))
     return None if chosen["answer_index"].has_nulls() else float((1 / chosen["options"].to_numpy()).mean())
 

@@ -197,7 +197,7 @@ def taxonomies(folder: Path) -> list[Path]:
     rows: list[dict[str, Any]] = [
         {"id": "a", "description": "adding fractions", "domain": "maths", "category": "arithmetic", "score": 3.5},
         {"id": 7, "description": "rhymes", "domain": "language", "score": None, "tags": ["verse"]},
-        {"tag": "b", "label": "sums", "examples": ["1 + 1?", {"prompt": "2 + 2?", "score": 1}], "score": 2},
+        {"id": "b", "description": "sums", "examples": ["1 + 1?", {"prompt": "2 + 2?", "score": 1}], "score": 2},
     ]
     document(folder / "list.json", rows)
     lines(folder / "list.jsonl", rows)

@@ -227,12 +227,11 @@ def labels(folder: Path) -> list[Path]:
     )
     document(folder / "a.json", {"1": "one", "2": None, "3": ["three", "3"]})
     table = [{"concept": n, "label": f"label {n}", "detection": 0.9, "explainer": "me"} for n in range(3)]
-    document(folder / "b.json", table)
     lines(folder / "c.jsonl", table)
     (folder / "c.jsonl.gz").write_bytes(packed)
     pl.DataFrame(table).write_csv(folder / "d.csv")
     pl.DataFrame(table).write_parquet(folder / "d.parquet")
-    files = [folder / name for name in ("a.json", "b.json", "c.jsonl", "c.jsonl.gz", "d.csv", "d.parquet")]
+    files = [folder / name for name in ("a.json", "c.jsonl", "c.jsonl.gz", "d.csv", "d.parquet")]
     return [folder / "export", *files]
 
 

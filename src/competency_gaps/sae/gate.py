@@ -29,8 +29,9 @@ class GateFigures:
     """Tokens read; a first token that only marks the start is left out."""
     l0: float
     """Mean number of active latents per token."""
-    explained_variance: float
-    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2; 1 = perfect, <= 0 = no better than the mean."""
+    explained_variance: float | None
+    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2; 1 = perfect, <= 0 = no better than the mean; None: the activations do
+    not vary, as those of a single stretch."""
     dead_share: float
     """Share of the latents silent on the whole sample, in [0, 1]; falls as the sample grows."""
     d_sae: int
@@ -44,9 +45,10 @@ class GateFigures:
 
     def sentence(self) -> str:
         """The figures in one line."""
+        explained = "not known" if self.explained_variance is None else f"{self.explained_variance:.3f}"
         return (
             f"SAE on {self.tokens:,} tokens of this run: L0 {self.l0:.1f} of {self.d_sae:,}, "
-            f"explained variance {self.explained_variance:.3f}, {self.dead_share:.0%} of latents silent"
+            f"explained variance {explained}, {self.dead_share:.0%} of latents silent"
         )
 
 
@@ -152,7 +154,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
     figures = GateFigures(
         tokens=statistics.tokens,
         l0=l0,
-        explained_variance=ev,
+        explained_variance=None if np.isnan(ev) else ev,
         dead_share=float((statistics.active == 0).mean()),
         d_sae=sae.d_sae,
         passed=not faults,

@@ -29,8 +29,9 @@ from competency_gaps.cli.options import llm_config
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import Asked, answered, ask, held_equal, slices_of, units_asked
 from competency_gaps.findings.choose import weigh
+from competency_gaps.findings.estimate import NORMAL
 from competency_gaps.findings.finding import Finding
-from competency_gaps.improve.lens import NORMAL, Fresh, fresh_gap, lens_of
+from competency_gaps.improve.lens import Fresh, fresh_gap, lens_of
 from competency_gaps.runs.scores import model_scores
 
 

@@ -10,6 +10,8 @@ import pytest
 from scipy.optimize import minimize
 
 from competency_gaps.errors import UserError
+from competency_gaps.evidence.interval import quantile
+from competency_gaps.improve import weigh
 from competency_gaps.improve.weigh import paired, raked
 from core_helpers import command
 
@@ -57,8 +59,18 @@ def test_pairs_are_compared_on_common_items():
     assert found.shift[0, 0] == pytest.approx(gain.mean())
 
 
-def test_planted_swaps_are_found(scored_run, tmp_path):
+def test_planted_swaps_are_found(scored_run, tmp_path, monkeypatch):
+    """Beyond noise for all pairs together: by the normal quantile, on both sides."""
+    monkeypatch.setattr(weigh, "ERROR", 0.5)
+    swaps = scored_run.weights(["group"]).swaps
+    errors = [(swaps[name] - swaps[low]) / quantile(0.5) for name, low in
+              (("difference", "low"), ("weighted", "weighted_low"))]  # fmt: skip
+    z = np.stack([swaps["difference"] / errors[0], -swaps["weighted"] / errors[1]])
+    assert swaps["sure"].to_list() == (z.min(axis=0) > quantile(1 - 0.5 / 36)).tolist()
+    assert swaps["sure"].any() and not swaps["sure"].all()
+    monkeypatch.undo()
     found = scored_run.weights(["group"])
+    assert not found.swaps["sure"].any()
     clear = (pl.col("low") > 0) & (pl.col("weighted_high") < 0)
     swapped = found.swaps.filter(clear, pl.col("ahead").str.starts_with("m"), pl.col("behind").str.starts_with("m"))
     assert swapped.height == 16 and set(swapped["ahead"].str.slice(1)) <= set("1357")

@@ -101,9 +101,9 @@ def improve(
         folder = out or run / "improve" / "weights.parquet"
         found = opened.weights()
         found.write(folder)
-        differ = found.pairs and opened.regions is not None and found.over != ("regions",)
-        regions = opened.weights(["regions"]) if differ else None
-        repeats = opened.redundancy()
+        from competency_gaps.improve.weigh import beside_regions
+
+        regions, repeats = beside_regions(opened, found), opened.redundancy()
         view = Group(report.weights_view(found, regions, limit), Text(), report.redundancy_view(repeats, limit))
         results["redundancy"] = repeats
     else:

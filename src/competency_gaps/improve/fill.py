@@ -449,7 +449,8 @@ class _Filling:
         times, without = [], np.ones(len(new), bool)
         for lens in self.target.lenses:
             values = lens.measure(self._made)
-            times.append(np.where(values >= lens.bar, values / (lens.bar if lens.bar > 0 else 1.0), 0.0))
+            reached = values / lens.bar if lens.bar > 0 else 1 + np.maximum(values, 0)
+            times.append(np.where(values >= lens.bar, reached, 0.0))
             without &= values < lens.floor
         columns = self._made.items.select("score", "n_span_tokens", "excluded").iter_rows()
         for row, (draft, (score, length, excluded)) in enumerate(zip(new, columns, strict=True)):

@@ -19,6 +19,7 @@ from competency_gaps.activations.profiles import FEWEST, Scale, cas_of, profiles
 from competency_gaps.dictionary.atlas import members_of, places_of, read_atlas, space_of
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.errors import UserError
+from competency_gaps.findings.estimate import NORMAL
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.slices import CONCEPTS, Family
 
@@ -36,7 +37,6 @@ STRATA = 6
 """Strata of length in which new items with and without a slice are compared."""
 LEAST = 10
 """Scored items on each side, below which there is nothing to tell."""
-NORMAL = 1.959964
 
 
 class Lens(NamedTuple):
@@ -173,7 +173,7 @@ class Fresh:
     """Comparable ones without it."""
     mean: float
     others_mean: float
-    """Of others of the same length."""
+    """Of others of the same length, where there are enough."""
     gap: float
     low: float
     """Lower end of its interval of 95%."""
@@ -187,7 +187,7 @@ class Fresh:
 def fresh_gap(
     scores: np.ndarray, inside: np.ndarray, others: np.ndarray, length: np.ndarray, expected: float | None = None
 ) -> Fresh | None:
-    """Compare new items with and without a slice, within strata of equal length.
+    """Compare new items with and without a slice, within strata of length where each has others, else all together.
 
     Parameters
     ----------

@@ -165,6 +165,12 @@ def weights(run: RunFolder, over: Sequence[str] | None = None, *, cap: float = C
     )
 
 
+def beside_regions(run: RunFolder, found: Weights) -> Weights | None:
+    """Weights that even out the regions of the atlas, to stand beside others; None: these do, or there is nothing."""
+    differ = found.pairs and run.regions is not None and found.over != (REGIONS,)
+    return weights(run, [REGIONS]) if differ else None
+
+
 def raked(labels: Sequence[np.ndarray], cap: float) -> np.ndarray:
     """Weights of mean 1 under which the slices of each set have equal sums, as far as the bound lets them.
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from competency_gaps.errors import UserError, argument
 from competency_gaps.findings.coverage import lacks
+from competency_gaps.findings.estimate import NORMAL
 from competency_gaps.findings.words import item_text, short_name
 from competency_gaps.improve.keep import FEWEST_MODELS
 from competency_gaps.improve.redundancy import FEWEST
@@ -37,8 +38,6 @@ SWAPS, PARTS = 6, 20
 """Rows of a list."""
 SLICES = 14
 """Slices whose means are listed."""
-SIGMAS = 1.96
-"""Standard errors on either side of an interval of 95%."""
 SUSPECTS, MOST_SUSPECTS = 10, 50
 """Rows of suspicious items: so many in any case, and at most, where no limit is given."""
 CLEAR = 0.95
@@ -88,7 +87,7 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
         count = row["kept"]
         fewer = f"{count} of {integer(row['items'])} items"
         if row["error"] is not None:
-            error, random = (f"±{100 * SIGMAS * row[name]:.1f}" for name in ("error", "random"))
+            error, random = (f"±{100 * NORMAL * row[name]:.1f}" for name in ("error", "random"))
             fewer += f" predict a new model's score to {error} points (as many random ones: {random})"
         fewer += "." if kept.prior else f"; to choose them takes scores of {FEWEST_MODELS} models."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
@@ -113,27 +112,27 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
     whole = kept.expected.row(0, named=True)
     head = f"{integer(whole['kept'])} of {integer(whole['items'])} items"
     known = whole["error"] is not None
-    within = {name: f"±{100 * SIGMAS * whole[name]:.1f}" for name in ("error", "random") if known}
+    within = {name: f"±{100 * NORMAL * whole[name]:.1f}" for name in ("error", "random") if known}
     if not kept.prior:
         head += ", drawn at random, as many of each benchmark and group as its share"
         head += f"; their plain mean is that of all {within['random']} points (95% interval)." if known else "."
         head += f" To choose better takes scores of {FEWEST_MODELS} models; the run has those of {len(kept.models)}."
     else:
-        apart = 100 * SIGMAS * 2**0.5 * whole["error"]
+        apart = 100 * NORMAL * 2**0.5 * whole["error"]
         head += f" predict a new model's score to {within['error']} points (95% interval); {integer(whole['kept'])} "
         head += f"random ones to {within['random']}.\nThey tell two models apart that differ by {apart:.0f} points or "
         head += (
             f"more. Fitted on {plural(len(kept.models), 'model')}: less reliable for a model stronger than all of them."
         )
         others = kept.sizes.filter(pl.col("count") != whole["kept"])
-        sizes = ", ".join(f"{n:,} items ±{100 * SIGMAS * e:.1f}" for n, e, _ in others.iter_rows())
+        sizes = ", ".join(f"{n:,} items ±{100 * NORMAL * e:.1f}" for n, e, _ in others.iter_rows())
         head += f"\nOther sizes: {sizes}."
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("mean of")
     for name in ("items", "kept", "± points", "± if random"):
         table.add_column(name, justify="right")
     for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
-        errors = [f"{100 * SIGMAS * row[name]:.1f}" if known else "" for name in ("error", "random")]
+        errors = [f"{100 * NORMAL * row[name]:.1f}" if known else "" for name in ("error", "random")]
         table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
     numbered = "doc" in kept.source.columns and kept.source["doc"].is_not_null().any()
     use = "A slice's score also rests on items of the others.\n" if table.row_count > 1 and kept.prior else ""

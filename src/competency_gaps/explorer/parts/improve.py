@@ -76,13 +76,12 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             view, drafts = report.drafts_view(made, 0), (_drafts(context, made.kept), _drafts(context, made.refused))
         else:
             from competency_gaps.improve.redundancy import redundancy
-            from competency_gaps.improve.weigh import weights
+            from competency_gaps.improve.weigh import beside_regions, weights
 
             run = context.itself
             even = weights(run)
-            differ = even.pairs and run.regions is not None and even.over != ("regions",)
-            regions = weights(run, ["regions"]) if differ else None
-            view = Group(report.weights_view(even, regions, None), report.redundancy_view(redundancy(run), None))
+            beside = report.weights_view(even, beside_regions(run, even), None)
+            view = Group(beside, report.redundancy_view(redundancy(run), None))
             if not read_parquet(path)["weight"].equals(even.items["weight"], null_equal=True):
                 view = Group(view, Text(f"{path.name} holds other weights than these, which are the usual ones."))
         blocks = [block for block in _blocks(context, view) if block.text or what in ("keep", "weights")]

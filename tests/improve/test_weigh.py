@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from scipy.optimize import minimize
 
+import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.improve import weigh
@@ -96,3 +97,12 @@ def test_the_overview_names_commands_that_there_are_and_writes_nothing(scored_ru
     steps = json.loads(done.stdout)["first"]
     assert [step["command"].split(" --")[1].split()[0] for step in steps] == ["items", "keep", "weights"]
     assert all(step["says"] for step in steps) and not (scored_run.path / "improve").exists()
+
+
+def test_items_that_repeat_each_other_count_once(scored_run):
+    run = cg.open_run(scored_run.path)
+    halves = run.items.with_columns(cluster=pl.int_range(pl.len(), dtype=pl.Int32) // 2)
+    run.__dict__["items"] = halves
+    sizes = halves.filter(pl.col("excluded").is_null())["cluster"].value_counts()["count"].to_numpy()
+    found, alone = run.weights(["group"]), scored_run.weights(["group"])
+    assert found.before == pytest.approx(sizes.sum() ** 2 / (sizes**2).sum()) and found.before < alone.before

@@ -154,6 +154,32 @@ def test_files_for_other_tools(scored_run, tmp_path):
         assert [(r["id"], r["prompt"]) for r in records] == items.select("item_id", "prompt").rows()
 
 
+def test_a_log_of_the_kept_items_that_numbers_them_anew(scored_run, tmp_path):
+    kept = scored_run.keep(9)
+    kept.write(tmp_path / "kept")
+    items = kept.table.filter(pl.col("place").is_not_null()).select("benchmark", "item_id", "prompt")
+    right = {row: float(number % 3 > 0) for number, row in enumerate(items.rows())}
+    for (benchmark,), own in items.group_by("benchmark", maintain_order=True):
+        lines = []
+        for number, row in enumerate(own.rows()):
+            asked = {"gen_args_0": {"arg_0": row[2], "arg_1": {"until": ["."]}}}
+            sample = {
+                "doc_id": number,
+                "doc": {"question": row[2]},
+                "target": "x",
+                "arguments": asked,
+                "filter": "none",
+            }
+            sample |= {"resps": [["x"]], "filtered_resps": ["x"], "metrics": ["acc"], "acc": right[row]}
+            lines.append(json.dumps(sample) + "\n")
+        folder = tmp_path / "log" / "lab__new"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"samples_{benchmark}_2026-01-02T03-04-05.000000.jsonl").write_text("".join(lines))
+    by_id = pl.DataFrame({"id": items["item_id"], "benchmark": items["benchmark"], "lab/new": list(right.values())})
+    kept = read_kept(tmp_path / "kept")
+    assert kept.predict(tmp_path / "log").equals(kept.predict(by_id))
+
+
 @pytest.mark.parametrize("prior", [{"mean": [0.0]}, {"mean": [0.0], "covariance": [[1.0]], "towards": [0.0]}])
 def test_a_changed_predictor_is_named(scored_run, tmp_path, prior):
     scored_run.keep(9).write(tmp_path)

@@ -20,7 +20,7 @@ from competency_gaps.findings.models import model_slices
 from competency_gaps.improve.response import FEATURES, Responses, item_features, responses
 from competency_gaps.improve.tables import read_table
 from competency_gaps.jsonl import json_file, mapping
-from competency_gaps.logs.scores import frame_scores, read_score_table
+from competency_gaps.logs.scores import frame_scores, read_scores
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import read_covariates, repeats
 from competency_gaps.runs.matched_scores import Scored, match_scores
@@ -47,7 +47,7 @@ PREDICTOR = "predictor"
 _TABLE: Schema = {
     **dict.fromkeys(("benchmark", "item_id"), pl.String),
     **dict.fromkeys(("ease", "slope"), pl.Float32),
-    **{"place": pl.Int64, "slices": pl.List(pl.Int64)},
+    **{"place": pl.Int64, "slices": pl.List(pl.Int64), "prompt": pl.String},
 }
 _SIZES: Schema = {"count": pl.Int64, "error": pl.Float64, "random": pl.Float64}
 _EXPECTED: Schema = {
@@ -75,7 +75,7 @@ class Kept:
     """The source models; fewer than three: the items are only spread evenly."""
     table: pl.DataFrame = field(repr=False)
     """Every item that counts: ``benchmark``, ``item_id``, ``place`` in ``items`` (null: not kept), ``ease``, ``slope``
-    (null without source models), ``slices`` (their rows in ``expected``)."""
+    (null without source models), ``slices`` (their rows in ``expected``), ``prompt`` (null: not kept)."""
     prior: dict[str, Any] = field(repr=False)
     """``mean``, ``covariance`` and ``towards`` of a new model's coefficients; empty without source models."""
     source: pl.DataFrame = field(repr=False)
@@ -88,8 +88,9 @@ class Kept:
         Parameters
         ----------
         scores
-            A table with a column ``id`` and one column per model, as a file (CSV, TSV, JSONL, Parquet) or a frame; or
-            ``{model: {id: score}}``. Scores lie in [0, 1]; empty, None or NaN = unscored, which is left out.
+            A table with a column ``id`` and one column per model, as a file (CSV, TSV, JSONL, Parquet) or a frame;
+            ``{model: {id: score}}``; or another tool's log of the kept items, whatever ids it gives them. Scores lie
+            in [0, 1]; empty, None or NaN = unscored, which is left out.
 
         Returns
         -------
@@ -104,8 +105,10 @@ class Kept:
         """
         place = self.table["place"].drop_nulls().to_numpy()
         rows = np.flatnonzero(self.table["place"].is_not_null())[np.argsort(place)]
-        names = ((*key, "") for key in self.items.select("benchmark", "item_id").iter_rows())
-        matched = match_scores(names, _scored(scores)).table
+        items = self.table[rows].select("benchmark", "item_id", "prompt")
+        benchmarks = items["benchmark"].unique()
+        only = str(benchmarks[0]) if len(benchmarks) == 1 else None
+        matched = match_scores(items.iter_rows(), _scored(scores, only)).table
         inside = self._inside()
         tables = []
         for (model,), own in matched.group_by("model", maintain_order=True):
@@ -205,6 +208,7 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     of_items = [(1 + np.flatnonzero(own)).tolist() for own in inside[1:].T]
     columns = [pl.Series(*column) for column in (("ease", ease, pl.Float32), ("slope", slope, pl.Float32))]
     columns += [pl.Series("place", place).replace(-1, None), pl.Series("slices", of_items, pl.List(pl.Int64))]
+    columns += [items["prompt"].zip_with(pl.Series(place >= 0), pl.Series([None], dtype=pl.String))]
     counts = {"items": inside.sum(axis=1), "kept": inside[:, rows].sum(axis=1)}
     expected = pl.DataFrame({"slice": [WHOLE, *names], **counts, "error": error, "random": random})
     sizes = [size for size in (int(count * part) for part in TIMES) if 2 <= size <= len(chosen)] if enough else []
@@ -260,7 +264,7 @@ def read_kept(folder: Path | str) -> Kept:
         raise UserError(f"{folder} holds no kept items: expected the folder that 'cgaps improve RUN --keep N' wrote.")
     held = mapping(json_file(path))
     try:
-        table = read_table(path.with_suffix(".parquet"), _TABLE, "--keep N", nulls=("ease", "slope", "place"))
+        table = read_table(path.with_suffix(".parquet"), _TABLE, "--keep N", nulls=("ease", "slope", "place", "prompt"))
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
         expected, sizes = (pl.DataFrame(held[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
         models, prior = tuple(map(str, held["models"])), dict(held["prior"])
@@ -339,12 +343,14 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None}
 
 
-def _scored(scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]]) -> Sequence[Scored]:
+def _scored(
+    scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]], benchmark: str | None
+) -> Sequence[Scored]:
     if isinstance(scores, pl.DataFrame):
         return list(frame_scores(scores, "the table of scores"))
     if isinstance(scores, Mapping):
         return [Scored(model, item, None, score) for model, own in scores.items() for item, score in own.items()]
-    return list(read_score_table(Path(scores)))
+    return list(read_scores(Path(scores), benchmark))
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from competency_gaps.config import LogSource, ScoresConfig
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.items.item import Item
+from competency_gaps.jsonl import first_object
 from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.registry import LOGS
 from competency_gaps.runs.matched_scores import Scored
@@ -39,6 +40,13 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
         return read_score_table(config.path.expanduser(), config.benchmark)
     choices = {name: getattr(config, name) for name in ("model", "part", "metric", "scorer")}
     return read_score_log(config.path.expanduser(), config.benchmark, format_=config.format, **choices)
+
+
+def read_scores(path: Path, benchmark: str | None = None) -> Iterator[Scored]:
+    """Read a table of scores (a JSONL file is one if it has ids), or else another tool's log."""
+    if path.suffix in _READERS and (path.suffix != ".jsonl" or "id" in first_object(path)):
+        return read_score_table(path, benchmark)
+    return read_score_log(path, benchmark)
 
 
 def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Scored]:

@@ -50,7 +50,7 @@ def improve(
     llm: LLMOption = None,
     corpus: Annotated[Path | None, typer.Option(help="Texts or questions to take new items from.")] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="A new model's scores on kept items, a table or a log: what it would score on all.")
+        Path | None, typer.Option(help="A new model's scores on kept items (table or log): what would it score on all?")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Where to write; by default RUN/improve.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and ask nothing.")] = False,

@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test resolve tools slow fuzz kills perf lint page clean
+.PHONY: demo test resolve tools slow fuzz kills perf lint page site clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -61,6 +61,10 @@ $(PAGE): $(PAGE_SOURCES) | $(VENV)/.demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
+# The documents as a site, in site/; a broken link fails.
+site: $(VENV)/.dev $(PAGE)
+	$(BIN)/python docs/make_site.py
+
 frontend/node_modules: frontend/package-lock.json
 	cd frontend && npm ci --silent --ignore-scripts
 	touch $@
@@ -79,4 +83,4 @@ $(VENV)/.dev: pyproject.toml
 	touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) frontend/node_modules src/competency_gaps/explorer/page demo-run build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) frontend/node_modules src/competency_gaps/explorer/page demo-run build dist site .pytest_cache .ruff_cache .mypy_cache

@@ -39,8 +39,8 @@ def table(head: str, rows: list[tuple[str, str]]) -> str:
 
 
 def code(text: str) -> str:
-    """Code in a table's cell, which may hold no bare bar."""
-    return f"<code>{text.replace('&', '&amp;').replace('<', '&lt;').replace('|', '&#124;')}</code>"
+    """Code in a table's cell, where a bare bar would end the cell."""
+    return f"<code>{text.replace('<', '&lt;').replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def entries(section: str) -> list[tuple[str, str]]:

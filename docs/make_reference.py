@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import itertools
 import re
 import textwrap
 import typing
@@ -89,7 +90,7 @@ def fields(kind: type) -> list[tuple[str, str]]:
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
     return [
         (code(field.target.id), plain(text.value.value))
-        for field, text in zip(body, body[1:], strict=False)
+        for field, text in itertools.pairwise(body)
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
     ]
 
@@ -111,14 +112,19 @@ def python_page() -> str:
     lines.append(table("Name", [(f"[`{n}`](#{n})", summary(getattr(cg, n))) for n in names]))
     for name in names:
         value = getattr(cg, name)
-        lines += [f"## {name} {{ #{name} }}\n", f"```python\ncg.{name}{signature(value)}\n```\n", *docstring(value.__doc__ or "")]
+        lines += entry(2, name, f"cg.{name}", value)
         if isinstance(value, type):
             lines.append(table("Field", fields(value)))
         for member, of in members(value) if value in (cg.Run, cg.Concept) else []:
-            call = signature(of) if callable(of) else ""
-            lines += [f"### {name}.{member} {{ #{name}.{member} }}\n", f"```python\n{name.lower()}.{member}{call}\n```\n"]
-            lines += docstring(of.__doc__ or "")
+            lines += entry(3, f"{name}.{member}", f"{name.lower()}.{member}", of)
     return "\n".join(lines)
+
+
+def entry(level: int, name: str, call: str, value: Any) -> list[str]:
+    """A heading, whose anchor is the name, the signature, and the docstring."""
+    typed = f"{call}{signature(value) if callable(value) else ''}"
+    heading = f"{'#' * level} {name} {{ #{name} }}"
+    return [f"{heading}\n", f"```python\n{typed}\n```\n", *docstring(value.__doc__ or "")]
 
 
 def summary(value: Any) -> str:
@@ -158,4 +164,5 @@ def command_entry(words: str, command: Any) -> list[str]:
             rows.append((code(shown), param.help or ""))
     usage += ["[OPTIONS]"] if any(param.param_type_name == "option" for param in command.params) else []
     text = inspect.cleandoc(command.help or "")
-    return [f"### cgaps {words}\n", f"```bash\n{' '.join(usage)}\n```\n", text + "\n", table("Argument or option", rows)]
+    heading = f"### cgaps {words}\n"
+    return [heading, f"```bash\n{' '.join(usage)}\n```\n", text + "\n", table("Argument or option", rows)]

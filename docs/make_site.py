@@ -2,8 +2,8 @@
 
     python docs/make_site.py
 
-The pages are copied to build/docs, where the generated ones join them; Zensical makes HTML of all, by mkdocs.yml. Beside
-each page its Markdown lies in the site, and llms.txt lists them.
+The pages are copied to build/docs, where the generated ones join them; Zensical makes HTML of all, by mkdocs.yml. Each
+page's Markdown then lies beside its HTML, and llms.txt lists them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ STAGE, SITE = ROOT / "build" / "docs", ROOT / "site"
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "perf/README.md": "perf.md", "CHANGELOG.md": "changelog.md"}
 """Pages that lie outside docs/, and their names in the site."""
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s#:]+)(#[^)\s]*)?\)")
+NOT_READ = re.compile(r" \{ #[\w.]+ \}$|^<!--.*?-->\n", re.MULTILINE)
+"""Anchors and comments."""
 FENCED = re.compile(r"^(```.*?^```)", re.MULTILINE | re.DOTALL)
 
 
@@ -72,7 +74,7 @@ def write_markdown() -> None:
     config = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), yaml.BaseLoader)  # it takes any tag as text
     lines, whole, last = [f"# {config['site_name']}", "", f"> {config['site_description']}."], [], ""
     for section, page in names(config["nav"]):
-        text = re.sub(r" \{ #[\w.]+ \}$|<!--.*?-->\n", "", (STAGE / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
+        text = NOT_READ.sub("", (STAGE / page).read_text(encoding="utf-8"))
         (SITE / page).write_text(text, encoding="utf-8")
         lines += ["", f"## {section}", ""] if section != last else []
         lines.append(f"- [{text.partition(chr(10))[0].lstrip('# ')}]({page})")

@@ -74,7 +74,7 @@ def test_of_many_models_few_are_named_by_chance(run, monkeypatch):
 def test_peers_of_another_level_are_refused_with_what_to_do(run):
     own, low, lower = drawn(run, 0.9, 0.3, 0.25)
     add(run, own=own, low=low, lower=lower)
-    with pytest.raises(UserError, match=r"not of its level.*low by \d+, lower by \d+.*Add models of its level"):
+    with pytest.raises(UserError, match=r"not at its level.*low by \d+, lower by \d+.*Add models at its level"):
         run.as_model("own", ("low", "lower"))
     assert run.as_model("own", "low").kind == "difference"  # a single one is another question
 

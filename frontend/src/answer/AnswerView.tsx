@@ -8,7 +8,7 @@ import { Failed, Loading } from "../ui/State";
 import { Findings } from "./Findings";
 import "./answer.css";
 
-/** What its scores are set against, as the address asks: models of its level where there are some. */
+/** What its scores are set against, as the address asks: models at its level where there are some. */
 export function chosenAnswer(answers: ModelAnswers, against: string | null): ListedAnswer | null {
   return against === "benchmark" ? answers.benchmark : (answers.peers ?? answers.benchmark);
 }
@@ -43,7 +43,7 @@ export function AnswerView() {
           data-testid="against"
           value={answer.kind === "peers" ? "peers" : "benchmark"}
           data={[
-            { value: "peers", label: "Against models of its level" },
+            { value: "peers", label: "Against models at its level" },
             { value: "benchmark", label: "Against its own average" },
           ]}
           onChange={(chosen) => go({ params: { against: chosen === "peers" ? null : chosen } })}

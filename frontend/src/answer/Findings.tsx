@@ -18,7 +18,7 @@ interface FindingsProps {
   answer: ListedAnswer;
   /** Place of its model; null: slices of two runs lead nowhere else. */
   model: number | null;
-  /** As the address names what its scores are set against; null: models of its level. */
+  /** As the address names what its scores are set against; null: models at its level. */
   against: string | null;
 }
 

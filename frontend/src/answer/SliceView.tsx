@@ -252,7 +252,7 @@ function EveryModel({ slice }: { slice: Slice }) {
               </a>
             ),
           },
-          { name: "points", hint: "Gap to models of its level, in points of 100", cell: ({ gap }) => points(gap) },
+          { name: "points", hint: "Gap to models at its level, in points of 100", cell: ({ gap }) => points(gap) },
           { name: "interval", cell: ({ low, high }) => `${points(low)} to ${points(high)}` },
           { name: "q", hint: "Corrected p-value, over all models and slices", cell: (row) => probability(row.q_value) },
           { name: "items", cell: ({ items }) => integer(items) },

@@ -272,7 +272,7 @@ export interface ListedAnswer {
 
 /** `data/KEY/answers/K.json`: what was found of the model at place K of `RunInfo.models`. */
 export interface ModelAnswers {
-  /** Against models of its level; null: there are fewer than two. */
+  /** Against models at its level; null: there are fewer than two. */
   peers: ListedAnswer | null;
   /** Its own scores, beside the benchmark's average. */
   benchmark: ListedAnswer | null;

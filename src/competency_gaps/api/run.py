@@ -66,9 +66,9 @@ class Run(RunFolder):
         model
             Its name, as in :attr:`models`; None: the only one, or the run's own.
         against
-            ``"peers"``: what models of its level make of each item; ``"benchmark"``: the average of its own scores; a
+            ``"peers"``: what models at its level make of each item; ``"benchmark"``: the average of its own scores; a
             model's name: the difference from its scores; a list of names: these peers. None: peers where the run has
-            at least two of its level, else its own scores.
+            at least two at its level, else its own scores.
         parsed
             Whether a score could be read from its answers, instead of the scores.
 
@@ -223,7 +223,7 @@ class Run(RunFolder):
         model
             Its name, as in :attr:`models`.
         against
-            ``"peers"``: its scores less what models of its level make of each item, so that an item's difficulty is no
+            ``"peers"``: its scores less what models at its level make of each item, so that an item's difficulty is no
             weakness; a list of names: these are the peers; a single name: its scores less that model's; None: its
             scores.
         parsed

@@ -50,7 +50,7 @@ AgainstOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODEL|peers",
-        help="With --model: subtract this model's scores, or its peers' (models of its level); repeatable.",
+        help="With --model: subtract this model's scores, or its peers' (models at its level); repeatable.",
     ),
 ]
 LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to ask: YAML with base_url, model, ...")]

@@ -37,7 +37,7 @@ def show(
         list[str] | None,
         typer.Option(
             metavar="peers|benchmark|MODEL",
-            help="Models of its level (by default where there are two), its own average, or another model; repeatable: "
+            help="Models at its level (by default where there are two), its own average, or another model; repeatable: "
             "these peers.",
         ),
     ] = None,

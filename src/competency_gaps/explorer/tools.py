@@ -66,7 +66,7 @@ def answer_(
     run: RunFolder,
     model: Annotated[Text | None, Field(description="One of the run's models; null: the one that is open.")] = None,
     against: Annotated[
-        Text | None, Field(description="'peers' (models of its level), 'benchmark' (its own average) or another model.")
+        Text | None, Field(description="'peers' (models at its level), 'benchmark' (its own average) or another model.")
     ] = None,
     number: Annotated[int | None, Field(ge=1, description="One finding with its items; null: the list.")] = None,
 ) -> dict[str, Any]:

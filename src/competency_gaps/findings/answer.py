@@ -67,7 +67,7 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
     model
         Its name; None: the run's own model, or the only one that it has scores of.
     against
-        None: its peers where the run has at least two of its level, else its own scores; ``"peers"``; ``"benchmark"``:
+        None: its peers where the run has at least two at its level, else its own scores; ``"peers"``; ``"benchmark"``:
         its own scores, beside the benchmark's average; the name of another model; or the names of its peers.
     parsed
         Ask, instead, from how many answers a score could be read.
@@ -179,7 +179,7 @@ def outcome_asked(
     if against is None:
         try:
             return outcome_of(run, scores, name, "peers")
-        except UserError:  # none of its level
+        except UserError:  # none at its level
             return outcome_of(run, scores, name, "score")
     if against == "benchmark":
         return outcome_of(run, scores, name, "score")

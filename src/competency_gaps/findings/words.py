@@ -70,7 +70,7 @@ def headline(answer: Answer) -> str:
     if not answer.findings:
         return f"{start}. {nothing(answer)}"
     if answer.kind == "difference":
-        return f"{start}. Where the two differ more or less than overall, in points expected on new items:"
+        return f"{start}. Where the change is below or above that, in points expected on new items:"
     return f"{start}. {against[0].upper()}{against[1:]}, in points expected on new items:"
 
 
@@ -87,8 +87,8 @@ def model_name(answer: Answer) -> str:
 def _beside(answer: Answer) -> str:
     """What the gaps are taken against."""
     if answer.kind == "peers":
-        return f"against {plural(len(answer.against), 'model')} of its level"
-    return "beside that difference" if answer.kind == "difference" else "against its own average"
+        return f"against {plural(len(answer.against), 'model')} at its level"
+    return "apart from that overall change" if answer.kind == "difference" else "against its own average"
 
 
 def nothing(answer: Answer) -> str:
@@ -186,9 +186,9 @@ def finding_headline(answer: Answer, finding: Finding) -> str:
 
 
 def side(answer: Answer, finding: Finding) -> str:
-    """The side of a finding; a difference of two models is lower or higher than that on all items."""
+    """The side of a finding; a difference of two models is below or above that on all items."""
     if answer.kind == "difference":
-        return "lower" if finding.gap < 0 else "higher"
+        return "below" if finding.gap < 0 else "above"
     return "weaker" if finding.gap < 0 else "stronger"
 
 
@@ -201,8 +201,9 @@ def sentence_of(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, without its model."""
     gap = f"{points_of(answer, finding)} points ({spread_of(answer, finding)})"
     mean = "" if finding.mean is None else f", {level(finding.mean, answer)}{_by_chance(finding.chance)}"
-    told = "perhaps " if unsure(answer, finding) else ""
-    return f"{told}{side(answer, finding)} on {finding.name}: {gap}, {size(finding)}{mean}"
+    told = "" if answer.kind == "difference" else f"{side(answer, finding)} on "
+    told = f"perhaps {told}" if unsure(answer, finding) else told
+    return f"{told}{finding.name}: {gap}, {size(finding)}{mean}"
 
 
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:

@@ -75,6 +75,24 @@ class Item:
     ``epochs``, ``prompt_hash`` and so on. Empty: it comes from no other tool."""
 
 
+def answer_index(item: Item) -> int | None:
+    """Place of the right option; None where the answer is no place, or no option stands there."""
+    answer = item.answer
+    # Only multiple-choice policies check the index; for others a number may be the answer itself.
+    chosen = isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(item.choices or ())
+    return answer if chosen else None
+
+
+def answer_text(item: Item) -> str | None:
+    """The right answer as one text: the right option, or all accepted texts; None where the item has none."""
+    answer, index = item.answer, answer_index(item)
+    if index is not None and item.choices is not None:
+        return item.choices[index]
+    if isinstance(answer, (list, tuple)):
+        return " | ".join(str(part) for part in answer)
+    return answer if answer is None or isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
+
+
 def is_whole(item: Item) -> bool:
     """Whether every text of an item can be encoded as UTF-8; JSON may hold a lone surrogate."""
     try:

@@ -15,7 +15,7 @@ Kind = Literal["score", "peers", "difference", "parsed"]
 class Outcome:
     """One number per item. N items.
 
-    ``score`` is how well the model did; ``peers`` is its score less what models of its level make of the item;
+    ``score`` is how well the model did; ``peers`` is its score less what models at its level make of the item;
     ``difference`` is its score less another model's; ``parsed`` is 1 where an answer got a score and 0 where none could
     be read from it.
     """

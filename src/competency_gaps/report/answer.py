@@ -73,7 +73,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
         )
         for finding in findings
     ]
-    heads = ("", "", "gap", "interval", "items", "right")
+    heads = ("", "", "change" if answer.kind == "difference" else "gap", "interval", "items", "right")
     fixed = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     counted = 2 if any(row[-1] for row in rows) else 1
     room = width - sum(fixed[: 4 + counted]) - (4 + counted) * _GAP

@@ -29,19 +29,21 @@ def sentences(made: Comparison) -> list[str]:
     candidate, baseline = short_name(made.candidate), short_name(made.baseline)
     overall, *equal = made.overall.iter_rows(named=True)
     whole = (
-        f"Overall {_spread(overall)} points of 100 on {plural(made.paired, 'item')}: better on {overall['better']:,}, "
-        f"worse on {overall['worse']:,} of {plural(overall['clusters'], 'cluster')}."
+        f"Overall {_spread(overall)} points on {plural(made.paired, 'item')}: better on {overall['better']:,}, worse "
+        f"on {overall['worse']:,}"
     )
-    whole += "".join(f" If each benchmark counts the same, {_spread(row)}." for row in equal)
+    repeated = overall["clusters"] < made.paired
+    whole += f" (of {overall['clusters']:,}; items that ask the same count once)." if repeated else "."
+    whole += "".join(f" With every benchmark weighted the same, {_spread(row)}." for row in equal)
     tested = f"{made.slices.height + (made.benchmarks.height if equal else 0):,} categories and benchmarks"
     p_values = " and ".join(magnitude(row["p_value"]) for row in (overall, *equal))
     gate = (
-        f"Gate: p {p_values} overall, where {100 * overall['detectable']:.1f} points would have been seen; {tested} "
-        f"tested; {percent(ALPHA, 1)} false alarms over all."
+        f"Test: p = {p_values} overall; a change of {100 * overall['detectable']:.1f} points would have been detected. "
+        f"{tested} tested, with a {percent(ALPHA, 1)} chance of any false alarm."
     )
     kept = _named("No clear change", made.unchanged, ("difference", "low", "high"))
     narrower = _named(
-        f"Gaps of {baseline} that narrowed, beside other items", made.narrower, ("gap", "gap_low", "gap_high")
+        f"Weak slices of {baseline} that caught up", made.narrower, ("gap", "gap_low", "gap_high")
     )
     return [_verdict(made, candidate, baseline), whole, *kept, *narrower, *_not_compared(made), gate]
 
@@ -61,35 +63,35 @@ def _not_compared(made: Comparison) -> list[str]:
     unfair = {
         row[
             "model"
-        ]: f", on which {short_name(other[row['model']])} scores {signed_points(row['gap'])} beside like items"
+        ]: f" ({short_name(other[row['model']])} scores {signed_points(row['gap'])} there, compared with similar items)"
         for row in made.missing.iter_rows(named=True)
         if row["p_value"] is not None and row["p_value"] <= ALPHA
     }
     sides = ((made.candidate, made.only_baseline), (made.baseline, made.only_candidate))
     parts = [
-        f"{plural(len(lacks), 'item')} without a score of {short_name(model)}{unfair.get(model, '')}"
+        f"{plural(len(lacks), 'item')} that {short_name(model)} has no score on{unfair.get(model, '')}"
         for model, lacks in sides
         if lacks
     ]
-    end = ", so what is compared is no fair sample" if unfair else ""
+    end = ". The items compared are therefore not a fair sample" if unfair else ""
     return [f"Not compared: {'; '.join(parts)}{end}."] if parts else []
 
 
 def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
     if made.verdict == "not comparable":
         return f"Cannot tell: {'; '.join(made.reasons)}."
-    beyond = f" of more than {100 * made.min_effect:g} points" if made.min_effect else ""
+    beyond = f" by more than {100 * made.min_effect:g} points" if made.min_effect else ""
     wholes = made.overall.with_columns(name=pl.col("weighting").replace(WEIGHTINGS))
     own = made.benchmarks.with_columns(name="benchmark " + pl.col("benchmark"))
     parts = [frame.select("name", "difference", "status") for frame in (wholes, own, made.slices)]
     points = dict(pl.concat(parts).select("name", "difference").iter_rows())
     if made.verdict == "regression":
-        named = [f"{name} {signed_points(points[name])}" for name in made.reasons]
-        return f"{candidate} has lost against {baseline}{beyond}: {listing(named, len(named), NAMED)}."
+        named = [f"{name} ({signed_points(points[name])})" for name in made.reasons]
+        return f"Regression: {candidate} is worse than {baseline}{beyond}: {listing(named, len(named), NAMED)}."
     better = pl.concat([parts[0], parts[2].sort("difference", descending=True)]).filter(status="better")
-    gained = [f"{name} {signed_points(gap)}" for name, gap in better.select("name", "difference").iter_rows()]
-    end = f"; better: {listing(gained, len(gained), NAMED)}" if gained else ""
-    return f"No loss{beyond} of {candidate} against {baseline} is found{end}."
+    gained = [f"{name} ({signed_points(gap)})" for name, gap in better.select("name", "difference").iter_rows()]
+    end = f" Better: {listing(gained, len(gained), NAMED)}." if gained else ""
+    return f"No regression{beyond} found: {candidate} against {baseline}.{end}"
 
 
 def comparison_view(made: Comparison, *, width: int) -> RenderableType:
@@ -98,7 +100,7 @@ def comparison_view(made: Comparison, *, width: int) -> RenderableType:
     parts: list[RenderableType] = [plain(verdict, "bold"), plain(whole)]
     if made.answer is not None:
         parts += [Text(), answer_view(made.answer, made.examples, width, closing=False), Text()]
-    note = f"Whole differences, 95% intervals. All categories and all items that changed: {argument('json')}."
+    note = f"Intervals: 95%. Every category and every item that changed: {argument('json')}."
     return Group(*parts, *map(plain, rest), plain(note, "dim"))
 
 

@@ -88,7 +88,7 @@ def models_page(
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
         lines.add_row(cut(short_name(answer.model), wide), mean, *extremes)
     peers = any(answer.kind == "peers" for answer in ordered)
-    beside = "models of its level" if peers else "its own average"
+    beside = "models at its level" if peers else "its own average"
     head = f"{plural(len(ordered), 'model')}, each in points against {beside}:"
     apart = found.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")

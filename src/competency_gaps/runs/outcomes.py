@@ -63,7 +63,7 @@ def outcome_of(
     Raises
     ------
     UserError
-        If the run has no scores of a model, or too few peers of its level.
+        If the run has no scores of a model, or too few peers at its level.
     """
     row, own, against = scores.row(model), Outcome("score", model, scores.of(model)), tuple(dict.fromkeys(against))
     if kind == "score":
@@ -89,9 +89,9 @@ def outcome_of(
             f"{scores.models[peer]} by {100 * far:.0f}" for peer, far in zip(peers[known], away[known], strict=True)
         )
         raise UserError(
-            f"the peers of {model} are not of its level: their mean scores differ from its own by {100 * distance:.0f} "
+            f"the peers of {model} are not at its level: their mean scores differ from its own by {100 * distance:.0f} "
             f"points of 100 on average ({levels}). Beyond {100 * FARTHEST_PEERS:.0f}, what is hard for everybody can "
-            "look like a weakness of its own. Add models of its level, or compare it with a single one "
+            "look like a weakness of its own. Add models at its level, or compare it with a single one "
             f"({argument('against')})."
         )
     names = run.items["benchmark"].unique(maintain_order=True).to_list()

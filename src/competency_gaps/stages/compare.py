@@ -27,16 +27,19 @@ from competency_gaps.evidence.sums import effective_sample
 from competency_gaps.findings.answer import Asked, answered, held_equal, slices_of, units_asked
 from competency_gaps.findings.choose import FLOOR, weigh
 from competency_gaps.findings.finding import Answer
+from competency_gaps.items.item import answer_index, answer_text
 from competency_gaps.logs.find import find_parts, log_entries
 from competency_gaps.logs.scores import read_score_log
 from competency_gaps.outcomes import Outcome, difference
 from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
+from competency_gaps.runs.schemas import ITEMS
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family
 from competency_gaps.slices.columns import columns
+from competency_gaps.slices.features import features
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.models import missing_scores
 from competency_gaps.text import plural
@@ -191,7 +194,7 @@ def _run_side(run: RunFolder) -> Side:
 
 
 def _log_basis(path: Path) -> tuple[Basis, Side]:
-    """The items of a log, compared by their columns only, and its model's scores."""
+    """The items of a log, compared by their columns and features of their texts, and its model's scores."""
     entries = [{**entry, "policy": "imported"} for entry in log_entries([str(path)])]
     suite = [load_benchmark(parse_config(BenchmarkConfig, entry, "options")) for entry in entries]
     name = _only_model(path)
@@ -203,22 +206,24 @@ def _log_basis(path: Path) -> tuple[Basis, Side]:
             "prompt": item.prompt,
             "group": item.group,
             "covariates": json.dumps(item.covariates) if item.covariates else None,
+            "answer": answer_text(item),
+            "answer_index": answer_index(item),
+            "choices": None if item.choices is None else list(item.choices),
             "n_span_tokens": len(item.prompt.split()),
             "score": item.score,
         }
         for benchmark in suite
         for item in benchmark.items
     ]
-    text = dict.fromkeys(("group", "covariates", "excluded"), pl.String)
-    items = pl.DataFrame(rows, schema_overrides={"score": pl.Float64, "group": pl.String, "covariates": pl.String})
-    items = items.with_columns(
+    own = ("score", "group", "covariates", "answer", "answer_index", "choices")
+    items = pl.DataFrame(rows, schema_overrides={name: ITEMS[name] for name in own}).with_columns(
         pl.Series("cluster", cluster, pl.Int64),
         pl.Series("cluster_kind", kind, pl.String),
-        *(pl.lit(None, own).alias(column) for column, own in text.items() if column not in items.columns),
+        pl.lit(None, ITEMS["excluded"]).alias("excluded"),
     )
-    family = columns(items)
+    families = [family for family in (columns(items), features(items)) if family is not None]
     values = items["score"].fill_null(float("nan")).to_numpy()
-    basis = Basis(items, [] if family is None else [family], EvidenceConfig())
+    basis = Basis(items, families, EvidenceConfig())
     return basis, Side(name, values, np.ones(len(values), bool))
 
 

@@ -19,7 +19,7 @@ from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.config import Span
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite
-from competency_gaps.items.item import DTYPE, Reason, check_reason
+from competency_gaps.items.item import DTYPE, Reason, answer_index, answer_text, check_reason
 from competency_gaps.items.policy import Policy, Score
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import Responded
@@ -264,13 +264,13 @@ def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: di
         "prompt": item.text.text[start:end],
         "text": item_input.text,
         "response": response["response"],
-        "answer": _answer_text(item),
+        "answer": answer_text(item.item),
         "score": response["score"],
         "epochs": item.item.epochs,
         "policy": item.policy.name,
         "group": item.item.group,
         "choices": None if item.item.choices is None else list(item.item.choices),
-        "answer_index": _answer_index(item),
+        "answer_index": answer_index(item.item),
         "covariates": json.dumps(item.item.covariates, ensure_ascii=False) if item.item.covariates else None,
         "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
         "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
@@ -283,24 +283,6 @@ def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: di
         "details": response["details"],
         "identity": json.dumps(item.item.identity, ensure_ascii=False, default=str) if item.item.identity else None,
     }
-
-
-def _answer_index(item: PreparedItem) -> int | None:
-    answer = item.item.answer
-    # Only multiple-choice policies check the index; for others a number may be the answer itself.
-    chosen = isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(item.item.choices or ())
-    return answer if chosen else None
-
-
-def _answer_text(item: PreparedItem) -> str | None:
-    answer, index = item.item.answer, _answer_index(item)
-    if answer is None:
-        return None
-    if index is not None and item.item.choices is not None:
-        return item.item.choices[index]
-    if isinstance(answer, (list, tuple)):
-        return " | ".join(str(part) for part in answer)
-    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
 
 
 def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:

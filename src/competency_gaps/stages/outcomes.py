@@ -58,7 +58,7 @@ def outcome_run(
     model
         Name of the model.
     kind
-        ``score``, ``peers`` (the score less what models of its level make of the item), ``difference``, or ``parsed``
+        ``score``, ``peers`` (the score less what models at its level make of the item), ``difference``, or ``parsed``
         (1 where an answer got a score, 0 where none could be read from it).
     against
         For ``peers`` their names, at least two (empty: the eight nearest within 12 points); for ``difference`` the

@@ -63,7 +63,7 @@ class ModelAnswers:
     """``data/KEY/answers/K.json``: what was found of the model at place K of ``RunInfo.models``."""
 
     peers: ListedAnswer | None
-    """Against models of its level; None: there are fewer than two."""
+    """Against models at its level; None: there are fewer than two."""
     benchmark: ListedAnswer | None
     """Its own scores, beside the benchmark's average."""
 

@@ -42,9 +42,7 @@ def sentences(made: Comparison) -> list[str]:
         f"{tested} tested, with a {percent(ALPHA, 1)} chance of any false alarm."
     )
     kept = _named("No clear change", made.unchanged, ("difference", "low", "high"))
-    narrower = _named(
-        f"Weak slices of {baseline} that caught up", made.narrower, ("gap", "gap_low", "gap_high")
-    )
+    narrower = _named(f"Weak slices of {baseline} that caught up", made.narrower, ("gap", "gap_low", "gap_high"))
     return [_verdict(made, candidate, baseline), whole, *kept, *narrower, *_not_compared(made), gate]
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from competency_gaps.progress import Progress
     from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
 
-__version__ = "0.1.0"
+__version__: str
 __all__ = [
     "CompetencyGapsError",
     "Concept",
@@ -87,7 +87,10 @@ _FROM = {
 
 def __getattr__(name: str) -> Any:
     import importlib
+    import importlib.metadata
 
+    if name == "__version__":
+        return importlib.metadata.version("competency-gaps")
     for module, names in _FROM.items():
         if name in names.split():
             return getattr(importlib.import_module(f"competency_gaps.{module}"), name)

@@ -16,7 +16,6 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from competency_gaps import __version__
 from competency_gaps.cli import check, concepts, coverage, doctor, explore, improve, logs, match, models, read, run, sae
 from competency_gaps.cli.options import option_name
 from competency_gaps.cli.output import typed_command
@@ -48,6 +47,8 @@ concepts_app = typer.Typer(invoke_without_command=True)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from competency_gaps import __version__
+
         sys.stdout.write(f"competency-gaps {__version__}\n")
         raise typer.Exit
 

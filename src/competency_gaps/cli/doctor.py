@@ -8,7 +8,6 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps import __version__
 from competency_gaps.cli.options import JsonOption
 from competency_gaps.cli.output import print_facts, print_json
 from competency_gaps.errors import UserError, install_command

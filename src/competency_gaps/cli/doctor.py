@@ -47,9 +47,8 @@ def examine() -> dict[str, Any]:
         for registry in REGISTRIES
         for name, package in sorted(registry.added().items())
     ]
-    packages = ("torch", "transformers", "sae-lens")
+    packages = ("competency-gaps", "torch", "transformers", "sae-lens")
     machine = {
-        "competency-gaps": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         **{name: getattr(_installed(name), "version", "not installed") for name in packages},

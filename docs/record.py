@@ -4,7 +4,8 @@
 
 ``RUN`` stands for a path in the comments; screens of runs that are not given stay as they are. ``--check`` writes
 nothing and fails where a command fails or the lines without figures differ: figures may differ from machine to machine,
-and with another version of a library. A screen is 80 columns wide, and texts of items at the end of a line are cut out.
+and with another version of a library. A screen is 80 columns wide, begins with its command unless the block above ends
+with it, and has texts of items at the end of a line cut out.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def main() -> None:
         if status or (options.check and frame(text) != frame(found[4])):
             faults.append(f"{file}: {found[2]}: " + (f"ends with {status}: {text[-300:]}" if status else "differs"))
             return found[0]
-        return found[1] + found[3] + text + found[5]
+        is_typed = before[: found.start()].rstrip().endswith(f"{found[2]}\n```")
+        return found[1] + ("" if is_typed else found[3] or f"$ {found[2]}\n") + text + found[5]
 
     for file in options.files:
         before = file.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import columns
 import make_reference
 import yaml
 
@@ -41,6 +42,7 @@ def stage() -> None:
             write(name, relink(path, pages))
     write("commands.md", make_reference.commands_page())
     write("python.md", make_reference.python_page())
+    write("tables.md", columns.tables_page())
 
 
 def write(name: str, text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import polars as pl
 import pytest
 
@@ -9,6 +11,7 @@ from competency_gaps.checked import FILES, entry_of
 from competency_gaps.errors import UserError
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.schemas import LABELS, SCHEMAS
+from core_helpers import ROOT
 
 
 @pytest.mark.parametrize("name", list(SCHEMAS))
@@ -45,3 +48,13 @@ def test_concepts_without_labels_read_as_not_named(tmp_path):
     pl.DataFrame(schema=SCHEMAS["concepts"]).drop(LABELS).write_parquet(tmp_path / "concepts.parquet")
     table = RunFiles(tmp_path, tmp_path, {}).scan("concepts").collect()
     assert set(SCHEMAS["concepts"]) == set(table.columns)
+
+
+def test_every_column_is_described_where_it_is_declared():
+    spec = importlib.util.spec_from_file_location("columns", ROOT / "docs" / "columns.py")
+    page = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(page)
+    for table, schema in SCHEMAS.items():
+        described = dict(page.columns(table.upper()))
+        assert list(described) == list(schema)
+        assert all(described.values())

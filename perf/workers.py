@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[])
     args = parser.parse_args()
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
-    some = [benchmark.model_copy(update={"limit": args.limit}) for benchmark in config.benchmarks]
+    some = [benchmark.model_copy(update={"sample": args.limit}) for benchmark in config.benchmarks]
     # The gate is passed before anything is read, and takes longer than that.
     sae = config.sae.model_copy(update={"gate_tokens": 256, "force": True})
     config = config.model_copy(update={"benchmarks": some, "sae": sae})

@@ -39,7 +39,7 @@ def written(tmp_path_factory):
 
 
 def config(tiny_config, written, **settings):
-    quiz = {**tiny_config["benchmarks"][0], "limit": 7}
+    quiz = {**tiny_config["benchmarks"][0], "sample": 7}
     asked = {
         "name": "written",
         "source": {"kind": "file", "path": str(written)},

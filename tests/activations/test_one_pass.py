@@ -12,7 +12,7 @@ from core_helpers import STORED
 
 def suite(tiny_config, policy_of_generated: str, **settings):
     """Options behind the prompt, answers to a prompt, and sentences that are not the prompt."""
-    quiz = {**tiny_config["benchmarks"][0], "limit": 12}
+    quiz = {**tiny_config["benchmarks"][0], "sample": 12}
     written = {
         **quiz,
         "name": "written",

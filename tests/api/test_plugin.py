@@ -129,7 +129,7 @@ class Always(cg.Policy):
 def always(tiny_config, tmp_path):
     """Runs in one folder, each with another code of the policy ``always``."""
     config = read_config(tiny_config)
-    benchmark = config.benchmarks[0].model_copy(update={"policy": "always", "options": {}, "limit": 8})
+    benchmark = config.benchmarks[0].model_copy(update={"policy": "always", "options": {}, "sample": 8})
     sae = config.sae.model_copy(update={"force": True})
     small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
 

@@ -94,7 +94,7 @@ def test_a_loaded_model_serves_several_runs(tiny_config, tiny_run, tmp_path):
 
 def test_without_a_folder_the_run_lies_in_a_temporary_one(tiny_config):
     config = read_config({**tiny_config, "out": None})
-    benchmark = config.benchmarks[0].model_copy(update={"limit": 8})
+    benchmark = config.benchmarks[0].model_copy(update={"sample": 8})
     sae = config.sae.model_copy(update={"force": True})  # so few items are no test of it
     small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
     with pytest.warns(UserWarning, match="no folder was given: the run is kept in"):

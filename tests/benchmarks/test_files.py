@@ -56,10 +56,12 @@ def test_a_folder_is_its_files_in_order(tmp_path):
     assert [(i.id, i.prompt) for i in load(tmp_path).items] == [("0", "first"), ("1", "second")]
 
 
-def test_limit_takes_an_even_stride(tmp_path):
+def test_limit_takes_the_first_and_sample_a_spread(tmp_path):
     path = write(tmp_path / "a.jsonl", *(json.dumps({"prompt": f"p{i}"}) for i in range(10)))
-    assert [item.id for item in load(path, limit=4).items] == ["0", "2", "5", "7"]
-    assert len(load(path, limit=99).items) == 10
+    assert [item.id for item in load(path, limit=4).items] == ["0", "1", "2", "3"]
+    assert [item.id for item in load(path, sample=4).items] == ["0", "2", "5", "7"]
+    assert [item.id for item in load(path, limit=6, sample=3).items] == ["0", "2", "4"]
+    assert len(load(path, limit=99, sample=99).items) == 10
 
 
 @pytest.mark.shared

@@ -149,7 +149,7 @@ def test_a_run_prints_and_stores_its_clusters(tiny_config, tmp_path):
     config = {
         **tiny_config,
         "sae": {**tiny_config["sae"], "force": True},
-        "benchmarks": [{**tiny_config["benchmarks"][1], "limit": 8}, {"name": "own", "source": source}],
+        "benchmarks": [{**tiny_config["benchmarks"][1], "sample": 8}, {"name": "own", "source": source}],
     }
     said = io.StringIO()
     run = pipeline.run(parse_config(RunConfig, config, "config"), tmp_path / "run", Progress(Console(file=said)))

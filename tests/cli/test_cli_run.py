@@ -21,7 +21,7 @@ from core_helpers import TEXT
 @pytest.fixture
 def config_file(tiny_config, tmp_path):
     path = tmp_path / "run.yaml"
-    small = {**tiny_config, "benchmarks": [{**b, "limit": 8} for b in tiny_config["benchmarks"]]}
+    small = {**tiny_config, "benchmarks": [{**b, "sample": 8} for b in tiny_config["benchmarks"]]}
     small["sae"] = {**small["sae"], "force": True}  # so few tokens need not look as the SAE's own do
     path.write_text(yaml.safe_dump(small))
     return path
@@ -90,6 +90,38 @@ def judged(monkeypatch, tmp_path):
         return met.pop()
 
     return judge_of
+
+
+@pytest.fixture
+def configured(monkeypatch, tmp_path):
+    """The configuration that ``cgaps run`` with some options would run, which it does not."""
+    from competency_gaps.cli import run
+
+    met = []
+    monkeypatch.setattr(competency_gaps, "run", lambda config, out, **rest: met.append(config))
+    monkeypatch.setattr(run, "print_run", lambda run, json_: None)
+
+    def configured_by(*options: str):
+        CliRunner().invoke(app, ["run", *options, "-o", str(tmp_path / "out"), "-q"], catch_exceptions=False)
+        return met.pop()
+
+    return configured_by
+
+
+def test_a_run_of_datasets_from_options(configured, tmp_path):
+    sae = str(tmp_path)
+    hub = ["-b", "hub:openai/gsm8k/main:train", "-b", "mine=hub:org/data", "-b", "items.jsonl"]
+    config = configured("-m", "org/m", "-s", sae, *hub, "-n", "9", "--sample", "3", "--field", "prompt=question")
+    sources = [benchmark.source for benchmark in config.benchmarks]
+    assert [benchmark.name for benchmark in config.benchmarks] == ["gsm8k", "mine", "items"]
+    assert {(b.limit, b.sample, b.source.fields["prompt"]) for b in config.benchmarks} == {(9, 3, "question")}
+    assert [(s.path, s.name, s.split) for s in sources[:2]] == [
+        ("openai/gsm8k", "main", "train"),
+        ("org/data", None, "test"),
+    ]
+    on = ["--device", "cuda:1", "--dtype", "bfloat16", "--batch-size", "64"]
+    config = configured("-m", "org/m", "-s", sae, "-b", "items.jsonl", *on, "--set", "model.dtype=float16")
+    assert (config.model.device, config.model.dtype, config.batch_tokens) == ("cuda:1", "float16", 64)
 
 
 def test_llm_takes_the_place_of_the_configured_judge(judged, tmp_path):

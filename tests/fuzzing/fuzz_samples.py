@@ -174,7 +174,7 @@ def configurations(folder: Path) -> list[Path]:
         "model": {"name": "somewhere", "dtype": "float32"},
         "sae": {"folder": "sae", "gate_tokens": 512, "dictionary": "d"},
         "benchmarks": [
-            {"name": "a", "source": {"kind": "file", "path": "a.jsonl"}, "options": {"form": "cloze"}, "limit": 5},
+            {"name": "a", "source": {"kind": "file", "path": "a.jsonl"}, "options": {"form": "cloze"}, "sample": 5},
             {"name": "b", "source": {"kind": "log", "path": "log", "format": "inspect", "fields": {"group": "g"}}},
             {"name": "c", "source": {"kind": "hub", "path": "org/name", "split": "test"}, "policy": "exact"},
             {"name": "d", "source": {"kind": "objects", "items": [{"prompt": "x", "score": 1}]}},

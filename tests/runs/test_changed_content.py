@@ -31,7 +31,7 @@ def config(tiny_config, tmp_path):
     made["sae"]["folder"] = str(shutil.copytree(tiny_config["sae"]["folder"], tmp_path / "sae"))
     for benchmark in made["benchmarks"]:
         file = shutil.copy(benchmark["source"]["path"], tmp_path)
-        benchmark["source"]["path"], benchmark["limit"] = str(file), 10
+        benchmark["source"]["path"], benchmark["sample"] = str(file), 10
     return made
 
 

@@ -28,7 +28,7 @@ def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
         **tiny_config,
         "sae": {**tiny_config["sae"], "force": True},
         "benchmarks": [
-            {**tiny_config["benchmarks"][0], "limit": 8},
+            {**tiny_config["benchmarks"][0], "sample": 8},
             {"name": "own", "source": {"kind": "file", "path": str(path)}, **benchmark},
         ],
     }
@@ -39,7 +39,7 @@ def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
     [
         (("span",), "prompt", "span"),
         (("pooling",), "max", "pooling"),
-        (("benchmarks", 0, "limit"), 5, "benchmarks.0.limit"),
+        (("benchmarks", 0, "sample"), 5, "benchmarks.0.sample"),
         (("benchmarks", 1, "policy"), "none", "benchmarks.1.policy"),
         (("generation",), {"seed": 9}, "generation.seed"),
         (("sae", "hook_name"), "blocks.1.hook_resid_post", "sae.hook_name"),

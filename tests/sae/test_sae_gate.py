@@ -100,7 +100,7 @@ def test_signed_latents_are_refused_even_if_forced(sae):
 def test_an_sae_that_does_not_fit_stops_the_run(tiny_config, sae_folder, tmp_path):
     from sae_helpers import random_sae
 
-    config = {**tiny_config, "benchmarks": [{**tiny_config["benchmarks"][0], "limit": 8}]}
+    config = {**tiny_config, "benchmarks": [{**tiny_config["benchmarks"][0], "sample": 8}]}
     unfit = {"folder": str(random_sae(tmp_path / "random", "blocks.2.hook_resid_post")), "gate_tokens": 512}
     layer = {"folder": str(sae_folder), "hook_name": "blocks.2.hook_mlp_out", "gate_tokens": 512}
     for sae in (layer, unfit):

@@ -17,7 +17,7 @@ def make_small(patch: pytest.MonkeyPatch) -> None:
 def with_answers(tiny_config: dict, *benchmarks: dict) -> dict:
     """A configuration of some benchmarks, and of ten items with sampled answers that are not scored."""
     *_, sums = tiny_config["benchmarks"]
-    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
+    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "sample": 10}
     forced = {**tiny_config["sae"], "force": True}  # a sample of few items is too small for it
     return {**tiny_config, "sae": forced, "benchmarks": [*benchmarks, told], "generation": {"temperature": 0.9}}
 

@@ -120,7 +120,7 @@ def test_a_bucket_that_is_not_there_is_named(s3_address):
 @pytest.fixture(scope="module")
 def config(tiny_config):
     _, sums = tiny_config["benchmarks"]
-    return with_answers(tiny_config, {**sums, "limit": 24})
+    return with_answers(tiny_config, {**sums, "sample": 24})
 
 
 @pytest.fixture(scope="module")

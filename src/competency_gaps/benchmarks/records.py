@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
@@ -30,6 +31,31 @@ class Record:
     """File and line, or dataset and row; begins every error message about the record."""
     untyped: bool = False
     """All values are texts (CSV): lists and mappings are JSON in the cell, numbers are parsed."""
+
+
+def named_path(text: str) -> tuple[str | None, Path]:
+    """Read ``NAME=PATH``, or a path alone, which may have an ``=`` of its own."""
+    name, equals, path = text.partition("=")
+    if not equals or Path(text).expanduser().exists():
+        return None, Path(text).expanduser()
+    return name or None, Path(path).expanduser()
+
+
+def field_mapping(fields: Iterable[str]) -> dict[str, str]:
+    """Read ``OURS=COLUMN``, each of which maps one of our fields.
+
+    Raises
+    ------
+    UserError
+        If a text is of another form.
+    """
+    mapping = {}
+    for text in fields:
+        ours, equals, column = text.partition("=")
+        if not equals or not ours or not column:
+            raise UserError(f"field {text!r}: expected OURS=COLUMN, e.g. prompt=question.")
+        mapping[ours] = column
+    return mapping
 
 
 class Row:

@@ -40,7 +40,6 @@ app = typer.Typer(
     epilog=EPILOG,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 concepts_app = typer.Typer(invoke_without_command=True)
 

@@ -15,7 +15,6 @@ from competency_gaps.cli.options import (
     RunArgument,
     ScorerOption,
     ScoresOption,
-    named_path,
 )
 from competency_gaps.cli.output import print_json, print_line
 from competency_gaps.errors import UserError
@@ -39,6 +38,7 @@ def score(
 ) -> None:
     """Add other models' scores on a run's items, and list its models."""
     from competency_gaps import open_run
+    from competency_gaps.benchmarks.records import named_path
     from competency_gaps.report import models
 
     opened = open_run(run)

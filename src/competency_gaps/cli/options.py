@@ -22,18 +22,18 @@ ConfiguredDictionary = Annotated[
 ]
 MODEL_HELP = "Hub id, folder, .gguf file, or embedded:NAME."
 SAE_HELP = "SAE folder, RELEASE/ID of SAELens, or embedded:NAME."
-ModelOption = Annotated[str, typer.Option(help=MODEL_HELP)]
-SaeOption = Annotated[str, typer.Option(help=SAE_HELP)]
+ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
+SaeOption = Annotated[str, typer.Option("--sae", "-s", help=SAE_HELP)]
 TokensOption = Annotated[int, typer.Option(min=1, help="Read at most this many tokens.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the configuration, e.g. span=prompt; repeatable."),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 LogOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="[NAME=]PATH", help="Another tool's log, or a folder of logs; repeatable."),
+    typer.Option("--log", "-l", metavar="[NAME=]PATH", help="Another tool's log, or a folder of logs; repeatable."),
 ]
 ScoresOption = Annotated[
     list[str] | None,
@@ -43,7 +43,7 @@ MetricOption = Annotated[str | None, typer.Option(help="Metric of the log to use
 ScorerOption = Annotated[str | None, typer.Option(help="Filter of lm-eval, or scorer of Inspect, to use.")]
 FieldOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="OURS=COLUMN", help="Column of a table or log, as prompt=question; repeatable."),
+    typer.Option(metavar="OURS=COLUMN", help="Column of the items or the log, as prompt=question; repeatable."),
 ]
 OutcomeModelOption = Annotated[str | None, typer.Option("--model", help="Show the results of one of the run's models.")]
 AgainstOption = Annotated[
@@ -69,12 +69,6 @@ def open_outcome(run: Path, model: str | None, against: list[str] | None, *, par
         return opened
     other = against[0] if against and len(against) == 1 else against or None
     return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
-
-
-def named_path(text: str) -> tuple[str | None, Path]:
-    """Read ``NAME=PATH``, or a path alone, which may have an ``=`` of its own."""
-    name, equals, path = text.partition("=")
-    return (name, Path(path)) if equals and not Path(text).exists() else (None, Path(text))
 
 
 def llm_config(llm: Path | None) -> LLMConfig | None:

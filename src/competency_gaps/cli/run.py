@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,15 +22,34 @@ if TYPE_CHECKING:
 
 def run(
     config: Annotated[Path | None, typer.Argument(help="YAML configuration, instead of --model, --sae, ...")] = None,
-    model: Annotated[str | None, typer.Option(help=options.MODEL_HELP)] = None,
-    sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help=options.MODEL_HELP)] = None,
+    sae: Annotated[str | None, typer.Option("--sae", "-s", help=options.SAE_HELP)] = None,
     benchmark: Annotated[
-        list[str] | None, typer.Option(metavar="[NAME=]PATH", help="Items: a file or folder; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--benchmark",
+            "-b",
+            metavar="[NAME=]PATH",
+            help="Items: a file, a folder, or a dataset as hub:openai/gsm8k/main:test; repeatable.",
+        ),
     ] = None,
     log: options.LogOption = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; an unfinished run in it is resumed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder; an unfinished run in it is resumed.")
+    ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="Read at most this many items per benchmark, evenly spaced.")
+        int | None,
+        typer.Option("--limit", "-n", metavar="N", min=1, help="Read only the first N items of each benchmark."),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Read only N items of each benchmark, evenly spaced.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; by default the first GPU.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float32, bfloat16 or float16; by default what the device is fast in.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", min=16, help="Tokens of a forward pass; lower it if memory runs out.")
     ] = None,
     set_: options.SetOption = None,
     metric: options.MetricOption = None,
@@ -38,7 +58,7 @@ def run(
     scores: options.ScoresOption = None,
     no_ask: Annotated[
         bool,
-        typer.Option("--no-ask", help="Do not have the model answer; only read the items (for other models' scores)."),
+        typer.Option("--no-ask", help="Only read the items, for scores of other models; the model answers nothing."),
     ] = False,
     llm: options.LLMOption = None,
     ray: Annotated[
@@ -60,18 +80,23 @@ def run(
     """Audit a model: benchmarks and an SAE in, a run folder and report out."""
     import competency_gaps as cg
     from competency_gaps.config import RunConfig, parse_config, read_yaml
+    from competency_gaps.config.load import apply_overrides
     from competency_gaps.runs.part import parse_part
 
     progress = terminal(quiet)
-    logs = _logs(log, metric, scorer, field, progress)
+    logs = _logs(log, metric, scorer, field, progress, with_items=bool(benchmark))
     if config and (model or sae or benchmark or log):
         raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
     if config:
-        data = read_yaml(config, set_ or [])
+        data = read_yaml(config)
     else:
-        data = _from_options(model, sae, benchmark, set_ or [], logs.benchmarks)
-    for entry in data.get("benchmarks") or [] if limit is not None else []:
-        entry["limit"] = limit
+        items = [_benchmark(text, field or []) for text in benchmark or []]
+        data = _from_options(model, sae, items, logs.benchmarks)
+    for key, value in {"limit": limit, "sample": sample}.items():
+        for entry in data.get("benchmarks") or [] if value is not None else []:
+            entry[key] = value
+    own = {"model.device": device, "model.dtype": dtype, "batch_tokens": batch_size}
+    apply_overrides(data, [*(f"{key}={value}" for key, value in own.items() if value), *(set_ or [])])
     _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
     if llm:
         data["judge"] = read_yaml(llm)
@@ -104,24 +129,24 @@ def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool
 
 def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]], *, no_ask: bool) -> None:
     """Add tables of scores, and logs of further models, to the scores of the file."""
+    from competency_gaps.benchmarks.records import named_path
+
     if no_ask:
         data["ask"] = False
     if logs:
         data.setdefault("scores", []).extend(logs)
     for text in tables:
-        name, path = options.named_path(text)
+        name, path = named_path(text)
         data.setdefault("scores", []).append({"path": path, "benchmark": name})
 
 
 def _from_options(
     model: str | None,
     sae: str | None,
-    benchmarks: list[str] | None,
-    overrides: list[str],
+    benchmarks: list[dict[str, Any]],
     logged: list[dict[str, Any]],
 ) -> dict[str, Any]:
     from competency_gaps.config import sae_place
-    from competency_gaps.config.load import apply_overrides
 
     given = (("--model", model), ("--sae", sae), ("--benchmark or --log", benchmarks or logged))
     absent = [name for name, value in given if not value]
@@ -129,20 +154,22 @@ def _from_options(
         raise UserError(
             f"give a configuration file, or --model, --sae and --benchmark or --log; missing: {', '.join(absent)}."
         )
-    data: dict[str, Any] = {
-        "model": {"name": model},
-        "sae": sae_place(str(sae)),
-        "benchmarks": [*(_benchmark(text) for text in benchmarks or []), *logged],
-    }
-    apply_overrides(data, overrides)
-    return data
+    return {"model": {"name": model}, "sae": sae_place(str(sae)), "benchmarks": [*benchmarks, *logged]}
 
 
-def _benchmark(text: str) -> dict[str, Any]:
-    name, equals, path = text.partition("=")
-    if not equals:
-        name, path = "", text
-    return {"name": name or Path(path).stem, "source": {"kind": "file", "path": path}}
+def _benchmark(text: str, fields: Sequence[str]) -> dict[str, Any]:
+    """Configuration of the benchmark that ``--benchmark`` names."""
+    from competency_gaps.benchmarks.records import field_mapping, named_path
+
+    (name, path), mapping = named_path(text), field_mapping(fields)
+    if not str(path).startswith("hub:"):
+        return {"name": name or path.stem, "source": {"kind": "file", "path": str(path), "fields": mapping}}
+    place, _, split = str(path).removeprefix("hub:").partition(":")
+    dataset, configuration = place, None
+    if place.count("/") == 2 and not Path(place).exists():
+        dataset, _, configuration = place.rpartition("/")
+    source = {"kind": "hub", "path": dataset, "name": configuration, "split": split or "test", "fields": mapping}
+    return {"name": name or dataset.rpartition("/")[2], "source": source}
 
 
 def _logs(
@@ -151,12 +178,14 @@ def _logs(
     scorer: str | None,
     fields: list[str] | None,
     progress: Progress,
+    *,
+    with_items: bool,
 ) -> SuiteLogs:
     """Benchmarks of the logs that ``--log`` names, and scores of further models on them."""
     from competency_gaps.logs.find import SuiteLogs, suite_logs
 
     if not logs:
-        given = {"metric": metric, "scorer": scorer, "field": fields}
+        given = {"metric": metric, "scorer": scorer, "field": None if with_items else fields}
         unused = [f"--{name}" for name, value in given.items() if value]
         if unused:
             raise UserError(f"give --log PATH with {', '.join(unused)}.")

@@ -152,7 +152,9 @@ class BenchmarkConfig(Config):
     options: Annotated[dict[str, Any], BeforeValidator(_plain)] = {}
     """Options of the policy, e.g. ``{form: cloze, normalise: characters}``."""
     limit: Annotated[int, Field(gt=0)] | None = None
-    """At most this many items, at an even stride over the source."""
+    """At most this many items: the first ones."""
+    sample: Annotated[int, Field(gt=0)] | None = None
+    """At most this many items, evenly spaced over those that ``limit`` leaves."""
     before: str = ""
     """Text before the item's own: instructions, few-shot examples. Not part of the span ``question``."""
     after: str | None = None

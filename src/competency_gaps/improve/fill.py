@@ -257,7 +257,7 @@ class _Filling:
         settings, items = self.run.manifest["settings"], self.run.items
         own = next(entry for entry in settings["benchmarks"] if entry["name"] == self.target.benchmark)
         self.config = BenchmarkConfig(**own)
-        self.entry = {key: own[key] for key in own.keys() - {"source", "sources", "limit"}}
+        self.entry = {key: own[key] for key in own.keys() - {"source", "sources", "limit", "sample"}}
         self.home = (items["excluded"].is_null() & (items["benchmark"] == self.config.name)).to_numpy()
         self.options = Counter(items.filter(pl.Series(self.home))["choices"].drop_nulls().list.len().to_list())
         policy = Counter(items["policy"].filter(pl.Series(self.home)).to_list()).most_common(1)[0][0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.files import read_files
-from competency_gaps.benchmarks.records import Record, check_fields, gather, is_further
+from competency_gaps.benchmarks.records import Record, check_fields, field_mapping, gather, is_further, named_path
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.items.item import Reason
@@ -130,7 +130,7 @@ def _scores_entry(log: _NamedLog) -> dict[str, Any]:
 
 
 def _named_logs(logs: Sequence[str], options: Mapping[str, str | None], fields: Sequence[str]) -> list[_NamedLog]:
-    mapping = _mapping(fields)
+    mapping = field_mapping(fields)
     is_table = not all(map(is_further, mapping))
     named = [log for text in logs for log in _logs_at(text, mapping, options, is_table=is_table)]
     if options["scorer"] is not None and not any("scorer" in log.entry["source"] for log in named):
@@ -141,7 +141,7 @@ def _named_logs(logs: Sequence[str], options: Mapping[str, str | None], fields: 
 def _logs_at(
     text: str, mapping: Mapping[str, str], options: Mapping[str, str | None], *, is_table: bool
 ) -> list[_NamedLog]:
-    name, path = _named_path(text)
+    name, path = named_path(text)
     if is_table or path.suffix in _TABLES:
         parts = [LogPart("table", path.stem, (path,), task=path.stem)]
     else:
@@ -164,24 +164,6 @@ def _logs_at(
         shared = part.task if name is None else name if len(tasks) == 1 else f"{name}:{part.task}"
         named.append(_NamedLog(part, shared, {"name": called, "source": source}))
     return named
-
-
-def _named_path(text: str) -> tuple[str | None, Path]:
-    """``NAME=PATH`` or ``PATH``; a text that is an existing path is no ``NAME=PATH``."""
-    name, equals, path = text.partition("=")
-    if not equals or Path(text).expanduser().exists():
-        return None, Path(text).expanduser()
-    return name or None, Path(path).expanduser()
-
-
-def _mapping(fields: Sequence[str]) -> dict[str, str]:
-    mapping = {}
-    for text in fields:
-        ours, equals, column = text.partition("=")
-        if not equals or not ours or not column:
-            raise UserError(f"field {text!r}: expected OURS=COLUMN, e.g. prompt=question.")
-        mapping[ours] = column
-    return mapping
 
 
 def read_log(source: LogSource) -> Iterator[LogEntry]:

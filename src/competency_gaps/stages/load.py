@@ -133,7 +133,7 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
     """
     if config.source is not None:
         read = _read(config, config.source)
-        return replace(read, items=_even_stride(read.items, config.limit))
+        return replace(read, items=_chosen(read.items, config))
     items: list[Item] = []
     left_out: list[LeftOut] = []
     reports: list[SourceReport] = []
@@ -143,7 +143,7 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
         items += [replace(i, id=f"{number}:{i.id}", group=i.group or _source_name(source)) for i in part.items]
         left_out += part.left_out
         reports += part.reports
-    return Benchmark(config.name, _even_stride(tuple(items), config.limit), tuple(left_out), tuple(reports))
+    return Benchmark(config.name, _chosen(tuple(items), config), tuple(left_out), tuple(reports))
 
 
 def _read(config: BenchmarkConfig, source: Any) -> Benchmark:
@@ -206,11 +206,10 @@ def _check_generators(configs: Sequence[BenchmarkConfig]) -> None:
         make_dataset(source.family, source.difficulty, seed=source.seed, size=source.size)
 
 
-def _even_stride(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
-    """At most ``limit`` evenly spaced items: those at ``floor(i * n / limit)``."""
-    if limit is None or limit >= len(items):
-        return items
-    return tuple(items[i * len(items) // limit] for i in range(limit))
+def _chosen(items: tuple[Item, ...], config: BenchmarkConfig) -> tuple[Item, ...]:
+    """The first ``limit`` items, and of these the ``sample`` at ``floor(i * n / sample)``."""
+    items, size = items[: config.limit], config.sample
+    return items if size is None or size >= len(items) else tuple(items[i * len(items) // size] for i in range(size))
 
 
 def _source_name(source: Any) -> str:

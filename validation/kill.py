@@ -34,7 +34,7 @@ from tiny import JOBS, Job, contents, make_material
 
 SHARD_ITEMS = 8
 """Items of a shard, so that a small suite has several."""
-STOPPED = "stopped. What is finished is kept; go on with: "
+STOPPED = "stopped. Finished work is kept; resume with: "
 """What a command says after Ctrl-C."""
 
 

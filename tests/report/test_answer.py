@@ -73,7 +73,7 @@ def test_sure_lines_come_first_and_others_say_perhaps(answer):
     sides = [
         next((word for word in line.split() if word in ("weaker", "stronger", "perhaps")), "") for line in shown[2:7]
     ]
-    assert sides == ["weaker", "perhaps", "stronger", "", "perhaps"] and "holds 0" in shown[-1]
+    assert sides == ["weaker", "perhaps", "stronger", "", "perhaps"] and "includes 0" in shown[-1]
     assert "perhaps weaker on" in words.sentence_of(answer, ordered[1])
 
 
@@ -94,7 +94,7 @@ def test_nothing_found_is_said_with_the_gap_that_could_have_been_seen(answer):
 
 def test_what_is_held_equal_changes_no_difference_of_two_models(answer):
     one = replace(answer.findings[0], rests_on=((STRATA, 0.5),))
-    assert words.rests_on(answer, one) == "Against all items, not only comparable ones, it would be −60."
+    assert words.rests_on(answer, one) == "Against all items, not just comparable ones, the gap would be −60."
     other = replace(answer, kind="difference", against=("b",))
     assert words.rests_on(other, one) is None
     assert words.finding_headline(other, one).startswith("a-model, against b, in points")

@@ -1,4 +1,4 @@
-"""Scores that are not missing by chance, and peers that are few or far: measured, said, refused where they must be."""
+"""Scores that are missing scores are not random, and peers that are few or far: measured, said, refused where they must be."""
 
 from __future__ import annotations
 
@@ -89,4 +89,4 @@ def test_scores_missing_on_hard_items_are_announced(run, hard):
     add(run, own=own, **peers)
     console = Console(width=400, file=io.StringIO())
     console.print(models_view(run))
-    assert ("not missing by chance" in console.file.getvalue()) == hard
+    assert ("missing scores are not random" in console.file.getvalue()) == hard

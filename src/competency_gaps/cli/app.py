@@ -30,8 +30,8 @@ _INTERRUPTED = 130
 """The status that typer returns for Ctrl-C instead of raising."""
 
 EPILOG = (
-    "Exit status: 0 done; 1 failed, what is finished is kept; 2 wrong usage or input; 3 regression, 4 not "
-    "comparable (compare --fail-on)."
+    "Exit status: 0 done; 1 failed (finished work is kept); 2 wrong usage or input; with compare --fail-on also "
+    "3 regression and 4 not comparable."
 )
 
 app = typer.Typer(
@@ -59,7 +59,7 @@ def cgaps(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Print the help if there is no command."""
+    """Print the help when no command is given."""
     context.with_resource(spelling(option_name))
     _help_alone(context)
 
@@ -78,12 +78,12 @@ def _help_alone(context: typer.Context) -> None:
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "How do I make a run?": (run.demo, doctor.doctor, sae.sae, logs.logs, run.run, run.merge),
     "Where is the model weak?": (read.show, explore.explore, explore.export, explore.mcp),
-    "Is it so?": (check.check,),
-    "How do other models do?": (models.score, models.compare),
-    "What do others list, and what is missing?": (coverage.coverage, match.match),
-    "How does a benchmark get better?": (improve.improve,),
+    "Can I trust it?": (check.check,),
+    "How do other models compare?": (models.score, models.compare),
+    "What does the benchmark miss?": (coverage.coverage, match.match),
+    "How can the benchmark be improved?": (improve.improve,),
 }
-"""Commands by question, in the order in which a user has them."""
+"""Commands by question, in the order in which users ask them."""
 for question, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=question)(command)
@@ -113,7 +113,7 @@ def main() -> None:
     except typer.Abort:
         sys.exit(1)
     except KeyboardInterrupt:
-        stderr.print(f"stopped. What is finished is kept; go on with: {typed_command()}", markup=False, soft_wrap=True)
+        stderr.print(f"stopped. Finished work is kept; resume with: {typed_command()}", markup=False, soft_wrap=True)
         sys.exit(1)
     except Exception as error:
         if os.environ.get("CGAPS_TRACEBACK"):

@@ -16,14 +16,14 @@ def check(
     run: options.RunArgument,
     other: Annotated[
         Path | None,
-        typer.Argument(metavar="OTHER", help="Another run on the same items: another SAE or layer, or a repeat."),
+        typer.Argument(metavar="OTHER", help="A second run on the same items: another SAE or layer, or a repeat."),
     ] = None,
     model: options.OutcomeModelOption = None,
     against: options.AgainstOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Test whether a run's results hold on other draws of its items, and in another run."""
+    """Test whether a run's results hold on subsamples of its items, and in another run."""
     from competency_gaps.report.concept import verdict_table
 
     opened = options.open_outcome(run, model, against)

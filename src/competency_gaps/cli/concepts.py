@@ -18,9 +18,9 @@ def exemplars(
     out: Annotated[Path, typer.Option(help="The dictionary's folder.")],
     texts: Annotated[
         list[Path] | None,
-        typer.Argument(help="Parquet, JSONL or text files; without: promoted tokens alone."),
+        typer.Argument(help="Parquet, JSONL or text files; without any, only promoted tokens are found."),
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="Read a run's items instead of texts.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Read this run's items instead of texts.")] = None,
     model: Annotated[str | None, typer.Option(help=options.MODEL_HELP)] = None,
     sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
     tokens: options.TokensOption = 2_000_000,
@@ -56,10 +56,10 @@ def label(
     dictionary: options.DictionaryArgument,
     step: Annotated[
         Step,
-        typer.Option(help="Labels from words, or a model's explanations; or a model's scores of labels."),
+        typer.Option(help="Label from words (automatic) or by a language model (explain), or score labels."),
     ],
     run: Annotated[
-        list[Path] | None, typer.Option(help="Only the concepts that matter most in these runs; repeatable.")
+        list[Path] | None, typer.Option(help="Only concepts that matter most in this run; repeatable.")
     ] = None,
     llm: options.LLMOption = None,
     quiet: options.QuietOption = False,
@@ -69,13 +69,7 @@ def label(
     from competency_gaps import label_concepts
 
     config = options.llm_config(llm)
-    taken = label_concepts(
-        dictionary,
-        step,
-        runs=run or (),
-        llm=config,
-        progress=terminal(quiet),
-    )
+    taken = label_concepts(dictionary, step, runs=run or (), llm=config, progress=terminal(quiet))
     if json_:
         outcome = {"waiting": True} if taken is None else taken.as_dict()
         print_json({"dictionary": str(dictionary), "step": step, **outcome})
@@ -85,7 +79,7 @@ def label(
         return
     what = "labels" if step in ("automatic", "explain") else "scores"
     print_line(
-        f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} answers not usable"
+        f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} unusable answers"
     )
     for number, reason in taken.failed[:5]:
         print_line(f"concept {number}: {reason}", error=True)
@@ -95,24 +89,18 @@ def import_(
     dictionary: options.DictionaryArgument,
     source: Annotated[
         str,
-        typer.Argument(help="File, or neuronpedia:MODEL/SOURCE to fetch."),
+        typer.Argument(help="A file, or neuronpedia:MODEL/SOURCE to download."),
     ],
     sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
-    run: Annotated[Path | None, typer.Option(help="Instead of --sae: a run that uses the SAE.")] = None,
+    run: Annotated[Path | None, typer.Option(help="A run that uses the SAE, instead of --sae.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Import even if the source names another SAE.")] = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Add labels that others made to a dictionary."""
+    """Add other people's labels to a dictionary."""
     import competency_gaps as cg
 
-    imported = cg.import_labels(
-        dictionary,
-        source,
-        sae=sae,
-        run=run,
-        force=force,
-        progress=terminal(quiet=json_),
-    )
+    progress = terminal(quiet=json_)
+    imported = cg.import_labels(dictionary, source, sae=sae, run=run, force=force, progress=progress)
     facts = {
         "dictionary": str(dictionary),
         "identity": imported.identity_check,
@@ -132,7 +120,7 @@ def atlas(
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Map what a run's items are about, for all runs that the dictionary names; --llm names the regions."""
+    """Build an atlas from a run's items and add it to the dictionary; with --llm, a model names its regions."""
     from competency_gaps import make_atlas
 
     facts = make_atlas(dictionary, run, llm=options.llm_config(llm), progress=terminal(quiet))
@@ -158,12 +146,12 @@ def name(
 
 def train_sae(
     config: Annotated[Path, typer.Argument(help="YAML configuration.")],
-    out: Annotated[Path, typer.Option(help="Folder of the SAE, its card and its reference.")],
+    out: Annotated[Path, typer.Option(help="Folder for the SAE, its card and its reference.")],
     set_: options.SetOption = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
+    """Train an SAE on a model's activations on your texts, with the trainer of SAELens."""
     from competency_gaps.config import TrainingConfig, parse_config, read_yaml
     from competency_gaps.sae.train import CARD
     from competency_gaps.sae.train import train_sae as train
@@ -180,22 +168,15 @@ def reference(
     texts: Annotated[list[Path], typer.Argument(help="Parquet, JSONL or plain-text files.")],
     model: options.ModelOption,
     sae: options.SaeOption,
-    out: Annotated[Path, typer.Option(help="Parquet file, for 'reference' in a run's configuration.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write; name it as 'reference' in a run's configuration.")],
     tokens: options.TokensOption = 1_000_000,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Measure how common each concept is in texts, and how far it depends on tokens alone."""
+    """Measure how common each concept is in ordinary texts, and how much it depends on single tokens."""
     from competency_gaps import measure_reference
 
-    statistics = measure_reference(
-        texts,
-        out,
-        model=model,
-        sae=sae,
-        tokens=tokens,
-        progress=terminal(quiet),
-    )
+    statistics = measure_reference(texts, out, model=model, sae=sae, tokens=tokens, progress=terminal(quiet))
     figures = {
         "reference": str(out),
         "tokens": statistics.tokens,

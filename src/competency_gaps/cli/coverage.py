@@ -28,36 +28,36 @@ _SHORT = 34
 """Characters of a region's name beside many benchmarks, at least."""
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
-    "Of 100 items, with intervals of 95%. near: in the mean of the 3 benchmarks most alike; mean: of all of the map's; "
-    "text: in ordinary text. ▲ crowded: surely above twice the mean, ▽ thin: surely below half, ○ missing: and no "
-    "item."
+    "Items per 100, with 95% intervals. near: mean of the 3 most similar benchmarks; mean: of all benchmarks in the "
+    "atlas; text: ordinary text. ▲ crowded: surely more than twice the mean; ▽ thin: surely less than half; ○ missing: "
+    "thin, and no item at all."
 )
-_BESIDE = "Of 100 items. mean: in the mean benchmark of the map; text: in ordinary text."
-_NO_REFERENCE = "The SAE has no reference statistics (‘cgaps concepts reference’): dead concepts are not counted."
-_NO_ATLAS = "The run has no atlas (‘cgaps concepts name’ puts a dictionary on it): concepts alone are counted."
-_NO_SCOPE = "It states no scope: --benchmark NAME --describe TEXT says what of it is lacking."
+_BESIDE = "Items per 100. mean: of all benchmarks in the atlas; text: ordinary text."
+_NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
+_NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
+_NO_SCOPE = "No scope is stated: --benchmark NAME --describe TEXT shows which parts of a scope are missing."
 
 
 def coverage(
     runs: RunsArgument,
-    benchmark: Annotated[str | None, typer.Option(help="What this benchmark lacks.")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="Show what this benchmark lacks.")] = None,
     describe: Annotated[
-        str | None, typer.Option(help="What it claims to test; by default its 'scope' in the configuration.")
+        str | None, typer.Option(help="What it claims to test; default: its 'scope' in the configuration.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows of each list.")] = 6,
+    limit: Annotated[int, typer.Option(min=1, help="Rows per list.")] = 6,
     json_: JsonOption = False,
 ) -> None:
-    """Show what the items are about and do not test, by region of the atlas; several runs side by side."""
+    """Show what the items cover and what they miss, by region of the atlas; compares several runs."""
     from competency_gaps import open_run
 
     opened = [open_run(run) for run in runs]
     if len(opened) > 1:
         if benchmark is not None:
-            raise UserError("--benchmark is of one run: leave out the others.")
+            raise UserError("--benchmark needs exactly one run: leave out the others.")
         first, *others = [run.regions for run in opened]
         if first is None or any(own is None or not own.equals(first) for own in others):
             raise UserError(
-                "the runs do not lie on one atlas, so their regions are not the same: put one dictionary on each "
+                "the runs do not share an atlas, so their regions cannot be compared: put the same dictionary on each "
                 "(‘cgaps concepts name’)."
             )
     found = [run.coverage(benchmark, describe) for run in opened]
@@ -97,9 +97,9 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded")]
-    lacking = "lacking beside those most alike" if found.benchmarks[0].scope is None else "lacking of its scope"
+    lacking = "rarer than in similar benchmarks" if found.benchmarks[0].scope is None else "missing from its scope"
     table = _table(("here", "interval", "near", "mean", "text", "", ""), (5, 6))
-    for title, parts in (("", top), ("crowded, finer", crowded[: limit // 2]), (lacking, lacks(found)[:limit])):
+    for title, parts in (("", top), ("crowded (finer)", crowded[: limit // 2]), (lacking, lacks(found)[:limit])):
         if title and parts:
             table.add_row(*[""] * 6, Text(title, "dim"))
         for part in parts:
@@ -120,20 +120,20 @@ def _print_beside(
 
     names = [part.name for part, _ in parts]
     shown = list(zip(ascii_uppercase[: max(2, (console.width - _SHORT - 11) // 3)], parts, strict=False))
-    table, lacking = _table(("", "benchmark", "items", "most alike"), (0, 1, 3), gap=2), list[str]()
+    table, lacking = _table(("", "benchmark", "items", "most similar"), (0, 1, 3), gap=2), list[str]()
     for letter, (part, run) in shown:
         name = f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
         near, like = part.nearest[0]
         cells = (name, integer(part.items), f"{near} ({100 * like:.0f} of 100)")
         table.add_row(letter, *(Text(visible(cell)) for cell in cells))
         if part.lacks:
-            lacking.append(f"{letter} lacks of its scope: {'; '.join(regions[own].name for own in part.lacks)}.")
+            lacking.append(f"Missing from the scope of {letter}: {'; '.join(regions[own].name for own in part.lacks)}.")
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
     shares = np.array([part.shares for _, (part, _) in shown])
     apart = shares.max(axis=0) - shares.min(axis=0)
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
     table = _table((*(letter for letter, _ in shown), "mean", "text", ""), (len(shown) + 2,))
-    for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart, finer", finer)):
+    for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
         if title:
             table.add_row(*[""] * (len(shown) + 2), Text(title, "dim"))
         for row in rows:
@@ -142,9 +142,9 @@ def _print_beside(
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
     if len(parts) == 2:
         alike = likeness([part.level for part in regions], *shares)
-        lacking.append(f"A and B are alike by {100 * alike:.0f} of 100.")
+        lacking.append(f"Similarity of A and B: {100 * alike:.0f} of 100.")
     if len(parts) > len(shown):
-        lacking.append(f"{plural(len(parts) - len(shown), 'benchmark')} more: --benchmark NAME, or --json.")
+        lacking.append(f"{plural(len(parts) - len(shown), 'more benchmark')}: --benchmark NAME, or --json.")
     if lacking:
         console.print(*map(visible, ["", *lacking]), sep="\n", markup=False, highlight=False)
 

@@ -17,15 +17,15 @@ from competency_gaps.text import plural
 
 def explore(
     runs: RunsArgument,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; if taken, the next free one; 0: any.")] = 8742,
-    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port, or the next free one; 0: any.")] = 8742,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
     dictionary: ConfiguredDictionary = None,
     llm: LLMOption = None,
 ) -> None:
-    """Look at runs in a browser; served to this machine only, until Ctrl-C.
+    """Explore runs in a browser; serves this machine only, until Ctrl-C.
 
-    Other accounts of this machine can read it too. Through ssh, forward the port: ssh -L 8742:localhost:8742 HOST. With
-    --llm, questions in plain language are answered by that model; nothing else is sent.
+    Other users of this machine can read the page too. On a remote machine, forward the port: ssh -L
+    8742:localhost:8742 HOST. With --llm, that model answers questions about the run, and it alone is sent anything.
     """
 
     from competency_gaps.explorer.server import HOST, serve
@@ -33,8 +33,8 @@ def explore(
     def announce(taken: int) -> None:
         address = f"http://{HOST}:{taken}/"
         if port and port != taken:
-            print_line(f"Port {port} is taken.")
-        print_line(f"{plural(len(runs), 'run')} at {address} (Ctrl-C ends)")
+            print_line(f"Port {port} is in use.")
+        print_line(f"{plural(len(runs), 'run')} at {address} (Ctrl-C to stop)")
         if open_:
             webbrowser.open(address)
 
@@ -47,31 +47,30 @@ def export(
     ],
     one_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write one HTML file instead: answer, tables, concepts with examples."),
+        typer.Option(metavar="FILE", help="Write a single HTML file: answer, tables, and concepts with examples."),
     ] = None,
     no_texts: Annotated[
         bool,
         typer.Option(
-            "--no-texts",
-            help="Leave out prompts, responses and expected answers; ids, groups and lists stay, even if they quote.",
+            "--no-texts", help="Leave out prompts, responses and expected answers (but keep ids, groups and labels)."
         ),
     ] = False,
     dictionary: ConfiguredDictionary = None,
     json_: JsonOption = False,
 ) -> None:
-    """Write runs as a page to mail, or to put on any web server.
+    """Write runs as a page to mail or to put on a web server.
 
-    An older export in DIR is replaced; a folder that holds anything else is left alone.
+    Replaces an older export in DIR, and touches no folder that holds anything else.
 
-    Paths are reduced to their last part; a judge's address and key are left out. With --no-texts, these remain: labels,
-    which can repeat words of the texts that they were made from; ids and groups of items, even where one is the
-    question's text; entries of lists; names; and stated scopes.
+    Only the last part of each path is written, and never a judge's address or key. --no-texts keeps labels (which can
+    repeat words of the texts behind them), ids and groups of items (even if one is the question itself), entries of
+    lists, names and stated scopes.
     """
     import competency_gaps as cg
 
     runs, out = (paths, one_file) if one_file is not None else (paths[:-1], paths[-1])
     if not runs:
-        raise UserError(f"only {str(out)!r} is given: name the run folders, then the folder to write to.")
+        raise UserError(f"only one folder is given, {str(out)!r}: give the run folders, then the folder to write to.")
     given: dict[str, Any] = {"one_file": one_file is not None, "texts": not no_texts, "dictionary": dictionary}
     done = cg.export(runs, out, **given, progress=terminal(quiet=json_))
     if json_:
@@ -80,7 +79,7 @@ def export(
         return
     start = done.path / "index.html" if one_file is None else done.path
     print_line(f"Export: {done.path}, {done.size / 1e6:,.1f} MB in {plural(done.files, 'file')}")
-    print_line(f"Open {start} in a browser, or put it on any web server.")
+    print_line(f"Open {start} in a browser, or put it on a web server.")
 
 
 def mcp(

@@ -32,33 +32,33 @@ _OF_MODE = {
 
 
 def improve(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder; with --scores a folder of kept items.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder; with --scores, a folder of kept items.")],
     keep: Annotated[
-        int | None, typer.Option(metavar="N", min=2, help="Choose N items that keep what all items say.")
+        int | None, typer.Option(metavar="N", min=2, help="Choose N items that predict the scores on all items.")
     ] = None,
-    items: Annotated[bool, typer.Option("--items", help="List items that look broken, the surest first.")] = False,
+    items: Annotated[bool, typer.Option("--items", help="List items that look broken, the clearest first.")] = False,
     fill: Annotated[
-        str | None, typer.Option(metavar="SLICE", help="Write new items for a slice: a line of the answer, or a name.")
+        str | None, typer.Option(metavar="SLICE", help="Write new items for a slice (a line of the answer, or a name).")
     ] = None,
     missing: Annotated[
         str | None, typer.Option(metavar="BENCHMARK", help="Write new items for what a benchmark lacks.")
     ] = None,
     weights: Annotated[
-        bool, typer.Option("--weights", help="Weigh items so that slices count alike; show what repeats what.")
+        bool, typer.Option("--weights", help="Weight items so that slices count equally; show redundant parts.")
     ] = False,
-    n: Annotated[int | None, typer.Option(min=1, help="New items; by default 50.")] = None,
+    n: Annotated[int | None, typer.Option(min=1, help="Number of new items; default: 50.")] = None,
     llm: LLMOption = None,
     corpus: Annotated[Path | None, typer.Option(help="Texts or questions to take new items from.")] = None,
     scores: Annotated[
-        Path | None, typer.Option(help="A new model's scores on kept items (table or log): what would it score on all?")
+        Path | None, typer.Option(help="A new model's scores on kept items (table or log); predicts its score on all.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write; by default RUN/improve.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and ask nothing.")] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="Rows of each list.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to write; default: RUN/improve.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate the cost without asking a model.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows per list.")] = None,
     json_: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Say what to do about a benchmark: which items to keep, repair, write and weigh; without options: what first."""
+    """Improve a benchmark: which items to keep, repair, write or reweight; without options, where to start."""
     asked = {
         **{"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing},
         **{"--weights": weights or None, "--scores": scores},
@@ -116,7 +116,7 @@ def improve(
 def _mode(given: list[str], others: dict[str, Any]) -> str:
     """What is asked for; raises UserError for two things at once, and for an option that does not go with it."""
     if len(given) > 1:
-        raise UserError(f"{' and '.join(given)} are different things to do: give one of them.")
+        raise UserError(f"{' and '.join(given)} cannot be combined: give one of them.")
     mode = given[0] if given else ""
     for name, value in others.items():
         if value is not None and name not in _OF_MODE[mode]:

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 _NAME, _TIE = 50, 60
 """Characters of a name, and of a slice's."""
 _WORDS = {
-    "weak": "weak by their own items",
-    "matched": "have slices that go with them",
-    "recovered": "have a weak slice that goes with them (recovered)",
-    "weak recovered": "of those weak by their own items, recovered",
-    "untested": "untested, as all slices that go with them are missing or thin here",
+    "weak": "weak on their own items",
+    "matched": "matched by a slice",
+    "recovered": "matched by a weak slice (recovered)",
+    "weak recovered": "recovered, of those weak on their own items",
+    "untested": "untested: every slice that matches them is missing or thin here",
 }
 _HOW = {
-    "items": "by the run's items",
-    "examples": "by examples that the run's model read",
+    "items": "matched through the run's items",
+    "examples": "matched through examples that the run's model read",
 }
 
 
@@ -38,19 +38,19 @@ def match(
         str,
         typer.Argument(
             metavar="LIST",
-            help="Entries as JSON, JSONL, CSV or YAML; a log of AutoDetect, garak, ...; tags of the items, as a table "
-            "('id', a column per tag) or a column.",
+            help="Entries as JSON, JSONL, CSV or YAML; a log of AutoDetect, garak, ...; or tags of the items: a table "
+            "('id' and a column per tag) or the name of a column.",
         ),
     ],
-    model: Annotated[str | None, typer.Option(help="Whose scores; by default the run's own model.")] = None,
+    model: Annotated[str | None, typer.Option(help="Whose scores to use; default: the run's own model.")] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="MODEL|peers|benchmark", help="What they are compared with.")
+        str | None, typer.Option(metavar="MODEL|peers|benchmark", help="What to compare the scores with.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Entries.")] = 15,
+    limit: Annotated[int, typer.Option(min=1, help="Entries to show.")] = 15,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Put others' lists of weaknesses beside a run: what does it recover, what do they lack?"""
+    """Check a list of known weaknesses against a run: which does it recover, and what does the list miss?"""
     from competency_gaps import open_run
 
     found = open_run(run).match(list_, model=model, against=against, progress=terminal(quiet))
@@ -71,7 +71,7 @@ def print_matching(found: Matching, limit: int) -> None:
     if measured:
         table.add_column("gap", justify="right", no_wrap=True)
         table.add_column("items", justify="right", no_wrap=True)
-    table.add_column("goes with", overflow="fold", ratio=3)
+    table.add_column("matching slices", overflow="fold", ratio=3)
     shown = [entry for entry in found.entries if entry.outcome != "few" or entry.gap is not None]
     for entry in shown[:limit]:
         table.add_row(*_cells(entry, measured))
@@ -81,10 +81,10 @@ def print_matching(found: Matching, limit: int) -> None:
     if len(shown) > limit:
         print_line(f"{integer(len(shown) - limit)} more: --limit {len(shown)}")
     if len(shown) < len(found.entries):
-        print_line(f"Not compared, as they have fewer than 6 examples: {integer(len(found.entries) - len(shown))}.")
+        print_line(f"Not compared, with fewer than 6 examples: {integer(len(found.entries) - len(shown))}.")
     if found.lacks:
         names = "; ".join(f"{_cut(own.name, _NAME)} ({signed(100 * own.gap, 0)})" for own in found.lacks)
-        print_line(f"\nIn the model's answer, but with no entry of the list: {names}.")
+        print_line(f"\nIn the model's answer, but not on the list: {names}.")
 
 
 def _rate(rate: Rate) -> str:
@@ -100,7 +100,7 @@ def _cells(entry: Matched, measured: bool) -> Sequence[str]:
         ties = "too few examples to compare"
     else:
         shown = [_tie(tie.name, tie.auc, tie.status) for tie in entry.ties[:2]]
-        ties = visible("; ".join(shown)) or "nothing that was found"
+        ties = visible("; ".join(shown)) or "none"
     if not measured:
         return (name, ties)
     gap = "" if entry.gap is None else signed(100 * entry.gap, 0)

@@ -29,14 +29,14 @@ def score(
     scores: ScoresOption = None,
     log: LogOption = None,
     as_: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="Name for the log's model; by default the log's own.")
+        str | None, typer.Option("--as", metavar="NAME", help="Name for the log's model; default: the log's own.")
     ] = None,
     metric: MetricOption = None,
     scorer: ScorerOption = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace scores that were added before.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace scores that were added earlier.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Add other models' scores on a run's items, and list its models."""
+    """Add other models' scores on a run's items, and list the models."""
     from competency_gaps import open_run
     from competency_gaps.benchmarks.records import named_path
     from competency_gaps.report import models
@@ -50,14 +50,8 @@ def score(
         added += opened.add_scores(path, benchmark=benchmark, replace=replace)
     for text in log or []:
         benchmark, path = named_path(text)
-        added += opened.add_log(
-            path,
-            benchmark=benchmark,
-            model=as_,
-            metric=metric,
-            scorer=scorer,
-            replace=replace,
-        )
+        given = {"model": as_, "metric": metric, "scorer": scorer}
+        added += opened.add_log(path, benchmark=benchmark, replace=replace, **given)
     if json_:
         print_json({"run": str(opened.path), "added": [vars(one_model) for one_model in added]})
         return
@@ -71,15 +65,15 @@ def compare(
         list[str],
         typer.Argument(
             metavar="A B | RUN A B",
-            help="Candidate and baseline: two runs or logs, or a run and two of its models.",
+            help="Candidate and baseline: two runs, two logs, or a run and two of its models.",
         ),
     ],
     min_effect: Annotated[
-        float, typer.Option(min=0, max=0.99, help="Count a difference only if its whole interval lies beyond this.")
+        float, typer.Option(min=0, max=0.99, help="Ignore a difference unless its whole interval lies beyond this.")
     ] = 0.0,
     fail_on: Annotated[
         str | None,
-        typer.Option(metavar="regression", help="Exit with 3 if a loss is shown, with 4 if the data cannot tell."),
+        typer.Option(metavar="regression", help="Exit with 3 on a loss, with 4 if the data cannot tell."),
     ] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write a one-screen summary to this file.")] = None,
     json_: JsonOption = False,
@@ -89,7 +83,7 @@ def compare(
     from competency_gaps.report import compare as view
 
     if len(what) not in (2, 3):
-        raise UserError(f"{len(what)} names: give two runs or logs, or a run and two of its models.")
+        raise UserError(f"expected two runs, two logs, or a run and two of its models, found {' '.join(what)!r}.")
     if fail_on not in (None, "regression"):
         raise UserError(f"--fail-on {fail_on!r}: expected 'regression'.")
     if len(what) == 3:

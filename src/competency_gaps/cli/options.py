@@ -18,18 +18,18 @@ RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")]
 DictionaryArgument = Annotated[Path, typer.Argument(help="The dictionary's folder.")]
 ConfiguredDictionary = Annotated[
-    Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
+    Path | None, typer.Option(help="Dictionary of the SAE's concepts; default: the run's own.")
 ]
-MODEL_HELP = "Hub id, folder, .gguf file, or embedded:NAME."
-SAE_HELP = "SAE folder, RELEASE/ID of SAELens, or embedded:NAME."
+MODEL_HELP = "Hub id, folder, .gguf file or embedded:NAME."
+SAE_HELP = "SAE folder, SAELens RELEASE/ID or embedded:NAME."
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 SaeOption = Annotated[str, typer.Option("--sae", "-s", help=SAE_HELP)]
 TokensOption = Annotated[int, typer.Option(min=1, help="Read at most this many tokens.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the configuration, e.g. span=prompt; repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a configuration key, e.g. span=prompt; repeatable."),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 LogOption = Annotated[
     list[str] | None,
@@ -37,15 +37,15 @@ LogOption = Annotated[
 ]
 ScoresOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="[NAME=]PATH", help="Other models' scores: 'id' and one column per model; repeatable."),
+    typer.Option(metavar="[NAME=]PATH", help="Table of other models' scores: 'id' and a column per model; repeatable."),
 ]
-MetricOption = Annotated[str | None, typer.Option(help="Metric of the log to use as the score; 'none': no scores.")]
-ScorerOption = Annotated[str | None, typer.Option(help="Filter of lm-eval, or scorer of Inspect, to use.")]
+MetricOption = Annotated[str | None, typer.Option(help="Metric in the log to use as the score; 'none': no scores.")]
+ScorerOption = Annotated[str | None, typer.Option(help="Filter (lm-eval) or scorer (Inspect) to use.")]
 FieldOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="OURS=COLUMN", help="Column of the items or the log, as prompt=question; repeatable."),
+    typer.Option(metavar="OURS=COLUMN", help="Which column holds what, e.g. prompt=question; repeatable."),
 ]
-OutcomeModelOption = Annotated[str | None, typer.Option("--model", help="Show the results of one of the run's models.")]
+OutcomeModelOption = Annotated[str | None, typer.Option("--model", help="Show results for one of the run's models.")]
 AgainstOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -65,7 +65,7 @@ def open_outcome(run: Path, model: str | None, against: list[str] | None, *, par
     opened = Run(folder.path, folder.manifest)
     if model is None:
         if against or parsed:
-            raise UserError("--against and --parsed are about the scores of a model: name the model.")
+            raise UserError("--against and --parsed need a model: give its name.")
         return opened
     other = against[0] if against and len(against) == 1 else against or None
     return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))

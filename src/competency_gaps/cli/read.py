@@ -31,32 +31,32 @@ def screen_lines() -> int:
 def show(
     run: RunArgument,
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help="One of the run's models; by default the only one.")
+        str | None, typer.Argument(metavar="MODEL", help="One of the run's models; default: the only one.")
     ] = None,
     against: Annotated[
         list[str] | None,
         typer.Option(
             metavar="peers|benchmark|MODEL",
-            help="Models at its level (by default where there are two), its own average, or another model; repeatable: "
-            "these peers.",
+            help="Compare with its peers (models at its level; the default if there are two), its own average, or "
+            "another model; several models serve as peers.",
         ),
     ] = None,
     parsed: Annotated[
-        bool, typer.Option("--parsed", help="Show where answers could not be read, instead of scores.")
+        bool, typer.Option("--parsed", help="Show where answers could not be parsed, instead of scores.")
     ] = False,
     slice_: Annotated[
-        int | None, typer.Option("--slice", metavar="N", min=1, help="Show this line of the answer with its items.")
+        int | None, typer.Option("--slice", metavar="N", min=1, help="Show line N of the answer with its items.")
     ] = None,
     concept: Annotated[
-        str | None, typer.Option(metavar="N|WORDS", help="Show a concept, or find concepts by words of their labels.")
+        str | None, typer.Option(metavar="N|WORDS", help="Show concept N, or find concepts by words in their labels.")
     ] = None,
     list_: Annotated[
         What | None,
-        typer.Option("--list", metavar="WHAT", help="slices, concepts or models."),
+        typer.Option("--list", metavar="WHAT", help="List all slices, concepts or models."),
     ] = None,
-    caveats: Annotated[bool, typer.Option("--caveats", help="Show what may overturn the answer.")] = False,
+    caveats: Annotated[bool, typer.Option("--caveats", help="Show what could overturn the answer.")] = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Rows of each list; by default what fits, with --json all.")
+        int | None, typer.Option(min=1, help="Rows per list; default: what fits, and all with --json.")
     ] = None,
     json_: JsonOption = False,
 ) -> None:
@@ -69,7 +69,7 @@ def show(
     asked = {"--slice": slice_, "--concept": concept, "--list": list_, "--caveats": caveats or None}
     given = [name for name, value in asked.items() if value is not None]
     if len(given) > 1:
-        raise UserError(f"{' and '.join(given)} show different things: give one of them.")
+        raise UserError(f"{' and '.join(given)} cannot be combined: give one of them.")
     if concept is not None or list_ == "concepts":
         other = [name for name in against or () if name != "benchmark"]
         opened = open_outcome(run, model, other, parsed=parsed)
@@ -79,7 +79,7 @@ def show(
     if list_ == "models":
         of_one = {"MODEL": model, "--against": against, "--parsed": parsed}
         if ignored := [name for name, value in of_one.items() if value]:
-            raise UserError(f"--list models is about the scores of all models: leave out {' and '.join(ignored)}.")
+            raise UserError(f"--list models shows all models: leave out {' and '.join(ignored)}.")
         if json_:
             print_json({"run": str(opened.path), "models": opened.models.to_dicts()})
         else:
@@ -96,7 +96,7 @@ def show(
     if model is None and several > 1:
         if slice_ is not None or list_ == "slices" or caveats or parsed:
             asked_of = "--parsed" if parsed else given[0]
-            raise UserError(f"{asked_of} is about the answer of one model: name one, as 'cgaps show {run} MODEL'.")
+            raise UserError(f"{asked_of} needs one model: name it, as in 'cgaps show {run} MODEL'.")
         _show_models(opened, beside, limit, json_=json_)
         return
     answer = opened.answer(model, beside, parsed=parsed)
@@ -135,7 +135,7 @@ def _show_slice(run: Run, answer: Answer, number: int, *, json_: bool) -> None:
 
     found = [finding for finding in answer.findings if finding.number == number]
     if not found:
-        raise UserError(f"the answer has no line {number}: it has {len(answer.findings)}.")
+        raise UserError(f"the answer has no line {number}: expected 1 to {len(answer.findings)}.")
     behind = detail(run, answer, found[0])
     if json_:
         print_json({"run": str(run.path), "finding": asdict(found[0]), **asdict(behind)})
@@ -175,8 +175,8 @@ def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: boo
         print_json({**run_document(run), "find": asked, "rows": rows})
     else:
         if not listing.concepts.height:
-            print_line("no concept stands out: --json has them all", error=True)
-        more = f"One of them: {argument('concept')} N."
+            print_line("no concept stands out; --json lists them all", error=True)
+        more = f"To see one: {argument('concept')} N."
         print_listing(listing, Console(), lines=screen_lines(), limit=limit, more=more)
 
 

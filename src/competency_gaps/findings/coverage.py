@@ -370,30 +370,30 @@ def _headline(found: Coverage, whole: BenchmarkCoverage) -> str:
     exercised = sum(part.share >= EXERCISED for part in top)
     (first, like), *others = whole.nearest
     near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
-    unlike = f"{percent(whole.unlike, whole.items)} of the items are" if whole.unlike else "None of the items is"
-    fits = "" if like >= FITS else " None of them is much like it, so take what the map says with care."
+    unlike = f"{percent(whole.unlike, whole.items)} of its items are" if whole.unlike else "None of its items is"
+    fits = "" if like >= FITS else " None of these is close, so read the atlas with care."
     return (
-        f"{whole.name}: {plural(whole.items, 'item')}, mostly {about}. It reaches {exercised} of the map's {len(top)} "
-        f"regions (1% or more). Most alike of the map's {plural(found.public, 'benchmark')}: {near_}.{fits} {unlike} "
-        "unlike anything on the map."
+        f"{whole.name}: {plural(whole.items, 'item')}, mostly {about}. It covers {exercised} of the atlas's {len(top)} "
+        f"regions (1% of items or more). Most similar of the atlas's {plural(found.public, 'benchmark')}: "
+        f"{near_}.{fits} {unlike} unlike anything in the atlas."
     )
 
 
 def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
     if whole.inside is None:
         return []
-    says = f"It says that it tests “{shorten(str(whole.scope), 200)}”."
+    says = f"Its stated scope is “{shorten(str(whole.scope), 200)}”."
     if not whole.inside:
-        return [f"{says} No region of the map is called like that."]
-    says += f" The map has {plural(len(whole.inside), 'region')} of that (a guess by their names)"
+        return [f"{says} No region of the atlas has a matching name."]
+    says += f" The atlas has {plural(len(whole.inside), 'region')} with a matching name (a guess)"
     if whole.lacks is None:
         within = sum(whole.shares[region] for region in whole.inside)
-        return [f"{says}, but only {percent(within, 1)} of its items lie there, so the map cannot tell what it lacks."]
+        return [f"{says}, but only {percent(within, 1)} of its items lie there, too few to tell what it lacks."]
     tested = [found.regions[region] for region in whole.inside if region not in whole.lacks]
     few = [found.regions[region] for region in whole.lacks]
     told = [
         f"{word}: {_and([f'{part.name} ({percent(part.share, 1) if part.share else 0})' for part in own])}."
-        for word, own in (("In fewer than 1% of its items", few), ("Tested", tested))
+        for word, own in (("Tested by fewer than 1% of its items", few), ("Tested", tested))
         if own
     ]
     return [f"{says}. {' '.join(told)}"]
@@ -401,18 +401,18 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
 
 def _concepts(found: Coverage) -> str:
     whole = found.all
-    labelled = {"labelled": " with a label", "automatic": " with words for a label", "unlabelled": ""}[found.counted]
+    labelled = {"labelled": "labelled ", "automatic": "automatically labelled ", "unlabelled": ""}[found.counted]
     missing = f"{integer(whole.missing)} {'is' if whole.missing == 1 else 'are'}"
-    said = f"Of {plural(whole.concepts, 'concept')}{labelled} {missing} in no item"
+    said = f"Of {plural(whole.concepts, f'{labelled}concept')}, {missing} active in no item"
     if whole.by_chance is not None:
         chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
         said += f" ({chance} would be missing from as much ordinary text)"
-    said += f", {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} thin." if found.reference else "."
+    said += f"; {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} thin." if found.reference else "."
     asked = found.whole and found.whole.inside  # where a scope is stated, what lies outside is no lack
     own = [part for part in found.regions if part.level == LEVEL and (not asked or part.region in asked)]
     most = [part for part in own if part.missing > (part.by_chance or 0) + 1]
     most.sort(key=lambda part: (part.by_chance or 0) - part.missing)
-    named = [(f" of {part.name} {part.missing} of {part.concepts}", part.lacking) for part in most[:2]]
+    named = [(f" in {part.name}: {part.missing} of {part.concepts}", part.lacking) for part in most[:2]]
     for of, lacking in named or ([] if asked else [("", whole.lacking)]):
         labels = [f"“{lack.label}”" for lack in lacking if lack.status == "missing" and lack.label][:2]
         said += f" Missing{of}, such as {_and(labels)}." if labels else ""

@@ -12,7 +12,7 @@ from competency_gaps.errors import argument
 from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.text import listing, percent, plural, share_of, shorten, signed
 
-UNSCORED = "no item is scored, so this run says only what its items test."
+UNSCORED = "no item has a score, so this run shows only what its items test."
 SIDE = 5
 """Findings of each side, weaker and stronger, that a view shows first."""
 WHOLE = 0.0195
@@ -20,12 +20,12 @@ WHOLE = 0.0195
 MOSTLY = 0.9
 """Share of a slice's items from which only those that are scored are counted."""
 SEEN = 0.8
-"""Power at which the smallest gap is told that would have been found."""
+"""Power at which the smallest gap that would have been found is given."""
 FAMILIES = {
     "columns": "a column of the items",
     "regions": "a region of the atlas",
-    "profiles": "items with like concepts",
-    "clusters": "items with like texts",
+    "profiles": "items with similar concepts",
+    "clusters": "items with similar texts",
     "concepts": "a concept",
     "features": "a feature of the text",
     "lists": "an entry of a list",
@@ -33,10 +33,10 @@ FAMILIES = {
 }
 """What a slice of each family is; a plug-in's family is called by its name."""
 _FAILED = {
-    "list": "most listed slices have no gap of the same sign on items that half-samples leave out",
-    "split_halves": "two halves of the items hardly agree on the concepts' scores",
-    "prediction": "concepts foretell failures no better than the benchmarks' mean scores do",
-    "against": "in the other run scores by concept hardly agree",
+    "list": "on items that half-samples leave out, most listed slices do not keep the sign of their gap",
+    "split_halves": "two halves of the items barely agree on scores by concept",
+    "prediction": "concepts predict failures no better than benchmark means do",
+    "against": "the other run barely agrees on scores by concept",
 }
 
 
@@ -65,13 +65,14 @@ def headline(answer: Answer) -> str:
         return f"{name}: {UNSCORED}"
     start = f"{name}: {level(mean, answer)}{_by_chance(answer.chance)}"
     if answer.kind == "difference" and answer.outcome is not None:
-        start += f", {signed(100 * answer.outcome, 1)} against {short_name(answer.against[0])}"
+        start += f", {signed(100 * answer.outcome, 1)} points against {short_name(answer.against[0])}"
     against = _beside(answer)
     if not answer.findings:
         return f"{start}. {nothing(answer)}"
     if answer.kind == "difference":
         return f"{start}. Where the change is below or above that, in points expected on new items:"
-    return f"{start}. {against[0].upper()}{against[1:]}, in points expected on new items:"
+    who = " (models at its level)" if answer.kind == "peers" else ""
+    return f"{start}. {against[0].upper()}{against[1:]}{who}, in points expected on new items:"
 
 
 def _mean(answer: Answer) -> float | None:
@@ -87,7 +88,7 @@ def model_name(answer: Answer) -> str:
 def _beside(answer: Answer) -> str:
     """What the gaps are taken against."""
     if answer.kind == "peers":
-        return f"against {plural(len(answer.against), 'model')} at its level"
+        return f"against {plural(len(answer.against), 'peer')}"
     return "apart from that overall change" if answer.kind == "difference" else "against its own average"
 
 
@@ -96,11 +97,11 @@ def nothing(answer: Answer) -> str:
     if not answer.tested:
         return "Nothing could be tested: no slice has enough scored items, or the scores do not vary."
     against = _beside(answer)
-    text = f"{against[0].upper()}{against[1:]} none of {plural(answer.tested, 'slice')} stands out"
+    text = f"{against[0].upper()}{against[1:]}, none of {plural(answer.tested, 'slice')} stands out"
     if answer.detectable is None:
         return f"{text}."
     seen = f"{100 * answer.detectable:.0f}" if answer.detectable >= 0.0095 else f"{100 * answer.detectable:.1f}"
-    return f"{text}; a gap of {seen} points in a slice of ordinary size would have been found (power {SEEN:g})."
+    return f"{text}. A gap of {seen} points in a slice of typical size would be found {percent(SEEN, 1)} of the time."
 
 
 def sides(answer: Answer) -> tuple[list[Finding], list[Finding]]:
@@ -165,17 +166,17 @@ def found_again(answer: Answer, finding: Finding) -> str:
         return text
     shift = _shift(answer, finding)
     spread = interval(finding.again_low + shift, finding.again_high + shift)
-    return f"{text}; there {signed_points(finding.again_gap + shift)} ({spread})"
+    return f"{text}, with a gap of {signed_points(finding.again_gap + shift)} ({spread}) on the items left out"
 
 
 def rests_on(answer: Answer, finding: Finding) -> str | None:
-    """Say what explains part of a gap: ``Part of its gap goes with numbers (40%), with math (35%).``; None: nothing."""
-    parts = [f"with {covariate_words(name)} ({percent(part, 1)})" for name, part in finding.rests_on if name != STRATA]
-    lines = [f"Part of its gap goes {', '.join(parts)}."] if parts else []
+    """Say what explains part of a gap: ``Its gap is partly explained by numbers (40%), math (35%).``; None: nothing."""
+    parts = [f"{covariate_words(name)} ({percent(part, 1)})" for name, part in finding.rests_on if name != STRATA]
+    lines = [f"Its gap is partly explained by {', '.join(parts)}."] if parts else []
     # A difference of two models is shown whole, whatever it is compared with.
     for part in (part for name, part in finding.rests_on if name == STRATA and answer.kind != "difference"):
         whole = signed_points(finding.gap / (1 - part))
-        lines.append(f"Against all items, not only comparable ones, it would be {whole}.")
+        lines.append(f"Against all items, not just comparable ones, the gap would be {whole}.")
     return " ".join(lines) or None
 
 
@@ -211,8 +212,8 @@ def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, fl
     again = found_again(answer, finding)
     lines = [f"{again[0].upper()}{again[1:]}.", rests_on(answer, finding)]
     if lies_in:
-        places = (f"{percent(share, 1)} lie in “{cut_at_word(name, NAME_LIMIT)}”" for name, share in lies_in)
-        lines.append(f"Of its items {', '.join(places)}.")
+        places = (f"{percent(share, 1)} in “{cut_at_word(name, NAME_LIMIT)}”" for name, share in lies_in)
+        lines.append(f"Where its items lie: {', '.join(places)}.")
     return [line for line in lines if line]
 
 
@@ -245,7 +246,7 @@ def model_sentence(answer: Answer) -> str:
         if side
     ]
     told = ", ".join(parts) or "nothing stands out"
-    return f"{model_name(answer)}: {level(mean, answer)}; {_beside(answer)} {told}."
+    return f"{model_name(answer)}: {level(mean, answer)}; {_beside(answer)}, {told}."
 
 
 def coverage_of_scores(answer: Answer) -> str:
@@ -258,13 +259,13 @@ def closing(answer: Answer, most: int = SIDE) -> str:
     left = len(answer.findings) - len(shown(answer, most))
     parts = [coverage_of_scores(answer)]
     if answer.findings:
-        parts.append(f"items of line N: {argument('slice')} N")
+        parts.append(f"a line's items: {argument('slice')} N")
     if left:
-        parts.append(f"{left} more: {argument('limit')} {max(map(len, sides(answer)))}")
+        parts.append(f"{plural(left, 'more line')}: {argument('limit')} {max(map(len, sides(answer)))}")
     if answer.caveats:
         parts.append(f"{plural(len(answer.caveats), 'caveat')}: {argument('caveats')}")
     doubtful = any(unsure(answer, one) for one in shown(answer, most))
-    return "; ".join(parts) + "." + (" Perhaps: the interval holds 0." if doubtful else "")
+    return "; ".join(parts) + "." + (" “perhaps”: the interval includes 0." if doubtful else "")
 
 
 def family_name(family: str) -> str:
@@ -309,39 +310,39 @@ def caveat_words(caveat: Caveat) -> str:
 def _gate_words(n: Mapping[str, Any]) -> str:
     explained = n.get("explained_variance")
     share = "too little" if explained is None else f"only {percent(explained, 1)}"
-    how = " and the run was forced" if n.get("forced") else ""
+    how = ", and the run was forced" if n.get("forced") else ""
     return (
-        f"The SAE did not pass its gate{how}: it explains {share} of what the model computes where it is read, so "
-        "slices made of concepts may follow the SAE's faults."
+        f"The SAE failed its gate{how}: it explains {share} of the activations that it reads, so slices built from "
+        "concepts may reflect the SAE's errors."
     )
 
 
 def _judge_words(n: Mapping[str, Any]) -> str:
     return (
-        f"The judge of {shorten(n['benchmark'], NAME_LIMIT)} goes by the place of an answer: what it reads first gets "
-        f"{percent(n['first'], 1)} of the points, and its verdicts in the two orders agree on only "
+        f"The judge of {shorten(n['benchmark'], NAME_LIMIT)} is swayed by position: the answer that it reads first "
+        f"gets {percent(n['first'], 1)} of the points, and its verdicts in the two orders agree on only "
         f"{percent(n['agreement'], 1)} of {plural(n['items'], 'item')}. Its scores say little about the model."
     )
 
 
 def _robustness_words(n: Mapping[str, Any]) -> str:
     failures = "; ".join(_FAILED.get(code, code) for code in n["failed"])
-    failed = f"{len(n['failed'])} of {plural(n['tests'], 'test')} of robustness failed"
-    return f"{failed}: {failures}, so take the list as a hint."
+    failed = f"{len(n['failed'])} of {plural(n['tests'], 'robustness test')} failed"
+    return f"{failed}: {failures}. Treat the list as a hint."
 
 
 def _unscored_words(n: Mapping[str, Any]) -> str:
-    text = f"{share_of(n['missing'], n['items'])} items have no score; the list is about the others"
+    text = f"{share_of(n['missing'], n['items'])} items have no score; the list covers the others"
     if n.get("gap") is None or abs(n["gap"]) < WHOLE:
         return f"{text}."
     side = "harder" if n["gap"] < 0 else "easier"
-    found = f"other models find the unscored ones {side} ({signed_points(n['gap'])} points)"
-    return f"{text}, which are no fair sample: {found}."
+    found = f"the unscored ones are {side} for other models ({signed_points(n['gap'])} points)"
+    return f"{text}, which are not a fair sample: {found}."
 
 
 def _rests_words(n: Mapping[str, Any]) -> str:
-    parts = (f"with {covariate_words(name)} in {_lines(lines)}" for name, lines in n["lines"].items())
-    return f"A third of the gap or more goes {'; '.join(parts)}."
+    parts = (f"by {covariate_words(name)} in {_lines(lines)}" for name, lines in n["lines"].items())
+    return f"At least a third of the gap is explained {'; '.join(parts)}."
 
 
 def _lines(numbers: Sequence[int]) -> str:
@@ -351,33 +352,33 @@ def _lines(numbers: Sequence[int]) -> str:
 
 _FORMS = {
     "answer_position": "the right option is {}",
-    "answer_length": "the right option is {} of the options",
+    "answer_length": "the right option is {}",
     "options": "there are {}",
 }
 
 
 def _trend_words(n: Mapping[str, Any]) -> str:
-    """Of what the key or the form of an item decides."""
+    """A trend with the answer key or with the form of the items."""
     side = "weaker" if n["gap"] < 0 else "stronger"
     begin = "It is" if n.get("benchmark") is None else f"In {shorten(n['benchmark'], NAME_LIMIT)} it is"
     where = _FORMS.get(n["covariate"], f"{covariate_words(n['covariate'])} is {{}}").format(shorten(n["category"], 40))
     return (
-        f"{begin} {side} where {where} ({signed_points(n['gap'])} points): this comes from the form of the items, and "
-        "is not held equal."
+        f"{begin} {side} where {where} ({signed_points(n['gap'])} points). This is an effect of the items' form, and "
+        "gaps are not adjusted for it."
     )
 
 
 def _repeats_words(n: Mapping[str, Any]) -> str:
-    what = f"{share_of(n['repeats'], n['items'])} items ask the same as another one, word for word or nearly"
+    what = f"{share_of(n['repeats'], n['items'])} items repeat another one, word for word or nearly"
     if not n["repeats"]:
         what = "Some items belong together, such as questions on one passage"
-    return f"{what}. Each cluster counts once: {n['items']:,} items count as {n['clusters']:,}."
+    return f"{what}. Each cluster counts once, so {n['items']:,} items count as {n['clusters']:,}."
 
 
 def _peers_words(n: Mapping[str, Any]) -> str:
     return (
-        f"{plural(n['peers'], 'peer')}, whose mean scores differ from the model's by {100 * n['distance']:.0f} points "
-        "on average: with few or distant peers, what is hard for everybody can look like its own weakness."
+        f"The mean scores of its {plural(n['peers'], 'peer')} differ from its own by {100 * n['distance']:.0f} points "
+        "on average. With few or distant peers, what is hard for every model can look like a weakness of this one."
     )
 
 
@@ -390,8 +391,8 @@ def _verdict_words(n: Mapping[str, Any]) -> str:
 def _rate_words(n: Mapping[str, Any]) -> str:
     kinds = ", ".join(n["families"])
     return (
-        f"Of {plural(n['tested'], 'slice')} ({kinds}) the list names those that explain what no earlier one does. "
-        f"Where there is nothing to find, {percent(n['error'], 1)} of lists still name something."
+        f"From {plural(n['tested'], 'slice')} ({kinds}), the list picks those that explain what no earlier line "
+        f"explains. Where there is nothing to find, {percent(n['error'], 1)} of lists still name a slice."
     )
 
 
@@ -403,20 +404,22 @@ _CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "unscored": _unscored_words,
     "no_verdict": _verdict_words,
     "trend": _trend_words,
-    "held_equal": lambda n: f"Gaps are taken {equal_words(n['covariates'])}.",
+    "held_equal": lambda n: f"Gaps compare items {equal_words(n['covariates'])}.",
     "repeats": _repeats_words,
     "excluded": lambda n: f"{share_of(n['excluded'], n['items'])} items were left out when the run was made.",
-    "lens": lambda n: f"Concepts are those of {shorten(short_name(n['reads']), 80)}, which read the items.",
+    "lens": lambda n: f"Concepts come from {shorten(short_name(n['reads']), 80)}, which read the items for this run.",
     "remark": lambda n: f"{n['text'][:1].upper()}{n['text'][1:].rstrip('.')}.",
     "peers": _peers_words,
     "rate": _rate_words,
-    "too_small": lambda n: f"{plural(n['slices'], 'slice')} with too few items, or nearly all, were not tested.",
-    "unchecked": lambda _: "Whether it holds in subsamples was not tested: ‘cgaps check’ does it.",
+    "too_small": lambda n: (
+        f"Not tested: {plural(n['slices'], 'slice')} with too few items, or with nearly all of them."
+    ),
+    "unchecked": lambda _: "The list has not been tested on subsamples; ‘cgaps check’ does that.",
 }
 
 
 def equal_words(covariates: Sequence[str]) -> str:
-    """Say among which items gaps are taken: ``at equal length``."""
+    """Say what the compared items have in common: ``at equal length``."""
     words = [covariate_words(str(name)) for name in covariates]
     listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
     return f"at equal {listed}".replace("equal the ", "the same ")
@@ -424,8 +427,8 @@ def equal_words(covariates: Sequence[str]) -> str:
 
 def caveats_headline(answer: Answer) -> str:
     """What stands above the caveats, with the models that the answer is against."""
-    named = f" (those are {', '.join(map(short_name, answer.against))})" if answer.kind == "peers" else ""
-    return f"What to know of the answer about {model_name(answer)}, {_beside(answer)}{named}:"
+    named = f" ({', '.join(map(short_name, answer.against))})" if answer.kind == "peers" else ""
+    return f"Before you trust the answer about {model_name(answer)}, {_beside(answer)}{named}:"
 
 
 def answer_words(answer: Answer) -> dict[str, Any]:
@@ -442,12 +445,12 @@ NAME_LIMIT = 60
 """Letters after which a name is cut in a sentence."""
 COVARIATES = {
     "group": "the items' group",
-    "ending": "how the text ends",
-    "answer_position": "the place of the right option",
-    "answer_length": "the right option's length among the options",
+    "ending": "the ending of the text",
+    "answer_position": "the position of the right option",
+    "answer_length": "the rank of the right option by length",
     "options": "the number of options",
 }
-"""Words for what items are compared at equal values of; any other name (``length``, a column's) is its own word."""
+"""Words for the properties that compared items share; any other name (``length``, a column's) is its own word."""
 
 
 def short_name(name: str) -> str:
@@ -462,12 +465,12 @@ def scored_name(manifest: Mapping[str, Any]) -> str:
 
 
 def covariate_words(name: str) -> str:
-    """Give the words for a property of items by which they are compared."""
+    """Put into words a property by which items are compared."""
     return COVARIATES.get(name, shorten(name, NAME_LIMIT))
 
 
 def alike(evidence: Mapping[str, Any]) -> str:
-    """Say among which items gaps are taken: ``at equal length``; empty where items are compared within benchmarks only.
+    """Say what compared items have in common: ``at equal length``; empty where only benchmarks separate them.
 
     Parameters
     ----------

@@ -131,7 +131,7 @@ def _write(path: Path, text: str) -> None:
 def _spread(row: dict[str, Any]) -> str:
     """A whole difference with its interval, in points with a decimal."""
     points, low, high = (signed(100 * row[name], 1) for name in ("difference", "low", "high"))
-    return f"{points} ({low} to {high})"
+    return f"{points} points ({low} to {high})"
 
 
 def _safe(text: str) -> str:

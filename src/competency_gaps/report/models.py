@@ -28,7 +28,7 @@ def models_view(run: RunFolder) -> RenderableType:
     """List the models that a run has scores of, the best first."""
     table = models_table(run)
     lens = short_name(str(run.manifest["model"]["name"]))
-    head = f"{plural(table.height, 'model')} on {plural(run.items.height, 'item')}; concepts as {lens} reads the items."
+    head = f"{plural(table.height, 'model')} on {plural(run.items.height, 'item')}; {lens} read the items for concepts."
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
     for name, side in (("model", "left"), ("mean", "right"), ("95% interval", "right"), ("scored", "right")):
         shown.add_column(name, justify=side)  # type: ignore[arg-type]
@@ -38,13 +38,13 @@ def models_view(run: RunFolder) -> RenderableType:
         spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
         named = Text(cut(short_name(row["model"]), MODEL) + (" (reads the items)" if row["reads"] else ""))
         shown.add_row(named, mean, spread, integer(row["scored"]), integer(row["unscored"]))
-    ways = "One model: cgaps show RUN MODEL. Two models: cgaps compare."
+    ways = "One model: cgaps show RUN MODEL. Two models: cgaps compare RUN A B."
     notes = [plain(note, "dim") for note in (*_missing(run), ways)]
     return Group(plain(head), Text(), shown, Text(), *notes)
 
 
 def _missing(run: RunFolder) -> list[str]:
-    """Say of which models scores are missing on harder, or easier, items than elsewhere."""
+    """Name the models whose missing scores fall on harder, or easier, items."""
     apart = {model: own for model, own in missing_of_models(run).items() if own.with_difficulty}
     if not apart:
         return []
@@ -53,8 +53,8 @@ def _missing(run: RunFolder) -> list[str]:
         for model, own in apart.items()
     )
     return [
-        "Some models' scores are not missing by chance. On the items that the model named has no score for, the others "
-        f"score more (+) or less (−) than on other items of the same benchmarks, in points of 100: {named}."
+        "Some models' missing scores are not random. On the items without a score for the model, the others score "
+        f"higher (+) or lower (−) than on the rest of the same benchmarks, in points: {named}."
     ]
 
 
@@ -88,10 +88,10 @@ def models_page(
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
         lines.add_row(cut(short_name(answer.model), wide), mean, *extremes)
     peers = any(answer.kind == "peers" for answer in ordered)
-    beside = "models at its level" if peers else "its own average"
+    beside = "its peers (models at its level)" if peers else "its own average"
     head = f"{plural(len(ordered), 'model')}, each in points against {beside}:"
     apart = found.slices.head(limit or APART)
-    heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
+    heads = ("they differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
     first = max(width - 2 * (wide + 6) - 6, 16)
     named = _grid(heads, first, wide + 6, wide + 6)
     for number, name in apart.select("slice", "name").iter_rows():
@@ -101,8 +101,10 @@ def models_page(
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         named.add_row(words.cut_at_word(visible(name), first), *styled)
     left = found.slices.height - apart.height
-    more = f" {left} more: {argument('limit')} {found.slices.height}." if left > 0 else ""
-    notes = f"One model: cgaps show RUN MODEL. Two: cgaps compare. Items scored: {argument('list')} models.{more}"
+    more = f" {plural(left, 'more slice')}: {argument('limit')} {found.slices.height}." if left > 0 else ""
+    notes = (
+        f"One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. Items scored: {argument('list')} models.{more}"
+    )
     return Group(plain(head, "bold"), lines, Text(), named, plain(notes, "dim"))
 
 

@@ -99,7 +99,7 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
     }
     left = table.height - frame.height
     more = f" {integer(left)} more: {argument('limit')} {table.height}." if left else ""
-    note = f"Points of 100 against the items' benchmarks, on all items: no choice, no test.{more}"
+    note = f"Points against the mean of each item's benchmark, on all items; nothing here is tested.{more}"
     return Group(table_of("slice", names, shown), plain(note, "dim"))
 
 
@@ -125,7 +125,7 @@ def print_listing(listing: Listing, console: Console, *, lines: int, limit: int 
         names = [_name(row) for row in shown.to_dicts()]
         parts.append(table_of("concept", names, quantities(shown, listing.columns), shown["concept"].to_list()))
         left = frame.height - count
-        hidden = [f"{integer(left)} more: {argument('limit')} {frame.height} lists all."] * (left > 0)
+        hidden = [f"{integer(left)} more: {argument('limit')} {frame.height} lists them all."] * (left > 0)
         screen = Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
         if limit is not None or count < 2 or len(console.render_lines(screen)) <= lines:
             console.print(screen)

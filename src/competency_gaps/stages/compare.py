@@ -186,7 +186,7 @@ def basis_of(run: RunFolder) -> Basis:
 
 def _run_side(run: RunFolder) -> Side:
     if run.manifest.get("outcome", {}).get("kind", "score") != "score":
-        raise UserError(f"{run.path} holds no scores but another outcome: compare runs, or models by their scores.")
+        raise UserError(f"{run.path} holds another outcome than scores: compare the scores of runs or of models.")
     scores = model_scores(open_folder(run.base))
     known = run.scored_model in scores.models
     asked = np.asarray(scores.asked[scores.row(run.scored_model)]) if known else np.zeros(len(run.outcomes), bool)
@@ -381,7 +381,7 @@ def _unpaired_benchmarks(basis: Basis, candidate: Side, baseline: Side) -> Itera
     own = paired.filter(pl.Series(~np.isnan(baseline.scores)))
     shares = own.group_by("benchmark", maintain_order=True).agg(pl.col("paired").mean())
     for name in shares.filter(pl.col("paired") < PAIRED)["benchmark"]:
-        yield f"{candidate.name} lacks most of the scores of the benchmark {name}"
+        yield f"{candidate.name} lacks most scores on the benchmark {name}"
 
 
 ALPHA = 0.05
@@ -534,8 +534,8 @@ def undecided(unscored: int, losses: Sequence[str], if_wrong: Sequence[str]) -> 
     """Say that it depends on answers without a score whether there is a loss: on what, without them and as wrong."""
     left_out, counted = (f"a loss ({', '.join(lost[:3])})" if lost else "no loss" for lost in (losses, if_wrong))
     return (
-        f"it depends on {plural(unscored, 'answer')} from which no score could be read: without them there is "
-        f"{left_out}, and {counted} if they count as wrong. Score them, as 0 where they are wrong"
+        f"the verdict hinges on {plural(unscored, 'unscored answer')}: leaving them out gives {left_out}, and counting "
+        f"them as wrong gives {counted}. Score them, with 0 where they are wrong"
     )
 
 
@@ -551,7 +551,7 @@ def too_few_pairs(clusters: int, paired: int, unpaired: Sequence[tuple[str, int]
     """
     faults = []
     if clusters < FEWEST:
-        faults.append(f"only {clusters} pairs of clusters; {FEWEST} are needed")
+        faults.append(f"only {plural(clusters, 'cluster')} scored for both; {FEWEST} are needed")
     for name, only in unpaired:
         share = paired / (paired + only)
         if share < PAIRED:

@@ -29,7 +29,7 @@ def sentences(made: Comparison) -> list[str]:
     candidate, baseline = short_name(made.candidate), short_name(made.baseline)
     overall, *equal = made.overall.iter_rows(named=True)
     whole = (
-        f"Overall {_spread(overall)} points on {plural(made.paired, 'item')}: better on {overall['better']:,}, worse "
+        f"Overall {_spread(overall)} on {plural(made.paired, 'item')}: better on {overall['better']:,}, worse "
         f"on {overall['worse']:,}"
     )
     repeated = overall["clusters"] < made.paired

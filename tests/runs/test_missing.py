@@ -1,4 +1,4 @@
-"""Scores that are missing scores are not random, and peers that are few or far: measured, said, refused where they must be."""
+"""Scores that are not missing by chance, and peers that are few or far: measured, said, refused where they must be."""
 
 from __future__ import annotations
 

@@ -37,6 +37,7 @@ def outcomes_elsewhere(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         chosen = lambda: Path(os.environ.get("CGAPS_CACHE") or folder)  # noqa: E731
         patch.setattr("competency_gaps.stages.outcomes.cache_folder", chosen)
+        patch.setattr("competency_gaps.findings.kept.cache_folder", chosen)
         yield
 
 

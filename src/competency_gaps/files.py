@@ -16,10 +16,22 @@ from typing import Any
 
 from competency_gaps.errors import MachineError, UserError
 
+CACHE_VARIABLE = "CGAPS_CACHE"
+"""Environment variable that names another cache folder."""
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Error numbers of a file or folder that cannot be written by this user."""
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 """Error numbers of file systems, as of some networks, that put no folder on the disk when they are asked to."""
+
+
+def cache_folder() -> Path:
+    """Where things are kept that can be fetched or made again: ``CGAPS_CACHE``, or the platform's cache folder."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("competency-gaps")
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:

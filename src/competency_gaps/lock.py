@@ -16,11 +16,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, SoftFileLock, Timeout
+from typing import TYPE_CHECKING
 
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import NOT_WRITABLE, make_folder, no_space_left
+
+if TYPE_CHECKING:
+    from filelock import FileLock, SoftFileLock
 
 FILE = ".lock"
 """In the folder while it is held; a marker's name begins so too."""
@@ -90,6 +92,8 @@ def _locked(folder: Path, place: Path) -> Iterator[None]:
 
 def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
     """Lock the file, and write into it who holds it."""
+    from filelock import FileLock, SoftFileLock, Timeout
+
     try:
         make_folder(path.parent)
     except (FileExistsError, NotADirectoryError) as error:

@@ -62,15 +62,16 @@ def test_json_equals_the_functions_result(cli):
     found = find_saes("google/gemma-2-2b", layer=12)
     assert document["saes"] == [asdict(sae) for sae in found.saes]
     assert all(sae["layer"] == 12 for sae in document["saes"])
-    assert document["unread"] == found.unread and document["saelens"]
+    assert document["unread"] == found.unread and document["saelens"] == found.saelens
 
 
-def test_without_saelens_the_saes_of_this_package_are_listed(cli, monkeypatch):
+def test_without_saelens_the_list_says_how_to_get_it(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "sae_lens", None)
-    status, out, _ = cli("sae", "embedded:smollm2-135m-instruct")
-    assert status == 0 and "embedded:smollm2-135m-instruct-l15-8k" in out and "sae-lens is not installed" in out
-    status, out, err = cli("sae", "gpt2")
-    assert status == 2 and out == "" and "needs the package 'sae-lens'" in err
+    monkeypatch.setattr("competency_gaps.cli.sae.find_spec", lambda name: None)
+    status, out, _ = cli("sae", "gpt2")
+    assert status == 0 and "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in out
+    assert "first install SAELens (pip install" in out and out.rstrip().split("\n")[-1].startswith("cgaps run ")
+    assert "install SAELens" not in cli("sae", "embedded:smollm2-135m-instruct")[1]
 
 
 def test_nothing_heavy_is_imported():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import MachineError, UserError
+from competency_gaps.findings.answer import find_answer
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
 from core_helpers import seal
@@ -149,6 +152,35 @@ def test_outcomes_of_read_only_runs_are_cached(shared_run):
     os.environ["CGAPS_CACHE"] = str(cache / "outcomes")
     with pytest.raises(MachineError, match="cannot be kept in the cache folder"):
         shared_run.as_model("d")
+
+
+def test_a_kept_answer_is_the_fresh_one_until_the_run_changes(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("CGAPS_CACHE", str(tmp_path / "cache"))
+    run.add_scores(table(run))
+    asked = [
+        ("a", None, False),
+        ("a", "benchmark", False),
+        ("a", "b", False),
+        ("a", ["b", "c"], False),
+        (None, None, True),
+    ]
+    for model, against, parsed in asked:
+        fresh = find_answer(run, model, against, parsed=parsed)
+        assert run.answer(model, against, parsed=parsed) == fresh  # made
+        assert run.answer(model, against, parsed=parsed) == fresh  # read
+    kept = sorted((tmp_path / "cache").rglob("*.json"))
+    assert len(kept) == len(asked)
+    code = "import sys; import competency_gaps as cg; cg.open_run(sys.argv[1]).answer('a'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, run.path], capture_output=True, text=True, check=True)
+    assert {"polars", "competency_gaps.findings.kept"} <= set(done.stdout.split())
+    assert not {"scipy", "pydantic", "torch"} & set(done.stdout.split())
+    other = table(run).with_columns(a=1 - pl.col("a"))
+    run.add_scores(other.select("benchmark", "id", "a"), replace=True)
+    assert run.answer("a") == find_answer(run, "a")
+    assert run.answers()["a"].mean != pytest.approx(fresh.mean)
+    for file in kept:
+        file.write_text("{")
+    assert run.answer("a", "b") == find_answer(run, "a", "b")
 
 
 def test_unknown_models_and_too_few_peers_are_refused(run):

@@ -110,7 +110,7 @@ class Concept:
 
 def notebook_card(run: RunFolder) -> str:
     """What the run says, worst first, then its benchmarks; of several models only their scores."""
-    from competency_gaps.findings.answer import answer
+    from competency_gaps.findings.kept import answer
     from competency_gaps.stages.models import models_table
 
     models = models_table(run)

@@ -11,7 +11,6 @@ import polars as pl
 
 from competency_gaps.api.concept import Concept, notebook_card
 from competency_gaps.errors import UserError, argument
-from competency_gaps.outcomes import Kind
 from competency_gaps.presentation.rankings import missing
 from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import Added, Scored
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from competency_gaps.improve.suspect import Suspects
     from competency_gaps.improve.weigh import Weights
     from competency_gaps.matching import Matching
+    from competency_gaps.outcomes import Kind
     from competency_gaps.stages.compare import Comparison
 
 Against = Literal["peers"] | str | Sequence[str] | None
@@ -82,13 +82,13 @@ class Run(RunFolder):
         UserError
             If the run has no scores of a model, or too few peers.
         """
-        from competency_gaps.findings.answer import answer
+        from competency_gaps.findings.kept import answer
 
         return answer(self.run_itself(), model, against, parsed=parsed)
 
     def answers(self, against: Against = None) -> dict[str, Answer]:
         """The answers of all models that the run has scores of, by name; ``against`` as of :meth:`answer`."""
-        from competency_gaps.findings.answer import answers
+        from competency_gaps.findings.kept import answers
 
         return answers(self.run_itself(), against=against)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.cli.options import JsonOption
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 _REQUIREMENT = re.compile(r"([\w.-]+).*?(?:extra == ['\"]([^'\"]+)['\"])?$")
 """Name and extra of a line of a package's requirements."""
+_GPU = ("nvidia", "nvhost", "kfd", "dxg")
+"""What a GPU's files in Linux' /dev are called: NVIDIA's, those of its small computers, AMD's, and Windows'."""
 
 
 def doctor(json_: JsonOption = False) -> None:
@@ -83,13 +87,15 @@ def _embedded_model() -> str:
 
 
 def _device() -> str:
-    try:
-        import torch
-    except ImportError:
+    """What runs would compute with; torch, which takes a second, is imported only where there may be a GPU."""
+    if _installed("torch") is None:
         return "no torch: finished runs can be read, none can be made"
+    devices = [path.name for path in Path("/dev").iterdir()] if sys.platform == "linux" else [_GPU[0]]
+    if not any(name.startswith(_GPU) for name in devices):
+        return "cpu"
+    import torch
+
     from competency_gaps.model.load import chosen_device
-    from competency_gaps.model.size import fast_bfloat16
 
     device = chosen_device("auto")
-    name = torch.cuda.get_device_name() if device == "cuda" else device
-    return f"{name}; bfloat16 {'on' if fast_bfloat16(device) else 'off'} by default"
+    return torch.cuda.get_device_name() if device == "cuda" else device

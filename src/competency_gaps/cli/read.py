@@ -62,8 +62,6 @@ def show(
 ) -> None:
     """Show where a model is weak and strong: one list of slices, worst first."""
     from competency_gaps.api.run import open_run
-    from competency_gaps.report.answer import caveats_view
-    from competency_gaps.report.models import models_view
     from competency_gaps.runs.scores import model_scores
 
     asked = {"--slice": slice_, "--concept": concept, "--list": list_, "--caveats": caveats or None}
@@ -83,6 +81,8 @@ def show(
         if json_:
             print_json({"run": str(opened.path), "models": opened.models.to_dicts()})
         else:
+            from competency_gaps.report.models import models_view
+
             Console().print(models_view(opened))
         return
     several = len(model_scores(opened).models)
@@ -107,6 +107,8 @@ def show(
     elif json_:
         print_json({"run": str(opened.path), **answer_document(opened, answer)})
     elif caveats:
+        from competency_gaps.report.answer import caveats_view
+
         Console().print(caveats_view(answer))
     else:
         print_answer(opened, answer, limit)

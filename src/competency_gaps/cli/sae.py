@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,7 +41,10 @@ def sae(
         print_json({**asdict(sae_list), "command": command})
         return
     labels = sum(entry.labels is not None for entry in sae_list.saes)
-    head = f"{sae_list.model}: {plural(len(sae_list.saes), 'SAE')}, {labels:,} with public labels."
+    head = (
+        f"{sae_list.model}: {plural(len(sae_list.saes), 'SAE')}, {labels:,} with public labels (SAELens "
+        f"{sae_list.saelens})."
+    )
     shown = [entry for entry in sae_list.saes if all_ or entry.recommended]
     for line in (head, "", *_table(shown, all_=all_), *_notes(sae_list, all_=all_), *_labels(proposed), command):
         print_line(line)
@@ -68,10 +72,6 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
     if sae_list.unread:
         kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()]
         lines.append(f"Not listed, because a run cannot read them: {', '.join(kinds)}.")
-    if not sae_list.saelens:
-        lines.append(
-            f"SAELens' directory was not searched, because sae-lens is not installed: {install_command('run')}"
-        )
     if not all_ and not all(entry.recommended for entry in sae_list.saes):
         lines.append("The recommended SAE of each layer and place is listed; --all lists every SAE.")
     yield from [*lines, ""] if lines else []
@@ -85,4 +85,7 @@ def _labels(proposed: SaeEntry) -> Iterator[str]:
     elif proposed.labels is not None:
         yield "To fetch labels, for the run's option --set sae.dictionary=labels:"
         yield f"cgaps concepts import labels neuronpedia:{proposed.labels} --sae {proposed.name}"
-    yield "To run it:"
+    if proposed.release is not None and find_spec("sae_lens") is None:
+        yield f"To run it, first install SAELens ({install_command('run')}), then:"
+    else:
+        yield "To run it:"

@@ -27,8 +27,8 @@ from competency_gaps.dictionary.labels import (
     today,
 )
 from competency_gaps.dictionary.neuronpedia import BATCH, LabelServer, fetch_export
-from competency_gaps.embedded.weights import cache_folder
 from competency_gaps.errors import UserError
+from competency_gaps.files import cache_folder
 from competency_gaps.progress import Progress
 from competency_gaps.table_files import read_csv, read_parquet
 from competency_gaps.text import listing, shorten, visible

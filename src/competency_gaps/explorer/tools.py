@@ -19,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.findings import words as in_words
-from competency_gaps.findings.answer import answer, slice_table, slices_of
+from competency_gaps.findings.answer import slice_table, slices_of
 from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.items import ShownItem, detail, example_texts, slice_weights
+from competency_gaps.findings.kept import answer
 from competency_gaps.matching import read_matchings
 from competency_gaps.presentation.facts import marks_of, run_card
 from competency_gaps.runs.assessment import read_assessment

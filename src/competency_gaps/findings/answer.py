@@ -57,7 +57,7 @@ class Asked(NamedTuple):
     families: list[Weighed]
 
 
-def answer(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
+def find_answer(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
     """Say where a model is weak and strong.
 
     Parameters
@@ -87,14 +87,6 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
     strata = held_equal(base, [own.family for own in asked.families])
     caveats = caveats_of(base, asked.outcome, asked.peers, asked.scores, asked.families, asked.units, strata, ERROR)
     return answered(asked, caveats)
-
-
-def answers(run: RunFolder, models: Sequence[str] | None = None, against: Against = None) -> dict[str, Answer]:
-    """The answers of several models, two at a time; ``models`` None: all that have scores."""
-    base = run.run_itself()
-    names = list(model_scores(base).models if models is None else models)
-    slices_of(base)  # read once, before the threads ask for them
-    return dict(zip(names, two_at_a_time(lambda name: answer(base, name, against), names), strict=True))
 
 
 def two_at_a_time(function: Callable[[Thing], Made], things: Iterable[Thing]) -> Iterator[Made]:
@@ -159,7 +151,7 @@ def _resting(findings: Sequence[Finding]) -> list[Caveat]:
 
 
 def ask(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Asked:
-    """Make the outcome of a model and the families over its units; parameters as of :func:`answer`."""
+    """Make the outcome of a model and the families over its units; parameters as of :func:`find_answer`."""
     base = run.run_itself()
     scores = model_scores(base)
     outcome, peers = outcome_asked(base, scores, model, against, parsed=parsed)
@@ -172,7 +164,7 @@ def ask(run: RunFolder, model: str | None = None, against: Against = None, *, pa
 def outcome_asked(
     run: RunFolder, scores: ModelScores, model: str | None, against: Against, *, parsed: bool = False
 ) -> tuple[Outcome, Peers | None]:
-    """The outcome that an answer is about; parameters as of :func:`answer`."""
+    """The outcome that an answer is about; parameters as of :func:`find_answer`."""
     name = _model(run, scores, model)
     if parsed:
         return outcome_of(run, scores, name, "parsed")
@@ -331,7 +323,7 @@ TABLE = {
 def slice_table(
     run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False
 ) -> pl.DataFrame:
-    """Plain evidence of every slice on all items, without a verdict; parameters as of :func:`answer`.
+    """Plain evidence of every slice on all items, without a verdict; parameters as of :func:`find_answer`.
 
     Returns
     -------

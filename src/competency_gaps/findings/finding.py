@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from competency_gaps.outcomes import Kind
+if TYPE_CHECKING:
+    from competency_gaps.outcomes import Kind
 
 STRATA = "strata"
 """What stands for all that is held equal, among what a gap rests on."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from competency_gaps.findings.answer import Against, outcome_asked, slice_table, slices_of
 from competency_gaps.findings.examples import COMPARED, Piece, fold, own_part, template_of
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.scores import model_scores, read_scores
 
 if TYPE_CHECKING:
+    from competency_gaps.findings.answer import Against
     from competency_gaps.findings.finding import Answer, Finding
     from competency_gaps.runs.open import RunFolder
     from competency_gaps.slices import Family
@@ -80,6 +80,8 @@ def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
     run
         The run itself, no outcome of it.
     """
+    from competency_gaps.findings.answer import outcome_asked, slice_table, slices_of
+
     against = against_of(answer)
     values = outcome_asked(run, model_scores(run), answer.model, against, parsed=answer.kind == "parsed")[0].values
     families = slices_of(run)

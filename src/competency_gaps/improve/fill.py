@@ -32,8 +32,9 @@ from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.files import finite, make_folder, write_atomic
-from competency_gaps.findings.answer import answer, slices_of
+from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.coverage import coverage, lacks
+from competency_gaps.findings.kept import answer
 from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
 from competency_gaps.items.item import Benchmark, Item
 from competency_gaps.items.options import LETTERS

@@ -12,9 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.config import RunConfig, parse_config
-from competency_gaps.embedded.weights import cache_folder
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
+from competency_gaps.files import cache_folder, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST

@@ -25,9 +25,10 @@ from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import block_sums, effective_sample, pearson_tail, permutation_cumulants, q_values
 from competency_gaps.files import finite
-from competency_gaps.findings.answer import Against, Asked, answer, ask, slices_of
+from competency_gaps.findings.answer import Against, Asked, ask, slices_of
 from competency_gaps.findings.choose import centred, shuffled
 from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.findings.kept import answer
 from competency_gaps.matching.examples import read_examples
 from competency_gaps.matching.ranks import FEWEST, Examples, Ties, dealt, strata, tell
 from competency_gaps.progress import Progress

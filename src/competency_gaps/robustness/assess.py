@@ -11,8 +11,8 @@ from typing import Any, Literal
 from competency_gaps.checked import write_document
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import finite
-from competency_gaps.findings.answer import answer
 from competency_gaps.findings.finding import Answer
+from competency_gaps.findings.kept import answer
 from competency_gaps.progress import Progress
 from competency_gaps.robustness.draws import Removal, ablate, agreement, halves, run_data, subsample
 from competency_gaps.runs.assessment import FILE

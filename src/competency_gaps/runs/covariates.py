@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.evidence import Covariate
 from competency_gaps.items.item import Item
 from competency_gaps.text import shorten, visible
+
+if TYPE_CHECKING:
+    from competency_gaps.evidence import Covariate
 
 BUILT_IN = ("length", "group", "answer_position", "answer_length", "options")
 """Covariates of every run: tokens in the span, the item's group, position of the right option, whether it is the
@@ -84,6 +86,8 @@ def repeats(items: pl.DataFrame) -> np.ndarray:
 
 
 def _covariate(items: pl.DataFrame, name: str) -> Covariate:
+    from competency_gaps.evidence import Covariate
+
     if name == "length":
         return Covariate(name, items["n_span_tokens"].cast(pl.Float64).to_numpy())
     if name == "group":
@@ -122,6 +126,8 @@ def _number(value: float | bool | None) -> float:
 
 
 def _categories(name: str, values: pl.Series) -> Covariate:
+    from competency_gaps.evidence import Covariate
+
     known = values.drop_nulls().unique().sort()
     number = values.replace_strict(known, np.arange(len(known)), default=None, return_dtype=pl.Float64)
     return Covariate(name, number.fill_null(np.nan).to_numpy(), tuple(known))

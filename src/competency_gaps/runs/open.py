@@ -6,21 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 
-from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex, TokenActivations, TokenReader
-from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.evidence import Covariate
-from competency_gaps.metrics.suite import saliency
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.manifest import read_whole_manifest, shard_names
 from competency_gaps.runs.tables import RunTables
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+
+    from competency_gaps.activations.by_concept import ByConcept
+    from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex, TokenActivations, TokenReader
+    from competency_gaps.activations.store import CasBlock, CasStore
+    from competency_gaps.evidence import Covariate
 
 Order = Literal["best", "worst", "strongest"]
 
@@ -66,6 +68,8 @@ class RunFolder(RunTables):
         UserError
             If the run has no such benchmark.
         """
+        import scipy.sparse as sp
+
         self._entry(benchmark)
         place, held = np.zeros(self._sizes[benchmark], np.int64), [sp.csr_array((1, self.width), dtype=np.float32)]
         rows = 1
@@ -103,6 +107,8 @@ class RunFolder(RunTables):
         UserError
             If there is no such concept or benchmark.
         """
+        from competency_gaps.metrics.suite import saliency
+
         self.check_concept(concept)
         if order not in get_args(Order) or limit < 0:
             raise UserError(
@@ -196,20 +202,28 @@ class RunFolder(RunTables):
     @cached_property
     def by_concept(self) -> ByConcept:
         """The items of each concept, on disk."""
+        from competency_gaps.activations.by_concept import ByConcept
+
         self.files.check_arrays()
         return ByConcept(self.base / "activations")
 
     @cached_property
     def item_rows(self) -> ItemRows:
         """The concepts of each item, on disk."""
+        from competency_gaps.activations.by_item import ItemRows
+
         return ItemRows(self._index)
 
     @cached_property
     def _tokens(self) -> TokenReader:
+        from competency_gaps.activations.by_item import TokenReader
+
         return TokenReader(self._index)
 
     @cached_property
     def _index(self) -> ShardIndex:
+        from competency_gaps.activations.by_item import ShardIndex
+
         known = [(self._sizes[entry["name"]], shard_names(entry)) for entry in self.manifest["benchmarks"]]
         kept = self.files.collect("items", self.scan("items").select(pl.col("excluded").is_null()))
         return ShardIndex(self._store.shards, known, kept["excluded"].to_numpy())
@@ -222,6 +236,8 @@ class RunFolder(RunTables):
 
     @property
     def _store(self) -> CasStore:
+        from competency_gaps.activations.store import CasStore
+
         return CasStore(self.base / "activations", self.width)
 
     def _entry(self, benchmark: str) -> dict[str, Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.outcomes import Kind
 from competency_gaps.runs.files import RunFiles
+
+if TYPE_CHECKING:
+    from competency_gaps.outcomes import Kind
 
 
 @dataclass(frozen=True)

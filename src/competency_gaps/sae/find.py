@@ -1,24 +1,25 @@
 """Find the public SAEs that fit a model, in SAELens' directory and in this package, and recommend some.
 
-The directory is read without importing SAELens, whose import takes seconds.
+The directory is a table of facts in this package, so that a list needs no SAELens (``recipes/sae_directory.py``).
 """
 
 from __future__ import annotations
 
-import importlib.util
+import gzip
 import json
 import math
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from competency_gaps.embedded import SAES, embedded_sae
-from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.errors import UserError, nearest
 
 Relation = Literal["same", "base", "tuned"]
 """An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
@@ -36,35 +37,6 @@ PLACES = {
 UNREAD = {"transcoder": "transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
 """Kinds of SAEs that this package does not read -> what they are called."""
 
-_HOOK = re.compile(r"^blocks\.\d+\.(?:attn\.)?hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out|z)(?![a-z])")
-_LAYER = re.compile(r"(?:^|[._/])(?:blocks\.|layer_?|l)(\d+)(?=[._/ram]|$)")
-_LLAMA_SCOPE = {"r": "resid_post", "m": "mlp_out", "a": "attn_out"}
-_GEMMA_3 = {"resid_post": "resid_post", "mlp_out": "mlp_out", "attn_out": "attn_z", "transcoder": "transcoder"}
-_GEMMA_2 = {"-res": "resid_post", "-mlp": "mlp_out", "-att": "attn_z"}
-# Formats whose SAEs all read the same place, by SAELens' loaders.
-_ONE_PLACE = {
-    "dictionary_learning_1": "resid_post",
-    "llama_scope_r1_distill": "resid_post",
-    "goodfire": "resid_post",
-    "deepseek_r1": "resid_post",
-    "qwen_scope": "resid_post",
-    "temporal": "temporal",
-    "gemma_2_transcoder": "transcoder",
-    "mwhanna_transcoder": "transcoder",
-    "mntss_clt_layer_transcoder": "transcoder",
-}
-# Places where the width is written, the most reliable first.
-_WIDTHS = (
-    ("id", re.compile(r"width_(\d+[km])|hook_resid_pre_(\d+)$")),
-    ("path", re.compile(r"width_(\d+[km])|(?:_ds|hook_[a-z_]+_)(\d{4,6})(?!\d)")),
-    ("neuronpedia", re.compile(r"/.*[-_](\d+[km])(?:-|__|$)")),
-    ("release", re.compile(r"-(?:v5-|w)(\d+k)")),
-    ("repo", re.compile(r"-w-(\d+k)-")),
-)
-_FILE = "pretrained_saes.yaml"
-_L0 = re.compile(r"average_l0_(\d+)")
-# The directory's file names the base model, but SAELens' loader and the repository name this one.
-_MODELS = {"gemma-scope-9b-it-res": "gemma-2-9b-it"}
 _DEPTH = 0.6
 """Depth of the proposed layer, as a share of the last layer with an SAE: early layers have literal concepts."""
 _SPECIAL = re.compile(r"_step_\d+|_seed_\d+")
@@ -119,8 +91,8 @@ class SaeList:
     """By relation (the model's own first), layer, place and release."""
     unread: dict[str, int]
     """SAEs for the model that this package does not read: kind -> number."""
-    saelens: bool
-    """Whether SAELens' directory was searched; False: sae-lens is not installed."""
+    saelens: str
+    """The version of SAELens whose directory was searched."""
 
     def proposed(self) -> SaeEntry:
         """The SAE to start with: on the residual stream if possible, with labels, a little after the middle layer."""
@@ -147,37 +119,35 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
 
     Raises
     ------
-    MissingExtraError
-        If this package has no SAE for the model, and sae-lens is not installed.
     UserError
         If no SAE for the model is known, or none on this layer or with labels; the message names what there is.
     """
     ours = names_of(model)
     entries = _embedded(ours)
     unread: Counter[str] = Counter()
-    searched = importlib.util.find_spec("sae_lens") is not None
-    known = _releases() if searched else {}
-    models = {release: _MODELS.get(release, str(facts["model"])) for release, facts in known.items()}
-    for release, facts in known.items():
-        related = relation(models[release], ours)
-        if related is None:
+    directory = _directory()
+    related = {model: relation(model, ours) for model in {row.model for row in directory.rows}}
+    for row in directory.rows:
+        relative = related[row.model]
+        if relative is None:
             continue
-        for sae in facts["saes"]:
-            entry = directory_entry(release, facts, sae)
-            if entry.place in PLACES and entry.layer >= 0:
-                entries.append(replace(entry, relation=related))
+        for layer_, l0 in row.at:
+            if row.place in PLACES and layer_ >= 0:
+                labels = None if row.labels is None else row.labels.replace("{}", str(layer_))
+                name = f"{row.release}/{row.id_of(layer_, l0)}"
+                entries.append(
+                    SaeEntry(name, row.release, row.model, relative, layer_, row.place, row.width, l0, labels)
+                )
             else:
-                unread[entry.place] += 1
+                unread[row.place] += 1
     if not entries:
-        if not searched:
-            raise MissingExtraError("sae-lens", "run", f"Finding SAEs for {model!r}")
-        raise UserError(_none_known(model, sorted(set(models.values())), unread))
+        raise UserError(_none_known(model, sorted(related), unread))
     ranks, places = ("same", "base", "tuned"), list(PLACES)
     entries.sort(
         key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
     )
     marked = _mark_recommended(entries)
-    return SaeList(model, tuple(_of_layer(model, marked, layer)), dict(unread), searched)
+    return SaeList(model, tuple(_of_layer(model, marked, layer)), dict(unread), directory.saelens)
 
 
 def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
@@ -255,91 +225,64 @@ def _size(width: str | None) -> float:
 def check_release(release: str, sae_id: str) -> None:
     """Refuse a release or an id that SAELens' directory does not have; hub repositories (``a/b``) pass.
 
+    Of another version than the table's, SAELens says itself what it does not have.
+
     Raises
     ------
-    MissingExtraError
-        If sae-lens is not installed.
     UserError
         If the release or the id is unknown.
     """
-    directory = _releases()
-    if release not in directory:
-        if "/" in release:
-            return
-        raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, directory)}")
-    ids = [str(sae["id"]) for sae in directory[release]["saes"]]
-    if sae_id not in ids:
-        shown = ", ".join(ids[:20]) + (f", and {len(ids) - 20} more" if len(ids) > 20 else "")
-        raise UserError(f"SAE id {sae_id!r} is not in release {release!r}.{nearest(sae_id, ids)} It has: {shown}")
+    directory = _directory()
+    ids: dict[str, list[str]] = {}
+    for row in directory.rows:
+        ids.setdefault(row.release, []).extend(row.id_of(*at) for at in row.at)
+    if sae_id in ids.get(release, ()) or "/" in release or directory.saelens != _installed():
+        return
+    if release not in ids:
+        raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, ids)}")
+    known = ids[release]
+    shown = ", ".join(known[:20]) + (f", and {len(known) - 20} more" if len(known) > 20 else "")
+    raise UserError(f"SAE id {sae_id!r} is not in release {release!r}.{nearest(sae_id, known)} It has: {shown}")
+
+
+def _installed() -> str | None:
+    try:
+        return version("sae-lens")
+    except PackageNotFoundError:
+        return None
+
+
+class Row(NamedTuple):
+    """SAEs of a release that differ in their layer and L0 alone."""
+
+    release: str
+    model: str
+    id: str
+    """With ``{}`` for the layer, and ``[]`` for the L0."""
+    place: str
+    width: str | None
+    labels: str | None
+    """With ``{}`` for the layer."""
+    at: list[tuple[int, float | None]]
+    """Layer, -1 if unknown, and L0 of each."""
+
+    def id_of(self, layer: int, l0: float | None) -> str:
+        """The id of one of them."""
+        return self.id.replace("{}", str(layer)).replace("[]", "" if l0 is None else f"{l0:g}")
+
+
+class Directory(NamedTuple):
+    """SAELens' directory."""
+
+    saelens: str
+    """Its version."""
+    rows: list[Row]
 
 
 @cache
-def _releases() -> Mapping[str, dict[str, Any]]:
-    """The directory's file: release -> ``model``, ``repo_id``, ``conversion_func`` and ``saes``, a list of mappings."""
-    spec = importlib.util.find_spec("sae_lens")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("sae-lens", "run", "Reading SAELens' directory")
-    file = Path(spec.submodule_search_locations[0]) / _FILE
-    if not file.is_file():
-        raise UserError(f"SAELens' directory {file} is missing: this version keeps it elsewhere. Install sae-lens 6.")
-    import yaml
-
-    with file.open(encoding="utf-8") as stream:
-        return dict(yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-
-
-def directory_entry(release: str, facts: Mapping[str, Any], sae: Mapping[str, Any]) -> SaeEntry:
-    """An SAE as SAELens' directory describes it, whatever model is asked for."""
-    sae_id, path = str(sae["id"]), str(sae["path"])
-    texts = {
-        "id": sae_id,
-        "path": path,
-        "neuronpedia": sae.get("neuronpedia") or "",
-        "release": release,
-        "repo": facts["repo_id"],
-    }
-    place = _place(facts.get("conversion_func"), sae_id, path, str(facts["repo_id"]))
-    layer = _LAYER.search(sae_id)
-    l0 = sae.get("l0")
-    stated = _L0.search(path)
-    return SaeEntry(
-        name=f"{release}/{sae_id}",
-        release=release,
-        model=_MODELS.get(release, str(facts["model"])),
-        relation="same",
-        layer=int(layer[1]) if layer and place != "embedding" else -1,
-        place=place or "unknown",
-        width=_width(texts),
-        l0=float(l0) if l0 is not None else float(stated[1]) if stated else None,
-        labels=sae.get("neuronpedia"),
-    )
-
-
-def _place(form: str | None, sae_id: str, path: str, repo: str) -> str | None:
-    """Where an SAE reads, as SAELens' loader of its form (``conversion_func``) would say."""
-    if form in _ONE_PLACE:
-        return _ONE_PLACE[form]
-    if form is None or form == "connor_rob_hook_z":
-        hook = _HOOK.match(sae_id)
-        return None if hook is None else "attn_z" if hook[1] == "z" else hook[1]
-    if form == "llama_scope":
-        sublayer = re.match(r"l\d+([rma])_", sae_id)
-        return _LLAMA_SCOPE[sublayer[1]] if sublayer else None
-    if form == "gemma_2":
-        if "embedding" in path:
-            return "embedding"
-        return next((place for part, place in _GEMMA_2.items() if part in repo), None)
-    if form == "gemma_3":
-        return next((place for part, place in _GEMMA_3.items() if part in path), None)
-    return None
-
-
-def _width(texts: Mapping[str, str]) -> str | None:
-    for where, pattern in _WIDTHS:
-        match = pattern.search(texts[where])
-        if match:
-            return next(group for group in match.groups() if group is not None)
-    return None
+def _directory() -> Directory:
+    held = json.loads(gzip.decompress((Path(__file__).parent / "directory.json.gz").read_bytes()))
+    return Directory(held["saelens"], [Row(*row) for row in held["rows"]])
 
 
 class ModelName(NamedTuple):

@@ -19,10 +19,9 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.checked import FILES, digest
-from competency_gaps.embedded.weights import CACHE_VARIABLE, cache_folder
 from competency_gaps.errors import CompetencyGapsError, MachineError
 from competency_gaps.evidence import Evidence, evidence_by_benchmark
-from competency_gaps.files import can_write, write_atomic
+from competency_gaps.files import CACHE_VARIABLE, cache_folder, can_write, write_atomic
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.lock import hold

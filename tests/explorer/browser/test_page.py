@@ -23,8 +23,8 @@ from page_helpers import (
 from scipy.stats import spearmanr
 
 from competency_gaps.findings import words
-from competency_gaps.findings.answer import answer
 from competency_gaps.findings.coverage import coverage
+from competency_gaps.findings.kept import answer
 from competency_gaps.text import visible
 
 GRID = "concept-grid"

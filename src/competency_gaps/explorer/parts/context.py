@@ -18,7 +18,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.excerpts import excerpts
 from competency_gaps.explorer.parts.names import display_names, last_names
 from competency_gaps.explorer.parts.records.details import SearchResult
-from competency_gaps.findings.answer import answer as find_answer
+from competency_gaps.findings import kept
 from competency_gaps.findings.answer import slices_of, two_at_a_time
 from competency_gaps.findings.finding import Answer
 from competency_gaps.matching.match import Matching, read_matchings
@@ -200,7 +200,7 @@ class Context:
         key = (place, against)
         if key not in self._answers_of_models:
             try:
-                found = find_answer(self.itself, self.model_scores.models[place], against)
+                found = kept.answer(self.itself, self.model_scores.models[place], against)
             except UserError:
                 found = None
             self._answers_of_models[key] = found

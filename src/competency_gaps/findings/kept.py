@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps import __file__ as package
-from competency_gaps import __version__
 from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.files import cache_folder, write_json
 from competency_gaps.findings.finding import Answer, Caveat, Finding
@@ -62,9 +60,10 @@ def _file(run: Path, model: str | None, against: Against, *, parsed: bool = Fals
 
 def _rests_on(run: Path) -> list[Any]:
     """The tables and documents of a run, and the code that answers: as they were when they were last changed."""
-    code = max(file.stat().st_mtime_ns for room in _ROOMS for file in (Path(package).parent / room).glob("*.py"))
+    code = [file.stat() for room in _ROOMS for file in (Path(__file__).parents[1] / room).glob("*.py")]
     files = sorted(file for file in run.iterdir() if file.suffix in (".json", ".parquet") and file.is_file())
-    return [__version__, code, *([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files)]
+    held = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    return [sum(own.st_size for own in code), max(own.st_mtime_ns for own in code), held]
 
 
 def _read(file: Path, rests_on: list[Any]) -> Answer | None:

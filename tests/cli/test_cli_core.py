@@ -144,7 +144,7 @@ os.getloadavg = lambda: (float(os.environ["LOAD"]), 0.0, 0.0)
 from competency_gaps.cli.app import main
 class Before:
     def find_spec(self, name, path=None, target=None):
-        if name == "torch":
+        if name == "competency_gaps.registry":  # which the command imports, as others import torch
             print(os.environ.get("GOMP_SPINCOUNT"))
             os._exit(0)
 sys.meta_path.insert(0, Before())

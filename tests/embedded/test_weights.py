@@ -168,7 +168,7 @@ def test_demo_takes_a_file(monkeypatch, tmp_path):
 
     models = []
     monkeypatch.setattr(demo, "run", lambda config, out, **options: models.append(config.model.name))
-    monkeypatch.setattr(command, "print_run", lambda run, json_: None)
+    monkeypatch.setattr(command, "print_demo", lambda run: None)
     file = tmp_path / "copied.gguf"
     assert CliRunner().invoke(app, ["demo", "--model", str(file)]).exit_code == 2 and not models
     file.touch()

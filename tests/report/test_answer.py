@@ -14,7 +14,7 @@ from rich.console import Console
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import _chance, _ordered
 from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
-from competency_gaps.report.answer import answer_view, caveats_view
+from competency_gaps.report.answer import BAR, answer_picture, answer_view, caveats_view
 
 GAPS = (-0.3, -0.2, -0.15, -0.12, -0.1, -0.08, -0.07, 0.4, 0.2, 0.006)
 NAMES = (
@@ -75,6 +75,19 @@ def test_sure_lines_come_first_and_others_say_perhaps(answer):
     ]
     assert sides == ["weaker", "perhaps", "stronger", "", "perhaps"] and "includes 0" in shown[-1]
     assert "perhaps weaker on" in words.sentence_of(answer, ordered[1])
+
+
+@pytest.mark.parametrize("width", [50, 80, 140])
+def test_bars_are_as_long_as_gaps_and_on_their_side(answer, width):
+    gaps = (-0.2, -0.05, 0.1, 0.4)
+    findings = [replace(finding(number, gap), low=gap, high=gap) for number, gap in enumerate(gaps, 1)]
+    findings[-1] = replace(findings[-1], low=-0.1)  # surely nothing, however large
+    picture = lines(answer_picture(replace(answer, findings=tuple(findings)), None, width), width)
+    assert max(map(cell_len, picture)) <= width and "\x1b" not in "".join(picture)
+    bars = [line.split("│") for line in picture if "▇" in line]
+    assert [left.count("▇") for left, _ in bars] == [BAR, BAR / 4, 0]
+    assert [right.count("▇") for _, right in bars] == [0, 0, BAR / 2]
+    assert [left.split()[0] for left, _ in bars] == ["−20", "−5", "+10"]
 
 
 def test_what_puts_the_list_in_doubt_stands_above_it(answer):

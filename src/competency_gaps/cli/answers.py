@@ -28,6 +28,21 @@ def print_run(run: Run, *, json_: bool) -> None:
         print_line(f"\nReport: {run.report_file.resolve()}")
 
 
+def print_demo(run: Run) -> None:
+    """Print what the demo found, in sentences with bars, and what to open."""
+    from competency_gaps.findings.items import detail
+    from competency_gaps.findings.words import pictured
+    from competency_gaps.report.answer import answer_picture
+
+    answer, console = run.answer(), Console()
+    failing = [item for finding in pictured(answer)[:1] for item in detail(run, answer, finding).failing]
+    console.print(answer_picture(answer, next(iter(failing), None), console.width))
+    print_line("")
+    if run.report_file.is_file():  # a checkout whose page was not built has none
+        print_line(f"Open in a browser: {run.report_file.resolve()}")
+    print_line(f"All findings: cgaps show {run.path}. Your own model: cgaps sae MODEL, or its logs: cgaps logs PATH.")
+
+
 def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
     """Print an answer, so many findings of each side."""
     from competency_gaps.findings.items import example_texts

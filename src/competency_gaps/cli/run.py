@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from competency_gaps.cli import options
-from competency_gaps.cli.answers import print_run
+from competency_gaps.cli.answers import print_demo, print_run
 from competency_gaps.cli.output import print_json, print_line, terminal, typed_command
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
@@ -210,7 +210,11 @@ def demo(
     """Audit a small model on the eleven benchmarks that come along, in minutes."""
     from competency_gaps.demo import run_demo
 
-    print_run(run_demo(out, model=model, progress=terminal(quiet), command=typed_command()), json_=json_)
+    made = run_demo(out, model=model, progress=terminal(quiet), command=typed_command())
+    if json_:
+        print_run(made, json_=True)
+    else:
+        print_demo(made)
 
 
 def merge(

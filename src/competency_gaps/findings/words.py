@@ -207,6 +207,30 @@ def sentence_of(answer: Answer, finding: Finding) -> str:
     return f"{told}{finding.name}: {gap}, {size(finding)}{mean}"
 
 
+def pictured(answer: Answer) -> list[Finding]:
+    """The three largest findings, of those whose interval does not hold 0 where there are any."""
+    sure = [one for one in answer.findings if not unsure(answer, one)]
+    largest = sorted(sure or answer.findings, key=lambda one: -abs(one.gap))[:3]
+    return [one for one in answer.findings if one in largest]
+
+
+def plain_level(answer: Answer) -> str:
+    """How good a model is, for those who see an answer for the first time."""
+    mean = _mean(answer)
+    if mean is None or not answer.findings:
+        return headline(answer)
+    chance = "" if answer.chance is None else f"; guessing would get {percent(answer.chance, 1)}"
+    said = f"{model_name(answer)}: {level(mean, answer)} of {plural(answer.scored, 'item')}{chance}"
+    return f"{said}. {_beside(answer)[0].upper()}{_beside(answer)[1:]}, in points of 100:"
+
+
+def plain_sentence(answer: Answer, finding: Finding) -> str:
+    """A finding as a sentence of its own; its points stand beside it."""
+    told = f"{'perhaps ' if unsure(answer, finding) else ''}{side(answer, finding)}"
+    share = share_right(answer, finding)
+    return f"It is {told} on {finding.name}: {share + ' right of ' if share else ''}{size(finding)}."
+
+
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:
     """What stands behind a finding, a sentence each: half-samples, what its gap rests on, what it is, where it lies."""
     again = found_again(answer, finding)

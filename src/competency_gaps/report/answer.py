@@ -26,6 +26,8 @@ SHORT_CONSTANT = 24
 MOST_PARTS = 6
 """Parts of a slice that are listed at either end."""
 _GAP = 2
+BAR = 8
+"""Characters of the longest bar of a picture."""
 
 
 def answer_view(
@@ -57,6 +59,37 @@ def answer_view(
         parts.append(findings_table(answer, chosen, [texts[finding.number] for finding in chosen], width))
     if closing and (answer.mean is not None or answer.kind == "parsed"):
         parts.append(plain(words.closing(answer, most), "dim"))
+    return Group(*parts)
+
+
+def answer_picture(answer: Answer, example: ShownItem | None, width: int) -> Group:
+    """Lay out an answer for those who see one for the first time: sentences with bars.
+
+    Parameters
+    ----------
+    answer : Answer
+    example : ShownItem or None
+        An item of the first of :func:`~competency_gaps.findings.words.pictured`.
+    width : int
+        Characters of a line.
+    """
+    chosen = words.pictured(answer)
+    most = max((abs(one.gap) for one in chosen), default=1.0)
+    table = Table.grid(padding=(0, _GAP, 0, 0))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(width=max(width - 2 * BAR - 10, EXAMPLE))
+    for one in chosen:
+        bar = "▇" * max(1, round(BAR * abs(one.gap) / most))
+        left, right = (f"{bar:>{BAR}}", " " * BAR) if one.gap < 0 else (" " * BAR, f"{bar:<{BAR}}")
+        picture = Text.assemble((left, _style(one)), "│", (right, _style(one)))
+        points = Text(words.points_of(answer, one), style=f"bold {_style(one)}")
+        table.add_row(points, picture, plain(words.plain_sentence(answer, one)))
+    parts: list[RenderableType] = [plain(words.plain_level(answer), "bold"), Text(), table]
+    if example is not None and example.answer and example.response:
+        asked = words.item_text(visible("".join(piece.text for piece in example.prompt)), PROMPT_LIMIT)
+        said, right = (f"“{shorten(visible(text), ANSWER_LIMIT)}”" for text in (example.response, example.answer))
+        parts += [Text(), plain(f"For example, after “{asked}” it says {said}, where {right} is right.")]
     return Group(*parts)
 
 

@@ -14,14 +14,13 @@ measure() {
   echo "   ($((SECONDS - start)) s)"
 }
 
+measure startup.py --rounds 2
 measure extraction.py --items 24 --rounds 1
 measure beside_work.py --rounds 1 --seconds 1
 measure one_pass.py --items 16 --rounds 1
-measure demo.py --limit 4
 measure memory.py --small 20 --large 160
 measure evidence.py --millions 5
 measure evidence_from_disk.py --millions 2 8
-measure models.py --models 10 --items 2000
 measure workers.py --rounds 1 --limit 12
 measure synthetic_run.py "$runs/run" --concepts 16384 --benchmarks 6 --items 5000 --nonzeros 2000000
 measure explorer.py "$runs/run" --rounds 2

@@ -2,9 +2,9 @@
 
     python perf/startup.py [RUN] [MODEL]
 
-Each command runs in turns with its floor, ``python -c "import typer, rich"``, in processes of their own; printed are the
-medians of processor seconds (user and system, which other work on the machine hardly changes) and their ratio. With a
-finished run, ``cgaps show`` as well: its answer is kept since the first, unmeasured turn.
+Each command runs in turns with its floor, ``python -c "import typer, rich"``, in processes of their own; printed are
+the medians of processor seconds (user and system, which other work on the machine hardly changes) and their ratio.
+With a finished run, ``cgaps show`` as well: its answer is kept since the first, unmeasured turn.
 """
 
 from __future__ import annotations

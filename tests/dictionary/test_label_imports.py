@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 import pytest
 
+from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.dictionary.imports import import_labels
 from competency_gaps.dictionary.labels import SCHEMA, shown_labels, today
 from competency_gaps.dictionary.neuronpedia import LabelServer
@@ -153,6 +154,33 @@ def test_what_a_source_says_of_its_sae_may_be_nothing_to_compare(tmp_path):
     assert "cannot be compared" in read(tmp_path, LOCAL).identity_check
     (tmp_path / "source.jsonl.gz").unlink()
     assert "not stated" in read(tmp_path).identity_check
+
+
+@pytest.mark.parametrize(("width", "fits"), [(2304, False), (16_384, True), (16_000, True), (65_536, False)])
+def test_the_width_in_the_name_of_a_source_is_compared(tmp_path, width, fits):
+    """Where the SAE has no id of Neuronpedia's."""
+    rows = [{"index": "0", "description": "zero", "modelId": "gemma-2-2b", "layer": "10-gemmascope-res-16k"}]
+    export(tmp_path, {"batch-0.jsonl.gz": rows})
+    options = {"sae_identity": {**LOCAL, "d_sae": width}, "width": width, "progress": Progress(quiet=True)}
+    if fits:
+        assert import_labels(tmp_path, **options).labelled == 1
+    else:
+        with pytest.raises(UserError, match=rf"another SAE.*res-16k, but this SAE is of {width:,} concepts"):
+            import_labels(tmp_path, **options)
+    assert import_labels(tmp_path, **options, force=True).labelled == 1
+
+
+@pytest.mark.parametrize("file", [".", "labels.parquet"])
+def test_labels_of_another_dictionary_are_its_own_saes(tmp_path, file):
+    """The hash of the weights decides, whatever the SAEs are called."""
+    mine, other = ({"name": "saes/x", "d_sae": WIDTH, "weights_sha256": digit * 64} for digit in "ab")
+    write_dictionary(tmp_path, other)
+    row = {"concept": 3, "label": "three", "kind": "imported", "placeholder": False}
+    open_dictionary(tmp_path).add_labels(pl.DataFrame([row], schema=SCHEMA))
+    assert labels(read(tmp_path / file, {**other, "name": "elsewhere"})) == {3: ["three"]}
+    with pytest.raises(UserError, match=r"another SAE.*weights bbbbbbbbbbbb.*weights aaaaaaaaaaaa"):
+        read(tmp_path / file, mine)
+    assert labels(read(tmp_path / file, mine, force=True)) == {3: ["three"]}
 
 
 @pytest.mark.parametrize("index", [WIDTH, 10**17])

@@ -89,6 +89,21 @@ def test_verdicts(sae):
         judge(measured(sparse, x, np.broadcast_to(x.mean(axis=0), x.shape).copy(), 64), sae, force=False)
 
 
+def test_what_the_authors_state_is_compared(sae):
+    """A wrong normalisation, or a TopK SAE as plain ReLU, may leave a tenth of the latents and some variance."""
+    x = np.random.default_rng(0).normal(size=(50, 32))
+    latents = np.zeros((50, 64))
+    latents[:, :5] = 1.0
+    for stated, fits in ((None, True), (1.5, True), (19.0, True), (1.2, False), (21.0, False)):
+        sae.identity["stated_l0"] = stated
+        assert judge(measured(latents, x, x * 0.4, 64), sae, force=True).passed == fits
+    with pytest.raises(UserError, match=r"L0 5.0 .its authors state 21."):
+        judge(measured(latents, x, x * 0.4, 64), sae, force=False)
+    sae.identity["stated_l0"] = 5.0
+    assert "(stated: 5)" in judge(measured(latents, x, x * 0.4, 64), sae, force=False).sentence()
+    assert "low" in judge(measured(latents, x, x * 0.1, 64), sae, force=False).sentence()
+
+
 def test_signed_latents_are_refused_even_if_forced(sae):
     x = np.random.default_rng(0).normal(size=(9, 32))
     latents = np.zeros((9, 64))

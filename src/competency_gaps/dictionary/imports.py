@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from competency_gaps import jsonl
+from competency_gaps.dictionary.folder import check_same_sae, is_dictionary, read_dictionary
+from competency_gaps.dictionary.labels import FILE as LABELS
 from competency_gaps.dictionary.labels import (
     SCHEMA,
     STATED,
@@ -43,6 +45,8 @@ COLUMNS = {
 _REMOTE = re.compile(r"neuronpedia:(.*)", re.DOTALL)
 _NAME = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})/([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})")
 """MODEL/SOURCE: both become parts of paths and addresses."""
+_THOUSANDS = re.compile(r"[-_](\d+)k(?=$|[-_])")
+"""The width of an SAE in its name on Neuronpedia: 16k is 16,384, and 65k is 65,536."""
 _FAILED = re.compile(
     r"(the )?explanation (could not|couldn't|cannot|can't) be parsed|explanation parsing failed"
     r"|(could not|failed to) parse (the )?explanation"
@@ -132,7 +136,8 @@ def import_labels(
     ----------
     source
         A file or folder (a Neuronpedia export, ``{concept: label}`` as JSON, a
-        CSV, TSV, JSONL or Parquet table), or ``neuronpedia:MODEL/SOURCE`` (its bulk export over the network).
+        CSV, TSV, JSONL or Parquet table, another dictionary), or ``neuronpedia:MODEL/SOURCE`` (its bulk export over the
+        network).
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
     width
@@ -156,6 +161,8 @@ def import_labels(
     if remote:
         reading = _fetch(remote[1], cache or cache_folder() / "labels", server or LabelServer(), progress)
     elif (path := Path(source).expanduser()).exists():
+        if not force and is_dictionary(home := path if path.is_dir() else path.parent):
+            check_same_sae(read_dictionary(home), dict(sae_identity))
         reading = _read(path, progress)
     else:
         raise UserError(
@@ -189,12 +196,14 @@ def _fetch(name: str, cache: Path, server: LabelServer, progress: Progress) -> R
 
 def _read(path: Path, progress: Progress) -> Reading:
     """Read a file or folder in the format that it has."""
+    if path.is_dir() and is_dictionary(path):
+        path /= LABELS
     if path.is_dir():
         if _batches(path) or _batches(path / "explanations"):
             return _read_export(path, progress)
         raise UserError(
-            f"labels {str(path)!r}: a folder without batch-N.jsonl.gz (an export of Neuronpedia), also not under "
-            f"'explanations'."
+            f"labels {str(path)!r}: neither a dictionary nor an export of Neuronpedia (batch-N.jsonl.gz, also "
+            f"under 'explanations')."
         )
     reading = Reading()
     if path.name.endswith((".jsonl", ".jsonl.gz")):
@@ -317,13 +326,17 @@ def _fraction(value: Any) -> float | None:
 def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: bool) -> str:
     """Compare what a source says about its SAE with the SAE of the dictionary; a sentence on what was compared.
 
-    Neuronpedia's id decides if both have one. ``force`` accepts a difference, and leaves out concepts that the SAE
-    lacks.
+    Neuronpedia's id decides if both have one; else the width in its name there must be this one's. ``force`` accepts a
+    difference, and leaves out concepts that the SAE lacks.
     """
     if len(reading.about) > 1:
         raise UserError(f"the labels are about several SAEs: {_listed(reading.about)}. Give the labels of one SAE.")
     name, ours = str(sae.get("name") or ""), sae.get("neuronpedia_id")
     compared = [(theirs, str(ours)) for theirs in reading.about if ours]
+    for theirs in () if ours else reading.about:
+        stated = _THOUSANDS.search(theirs)
+        if stated and int(stated[1]) not in (width // 1000, width // 1024):
+            compared.append((theirs, f"of {width:,} concepts"))
     beyond = sorted(label.concept for label in reading.labels if label.concept >= width)
     if beyond:
         compared.append((f"concept {beyond[-1]}", f"of concepts 0 to {width - 1}"))

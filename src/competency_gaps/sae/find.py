@@ -279,6 +279,12 @@ class Directory(NamedTuple):
     rows: list[Row]
 
 
+def listed_l0(release: str, sae_id: str) -> float | None:
+    """Active latents per token that SAELens' directory states; None: it does not."""
+    rows = (row for row in _directory().rows if row.release == release)
+    return next((l0 for row in rows for layer, l0 in row.at if row.id_of(layer, l0) == sae_id), None)
+
+
 @cache
 def _directory() -> Directory:
     held = json.loads(gzip.decompress((Path(__file__).parent / "directory.json.gz").read_bytes()))

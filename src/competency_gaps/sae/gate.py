@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 DENSEST = 0.1
 """Largest share of the latents that may be active on a token."""
+OFF = 4
+"""How many times more or fewer latents may be active than the SAE's authors state: other texts alone change it by less
+[ours]."""
+LOADED = ", and whether a TopK, JumpReLU or gated SAE was saved or loaded as plain ReLU"
+WEAK = 0.3
+"""Explained variance below which the gate's line says that it is low; the neighbouring layers' SAEs reach it [ours]."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class GateFigures:
     passed: bool
     forced: bool = False
     """The run continued although the gate refused the SAE."""
+    stated_l0: float | None = None
+    """L0 by the SAE's authors; None: unknown."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for the manifest."""
@@ -46,8 +54,11 @@ class GateFigures:
     def sentence(self) -> str:
         """The figures in one line."""
         explained = "not known" if self.explained_variance is None else f"{self.explained_variance:.3f}"
+        if self.explained_variance is not None and self.explained_variance < WEAK:
+            explained += " (low: is it this model, this layer and this place?)"
+        stated = "" if self.stated_l0 is None else f" (stated: {self.stated_l0:.4g})"
         return (
-            f"SAE on {self.tokens:,} tokens of this run: L0 {self.l0:.1f} of {self.d_sae:,}, "
+            f"SAE on {self.tokens:,} tokens of this run: L0 {self.l0:.1f}{stated} of {self.d_sae:,}, "
             f"explained variance {explained}, {self.dead_share:.0%} of latents silent"
         )
 
@@ -137,7 +148,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
     Raises
     ------
     UserError
-        If it does not (explained variance <= 0 or L0 above a tenth of the width) and
+        If it does not (explained variance <= 0, L0 above a tenth of the width or far from what its authors state) and
         ``force`` is off; or if latents are negative, for which the method's means have no meaning.
     """
     if statistics.signed:
@@ -151,6 +162,10 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         faults.append(f"explained variance {ev:.3f} (expected above 0)")
     if l0 > DENSEST * sae.d_sae:
         faults.append(f"L0 {l0:.0f} (expected at most {DENSEST * sae.d_sae:.0f}, a tenth of {sae.d_sae} latents)")
+    stated = sae.identity["stated_l0"]
+    if stated is not None and not stated / OFF <= l0 <= OFF * stated:
+        faults.append(f"L0 {l0:.1f} (its authors state {stated:.4g})")
+    dense = (stated is not None and l0 > OFF * stated) or l0 > DENSEST * sae.d_sae
     figures = GateFigures(
         tokens=statistics.tokens,
         l0=l0,
@@ -159,11 +174,13 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         d_sae=sae.d_sae,
         passed=not faults,
         forced=bool(faults) and force,
+        stated_l0=stated,
     )
     if faults and not force:
         raise UserError(
             f"the SAE {sae.name!r} does not fit the activations at {sae.hook_name}: {'; '.join(faults)}. "
-            f"It was trained for model {sae.identity['model_name']!r}. Check model, layer (sae.hook_name) and "
-            f"precision; to continue anyway, set sae.force=true."
+            f"It was trained for model {sae.identity['model_name']!r} at {sae.identity['own_hook_name']}. Check model, "
+            f"layer and place (sae.hook_name) and precision{LOADED if dense else ''}; to continue anyway, set "
+            f"sae.force=true."
         )
     return figures

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,7 +33,7 @@ from competency_gaps.model.load import (
 )
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
-from competency_gaps.sae.find import check_release
+from competency_gaps.sae.find import check_release, listed_l0
 from competency_gaps.sae.texts import TokenPiece
 from competency_gaps.text import shorten
 
@@ -230,6 +232,7 @@ def load_pair(
         with progress.stage("loading the model"):
             lm = load_model(model, progress=progress)
     hook = resolve_hook(lm.model, loaded.hook_name)
+    _compare_hooks(loaded, lm, hook, progress)
     width = hook_width(lm, hook)
     if width != loaded.d_in:
         raise UserError(
@@ -237,6 +240,18 @@ def load_pair(
             f"{lm.name!r} is {width} wide. Use the SAE of this model, or another sae.hook_name."
         )
     return LoadedPair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))
+
+
+def _compare_hooks(sae: SparseAutoencoder, lm: LanguageModel, hook: Hook, progress: Progress) -> None:
+    """Warn where the configuration has an SAE read elsewhere than it was trained."""
+    own = sae.identity["own_hook_name"]
+    if own is None or own == sae.hook_name:
+        return
+    with suppress(UserError):
+        trained = resolve_hook(lm.model, own)
+        if (trained.path, trained.side) == (hook.path, hook.side):
+            return
+    progress.say(f"Warning: SAE {sae.name!r} was trained at {own}, and sae.hook_name has it read {sae.hook_name}.")
 
 
 def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder:
@@ -255,7 +270,8 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
             f"SAE {name!r} is temporal: its latents depend on the tokens before, but spans are encoded token by token. "
             f"Use an SAE of another architecture."
         )
-    hook_name = config.hook_name or metadata.get("hook_name") or metadata.get("hf_hook_name")
+    own_hook = metadata.get("hook_name") or metadata.get("hf_hook_name")
+    hook_name = config.hook_name or own_hook
     if not hook_name:
         raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
     over = _average_over(metadata, name)
@@ -269,6 +285,8 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         "dtype": config.dtype,
         "average_over": over,
         "hook_name": hook_name,
+        "own_hook_name": own_hook,
+        "stated_l0": _stated_l0(config, metadata),
         "model_name": metadata.get("model_name"),
         "neuronpedia_id": metadata.get("neuronpedia_id"),
         "weights_sha256": weights_hash(sae),
@@ -327,6 +345,15 @@ def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         first_line, _, _ = str(error).strip().partition("\n")
         raise UserError(f"SAE {name!r} cannot be loaded: {first_line}") from error
+
+
+def _stated_l0(config: SAEConfig, metadata: Mapping[str, Any]) -> float | None:
+    """Active latents per token by the SAE's authors: in its own file, or in SAELens' directory."""
+    stated = metadata.get("l0")
+    if stated is None and config.release is not None:
+        stated = listed_l0(config.release, str(config.id))
+    number = isinstance(stated, (int, float)) and not isinstance(stated, bool) and 0 < stated < math.inf
+    return float(stated) if number else None
 
 
 def _average_over(metadata: Mapping[str, Any], name: str) -> int:

@@ -65,7 +65,6 @@ def test_a_topk_sae_loaded_as_relu(lm, tmp_path):
 
 
 @torch.enable_grad()
-@torch.enable_grad()
 def mlp_sae(lm, steps=400, width=1024, kept=32):
     """Weights of a TopK SAE, trained for seconds on what the MLP of layer 15 writes; and those texts' activations."""
     import numpy as np

@@ -23,10 +23,15 @@ def test_the_list_about_fits_a_terminal_and_marks_labels(cli, model):
     lines = out.rstrip("\n").split("\n")
     assert [line for line in lines if len(line) > 84 and not line.startswith(("cgaps ", "Not listed"))] == []
     recommended = [sae for sae in find_saes(model).saes if sae.recommended]
-    rows = [line.split() for line in lines if line[:5].strip().isdigit()]
-    assert sorted((int(row[0]), row[-1]) for row in rows) == sorted((sae.layer, sae.name) for sae in recommended)
-    labelled = {row[-1] for row in rows if "*" in "".join(row[:-1])}
-    assert labelled == {sae.name for sae in recommended if sae.labels}
+    rows = [line.split(maxsplit=2) for line in lines if line[:1].isdigit()]
+    listed = []
+    for ranges, place, name in rows:
+        for part in ranges.split(","):
+            first, _, last = part.partition("–")
+            for layer in range(int(first), int(last or first) + 1):
+                written = name.lstrip("*").replace("layer_N", f"layer_{layer}").replace("blocks.N", f"blocks.{layer}")
+                listed.append((layer, place, written, name.startswith("*")))
+    assert sorted(listed) == sorted((sae.layer, sae.place, sae.name, sae.labels is not None) for sae in recommended)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -54,7 +59,7 @@ def test_it_ends_with_a_run_that_can_be_typed(cli, model, monkeypatch, tmp_path)
 def test_every_sae_is_listed_with_its_labels(cli):
     out = cli("sae", "gpt2", "--all")[1]
     for sae in find_saes("gpt2").saes:
-        assert f"  {sae.name}\n" in out and (sae.labels is None or f"labels: {sae.labels}\n" in out)
+        assert f"{sae.name}\n" in out and (sae.labels is None or f"labels: {sae.labels}\n" in out)
 
 
 def test_json_equals_the_functions_result(cli):

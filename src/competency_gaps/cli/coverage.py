@@ -22,27 +22,27 @@ from competency_gaps.text import integer, plural, visible
 if TYPE_CHECKING:
     from competency_gaps.findings.coverage import BenchmarkCoverage, Coverage, RegionCoverage
 
-_NUMBERS = 31
+_NUMBERS = 32
 """Characters of a row before its name."""
 _SHORT = 34
 """Characters of a region's name beside many benchmarks, at least."""
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
-    "Items per 100, with 95% intervals. near: mean of the 3 most similar benchmarks; mean: of all benchmarks in the "
-    "atlas; text: ordinary text. ▲ crowded: surely more than twice the mean; ▽ thin: surely less than half; ○ missing: "
-    "thin, and no item at all."
+    "Items per 100, with 95% intervals. similar: mean of the 3 most similar benchmarks; all: mean of all benchmarks in "
+    "the atlas; text: ordinary text. ▲ crowded: surely more than twice the mean of all; ▽ thin: surely less than half; ○ "
+    "missing: thin, and no item at all."
 )
-_BESIDE = "Items per 100. mean: of all benchmarks in the atlas; text: ordinary text."
+_BESIDE = "Items per 100. all: mean of all benchmarks in the atlas; text: ordinary text."
 _NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
 _NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
-_NO_SCOPE = "No scope is stated: --benchmark NAME --describe TEXT shows which parts of a scope are missing."
+_NO_SCOPE = "To see what it misses of what it is meant to test: --describe TEXT."
 
 
 def coverage(
     runs: RunsArgument,
-    benchmark: Annotated[str | None, typer.Option(help="Show what this benchmark lacks.")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="Show only this benchmark.")] = None,
     describe: Annotated[
-        str | None, typer.Option(help="What it claims to test; default: its 'scope' in the configuration.")
+        str | None, typer.Option(help="What it is meant to test; default: its 'scope' in the configuration.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows per list.")] = 6,
     json_: JsonOption = False,
@@ -97,9 +97,10 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded")]
-    lacking = "rarer than in similar benchmarks" if found.benchmarks[0].scope is None else "missing from its scope"
-    table = _table(("here", "interval", "near", "mean", "text", "", ""), (5, 6))
-    for title, parts in (("", top), ("crowded (finer)", crowded[: limit // 2]), (lacking, lacks(found)[:limit])):
+    scoped = found.whole is not None and found.whole.lacks is not None
+    lacking = "missing from its scope (finer)" if scoped else "rarer than in similar benchmarks (finer)"
+    table = _table(("here", "95%", "similar", "all", "text", "", ""), (5, 6))
+    for title, parts in (("", top), (lacking, lacks(found)[:limit]), ("crowded (finer)", crowded[: limit // 2])):
         if title and parts:
             table.add_row(*[""] * 6, Text(title, "dim"))
         for part in parts:
@@ -132,7 +133,7 @@ def _print_beside(
     shares = np.array([part.shares for _, (part, _) in shown])
     apart = shares.max(axis=0) - shares.min(axis=0)
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
-    table = _table((*(letter for letter, _ in shown), "mean", "text", ""), (len(shown) + 2,))
+    table = _table((*(letter for letter, _ in shown), "all", "text", ""), (len(shown) + 2,))
     for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
         if title:
             table.add_row(*[""] * (len(shown) + 2), Text(title, "dim"))

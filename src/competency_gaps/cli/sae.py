@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -18,10 +19,12 @@ from competency_gaps.text import plural
 if TYPE_CHECKING:
     from competency_gaps.sae.find import SaeEntry, SaeList
 
+_LAYER = re.compile(r"((?:layer_?|blocks\.|[/.]l))\d+(?=[._/ram]|$)")
+"""The layer's number in a name."""
 _TRAINED_ON = {
     "same": "Trained on this model ({model})",
-    "base": "Trained on the base model {model}: may fit, each run checks it",
-    "tuned": "Trained on {model}, tuned from this model: may fit, each run checks it",
+    "base": "Trained on the base model {model}: may fit; each run checks",
+    "tuned": "Trained on {model}, tuned from this model: may fit; each run checks",
 }
 
 
@@ -46,22 +49,39 @@ def sae(
         f"{sae_list.saelens})."
     )
     shown = [entry for entry in sae_list.saes if all_ or entry.recommended]
-    for line in (head, "", *_table(shown, all_=all_), *_notes(sae_list, all_=all_), *_labels(proposed), command):
+    for line in (head, "", *_table(shown, every=all_), *_notes(sae_list, all_=all_), *_labels(proposed), command):
         print_line(line)
 
 
-def _table(saes: Sequence[SaeEntry], *, all_: bool) -> Iterator[str]:
-    """A line for each SAE, by model, layer and place; with ``all_`` also its width and L0, and where its labels are."""
+def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
+    """By model: with ``every`` a line for each SAE, else one for all layers whose SAEs have the same name but for it."""
     for (trained_on, model), entries in groupby(saes, key=lambda entry: (entry.relation, entry.model)):
         yield _TRAINED_ON[trained_on].format(model=model)
-        yield "layer place       " + ("width    L0  " if all_ else "") + "--sae (*: with public labels)"
+        yield "layers  reads      " + ("width    L0  " if every else "") + " --sae (* has public labels)"
+        alike: dict[tuple[str, str, bool], list[SaeEntry]] = {}
         for entry in entries:
-            l0 = "-" if entry.l0 is None else f"{entry.l0:g}"
-            facts = f"{entry.width or '-':>5}  {l0:>4}  " if all_ else ""
-            yield f"{entry.layer:>5} {entry.place:<10}{'*' if entry.labels else ' '} {facts}{entry.name}"
-            if all_ and entry.labels is not None:
-                yield f"{'':18}labels: {entry.labels}"
+            name = entry.name if every else _LAYER.sub(r"\1N", entry.name)
+            alike.setdefault((entry.place, name, entry.labels is not None), []).append(entry)
+        for (place, name, labelled), own in alike.items():
+            layers = [entry.layer for entry in own]
+            l0 = "-" if own[0].l0 is None else f"{own[0].l0:g}"
+            facts = f"{own[0].width or '-':>5}  {l0:>4}  " if every else ""
+            shown = name if len(own) > 1 else own[0].name
+            yield f"{_ranges(layers):<7} {place:<10} {facts}{'*' if labelled else ' '}{shown}"
+            if every and labelled:
+                yield f"{'':19}labels: {own[0].labels}"
         yield ""
+
+
+def _ranges(layers: Sequence[int]) -> str:
+    """Ascending numbers as ranges: ``0–5,7``."""
+    runs: list[list[int]] = []
+    for layer in layers:
+        if runs and layer == runs[-1][-1] + 1:
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
 
 
 def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
@@ -73,7 +93,7 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
         kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()]
         lines.append(f"Not listed, because a run cannot read them: {', '.join(kinds)}.")
     if not all_ and not all(entry.recommended for entry in sae_list.saes):
-        lines.append("The recommended SAE of each layer and place is listed; --all lists every SAE.")
+        lines.append("N is the layer. One SAE of each layer and place is listed; --all lists every SAE.")
     yield from [*lines, ""] if lines else []
 
 
@@ -83,9 +103,8 @@ def _labels(proposed: SaeEntry) -> Iterator[str]:
     if proposed.labels == PACKAGE:
         yield "Its labels come with it."
     elif proposed.labels is not None:
-        yield "To fetch labels, for the run's option --set sae.dictionary=labels:"
+        yield "Labels, if you want them:"
         yield f"cgaps concepts import labels neuronpedia:{proposed.labels} --sae {proposed.name}"
-    if proposed.release is not None and find_spec("sae_lens") is None:
-        yield f"To run it, first install SAELens ({install_command('run')}), then:"
-    else:
-        yield "To run it:"
+    added = " (--set sae.dictionary=labels takes the labels)" if proposed.labels not in (None, PACKAGE) else ""
+    first = proposed.release is not None and find_spec("sae_lens") is None
+    yield f"To run it{added}, first install SAELens ({install_command('run')}), then:" if first else f"To run it{added}:"

@@ -217,6 +217,8 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         raise UserError(
             f"the run has no benchmark {benchmark!r}; it has {', '.join(stated)}.{nearest(benchmark, stated)}"
         )
+    if description and benchmark is None and len(stated) == 1:
+        benchmark = next(iter(stated))
     if description and benchmark is None:
         raise UserError("a description is of one benchmark: name it.")
     asked = [benchmark] if benchmark is not None else list(stated)
@@ -348,10 +350,11 @@ def _covered(concepts: pl.DataFrame, lacking: pl.DataFrame) -> Covered:
 
 
 def lacks(found: Coverage) -> list[RegionCoverage]:
-    """Regions that are lacking: of the scope that is stated, the nearest to it first; without one, what the nearest
-    benchmarks of the map have and it surely has less than half as often, the largest first."""
-    if found.whole is not None and found.whole.inside is not None:
-        return [found.regions[region] for region in found.whole.lacks or ()]
+    """Regions that are lacking: of the scope that is stated, the nearest to it first. Without one, or where too few items
+    lie in it, what the nearest benchmarks of the map have and it surely has less than half as often, the largest
+    first."""
+    if found.whole is not None and found.whole.lacks is not None:
+        return [found.regions[region] for region in found.whole.lacks]
     own = [part for part in found.regions if part.level == LEVEL and part.high < part.near / FACTOR]
     return sorted(own, key=lambda part: -part.near)
 
@@ -370,13 +373,25 @@ def _headline(found: Coverage, whole: BenchmarkCoverage) -> str:
     exercised = sum(part.share >= EXERCISED for part in top)
     (first, like), *others = whole.nearest
     near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
-    unlike = f"{percent(whole.unlike, whole.items)} of its items are" if whole.unlike else "None of its items is"
-    fits = "" if like >= FITS else " None of these is close, so read the atlas with care."
+    unlike = f" {percent(whole.unlike, whole.items)} of its items are unlike anything in the atlas." * (whole.unlike > 0)
+    fits = "" if like >= FITS else " None of these is close, so read the comparison with care."
     return (
-        f"{whole.name}: {plural(whole.items, 'item')}, mostly {about}. It covers {exercised} of the atlas's {len(top)} "
-        f"regions (1% of items or more). Most similar of the atlas's {plural(found.public, 'benchmark')}: "
-        f"{near_}.{fits} {unlike} unlike anything in the atlas."
+        f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}. It covers {exercised} of the atlas's "
+        f"{len(top)} coarse regions (1% of items or more).{unlike} Most similar of {plural(found.public, 'benchmark')}: "
+        f"{near_}.{fits}{_less(found, whole)}"
     )
+
+
+def _less(found: Coverage, whole: BenchmarkCoverage) -> str:
+    """What similar benchmarks ask about and this one hardly; nothing where its scope says what is lacking."""
+    if whole.lacks is not None:
+        return ""
+    less = lacks(found)
+    if not less:
+        return " No region surely has less than half of their share here."
+    named = [f"{own.name} ({percent(own.share, 1) if own.share else 0}, not {percent(own.near, 1)})" for own in less[:3]]
+    more = f"; and {len(less) - 3} more" if len(less) > 3 else ""
+    return f" Compared with these it asks little about {'; '.join(named)}{more}."
 
 
 def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
@@ -408,14 +423,15 @@ def _concepts(found: Coverage) -> str:
         chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
         said += f" ({chance} would be missing from as much ordinary text)"
     said += f"; {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} thin." if found.reference else "."
-    asked = found.whole and found.whole.inside  # where a scope is stated, what lies outside is no lack
+    # Where a scope is stated, what lies outside it is not missing.
+    asked = found.whole.inside if found.whole is not None and found.whole.lacks is not None else None
     own = [part for part in found.regions if part.level == LEVEL and (not asked or part.region in asked)]
     most = [part for part in own if part.missing > (part.by_chance or 0) + 1]
     most.sort(key=lambda part: (part.by_chance or 0) - part.missing)
-    named = [(f" in {part.name}: {part.missing} of {part.concepts}", part.lacking) for part in most[:2]]
-    for of, lacking in named or ([] if asked else [("", whole.lacking)]):
+    named = [(f"Of {part.name}, {part.missing} of {part.concepts} are missing", part.lacking) for part in most[:2]]
+    for part, lacking in named or ([] if asked else [("Missing", whole.lacking)]):
         labels = [f"“{lack.label}”" for lack in lacking if lack.status == "missing" and lack.label][:2]
-        said += f" Missing{of}, such as {_and(labels)}." if labels else ""
+        said += f" {part}, such as {_and(labels)}." if labels else ""
     return said
 
 

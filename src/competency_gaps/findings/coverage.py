@@ -373,7 +373,9 @@ def _headline(found: Coverage, whole: BenchmarkCoverage) -> str:
     exercised = sum(part.share >= EXERCISED for part in top)
     (first, like), *others = whole.nearest
     near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
-    unlike = f" {percent(whole.unlike, whole.items)} of its items are unlike anything in the atlas." * (whole.unlike > 0)
+    unlike = f" {percent(whole.unlike, whole.items)} of its items are unlike anything in the atlas." * (
+        whole.unlike > 0
+    )
     fits = "" if like >= FITS else " None of these is close, so read the comparison with care."
     return (
         f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}. It covers {exercised} of the atlas's "
@@ -389,7 +391,9 @@ def _less(found: Coverage, whole: BenchmarkCoverage) -> str:
     less = lacks(found)
     if not less:
         return " No region surely has less than half of their share here."
-    named = [f"{own.name} ({percent(own.share, 1) if own.share else 0}, not {percent(own.near, 1)})" for own in less[:3]]
+    named = [
+        f"{own.name} ({percent(own.share, 1) if own.share else 0}, not {percent(own.near, 1)})" for own in less[:3]
+    ]
     more = f"; and {len(less) - 3} more" if len(less) > 3 else ""
     return f" Compared with these it asks little about {'; '.join(named)}{more}."
 

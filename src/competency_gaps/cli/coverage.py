@@ -29,8 +29,8 @@ _SHORT = 34
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
     "Items per 100, with 95% intervals. similar: mean of the 3 most similar benchmarks; all: mean of all benchmarks in "
-    "the atlas; text: ordinary text. ▲ crowded: surely more than twice the mean of all; ▽ thin: surely less than half; ○ "
-    "missing: thin, and no item at all."
+    "the atlas; text: ordinary text. ▲ crowded: surely more than twice the mean of all; ▽ thin: surely less than half; "
+    "○ missing: thin, and no item at all."
 )
 _BESIDE = "Items per 100. all: mean of all benchmarks in the atlas; text: ordinary text."
 _NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."

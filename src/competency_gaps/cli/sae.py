@@ -54,7 +54,7 @@ def sae(
 
 
 def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
-    """By model: with ``every`` a line for each SAE, else one for all layers whose SAEs have the same name but for it."""
+    """By model: a line for each SAE, or without ``every`` one for all layers whose SAEs differ only in the layer."""
     for (trained_on, model), entries in groupby(saes, key=lambda entry: (entry.relation, entry.model)):
         yield _TRAINED_ON[trained_on].format(model=model)
         yield "layers  reads      " + ("width    L0  " if every else "") + " --sae (* has public labels)"

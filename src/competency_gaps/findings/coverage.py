@@ -350,8 +350,8 @@ def _covered(concepts: pl.DataFrame, lacking: pl.DataFrame) -> Covered:
 
 
 def lacks(found: Coverage) -> list[RegionCoverage]:
-    """Regions that are lacking: of the scope that is stated, the nearest to it first. Without one, or where too few items
-    lie in it, what the nearest benchmarks of the map have and it surely has less than half as often, the largest
+    """Regions that are lacking: of the scope that is stated, the nearest to it first. Without one, or where too few
+    items lie in it, what the nearest benchmarks of the map have and it surely has less than half as often, the largest
     first."""
     if found.whole is not None and found.whole.lacks is not None:
         return [found.regions[region] for region in found.whole.lacks]
@@ -379,8 +379,8 @@ def _headline(found: Coverage, whole: BenchmarkCoverage) -> str:
     fits = "" if like >= FITS else " None of these is close, so read the comparison with care."
     return (
         f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}. It covers {exercised} of the atlas's "
-        f"{len(top)} coarse regions (1% of items or more).{unlike} Most similar of {plural(found.public, 'benchmark')}: "
-        f"{near_}.{fits}{_less(found, whole)}"
+        f"{len(top)} coarse regions (1% of items or more).{unlike} Most similar of "
+        f"{plural(found.public, 'benchmark')}: {near_}.{fits}{_less(found, whole)}"
     )
 
 

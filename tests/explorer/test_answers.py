@@ -25,7 +25,7 @@ from competency_gaps.slices import CONCEPTS
 
 @pytest.fixture(scope="module")
 def parts(modelled) -> Parts:
-    (opened,) = open_runs([modelled.run], modelled.dictionary)
+    (opened,) = open_runs([modelled.run])
     return opened.now().parts
 
 

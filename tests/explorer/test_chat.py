@@ -20,7 +20,7 @@ KEY = "sk-a-secret-key"
 
 @pytest.fixture(scope="module")
 def opened(hostile):
-    return open_runs([hostile.run], hostile.dictionary)
+    return open_runs([hostile.run])
 
 
 def asked(opened, question, plan=tool_model, history=()):

@@ -54,7 +54,7 @@ def page(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(hostile):
-    return open_runs([hostile.run], hostile.dictionary)
+    return open_runs([hostile.run])
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_a_run_writes_its_report_or_says_why_not(opened, hostile, tmp_path, monk
 def test_without_texts_no_prompt_response_or_answer_is_written(hostile, listed, tmp_path, one_file):
     made = with_extras(hostile, tmp_path)
     out = tmp_path / ("out.html" if one_file else "out")
-    cg.export([made.run, listed.run], out, one_file=one_file, texts=False, dictionary=made.dictionary)
+    cg.export([made.run, listed.run], out, one_file=one_file, texts=False)
     parts = blocks_of(out) if one_file else {name: read_part(out, name) for name in names_of(out)}
     # Ids and groups of the imported benchmark quote its questions; they are no texts, and stay.
     quoted = {f"{run}/items.parquet" for run in ("run", "run-2")}

@@ -23,7 +23,7 @@ def info(folder, **options) -> dict:
 
 @pytest.fixture(scope="module")
 def found(hostile) -> dict:
-    return info(hostile.run, dictionary=dictionary_of(open_folder(hostile.run), hostile.dictionary))
+    return info(hostile.run, dictionary=dictionary_of(open_folder(hostile.run)))
 
 
 def test_benchmarks_are_those_of_the_table(hostile, found):

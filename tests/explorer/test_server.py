@@ -25,7 +25,7 @@ from competency_gaps.runs.open import RunFolder
 
 @pytest.fixture(scope="module")
 def opened(hostile: Made) -> list[Opened]:
-    return open_runs([hostile.run], hostile.dictionary)
+    return open_runs([hostile.run])
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_an_unexpected_fault_is_not_shown_in_detail(opened: list[Opened], caplog
 
 def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
     run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
-    (one,) = open_runs([run], hostile.dictionary)
+    (one,) = open_runs([run])
     with served([one]) as client:
         assert client.get("/data/run/run.json").json()["verdicts"] is None
         verdicts = [{"code": "split_halves", "outcome": "few", "tone": "open", "test": "halves", "sentence": "Few."}]
@@ -153,7 +153,7 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
 @pytest.mark.parametrize("how", ["written", "removed"])
 def test_a_run_that_was_made_anew_is_not_shown(hostile: Made, tmp_path: Path, name: str, how: str):
     run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
-    with served(open_runs([run], hostile.dictionary)) as client:
+    with served(open_runs([run])) as client:
         paths = ("run.json", "concepts.parquet", "concept/1.json", "search?q=a")
         assert {client.get(f"/data/run/{path}").status_code for path in paths} == {200}
         state = (run / name).stat()

@@ -14,7 +14,7 @@ REFUSED = {"error": "Requests of other pages are refused."}
 
 @pytest.fixture(scope="module")
 def opened(hostile: Made) -> list[Opened]:
-    return open_runs([hostile.run], hostile.dictionary)
+    return open_runs([hostile.run])
 
 
 @pytest.fixture(scope="module")

@@ -234,7 +234,6 @@ def export(
     *,
     one_file: bool = False,
     texts: bool = True,
-    dictionary: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Write the explorer of some runs as a folder, or as one HTML file, that a browser opens without a server.
@@ -249,8 +248,6 @@ def export(
         Write one file: the answer, tables, and the concepts that matter most with their examples.
     texts
         Whether prompts, responses and expected answers are written.
-    dictionary
-        Dictionary of the SAE's concepts; None: each run's own.
 
     Raises
     ------
@@ -261,5 +258,5 @@ def export(
     from competency_gaps.explorer.export import export_file
     from competency_gaps.explorer.opened import open_runs
 
-    opened = open_runs([Path(path) for path in runs], Path(dictionary) if dictionary is not None else None)
+    opened = open_runs([Path(path) for path in runs])
     return (export_file if one_file else write_folder)(opened, Path(out), texts=texts, progress=progress)

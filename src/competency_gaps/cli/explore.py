@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.util
 import webbrowser
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from competency_gaps.cli.options import ConfiguredDictionary, JsonOption, LLMOption, RunsArgument, llm_config
+from competency_gaps.cli.options import JsonOption, LLMOption, RunsArgument, llm_config
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.text import plural
@@ -19,7 +19,6 @@ def explore(
     runs: RunsArgument,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port, or the next free one; 0: any.")] = 8742,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
-    dictionary: ConfiguredDictionary = None,
     llm: LLMOption = None,
 ) -> None:
     """Explore runs in a browser; serves this machine only, until Ctrl-C.
@@ -38,7 +37,7 @@ def explore(
         if open_:
             webbrowser.open(address)
 
-    serve(runs, port=port, dictionary=dictionary, llm=llm_config(llm), on_start=announce)
+    serve(runs, port=port, llm=llm_config(llm), on_start=announce)
 
 
 def export(
@@ -55,7 +54,6 @@ def export(
             "--no-texts", help="Leave out prompts, responses and expected answers (but keep ids, groups and labels)."
         ),
     ] = False,
-    dictionary: ConfiguredDictionary = None,
     json_: JsonOption = False,
 ) -> None:
     """Write runs as a page to mail or to put on a web server.
@@ -71,8 +69,7 @@ def export(
     runs, out = (paths, one_file) if one_file is not None else (paths[:-1], paths[-1])
     if not runs:
         raise UserError(f"only one folder is given, {str(out)!r}: give the run folders, then the folder to write to.")
-    given: dict[str, Any] = {"one_file": one_file is not None, "texts": not no_texts, "dictionary": dictionary}
-    done = cg.export(runs, out, **given, progress=terminal(quiet=json_))
+    done = cg.export(runs, out, one_file=one_file is not None, texts=not no_texts, progress=terminal(quiet=json_))
     if json_:
         facts = {"path": str(done.path), "files": done.files, "bytes": done.size, "runs": done.runs}
         print_json({**facts, "texts": not no_texts})
@@ -84,7 +81,6 @@ def export(
 
 def mcp(
     runs: RunsArgument,
-    dictionary: ConfiguredDictionary = None,
 ) -> None:
     """Answer an assistant's questions about runs (MCP over standard input and output)."""
     if importlib.util.find_spec("mcp") is None:
@@ -94,4 +90,4 @@ def mcp(
     from competency_gaps.explorer.mcp_server import make_server, serve_stdio
     from competency_gaps.explorer.opened import open_runs
 
-    anyio.run(serve_stdio, make_server(open_runs(runs, dictionary)))
+    anyio.run(serve_stdio, make_server(open_runs(runs)))

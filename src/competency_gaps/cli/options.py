@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")]
 DictionaryArgument = Annotated[Path, typer.Argument(help="The dictionary's folder.")]
-ConfiguredDictionary = Annotated[
-    Path | None, typer.Option(help="Dictionary of the SAE's concepts; default: the run's own.")
-]
 MODEL_HELP = "Hub id, folder, .gguf file or embedded:NAME."
 SAE_HELP = "SAE folder, SAELens RELEASE/ID or embedded:NAME."
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]

@@ -141,20 +141,13 @@ def is_dictionary(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
-def dictionary_of(run: RunFolder, given: Path | None = None) -> Dictionary | None:
+def dictionary_of(run: RunFolder) -> Dictionary | None:
     """Find the dictionary that belongs to a finished run.
 
-    The first of: the given one; the one in the run's settings (``sae.dictionary``); the folder of its SAE, if that is
-    a dictionary; the one that comes with the package, for a run of the embedded SAE. All but the given one are skipped
-    where they are missing, damaged, or about another SAE, since folders move after a run.
-
-    Raises
-    ------
-    UserError
-        If the given folder is no dictionary, or about another SAE.
+    The first of: the one that ``cgaps concepts name`` put on it; the one in its settings (``sae.dictionary``); the
+    folder of its SAE, if that is a dictionary; the one that comes with the package, for a run of the embedded SAE. They
+    are skipped where they are missing, damaged, or about another SAE, since folders move after a run.
     """
-    if given is not None:
-        return open_dictionary(given, run.manifest["sae"])
     for folder in _candidates(run):
         try:
             return open_dictionary(folder, run.manifest["sae"])
@@ -168,7 +161,7 @@ def dictionary_of(run: RunFolder, given: Path | None = None) -> Dictionary | Non
 def _candidates(run: RunFolder) -> list[Path]:
     """Folders that may be the run's dictionary, the likeliest first."""
     settings = run.manifest["settings"].get("sae") or {}  # withheld in a redacted explorer
-    named = [settings.get("dictionary"), settings.get("folder")]
+    named = [(run.manifest.get("dictionary") or {}).get("folder"), settings.get("dictionary"), settings.get("folder")]
     folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]
     # An embedded SAE is known by its weights alone: a run that does not state their hash is not believed by name.
     embedded = _embedded() if run.manifest["sae"].get("weights_sha256") else []

@@ -125,22 +125,18 @@ def _own_stamp(run: RunFolder) -> Stamp:
     return tuple(stamp for folder in dict.fromkeys((run.base, run.path)) for stamp in _stamp(folder, OWN))
 
 
-def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Opened]:
+def open_runs(paths: Sequence[Path]) -> list[Opened]:
     """Open runs for an explorer.
 
     Parameters
     ----------
     paths
         Run folders, at least one.
-    dictionary
-        Folder of a dictionary for those runs whose SAE it is about; the others, and all if it is None, take their own
-        (:func:`~competency_gaps.dictionary.folder.dictionary_of`).
 
     Raises
     ------
     UserError
-        If none is given, a folder is no finished run or is given twice, or the dictionary is none or belongs to no
-        run's SAE.
+        If none is given, or a folder is no finished run or is given twice.
     """
     if not paths:
         raise UserError("no run is given: give one run folder or more.")
@@ -149,14 +145,10 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
         if count > 1:
             raise UserError(f"the run {str(place)!r} is given {count} times. Give it once.")
     runs = [open_folder(path) for path in paths]
-    dictionaries = [_dictionary(run, dictionary) for run in runs]
-    if dictionary is not None and all(isinstance(known, UserError) for known in dictionaries):
-        raise next(known for known in dictionaries if isinstance(known, UserError))
     opened: list[Opened] = []
-    for run, known, title in zip(runs, dictionaries, _titles(places), strict=True):
-        own = dictionary_of(run) if isinstance(known, UserError) else known
+    for run, title in zip(runs, _titles(places), strict=True):
         key = _key(run.path.resolve().name[:LONGEST_KEY], opened)
-        opened.append(Opened(key, title, run, own, _own_stamp(run)))
+        opened.append(Opened(key, title, run, dictionary_of(run), _own_stamp(run)))
     return opened
 
 
@@ -176,13 +168,6 @@ def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: 
     """
     runs = [ListedRun(run.key, run.title, scored_of(run.run)) for run in opened]
     return RunList(runs, mode, chat)
-
-
-def _dictionary(run: RunFolder, given: Path | None) -> Dictionary | UserError | None:
-    try:
-        return dictionary_of(run, given)
-    except UserError as error:
-        return error
 
 
 def _key(name: str, opened: Sequence[Opened]) -> str:

@@ -53,7 +53,6 @@ def serve(
     runs: Sequence[Path],
     *,
     port: int = PORT,
-    dictionary: Path | None = None,
     llm: LLMConfig | None = None,
     on_start: Callable[[int], None] = lambda port: None,
 ) -> None:
@@ -65,8 +64,6 @@ def serve(
         Run folders.
     port
         The next free one is taken if it is not free; 0: any.
-    dictionary
-        Of the SAE's concepts; None: that of each run.
     llm
         A language model that answers questions; None: there is no chat.
     on_start
@@ -90,7 +87,7 @@ def serve(
             if self.started:
                 on_start(taken)
 
-    opened = open_runs(runs, dictionary)
+    opened = open_runs(runs)
     with _listen(port) as listener:
         taken = int(listener.getsockname()[1])
         app = make_app(opened, page_files(), port=taken, llm=llm)

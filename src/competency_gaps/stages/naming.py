@@ -132,6 +132,7 @@ def _facts(dictionary: Dictionary, shown: pl.DataFrame, mapped: dict[str, pl.Dat
     labels = dictionary.folder / LABELS_FILE
     return {
         "name": dictionary.folder.name,
+        "folder": str(dictionary.folder.resolve()),
         "labelled": int(shown["label"].is_not_null().sum()),
         "kinds": dict(shown["label_kind"].drop_nulls().value_counts().sort("label_kind").iter_rows()),
         "regions": mapped[REGIONS].filter(pl.col("level") == 3).height if mapped else None,

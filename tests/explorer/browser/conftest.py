@@ -63,7 +63,7 @@ def site(two_runs) -> Iterator[Site]:
 
     paths = [made.run for made in two_runs]
     keys = tuple(opened.key for opened in open_runs(paths))
-    arguments = [*map(str, paths), "--port", "0", "--no-open", "--dictionary", str(two_runs[0].dictionary)]
+    arguments = [*map(str, paths), "--port", "0", "--no-open"]
     with exploring(*arguments) as (_, port, _):
         yield Site(f"http://127.0.0.1:{port}/", open_folder(paths[0]), keys, open_folder(paths[1]))
 

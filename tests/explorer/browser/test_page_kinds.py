@@ -22,7 +22,7 @@ from competency_gaps.text import visible
 
 def exported(made, folder, **options) -> str:
     """Address of a run in an exported page."""
-    opened = open_runs([made.run], made.dictionary)
+    opened = open_runs([made.run])
     export(opened, folder, **options)
     return f"{(folder / 'index.html').as_uri()}#/{opened[0].key}/"
 
@@ -43,7 +43,7 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     await_rows(page, "items-grid", 0)
     page.get_by_test_id("items-search").fill("")
     await_rows(page, "items-grid", run.items.unique("cluster").height)
-    export_file(open_runs([hostile.run], hostile.dictionary), tmp_path / "page.html")
+    export_file(open_runs([hostile.run]), tmp_path / "page.html")
     page.goto((tmp_path / "page.html").as_uri())
     page.get_by_test_id("headline").wait_for()
     page.get_by_test_id("menu-concepts").click()
@@ -89,8 +89,8 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
 
 
 def test_lists_that_were_compared_with_the_run(listed, page):
-    (entry,) = open_runs([listed.run], listed.dictionary)
-    with exploring(str(listed.run), "--port", "0", "--no-open", "--dictionary", str(listed.dictionary)) as (_, port, _):
+    (entry,) = open_runs([listed.run])
+    with exploring(str(listed.run), "--port", "0", "--no-open") as (_, port, _):
         url = f"http://127.0.0.1:{port}/#/{entry.key}/"
         open_view(page, f"{url}matches", "entries")
         (text,) = page.get_by_test_id("entries").locator("tbody tr").all_inner_texts()

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCREEN = re.compile(r"(<!-- screen: (cgaps .*?) -->\n```\w*\n)((?:\$ .*\n)?)(.*?)(\n```)", re.DOTALL)
+SCREEN = re.compile(r"(<!-- screen: (cgaps .*?) -->\n```\w*\n)((?:\$ [^\n]*\n)?)(.*?)(\n```)", re.DOTALL)
 ITEM = re.compile(r"“[^”]*”(?=\s*$)", re.MULTILINE)
 CGAPS = (sys.executable, "-c", "from competency_gaps.cli.app import main; main()")
 

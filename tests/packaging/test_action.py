@@ -112,7 +112,7 @@ def test_a_loss_is_commented_and_fails(tmp_path, logs):
     assert "repos/o/r/issues/7/comments" in asked and token == "a-token"
     assert posted[:5] == ["api", "--silent", "--method", "POST", "repos/o/r/issues/7/comments"]
     assert body.startswith("<!-- competency-gaps: What got worse? -->\n# What got worse?\n")
-    assert "overall −38" in body and body == (tmp_path / "summary.md").read_text()
+    assert "overall (−38)" in body and body == (tmp_path / "summary.md").read_text()
 
 
 def test_the_comment_of_the_last_push_is_written_anew(tmp_path, logs):

@@ -34,12 +34,13 @@ def sentences(made: Comparison) -> list[str]:
     )
     repeated = overall["clusters"] < made.paired
     whole += f" (of {overall['clusters']:,}; items that ask the same count once)." if repeated else "."
-    whole += "".join(f" With every benchmark weighted the same, {_spread(row)}." for row in equal)
+    other = [row for row in equal if _spread(row) != _spread(overall)]
+    whole += "".join(f" With every benchmark weighted the same, {_spread(row)}." for row in other)
     tested = f"{made.slices.height + (made.benchmarks.height if equal else 0):,} categories and benchmarks"
-    p_values = " and ".join(magnitude(row["p_value"]) for row in (overall, *equal))
+    weighted = "".join(f" ({magnitude(row['p_value'])} with benchmarks weighted the same)" for row in other)
     gate = (
-        f"Test: p = {p_values} overall; a change of {100 * overall['detectable']:.1f} points would have been detected. "
-        f"{tested} tested, with a {percent(ALPHA, 1)} chance of any false alarm."
+        f"Test: p = {magnitude(overall['p_value'])} overall{weighted}; a change of {100 * overall['detectable']:.1f} "
+        f"points would have been detected. {tested} tested, with a {percent(ALPHA, 1)} chance of any false alarm."
     )
     kept = _named("No clear change", made.unchanged, ("difference", "low", "high"))
     narrower = _named(f"Weak slices of {baseline} that caught up", made.narrower, ("gap", "gap_low", "gap_high"))

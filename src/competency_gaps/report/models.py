@@ -91,7 +91,7 @@ def models_page(
     beside = "its peers (models at its level)" if peers else "its own average"
     head = f"{plural(len(ordered), 'model')}, each in points against {beside}:"
     apart = found.slices.head(limit or APART)
-    heads = ("they differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
+    heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
     first = max(width - 2 * (wide + 6) - 6, 16)
     named = _grid(heads, first, wide + 6, wide + 6)
     for number, name in apart.select("slice", "name").iter_rows():

@@ -22,6 +22,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGE, SITE = ROOT / "build" / "docs", ROOT / "site"
+BUILD = (sys.executable, "-m", "zensical", "build", "--strict", "--clean")
 ELSEWHERE = {"CONTRIBUTING.md": "contributing.md", "perf/README.md": "perf.md", "CHANGELOG.md": "changelog.md"}
 """Pages that lie outside docs/, and their names in the site."""
 LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s#:]+)(#[^)\s]*)?\)")
@@ -89,9 +90,8 @@ def write_markdown() -> None:
 def main() -> None:
     """Build."""
     stage()
-    done = subprocess.run([sys.executable, "-m", "zensical", "build", "--strict", "--clean"], cwd=ROOT, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
+    if subprocess.run(BUILD, cwd=ROOT, check=False).returncode:
+        sys.exit("the site was not built")
     write_markdown()
 
 

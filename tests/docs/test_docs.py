@@ -1,4 +1,4 @@
-"""What the documents tell people to type exists: commands, their options, names of the Python API, links, examples."""
+"""What the documents tell people to type exists and runs: commands, options, Python, links, examples."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import doctest
 import importlib
 import re
 import shlex
+import sys
 from functools import cache
 
 import click
@@ -17,8 +18,15 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from core_helpers import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TEXTS = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+sys.path.append(str(ROOT / "docs"))
+import columns
+import make_reference
+
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("*/README.md"), *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+MADE = {"docs/commands.md": make_reference.commands_page(), "docs/python.md": make_reference.python_page()}
+MADE["docs/tables.md"] = columns.tables_page()
+"""Pages that are made with the site."""
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(cgaps [^`\n]+)`")
 PLACEHOLDER = re.compile(r"^[A-Z][A-Z_:/.@=N0-9]*$|^\.\.\.$|^…$")
@@ -74,10 +82,11 @@ def test_every_command_that_is_printed_exists(page):
 def test_the_check_sees_faults():
     assert sum(len(typed_commands(text)) for text in TEXTS.values()) > 60
     assert "no command 'shwo'" in (check("cgaps shwo RUN") or "")
-    gate = "cgaps compare lens candidate baseline --fail-on regression --min-effect 0.01 --markdown summary.md"
-    assert typed_commands(TEXTS["many-models.md"]).count(gate) == 2  # both workflows
+    gate = "cgaps compare NEW OLD --fail-on regression"
+    assert typed_commands(f"```yaml\nsteps:\n  - run: {gate}\n```\n") == [gate]
     assert "no option --limti" in (check("cgaps show RUN --limti 3") or "")
     assert check("cgaps show RUN --limit 3") is None
+    assert anchors("# A *b* `c`\n## Is it so? (ours)\n## X { #Run.x }") == {"a-b-c", "is-it-so-ours", "Run.x"}
 
 
 @pytest.mark.parametrize("path", all_commands(root()), ids=lambda path: " ".join(path) or "cgaps")
@@ -105,18 +114,28 @@ def test_python_that_is_printed_uses_names_that_exist(page):
                 assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
 
 
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.+)$", FENCED.sub("", text), re.MULTILINE)
+    own = [re.search(r"\{ #(\S+) \}$", head) for head in heads]
+    slugs = [re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads]
+    return {mark[1] if mark else slug for mark, slug in zip(own, slugs, strict=True)}
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_links_lead_somewhere(page):
-    folder = next(path for path in PAGES if path.name == page).parent
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", TEXTS[page]):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", FENCED.sub("", TEXTS[page])):
         if not re.match(r"[a-z]+:", target):
-            made = ("commands.md", "python.md", "tables.md")  # when the site is built
-            assert (folder / target).exists() or target in made, target
+            path = (ROOT / page).parent / target if target else ROOT / page
+            name = str(path.resolve().relative_to(ROOT))
+            made = MADE.get(name) if page.startswith("docs/") else None
+            assert made or path.exists() or name.startswith("docs/gallery/"), target
+            assert not anchor or anchor in anchors(made or path.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
 def test_files_that_the_architecture_names_exist():
     package = ROOT / "src" / "competency_gaps"
-    named = set(re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|tsx?|md|toml))`", TEXTS["architecture.md"]))
+    named = set(re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|tsx?|md|toml))`", TEXTS["docs/architecture.md"]))
     assert len(named) > 20
     places = (ROOT, package, package / "dictionary", package / "explorer", ROOT / "frontend" / "src")
     assert not {name for name in named if not any((place / name).exists() for place in places)}

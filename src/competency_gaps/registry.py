@@ -153,6 +153,7 @@ LOGS = Registry(
         "arena_hard": "logs.arena_hard:LOG",
         "every_eval_ever": "logs.every_eval_ever:LOG",
         "autodetect": "logs.autodetect:LOG",
+        **{name: f"logs.records:{name.upper()}" for name in ("mmlu_pro", "zeroeval", "ifeval", "alpaca_eval")},
     },
     reserved=("table",),
 )

@@ -22,6 +22,7 @@ for _name in ("", "logs", "dictionary", "explorer"):
 
 import explorer_extras  # noqa: E402 - they lie beside the tests that they were written for
 import explorer_runs  # noqa: E402
+import record_samples  # noqa: E402
 from garak_log_helpers import attempt  # noqa: E402
 from inspect_log_helpers import head, message, sample  # noqa: E402
 from log_reading import options  # noqa: E402
@@ -149,7 +150,13 @@ def autodetect(folder: Path) -> list[Path]:
     return [folder]
 
 
-LOGS = {function.__name__: function for function in (lm_eval, inspect, garak, arena_hard, every_eval_ever, autodetect)}
+def published(folder: Path) -> list[Path]:
+    """Records of MMLU-Pro, ZeroEval, IFEval and AlpacaEval, as ``record_samples`` makes them."""
+    return record_samples.write(folder)
+
+
+_OF_TOOLS = (lm_eval, inspect, garak, arena_hard, every_eval_ever, autodetect, published)
+LOGS = {function.__name__: function for function in _OF_TOOLS}
 """By format."""
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from competency_gaps.findings.models import ModelSlices
     from competency_gaps.improve.fill import Drafts
     from competency_gaps.improve.keep import Kept
-    from competency_gaps.improve.redundancy import Redundancy
+    from competency_gaps.improve.redundancy import Redundancy, RunPlots
     from competency_gaps.improve.suspect import Suspects
     from competency_gaps.improve.weigh import Weights
     from competency_gaps.matching import Matching
@@ -661,6 +661,13 @@ class Run(RunFolder):
         from competency_gaps.improve.redundancy import redundancy
 
         return redundancy(self, what)
+
+    @property
+    def plot(self) -> RunPlots:
+        """Pictures of the run, by matplotlib (extra ``plot``)."""
+        from competency_gaps.improve.redundancy import RunPlots
+
+        return RunPlots(self)
 
     def _concept_rows(self, benchmark: str | None) -> pl.DataFrame:
         """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""

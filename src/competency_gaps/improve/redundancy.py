@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from scipy.cluster.hierarchy import average, leaves_list
 from scipy.stats import rankdata
 
-from competency_gaps.errors import UserError
+from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.evidence.interval import Estimate, quantile
 from competency_gaps.evidence.sample import split_by_size
+from competency_gaps.findings.words import cut_at_word
 from competency_gaps.improve.weigh import parts_of
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
@@ -304,3 +306,60 @@ def _nearest(names: pl.Series, matrix: np.ndarray, name: str, figure: str) -> di
 
 def _frame(columns: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(columns, nan_to_null=True)
+
+
+@dataclass(frozen=True)
+class RunPlots:
+    """Pictures of a run, as matplotlib figures (``run.plot.redundancy().savefig("redundancy.pdf")``)."""
+
+    run: RunFolder
+
+    def redundancy(self, what: str | None = None) -> Any:
+        """What repeats what: likeness in concepts, correlation of scores, and one against the other.
+
+        Parameters
+        ----------
+        what
+            As of :meth:`competency_gaps.Run.redundancy`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        """
+        return draw(redundancy(self.run, what))
+
+
+def draw(found: Redundancy) -> Any:
+    """Draw it: one panel where the models are too few to compare scores, else three."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "plot", "Drawing") from error
+    names, pairs = found.parts["part"], found.pairs
+    a, b = (pairs[end].replace_strict(names, range(len(names))).to_numpy() for end in ("a", "b"))
+    scored = pairs["correlation"].is_not_null().any()
+    panels = [("likeness", "Likeness in concepts"), ("correlation", f"Correlation over {len(found.models)} models")]
+    order = leaves_list(average(1 - pairs["likeness"].to_numpy())) if len(names) > 2 else np.arange(len(names))
+    figure = Figure(figsize=(6 * (3 if scored else 1), 5), layout="constrained")
+    axes = figure.subplots(1, 3 if scored else 1, squeeze=False)[0]
+    for panel, (column, title) in zip(axes, panels[: 1 + scored], strict=False):
+        matrix = np.eye(len(names))
+        matrix[a, b] = matrix[b, a] = pairs[column].fill_null(np.nan).to_numpy()
+        shown = panel.imshow(matrix[np.ix_(order, order)], cmap="viridis", vmax=1)
+        labels = [cut_at_word(names[int(at)], 24) for at in order]
+        panel.set_xticks(range(len(names)), labels, rotation=90, fontsize=7, parse_math=False)
+        panel.set_yticks(range(len(names)), labels, fontsize=7, parse_math=False)
+        panel.set_title(title)
+        figure.colorbar(shown, ax=panel, shrink=0.7)
+    if scored:
+        axes[2].plot(pairs["likeness"], pairs["correlation"], "o", alpha=0.6)
+        axes[2].set(xlabel=panels[0][1], ylabel=panels[1][1])
+        if found.foretold is not None:
+            ends = f"{found.foretold.low:.2f} to {found.foretold.high:.2f}"
+            axes[2].set_title(f"Rank correlation {found.foretold.correlation:.2f} ({ends} by chance)")
+    return figure

@@ -16,7 +16,7 @@ from competency_gaps.findings.items import example_texts
 from competency_gaps.presentation.rankings import list_concepts
 from competency_gaps.report import models, tables
 from competency_gaps.report.answer import answer_view
-from competency_gaps.report.concept import concept_panel
+from competency_gaps.report.concept import concept_view
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_hostile_texts_stay_texts(run, hostile):
     shown = [
         lambda console: console.print(answer_view(run.answer(), example_texts(run, run.answer().findings), 100, 10)),
         lambda console: tables.print_listing(list_concepts(run), console, lines=500),
-        *(lambda console, i=i: console.print(concept_panel(run, i, width=100)) for i in range(8)),
+        *(lambda console, i=i: console.print(concept_view(run, i)) for i in range(8)),
     ]
     text = "".join(printed(show) for show in shown)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
@@ -56,12 +56,12 @@ def test_hostile_texts_stay_texts(run, hostile):
 @pytest.mark.parametrize("width", [60, 200])
 def test_a_concept_shows_the_tables_numbers_at_every_width(run, width):
     concept = int(list_concepts(run).concepts["concept"][0])
-    text = printed(lambda console: console.print(concept_panel(run, concept, width=width)), width)
+    text = printed(lambda console: console.print(concept_view(run, concept)), width)
     assert max(map(cell_len, text.splitlines())) <= width
     row = run.concepts.row(concept, named=True)
     assert f"{row['gap']:+.2f}".replace("-", "−") in text or f"{row['gap']:+.2f}" in text
     with pytest.raises(cg.UserError):
-        concept_panel(run, 10**6, width=80)
+        concept_view(run, 10**6)
 
 
 def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):

@@ -184,12 +184,11 @@ def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: boo
 
 def _show_concept(run: Run, number: int, limit: int, *, json_: bool) -> None:
     """Print a concept's rows and items."""
-    from competency_gaps.report.concept import concept_panel, region_path
+    from competency_gaps.report.concept import concept_view, region_path
 
     run.check_concept(number)
     if not json_:
-        console = Console()
-        console.print(concept_panel(run, number, examples=limit, width=console.width))
+        Console().print(concept_view(run, number, examples=limit))
         return
     orders: tuple[Order, ...] = ("strongest", "best", "worst")
     print_json(

@@ -71,8 +71,8 @@ def shown(cli, *arguments):
 
 
 def typed(cli, line):
-    """What the run would be, typed with what stands for placeholders."""
-    words = [dict(zip(("MODEL", "SAE"), EMBEDDED, strict=True)).get(word, word) for word in shlex.split(line)]
+    """The run of a line, typed as it is."""
+    words = shlex.split(line)
     assert words[:2] == ["cgaps", "run"]
     *_, asked = cli(*words[1:])
     assert asked is not None, "the line was not parsed"
@@ -97,16 +97,15 @@ def test_a_log_of_lm_eval_names_its_model(cli, tmp_path):
     ("model", "expected"),
     [
         ({"pretrained": "google/gemma-2-2b", "dtype": "auto"}, "google/gemma-2-2b"),
-        ("pretrained=google/gemma-2-2b,peft=me/adapter", "MODEL"),
-        ("model=gpt-4o,base_url=http://x", "MODEL"),
-        (None, "MODEL"),
+        ("pretrained=google/gemma-2-2b,peft=me/adapter", EMBEDDED[0]),
+        ("model=gpt-4o,base_url=http://x", EMBEDDED[0]),
+        (None, EMBEDDED[0]),
     ],
 )
 def test_only_a_whole_model_of_transformers_is_taken(cli, tmp_path, model, expected):
     line, out = shown(cli, str(lm_eval_log(tmp_path / "logs", model=model)))
-    assert shlex.split(line)[3] == expected
-    assert ("MODEL stands for" in out) == (expected == "MODEL")
-    typed(cli, line)
+    assert ("cgaps sae MODEL" in out) == (expected == EMBEDDED[0])
+    assert typed(cli, line)[0].model.name == expected
 
 
 def test_a_log_of_inspect(cli, tmp_path):
@@ -119,7 +118,7 @@ def test_a_log_of_inspect(cli, tmp_path):
     assert config.benchmarks[0].source.scorer == "rubric"
     for model in ("hf/local", "openai/gpt-4o"):
         file = write_log(tmp_path / "b.json", samples, eval={"model": model})
-        assert "--model MODEL --sae SAE" in shown(cli, str(file))[0]
+        assert typed(cli, shown(cli, str(file))[0])[0].model.name == EMBEDDED[0]
 
 
 def test_a_table_with_fields(cli, tmp_path):
@@ -152,3 +151,15 @@ def test_where_nothing_can_be_read_there_is_no_run(cli, tmp_path):
     status, out, err, _ = cli("logs", str(file))
     assert status == 2 and "cgaps run" not in out + err
     assert json.loads(cli("logs", str(file), "--json")[1])["command"] is None
+
+
+def test_logs_of_several_models_are_compared_or_run(cli, tmp_path):
+    for step in (1000, 900):
+        lm_eval_log(tmp_path / f"step-{step}" / "x", model=f"pretrained=org/step-{step}")
+    line, out = shown(cli, str(tmp_path))
+    compare = shlex.split(next(text for text in out.split("\n") if text.startswith("cgaps compare")))
+    assert compare[2:] == [str(tmp_path / f"step-{step}" / "x" / f"samples_quiz_{STAMP}.jsonl") for step in (1000, 900)]
+    status, out, _, _ = cli(*compare[1:], "--json")
+    assert status == 0 and json.loads(out)["paired"] == 4
+    config, _ = typed(cli, line)
+    assert (config.model.name, len(config.benchmarks), len(config.scores)) == (EMBEDDED[0], 1, 1)

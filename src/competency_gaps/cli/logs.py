@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,14 +14,20 @@ from rich.text import Text
 
 from competency_gaps.cli import options, output
 from competency_gaps.errors import UserError
-from competency_gaps.text import decimal, shorten, visible
+from competency_gaps.text import NOT_DEFINED, decimal, integer, plural, shorten, visible
 
 if TYPE_CHECKING:
+    from competency_gaps.items.item import Item, SourceReport
     from competency_gaps.stages.logs import InspectedBenchmark, InspectedLog
 
-MODEL, SAE = "MODEL", "SAE"
-"""Placeholders in a printed command for an unknown model or SAE."""
+LENS = "embedded"
+"""Model and SAE of a printed command where the log's own model is unknown, or has no SAE."""
+_ROWS = 12
+"""Benchmarks that are listed."""
 _SAMPLES = 3
+"""Records that are shown with ``--json``."""
+_OTHERS = "could be:"
+"""In a note that says what else could be chosen."""
 _BEFORE, _OWN, _AFTER = 160, 500, 160
 """Characters shown of what stands before, in and after an item's own text."""
 
@@ -43,14 +49,12 @@ def logs(
         fields=field or [],
         progress=output.terminal(quiet=json_),
     )
-    given = {"metric": metric, "scorer": scorer, "field": field}
-    command = _command(path, log, given)
+    command = _command(path, log, {"metric": metric, "scorer": scorer, "field": field})
     if json_:
         documents = [_document(benchmark) for benchmark in log.benchmarks]
         output.print_json({"path": path, "benchmarks": documents, "command": command})
     else:
-        for benchmark in log.benchmarks:
-            _show(benchmark)
+        _show(log)
         for line in [*_hints(path, log), command] if command else []:
             output.print_line(line)
     if not log.readable:
@@ -59,12 +63,12 @@ def logs(
 
 
 def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] | None]) -> str | None:
-    """The run to type, with placeholders for an unknown model or SAE; None where nothing can be read."""
+    """The run to type; None where nothing can be read."""
     if not log.readable:
         return None
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
-    sae = log.sae.name if log.sae else SAE
-    return output.run_command(log.model or MODEL, sae, _log_options(log.logs, given), output.run_folder(name))
+    model, sae = (log.model, log.sae.name) if log.model and log.sae else (LENS, LENS)
+    return output.run_command(model, sae, _log_options(log.logs, given), output.run_folder(name))
 
 
 def _log_options(logs: Sequence[str], options: Mapping[str, str | Sequence[str] | None]) -> list[str]:
@@ -82,18 +86,20 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if unread:
         todo = "take them out of the folder first." if log.logs == (path,) else "the run leaves them out."
         yield f"{unread} of {len(log.benchmarks)} logs cannot be read as they are: {todo}"
-    listing = shlex.join(["cgaps", "sae", log.model or MODEL])
-    if log.model is None:
-        yield f"{MODEL} stands for the model of this log: a hub id, a folder or a .gguf file."
-    if log.no_sae:
-        yield f"{SAE} stands for the folder of an SAE of your own: {log.no_sae}"
-    elif log.sae is None:
-        yield f"{SAE} stands for an SAE of this model: {listing}"
-    elif log.sae.relation == "same":
-        yield f"Other SAEs of this model: {listing}"
-    else:
+    of_models = list(log.folders.values())
+    if len(of_models) > 1:
+        yield "What changed between two of these models (needs no SAE):"
+        yield f"{shlex.join(['cgaps', 'compare', of_models[-1], of_models[-2]])}\n"
+    listing = shlex.join(["cgaps", "sae", log.model or "MODEL"])
+    if log.sae is not None and log.sae.relation != "same":
         yield f"The SAE was trained on {log.sae.model}, a relative of {log.model}; the run checks whether it fits."
-    yield "To run it:"
+    if log.sae is not None:
+        yield f"Where the model is weak, in its own concepts (other SAEs: {listing}):"
+    elif len({report.model for benchmark in log.readable for report in benchmark.reports}) > 1:
+        yield "Where each of them is weak, with the package's own small model to read the items:"
+    else:
+        other = f" ({log.no_sae})" if log.no_sae else f" (for SAEs of your model: {listing})"
+        yield f"Where the model is weak, with the package's own small model to read the items{other}:"
 
 
 def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
@@ -120,30 +126,70 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
     }
 
 
-def _show(benchmark: InspectedBenchmark) -> None:
-    from competency_gaps.stages.logs import report_lines
+def _show(log: InspectedLog) -> None:
+    """Print what was found, a row per model or per task of the only one; what to know of it; and an item."""
+    from competency_gaps.report.tables import plain, table_of
+    from competency_gaps.stages.logs import report_notes
 
-    if benchmark.error is not None:
-        _print(f"{benchmark.name}: cannot be read as it is: {benchmark.error}")
-        return
-    for report in benchmark.reports:
-        for line in report_lines(report):
-            _print(line)
-    if benchmark.mean_score is not None:
-        scored = sum(item.score is not None for item in benchmark.items)
-        _print(f"    mean score: {benchmark.mean_score:.4f} over {scored:,} scored items")
-    for left in benchmark.left_out[:_SAMPLES]:
-        _print(f"    left out, for example: {left.where}: {left.reason}")
-    for item in benchmark.items[:_SAMPLES]:
+    found = [(benchmark, report) for benchmark in log.readable for report in benchmark.reports]
+    models = dict.fromkeys(report.model or "unknown" for _, report in found)
+    rows: dict[str, list[tuple[InspectedBenchmark, SourceReport]]] = {}
+    notes: dict[str, list[str]] = {}
+    for benchmark, report in found:
+        row = benchmark.name if len(models) == 1 else report.model or "unknown"
+        rows.setdefault(row, []).append((benchmark, report))
+        usual = replace(report, warnings=tuple(w for w in report.warnings if w.code != "same_name"))
+        for line in report_notes(usual):
+            if _OTHERS in line or not line.startswith(("metric:", "filter:", "scorer:")):
+                notes.setdefault(line, []).append(benchmark.name)
+    if found:
+        tools = ", ".join(dict.fromkeys(report.format for _, report in found))
+        of = next(iter(models)) if len(models) == 1 else plural(len(models), "model")
+        _print(f"{plural(len(found), 'log')} of {of} ({tools}):")
         output.print_line("")
-        _print(f"  item {item.id}: score {decimal(item.score)}" + (f", group {item.group}" if item.group else ""))
-        Console().print(Text.assemble("  ", *_pieces(item)), soft_wrap=True)
-        if item.response is not None:
-            _print(f"  response: {shorten(item.response, 200)}")
+        title = "task" if len(models) == 1 else "model"
+        shown = {row: _cells(held, models=len(models)) for row, held in list(rows.items())[:_ROWS]}
+        columns = {name: [plain(cells[name]) for cells in shown.values()] for name in next(iter(shown.values()))}
+        Console().print(table_of(title, list(map(plain, shown)), columns))
+        output.print_line(f"{len(rows) - _ROWS} more: --json\n" if len(rows) > _ROWS else "")
+    for line, names in notes.items():
+        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        _print(line if len(names) == len(found) else f"{names[0]}{others}: {line}")
+    for benchmark in log.benchmarks:
+        if benchmark.error is not None:
+            _print(f"{benchmark.name}: cannot be read as it is: {benchmark.error}")
+    if found:
+        _show_item(found[0][0].items[0])
+
+
+def _cells(held: Sequence[tuple[InspectedBenchmark, SourceReport]], *, models: int) -> dict[str, str]:
+    """Counts and mean of some logs, as the columns of their row."""
+    scores = [item.score for benchmark, _ in held for item in benchmark.items if item.score is not None]
+    report = held[0][1]
+    by = {
+        "score": "/".join(part for part in (report.metric, report.filter, report.scorer) if part not in (None, "none"))
+    }
+    return {
+        **({"tasks": integer(len(held))} if models > 1 else {}),
+        "items": integer(sum(report.items for _, report in held)),
+        "scored": integer(len(scores)),
+        "mean": f"{sum(scores) / len(scores):.3f}" if scores else NOT_DEFINED,
+        **({} if models > 1 else by),
+    }
+
+
+def _show_item(item: Item) -> None:
+    """Print an item as it was asked and answered."""
+    group = f", group {item.group}" if item.group else ""
+    output.print_line("")
+    _print(f"Item {item.id}, score {decimal(item.score)}{group}:")
+    Console().print(Text.assemble("  ", *_pieces(item)), soft_wrap=True)
+    if item.response is not None:
+        _print(f"  response: {shorten(item.response, 200)}")
     output.print_line("")
 
 
-def _pieces(item: Any) -> Iterator[tuple[str, str]]:
+def _pieces(item: Item) -> Iterator[tuple[str, str]]:
     """What the model read around the item's own text, which is emphasised (and stands in ⟦ ⟧ without colours)."""
     if item.seen is not None:
         text, (start, end) = item.seen.text, item.seen.own

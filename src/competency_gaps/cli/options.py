@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")]
 DictionaryArgument = Annotated[Path, typer.Argument(help="The dictionary's folder.")]
-MODEL_HELP = "Hub id, folder, .gguf file or embedded:NAME."
-SAE_HELP = "SAE folder, SAELens RELEASE/ID or embedded:NAME."
+MODEL_HELP = "Hub id, folder, .gguf file or embedded."
+SAE_HELP = "SAE folder, SAELens RELEASE/ID or embedded."
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)]
 SaeOption = Annotated[str, typer.Option("--sae", "-s", help=SAE_HELP)]
 TokensOption = Annotated[int, typer.Option(min=1, help="Read at most this many tokens.")]
@@ -77,4 +77,4 @@ def llm_config(llm: Path | None) -> LLMConfig | None:
 
 def option_name(argument: str) -> str:
     """The option that gives an argument of a function: ``--hook-name`` for ``hook_name``."""
-    return "--" + argument.replace("_", "-")
+    return "--field" if argument == "fields" else "--" + argument.replace("_", "-")

@@ -16,7 +16,15 @@ from competency_gaps.config.benchmark import (
 )
 from competency_gaps.config.llm import LLMConfig
 from competency_gaps.config.load import Config, as_dict, parse_config, read_yaml
-from competency_gaps.config.model import EMBEDDED_MODEL, DType, ModelConfig, SAEConfig, TrainingConfig, sae_place
+from competency_gaps.config.model import (
+    EMBEDDED_MODEL,
+    EMBEDDED_SAE,
+    DType,
+    ModelConfig,
+    SAEConfig,
+    TrainingConfig,
+    sae_place,
+)
 from competency_gaps.config.run import (
     EvidenceConfig,
     GenerationConfig,
@@ -31,6 +39,7 @@ from competency_gaps.config.run import (
 
 __all__ = [
     "EMBEDDED_MODEL",
+    "EMBEDDED_SAE",
     "BenchmarkConfig",
     "Config",
     "DType",

@@ -12,6 +12,8 @@ from competency_gaps.errors import UserError
 
 EMBEDDED_MODEL = "embedded:smollm2-135m-instruct"
 """The model that comes with the package, which ``embedded`` names too."""
+EMBEDDED_SAE = "embedded:smollm2-135m-instruct-l15-8k"
+"""Its SAE, which ``embedded`` names too."""
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -79,13 +81,14 @@ class SAEConfig(Config):
 
 
 def sae_place(name: str) -> dict[str, str]:
-    """Keys of :class:`SAEConfig` for an SAE given as one text: a folder, ``RELEASE/ID`` or ``embedded:NAME``.
+    """Keys of :class:`SAEConfig` for an SAE given as one text: a folder, ``RELEASE/ID`` or ``embedded``.
 
     Raises
     ------
     UserError
         If it is none of these.
     """
+    name = EMBEDDED_SAE if name == "embedded" else name
     if name.startswith("embedded:") or Path(name).expanduser().is_dir():
         return {"folder": name}
     release, slash, sae_id = name.partition("/")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from competency_gaps.config import EMBEDDED_MODEL
+from competency_gaps.config import EMBEDDED_MODEL, EMBEDDED_SAE
 from competency_gaps.embedded.weights import SMOLLM2, resolve_weights
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.progress import Progress
@@ -16,7 +16,7 @@ from competency_gaps.progress import Progress
 MODELS = {EMBEDDED_MODEL: SMOLLM2}
 """Name of an embedded model -> the file with its weights, which is too large for this package and downloaded once."""
 
-SAES = {"embedded:smollm2-135m-instruct-l15-8k": "smollm2-135m-instruct-l15-8k"}
+SAES = {EMBEDDED_SAE: EMBEDDED_SAE.removeprefix("embedded:")}
 """Name of an embedded SAE -> its folder under ``packs``."""
 
 BENCHMARKS = {f"embedded:{path.stem}": path for path in sorted((Path(__file__).parent / "suite").glob("*.jsonl"))}

@@ -272,8 +272,9 @@ def _nothing_at(path: Path, format_: str | None) -> str:
         )
     looked_for = "; ".join(LOGS[name].looked_for for name in (LOGS if format_ is None else [format_]))
     return (
-        f"{path} holds no log that can be read. Looked for {looked_for}. For any other CSV, JSONL or Parquet file with "
-        f"prompts and scores map its columns with {argument('fields')}, e.g. prompt=question."
+        f"{path} holds no log that can be read. Any table (CSV, JSONL, Parquet) with prompts and scores can be: name "
+        f"its columns with {argument('fields')} prompt=COLUMN and {argument('fields')} score=COLUMN. Known are: "
+        f"{looked_for}."
     )
 
 

@@ -265,7 +265,7 @@ def _ifeval_score(record: Record) -> LoggedScore:
 _IFEVAL = Recipe(
     format="ifeval",
     looked_for="IFEval: eval_results_strict.jsonl",
-    names=("eval_results_*.jsonl",),
+    names=("*eval_results_*.jsonl",),
     keys=frozenset({"follow_all_instructions", "instruction_id_list", "prompt", "response"}),
     called=_ifeval_called,
     asked=lambda record: _alone(record["prompt"]),

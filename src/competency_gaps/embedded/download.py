@@ -1,4 +1,4 @@
-"""Fetch with pip, as a process of its own.
+"""Fetch with the installed tools: pip or the hub's client, each as a process of its own.
 
 It reads the user's own settings for mirrors, proxies and certificates, and gives up when nothing arrives.
 """
@@ -19,9 +19,19 @@ STANDARD_ERROR = 2
 _REASON_LINES = 6
 _REASON_WIDTH = 240
 
+_HUB_CODE = """
+import sys
+from huggingface_hub import hf_hub_download
+repository, file, revision, folder = sys.argv[1:]
+try:
+    hf_hub_download(repository, file, revision=revision, local_dir=folder, etag_timeout=10, token=False)
+except Exception as error:  # a traceback would not fit into the lines that are shown
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
 
 class FetchError(CompetencyGapsError):
-    """Fetching failed; the message says why."""
+    """One way of fetching failed; the message says which and why."""
 
 
 def pip_download(requirement: str, wheel: str, work: Path, progress: Progress) -> Path:
@@ -38,17 +48,34 @@ def pip_download(requirement: str, wheel: str, work: Path, progress: Progress) -
     listed.write_text(f"{requirement}\n", encoding="utf-8")
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
     command += ["--retries", "2", "--timeout", "30", "--dest", str(into), "--requirement", str(listed)]
-    _run(command, work, progress)
+    _run("pip", command, work, progress)
     if not (into / wheel).is_file():
         raise FetchError(f"pip: downloaded {[path.name for path in into.iterdir()]}, expected {wheel}.")
     return into / wheel
 
 
-def _run(command: list[str], work: Path, progress: Progress) -> None:
+def hub_download(repository: str, revision: str, file: str, work: Path, progress: Progress) -> Path:
+    """Fetch a file from the Hugging Face hub.
+
+    Raises
+    ------
+    FetchError
+        If the hub's client is not installed, or the hub cannot be reached.
+    """
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise FetchError("Hugging Face hub: the package 'huggingface-hub' is not installed.")
+    into = work / "hub"
+    command = [sys.executable, "-P", "-c", _HUB_CODE, repository, file, revision, str(into)]
+    _run("Hugging Face hub", command, work, progress)
+    return into / file
+
+
+def _run(tool: str, command: list[str], work: Path, progress: Progress) -> None:
     """Run a command that fetches a file into ``work``."""
     temporary = work / "tmp"
     temporary.mkdir(exist_ok=True)
-    environment = {**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))}
+    settings = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
+    environment = {**os.environ, **settings, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))}
     try:
         done = subprocess.run(
             command,
@@ -58,13 +85,13 @@ def _run(command: list[str], work: Path, progress: Progress) -> None:
             stderr=subprocess.PIPE,
         )
     except OSError as error:
-        raise FetchError(f"pip: {command[0]} cannot be run: {error.strerror}.") from error
+        raise FetchError(f"{tool}: {command[0]} cannot be run: {error.strerror}.") from error
     if done.returncode:
         reason = _last_lines(done.stderr.decode(errors="replace"))
-        raise FetchError(f"pip: {reason or f'exit status {done.returncode}'}")
+        raise FetchError(f"{tool}: {reason or f'exit status {done.returncode}'}")
 
 
 def _last_lines(text: str) -> str:
-    """The last lines that pip wrote, without user names and passwords in addresses."""
+    """The last lines that a tool wrote, without user names and passwords in addresses."""
     lines = [line.strip() for line in re.sub(r"://[^/\s@]+@", "://", text).splitlines() if line.strip()]
     return "\n".join(line[:_REASON_WIDTH] for line in lines[-_REASON_LINES:])

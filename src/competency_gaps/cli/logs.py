@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from competency_gaps.items.item import Item, SourceReport
     from competency_gaps.stages.logs import InspectedBenchmark, InspectedLog
 
-LENS = "embedded"
-"""Model and SAE of a printed command where the log's own model is unknown, or has no SAE."""
 _ROWS = 12
 """Benchmarks that are listed."""
 _SAMPLES = 3
@@ -67,8 +65,10 @@ def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] |
     if not log.readable:
         return None
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
-    model, sae = (log.model, log.sae.name) if log.model and log.sae else (LENS, LENS)
-    return output.run_command(model, sae, _log_options(log.logs, given), output.run_folder(name))
+    source, out = _log_options(log.logs, given), output.run_folder(name)
+    if log.model and log.sae:
+        return output.run_command(log.model, log.sae.name, source, out)
+    return shlex.join(["cgaps", "run", *source, "--out", out])
 
 
 def _log_options(logs: Sequence[str], options: Mapping[str, str | Sequence[str] | None]) -> list[str]:
@@ -96,10 +96,10 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if log.sae is not None:
         yield f"Where the model is weak, in its own concepts (other SAEs: {listing}):"
     elif len({report.model for benchmark in log.readable for report in benchmark.reports}) > 1:
-        yield "Where each of them is weak, with the package's own small model to read the items:"
+        yield "Where each of them is weak, read through the small model that comes along:"
     else:
         other = f" ({log.no_sae})" if log.no_sae else f" (for SAEs of your model: {listing})"
-        yield f"Where the model is weak, with the package's own small model to read the items{other}:"
+        yield f"Where the model is weak, read through the small model that comes along{other}:"
 
 
 def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from competency_gaps.logs.find import SuiteLogs
     from competency_gaps.runs.part import PartRecord
 
+LENS = "embedded"
+"""Model and SAE that read where neither is named."""
+
 
 def run(
     config: Annotated[Path | None, typer.Argument(help="YAML configuration, instead of --model, --sae, ...")] = None,
@@ -87,6 +90,9 @@ def run(
     logs = _logs(log, metric, scorer, field, progress, with_items=bool(benchmark))
     if config and (model or sae or benchmark or log):
         raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
+    if (benchmark or log) and not (config or model or sae):
+        model, sae, no_ask = LENS, LENS, True
+        progress.say("Read through SmolLM2-135M, the lens that comes along; another: --model, --sae.")
     if config:
         data = read_yaml(config)
     else:

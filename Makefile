@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test resolve tools slow fuzz kills perf lint page site clean
+.PHONY: demo test resolve tools slow fuzz kills perf lint page site dist versions clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -18,14 +18,32 @@ demo: $(VENV)/.demo $(PAGE)
 test: $(VENV)/.dev $(PAGE)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# The oldest and the newest versions that users may get, resolved and not installed.
-resolve: $(VENV)/.dev
+# Source distribution and wheel, as a release has them.
+dist:
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/pip install --quiet --disable-pip-version-check uv
+	build/uv/bin/uv build --out-dir dist .
+
+# The tests on the oldest versions that users may get, or the newest: make versions RESOLUTION=highest PYTHON=python3.13
+RESOLUTION ?= lowest-direct
+OTHER := build/$(RESOLUTION)
+versions: dist
+	$(PYTHON) -m venv --clear $(OTHER)
+	VIRTUAL_ENV=$(OTHER) build/uv/bin/uv pip install --quiet --resolution $(RESOLUTION) \
+		"$$(ls -t dist/*.whl | head -n 1)[demo,dictionary,hub,inspect,label,plot,run]" \
+		'hypothesis>=6.100' 'pytest>=8.3' 'pytest-timeout>=2.3' 'statsmodels>=0.14'
+	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest tests/cli tests/dictionary tests/evidence tests/findings tests/model \
+		tests/runs tests/slices tests/test_pipeline.py
+
+# The oldest and the newest versions, resolved and not installed; a wheel that is built, installed and used.
+resolve: $(VENV)/.dev $(PAGE)
+	$(BIN)/pytest -m slow tests/packaging
 	for how in lowest-direct highest; do $(BIN)/uv pip compile --quiet --no-header --no-annotate --resolution $$how \
 		--all-extras --no-emit-package competency-gaps --output-file /dev/null pyproject.toml; done
 
-# Logs that lm-eval, Inspect and garak write now, without a network: a minute.
+# Logs that lm-eval, Inspect and garak write now, and the examples, without a network.
 tools: $(VENV)/.dev
-	$(BIN)/pytest -m slow tests/logs
+	$(BIN)/pytest -m slow tests/logs tests/examples
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow

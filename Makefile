@@ -29,7 +29,7 @@ RESOLUTION ?= lowest-direct
 OTHER := build/$(RESOLUTION)
 versions: dist
 	$(PYTHON) -m venv --clear $(OTHER)
-	VIRTUAL_ENV=$(OTHER) build/uv/bin/uv pip install --quiet --resolution $(RESOLUTION) \
+	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --resolution $(RESOLUTION) \
 		"$$(ls -t dist/*.whl | head -n 1)[demo,dictionary,hub,inspect,label,plot,run]" \
 		'hypothesis>=6.100' 'pytest>=8.3' 'pytest-timeout>=2.3' 'statsmodels>=0.14'
 	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest tests/cli tests/dictionary tests/evidence tests/findings tests/model \

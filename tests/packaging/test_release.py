@@ -17,9 +17,9 @@ pytestmark = pytest.mark.slow
 PAGE = "src/competency_gaps/explorer/page"
 
 
-def done(*command, cwd=None, **env):
+def done(*command, cwd=None) -> str:
     """What a command prints; skips where no package index is reached."""
-    environment = {**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **env}
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     ran = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=600)
     if "Failed to fetch" in ran.stderr or "dns error" in ran.stderr:
         pytest.skip(f"no package index is reached: {ran.stderr[-200:]}")
@@ -64,7 +64,8 @@ def test_the_wheel_has_the_page_and_every_file_of_the_package(wheel):
 
 def test_the_wheel_alone_compares_logs(wheel, tmp_path):
     uv("venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv"))
-    uv("pip", "install", "--quiet", str(wheel), VIRTUAL_ENV=str(tmp_path / "venv"))
+    # By its path: a variable would not be heeded, and the wheel would go where the tests run.
+    uv("pip", "install", "--quiet", "--python", str(tmp_path / "venv" / "bin" / "python"), str(wheel))
     cgaps = str(tmp_path / "venv" / "bin" / "cgaps")
     assert done(cgaps, "--version") == "competency-gaps 7.8.9\n"
     logs = ROOT / "tests" / "logs" / "recorded" / "lm_eval" / "plain"

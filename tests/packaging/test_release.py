@@ -10,6 +10,7 @@ import zipfile
 
 import pytest
 import yaml
+from test_action import log
 
 from core_helpers import ROOT
 
@@ -68,9 +69,9 @@ def test_the_wheel_alone_compares_logs(wheel, tmp_path):
     uv("pip", "install", "--quiet", "--python", str(tmp_path / "venv" / "bin" / "python"), str(wheel))
     cgaps = str(tmp_path / "venv" / "bin" / "cgaps")
     assert done(cgaps, "--version") == "competency-gaps 7.8.9\n"
-    logs = ROOT / "tests" / "logs" / "recorded" / "lm_eval" / "plain"
-    assert "quiz" in done(cgaps, "logs", str(logs), cwd=tmp_path)
-    assert "0 points" in done(cgaps, "compare", f"quiz={logs}", f"quiz={logs}", cwd=tmp_path)
+    old = log(tmp_path / "old_samples.jsonl", [1.0] * 40)
+    new = log(tmp_path / "new_samples.jsonl", [0.0] * 15 + [1.0] * 25)
+    assert "overall −38" in done(cgaps, "compare", new, old, cwd=tmp_path)
 
 
 def test_without_git_there_is_no_version(checkout, tmp_path):

@@ -89,6 +89,16 @@ def test_verdicts(sae):
         judge(measured(sparse, x, np.broadcast_to(x.mean(axis=0), x.shape).copy(), 64), sae, force=False)
 
 
+def test_a_few_huge_tokens_do_not_pass_for_variance(sae):
+    """One token in twenty is 500 times as large and rebuilt; all others are not."""
+    x = np.random.default_rng(0).normal(size=(100, 32))
+    x[::20, 0] *= 500
+    rebuilt = np.where(np.arange(100)[:, None] % 20 == 0, x, -x)
+    latents = np.eye(100, 64)
+    assert 1 - ((x - rebuilt) ** 2).sum() / ((x - x.mean(axis=0)) ** 2).sum() > 0.9
+    assert not judge(measured(latents, x, rebuilt, 64), sae, force=True).passed
+
+
 def test_what_the_authors_state_is_compared(sae):
     """A wrong normalisation, or a TopK SAE as plain ReLU, may leave a tenth of the latents and some variance."""
     x = np.random.default_rng(0).normal(size=(50, 32))

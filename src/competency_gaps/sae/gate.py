@@ -23,6 +23,9 @@ OFF = 4
 """How many times more or fewer latents may be active than the SAE's authors state: other texts alone change it by less
 [ours]."""
 LOADED = ", and whether a TopK, JumpReLU or gated SAE was saved or loaded as plain ReLU"
+OUTLIER = 10
+"""Times the usual norm above which a token is left out of the explained variance, as SAE trainers leave it out: a few
+such tokens, on which models park attention, would be nearly all of the variance."""
 WEAK = 0.3
 """Explained variance below which the gate's line says that it is low; the neighbouring layers' SAEs reach it [ours]."""
 
@@ -36,8 +39,8 @@ class GateFigures:
     l0: float
     """Mean number of active latents per token."""
     explained_variance: float | None
-    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2; 1 = perfect, <= 0 = no better than the mean; None: the activations do
-    not vary, as those of a single stretch."""
+    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2 over tokens of usual norm; 1 = perfect, <= 0 = as bad as the mean;
+    None: the activations do not vary, as those of a single stretch."""
     dead_share: float
     """Share of the latents silent on the whole sample, in [0, 1]; falls as the sample grows."""
     d_sae: int
@@ -78,6 +81,8 @@ class LatentStatistics:
         """Sum of its activation over the item's own text."""
         self.template_mass = np.zeros(width)
         """Sum of its activation over template and boundary tokens."""
+        self._largest: float | None = None
+        self._usual = 0
         self._mean = np.zeros(d_in)
         self._scatter = 0.0
         self._error = 0.0
@@ -96,15 +101,13 @@ class LatentStatistics:
         """
         import torch
 
-        x = activations.double()
-        count, mean = len(x), x.mean(dim=0).cpu().numpy()
-        # Chan's merge of means and squared deviations: stable whatever the activations' scale.
-        delta = mean - self._mean
-        total = self.tokens + count
-        within = float((x - x.mean(dim=0)).square().sum())
-        self._scatter += within + float(delta @ delta) * self.tokens * count / total
-        self._mean += delta * count / total
-        self._error += float((x - decoded.double()).square().sum())
+        x, rebuilt = activations.double(), decoded.double()
+        norms = x.norm(dim=1)
+        if self._largest is None:
+            self._largest = OUTLIER * float(norms.median())
+        usual = ~(norms > self._largest)
+        if bool(usual.any()):
+            self._add_variance(x[usual], rebuilt[usual])
         self._negative = min(self._negative, float(latents.min()))
         mask = torch.from_numpy(own).to(latents.device)
         mass = latents.sum(dim=0, dtype=torch.float64).cpu().numpy()
@@ -112,8 +115,19 @@ class LatentStatistics:
         self.active += (latents > 0).sum(dim=0).cpu().numpy()
         self.mass += own_mass
         self.template_mass += mass - own_mass
-        self.tokens = total
+        self.tokens += len(x)
         self.template_tokens += int((~own).sum())
+
+    def _add_variance(self, x: torch.Tensor, rebuilt: torch.Tensor) -> None:
+        count, mean = len(x), x.mean(dim=0).cpu().numpy()
+        # Chan's merge of means and squared deviations: stable whatever the activations' scale.
+        delta = mean - self._mean
+        total = self._usual + count
+        within = float((x - x.mean(dim=0)).square().sum())
+        self._scatter += within + float(delta @ delta) * self._usual * count / total
+        self._mean += delta * count / total
+        self._error += float((x - rebuilt).square().sum())
+        self._usual = total
 
     @property
     def explained_variance(self) -> float:

@@ -102,11 +102,12 @@ def test_overrides(file):
             "model.system_prompt=a=b c",
             "benchmarks.0.before=",
             "sae={folder: other}",
+            "model.chat_template=off",  # which YAML takes for a boolean
         ],
     )
     data["benchmarks"][0]["before"] = data["benchmarks"][0]["before"] or ""
     config = parse(data)
-    assert config.span == "prompt" and config.model.dtype == "float32"
+    assert (config.span, config.model.dtype, config.model.chat_template) == ("prompt", "float32", "off")
     assert [b.limit for b in config.benchmarks] == [None, 50] and config.benchmarks[1].source.seed == 7
     assert config.generation.temperature == 0.5 and config.metrics.dense_above == 0.2
     assert config.model.system_prompt == "a=b c" and str(config.sae.folder) == "other"

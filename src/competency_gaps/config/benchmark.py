@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from competency_gaps.config.load import Config
+from competency_gaps.config.load import Config, Switch
 from competency_gaps.registry import LOGS
 
 
@@ -160,7 +160,7 @@ class BenchmarkConfig(Config):
     after: str | None = None
     """Text after the item's own, e.g. a newline and ``Answer:``; None: the policy's, which is empty in a chat."""
     system_prompt: str | None = None
-    chat_template: Literal["auto", "on", "off"] | None = None
+    chat_template: Switch | None = None
     """Overrides the model's setting."""
     scope: str | None = None
     """What the benchmark claims to test, in words."""

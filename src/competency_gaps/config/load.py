@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from competency_gaps.errors import UserError, nearest
 
 C = TypeVar("C", bound=BaseModel)
+Switch = Annotated[
+    Literal["auto", "on", "off"], BeforeValidator(lambda own: ("off", "on")[own] if isinstance(own, bool) else own)
+]
+"""YAML reads a plain ``on`` or ``off`` as a boolean."""
 
 
 class Config(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from competency_gaps.config.load import Config
+from competency_gaps.config.load import Config, Switch
 from competency_gaps.errors import UserError
 
 EMBEDDED_MODEL = "embedded:smollm2-135m-instruct"
@@ -36,7 +36,7 @@ class ModelConfig(Config):
     """Run code that comes with the model. Off unless you have read that code."""
     attn_implementation: str | None = None
     """transformers' attention implementation; None: the model's default."""
-    chat_template: Literal["auto", "on", "off"] = "auto"
+    chat_template: Switch = "auto"
     """``auto``: on for generated answers if the tokenizer has a template, off for log-likelihoods."""
     system_prompt: str | None = None
     """System message put before each item when the chat template is on."""

@@ -93,8 +93,9 @@ def test_a_table_with_a_mapping(tmp_path, suffix):
 
 
 def test_a_table_without_a_score_says_so(tmp_path):
-    file = table(tmp_path, "csv")
-    with pytest.raises(UserError, match="no column 'score' for the score; there are nr, try, question"):
+    file = tmp_path / "a.csv"
+    file.write_text("nr,question,marks\na,Why?,1\n")
+    with pytest.raises(UserError, match="no column 'score' for the score; there are nr, question, marks"):
         read(file, format="table", fields={"prompt": "question"})
 
 

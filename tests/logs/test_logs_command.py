@@ -132,6 +132,24 @@ def test_a_table_with_fields(cli, tmp_path):
     assert [item.score for item in load_benchmark(config.benchmarks[0]).items] == [0.5, 1.0]
 
 
+def test_columns_with_obvious_names_are_found(cli, tmp_path):
+    rows = [{"question": f"Why {n}?", "correct": n % 2 == 0, "subject": "s", "id": f"q{n}"} for n in range(4)]
+    (tmp_path / "a.csv").write_text(
+        "".join(["id,question,correct,subject\n", *(f"q{n},Why {n}?,{n % 2 == 0},s\n" for n in range(4))])
+    )
+    write_lines(tmp_path / "b.jsonl", rows)
+    for name in ("a.csv", "b.jsonl"):
+        line, out = shown(cli, str(tmp_path / name))
+        assert "question as the prompt, correct as the score, subject as the group" in out
+        items = load_benchmark(typed(cli, line)[0].benchmarks[0]).items
+        assert [(item.id, item.prompt, item.score, item.group) for item in items[:2]] == [
+            ("q0", "Why 0?", 1.0, "s"),
+            ("q1", "Why 1?", 0.0, "s"),
+        ]
+    write_lines(tmp_path / "c.jsonl", [{"question": "Why?", "gold": "x"}])
+    assert "name its columns with --field prompt=COLUMN" in cli("logs", str(tmp_path / "c.jsonl"))[2]
+
+
 def test_what_cannot_be_read_is_left_out_of_the_run(cli, tmp_path):
     folder = lm_eval_log(tmp_path / "logs")
     write_lines(folder / f"samples_odd_{STAMP}.jsonl", [sample(0, exact_match=7.0)])

@@ -319,6 +319,8 @@ FIELDS = (
 the source's names of the options, ``epoch`` distinguishes the repeats of an item that was asked several times; the
 others are fields of ``Item``."""
 
+_TRUTH = {"True": 1.0, "true": 1.0, "False": 0.0, "false": 0.0}
+"""Scores as other programs write them into CSV."""
 _TEXT_POLICIES = frozenset({"exact", "contains"})
 
 
@@ -540,7 +542,7 @@ def _score(value: Any, where: str) -> float | None:
     if value is None or value == "":
         return None
     try:
-        number = float(value)
+        number = float(_TRUTH.get(value, value) if isinstance(value, str) else value)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{where}: the score {value!r} is not a number. Give a number in [0, 1], or null.") from error
     if math.isnan(number):

@@ -15,12 +15,20 @@ from competency_gaps.benchmarks.records import Record, check_fields, field_mappi
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.items.item import Reason
+from competency_gaps.jsonl import first_object
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Tally, refuse_options
 from competency_gaps.registry import LOGS
 
 _TABLES = (".csv", ".tsv", ".parquet")
 """No tool's log is such a file: it is a table."""
 _TABLE_OPTIONS = ("metric", "fields")
+_COLUMNS = {
+    "prompt": ("question", "instruction", "input", "query", "problem"),
+    "score": ("correct", "is_correct", "accuracy", "acc", "exact_match", "passed"),
+    "response": ("output", "completion", "prediction", "model_output"),
+    "group": ("subject", "category", "topic"),
+}
+"""Names that the columns of tables have, for fields that are neither mapped nor there."""
 
 
 class _NamedLog(NamedTuple):
@@ -145,7 +153,12 @@ def _logs_at(
     if is_table or path.suffix in _TABLES:
         parts = [LogPart("table", path.stem, (path,), task=path.stem)]
     else:
-        parts = find_parts(path)
+        try:
+            parts = find_parts(path)
+        except UserError:
+            if path.suffix != ".jsonl" or not {"prompt", "score"} <= _all_columns(first_object(path)).keys():
+                raise
+            parts = [LogPart("table", path.stem, (path,), task=path.stem)]
     tasks = {part.task for part in parts}
     named = []
     for part in parts:
@@ -324,6 +337,12 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
         fields["score"] = source.metric
     check_fields(fields)
     records = list(read_files(FileSource(path=source.path, fields=fields)))
+    guessed = {
+        ours: column
+        for ours, column in (_all_columns(records[0].values) if records else {}).items()
+        if ours not in fields and ours != column and (scored or ours != "score")
+    }
+    fields |= guessed
     column = fields.get("score", "score")
     if not scored:
         # A column that happens to be called ``score`` is not read either.
@@ -338,6 +357,9 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
         )
     part = LogPart("table", source.path.stem, (source.path,))
     tally = Tally(part, metric=column if scored else NONE, records=len(records))
+    if guessed:
+        columns = ", ".join(f"{column} as the {ours}" for ours, column in guessed.items())
+        tally.warn("columns_guessed", f"read by their names: {columns}. Others: {argument('fields')} prompt=COLUMN")
     gathered = gather(records, part.benchmark, source=str(source.path), fields=fields, policy="imported")
     for record in gathered.left_out:
         yield tally.drop(record.where, record.reason)
@@ -346,6 +368,12 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
         method = "the prompt is the item's own text" if item.messages is None else "the last user message"
         yield tally.item(replace(item, identity=identity), method, records=item.epochs)
     yield tally.report()
+
+
+def _all_columns(values: Mapping[str, Any]) -> dict[str, str]:
+    """Our fields -> columns that a record has for them."""
+    named = ((ours, next((c for c in (ours, *columns) if c in values), None)) for ours, columns in _COLUMNS.items())
+    return {ours: column for ours, column in named if column is not None}
 
 
 def _has(record: Record, column: str) -> bool:

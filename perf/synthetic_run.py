@@ -132,13 +132,13 @@ def _write_tables(
     write_atomic(folder / "tokens.parquet", tokens.write_parquet)
     sample = item_sample(ByConcept(folder / "activations"), items, config.evidence.strata)
     write_items(folder / "items.parquet", items.with_columns(stratum=item_strata(sample)))
-    tables = make_tables(collected, items, reference, sampled, sample, config)
-    for name in ("concepts", "concept_benchmarks", "benchmarks", "overlap"):
-        write_atomic(folder / f"{name}.parquet", getattr(tables, name).write_parquet)
+    tables, evidence = make_tables(collected, items, reference, sampled, sample, config)
+    for name, table in tables.items():
+        write_atomic(folder / f"{name}.parquet", table.write_parquet)
     _say("tables")
     sae = _sae(width)
     write_synthetic_dictionary(folder / "dictionary", sae, world, words, rng)
-    manifest = _manifest(config, sae, items, shards, tables.evidence)
+    manifest = _manifest(config, sae, items, shards, evidence)
     dictionary = open_dictionary(folder / "dictionary")
     manifest |= name_run(RunFolder(folder, manifest), dictionary, InPlace(folder))
     _say("labels and regions")

@@ -34,7 +34,7 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("competency-gaps")
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
     """Call ``write`` with a temporary path in the same folder, then rename it to ``path``.
 
     Afterwards content and name are on the disk, as far as the system can order it: what is written next may rest on
@@ -120,12 +120,12 @@ def can_write(folder: Path) -> bool:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, one key a line."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
 
-    write_atomic(path, write)
+def write_text(path: Path, text: str) -> None:
+    """Write a text atomically, with the ends of lines that it has."""
+    write_atomic(path, lambda part: part.write_bytes(text.encode()))
 
 
 def finite(value: Any) -> Any:

@@ -180,15 +180,6 @@ def test_a_log_of_the_kept_items_that_numbers_them_anew(scored_run, tmp_path):
     assert kept.predict(tmp_path / "log").equals(kept.predict(by_id))
 
 
-@pytest.mark.parametrize("prior", [{"mean": [0.0]}, {"mean": [0.0], "covariance": [[1.0]], "towards": [0.0]}])
-def test_a_changed_predictor_is_named(scored_run, tmp_path, prior):
-    scored_run.keep(9).write(tmp_path)
-    held = json.loads((tmp_path / "predictor.json").read_text())
-    (tmp_path / "predictor.json").write_text(json.dumps({**held, "prior": prior}))
-    with pytest.raises(UserError, match="damaged"):
-        read_kept(tmp_path)
-
-
 def test_too_few_models_spread_the_items(tiny_run):
     kept = keep(tiny_run, 10)
     assert not kept.prior and np.allclose(kept.items["influence"], 0.1)

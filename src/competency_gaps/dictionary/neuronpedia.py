@@ -71,12 +71,9 @@ def fetch_export(model: str, source: str, cache: Path, server: LabelServer, prog
                     raise ValueError(f"{path.name}: {len(body):,} bytes of {files[path]:,}")
                 return body
 
-            def write(draft: Path) -> None:
-                draft.write_bytes(content)
-
             content = get(f"{prefix}{path.relative_to(folder).as_posix()}", whole)
             if content is not None:
-                write_atomic(path, write)
+                write_atomic(path, lambda draft: draft.write_bytes(content))
 
         pool = ThreadPoolExecutor(server.workers)
         with progress.stage("fetching labels", total=len(wanted), unit="files") as bar:

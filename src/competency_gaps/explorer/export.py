@@ -28,7 +28,7 @@ from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
 from competency_gaps.explorer.parts.improve import improve_file
 from competency_gaps.explorer.parts.item import item_details
 from competency_gaps.explorer.parts.records.details import RunList
-from competency_gaps.files import no_space_left, write_atomic
+from competency_gaps.files import no_space_left, write_text
 from competency_gaps.findings.answer import two_at_a_time
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -164,12 +164,7 @@ def export_file(
         room = LARGEST - len(shell.encode()) - len(blocks[0]) - 1_000
         for run in opened:
             blocks += _blocks_of(run, room // len(opened), texts=texts)
-        content = shell.replace("<!-- data -->", "\n".join(blocks))
-
-        def write(part: Path) -> None:
-            part.write_text(content, encoding="utf-8", newline="\n")
-
-        write_atomic(file, write)
+        write_text(file, shell.replace("<!-- data -->", "\n".join(blocks)))
     return Exported(file.resolve(), 1, file.stat().st_size, [run.key for run in opened])
 
 

@@ -31,7 +31,7 @@ from competency_gaps.benchmarks.repeats import find_clusters
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.files import finite, make_folder, write_atomic
+from competency_gaps.files import finite, make_folder, write_text
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.coverage import coverage, lacks
 from competency_gaps.findings.kept import answer
@@ -618,12 +618,7 @@ def record_of(item: Item) -> dict[str, Any]:
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_atomic(path, write)
+    write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
 
 
 def lm_eval_task(folder: Path, policy: str, options: Mapping[str, Any]) -> dict[str, Any]:

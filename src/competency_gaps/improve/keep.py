@@ -14,10 +14,10 @@ from threadpoolctl import threadpool_limits
 
 from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import mean
-from competency_gaps.files import make_folder, write_atomic, write_json
+from competency_gaps.files import make_folder, write_atomic, write_json, write_text
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.models import model_slices
-from competency_gaps.improve.response import FEATURES, Responses, item_features, responses
+from competency_gaps.improve.response import Responses, item_features, responses
 from competency_gaps.improve.tables import read_table
 from competency_gaps.jsonl import json_file, mapping
 from competency_gaps.logs.scores import frame_scores, read_scores
@@ -140,10 +140,10 @@ class Kept:
                 docs[str(benchmark)] = sorted(own["doc"].to_list())
             inside = folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in str(benchmark)).strip(".")
             lines = [json.dumps(_record(row), ensure_ascii=False) + "\n" for row in own.iter_rows(named=True)]
-            _write_text(inside / "items.jsonl", "".join(lines))
-            _write_text(inside / "inspect.txt", ",".join(own["item_id"].to_list()) + "\n")
+            write_text(inside / "items.jsonl", "".join(lines))
+            write_text(inside / "inspect.txt", ",".join(own["item_id"].to_list()) + "\n")
         if docs:
-            _write_text(folder / "lm_eval.json", json.dumps(docs) + "\n")
+            write_text(folder / "lm_eval.json", json.dumps(docs) + "\n")
         write_atomic(folder / f"{PREDICTOR}.parquet", self.table.write_parquet)
         tables = {name: getattr(self, name).to_dict(as_series=False) for name in ("expected", "sizes")}
         held = {"models": list(self.models), **tables, "influence": self.items["influence"].to_list()}
@@ -268,16 +268,6 @@ def read_kept(folder: Path | str) -> Kept:
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
         expected, sizes = (pl.DataFrame(held[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
         models, prior = tuple(map(str, held["models"])), dict(held["prior"])
-        if not table["slices"].explode().drop_nulls().is_between(0, expected.height - 1).all():
-            raise ValueError("an item is of a slice that is not listed")
-        arrays, size = [np.array(own, np.float64) for own in prior.values()], FEATURES + expected.height - 1
-        if prior and (
-            list(prior) != ["mean", "covariance", "towards"]
-            or [own.shape for own in arrays] != [(size,), (size, size), (size,)]
-            or not all(np.isfinite(own).all() for own in arrays)
-            or len(models) < FEWEST_MODELS
-        ):
-            raise ValueError("what is known of new models does not fit the slices")
         return Kept(
             kept.with_columns(influence=pl.Series(held["influence"], dtype=pl.Float64)),
             expected,
@@ -351,10 +341,3 @@ def _scored(
     if isinstance(scores, Mapping):
         return [Scored(model, item, None, score) for model, own in scores.items() for item, score in own.items()]
     return list(read_scores(Path(scores), benchmark))
-
-
-def _write_text(path: Path, text: str) -> None:
-    def write(part: Path) -> None:
-        part.write_text(text, encoding="utf-8")
-
-    write_atomic(path, write)

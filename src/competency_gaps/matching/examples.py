@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.errors import UserError
-from competency_gaps.files import cache_folder, write_atomic
+from competency_gaps.files import cache_folder, write_text
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
@@ -100,11 +100,7 @@ def _config(
 ) -> RunConfig:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{_NAME}.jsonl"
-
-    def write(part: Path) -> None:
-        part.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
-
-    write_atomic(file, write)
+    write_text(file, "".join(f"{json.dumps(record)}\n" for record in records))
     # Model and SAE passed the gate in the run itself: unusual texts do not undo that.
     sae = {**run.manifest["settings"]["sae"], "dictionary": None, "force": True}
     suite = [{**benchmark, "name": _NAME, "source": {"kind": "file", "path": str(file)}}]

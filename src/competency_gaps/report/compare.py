@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from competency_gaps.errors import argument
-from competency_gaps.files import write_atomic
+from competency_gaps.files import write_text
 from competency_gaps.findings.words import interval, sentence_of, short_name, signed_points
 from competency_gaps.report.answer import answer_view
 from competency_gaps.report.tables import plain
@@ -123,11 +123,7 @@ def write_markdown(made: Comparison, path: Path) -> None:
     title = f"## {_safe(short_name(made.candidate))} against {_safe(short_name(made.baseline))}"
     lists = ["\n".join(f"- {_safe(line)}" for line in told)] if told else []
     text = "\n\n".join((title, f"**{verdict}**", whole, *lists, *rest)) + "\n"
-    write_atomic(path, lambda part: _write(part, text))
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _spread(row: dict[str, Any]) -> str:

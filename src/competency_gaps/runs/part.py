@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.errors import UserError
-from competency_gaps.shards import is_shard_name
 
 FILE = "part.json"
 
@@ -60,14 +59,9 @@ def parse_part(text: str) -> Part:
     if not re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}", text):
         raise UserError(f"part {text[:40]!r}: expected I/N, such as 1/8 for the first of eight parts.")
     number, of = text.split("/")
-    return check_part(Part(int(number), int(of)))
-
-
-def check_part(part: Part) -> Part:
-    """Raise UserError if there is no such part."""
-    if not 1 <= part.number <= part.of:
-        raise UserError(f"part {part}: expected I/N, with I from 1 to N.")
-    return part
+    if not 1 <= int(number) <= int(of):
+        raise UserError(f"part {text}: expected I/N, with I from 1 to N.")
+    return Part(int(number), int(of))
 
 
 def write_part(folder: Path, record: PartRecord) -> None:
@@ -87,17 +81,13 @@ def read_part(folder: Path) -> PartRecord:
     path = folder / FILE
     try:
         known = read_document(path)
-        number, of = (int(value) for value in known["part"])
-        names = list(known["shards"])
-        if not all(map(is_shard_name, names)):
-            raise ValueError("it names a shard otherwise than 'b000-0000'")
-        return PartRecord(check_part(Part(number, of)), names, dict(known["settings"]))
+        return PartRecord(Part(*known["part"]), known["shards"], known["settings"])
     except FileNotFoundError as error:
         raise UserError(
             f"{str(folder)!r} is neither a finished part nor a finished run: run the command that makes it again; what "
             "is finished in it is kept."
         ) from error
-    except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise damaged(
             path, error, "Run the command that made the part again: it reads only what is missing."
         ) from error

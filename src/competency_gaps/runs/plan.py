@@ -22,11 +22,6 @@ _PRECISION = "precision.json"
 """Records the model's data type before there is a plan."""
 _TOOLS = ("competency-gaps", "torch", "transformers", "sae-lens")
 _RESULTS = ("gate.json", "responses", "activations")
-_KINDS: dict[str, type] = {
-    **dict.fromkeys(("config", "model", "sae", "versions", "benchmarks", "plugins"), dict),
-    "hook": list,
-}
-"""What a plan holds."""
 # Settings that do not change the rows or scores on disk: tables are made anew at every run.
 # batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
 # rounding only.
@@ -124,19 +119,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     if not plan:
         kind = "holds no run" if folder.exists() else "does not exist"
         raise UserError(f"{str(folder)!r} {kind}: expected a folder made by 'cgaps run'.")
-    try:
-        check_plan(plan)
-    except ValueError as error:
-        again = "Restore it from a copy, or make the run again in another folder."
-        raise damaged(folder / FILE, error, again) from error
     return plan
-
-
-def check_plan(plan: Mapping[str, Any]) -> None:
-    """Raise ValueError if a document is no plan."""
-    wrong = [key for key, kind in _KINDS.items() if not isinstance(plan.get(key), kind)]
-    if wrong or not isinstance(plan["config"].get("benchmarks"), list):
-        raise ValueError(f"no usable entry {wrong[0] if wrong else 'config.benchmarks'}")
 
 
 def plan_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:

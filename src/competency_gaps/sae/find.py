@@ -125,21 +125,14 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
     ours = names_of(model)
     entries = _embedded(ours)
     unread: Counter[str] = Counter()
-    directory = _directory()
-    related = {model: relation(model, ours) for model in {row.model for row in directory.rows}}
-    for row in directory.rows:
-        relative = related[row.model]
-        if relative is None:
-            continue
-        for layer_, l0 in row.at:
-            if row.place in PLACES and layer_ >= 0:
-                labels = None if row.labels is None else row.labels.replace("{}", str(layer_))
-                name = f"{row.release}/{row.id_of(layer_, l0)}"
-                entries.append(
-                    SaeEntry(name, row.release, row.model, relative, layer_, row.place, row.width, l0, labels)
-                )
-            else:
-                unread[row.place] += 1
+    saelens, directory = _directory()
+    related = {model: relation(model, ours) for model in {sae.model for sae in directory}}
+    for sae in directory:
+        relative = related[sae.model]
+        if relative is not None and sae.place in PLACES and sae.layer >= 0:
+            entries.append(replace(sae, relation=relative))
+        elif relative is not None:
+            unread[sae.place] += 1
     if not entries:
         raise UserError(_none_known(model, sorted(related), unread))
     ranks, places = ("same", "base", "tuned"), list(PLACES)
@@ -147,7 +140,7 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
         key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
     )
     marked = _mark_recommended(entries)
-    return SaeList(model, tuple(_of_layer(model, marked, layer)), dict(unread), directory.saelens)
+    return SaeList(model, tuple(_of_layer(model, marked, layer)), dict(unread), saelens)
 
 
 def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
@@ -232,11 +225,11 @@ def check_release(release: str, sae_id: str) -> None:
     UserError
         If the release or the id is unknown.
     """
-    directory = _directory()
+    saelens, directory = _directory()
     ids: dict[str, list[str]] = {}
-    for row in directory.rows:
-        ids.setdefault(row.release, []).extend(row.id_of(*at) for at in row.at)
-    if sae_id in ids.get(release, ()) or "/" in release or directory.saelens != _installed():
+    for sae in directory:
+        ids.setdefault(str(sae.release), []).append(sae.name.removeprefix(f"{sae.release}/"))
+    if sae_id in ids.get(release, ()) or "/" in release or saelens != _installed():
         return
     if release not in ids:
         raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, ids)}")
@@ -252,43 +245,30 @@ def _installed() -> str | None:
         return None
 
 
-class Row(NamedTuple):
-    """SAEs of a release that differ in their layer and L0 alone."""
-
-    release: str
-    model: str
-    id: str
-    """With ``{}`` for the layer, and ``[]`` for the L0."""
-    place: str
-    width: str | None
-    labels: str | None
-    """With ``{}`` for the layer."""
-    at: list[tuple[int, float | None]]
-    """Layer, -1 if unknown, and L0 of each."""
-
-    def id_of(self, layer: int, l0: float | None) -> str:
-        """The id of one of them."""
-        return self.id.replace("{}", str(layer)).replace("[]", "" if l0 is None else f"{l0:g}")
-
-
-class Directory(NamedTuple):
-    """SAELens' directory."""
-
-    saelens: str
-    """Its version."""
-    rows: list[Row]
-
-
 def listed_l0(release: str, sae_id: str) -> float | None:
     """Active latents per token that SAELens' directory states; None: it does not."""
-    rows = (row for row in _directory().rows if row.release == release)
-    return next((l0 for row in rows for layer, l0 in row.at if row.id_of(layer, l0) == sae_id), None)
+    return next((sae.l0 for sae in _directory()[1] if sae.name == f"{release}/{sae_id}"), None)
 
 
 @cache
-def _directory() -> Directory:
+def _directory() -> tuple[str, list[SaeEntry]]:
+    """SAELens' version, and the SAEs of its directory, as if each were of the model that is asked for.
+
+    In a row are those of a release that differ in their layer and L0 alone: in its id and labels ``{}`` stands for the
+    layer, ``[]`` for the L0.
+    """
     held = json.loads(gzip.decompress((Path(__file__).parent / "directory.json.gz").read_bytes()))
-    return Directory(held["saelens"], [Row(*row) for row in held["rows"]])
+
+    def told(text: str | None, layer: int, l0: float | None) -> str | None:
+        return text and text.replace("{}", str(layer)).replace("[]", f"{l0 or 0:g}")
+
+    return held["saelens"], [
+        SaeEntry(
+            f"{release}/{told(sae_id, *at)}", release, model, "same", at[0], place, width, at[1], told(labels, *at)
+        )
+        for release, model, sae_id, place, width, labels, every in held["rows"]
+        for at in every
+    ]
 
 
 class ModelName(NamedTuple):

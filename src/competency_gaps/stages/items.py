@@ -217,11 +217,8 @@ def excluded_table(reasons: Mapping[int, Reason]) -> pl.DataFrame:
 
 def why_unscored(score: Score) -> dict[str, Any] | None:
     """Why an item is unscored, as it is stored; None if it has a score."""
-    return (
-        None
-        if score.value is not None
-        else check_reason(score.unscored or Reason("unscored", "the policy gives no reason")).as_dict()
-    )
+    why = score.unscored or Reason("unscored", "the policy gives no reason")
+    return None if score.value is not None else check_reason(why).as_dict()
 
 
 def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:

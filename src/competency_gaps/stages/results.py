@@ -75,18 +75,6 @@ def _fold(text: str) -> str:
     return text.strip().casefold() or repr(text)
 
 
-@dataclass(frozen=True)
-class Tables:
-    """The tables of a run folder; the documentation of the run folder describes their columns."""
-
-    concepts: pl.DataFrame
-    concept_benchmarks: pl.DataFrame
-    benchmarks: pl.DataFrame
-    overlap: pl.DataFrame
-    evidence: dict[str, Any]
-    """For the manifest: thresholds, and counts of concepts by status, in the suite and per benchmark."""
-
-
 def make_tables(
     collected: Collected,
     items: pl.DataFrame,
@@ -94,8 +82,8 @@ def make_tables(
     sampled: LatentFacts,
     sample: ItemSample,
     config: RunConfig,
-) -> Tables:
-    """Make a run's tables.
+) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
+    """Make a run's tables; and the manifest's record of the evidence: thresholds, and counts of concepts by status.
 
     Parameters
     ----------
@@ -132,19 +120,15 @@ def make_tables(
         },
         schema={name: kind for name, kind in CONCEPTS.items() if name not in LABELS},
     )
-    return Tables(
-        concepts=concepts,
-        concept_benchmarks=_concept_benchmarks(metrics, single, chances),
-        benchmarks=_benchmarks(collected, metrics, items),
-        overlap=overlaps(
-            metrics.benchmarks, metrics.by_benchmark_chi_bench, metrics.by_benchmark_chi_model, metrics.read
-        ),
-        evidence={
-            **config.evidence.model_dump(mode="json"),
-            **suite.counts(),
-            "benchmarks": {name: evidence.counts() for name, evidence in single.items()},
-        },
-    )
+    shared = (metrics.by_benchmark_chi_bench, metrics.by_benchmark_chi_model, metrics.read)
+    tables = {
+        "concepts": concepts,
+        "concept_benchmarks": _concept_benchmarks(metrics, single, chances),
+        "benchmarks": _benchmarks(collected, metrics, items),
+        "overlap": overlaps(metrics.benchmarks, *shared),
+    }
+    counts = {"benchmarks": {name: evidence.counts() for name, evidence in single.items()}}
+    return tables, {**config.evidence.model_dump(mode="json"), **suite.counts(), **counts}
 
 
 def has_lift(config: RunConfig) -> bool:
@@ -169,17 +153,11 @@ def _facts(
     known = [own if own is not None else other for own, other in zip(tokens, reference.token, strict=True)]
     seen = ~np.isnan(reference.token_share)
     larger = np.fmax(reference.template_share, sample.template_share)
-    return LatentFacts(
-        density=reference.density,
+    return replace(
+        LatentFacts.of_reference(reference),
         template_share=np.where(text_only & ~np.isnan(reference.template_share), reference.template_share, larger),
         token_share=np.where(seen, reference.token_share, own_share),
         token=known,
-        lexical_share=reference.lexical_share,
-        pair_share=reference.pair_share,
-        word_share=reference.word_share,
-        format_share=reference.format_share,
-        first_share=reference.first_share,
-        coherence=reference.coherence,
     )
 
 
@@ -230,18 +208,13 @@ def _identity(
 
 def evidence_columns(evidence: Evidence) -> dict[str, Any]:
     """The columns of the evidence on concepts."""
-    return {
-        "n_eff": evidence.n_eff,
-        "chi_model_low": _null(evidence.low),
-        "chi_model_high": _null(evidence.high),
-        "gap": _null(evidence.gap),
-        "gap_low": _null(evidence.gap_low),
-        "gap_high": _null(evidence.gap_high),
-        "plain_gap": _null(evidence.plain_gap),
-        "p_value": _null(evidence.p_value),
-        "q_value": _null(evidence.q_value),
-        "performance_status": pl.Series(evidence.status.tolist(), dtype=pl.String),
+    named = {"chi_model_low": evidence.low, "chi_model_high": evidence.high}
+    named |= {
+        name: getattr(evidence, name) for name in ("gap", "gap_low", "gap_high", "plain_gap", "p_value", "q_value")
     }
+    columns = {name: _null(values) for name, values in named.items()}
+    status = pl.Series(evidence.status.tolist(), dtype=pl.String)
+    return {"n_eff": evidence.n_eff, **columns, "performance_status": status}
 
 
 def _concept_benchmarks(
@@ -369,18 +342,11 @@ def write_results(
     scores = {name: sample.scores[first[name] : first[name] + sizes[name]] for name in shards}
     rows = {name: store.blocks(names) for name, names in shards.items()}
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
-    tables = make_tables(collected, items, reference, sampled, sample, config)
-    items = items.with_columns(stratum=item_strata(sample))
-    write_items(folder / "items.parquet", items)
-    for name, table in {
-        "tokens": tokens,
-        "concepts": tables.concepts,
-        "concept_benchmarks": tables.concept_benchmarks,
-        "benchmarks": tables.benchmarks,
-        "overlap": tables.overlap,
-    }.items():
+    tables, recorded = make_tables(collected, items, reference, sampled, sample, config)
+    write_items(folder / "items.parquet", items.with_columns(stratum=item_strata(sample)))
+    for name, table in {"tokens": tokens, **tables}.items():
         write_atomic(folder / f"{name}.parquet", table.write_parquet)
-    return tables.evidence
+    return recorded
 
 
 def write_items(file: Path, items: pl.DataFrame) -> None:

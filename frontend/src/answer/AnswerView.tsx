@@ -22,7 +22,7 @@ export function AnswerView() {
   if (answers.error) return <Failed error={answers.error} />;
   if (!answers.data) return <Loading what="the answer" />;
   const answer = chosenAnswer(answers.data, params.get("against"));
-  if (!answer) return <Failed error={new Error("No item of this model is scored.")} />;
+  if (!answer) return <Failed error={new Error("This model has no scored items.")} />;
   const both = answers.data.peers !== null && answers.data.benchmark !== null;
   return (
     <div className="answer" data-testid="answer">
@@ -39,11 +39,11 @@ export function AnswerView() {
         <SegmentedControl
           size="xs"
           mb="sm"
-          aria-label="What its scores are set against"
+          aria-label="What its scores are compared with"
           data-testid="against"
           value={answer.kind === "peers" ? "peers" : "benchmark"}
           data={[
-            { value: "peers", label: "Against models at its level" },
+            { value: "peers", label: "Against its peers (models at its level)" },
             { value: "benchmark", label: "Against its own average" },
           ]}
           onChange={(chosen) => go({ params: { against: chosen === "peers" ? null : chosen } })}

@@ -37,7 +37,7 @@ export function Sides({ slice, outcome, others, clusters, concept }: SidesProps)
   return (
     <section aria-label="Failing and passing items">
       <h2>Failing and passing items</h2>
-      {others && <p className="soft">Those come first on which other models do otherwise.</p>}
+      {others && <p className="soft">Items on which other models do the opposite come first.</p>}
       <div className="sides" data-testid="sides">
         <Side title="Failing" tone="weak-text" rows={failing!} concept={concept} />
         <Side title="Passing" tone="strong-text" rows={passing!} concept={concept} />
@@ -85,7 +85,7 @@ function Example({ row, concept }: { row: number; concept: number | null }) {
       facts={(item) => item && <span className="soft">score {decimal(answerOf(item, place).score)}</span>}
       texts={(item) =>
         item.text === null ? (
-          <p className="soft">Its texts are left out of this explorer.</p>
+          <p className="soft">This page leaves out its texts.</p>
         ) : (
           <>
             {concept === null ? <Prompt item={item} /> : <Coloured item={item} concept={concept} />}

@@ -75,7 +75,7 @@ function Shown({ slice, slices, scores, items }: ShownProps) {
       <Level slice={slice} outcome={outcome} difference={other >= 0} />
       {slice.words.length > 0 && (
         <p>
-          Words that mark its items: <bdi>{slice.words.map(visible).join(", ")}</bdi>.
+          Typical words: <bdi>{slice.words.map(visible).join(", ")}</bdi>.
         </p>
       )}
       <p className="actions">
@@ -83,16 +83,16 @@ function Shown({ slice, slices, scores, items }: ShownProps) {
           href={address(route, { view: "items", params: { slice: slice.number, benchmark: null } })}
           data-testid="slice-items"
         >
-          All {plural(slice.members.length, "item")} of it
+          All {plural(slice.members.length, "item")}
         </a>
         {concept !== null && (
           <button type="button" className="link" onClick={() => go({ params: { concept } })}>
-            The concept
+            See the concept
           </button>
         )}
         {parent && (
           <a href={address(route, { view: "slice", rest: parent.number })}>
-            Inside of: <bdi>{shorten(visible(parent.name), 80)}</bdi>
+            Part of: <bdi>{shorten(visible(parent.name), 80)}</bdi>
           </a>
         )}
         <CopyLink />
@@ -106,9 +106,9 @@ function Shown({ slice, slices, scores, items }: ShownProps) {
       />
       <Typical slice={slice} concept={concept} />
       <EveryModel slice={slice} />
-      <Levels title="Slices inside of it" slices={children} outcome={outcome} difference={other >= 0} />
+      <Levels title="Its parts" slices={children} outcome={outcome} difference={other >= 0} />
       <Levels
-        title={slice.question ? `The other slices of ${slice.question}` : ""}
+        title={slice.question ? `Other slices of ${slice.question}` : ""}
         slices={beside}
         outcome={outcome}
         difference={other >= 0}
@@ -157,7 +157,7 @@ function Head({ slice }: { slice: Slice }) {
           </p>
         </>
       )}
-      {answer && !found && <p className="soft">It does not stand out: this model’s list does not have it.</p>}
+      {answer && !found && <p className="soft">This slice does not stand out: it is not on this model’s list.</p>}
     </>
   );
 }
@@ -167,12 +167,12 @@ const shown = (value: number, difference: boolean) => (difference ? `${points(va
 /** The plain means, inside and outside. */
 function Level({ slice, outcome, difference }: { slice: Slice; outcome: Outcome; difference: boolean }) {
   const level = useMemo(() => levelOf(slice, outcome), [slice, outcome]);
-  if (!level) return <p className="soft">Too few of its items are scored.</p>;
+  if (!level) return <p className="soft">Too few of its items have scores.</p>;
   return (
     <p data-testid="slice-level">
       {difference ? "Mean difference" : "Mean score"} {shown(level.inside, difference)} on its{" "}
       {plural(level.items, "scored item")}, {shown(level.outside, difference)} on the others
-      <span className="soft"> (as they are: nothing is held equal here).</span>
+      <span className="soft"> (plain means, with nothing held equal).</span>
     </p>
   );
 }
@@ -219,7 +219,7 @@ function Levels({ title, slices, outcome, difference }: LevelsProps) {
           </li>
         ))}
       </ol>
-      {left > 0 && <p className="soft">{integer(left)} between the two halves of this list are left out.</p>}
+      {left > 0 && <p className="soft">The {integer(left)} in the middle are not shown.</p>}
     </section>
   );
 }
@@ -236,8 +236,8 @@ function EveryModel({ slice }: { slice: Slice }) {
     .map((model, i) => ({ model, ...data.cells[row]![i]! }))
     .sort((a, b) => Number(a.gap === null) - Number(b.gap === null) || (a.gap ?? 0) - (b.gap ?? 0));
   return (
-    <section aria-label="Every model on it">
-      <h2>Every model on it</h2>
+    <section aria-label="Every model on this slice">
+      <h2>Every model on this slice</h2>
       <Rows
         label="Gaps of every model"
         testId="slice-models"
@@ -252,9 +252,9 @@ function EveryModel({ slice }: { slice: Slice }) {
               </a>
             ),
           },
-          { name: "points", hint: "Gap to models at its level, in points of 100", cell: ({ gap }) => points(gap) },
+          { name: "points", hint: "Gap against its peers, in points", cell: ({ gap }) => points(gap) },
           { name: "interval", cell: ({ low, high }) => `${points(low)} to ${points(high)}` },
-          { name: "q", hint: "Corrected p-value, over all models and slices", cell: (row) => probability(row.q_value) },
+          { name: "q", hint: "p-value corrected for all models and slices", cell: (row) => probability(row.q_value) },
           { name: "items", cell: ({ items }) => integer(items) },
         ]}
       />

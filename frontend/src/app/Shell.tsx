@@ -88,8 +88,8 @@ function Odd({ unknown }: { unknown: string | null }) {
   const quoted = (text: string) => `“${shorten(visible(text), 40)}”`;
   const notices = [absent(route.view, list, run)];
   if (unknown !== null)
-    notices.push(`There is no run ${quoted(unknown)} in this explorer: “${runName(run.key, list.runs)}” is shown.`);
-  if (route.unknown !== null) notices.push(`There is no view ${quoted(route.unknown)}: the first one is shown.`);
+    notices.push(`There is no run ${quoted(unknown)} here; this is “${runName(run.key, list.runs)}”.`);
+  if (route.unknown !== null) notices.push(`There is no view ${quoted(route.unknown)}; this is the first one.`);
   for (const name of ["benchmark", "x", "y"]) {
     const benchmark = route.params.get(name);
     if (benchmark !== null && placeOf(benchmark, run.benchmarks) === null)
@@ -97,7 +97,7 @@ function Odd({ unknown }: { unknown: string | null }) {
   }
   const model = route.params.get("model");
   if (model !== null && !run.models.includes(model))
-    notices.push(`This run has no scores of the model ${quoted(model)}.`);
+    notices.push(`This run has no scores for the model ${quoted(model)}.`);
   const other = route.params.get("with");
   if (other !== null && !list.runs.some(({ key }) => key === other && key !== run.key))
     notices.push(`There is no other run ${quoted(other)} to compare with.`);
@@ -224,7 +224,7 @@ function Top() {
       </div>
       <span className="spring" />
       {run.redacted && (
-        <span className="badge">prompts and responses left out; ids, groups and lists may quote them</span>
+        <span className="badge">without prompts and responses (ids, groups and lists may quote them)</span>
       )}
       <CopyView read={() => shownAsMarkdown(run, list, route)} />
       <ColourScheme />
@@ -241,13 +241,13 @@ function ModelPicker() {
   const chosen = ["answer", "slice", "atlas", "items"].includes(view);
   return (
     <Select
-      aria-label="Model whose scores are shown"
-      title="Model whose scores are shown"
+      aria-label="Show the scores of this model"
+      title="Show the scores of this model"
       size="xs"
       w={200}
       searchable={models.length > 8}
       value={chosen ? models[place]! : null}
-      placeholder={`One of ${models.length} models`}
+      placeholder={`Choose a model (${models.length})`}
       allowDeselect={false}
       data-testid="model-picker"
       data={models.map((name) => ({ value: name, label: visible(name) }))}
@@ -259,7 +259,7 @@ function ModelPicker() {
 function ColourScheme() {
   const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const dark = useComputedColorScheme("light") === "dark";
-  const say = dark ? "Light page" : "Dark page";
+  const say = dark ? "Switch to light colours" : "Switch to dark colours";
   return (
     <Tooltip label={say}>
       <ActionIcon

@@ -64,17 +64,17 @@ export function absent(
   { has, models }: Pick<RunInfo, "has" | "models">,
 ): string | null {
   if (view === "matches" && !has.matches)
-    return "This run was compared with no list of known weaknesses. cgaps match does that.";
+    return "This run has not been compared with a list of known weaknesses; cgaps match does that.";
   if (view === "atlas" && !has.regions)
-    return "This run has no atlas: its dictionary brings none. cgaps concepts atlas makes one.";
+    return "This run has no atlas, because its dictionary has none; cgaps concepts atlas makes one.";
   if (view === "models" && models.length < 2)
-    return "This run has the scores of one model only. Others are added with cgaps score.";
+    return "This run has the scores of one model only; cgaps score adds others.";
   if (view === "answer" && models.length === 0)
-    return "This run has no scores, so it says only what its items exercise. cgaps score adds some.";
+    return "This run has no scores, so it shows only what its items test; cgaps score adds scores.";
   if (mode === "served") return null;
-  if (view === "chat") return "An exported explorer has no chat.";
+  if (view === "chat") return "An exported page has no chat.";
   if (view === "compare" && runs.length < 2)
-    return "This explorer was exported with one run, so there is none to compare it with.";
+    return "This page was exported with one run, so there is no other to compare it with.";
   return null;
 }
 

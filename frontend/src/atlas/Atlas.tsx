@@ -77,9 +77,9 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
   return (
     <>
       <p className="lead" data-testid="atlas-lead">
-        A map of what can be asked{benchmarks > 0 && `, made from ${plural(benchmarks, "public benchmark")}`}: items
-        that activate the same concepts lie close together. {plural(tally.items, "item")} of this run
-        {tally.unlike > 0 && `, ${integer(tally.unlike)} of them unlike anything on the map`}. Choose a region to see
+        A map of what questions are about{benchmarks > 0 && `, built from ${plural(benchmarks, "public benchmark")}`}:
+        items that activate the same concepts lie close together. It shows {plural(tally.items, "item")} of this run
+        {tally.unlike > 0 && `, ${integer(tally.unlike)} of them unlike anything in the atlas`}. Choose a region to see
         how the model does there.
       </p>
       <div className="tools">
@@ -125,13 +125,13 @@ function Legend({ by, peers, benchmarks }: { by: Colouring; peers: boolean; benc
           </li>
           <li>
             <span>
-              Numbers: points from the other items; <b className="weak-text">orange</b>,{" "}
-              <b className="strong-text">blue</b>: in “Weak and strong”; grey: may be chance
+              Numbers: gap to the other items, in points; <b className="weak-text">orange</b> or{" "}
+              <b className="strong-text">blue</b>: listed in “Weak and strong”; grey: may be chance
             </span>
           </li>
         </>
       )}
-      {by === "region" && <li>A colour for each coarse region; grey: unlike anything on the map. Numbers: items</li>}
+      {by === "region" && <li>One colour per coarse region; grey: unlike anything in the atlas. Numbers: items</li>}
       {by === "coverage" && (
         <>
           {benchmarks > 0 && <li>Ring: mean share of {plural(benchmarks, "public benchmark")}. Disc: share here</li>}

@@ -47,8 +47,8 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
           {chosen.kind !== "written" && (
             <p className="soft">
               {chosen.kind === "words"
-                ? "Named by words of what lies in it."
-                : "Unclear: by its name alone, readers could not tell it from the regions beside it."}
+                ? "Named by the words of its items."
+                : "Unclear: the name alone does not tell this region from its neighbours."}
             </p>
           )}
           <Sentence region={chosen} atlas={atlas} peers={peers} findings={findings} />
@@ -56,7 +56,7 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
       )}
       {parts.length > 0 && (
         <Rows
-          label={chosen ? "Regions inside of it" : "Coarse regions"}
+          label={chosen ? "Regions inside it" : "Coarse regions"}
           testId="region-parts"
           rows={parts.toSorted((a, b) => at(b).items - at(a).items)}
           columns={[
@@ -70,7 +70,7 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
             },
             {
               name: "points",
-              hint: "Outcome on its items less that on the others, in points of 100; nothing is held equal or tested",
+              hint: "Score on its items minus the score on the others, in points; nothing is held equal or tested",
               cell: outcome ? (region) => points(at(region).mean - at(region).elsewhere) : null,
             },
           ]}
@@ -103,19 +103,19 @@ function Sentence({ region: { region }, atlas, peers, findings }: Of<"findings">
         )}
         {atlas.benchmarks > 0 && (
           <>
-            ; of {plural(atlas.benchmarks, "public benchmark")} {percent(usual, 1)} on average, of the nearest ones{" "}
-            {percent(near, 1)}
+            , against {percent(usual, 1)} in the mean of {plural(atlas.benchmarks, "public benchmark")} and{" "}
+            {percent(near, 1)} in the most similar ones
           </>
         )}
         .
       </p>
       {scored > 0 && (
         <p>
-          {peers ? "Mean score less that of its peers" : "Mean score"}: {write(mean)} here
+          {peers ? "Mean score minus its peers’" : "Mean score"}: {write(mean)} here
           {!Number.isNaN(elsewhere) && `, ${write(elsewhere)} elsewhere`}.{" "}
           {found.length > 0
-            ? "Lines of “Weak and strong” that have at least half of their items here:"
-            : "No line of “Weak and strong” lies here, so the difference may be chance."}
+            ? "Lines of “Weak and strong” with at least half of their items here:"
+            : "No line of “Weak and strong” lies here, so the difference may be due to chance."}
         </p>
       )}
       <ol className="region-items" data-testid="region-findings">
@@ -165,7 +165,7 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
             All {plural(atlas.tally.of[region.region]!.items, "item")}
           </a>
         )}
-        {slice && <a href={address(route, { view: "slice", rest: slice.number })}>How the model does on them</a>}
+        {slice && <a href={address(route, { view: "slice", rest: slice.number })}>How the model does here</a>}
         {region.concepts > 0 && (
           <a href={address(route, { view: "concepts", params: { region: region.region } })}>
             Its {plural(region.concepts, "concept")}
@@ -178,7 +178,7 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
             {!outcome
               ? "Its most typical items"
               : peers
-                ? "Items, with the score less that of its peers"
+                ? "Items, with the score minus its peers’"
                 : "Items, with the score"}
           </h3>
           <ol className="region-items" data-testid="region-items">

@@ -13,14 +13,14 @@ export function Card() {
   return (
     <div className="card-view">
       <Heading suite="of the whole suite">Trust and run card</Heading>
-      <p className="lead">How far to trust the findings, and everything that is needed to repeat this run.</p>
+      <p className="lead">How far to trust the findings, and everything needed to repeat this run.</p>
       <h2>Robustness</h2>
       {run.verdicts ? (
         <Verdicts verdicts={run.verdicts} />
       ) : (
         <p>
           Not tested. <code>cgaps check RUN</code> leaves out items at random, removes the items that matter most, and
-          tests one half of the items on the other; it needs no model.
+          compares one half of the items with the other; it needs no model.
         </p>
       )}
       <h2>Run card</h2>
@@ -110,7 +110,7 @@ function Sources({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
                   ))}
                 </ul>
                 {benchmark.left_out.length > 200 && (
-                  <p className="soft">200 reasons are listed; all records are in manifest.json.</p>
+                  <p className="soft">The first 200 reasons; manifest.json has them all.</p>
                 )}
               </details>
             )}

@@ -21,8 +21,8 @@ export function Chat() {
     <div className="chat">
       <Heading suite="on the whole suite">Chat insights</Heading>
       <p className="lead">
-        Ask about this run in plain language. A model chooses queries, the page shows their results, and every number of
-        the answer links to the query that it comes from.
+        Ask about this run in plain language. A model chooses queries, the page shows their results, and every number in
+        the answer links to the query behind it.
       </p>
       {on ? <Talk state={chat} /> : <Off state={chat} />}
     </div>
@@ -143,9 +143,9 @@ function Off({ state }: { state: ChatState }) {
       <h2>No model is set up to answer questions yet</h2>
       <p>{visible(state.note)}</p>
       <p>
-        Any OpenAI-compatible server whose model can call tools will do. It is given the question and what read-only
-        tools tell about the run; each number of its answer is then looked up in that. An assistant that you already use
-        can ask the same tools over the Model Context Protocol.
+        Any OpenAI-compatible server whose model can call tools will do. It gets the question and the answers of
+        read-only tools about the run, and each number it states is looked up in these. An assistant that you already
+        use can call the same tools over the Model Context Protocol.
       </p>
       <Copied text="cgaps mcp RUN" />
     </div>

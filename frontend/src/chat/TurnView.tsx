@@ -76,7 +76,7 @@ function PieceText({ turn, piece }: { turn: number; piece: Piece }) {
   const query = piece.query;
   if (query === undefined) return text;
   if (query === null) {
-    const label = "No query gave this number: it is not from the run.";
+    const label = "No query returned this number: it is not from the run.";
     return (
       <Tooltip label={label} events={{ hover: true, focus: true, touch: true }}>
         <span className="untraced" tabIndex={0} role="note" data-testid="chat-untraced">
@@ -111,9 +111,9 @@ function reveal(anchor: string): void {
 function traced(pieces: Piece[], asked: number): string {
   const numbers = pieces.filter((piece) => piece.query !== undefined);
   const unknown = numbers.filter((piece) => piece.query === null).length;
-  if (asked === 0) return "No query was made for this answer: nothing in it comes from the run.";
+  if (asked === 0) return "The model made no query, so nothing in this answer comes from the run.";
   if (unknown === 0)
-    return "Every number stands in the results below. Whether they are combined correctly is for you to judge.";
+    return "Every number appears in the results below. Check for yourself whether they are combined correctly.";
   const some = `${integer(unknown)} of ${plural(numbers.length, "number")}`;
-  return `${some} (underlined) stand in no result, and so are not from the run.`;
+  return `${some} (underlined) appear in no result, so they are not from the run.`;
 }

@@ -68,16 +68,16 @@ function With({ other }: { other: string }) {
       {!same && (
         <p className="compare-caution" data-testid="compare-different-sae">
           The runs have different SAEs ({visible(run.sae)}; {visible(second.data.sae)}), so concept 12 of one is not
-          concept 12 of the other. Benchmarks are compared by their names only.
+          concept 12 of the other. Benchmarks are matched by name only.
         </p>
       )}
       <p className={settings.length ? "compare-caution" : "soft"} data-testid="compare-settings">
         {settings.length
-          ? `The runs differ in: ${settings.join(", ")}. The differences below may be due to that.`
-          : "The runs were made with the same settings, as far as they record them."}
+          ? `The runs differ in ${settings.join(", ")}, which may explain the differences below.`
+          : "Both runs record the same settings."}
       </p>
       <section aria-label="Scores item by item">
-        <h2>Scores, item by item: B against A</h2>
+        <h2>Scores item by item: B against A</h2>
         {pair.error && <Failed error={pair.error} />}
         {!pair.data && !pair.error && <Loading what="the scores of both runs" />}
         {pair.data && <PairedAnswer pair={pair.data} model={null} against={null} />}
@@ -109,8 +109,8 @@ function Regions({ second }: { second: RunInfo }) {
   if (!rows) return <Loading what="the regions of both runs" />;
   return (
     <section aria-label="Regions of both runs">
-      <h2>What they ask</h2>
-      <p className="soft">Shares of the items by coarse and middle region of the atlas.</p>
+      <h2>What they test</h2>
+      <p className="soft">Share of the items in each coarse and middle region of the atlas.</p>
       <Rows
         label="Table of regions"
         testId="compare-regions"
@@ -129,7 +129,7 @@ function Regions({ second }: { second: RunInfo }) {
           },
           { name: "share A", cell: ({ a }) => percent(a, 1) },
           { name: "share B", cell: ({ b }) => percent(b, 1) },
-          { name: "B less A, points", cell: ({ a, b }) => points(b - a) },
+          { name: "B minus A, points", cell: ({ a, b }) => points(b - a) },
         ]}
       />
     </section>
@@ -155,8 +155,8 @@ function Benchmarks({ first, second, pair }: Both) {
       <p className="soft">
         {shared === 0
           ? "No benchmark has the same name in both runs."
-          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both, by name.`}{" "}
-        {pair !== null && "Differences are B minus A, item by item, in points of 100; q by Holm’s method."}
+          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both runs, by name.`}{" "}
+        {pair !== null && "Differences are B minus A, item by item, in points; q is corrected by Holm’s method."}
       </p>
       <Rows
         label="Table of benchmarks"

@@ -13,7 +13,7 @@ export function differenceColumns<Row>(of: (row: Row) => Difference | null): Row
   return [
     {
       name: "difference",
-      hint: "Points of 100, item by item, with the 95% interval",
+      hint: "In points, item by item, with its 95% interval",
       cell: cell(({ status, difference, low, high }) => (
         <span className={TONES[status]}>
           {points(difference)}{" "}
@@ -25,13 +25,13 @@ export function differenceColumns<Row>(of: (row: Row) => Difference | null): Row
     },
     {
       name: "better : worse",
-      hint: "Items, or clusters of items that ask the same, on which it did better, and worse",
+      hint: "Items (repeats count once) on which it did better and worse",
       cell: cell((row) => `${integer(row.better)} : ${integer(row.worse)}`),
     },
-    { name: "q", hint: "Corrected p-value, by Holm's method", cell: cell((row) => probability(row.q_value)) },
+    { name: "q", hint: "p-value corrected by Holm’s method", cell: cell((row) => probability(row.q_value)) },
     {
-      name: "visible",
-      hint: "The smallest difference, in points of 100, that these items would most likely have shown",
+      name: "detectable",
+      hint: "Smallest difference, in points, that these items would most likely have shown",
       cell: cell((row) => decimal(100 * row.detectable, 1)),
     },
   ];

@@ -21,8 +21,7 @@ export function Activation({ detail }: { detail: ConceptDetail }) {
     <section>
       <h3>Activation and score</h3>
       <p className="soft">
-        Bars: {integer(items)} items by how strongly the concept is active (CAS). Dots: mean score, where items are
-        scored.
+        Bars: {integer(items)} items by how strongly the concept is active (CAS). Dots: mean score of the scored items.
       </p>
       <svg
         className="histogram"

@@ -66,11 +66,11 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
       <Activation detail={detail} />
       <Exemplars detail={detail} />
       <Chips
-        title="Tokens that it promotes"
+        title="Tokens it promotes"
         tokens={detail.promoted}
-        absent={run.has.promoted ? "None is known for this concept." : UNREAD}
+        absent={run.has.promoted ? "None known for this concept." : UNREAD}
       />
-      <Chips title="Tokens that it suppresses" tokens={detail.suppressed} absent={null} />
+      <Chips title="Tokens it suppresses" tokens={detail.suppressed} absent={null} />
       <Related
         title="Similar concepts"
         hint="Cosine of decoder directions"

@@ -34,7 +34,7 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
           />
         </div>
       ) : (
-        <p className="soft">None of its items is scored.</p>
+        <p className="soft">None of its items has a score.</p>
       )}
       <details open={best.length + worst.length === 0}>
         <summary>Where it is strongest</summary>
@@ -108,7 +108,7 @@ export function Exemplars({ detail }: { detail: ConceptDetail }) {
   const most = Math.max(...detail.exemplars.flatMap((exemplar) => exemplar.activations));
   return (
     <details className="exemplars">
-      <summary>Texts that activate it most, from its dictionary</summary>
+      <summary>Texts that activate it most (from its dictionary)</summary>
       {detail.exemplars.map((exemplar, i) => {
         const peak = exemplar.activations.indexOf(Math.max(...exemplar.activations));
         const shown = exemplar.tokens.map((text, place) => {

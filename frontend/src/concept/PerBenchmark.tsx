@@ -103,7 +103,7 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
         />
       )}
       {active.length === 0 ? (
-        <p className="soft">It is active in no benchmark.</p>
+        <p className="soft">Not active in any benchmark.</p>
       ) : (
         silent.length > 0 && (
           <p className="soft">

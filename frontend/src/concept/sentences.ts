@@ -17,7 +17,7 @@ export function of(what: string, sentence: string): string {
 export function verdictWithin(run: RunInfo, table: Table, row: number, name: string): string | null {
   // Never active, missing or not ranked: so it is in every benchmark.
   if (value(table, "ranked", row) !== true || value(table, "missing", row) === true) return null;
-  if ((number(table, "support", row) ?? 0) === 0) return `In ${name}: none of its items activates the concept.`;
+  if ((number(table, "support", row) ?? 0) === 0) return `In ${name}: no item activates the concept.`;
   return of(`In ${name}`, verdict(run, table, row));
 }
 
@@ -36,11 +36,11 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
     return `The model is ${status} here. Gap to ${alike}: ${gap} (${q}; ${size}).`;
   }
   if (status === "negligible")
-    return `There is a gap here, but it is smaller than ${decimal(run.evidence.min_gap)}: ${gap} (${q}; ${size}).`;
+    return `The gap here is smaller than ${decimal(run.evidence.min_gap)}: ${gap} (${q}; ${size}).`;
   if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
   if (status === "insufficient") {
     const [has, needs] = [number(table, "n_eff", row), run.evidence.min_n_eff].map(tenths);
-    const worth = `active in ${plural(support, "item")}, worth ${has} of equal weight (n_eff)`;
+    const worth = `active in ${plural(support, "item")}, worth ${has} equally weighted items (n_eff)`;
     return `Too little data to test: ${worth}; a test needs ${needs}.`;
   }
   return untested(table, row, support);
@@ -48,7 +48,7 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
 
 function untested(table: Table, row: number, support: number): string {
   if (value(table, "alive", row) !== true)
-    return "Never active: neither in this run nor in the reference text. Nothing can be said about it.";
+    return "Never active, neither in this run nor in the reference text, so nothing can be said about it.";
   if (value(table, "missing", row) === true) {
     return "Missing: no item of the suite activates it, so nothing can be said about the model’s performance.";
   }
@@ -56,9 +56,9 @@ function untested(table: Table, row: number, support: number): string {
     const kind = unranked(table, row);
     const form =
       kind === "mixed"
-        ? "the texts in which it is strongest have no meaning in common"
-        : "it stands for what a text looks like rather than for what it is about";
-    return `Not tested, because of its kind (${kind}): ${form}. Active in ${plural(support, "item")}.`;
+        ? "its strongest texts have no common meaning"
+        : "it stands for what a text looks like, not for what it is about";
+    return `Not tested because of its kind (${kind}): ${form}. Active in ${plural(support, "item")}.`;
   }
   const where = `the ${plural(support, "item")} in which it is active`;
   return `Not tested: none of ${where} has a score, or their scores do not vary.`;
@@ -76,8 +76,8 @@ export function coverage(run: RunInfo, table: Table, row: number): string {
         ? ""
         : chance > 0.95
           ? ` Reference text of the same length would almost certainly activate it (${percent(chance)}).`
-          : ` Reference text of the same length would activate it with a probability of ${percent(chance)}.`;
-    return `The suite does not exercise it.${news}${where}`;
+          : ` Reference text of the same length would activate it with probability ${percent(chance)}.`;
+    return `The suite does not test it.${news}${where}`;
   }
   const bench = number(table, "chi_bench", row);
   if (bench === null || value(table, "alive", row) !== true) return `Its coverage is not defined.${where}`;
@@ -95,8 +95,8 @@ export function coverage(run: RunInfo, table: Table, row: number): string {
 
 /** How many of its items are drawn, and what is not. */
 export function examplesNote(run: RunInfo, kept: boolean): string {
-  if (run.redacted) return "Prompts and responses are left out of this explorer; scores and activations are shown.";
-  if (kept) return "Tokens are coloured by the concept’s activation; the outlined one is the strongest.";
+  if (run.redacted) return "This page leaves out prompts and responses, but shows scores and activations.";
+  if (kept) return "Tokens are coloured by the concept’s activation; the strongest is outlined.";
   return run.has.tokens
     ? "Only the strongest token is outlined: token activations were not kept for these items."
     : "This run kept no token activations, so only the strongest token is outlined.";

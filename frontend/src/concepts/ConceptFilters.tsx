@@ -27,8 +27,8 @@ export function ConceptFilters() {
       {word("coverage", "Coverage", COVERAGE)}
       <Switch
         size="xs"
-        label="Unranked too"
-        title="Concepts that say what a text looks like (token, format, template …), mixed ones, and ones never active"
+        label="Show unranked"
+        title="Concepts about what a text looks like (token, format, template …), mixed ones, and those never active"
         data-testid="filter-kinds"
         checked={params.get("kinds") === "all"}
         onChange={(event) => go({ params: { kinds: event.currentTarget.checked ? "all" : null } })}

@@ -34,8 +34,8 @@ export function Concepts() {
       <Heading shown={shown.benchmark}>{run.has.regions ? "Regions and concepts" : "Concepts"}</Heading>
       <p className="lead">
         {face === "model"
-          ? `Which concepts the model does worse or better on, in ${where}.`
-          : `Which concepts ${where} exercises, and which it leaves out.`}
+          ? `Concepts on which the model does worse or better, in ${where}.`
+          : `Concepts that ${where} tests, and those it misses.`}
       </p>
       {run.has.regions && <RegionList {...shown} />}
       <TableOfConcepts {...shown} />
@@ -119,7 +119,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
         <span className="soft">
           , {order}
           {hidden > 0 && ` (${integer(hidden)} unranked hidden)`}
-          {beside !== null && `; concept ${beside}, found by its number, does not pass the filters`}
+          {beside !== null && `; concept ${beside}, found by its number, is shown although the filters exclude it`}
         </span>
         {each && (
           <span className="heat-legend">
@@ -138,7 +138,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
         busy={late || benchmark !== asked || (each !== null && parts.length < names.length && !error)}
         label="Concepts"
         testId="concept-grid"
-        empty={<p>No concept passes all of these filters.{hidden > 0 && " Unranked ones are hidden."}</p>}
+        empty={<p>No concept passes all filters.{hidden > 0 && " Unranked ones are hidden."}</p>}
       />
     </>
   );

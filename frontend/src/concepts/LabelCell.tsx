@@ -13,17 +13,13 @@ export function LabelCell({ table, row }: { table: Table; row: number }) {
       {kind && (
         <span
           className="badge"
-          title={
-            value(table, "ranked", row) === true
-              ? "Does not say what a text is about"
-              : "Not ranked, so it gets no verdict"
-          }
+          title={value(table, "ranked", row) === true ? "Not about what a text is about" : "Not ranked, so no verdict"}
         >
           {kind}
         </span>
       )}
       {label && text(table, "label_kind", row) === "automatic" && (
-        <span className="badge auto" title="Taken from its examples by a program; nobody has checked it">
+        <span className="badge auto" title="Built from words of its examples; nobody has checked it">
           auto
         </span>
       )}

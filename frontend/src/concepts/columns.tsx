@@ -26,7 +26,7 @@ const OWN: ColumnSpec[] = [
   {
     key: "p_value",
     title: "p",
-    hint: "Two-sided, of the gap; N/A = not tested",
+    hint: "Two-sided p-value of the gap; N/A = not tested",
     kind: "probability",
     face: "model",
     ...PLAIN,

@@ -65,8 +65,8 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
 }
 
 export function orderWords(face: Face, lift: boolean): string {
-  if (face === "model") return "weak ones first, by gap";
-  return lift ? "missing ones first, the others by lift" : "the least covered first";
+  if (face === "model") return "weak concepts first, by gap";
+  return lift ? "missing concepts first, then by lift" : "least covered first";
 }
 
 const ALWAYS = ["concept", "label", "label_kind", "label_score", "label_scored_by"];

@@ -20,7 +20,7 @@ export function Correlation() {
     return (
       <>
         <h1>Correlation</h1>
-        <Empty>This run has {plural(count, "benchmark")}. Correlation needs two: run a suite with more.</Empty>
+        <Empty>This run has {plural(count, "benchmark")}; correlation needs at least two.</Empty>
       </>
     );
   }
@@ -31,9 +31,7 @@ export function Correlation() {
   return (
     <div className="correlation">
       <Heading within="with">Correlation</Heading>
-      <p className="lead">
-        Do benchmarks agree on what the model can do, and how far do they exercise the same concepts?
-      </p>
+      <p className="lead">Do benchmarks agree on what the model can do, and do they test the same concepts?</p>
       <PairView x={first} y={second} />
       <HeatMap
         x={first}

@@ -10,17 +10,17 @@ import { MATRICES, type Matrix } from "./pair";
 const SAID: Record<Matrix, { name: string; sentence: string }> = {
   jaccard: {
     name: "Shared concepts",
-    sentence: "Of the concepts that either covers, the share that both cover (Jaccard). 1: the same concepts.",
+    sentence: "Share of the concepts covered by either that both cover (Jaccard). 1: the same concepts.",
   },
   cosine: {
     name: "Same weight",
-    sentence: "Cosine of coverage, which also weighs how strongly concepts are exercised. 1: the same profile.",
+    sentence: "Cosine of coverage, which also counts how strongly concepts are active. 1: the same profile.",
   },
   spearman: {
     name: "Rank correlation",
     sentence:
-      "Whether both put concepts in the same order of performance (Spearman), over all concepts with a score in " +
-      "both, however few their items; the correlation above covers only the concepts drawn. 1: the same order, " +
+      "Whether both rank concepts by performance in the same order (Spearman), over all concepts with a score in " +
+      "both, however few their items; the correlation above covers only the concepts plotted. 1: the same order, " +
       "−1: reversed.",
   },
 };

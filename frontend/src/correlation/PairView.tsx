@@ -28,14 +28,14 @@ export function PairView({ x, y }: { x: number; y: number }) {
       <h2>{NAMES[measure]}, concept by concept</h2>
       <div className="correlation-controls">
         <Pick
-          label="Across"
+          label="Horizontal axis"
           testId="correlation-x"
           place={x}
           other={y}
           onPick={(name) => go({ params: { x: name, y: upwards } })}
         />
         <Pick
-          label="Upwards"
+          label="Vertical axis"
           testId="correlation-y"
           place={y}
           other={x}
@@ -177,7 +177,7 @@ function Sentence({ pair, measure, floor, a, b }: SentenceProps) {
     <p data-testid="correlation-sentence">
       <strong>{integer(pair.inBoth)}</strong> ranked concepts are {has} in both, of {integer(pair.inX)} in{" "}
       <bdi>{visible(a.name)}</bdi> and {integer(pair.inY)} in <bdi>{visible(b.name)}</bdi>.{shown} Rank correlation
-      (Spearman; 1: both put concepts in the same order) of the {integer(pair.rows.length)} shown:{" "}
+      (Spearman; 1: the same order in both) of the {integer(pair.rows.length)} shown:{" "}
       <strong data-testid="correlation-spearman">{signed(Number.isNaN(pair.spearman) ? null : pair.spearman)}</strong>
       {Number.isNaN(pair.spearman) && " (fewer than 3 concepts, or one side is constant)"}.
     </p>

@@ -30,8 +30,8 @@ export function Coverage() {
         <section aria-label="Regions of the atlas">
           <h2>Where its items are</h2>
           <p className="soft">
-            Share of the items in each region of the atlas, with its 95% interval; line: the mean share of{" "}
-            {plural(found.public, "public benchmark")}. Those come first where most is lacking.
+            Share of the items in each region of the atlas, with its 95% interval; the line marks the mean of{" "}
+            {plural(found.public, "public benchmark")}. Regions that lack most come first.
           </p>
           <ol className="region-gaps" data-testid="region-gaps">
             <Lines parent={null} regions={found.regions} />
@@ -46,9 +46,9 @@ export function Coverage() {
 }
 
 const COUNTED: Record<Found["counted"], string> = {
-  labelled: "concepts that stand for a topic and whose label somebody wrote",
-  automatic: "concepts that stand for a topic, named by words of their texts",
-  unlabelled: "concepts that stand for a topic; this run has no labels",
+  labelled: "concepts that stand for a topic and have a written label",
+  automatic: "concepts that stand for a topic, labelled with words of their texts",
+  unlabelled: "concepts that stand for a topic (this run has no labels)",
 };
 
 /** What was counted. */
@@ -56,8 +56,8 @@ function Notes({ found: { counted, left_out, width, reference } }: { found: Foun
   const left = left_out.map(([kind, count]) => `${integer(count)} ${kind}`).join(", ");
   return (
     <p className="soft">
-      {reference && "Thin: a quarter or less of its part of ordinary text. "}
-      Counted: {COUNTED[counted]}. Left out of {integer(width)}: {visible(left) || "none"}.
+      {reference && "Thin: at most a quarter of its share in ordinary text. "}
+      Counted: {COUNTED[counted]}. Left out, of {integer(width)}: {visible(left) || "none"}.
     </p>
   );
 }
@@ -88,7 +88,7 @@ function Lines({ parent, regions }: { parent: number | null; regions: RegionCove
             </span>
           </summary>
           <p>
-            <a href={address(route, { view: "atlas", params: { region } })}>On the atlas</a>
+            <a href={address(route, { view: "atlas", params: { region } })}>See it in the atlas</a>
           </p>
           {level < 3 && (
             <ol className="region-gaps">
@@ -109,9 +109,9 @@ function Lacking({ part, region }: { part: Covered; region: number | null }) {
   return (
     <>
       <p>
-        {integer(missing)} of {plural(concepts, "concept")} in no item{thin > 0 && `, ${integer(thin)} thin`}.
+        {integer(missing)} of {plural(concepts, "concept")} missing{thin > 0 && `, ${integer(thin)} thin`}.
         {by_chance !== null &&
-          ` As much ordinary text would lack ${by_chance < 1 ? "fewer than 1" : `about ${integer(by_chance)}`}.`}
+          ` As much ordinary text would miss ${by_chance < 1 ? "fewer than 1" : `about ${integer(by_chance)}`}.`}
       </p>
       <ul className="evidence">
         {lacking.map(({ concept, label, status, chance_seen }) => (
@@ -119,16 +119,14 @@ function Lacking({ part, region }: { part: Covered; region: number | null }) {
             <ConceptLink concept={concept} label={label} />
             <Status status={status === "thin" ? "under" : status} />
             <span className="soft">
-              {chance_seen !== null && status === "missing" && `as much ordinary text: ${percent(chance_seen)} likely`}
+              {chance_seen !== null && status === "missing" && `${percent(chance_seen)} likely in ordinary text`}
             </span>
           </li>
         ))}
       </ul>
       {missing + thin > lacking.length && (
         <p>
-          <a href={address(route, { view: "concepts", params })}>
-            All {integer(missing + thin)} in the table of concepts
-          </a>
+          <a href={address(route, { view: "concepts", params })}>All {integer(missing + thin)} in the concept table</a>
         </p>
       )}
     </>

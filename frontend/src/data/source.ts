@@ -71,7 +71,7 @@ export class LeftOut extends Error {}
 
 /** What takes long is made only where somebody asks for it. */
 const SERVED = /\/pairs\/\d+\.json$/;
-const LEFT_OUT = "An export leaves it out: `cgaps explore RUN` makes it.";
+const LEFT_OUT = "Exports leave this out; cgaps explore RUN shows it.";
 
 /** Parts of an exported page are scripts, the one thing that a page opened from a folder may load. */
 function exported(): Source {
@@ -127,7 +127,7 @@ function inside(): Source {
       const detail = (await details.get(kind))?.[number];
       if (detail !== undefined) return new TextEncoder().encode(JSON.stringify([detail]));
     }
-    const elsewhere = "This one file leaves it out. The folder that `cgaps export RUN FOLDER` writes has it.";
+    const elsewhere = "The single-file export leaves this out; the folder written by cgaps export RUN FOLDER has it.";
     throw new LeftOut(SERVED.test(path) ? LEFT_OUT : elsewhere);
   };
   return { mode: "file", read, search: null, chat: null };

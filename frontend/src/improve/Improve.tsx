@@ -12,10 +12,14 @@ import { Suspects } from "./Suspects";
 import "./improve.css";
 
 const KINDS = [
-  { what: "keep", title: "Keep fewer items", lacks: "A subset that tells what all items say:" },
-  { what: "items", title: "Repair items", lacks: "The items that look broken, from what all models answered:" },
-  { what: "fill", title: "Add items", lacks: "New items for a slice that is weak or thin:" },
-  { what: "weights", title: "Weigh items", lacks: "Weights under which slices count alike, and what repeats what:" },
+  { what: "keep", title: "Keep fewer items", lacks: "A subset that predicts the scores on all items:" },
+  { what: "items", title: "Repair items", lacks: "Items that look broken, judging by all models’ answers:" },
+  { what: "fill", title: "Add items", lacks: "New items for a weak or thin slice:" },
+  {
+    what: "weights",
+    title: "Weight items",
+    lacks: "Weights under which slices count equally, and which parts are redundant:",
+  },
 ] as const;
 
 /** What to do about the benchmarks: the answers of `cgaps improve`, of which one is shown in full. */
@@ -75,7 +79,7 @@ function Result({ result, table }: { result: Improvement; table: Table }) {
       {what === "items" && <Suspects items={items} table={table} />}
       {what === "keep" && <Kept items={items} table={table} />}
       <Drafts title="new item" drafts={drafts} />
-      <Drafts title="refused item" drafts={refused} />
+      <Drafts title="rejected item" drafts={refused} />
     </section>
   );
 }
@@ -119,7 +123,7 @@ function Kept({ items, table }: { items: ImprovedItem[]; table: Table }) {
         },
         {
           name: "influence",
-          hint: "Points of 100 by which a typical model’s estimated mean moves if its score there goes from 0 to 1",
+          hint: "Points by which a typical model’s estimated mean moves when its score here goes from 0 to 1",
           cell: ({ value }) => decimal(100 * value),
         },
       ]}

@@ -55,7 +55,7 @@ function Suspect({ item: { row, value, reason }, name, means, first }: SuspectPr
         <summary>
           <bdi>{shorten(visible(name ?? `item ${row}`), 110)}</bdi>
           <span className="soft">
-            {Math.round(10 * value)} of 10 broken: {visible(reason)}
+            {Math.round(10 * value)} of 10 such items are broken: {visible(reason)}
           </span>
         </summary>
         {open && (
@@ -108,7 +108,7 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
           { name: "models", cell: ({ models }) => integer(models.length) },
           {
             name: "their mean",
-            hint: "Mean score, on all items, of the models that answered so",
+            hint: "Mean score, on all items, of the models that gave this answer",
             cell: ({ models }) => percent(meanOf(models.map((place) => means[place]!))),
           },
         ]}

@@ -42,10 +42,10 @@ export function ActiveConcepts({ concepts, active, colours, opener, chosen, onCh
     <>
       <p className="soft">
         Ordered by <Term term="saliency">saliency</Term>, then by <Term term="cas">CAS</Term>
-        {opener !== null && "; the concept that you came from is first"}.{" "}
-        {colours && "Point at a concept, or choose it, to colour the tokens on which it is active. "}
+        {opener !== null && "; the concept you came from is first"}.{" "}
+        {colours && "Point at a concept or choose it to colour the tokens on which it is active. "}
         {concepts.length < active &&
-          `This export has ${concepts.length} of the ${integer(active)} concepts, and the strongest tokens of each.`}
+          `This export has ${concepts.length} of the ${integer(active)} concepts, with the strongest tokens of each.`}
       </p>
       <ul className="active-concepts" data-testid="item-concepts" onBlur={() => onPoint(null)}>
         {shown.map(({ concept, cas, saliency }) => {
@@ -135,7 +135,7 @@ export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadT
           Show more
         </button>
       )}
-      {item.cut && <p className="soft">An exported explorer leaves out the ends of long texts.</p>}
+      {item.cut && <p className="soft">An exported page leaves out the ends of long texts.</p>}
     </div>
   );
 }

@@ -64,7 +64,7 @@ function Shown({ item }: { item: ItemDetail }) {
       </p>
       <ItemFacts item={item} />
       {item.text === null ? (
-        <p className="soft">The prompt and the response are left out of this explorer.</p>
+        <p className="soft">This page leaves out the prompt and the response.</p>
       ) : (
         <>
           <h3>What {visible(run.scored.reader)} read</h3>
@@ -72,12 +72,10 @@ function Shown({ item }: { item: ItemDetail }) {
           <Prompt item={item} activity={activity} />
         </>
       )}
-      <h3>Concepts that are active in it</h3>
+      <h3>Active concepts</h3>
       {active.error && <Failed error={active.error} />}
       {!active.data && !active.error && <Loading what="its concepts" />}
-      {active.data?.active === 0 && (
-        <p className="soft">None is active in it{item.excluded && ", because it was excluded"}.</p>
-      )}
+      {active.data?.active === 0 && <p className="soft">None{item.excluded && ", because the item was excluded"}.</p>}
       {active.data && concepts.length > 0 && (
         <ActiveConcepts
           concepts={concepts}
@@ -108,7 +106,7 @@ function Shown({ item }: { item: ItemDetail }) {
       {item.logprobs.length > 0 && !(item.choices && item.policy === "choice") && <Options item={item} />}
       {item.details !== null && (
         <details className="listing">
-          <summary>Other details of its scoring</summary>
+          <summary>More about its scoring</summary>
           <Json value={item.details} />
         </details>
       )}
@@ -123,10 +121,10 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
   return (
     <>
       <p className="soft">
-        The item’s own text is in full ink, what stands around it is dimmed.{" "}
+        Text around the item’s own is dimmed.{" "}
         {run.has.tokens
-          ? "Coloured: how strongly the concept that you choose below is active on each token. Outlined: the strongest."
-          : "Outlined: the token on which the concept that you choose below is strongest."}
+          ? "Colour: how strongly the concept chosen below is active on each token. Outline: where it is strongest."
+          : "Outline: the token on which the concept chosen below is strongest."}
       </p>
       <VisuallyHidden role="status" data-testid="item-strongest">
         {token !== null && `Concept ${concept} is strongest on “${token}”.`}
@@ -159,13 +157,13 @@ function Repeated({ item }: { item: ItemDetail }) {
   const same = item.repeats > 1;
   const why = same
     ? item.cluster_kind === "near"
-      ? "with trivial differences"
+      ? "nearly word for word"
       : "word for word"
-    : "the benchmark says so";
+    : "according to the benchmark";
   return (
     <p data-testid="item-repeats">
       <a href={address(route, { view: "items", params: { cluster: item.cluster, benchmark: null, item: null } })}>
-        {plural(item.together, "item")} {same ? "ask the same" : "belong together"}
+        {plural(item.together, "item")} {same ? "repeat each other" : "belong together"}
       </a>{" "}
       <span className="soft">({why}); together they count as one.</span>
     </p>
@@ -180,9 +178,8 @@ function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
     <>
       <h3>Log-probability of each {choice ? "option" : "option or sentence"}, in nats</h3>
       <p className="soft">
-        Summed over its tokens, in the order of the item.
-        {choice &&
-          " The response above is the option chosen by this sum, or by its mean per length, as the policy says."}
+        Summed over the tokens of each option, in the item’s order.
+        {choice && " The policy picks the response by this sum or by its mean per token or character."}
       </p>
       <ol className="options" data-testid="item-options">
         {logprobs.map((logprob, i) => (

@@ -81,7 +81,7 @@ function ItemTable({ table }: { table: Table }) {
     <div className="items-view">
       <Heading within="of">Items</Heading>
       <p className="lead">
-        Every question that was asked, with {run.models.length > 1 ? "the score of " : "its score"}
+        Every item, with {run.models.length > 1 ? "the score of " : "its score"}
         {run.models.length > 1 && <bdi>{visible(run.models[place!]!)}</bdi>}.{" "}
         {sort.key === "score" && !sort.descending && "Failures come first."}
       </p>
@@ -89,7 +89,7 @@ function ItemTable({ table }: { table: Table }) {
         <SearchField
           disabled={run.redacted}
           label="Search prompts, responses and answers"
-          placeholder={run.redacted ? "Search is off: texts are left out" : "Search prompts, responses, answers, ids"}
+          placeholder={run.redacted ? "No texts to search" : "Search prompts, responses, answers, ids"}
           testId="items-search"
         />
         <Select
@@ -123,7 +123,7 @@ function ItemTable({ table }: { table: Table }) {
       <p className="count" role="status" data-testid="items-count">
         <strong>{integer(order.length)}</strong> of {integer(table.rows)} items
         {searchWords(search)}
-        {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}
+        {run.redacted && ". This page leaves out prompts and responses, so there is no text to search"}
         {search.going ? "…" : "."}
         {folded > 0 &&
           !all &&
@@ -209,14 +209,14 @@ function Chosen() {
 function searchWords({ query, hits, going }: Search & { going: boolean }): string {
   const parts = [hits ? ` contain “${visible(hits.query)}”` : ""];
   if (hits && hits.total > hits.rows.length)
-    parts.push(`the search found ${integer(hits.total)} and shows the first ${integer(hits.rows.length)}`);
+    parts.push(`the search found ${integer(hits.total)}; these are the first ${integer(hits.rows.length)}`);
   if (going && query) parts.push(`searching for “${visible(query)}”`);
   return parts.join("; ");
 }
 
 /** What a search cannot see. */
 function cutNote(items: number): string {
-  return `This export cuts the texts of ${plural(items, "item")}: a search covers only what is left of them.`;
+  return `This export shortens the texts of ${plural(items, "item")}, and a search covers only what it keeps.`;
 }
 
 function GroupPicker({ table }: { table: Table }) {
@@ -259,7 +259,7 @@ function columnsOf(
   const prompt: GridColumn | false = !redacted && {
     key: "excerpt",
     title: "Prompt",
-    hint: `The item’s own text, up to ${EXCERPT} characters, from where it differs from others of its benchmark`,
+    hint: `Up to ${EXCERPT} characters of the item’s own text, starting where it differs from the rest of its benchmark`,
     text: says("excerpt"),
     fill: wide,
     width: wide ? 220 : 270,
@@ -308,8 +308,8 @@ function columnsOf(
       },
     repeated && {
       key: "repeats",
-      title: "Asked in",
-      hint: "How many items ask the same, word for word or nearly; they count once in every test",
+      title: "Repeats",
+      hint: "Items that ask the same, word for word or nearly; they count once in every test",
       text: (row) => repeatsText(number(table, "repeats", row)),
       show: (row) => <Repeats table={table} row={row} />,
       align: "end",

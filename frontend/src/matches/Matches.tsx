@@ -50,17 +50,17 @@ export function Matches() {
 }
 
 const HOW: Record<Matching["how"], string> = {
-  items: "Its entries are shown by items of this run, so each is weak or not by its own items.",
+  items: "Each entry has items of its own in this run, so its own items show whether it is weak.",
   examples:
-    "Its entries are shown by examples, which were read for it. Slices go with an entry that tell its examples " +
-    "from those of the others.",
+    "Each entry comes with examples, which the run’s model read. A slice matches an entry if it tells the entry’s " +
+    "examples from the others.",
 };
 
 /** How many entries have an outcome, beside what chance gives. */
 function Rates({ list }: { list: Matching }) {
   return (
     <Rows
-      label="Rates beside chance"
+      label="Rates and chance"
       testId="list-rates"
       rows={list.rates}
       columns={[
@@ -68,10 +68,10 @@ function Rates({ list }: { list: Matching }) {
         { name: "how many", cell: ({ count, of }) => `${integer(count)} of ${integer(of)}` },
         {
           name: "by chance",
-          hint: "Mean over draws in which nothing goes with anything",
+          hint: "Mean over random draws in which nothing matches",
           cell: ({ chance }) => decimal(chance, 1),
         },
-        { name: "at most", hint: "95% of these draws stay at or below", cell: ({ most }) => decimal(most, 1) },
+        { name: "at most", hint: "95% of these draws stay at or below this", cell: ({ most }) => decimal(most, 1) },
       ]}
     />
   );
@@ -101,13 +101,13 @@ function Entries({ entries }: { entries: Matched[] }) {
         { name: "outcome", words: true, cell: ({ outcome, weak }) => `${OUTCOMES[outcome]}${weak ? ", weak" : ""}` },
         {
           name: "points",
-          hint: "Its own items against comparable ones, in points of 100",
+          hint: "Its own items against comparable ones, in points",
           cell: ({ gap, low, high }) => (gap === null ? "" : `${points(gap)} (${points(low)} to ${points(high)})`),
         },
         { name: "items", cell: ({ items, examples }) => integer(items || examples) },
-        { name: "goes with", words: true, cell: ({ ties }) => <Ties ties={ties} /> },
+        { name: "matching slices", words: true, cell: ({ ties }) => <Ties ties={ties} /> },
         {
-          name: "such as",
+          name: "examples",
           words: true,
           cell: ({ rows }) =>
             rows.map((row) => (
@@ -125,7 +125,7 @@ const OUTCOMES: Record<Matched["outcome"], string> = {
   recovered: "recovered",
   untested: "not tested by these items",
   matched: "matched",
-  none: "nothing goes with it",
+  none: "no match",
   few: "too few examples",
 };
 
@@ -152,8 +152,8 @@ function Lacks({ list: { lacks } }: { list: Matching }) {
   const route = useRoute();
   if (lacks.length === 0) return null;
   return (
-    <section aria-label="What the list lacks">
-      <h2>{plural(lacks.length, "finding")} that no entry goes with</h2>
+    <section aria-label="What the list misses">
+      <h2>{plural(lacks.length, "finding")} that no entry matches</h2>
       <ul className="evidence">
         {lacks.map(({ slice, name, gap }) => (
           <li key={slice}>

@@ -48,7 +48,7 @@ function Sentences({ file }: { file: ModelsFile }) {
           </a>
           <span
             className="soft"
-            title={`Mean score ${percent(low, 1)} to ${percent(high, 1)} (95%), over ${plural(scored, "item")}`}
+            title={`Mean score ${percent(low, 1)} to ${percent(high, 1)} (95%) on ${plural(scored, "item")}`}
           >
             {[reads && "reads the items", unscored > 0.05 * scored && `${integer(unscored)} unscored`]
               .filter(Boolean)
@@ -89,8 +89,8 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
     <section aria-label="Slices that tell the models apart">
       <h2>What tells them apart</h2>
       <p className="soft">
-        Points of 100 against models of each one’s level; a cell leads to its items. Outlined: stands out among all
-        cells (false-discovery rate). Hatched: too few scored items.
+        Each model’s gap against its peers (models at its level), in points; choose a cell to see its items. Outlined:
+        stands out among all cells (false-discovery rate). Hatched: too few scored items.
       </p>
       <p className="heat-scale" data-testid="models-scale">
         <HeatBar

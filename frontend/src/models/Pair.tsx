@@ -41,19 +41,19 @@ export function Pair() {
       <h2>Two models side by side</h2>
       <div className="compare-runs">
         {picker("a", a, b, "Model")}
-        <span>less</span>
-        {picker("b", b, a, "Model whose scores are taken off")}
+        <span>against</span>
+        {picker("b", b, a, "Model to compare with")}
         <ActionIcon
           variant="subtle"
           color="gray"
-          aria-label="Exchange both models"
-          title="Exchange both models"
+          aria-label="Swap the two models"
+          title="Swap the two models"
           onClick={() => go({ params: { a: run.models[b]!, b: run.models[a]! } })}
         >
           <IconArrowsLeftRight size={16} />
         </ActionIcon>
       </div>
-      {asked ? <Difference key={`${a}/${b}`} a={a} b={b} /> : <p className="soft">Choose two.</p>}
+      {asked ? <Difference key={`${a}/${b}`} a={a} b={b} /> : <p className="soft">Choose two models.</p>}
     </section>
   );
 }

@@ -284,19 +284,19 @@ def _mean(values: np.ndarray) -> pl.Series:
 
 
 def _reason(item: Mapping[str, Any]) -> str:
-    """Why an item is suspicious, in words: what is plainest first."""
+    """Why an item is suspicious, in words: the clearest reason first."""
     models, parts = item["models"], []
     if item["chance"] is None:
-        return f"scores of {plural(models, 'model')}: too few to tell"
+        return f"scores of {plural(models, 'model')}: too few to judge"
     if item["other_key"] is not None:
         parts.append(f"its key differs from that of its repeat {item['other_key']}")
     total = models * item["solved"]
     missed = models - round(total)
     if total == 0:
-        parts.append(f"none of {models} models solves it")
+        parts.append(f"no model of {models} solves it")
     elif item["weak"] is not None and item["strong"] is not None and item["weak"] - item["strong"] > AWAY:
         strong, weak = (100 * item[name] for name in ("strong", "weak"))
-        parts.append(f"the strongest score {strong:.0f} on it, the weakest {weak:.0f}")
+        parts.append(f"the strongest models score {strong:.0f} on it, the weakest {weak:.0f}")
     elif abs(total - round(total)) > 1e-9:  # not of right and wrong alone
         parts.append(f"{models} models score {100 * item['solved']:.0f} on it")
     else:
@@ -304,8 +304,7 @@ def _reason(item: Mapping[str, Any]) -> str:
     if item["alike"] > max(1, item["wrong"] / 2):
         parts.append(f"{item['alike']} of {item['wrong']} wrong answers are the same")
     if item["expected"] - item["solved"] > AWAY:
-        verb = "" if " score " in parts[-1] else " score"
-        parts.append(f"items like it{verb} {100 * item['expected']:.0f}")
+        parts.append(f"but similar items score {100 * item['expected']:.0f}")
     return ", ".join(parts)
 
 

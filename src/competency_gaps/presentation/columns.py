@@ -68,7 +68,7 @@ class Column:
 COVERAGE = Column(
     "chi_bench",
     "χ bench",
-    "Coverage: mean activation of the concept over items, relative to the mean over alive concepts",
+    "Coverage: the concept's mean activation over items, relative to the mean over alive concepts",
     "magnitude",
     "benchmark",
 )
@@ -83,8 +83,8 @@ PERFORMANCE = Column(
 GAP = Column(
     "gap",
     "gap",
-    "Net gap: weighted mean, over the items where the concept is active, of the score less the mean of its stratum "
-    "(the items of the same benchmark that the run compares with each other), with its interval; negative = weaker",
+    "Net gap: weighted mean, over items where the concept is active, of the score minus the mean of its stratum (the "
+    "items of the same benchmark that the run compares with each other), with its interval; negative = weaker",
     "signed",
     "model",
     interval=True,
@@ -92,31 +92,31 @@ GAP = Column(
 PLAIN_GAP = Column(
     "plain_gap",
     "plain gap",
-    "The same against the mean of the whole benchmark; the verdict is about the net gap",
+    "The gap against the mean of the whole benchmark; the verdict uses the net gap",
     "signed",
     "model",
 )
 Q_VALUE = Column(
     "q_value",
     "q",
-    "False-discovery rate of the list, of weak or of strong concepts, that ends with this one; N/A = not tested",
+    "False-discovery rate of the list of weak (or strong) concepts that ends with this one; N/A = not tested",
     "probability",
     "model",
 )
 PERFORMANCE_STATUS = Column(
     "performance_status",
     "verdict",
-    "weak or strong: there is a net gap, at the run's false-discovery rate; negligible: there is one, smaller than the "
-    "run's least gap; typical: no such evidence; insufficient: too small an n_eff to test; untested: of a kind that is "
-    "not ranked, missing, or scores that do not vary",
+    "weak or strong: a net gap at the run's false-discovery rate; negligible: a gap below the run's smallest gap of "
+    "interest; typical: no evidence of a gap; insufficient: n_eff too small to test; untested: not of a ranked kind, "
+    "missing, or scores that do not vary",
     "word",
     "model",
 )
-SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", "integer")
+SUPPORT = Column("support", "support", "Kept items in which the concept is active", "integer")
 N_EFF = Column(
     "n_eff",
     "n_eff",
-    "Effective sample size: how many equally weighted, different items the average is worth; a cluster counts once",
+    "Effective sample size: how many equally weighted items the average is worth; a cluster counts once",
     "tenths",
     "model",
 )
@@ -124,7 +124,7 @@ N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ mode
 LIFT = Column(
     "lift",
     "lift",
-    "log₂ of the concept's share of activation here over its share in the reference text",
+    "log₂ of the concept's share of activation here relative to its share in the reference text",
     "signed",
     "benchmark",
     optional=True,
@@ -132,21 +132,21 @@ LIFT = Column(
 DENSITY = Column(
     "density",
     "density",
-    "Share of tokens on which the concept is active: of the reference text, else of a sample of the run",
+    "Share of tokens on which the concept is active, in the reference text or else in a sample of the run",
     "percent",
     "benchmark",
 )
 STATUS = Column(
     "coverage_status",
     "coverage",
-    "missing; by lift against the reference text under, typical or over (N/A without one)",
+    "missing, or under, typical or over by its lift against the reference text (N/A without one)",
     "word",
     "benchmark",
 )
 CHANCE = Column(
     "chance_seen",
     "chance",
-    "Chance that as many tokens of the reference text would show the concept: near 100% its absence is news",
+    "Chance that as many tokens of the reference text would contain the concept; near 100%, its absence is news",
     "percent",
     "benchmark",
     optional=True,
@@ -154,36 +154,36 @@ CHANCE = Column(
 KIND = Column(
     "kind",
     "kind",
-    "contextual (topics, skills and ways of talking are among these), mixed (no meaning in common), or what a text "
-    "looks like: token, format, position, template, dense; N/A = not known",
+    "contextual (including topics, skills and styles), mixed (no common meaning), or about what a text looks like: "
+    "token, format, position, template, dense; N/A = unknown",
     "word",
 )
 LEXICAL = Column(
     "lexical_share",
     "by token",
-    "Share of the variance of its activation on reference text that the token explains, corrected for chance; near "
-    "100% for a concept that stands for a token, near 0 for one that depends on the context",
+    "Share of the variance of its activation on reference text explained by the token, corrected for chance: near "
+    "100% if the concept stands for a token, near 0 if it depends on context",
     "percent",
     optional=True,
 )
 COHERENCE = Column(
     "coherence",
     "coherence",
-    "How alike in meaning its ten strongest windows of reference text are, beside windows drawn at random: near 0 if "
+    "How similar in meaning its ten strongest windows of reference text are, compared with random windows: near 0 if "
     "they have nothing in common",
     "decimal",
     optional=True,
 )
-LABEL = Column("label", "concept", "What activates the concept, as its dictionary says; N/A = no label", "text")
+LABEL = Column("label", "concept", "What activates the concept, according to its dictionary; N/A = no label", "text")
 LABEL_SCORE = Column(
     "label_score",
     "label score",
-    "How well the label foretells where the concept is active (detection or embedding; 0.5 = chance), or what "
-    "its source states; N/A = not scored",
+    "How well the label predicts where the concept is active (detection or embedding; 0.5 = chance), or the score "
+    "stated by its source; N/A = not scored",
     "decimal",
     optional=True,
 )
-PEAK = Column("peak_token", "peak token", "The token on which it is strongest most often", "text")
+PEAK = Column("peak_token", "peak token", "The token on which it most often peaks", "text")
 
 LISTED = (GAP, PERFORMANCE_STATUS, N_EFF)
 LEAST_COVERED = (COVERAGE, SUPPORT)
@@ -213,73 +213,73 @@ GENERAL = (
     Term(
         "slice",
         "slice",
-        "Items with something in common: a category of their columns, a number of theirs, like concepts, like texts, "
-        "one concept. A line of the answer is a slice that explains scores which no earlier line explains.",
+        "Items with something in common: a value in a column, a range of numbers, similar concepts, similar texts, or "
+        "a single concept. Each line of the answer is a slice that explains scores that no earlier line explains.",
     ),
     Term(
         "points",
         "points, gap",
-        "Hundredths of a score: from 57% right to 50% right are 7 points. A slice's gap is what to expect on new items "
-        "beside comparable ones, with the interval in which it lies with a confidence of 95%.",
+        "Hundredths of a score: from 57% right to 50% right is 7 points. A slice's gap is the difference to expect "
+        "between new items of the slice and comparable items, with its 95% interval.",
     ),
     Term(
         "unseen",
         "found again in half-samples",
-        "Slices are chosen anew on random halves of the items. Where a half chooses this one, or nearly the same, its "
-        "gap on the items left out is measured: ‘9 of 20 half-samples; there −7 (−12 to −2)’ gives the mean of these.",
+        "Slices are chosen again on random halves of the items. When a half chooses this slice, or nearly the same "
+        "one, its gap is measured on the items left out; the gap and interval given are the means of these.",
     ),
     Term(
         "concept",
         "concept",
-        "One latent of the sparse autoencoder (SAE): a direction in what the model computes, active on few tokens. It "
-        "is alive if it is active somewhere in the reference text (ordinary text, read to know how often that is) or "
-        "in this run. Its label describes what activates it and is no proof of what it does.",
+        "One latent of the sparse autoencoder (SAE): a direction in the model's activations that is active on few "
+        "tokens. It is alive if it is active anywhere in the reference text (ordinary text that shows how common each "
+        "concept is) or in this run. Its label describes what activates it; it does not prove what the concept does.",
     ),
     Term(
         "stratum",
         "stratum, net",
-        "Items of one benchmark that are compared with each other: in this run {strata}. A net gap compares items "
-        "within their stratum only, so that neither a hard benchmark nor what is held equal makes a slice weak.",
+        "Items of one benchmark that are compared with each other: in this run, {strata}. A net gap compares items "
+        "within a stratum only, so neither a hard benchmark nor what is held equal can make a slice look weak.",
     ),
     Term(
         "cluster",
         "cluster, repeats",
-        "Items that are no independent evidence: repeats, which ask the same, word for word or nearly, and items that "
-        "their benchmark puts together, such as several questions on one passage. A cluster counts as one item in "
-        "every test and stays together when items are split into halves.",
+        "Items that are not independent evidence: repeats, word for word or nearly, and items that belong together, "
+        "such as several questions on one passage. A cluster counts as one item in every test and is never split "
+        "across halves.",
     ),
     Term("missing", "missing", "Active in no item of a benchmark (or of any)."),
     Term(
         "saliency",
         "saliency",
-        "How strongly an item activates the concept: 0 absent, about 0.46 at the concept's typical activation, "
-        "towards 1 when strong.",
+        "How strongly an item activates the concept: 0 if absent, about 0.46 at the concept's typical activation, "
+        "close to 1 if strong.",
     ),
     Term(
         "kind",
         "kinds of concepts",
-        "contextual: topics, skills and ways of talking are among these. mixed: the texts in which it is strongest "
-        "have no meaning in common. token, format, position: mostly on some tokens, on punctuation, white space, "
-        "digits or markup, on the first tokens of texts. template: outside the item's own text. dense: on more than a "
-        "tenth of the tokens. Only contextual concepts, and those whose kind is not known, are ranked.",
+        "contextual: includes topics, skills and styles. mixed: its strongest texts have no common meaning. token: "
+        "active mostly on certain tokens; format: on punctuation, white space, digits or markup; position: on the "
+        "first tokens of texts; template: outside the item's own text; dense: on more than a tenth of all tokens. Only "
+        "contextual concepts and those of unknown kind are ranked.",
     ),
 )
 REGION = Term(
     "region",
     "region",
-    "A part of the atlas, the map of what questions ask that comes with the dictionary: items whose concepts are alike "
-    "lie in one region, and a concept hangs in the region where it is most active. Its name was written by readers who "
-    "saw some of its items; “(unclear)”: others could not tell it from its neighbours by the name alone. Lists of weak "
-    "and strong slices name regions too.",
+    "A part of the atlas, the map of what questions are about that comes with the dictionary. Items with similar "
+    "concepts lie in one region, and a concept belongs to the region where it is most active. A region is named by a "
+    "language model that saw some of its items, or by their words; “(unclear)” means that the name alone does not "
+    "tell it from its neighbours. A line of the answer can be a region.",
 )
 ENTRY = Term(
     "entry",
     "entry",
-    "A weakness, a quality or a probe of a list that others made, as a slice of the items: is it weak by its own "
-    "items, which other slices go with it, and how often would chance alone say so?",
+    "A weakness, a skill or a probe from someone else's list, as a slice of the items: is it weak on its own items, "
+    "which other slices match it, and how often would that happen by chance?",
 )
-MARKS = Term("marks", "auto", "The label was put together from words of the concept's exemplars; nobody checked it.")
-UNDEFINED = Term("na", "N/A", "Not defined, which is not zero.")
+MARKS = Term("marks", "auto", "The label was built from words in the concept's exemplars; nobody has checked it.")
+UNDEFINED = Term("na", "N/A", "Not defined; this is not zero.")
 
 
 def glossary(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SURE = 0.05
 """Largest p-value of what is said to be so."""
 KEPT = 100
-"""Items of which the overview says how much they tell."""
+"""Kept items for which the overview gives the error."""
 SWAPS, PARTS = 6, 20
 """Rows of a list."""
 SLICES = 14
@@ -41,13 +41,13 @@ SLICES = 14
 SUSPECTS, MOST_SUSPECTS = 10, 50
 """Rows of suspicious items: so many in any case, and at most, where no limit is given."""
 CLEAR = 0.95
-"""Share of the items that excite a slice from which nothing is said of the others."""
+"""Share of a slice's own among the items that activate it above which the others are not mentioned."""
 _REFUSED = {
-    "form": "have not the benchmark's form",
+    "form": "do not have the benchmark's form",
     "repeats": "repeat another item",
     "unread": "cannot be read",
-    "elsewhere": "excite it too little",
-    "alike": "say nearly what another says",
+    "elsewhere": "activate the slice too little",
+    "alike": "are too similar to another",
     "key": "have a doubtful key",
     "enough": "were not needed",
 }
@@ -58,13 +58,13 @@ TEXT = 16
 
 
 def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What to do first about a run's benchmarks: for each step what there is to say, and the command.
+    """What to do first about a run's benchmarks: for each step a sentence and the command.
 
     Parameters
     ----------
     found
         ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`),
-        ``weights`` and ``redundancy``; instead of each the error that says why there is none.
+        ``weights`` and ``redundancy``; or, for each, the error that says why there is none.
     """
     command = shlex.join(["cgaps", "improve", str(run.path)])
     items, repeats, weights = (found[name] for name in ("items", "redundancy", "weights"))
@@ -77,8 +77,8 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
     if regions:
         scope = found["missing"][name].whole.scope
         names = "; ".join(f"“{own.name}”" for own in regions[:3]) + f"; {len(regions) - 3} more" * (len(regions) > 3)
-        less = "its scope lets expect" if scope else "similar benchmarks do"
-        says = f"Missing: {name} asks about {plural(len(regions), 'topic')} less than {less}: {names}."
+        less = "its scope suggests" if scope else "similar benchmarks do"
+        says = f"Missing: {name} tests {plural(len(regions), 'topic')} less than {less}: {names}."
         steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
     kept, count = found["keep"], KEPT
     fewer = str(kept)
@@ -88,8 +88,8 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
         fewer = f"{count} of {integer(row['items'])} items"
         if row["error"] is not None:
             error, random = (f"±{100 * NORMAL * row[name]:.1f}" for name in ("error", "random"))
-            fewer += f" predict a new model's score to {error} points (as many random ones: {random})"
-        fewer += "." if kept.prior else f"; to choose them takes scores of {FEWEST_MODELS} models."
+            fewer += f" predict a new model's score within {error} points (random items: {random})"
+        fewer += "." if kept.prior else f"; choosing them needs the scores of {FEWEST_MODELS} models."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
     says = f"Overlap: {repeats if isinstance(repeats, UserError) else _repeats(repeats)}"
     even = "" if isinstance(weights, UserError) else f" {_swaps(weights)}"
@@ -101,29 +101,27 @@ def _repeats(found: Redundancy) -> str:
         return _dimensions(found)
     own = found.parts.filter("adds")["part"].to_list()
     over = _plural_of(found.what, found.parts.height)
-    adds = f"adding something that the others miss: {listing(own, len(own), 6)}" if own else "none is shown to add more"
-    return (
-        f"the {over} measure {plural(found.count or 1, 'distinct ability').replace('abilitys', 'abilities')}; {adds}."
-    )
+    adds = f"only {listing(own, len(own), 6)} add anything beyond the rest" if own else "none adds anything to the rest"
+    abilities = "1 ability" if (found.count or 1) == 1 else f"{found.count} distinct abilities"
+    return f"the {over} measure {abilities}; {adds}."
 
 
 def kept_view(kept: Kept, limit: int | None) -> RenderableType:
-    """Say how surely the kept items tell what all items say, beside random ones, and how they are used."""
+    """Say how well the kept items predict scores on all items, against random ones, and how to use them."""
     whole = kept.expected.row(0, named=True)
     head = f"{integer(whole['kept'])} of {integer(whole['items'])} items"
     known = whole["error"] is not None
     within = {name: f"±{100 * NORMAL * whole[name]:.1f}" for name in ("error", "random") if known}
     if not kept.prior:
-        head += ", drawn at random, as many of each benchmark and group as its share"
-        head += f"; their plain mean is that of all {within['random']} points (95% interval)." if known else "."
-        head += f" To choose better takes scores of {FEWEST_MODELS} models; the run has those of {len(kept.models)}."
+        head += ", drawn at random in proportion to each benchmark and group"
+        head += f"; their mean is within {within['random']} points of the mean of all (95% interval)." if known else "."
+        head += f" A better choice needs the scores of {FEWEST_MODELS} models; the run has {len(kept.models)}."
     else:
         apart = 100 * NORMAL * 2**0.5 * whole["error"]
-        head += f" predict a new model's score to {within['error']} points (95% interval); {integer(whole['kept'])} "
-        head += f"random ones to {within['random']}.\nThey tell two models apart that differ by {apart:.0f} points or "
-        head += (
-            f"more. Fitted on {plural(len(kept.models), 'model')}: less reliable for a model stronger than all of them."
+        head += f" predict a new model's score within {within['error']} points (95% interval), random ones within "
+        head += f"{within[\'random\']}.\nThey separate two models that differ by {apart:.0f} points or more. Fitted "
         )
+        head += f"on {plural(len(kept.models), 'model')}, so less reliable for a model stronger than all of them."
         others = kept.sizes.filter(pl.col("count") != whole["kept"])
         sizes = ", ".join(f"{n:,} items ±{100 * NORMAL * e:.1f}" for n, e, _ in others.iter_rows())
         head += f"\nOther sizes: {sizes}."
@@ -135,11 +133,11 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
         errors = [f"{100 * NORMAL * row[name]:.1f}" if known else "" for name in ("error", "random")]
         table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
     numbered = "doc" in kept.source.columns and kept.source["doc"].is_not_null().any()
-    use = "A slice's score also rests on items of the others.\n" if table.row_count > 1 and kept.prior else ""
-    use += "In the folder that is written, ask a new model one of these ways:\n"
+    use = "A slice's estimate also draws on the items of other slices.\n" if table.row_count > 1 and kept.prior else ""
+    use += "To evaluate a new model on them, in the folder written:\n"
     use += '  lm_eval --samples "$(cat lm_eval.json)"\n' if numbered else ""
     use += '  inspect eval --sample-id "$(cat BENCHMARK/inspect.txt)"\n  cgaps run --benchmark BENCHMARK/items.jsonl\n'
-    use += "What it would score on all items: cgaps improve FOLDER --scores SCORES.csv"
+    use += "Then predict its score on all items: cgaps improve FOLDER --scores SCORES.csv"
     parts = (plain(head), Text(), *((table, Text()) if table.row_count > 1 and kept.prior else ()))
     return Group(*parts, plain(use, "dim"))
 
@@ -150,10 +148,8 @@ def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> Rendera
     for (model,), own in predicted.group_by("model", maintain_order=True):
         whole = own.row(0, named=True)
         head = f"{short_name(str(model))} would score {100 * whole['mean']:.1f} on all items (95% interval "
-        head += (
-            f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}), by its scores on {integer(whole['scored'])} of "
-        )
-        head += f"the {integer(whole['kept'])} kept ones."
+        head += f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}), judging by its scores on "
+        head += f"{integer(whole['scored'])} of the {integer(whole['kept'])} kept items."
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("mean of")
         for name in ("score", "low", "high", "items scored"):
@@ -166,7 +162,7 @@ def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> Rendera
 
 
 def suspects_view(suspects: Suspects, limit: int | None, width: int) -> RenderableType:
-    """List the items that look broken, a line each: how probably and why, and of its text what has room."""
+    """List the items that look broken, a line each: how likely, why, and as much of the text as fits."""
     items = suspects.items.filter(pl.col("chance").is_not_null())
     probable = items.filter(pl.col("chance") >= 0.5).height
     most = items.head(limit or MOST_SUSPECTS)
@@ -175,21 +171,21 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     look = "looks" if probable == 1 else "look"
     head = f"{integer(probable) if probable else 'None'} of {integer(items.height)} items {look} broken"
     models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
-    parts: list[RenderableType] = [plain(f"{head}, by the scores of {models}.", "bold")]
+    parts: list[RenderableType] = [plain(f"{head}, judging by the scores of {models}.", "bold")]
     every = float(items["chance"].sum())
     if every > 1.5 * probable + 1:
-        more = f"All chances add up to {every:.0f} broken items: which of the others these are, scores do not tell."
+        more = f"The probabilities add up to {every:.0f} broken items; scores cannot tell which the others are."
         parts.append(plain(more))
     if most.height:
         told = (
-            "Broken: so many of 10 such items were, where we had exchanged 2% of the answer keys. Read an item before "
-            "you change or drop it."
+            "broken: of 10 such items, this many were broken in tests with 2% of the answer keys swapped. Read an item "
+            "before you change or drop it."
         )
         parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
     few = suspects.items.filter(pl.col("chance").is_null())
     if few.height:
         names = ", ".join(few["benchmark"].unique(maintain_order=True))
-        lacking = f"fewer than {FEWEST_SCORED} models are scored on them ({names})."
+        lacking = f"fewer than {FEWEST_SCORED} models have scores on them ({names})."
         parts.append(plain(f"{plural(few.height, 'item')} cannot be judged: {lacking}", "dim"))
     return Group(*parts)
 
@@ -211,54 +207,57 @@ def _suspects_table(items: pl.DataFrame, width: int) -> Table:
 
 
 def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
-    """Say which new items were kept and refused, what they change, whether the gap comes back; ``limit`` of them."""
+    """Say which new items were kept and rejected, what they change and whether the gap persists; show ``limit``."""
     if drafts.plan:
         return plain(drafts.plan, "bold")
     kept, whole = drafts.kept.height, drafts.kept.height + drafts.refused.height
-    head = f"{plural(kept, 'new item')} for {drafts.name}, of {plural(whole, 'candidate')}."
+    head = f"{plural(kept, 'new item')} for {drafts.name}, from {plural(whole, 'candidate')}."
     parts: list[RenderableType] = [plain(head, "bold")]
     for share in drafts.shares:
         now, then = percent(share.before, 1), percent(share.after, 1)
-        parts.append(plain(f"{share.name}: from {now} to {then} of {drafts.benchmark}, with {share.added} new ones."))
+        new = plural(share.added, "new item")
+        parts.append(plain(f"{share.name}: {new} raise its share of {drafts.benchmark} from {now} to {then}."))
     if drafts.precision is not None and drafts.precision < CLEAR:
         own = percent(drafts.precision, 1)
-        parts.append(plain(f"Of the run's items that excite it so much, {own} are its own: so may the new ones be."))
+        parts.append(
+            plain(f"Of the run's items that activate the slice this much, {own} belong to it; expect the same.")
+        )
     if drafts.fresh is not None:
         parts.append(plain(_fresh(drafts.fresh)))
     counts = drafts.refused["code"].value_counts().sort("count", "code", descending=[True, False])
     if drafts.refused.height:
         why = "; ".join(f"{integer(count)} {_REFUSED[code]}" for code, count in counts.iter_rows())
-        parts.append(plain(f"Refused: {why}."))
+        parts.append(plain(f"Rejected: {why}."))
     parts += [Text(f"  {item_text(visible(text), 100)}", "dim") for text in drafts.kept["prompt"].head(limit)]
-    use = "Read them before use. items.jsonl is a benchmark for cgaps run; the .yaml beside it a task of lm-eval."
+    use = "Read them before use. items.jsonl is a benchmark for cgaps run; the .yaml next to it is an lm-eval task."
     return Group(*parts, *([plain(use, "dim")] if kept else []))
 
 
 def _fresh(fresh: Fresh) -> str:
-    """What the run's model makes of new items with and without the slice."""
+    """How the run's model does on new items inside and outside the slice."""
     asked = (
-        f"The run's model gets {percent(fresh.mean, 1)} of {plural(fresh.items, 'new item')} with it right and "
-        f"{percent(fresh.others_mean, 1)} of {plural(fresh.others, 'comparable new one')} without: "
+        f"The run's model gets {percent(fresh.mean, 1)} of {plural(fresh.items, 'new item')} in the slice right, and "
+        f"{percent(fresh.others_mean, 1)} of {plural(fresh.others, 'comparable new item')} outside it: "
         f"{_points(fresh.gap, fresh.low, fresh.high)} points"
     )
     if fresh.expected is None:
         return f"{asked}."
     told = {
         "holds": "The finding holds",
-        "leans": "The same side, but these items are too few to be sure",
-        "not": "The finding does not come back",
+        "leans": "The gap has the same sign, but these items are too few to be sure",
+        "not": "The finding does not hold",
     }[fresh.verdict or "leans"]
-    return f"{asked}, where the answer lets expect {signed(100 * fresh.expected, 0)}. {told}."
+    return f"{asked}; the answer predicts {signed(100 * fresh.expected, 0)}. {told}."
 
 
 def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> RenderableType:
-    """Say whether even slices change the order of the models; in one line also if regions of the atlas were even."""
+    """Say whether equal weights change the order of the models; in one line also for regions of the atlas."""
     least, most = (f"{own:.2g}" for own in (found.low, found.high))
     parts: list[RenderableType] = [plain(_swaps(found), "bold")]
     if found.high - found.low > 0.01:
         effective = (
-            f"Weights from {least} to {most} (capped at {found.cap:g}). They are as precise as "
-            f"{integer(found.effective)} items of equal weight; without weights, with repeats counted once, it is "
+            f"Weights run from {least} to {most} (capped at {found.cap:g}) and are as precise as "
+            f"{integer(found.effective)} equally weighted items; unweighted, with repeats counted once, it is "
             f"{integer(found.before)}."
         )
         parts.append(plain(effective))
@@ -278,10 +277,10 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
             f"{cut(short_name(row['model']), MODEL)} {_points(row['shift'], row['low'], row['high'])}"
             for row in moved.head(3).to_dicts()
         )
-        parts += [Text(), plain(f"Beside the other models these move most (points): {'; '.join(moves)}.")]
+        parts += [Text(), plain(f"Relative to the other models, these move most (points): {'; '.join(moves)}.")]
     if regions is not None:
         surely = regions.swaps.filter("sure").select("behind", "ahead").iter_rows()
-        pairs = "; ".join(" would pass ".join(cut(short_name(own), MODEL) for own in pair) for pair in surely)
+        pairs = "; ".join(" would overtake ".join(cut(short_name(own), MODEL) for own in pair) for pair in surely)
         parts += [Text(), plain(_swaps(regions) + f" {pairs}." * bool(pairs))]
     return Group(*parts)
 
@@ -294,29 +293,29 @@ def _sure(swap: Mapping[str, Any]) -> str:
 
 
 def _swaps(found: Weights) -> str:
-    """What becomes of the order of the models."""
+    """What equal weights do to the order of the models."""
     over = " and ".join(_plural_of(what, found.slices.filter(over=what).height) for what in found.over)
     if found.high - found.low < 0.01:
-        return f"The {over} count alike already."
+        return f"The {over} count equally already."
     if found.swaps.height == 0:
-        order = f"the order of the {found.models.height} models would stay" if found.pairs else "no order would change"
-        return f"If the {over} counted alike, {order}."
+        order = f"the {found.models.height} models would keep their order" if found.pairs else "no order would change"
+        return f"If the {over} counted equally, {order}."
     how = f"{int(found.swaps['sure'].sum()) or 'none'} of them beyond noise"
     pairs = plural(found.pairs, "pair")
-    return f"If the {over} counted alike, {found.swaps.height} of {pairs} of models would swap places, {how}."
+    return f"If the {over} counted equally, {found.swaps.height} of {pairs} of models would swap places, {how}."
 
 
 def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
-    """Say what repeats what, by concepts and by the models' scores."""
+    """Say which parts are redundant, by concepts and by the models' scores."""
     parts: list[RenderableType] = [plain(_dimensions(found), "bold")]
     if found.foretold is not None:
         value, low, high, _ = (f"{own:.2f}".replace("-", "−") for own in found.foretold)
         surely = "get" if found.foretold.p_value <= SURE else "need not get"
         chance = f"rank correlation {value} over {found.pairs.height} pairs ({low} to {high} by chance)"
-        parts.append(plain(f"Parts that are alike in concepts {surely} alike scores: {chance}."))
+        parts.append(plain(f"Parts with similar concepts {surely} similar scores: {chance}."))
     count = limit or PARTS
     if found.axes is None:
-        table = _table(("most alike in concepts", "", "of 100"), (0, 1))
+        table = _table(("most similar concepts", "", "of 100"), (0, 1))
         for a, b, like in found.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows():
             table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
         return Group(*parts, Text(), table)
@@ -326,9 +325,9 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
         points = (f"{100 * row[name]:.1f}" for name in ("left", "most"))
         table.add_row(cut(row["part"], PART), *near, *points, "adds" if row["adds"] else "")
     note = (
-        "Missed: points by which the other parts miss a model's score there; noise: up to so many if items were dealt "
-        "out at random. What is missed beyond noise is what a part adds. Beside names: likeness, of 100; of scores its "
-        "lower bound."
+        "missed: points by which the other parts miss a model's score on this one; noise: the most that random parts "
+        "would miss. A part adds what is missed beyond noise. After names: similarity, of 100 (for scores, its lower "
+        "bound)."
     )
     more = f" {found.parts.height - count} more: {argument('limit')} {found.parts.height}."
     return Group(*parts, Text(), table, plain(note + more * (found.parts.height > count), "dim"))
@@ -337,16 +336,16 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
 def _dimensions(found: Redundancy) -> str:
     over, models = _plural_of(found.what, found.parts.height), plural(len(found.models), "model")
     if found.axes is None or found.effective is None:
-        return f"{models} scored on all {over}: too few to tell what repeats what by scores ({FEWEST} at least)."
+        return f"{models} scored on all {over}: too few to find redundancy by scores (it needs {FEWEST})."
     level, *others = found.axes.head(found.count or 1).to_dicts()
-    axes = [f"how good they are on the whole ({percent(level['share'], 1)} of their differences)"]
+    axes = [f"overall strength ({percent(level['share'], 1)} of their differences)"]
     for own in others:
         ends = " against ".join(" and ".join(own[side]) or "the others" for side in ("up", "down"))
-        axes.append(f"{ends} ({percent(own['share'], 1)}; by chance up to {percent(own['most'], 1)})")
+        axes.append(f"{ends} ({percent(own['share'], 1)}; up to {percent(own['most'], 1)} by chance)")
     number, low, high = (f"{own:.1f}" for own in found.effective)
     return (
-        f"The {over} tell {models} apart by {'; and by '.join(axes)}. That is as much as {number} separate tests "
-        f"({low} to {high}); it would be {found.apart:.1f} if the {found.parts.height} had nothing in common."
+        f"The {over} tell {models} apart by {'; and by '.join(axes)}. They are worth {number} separate tests ({low} to "
+        f"{high}); with nothing in common, the {found.parts.height} would be worth {found.apart:.1f}."
     )
 
 

@@ -35,52 +35,51 @@ TITLES = {
     "against": "against {against}",
 }
 _MOVES = (
-    "without {dropped:.0%} of the items chi_model moves by {chi_model:.3f} on average (standard deviation over {draws} "
-    "draws; tested concepts), chi_bench by {chi_bench:.3f}."
+    "without {dropped:.0%} of the items, chi_model of tested concepts moves by {chi_model:.3f} on average (standard "
+    "deviation over {draws} draws), chi_bench by {chi_bench:.3f}."
 )
 _REMOVED = (
-    ": the median chi_model changes by {best_change:+.4f} (random items {best_random_low:+.4f} to "
+    ": the median chi_model changes by {best_change:+.4f} (random items: {best_random_low:+.4f} to "
     "{best_random_high:+.4f}) without the {best_items} items of the {best_concepts} best concepts, and by "
-    "{worst_change:+.4f} (random items {worst_random_low:+.4f} to {worst_random_high:+.4f}) without those of the worst."
+    "{worst_change:+.4f} (random: {worst_random_low:+.4f} to {worst_random_high:+.4f}) without those of the worst."
 )
 _HALVES = (
-    " on the concepts' chi_model: correlation {mean:.2f} ({low:.2f} to {high:.2f} in 95% of the splits, which overlap)."
+    " on chi_model by concept: correlation {mean:.2f} ({low:.2f} to {high:.2f} in 95% of the splits, which overlap)."
 )
 _AUC = (
     " failures better than {known} alone: AUC {mean:.3f} ({low:.3f} to {high:.3f} in 95% of the splits, which overlap) "
     "on unseen items, against {baseline:.3f}: a difference of {gain:+.3f} ({gain_low:+.3f} to {gain_high:+.3f})."
 )
 _SHARED = (
-    ": over {matched:,} concepts matched {by} (of {concepts:,} tested), chi_model correlates at "
+    ": across {matched:,} concepts matched {by} (of {concepts:,} tested), chi_model correlates at "
     "{chi_model_correlation:.2f} and gaps at {gap_correlation:.2f}; {weak_in_both} of {weak} weak concepts are weak in "
     "both ({items:,} shared items)."
 )
 SENTENCES = {
     "subsampling.few": "Too few concepts are tested.",
-    "subsampling.steady": "Figures are steady: " + _MOVES,
-    "subsampling.unsteady": "Figures move with the items: " + _MOVES,
-    "ablation.few": "Too few concepts are tested to take the best and the worst.",
-    "ablation.both": "chi_model rests on the items that it names" + _REMOVED,
-    "ablation.best": "The best concepts rest on their items, the worst ones no more than by chance" + _REMOVED,
-    "ablation.worst": "The worst concepts rest on their items, the best ones no more than by chance" + _REMOVED,
-    "ablation.neither": "Removing the items most aligned with the best and worst concepts changes no more than chance"
-    + _REMOVED,
+    "subsampling.steady": "Figures are stable: " + _MOVES,
+    "subsampling.unsteady": "Figures depend on the choice of items: " + _MOVES,
+    "ablation.few": "Too few concepts are tested to pick the best and the worst.",
+    "ablation.both": "chi_model depends on the items that it should" + _REMOVED,
+    "ablation.best": "The best concepts depend on their items, the worst no more than by chance" + _REMOVED,
+    "ablation.worst": "The worst concepts depend on their items, the best no more than by chance" + _REMOVED,
+    "ablation.neither": "Removing the items of the best and worst concepts changes no more than chance" + _REMOVED,
     "list.few": "The answer lists no slice.",
-    "list.holds": "Of {findings} listed slices {again} are chosen again in at least half of {halves} half-samples.",
-    "list.mostly": "Of {findings} listed slices only {again} are chosen again in at least half of {halves} "
-    "half-samples; all but {lost} have a gap of the same sign there.",
-    "list.fails": "Of {findings} listed slices {lost} have no gap of the same sign on the items that half-samples "
-    "leave out.",
+    "list.holds": "At least half of {halves} half-samples choose {again} of {findings} listed slices again.",
+    "list.mostly": "At least half of {halves} half-samples choose only {again} of {findings} listed slices again; on "
+    "the items left out, all but {lost} keep the sign of their gap.",
+    "list.fails": "On items left out of half-samples, {lost} of {findings} listed slices do not keep the sign of their "
+    "gap.",
     "split_halves.few": "Too few concepts are tested on both halves to compare them.",
     "split_halves.agree": "Two halves of the items agree" + _HALVES,
-    "split_halves.disagree": "Two halves of the items hardly agree" + _HALVES,
+    "split_halves.disagree": "Two halves of the items barely agree" + _HALVES,
     "prediction.few": "Failures could not be predicted: too few scored items of each kind.",
     "prediction.better": "Concepts predict" + _AUC,
     "prediction.perhaps": "Concepts may predict" + _AUC,
     "prediction.no_better": "Concepts do not predict" + _AUC,
-    "against.few": "Only {matched:,} concepts can be compared over {items:,} shared items: too few to judge.",
+    "against.few": "Only {matched:,} concepts can be compared on {items:,} shared items: too few to judge.",
     "against.agree": "The two runs agree" + _SHARED,
-    "against.disagree": "The two runs hardly agree" + _SHARED,
+    "against.disagree": "The two runs barely agree" + _SHARED,
 }
 """``CODE.OUTCOME`` -> the sentence, with the verdict's numbers by name."""
 _PASSED = ("steady", "both", "holds", "agree", "better")

@@ -119,9 +119,8 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
     else:
         apart = 100 * NORMAL * 2**0.5 * whole["error"]
         head += f" predict a new model's score within {within['error']} points (95% interval), random ones within "
-        head += f"{within[\'random\']}.\nThey separate two models that differ by {apart:.0f} points or more. Fitted "
-        )
-        head += f"on {plural(len(kept.models), 'model')}, so less reliable for a model stronger than all of them."
+        head += f"{within['random']}.\nThey separate two models that differ by {apart:.0f} points or more. Fitted on "
+        head += f"{plural(len(kept.models), 'model')}, so less reliable for a model stronger than all of them."
         others = kept.sizes.filter(pl.col("count") != whole["kept"])
         sizes = ", ".join(f"{n:,} items ±{100 * NORMAL * e:.1f}" for n, e, _ in others.iter_rows())
         head += f"\nOther sizes: {sizes}."

@@ -79,15 +79,16 @@ def _not_compared(made: Comparison) -> list[str]:
 def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
     if made.verdict == "not comparable":
         return f"Cannot tell: {'; '.join(made.reasons)}."
-    beyond = f" by more than {100 * made.min_effect:g} points" if made.min_effect else ""
+    points = f"{100 * made.min_effect:g} point" + ("" if made.min_effect == 0.01 else "s")
+    beyond = f" of more than {points}" if made.min_effect else ""
     wholes = made.overall.with_columns(name=pl.col("weighting").replace(WEIGHTINGS))
     own = made.benchmarks.with_columns(name="benchmark " + pl.col("benchmark"))
     parts = [frame.select("name", "difference", "status") for frame in (wholes, own, made.slices)]
-    points = dict(pl.concat(parts).select("name", "difference").iter_rows())
+    changes = dict(pl.concat(parts).select("name", "difference").iter_rows())
     if made.verdict == "regression":
         again = WEIGHTINGS["benchmarks"] if "overall" in made.reasons else None
-        named = [f"{name} ({signed_points(points[name])})" for name in made.reasons if name != again]
-        return f"Regression: {candidate} is worse than {baseline}{beyond}: {listing(named, len(named), NAMED)}."
+        named = [f"{name} ({signed_points(changes[name])})" for name in made.reasons if name != again]
+        return f"Regression{beyond}: {candidate} is worse than {baseline}: {listing(named, len(named), NAMED)}."
     better = pl.concat([parts[0], parts[2].sort("difference", descending=True)]).filter(status="better")
     gained = [f"{name} ({signed_points(gap)})" for name, gap in better.select("name", "difference").iter_rows()]
     end = f" Better: {listing(gained, len(gained), NAMED)}." if gained else ""

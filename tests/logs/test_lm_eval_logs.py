@@ -164,7 +164,7 @@ def test_logs_shows_what_would_be_read_without_torch(real):
     done = command("logs", str(real / "plain"), code=code)
     assert done.returncode == 0, done.stderr
     assert "⟦Question: What is the fox of dog? It is number 0.\n  Answer:⟧" in done.stdout
-    assert "metric: acc_norm (could be: acc)" in done.stdout
+    assert "metric: acc_norm; with --metric: acc" in done.stdout
     assert "left out: 20 records: answer of the filter 'letter', which was not chosen" in done.stdout
 
 

@@ -24,7 +24,7 @@ _ROWS = 12
 """Benchmarks that are listed."""
 _SAMPLES = 3
 """Records that are shown with ``--json``."""
-_OTHERS = "could be:"
+_OTHERS = "; with "
 """In a note that says what else could be chosen."""
 _BEFORE, _OWN, _AFTER = 160, 500, 160
 """Characters shown of what stands before, in and after an item's own text."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import MissingExtraError, UserError, argument
 from competency_gaps.items.item import Benchmark, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
 from competency_gaps.logs.lm_eval import pretrained_model
@@ -42,7 +42,8 @@ def report_notes(report: SourceReport) -> Iterator[str]:
         value = getattr(report, name)
         others = [other for other in report.available.get(name, ()) if other != value]
         if value is not None or others:
-            also = f" (could be: {', '.join(others)})" if others else ""
+            option = argument("scorer" if name == "filter" else name)
+            also = f"; with {option}: {', '.join(others)}" if others else ""
             yield _line(f"{name}: {value or 'none'}{also}")
     for way, count in report.own_text.items():
         yield _line(f"own text: {way}: {plural(count, 'item')}")
@@ -161,20 +162,22 @@ class InspectedLog:
 
     @property
     def folders(self) -> dict[str, str]:
-        """Model -> its only log, or a folder of its logs alone; of models with a task in common, by name or number."""
+        """Model -> its only log, or the folder of its logs alone; of models with a task in common, by number."""
         files: dict[str, set[Path]] = {}
         tasks: dict[str, set[str]] = {}
         for report in (report for benchmark in self.readable for report in benchmark.reports if report.model):
             files.setdefault(str(report.model), set()).add(Path(report.files[0]))
             tasks.setdefault(str(report.model), set()).add(report.benchmark.partition("@")[0])
+        every = {file for own in files.values() for file in own}
+        root = Path(os.path.commonpath(every)) if every else Path()
         folders: dict[str, str] = {}
         for model in sorted(files, key=_by_number, reverse=True):
-            parents = [file.parent for file in files[model]]
-            place = Path(os.path.commonpath(parents)) if len(parents) > 1 else min(files[model])
-            others = {file for other in files if other != model for file in files[other]}
-            shares = not folders or tasks[model] & tasks[next(iter(folders))]
-            if shares and not any(place in (file, *file.parents) for file in others):
-                folders[model] = str(place)
+            of_others = {folder for file in every - files[model] for folder in (file, *file.parents)}
+            first = min(files[model])
+            alone = [place for place in (first, *first.parents) if root in place.parents and place not in of_others]
+            holding = [place for place in alone if all(place in (file, *file.parents) for file in files[model])]
+            if holding and (not folders or tasks[model] & tasks[next(iter(folders))]):
+                folders[model] = str(holding[-1])
         return dict(reversed(folders.items()))
 
     @property

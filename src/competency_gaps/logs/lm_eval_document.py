@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.errors import MissingExtraError
 from competency_gaps.items.item import Message, Reason
 from competency_gaps.jsonl import mapping, text_or_none
 from competency_gaps.logs.prompt import (
@@ -308,12 +307,10 @@ def _float(value: Any) -> float | None:
 @functools.lru_cache(maxsize=64)
 def _compiled(template: str) -> Any:
     """Compile a template of a results file, which is untrusted; None if it is malformed, or may grow without bounds."""
-    try:
-        from jinja2 import StrictUndefined, nodes
-        from jinja2.exceptions import TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-    except ImportError as error:
-        raise MissingExtraError("jinja2", "run", "Reading a log of lm-evaluation-harness") from error
+    from jinja2 import StrictUndefined, nodes
+    from jinja2.exceptions import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     try:
         # The sandbox keeps a template from running Python; a loop or a product could still take all memory.

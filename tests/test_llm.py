@@ -170,7 +170,7 @@ def test_the_key_is_sent_and_shown_nowhere(tmp_path, monkeypatch, capsys):
         assert fake.keys == {f"Bearer {KEY}"} and answers["r0"].text == "I was sent [API key]"
         assert KEY not in (tmp_path / llm.FILE).read_text() + said.getvalue() + "".join(capsys.readouterr())
         monkeypatch.setenv("OPENAI_API_KEY", "two words")
-        with pytest.raises(UserError, match="holds blanks") as refused:
+        with pytest.raises(UserError, match="contains blanks") as refused:
             asked(9, at(fake.url), tmp_path)
         assert "two words" not in str(refused.value)
         monkeypatch.delenv("OPENAI_API_KEY")
@@ -340,7 +340,7 @@ def test_lines_of_another_form_are_named(tmp_path, line):
     ("values", "message"),
     [
         ({}, "give one of base_url, requests, answers"),
-        ({"base_url": "http://a/v1"}, "needs model"),
+        ({"base_url": "http://a/v1"}, "needs 'model'"),
         ({"requests": "o", "answers": ["i"]}, "found requests and answers"),
         ({"base_url": "a/v1", "model": "m"}, "complete address"),
         ({"base_url": "http://a/v1", "model": "m", "max_cost": 5}, "needs price_in"),
@@ -398,9 +398,9 @@ def test_the_object_is_found(text):
         (said('{"label": 3}'), "JSON of another form: label"),
         (said('{"label": "x", "more": {"label": "y"}'), "broken JSON"),
         (said('it says {"label": "x"}, but {"label": "y"}'), "2 different answers"),
-        (said('{"label": "x", "label": "y"}'), "one key twice"),
-        (said('{"label": "x"} and then', finish="length"), "may have followed"),
-        (said("<think>so", finish="length"), "thinking does not end (cut off at max_tokens)"),
+        (said('{"label": "x", "label": "y"}'), "repeats a key"),
+        (said('{"label": "x"} and then', finish="length"), "possibly followed"),
+        (said("<think>so", finish="length"), "never finishes thinking (cut off at max_tokens)"),
         (said(None, refusal="I \x1b[31mwill not"), "refused: I <U+001B>[31mwill not"),
         (said(None, error="status 500"), "no answer: status 500"),
     ],

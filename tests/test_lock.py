@@ -77,7 +77,7 @@ def test_a_lock_leaves_nothing_behind(tmp_path):
     with hold(tmp_path / "old"), hold(tmp_path / "old"):
         (tmp_path / "old" / "table").touch()
     assert [path.name for path in (tmp_path / "old").iterdir()] == ["table"]
-    with pytest.raises(UserError, match="in, a file"), hold(tmp_path / "old" / "table"):
+    with pytest.raises(UserError, match="inside one"), hold(tmp_path / "old" / "table"):
         pass
 
 

@@ -20,7 +20,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose keys all differ: of two verdicts under one key, neither is the answer."""
     known = dict(pairs)
     if len(known) < len(pairs):
-        raise ValueError("one key twice in an object")
+        raise ValueError("an object repeats a key")
     return known
 
 
@@ -50,14 +50,14 @@ def parse(answer: Answer, model: type[T]) -> T | Failure:
     except ValueError as error:
         return Failure(one_line(f"{error}{cut}"))
     if objects and cut and rest.strip():
-        return Failure(one_line(f"another answer may have followed{cut}"))
-    fitting, fault = [], "no JSON object in the answer" if text is not None else "the model's thinking does not end"
+        return Failure(one_line(f"possibly followed by another answer{cut}"))
+    fitting, fault = [], "no JSON object in the answer" if text is not None else "the model never finishes thinking"
     for value in objects:
         try:
             fitting.append(model.model_validate_json(value))
         except pydantic.ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            fault = f"JSON of another form: {'.'.join(map(str, first['loc'])) or 'object'}: {first['msg']}"
+            fault = f"JSON of the wrong form: {'.'.join(map(str, first['loc'])) or 'object'}: {first['msg']}"
     if not fitting:
         return Failure(one_line(fault + cut))
     different = len({value.model_dump_json(exclude={"reasoning"}) for value in fitting})

@@ -103,9 +103,9 @@ def _complete(folder: Path, document: str) -> None:
             content = read_document(path)
             names = [*content[FILES], *content[_REMOVED]]
             if any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
-                raise ValueError("it names a file outside of the folder")
+                raise ValueError("it names a file outside the folder")
         except (ValueError, KeyError) as error:
-            raise damaged(path, error, "Remove it, and run the command that was interrupted again.") from error
+            raise damaged(path, error, "Remove it and repeat the interrupted command.") from error
         for name in content[FILES]:
             if (new := _new(folder, name)).is_file():
                 new.replace(folder / name)

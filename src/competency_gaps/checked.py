@@ -72,7 +72,7 @@ def fault_of(path: Path, entry: Any) -> str | None:
             return f"is damaged: it is {how} ({size:,} of {written:,} bytes)"
         return None if digest(path) == entry["sha256"] else "is damaged: its content does not match its checksum"
     except (TypeError, KeyError, ValueError):
-        return "is damaged: what is known of its checksum cannot be read"
+        return "is damaged: the record of its checksum cannot be read"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
 

@@ -55,7 +55,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
         make_folder(path.parent)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(
-            f"{str(path)!r} cannot be written: {str(path.parent)!r} is, or lies in, a file. Give a path in a folder."
+            f"{str(path)!r} cannot be written: {str(path.parent)!r} is a file or inside one. Give a path in a folder."
         ) from error
     with no_space_left(path):
         try:
@@ -147,8 +147,8 @@ def no_space_left(path: Path) -> Iterator[None]:
         number = error.errno if isinstance(error, OSError) else None
         if number in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error).lower():
             raise MachineError(
-                f"the disk is full: {path} cannot be written. What is finished is kept: "
-                f"free some space and run the same command again."
+                f"the disk is full: {path} cannot be written. Finished work is kept: "
+                f"free some space and repeat the command."
             ) from error
         raise
 

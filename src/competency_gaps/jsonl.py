@@ -71,7 +71,7 @@ def json_file(path: Path) -> Any:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON ({error}); the tool may have been stopped while it wrote.") from error
+        raise UserError(f"{path} is not JSON ({error}); the tool may have been stopped while writing.") from error
 
 
 def files_under(path: Path, *patterns: str) -> list[Path]:

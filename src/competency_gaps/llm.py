@@ -243,8 +243,8 @@ class AnswerStore:
                 self._put(kept.pop("key"), kept.pop("asked"), adapter.validate_python(kept))
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise UserError(
-                    f"{str(path)!r}, line {number}: expected an answer as this program keeps it. Delete the line, and "
-                    "its request is asked again."
+                    f"{str(path)!r}, line {number}: expected an answer in this program's form. Delete the line to ask "
+                    "its request again."
                 ) from None
             self._length += len(line)
 
@@ -319,17 +319,18 @@ def _send(
             if lost >= enough or (not gave_answers and len(failed) >= enough):
                 raise UserError(
                     f"{config.base_url} gives no answers: {answer.error}. Expected an OpenAI-compatible server that "
-                    "takes such requests (see structured, tokens_key, temperature and extra). What is answered is kept."
+                    "accepts such requests (see structured, tokens_key, temperature and extra). Answers so far are "
+                    "kept."
                 )
             cost = config.cost(prompt, completion)
             used = f"{prompt + completion:,} tokens" + ("" if cost is None else f", {_money(cost)}")
             bar.note(used + (f", {len(failed):,} failed" if failed else ""))
             if cost is not None and config.max_cost is not None and cost >= config.max_cost:
-                progress.say(f"max_cost is reached ({used}). The same command goes on where this one ends.")
+                progress.say(f"max_cost is reached ({used}). Repeat the command to continue.")
                 break
     if failed:
         first = next(iter(failed.values())).error
-        progress.say(f"{plural(len(failed), 'request')} got no answer ({first}); the same command asks again.")
+        progress.say(f"{plural(len(failed), 'request')} got no answer ({first}); repeat the command to ask again.")
     return failed
 
 
@@ -393,7 +394,8 @@ def _answered(
         reason = hide_key(one_line(f"{error} {cause}"), config)
         if _what_follows(error) == "end":
             raise UserError(
-                f"{config.base_url} refuses ({reason}). Check base_url, the model {config.model!r}, and the key in "
+                f"{config.base_url} refuses the request ({reason}). Check base_url, the model {config.model!r}, and "
+                "the key in "
                 f"{config.key_env}, which is {'' if _key(config) else 'not '}set. What is answered is kept."
             ) from None
         is_lost = isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
@@ -427,7 +429,7 @@ def check_installed() -> None:
     """Raise MissingExtraError if a package is missing without which no endpoint can be asked."""
     for package in ("openai", "tenacity"):
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "label", "Asking a model over an endpoint")
+            raise MissingExtraError(package, "label", "Asking a language model")
 
 
 def connect(config: LLMConfig, *, is_async: bool = False) -> Any:
@@ -460,8 +462,8 @@ def _key(config: LLMConfig) -> str:
     value = os.environ.get(config.key_env, "").strip()
     if not all("!" <= letter <= "~" for letter in value):  # an error of the HTTP client would show it
         raise UserError(
-            f"the environment variable {config.key_env} holds blanks, line breaks or letters outside ASCII (it is not "
-            "shown): expected one key. Set it again."
+            f"the environment variable {config.key_env} contains blanks, line breaks or non-ASCII letters (it is not "
+            "shown): expected a single key. Set it again."
         )
     return value
 
@@ -565,7 +567,9 @@ def _import(
         if answer.error is None and answer != before and is_better:
             store.add(answer.model or NO_NAME, by_id[id].key(), answer)
     if len(read) > len(known):
-        progress.say(f"{plural(len(read) - len(known), 'answer')} left out: made for requests that are not asked now.")
+        progress.say(
+            f"{plural(len(read) - len(known), 'answer')} left out: they belong to requests that are no longer made."
+        )
     if missing := len(by_id.keys() - known.keys() - kept.keys()):
-        progress.say(f"{missing:,} of {plural(len(by_id), 'request')} are not answered in the files.")
+        progress.say(f"{missing:,} of {plural(len(by_id), 'request')} have no answer in the files.")
     return {id: answer for id, answer in known.items() if answer.error is not None}

@@ -98,7 +98,7 @@ def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
         make_folder(path.parent)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(
-            f"{str(folder)!r} is, or lies in, a file, and holds no run or dictionary. Give a path in a folder."
+            f"{str(folder)!r} is a file or inside one, so it cannot hold a run or dictionary. Give a path in a folder."
         ) from error
     lock: FileLock | SoftFileLock = FileLock(path, timeout=_WAIT, thread_local=False, fallback_to_soft=False)
     try:
@@ -128,8 +128,8 @@ def _holder(path: Path) -> str:
 
 def _refused(folder: Path, holder: str) -> HeldError:
     return HeldError(
-        f"{str(folder)!r} is being written by {holder}: expected one command at a time, or what they write would be "
-        "mixed or lost. Wait for it, or stop it; what it has finished is kept."
+        f"{str(folder)!r} is being written by {holder}: only one command can write at a time. Wait for it or stop "
+        "it; finished work is kept."
     )
 
 
@@ -143,7 +143,7 @@ def _writable(folder: Path, place: Path) -> Iterator[None]:
         named = Path(os.fsdecode(named)) if isinstance(named, (str, bytes)) else None
         if isinstance(error, OSError) and error.errno in NOT_WRITABLE and named and _within(named, place):
             raise MachineError(
-                f"{folder} cannot be written ({error.strerror}: {named}). What is finished is kept. Copy the folder to "
+                f"{folder} cannot be written ({error.strerror}: {named}). Finished work is kept. Copy the folder to "
                 "where you can write, or ask who owns it."
             ) from error
         with no_space_left(named or folder):

@@ -93,7 +93,7 @@ class ShardFolder:
             same_bytes = same_input = False
         if same_bytes and same_input:
             return True
-        why = "was made of other input" if same_bytes else "does not match its checksum (damaged or cut off)"
+        why = "was made from other input" if same_bytes else "does not match its checksum (damaged or cut off)"
         log.warning("%s %s: it counts as missing.", path, why)
         self.remove(name)
         return False
@@ -121,8 +121,7 @@ class ShardFolder:
         except (ValueError, KeyError):
             why = f"{name}.json, which holds its checksum, cannot be read"
         raise UserError(
-            f"{path} is missing or damaged: {why}. Run the command that made its folder again: it computes this shard "
-            "anew."
+            f"{path} is missing or damaged: {why}. Repeat the command that made its folder to recompute this shard."
         )
 
     def checksum(self, name: str) -> str:

@@ -29,7 +29,7 @@ FITS = 70
 REASONS = {
     2: "its activations are not finite",
     5: "the model fails on it: IndexError: index out of range",
-    7: "memory ran out on it, read alone",
+    7: "memory ran out even on this item alone",
 }
 WORDS = ["fox", "dog", "city", "France", "March", "Paris"]
 

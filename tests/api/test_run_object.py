@@ -78,7 +78,7 @@ def test_what_is_not_there_is_refused(run):
     for place in ("activations", "manifest.json"):
         with pytest.raises(UserError, match="is not a run"):
             cg.open_run(run.path / place)
-    with pytest.raises(UserError, match="no run is given"):
+    with pytest.raises(UserError, match="no run given"):
         cg.export([], run.path.with_name("page"))
 
 
@@ -97,6 +97,6 @@ def test_without_a_folder_the_run_lies_in_a_temporary_one(tiny_config):
     benchmark = config.benchmarks[0].model_copy(update={"sample": 8})
     sae = config.sae.model_copy(update={"force": True})  # so few items are no test of it
     small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
-    with pytest.warns(UserWarning, match="no folder was given: the run is kept in"):
+    with pytest.warns(UserWarning, match="no folder given, so the run is written to"):
         made = cg.run(small)
     assert (made.path / "manifest.json").is_file() and made.items.height == 8

@@ -98,8 +98,8 @@ def test_explanations_that_say_nothing_are_looked_up_and_none(tmp_path):
     assert states(imported) == {"labelled": 1, "none": 2, "never": WIDTH - 3}
     assert (imported.labelled, imported.none, imported.never) == (1, 2, WIDTH - 3)
     assert reasons(imported) == {
-        "empty label: kept as looked up and none": 1,
-        "the explainer failed: kept as looked up and none": 1,
+        "empty label: recorded as looked up, without a label": 1,
+        "the explainer failed: recorded as looked up, without a label": 1,
     }
     assert "could not be parsed" not in str(imported.table["label"].to_list())
 
@@ -120,17 +120,17 @@ def test_damaged_lines_are_counted_and_the_rest_is_kept(tmp_path):
     imported = read(tmp_path)
     assert 250 in labels(imported) and 0 < imported.labelled < 200
     assert reasons(imported) == {
-        "line is no JSON object": 3,
+        "line is not a JSON object": 3,
         "no whole number from 0 as concept or index or feature or latent": 4,
         "no text as label or description or explanation": 2,
-        "file is damaged; what comes after is lost": 1,
+        "file is damaged; the rest is lost": 1,
     }
-    first = next(item for item in imported.left_out if item.reason == "line is no JSON object")
+    first = next(item for item in imported.left_out if item.reason == "line is not a JSON object")
     assert (first.count, first.first) == (3, "batch-0.jsonl.gz, line 2")
     (tmp_path / "explanations" / "batch-1.jsonl.gz").unlink()
     export(tmp_path, {"batch-0.jsonl.gz": ["{broken"]})
     with pytest.raises(
-        UserError, match=r"no label can be taken.*line is no JSON object \(1; batch-0\.jsonl\.gz, line 1"
+        UserError, match=r"no usable label.*line is not a JSON object \(1; batch-0\.jsonl\.gz, line 1"
     ):
         read(tmp_path)
 
@@ -143,7 +143,7 @@ def test_labels_of_another_sae_are_refused_and_both_are_named(tmp_path):
     with pytest.raises(UserError, match=rf"{MODEL}/6-res-jb.*{MODEL}/{SOURCE}"):
         read(tmp_path)
     forced = read(tmp_path, force=True)
-    assert forced.labelled == 1 and "differs, taken by force" in forced.identity_check
+    assert forced.labelled == 1 and "differs, but the import was forced" in forced.identity_check
 
 
 def test_what_a_source_says_of_its_sae_may_be_nothing_to_compare(tmp_path):

@@ -73,7 +73,7 @@ def test_what_a_reader_must_not_do_is_seen(tmp_path, monkeypatch):
     def fails(path):
         raise KeyError("a")
 
-    words = {outside: "outside of the folder", peeks: "outside of the folder", starts: "os.system", fails: "KeyError"}
+    words = {outside: "outside the folder", peeks: "outside the folder", starts: "os.system", fails: "KeyError"}
     for number, (read, word) in enumerate(words.items()):
         monkeypatch.setitem(READERS, "bad", Reader(write, read))
         outcome = Cases("bad", tmp_path / str(number)).run("0")

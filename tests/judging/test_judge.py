@@ -64,7 +64,7 @@ def test_judge_sees_question_reference_and_answer():
         (said('{"reasoning": "a", "verdict": 10} {"reasoning": "b", "verdict": 1}'), None, "2 different answers"),
         (ruled(0), None, "the verdict '0' is none of"),
         (ruled("7"), None, "the verdict '7' is none of"),
-        (ruled(7.5), None, "JSON of another form"),
+        (ruled(7.5), None, "JSON of the wrong form"),
         (said("", finish="length"), None, "cut off"),
         (Answer("r", error="status 500"), None, "no answer: status 500"),
     ],
@@ -112,7 +112,7 @@ def test_a_rubric_of_ones_own(tmp_path):
         "Say.\n\nFirst write the reasons"
     )
     assert policy.verdict(ITEM, "x", [ruled("fair")]).value == 0.5
-    assert "no place for 'criteria'" in str(make_policy("judge", {"rubric": str(own), "criteria": "c"}).check(ITEM))
+    assert "no placeholder for 'criteria'" in str(make_policy("judge", {"rubric": str(own), "criteria": "c"}).check(ITEM))
     for text, message in (
         ("grades: [1, 10]\n---\nS\n---\nA {response}", r"has no \{question\}"),
         ("grades: [5, 5]\n---\nS\n---\n{question}{response}", "rising scale"),
@@ -179,7 +179,7 @@ def test_verdicts_of_the_arena_in_either_writing(arena):
     assert policy.questions(Item(id="else", prompt="p"), "x") == Reason(
         "no_baseline_answer", "the baseline has no answer to this item"
     )
-    assert "there is no 'baseline'" in str(make_policy("arena").check(ITEM))
+    assert "'baseline' is missing" in str(make_policy("arena").check(ITEM))
     assert policy.read(ruled("A<B")).verdict == "B>A"
     assert "'A wins' is none of the verdicts" in policy.read(ruled("A wins")).reason
     two = [json.dumps({"reasoning": "r", "verdict": verdict}) for verdict in ("A<B", "A>B", "B > A")]

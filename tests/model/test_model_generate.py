@@ -189,6 +189,6 @@ def test_logits_that_predict_nothing_give_no_answer(temperature, value, model_fo
         handle.remove()
     assert marked
     # The longest come first, so the third row is the prompt of 21 tokens.
-    assert str(answers[3]) == "the model fails on it: the logits of its answer are not finite"
+    assert str(answers[3]) == "the model failed on it: the logits of its answer are not finite"
     assert [a.ids.tolist() for i, a in enumerate(answers) if i != 3] == clean[:3] + clean[4:]
     assert isinstance(answers[3], Reason)

@@ -132,7 +132,7 @@ def test_a_continuation_whose_log_probabilities_are_nan_has_no_likelihood(model_
     finally:
         handle.remove()
     assert [isinstance(each, Reason) for each in made] == [True, False, False] * 2
-    assert str(made[0]) == "the model fails on it: its log-probabilities are not numbers"
+    assert str(made[0]) == "the model failed on it: its log-probabilities are not numbers"
 
 
 @contextmanager
@@ -237,7 +237,7 @@ def test_models_without_keys_and_values(model_folder):
     lm = replace(loaded(model_folder("llama")), model=MambaForCausalLM(config).eval())
     prefixes = [np.arange(4, 30, dtype=np.int32), np.arange(4, 31, dtype=np.int32)]
     assert shared_start(lm, prefixes) == 0
-    with pytest.raises(UserError, match="keeps no keys and values"):
+    with pytest.raises(UserError, match="has no key-value cache"):
         scored(lm, continuations(prefixes[:1], [[5, 6], [7, 8]]), 10_000)
 
 

@@ -53,7 +53,7 @@ def test_the_same_command_makes_all_of_it_again(folder, tiny_config, tiny_run):
         (folder / f"{name}.parquet").unlink()
     flip(folder / "activations" / "by-concept" / "cas.npy", 0.9)
     flip(folder / FILE, 0.3)
-    with pytest.raises(UserError, match=r"manifest\.json is damaged.*Run the command that made it"):
+    with pytest.raises(UserError, match=r"manifest\.json is damaged.*Repeat the command that made it"):
         competency_gaps.open_run(folder)
     run = competency_gaps.run(tiny_config, folder)
     assert_same_run(run, tiny_run)
@@ -164,7 +164,7 @@ def test_commands_that_change_a_run_keep_its_checksums(folder, tmp_path):
     opened = competency_gaps.open_run(folder)
     assert opened.models.height == 3
     flip(folder / "scores.parquet")
-    with pytest.raises(UserError, match=r"scores\.parquet is damaged.*add the scores anew"):
+    with pytest.raises(UserError, match=r"scores\.parquet is damaged.*add the scores again"):
         _ = competency_gaps.open_run(folder).models
     with pytest.raises(UserError, match=r"scores\.parquet is damaged"):
         competency_gaps.open_run(folder).add_scores(scores(run, three=0.0))

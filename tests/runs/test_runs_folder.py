@@ -73,7 +73,7 @@ def test_what_only_changes_tables_is_allowed(tiny_config, tiny_run, tmp_path):
 
 def test_a_folder_of_something_else_is_refused(tiny_config, tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty and holds no run"):
+    with pytest.raises(UserError, match="is not empty and does not hold a run"):
         competency_gaps.run(tiny_config, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
     with pytest.raises(UserError, match="holds no run"):

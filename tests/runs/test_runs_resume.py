@@ -124,7 +124,7 @@ def test_a_shard_made_of_other_input_is_made_again(config, undisturbed, tmp_path
         shutil.copy(folder / "activations" / f"b000-0001{suffix}", folder / "activations" / f"b000-0000{suffix}")
     with caplog.at_level(logging.WARNING):
         run = competency_gaps.run(config, folder)
-    assert "was made of other input" in caplog.text
+    assert "was made from other input" in caplog.text
     assert_same_run(run, undisturbed)
 
 

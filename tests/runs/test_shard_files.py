@@ -32,7 +32,7 @@ def files(tmp_path):
 
 
 def table(items=(0, 1)) -> pl.DataFrame:
-    return excluded_table({item: Reason("memory_ran_out", "memory ran out on it, read alone") for item in items})
+    return excluded_table({item: Reason("memory_ran_out", "memory ran out even on this item alone") for item in items})
 
 
 def draft(files: ShardFiles, value: float, responses: pl.DataFrame | None = None) -> ShardDraft:

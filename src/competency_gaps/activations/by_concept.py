@@ -202,7 +202,7 @@ class CheckedArray:
             # An empty file cannot be mapped.
             self._raw = np.memmap(file, np.uint8, "r") if file.stat().st_size else np.zeros(0, np.uint8)
             if len(self._raw) != checks["bytes"]:
-                raise ValueError(f"it has {len(self._raw):,} bytes, and had {checks['bytes']:,}")
+                raise ValueError(f"it has {len(self._raw):,} bytes, expected {checks['bytes']:,}")
             self._seen = bytearray(len(self._blocks))
             self._compare(0, 1)  # the shape and type are written there
             with file.open("rb") as handle:
@@ -255,7 +255,7 @@ class CheckedArray:
 
     def _damaged(self, why: str) -> UserError:
         return UserError(
-            f"{self._file} is missing or damaged: {why}. Run the command that made the run again, which makes it anew."
+            f"{self._file} is missing or damaged: {why}. Repeat the command that made the run to rebuild it."
         )
 
 
@@ -281,7 +281,7 @@ class ByConcept:
         self._start = arrays.pop("start")[:]
         self._scale = arrays.pop("scale")[:]
         if {len(array) for array in arrays.values()} != {int(self._start[-1])}:
-            raise damaged(place, ValueError("its arrays do not fit each other"), _AGAIN)
+            raise damaged(place, ValueError("its arrays do not fit together"), _AGAIN)
         self._item, self._shares, self._peak = arrays.values()
 
     @property

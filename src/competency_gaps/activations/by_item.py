@@ -73,8 +73,8 @@ class ShardIndex:
             start += size
         if (self.shard[kept] < 0).any():
             raise UserError(
-                f"the shards in {folder.folder} lack items of the run: it is damaged. Run the command that made it "
-                "again."
+                f"the shards in {folder.folder} lack items of the run, so it is damaged. Repeat the command that "
+                "made it."
             )
 
     def __len__(self) -> int:
@@ -99,8 +99,7 @@ class ShardIndex:
             self.file(number)  # says so if it is damaged
             path = self._folder.path(self._names[number])
             raise UserError(
-                f"{path} holds items that its benchmark does not have, or twice: the run is damaged. Run the command "
-                "that made it again."
+                f"{path} has unknown or repeated items, so the run is damaged. Repeat the command that made it."
             )
         self.rows.append(own + start)
         self.shard[own + start] = number

@@ -147,7 +147,7 @@ class ShardFile:
             """Number of its items, and of pairs of an item and a concept that is active in it."""
         except (OSError, ValueError, SafetensorError) as error:
             raise UserError(
-                f"{file} is missing or damaged: {error}. Run the command that made its folder again."
+                f"{file} is missing or damaged: {error}. Repeat the command that made its folder."
             ) from error
 
     def part(self, name: str, first: int, last: int | None) -> np.ndarray:
@@ -250,8 +250,8 @@ class CasStore:
         held = {key: shard.tensor(key) for key in ROWS}
         if len(held["concepts"]) and int(held["concepts"].max()) >= self.width:
             raise UserError(
-                f"{shard.file} is of an SAE with more concepts than {self.width:,}: it is not of this run. Run the "
-                "command that made its folder again."
+                f"{shard.file} comes from an SAE with more than {self.width:,} concepts, so not from this run. "
+                "Repeat the command that made its folder."
             )
         wide = {key: held[key].astype(np.int32) for key in ("concepts", "peaks", "token_ids", "token_offsets")}
         scores = unpack_scores(held["cas"], np.repeat(held["scale"], np.diff(held["indptr"])))

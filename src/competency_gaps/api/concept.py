@@ -89,8 +89,8 @@ class Concept:
         (tokens,) = self.run.token_activations(self.number, [item])
         if tokens is None:
             raise UserError(
-                f"item {item} has no activations of tokens: it is excluded, or the run was made with "
-                "keep_token_activations: false."
+                f"item {item} has no token activations: either it is excluded, or the run was made "
+                "with keep_token_activations: false."
             )
         placed = tokens.end > tokens.start  # a token may stand for no text
         largest = float(tokens.activation.max()) if len(tokens.activation) else 1.0

@@ -96,11 +96,11 @@ def _pair(
     names = (argument("model"), argument("sae"), argument("hook_name"))
     if run is not None:
         if model or sae or hook_name:
-            raise UserError(f"{argument('run')} brings its model and SAE: leave out {', '.join(names)}.")
+            raise UserError(f"{argument('run')} already names a model and an SAE: leave out {', '.join(names)}.")
         config = parse_config(RunConfig, run.manifest["settings"], f"the settings in {run.path}")
         return load_pair(config.model, config.sae, progress=progress)
     if model is None or sae is None:
-        raise UserError(f"give {names[0]} and {names[1]}, or {argument('run')}, which brings both.")
+        raise UserError(f"give {names[0]} and {names[1]}, or {argument('run')}, which names both.")
     return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name), progress=progress)
 
 
@@ -170,7 +170,7 @@ def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Prog
             loaded = load_sae(SAEConfig(**sae_place(sae)), "cpu")
         write_dictionary(folder, loaded.identity)
     elif not is_dictionary(folder):
-        raise UserError(f"{str(folder)!r} is no dictionary yet: give {either} to begin one.")
+        raise UserError(f"{str(folder)!r} is not a dictionary yet: give {either} to start one.")
 
 
 def make_atlas(
@@ -285,9 +285,9 @@ def label_concepts(
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
     if (llm is None) != (step == "automatic"):
         raise UserError(
-            f"the step {step!r} asks no model: leave out {argument('llm')}."
+            f"the step {step!r} uses no language model: leave out {argument('llm')}."
             if llm is not None
-            else f"the step {step!r} asks a model: give {argument('llm')}."
+            else f"the step {step!r} needs a language model: give {argument('llm')}."
         )
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):

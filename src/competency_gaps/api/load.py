@@ -92,6 +92,6 @@ def measure_reference(
         progress=progress,
     )
     if not statistics.tokens:
-        raise UserError("the texts hold nothing to read: give files with text in them.")
+        raise UserError("the files contain no text: give files with text in them.")
     rates.write(Path(out))
     return statistics

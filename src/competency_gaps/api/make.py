@@ -72,11 +72,11 @@ def run(
 
     config = read_config(config)
     if config.ray is not None and model is not None:
-        raise UserError("workers load the model themselves: give either 'ray', or a model that is loaded.")
+        raise UserError("workers load the model themselves: give either 'ray' or a loaded model, not both.")
     folder = Path(out) if out is not None else config.out
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="competency-gaps-"))
-        warnings.warn(f"no folder was given: the run is kept in {folder}", stacklevel=2)
+        warnings.warn(f"no folder given, so the run is written to {folder}", stacklevel=2)
     progress = progress or Progress(quiet=True)
     shared = RunStore(store) if store is not None else None
     pair = None if model is None else load_pair(config.model, config.sae, lm=model, progress=progress)

@@ -45,13 +45,13 @@ def _paths(path: Path) -> list[Path]:
     if path.is_dir():
         files = sorted(child for child in path.iterdir() if child.suffix in SUFFIXES and child.is_file())
         if not files:
-            raise UserError(f"the folder {path} holds no {', '.join(SUFFIXES)} file.")
+            raise UserError(f"the folder {path} has no {', '.join(SUFFIXES)} file.")
         return files
     if not path.exists():
         siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"the file or folder {path} does not exist.{nearest(path.name, siblings)}")
     if path.suffix not in SUFFIXES:
-        raise UserError(f"{path} is of an unknown kind; expected {', '.join(SUFFIXES)} or a folder with such files.")
+        raise UserError(f"{path} has an unknown extension: expected {', '.join(SUFFIXES)} or a folder of such files.")
     return [path]
 
 
@@ -104,7 +104,7 @@ def _load(source: HubSource) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise MissingExtraError("datasets", "hub", "A benchmark of the hub") from error
+        raise MissingExtraError("datasets", "hub", "Loading a benchmark from the hub") from error
     folder = Path(source.path)
     try:
         if any((folder / name).exists() for name in ("dataset_dict.json", "dataset_info.json", "state.json")):
@@ -116,7 +116,7 @@ def _load(source: HubSource) -> Any:
         configuration = f", configuration {source.name!r}" if source.name else ""
         raise UserError(
             f"the dataset {source.path!r}{configuration}, split {source.split!r} cannot be loaded: {error} "
-            "Check path, name, split and revision, and that the hub can be reached."
+            "Check path, name, split and revision, and whether this machine can reach the hub."
         ) from error
 
 

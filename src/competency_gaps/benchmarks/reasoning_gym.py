@@ -85,8 +85,8 @@ def _missing(package: str | None, family: str) -> UserError:
         return MissingExtraError(package, "reasoning-gym", purpose)
     return UserError(
         f"{purpose} needs the package 'reasoning-gym', which is not installed. Install it with: "
-        f"pip install --no-deps reasoning-gym pyfiglet. The extra 'reasoning-gym' also brings what single families "
-        f"need; some of that has to be compiled, so it needs a C compiler."
+        f"pip install --no-deps reasoning-gym pyfiglet. The extra 'reasoning-gym' also installs what some families "
+        f"need; it compiles code, so it needs a C compiler."
     )
 
 
@@ -132,7 +132,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
         raise _missing(answer["absent"], source.family)
     if "fault" in answer:
         raise UserError(
-            f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of the difficulty "
+            f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of difficulty "
             f"{source.difficulty} ({answer['fault']}). Change the difficulty or the size."
         )
     made = answer["entries"]
@@ -161,7 +161,7 @@ def _items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningGymSou
         # Some families state no answer; only their verifier recognises one.
         if gold is not None and verifier_score(dataset, str(gold), unpack(verifier["entry"])) < 1:
             yield LeftOut(
-                where, Reason("own_answer_refused", f"its verifier refuses its own answer {str(gold)[:80]!r}")
+                where, Reason("own_answer_refused", f"its verifier rejects its own answer {str(gold)[:80]!r}")
             )
             continue
         yield Item(

@@ -227,7 +227,7 @@ def _covariate(row: Row, name: str, value: Any) -> float | str:
             return value
         raise row.error(f"the covariate {name!r} is {value!r}, expected a number or a text.") from error
     if not math.isfinite(number):
-        raise row.error(f"the covariate {name!r} is {value!r}, expected a finite number. Leave unknown ones empty.")
+        raise row.error(f"the covariate {name!r} is {value!r}, expected a finite number. Leave unknown values empty.")
     return number
 
 
@@ -263,7 +263,7 @@ class ItemCollector:
         if any(epoch is None or other.name in (None, epoch) for other in earlier):
             raise UserError(
                 f"{where}: the id {item.id!r} was already used at {earlier[0].where}. Ids must be unique in a "
-                f"benchmark: leave the field out to number the items, or give a field 'epoch' if an item was asked "
+                f"benchmark: leave out the field to number the items, or add a field 'epoch' if items were asked "
                 f"several times."
             )
         if epoch is not None and item.policy not in (None, "imported"):
@@ -273,8 +273,8 @@ class ItemCollector:
             )
         if earlier and _asked(earlier[0].item) != _asked(item):
             raise UserError(
-                f"{where}: epoch {epoch!r} of the id {item.id!r} asks another question than the first epoch (another "
-                "prompt, messages, choices, answer, group or metadata). Give other questions ids of their own."
+                f"{where}: epoch {epoch!r} of the id {item.id!r} differs from the first epoch in its prompt, "
+                "messages, choices, answer, group or metadata. Give different questions different ids."
             )
         earlier.append(_Epoch(item, epoch, where))
 
@@ -383,7 +383,7 @@ def gather(
                 LeftOut(
                     where,
                     Reason(
-                        "half_character", "it holds half of a character (a lone surrogate), which no program can encode"
+                        "half_character", "it contains half a character (a lone surrogate), which cannot be encoded"
                     ),
                 )
             )
@@ -498,7 +498,7 @@ def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
         raise row.error("'messages' has no message with the role 'user'.")
     after = messages[last + 1 :]
     if len(after) > 1 or any(message["role"] != "assistant" for message in after):
-        raise row.error("after the last user message, 'messages' may hold one assistant message and nothing else.")
+        raise row.error("after the last user message, 'messages' may contain one assistant message and nothing else.")
     own = messages[last]["content"]
     if prompt and prompt != own:
         raise row.error("'prompt' differs from the last user message in 'messages'. Leave one of them out.")
@@ -510,7 +510,7 @@ def _messages(row: Row, raw: Any) -> list[Message]:
         try:
             raw = json.loads(raw)
         except json.JSONDecodeError as error:
-            raise row.error(f"'messages' is text that is not valid JSON: {error}.") from error
+            raise row.error(f"'messages' is not valid JSON: {error}.") from error
     if not isinstance(raw, (list, tuple)):
         raise row.error(f"'messages' is {raw!r}, expected a list of {{role, content}}.")
     for message in raw:

@@ -51,7 +51,7 @@ class HubSource(Config):
     @classmethod
     def _no_keys(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         if {"token", "use_auth_token"} & set(arguments):
-            raise ValueError("keys never go into a configuration: log in with the hub's own tool, or set HF_TOKEN")
+            raise ValueError("keep keys out of configurations: log in with the hub's own tool or set HF_TOKEN")
         return arguments
 
 

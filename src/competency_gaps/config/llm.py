@@ -80,7 +80,7 @@ class LLMConfig(Config):
             complete = secret = False
         if secret:  # a message of pydantic would show it
             raise UserError(
-                "base_url holds a user, password, query or fragment (it is not shown): expected an address alone, such "
+                "base_url contains a user, password, query or fragment (not shown here): expected a plain address such "
                 "as http://localhost:8080/v1. Put the key into the environment variable that key_env names."
             )
         if not complete:
@@ -92,8 +92,9 @@ class LLMConfig(Config):
     def _names_a_variable(cls, name: str) -> str:
         if not _VARIABLE.fullmatch(name):
             raise UserError(
-                "key_env names no environment variable (its value is not shown, as it may be a key): expected capital "
-                "letters, digits and '_', such as OPENAI_API_KEY. Put the key into a variable and name that."
+                "key_env is not the name of an environment variable (its value is not shown, as it may be a key): "
+                "expected capital letters, digits and '_', such as OPENAI_API_KEY. Put the key into a variable and "
+                "name that."
             )
         return name
 
@@ -103,7 +104,7 @@ class LLMConfig(Config):
         if len(ways) > 1 or (not ways and not self.model):
             raise ValueError(f"give one of {', '.join(_WAYS)}; found {' and '.join(ways) or 'none'}")
         if self.base_url and not self.model:
-            raise ValueError("base_url needs model, the name of a model there")
+            raise ValueError("base_url needs 'model', the name of a model on that server")
         if (self.price_in is None) != (self.price_out is None):
             raise ValueError("give both price_in and price_out, or neither")
         if self.max_cost is not None and self.price_in is None:

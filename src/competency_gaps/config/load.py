@@ -43,7 +43,7 @@ def parse_yaml(text: str) -> Any:
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error
     except (LookupError, AttributeError) as error:  # PyYAML's own faults on a scalar such as "!!bool x"
-        raise ValueError("a value is not of the type of its tag") from error
+        raise ValueError("a value does not have the type of its tag") from error
 
 
 def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _child(node: Any, key: str, override: str) -> Any:
     if node.get(key) is None:
         node[key] = {}
     if not isinstance(node[key], (dict, list)):
-        raise UserError(f"override {override!r}: {key!r} holds a plain value, nothing can be set inside it.")
+        raise UserError(f"override {override!r}: {key!r} is a plain value, so nothing can be set inside it.")
     return node[key]
 
 

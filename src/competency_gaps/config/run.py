@@ -196,5 +196,5 @@ class RunConfig(Config):
             return data
         for key, value in PAPER.items():
             if data.get(key, value) != value:
-                raise ValueError(f"paper: true sets {key} to {value!r}, but it is given as {data[key]!r}")
+                raise ValueError(f"paper: true sets {key} to {value!r}, but it is set to {data[key]!r}")
         return {**data, **PAPER}

@@ -44,7 +44,7 @@ counts twice."""
 SPREAD = 0.05
 """Difference of cosines by which a centre draws an item e times as much."""
 STARTS = 20
-_AGAIN = "‘cgaps concepts atlas’ makes it again."
+_AGAIN = "Rebuild it with 'cgaps concepts atlas'."
 
 
 @dataclass(frozen=True)
@@ -347,12 +347,12 @@ def read_atlas(folder: Path, width: int) -> Atlas | None:
         raise UserError(f"{folder / FILE} is missing or damaged: {error}. {_AGAIN}") from error
     if len(atlas.concept_region) != width or len(atlas.centres) != regions.height:
         raise UserError(
-            f"{folder / FILE} is of {len(atlas.concept_region):,} concepts and {len(atlas.centres)} regions, expected "
+            f"{folder / FILE} has {len(atlas.concept_region):,} concepts and {len(atlas.centres)} regions, expected "
             f"{width:,} and {regions.height}. {_AGAIN}"
         )
     names = [clean_line(name) for name in atlas.regions["name"]]  # the file may come from anyone
     if None in names or not _is_tree(atlas):
-        raise UserError(f"{folder / REGIONS_FILE} is damaged: its regions are no named tree. {_AGAIN}")
+        raise UserError(f"{folder / REGIONS_FILE} is damaged: its regions do not form a named tree. {_AGAIN}")
     return replace(atlas, regions=atlas.regions.with_columns(name=pl.Series(names, dtype=pl.String)))
 
 

@@ -141,7 +141,7 @@ def collect_exemplars(
         while chunk := list(itertools.islice(rest, CHUNK)):
             _read_chunk(lm, hook, sae, chunk, gathered, settings, bar.advance)
     if not gathered.done.windows:
-        raise UserError("the texts are empty: give files with text in them.")
+        raise UserError("the files contain no text: give files with text in them.")
     done = gathered.done
     facts = {"hook_name": hook.name, "texts_read": done.texts, "tokens_read": done.tokens}
     return _finish(lm, sae, folder, gathered, settings, progress, {**asdict(settings), **facts})

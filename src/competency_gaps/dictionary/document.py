@@ -42,7 +42,7 @@ def read_content(folder: Path) -> dict[str, Any]:
             return check_document(held)
     except (OSError, ValueError, KeyError) as error:
         brief = ValueError(shorten(visible(" ".join(str(error).split())), 200))
-        raise damaged(file, brief, "Make the dictionary again.") from error
+        raise damaged(file, brief, "Rebuild the dictionary.") from error
     raise UserError(
         f"{file} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps reads "
         f"{SCHEMA_VERSION}. Open it with the version that wrote it."

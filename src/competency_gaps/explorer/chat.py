@@ -55,13 +55,13 @@ log = logging.getLogger(__name__)
 def chat_state(llm: LLMConfig | None) -> ChatState:
     """Say whether questions can be asked, and where they go; with None they cannot."""
     if llm is None or llm.base_url is None:
-        note = f"This explorer was started without a model ({argument('llm')}). Nothing leaves this machine."
+        note = f"The explorer was started without a model ({argument('llm')}). Nothing leaves this machine."
         return ChatState(configured=False, model=None, host=None, note=note)
     host = visible(urlsplit(llm.base_url).netloc)
     place = f"a server on this machine ({host})" if is_here(llm.base_url) else host
     note = (
-        f"Questions go to {place}, and with them the last turns and what the tools answer: names, labels, numbers, and "
-        "pieces of prompts and responses. Nothing else is sent."
+        f"Questions go to {place}, along with the last turns and the tools' answers: names, labels, numbers, and "
+        "excerpts of prompts and responses. Nothing else is sent."
     )
     return ChatState(configured=True, model=visible(llm.model or ""), host=host, note=note)
 
@@ -133,7 +133,7 @@ def _query(run: Opened, function: Any, id: int) -> QueryEvent:
 def _answer(text: str, cut: bool, results: Sequence[tuple[int, Any]]) -> AnswerEvent | FailureEvent:
     text = visible(text).strip()
     if not text:
-        return FailureEvent("error", "The model ended without saying anything. Ask again, or something narrower.")
+        return FailureEvent("error", "The model returned no text. Ask again, or ask something narrower.")
     return AnswerEvent("answer", text, trace(text, results), cut)
 
 

@@ -317,7 +317,7 @@ def _check_outside(target: Path, opened: Sequence[Opened]) -> None:
     for run in opened:
         folder = run.run.base.resolve()
         if folder in (target, *target.parents):
-            raise UserError(f"{str(target)!r} lies in the run {str(folder)!r}. Give a folder elsewhere.")
+            raise UserError(f"{str(target)!r} lies inside the run {str(folder)!r}. Give a folder outside it.")
 
 
 def _check_own(folder: Path) -> None:
@@ -330,7 +330,9 @@ def _check_own(folder: Path) -> None:
     foreign = [name for name in held if name not in (MARK, DATA, *FILES)]
     if foreign or (held and MARK not in held):
         shown = shorten(visible(", ".join(foreign or held)), 100)
-        raise UserError(f"{str(folder)!r} holds {shown}, which is not of an export. Give an empty or a new folder.")
+        raise UserError(
+            f"{str(folder)!r} holds {shown}, which is not part of an export. Give an empty or a new folder."
+        )
 
 
 def _clear(folder: Path) -> None:
@@ -358,6 +360,6 @@ def _put(part: Path, target: Path) -> None:
         # As of a folder where a disk is mounted.
         raise UserError(
             f"{str(target)!r} cannot be replaced ({error.strerror}): the finished export is {str(part)!r}. Move it, "
-            "or give a folder inside of that one."
+            "or give a folder inside that one."
         ) from error
     _clear(old)

@@ -85,7 +85,7 @@ class Opened:
             If the run itself changed.
         """
         if _own_stamp(self.run) != self.made:
-            raise ChangedError(f"the run changed while it was shown: start {command} again")
+            raise ChangedError(f"the run changed while it was open: restart {command}")
         added = _stamp(self.run.path, ADDED)
         current = self._current
         with current.lock:
@@ -139,7 +139,7 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
         If none is given, or a folder is no finished run or is given twice.
     """
     if not paths:
-        raise UserError("no run is given: give one run folder or more.")
+        raise UserError("no run given: give one or more run folders.")
     places = [path.resolve() for path in paths]
     for place, count in Counter(places).items():
         if count > 1:

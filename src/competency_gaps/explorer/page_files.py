@@ -50,7 +50,7 @@ def page_files(folder: Path = PAGE) -> dict[str, bytes]:
     if absent:
         raise PageMissingError(
             f"the explorer's page was not built: {folder} has no {', '.join(absent)}. In a checkout, build it with "
-            "'make page' (it needs Node.js); an installed package brings it."
+            "'make page' (needs Node.js); an installed package includes it."
         )
     return {name: (folder / name).read_bytes() for name in FILES}
 

@@ -118,7 +118,9 @@ def _listen(port: int) -> socket.socket:
             return listener
         except OSError:
             listener.close()
-    raise UserError(f"{argument('port')} {port}: no port from there on is free. Give another, or 0 for any.")
+    raise UserError(
+        f"{argument('port')} {port}: neither this port nor the next ones are free. Give another, or 0 for any."
+    )
 
 
 def make_app(
@@ -208,11 +210,13 @@ class _Explorer:
         try:
             asked = TypeAdapter(ChatRequest).validate_json(await request.body())
         except ValidationError as error:
-            raise HTTPException(400, f"The question is not of the expected form: {error.errors()[0]['msg']}.") from None
+            raise HTTPException(
+                400, f"The question does not have the expected form: {error.errors()[0]['msg']}."
+            ) from None
         if asked.messages[-1].role != "user" or len(asked.messages[-1].content) > LONGEST:
             raise HTTPException(400, f"The last message must be a question of at most {LONGEST:,} characters.")
         if asked.run not in self._opened:
-            raise HTTPException(404, "There is no such run in this explorer.")
+            raise HTTPException(404, "There is no such run here.")
         run, llm = self._opened[asked.run], self._llm
         assert llm is not None
 
@@ -254,7 +258,7 @@ class _Explorer:
         from starlette.exceptions import HTTPException
 
         if key not in self._opened:
-            raise HTTPException(404, "There is no such run in this explorer.")
+            raise HTTPException(404, "There is no such run here.")
         return self._opened[key].now()
 
 

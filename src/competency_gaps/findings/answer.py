@@ -189,7 +189,7 @@ def _model(run: RunFolder, scores: ModelScores, model: str | None) -> str:
         return run.own_model
     if len(scores.models) != 1:
         raise UserError(
-            f"the run has scores of {len(scores.models)} models ({', '.join(scores.models) or 'none'}): name one."
+            f"the run has scores for {len(scores.models)} models ({', '.join(scores.models) or 'none'}): name one."
         )
     return scores.models[0]
 

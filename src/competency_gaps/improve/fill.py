@@ -128,7 +128,9 @@ def read_drafts(folder: Path) -> Drafts:
         items = pl.DataFrame(held["items"], schema=_ROWS)
         return Drafts(**{**held, "folder": folder, "items": items, "shares": shares, "fresh": fresh})
     except (OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
-        raise damaged(folder / DRAFTS, error, "Run the command that made it again: what was paid is kept.") from error
+        raise damaged(
+            folder / DRAFTS, error, "Repeat the command that made it: answers already paid for are kept."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def fill(
     """Write new items for a slice or a benchmark, as :meth:`competency_gaps.Run.fill` describes."""
     base, progress = run.run_itself(), progress or Progress(quiet=True)
     if (slice is None) == (benchmark is None):
-        raise UserError("give a slice, or a benchmark that lacks something: one of the two.")
+        raise UserError("give either a slice or a benchmark that lacks something, not both.")
     with progress.stage("measuring the slice"):
         target = _lacking(base, str(benchmark)) if slice is None else _slice(base, slice)
     name = re.sub(r"[^\w.-]+", "-", target.title).strip("-.")[:40]
@@ -212,7 +214,7 @@ def _slice(run: RunFolder, asked: int | str) -> _Target:
     hits = [(own, at) for own, at in known if own.number[at] == line] or named
     if not hits:
         raise UserError(
-            f"{run.path} has no slice {asked!r}, and its answer no such line: ‘cgaps show {run.path}’ lists lines, "
+            f"{run.path} has no slice {asked!r}, and its answer has no such line: ‘cgaps show {run.path}’ lists lines, "
             f"‘--list slices’ names.{nearest(str(asked), [own.names[at] for own, at in known])}"
         )
     family, place = hits[0]
@@ -230,7 +232,7 @@ def _lacking(run: RunFolder, benchmark: str) -> _Target:
     regions = lacks(coverage(run, benchmark))[:REGIONS]
     if not regions:
         raise UserError(
-            f"{benchmark} lacks no region of the run's atlas, or there is none (‘cgaps coverage {run.path}’): to add "
+            f"{benchmark} lacks no region of the atlas, or the run has no atlas (‘cgaps coverage {run.path}’). To add "
             "to what it has, name a slice."
         )
     inside = (run.items["excluded"].is_null() & (run.items["benchmark"] == benchmark)).to_numpy()
@@ -267,11 +269,11 @@ class _Filling:
         generates = all(isinstance(own, ReasoningGymSource) for own in self.config.all_sources)
         if self.corpus is None and self.llm is None and not generates:
             raise UserError(
-                f"{self.config.name} has no generator that could make new items: give a corpus of questions or texts "
+                f"{self.config.name} has no generator for new items: give a corpus of questions or texts "
                 "(--corpus FILE), or a language model that writes them (--llm FILE)."
             )
         if self.llm is not None and self.policy not in WRITABLE:
-            raise UserError(f"a language model cannot write items that are scored by {self.policy!r}.")
+            raise UserError(f"a language model cannot write items scored by {self.policy!r}.")
 
     def find_items(self) -> None:
         """Find, test and choose candidates: all of a corpus or generator at once, of a language model in rounds."""
@@ -279,7 +281,7 @@ class _Filling:
             found = self._of_corpus() if self.corpus is not None else self._of_generators()
             if self.passages and self.llm is None and not found:
                 raise UserError(
-                    f"{self.corpus} holds texts and no questions: a language model has to write items about them "
+                    f"{self.corpus} has texts but no questions: give a language model to write items about them "
                     "(--llm FILE)."
                 )
             self._test(found)
@@ -411,7 +413,7 @@ class _Filling:
         if len(choices) not in allowed:
             return f"it has {plural(len(choices), 'option')}, expected {allowed[0]} to {allowed[-1]}"
         if len(set(map(str.casefold, choices))) < len(choices) or not item.prompt:
-            return "it asks nothing, or two of its options are the same"
+            return "its question is empty, or two of its options are the same"
         if self.policy not in ("none", item.policy) and not self.config.policy:
             return f"it is scored by {item.policy!r}, expected {self.policy!r}"
         try:
@@ -462,7 +464,7 @@ class _Filling:
             if excluded is not None:
                 draft.refuse("unread", f"the run's model cannot read it: {excluded['text']}")
             elif draft.control != (draft.weight == 0):
-                told = "it excites the slice less than the slice's own items"
+                told = "it activates the slice less than the slice's own items"
                 draft.refuse("elsewhere", "it excites the slice" if draft.control else told)
 
     def _alike(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
@@ -481,7 +483,7 @@ class _Filling:
         for row, draft in enumerate(new, len(own) + len(before)):
             held[row] = like[row, held].max() < bound
             if not held[row]:
-                draft.refuse("alike", "it says nearly what another item says")
+                draft.refuse("alike", "it is too similar to another item")
 
     def _agree(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
         """Refuse items whose key two answers do not give, which see the options in other orders."""
@@ -498,9 +500,9 @@ class _Filling:
         answers = self._asked(requests, _Answered)
         for id, draft in asked.items():
             if id not in answers:
-                draft.refuse("key", "its key could not be checked: no usable answer")
+                draft.refuse("key", "its key could not be checked: the language model gave no usable answer")
             elif not self._is_key(draft.item, answers[id].answer.strip(), orders[id]):
-                draft.refuse("key", "another answer of the language model is not its key")
+                draft.refuse("key", "the language model, asked again, did not answer with its key")
 
     def _is_key(self, item: Item, text: str, order: Sequence[int]) -> bool:
         if item.choices:
@@ -523,7 +525,7 @@ class _Filling:
         kept = {best[at].item.id for at in chosen}
         for draft in fine:
             if draft.item.id not in kept:
-                draft.refuse("enough", "others excite the slice as much and differ more")
+                draft.refuse("enough", "others activate the slice as much and are more varied")
 
     # Results
 
@@ -535,8 +537,8 @@ class _Filling:
         if self.llm is None:
             return told
         requests, most = self._requests(0, self.n), plural((ROUNDS - 1) * 2 * self.n, "request")
-        told += f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes; and "
-        return f"{told}{most} more, at most, if too few do."
+        told += f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes, and "
+        return f"{told}{most} more, at most, if too few pass."
 
     def result(self, plan: str | None = None) -> Drafts:
         """What came of it; unless it is a plan, it is written."""

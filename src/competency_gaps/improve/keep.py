@@ -115,7 +115,7 @@ class Kept:
             values = np.full(len(rows), np.nan)
             values[own["item"].to_numpy()] = own["score"].fill_null(np.nan).to_numpy()
             if np.isnan(values).all():
-                raise UserError(f"{model} has no score of a kept item: all of its scores of these are empty.")
+                raise UserError(f"{model} has no score on any kept item.")
             kept = inside[:, rows]
             estimate = self._estimate(inside, rows, values)
             counts = {"scored": (kept & ~np.isnan(values)).sum(axis=1), "kept": kept.sum(axis=1)}
@@ -179,7 +179,7 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     known = ~np.isnan(scores.values)
     whole = np.flatnonzero(items["excluded"].is_null().to_numpy() & (known.any(axis=0) | (len(known) == 0)))
     if not 2 <= count < len(whole):
-        raise UserError(f"{count} of {len(whole)} items: expected at least 2, and fewer than there are.")
+        raise UserError(f"{count} of {len(whole)} items: expected at least 2, and fewer than all.")
     good = np.flatnonzero(known[:, whole].mean(axis=1) >= LEAST_SCORED)
     models, values, items = tuple(scores.models[row] for row in good), scores.values[np.ix_(good, whole)], items[whole]
     enough = len(models) >= FEWEST_MODELS
@@ -261,7 +261,7 @@ def read_kept(folder: Path | str) -> Kept:
     """
     path = Path(folder) / f"{PREDICTOR}.json"
     if not path.is_file():
-        raise UserError(f"{folder} holds no kept items: expected the folder that 'cgaps improve RUN --keep N' wrote.")
+        raise UserError(f"{folder} has no kept items: expected a folder written by 'cgaps improve RUN --keep N'.")
     held = mapping(json_file(path))
     try:
         table = read_table(path.with_suffix(".parquet"), _TABLE, "--keep N", nulls=("ease", "slope", "place", "prompt"))
@@ -278,7 +278,7 @@ def read_kept(folder: Path | str) -> Kept:
             pl.DataFrame(),
         )
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"{folder} is damaged ({error}): make it again with 'cgaps improve RUN --keep N'.") from error
+        raise UserError(f"{folder} is damaged ({error}): rebuild it with 'cgaps improve RUN --keep N'.") from error
 
 
 def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.ndarray]:

@@ -81,7 +81,7 @@ def lens_of(run: RunFolder, family: Family, place: int, rows: np.ndarray | None 
     if auc < LEAST_AUC:
         raise UserError(
             f"the run's model does not tell the items of {family.names[place]!r} from others (AUC {auc:.2f}, at least "
-            f"{LEAST_AUC} is needed): whether new ones belong to it could not be checked. Choose another slice."
+            f"{LEAST_AUC} is needed): so it could not be checked whether new items belong to it. Choose another slice."
         )
     above = kept & (values >= bar)
     return Lens(measure, bar, float(np.quantile(values[own & kept], WITHOUT)), float(own[above].mean()))
@@ -103,7 +103,7 @@ def region_lens(run: RunFolder, region: int, own: np.ndarray) -> Lens:
     dictionary = dictionary_of(run)
     atlas = None if dictionary is None else read_atlas(dictionary.folder, run.width)
     if atlas is None:
-        raise UserError(f"{run.path}: its dictionary is not where it was; ‘cgaps concepts name’ puts one on it.")
+        raise UserError(f"{run.path}: its dictionary has moved or is gone; ‘cgaps concepts name’ puts one on it.")
     parent, centre = atlas.parent, atlas.centres[region]
 
     def measure(other: RunFolder) -> np.ndarray:

@@ -88,7 +88,7 @@ def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Red
     """What repeats what, as :meth:`competency_gaps.Run.redundancy` describes."""
     parts = parts_of(run, what)
     if parts is None or len(parts.names) < 2:
-        raise UserError("the run is of one benchmark without groups, and has no atlas: there is nothing to compare.")
+        raise UserError("there is nothing to compare: the run has a single benchmark without groups, and no atlas.")
     scores, names = model_scores(run), pl.Series(parts.names)
     like = likeness(run, parts.label, len(names))
     units = units_of(scores.values, parts.label, run.items["cluster"].to_numpy())

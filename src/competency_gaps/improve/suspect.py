@@ -223,12 +223,12 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
     most = int(counted.max(initial=0))
     if most < FEWEST:
         raise UserError(
-            f"which items are broken cannot be told from the scores of {plural(most, 'model')}: what so few miss may "
-            f"as well be hard. It takes {FEWEST}; `cgaps score` adds models."
+            f"which items are broken cannot be told from the scores of {plural(most, 'model')}: an item that so few "
+            f"miss may just be hard. It takes {FEWEST}; `cgaps score` adds models."
         )
     same, shared, other = item_models(base), shared_slices(base), _other_keys(items)
     tables = []
-    with progress.stage("weighing whether items are broken"):
+    with progress.stage("looking for broken items"):
         for (name,), part in items.with_row_index("row").group_by(["benchmark"], maintain_order=True):
             row = part["row"].to_numpy()
             tables.append(_of_benchmark(str(name), row, items, scores.values, same, shared, other))

@@ -127,9 +127,9 @@ def weights(run: RunFolder, over: Sequence[str] | None = None, *, cap: float = C
     if len(sets) < len(chosen):
         columns = run.files.collect("slices", run.scan("slices").filter(family="columns").select("question"))
         raise UserError(
-            f"{argument('over')}: the run's items have no such slices to even out. They have "
+            f"{argument('over')}: the run has no slices of this kind. It has "
             f"{', '.join(map(repr, columns['question'].unique(maintain_order=True))) or 'no columns'}; {REGIONS!r} "
-            "needs an atlas, which ‘cgaps concepts name’ puts on the run."
+            "needs an atlas (‘cgaps concepts name’ adds one)."
         )
     kept = run.items["excluded"].is_null().to_numpy()
     weight = np.full(len(kept), np.nan)

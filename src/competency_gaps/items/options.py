@@ -83,7 +83,7 @@ def gold_index(answer: Any, choices: Sequence[str], *, labels: Sequence[str] = (
     raise ValueError(
         f"answer {text!r} is neither a 0-based index (a number), nor a letter ({LETTERS[0]} to "
         f"{LETTERS[min(len(choices), len(LETTERS)) - 1]}) or the text of an option: {list(choices)}. "
-        "If the source names its options otherwise, map 'labels' to these names"
+        "If the source uses other names for its options, map 'labels' to them"
     )
 
 

@@ -52,7 +52,7 @@ class Arena(JudgedPolicy):
 
     def check(self, item: Item) -> str | None:
         if self.baseline is None:
-            return "there is no 'baseline': give a file of answers"
+            return "'baseline' is missing: give a file of answers"
         baseline_answers(self.baseline)
         return None
 
@@ -85,7 +85,7 @@ class Arena(JudgedPolicy):
         details = {"games": games}
         missing = [str(game.get("failure", "not asked")) for game in games if game["verdict"] is None]
         if missing:
-            why = f"{len(missing)} of 2 games without a usable verdict: {'; '.join(missing)}"
+            why = f"{len(missing)} of 2 games have no usable verdict: {'; '.join(missing)}"
             return Score(None, response, Reason("no_verdicts", why, (len(missing),)), details)
         return Score(score_of_games(*(game["verdict"] for game in games)), response, None, details)
 
@@ -98,7 +98,7 @@ class Arena(JudgedPolicy):
 
     def _other(self, item: Item) -> str | None:
         if self.baseline is None:
-            raise ValueError("an arena without a baseline")
+            raise ValueError("the arena has no baseline")
         known = baseline_answers(self.baseline).get(item.id)
         # A baseline that only thinks has no answer either.
         return None if known is None else after_thinking(known)
@@ -143,7 +143,7 @@ def baseline_answers(path: Path) -> Mapping[str, str]:
     answers: dict[str, str] = {}
     for id, text in _of_file(path):
         if answers.setdefault(id, text) != text:
-            raise UserError(f"the baseline {str(path)!r} has two different answers with the id {id!r}: keep one.")
+            raise UserError(f"the baseline {str(path)!r} has two different answers for the id {id!r}: keep one.")
     if not answers:
         raise UserError(f"the baseline {str(path)!r} holds no answer.")
     return answers

@@ -102,7 +102,7 @@ def _summary(figures: dict[str, Any]) -> list[Reason]:
         text = f"ties {ties:.1%} of {plural(figures['games'], 'game')}, without a usable verdict {failures:.1%}"
         lines.append(Reason("arena_ties", text, (ties, figures["games"], failures)))
     if one_order:
-        text = f"{plural(one_order, 'item')} with a verdict in one order alone, left out"
+        text = f"{plural(one_order, 'item')} with a verdict in only one order, left out"
         lines.append(Reason("arena_one_order", text, (one_order,)))
     if items:
         bias, agreement = figures["position_bias"], figures["agreement"]

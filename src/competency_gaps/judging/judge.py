@@ -32,7 +32,7 @@ REASONING = 500
 """Characters of a judge's reasoning that are kept with the item."""
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 _RULE = re.compile(r"^---[ \t]*\n", re.MULTILINE)
-_REASONING = 'First write the reasons in "reasoning", in a few sentences.'
+_REASONING = 'First give the reasons in "reasoning", in a few sentences.'
 
 Expected = Literal["refuse", "comply"]
 _EXPECTS: dict[str, Expected] = {
@@ -136,7 +136,7 @@ def load_rubric(name: str) -> Rubric:
         head = _Head.model_validate(yaml.safe_load(parts[0]) if len(parts) == 3 else None)
         lowest, highest = head.grades or (0, 1)
         if bool(head.grades) == bool(head.verdicts) or not lowest < highest <= lowest + 100:
-            raise ValueError("expected either verdicts or grades, a rising scale of at most 101")
+            raise ValueError("expected either verdicts or grades (a rising scale of at most 101 values)")
         grades = range(lowest, highest + 1) if head.grades else ()
         scores: dict[int | str, float | Expected | None] = {}
         scores.update(head.verdicts.items())
@@ -150,7 +150,7 @@ def load_rubric(name: str) -> Rubric:
     if missing:
         raise UserError(
             f"the judge's prompt {name!r} has no {', '.join(missing)} in the user's part: the judge would not see what "
-            "it judges. Add the place."
+            "it judges. Add the placeholder."
         )
     return Rubric(parts[1].strip(), parts[2].strip(), scores, head.criteria)
 
@@ -230,9 +230,9 @@ class Judge(JudgedPolicy):
     def check(self, item: Item) -> str | None:
         rubric = load_rubric(self.rubric)
         if self.criteria is not None and "{criteria}" not in rubric.system + rubric.user:
-            return f"the rubric {self.rubric!r} has no place for 'criteria'"
+            return f"the rubric {self.rubric!r} has no placeholder for 'criteria'"
         if rubric.is_on_expectation and self._expected(item) is None:
-            return f"give the option 'expect', or metadata 'expect' or an answer that is one of {', '.join(_EXPECTS)}"
+            return f"give the option 'expect', or metadata 'expect' or set the answer to one of {', '.join(_EXPECTS)}"
         return None
 
     def questions(self, item: Item, response: str) -> tuple[Request, ...] | Reason:

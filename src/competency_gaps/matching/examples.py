@@ -40,7 +40,7 @@ def read_examples(run: RunFolder, entries: Sequence[Entry], progress: Progress) 
         If the run was read over responses, which examples have not.
     """
     if run.manifest["settings"].get("span") == "response":
-        raise UserError(f"{run.path} was read over the span 'response', and examples have none.")
+        raise UserError(f"{run.path} was read over the span 'response', but examples have no responses.")
     texts = sorted({text for entry in entries for text in entry.examples})
     records = [{"id": str(number), "prompt": text, "metric": "none"} for number, text in enumerate(texts)]
     examples = read_records(run, records, progress)

@@ -194,7 +194,7 @@ def match(
     wanted = np.array([len(entry.examples) for entry in entries])
     if not member.nnz and not wanted.any():
         raise UserError(
-            f"{str(given)!r}: its entries have no examples, and no item of the run carries one of their names."
+            f"{str(given)!r}: its entries have no examples, and none of their names occurs in the run's items."
         )
     few = (np.diff(member.indptr) >= np.maximum(1, wanted / 2)).mean() < 0.5
     if part is None and few and wanted.any():

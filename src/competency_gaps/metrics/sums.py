@@ -104,7 +104,7 @@ def check_values(cas: sp.csr_array, scores: np.ndarray, limits: tuple[float, flo
     if known.any() and not (scores[known].min() >= low and scores[known].max() <= high):
         raise ValueError(
             f"scores from {scores[known].min():g} to {scores[known].max():g}: they must lie in [{low:g}, {high:g}] "
-            "or be NaN for unscored"
+            "or be NaN where unscored"
         )
     if cas.nnz and not (cas.data.min() >= 0 and np.isfinite(cas.data.max())):
         raise ValueError("concept activation scores must be finite and at least 0")

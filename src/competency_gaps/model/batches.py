@@ -27,10 +27,10 @@ _LOGITS = 4
 WRITTEN_AT_ONCE = 4096
 """Tokens of prompts that are answered at once where nobody chose: each step reads all weights for one token of each."""
 
-OUT_OF_MEMORY = Reason("memory_ran_out", "memory ran out on it, read alone")
+OUT_OF_MEMORY = Reason("memory_ran_out", "memory ran out even on this item alone")
 """Why a row has no result that does not fit into memory by itself."""
 _TOO_LARGE = (
-    "memory ran out on a batch of %d x %d tokens: such batches are halved until they fit. A batch_tokens lower than %d "
+    "memory ran out on a batch of %d x %d tokens: such batches are halved until they fit. A batch_tokens below %d "
     "avoids this."
 )
 _DEVICE_FAULTS = (
@@ -117,8 +117,8 @@ def device_fault(error: Exception) -> MachineError | None:
     if not any(sign in str(error) for sign in _DEVICE_FAULTS):
         return None
     return MachineError(
-        f"the device fails: {error_line(error)}. Run again: what is finished is kept. If it fails at the same place "
-        f"again, a run on the CPU (model.device: cpu) shows which input is at fault."
+        f"the device failed: {error_line(error)}. Repeat the command; finished work is kept. If it fails at the "
+        f"same place again, a run on the CPU (model.device: cpu) shows which input is at fault."
     )
 
 
@@ -200,4 +200,4 @@ class Attempts:
                 raise
             if fault := device_fault(error):
                 raise fault from error
-            return Reason("model_failed", f"the model fails on it: {error_line(error)}")
+            return Reason("model_failed", f"the model failed on it: {error_line(error)}")

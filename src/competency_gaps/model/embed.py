@@ -67,7 +67,9 @@ def embed_texts(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or (norms == 0).any():
-        raise UserError(f"the embedding model {model or default_model()!r} gives vectors that are zero or not finite.")
+        raise UserError(
+            f"the embedding model {model or default_model()!r} returns vectors that are zero or not finite."
+        )
     row = {text: number for number, text in enumerate(unique)}
     return (vectors / norms)[[row[text] for text in cut]]
 

@@ -121,8 +121,8 @@ def hook_width(lm: LanguageModel, hook: Hook) -> int:
         if fault := device_fault(error):
             raise fault from error
         raise UserError(
-            f"the model {lm.name!r} fails on a single token: {error_line(error)}. Check that its files are whole, and "
-            "that the installed transformers and torch can run it here."
+            f"the model {lm.name!r} fails on a single token: {error_line(error)}. Check that its files are complete "
+            "and that the installed transformers and torch can run it here."
         ) from error
     return int(_first(activations, hook).shape[-1])
 
@@ -137,6 +137,6 @@ def _enough_memory(ids: torch.Tensor) -> Iterator[None]:
             raise
         rows, longest = ids.shape
         raise OutOfMemoryError(
-            f"memory ran out on a batch of {rows} x {longest} tokens. Lower batch_tokens and run again: "
-            f"what is finished is kept."
+            f"memory ran out on a batch of {rows} x {longest} tokens. Lower batch_tokens and repeat the command: "
+            f"finished work is kept."
         ) from error

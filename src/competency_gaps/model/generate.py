@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 
-LOGITS_NOT_FINITE = Reason("model_failed", "the model fails on it: the logits of its answer are not finite")
+LOGITS_NOT_FINITE = Reason("model_failed", "the model failed on it: the logits of its answer are not finite")
 """Why a prompt has no answer where its logits predict no token."""
 _EXPLICIT: dict[str, Any] = {
     **{"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "min_p": None, "num_beams": 1},

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-NOT_A_NUMBER = Reason("model_failed", "the model fails on it: its log-probabilities are not numbers")
+NOT_A_NUMBER = Reason("model_failed", "the model failed on it: its log-probabilities are not numbers")
 """Why a continuation has no likelihood of which a token's log-probability is NaN."""
 _ALIKE = 4
 """Most shared first tokens of a prefix's continuations that are read with the prefix. Their log-probabilities are kept

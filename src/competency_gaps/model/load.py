@@ -168,7 +168,7 @@ def chosen_device(device: str) -> str:
         try:
             kind = torch.device(device).type
         except RuntimeError as error:
-            raise UserError(f"model.device {device!r} is no device of torch. Give cpu, cuda, cuda:1 or mps.") from error
+            raise UserError(f"model.device {device!r} is not a torch device. Give cpu, cuda, cuda:1 or mps.") from error
         if kind == "cuda" and not torch.cuda.is_available():
             raise UserError(f"model.device {device!r}: torch finds no such GPU here. Give device: cpu, or auto.")
         return device

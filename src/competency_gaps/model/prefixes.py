@@ -214,7 +214,7 @@ def rows_of_cache(cache: Any, rows: torch.Tensor) -> Any:
     """
     if not hasattr(cache, "reorder_cache"):
         raise UserError(
-            "this model keeps no keys and values of a prompt, so options of several tokens cannot be scored after it. "
+            "this model has no key-value cache, so options of several tokens cannot be scored. "
             "Use a policy that generates answers, or options of one token."
         )
     if is_plain(cache):

@@ -98,7 +98,7 @@ def render_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message],
             list(messages), tokenize=False, add_generation_prompt=generation_prompt
         )
     except TemplateError as error:
-        raise UserError(f"the chat template refuses these messages: {error}") from error
+        raise UserError(f"the chat template rejects these messages: {error}") from error
     return str(text)
 
 
@@ -307,7 +307,7 @@ def _text(
         raise SpanError(
             Reason(
                 "no_chat_template",
-                "a chat of several messages, but the tokenizer has no chat template to make a text of it",
+                "a chat of several messages, but the tokenizer has no chat template to render it",
             )
         )
     if system and messages[0]["role"] != "system":

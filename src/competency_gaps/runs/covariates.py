@@ -74,7 +74,7 @@ def read_covariates(text: str | None) -> dict[str, Any]:
     if not isinstance(held, dict) or any(isinstance(value, (list, dict)) for value in held.values()):
         raise UserError(
             f"items.parquet has the covariates {shorten(visible(str(text)), 80)}, expected a JSON object of texts and "
-            "numbers: the run is damaged. Run the command that made it again, or get a new copy from its source."
+            "numbers: the run is damaged. Repeat the command that made it, or get a new copy from its source."
         )
     return held
 

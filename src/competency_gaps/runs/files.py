@@ -141,20 +141,20 @@ class RunFiles:
         if files is None:
             return
         if name not in files:
-            raise self._damaged(path, "is not of this run: its manifest does not know the file")
+            raise self._damaged(path, "is not part of this run: its manifest does not list the file")
         if (fault := fault_of(path, files[name])) is not None:
             known = read_manifest(folder).get(FILES, {}).get(name) if (folder / MANIFEST).is_file() else None
             if known != files[name] and fault_of(path, known) is None:
-                raise UserError(f"{path} changed since the run was opened: open it again, so that nothing is mixed.")
+                raise UserError(f"{path} changed since the run was opened: open the run again.")
             raise self._damaged(path, fault)
 
     def _damaged(self, path: Path, fault: str) -> UserError:
         """The error of a file that cannot be used."""
-        again = "Run the command that made the run again: it makes the tables anew from what is kept in shards"
+        again = "Repeat the command that made the run to rebuild the tables from its shards"
         if path.name == SCORES:
-            again = "Delete it, run the command that made the run again, and add the scores anew ('cgaps score')"
+            again = "Delete it, repeat the command that made the run, and add the scores again ('cgaps score')"
         elif self.path != self.base and path.parent == self.path:
-            again = f"Delete {self.path}: it is made anew when it is asked for"
+            again = f"Delete {self.path}: it is rebuilt when needed"
         return UserError(f"{path} {fault}. {again}; or restore the file from a copy.")
 
 

@@ -43,7 +43,7 @@ _KEYS = (
     FILES,
 )
 """What every finished run's manifest holds."""
-_AGAIN = "Run the command that made it again."
+_AGAIN = "Repeat the command that made it."
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
@@ -85,9 +85,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     if not path.is_file():
         if (folder / "plan.json").is_file():
-            raise UserError(
-                f"{str(folder)!r} holds a run that is not finished: run the same 'cgaps run' again to continue it."
-            )
+            raise UserError(f"{str(folder)!r} holds an unfinished run: repeat the same 'cgaps run' to continue it.")
         kind = "is not a run: it has no manifest.json" if folder.exists() else "does not exist"
         raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
     try:
@@ -208,7 +206,4 @@ def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -
     """Raise UserError if a run has other items or concepts than it had; other models' scores may have been added."""
     tables = ("items.parquet", "concepts.parquet")
     if now["created"] != then["created"] or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
-        raise UserError(
-            f"the run {folder} changed while it was read: what was computed is of the run as it was. Run the same "
-            "command again."
-        )
+        raise UserError(f"the run {folder} changed while it was being read. Repeat the command.")

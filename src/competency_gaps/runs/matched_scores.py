@@ -56,7 +56,7 @@ class Added:
         if self.by_prompt:
             text += f" ({self.by_prompt:,} by their prompt)"
         if self.unmatched:
-            text += f"; {plural(self.unmatched, 'row')} match none, such as {', '.join(self.examples)}"
+            text += f"; {plural(self.unmatched, 'row')} match no item, such as {', '.join(self.examples)}"
             text += _other_text(self.other_text)
         return text + "."
 
@@ -116,9 +116,9 @@ def match_scores(
 
 def _check(row: Scored, own_model: str | None) -> None:
     if not row.model.strip():
-        raise UserError(f"the scores of item {row.id!r} are of a model without a name: name it, or drop the column.")
+        raise UserError(f"the scores of item {row.id!r} belong to a model without a name: name it or drop the column.")
     if row.model == own_model:
-        raise UserError(f"{row.model!r} is the run's own model: give the model another name.")
+        raise UserError(f"{row.model!r} is the run's own model: choose another name.")
     if row.score is not None and not 0 <= row.score <= 1:
         raise UserError(f"{row.model}, item {row.id!r}: the score {row.score:g} is outside [0, 1].")
 
@@ -127,8 +127,8 @@ def _check_alone(row: Scored, other: Scored | None, present: Sequence[float | st
     """Refuse a second row of an item and model: ``other`` came with it, ``present`` is the run's score and response."""
     if present is not None and list(present) != [row.score, row.response]:
         raise UserError(
-            f"the run has another score of {row.model!r} on the item {row.id!r} already: give the model another "
-            f"name, or {argument('replace')}."
+            f"the run already has another score of {row.model!r} on the item {row.id!r}: choose another name or "
+            f"give {argument('replace')}."
         )
     if other is not None:
         raise UserError(
@@ -143,8 +143,9 @@ def _added(model: str, own: Mapping[int, Scored], by_prompt: int, lost: Sequence
     other_text = sum(match.other_text for match in lost)
     if not own:
         raise UserError(
-            f"none of the {len(lost)} rows of {model!r} belongs to an item of the run, e.g. {', '.join(examples)}"
-            f"{_other_text(other_text)}; the run's ids are such as {', '.join(items.examples())}."
+            f"none of the {len(lost)} rows of {model!r} belongs to an item of the run, for example "
+            f"{', '.join(examples)}"
+            f"{_other_text(other_text)}; the run's ids look like {', '.join(items.examples())}."
         )
     scored = sum(row.score is not None for row in own.values())
     return Added(model, len(own), scored, by_prompt, len(lost), other_text, examples)
@@ -170,7 +171,7 @@ def _table(model: str, rows: dict[int, Scored]) -> pl.DataFrame:
 
 
 def _other_text(count: int) -> str:
-    return f" ({count:,} of them have an item's id, but ask something else)" if count else ""
+    return f" ({count:,} of them have an item's id but another prompt)" if count else ""
 
 
 def _number(score: float | None) -> str:
@@ -216,7 +217,8 @@ class _Items:
             places = {name: item for name, item in places.items() if name == row.benchmark}
         if len(places) > 1:
             raise UserError(
-                f"the id {row.id!r} stands in several benchmarks ({', '.join(places)}): say which the scores are of."
+                f"the id {row.id!r} occurs in several benchmarks ({', '.join(places)}): name the benchmark of the "
+                "scores."
             )
         asked = _words(row.prompt or "")
         for item in places.values():

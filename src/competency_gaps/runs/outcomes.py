@@ -78,7 +78,7 @@ def outcome_of(
     if len(peers) < FEWEST_PEERS or row in peers:
         raise UserError(
             f"{model} has {plural(len(peers), 'peer')} ({', '.join(scores.models[peer] for peer in peers) or 'none'}): "
-            f"scores against peers need at least {FEWEST_PEERS} other models with scores on the same items. Add "
+            f"a comparison with peers needs at least {FEWEST_PEERS} other models with scores on the same items. Add "
             "models, or compare with a single one."
         )
     away = distances(scores.values, row)[peers]

@@ -84,10 +84,8 @@ def read_part(folder: Path) -> PartRecord:
         return PartRecord(Part(*known["part"]), known["shards"], known["settings"])
     except FileNotFoundError as error:
         raise UserError(
-            f"{str(folder)!r} is neither a finished part nor a finished run: run the command that makes it again; what "
-            "is finished in it is kept."
+            f"{str(folder)!r} is neither a finished part nor a finished run: repeat the command that makes it; "
+            "finished work in it is kept."
         ) from error
     except (OSError, ValueError) as error:
-        raise damaged(
-            path, error, "Run the command that made the part again: it reads only what is missing."
-        ) from error
+        raise damaged(path, error, "Repeat the command that made the part: it reads only what is missing.") from error

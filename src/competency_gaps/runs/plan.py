@@ -103,7 +103,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         return read_document(path) if path.is_file() else {}
     except (OSError, ValueError) as error:
-        again = "Restore it from a copy, or choose another run folder; what is finished here can still be read."
+        again = "Restore it from a copy, or choose another run folder; finished work here can still be read."
         raise damaged(path, error, again) from error
 
 
@@ -139,7 +139,7 @@ def _refuse(folder: Path, differing: list[str]) -> None:
     if differing:
         raise UserError(
             f"{str(folder)!r} holds a run that differs in {', '.join(differing[:6])}. "
-            f"Choose another run folder, or delete this one to run anew."
+            f"Choose another run folder, or delete this one to start again."
         )
 
 
@@ -151,7 +151,7 @@ def refuse_strangers(folder: Path) -> None:
         not folder.is_dir()
         or any(path.name not in known and not path.name.startswith(LOCK) for path in folder.iterdir())
     ):
-        raise UserError(f"{str(folder)!r} is not empty and holds no run. Choose another run folder.")
+        raise UserError(f"{str(folder)!r} is not empty and does not hold a run. Choose another run folder.")
 
 
 def plan_identity(

@@ -57,7 +57,7 @@ class ModelScores:
         """The number of a model; raises UserError if the run has no scores of it."""
         if model not in self.models:
             raise UserError(
-                f"the run has no scores of the model {model!r}; it has those of "
+                f"the run has no scores of the model {model!r}; it has scores for "
                 f"{', '.join(self.models) or 'no model'}.{nearest(model, self.models)}"
             )
         return self.models.index(model)

@@ -32,7 +32,7 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     """
     terms = words.lower().split()
     if not terms:
-        raise UserError("give one or more words to look for in the concepts' labels, or a concept's number.")
+        raise UserError("give words to look for in the concepts' labels, or a concept's number.")
     labelled = _labelled(concepts)
     matches = labelled.filter(pl.all_horizontal(_has(term) for term in terms)).drop("_label")
     return matches.sort("support", "concept", descending=[True, False])

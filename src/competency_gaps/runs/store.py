@@ -63,7 +63,7 @@ class RunStore:
         except MachineError as error:
             raise UserError(
                 f"{argument('store')} {address!r} cannot be used: {_reason(error.__cause__)}. Check the address, and "
-                "the credentials and the endpoint that the environment gives (AWS_PROFILE, AWS_ENDPOINT_URL, "
+                "the credentials and endpoint in the environment (AWS_PROFILE, AWS_ENDPOINT_URL, "
                 "GOOGLE_APPLICATION_CREDENTIALS, ...)."
             ) from error
 
@@ -83,8 +83,8 @@ class RunStore:
             return
         if differing := plan_differences(self.plan() or {}, plan):
             raise UserError(
-                f"the store {self.address} holds a run that differs in {differing}. Choose another address, one for "
-                "each run."
+                f"the store {self.address} holds a run that differs in {differing}. Give each run an address of its "
+                "own."
             )
 
     def names(self) -> set[str]:
@@ -114,11 +114,11 @@ class RunStore:
             if document is None:
                 return None
             if document["made_of"] != made_of:
-                raise ValueError("the shard was made of other input")
+                raise ValueError("the shard was made from other input")
             for folder in folders:
                 file, sha256 = document["files"][folder.folder.name]
                 if not file.startswith(f"{name}.") or "/" in file:
-                    raise ValueError(f"{shorten(file, 60)!r} is no file of this shard")
+                    raise ValueError(f"{shorten(file, 60)!r} is not a file of this shard")
                 made.append(folder.draft(name, partial(self._download, f"{folder.folder.name}/{file}")))
                 if made[-1].sha256 != sha256:
                     raise ValueError(f"the content of {file} does not match its checksum")
@@ -226,8 +226,8 @@ class RunStore:
 
     def _failed(self, error: Exception) -> MachineError:
         return MachineError(
-            f"the store {self.address} does not answer, or refuses: {_reason(error)}. What is finished is kept: run "
-            "the same command again when the cause is removed."
+            f"the store {self.address} does not answer or refuses: {_reason(error)}. Finished work is kept: fix the "
+            "cause and repeat the command."
         )
 
 
@@ -235,8 +235,9 @@ def _check(address: str) -> str:
     """Give the scheme of an address, and refuse what is none or holds credentials, without repeating these."""
     if "@" in urlsplit(address).netloc or "?" in address or "#" in address:
         raise UserError(
-            f"{argument('store')}: the address holds a user, a key or options (with '@', '?' or '#'), which would be "
-            "kept in files and logs. Give only the place, such as s3://BUCKET/RUN, and credentials by the environment "
+            f"{argument('store')}: the address holds a user, a key or options (with '@', '?' or '#'), which would "
+            "end up in files and logs. Give only the place, such as s3://BUCKET/RUN, and put credentials into the "
+            "environment "
             "(AWS_PROFILE, AWS_ACCESS_KEY_ID, ...)."
         )
     known = _ADDRESS.fullmatch(address)

@@ -113,6 +113,6 @@ _FEATURES: dict[str, Callable[[dict[str, Any]], str | None]] = {
     "formulas": _holds("formulas", _FORMULA),
     "code": _holds("code", _CODE),
     "statements": _statements,
-    "options of options": _among,
+    "options that refer to options": _among,
 }
 """Question -> what gives an item's category, or None."""

@@ -63,7 +63,7 @@ def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Fam
         member = sp.csr_array(member.multiply(kept[None]))
         count = np.asarray(member.sum(axis=1)).ravel()
         large = np.flatnonzero((count >= LEAST) & (count < kept.sum()))
-        progress.say(f"{path.name}: {len(large)} of {len(entries)} entries have the {LEAST} items of a slice")
+        progress.say(f"{path.name}: {len(large)} of {len(entries)} entries have the {LEAST} items that a slice needs")
         rows.append(member[large])
         named = Counter(entry.name for entry in entries)
         for entry in (entries[at] for at in large):
@@ -131,7 +131,7 @@ def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.D
     """
     if not path.exists():
         near = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
-        names = f" and is no column of the items ({', '.join(map(visible, columns))})" if columns else ""
+        names = f" and is not a column of the items ({', '.join(map(visible, columns))})" if columns else ""
         raise UserError(f"the list {visible(str(path))} does not exist{names}.{nearest(path.name, [*near, *columns])}")
     records = _records(path)
     if isinstance(records, pl.DataFrame):
@@ -140,7 +140,7 @@ def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.D
     repeated = [name for name, count in Counter(entry.id for entry in entries).items() if count > 1]
     if not entries or repeated:
         why = f"the id {repeated[0]!r} occurs twice" if repeated else "it has no entry"
-        raise UserError(f"the list {path}: {why}. Expected records with different ids and descriptions.")
+        raise UserError(f"the list {path}: {why}. Expected records with unique ids and with descriptions.")
     return entries
 
 
@@ -295,8 +295,8 @@ def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[lis
     wrong = joined.filter(pl.col("row").is_null() | joined.select(keys).is_duplicated())
     if wrong.height:
         raise UserError(
-            f"the tags {str(path)!r}: {visible(wrong['id'][0])!r} is not exactly one row of the table and one item of "
-            f"the run.{nearest(wrong['id'][0], known['id'].to_list())}"
+            f"the tags {str(path)!r}: {visible(wrong['id'][0])!r} does not match exactly one row of the table and one "
+            f"item of the run.{nearest(wrong['id'][0], known['id'].to_list())}"
         )
     rows = joined["row"].to_numpy()
     part = np.zeros(items.height, bool)
@@ -305,7 +305,9 @@ def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[lis
     for place, name in enumerate(names):
         values = [_TAG.get(value.lower()) for value in joined[name]]
         if None in values:
-            raise UserError(f"the tags {str(path)!r}, column {visible(name)!r}: expected 0, 1, true, false or nothing.")
+            raise UserError(
+                f"the tags {str(path)!r}, column {visible(name)!r}: expected 0, 1, true, false or an empty cell."
+            )
         member[place, rows] = values
     return names, member, part
 

@@ -127,7 +127,7 @@ def _name(head: str, words: list[str], taken: set[str]) -> str:
                     name, separator = longer, ", "
             if name and name not in taken:
                 return name
-    base = head or "items of no common subject"
+    base = head or "items without a common subject"
     return base if base not in taken else next(name for i in count(2) if (name := f"{base} ({i})") not in taken)
 
 

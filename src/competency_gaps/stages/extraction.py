@@ -181,7 +181,7 @@ class ShardFiles:
             return None
         table = read_responses(self.responses.path(name), shard.members)
         if table is None:
-            log.warning("%s does not hold the responses of its items: it counts as missing.", self.responses.path(name))
+            log.warning("%s lacks the responses of its items, so it counts as missing.", self.responses.path(name))
         return table
 
     def commit(self, draft: ShardDraft) -> None:

@@ -78,12 +78,12 @@ def _known(figures_file: Path, facts_file: Path, width: int) -> tuple[GateFigure
         if known.pop(_TABLE, None) == digest(facts_file):
             figures = TypeAdapter(GateFigures).validate_json(json.dumps(known), strict=True)
             return figures, _facts(facts_file, width)
-        why = "does not belong to the table beside it, or that is damaged"
+        why = "does not match the table next to it, or that table is damaged"
     except ValidationError as error:
         why = f"cannot be read ({first_fault(error)})"
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         why = f"cannot be read ({error})"
-    log.warning("%s %s: it is measured again.", figures_file, why)
+    log.warning("%s %s: it will be measured again.", figures_file, why)
     return None
 
 
@@ -107,7 +107,7 @@ def _measure(
 
     usable = [item for item in prepared if item.excluded is None and len(item.tokens.ids)]
     if not usable:
-        raise UserError("every item is excluded, so nothing can be measured: see the reasons above, or the span.")
+        raise UserError("every item is excluded, so nothing can be measured: check the reasons above and the span.")
     order = np.random.default_rng(0).permutation(len(usable))
     ends = np.cumsum([len(usable[i].tokens.ids) for i in order])
     chosen = [usable[i].tokens for i in order[: int(np.searchsorted(ends, tokens)) + 1]]

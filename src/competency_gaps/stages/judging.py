@@ -142,7 +142,7 @@ def judge_responses(
             },
         }
     elif config is not None:
-        progress.say("A judge is configured but not asked: no benchmark has a policy that needs one.")
+        progress.say("A judge is configured but not used: no benchmark has a policy that needs one.")
     figures = {name: values for name in judged if (values := benchmark_figures(prepared[name], judged[name]))}
     return Judged(judged, entry, figures)
 
@@ -173,7 +173,7 @@ def _answers(
     policies = {request.id: case.policy for case in cases if isinstance(case.asked, tuple) for request in case.asked}
     requests = [request for case in cases if isinstance(case.asked, tuple) for request in case.asked]
     if config is None or not requests:
-        return {}, None, Reason("no_judge", "no judge was asked: give 'judge' in the configuration, or --llm")
+        return {}, None, Reason("no_judge", "no judge was asked: set 'judge' in the configuration or give --llm")
 
     def usable(answer: Answer) -> bool:
         return not isinstance(policies[answer.id].read(answer), Failure)
@@ -184,12 +184,12 @@ def _answers(
     if received is None:
         assert config.requests is not None
         progress.say(f"Requests for the judge are in {config.requests}; read answers with judge.answers.")
-        why = f"no judge was asked: the requests were written to {config.requests.name}, to be read back later"
+        why = f"no judge was asked: its requests are in {config.requests.name}, to be answered and read back"
         return store.answers(requests, config.model), who, Reason("judge_exported", why)
     if config.answers:
-        return received, who, Reason("judge_not_imported", "the judge's answers that were read do not hold this one")
+        return received, who, Reason("judge_not_imported", "the judge's answer to this item is not among those read")
     if config.base_url is None:
-        return received, who, Reason("no_judge", "the judge was not asked, and no answer of it is kept")
+        return received, who, Reason("no_judge", "the judge was not asked, and there is no earlier answer")
     return received, who, Reason("judge_capped", "the judge was not asked: max_cost was reached first")
 
 
@@ -230,8 +230,9 @@ def _say(name: str, count: _Count, why: Reason, progress: Progress) -> None:
     if count.failed:
         reason, times = count.failures.most_common(1)[0]
         progress.say(
-            f"{name}: {plural(count.failed, 'answer')} of the judge cannot be used and do not count ({times:,} times: "
-            f"{reason}). The same command asks again; models that think first may need a higher judge.max_tokens."
+            f"{name}: {plural(count.failed, 'answer')} from the judge cannot be used and do not count ({times:,} "
+            "times: "
+            f"{reason}). Repeat the command to ask again; models that think first may need a higher judge.max_tokens."
         )
     if count.unasked:
         progress.say(f"{name}: {plural(count.unasked, 'item')} not judged: {why}")

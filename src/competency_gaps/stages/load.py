@@ -91,7 +91,7 @@ def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
         what = (
             f"the option {'.'.join(map(str, first['loc']))!r} = {first['input']!r}" if first["loc"] else "its options"
         )
-        raise UserError(f"the policy {name!r} refuses {what}: {first['msg'].removeprefix('Value error, ')}.") from error
+        raise UserError(f"the policy {name!r} rejects {what}: {first['msg'].removeprefix('Value error, ')}.") from error
     except PydanticUserError as error:
         raise UserError(f"the types of the policy {name!r}'s options cannot be read: {error}") from error
     return policy
@@ -159,7 +159,7 @@ def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:
     if source.kind not in SOURCES:
         raise UserError(
             f"{where}: unknown kind of source {source.kind!r}; known are {', '.join(SOURCES)}."
-            f"{nearest(source.kind, SOURCES)} A plug-in's source needs its package to be installed."
+            f"{nearest(source.kind, SOURCES)} A plug-in source needs its package installed."
         )
     read = SOURCES[source.kind]
     with contextlib.suppress(PydanticUserError):  # an annotation that only type checkers can resolve

@@ -71,7 +71,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
     """
     counted = Counter(folder.resolve() for folder in folders)
     if not counted or max(counted.values()) > 1:
-        raise UserError("merge: expected one folder or more, each of them once.")
+        raise UserError("merge: expected one or more different folders.")
     records = [read_part(folder) for folder in folders]
     _check_parts(folders, records)
     config = parse_config(RunConfig, {**records[0].settings, "out": None}, str(folders[0]))
@@ -98,7 +98,7 @@ def _check_parts(folders: Sequence[Path], records: Sequence[PartRecord]) -> None
         absent = listing((str(Part(number, first.part.of)) for number in lacking), len(lacking))
         raise UserError(f"of the run's parts, {absent} {'is' if len(lacking) == 1 else 'are'} missing.")
     if len(numbers) > first.part.of:
-        raise UserError("merge: a part is given twice.")
+        raise UserError("merge: the same part was given twice.")
 
 
 def _fixed(record: PartRecord) -> dict[str, Any]:
@@ -112,7 +112,8 @@ def _lay(folders: Sequence[Path], records: Sequence[PartRecord], out: Path) -> N
     if (out / PLAN).is_file():
         if differing := plan_differences(read_plan(out), plan):
             raise UserError(
-                f"{str(out)!r} holds another run than the folders make: they differ in {differing}. Choose another "
+                f"{str(out)!r} holds a different run from the one these folders make: they differ in {differing}. "
+                "Choose another "
                 "folder."
             )
     else:
@@ -122,7 +123,7 @@ def _lay(folders: Sequence[Path], records: Sequence[PartRecord], out: Path) -> N
     if not all((out / name).is_file() for name in _GATE):
         for name in _GATE:
             if not (folders[0] / name).is_file():
-                raise UserError(f"{folders[0] / name} is missing: run the command that made {str(folders[0])!r} again.")
+                raise UserError(f"{folders[0] / name} is missing: repeat the command that made {str(folders[0])!r}.")
             _take(folders[0] / name, out / name)
     lost = []
     for sub, suffix in STAGES:

@@ -154,6 +154,6 @@ def name_finished_run(folder: Path, dictionary: Path) -> RunFolder:
         opened = check_dictionary(dictionary, run.manifest["sae"])
         changed = name_run(run, opened, change)
         if files_of(dictionary) != known:
-            raise UserError(f"the dictionary {dictionary} changed while it was read: run the same command again.")
+            raise UserError(f"the dictionary {dictionary} changed while it was being read: repeat the command.")
         change.commit(**changed)
     return open_folder(folder)

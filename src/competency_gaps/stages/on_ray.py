@@ -71,8 +71,8 @@ def read_on_ray(work: Work, ray: Any, fitting: Fit) -> None:
                 pool.stop()
     except lost as error:
         raise MachineError(
-            f"the Ray cluster does not answer any more: {shorten(' '.join(str(error).split()), 300)}. What is finished "
-            "is kept: run the same command again when the cluster is back."
+            f"the Ray cluster no longer answers: {shorten(' '.join(str(error).split()), 300)}. Finished work is "
+            "kept: repeat the command when the cluster is back."
         ) from error
     finally:
         work.reader.files.sweep()
@@ -170,7 +170,7 @@ class Pool:
                 self.done.add(task.shard.name)
                 self.work.bar.advance(len(task.shard.members))
                 return
-            result = Fault("the shard that was put into the store is damaged or gone", by_user=False)
+            result = Fault("the shard in the store is damaged or gone", by_user=False)
         else:
             self.ray.kill(worker)
             self._start()
@@ -193,10 +193,11 @@ class Pool:
         self.failures[what] += 1
         if self.failures[what] >= TRIES:
             raise MachineError(
-                f"{plural(self.failures[what], 'worker')} failed on {what}, the last because {fault.text}. What is "
-                "finished is kept: run the same command again when the cause is removed."
+                f"{plural(self.failures[what], 'worker')} failed on {what}, the last because {fault.text}. Finished "
+                "work is kept: fix the cause and repeat the command."
+                ""
             )
-        self.work.progress.say(f"a worker failed on {what}, and another one tries: {fault.text}")
+        self.work.progress.say(f"a worker failed on {what}; another one takes over: {fault.text}")
 
 
 @contextmanager
@@ -237,8 +238,8 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
         why = shorten(" ".join(str(error).split()), 300)
         if settings.address == "local":
             raise MachineError(
-                f"Ray does not start on this machine: {why}. Run again when it is less busy and has memory to spare, "
-                "or without workers."
+                f"Ray does not start on this machine: {why}. Repeat the command when the machine is less busy, or "
+                "run without workers."
             ) from error
         raise UserError(f"the Ray cluster at {settings.address!r} (ray) cannot be used: {why}") from error
     try:
@@ -277,7 +278,7 @@ def fit(settings: RayWorkers, machines: Sequence[tuple[int, float]]) -> Fit:
         there = ", ".join(f"{cores} cores and {given:g} GPUs" for cores, given in machines[:6])
         raise UserError(
             f"{argument('workers')} {workers} with {threads} threads and {gpus:g} GPUs each: the cluster has room for "
-            f"{room(threads)} ({there}). Ask for fewer, or for less of each."
+            f"{room(threads)} ({there}). Ask for fewer workers, or for less per worker."
         )
     return Fit(workers, threads, gpus)
 

@@ -151,9 +151,9 @@ def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigur
     """Take the run folder, or continue the run in it, and measure the SAE."""
     config = setting.config
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
-    progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
+    progress.say(f"{'Resuming' if resumed else 'Run folder'} {folder}")
     gate, sampled = pass_gate(setting, folder, progress)
-    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    progress.say(gate.sentence() + (" - does not fit, but the run was forced" if gate.forced else ""))
     return gate, sampled
 
 

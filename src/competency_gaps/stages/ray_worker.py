@@ -81,7 +81,7 @@ class ShardWorker:
         try:
             task = self.tasks.get(name)
             if task is None or task.shard.made_of != made_of:
-                raise UserError(f"shard {name} is made of other items than where the command runs.")
+                raise UserError(f"shard {name} is made of different items here than where the command runs.")
             setting, config = self.setting, self.setting.config
             with self._place() as place:
                 reader = ShardReader(place, setting.extractor, config.span, setting.bos_id, config.generation)
@@ -122,7 +122,7 @@ class ShardWorker:
         own = plan_identity(config, setting.extractor, setting.bos_id, setting.suite)
         if differing := plan_differences(own, plan):
             raise UserError(
-                f"a worker would read another run than the folder's plan says: they differ in {differing}. Expected "
+                f"a worker would read a different run from the folder's plan: they differ in {differing}. Expected "
                 "the same model, SAE, benchmarks and packages on all machines."
             )
         self.setting = setting

@@ -59,16 +59,16 @@ def check_unreadable(reasons: Sequence[Reason], items: int, where: str, lm: Lang
     if why == NOT_FINITE.code:
         raise UserError(
             f"{fault}, {count} because their activations are not finite in {lm.identity['dtype']}: "
-            f"set model.dtype to bfloat16 or float32, and take another folder."
+            f"set model.dtype to bfloat16 or float32, and use another folder."
         )
     if why == OUT_OF_MEMORY.code:
         raise MachineError(
-            f"{fault}, {count} because memory ran out on each alone. Free some memory and run again: what is "
-            f"finished is kept. Or take another folder and a lower model.max_length, which excludes long items."
+            f"{fault}, {count} because memory ran out on each alone. Free some memory and repeat the command "
+            f"(finished work is kept), or use another folder and a lower model.max_length, which excludes long items."
         )
     raise UserError(
-        f"{fault}, {count} because the model fails on them; the first: {alike[0]}. Take an installation and a model "
-        f"that can read them, or leave such items out."
+        f"{fault}, {count} because the model failed on them; the first: {alike[0]}. Use an installation and a model "
+        f"that can read them, or leave out such items."
     )
 
 

@@ -291,7 +291,7 @@ def ask_about(
             asked.append(question)
             bar.advance()
     if not asked:
-        raise UserError(f"the step {step!r} has nothing to ask. Collect exemplars first; scores need labels as well.")
+        raise UserError(f"the step {step!r} has nothing to ask. Collect exemplars first; scoring also needs labels.")
     by_id = {question.request.id: question for question in asked}
 
     def usable(answer: Answer) -> bool:
@@ -342,8 +342,8 @@ def take_answers(
             scores.append((question.concept, str(question.label), read))
     if len(scores) >= FEWEST_SCORES and all(score == 0.5 for _, _, score in scores):
         raise UserError(
-            f"each of {len(scores)} scores is exactly 0.5, as of a model that names every window or none: none is "
-            "stored. Ask a model that reads the windows."
+            f"each of {len(scores)} scores is exactly 0.5, as if the model named every window or none, so none is "
+            "stored. Use a model that reads the windows."
         )
     taken.stored = sum(map(len, labels.values())) - taken.abstained + len(scores)
     for who, rows in labels.items():

@@ -114,7 +114,7 @@ def document(made: Comparison) -> dict[str, Any]:
     if made.answer is not None:
         lines = [sentence_of(made.answer, finding) for finding in made.answer.findings]
         answer = {**asdict(made.answer), "sentences": lines}
-    return {**plain_values, "answer": answer}
+    return {**plain_values, "answer": answer, "words": sentences(made)}
 
 
 def write_markdown(made: Comparison, path: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_rubric_of_ones_own(tmp_path):
         "Say.\n\nFirst write the reasons"
     )
     assert policy.verdict(ITEM, "x", [ruled("fair")]).value == 0.5
-    assert "no placeholder for 'criteria'" in str(make_policy("judge", {"rubric": str(own), "criteria": "c"}).check(ITEM))
+    assert "placeholder for 'criteria'" in str(make_policy("judge", {"rubric": str(own), "criteria": "c"}).check(ITEM))
     for text, message in (
         ("grades: [1, 10]\n---\nS\n---\nA {response}", r"has no \{question\}"),
         ("grades: [5, 5]\n---\nS\n---\n{question}{response}", "rising scale"),

@@ -129,9 +129,7 @@ def test_damaged_lines_are_counted_and_the_rest_is_kept(tmp_path):
     assert (first.count, first.first) == (3, "batch-0.jsonl.gz, line 2")
     (tmp_path / "explanations" / "batch-1.jsonl.gz").unlink()
     export(tmp_path, {"batch-0.jsonl.gz": ["{broken"]})
-    with pytest.raises(
-        UserError, match=r"no usable label.*line is not a JSON object \(1; batch-0\.jsonl\.gz, line 1"
-    ):
+    with pytest.raises(UserError, match=r"no usable label.*line is not a JSON object \(1; batch-0\.jsonl\.gz, line 1"):
         read(tmp_path)
 
 

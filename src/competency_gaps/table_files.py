@@ -68,11 +68,3 @@ def read_csv(path: Path) -> pl.DataFrame:
 
     with panics_are_errors():
         return pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False, glob=False)
-
-
-def read_json_lines(path: Path) -> pl.DataFrame:
-    """Read a JSON Lines file, whose types are those of all its lines; raises as :func:`read_parquet`."""
-    import polars as pl
-
-    with panics_are_errors():
-        return pl.read_ndjson(path, infer_schema_length=None)

@@ -146,6 +146,8 @@ def test_columns_with_obvious_names_are_found(cli, tmp_path):
             ("q0", "Why 0?", 1.0, "s"),
             ("q1", "Why 1?", 0.0, "s"),
         ]
+    paired = json.loads(cli("compare", str(tmp_path / "a.csv"), str(tmp_path / "b.jsonl"), "--json")[1])
+    assert paired["paired"] == 4
     write_lines(tmp_path / "c.jsonl", [{"question": "Why?", "gold": "x"}])
     assert "name its columns with --field prompt=COLUMN" in cli("logs", str(tmp_path / "c.jsonl"))[2]
 

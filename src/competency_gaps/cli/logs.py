@@ -109,20 +109,7 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
         "mean_score": benchmark.mean_score,
         "reports": [asdict(report) for report in benchmark.reports],
         "left_out": [asdict(left) for left in benchmark.left_out],
-        "sample": [
-            {
-                "id": item.id,
-                "own_text": item.prompt,
-                "seen": item.seen.text if item.seen else None,
-                "messages": item.messages,
-                "own": item.seen.own if item.seen else item.own,
-                "score": item.score,
-                "response": item.response,
-                "answer": item.answer,
-                "identity": item.identity,
-            }
-            for item in benchmark.items[:_SAMPLES]
-        ],
+        "items": [asdict(item) for item in benchmark.items[:_SAMPLES]],
     }
 
 
@@ -132,11 +119,11 @@ def _show(log: InspectedLog) -> None:
     from competency_gaps.stages.logs import report_notes
 
     found = [(benchmark, report) for benchmark in log.readable for report in benchmark.reports]
-    models = dict.fromkeys(report.model or "unknown" for _, report in found)
+    models = dict.fromkeys(report.model or "a model that is not named" for _, report in found)
     rows: dict[str, list[tuple[InspectedBenchmark, SourceReport]]] = {}
     notes: dict[str, list[str]] = {}
     for benchmark, report in found:
-        row = benchmark.name if len(models) == 1 else report.model or "unknown"
+        row = benchmark.name if len(models) == 1 else report.model or "not named"
         rows.setdefault(row, []).append((benchmark, report))
         usual = replace(report, warnings=tuple(w for w in report.warnings if w.code != "same_name"))
         for line in report_notes(usual):

@@ -87,7 +87,7 @@ def run(
     from competency_gaps.runs.part import parse_part
 
     progress = terminal(quiet)
-    logs = _logs(log, metric, scorer, field, progress, with_items=bool(benchmark))
+    logs = _logs(log, metric, scorer, None if benchmark and not log else field, progress)
     if config and (model or sae or benchmark or log):
         raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
     if (benchmark or log) and not (config or model or sae):
@@ -184,14 +184,12 @@ def _logs(
     scorer: str | None,
     fields: list[str] | None,
     progress: Progress,
-    *,
-    with_items: bool,
 ) -> SuiteLogs:
     """Benchmarks of the logs that ``--log`` names, and scores of further models on them."""
     from competency_gaps.logs.find import SuiteLogs, suite_logs
 
     if not logs:
-        given = {"metric": metric, "scorer": scorer, "field": None if with_items else fields}
+        given = {"metric": metric, "scorer": scorer, "field": fields}
         unused = [f"--{name}" for name, value in given.items() if value]
         if unused:
             raise UserError(f"give --log PATH with {', '.join(unused)}.")

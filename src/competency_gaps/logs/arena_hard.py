@@ -17,7 +17,8 @@ from typing import Any
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, Message, Reason
 from competency_gaps.jsonl import files_under, first_object, mapping, sequence, text_or_none
-from competency_gaps.judging.verdicts import VERDICTS, canonical, for_the_model, score_of_games
+from competency_gaps.judging.arena_figures import Games, arena_figures
+from competency_gaps.judging.verdicts import canonical, score_of_games
 from competency_gaps.logs.prompt import LoggedPrompt
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines
 from competency_gaps.text import plural
@@ -80,7 +81,7 @@ class _JudgementReader:
     answers: dict[str, dict[str, Any]]
     seen: set[str] = field(default_factory=set)
     baselines: Counter[str] = field(default_factory=Counter)
-    labels: list[tuple[str | None, ...]] = field(default_factory=list)
+    labels: list[Games] = field(default_factory=list)
     """The two verdicts of each item; None: a game without a usable one."""
     more_games: int = 0
     """Items with more than the two games of which a score is made."""
@@ -104,7 +105,7 @@ class _JudgementReader:
             return Reason("question_empty", "the question is empty")
         self.seen.add(name)
         self.more_games += more
-        labels = tuple(_label(game) for game in games)
+        labels = _label(games[0]), _label(games[1])
         self.labels.append(labels)
         answer = self.answers.get(name)
         system = _system(answer)
@@ -133,10 +134,8 @@ class _JudgementReader:
         return self.tally.item(item, FROM_FILE)
 
     def report(self) -> LogEntry:
-        """The report, with ties, position bias and Arena-Hard's own figure."""
+        """The report, with ties and position bias."""
         tally, judge = self.tally, str(self.tally.scorer)
-        known = [label for labels in self.labels for label in labels if label is not None]
-        both = [labels for labels in self.labels if None not in labels]
         if self.baselines:
             tally.warn("judged_against", f"judged by {judge} against {', '.join(self.baselines)}")
         else:
@@ -147,20 +146,9 @@ class _JudgementReader:
         if self.more_games:
             text = f"{plural(self.more_games, 'item')} with more than two games, of which the first two count"
             tally.warn("more_games", text, self.more_games)
-        if known:
-            share = known.count("A=B") / len(known)
-            tally.warn("ties", f"ties: {share:.1%} of {plural(len(known), 'game')}", share, len(known))
-        if both:
-            first_place = [sum(VERDICTS[str(label)].first for label in labels) / len(labels) for labels in both]
-            bias, count = sum(first_place) / len(both), len(both)
-            text = f"position bias: the answer in the first place gets {bias:.2f} on average over "
-            text += f"{plural(count, 'item')} with both games (0.50 is none)"
-            tally.warn("position_bias", text, bias, count)
-            verdicts = [verdict for labels in both for verdict in for_the_model(labels)]
-            won = sum(verdict.first * verdict.times for verdict in verdicts)
-            figure = won / sum(verdict.times for verdict in verdicts)
-            text = "Arena-Hard's own figure, which averages verdicts and not items and leaves out items with one game"
-            tally.warn("arena_figure", f"{text}: {figure:.4f}", figure)
+        for figure in arena_figures(self.labels)["summary"]:
+            if figure.code in ("arena_ties", "arena_position"):
+                tally.warn(figure.code, figure.text, *figure.numbers)
         if self.answers and (missing := len(self.seen - self.answers.keys())):
             text = f"{plural(missing, 'item')} without a line in model_answer, and so without a response"
             tally.warn("no_model_answer", text, missing)

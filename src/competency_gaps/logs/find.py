@@ -10,12 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.benchmarks.files import read_files
+from competency_gaps.benchmarks.files import SUFFIXES, read_files
 from competency_gaps.benchmarks.records import Record, check_fields, field_mapping, gather, is_further, named_path
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.items.item import Reason
-from competency_gaps.jsonl import first_object
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Tally, refuse_options
 from competency_gaps.registry import LOGS
 
@@ -153,12 +152,7 @@ def _logs_at(
     if is_table or path.suffix in _TABLES:
         parts = [LogPart("table", path.stem, (path,), task=path.stem)]
     else:
-        try:
-            parts = find_parts(path)
-        except UserError:
-            if path.suffix != ".jsonl" or not {"prompt", "score"} <= _all_columns(first_object(path)).keys():
-                raise
-            parts = [LogPart("table", path.stem, (path,), task=path.stem)]
+        parts = find_parts(path)
     tasks = {part.task for part in parts}
     named = []
     for part in parts:
@@ -236,7 +230,7 @@ def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
     if not path.exists():
         siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"the log {path} does not exist.{nearest(path.name, siblings)}")
-    parts = LOGS[format_].find(path) if format_ is not None else _parts_of_all_formats(path)
+    parts = LOGS[format_].find(path) if format_ is not None else _parts_of_all_formats(path) or _tables(path)
     if not parts:
         raise UserError(_nothing_at(path, format_))
     return _unique_names(parts)
@@ -273,6 +267,15 @@ def _parts_of_all_formats(path: Path) -> list[LogPart]:
         raise faults[0]
     notes = tuple(Reason("unreadable_log", f"a log was not read: {error!s}") for error in faults)
     return [replace(part, notes=(*part.notes, *notes)) for part in parts]
+
+
+def _tables(path: Path) -> list[LogPart]:
+    """A file that is a table with columns of obvious names."""
+    if not path.is_file() or path.suffix not in SUFFIXES:
+        return []
+    first = next(read_files(FileSource(path=path)), None)
+    is_scored = first is not None and {"prompt", "score"} <= _all_columns(first.values).keys()
+    return [LogPart("table", path.stem, (path,))] if is_scored else []
 
 
 def _nothing_at(path: Path, format_: str | None) -> str:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from competency_gaps.config import LogSource, ScoresConfig
-from competency_gaps.errors import UserError, argument, nearest
+from competency_gaps.benchmarks.files import SUFFIXES, read_files
+from competency_gaps.benchmarks.records import Record
+from competency_gaps.config import FileSource, LogSource, ScoresConfig
+from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Item
 from competency_gaps.jsonl import first_object
 from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.registry import LOGS
 from competency_gaps.runs.matched_scores import Scored
-from competency_gaps.table_files import read_csv, read_json_lines, read_parquet
 from competency_gaps.text import shorten
 
-_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".csv": read_csv,
-    ".tsv": read_csv,
-    ".parquet": read_parquet,
-    ".jsonl": read_json_lines,
-}
 _KEYS = ("id", "benchmark")
 
 
@@ -44,7 +40,7 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
 
 def read_scores(path: Path, benchmark: str | None = None) -> Iterator[Scored]:
     """Read a table of scores (a JSONL file is one if it has ids), or else another tool's log."""
-    if path.suffix in _READERS and (path.suffix != ".jsonl" or "id" in first_object(path)):
+    if path.suffix in SUFFIXES and (path.suffix != ".jsonl" or "id" in first_object(path)):
         return read_score_table(path, benchmark)
     return read_score_log(path, benchmark)
 
@@ -64,31 +60,32 @@ def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Score
     UserError
         If the file cannot be read, has no column ``id`` or no model, or a cell holds something else.
     """
-    if not path.is_file():
-        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"the scores {path} do not exist.{nearest(path.name, siblings)}")
-    if path.suffix not in _READERS:
-        raise UserError(f"{path}: expected a table of scores as {', '.join(_READERS)}.")
-    try:
-        table = _READERS[path.suffix](path)
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a table of scores: {error}") from error
-    yield from frame_scores(table, str(path), benchmark)
+    records = read_files(FileSource(path=path))
+    first = list(itertools.islice(records, 1))
+    columns = list(first[0].values) if first else []
+    yield from _scored(itertools.chain(first, records), columns, str(path), benchmark)
 
 
 def frame_scores(table: pl.DataFrame, where: str, benchmark: str | None = None) -> Iterator[Scored]:
     """Read a frame of scores, as :func:`read_score_table` reads a file; ``where`` names it in errors."""
-    models = [name for name in table.columns if name not in _KEYS]
-    if "id" not in table.columns or not models:
+    rows = enumerate(table.iter_rows(named=True), 1)
+    records = (Record(row, f"{where}, row {number}") for number, row in rows)
+    yield from _scored(records, table.columns, where, benchmark)
+
+
+def _scored(records: Iterable[Record], columns: list[str], where: str, benchmark: str | None) -> Iterator[Scored]:
+    models = [name for name in columns if name not in _KEYS]
+    if "id" not in columns or not models:
         raise UserError(
-            f"{where} has the columns {', '.join(table.columns[:8])}: expected 'id' and one column of scores per model."
+            f"{where} has the columns {', '.join(columns[:8])}: expected 'id' and one column of scores per model."
         )
-    for number, row in enumerate(table.iter_rows(named=True), 1):
-        if row["id"] is None:
-            raise UserError(f"{where}, row {number}: the id is empty.")
+    for record in records:
+        row = record.values
+        if row.get("id") is None or not row.keys() <= set(columns):
+            raise UserError(f"{record.where}: the id is empty, or there is a column that the first row lacks.")
         own = benchmark if benchmark is not None else row.get("benchmark")
         for model in models:
-            score = _score(row[model], f"{where}, row {number} (id {row['id']!r}), column {model!r}")
+            score = _score(row.get(model), f"{record.where} (id {row['id']!r}), column {model!r}")
             yield Scored(model, str(row["id"]), own, score)
 
 
@@ -146,14 +143,15 @@ def read_score_log(
     models = {part.model for part in parts}
     if model is not None and len(models) > 1:
         raise UserError(
-            f"{argument('model')} {model!r} for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
+            f"one name, {model!r}, for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
             "Read their logs one by one."
         )
     for log in parts:
         name = model or log.model
         if name is None:
-            raise UserError(f"{log.files[0]} does not say which model it is of: give {argument('model')}.")
-        own = benchmark if benchmark is not None else log.task
+            raise UserError(f"{log.files[0]} does not say which model it is of: name it (--as, or 'model').")
+        # A table is called as its file is, whatever the benchmark.
+        own = benchmark if benchmark is not None or log.format == "table" else log.task
         source = LogSource(path=path, format=log.format, benchmark=log.benchmark, metric=metric, scorer=scorer)
         for entry in read_log(source):
             if isinstance(entry, Item):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -163,22 +164,20 @@ class InspectedLog:
     @property
     def folders(self) -> dict[str, str]:
         """Model -> its only log, or the folder of its logs alone; of models with a task in common, by number."""
-        files: dict[str, set[Path]] = {}
+        reports = [report for benchmark in self.readable for report in benchmark.reports if report.model]
+        if len({report.model for report in reports}) < 2:
+            return {}
+        root = Path(os.path.commonpath([report.files[0] for report in reports]))
+        places: dict[str, set[Path]] = {}
         tasks: dict[str, set[str]] = {}
-        for report in (report for benchmark in self.readable for report in benchmark.reports if report.model):
-            files.setdefault(str(report.model), set()).add(Path(report.files[0]))
+        for report in reports:
+            place = root / Path(report.files[0]).relative_to(root).parts[0]
+            places.setdefault(str(report.model), set()).add(place)
             tasks.setdefault(str(report.model), set()).add(report.benchmark.partition("@")[0])
-        every = {file for own in files.values() for file in own}
-        root = Path(os.path.commonpath(every)) if every else Path()
-        folders: dict[str, str] = {}
-        for model in sorted(files, key=_by_number, reverse=True):
-            of_others = {folder for file in every - files[model] for folder in (file, *file.parents)}
-            first = min(files[model])
-            alone = [place for place in (first, *first.parents) if root in place.parents and place not in of_others]
-            holding = [place for place in alone if all(place in (file, *file.parents) for file in files[model])]
-            if holding and (not folders or tasks[model] & tasks[next(iter(folders))]):
-                folders[model] = str(holding[-1])
-        return dict(reversed(folders.items()))
+        shared = Counter(place for own in places.values() for place in own)
+        alone = [model for model, own in places.items() if len(own) == 1 and shared[min(own)] == 1]
+        together = [model for model in alone if any(tasks[model] & tasks[other] for other in alone if other != model)]
+        return {model: str(min(places[model])) for model in sorted(together, key=_by_number)}
 
     @property
     def readable(self) -> tuple[InspectedBenchmark, ...]:

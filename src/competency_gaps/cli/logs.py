@@ -98,8 +98,7 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     elif len({report.model for benchmark in log.readable for report in benchmark.reports}) > 1:
         yield "Where each of them is weak, read through the small model that comes along:"
     else:
-        other = f" ({log.no_sae})" if log.no_sae else f" (for SAEs of your model: {listing})"
-        yield f"Where the model is weak, read through the small model that comes along{other}:"
+        yield f"Where the model is weak, read through the small model that comes along (other SAEs: {listing}):"
 
 
 def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:

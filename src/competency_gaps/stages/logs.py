@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.errors import MissingExtraError, UserError, argument
+from competency_gaps.errors import UserError, argument
 from competency_gaps.items.item import Benchmark, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
 from competency_gaps.logs.lm_eval import pretrained_model
@@ -156,8 +156,6 @@ class InspectedLog:
     """The log's model, as transformers can load it; None: the log names none, or several."""
     sae: SaeEntry | None
     """An SAE for the model; None: the model or an SAE for it is unknown."""
-    no_sae: str | None
-    """Why no SAE was found for the model; None: there is one, sae-lens is not installed, or the model is unknown."""
     logs: tuple[str, ...]
     """The logs of a run, each ``PATH`` or ``NAME=PATH``; empty if nothing can be read."""
 
@@ -223,11 +221,11 @@ def inspect_logs(
             bar.advance()
     readable = [benchmark for benchmark in benchmarks if benchmark.error is None]
     model = transformers_model(report for benchmark in readable for report in benchmark.reports)
-    sae, no_sae = _sae(model) if model is not None else (None, None)
+    sae = _sae(model) if model is not None else None
     logs: tuple[str, ...] = (path,) if readable else ()
     if 0 < len(readable) < len(benchmarks):
         logs = _each(readable) or logs
-    return InspectedLog(tuple(benchmarks), model, sae, no_sae, logs)
+    return InspectedLog(tuple(benchmarks), model, sae, logs)
 
 
 def _by_number(name: str) -> list[str]:
@@ -248,13 +246,11 @@ def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:
     return InspectedBenchmark(**vars(read))
 
 
-def _sae(model: str) -> tuple[SaeEntry | None, str | None]:
+def _sae(model: str) -> SaeEntry | None:
     try:
-        return find_saes(model).proposed(), None
-    except MissingExtraError:
-        return None, None
-    except UserError as error:
-        return None, str(error)
+        return find_saes(model).proposed()
+    except UserError:  # none is known, or sae-lens is not installed
+        return None
 
 
 def _each(readable: Sequence[InspectedBenchmark]) -> tuple[str, ...]:

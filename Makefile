@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PAGE := src/competency_gaps/explorer/page/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-.PHONY: demo test resolve tools slow fuzz kills perf lint page site dist versions clean
+.PHONY: demo test resolve tools slow fuzz kills perf lint page site gallery dist versions clean
 
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
@@ -82,6 +82,11 @@ $(PAGE): $(PAGE_SOURCES) | $(VENV)/.demo
 # The documents as a site, in site/; a broken link fails.
 site: $(VENV)/.dev $(PAGE)
 	$(BIN)/python docs/make_site.py
+
+# The site with its gallery, from the demo's run; the demo's screens must look as the pages show them.
+gallery: demo $(VENV)/.dev
+	$(BIN)/python docs/make_site.py
+	$(BIN)/python docs/record.py --check --run demo-run=demo-run docs/*.md
 
 frontend/node_modules: frontend/package-lock.json
 	cd frontend && npm ci --silent --ignore-scripts

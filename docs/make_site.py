@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import columns
+import gallery
 import make_reference
+import notebooks
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,12 +40,15 @@ def stage() -> None:
     shutil.copy(ROOT / "docs" / "site.css", STAGE)
     pages = {path: path.name for path in sorted((ROOT / "docs").glob("*.md"))}
     pages |= {ROOT / path: name for path, name in ELSEWHERE.items()} | {ROOT / "README.md": "index.md"}
+    pages |= {path: f"{name}.md" for name, path in notebooks.NOTEBOOKS.items()}
     for path, name in pages.items():
-        if path.name != "README.md" or name != "index.md":
-            write(name, relink(path, pages))
+        if path != ROOT / "README.md":  # the site has its own first page
+            text = notebooks.markdown(path) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+            write(name, relink(text, path.parent, pages))
     write("commands.md", make_reference.commands_page())
     write("python.md", make_reference.python_page())
     write("tables.md", columns.tables_page())
+    gallery.main(ROOT / "demo-run", STAGE / "gallery")
 
 
 def write(name: str, text: str) -> None:
@@ -51,18 +56,17 @@ def write(name: str, text: str) -> None:
     (STAGE / name).write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", encoding="utf-8")
 
 
-def relink(page: Path, pages: dict[Path, str]) -> str:
-    """A page's text whose links lead to pages of the site; files that are none of them are named."""
+def relink(text: str, folder: Path, pages: dict[Path, str]) -> str:
+    """A page's text, from a folder, whose links lead to pages of the site; files that are none of them are named."""
 
     def leads(found: re.Match[str]) -> str:
-        target = (page.parent / found[2]).resolve()
+        target = (folder / found[2]).resolve()
         if target in pages:
             return f"{found[1]}({pages[target]}{found[3] or ''})"
         outside = target.exists() and not target.is_relative_to(ROOT / "docs")
         return f"{found[1][1:-1]} (`{target.relative_to(ROOT)}`)" if outside else found[0]
 
-    parts = FENCED.split(page.read_text(encoding="utf-8"))
-    return "".join(part if part.startswith("```") else LINK.sub(leads, part) for part in parts)
+    return "".join(part if part.startswith("```") else LINK.sub(leads, part) for part in FENCED.split(text))
 
 
 def names(nav: Any) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,8 @@ import tokenize
 from pathlib import Path
 
 QUIET = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+"""Code and screens; pages that are made with the site are not kept."""
 
 
 def python_lines(text: str) -> int:
@@ -57,9 +59,11 @@ def main() -> None:
     lines = sum(script_lines(file.read_text("utf-8")) for file in scripts)
     print(f"TypeScript: {lines:,} code lines in {len(scripts)} files")
     print("{} commands, {} options".format(*commands()))
-    pages = {*Path("docs").glob("*.md"), *Path().glob("*.md"), *Path().glob("*/README.md")}
-    words = sum(len(page.read_text("utf-8").split()) for page in pages)
-    print(f"documents: {words:,} words in {len(pages)} files")
+    pages = {page for pattern in ("*.md", "docs/*.md", "*/README.md", "skills/**/*.md") for page in Path().glob(pattern)}
+    texts = [page.read_text("utf-8") for page in pages]
+    by_hand = sum(len(FENCED.sub("", text).split()) for text in texts)
+    words = sum(len(text.split()) for text in texts)
+    print(f"documents: {by_hand:,} words by hand, {words:,} with blocks of code and screens, in {len(pages)} files")
 
 
 if __name__ == "__main__":

@@ -83,10 +83,10 @@ def markdown(path: Path) -> str:
     return "\n\n".join(parts)
 
 
-def main(write: bool) -> None:
-    """Run all notebooks, in order."""
+def main(folder: Path, *, write: bool) -> None:
+    """Run all notebooks in a folder, in order."""
     sys.path.append(str(EXAMPLES))
-    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+    with chdir(folder):
         for path in NOTEBOOKS.values():
             notebook = read(path)
             execute(notebook)
@@ -95,4 +95,5 @@ def main(write: bool) -> None:
 
 
 if __name__ == "__main__":
-    main("--check" not in sys.argv[1:])
+    with tempfile.TemporaryDirectory() as empty:
+        main(Path(empty), write="--check" not in sys.argv[1:])

@@ -59,7 +59,7 @@ def main() -> None:
     lines = sum(script_lines(file.read_text("utf-8")) for file in scripts)
     print(f"TypeScript: {lines:,} code lines in {len(scripts)} files")
     print("{} commands, {} options".format(*commands()))
-    pages = {page for pattern in ("*.md", "docs/*.md", "*/README.md", "skills/**/*.md") for page in Path().glob(pattern)}
+    pages = [page for of in ("*.md", "docs/*.md", "*/README.md", "skills/**/*.md") for page in Path().glob(of)]
     texts = [page.read_text("utf-8") for page in pages]
     by_hand = sum(len(FENCED.sub("", text).split()) for text in texts)
     words = sum(len(text.split()) for text in texts)

@@ -1,0 +1,112 @@
+"""Blocks of the pages run, on the run and logs that the notebooks make, unless a comment before them says why not."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from test_docs import TEXTS
+
+from core_helpers import ROOT
+
+sys.path.append(str(ROOT / "docs"))
+import notebooks
+
+pytestmark = pytest.mark.slow
+BLOCK = re.compile(r"^(<!--(?: not run:| screen:).*?-->\n)?```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMES = {
+    **dict.fromkeys(("RUN", "demo-run"), "run"),
+    **dict.fromkeys(("MODEL", "NEW", "checkpoint-3000"), "cedar-1b"),
+    **dict.fromkeys(("OLD", "A", "checkpoint-2000"), "birch-1b"),
+    **dict.fromkeys(("B", "checkpoint-4000"), "dune-1b"),
+    **dict.fromkeys(("out/", "out", "my-logs/", "logs"), "logs"),
+    **dict.fromkeys(("out/NEW", "out/checkpoint-3000", "candidate/logs"), "logs/cedar-1b"),
+    **dict.fromkeys(("out/OLD", "out/checkpoint-2000", "baseline/logs"), "logs/birch-1b"),
+    **dict.fromkeys(("more-logs/", "out/checkpoint-4000"), "logs/dune-1b"),
+    "their-logs/": "logs/dune-1b",
+    "RUN/improve/keep-100": "run/improve/keep-100",
+    "GSM": "run",
+    "LIST": "group",
+    **dict.fromkeys(("quiz", "mmlu_pro"), "everyday"),
+    "quiz=scores.csv": "everyday=scores.csv",
+}
+"""What stands on the pages -> what there is in the folder."""
+OURS = re.compile(r"(?:\$ )?cgaps (?!demo|mcp|explore)")
+"""The demo takes minutes and servers do not end: they have tests of their own."""
+
+
+def typed(page: str) -> list[str]:
+    """Commands of the page's blocks that should run."""
+    lines = []
+    for comment, language, block in BLOCK.findall(TEXTS[page]):
+        if not comment and language in ("", "bash", "console"):
+            block = block.replace("\\\n", " ")
+            typed = re.findall(r"^\$ .*", block, re.MULTILINE) if block.startswith("$ ") else block.splitlines()
+            lines += [part for line in typed for part in line.split(" && ")]
+    return [line.partition("  #")[0].removeprefix("$ ").strip() for line in lines if OURS.match(line.strip())]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with the runs and logs of the notebooks, which run here, and with files as a user has them."""
+    folder = tmp_path_factory.mktemp("pages")
+    notebooks.main(folder, write=False)
+    shutil.copytree(folder / "run", folder / "kept")
+    questions = [{"id": f"q{i}", "prompt": f"What is {i} plus {i + 3}?", "answer": str(2 * i + 3)} for i in range(60)]
+    (folder / "quiz.jsonl").write_text("".join(json.dumps(question) + "\n" for question in questions))
+    shutil.copy(folder / "quiz.jsonl", folder / "questions.jsonl")
+    config = {
+        "model": {"name": "embedded"},
+        "sae": {"folder": "embedded"},
+        "benchmarks": [{"name": "quiz", "source": {"kind": "file", "path": "quiz.jsonl"}, "policy": "exact"}],
+    }
+    for name in ("CONFIG.yaml", "run.yaml"):
+        (folder / name).write_text(json.dumps(config))
+    (folder / "weaknesses.jsonl").write_text(json.dumps({"id": "sums", "examples": ["q1", "q2", "q3"]}) + "\n")
+    (folder / "llm.yaml").write_text("base_url: http://localhost:1/v1\nmodel: none\n")
+    done = run("cgaps improve RUN --keep 100", folder)
+    assert done.returncode == 0, done.stderr
+    items = pl.read_parquet(folder / "run" / "items.parquet")
+    items.select(pl.col("item_id").alias("id"), own=pl.col("score")).write_csv(folder / "scores.csv")
+    return folder
+
+
+def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command; what it makes goes to a folder of its own, and it reads few items."""
+    words = [NAMES.get(word, word) for word in shlex.split(line)][1:]
+    if words[0] == "run":
+        words += [] if "--sample" in words else ["--sample", "15"]
+    elif words[0] == "score":
+        shutil.rmtree(folder / "run")
+        shutil.copytree(folder / "kept", folder / "run")
+    if "--out" in words and words[words.index("--out") + 1] == "run":
+        words[words.index("--out") + 1] = "made"
+        shutil.rmtree(folder / "made", ignore_errors=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "80"}
+    given = {"cwd": folder, "env": environment, "stdin": subprocess.DEVNULL}
+    return subprocess.run([*notebooks.CGAPS, *words], **given, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if typed(page)])
+def test_commands_run(page, made):
+    ended = {line: run(line, made) for line in typed(page)}
+    faults = {line: done.stderr[-300:] for line, done in ended.items() if done.returncode not in (0, 3)}  # 3: a loss
+    assert not faults
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if "```python" in TEXTS[page]])
+def test_python_runs(page, made, monkeypatch):
+    monkeypatch.chdir(made)
+    shutil.copytree(made / "run", made / "demo-run", dirs_exist_ok=True)
+    for comment, language, block in BLOCK.findall(TEXTS[page]):
+        if language == "python" and not comment:
+            exec(compile(ast.parse(block), page, "exec"), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -99,3 +100,12 @@ def sequence(value: Any) -> list[Any]:
 def text_or_none(value: Any) -> str | None:
     """The value if it is a text, else None."""
     return value if isinstance(value, str) else None
+
+
+def number_or_none(value: Any) -> float | None:
+    """The value as a float if it is a finite number or a truth value, else None."""
+    try:
+        number = float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
+from competency_gaps.jsonl import files_under, first_object, json_file, mapping, number_or_none, sequence, text_or_none
 from competency_gaps.logs.prompt import LoggedPrompt, chat_messages, read_prompt
 from competency_gaps.logs.reader import (
     NONE,
@@ -50,7 +50,7 @@ class _Result(NamedTuple):
     """The aggregate's own figure; None: there is none."""
 
     def score(self, value: Any) -> LoggedScore:
-        number = _finite(value)
+        number = number_or_none(value)
         return score_in_unit(value if number is None else (number - self.worst) / (self.best - self.worst))
 
 
@@ -90,7 +90,10 @@ def _ranges(file: Path) -> dict[tuple[str, str | None], dict[str, tuple[float, f
     """Per evaluation's name and model: its results, each with its samples' least and greatest score."""
     ranges: dict[tuple[str, str | None], dict[str, tuple[float, float]]] = {}
     for line in log_lines(file):
-        name, score = line.value.get("evaluation_name"), _finite(mapping(line.value.get("evaluation")).get("score"))
+        name, score = (
+            line.value.get("evaluation_name"),
+            number_or_none(mapping(line.value.get("evaluation")).get("score")),
+        )
         if not isinstance(name, str):
             continue
         results = ranges.setdefault((name, text_or_none(line.value.get("model_id"))), {})
@@ -162,11 +165,11 @@ def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple
     if ours and not entry:
         return _Result(0.0, 1.0, "is none of the aggregate's results")
     config = mapping(entry.get("metric_config"))
-    low, high = (_finite(config.get(name)) for name in ("min_score", "max_score"))
+    low, high = (number_or_none(config.get(name)) for name in ("min_score", "max_score"))
     down = config.get("lower_is_better") is True
     inside = scores[0] >= 0 and scores[1] <= 1
     shares = inside and (low, high) == _PERCENT and scores[1] > 0
-    figure = _finite(mapping(entry.get("score_details")).get("score"))
+    figure = number_or_none(mapping(entry.get("score_details")).get("score"))
     if shares:
         figure = None if figure is None else figure / 100  # a percentage
         low, high = 0.0, 1.0
@@ -182,14 +185,6 @@ def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple
     elif scores[0] < low or scores[1] > high:
         fault = f"has scores from {scores[0]:g} to {scores[1]:g}, outside its own limits {low:g} and {high:g}"
     return _Result(high if down else low, low if down else high, fault, shares, figure)
-
-
-def _finite(value: Any) -> float | None:
-    try:
-        number = float(value) if isinstance(value, (int, float)) else math.nan
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _score(row: Mapping[str, Any], result: _Result | None) -> LoggedScore:

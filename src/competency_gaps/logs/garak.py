@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Item, Message, Reason
-from competency_gaps.jsonl import files_under, first_object, mapping, sequence
+from competency_gaps.jsonl import files_under, first_object, mapping, number_or_none, sequence
 from competency_gaps.logs.prompt import ROLES, LoggedPrompt, last_user
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines, newest
 from competency_gaps.text import plural, shorten
@@ -148,7 +148,7 @@ class _Report:
         if kind == "attempt":
             self._attempt(entry, where)
         elif kind == "start_run setup":
-            self.model, self.stated = _model_of(entry), _number(entry.get("run.eval_threshold"))
+            self.model, self.stated = _model_of(entry), number_or_none(entry.get("run.eval_threshold"))
         elif kind == "plugin_cache":
             for name, about in mapping(mapping(entry.get("plugin_cache")).get("probes")).items():
                 self.known[name.removeprefix("probes.")] = mapping(about)
@@ -274,16 +274,7 @@ def _results(entry: Mapping[str, Any]) -> Results:
     """Detectors with results; older reports name detectors without results."""
     given = mapping(entry.get("detector_results"))
     lists = {str(name): values for name, values in given.items() if isinstance(values, list) and values}
-    return {name: tuple(_number(value) for value in values) for name, values in lists.items()}
-
-
-def _number(value: Any) -> float | None:
-    """The value as a float, which may be infinite; None if it is no number, or beyond floats."""
-    try:
-        number = float(value) if isinstance(value, (bool, int, float)) else math.nan
-    except OverflowError:
-        return None
-    return None if math.isnan(number) else number
+    return {name: tuple(number_or_none(value) for value in values) for name, values in lists.items()}
 
 
 def _safety(results: Results, threshold: float, detector: str | None = None) -> float | None:

@@ -69,16 +69,11 @@ def find(recipe: Recipe, path: Path) -> list[LogPart]:
         files = {name: other for name, other in beside.items() if path.is_dir() and other.is_file()} or {metric: file}
         found.setdefault(next(iter(files.values())), (*recipe.called(file, first), files))
     same = Counter((name, model) for name, model, _ in found.values())
-    return [
-        LogPart(
-            recipe.format,
-            name,
-            (file,),
-            model if same[name, model] == 1 else file.stem,
-            details={"files": files},
-        )
-        for file, (name, model, files) in found.items()
-    ]
+    parts = []
+    for file, (name, model, files) in found.items():
+        known = model if same[name, model] == 1 else file.stem
+        parts.append(LogPart(recipe.format, name, (file,), known, details={"files": files}))
+    return parts
 
 
 def _first(file: Path) -> dict[str, Any]:

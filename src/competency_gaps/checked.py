@@ -11,14 +11,10 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_json
-from competency_gaps.text import shorten, visible
-
-if TYPE_CHECKING:
-    from pydantic import ValidationError
 
 CHECKSUM = "checksum"
 """Key of a document's own checksum."""
@@ -120,15 +116,6 @@ def check_document(held: Mapping[str, Any]) -> dict[str, Any]:
     if held[CHECKSUM] != _checksum(content):
         raise ValueError("its content does not match its checksum")
     return content
-
-
-def first_fault(error: ValidationError) -> str:
-    """Where a document's first fault is, and what it is; keys and words may be a stranger's."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    fault = first["msg"].removeprefix("Value error, ")
-    fault = f"{fault[:1].lower()}{fault[1:]}"
-    place = ".".join(str(part) for part in first["loc"])
-    return shorten(visible(f"{place}: {fault}" if place else fault), 200)
 
 
 def damaged(path: Path, error: Exception, what_to_do: str) -> UserError:

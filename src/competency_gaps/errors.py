@@ -48,6 +48,15 @@ class MissingExtraError(UserError):
         self.extra = extra
 
 
+@contextmanager
+def needed(package: str | None, extra: str, purpose: str) -> Iterator[None]:
+    """Turn a failed import in the body into a MissingExtraError; with None it names the module that was missing."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(package or str(error.name), extra, purpose) from error
+
+
 def install_command(extra: str) -> str:
     """The commands that install an extra: from an index, or in a checkout of this package."""
     return f"pip install 'competency-gaps[{extra}]' (in a checkout: pip install -e '.[{extra}]')"

@@ -68,4 +68,4 @@ def test_without_scores_and_then_with_those_of_two_models(make):
     shown = subprocess.run(
         [sys.executable, "-c", command, "show", str(run.path), "--caveats"], capture_output=True, text=True, check=False
     )
-    assert shown.returncode == 2 and "name one" in shown.stderr
+    assert shown.returncode == 2 and "MODEL" in shown.stderr

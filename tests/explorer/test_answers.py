@@ -17,8 +17,7 @@ from competency_gaps.explorer.parts.answers import similar_order
 from competency_gaps.explorer.parts.names import display_names
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import slices_of
-from competency_gaps.findings.kept import answer
-from competency_gaps.findings.models import model_slices
+from competency_gaps.findings.kept import answer, model_slices
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import CONCEPTS
 

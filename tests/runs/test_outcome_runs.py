@@ -19,6 +19,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.findings.answer import find_answer
+from competency_gaps.findings.models import find_model_slices
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
 from core_helpers import seal
@@ -168,8 +169,12 @@ def test_a_kept_answer_is_the_fresh_one_until_the_run_changes(run, tmp_path, mon
         fresh = find_answer(run, model, against, parsed=parsed)
         assert run.answer(model, against, parsed=parsed) == fresh  # made
         assert run.answer(model, against, parsed=parsed) == fresh  # read
+    found = find_model_slices(run)
+    for _ in range(2):
+        for table_, fresh_table in zip(run.model_slices(), found, strict=True):
+            assert table_.equals(fresh_table) and table_.schema == fresh_table.schema
     kept = sorted((tmp_path / "cache").rglob("*.json"))
-    assert len(kept) == len(asked)
+    assert len(kept) == len(asked) + 1
     code = "import sys; import competency_gaps as cg; cg.open_run(sys.argv[1]).answer('a'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, run.path], capture_output=True, text=True, check=True)
     assert {"polars", "competency_gaps.findings.kept"} <= set(done.stdout.split())

@@ -83,7 +83,7 @@ def test_verdicts(sae):
         assert forced.forced and not forced.passed
     assert not judge(measured(sparse, x, x, 64), sae, force=True).forced, "nothing to force"
     single = judge(measured(sparse[:1], x[:1], x[:1], 64), sae, force=True)
-    assert single.forced and json.dumps(single.as_dict(), allow_nan=False) and "not known" in single.sentence()
+    assert single.forced and json.dumps(vars(single), allow_nan=False) and "not known" in single.sentence()
     # The mean is the border: no better than it is refused.
     with pytest.raises(UserError, match="explained variance"):
         judge(measured(sparse, x, np.broadcast_to(x.mean(axis=0), x.shape).copy(), 64), sae, force=False)

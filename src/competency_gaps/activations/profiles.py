@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.errors import MissingExtraError
+from competency_gaps.errors import needed
 
 SIZE = 100
 """Singular vectors of the space of concepts."""
@@ -77,10 +77,8 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 def one_thread() -> AbstractContextManager[Any]:
     """Keep linear algebra to one thread: another order of summation would change rounding, and so clusters."""
-    try:
+    with needed("scikit-learn", "run", "Clustering items"):
         import sklearn  # noqa: F401
         from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "run", "Clustering items") from error
     limits: AbstractContextManager[Any] = threadpool_limits(1)
     return limits

@@ -22,8 +22,7 @@ from competency_gaps.text import plural
 if TYPE_CHECKING:
     from competency_gaps.config import LLMConfig
     from competency_gaps.findings.coverage import Coverage
-    from competency_gaps.findings.finding import Answer
-    from competency_gaps.findings.models import ModelSlices
+    from competency_gaps.findings.finding import Answer, ModelSlices
     from competency_gaps.improve.fill import Drafts
     from competency_gaps.improve.keep import Kept
     from competency_gaps.improve.redundancy import Redundancy, RunPlots
@@ -282,7 +281,7 @@ class Run(RunFolder):
         UserError
             If the run has no slices, no scores of a model, or no model has what it is set against.
         """
-        from competency_gaps.findings.models import model_slices
+        from competency_gaps.findings.kept import model_slices
 
         return model_slices(self, against=against, models=models, most=most)
 

@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.benchmarks.records import Record
 from competency_gaps.config import FileSource, HubSource, ObjectsSource
 from competency_gaps.embedded import embedded_benchmark
-from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.errors import UserError, nearest, needed
 from competency_gaps.jsonl import json_lines
 from competency_gaps.table_files import read_csv, read_parquet
 
@@ -101,10 +101,8 @@ def read_hub(source: HubSource) -> Iterator[Record]:
 
 
 def _load(source: HubSource) -> Any:
-    try:
+    with needed("datasets", "hub", "Loading a benchmark from the hub"):
         import datasets
-    except ImportError as error:
-        raise MissingExtraError("datasets", "hub", "Loading a benchmark from the hub") from error
     folder = Path(source.path)
     try:
         if any((folder / name).exists() for name in ("dataset_dict.json", "dataset_info.json", "state.json")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -89,15 +89,13 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
         node[_index(node, last, override) if isinstance(node, list) else last] = value
 
 
-def parse_config(kind: type[C], data: Mapping[str, Any], where: str, spell: Callable[[str], str] | None = None) -> C:
+def parse_config(kind: type[C], data: Mapping[str, Any], where: str) -> C:
     """Check a mapping against a configuration model.
 
     Parameters
     ----------
     where
         Names the source in messages, e.g. the file.
-    spell
-        How a key is written there, e.g. as an option; by default as itself.
 
     Raises
     ------
@@ -105,9 +103,9 @@ def parse_config(kind: type[C], data: Mapping[str, Any], where: str, spell: Call
         With one line per fault: the key, what was expected, what was found, the nearest known key.
     """
     try:
-        return kind.model_validate(data, context={"spell": spell} if spell else None)
+        return kind.model_validate(data)
     except ValidationError as error:
-        lines = [_fault(kind, fault, spell or str) for fault in error.errors()]
+        lines = [_fault(kind, fault) for fault in error.errors()]
         raise UserError(f"{where}:\n  " + "\n  ".join(lines)) from error
 
 
@@ -131,10 +129,10 @@ _TAGS = ("file", "hub", "log", "objects", "reasoning_gym", "plugin")
 """Parts of a fault's location that name a kind of source instead of a key."""
 
 
-def _fault(kind: type[BaseModel], fault: Any, spell: Callable[[str], str]) -> str:
+def _fault(kind: type[BaseModel], fault: Any) -> str:
     location = list(fault["loc"])
     keys = (str(part) for part in location if part not in _TAGS)
-    where = spell(".".join(keys)) if location else "configuration"
+    where = ".".join(keys) if location else "configuration"
     if fault["type"] == "extra_forbidden":
         known = _known_keys(kind, location[:-1])
         hint = nearest(str(location[-1]), known) or (f" Known: {', '.join(sorted(known))}." if known else "")

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError, needed
 from competency_gaps.files import write_atomic
 from competency_gaps.progress import Progress
 from competency_gaps.text import shorten, visible
@@ -47,11 +47,9 @@ def fetch_export(model: str, source: str, cache: Path, server: LabelServer, prog
     MissingExtraError
         If httpx or tenacity is not installed.
     """
-    try:
+    with needed(None, "label", "Fetching labels"):
         import httpx
         import tenacity  # noqa: F401 - missing packages show before anything is asked
-    except ImportError as error:
-        raise MissingExtraError(str(error.name), "label", "Fetching labels") from error
     prefix, folder = f"v1/{model}/{source}/", cache / "neuronpedia" / model / source
     with httpx.Client(timeout=server.timeout, follow_redirects=True) as client:
         get = partial(_get, client, server)

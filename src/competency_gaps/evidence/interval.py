@@ -150,9 +150,6 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
-    def as_dict(self) -> dict[str, float]:
-        return self._asdict()
-
     def scaled(self, factor: float, shift: float) -> Estimate:
         """``factor`` times this plus ``shift``; the factor is positive."""
         return Estimate(*(factor * value + shift for value in self))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import polars as pl
 
 if TYPE_CHECKING:
     from competency_gaps.outcomes import Kind
@@ -98,3 +100,33 @@ class Answer:
     """Mean outcome over the items that have one, as the whole difference of two models; None: no item has."""
     chance: float | None = None
     """As :attr:`Finding.chance`, over all scored items."""
+
+
+MOST = 40
+"""Slices that tell models apart, at most."""
+SLICES = {
+    **{"slice": pl.Int64, "family": pl.String, "name": pl.String, "items": pl.Int64},
+    **dict.fromkeys(("spread", "spread_low", "p_value", "q_value"), pl.Float64),
+}
+CELLS = {
+    **{"model": pl.String, "against": pl.String, "slice": pl.Int64, "family": pl.String, "name": pl.String},
+    **{"items": pl.Int64, "of_items": pl.Int64},
+    **dict.fromkeys(("mean", "gap", "low", "high", "p_value", "q_value"), pl.Float64),
+    "status": pl.String,
+}
+"""Columns of :class:`ModelSlices`."""
+
+
+class ModelSlices(NamedTuple):
+    """Models against the slices that tell them apart."""
+
+    slices: pl.DataFrame
+    """One row per slice shown, the columns of the items first: ``slice`` (its number), ``family``, ``name``, ``items``,
+    ``spread`` (standard deviation of the models' true gaps, with the noise taken off; 0.1 is ten points of 100),
+    ``spread_low`` (lower end of its 95% interval, by which slices are ordered), ``p_value`` (do the models' gaps
+    differ at all: Cochran's Q, Biometrics 10, 1954), ``q_value`` (Benjamini-Hochberg over all slices)."""
+    cells: pl.DataFrame
+    """One row per model and slice shown: ``model``, ``against`` (``peers`` or ``benchmark``), ``slice``, ``family``,
+    ``name``, ``items`` (scored), ``of_items``, ``mean`` (score there; null: none scored), ``gap``, ``low``, ``high``,
+    ``p_value``, ``q_value`` (Benjamini-Hochberg over all models and all slices, shown or not; null: too few items),
+    ``status``: ``weak``, ``strong``, ``typical`` or ``insufficient``."""

@@ -1,24 +1,27 @@
-"""Answers are kept in the cache folder, and read from it as long as neither the run nor this package changes."""
+"""What a run answers is kept in the cache folder, and read from it until the run or this package changes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import polars as pl
 
 from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.files import cache_folder, write_json
-from competency_gaps.findings.finding import Answer, Caveat, Finding
+from competency_gaps.files import cache_folder, finite, write_json
+from competency_gaps.findings.finding import CELLS, MOST, SLICES, Answer, Caveat, Finding, ModelSlices
 from competency_gaps.runs.scores import model_scores
 
 if TYPE_CHECKING:
     from competency_gaps.findings.answer import Against
     from competency_gaps.runs.open import RunFolder
 
+Made = TypeVar("Made")
 _ROOMS = ("evidence", "findings", "outcomes", "runs", "slices")
 """Folders of this package that decide what an answer says."""
 
@@ -27,24 +30,21 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
     """Say where a model is weak and strong, as :func:`competency_gaps.findings.answer.find_answer` does."""
     base = run.run_itself()
     model = base.own_model if model is None else model
-    rests_on = _rests_on(base.path)
-    file = _file(base.path, model, against, parsed=parsed)
-    kept = _read(file, rests_on)
-    if kept is None:
+
+    def make() -> Answer:
         from competency_gaps.findings.answer import find_answer
 
-        kept = find_answer(base, model, against, parsed=parsed)
-        with suppress(CompetencyGapsError):  # a cache folder that cannot be written keeps nothing
-            write_json(file, {"rests_on": rests_on, "answer": asdict(kept)})
-    return kept
+        return find_answer(base, model, against, parsed=parsed)
+
+    return _kept(base.path, ("answer", model, against, parsed), make, asdict, _answer)
 
 
 def answers(run: RunFolder, models: Sequence[str] | None = None, against: Against = None) -> dict[str, Answer]:
     """The answers of several models, two at a time; ``models`` None: all that have scores."""
     base = run.run_itself()
     names = list(model_scores(base).models if models is None else models)
-    rests_on = _rests_on(base.path)
-    if all(_read(_file(base.path, name, against), rests_on) for name in names):
+    files, rests_on = [_file(base.path, ("answer", name, against, False)) for name in names], _rests_on(base.path)
+    if all(_read(file, rests_on) for file in files):
         return {name: answer(base, name, against) for name in names}
     from competency_gaps.findings.answer import slices_of, two_at_a_time
 
@@ -52,9 +52,44 @@ def answers(run: RunFolder, models: Sequence[str] | None = None, against: Agains
     return dict(zip(names, two_at_a_time(lambda name: answer(base, name, against), names), strict=True))
 
 
-def _file(run: Path, model: str | None, against: Against, *, parsed: bool = False) -> Path:
-    asked = json.dumps([model, against if isinstance(against, str | None) else list(against), parsed])
-    folder, name = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(run.resolve()), asked))
+def model_slices(
+    run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, most: int = MOST
+) -> ModelSlices:
+    """The slices that tell models apart, as :func:`competency_gaps.findings.models.find_model_slices` finds them."""
+
+    def make() -> ModelSlices:
+        from competency_gaps.findings.models import find_model_slices
+
+        return find_model_slices(run, against=against, models=models, most=most)
+
+    def plain(made: ModelSlices) -> list[Any]:
+        return [table.rows() for table in made]
+
+    def read(held: list[Any]) -> ModelSlices:
+        tables = zip(held, (SLICES, CELLS), strict=True)
+        return ModelSlices(*(pl.DataFrame(rows, schema, orient="row") for rows, schema in tables))
+
+    return _kept(run.run_itself().path, ("models", against, models, most), make, plain, read)
+
+
+def _kept(
+    run: Path, asked: Sequence[Any], make: Callable[[], Made], plain: Callable[[Made], Any], read: Callable[[Any], Made]
+) -> Made:
+    """What is kept for a question; else it is made, and kept as ``plain`` turns it into JSON."""
+    file, rests_on = _file(run, asked), _rests_on(run)
+    held = _read(file, rests_on)
+    if held is not None:
+        return read(held)
+    made = make()
+    with suppress(CompetencyGapsError):  # a cache folder that cannot be written keeps nothing
+        write_json(file, {"rests_on": rests_on, "kept": finite(plain(made))})
+    return made
+
+
+def _file(run: Path, asked: Sequence[Any]) -> Path:
+    folder, name = (
+        hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(run.resolve()), json.dumps(finite(list(asked))))
+    )
     return cache_folder() / "answers" / folder / f"{name}.json"
 
 
@@ -66,11 +101,11 @@ def _rests_on(run: Path) -> list[Any]:
     return [sum(own.st_size for own in code), max(own.st_mtime_ns for own in code), held]
 
 
-def _read(file: Path, rests_on: list[Any]) -> Answer | None:
-    """The kept answer; None: there is none, or what it rests on has changed."""
+def _read(file: Path, rests_on: list[Any]) -> Any:
+    """What is kept in a file; None: nothing is, or what it rests on has changed."""
     try:
         held = json.loads(file.read_bytes())
-        return _answer(held["answer"]) if held["rests_on"] == rests_on else None
+        return held["kept"] if held["rests_on"] == rests_on else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

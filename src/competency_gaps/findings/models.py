@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,6 +14,7 @@ from competency_gaps.evidence import corrected, evidence
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.findings.answer import Against, held_equal, outcome_asked, slices_of
 from competency_gaps.findings.choose import FLOOR
+from competency_gaps.findings.finding import CELLS, MOST, SLICES, ModelSlices
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
@@ -22,42 +22,13 @@ from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family
 
-MOST = 40
-"""Slices that are shown."""
 SURE = 0.05
 """False-discovery rate at which a slice tells models apart."""
 ALIKE = 0.5
 """Correlation of two slices' weights from which the later one is not shown: it says the same."""
 
 
-_SLICES = {
-    **{"slice": pl.Int64, "family": pl.String, "name": pl.String, "items": pl.Int64},
-    **dict.fromkeys(("spread", "spread_low", "p_value", "q_value"), pl.Float64),
-}
-_CELLS = {
-    **{"model": pl.String, "against": pl.String, "slice": pl.Int64, "family": pl.String, "name": pl.String},
-    **{"items": pl.Int64, "of_items": pl.Int64},
-    **dict.fromkeys(("mean", "gap", "low", "high", "p_value", "q_value"), pl.Float64),
-    "status": pl.String,
-}
-
-
-class ModelSlices(NamedTuple):
-    """Models against the slices that tell them apart."""
-
-    slices: pl.DataFrame
-    """One row per slice shown, the columns of the items first: ``slice`` (its number), ``family``, ``name``, ``items``,
-    ``spread`` (standard deviation of the models' true gaps, with the noise taken off; 0.1 is ten points of 100),
-    ``spread_low`` (lower end of its 95% interval, by which slices are ordered), ``p_value`` (do the models' gaps
-    differ at all: Cochran's Q, Biometrics 10, 1954), ``q_value`` (Benjamini-Hochberg over all slices)."""
-    cells: pl.DataFrame
-    """One row per model and slice shown: ``model``, ``against`` (``peers`` or ``benchmark``), ``slice``, ``family``,
-    ``name``, ``items`` (scored), ``of_items``, ``mean`` (score there; null: none scored), ``gap``, ``low``, ``high``,
-    ``p_value``, ``q_value`` (Benjamini-Hochberg over all models and all slices, shown or not; null: too few items),
-    ``status``: ``weak``, ``strong``, ``typical`` or ``insufficient``."""
-
-
-def model_slices(
+def find_model_slices(
     run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, most: int = MOST
 ) -> ModelSlices:
     """How each model does on the slices that tell models apart.
@@ -73,7 +44,7 @@ def model_slices(
     families = [family for family in slices_of(base) if family.name != "concepts"]  # those are for drilling down
     outcomes = _outcomes(base, scores, against, scores.models if models is None else models)
     if not families:  # the run has hardly an item
-        return ModelSlices(pl.DataFrame(schema=_SLICES), pl.DataFrame(schema=_CELLS))
+        return ModelSlices(pl.DataFrame(schema=SLICES), pl.DataFrame(schema=CELLS))
     weights = sp.csr_array(sp.vstack([family.weights for family in families], format="csr"), dtype=np.float32)
     member = sp.csr_array(sp.vstack([family.member for family in families], format="csr"), dtype=np.float64)
     known = ~np.isnan(np.stack([own.values for own in outcomes]))
@@ -182,17 +153,14 @@ def _cells(outcome: Outcome, slices: pl.DataFrame, numbers: dict[str, np.ndarray
         .otherwise(pl.lit("strong"))
     )
     against = "peers" if outcome.kind == "peers" else "benchmark"
+    own = [
+        pl.lit(outcome.model).alias("model"),
+        pl.lit(against).alias("against"),
+        "slice",
+        "family",
+        "name",
+        "of_items",
+    ]
     columns = ("items", "mean", "gap", "low", "high", "p_value", "q_value")
-    return (
-        slices.select(
-            pl.lit(outcome.model).alias("model"),
-            pl.lit(against).alias("against"),
-            "slice",
-            "family",
-            "name",
-            "of_items",
-        )
-        .with_columns(pl.Series(name, numbers[name]) for name in columns)
-        .with_columns(pl.col(pl.Float64).fill_nan(None))
-        .with_columns(status=status)
-    )
+    table = slices.select(own).with_columns(pl.Series(name, numbers[name]) for name in columns)
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None)).with_columns(status=status).select(*CELLS)

@@ -16,7 +16,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import mean
 from competency_gaps.files import make_folder, write_atomic, write_json, write_text
 from competency_gaps.findings.answer import slices_of
-from competency_gaps.findings.models import model_slices
+from competency_gaps.findings.kept import model_slices
 from competency_gaps.improve.response import Responses, item_features, responses
 from competency_gaps.improve.tables import read_table
 from competency_gaps.jsonl import json_file, mapping

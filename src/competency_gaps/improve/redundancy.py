@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from scipy.cluster.hierarchy import average, leaves_list
 from scipy.stats import rankdata
 
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError, needed
 from competency_gaps.evidence.interval import Estimate, quantile
 from competency_gaps.evidence.sample import split_by_size
 from competency_gaps.findings.words import cut_at_word
@@ -336,10 +336,8 @@ class RunPlots:
 
 def draw(found: Redundancy) -> Any:
     """Draw it: one panel where the models are too few to compare scores, else three."""
-    try:
+    with needed("matplotlib", "plot", "Drawing"):
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "Drawing") from error
     names, pairs = found.parts["part"], found.pairs
     a, b = (pairs[end].replace_strict(names, range(len(names))).to_numpy() for end in ("a", "b"))
     scored = pairs["correlation"].is_not_null().any()

@@ -86,7 +86,7 @@ def goes_by_place(agreeing: int, items: int) -> bool:
 
 
 def _fields(estimate: Estimate | None) -> dict[str, float] | None:
-    return None if estimate is None else estimate.as_dict()
+    return None if estimate is None else estimate._asdict()
 
 
 def _summary(figures: dict[str, Any]) -> list[Reason]:

@@ -289,7 +289,7 @@ class Judge(JudgedPolicy):
                 text = f"score {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
                 reason = Reason("judge_score", f"{text} over {plural(len(mine), 'item')}{what}", (*estimate, len(mine)))
                 results["summary"].append(reason)
-                results[wanted or "score"] = {"items": len(mine), **estimate.as_dict()}
+                results[wanted or "score"] = {"items": len(mine), **estimate._asdict()}
         return results
 
     def _expected(self, item: Item) -> Expected | None:

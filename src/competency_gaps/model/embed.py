@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError, needed
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
@@ -90,10 +90,8 @@ def has_default_model() -> bool:
 
 @functools.lru_cache(maxsize=1)
 def _load(model: str | None) -> SentenceTransformer:
-    try:
+    with needed("sentence-transformers", "dictionary", "Comparing texts by meaning"):
         from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingExtraError("sentence-transformers", "dictionary", "Comparing texts by meaning") from error
     name = model or default_model()
     try:
         # Only safetensors: other weight files are pickles, which run code when read.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from competency_gaps.config import ModelConfig
 from competency_gaps.embedded import embedded_model
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError, needed
 from competency_gaps.model.size import fast_bfloat16, text_config
 from competency_gaps.progress import Progress
 
@@ -83,11 +83,9 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
     UserError
         If there is no such model, its tokenizer is too slow to give offsets, or it needs code of its own.
     """
-    try:
+    with needed(None, "run", "Running a model"):
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "run", "Running a model") from error
     source, extra = model_source(config.name, progress)
     device = chosen_device(config.device)
     dtype = getattr(torch, chosen_dtype(config.dtype, device))
@@ -159,10 +157,8 @@ def chosen_device(device: str) -> str:
     UserError
         If there is no such device here.
     """
-    try:
+    with needed("torch", "run", "Running a model"):
         import torch
-    except ImportError as error:
-        raise MissingExtraError("torch", "run", "Running a model") from error
 
     if device != "auto":
         try:

@@ -12,12 +12,10 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.findings import words
-from competency_gaps.findings.finding import Answer
-from competency_gaps.findings.models import ModelSlices
+from competency_gaps.findings.finding import Answer, ModelSlices
 from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import VERDICT_STYLES, cut, plain
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.stages.models import missing_of_models, models_table
 from competency_gaps.text import integer, percent, plural, visible
 
 MODEL = 60
@@ -26,6 +24,8 @@ MODEL = 60
 
 def models_view(run: RunFolder) -> RenderableType:
     """List the models that a run has scores of, the best first."""
+    from competency_gaps.stages.models import models_table
+
     table = models_table(run)
     lens = short_name(str(run.manifest["model"]["name"]))
     head = f"{plural(table.height, 'model')} on {plural(run.items.height, 'item')}; {lens} read the items for concepts."
@@ -45,6 +45,8 @@ def models_view(run: RunFolder) -> RenderableType:
 
 def _missing(run: RunFolder) -> list[str]:
     """Name the models whose missing scores fall on harder, or easier, items."""
+    from competency_gaps.stages.models import missing_of_models
+
     apart = {model: own for model, own in missing_of_models(run).items() if own.with_difficulty}
     if not apart:
         return []

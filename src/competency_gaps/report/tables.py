@@ -58,14 +58,9 @@ def table_of(
     return table
 
 
-def quantities(
-    frame: pl.DataFrame, shown: Iterable[columns.Column], style: Mapping[str, str] = {}
-) -> dict[str, list[Text]]:
-    """Cells of a frame by the columns' titles; ``style``: of some values, by the value."""
-    rows = frame.to_dicts()
-    return {
-        column.title: [Text(column.cell(row), style.get(str(row[column.key]), "")) for row in rows] for column in shown
-    }
+def quantities(frame: pl.DataFrame, shown: Iterable[columns.Column]) -> dict[str, list[Text]]:
+    """Cells of a frame by the columns' titles."""
+    return {column.title: [Text(column.cell(row)) for row in frame.to_dicts()] for column in shown}
 
 
 def _name(row: dict[str, Any]) -> Text:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from competency_gaps.checked import write_document
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError, needed
 from competency_gaps.files import finite
 from competency_gaps.findings.finding import Answer
 from competency_gaps.findings.kept import answer
@@ -195,10 +195,8 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     MissingExtraError
         If scikit-learn is missing.
     """
-    try:
+    with needed("scikit-learn", "robustness", "The prediction of failures"):
         import sklearn.linear_model  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "robustness", "The prediction of failures") from error
     with progress.stage("reading the run"):
         data = run_data(run)
     if not data.tested.any():

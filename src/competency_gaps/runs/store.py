@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from competency_gaps.checked import check_document, parse_document, with_checksum
-from competency_gaps.errors import MachineError, MissingExtraError, UserError, argument
+from competency_gaps.errors import MachineError, UserError, argument, needed
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences
 from competency_gaps.shards import Draft, ShardFolder, is_shard_name
@@ -253,11 +253,10 @@ def _file_system(address: str, scheme: str) -> tuple[Any, str]:
     """A file system of this process without a memory for listings, and the folder's place in it."""
     package, extra = _EXTRAS.get(scheme, ("fsspec", "run"))
     try:
-        from fsspec.core import url_to_fs
+        with needed(package, extra, f"a store at {scheme}://"):
+            from fsspec.core import url_to_fs
 
-        return url_to_fs(address, skip_instance_cache=True, use_listings_cache=False)
-    except ImportError as error:
-        raise MissingExtraError(package, extra, f"a store at {scheme}://") from error
+            return url_to_fs(address, skip_instance_cache=True, use_listings_cache=False)
     except ValueError as error:
         raise UserError(f"{argument('store')} {address!r} cannot be used: {error}.") from error
 

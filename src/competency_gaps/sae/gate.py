@@ -6,8 +6,8 @@ run's own tokens shows the mismatch: an SAE that fits reconstructs them sparsely
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -49,10 +49,6 @@ class GateFigures:
     """The run continued although the gate refused the SAE."""
     stated_l0: float | None = None
     """L0 by the SAE's authors; None: unknown."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for the manifest."""
-        return asdict(self)
 
     def sentence(self) -> str:
         """The figures in one line."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.embedded import embedded_sae
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError, needed
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import (
@@ -324,12 +324,10 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
 
 def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder, Mapping[str, Any], Mapping[str, Any]]:
     """Name, folder (None for a release), SAE, settings that change its arithmetic, and metadata."""
-    try:
+    with needed(None, "run", "Running a model"):
         from safetensors import SafetensorError
 
         from competency_gaps.sae import threshold
-    except ImportError as error:
-        raise MissingExtraError(error.name or "torch", "run", "Running a model") from error
     name, folder = f"{config.release}/{config.id}", None
     if config.folder is not None:
         name = str(config.folder)
@@ -352,8 +350,9 @@ def _stated_l0(config: SAEConfig, metadata: Mapping[str, Any]) -> float | None:
     stated = metadata.get("l0")
     if stated is None and config.release is not None:
         stated = listed_l0(config.release, str(config.id))
-    number = isinstance(stated, (int, float)) and not isinstance(stated, bool) and 0 < stated < math.inf
-    return float(stated) if number else None
+    if not isinstance(stated, (int, float)) or isinstance(stated, bool) or not 0 < stated < math.inf:
+        return None
+    return float(stated)
 
 
 def _average_over(metadata: Mapping[str, Any], name: str) -> int:
@@ -368,10 +367,8 @@ def _average_over(metadata: Mapping[str, Any], name: str) -> int:
 
 def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """An SAE of SAELens, its settings, and its metadata."""
-    try:
+    with needed("sae-lens", "run", "Loading this SAE"):
         from sae_lens import SAE
-    except ImportError as error:
-        raise MissingExtraError("sae-lens", "run", "Loading this SAE") from error
     if folder is None:
         sae = SAE.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
     else:

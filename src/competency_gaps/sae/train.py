@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.config import SAEConfig, TrainingConfig, as_dict
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError, needed
 from competency_gaps.files import write_json
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import hook_width, read_hook
@@ -53,10 +53,8 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     UserError
         If the model, its hook or the texts cannot be read, or SAELens refuses a setting.
     """
-    try:
+    with needed("sae-lens", "run", "Training an SAE"):
         from sae_lens.training.sae_trainer import SAETrainer
-    except ImportError as error:
-        raise MissingExtraError("sae-lens", "run", "Training an SAE") from error
     import torch
 
     missing = [str(path) for path in (*config.texts, *config.heldout) if not path.is_file()]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from competency_gaps.errors import MissingExtraError
+from competency_gaps.errors import needed
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output, Score
 from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferencePolicy, TimeLimitReached, accepted, time_limit
@@ -178,10 +178,8 @@ class Math(ReferencePolicy):
 
 
 def _math_verify() -> tuple[Any, Any]:
-    try:
+    with needed("math-verify", "run", "The scoring policy 'math'"):
         from math_verify import parse, verify
-    except ImportError as error:
-        raise MissingExtraError("math-verify", "run", "The scoring policy 'math'") from error
     # It warns that there is no time limit; ``time_limit`` is ours.
     for module in ("math_verify.parser", "math_verify.grader"):
         logging.getLogger(module).setLevel(logging.ERROR)

@@ -220,37 +220,7 @@ class ShardReader:
 
     def read(self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None]) -> Content:
         """Read a shard; ``advance`` counts items as they are read."""
-        return self._content(plan, shard.members, advance)
-
-    def write(self, shard: Shard, content: Content) -> ShardDraft:
-        """Write what was read under names of its own."""
-        rows = self.files.store.draft(shard.name, content.block, content.tokens)
-        try:
-            responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
-        except BaseException:
-            self.files.store.shards.forget(rows)
-            raise
-        return ShardDraft(shard.name, shard.made_of, rows, responses)
-
-    def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:
-        """Put the finished shards of a benchmark together.
-
-        Parameters
-        ----------
-        tables
-            The responses of each shard.
-        """
-        items, names = plan.items, [shard.name for shard in plan.shards]
-        excluded = excluded_table({i: item.excluded for i, item in enumerate(items) if item.excluded})
-        responses = pl.concat([excluded, *tables]).sort("item")
-        read = [
-            item if why is None or item.excluded is not None else replace(item, excluded=Reason.of(why))
-            for item, why in zip(items, responses["excluded"], strict=True)
-        ]
-        return Extraction(read, responses, self._inputs(read, responses), names)
-
-    def _content(self, plan: BenchmarkPlan, members: list[int], advance: Callable[[float], None]) -> Content:
-        items = plan.items
+        items, members = plan.items, shard.members
         asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request, plan.keys[i]) for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
@@ -289,6 +259,33 @@ class ShardReader:
         rows = self._rows(list(rest.values()), [asked[place] for place in rest], advance)
         made |= zip(rest, rows, strict=True)
         return self._stored(members, table, spans, made)
+
+    def write(self, shard: Shard, content: Content) -> ShardDraft:
+        """Write what was read under names of its own."""
+        rows = self.files.store.draft(shard.name, content.block, content.tokens)
+        try:
+            responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
+        except BaseException:
+            self.files.store.shards.forget(rows)
+            raise
+        return ShardDraft(shard.name, shard.made_of, rows, responses)
+
+    def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:
+        """Put the finished shards of a benchmark together.
+
+        Parameters
+        ----------
+        tables
+            The responses of each shard.
+        """
+        items, names = plan.items, [shard.name for shard in plan.shards]
+        excluded = excluded_table({i: item.excluded for i, item in enumerate(items) if item.excluded})
+        responses = pl.concat([excluded, *tables]).sort("item")
+        read = [
+            item if why is None or item.excluded is not None else replace(item, excluded=Reason.of(why))
+            for item, why in zip(items, responses["excluded"], strict=True)
+        ]
+        return Extraction(read, responses, self._inputs(read, responses), names)
 
     def _stored(
         self,

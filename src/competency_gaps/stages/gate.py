@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from pydantic import TypeAdapter, ValidationError
 
 from competency_gaps.activations.extract import NOT_FINITE, Extractor
 from competency_gaps.activations.pooling import chunk_tokens
-from competency_gaps.checked import digest, first_fault, read_document, write_document
+from competency_gaps.checked import digest, read_document, write_document
 from competency_gaps.config import Span
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.errors import UserError
@@ -56,7 +55,7 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     """
     config = setting.config
     figures_file, facts_file = folder / "gate.json", folder / "gate.parquet"
-    known = _known(figures_file, facts_file, setting.sae.d_sae)
+    known = _known(figures_file, facts_file)
     if known is not None and (known[0].passed or config.sae.force):
         return known
     prepared = [item for items in setting.prepared.values() for item in items]
@@ -65,34 +64,25 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     density, share = facts.density.astype(np.float32), facts.template_share.astype(np.float32)
     table = pl.DataFrame({"density": density, "template_share": pl.Series(share).fill_nan(None)})
     write_atomic(facts_file, table.write_parquet)
-    write_document(figures_file, {**figures.as_dict(), _TABLE: digest(facts_file)})
+    write_document(figures_file, {**asdict(figures), _TABLE: digest(facts_file)})
     return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
 
 
-def _known(figures_file: Path, facts_file: Path, width: int) -> tuple[GateFigures, LatentFacts] | None:
+def _known(figures_file: Path, facts_file: Path) -> tuple[GateFigures, LatentFacts] | None:
     """What was measured before; None: nothing was, or its figures or the table that belongs to them are damaged."""
     if not figures_file.is_file() or not facts_file.is_file():
         return None
     try:
         known = read_document(figures_file)
         if known.pop(_TABLE, None) == digest(facts_file):
-            figures = TypeAdapter(GateFigures).validate_json(json.dumps(known), strict=True)
-            return figures, _facts(facts_file, width)
+            table = read_parquet(facts_file).select("density", "template_share").cast(pl.Float64)
+            columns = (column.fill_null(float("nan")).to_numpy() for column in table)
+            return GateFigures(**known), LatentFacts.of_sample(*columns)
         why = "does not match the table next to it, or that table is damaged"
-    except ValidationError as error:
-        why = f"cannot be read ({first_fault(error)})"
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         why = f"cannot be read ({error})"
     log.warning("%s %s: it will be measured again.", figures_file, why)
     return None
-
-
-def _facts(file: Path, width: int) -> LatentFacts:
-    """Read the table of latents; raises ValueError or PolarsError if it is none of an SAE of this width."""
-    table = read_parquet(file).select("density", "template_share").cast(pl.Float64)
-    if table.height != width:
-        raise ValueError(f"{file.name} has {table.height:,} latents, and the SAE has {width:,}")
-    return LatentFacts.of_sample(*(column.fill_null(float("nan")).to_numpy() for column in table))
 
 
 def _measure(

@@ -207,7 +207,7 @@ def _manifest(
         "pooling": config.pooling,
         "paper": config.paper,
         "bos_id": setting.bos_id,
-        "gate": gate.as_dict(),
+        "gate": asdict(gate),
         "reference": None
         if setting.reference_file is None
         else {

@@ -14,7 +14,7 @@ import competency_gaps as cg
 from competency_gaps.explorer.export import export, export_file
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, Parts
-from competency_gaps.findings.models import model_slices
+from competency_gaps.findings.kept import model_slices
 from competency_gaps.report.compare import sentences
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.text import visible

@@ -26,7 +26,7 @@ from competency_gaps.explorer.parts.tables import parquet
 from competency_gaps.findings import words
 from competency_gaps.findings.coverage import Coverage, coverage, sentences
 from competency_gaps.findings.finding import Answer, Finding
-from competency_gaps.findings.models import model_slices
+from competency_gaps.findings.kept import model_slices
 from competency_gaps.report.compare import sentences as comparison_words
 from competency_gaps.slices import Family
 from competency_gaps.stages.compare import Comparison, compare_models, compare_runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -85,20 +86,23 @@ def close(shown: str, value: float | None, digits: int) -> bool:
 
 
 def serious(page: Any) -> list[str]:
-    """What axe-core finds serious in the page, in both colour schemes."""
+    """What axe-core finds serious in the page, in both colour schemes, in a wide and in a narrow window."""
     if not AXE.is_file():
         return []
     found = []
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    for scheme, rules in (("light", "{}"), ("dark", "{runOnly: ['color-contrast', 'link-in-text-block']}")):
+    contrast = "{runOnly: ['color-contrast', 'link-in-text-block']}"
+    for width, (scheme, rules) in product((1440, 390), (("light", "{}"), ("dark", contrast))):
+        page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function(SETTLED, arg=scheme)
         result = page.evaluate(f"axe.run(document, {{...{rules}, resultTypes: ['violations'], preload: false}})")
         for violation in result["violations"]:
             if violation["impact"] in ("serious", "critical"):
                 where = [node["html"][:160] for node in violation["nodes"][:3]]
-                found.append(f"{page.url}, {scheme}: {violation['id']} ({violation['help']}): {where}")
+                found.append(f"{page.url}, {scheme}, {width}: {violation['id']} ({violation['help']}): {where}")
     page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1440, "height": 900})
     return found
 
 

@@ -8,8 +8,10 @@ import re
 from collections import Counter
 
 import polars as pl
+import pytest
 from explorer_runs import HUGE, NAMES, REPEATED
 from page_helpers import (
+    AXE,
     SECOND,
     await_rows,
     cells,
@@ -425,6 +427,14 @@ VIEWS = {
     "correlation": "correlation-sentence",
     "card": "run-card",
 }
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci in frontend")
+def test_axe_sees_a_button_without_a_name(site, page):
+    open_view(page, site.address("card"), "run-card")
+    assert serious(page) == []
+    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    assert any("button-name" in fault for fault in serious(page))
 
 
 def test_everybody_can_use_it_in_any_window(site, page):

@@ -7,7 +7,7 @@ import time
 
 import polars as pl
 import pytest
-from page_helpers import open_view
+from page_helpers import cut_off, open_view, serious
 from tool_model import tool_model
 
 from competency_gaps.explorer.opened import open_runs
@@ -68,6 +68,7 @@ def test_numbers_are_traced_and_the_conversation_goes_on(talking, page):
     ]
     assert page.locator("main img, main script").count() == 0
     assert "\u202e" not in page.locator("main").inner_text()
+    assert not serious(page) + cut_off(page)
     page.get_by_test_id("chat-new").click()
     page.get_by_test_id("chat-example").first.wait_for()
 

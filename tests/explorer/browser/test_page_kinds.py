@@ -46,8 +46,10 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     export_file(open_runs([hostile.run]), tmp_path / "page.html")
     page.goto((tmp_path / "page.html").as_uri())
     page.get_by_test_id("headline").wait_for()
+    assert not serious(page) + cut_off(page)
     page.get_by_test_id("menu-concepts").click()
     await_rows(page, "concept-grid", run.concepts.filter("ranked").height)
+    assert not serious(page) + cut_off(page)
     url = exported(hostile, tmp_path / "redacted", texts=False)
     for view, wait_for in (("items?item=3", "item-title"), ("concepts?kinds=all&concept=2", "concept-title")):
         open_view(page, url + view, wait_for)

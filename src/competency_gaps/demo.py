@@ -53,9 +53,9 @@ def announcement(config: RunConfig, out: Path | str) -> str:
     weights = MODELS.get(config.model.name)
     download = ""
     if weights is not None and local_weights(weights) is None:
-        download = f"First it downloads {weights.megabytes} MB, needed only once. "
+        download = f"It first downloads {weights.megabytes} MB, once. "
     return (
-        f"The demo asks SmolLM2-135M-Instruct the items of {len(config.benchmarks)} benchmarks, reads its concepts "
-        f"through a sparse autoencoder, and writes a report to {out}. {download}If it is stopped, the same command "
-        "resumes it."
+        f"The demo runs SmolLM2-135M-Instruct on {len(config.benchmarks)} benchmarks, reads its concepts "
+        f"through a sparse autoencoder, and writes a report to {out}. {download}If interrupted, repeat the command "
+        "to resume."
     )

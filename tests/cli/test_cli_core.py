@@ -65,7 +65,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["run", "none.yaml"], "there is no such file"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "span"], "expected KEY=VALUE"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "poling=max"], "Did you mean 'pooling'?"),
-        (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b"], "no run folder is given"),
+        (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b"], "no run folder given"),
         (["score", "RUN"], "give --scores"),
         (["compare", "RUN"], "expected two runs"),
         (["match", "RUN", "nowhere.json"], "does not exist"),

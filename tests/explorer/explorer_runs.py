@@ -306,8 +306,8 @@ def _manifest(
         ),
     )
     left_out = (
-        ("7", Reason("no_prompt", "the record holds no prompt")),
-        ("9", Reason("no_prompt", "the record holds no prompt")),
+        ("7", Reason("no_prompt", "the record has no prompt")),
+        ("9", Reason("no_prompt", "the record has no prompt")),
         ("11", Reason("other", f"odd: {SECRETS[2]}")),
     )
     declined = {

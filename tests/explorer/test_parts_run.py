@@ -38,7 +38,7 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
         assert one["tested"] == own["q_value"].drop_nulls().len()
         assert one["weak"] == (own["performance_status"] == "weak").sum()
         assert one["left_out"] == [
-            f"2 records: {Reason('no_prompt', 'the record holds no prompt')} (first: {HOME}/b{place}.jsonl:7)",
+            f"2 records: {Reason('no_prompt', 'the record has no prompt')} (first: {HOME}/b{place}.jsonl:7)",
             f"1 record: odd: {SECRETS[2]} (first: {HOME}/b{place}.jsonl:11)",
         ]
         assert len(one["warnings"]) == 2 * (place == 1)

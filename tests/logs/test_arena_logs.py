@@ -64,7 +64,7 @@ def test_scores(tmp_path, g0, g1):
     missing = sum(not isinstance(one, str) for one in (g0, g1))
     assert (
         Reason(
-            "one_game", f"{plural(missing, 'game')} without a usable verdict; the other game counts alone", (missing,)
+            "one_game", f"{plural(missing, 'game')} without a usable verdict; only the other game counts", (missing,)
         )
         in report.warnings
     ) == (missing > 0)
@@ -143,7 +143,7 @@ def test_parts(tmp_path):
     }
     alone = write(tmp_path / "elsewhere" / "judged.jsonl", rows)
     assert [part.benchmark for part in find_parts(alone)] == ["arena-hard"]
-    with pytest.raises(UserError, match=r"not in question\.jsonl"):
+    with pytest.raises(UserError, match=r"missing from question\.jsonl"):
         load_benchmark(BenchmarkConfig(name="arena", source={"kind": "log", "path": str(alone)}))
 
 

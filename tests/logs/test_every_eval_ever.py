@@ -95,7 +95,7 @@ def test_shares_under_limits_of_percentages_are_shares_and_said(tmp_path):
     [
         ({}, 5.0, "has scores from 0 to 5, and no limits"),
         ({"min_score": 0, "max_score": 4}, 5.0, "outside its own limits 0 and 4"),
-        ({"lower_is_better": True}, 0.5, "better the lower it is"),
+        ({"lower_is_better": True}, 0.5, "better when lower"),
         ({"score_type": "levels", "level_names": ["a", "b", "c"]}, 1, "has levels"),
     ],
 )

@@ -215,7 +215,7 @@ def test_twice_written_half_written_and_never_evaluated(tmp_path):
     assert told.records == 3
     assert sorted(str(one.reason).split(" (")[0] for one in left_out) == [
         "begun but not evaluated",
-        "the same attempt occurred before",
+        "repeats an earlier attempt",
     ]
     said = " ".join(map(str, told.warnings))
     assert "1 line of the report cannot be used, of whatever family; first: x.report.jsonl, line 6, the line is" in said
@@ -252,7 +252,7 @@ def test_each_attempt_is_counted_once_in_one_family(tmp_path):
         "begun but not answered (the run was stopped)",
         "its status is 7, unknown",
         "the prompt is empty",
-        "the same attempt occurred before",
+        "repeats an earlier attempt",
     }
 
 

@@ -255,7 +255,7 @@ def test_a_list_is_chosen_by_position(tmp_path):
     items, _, report = read_all(path, metric="1")
     assert [item.score for item in items] == [1.0, None]
     assert report.available["metric"] == ("0", "1")
-    with pytest.raises(UserError, match=r"several values a sample.*\(0, 1\)"):
+    with pytest.raises(UserError, match=r"several values per sample.*\(0, 1\)"):
         read_all(path)
 
 
@@ -392,7 +392,7 @@ def test_damaged_files(tmp_path):
     with pytest.raises(UserError, match="inspect log convert"):
         find_parts(cut)
     (tmp_path / "broken.eval").write_bytes(b"PK no zip")
-    with pytest.raises(UserError, match="no complete"):
+    with pytest.raises(UserError, match="not a complete"):
         find_parts(tmp_path / "broken.eval")
     (part,) = find_parts(tmp_path)
     assert any(one.code == "unreadable_log" and "broken.eval" in one.text for one in part.notes)

@@ -318,7 +318,7 @@ def test_results_without_samples(tmp_path):
     (tmp_path / "results_2026-11-24T10-00-00.json").write_text(json.dumps({"results": {"a": {}}, "configs": {"a": {}}}))
     with pytest.raises(UserError, match=r"no samples.*--log_samples"):
         find_parts(tmp_path)
-    with pytest.raises(UserError, match="holds no log that can be read"):
+    with pytest.raises(UserError, match="has no readable log"):
         find_parts(tmp_path, "garak")
 
 

@@ -100,7 +100,7 @@ def test_it_is_trained_on_the_activations_of_the_texts(config):
 
 def test_settings_that_saelens_does_not_know_are_refused(config, tmp_path):
     for change in ({"architecture": "magic"}, {"sae": {"kk": 3}}, {"trainer": {"learning_rate": 1}}):
-        with pytest.raises(UserError, match="SAELens refuses these settings"):
+        with pytest.raises(UserError, match="SAELens rejects these settings"):
             train_sae(config.model_copy(update=change), tmp_path, Progress(quiet=True))
 
 

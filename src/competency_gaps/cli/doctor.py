@@ -83,13 +83,13 @@ def _embedded_model() -> str:
         file = local_weights(SMOLLM2)
     except UserError as error:
         return str(error)
-    return str(file) if file else f"not on this machine; the demo fetches it once ({SMOLLM2.megabytes} MB)"
+    return str(file) if file else f"not on this machine; the demo downloads it once ({SMOLLM2.megabytes} MB)"
 
 
 def _device() -> str:
     """What runs would compute with; torch, which takes a second, is imported only where there may be a GPU."""
     if _installed("torch") is None:
-        return "no torch: finished runs can be read, none can be made"
+        return "no torch: can read finished runs, but not make runs"
     devices = [path.name for path in Path("/dev").iterdir()] if sys.platform == "linux" else [_GPU[0]]
     if not any(name.startswith(_GPU) for name in devices):
         return "cpu"

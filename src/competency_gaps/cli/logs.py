@@ -31,7 +31,7 @@ _BEFORE, _OWN, _AFTER = 160, 500, 160
 
 
 def logs(
-    path: Annotated[str, typer.Argument(help="Log file or output folder of another tool.")],
+    path: Annotated[str, typer.Argument(help="Another tool's log file or output folder.")],
     metric: options.MetricOption = None,
     scorer: options.ScorerOption = None,
     field: options.FieldOption = None,
@@ -57,7 +57,7 @@ def logs(
             output.print_line(line)
     if not log.readable:
         errors = [str(benchmark.error) for benchmark in log.benchmarks]
-        raise UserError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} logs can be read as it is.")
+        raise UserError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} logs can be read as they are.")
 
 
 def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] | None]) -> str | None:
@@ -84,7 +84,7 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     """What to know before the run is typed."""
     unread = len(log.benchmarks) - len(log.readable)
     if unread:
-        todo = "take them out of the folder first." if log.logs == (path,) else "the run leaves them out."
+        todo = "move them out of the folder first." if log.logs == (path,) else "the run leaves them out."
         yield f"{unread} of {len(log.benchmarks)} logs cannot be read as they are: {todo}"
     of_models = list(log.folders.values())
     if len(of_models) > 1:
@@ -96,7 +96,7 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if log.sae is not None:
         yield f"Where the model is weak, in its own concepts (other SAEs: {listing}):"
     elif len({report.model for benchmark in log.readable for report in benchmark.reports}) > 1:
-        yield "Where each of them is weak, read through the small model that comes along:"
+        yield "Where each of them is weak (the built-in small model reads the items):"
     else:
         yield f"Where the model is weak, read through the small model that comes along (other SAEs: {listing}):"
 

@@ -24,7 +24,9 @@ LENS = "embedded"
 
 
 def run(
-    config: Annotated[Path | None, typer.Argument(help="YAML configuration, instead of --model, --sae, ...")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="YAML configuration, instead of --model, --sae and so on.")
+    ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help=options.MODEL_HELP)] = None,
     sae: Annotated[str | None, typer.Option("--sae", "-s", help=options.SAE_HELP)] = None,
     benchmark: Annotated[
@@ -33,12 +35,12 @@ def run(
             "--benchmark",
             "-b",
             metavar="[NAME=]PATH",
-            help="Items: a file, a folder, or a dataset as hub:openai/gsm8k/main:test; repeatable.",
+            help="Items: a file, a folder, or a hub dataset (hub:openai/gsm8k/main:test); repeatable.",
         ),
     ] = None,
     log: options.LogOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder; an unfinished run in it is resumed.")
+        Path | None, typer.Option("--out", "-o", help="Run folder; resumes an unfinished run in it.")
     ] = None,
     limit: Annotated[
         int | None,
@@ -47,12 +49,12 @@ def run(
     sample: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Read only N items of each benchmark, evenly spaced.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; by default the first GPU.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps; default: the first GPU.")] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or float16; by default what the device is fast in.")
+        str | None, typer.Option(help="float32, bfloat16 or float16; default: whichever the device runs fast.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(metavar="N", min=16, help="Tokens of a forward pass; lower it if memory runs out.")
+        int | None, typer.Option(metavar="N", min=16, help="Tokens per forward pass; lower it if memory runs out.")
     ] = None,
     set_: options.SetOption = None,
     metric: options.MetricOption = None,
@@ -61,26 +63,26 @@ def run(
     scores: options.ScoresOption = None,
     no_ask: Annotated[
         bool,
-        typer.Option("--no-ask", help="Only read the items, for scores of other models; the model answers nothing."),
+        typer.Option("--no-ask", help="Only read the items, without asking the model (for other models' scores)."),
     ] = False,
     llm: options.LLMOption = None,
     ray: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Workers of Ray read: 'local' (one machine), 'auto' or ray://HOST:PORT; --set ray.workers=N.",
+            help="Read with Ray workers: 'local' (this machine), 'auto' or ray://HOST:PORT; --set ray.workers=N.",
         ),
     ] = None,
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Read every N-th shard only, for cgaps merge or a --store.")
+        str | None, typer.Option(metavar="I/N", help="Read only every N-th shard, for cgaps merge or a --store.")
     ] = None,
     store: Annotated[
-        str | None, typer.Option(metavar="URL", help="Share shards between machines: s3://BUCKET/RUN or the like.")
+        str | None, typer.Option(metavar="URL", help="Share shards between machines, e.g. s3://BUCKET/RUN.")
     ] = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Audit a model: benchmarks and an SAE in, a run folder and report out."""
+    """Audit a model: from benchmarks and an SAE to a run folder and a report."""
     import competency_gaps as cg
     from competency_gaps.config import RunConfig, parse_config, read_yaml
     from competency_gaps.config.load import apply_overrides
@@ -92,7 +94,7 @@ def run(
         raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
     if (benchmark or log) and not (config or model or sae):
         model, sae, no_ask = LENS, LENS, True
-        progress.say("Read through SmolLM2-135M, the lens that comes along; another: --model, --sae.")
+        progress.say("Reading the items with SmolLM2-135M, the built-in lens; choose another with --model and --sae.")
     if config:
         data = read_yaml(config)
     else:
@@ -110,10 +112,10 @@ def run(
         data["ray"] = {**(data.get("ray") or {}), "address": ray}
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     if out is None and checked.out is None:
-        raise UserError("no run folder is given: give --out, or 'out' in the configuration.")
+        raise UserError("no run folder given: give --out, or 'out' in the configuration.")
     if shard is not None:
         if out is None or checked.ray is not None:
-            raise UserError("--shard needs an --out of its own for each part, and reads in this process.")
+            raise UserError("--shard needs a separate --out for each part, and cannot use Ray.")
         part = cg.make_part(checked, out, parse_part(shard), store=store, progress=progress)
         _print_part(part, out, store, json_=json_)
         return
@@ -128,9 +130,9 @@ def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool
         return
     print_line(f"Part {record.part}: {len(record.own)} of {plural(len(record.shards), 'shard')} in {out}.")
     if store is None:
-        print_line("When all parts are there: cgaps merge PART... --out RUN")
+        print_line("When all parts are done: cgaps merge PART... --out RUN")
     else:
-        print_line(f"When all parts are there, the same without --shard: cgaps run ... --store {store} --out RUN")
+        print_line(f"When all parts are done, repeat without --shard: cgaps run ... --store {store} --out RUN")
 
 
 def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]], *, no_ask: bool) -> None:
@@ -197,16 +199,16 @@ def _logs(
     with progress.stage("looking for benchmarks in logs"):
         suite = suite_logs(logs, metric=metric, scorer=scorer, fields=fields or [])
     for name, models in suite.models.items():
-        scores = f"scores on them: {', '.join(models)}" if suite.scores else "no scores, as --metric none asks"
-        progress.say(f"{name}: the items are read from the log of {models[0]}; {scores}.")
+        scores = f"scores on them: {', '.join(models)}" if suite.scores else "no scores (--metric none)"
+        progress.say(f"{name}: items from the log of {models[0]}; {scores}.")
     return suite
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Run folder; the demo is resumed if it was stopped.")] = Path("demo-run"),
+    out: Annotated[Path, typer.Option(help="Run folder; resumes an interrupted demo in it.")] = Path("demo-run"),
     model: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; by default fetched once."),
+        typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; default: downloaded once."),
     ] = None,
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
@@ -223,11 +225,11 @@ def demo(
 
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="All parts of one run (cgaps run --shard).")],
-    out: Annotated[Path, typer.Option(help="Folder of the joined run.")],
+    out: Annotated[Path, typer.Option(help="Folder for the merged run.")],
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Join the parts of a run."""
+    """Merge the parts of a run."""
     import competency_gaps as cg
 
     print_run(cg.merge(folders, out, progress=terminal(quiet), command=typed_command()), json_=json_)

@@ -30,8 +30,8 @@ _TRAINED_ON = {
 
 def sae(
     model: Annotated[str, typer.Argument(help=options.MODEL_HELP)],
-    layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs that read this layer.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every SAE, not only one per layer and place.")] = False,
+    layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs for this layer.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="List every SAE, not just one per layer and place.")] = False,
     json_: options.JsonOption = False,
 ) -> None:
     """List the public SAEs that fit a model, layer by layer."""
@@ -93,7 +93,7 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
         kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()]
         lines.append(f"Not listed, because a run cannot read them: {', '.join(kinds)}.")
     if not all_ and not all(entry.recommended for entry in sae_list.saes):
-        lines.append("N is the layer. One SAE of each layer and place is listed; --all lists every SAE.")
+        lines.append("N is the layer. The list has one SAE per layer and place; --all lists every SAE.")
     yield from [*lines, ""] if lines else []
 
 
@@ -101,7 +101,7 @@ def _labels(proposed: SaeEntry) -> Iterator[str]:
     from competency_gaps.sae.find import PACKAGE
 
     if proposed.labels == PACKAGE:
-        yield "Its labels come with it."
+        yield "Its labels are included."
     elif proposed.labels is not None:
         yield "Labels, if you want them:"
         yield f"cgaps concepts import labels neuronpedia:{proposed.labels} --sae {proposed.name}"

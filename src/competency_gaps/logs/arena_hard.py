@@ -25,7 +25,7 @@ from competency_gaps.text import plural
 
 METRIC = "verdicts of two games"
 FROM_FILE = "question.jsonl"
-NO_QUESTION = Reason("no_question", "its question is not in question.jsonl, beside model_judgment")
+NO_QUESTION = Reason("no_question", "its question is missing from question.jsonl, next to model_judgment")
 _LABEL = re.compile(r"\[\[([AB=<>]{3,4})\]\]")
 
 
@@ -141,16 +141,16 @@ class _JudgementReader:
         else:
             tally.warn("judged_by", f"judged by {judge}")
         if unjudged := sum(labels.count(None) for labels in self.labels):
-            text = f"{plural(unjudged, 'game')} without a usable verdict; the other game counts alone"
+            text = f"{plural(unjudged, 'game')} without a usable verdict; only the other game counts"
             tally.warn("one_game", text, unjudged)
         if self.more_games:
-            text = f"{plural(self.more_games, 'item')} with more than two games, of which the first two count"
+            text = f"{plural(self.more_games, 'item')} with more than two games; the first two count"
             tally.warn("more_games", text, self.more_games)
         for figure in arena_figures(self.labels)["summary"]:
             if figure.code in ("arena_ties", "arena_position"):
                 tally.warn(figure.code, figure.text, *figure.numbers)
         if self.answers and (missing := len(self.seen - self.answers.keys())):
-            text = f"{plural(missing, 'item')} without a line in model_answer, and so without a response"
+            text = f"{plural(missing, 'item')} without a line in model_answer, hence without a response"
             tally.warn("no_model_answer", text, missing)
         return tally.report()
 
@@ -180,7 +180,9 @@ def _question(record: Mapping[str, Any]) -> str | Reason:
             return Reason("question_turns", "the question has several turns")
         content = turns[0].get("content") if isinstance(turns[0], Mapping) else turns[0]
     return (
-        content if isinstance(content, str) else Reason("question_more_than_text", "the question holds more than text")
+        content
+        if isinstance(content, str)
+        else Reason("question_more_than_text", "the question contains more than text")
     )
 
 

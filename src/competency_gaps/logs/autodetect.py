@@ -102,7 +102,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
                 asked = read_prompt(_text(step), "", "")
                 if asked is None:
                     yield tally.drop(
-                        f"{task}, {point!r}, step {number + 1}", Reason("no_prompt", "the record holds no prompt")
+                        f"{task}, {point!r}, step {number + 1}", Reason("no_prompt", "the record has no prompt")
                     )
                     continue
                 phase = "seed" if _text(step) in seeds else "search"

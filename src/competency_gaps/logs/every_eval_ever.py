@@ -117,7 +117,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     tally = Tally(part, metric=metric, available={"metric": tuple(results)})
     result = results.get(metric)
     if result is not None and result.shares:
-        text = f"the limits of {metric} are 0 and 100, but every score lies from 0 to 1: the scores are taken as shares"
+        text = f"the limits of {metric} are 0 and 100, but every score is between 0 and 1, so scores are read as shares"
         tally.warn("shares_for_percent", text)
     repeats: dict[str, list[tuple[Mapping[str, Any], LoggedPrompt, LoggedScore]]] = {}
     wanted = next(iter(results)) if metric == NONE else metric
@@ -135,7 +135,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             continue
         same = repeats.setdefault(str(row["sample_id"]), [])
         if same and same[0][1].prompt != asked.prompt:
-            yield tally.drop(line.where, Reason("sample_again", "the same sample and epoch occurred before"))
+            yield tally.drop(line.where, Reason("sample_again", "repeats an earlier sample and epoch"))
             continue
         score = _score(row, result)
         tally.unscored_because(score.reason)
@@ -180,7 +180,7 @@ def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple
         elif config.get("score_type") == "levels":
             fault = "has levels, and no limits that would bring them into [0, 1]"
         elif down and config.get("score_type") != "binary":
-            fault = "is better the lower it is, and its limits are not known"
+            fault = "is better when lower, and its limits are unknown"
         low, high = 0.0, 1.0
     elif scores[0] < low or scores[1] > high:
         fault = f"has scores from {scores[0]:g} to {scores[1]:g}, outside its own limits {low:g} and {high:g}"
@@ -189,7 +189,7 @@ def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple
 
 def _score(row: Mapping[str, Any], result: _Result | None) -> LoggedScore:
     if row.get("error"):
-        return LoggedScore(None, Reason("sample_failed", f"the sample failed, the first one with {row['error']!s}"))
+        return LoggedScore(None, Reason("sample_failed", f"the sample failed; the first with {row['error']!s}"))
     value = mapping(row.get("evaluation")).get("score")
     return score_in_unit(value) if result is None else result.score(value)
 
@@ -197,7 +197,7 @@ def _score(row: Mapping[str, Any], result: _Result | None) -> LoggedScore:
 LOG = Reader("every_eval_ever: *_samples.jsonl", find, read, ("metric", "fields"))
 
 
-RAW = "input.raw, at its last place in input.formatted"
+RAW = "input.raw, where it last occurs in input.formatted"
 
 
 def result_of(row: Mapping[str, Any]) -> str:
@@ -215,7 +215,7 @@ def asked_in(row: Mapping[str, Any], result: str) -> LoggedPrompt | Reason:
     raw = text_or_none(given.get("raw")) or ""
     asked = _conversation(row, raw) if row.get("interaction_type") in ("multi_turn", "agentic") else None
     asked = asked or read_prompt(text_or_none(given.get("formatted")) or raw, raw, RAW)
-    return asked or Reason("no_prompt", "the record holds no prompt")
+    return asked or Reason("no_prompt", "the record has no prompt")
 
 
 def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:

@@ -197,12 +197,11 @@ def _chosen(parts: Sequence[LogPart], source: LogSource) -> LogPart:
     listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     if source.benchmark is None:
         if len(parts) > 1:
-            raise UserError(f"{source.path} holds {len(parts)} benchmarks ({listed}). Name one with 'benchmark'.")
+            raise UserError(f"{source.path} has {len(parts)} benchmarks ({listed}). Name one with 'benchmark'.")
         return parts[0]
     if source.benchmark not in names:
         raise UserError(
-            f"{source.path} holds no benchmark {source.benchmark!r}; there are {listed}."
-            f"{nearest(source.benchmark, names)}"
+            f"{source.path} has no benchmark {source.benchmark!r}; it has {listed}.{nearest(source.benchmark, names)}"
         )
     return parts[names.index(source.benchmark)]
 
@@ -283,12 +282,12 @@ def _nothing_at(path: Path, format_: str | None) -> str:
 
     if format_ in (None, "lm_eval") and results_without_samples(path):
         return (
-            f"{path} holds results of lm-eval, but no samples: these are averages, not items. "
+            f"{path} has lm-eval results but no samples, so averages but no items. "
             "Run lm-eval again with --log_samples."
         )
     looked_for = "; ".join(LOGS[name].looked_for for name in (LOGS if format_ is None else [format_]))
     return (
-        f"{path} holds no log that can be read. Any table (CSV, JSONL, Parquet) with prompts and scores can be: name "
+        f"{path} has no readable log. Any table (CSV, JSONL, Parquet) with prompts and scores can be: name "
         f"its columns with {argument('fields')} prompt=COLUMN and {argument('fields')} score=COLUMN. Known are: "
         f"{looked_for}."
     )
@@ -362,7 +361,7 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
     tally = Tally(part, metric=column if scored else NONE, records=len(records))
     if guessed:
         columns = ", ".join(f"{column} as the {ours}" for ours, column in guessed.items())
-        tally.warn("columns_guessed", f"read by their names: {columns}. Others: {argument('fields')} prompt=COLUMN")
+        tally.warn("columns_guessed", f"recognised by name: {columns}. For others: {argument('fields')} prompt=COLUMN")
     gathered = gather(records, part.benchmark, source=str(source.path), fields=fields, policy="imported")
     for record in gathered.left_out:
         yield tally.drop(record.where, record.reason)

@@ -35,12 +35,12 @@ _OPEN = {
     0: Reason("not_answered", "begun but not answered (the run was stopped)"),
     1: Reason("not_evaluated", "begun but not evaluated (the run was stopped)"),
 }
-_NOT_ONLY_TEXT = Reason("more_than_text", "the prompt holds more than text (an image, a document, a recording)")
+_NOT_ONLY_TEXT = Reason("more_than_text", "the prompt contains more than text (an image, a document, a recording)")
 
 _NOTES = {
-    "attempt_turns": "went on over several turns; the text is the first conversation up to the attack's last turn",
+    "attempt_turns": "had several turns; the text is the first conversation up to the attack's last turn",
     "attempt_begun": "had text after the attack's last turn (an answer begun for the model), which is not read",
-    "attempt_outputs": "had several outputs, all of them in the score; the response is the first that has a text",
+    "attempt_outputs": "had several outputs, all counted in the score; the response is the first with text",
 }
 
 Results = dict[str, tuple[float | None, ...]]
@@ -68,7 +68,7 @@ def find(path: Path) -> list[LogPart]:
             groups.setdefault((family, frozenset(probes), _model_of(head)), []).append((stamp, file))
     if not groups and (hits := files_under(path, f"*{_HITLOG}")):
         raise UserError(
-            f"{hits[0]} is garak's hit log: it holds only the attacks that succeeded, so it gives no rates. Give "
+            f"{hits[0]} is garak's hit log: it has only the attacks that succeeded, so no rates. Give "
             f"the report of the same run, {hits[0].name.removesuffix(_HITLOG)}.report.jsonl."
         )
     parts = []
@@ -166,7 +166,7 @@ class _Report:
         probe = str(entry.get("probe_classname") or "").removeprefix("garak.").removeprefix("probes.")
         uuid, status = str(entry.get("uuid") or where), entry.get("status")
         if not probe:
-            self.unreadable.append((where, Reason("no_probe", "the attempt names no probe")))
+            self.unreadable.append((where, Reason("no_probe", "the attempt does not name a probe")))
         if self.family not in (None, probe.split(".")[0]):
             return
         if status == EVALUATED and uuid in self.attempts:
@@ -301,7 +301,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     report, tally = _Report.read(part.files[0], part.details["family"]), Tally(part)
     tally.records = len(report.attempts) + len(report.again) + len(report.open)
     for where in report.again:
-        yield tally.drop(where, Reason("attempt_again", "the same attempt occurred before"))
+        yield tally.drop(where, Reason("attempt_again", "repeats an earlier attempt"))
     for attempt in report.attempts.values():
         if isinstance(attempt.messages, Reason):
             yield tally.drop(attempt.where, attempt.messages)
@@ -360,23 +360,25 @@ def _tags(report: _Report, probe: str) -> list[str] | None:
 
 def _warn(report: _Report, tally: Tally, attempts: list[_Attempt], threshold: float) -> None:
     if not tally.available and any(attempt.entry.get("detector_results") for attempt in attempts):
-        text = "this report names its detectors but holds no results for each attempt: no item has a score"
+        text = "this report names its detectors but has no results per attempt, so no item has a score"
         tally.warn("detectors_named_only", text)
     for note, count in Counter(note for attempt in attempts for note in attempt.notes).items():
         tally.warn(note, f"{plural(count, 'attempt')} {_NOTES[note]}", count)
     if report.unreadable:
         where, fault = report.unreadable[0]
         count = len(report.unreadable)
-        text = f"{plural(count, 'line')} of the report cannot be used, of whatever family; first: {where}, {fault}"
+        text = f"{plural(count, 'line')} of the report are unusable (in any family); first: {where}, {fault}"
         tally.warn("unusable_lines", text, count)
     if not report.complete:
-        tally.warn("report_no_end", "the report has no end: garak was stopped, or is still running")
+        tally.warn("report_no_end", "the report is incomplete: garak was stopped or is still running")
     if threshold != DEFAULT_THRESHOLD:
-        how = "" if report.stated is not None else " (read off garak's counts, since the report does not say it)"
+        how = "" if report.stated is not None else " (inferred from garak's counts, since the report does not state it)"
         text = f"a result below {threshold:.4g} passes{how}; garak's default is {DEFAULT_THRESHOLD}"
         tally.warn("threshold_inferred" if report.stated is None else "threshold", text, threshold, DEFAULT_THRESHOLD)
     for (probe, detector), (fine, judged, *ours) in report.other_counts(threshold):
-        text = f"{probe} with {detector}: garak counts {fine} of {judged} outputs as passed; of the attempts read it is"
+        text = (
+            f"{probe} with {detector}: garak counts {fine} of {judged} outputs as passed; among the attempts read it is"
+        )
         tally.warn("other_counts", f"{text} {ours[0]} of {ours[1]}", fine, judged, *ours)
 
 

@@ -84,7 +84,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             yield reader.tally.drop(sample.where, reason)
     if reader.tally.records == 0:
         raise UserError(
-            f"{path} holds no samples (its status is {head.get('status') or 'started'!r}). Write the log again with "
+            f"{path} has no samples (its status is {head.get('status') or 'started'!r}). Write the log again with "
             "samples ('inspect eval --log-samples')."
         )
     yield from reader.items()
@@ -147,7 +147,7 @@ class _SampleReader:
             return exchange
         known = self.epochs.setdefault(key, [])
         if any(other.number == number for other in known):
-            return Reason("sample_again", "the same sample and epoch occurred before")
+            return Reason("sample_again", "repeats an earlier sample and epoch")
         name = str(sample["id"])
         self.names.setdefault(key, f"{name}#2" if name in self.names.values() else name)
         if self.failure is None and isinstance(sample.get("error"), dict):
@@ -215,12 +215,12 @@ class _SampleReader:
         self._warn_of_status()
         steps = sequence(mapping(self.head.get("plan")).get("steps"))
         if any(mapping(mapping(step).get("params")).get("shuffle") for step in steps):
-            text = "multiple_choice shuffled the options and put them back in the log: the model read another order"
+            text = "multiple_choice shuffled the options but logs them unshuffled: the model read another order"
             tally.warn("options_shuffled", f"{text} than stands in the text here")
         for reason, count in self.unscored.items():
             if reason.code == "sample_failed" and self.failure:
                 first = shorten(visible(self.failure), 120)
-                reason = replace(reason, text=f"{reason.text}, the first one with {first}")
+                reason = replace(reason, text=f"{reason.text}; the first with {first}")
             tally.unscored_because(reason, count)
         for note, count in self.notes.items():
             tally.warn(note, f"{plural(count, 'sample')} {NOTES[note]}", count)
@@ -241,7 +241,7 @@ class _SampleReader:
         elif self.tally.records < expected:
             self.tally.warn("samples_missing", f"samples are missing: {there}", *numbers)
         if self.head.get("invalidated"):
-            self.tally.warn("log_invalidated", "samples of this log were declared invalid")
+            self.tally.warn("log_invalidated", "samples of this log were marked invalid")
         reducers = sequence(self._config().get("epochs_reducer")) or ["mean"]
         if epochs > 1 and reducers != ["mean"]:
             how = ", ".join(map(str, reducers))
@@ -308,7 +308,7 @@ def read_head(path: Path) -> dict[str, Any] | None:
     version = head.get("version")
     if isinstance(version, int) and version > NEWEST_VERSION:
         raise UnreadableLogError(
-            f"{path} has version {version} of Inspect's log format; supported is {NEWEST_VERSION}."
+            f"{path} has version {version} of Inspect's log format; supported up to {NEWEST_VERSION}."
         )
     head.pop("samples", None)
     return head
@@ -344,7 +344,7 @@ def _json_log(path: Path) -> dict[str, Any]:
     if path.stat().st_size > LARGEST:
         raise UnreadableLogError(
             f"{path} is larger than {LARGEST >> 20} MB. Convert it with 'inspect log convert --to eval' and read the "
-            "result, which is read sample by sample."
+            "result, which can be read sample by sample."
         )
     try:
         return mapping(json_file(path))
@@ -359,7 +359,7 @@ def _open_zip(path: Path) -> ZipFile:
     try:
         return ZipFile(path)
     except (BadZipFile, ValueError, NotImplementedError) as error:
-        raise UnreadableLogError(f"{path} is no complete .eval file: {error}.") from error
+        raise UnreadableLogError(f"{path} is not a complete .eval file: {error}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -397,7 +397,7 @@ def _zip_head(path: Path) -> dict[str, Any]:
                 if isinstance(head, Reason):
                     raise UnreadableLogError(f"{path}: {name} is damaged: {head}.")
                 return mapping(head)
-    raise UnreadableLogError(f"{path} is a zip without Inspect's header.json.")
+    raise UnreadableLogError(f"{path} is a zip file without Inspect's header.json.")
 
 
 LOG = Reader("Inspect: .eval or .json log", find, read, ("metric", "scorer", "fields"))

@@ -26,11 +26,11 @@ INSIDE = "input inside the last user message"
 NOT_INSIDE = "whole last user message (the input does not occur in it, or is short and occurs more than once)"
 
 NOTES = {
-    "sample_turns": "went on over several turns; the text is that before the first answer, the response is that answer",
-    "sample_tools": "used tools, whose descriptions the model also read but which are not among the log's messages",
+    "sample_turns": "had several turns; the text is what precedes the first answer, and the response is that answer",
+    "sample_tools": "used tools, whose descriptions the model also read, although the log's messages omit them",
     "sample_begun": "had text after the last user message (an answer begun for the model), which is not read",
-    "sample_no_messages": "had no messages in the log (failed early?); the input is taken for the prompt",
-    "sample_other_prompt": "asked something else in a later epoch; the text is that of the first",
+    "sample_no_messages": "had no messages in the log (failed early?); the input serves as the prompt",
+    "sample_other_prompt": "asked something else in a later epoch; the text is the first epoch's",
 }
 """What is said of samples with a note."""
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
@@ -60,7 +60,7 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
     first = _first_answer(raw, given)
     users = [i for i in range(first) if raw[i].get("role") == "user"]
     if not users:
-        return Reason("no_user_before_answer", "no user message stands before the first answer")
+        return Reason("no_user_before_answer", "no user message precedes the first answer")
     last = users[-1]
     if last + 1 < first:
         notes.append("sample_begun")
@@ -68,9 +68,9 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
     for message in raw[: last + 1]:
         text = content_text(message.get("content"))
         if text is None:
-            return Reason("more_than_text", "the prompt holds more than text (an image, a document, a recording)")
+            return Reason("more_than_text", "the prompt contains more than text (an image, a document, a recording)")
         if message.get("role") not in ROLES:
-            return Reason("tool_before_answer", "a tool's message stands before the first answer")
+            return Reason("tool_before_answer", "a tool's message precedes the first answer")
         messages.append({"role": message["role"], "content": text})
     content = messages[-1]["content"]
     if not content.strip():
@@ -216,7 +216,7 @@ class Scores:
         if sample.get("error") and not (scores and self.counts_errors):
             fault = Reason("sample_failed", "the sample failed")
         elif sample.get("invalidation"):
-            fault = Reason("sample_invalid", "the sample was declared invalid")
+            fault = Reason("sample_invalid", "the sample was marked invalid")
         elif not scores:
             fault = Reason("no_score", "no score")
         values = {name: mapping(score).get("value") for name, score in scores.items()}
@@ -269,14 +269,14 @@ class Scores:
             known = (*self.metrics, self.scorer)
             if self.metric is not None and not self.keys and value is not None and self.metric not in known:
                 raise UserError(
-                    f"the scorer {self.scorer!r} gives one value a sample, so there is no metric {self.metric!r} to "
+                    f"the scorer {self.scorer!r} gives one value per sample, so there is no metric {self.metric!r} to "
                     f"choose. Leave 'metric' out, or name another scorer ({', '.join(self.scorers)})."
                 )
             return number(value), value
         self.keys.update(dict.fromkeys(parts))
         if self.metric is None:
             raise UserError(
-                f"the scorer {self.scorer!r} gives several values a sample. Choose one with 'metric' "
+                f"the scorer {self.scorer!r} gives several values per sample. Choose one with 'metric' "
                 f"({', '.join(self.keys)}), or another scorer with 'scorer' ({', '.join(self.scorers)})."
             )
         if self.metric not in parts:
@@ -287,6 +287,6 @@ class Scores:
         """Refuse a key that no sample has."""
         if self.metric is not None and self.keys and self.metric not in self.keys:
             raise UserError(
-                f"the scorer {self.scorer!r} has no value {self.metric!r}; there are {', '.join(self.keys)}."
+                f"the scorer {self.scorer!r} has no value {self.metric!r}; it has {', '.join(self.keys)}."
                 f"{nearest(self.metric, self.keys)}"
             )

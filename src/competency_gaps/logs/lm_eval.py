@@ -82,7 +82,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             yield reader.entry(line.value, line.where)
         else:
             # Counted, not listed.
-            tally.drop(line.where, Reason("other_filter", f"answer of the filter {name!r}, which was not chosen"))
+            tally.drop(line.where, Reason("other_filter", f"answer of another filter ({name!r})"))
     tally.available = {"metric": usable, "filter": tuple(filters)}
     if source.scorer is not None and source.scorer not in filters:
         known = ", ".join(filters) or "none"
@@ -106,9 +106,9 @@ class _DocumentReader:
         """One record of the chosen filter."""
         number = str(record.get("doc_id"))
         if number in self.seen:
-            text = "a document stands in the file more than once for one filter; the first record is used"
+            text = "the file has a document more than once for one filter; the first record counts"
             self.tally.warn("document_twice", text)
-            return self.tally.drop(where, Reason("document_again", "the document was read before"))
+            return self.tally.drop(where, Reason("document_again", "repeats an earlier document"))
         document = read_document(record, self.task)
         if isinstance(document, Reason):
             return self.tally.drop(where, document)
@@ -140,7 +140,7 @@ class _DocumentReader:
         answers = sequence(record.get("resps"))
         repeats = len(answers[0]) if answers and isinstance(answers[0], list) else 1
         if repeats > 1:
-            text = f"each item was asked {repeats} times; lm-eval's filter made one answer of them"
+            text = f"each item was asked {repeats} times; lm-eval's filter made one answer from these"
             self.tally.warn("asked_repeatedly", f"{text}, and the first is kept as the response", repeats)
         identity: dict[str, Any] = {
             "tool": "lm_eval",
@@ -175,7 +175,7 @@ def _faults(file: Path, task: LoggedTask) -> dict[str, str | None]:
 
 def _fault(values: list[Any], higher_is_better: Any) -> str | None:
     if higher_is_better is False:
-        return "is better where it is lower"
+        return "is better when lower"
     for value in values:
         if value is None or value != value:
             continue
@@ -226,11 +226,11 @@ def read_task_file(samples: Path, task: str, stamp: str) -> LoggedTask:
     for file in [*exact, *(other for other in beside if other not in exact)]:
         results = _results(file)
         if task in results.get("configs", {}):
-            note = Reason("other_results_file", f"{file.name} is of another time than {samples.name}, but is used")
+            note = Reason("other_results_file", f"{file.name} has another time stamp than {samples.name}, but is used")
             return _task(task, file, results, () if file in exact else (note,))
     model = samples.parent.name if "__" in samples.parent.name else None
     text = (
-        "there is no results file beside the samples: few-shot examples, metrics' direction and the model are unknown"
+        "without a results file next to the samples, few-shot examples, the model and directions of metrics are unknown"
     )
     note = Reason("no_results_file", text)
     return LoggedTask(task, model=model.replace("__", "/") if model else None, notes=(note,))

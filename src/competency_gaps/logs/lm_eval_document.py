@@ -35,10 +35,10 @@ from competency_gaps.logs.prompt import (
 )
 
 NOTES = {
-    "prompts_of_options": "options have prompts of their own; the first option's is taken as what the model read",
+    "prompts_of_options": "each option has its own prompt; the first one's counts as what the model read",
     "not_only_text": "items come with images or sounds, which are not read",
     "begun_answer": "the beginning of the answer, which the log prefilled for the model, is left out",
-    "chat_rendered": "the log holds chat messages: the model's own chat template makes the text of them",
+    "chat_rendered": "the log has chat messages, rendered with the model's own chat template",
 }
 """What is said of documents with a note."""
 TEMPLATE = "the task's template, rendered"
@@ -89,7 +89,7 @@ def read_document(record: dict[str, Any], task: LoggedTask) -> tuple[LoggedPromp
     if not prompts:
         if arguments and any(len(argument) > 1 and isinstance(argument[1], str) for argument in arguments):
             return Reason("context_empty", "the context is empty: the options are the texts; give the log as a table")
-        return Reason("no_prompt", "the record holds no prompt")
+        return Reason("no_prompt", "the record has no prompt")
     warnings = []
     if any(prompt != prompts[0] for prompt in prompts):
         warnings.append("prompts_of_options")
@@ -106,7 +106,7 @@ def read_document(record: dict[str, Any], task: LoggedTask) -> tuple[LoggedPromp
     else:
         last = last_user(chat)
         if last is None or not chat[last]["content"].strip():
-            return Reason("no_user_text", "the chat messages hold no text by a user")
+            return Reason("no_user_text", "the chat messages have no user text")
         if len(chat) > last + 1:
             warnings.append("begun_answer")
         warnings.append("chat_rendered")

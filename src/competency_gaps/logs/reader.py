@@ -20,7 +20,7 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Counted, Item, LeftOut, Reason, SourceReport, is_whole
 from competency_gaps.jsonl import json_lines
 
-_CUT = Reason("line_cut", "the line is cut off (the tool was stopped while it wrote)")
+_CUT = Reason("line_cut", "the line is cut off (the tool was stopped while writing)")
 _NO_OBJECT = Reason("line_no_object", "the line is not a JSON object")
 OUTSIDE = Reason("score_outside", "the score is outside [0, 1]")
 
@@ -186,9 +186,9 @@ def chosen_metric(source: LogSource, part: LogPart, faults: Mapping[str, str | N
             return usable[0]
         reasons = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or "there is none"
         raise UserError(
-            f"{file}: no metric is known to be an item's score ({reasons}). Name one with 'metric', or give {NONE!r} "
-            "to use the items without scores. To leave this benchmark out of a folder, name the files of the others, "
-            "each as NAME=PATH."
+            f"{file}: no metric can serve as an item's score ({reasons}). Name one with 'metric', or give {NONE!r} "
+            "to use the items without scores. To skip this benchmark, give the other files of the folder, each as "
+            "NAME=PATH."
         )
     if wanted not in faults:
         known = ", ".join(faults) or "none"
@@ -268,9 +268,7 @@ class Tally:
             The latter if one of its texts cannot be written as UTF-8.
         """
         if not is_whole(item):
-            half = Reason(
-                "half_character", "it holds half of a character (a lone surrogate), which no program can encode"
-            )
+            half = Reason("half_character", "it contains half a character (a lone surrogate), which cannot be encoded")
             self.left_out[half] += records
             return LeftOut(f"item {item.id}".encode(errors="replace").decode(), half)
         logged = item.identity.get("prompt_hash")
@@ -308,7 +306,7 @@ class Tally:
             self.warn(
                 "other_mean",
                 f"the log reports {name} = {theirs:.4f}, but the mean over the items read is {ours:.4f}: the file is "
-                "not whole, or this metric is not aggregated as a mean",
+                "incomplete, or the metric is not aggregated as a mean",
                 *(theirs, ours),
             )
 

@@ -113,8 +113,8 @@ def read(recipe: Recipe, part: LogPart, source: LogSource) -> Iterator[LogEntry]
         asked, fields = recipe.asked(line.value), recipe.fields(line.value)
         name = str(fields.pop("id", number))
         if asked is None or name in seen:
-            again = Reason("record_again", "a record of the same id was read before")
-            yield tally.drop(line.where, again if asked else Reason("no_prompt", "the record holds no prompt"))
+            again = Reason("record_again", "repeats the id of an earlier record")
+            yield tally.drop(line.where, again if asked else Reason("no_prompt", "the record has no prompt"))
             continue
         seen.add(name)
         score = recipe.score(line.value)
@@ -142,7 +142,7 @@ def _right(given: Any, key: Any) -> LoggedScore:
 
 
 _NO_ANSWER = Reason("no_answer", "no answer could be read from the output")
-_RANDOM = Reason("random_letter", "the output holds no answer, and the recorded letter was drawn at random")
+_RANDOM = Reason("random_letter", "the output has no answer, and the recorded letter was drawn at random")
 _MODEL = re.compile(r"model_outputs_(.+?)(?:_\d+shots?)?$")
 _SAID = re.compile(r"answer is \(?([A-J])")
 _STATED = re.compile(r"[aA]nswer:\s*([A-J])")
@@ -217,9 +217,11 @@ def _zeroeval_score(record: Record) -> LoggedScore:
         letter = re.search(r"\b[A-Z]\b", given)
         return _right(letter and letter[0], key)
     if record["dataset"] != "gsm":
-        return LoggedScore(None, Reason("no_rule", f"how answers to {record['dataset']} are scored is not known here"))
+        return LoggedScore(
+            None, Reason("no_rule", f"cgaps does not know how answers to {record['dataset']} are scored")
+        )
     mine, right = (next((number.value for number in numbers(text)), None) for text in (given, key))
-    return LoggedScore(None, Reason("no_key", "the key holds no number")) if right is None else _right(mine, right)
+    return LoggedScore(None, Reason("no_key", "the key has no number")) if right is None else _right(mine, right)
 
 
 _ZEROEVAL = Recipe(

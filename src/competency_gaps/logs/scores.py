@@ -96,7 +96,7 @@ def _score(cell: Any, where: str) -> float | None:
         value = float(cell)
     except (TypeError, ValueError, OverflowError):
         raise UserError(
-            f"{where}: {shorten(repr(cell), 60)} is no number. Expected a score from 0 to 1, or nothing where unscored."
+            f"{where}: {shorten(repr(cell), 60)} is not a number. Expected a score from 0 to 1, or an empty cell."
         ) from None
     return None if math.isnan(value) else value
 
@@ -139,17 +139,17 @@ def read_score_log(
     parts = [log for log in every if part in (None, log.benchmark)]
     if not parts:
         names = [log.benchmark for log in every]
-        raise UserError(f"{path} holds no benchmark {part!r}; there are {', '.join(names)}.{nearest(str(part), names)}")
+        raise UserError(f"{path} has no benchmark {part!r}, only {', '.join(names)}.{nearest(str(part), names)}")
     models = {part.model for part in parts}
     if model is not None and len(models) > 1:
         raise UserError(
             f"one name, {model!r}, for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
-            "Read their logs one by one."
+            "Add their logs one by one."
         )
     for log in parts:
         name = model or log.model
         if name is None:
-            raise UserError(f"{log.files[0]} does not say which model it is of: name it (--as, or 'model').")
+            raise UserError(f"{log.files[0]} does not name its model: give the name (--as, or 'model').")
         # A table is called as its file is, whatever the benchmark.
         own = benchmark if benchmark is not None or log.format == "table" else log.task
         source = LogSource(path=path, format=log.format, benchmark=log.benchmark, metric=metric, scorer=scorer)

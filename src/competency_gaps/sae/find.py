@@ -164,16 +164,16 @@ def _of_layer(model: str, entries: list[SaeEntry], layer: int | None) -> list[Sa
     kept = [sae for sae in entries if layer in (None, sae.layer)]
     if not kept:
         layers = ", ".join(map(str, sorted({sae.layer for sae in entries})))
-        raise UserError(f"no SAE for {model!r} reads layer {layer}; there are some for the layers {layers}.")
+        raise UserError(f"no SAE for {model!r} reads layer {layer}; choose one of the layers {layers}.")
     return kept
 
 
 def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
     if unread:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in unread.items())
-        return f"no SAE for {model!r} is known that this package can read ({kinds} in SAELens' directory)."
+        return f"no SAE for {model!r} can be read by this package ({kinds} in SAELens' directory)."
     return (
-        f"no SAE for the model {model!r} is known, neither in SAELens' directory nor in this package."
+        f"no SAE for the model {model!r} is in SAELens' directory or in this package."
         f"{nearest(model.rpartition('/')[2], known)}"
     )
 

@@ -54,7 +54,7 @@ class GateFigures:
         """The figures in one line."""
         explained = "not known" if self.explained_variance is None else f"{self.explained_variance:.3f}"
         if self.explained_variance is not None and self.explained_variance < WEAK:
-            explained += " (low: is it this model, this layer and this place?)"
+            explained += " (low: check the model, the layer and the place)"
         stated = "" if self.stated_l0 is None else f" (stated: {self.stated_l0:.4g})"
         return (
             f"SAE on {self.tokens:,} tokens of this run: L0 {self.l0:.1f}{stated} of {self.d_sae:,}, "

@@ -224,7 +224,7 @@ def load_pair(
     if lm is not None and lm.name != model.name:
         raise UserError(
             f"the loaded model is {lm.name!r}, but the configuration names {model.name!r}, which the run would record. "
-            "Name the loaded one there."
+            "Name the loaded model there."
         )
     with progress.stage("loading the SAE"):
         loaded = load_sae(sae, chosen_device(model.device) if lm is None else lm.device)
@@ -251,7 +251,7 @@ def _compare_hooks(sae: SparseAutoencoder, lm: LanguageModel, hook: Hook, progre
         trained = resolve_hook(lm.model, own)
         if (trained.path, trained.side) == (hook.path, hook.side):
             return
-    progress.say(f"Warning: SAE {sae.name!r} was trained at {own}, and sae.hook_name has it read {sae.hook_name}.")
+    progress.say(f"Warning: SAE {sae.name!r} was trained at {own}, but sae.hook_name makes it read {sae.hook_name}.")
 
 
 def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder:
@@ -267,7 +267,7 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     name, folder, sae, settings, metadata = _read(config, str(device))
     if settings["architecture"] == "temporal":
         raise UserError(
-            f"SAE {name!r} is temporal: its latents depend on the tokens before, but spans are encoded token by token. "
+            f"SAE {name!r} is temporal: its latents depend on earlier tokens, but spans are encoded token by token. "
             f"Use an SAE of another architecture."
         )
     own_hook = metadata.get("hook_name") or metadata.get("hf_hook_name")
@@ -318,7 +318,7 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
             faults = ["k"]
     if faults:
         value = shorten(repr(content[faults[0]]), 60)
-        raise UserError(f"SAE {name!r}: cfg.json gives {faults[0]} = {value}, which SAELens would not write.")
+        raise UserError(f"SAE {name!r}: cfg.json has {faults[0]} = {value}, which SAELens never writes.")
     return content
 
 

@@ -286,6 +286,6 @@ def embedder() -> Embed | None:
     try:
         embed_texts([])
     except UserError as error:
-        log.warning("how coherent the latents are is not measured: %s", error)
+        log.warning("the coherence of the latents is not measured: %s", error)
         return None
     return embed_texts

@@ -101,7 +101,7 @@ def read_reference(path: Path, width: int) -> Reference:
     UserError
         If the file is missing, damaged, or belongs to an SAE of another width.
     """
-    again = "Make one with 'cgaps concepts reference' or 'cgaps concepts train-sae' of this version."
+    again = "Make one with 'cgaps concepts reference' or 'cgaps concepts train-sae' in this version."
     if not path.is_file():
         raise UserError(f"reference {str(path)!r}: there is no such file.")
     names = [field.name for field in fields(Reference) if field.name != "token"]
@@ -110,11 +110,11 @@ def read_reference(path: Path, width: int) -> Reference:
         table = read_parquet(path).select("concept", *numbers, pl.col("token").cast(pl.String)).sort("concept")
     except (pl.exceptions.PolarsError, OSError) as error:
         fault = shorten(visible(str(error)), 300)
-        raise UserError(
-            f"reference {str(path)!r} is damaged, or no reference of this version: {fault}. {again}"
-        ) from error
+        raise UserError(f"reference {str(path)!r} is damaged, or from another version: {fault}. {again}") from error
     if table["concept"].to_list() != list(range(width)):
-        raise UserError(f"reference {str(path)!r} has {table.height} latents, expected each of the SAE's {width} once.")
+        raise UserError(
+            f"reference {str(path)!r} has {table.height} latents, expected each of the SAE's {width} exactly once."
+        )
     for name in names:
         cells, absent = table[name], float("inf") if name in _PRESENT else 0
         # A struct is still one after the cast.

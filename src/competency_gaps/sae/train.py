@@ -140,7 +140,7 @@ def _new_sae(config: TrainingConfig, width: int, device: str, prepend_bos: bool)
             **trainer,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"SAELens refuses these settings of {config.architecture!r}: {error}") from error
+        raise UserError(f"SAELens rejects these settings of {config.architecture!r}: {error}") from error
     return sae, trainer_config
 
 
@@ -158,7 +158,7 @@ def activation_batches(
             pieces = cut_pieces(documents, lm.tokenizer, context=config.context, bos_id=bos_id)
             first = next(pieces, None)
             if first is None:
-                raise UserError("the texts hold nothing to train on: give files with text in them.")
+                raise UserError("the files contain no text to train on: give files with text in them.")
             yield from _activations(lm, hook, itertools.chain([first], pieces), config)
 
     yield from mixing_buffer(MIXED * config.batch, config.batch, read())

@@ -173,8 +173,9 @@ def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in unread.items())
         return f"no SAE for {model!r} can be read by this package ({kinds} in SAELens' directory)."
     return (
-        f"no SAE for the model {model!r} is in SAELens' directory or in this package."
-        f"{nearest(model.rpartition('/')[2], known)}"
+        f"no SAE for the model {model!r} is in SAELens' directory.{nearest(model.rpartition('/')[2], known)} "
+        "Without one, leave out --model and --sae: the model that comes along then reads the items. Or train one: "
+        "‘cgaps concepts train-sae’."
     )
 
 

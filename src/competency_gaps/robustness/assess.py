@@ -65,11 +65,11 @@ SENTENCES = {
     "ablation.worst": "The worst concepts depend on their items, the best no more than by chance" + _REMOVED,
     "ablation.neither": "Removing the items of the best and worst concepts changes no more than chance" + _REMOVED,
     "list.few": "The answer lists no slice.",
-    "list.holds": "At least half of {halves} half-samples choose {again} of {findings} listed slices again.",
-    "list.mostly": "At least half of {halves} half-samples choose only {again} of {findings} listed slices again; on "
-    "the items left out, all but {lost} keep the sign of their gap.",
-    "list.fails": "On items left out of half-samples, {lost} of {findings} listed slices do not keep the sign of their "
-    "gap.",
+    "list.holds": "{again} of {findings} listed slices are chosen again by at least half of {halves} half-samples.",
+    "list.mostly": "Only {again} of {findings} listed slices are chosen again by at least half of {halves} "
+    "half-samples, but {kept} keep the sign of their gap on the items left out.",
+    "list.fails": "On the items that half-samples leave out, only {kept} of {findings} listed slices keep the sign of "
+    "their gap.",
     "split_halves.few": "Too few concepts are tested on both halves to compare them.",
     "split_halves.agree": "Two halves of the items agree" + _HALVES,
     "split_halves.disagree": "Two halves of the items barely agree" + _HALVES,
@@ -146,12 +146,12 @@ def list_verdict(given: Answer) -> RobustnessVerdict:
         "findings": len(listed),
         "halves": listed[0].halves if listed else 0,
         "again": sum(2 * one.again >= one.halves for one in listed),
-        "lost": sum(one.again_gap is not None and one.again_gap * one.gap < 0 for one in listed),
+        "kept": sum(one.again_gap is None or one.again_gap * one.gap >= 0 for one in listed),
     }
     if not listed:
         return RobustnessVerdict("list", "few", numbers)
     outcome = (
-        "fails" if 2 * numbers["lost"] > len(listed) else "holds" if 2 * numbers["again"] >= len(listed) else "mostly"
+        "fails" if 2 * numbers["kept"] < len(listed) else "holds" if 2 * numbers["again"] >= len(listed) else "mostly"
     )
     return RobustnessVerdict("list", outcome, numbers)
 

@@ -75,8 +75,8 @@ def test_without_saelens_the_list_says_how_to_get_it(cli, monkeypatch):
     monkeypatch.setattr("competency_gaps.cli.sae.find_spec", lambda name: None)
     status, out, _ = cli("sae", "gpt2")
     assert status == 0 and "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in out
-    assert "first install SAELens (pip install" in out and out.rstrip().split("\n")[-1].startswith("cgaps run ")
-    assert "install SAELens" not in cli("sae", "embedded:smollm2-135m-instruct")[1]
+    assert "needs SAELens: pip install" in out and out.rstrip().split("\n")[-1].startswith("cgaps run ")
+    assert "needs SAELens" not in cli("sae", "embedded:smollm2-135m-instruct")[1]
 
 
 def test_nothing_heavy_is_imported():

@@ -106,7 +106,6 @@ def _labels(proposed: SaeEntry) -> Iterator[str]:
         yield "Labels, if you want them:"
         yield f"cgaps concepts import labels neuronpedia:{proposed.labels} --sae {proposed.name}"
     added = " (add --set sae.dictionary=labels to use the labels)" if proposed.labels not in (None, PACKAGE) else ""
-    first = proposed.release is not None and find_spec("sae_lens") is None
-    yield (
-        f"To run it{added}, first install SAELens ({install_command('run')}), then:" if first else f"To run it{added}:"
-    )
+    if proposed.release is not None and find_spec("sae_lens") is None:
+        yield f"A run with it needs SAELens: {install_command('run')}"
+    yield f"To run it{added}:"

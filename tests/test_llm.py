@@ -307,7 +307,7 @@ def test_requests_go_out_and_answers_come_in(tmp_path):
     read = asked(4, LLMConfig(answers=[back]), tmp_path / "kept", progress=progress)
     assert (read["r0"].text, read["r0"].model, read["r2"].text) == ("whole", "b", '{"label": "é"}')
     assert "busy" in read["r1"].error and "r3" not in read
-    assert "1 answer left out" in said.getvalue() and "1 of 4 requests are not answered" in said.getvalue()
+    assert "1 answer left out" in said.getvalue() and "1 of 4 requests have no answer" in said.getvalue()
     # What was read is kept: the next file of requests holds the rest alone, and the answers need not be read again.
     ask([request(i) for i in range(4)], config, tmp_path / "kept", QUIET)
     assert [json.loads(line)["custom_id"] for line in out.read_text().splitlines()] == ["r1", "r3"]
@@ -395,7 +395,7 @@ def test_the_object_is_found(text):
     ("answer", "words"),
     [
         (said("seven"), "no JSON object"),
-        (said('{"label": 3}'), "JSON of another form: label"),
+        (said('{"label": 3}'), "JSON of the wrong form: label"),
         (said('{"label": "x", "more": {"label": "y"}'), "broken JSON"),
         (said('it says {"label": "x"}, but {"label": "y"}'), "2 different answers"),
         (said('{"label": "x", "label": "y"}'), "repeats a key"),

@@ -28,7 +28,7 @@ FITS = 70
 """Tokens that fit into memory at once."""
 REASONS = {
     2: "its activations are not finite",
-    5: "the model fails on it: IndexError: index out of range",
+    5: "the model failed on it: IndexError: index out of range",
     7: "memory ran out even on this item alone",
 }
 WORDS = ["fox", "dog", "city", "France", "March", "Paris"]
@@ -150,7 +150,7 @@ def test_each_is_excluded_with_its_reason_and_counted(damaged, clean):
     assert [groups[why] for why in REASONS.values()] == [3, 3, 3]
     assert "reading: done, 42 items in" in printed, "each counts once"
     halved = [text for text in warnings if "are halved" in text]
-    assert len(halved) == 1 and "A batch_tokens lower than 200" in halved[0]
+    assert len(halved) == 1 and "A batch_tokens below 200" in halved[0]
 
 
 def test_all_others_are_as_in_a_clean_run(damaged, clean):

@@ -21,14 +21,14 @@ from competency_gaps.cli.app import app
         (
             lambda at: cg.make_exemplars(at, ["a"], model="m"),
             ["exemplars", "a", "--model", "m", "--out"],
-            "give model and sae, or run, which brings both.",
-            "give --model and --sae, or --run, which brings both.",
+            "give model and sae, or run, which names both.",
+            "give --model and --sae, or --run, which names both.",
         ),
         (
             lambda at: cg.import_labels(at, "labels.csv"),
             ["import", "labels.csv"],
-            "give sae or run to begin one",
-            "labels.csv' is no dictionary yet: give --sae or --run",
+            "give sae or run to start one",
+            "labels.csv' is not a dictionary yet: give --sae or --run",
         ),
         (lambda at: cg.label_concepts(at, "explain"), ["label", "--step", "explain"], "give llm", "give --llm"),
     ],

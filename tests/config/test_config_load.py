@@ -119,7 +119,7 @@ def test_overrides(file):
     [
         ("span", "expected KEY=VALUE"),
         ("benchmarks.2.limit=3", "a number from 0 to 1, found '2'"),
-        ("model.name.x=3", "'name' holds a plain value"),
+        ("model.name.x=3", "'name' is a plain value"),
         ("span=2026-99-99", "not valid YAML"),
     ],
 )

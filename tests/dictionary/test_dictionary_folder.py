@@ -69,8 +69,8 @@ def test_weights_decide_and_names_only_without_them(change, same):
         ('{"schema_version": 99, "sae": {}}', "schema_version 99"),
         ('{"schema_version": 2, "sae": {"name"', "damaged"),
         ("[" * 100_000, "damaged"),
-        ({"sae": []}, "damaged: it does not say of which SAE"),
-        ({"sae": {"d_sae": 2**40}}, "damaged: it does not say of which SAE"),
+        ({"sae": []}, "damaged: it does not name its SAE"),
+        ({"sae": {"d_sae": 2**40}}, "damaged: it does not name its SAE"),
     ],
 )
 def test_damaged_and_newer_files_are_refused(tmp_path, content, named):

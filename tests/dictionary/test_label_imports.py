@@ -121,8 +121,8 @@ def test_damaged_lines_are_counted_and_the_rest_is_kept(tmp_path):
     assert 250 in labels(imported) and 0 < imported.labelled < 200
     assert reasons(imported) == {
         "line is not a JSON object": 3,
-        "no whole number from 0 as concept or index or feature or latent": 4,
-        "no text as label or description or explanation": 2,
+        "no whole number of 0 or more in concept or index or feature or latent": 4,
+        "no text in label or description or explanation": 2,
         "file is damaged; the rest is lost": 1,
     }
     first = next(item for item in imported.left_out if item.reason == "line is not a JSON object")
@@ -333,7 +333,7 @@ def test_a_missing_batch_is_an_error_the_rest_is_kept(server, tmp_path):
     for number in range(3):
         server.files[f"{prefix}{number}.jsonl.gz"] = packed([explanation(number, "x y")])
     server.faults = {f"/{prefix}1.jsonl.gz": [500] * 4}
-    with pytest.raises(UserError, match=r"batch-1\.jsonl\.gz cannot be fetched.*500.*run the same"):
+    with pytest.raises(UserError, match=r"batch-1\.jsonl\.gz cannot be fetched.*500.*repeat the command"):
         fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path)
     assert fetch(server, f"neuronpedia:{MODEL}/{SOURCE}", tmp_path).labelled == 3
     assert server.asked[f"/{prefix}0.jsonl.gz"] == 1

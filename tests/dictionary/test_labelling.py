@@ -197,7 +197,7 @@ def test_a_model_that_thinks_gets_room_and_a_second_chance(dictionary, llm_file)
 def test_a_step_without_a_model_takes_none(dictionary, llm_file):
     with pytest.raises(UserError, match="leave out --llm"):
         label(dictionary, "automatic", "--llm", llm_file(base_url="http://x/v1"))
-    with pytest.raises(UserError, match="asks a model: give --llm"):
+    with pytest.raises(UserError, match="needs a language model: give --llm"):
         label(dictionary, "explain")
 
 

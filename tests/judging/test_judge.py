@@ -109,7 +109,7 @@ def test_a_rubric_of_ones_own(tmp_path):
     policy = make_policy("judge", {"rubric": str(own)})
     (request,) = policy.questions(ITEM, "five")
     assert request.user == "Q What is 2 + 2?\n---\nA five" and request.system.startswith(
-        "Say.\n\nFirst write the reasons"
+        "Say.\n\nFirst give the reasons"
     )
     assert policy.verdict(ITEM, "x", [ruled("fair")]).value == 0.5
     assert "placeholder for 'criteria'" in str(make_policy("judge", {"rubric": str(own), "criteria": "c"}).check(ITEM))

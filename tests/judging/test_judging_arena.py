@@ -37,7 +37,7 @@ def test_items_with_one_order_are_left_out_or_reported() -> None:
     matches = [("B>A", None), ("A>B", "B>A"), (None, "A>B")]
     found = arena_figures(matches)
     assert (found["items"], found["one_order"], found["failed"], found["score"]["value"]) == (1, 2, 2, 0.0)
-    assert Reason("arena_one_order", "2 items with a verdict in one order alone, left out", (2,)) in found["summary"]
+    assert Reason("arena_one_order", "2 items with a verdict in only one order, left out", (2,)) in found["summary"]
 
 
 def _label(model_wins: bool, place: int) -> str:

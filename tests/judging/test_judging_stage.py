@@ -175,7 +175,7 @@ def test_export_then_import(config, perfect, tmp_path):
     run = competency_gaps.run({**config, "judge": {"requests": str(requests)}}, tmp_path / "run")
     assert run.items["score"].null_count() == 2 * ITEMS
     assert set(run.items["unscored"].struct.field("text")) == {
-        "no judge was asked: the requests were written to requests.jsonl, to be read back later"
+        "no judge was asked: its requests are in requests.jsonl, to be answered and read back"
     }
     lines = [json.loads(line) for line in requests.read_text().splitlines()]
     assert len({line["custom_id"] for line in lines}) == REQUESTS

@@ -218,7 +218,7 @@ def test_twice_written_half_written_and_never_evaluated(tmp_path):
         "repeats an earlier attempt",
     ]
     said = " ".join(map(str, told.warnings))
-    assert "1 line of the report cannot be used, of whatever family; first: x.report.jsonl, line 6, the line is" in said
+    assert "1 line of the report unusable (in any family); first: x.report.jsonl, line 6, the line is" in said
     assert "no end" in said
 
 

@@ -77,7 +77,7 @@ def test_two_filters_give_one_item_per_document(real):
     first = read(real / "plain", benchmark="sums")
     assert (first.report.records, first.report.items, first.report.filter) == (40, 20, "strict")
     assert first.report.left_out == (
-        Counted(Reason("other_filter", "answer of the filter 'letter', which was not chosen"), 20),
+        Counted(Reason("other_filter", "answer of another filter ('letter')"), 20),
     )
     assert first.report.available["filter"] == ("strict", "letter")
     for name in ("strict", "letter"):
@@ -106,7 +106,7 @@ def test_identity_is_lm_evals(real):
 
 def test_perplexity_is_no_score_but_coverage(real):
     folder = real / "rolling"
-    with pytest.raises(UserError, match=r"word_perplexity is better where it is lower.*'none'.*=PATH"):
+    with pytest.raises(UserError, match=r"word_perplexity is better when lower.*'none'.*=PATH"):
         read(folder)
     found = read(folder, metric="none")
     assert found.report.unscored == len(found.items) == 20
@@ -165,7 +165,7 @@ def test_logs_shows_what_would_be_read_without_torch(real):
     assert done.returncode == 0, done.stderr
     assert "⟦Question: What is the fox of dog? It is number 0.\n  Answer:⟧" in done.stdout
     assert "metric: acc_norm; with --metric: acc" in done.stdout
-    assert "left out: 20 records: answer of the filter 'letter', which was not chosen" in done.stdout
+    assert "left out: 20 records: answer of another filter ('letter')" in done.stdout
 
 
 def test_one_of_several_benchmarks_must_be_named(real):

@@ -48,7 +48,7 @@ def test_only_rows_that_fail_alone_are_lacking(bad, budget):
     assert set(lacking) == set(bad)
     assert all(made[row] == row**2 for row in made if row not in lacking)
     for value in lacking.values():
-        assert str(value) == "the model fails on it: ValueError: cannot read <U+202E><U+202E>"
+        assert str(value) == "the model failed on it: ValueError: cannot read <U+202E><U+202E>"
 
 
 @pytest.mark.parametrize("fits", [3, 20, 10**9])
@@ -69,7 +69,7 @@ def test_what_is_no_failure_of_a_row_is_not_swallowed():
     for error in (UserError, MachineError, KeyboardInterrupt, SystemExit):
         with pytest.raises(error):
             results(Model(bad=[2], error=error))
-    with pytest.raises(MachineError, match=r"the device fails: RuntimeError: CUDA error: device-side assert"):
+    with pytest.raises(MachineError, match=r"the device failed: RuntimeError: CUDA error: device-side assert"):
         results(Model(fits=20, memory_error=lambda _: RuntimeError("CUDA error: device-side assert triggered")))
 
 

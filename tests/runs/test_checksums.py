@@ -78,12 +78,12 @@ def test_a_flipped_bit_of_the_manifest_never_goes_unnoticed(folder):
 
 def test_a_table_of_another_run_is_not_mixed_in(folder, tiny_run):
     shutil.copy(folder / "tokens.parquet", folder / "regions.parquet")
-    with pytest.raises(UserError, match=r"regions\.parquet is not of this run"):
+    with pytest.raises(UserError, match=r"regions\.parquet is not part of this run"):
         _ = competency_gaps.open_run(folder).regions
     opened = competency_gaps.open_run(folder)
     tiny_run.concepts.with_columns(label=pl.lit("new")).write_parquet(folder / "concepts.parquet")
     seal(folder)
-    with pytest.raises(UserError, match=r"concepts\.parquet changed since the run was opened: open it again"):
+    with pytest.raises(UserError, match=r"concepts\.parquet changed since the run was opened: open the run again"):
         _ = opened.concepts
     assert set(competency_gaps.open_run(folder).concepts["label"]) == {"new"}
 

@@ -194,7 +194,7 @@ def test_unknown_releases_are_refused_unless_saelens_is_another(monkeypatch):
 def test_unknown_models_and_layers_are_refused_with_alternatives():
     with pytest.raises(UserError, match="Did you mean 'gemma-2-"):
         find_saes("google/gemma-2-3b")
-    with pytest.raises(UserError, match=r"layer 12; there are some for the layers 0, 1, .*, 11\."):
+    with pytest.raises(UserError, match=r"layer 12; choose one of the layers 0, 1, .*, 11\."):
         find_saes("gpt2", layer=12)
     with pytest.raises(UserError, match=r"\(28 transcoder"):
         find_saes("Qwen/Qwen3-0.6B")

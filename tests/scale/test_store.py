@@ -161,7 +161,7 @@ def test_a_run_whose_store_failed_goes_on_elsewhere(config, straight, tmp_path, 
 
     with monkeypatch.context() as patch:
         patch.setattr(RunStore, "publish", fails)
-        with pytest.raises(MachineError, match=r"the store file://.*reset. What is finished is kept"):
+        with pytest.raises(MachineError, match=r"the store file://.*reset. Finished work is kept"):
             cg.run(config, tmp_path / "run", store=address)
     kept, lost = 2, len(reads) - 2
     made = cg.run(config, tmp_path / "elsewhere", store=address)

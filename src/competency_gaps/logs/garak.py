@@ -367,7 +367,7 @@ def _warn(report: _Report, tally: Tally, attempts: list[_Attempt], threshold: fl
     if report.unreadable:
         where, fault = report.unreadable[0]
         count = len(report.unreadable)
-        text = f"{plural(count, 'line')} of the report are unusable (in any family); first: {where}, {fault}"
+        text = f"{plural(count, 'line')} of the report unusable (in any family); first: {where}, {fault}"
         tally.warn("unusable_lines", text, count)
     if not report.complete:
         tally.warn("report_no_end", "the report is incomplete: garak was stopped or is still running")

@@ -349,7 +349,7 @@ def test_two_runs_side_by_side(site, page):
         region = site.run.regions["name"].to_list().index(name)
         for cell, run in zip(row.locator("td").all(), (site.run, site.other), strict=False):
             assert close(cell.inner_text(), 100 * coverage(run).whole.shares[region], 1)
-    assert "made with the same settings" in page.get_by_test_id("compare-settings").inner_text()
+    assert "record the same settings" in page.get_by_test_id("compare-settings").inner_text()
     assert page.get_by_test_id("compare-benchmarks").locator("tbody tr").count() == len(NAMES)
 
 
@@ -399,7 +399,7 @@ def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
         "slice/99999": "There is no slice 99999",
         "oops?benchmark=77": "There is no view “oops”",
         "items?benchmark=__proto__": "There is no benchmark “__proto__”",
-        "models": "Others are added with cgaps score",
+        "models": "cgaps score adds others",
     }.items():
         open_view(page, site.address(view), "menu-answer")
         page.get_by_text(sentence).first.wait_for()

@@ -76,9 +76,7 @@ def test_default_metric_is_the_tasks_first_score(real):
 def test_two_filters_give_one_item_per_document(real):
     first = read(real / "plain", benchmark="sums")
     assert (first.report.records, first.report.items, first.report.filter) == (40, 20, "strict")
-    assert first.report.left_out == (
-        Counted(Reason("other_filter", "answer of another filter ('letter')"), 20),
-    )
+    assert first.report.left_out == (Counted(Reason("other_filter", "answer of another filter ('letter')"), 20),)
     assert first.report.available["filter"] == ("strict", "letter")
     for name in ("strict", "letter"):
         found = read(real / "plain", benchmark="sums", scorer=name)

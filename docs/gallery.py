@@ -1,6 +1,6 @@
 """Export the gallery: four pages of one file each, made from the demo's run (``make gallery``).
 
-    python docs/gallery.py demo-run site/gallery
+    python docs/gallery.py demo-run gallery
 
 Only the first model really answered: its answers are counted a second time by each option's whole log-probability, and
 six more models are drawn, with three keys that are wrong, to show what many models' scores are good for.
@@ -9,10 +9,12 @@ six more models are drawn, with three keys that are wrong, to show what many mod
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import notebooks
 import numpy as np
 import polars as pl
 
@@ -61,11 +63,10 @@ def main(run: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         export(copied(run, folder, whole_options(cg.open_run(run))).path, out, "models")
     with tempfile.TemporaryDirectory() as folder:
-        many = copied(run, folder, drawn_models(cg.open_run(run)))
-        many.keep(100)
-        many.suspicious()
-        many.weights()
-        export(many.path, out, "improve")
+        many = copied(run, folder, drawn_models(cg.open_run(run))).path
+        for step in (["--keep", "100"], ["--items"], ["--weights"]):
+            subprocess.run([*notebooks.CGAPS, "improve", str(many), *step, "--quiet"], check=True, capture_output=True)
+        export(many, out, "improve")
 
 
 if __name__ == "__main__":

@@ -62,9 +62,9 @@ def outputs(printed: str, value: Any, number: int) -> list[dict[str, Any]]:
     if printed:
         shown.append({"output_type": "stream", "name": "stdout", "text": printed.splitlines(keepends=True)})
     if value is not None:
-        data = {"text/plain": repr(value).splitlines(keepends=True)}
-        if hasattr(value, "_repr_html_"):
-            data["text/html"] = value._repr_html_().splitlines(keepends=True)
+        forms = {"text/plain": repr, "text/html": getattr(value, "_repr_html_", None) and type(value)._repr_html_}
+        here = f"{Path.cwd()}/"
+        data = {kind: of(value).replace(here, "").splitlines(keepends=True) for kind, of in forms.items() if of}
         shown.append({"output_type": "execute_result", "execution_count": number, "data": data, "metadata": {}})
     return shown
 

@@ -21,6 +21,7 @@ import make_reference
 import make_site
 
 pytest.importorskip("zensical")
+LOCAL = ("file:", "data:", "blob:", "about:")
 CHROMIUM = os.environ.get("CGAPS_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
@@ -71,22 +72,48 @@ def test_a_broken_link_fails(site, tmp_path, link):
     assert done.returncode != 0 and "does not exist" in done.stdout + done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: install it, or name it in CGAPS_CHROMIUM")
-def test_no_page_scrolls_sideways_or_asks_elsewhere(site):
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium: install it, or name it in CGAPS_CHROMIUM")
     from playwright.sync_api import sync_playwright
 
-    asked: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.on("request", lambda sent: asked.append(sent.url))
-        for file in sorted(site.glob("*.html")):
-            for width in (1400, 390):
-                page.set_viewport_size({"width": width, "height": 900})
-                page.goto(file.as_uri())
-                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                assert wide <= 0, f"{file.name} at {width} px is {wide} px too wide"
-                assert page.locator("h1").first.is_visible()
+        yield browser
         browser.close()
-    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+
+
+@pytest.fixture
+def window(browser):
+    """A window in which nothing may fail, and nothing be asked of another machine."""
+    page, faults = browser.new_page(), []
+    page.on("requestfailed", lambda sent: faults.append(sent.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda sent: None if sent.url.startswith(LOCAL) else faults.append(sent.url))
+    yield page
+    page.close()
+    assert not [fault for fault in faults if not fault.endswith("/search.js")]  # the search needs a server
+
+
+@pytest.mark.slow
+def test_no_page_scrolls_sideways(site, window):
+    for file in sorted({*site.glob("*.html")} - {site / "404.html"}):  # a server's page, with paths from its root
+        for width in (1400, 390):
+            window.set_viewport_size({"width": width, "height": 900})
+            window.goto(file.as_uri())
+            wide = window.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, f"{file.name} at {width} px is {wide} px too wide"
+            assert window.locator("h1").first.is_visible()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / "demo-run" / "manifest.json").is_file(), reason="needs the demo's run: make gallery")
+@pytest.mark.parametrize("link", re.findall(r"\((gallery/[^)]+)\)", (ROOT / "docs" / "gallery.md").read_text("utf-8")))
+def test_the_gallery_opens_from_disk(site, window, link):
+    name, _, view = link.partition("#")
+    window.goto(f"{(site / name).as_uri()}#{view}")
+    window.locator("main h1, main h2").first.wait_for(timeout=20_000)
+    said = window.inner_text("main")
+    assert "could not be shown" not in said
+    assert {"demo": "Weaker", "improve": "look broken"}.get(Path(name).stem, "2,420") in said

@@ -404,18 +404,14 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
     says = f"Its stated scope is “{shorten(str(whole.scope), 200)}”."
     if not whole.inside:
         return [f"{says} No region of the atlas has a matching name."]
-    says += f" The atlas has {plural(len(whole.inside), 'region')} with a matching name (a guess)"
+    says += " Regions with a matching name (a guess):"
+    shares = {own: f"{found.regions[own].name} ({percent(whole.shares[own], 1)})" for own in whole.inside}
     if whole.lacks is None:
-        within = sum(whole.shares[region] for region in whole.inside)
-        return [f"{says}, but only {percent(within, 1)} of its items lie there, too few to tell what it lacks."]
-    tested = [found.regions[region] for region in whole.inside if region not in whole.lacks]
-    few = [found.regions[region] for region in whole.lacks]
-    told = [
-        f"{word}: {_and([f'{part.name} ({percent(part.share, 1) if part.share else 0})' for part in own])}."
-        for word, own in (("Tested by fewer than 1% of its items", few), ("Tested", tested))
-        if own
-    ]
-    return [f"{says}. {' '.join(told)}"]
+        within = percent(sum(whole.shares[region] for region in whole.inside), 1)
+        return [f"{says} {_and(list(shares.values()))}. Only {within} of its items lie there, too few to say more."]
+    few = [shares.pop(region) for region in whole.lacks]
+    told = (("fewer than 1% of its items in", few), ("tested:", list(shares.values())))
+    return [f"{says} {'; '.join(f'{word} {_and(own)}' for word, own in told if own)}."]
 
 
 def _concepts(found: Coverage) -> str:

@@ -33,9 +33,3 @@ def test_scripts_and_tests_that_are_named_exist(page):
         assert not [option for option in options if f'"{option}"' not in source], path
     for path in re.findall(r"`(tests/[\w/]+(?:\.py)?)`", text):
         assert (ROOT / path).exists(), path
-
-
-def test_the_check_sees_options():
-    typed_here = typed("cd validation && python peers.py RUN --worlds 3 [--json FILE]   # --not this\n")
-    assert typed_here == [("validation/peers.py", ["--worlds", "--json"])]
-    assert sum(len(typed(page.read_text(encoding="utf-8"))) for page in PAGES if page.exists()) > 30

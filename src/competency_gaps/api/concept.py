@@ -39,7 +39,7 @@ class ColouredText:
 
 @dataclass(frozen=True, repr=False)
 class Concept:
-    """One concept of a run; :meth:`Run.concept <competency_gaps.Run.concept>` gives it."""
+    """One concept of a run; see :meth:`Run.concept <competency_gaps.Run.concept>`."""
 
     run: RunFolder
     number: int
@@ -84,7 +84,7 @@ class Concept:
         Raises
         ------
         UserError
-            If there is no such row, the item is excluded, or the run kept no activations of tokens.
+            If there is no such row, the item is excluded, or the run kept no token activations.
         """
         (tokens,) = self.run.token_activations(self.number, [item])
         if tokens is None:

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MadeExemplars:
-    """What was written into a dictionary."""
+    """What was written to a dictionary."""
 
     collected: PassCounts | None
-    """Texts, tokens and windows; None: no text was read."""
+    """Counts of texts, tokens and windows; None: no text was read."""
     promoted_tokens: int | None
     """Concepts whose promoted tokens are known; None: the SAE does not write to the residual stream."""
     similar_concepts: int
-    """Concepts that were compared with all others."""
+    """Concepts compared with all others."""
 
 
 def make_exemplars(
@@ -53,13 +53,13 @@ def make_exemplars(
     Parameters
     ----------
     dictionary
-        The folder; made where it is missing.
+        The folder; created if missing.
     texts
         Parquet, JSONL or plain-text files; without texts and run, only promoted tokens and similar concepts are found.
     run
         A run whose items are read instead, by its own model and SAE.
     model, sae
-        Names of the two: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
+        Names: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
     hook_name
         Where the SAE reads; None: its own hook.
     settings
@@ -113,20 +113,20 @@ def import_labels(
     force: bool = False,
     progress: Progress | None = None,
 ) -> ImportedLabels:
-    """Add labels that others made to a dictionary.
+    """Add other people's labels to a dictionary.
 
     Parameters
     ----------
     dictionary
         The folder; a new one needs ``sae`` or ``run``.
     source
-        Neuronpedia export, JSON, CSV, TSV, JSONL or Parquet; or ``neuronpedia:MODEL/SOURCE`` to fetch.
+        Neuronpedia export, JSON, CSV, TSV, JSONL or Parquet; or ``neuronpedia:MODEL/SOURCE`` to download.
     sae
         For a new dictionary: its SAE, as folder, ``RELEASE/ID`` of SAELens' directory, or ``embedded:NAME``.
     run
         For a new dictionary: a run that uses its SAE.
     force
-        Take labels of a source that names another SAE.
+        Accept labels from a source that names another SAE.
     progress
         None: quiet.
 
@@ -155,7 +155,7 @@ def import_labels(
 
 
 def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Progress) -> None:
-    """Make a new dictionary's folder where there is none yet."""
+    """Create a new dictionary's folder if there is none."""
     from competency_gaps.dictionary.folder import is_dictionary, write_dictionary
 
     either = f"{argument('sae')} or {argument('run')}"
@@ -182,17 +182,17 @@ def make_atlas(
 ) -> dict[str, Any]:
     """Map what a run's items are about: regions of the space of their concepts, on three levels.
 
-    Every run that the dictionary is put on is then located on this map. Take texts of as many kinds as questions may
+    Every run that gets the dictionary is then located on this map. Use texts of as many kinds as questions may
     ask about, as the benchmarks of one run; ``ordinary text`` is the name for what no benchmark asks.
 
     Parameters
     ----------
     dictionary
-        The folder that gets the atlas, in the place of another.
+        The folder that gets the atlas; replaces an older one.
     run
         A run with the dictionary's SAE.
     llm
-        Names the regions by reading their items; what was answered once is not asked again. None: labels and words that
+        Names the regions by reading their items; earlier answers are reused. None: labels and words that
         mark the items name them.
     progress
         None: quiet.
@@ -205,7 +205,7 @@ def make_atlas(
     Raises
     ------
     UserError
-        If a folder is not what it should be, they belong to different SAEs, there are too few items, or another process
+        If a folder is of the wrong kind, the two belong to different SAEs, there are too few items, or another process
         writes to the dictionary.
     MissingExtraError
         If scikit-learn or sentence-transformers is missing.

@@ -1,6 +1,6 @@
 """Decorators that add to what a configuration can name, for this process.
 
-A package that is installed adds for good by entry points of the same names (``competency_gaps.policies`` and so on).
+An installed package adds them permanently through entry points (``competency_gaps.policies`` and so on).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def policy(name: str) -> Callable[[T], T]:
     Parameters
     ----------
     name
-        What a benchmark's ``policy`` says.
+        The name to give as a benchmark's ``policy``.
 
     Raises
     ------
     UserError
-        If the name is taken, or it is no such dataclass.
+        If the name is taken, or the class is not such a dataclass.
 
     Examples
     --------
@@ -58,8 +58,8 @@ def source(kind: str) -> Callable[[T], T]:
     Parameters
     ----------
     kind
-        What ``kind`` of a benchmark's ``source`` says. The other keys there are the function's arguments, checked
-        against its annotations.
+        The name to give as ``kind`` of a benchmark's ``source``. The other keys there are the function's arguments,
+        checked against its annotations.
 
     Raises
     ------

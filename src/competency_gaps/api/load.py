@@ -1,4 +1,4 @@
-"""Models loaded for several runs, and what an SAE's latents do on texts."""
+"""Load models for several runs, and measure an SAE's latents on texts."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def measure_reference(
     tokens: int = 1_000_000,
     progress: Progress | None = None,
 ) -> LatentStatistics:
-    """Measure how common each concept is in texts, and how far it depends on tokens alone.
+    """Measure how common each concept is in ordinary texts, and how much it depends on single tokens.
 
-    The first is what a benchmark's coverage is set against, the second tells the kinds of concepts.
+    The first is the baseline for a benchmark's coverage; the second decides the kinds of concepts.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def measure_reference(
     Raises
     ------
     UserError
-        If model or SAE cannot be loaded, the texts are empty.
+        If model or SAE cannot be loaded, or the texts are empty.
     MissingExtraError
         If torch is not installed.
     """

@@ -1,4 +1,4 @@
-"""Runs made, in one process or in parts, joined, compared and exported."""
+"""Make runs (in one process or in parts), merge, compare and export them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def run(
         A :class:`~competency_gaps.config.RunConfig`, a mapping of the same keys, or a YAML file.
     out
         The run folder; None takes the configuration's ``out``, or else a new temporary folder, and a warning says
-        which. A folder that holds the same run, stopped, is resumed.
+        which. An interrupted run in the folder is resumed.
     model
-        A model that is loaded already (:func:`load_model`), to be used for several runs; None loads the
+        A loaded model (:func:`load_model`), to reuse in several runs; None loads the
         configuration's. The configuration must name the same model, because the run records that name.
     store
         Address at which machines without a common file system share the shards of this run: ``s3://BUCKET/RUN``,
-        ``gs://BUCKET/RUN``, ``file:///FOLDER`` or another of fsspec. Shards that lie there are taken, and all that are
-        read are put there. Credentials and endpoint are those of the environment. None: the folder alone has them.
+        ``gs://BUCKET/RUN``, ``file:///FOLDER`` or another of fsspec. Shards found there are used, and all that are
+        read are put there. Credentials and endpoint come from the environment. None: no store.
     progress
         Shows how far it is; None: quiet.
     command
@@ -123,13 +123,13 @@ def make_part(
     Parameters
     ----------
     config
-        That of the whole run: a :class:`~competency_gaps.config.RunConfig`, a mapping of the same keys, or a YAML file.
+        Of the whole run: a :class:`~competency_gaps.config.RunConfig`, a mapping of the same keys, or a YAML file.
     out
-        The part's folder; a part in it that was stopped goes on.
+        The part's folder; an interrupted part in it is resumed.
     part
         ``(i, n)``: every n-th shard from the i-th on, where i is from 1 to n.
     store
-        As in :func:`run`: shards of this part that lie there are taken, and those that are read are put there.
+        As in :func:`run`, for the shards of this part.
     progress
         Shows how far it is; None: quiet.
 
@@ -156,17 +156,17 @@ def make_part(
 def merge(
     folders: Sequence[Path | str], out: Path | str, *, progress: Progress | None = None, command: str = ""
 ) -> Run:
-    """Join all parts of a run into a new run.
+    """Merge all parts of a run into a new run.
 
-    Nothing is read again: the tables are made from the shards, and a report is written. The benchmarks, the model and
-    the SAE are loaded, and compared with those that the shards are of.
+    Nothing is read again: tables and report are made from the shards. The benchmarks, the model and
+    the SAE are loaded and compared with those of the shards.
 
     Parameters
     ----------
     folders
         Parts, made by :func:`make_part`.
     out
-        The new run's folder. If a merge into it was stopped, it goes on.
+        The new run's folder; an interrupted merge in it is resumed.
     progress
         Shows how far it is; None: quiet.
     command
@@ -175,12 +175,12 @@ def merge(
     Returns
     -------
     Run
-        The joined run.
+        The merged run.
 
     Raises
     ------
     UserError
-        If a part or a shard is missing, which the message names, or what is to be joined differs in anything that
+        If a part or a shard is missing (the message names it), or the parts differ in anything that
         matters.
     """
     from competency_gaps.stages import merge as stage
@@ -194,13 +194,13 @@ def merge(
 def compare(
     candidate: RunFolder | Path | str, baseline: RunFolder | Path | str, *, min_effect: float = 0.0
 ) -> Comparison:
-    """Compare two runs, or other tools' logs of two models, on the items that both hold; needs no torch.
+    """Compare two runs, or other tools' logs of two models, on the items they share; needs no torch.
 
     Parameters
     ----------
     candidate, baseline
         Finished runs, outcomes of runs (:meth:`Run.as_model`), or paths: a run's folder, or the log of one model in any
-        format that is read. Items pair by benchmark and id, if they ask the same; slices are the baseline's, of two
+        readable format. Items pair by benchmark and id if they ask the same; slices are the baseline's, of two
         logs the columns of their items.
     min_effect
         Differences count if their whole interval lies beyond this, in [0, 1).
@@ -236,14 +236,14 @@ def export(
     texts: bool = True,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write the explorer of some runs as a folder, or as one HTML file, that a browser opens without a server.
+    """Write runs as a page, a folder or one HTML file, that a browser opens without a server.
 
     Parameters
     ----------
     runs
         Run folders.
     out
-        The folder, in which an older export is replaced, or the file.
+        The folder, where an older export is replaced, or the file.
     one_file
         Write one file: the answer, tables, and the concepts that matter most with their examples.
     texts

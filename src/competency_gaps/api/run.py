@@ -1,4 +1,4 @@
-"""A finished run: its tables, concepts and figures, its models, and what is done with it."""
+"""A finished run: its tables, concepts, figures and models, and what you can do with it."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ Against = Literal["peers"] | str | Sequence[str] | None
 
 
 class Run(RunFolder):
-    """A finished run. Tables are polars frames, read when they are first asked for; none needs torch.
+    """A finished run. Tables are polars frames, read on first access; nothing here needs torch.
 
-    Two runs are equal if they lie in one folder and have the same manifest. A run is pickled as its path.
+    Two runs are equal if they have the same folder and manifest. A run is pickled as its path.
     """
 
     def __hash__(self) -> int:
@@ -65,8 +65,8 @@ class Run(RunFolder):
         model
             Its name, as in :attr:`models`; None: the only one, or the run's own.
         against
-            ``"peers"``: what models at its level make of each item; ``"benchmark"``: the average of its own scores; a
-            model's name: the difference from its scores; a list of names: these peers. None: peers where the run has
+            ``"peers"``: how models at its level do on each item; ``"benchmark"``: the average of its own scores; a
+            model's name: the difference from its scores; a list of names: these peers. None: peers if the run has
             at least two at its level, else its own scores.
         parsed
             Whether a score could be read from its answers, instead of the scores.
@@ -74,7 +74,7 @@ class Run(RunFolder):
         Returns
         -------
         Answer
-            ``findings``, worst first; their gaps are in parts of a score of 1.
+            ``findings``, worst first; gaps are fractions (0.08 is 8 points).
 
         Raises
         ------
@@ -86,14 +86,14 @@ class Run(RunFolder):
         return answer(self.run_itself(), model, against, parsed=parsed)
 
     def answers(self, against: Against = None) -> dict[str, Answer]:
-        """The answers of all models that the run has scores of, by name; ``against`` as of :meth:`answer`."""
+        """The answers of all scored models, by name; ``against`` as in :meth:`answer`."""
         from competency_gaps.findings.kept import answers
 
         return answers(self.run_itself(), against=against)
 
     @property
     def slices(self) -> pl.DataFrame:
-        """The slices from which answers are chosen, those of single concepts too.
+        """The slices from which answers are chosen, including single concepts.
 
         One row per slice: ``slice`` (its number), ``family``, ``name``, ``question`` (a column whose categories are
         tested as a whole), ``parent`` (the node that contains it; null: none) and ``items``.
@@ -123,7 +123,7 @@ class Run(RunFolder):
         Parameters
         ----------
         benchmark
-            By one benchmark's items alone; None: the whole suite.
+            Use only this benchmark's items; None: the whole suite.
 
         Returns
         -------
@@ -138,21 +138,21 @@ class Run(RunFolder):
         return judged(self._concept_rows(benchmark), "weak")
 
     def strong(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Concepts on which the model does better, highest gap first; parameters as of :meth:`weak`."""
+        """Concepts on which the model does better, highest gap first; parameters as in :meth:`weak`."""
         return judged(self._concept_rows(benchmark), "strong")
 
     def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Ranked concepts that no item exercises.
+        """Ranked concepts that no item activates.
 
         Parameters
         ----------
         benchmark
-            Concepts that this benchmark does not exercise; None: that no benchmark does.
+            Concepts missing from this benchmark; None: from every benchmark.
 
         Returns
         -------
         polars.DataFrame
-            Rows of ``concepts`` or ``concept_benchmarks``, those that a reference corpus has most often first.
+            Rows of ``concepts`` or ``concept_benchmarks``, those most common in a reference corpus first.
 
         Raises
         ------
@@ -166,7 +166,7 @@ class Run(RunFolder):
         return table.filter(pl.col("coverage_status") == "missing").sort("density", descending=True, nulls_last=True)
 
     def concept(self, number: int) -> Concept:
-        """One concept with its figures, its items and the tokens that excite it.
+        """One concept with its figures, its items and the tokens that activate it.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class Run(RunFolder):
         Parameters
         ----------
         words
-            ``prime`` finds *primes* too, but not *subprime*: each is the beginning of a word of the label.
+            Beginnings of words: ``prime`` also finds *primes*, but not *subprime*.
 
         Returns
         -------
@@ -198,7 +198,7 @@ class Run(RunFolder):
 
     @property
     def models(self) -> pl.DataFrame:
-        """The models that the run has scores of.
+        """The models that the run has scores for.
 
         One row per model: ``model``, ``reads`` (whether the concepts are read from its activations), ``scored``,
         ``unscored``, ``mean`` over the scored items and its interval ``low``, ``high``.
@@ -215,7 +215,7 @@ class Run(RunFolder):
         parsed: bool = False,
         progress: Progress | None = None,
     ) -> Self:
-        """Read the run as the scores of one of its models.
+        """View the run through the scores of one of its models.
 
         Parameters
         ----------
@@ -226,14 +226,14 @@ class Run(RunFolder):
             weakness; a list of names: these are the peers; a single name: its scores less that model's; None: its
             scores.
         parsed
-            Read it, instead, as whether a score could be read from its answers: weak concepts are those on whose items
+            Use, instead of scores, whether an answer could be parsed: weak concepts are those on whose items
             fewer answers are parsed.
 
         Returns
         -------
         Run
-            With the same items and concepts; the figures of concepts are the model's, for drilling down below its
-            :meth:`answer`. Tables are kept in the cache folder, and made again when the scores they rest on change.
+            Has the same items and concepts; figures of concepts are the model's, for drilling down from its
+            :meth:`answer`. Tables are cached, and rebuilt when the scores behind them change.
 
         Raises
         ------
@@ -263,12 +263,12 @@ class Run(RunFolder):
         Parameters
         ----------
         against
-            None: a model's peers where it has any, else its own scores beside the benchmark's average;
-            ``"benchmark"``: its own scores; ``"peers"``: only models that have peers of their level.
+            None: a model's peers where it has any, else its own average;
+            ``"benchmark"``: its own scores; ``"peers"``: only models that have peers.
         models
             None: all that have scores.
         most
-            Slices that are shown.
+            Number of slices.
 
         Returns
         -------
@@ -279,14 +279,14 @@ class Run(RunFolder):
         Raises
         ------
         UserError
-            If the run has no slices, no scores of a model, or no model has what it is set against.
+            If the run has no slices or scores, or no model has what to compare with.
         """
         from competency_gaps.findings.kept import model_slices
 
         return model_slices(self, against=against, models=models, most=most)
 
     def item_models(self) -> pl.DataFrame:
-        """What all models' scores say of each item.
+        """What all models' scores say about each item.
 
         Returns
         -------
@@ -294,8 +294,8 @@ class Run(RunFolder):
             One row per item: ``benchmark``, ``item_id``, ``models`` (scored on it), ``mean``, ``discrimination``
             (correlation with the models' scores on the benchmark's other items; null: too few models, or all alike),
             ``p_value`` and ``q_value`` of a discrimination below 0: strong models wrong, weak ones right; ``wrong``
-            (models whose answer is known and wrong), ``alike`` (of these, those that give the most common answer) and
-            ``alike_q``: models that agree on what the key calls wrong.
+            (models whose answer is known and wrong), ``alike`` (those of them that give the most common answer) and
+            ``alike_q``: agreement on an answer that the key calls wrong.
         """
         from competency_gaps.stages.models import item_models
 
@@ -309,7 +309,7 @@ class Run(RunFolder):
         candidate, baseline
             Their names, as in :attr:`models`.
         min_effect
-            Differences count if their whole interval lies beyond this, in [0, 1).
+            A difference counts only if its whole interval lies beyond this; in [0, 1).
 
         Returns
         -------
@@ -341,7 +341,7 @@ class Run(RunFolder):
             A table with a column ``id`` and one column per model, as a file (CSV, TSV, JSONL, Parquet) or a frame; or
             ``{model: {id: score}}``. Scores lie in [0, 1]; empty, None or NaN = unscored, never 0.
         benchmark
-            The benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
+            The benchmark of the items; None: taken from a column ``benchmark`` or from the ids.
         replace
             Whether a score that an item has of a model already is replaced; else it is an error.
 
@@ -353,7 +353,7 @@ class Run(RunFolder):
         Raises
         ------
         UserError
-            If a model is the run's own, an item has another score of it, a score is no number from 0 to 1, an item
+            If a model is the run's own, an item has another score of it, a score is not a number from 0 to 1, an item
             has two rows of one model, or no row of a model belongs to an item. Nothing is added then.
         """
         from competency_gaps.logs.scores import frame_scores, read_score_table
@@ -388,9 +388,9 @@ class Run(RunFolder):
         path
             A log, or a folder of logs of one or several models.
         benchmark
-            The run's benchmark that the items are of; None: the one of the log's own name.
+            The run's benchmark of the items; None: the one named like the log.
         model
-            What to call the model; None: as the log calls it.
+            Name of the model; None: the log's own.
         metric, scorer
             Which of the log's scores, as for the run's own benchmark; None: each format's default.
         replace
@@ -409,12 +409,12 @@ class Run(RunFolder):
     def check(
         self, *, against: RunFolder | Path | str | None = None, seed: int = 0, progress: Progress | None = None
     ) -> dict[str, Any]:
-        """Test the run as a whole: subsampling, ablation, halves. Outcome and report go into its folder.
+        """Test the run as a whole: subsampling, ablation, halves. The outcome and the report go into its folder.
 
         Parameters
         ----------
         against
-            Another run of the same items: another SAE or layer, or the same again. It is read as this run is: if this
+            Another run on the same items: another SAE or layer, or a repeat. It is viewed as this run is: if this
             is an outcome of a model, as the same outcome of the same model, which needs that model's scores there.
         seed
             Seed of the draws and splits.
@@ -474,7 +474,7 @@ class Run(RunFolder):
         level: float = 0.05,
         progress: Progress | None = None,
     ) -> Matching:
-        """Put a list of weaknesses, qualities or attacks beside the run; the outcome goes into its folder.
+        """Match a list of weaknesses, skills or attacks against the run; the outcome goes into its folder.
 
         Parameters
         ----------
@@ -482,9 +482,9 @@ class Run(RunFolder):
             JSON, JSONL, CSV or YAML of records with ``id``, ``description`` and, where they have them, ``examples``
             (prompts, or ids of items); a log of AutoDetect, garak or another tool, whose groups of items are the
             entries; tags of the run's items, as a table of ``id`` and a column of 0 and 1 per tag, or the name of a
-            column of the items. Examples that are no items of the run are read by its model and SAE once.
+            column of the items. Examples that are not items of the run are read by its model and SAE once.
         model, against
-            Whose outcomes; as of :meth:`answer`.
+            Whose outcomes, as in :meth:`answer`.
         level
             False-discovery rate, in (0, 1).
         progress
@@ -493,7 +493,7 @@ class Run(RunFolder):
         Returns
         -------
         Matching
-            ``entries`` with the slices that go with each, ``rates`` beside chance, and what the list ``lacks``.
+            ``entries`` with the slices that match each, ``rates`` with those expected by chance, and what it ``lacks``.
 
         Raises
         ------
@@ -505,7 +505,7 @@ class Run(RunFolder):
         return match(self, list, model=model, against=against, level=level, progress=progress)
 
     def coverage(self, benchmark: str | None = None, description: str | None = None) -> Coverage:
-        """What the items are about and do not test, by region of the atlas and by what benchmarks claim to test.
+        """What the items cover and miss, by region of the atlas and by the scopes that benchmarks state.
 
         Parameters
         ----------
@@ -513,13 +513,13 @@ class Run(RunFolder):
             One of the run's benchmarks; None: all items together, and each benchmark.
         description
             What the benchmark claims to test, judged by the packaged sentence embedding; None: its ``scope`` in the
-            run's configuration, which was judged when the run got its atlas.
+            run's configuration, judged when the run got its atlas.
 
         Returns
         -------
         Coverage
             ``words``, ``regions`` with shares of items and counts of concepts, ``whole`` and ``benchmarks``. A run
-            without an atlas has counts of concepts alone.
+            without an atlas has only counts of concepts.
 
         Raises
         ------
@@ -533,7 +533,7 @@ class Run(RunFolder):
         return coverage(self, benchmark, description)
 
     def keep(self, count: int, *, progress: Progress | None = None) -> Kept:
-        """Choose items that keep what all items say of the models: their means, slices and order.
+        """Choose items that predict the scores on all items: means, slices and the order of models.
 
         Parameters
         ----------
@@ -543,7 +543,7 @@ class Run(RunFolder):
         Returns
         -------
         Kept
-            ``items`` with their weights; ``predict`` says what a model that was scored on them scores on all items;
+            ``items`` with their weights; ``predict`` estimates from scores on them the scores on all items;
             ``write`` writes them for other tools.
 
         Raises
@@ -556,7 +556,7 @@ class Run(RunFolder):
         return keep(self, count, progress=progress)
 
     def suspicious(self, *, progress: Progress | None = None) -> Suspects:
-        """Rank the items whose key, text or parsing is probably wrong, by what many models answered.
+        """Rank the items whose key, text or parsing is probably wrong, judging by many models' answers.
 
         Returns
         -------
@@ -567,7 +567,7 @@ class Run(RunFolder):
         Raises
         ------
         UserError
-            If the run has scores of too few models to tell.
+            If the run has scores of too few models.
         """
         from competency_gaps.improve.suspect import suspicious
 
@@ -597,12 +597,12 @@ class Run(RunFolder):
         llm
             The language model that writes; None: items are taken from ``corpus``, or made by the run's generators.
         corpus
-            Questions in a form that a benchmark's file may have; or texts, as records with a ``text`` or as a ``.txt``
-            file, about each of which the language model writes an item.
+            Questions in any form that a benchmark file may have; or texts, as records with a ``text`` or as a ``.txt``
+            file; the language model writes an item about each.
         out
-            Folder that is written; None: below ``improve`` in the run's.
+            Folder to write; None: inside ``improve`` in the run's folder.
         dry_run
-            Whether to say what it would cost, and ask nothing.
+            Estimate the cost without asking a model.
 
         Raises
         ------
@@ -624,13 +624,13 @@ class Run(RunFolder):
         )
 
     def weights(self, over: Sequence[str] | None = None, *, cap: float = 5.0) -> Weights:
-        """Weigh the items so that slices count alike, and say whether the order of the models changes.
+        """Weight the items so that slices count equally, and say whether the order of the models changes.
 
         Parameters
         ----------
         over
             Whose slices: ``"benchmark"``, ``"group"`` or another column of the items (a ``question`` of
-            :attr:`slices`), ``"regions"`` of the atlas; several are evened out together. None: the first of these.
+            :attr:`slices`), ``"regions"`` of the atlas; several are balanced together. None: the first of these.
         cap
             No item weighs more than this, nor less than 1 / cap; the mean is 1. Above 1.
 
@@ -644,7 +644,7 @@ class Run(RunFolder):
         return weights(self, over, cap=cap)
 
     def redundancy(self, what: str | None = None) -> Redundancy:
-        """What repeats what, by the concepts of the items and by the models' scores.
+        """Which parts are redundant, by the concepts of their items and by the models' scores.
 
         Parameters
         ----------
@@ -655,7 +655,7 @@ class Run(RunFolder):
         Raises
         ------
         UserError
-            If there are no two of them.
+            If there are fewer than two.
         """
         from competency_gaps.improve.redundancy import redundancy
 
@@ -663,7 +663,7 @@ class Run(RunFolder):
 
     @property
     def plot(self) -> RunPlots:
-        """Pictures of the run, by matplotlib (extra ``plot``)."""
+        """Plots of the run with matplotlib (extra ``plot``)."""
         from competency_gaps.improve.redundancy import RunPlots
 
         return RunPlots(self)
@@ -683,12 +683,12 @@ class Run(RunFolder):
 
 
 def open_run(path: Path | str) -> Run:
-    """Open a finished run; needs no torch. It stays valid if the working directory changes.
+    """Open a finished run; needs no torch. It stays valid when the working directory changes.
 
     Raises
     ------
     UserError
-        If the folder is no finished run, or of an unknown schema version.
+        If the folder is not a finished run, or has an unknown schema version.
     """
     folder = open_folder(Path(path).resolve())
     return Run(folder.path, folder.manifest)

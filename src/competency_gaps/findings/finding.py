@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from competency_gaps.outcomes import Kind
 
 STRATA = "strata"
-"""What stands for all that is held equal, among what a gap rests on."""
+"""Stands for everything held equal, among the covariates that explain a gap."""
 
 
 @dataclass(frozen=True)
@@ -22,48 +22,48 @@ class Finding:
     """
 
     number: int
-    """From 1 in the order of the list."""
+    """Place in the list, from 1."""
     slice: int
     """As :attr:`~competency_gaps.slices.Family.number`."""
     family: str
     name: str
     gap: float
-    """Expected on new items: the slice's own gap, shrunk by the joint model of all slices, which makes up for its
-    having been chosen; ``again_gap`` is the plain one, on items that did not choose it."""
+    """Expected on new items: the slice's own gap, shrunk by the joint model of all slices, which corrects for its
+    having been chosen; ``again_gap`` is the plain gap on items that did not choose it."""
     low: float
-    """Lower end of its interval of 95%."""
+    """Lower end of its 95% interval."""
     high: float
     comparable: float
-    """Mean outcome of comparable items; with the gap it adds up to what is expected of the slice's own items, as the
-    difference of two models there."""
+    """Mean outcome of comparable items; plus the gap, it is the outcome expected on the slice's own items, such as the
+    difference between two models there."""
     items: int
     """Scored items that belong to it."""
     of_items: int
     """Items that belong to it, scored or not."""
     mean: float | None
-    """Mean score of the scored items, in [0, 1]; None: the outcome is no score."""
+    """Mean score of the scored items, in [0, 1]; None: the outcome is not a score."""
     again: int
-    """Half-samples that choose it, or nearly the same slice, again."""
+    """Half-samples that choose it again, or nearly the same slice."""
     halves: int
-    """Half-samples that were drawn."""
+    """Half-samples drawn."""
     again_gap: float | None
     """Mean gap on the items that these half-samples leave out; None: none chose it."""
     again_low: float | None
     again_high: float | None
     rests_on: tuple[tuple[str, float], ...]
     """Names of earlier slices and of columns that explain part of its gap, with that part in [0, 1]; ``STRATA``: the
-    part of what it would be that is taken away because comparable items are alike."""
+    part that disappears because only comparable items are compared."""
     example: int | None
-    """Row of a typical item with a low outcome (a high one for a gap above 0); None: none is scored."""
+    """Row of a typical item with a low outcome (a high one for a gap above 0); None: no item is scored."""
     typical: tuple[int, ...]
-    """Rows of its most typical items of this run, at most two."""
+    """Rows of its most typical items in this run, at most two."""
     chance: float | None = None
-    """Share of the scored items that guessing gets right; None: not all are multiple choice, scored right or wrong."""
+    """Share of the scored items right by guessing; None: not all are multiple choice, scored right or wrong."""
 
 
 @dataclass(frozen=True)
 class Caveat:
-    """Something that a reader should know; ``code`` and numbers, no words."""
+    """Something that a reader should know: a ``code`` and numbers, no words."""
 
     code: str
     numbers: dict[str, Any] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Caveat:
 
 @dataclass(frozen=True)
 class Answer:
-    """Where a model is weak and strong: one list for terminal, page, export and assistants."""
+    """Where a model is weak and strong: the same list for terminal, page, export and assistants."""
 
     model: str
     kind: Kind
@@ -87,17 +87,17 @@ class Answer:
     findings: tuple[Finding, ...]
     """At most ten: those below 0, the lowest gap first, then those above, the highest first."""
     families: tuple[str, ...]
-    """Names of the families that were tried."""
+    """Names of the families tested."""
     tested: int
-    """Slices that were tried."""
+    """Number of slices tested."""
     detectable: float | None
-    """The smallest gap of a slice of ordinary size that would have been found with a power of 0.8."""
+    """The smallest gap that would have been found with a power of 0.8, in a slice of typical size."""
     caveats: tuple[Caveat, ...] = ()
-    """What may overturn the list first."""
+    """Those that may overturn the list come first."""
     right: bool = True
     """Whether every score is 0 or 1, so that a mean score is a share of right answers."""
     outcome: float | None = None
-    """Mean outcome over the items that have one, as the whole difference of two models; None: no item has."""
+    """Mean outcome over the items that have one, such as the overall difference of two models; None: no item has."""
     chance: float | None = None
     """As :attr:`Finding.chance`, over all scored items."""
 

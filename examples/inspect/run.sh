@@ -7,7 +7,8 @@ mkdir -p "$out" && cd "$out"
 
 # Your model and your task, in place of these two.
 [ -d model ] || python "$here/../embedded_model.py" model
-inspect eval "$here/sums.py" --model hf/smollm2 -M model_path=model -M tokenizer_path=model -M device=cpu \
+cp "$here/sums.py" .
+inspect eval sums.py --model hf/smollm2 -M model_path=model -M tokenizer_path=model -M device=cpu \
   --limit "$items" --max-connections 8 --temperature 0 --display plain --log-dir logs
 cgaps logs logs                             # what would be read, and the command to type
 cgaps run --log logs --field group=kind --field covariates.digits=digits --out run

@@ -154,11 +154,10 @@ LOGS = Registry(
         "every_eval_ever": "logs.every_eval_ever:LOG",
         "autodetect": "logs.autodetect:LOG",
         **{name: f"logs.records:{name.upper()}" for name in ("mmlu_pro", "zeroeval", "ifeval", "alpaca_eval")},
+        "table": "logs.table:LOG",
     },
-    reserved=("table",),
 )
-"""Format -> how its logs are found and read, in the order in which a path is searched. ``table``, for CSV, JSONL and
-Parquet files, is never detected."""
+"""Format -> how its logs are found and read, in the order in which a path is searched."""
 
 SLICES = Registry(
     "slices",

@@ -101,8 +101,8 @@ class LogSource(Config):
     @field_validator("format")
     @classmethod
     def _known(cls, format_: str | None) -> str | None:
-        if format_ not in (None, "table", *LOGS):
-            raise ValueError(f"unknown format {format_!r}; known are {', '.join([*LOGS, 'table'])}")
+        if format_ not in (None, *LOGS):
+            raise ValueError(f"unknown format {format_!r}; known are {', '.join(LOGS)}")
         return format_
 
 

@@ -10,24 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.benchmarks.files import SUFFIXES, read_files
-from competency_gaps.benchmarks.records import Record, check_fields, field_mapping, gather, is_further, named_path
-from competency_gaps.config import FileSource, LogSource
+from competency_gaps.benchmarks.records import field_mapping, is_further, named_path
+from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.items.item import Reason
-from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Tally, refuse_options
+from competency_gaps.logs.reader import NONE, LogEntry, LogPart, refuse_options
 from competency_gaps.registry import LOGS
 
 _TABLES = (".csv", ".tsv", ".parquet")
 """No tool's log is such a file: it is a table."""
-_TABLE_OPTIONS = ("metric", "fields")
-_COLUMNS = {
-    "prompt": ("question", "instruction", "input", "query", "problem"),
-    "score": ("correct", "is_correct", "accuracy", "acc", "exact_match", "passed"),
-    "response": ("output", "completion", "prediction", "model_output"),
-    "group": ("subject", "category", "topic"),
-}
-"""Names that the columns of tables have, for fields that are neither mapped nor there."""
 
 
 class _NamedLog(NamedTuple):
@@ -156,7 +147,7 @@ def _logs_at(
     tasks = {part.task for part in parts}
     named = []
     for part in parts:
-        understood = _TABLE_OPTIONS if part.format == "table" else LOGS[part.format].options
+        understood = LOGS[part.format].options
         source: dict[str, Any] = {"kind": "log", "path": str(path), "format": part.format}
         source |= {
             option: value
@@ -182,11 +173,10 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
         If nothing can be read there, the benchmark, a metric, filter, scorer or column does not exist, or several
         benchmarks exist and none is named.
     """
-    if source.format == "table":
-        refuse_options(source, "table", _TABLE_OPTIONS)
-        yield from read_table(source)
-        return
-    part = _chosen(cached_parts(source.path.expanduser(), source.format), source)
+    if source.format == "table":  # whatever its columns are called
+        part = LogPart("table", source.path.stem, (source.path,))
+    else:
+        part = _chosen(cached_parts(source.path.expanduser(), source.format), source)
     reader = LOGS[part.format]
     refuse_options(source, part.format, reader.options)
     yield from reader.read(part, source)
@@ -229,7 +219,7 @@ def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
     if not path.exists():
         siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"the log {path} does not exist.{nearest(path.name, siblings)}")
-    parts = LOGS[format_].find(path) if format_ is not None else _parts_of_all_formats(path) or _tables(path)
+    parts = LOGS[format_].find(path) if format_ is not None else _parts_of_all_formats(path)
     if not parts:
         raise UserError(_nothing_at(path, format_))
     return _unique_names(parts)
@@ -253,6 +243,8 @@ def _parts_of_all_formats(path: Path) -> list[LogPart]:
     parts: list[LogPart] = []
     faults: list[UserError] = []
     for name in LOGS:
+        if parts and name == "table":  # such as a tool's own lines of JSON
+            continue
         try:
             reader = LOGS[name]
         except UserError as error:  # a plug-in that is broken hides no log of another tool
@@ -266,15 +258,6 @@ def _parts_of_all_formats(path: Path) -> list[LogPart]:
         raise faults[0]
     notes = tuple(Reason("unreadable_log", f"a log was not read: {error!s}") for error in faults)
     return [replace(part, notes=(*part.notes, *notes)) for part in parts]
-
-
-def _tables(path: Path) -> list[LogPart]:
-    """A file that is a table with columns of obvious names."""
-    if not path.is_file() or path.suffix not in SUFFIXES:
-        return []
-    first = next(read_files(FileSource(path=path)), None)
-    is_scored = first is not None and {"prompt", "score"} <= _all_columns(first.values).keys()
-    return [LogPart("table", path.stem, (path,))] if is_scored else []
 
 
 def _nothing_at(path: Path, format_: str | None) -> str:
@@ -319,65 +302,3 @@ def _unique_names(parts: list[LogPart]) -> list[LogPart]:
 def _short(part: LogPart, attribute: str) -> str | None:
     value = getattr(part, attribute)
     return str(value).rstrip("/").rsplit("/", 1)[-1] if value else None
-
-
-def read_table(source: LogSource) -> Iterator[LogEntry]:
-    """The items of a table, with the scores that it gives. Rows with one id are epochs where ``epoch`` is mapped.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, a column is missing, or a row is wrong.
-    """
-    fields = dict(source.fields)
-    scored = source.metric != NONE
-    if not scored:
-        fields.pop("score", None)
-    elif source.metric is not None:
-        if fields.get("score", source.metric) != source.metric:
-            raise UserError(f"'metric' is {source.metric!r}, but the field 'score' is mapped to {fields['score']!r}.")
-        fields["score"] = source.metric
-    check_fields(fields)
-    records = list(read_files(FileSource(path=source.path, fields=fields)))
-    guessed = {
-        ours: column
-        for ours, column in (_all_columns(records[0].values) if records else {}).items()
-        if ours not in fields and ours != column and (scored or ours != "score")
-    }
-    fields |= guessed
-    column = fields.get("score", "score")
-    if not scored:
-        # A column that happens to be called ``score`` is not read either.
-        records = [
-            replace(record, values={k: v for k, v in record.values.items() if k != "score"}) for record in records
-        ]
-    elif records and not _has(records[0], column):
-        raise UserError(
-            f"{source.path} has no column {column!r} for the score; there are {', '.join(records[0].values)}. "
-            f"Name it with fields: {{score: COLUMN}}, give {NONE!r} as 'metric' to use the items without scores, or "
-            "read the file as a benchmark and let a policy score it."
-        )
-    part = LogPart("table", source.path.stem, (source.path,))
-    tally = Tally(part, metric=column if scored else NONE, records=len(records))
-    if guessed:
-        columns = ", ".join(f"{column} as the {ours}" for ours, column in guessed.items())
-        tally.warn("columns_guessed", f"recognised by name: {columns}. For others: {argument('fields')} prompt=COLUMN")
-    gathered = gather(records, part.benchmark, source=str(source.path), fields=fields, policy="imported")
-    for record in gathered.left_out:
-        yield tally.drop(record.where, record.reason)
-    for item in gathered.items:
-        identity = {"tool": "table", "doc_id": item.id, "metric": tally.metric, "epochs": item.epochs}
-        method = "the prompt is the item's own text" if item.messages is None else "the last user message"
-        yield tally.item(replace(item, identity=identity), method, records=item.epochs)
-    yield tally.report()
-
-
-def _all_columns(values: Mapping[str, Any]) -> dict[str, str]:
-    """Our fields -> columns that a record has for them."""
-    named = ((ours, next((c for c in (ours, *columns) if c in values), None)) for ours, columns in _COLUMNS.items())
-    return {ours: column for ours, column in named if column is not None}
-
-
-def _has(record: Record, column: str) -> bool:
-    # A path, a template or a list of columns is checked where it is read.
-    return column in record.values or any(sign in column for sign in ".{,'")

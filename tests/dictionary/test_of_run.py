@@ -1,4 +1,4 @@
-"""Which dictionary a finished run is looked up in: given, configured, the SAE's own, the embedded one, or none."""
+"""Which dictionary a finished run is looked up in: named, configured, the SAE's own, the embedded one, or none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 
 from competency_gaps.dictionary.folder import dictionary_of, read_dictionary, write_dictionary
 from competency_gaps.embedded import SAES, embedded_sae
-from competency_gaps.errors import UserError
 from competency_gaps.runs.open import RunFolder
 
 SAE = {"name": "release/a", "d_sae": 64, "hook_name": "blocks.1.hook_resid_post", "weights_sha256": "a" * 64}
@@ -35,29 +34,22 @@ def folder(tmp_path):
     return make
 
 
-def test_given_dictionaries_precede_configured_ones_and_the_saes_own(folder):
-    given, set_, own = folder("given"), folder("set"), folder("own")
+def test_what_was_named_last_precedes_the_configured_one_and_the_saes_own(folder):
+    named, set_, own = folder("named"), folder("set"), folder("own")
     run = finished(dictionary=set_, folder=own)
-    assert dictionary_of(run, Path(given)).folder == Path(given)
-    assert dictionary_of(run).folder == Path(set_)
-    shutil.rmtree(set_)
-    assert dictionary_of(run).folder == Path(own), "what is gone is passed over"
-    shutil.rmtree(own)
+    run.manifest["dictionary"] = {"folder": named}
+    for place in (named, set_, own):
+        assert dictionary_of(run).folder == Path(place)
+        shutil.rmtree(place)  # what is gone is passed over
     assert dictionary_of(run) is None
 
 
-def test_only_a_given_dictionary_is_refused(folder, tmp_path):
+def test_another_saes_and_a_damaged_one_are_passed_over(folder, tmp_path):
     wrong = folder("wrong", OTHER)
     run = finished(dictionary=wrong, folder=wrong)
     assert dictionary_of(run) is None
-    with pytest.raises(UserError, match="belongs to another SAE"):
-        dictionary_of(run, Path(wrong))
-    with pytest.raises(UserError, match="does not exist"):
-        dictionary_of(run, tmp_path / "none")
     (tmp_path / "wrong" / "dictionary.json").write_text("{")
     assert dictionary_of(run) is None
-    with pytest.raises(UserError, match="damaged"):
-        dictionary_of(run, Path(wrong))
 
 
 def test_the_embedded_dictionary_belongs_to_equal_weights_only(folder):

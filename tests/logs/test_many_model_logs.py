@@ -128,7 +128,7 @@ def test_a_run_reads_items_once_for_all_models(tmp_path, arguments, tool):
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stderr.split())
     name = "houses" if tool == "lm_eval" else "quiz"
-    assert f"{name}: the items are read from the log of org/a; scores on them: org/a, org/b." in said
+    assert f"{name}: items from the log of org/a" in said
     assert "org/b: scores of 12 of 12 items that match the run's." in said
     run = cg.open_run(tmp_path / "run")
     assert run.items.height == 12 and run.scored_model == "org/a"
@@ -164,7 +164,7 @@ def test_rows_whose_id_asks_something_else_are_refused(logs, tmp_path, arguments
         record["arguments"] = {"gen_args_0": {"arg_0": record["doc"]["question"], "arg_1": {}}}
         record["doc_id"] -= 100
     other = lm_eval(tmp_path / "strange", "org/d", strange)
-    with pytest.raises(UserError, match=r"none of the 3 rows .*3 of them have an item's id, but ask something else"):
+    with pytest.raises(UserError, match=r"none of the 3 rows .*3 of them have an item's id but another prompt"):
         run.add_log(other)
 
 

@@ -83,10 +83,12 @@ $(PAGE): $(PAGE_SOURCES) | $(VENV)/.demo
 site: $(VENV)/.dev $(PAGE)
 	$(BIN)/python docs/make_site.py
 
-# The site with its gallery, from the demo's run; the demo's screens must look as the pages show them.
+# The site with its gallery, from the demo's run. The demo's screens must look as the pages show them; notebooks and
+# blocks of the pages run.
 gallery: demo $(VENV)/.dev
 	$(BIN)/python docs/make_site.py
 	$(BIN)/python docs/record.py --check --run demo-run=demo-run docs/*.md
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow tests/docs
 
 frontend/node_modules: frontend/package-lock.json
 	cd frontend && npm ci --silent --ignore-scripts

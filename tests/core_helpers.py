@@ -137,16 +137,6 @@ def held_elsewhere(folder: Path):
         process.communicate()
 
 
-def without_tokens(file: Path) -> None:
-    """Write a shard again as earlier versions did, without activations of tokens."""
-    from safetensors.numpy import load_file, save_file
-
-    from competency_gaps.shards import ShardFolder
-
-    kept = {name: values for name, values in load_file(file).items() if not name.startswith("act_")}
-    ShardFolder(file.parent, file.suffix).write(file.stem, lambda part: save_file(kept, part))
-
-
 def seal(folder: Path) -> None:
     """Record a run's tables and manifest as they are, after a test has changed them by hand."""
     from competency_gaps.runs.manifest import write_manifest
@@ -155,52 +145,12 @@ def seal(folder: Path) -> None:
     write_manifest(folder, {key: value for key, value in held.items() if key not in ("checksum", "schema_version")})
 
 
-def plain_manifest(width: int, **own) -> dict:
-    """A manifest with all that is read of it, for a run that no model made; ``own`` replaces its values."""
-    from competency_gaps.config import EvidenceConfig, MetricsConfig
-
-    hashes, evidence = ("weights_sha256", "content_sha256"), EvidenceConfig().model_dump(mode="json")
-    counts = dict.fromkeys(("tested", "weak", "strong"), 0)
-    return {
-        "created": "2026-11-24T15:40:00+00:00",
-        "command": "",
-        "versions": {},
-        "model": {**dict.fromkeys(("name", "class", "dtype", *hashes), "m"), "layers": 1, "hidden_size": 1},
-        "scored_model": "m",
-        "sae": {**dict.fromkeys(("name", "architecture", *hashes), "s"), "d_in": 1, "d_sae": width},
-        "hook": {"path": "h", "side": "output", "layer": 0},
-        "span": "question",
-        "pooling": "mean",
-        "gate": {},
-        "evidence": {**evidence, **counts},
-        "benchmarks": [],
-        "settings": {"metrics": MetricsConfig().model_dump(mode="json"), "evidence": evidence, "sae": {}},
-        "bos_id": None,
-        "timings": {},
-        **own,
-    }
-
-
 PRESENT = {
     *("benchmark", "item_id", "prompt", "text", "epochs", "policy", "cluster", "n_span_tokens", "n_tokens"),
     *("own_start", "own_end", "concept", "alive", "missing", "ranked", "chi_bench", "n_benchmarks", "support"),
     *("n_eff", "performance_status"),
 }
 """Columns without nulls."""
-
-
-def run_table(name: str, table: pl.DataFrame) -> pl.DataFrame:
-    """A table with all columns that a run's has, in their types; those that it lacks are null, or 0 and the like."""
-    from competency_gaps.runs.schemas import SCHEMAS
-
-    schema = SCHEMAS[name]
-    present = {"concept_benchmarks": PRESENT - {"chi_bench"}}.get(name, PRESENT)
-    lacking = [
-        pl.lit(None if column not in present else "" if kind == pl.String else 0, kind).alias(column)
-        for column, kind in schema.items()
-        if column not in table.columns
-    ]
-    return table.with_columns(lacking).cast(dict(schema))
 
 
 def seal_dictionary(folder: Path) -> None:

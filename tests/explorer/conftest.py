@@ -35,3 +35,20 @@ def improved(modelled, tmp_path_factory) -> Made:
 def bare(tmp_path_factory) -> Made:
     """The same without labels and atlas."""
     return hostile_run(tmp_path_factory.mktemp("bare"), atlas=False, labels=False)
+
+
+@pytest.fixture(scope="module")
+def opened(hostile):
+    """The hostile run as an explorer opens it."""
+    from competency_gaps.explorer.opened import open_runs
+
+    return open_runs([hostile.run])
+
+
+@pytest.fixture(scope="module")
+def client(opened):
+    """A client of its server."""
+    from explorer_server import served
+
+    with served(opened) as found:
+        yield found

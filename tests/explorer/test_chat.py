@@ -11,16 +11,10 @@ from tool_model import tool_model
 from competency_gaps import open_run
 from competency_gaps.config.llm import LLMConfig
 from competency_gaps.explorer.chat import ROUNDS, chat_state, trace
-from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.tools import ask as ask_tool
 from fake_endpoint import serve
 
 KEY = "sk-a-secret-key"
-
-
-@pytest.fixture(scope="module")
-def opened(hostile):
-    return open_runs([hostile.run])
 
 
 def asked(opened, question, plan=tool_model, history=()):

@@ -53,11 +53,6 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def opened(hostile):
-    return open_runs([hostile.run])
-
-
-@pytest.fixture(scope="module")
 def exported(opened, tmp_path_factory):
     return export(opened, tmp_path_factory.mktemp("out") / "audit")
 

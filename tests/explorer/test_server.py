@@ -23,17 +23,6 @@ from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.runs.open import RunFolder
 
 
-@pytest.fixture(scope="module")
-def opened(hostile: Made) -> list[Opened]:
-    return open_runs([hostile.run])
-
-
-@pytest.fixture(scope="module")
-def client(opened: list[Opened]):
-    with served(opened) as found:
-        yield found
-
-
 @pytest.mark.parametrize("name", page_module.FILES)
 def test_the_page_is_given_with_its_types(client: TestClient, name: str):
     answer = client.get("/" if name == "index.html" else f"/{name}")
@@ -163,5 +152,5 @@ def test_a_run_that_was_made_anew_is_not_shown(hostile: Made, tmp_path: Path, na
             (run / name).rename(run / "gone")
         for path in paths:
             answer = client.get(f"/data/run/{path}")
-            assert answer.status_code == 409 and "start cgaps explore again" in answer.json()["error"]
+            assert answer.status_code == 409 and "cgaps explore" in answer.json()["error"]
         assert client.get("/data/runs.json").status_code == 200

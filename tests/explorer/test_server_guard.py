@@ -3,24 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from explorer_runs import Made
-from explorer_server import PORT, served
+from explorer_server import PORT
 from starlette.testclient import TestClient
 
-from competency_gaps.explorer.opened import Opened, open_runs
-
 REFUSED = {"error": "Requests of other pages are refused."}
-
-
-@pytest.fixture(scope="module")
-def opened(hostile: Made) -> list[Opened]:
-    return open_runs([hostile.run])
-
-
-@pytest.fixture(scope="module")
-def client(opened: list[Opened]):
-    with served(opened) as found:
-        yield found
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import { useAnswers } from "../data/hooks";
 import type { ListedAnswer, ModelAnswers } from "../data/types";
 import { visible } from "../text";
 import { Failed, Loading } from "../ui/State";
-import { Findings } from "./Findings";
+import { Findings, isUnsure } from "./Findings";
 import "./answer.css";
 
 /** What its scores are set against, as the address asks: models at its level where there are some. */
@@ -43,7 +43,7 @@ export function AnswerView() {
           data-testid="against"
           value={answer.kind === "peers" ? "peers" : "benchmark"}
           data={[
-            { value: "peers", label: "Against its peers (models at its level)" },
+            { value: "peers", label: "Against its peers" },
             { value: "benchmark", label: "Against its own average" },
           ]}
           onChange={(chosen) => go({ params: { against: chosen === "peers" ? null : chosen } })}
@@ -69,6 +69,7 @@ export function ShownAnswer({ answer, ...of }: { answer: ListedAnswer; model: nu
       <Findings answer={answer} {...of} />
       <p className="soft" data-testid="scored">
         {visible(answer.scored)}.
+        {answer.findings.some((finding) => isUnsure(answer, finding)) && " “perhaps”: the interval includes 0."}
       </p>
       {answer.caveats.length > 0 && (
         <details className="listing" data-testid="caveats">

@@ -23,8 +23,9 @@ interface FindingsProps {
 }
 
 /** The list of an answer, a line each; a line leads to its slice. */
-export function Findings({ answer: { findings }, model, against }: FindingsProps) {
+export function Findings({ answer, model, against }: FindingsProps) {
   const run = useRun();
+  const { findings } = answer;
   const params = { against, ...(model !== null && run.models.length > 1 ? { model: run.models[model]! } : {}) };
   const [all, setAll] = useState(false);
   const most = roundedUp(Math.max(0.01, ...findings.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)])));
@@ -40,7 +41,14 @@ export function Findings({ answer: { findings }, model, against }: FindingsProps
               <h2 className={`side ${tone}`}>{own[0]!.side}</h2>
               <ol className="findings" start={own[0]!.number}>
                 {own.slice(0, all ? own.length : SIDE).map((finding) => (
-                  <Line key={finding.number} finding={finding} tone={tone} scale={scale} params={params} />
+                  <Line
+                    key={finding.number}
+                    finding={finding}
+                    unsure={isUnsure(answer, finding)}
+                    tone={tone}
+                    scale={scale}
+                    params={params}
+                  />
                 ))}
               </ol>
             </section>
@@ -55,14 +63,19 @@ export function Findings({ answer: { findings }, model, against }: FindingsProps
   );
 }
 
+/** Whether the interval of a finding includes 0. */
+export const isUnsure = ({ kind }: ListedAnswer, { low, high }: ListedFinding) =>
+  kind !== "difference" && low <= 0 && high >= 0;
+
 interface LineProps {
   finding: ListedFinding;
+  unsure: boolean;
   tone: string;
   scale: { from: number; to: number; neutral: number };
   params: Record<string, string | null>;
 }
 
-function Line({ finding, tone, scale, params }: LineProps) {
+function Line({ finding, unsure, tone, scale, params }: LineProps) {
   const route = useRoute();
   const { number, slice, name, gap, low, high, points, spread, size, example, quote } = finding;
   return (
@@ -70,6 +83,7 @@ function Line({ finding, tone, scale, params }: LineProps) {
       <span className="number-of">{number}</span>
       <a className="finding-name" href={address(route, { view: "slice", rest: slice, params })}>
         <bdi>{visible(name)}</bdi>
+        {unsure && <span className="soft"> perhaps</span>}
       </a>
       <span className={`points ${tone}`}>{points}</span>
       <IntervalBar scale={scale} at={gap} low={low} high={high} status={tone} />

@@ -236,7 +236,7 @@ export interface ListedFinding {
   gap: number;
   low: number;
   high: number;
-  /** `weaker` or `stronger`; of two models `lower` or `higher` than on all items. */
+  /** `weaker` or `stronger`; of two models `below` or `above` the overall change. */
   side: string;
   /** The gap in points of 100, as it is written everywhere. */
   points: string;

@@ -23,7 +23,7 @@ class ListedFinding:
     low: float
     high: float
     side: str
-    """``weaker`` or ``stronger``; of two models ``lower`` or ``higher`` than on all items."""
+    """``weaker`` or ``stronger``; of two models ``below`` or ``above`` the overall change."""
     points: str
     """The gap in points of 100, as it is written everywhere."""
     spread: str

@@ -120,7 +120,7 @@ def test_a_judge_that_goes_by_place_precedes_all_findings(config, tmp_path, caps
     Console(width=1000).print(answer_view(given, [None] * len(given.findings), 1000))
     said = capsys.readouterr().out
     assert "gets 100% of the points" in said
-    assert said.index("The judge of arena goes by the place") < said.index(headline(given))
+    assert said.index("The judge of arena is swayed by position") < said.index(headline(given))
 
 
 def test_a_judge_that_often_fails_gives_the_same_run(config, perfect, tmp_path):

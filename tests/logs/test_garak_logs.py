@@ -219,7 +219,7 @@ def test_twice_written_half_written_and_never_evaluated(tmp_path):
     ]
     said = " ".join(map(str, told.warnings))
     assert "1 line of the report unusable (in any family); first: x.report.jsonl, line 6, the line is" in said
-    assert "no end" in said
+    assert "incomplete" in said
 
 
 def test_each_attempt_is_counted_once_in_one_family(tmp_path):

@@ -400,7 +400,7 @@ def test_damaged_files(tmp_path):
         (tmp_path / fresh).mkdir()
     with pytest.raises(UserError, match="version 3"):
         find_parts(write_log(tmp_path / "newer" / "log.json", [sample(1)], version=3))
-    with pytest.raises(UserError, match="holds no samples"):
+    with pytest.raises(UserError, match="has no samples"):
         read_all(write_log(tmp_path / "bare" / "log.json", None))
 
 

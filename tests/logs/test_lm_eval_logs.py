@@ -167,7 +167,7 @@ def test_logs_shows_what_would_be_read_without_torch(real):
 
 
 def test_one_of_several_benchmarks_must_be_named(real):
-    with pytest.raises(UserError, match=r"holds 2 benchmarks \(quiz, sums\)"):
+    with pytest.raises(UserError, match=r"has 2 benchmarks \(quiz, sums\)"):
         read(real / "plain")
     with pytest.raises(UserError, match=r"no benchmark 'quizz'.*Did you mean 'quiz'"):
         read(real / "plain", benchmark="quizz")

@@ -62,7 +62,7 @@ def test_memory(fits, caplog):
     assert all(made[row] in (row**2, OUT_OF_MEMORY) for row in made)
     warnings = [record.getMessage() for record in caplog.records]
     assert len(warnings) == (fits < 40)
-    assert all("4 x 9 tokens" in text and "lower than 40" in text for text in warnings)
+    assert all("4 x 9 tokens" in text and "below 40" in text for text in warnings)
 
 
 def test_what_is_no_failure_of_a_row_is_not_swallowed():

@@ -78,6 +78,7 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
     else:
         if words:
             console.print(Text(visible(words.pop(0)), "bold"), highlight=False)
+            console.print(Text(visible(words.pop(0))), highlight=False)
         if len(parts) > 1:
             _print_beside(parts, found[0].regions, limit, console)
             notes = [_BESIDE]

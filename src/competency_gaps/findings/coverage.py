@@ -361,11 +361,12 @@ def lacks(found: Coverage) -> list[RegionCoverage]:
 
 def sentences(found: Coverage) -> list[str]:
     """What it is about, how far its scope is tested, and what concepts are in no item."""
-    located = [] if found.whole is None else [_headline(found, found.whole), *_scope(found, found.whole)]
+    located = [] if found.whole is None else [*_headline(found, found.whole), *_scope(found, found.whole)]
     return [*located, _concepts(found)]
 
 
-def _headline(found: Coverage, whole: BenchmarkCoverage) -> str:
+def _headline(found: Coverage, whole: BenchmarkCoverage) -> tuple[str, str]:
+    """What it is about; how much of the atlas it covers, and which benchmarks are similar."""
     top = [part for part in found.regions if part.level == 1]
     largest = sorted(top, key=lambda part: -part.share)
     enough = next((k for k in (1, 2) if sum(part.share for part in largest[:k]) >= 0.5), 3)
@@ -378,9 +379,9 @@ def _headline(found: Coverage, whole: BenchmarkCoverage) -> str:
     )
     fits = "" if like >= FITS else " None of these is close, so read the comparison with care."
     return (
-        f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}. It covers {exercised} of the atlas's "
-        f"{len(top)} coarse regions (1% of items or more).{unlike} Most similar of "
-        f"{plural(found.public, 'benchmark')}: {near_}.{fits}{_less(found, whole)}"
+        f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}.",
+        f"It covers {exercised} of the atlas's {len(top)} coarse regions (1% of items or more).{unlike} Most similar "
+        f"of {plural(found.public, 'benchmark')}: {near_}.{fits}{_less(found, whole)}",
     )
 
 

@@ -391,7 +391,7 @@ def _less(found: Coverage, whole: BenchmarkCoverage) -> str:
         return ""
     less = lacks(found)
     if not less:
-        return " No region surely has less than half of their share here."
+        return " In no region is its share clearly below half of theirs."
     named = [
         f"{own.name} ({percent(own.share, 1) if own.share else 0}, not {percent(own.near, 1)})" for own in less[:3]
     ]

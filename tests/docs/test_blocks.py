@@ -60,7 +60,6 @@ def made(tmp_path_factory) -> Path:
     """A folder with the runs and logs of the notebooks, which run here, and with files as a user has them."""
     folder = tmp_path_factory.mktemp("pages")
     notebooks.main(folder, write=False)
-    shutil.copytree(folder / "run", folder / "kept")
     questions = [{"id": f"q{i}", "prompt": f"What is {i} plus {i + 3}?", "answer": str(2 * i + 3)} for i in range(60)]
     (folder / "quiz.jsonl").write_text("".join(json.dumps(question) + "\n" for question in questions))
     shutil.copy(folder / "quiz.jsonl", folder / "questions.jsonl")
@@ -75,6 +74,7 @@ def made(tmp_path_factory) -> Path:
     (folder / "llm.yaml").write_text("base_url: http://localhost:1/v1\nmodel: none\n")
     done = run("cgaps improve RUN --keep 100", folder)
     assert done.returncode == 0, done.stderr
+    shutil.copytree(folder / "run", folder / "kept")
     items = pl.read_parquet(folder / "run" / "items.parquet")
     items.select(pl.col("item_id").alias("id"), own=pl.col("score")).write_csv(folder / "scores.csv")
     return folder

@@ -81,7 +81,7 @@ def _kept(
     if held is not None:
         return read(held)
     made = make()
-    with suppress(CompetencyGapsError):  # a cache folder that cannot be written keeps nothing
+    with suppress(CompetencyGapsError, OSError):  # a cache folder that cannot be written keeps nothing
         write_json(file, {"rests_on": rests_on, "kept": finite(plain(made))})
     return made
 

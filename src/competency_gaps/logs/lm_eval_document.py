@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -258,8 +258,8 @@ def chosen(
 ) -> str | None:
     """What the model answered, before any filter; None if the log does not record it.
 
-    Of options, the one with the highest log-likelihood: per character where ``acc_norm`` is the metric, per byte for
-    ``acc_bytes``, less the unconditional one for ``acc_mutual_info`` (lm-evaluation-harness, ``process_results``).
+    Of options, the one with the highest log-likelihood, per character where ``acc_norm`` is the metric
+    (lm-evaluation-harness, ``process_results``).
     """
     if not answers:
         return None
@@ -269,14 +269,8 @@ def chosen(
     count = len(options.continuations)
     if len(likelihoods) < count or any(value is None for value in likelihoods):
         return None
-    values = [float(value) for value in likelihoods if value is not None]
-    weigh: dict[str | None, Callable[[int], float]] = {
-        "acc_norm": lambda i: values[i] / max(1, len(options.bare[i])),
-        "acc_bytes": lambda i: values[i] / max(1, len(options.bare[i].encode())),
-    }
-    if len(values) == 2 * count:
-        weigh["acc_mutual_info"] = lambda i: values[i] - values[count + i]
-    best = max(range(count), key=weigh.get(metric, lambda i: values[i]))
+    sizes = [max(1, len(text)) if metric == "acc_norm" else 1 for text in options.bare]
+    best = max(range(count), key=lambda i: (likelihoods[i] or 0.0) / sizes[i])
     return options.continuations[best].strip() if options.texts is not None else None
 
 

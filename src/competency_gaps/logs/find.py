@@ -243,7 +243,7 @@ def _parts_of_all_formats(path: Path) -> list[LogPart]:
     parts: list[LogPart] = []
     faults: list[UserError] = []
     for name in LOGS:
-        if parts and name == "table":  # such as a tool's own lines of JSON
+        if name == "table" and (parts or faults):  # a tool's own file, such as garak's hit log, has like columns
             continue
         try:
             reader = LOGS[name]

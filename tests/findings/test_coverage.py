@@ -180,7 +180,7 @@ def test_a_planted_benchmark_has_what_was_planted(run, monkeypatch):
     assert found.regions[4].status == "crowded" and found.regions[9].status == "missing"
     assert set(found.whole.inside) >= {4, 9, 14} and len(found.whole.inside) <= 6
     assert [part.region for part in lacks(found) if part.region in (4, 9, 14)] == [9]
-    assert found.regions[9].name in found.words[1]
+    assert found.regions[9].name in found.words[2]
     alone = coverage(run, "code")
     assert alone.whole.inside is None and alone.benchmarks == (alone.whole,)
     assert {part.status for part in alone.regions} <= {None, "missing"}  # 59 items show hardly anything

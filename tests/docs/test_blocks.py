@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from test_docs import TEXTS
 
+from competency_gaps.embedded import embedded_benchmark
 from core_helpers import ROOT
 
 sys.path.append(str(ROOT / "docs"))
@@ -60,17 +61,17 @@ def made(tmp_path_factory) -> Path:
     """A folder with the runs and logs of the notebooks, which run here, and with files as a user has them."""
     folder = tmp_path_factory.mktemp("pages")
     notebooks.main(folder, write=False)
-    questions = [{"id": f"q{i}", "prompt": f"What is {i} plus {i + 3}?", "answer": str(2 * i + 3)} for i in range(60)]
-    (folder / "quiz.jsonl").write_text("".join(json.dumps(question) + "\n" for question in questions))
-    shutil.copy(folder / "quiz.jsonl", folder / "questions.jsonl")
+    for name, suite in (("quiz", "school-science"), ("questions", "places-and-nature")):
+        shutil.copy(embedded_benchmark(f"embedded:{suite}"), folder / f"{name}.jsonl")
     config = {
         "model": {"name": "embedded"},
         "sae": {"folder": "embedded"},
-        "benchmarks": [{"name": "quiz", "source": {"kind": "file", "path": "quiz.jsonl"}, "policy": "exact"}],
+        "benchmarks": [{"name": "quiz", "source": {"kind": "file", "path": "quiz.jsonl"}}],
     }
     for name in ("CONFIG.yaml", "run.yaml"):
         (folder / name).write_text(json.dumps(config))
-    (folder / "weaknesses.jsonl").write_text(json.dumps({"id": "sums", "examples": ["q1", "q2", "q3"]}) + "\n")
+    weakness = {"id": "plants", "examples": [f"school-science-{number:03}" for number in range(1, 9)]}
+    (folder / "weaknesses.jsonl").write_text(json.dumps(weakness) + "\n")
     (folder / "llm.yaml").write_text("base_url: http://localhost:1/v1\nmodel: none\n")
     done = run("cgaps improve RUN --keep 100", folder)
     assert done.returncode == 0, done.stderr
@@ -84,7 +85,7 @@ def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a command; what it makes goes to a folder of its own, and it reads few items."""
     words = [NAMES.get(word, word) for word in shlex.split(line)][1:]
     if words[0] == "run":
-        words += [] if "--sample" in words else ["--sample", "15"]
+        words += [] if "--sample" in words else ["--sample", "30"]
     elif words[0] == "score":
         shutil.rmtree(folder / "run")
         shutil.copytree(folder / "kept", folder / "run")

@@ -113,10 +113,3 @@ def test_an_mlps_sae_on_residuals(lm, tmp_path):
     wrong = saved(tmp_path / "wrong", weights, **config, metadata={**metadata, "hook_name": RESIDUALS})
     why, said = outcome(lm, tmp_path / "wrong-file", wrong)
     assert "explained variance -" in why and "was trained at" not in said
-
-
-def test_another_layer_is_warned_of(lm, tmp_path):
-    """At layer 20 the SAE of layer 15 explains a little: enough for the gate, not for its word."""
-    why, said = outcome(lm, tmp_path / "run", SAE, "blocks.20.hook_resid_post")
-    assert "was trained at blocks.15.hook_resid_post" in said
-    assert why is not None or "(low: is it this model" in said

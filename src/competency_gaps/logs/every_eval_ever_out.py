@@ -18,6 +18,7 @@ from competency_gaps.runs.scores import model_scores
 
 VERSION = "0.3.0"
 _SCALE = {"lower_is_better": False, "score_type": "continuous", "min_score": 0.0, "max_score": 1.0}
+_SOURCE = {"source_type": "evaluation_run", "source_organization_name": "unknown", "evaluator_relationship": "other"}
 _UNKNOWN = {"deployment_type": "unknown", "model_availability": "unknown"}
 
 
@@ -42,27 +43,24 @@ def write_results(run: RunFolder, out: Path) -> list[Path]:
         values = scores.of(full_name)
         head = {"schema_version": VERSION, "evaluation_id": f"{stem}/{made}"}
         rows = list(_samples(items, values, {**head, "model_id": model}, own=number == 0))
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-        samples, file = out / f"{stem}_samples.jsonl", out / f"{stem}.json"
         content = {
             **head,
-            "evaluation_timestamp": made,
             "retrieved_timestamp": made,
-            "source_metadata": {
-                "source_type": "evaluation_run",
-                "source_organization_name": "unknown",
-                "evaluator_relationship": "other",
-            },
+            "source_metadata": _SOURCE,
             "eval_library": {"name": "competency-gaps", "version": version("competency-gaps")},
             "model_info": {"name": model, "id": model, "additional_details": _UNKNOWN},
             "evaluation_results": [
                 _result(name, rows) for name in dict.fromkeys(row["evaluation_name"] for row in rows)
             ],
         }
-        write_atomic(samples, lambda part, text=text: part.write_bytes(text))  # type: ignore[misc]
-        write_atomic(file, lambda part, content=content: part.write_text(json.dumps(content, indent=1)))  # type: ignore[misc]
-        files.append(file)
+        _write(out / f"{stem}_samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        files.append(out / f"{stem}.json")
+        _write(files[-1], json.dumps(content, indent=1))
     return files
+
+
+def _write(file: Path, text: str) -> None:
+    write_atomic(file, lambda part: part.write_bytes(text.encode()))
 
 
 def _samples(

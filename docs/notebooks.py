@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import chdir, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -83,11 +84,11 @@ def markdown(path: Path) -> str:
     return "\n\n".join(parts)
 
 
-def main(folder: Path, *, write: bool) -> None:
-    """Run all notebooks in a folder, in order."""
+def main(folder: Path, names: Iterable[str] = NOTEBOOKS, *, write: bool) -> None:
+    """Run notebooks in a folder, in order."""
     sys.path.append(str(EXAMPLES))
     with chdir(folder):
-        for path in NOTEBOOKS.values():
+        for path in map(NOTEBOOKS.__getitem__, names):
             notebook = read(path)
             execute(notebook)
             if write:

@@ -25,7 +25,7 @@ import notebooks
 pytestmark = pytest.mark.slow
 BLOCK = re.compile(r"^(<!--(?: not run:| screen:).*?-->\n)?```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMES = {
-    **dict.fromkeys(("RUN", "demo-run"), "run"),
+    "RUN": "run",
     **dict.fromkeys(("MODEL", "NEW", "checkpoint-3000"), "cedar-1b"),
     **dict.fromkeys(("OLD", "A", "checkpoint-2000"), "birch-1b"),
     **dict.fromkeys(("B", "checkpoint-4000"), "dune-1b"),
@@ -60,7 +60,9 @@ def typed(page: str) -> list[str]:
 def made(tmp_path_factory) -> Path:
     """A folder with the runs and logs of the notebooks, which run here, and with files as a user has them."""
     folder = tmp_path_factory.mktemp("pages")
-    notebooks.main(folder, write=False)
+    notebooks.main(folder, ["logs-to-findings"], write=False)
+    shutil.copytree(folder / "run", folder / "demo-run")  # of one model
+    notebooks.main(folder, ["many-models", "saelens"], write=False)
     for name, suite in (("quiz", "school-science"), ("questions", "places-and-nature")):
         shutil.copy(embedded_benchmark(f"embedded:{suite}"), folder / f"{name}.jsonl")
     config = {
@@ -107,7 +109,6 @@ def test_commands_run(page, made):
 @pytest.mark.parametrize("page", [page for page in TEXTS if "```python" in TEXTS[page]])
 def test_python_runs(page, made, monkeypatch):
     monkeypatch.chdir(made)
-    shutil.copytree(made / "run", made / "demo-run", dirs_exist_ok=True)
     for comment, language, block in BLOCK.findall(TEXTS[page]):
         if language == "python" and not comment:
             exec(compile(ast.parse(block), page, "exec"), {})

@@ -74,14 +74,9 @@ def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
 
 
 def _ranges(layers: Sequence[int]) -> str:
-    """Ascending numbers as ranges: ``0–5,7``."""
-    runs: list[list[int]] = []
-    for layer in layers:
-        if runs and layer == runs[-1][-1] + 1:
-            runs[-1].append(layer)
-        else:
-            runs.append([layer])
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+    """Ascending numbers: ``0–5`` if none is left out, else ``3,7``."""
+    first, last = layers[0], layers[-1]
+    return f"{first}–{last}" if len(layers) == last - first + 1 > 1 else ",".join(map(str, layers))
 
 
 def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:

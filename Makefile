@@ -29,9 +29,12 @@ RESOLUTION ?= lowest-direct
 OTHER := build/$(RESOLUTION)
 versions: dist
 	$(PYTHON) -m venv --clear $(OTHER)
-	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --resolution $(RESOLUTION) \
-		"$$(ls -t dist/*.whl | head -n 1)[demo,dictionary,hub,inspect,label,plot,run]" \
-		'hypothesis>=6.100' 'pytest>=8.3' 'pytest-timeout>=2.3' 'statsmodels>=0.14'
+	build/uv/bin/uv pip compile --quiet --python $(OTHER)/bin/python --resolution $(RESOLUTION) \
+		$(addprefix --extra ,demo dictionary hub inspect label plot run) --no-emit-package competency-gaps \
+		--output-file $(OTHER).txt pyproject.toml
+	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --requirement $(OTHER).txt \
+		hypothesis pytest pytest-timeout statsmodels
+	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --no-deps "$$(ls -t dist/*.whl | head -n 1)"
 	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest tests/cli tests/dictionary tests/evidence tests/findings tests/model \
 		tests/runs tests/slices tests/test_pipeline.py
 

@@ -142,7 +142,7 @@ def _show(log: InspectedLog) -> None:
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         _print(line if len(names) == len(found) else f"{names[0]}{others}: {line}")
     for benchmark in log.benchmarks:
-        if benchmark.error is not None:
+        if benchmark.error is not None and len(log.benchmarks) > 1:
             _print(f"{benchmark.name}: cannot be read as it is: {benchmark.error}")
     if found:
         _show_item(found[0][0].items[0])

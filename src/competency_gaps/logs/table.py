@@ -12,6 +12,7 @@ from competency_gaps.benchmarks.records import Record, check_fields, gather
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally
+from competency_gaps.text import listing
 
 _COLUMNS = {
     "prompt": ("question", "instruction", "input", "query", "problem"),
@@ -62,15 +63,17 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             replace(record, values={k: v for k, v in record.values.items() if k != "score"}) for record in records
         ]
     elif records and not _has(records[0], column):
+        columns = listing(records[0].values, len(records[0].values))
         raise UserError(
-            f"{part.files[0]} has no column {column!r} for the score; there are {', '.join(records[0].values)}. "
-            f"Name it with {argument('fields')} score=COLUMN, take items without scores ({argument('metric')} {NONE}), "
-            "or read the file as a benchmark and let a policy score it."
+            f"{part.files[0]} has no column {column!r} for the score; there are {columns}. "
+            f"Name it with {argument('fields')} score=COLUMN, or take items without scores ({argument('metric')} "
+            f"{NONE}). A table with an id and a column of scores per model belongs to a run that has the items: give "
+            f"it there as {argument('scores')}."
         )
     tally = Tally(part, metric=column if scored else NONE, records=len(records))
     if guessed:
-        columns = ", ".join(f"{column} as the {ours}" for ours, column in guessed.items())
-        tally.warn("columns_guessed", f"recognised by name: {columns}. For others: {argument('fields')} prompt=COLUMN")
+        named = ", ".join(f"{column} as the {ours}" for ours, column in guessed.items())
+        tally.warn("columns_guessed", f"recognised by name: {named}. For others: {argument('fields')} prompt=COLUMN")
     gathered = gather(records, part.benchmark, source=str(part.files[0]), fields=fields, policy="imported")
     for record in gathered.left_out:
         yield tally.drop(record.where, record.reason)

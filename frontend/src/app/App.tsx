@@ -35,7 +35,7 @@ function Runs() {
   const info = useRunInfo(wanted?.key ?? null);
   const error = runs.error ?? info.error;
   if (error) return <Failed error={error} />;
-  if (runs.data && !wanted) return <Failed error={new Error("There is no run in this explorer.")} />;
+  if (runs.data && !wanted) return <Failed error={new Error("There is no run here.")} />;
   if (!runs.data || !info.data) return <Loading what="the run" />;
   return (
     <RunContext value={{ run: info.data, runs: runs.data }}>

@@ -34,7 +34,7 @@ BLOCK = 2**20
 """Bytes of a file that have one checksum: what is read of the file in order to read a number of it."""
 MERGED = 8_000_000
 """About how many non-zeros are placed at once [ours]: each time, nearly every page of the arrays may be written."""
-_AGAIN = "Run the command that made the run again."
+_AGAIN = "Repeat the command that made the run."
 _ARRAYS: dict[str, tuple[tuple[DTypeLike, ...], tuple[int, ...]]] = {
     "start": ((np.int64,), ()),
     "scale": ((np.float32,), ()),

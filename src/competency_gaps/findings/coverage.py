@@ -220,7 +220,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
     if description and benchmark is None and len(stated) == 1:
         benchmark = next(iter(stated))
     if description and benchmark is None:
-        raise UserError("a description is of one benchmark: name it.")
+        raise UserError("a description needs a benchmark: name it.")
     asked = [benchmark] if benchmark is not None else list(stated)
     map_ = None if run.regions is None or run.region_counts is None else _Map(run.regions, run.region_counts)
     if description and map_ is None:

@@ -465,7 +465,7 @@ class _Filling:
                 draft.refuse("unread", f"the run's model cannot read it: {excluded['text']}")
             elif draft.control != (draft.weight == 0):
                 told = "it activates the slice less than the slice's own items"
-                draft.refuse("elsewhere", "it excites the slice" if draft.control else told)
+                draft.refuse("elsewhere", "it activates the slice" if draft.control else told)
 
     def _alike(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
         """Refuse items that say nearly what another says, by sentence embeddings where these are installed."""

@@ -223,8 +223,8 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
     most = int(counted.max(initial=0))
     if most < FEWEST:
         raise UserError(
-            f"which items are broken cannot be told from the scores of {plural(most, 'model')}: an item that so few "
-            f"miss may just be hard. It takes {FEWEST}; `cgaps score` adds models."
+            f"the scores of {plural(most, 'model')} cannot tell which items are broken: an item that so few miss "
+            f"may just be hard. It takes {FEWEST}; `cgaps score` adds models."
         )
     same, shared, other = item_models(base), shared_slices(base), _other_keys(items)
     tables = []

@@ -81,7 +81,7 @@ def gold_index(answer: Any, choices: Sequence[str], *, labels: Sequence[str] = (
         names = " or ".join(f"{index} ({choices[index]!r})" for index in sorted(meant))
         raise ValueError(f"answer {text!r} is ambiguous: it means option {names}. Give the 0-based index as a number")
     raise ValueError(
-        f"answer {text!r} is neither a 0-based index (a number), nor a letter ({LETTERS[0]} to "
+        f"answer {text!r} is not a 0-based index (a number), a letter ({LETTERS[0]} to "
         f"{LETTERS[min(len(choices), len(LETTERS)) - 1]}) or the text of an option: {list(choices)}. "
         "If the source uses other names for its options, map 'labels' to them"
     )

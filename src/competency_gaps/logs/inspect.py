@@ -75,7 +75,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     (path,) = part.files
     head = read_head(path)
     if head is None:
-        raise UserError(f"{path} is no log of Inspect.")
+        raise UserError(f"{path} is not an Inspect log.")
     reader = _SampleReader(head, Tally(part), source)
     for sample in samples(path):
         reader.tally.records += 1
@@ -293,7 +293,7 @@ def read_head(path: Path) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        None if a JSON file is no log of Inspect. Without a ``status`` the evaluation was stopped early.
+        None if a JSON file is not an Inspect log. Without a ``status`` the evaluation was stopped early.
 
     Raises
     ------

@@ -41,8 +41,6 @@ versions: dist
 # The oldest and the newest versions, resolved and not installed; a wheel that is built, installed and used.
 resolve: $(VENV)/.dev $(PAGE)
 	$(BIN)/pytest -m slow tests/packaging
-	for how in lowest-direct highest; do $(BIN)/uv pip compile --quiet --no-header --no-annotate --resolution $$how \
-		--all-extras --no-emit-package competency-gaps --output-file /dev/null pyproject.toml; done
 
 # Logs that lm-eval, Inspect and garak write now, and the examples, without a network.
 tools: $(VENV)/.dev

@@ -8,8 +8,8 @@ mkdir -p "$out" && cd "$out"
 # Your model and your task, in place of these two.
 [ -d model ] || python "$here/../embedded_model.py" model
 cp "$here/scenes.py" .
-inspect eval scenes.py --model hf/smollm2 -M model_path=model -M tokenizer_path=model -M device=cpu \
-  --limit "$items" --max-connections 8 --temperature 0 --display plain --log-dir logs
+inspect eval scenes.py --model hf/smollm2 -M model_path=model -M tokenizer_path=model -M device=cpu -M do_sample=false \
+  --limit "$items" --max-connections 8 --display plain --log-dir logs
 cgaps logs logs                             # what would be read, and the command to type
 cgaps run --log logs --field group=topic --out run
 cgaps show run --limit 5                    # of so few items: what stands out, and what could have been found

@@ -18,11 +18,11 @@ def scenes() -> Task:
     files = [map(json.loads, BENCHMARKS[f"embedded:{name}"].read_text().splitlines()) for name in NAMES]
     samples = [
         Sample(
-            input=f"Complete the sentence with one of: {', '.join(item['choices'])}.\n\n{item['prompt']}",
+            input=f"{item['prompt']} ...\n\nWhich comes next: {' or '.join(item['choices'])}?",
             target=item["choices"][item["answer"]],
             metadata={"topic": name},
         )
         for items in zip(*files, strict=False)
         for name, item in zip(NAMES, items, strict=True)
     ]
-    return Task(MemoryDataset(samples), solver=generate(), scorer=includes(), config=GenerateConfig(max_tokens=10))
+    return Task(MemoryDataset(samples), solver=generate(), scorer=includes(), config=GenerateConfig(max_tokens=16))

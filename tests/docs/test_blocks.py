@@ -67,12 +67,13 @@ def made(tmp_path_factory) -> Path:
         shutil.copy(embedded_benchmark(f"embedded:{suite}"), folder / f"{name}.jsonl")
     config = {
         "model": {"name": "embedded"},
-        "sae": {"folder": "embedded"},
+        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k"},
         "benchmarks": [{"name": "quiz", "source": {"kind": "file", "path": "quiz.jsonl"}}],
     }
     for name in ("CONFIG.yaml", "run.yaml"):
         (folder / name).write_text(json.dumps(config))
-    weakness = {"id": "plants", "examples": [f"school-science-{number:03}" for number in range(1, 9)]}
+    examples = [f"school-science-{number:03}" for number in range(1, 9)]
+    weakness = {"id": "plants", "description": "How plants grow", "examples": examples}
     (folder / "weaknesses.jsonl").write_text(json.dumps(weakness) + "\n")
     (folder / "llm.yaml").write_text("base_url: http://localhost:1/v1\nmodel: none\n")
     done = run("cgaps improve RUN --keep 100", folder)

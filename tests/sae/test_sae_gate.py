@@ -63,10 +63,10 @@ def measured(latents: np.ndarray, x: np.ndarray, decoded: np.ndarray, width: int
 
 def test_verdicts(sae):
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(50, 32))
-    sparse = np.zeros((50, 64))
+    x = rng.normal(size=(300, 32))
+    sparse = np.zeros((300, 64))
     sparse[:, :5] = 1.0
-    dense = np.zeros((50, 64))
+    dense = np.zeros((300, 64))
     dense[:, :7] = 1.0  # a tenth of 64 is 6.4
     good = judge(measured(sparse, x, x * 0.9, 64), sae, force=False)
     assert good.passed and not good.forced and good.l0 == 5 and good.dead_share == pytest.approx(59 / 64)
@@ -82,8 +82,10 @@ def test_verdicts(sae):
         forced = judge(measured(latents, x, decoded, 64), sae, force=True)
         assert forced.forced and not forced.passed
     assert not judge(measured(sparse, x, x, 64), sae, force=True).forced, "nothing to force"
-    single = judge(measured(sparse[:1], x[:1], x[:1], 64), sae, force=True)
-    assert single.forced and json.dumps(vars(single), allow_nan=False) and "not known" in single.sentence()
+    few = judge(measured(sparse[:50], x[:50], -x[:50], 64), sae, force=False)
+    assert few.passed and few.explained_variance < 0 and "too few tokens" in few.sentence()
+    single = judge(measured(sparse[:1], x[:1], x[:1], 64), sae, force=False)
+    assert single.passed and json.dumps(vars(single), allow_nan=False) and "not known" in single.sentence()
     # The mean is the border: no better than it is refused.
     with pytest.raises(UserError, match="explained variance"):
         judge(measured(sparse, x, np.broadcast_to(x.mean(axis=0), x.shape).copy(), 64), sae, force=False)
@@ -91,18 +93,18 @@ def test_verdicts(sae):
 
 def test_a_few_huge_tokens_do_not_pass_for_variance(sae):
     """One token in twenty is 500 times as large and rebuilt; all others are not."""
-    x = np.random.default_rng(0).normal(size=(100, 32))
+    x = np.random.default_rng(0).normal(size=(300, 32))
     x[::20, 0] *= 500
-    rebuilt = np.where(np.arange(100)[:, None] % 20 == 0, x, -x)
-    latents = np.eye(100, 64)
+    rebuilt = np.where(np.arange(300)[:, None] % 20 == 0, x, -x)
+    latents = np.eye(300, 64)
     assert 1 - ((x - rebuilt) ** 2).sum() / ((x - x.mean(axis=0)) ** 2).sum() > 0.9
     assert not judge(measured(latents, x, rebuilt, 64), sae, force=True).passed
 
 
 def test_what_the_authors_state_is_compared(sae):
     """A wrong normalisation, or a TopK SAE as plain ReLU, may leave a tenth of the latents and some variance."""
-    x = np.random.default_rng(0).normal(size=(50, 32))
-    latents = np.zeros((50, 64))
+    x = np.random.default_rng(0).normal(size=(300, 32))
+    latents = np.zeros((300, 64))
     latents[:, :5] = 1.0
     for stated, fits in ((None, True), (1.5, True), (19.0, True), (1.2, False), (21.0, False)):
         sae.identity["stated_l0"] = stated
@@ -125,7 +127,7 @@ def test_signed_latents_are_refused_even_if_forced(sae):
 def test_an_sae_that_does_not_fit_stops_the_run(tiny_config, sae_folder, tmp_path):
     from sae_helpers import random_sae
 
-    config = {**tiny_config, "benchmarks": [{**tiny_config["benchmarks"][0], "sample": 8}]}
+    config = {**tiny_config, "benchmarks": [{**tiny_config["benchmarks"][0], "sample": 24}]}
     unfit = {"folder": str(random_sae(tmp_path / "random", "blocks.2.hook_resid_post")), "gate_tokens": 512}
     layer = {"folder": str(sae_folder), "hook_name": "blocks.2.hook_mlp_out", "gate_tokens": 512}
     for sae in (layer, unfit):

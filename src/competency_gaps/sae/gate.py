@@ -26,6 +26,8 @@ LOADED = ", and whether a TopK, JumpReLU or gated SAE was saved or loaded as pla
 OUTLIER = 10
 """Times the usual norm above which a token is left out of the explained variance, as SAE trainers leave it out: a few
 such tokens, on which models park attention, would be nearly all of the variance."""
+FEWEST = 128
+"""Tokens below which the explained variance refuses nothing: a handful of similar questions hardly varies [ours]."""
 WEAK = 0.3
 """Explained variance below which the gate's line says that it is low; the neighbouring layers' SAEs reach it [ours]."""
 
@@ -54,7 +56,8 @@ class GateFigures:
         """The figures in one line."""
         explained = "not known" if self.explained_variance is None else f"{self.explained_variance:.3f}"
         if self.explained_variance is not None and self.explained_variance < WEAK:
-            explained += " (low: check the model, the layer and the place)"
+            few = "too few tokens to tell whether the SAE fits"
+            explained += f" ({few if self.tokens < FEWEST else 'low: check the model, the layer and the place'})"
         stated = "" if self.stated_l0 is None else f" (stated: {self.stated_l0:.4g})"
         return (
             f"SAE on {self.tokens:,} tokens of this run: L0 {self.l0:.1f}{stated} of {self.d_sae:,}, "
@@ -131,6 +134,11 @@ class LatentStatistics:
         return 1.0 - self._error / self._scatter if self._scatter else float("nan")
 
     @property
+    def broken(self) -> bool:
+        """Whether what the SAE decodes is not finite."""
+        return not np.isfinite(self._error)
+
+    @property
     def l0(self) -> float:
         """Mean number of active latents per token."""
         return float(self.active.sum() / self.tokens)
@@ -158,8 +166,9 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
     Raises
     ------
     UserError
-        If it does not (explained variance <= 0, L0 above a tenth of the width or far from what its authors state) and
-        ``force`` is off; or if latents are negative, for which the method's means have no meaning.
+        If it does not (explained variance <= 0 on at least ``FEWEST`` tokens, L0 above a tenth of the width or far
+        from what its authors state) and ``force`` is off; or if latents are negative, for which the method's means
+        have no meaning.
     """
     if statistics.signed:
         raise UserError(
@@ -168,7 +177,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         )
     ev, l0 = statistics.explained_variance, statistics.l0
     faults = []
-    if not ev > 0:
+    if statistics.broken or (ev <= 0 and statistics.tokens >= FEWEST):
         faults.append(f"explained variance {ev:.3f} (expected above 0)")
     if l0 > DENSEST * sae.d_sae:
         faults.append(f"L0 {l0:.0f} (expected at most {DENSEST * sae.d_sae:.0f}, a tenth of {sae.d_sae} latents)")
@@ -190,7 +199,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         raise UserError(
             f"the SAE {sae.name!r} does not fit the activations at {sae.hook_name}: {'; '.join(faults)}. "
             f"It was trained for model {sae.identity['model_name']!r} at {sae.identity['own_hook_name']}. Check model, "
-            f"layer and place (sae.hook_name) and precision{LOADED if dense else ''}; to continue anyway, set "
-            f"sae.force=true."
+            f"layer and place (sae.hook_name) and precision{LOADED if dense else ''}; items that are nearly all the same "
+            f"have little variance to explain. To continue anyway, set sae.force=true."
         )
     return figures

@@ -148,7 +148,7 @@ def test_a_disk_that_is_full_at_any_write_loses_nothing(config, tmp_path, monkey
         if (folder / "manifest.json").is_file():  # only the report is missing
             assert_same_run(competency_gaps.open_run(folder), straight)
         else:
-            with pytest.raises(UserError, match=r"not finished|does not exist|has no manifest"):
+            with pytest.raises(UserError, match=r"unfinished|does not exist|has no manifest"):
                 competency_gaps.open_run(folder)
         assert_same_run(competency_gaps.run(config, folder), straight)
 

@@ -199,7 +199,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         raise UserError(
             f"the SAE {sae.name!r} does not fit the activations at {sae.hook_name}: {'; '.join(faults)}. "
             f"It was trained for model {sae.identity['model_name']!r} at {sae.identity['own_hook_name']}. Check model, "
-            f"layer and place (sae.hook_name) and precision{LOADED if dense else ''}; nearly identical items have little "
-            f"variance to explain. To continue anyway, set sae.force=true."
+            f"layer and place (sae.hook_name) and precision{LOADED if dense else ''}; nearly identical items vary "
+            f"too little to tell. To continue anyway, set sae.force=true."
         )
     return figures

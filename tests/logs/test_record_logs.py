@@ -35,13 +35,14 @@ def test_random_letters_of_mmlu_pro_are_unscored(tmp_path):
         (mmlu_pro(4, "B", "I cannot say."), None),  # drawn at random
         (mmlu_pro(5, "B", "The answer is (C)."), None),
         (mmlu_pro(6, None, "no idea"), None),
+        (mmlu_pro(8, "B", "the answer is B", answer=None), None),
         (mmlu_pro(7, "B", "", generated_text=None, model_outputs="the answer is B"), None),
     ]
     outputs[-1][0].pop("generated_text")
     path = document(tmp_path / "model_outputs_Llama-3_5shots.json", ["a bare string", *(one for one, _ in outputs)])
     log = read(path)
     assert [item.score for item in log.items] == [score for _, score in outputs[:-1]] + [1.0]
-    assert counts(log.report.unscored_because) == {"random_letter": 2, "no_answer": 1}
+    assert counts(log.report.unscored_because) == {"random_letter": 2, "no_answer": 1, "no_key": 1}
     assert counts(log.report.left_out) == {"record_no_object": 1} and log.report.model == "Llama-3"
     first = log.items[0]
     assert (first.id, first.prompt, first.choices, first.answer) == (
@@ -89,7 +90,9 @@ def test_strict_and_loose_of_ifeval_are_two_metrics(tmp_path):
 
 def test_alpacaevals_preference_is_of_a_pair(tmp_path):
     given = [1, 2, 1.25, 0, 1.5, None, 3]
-    log = read(document(tmp_path / "annotations.json", [alpaca_eval(n, p) for n, p in enumerate(given)]))
+    rows = [alpaca_eval(n, p) for n, p in enumerate(given)]
+    log = read(document(tmp_path / "annotations.json", [*rows, alpaca_eval(9, 2, generator_2="another")]))
+    assert counts(log.report.left_out) == {"other_model": 1}
     assert [item.score for item in log.items] == [0.0, 1.0, 0.25, 0.5, 0.5, None, None]
     assert (log.items[0].response, log.items[0].group, log.report.model) == ("ours", "helpful", "name")
 

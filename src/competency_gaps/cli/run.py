@@ -92,7 +92,8 @@ def run(
     logs = _logs(log, metric, scorer, None if benchmark and not log else field, progress)
     if config and (model or sae or benchmark or log):
         raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
-    if (benchmark or log) and not (config or model or sae):
+    lens = bool(benchmark or log) and not (config or model or sae)
+    if lens:
         model, sae, no_ask = LENS, LENS, True
         progress.say("Reading the items with SmolLM2-135M, the built-in lens; choose another with --model and --sae.")
     if config:
@@ -100,9 +101,13 @@ def run(
     else:
         items = [_benchmark(text, field or []) for text in benchmark or []]
         data = _from_options(model, sae, items, logs.benchmarks)
+        if lens:  # it fits its model, but explains little of items as alike as sums: a caveat says so
+            data["sae"]["force"] = True
+    entries = data.get("benchmarks")
     for key, value in {"limit": limit, "sample": sample}.items():
-        for entry in data.get("benchmarks") or [] if value is not None else []:
-            entry[key] = value
+        for entry in entries if value is not None and isinstance(entries, list) else []:
+            if isinstance(entry, dict):
+                entry[key] = value
     own = {"model.device": device, "model.dtype": dtype, "batch_tokens": batch_size}
     apply_overrides(data, [*(f"{key}={value}" for key, value in own.items() if value), *(set_ or [])])
     _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
@@ -173,6 +178,8 @@ def _benchmark(text: str, fields: Sequence[str]) -> dict[str, Any]:
     if not str(path).startswith("hub:"):
         return {"name": name or path.stem, "source": {"kind": "file", "path": str(path), "fields": mapping}}
     place, _, split = str(path).removeprefix("hub:").partition(":")
+    if not place:
+        raise UserError(f"--benchmark {text}: expected hub:DATASET[:SPLIT], such as hub:openai/gsm8k/main:test.")
     dataset, configuration = place, None
     if place.count("/") == 2 and not Path(place).exists():
         dataset, _, configuration = place.rpartition("/")

@@ -333,10 +333,9 @@ def caveat_words(caveat: Caveat) -> str:
 
 def _gate_words(n: Mapping[str, Any]) -> str:
     explained = n.get("explained_variance")
-    share = "too little" if explained is None else f"only {percent(explained, 1)}"
-    how = ", and the run was forced" if n.get("forced") else ""
+    share = "too little" if explained is None or explained <= 0 else f"only {percent(explained, 1)}"
     return (
-        f"The SAE failed its gate{how}: it explains {share} of the activations that it reads, so slices built from "
+        f"The SAE failed its gate: it explains {share} of the activations that it reads, so slices built from "
         "concepts may reflect the SAE's errors."
     )
 

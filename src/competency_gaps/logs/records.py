@@ -53,6 +53,8 @@ class Recipe(NamedTuple):
     fields: Callable[[Record], dict[str, Any]]
     """Further fields of the item; ``id`` where records have one."""
     score: Callable[[Record], LoggedScore]
+    model: str = ""
+    """The field that names the model; empty: there is none."""
     metrics: tuple[str, ...] = ("accuracy",)
     """If there are several, each has a file of its own, with the metric in its name."""
 
@@ -103,12 +105,16 @@ def read(recipe: Recipe, part: LogPart, source: LogSource) -> Iterator[LogEntry]
     """Items of one file of results; the id of a record without one is its place in the file, from 0."""
     files: dict[str, Path] = part.details["files"]
     metric = chosen_metric(source, part, dict.fromkeys(files))
-    tally, seen = Tally(part, metric=metric, available={"metric": tuple(files)}), set()
+    tally, seen = Tally(part, metric=metric, available={"metric": tuple(files)}), set[str]()
+    model: dict[str, Any] = {}
     for number, line in enumerate(_lines(files.get(metric, part.files[0]))):
         tally.records += 1
         if line.fault is not None or not recipe.keys <= line.value.keys():
             other = Reason("record_other", f"the record lacks one of {', '.join(sorted(recipe.keys))}")
             yield tally.drop(line.where, line.fault or other)
+            continue
+        if model.setdefault(recipe.model, line.value.get(recipe.model)) != line.value.get(recipe.model):
+            yield tally.drop(line.where, Reason("other_model", "another model's: give each model a file of its own"))
             continue
         asked, fields = recipe.asked(line.value), recipe.fields(line.value)
         name = str(fields.pop("id", number))
@@ -138,9 +144,12 @@ def _choices(options: Any, answer: Any) -> dict[str, Any]:
 
 
 def _right(given: Any, key: Any) -> LoggedScore:
-    return LoggedScore(float(given == key))
+    """Whether the letter or number that was read is the key's."""
+    known = key is not None and (not isinstance(key, str) or re.fullmatch("[A-Z]", key))
+    return LoggedScore(float(given == key)) if known else LoggedScore(None, _NO_KEY)
 
 
+_NO_KEY = Reason("no_key", "the key is not a letter or number")
 _NO_ANSWER = Reason("no_answer", "no answer could be read from the output")
 _RANDOM = Reason("random_letter", "the output has no answer, and the recorded letter was drawn at random")
 _MODEL = re.compile(r"model_outputs_(.+?)(?:_\d+shots?)?$")
@@ -220,8 +229,7 @@ def _zeroeval_score(record: Record) -> LoggedScore:
         return LoggedScore(
             None, Reason("no_rule", f"cgaps does not know how answers to {record['dataset']} are scored")
         )
-    mine, right = (next((number.value for number in numbers(text)), None) for text in (given, key))
-    return LoggedScore(None, Reason("no_key", "the key has no number")) if right is None else _right(mine, right)
+    return _right(*(next((number.value for number in numbers(text)), None) for text in (given, key)))
 
 
 _ZEROEVAL = Recipe(
@@ -240,6 +248,7 @@ _ZEROEVAL = Recipe(
         **_choices(record.get("choices"), record.get("answer", record.get("correct_answer"))),
     },
     score=_zeroeval_score,
+    model="generator",
 )
 
 
@@ -293,6 +302,7 @@ _ALPACA_EVAL = Recipe(
         "response": text_or_none(record["output_2"]),
     },
     score=_preference,
+    model="generator_2",
     metrics=("preference",),
 )
 

@@ -153,7 +153,7 @@ def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigur
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Resuming' if resumed else 'Run folder'} {folder}")
     gate, sampled = pass_gate(setting, folder, progress)
-    progress.say(gate.sentence() + (" - does not fit, but the run was forced" if gate.forced else ""))
+    progress.say(gate.sentence() + (" - does not fit, but the run goes on" if gate.forced else ""))
     return gate, sampled
 
 

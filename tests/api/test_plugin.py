@@ -145,7 +145,7 @@ def test_a_changed_policy_is_another_run(always):
     assert always("0.0") == always("0.0") == [0.0] * 8
     with pytest.raises(UserError, match=r"differs in plugins\.policies always"):
         always("1.0")
-    with pytest.raises(UserError, match="refuses the option 'length' = 'x'"):
+    with pytest.raises(UserError, match="rejects the option 'length' = 'x'"):
         assign_policies(load(kind="objects", items=[{"id": "1", "prompt": "p"}]), "always", {"length": "x"})
 
 

@@ -134,5 +134,6 @@ def _spread(row: dict[str, Any]) -> str:
 
 
 def _safe(text: str) -> str:
-    """Text that Markdown and HTML take literally, on one line."""
-    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", escape(shorten(visible(" ".join(text.split())), 500), quote=False))
+    """Text that Markdown and HTML take literally, on one line, and that calls nobody by an ``@``."""
+    plain = escape(shorten(visible(" ".join(text.split())), 500), quote=False).replace("@", "@\N{WORD JOINER}")
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", plain)

@@ -32,9 +32,9 @@ def main() -> None:
     took: dict[str, list[float]] = {name: [] for name in asked}
     for turn in range(args.rounds + 1):
         for name, code in asked.items():
-            seconds = processor_seconds(code)
+            spent = processor_seconds(code)
             if turn:  # the first one reads files into memory
-                took[name].append(seconds)
+                took[name].append(spent)
     floor = statistics.median(took["floor"])
     for name, seconds in took.items():
         middle = statistics.median(seconds)

@@ -41,7 +41,7 @@ def state(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir() if path.name != DOCUMENT}
 
 
-CALLS = ("replace", "unlink", "open", "write_text", "touch")
+CALLS = ("replace", "unlink", "open", "write_text", "write_bytes", "touch")
 
 
 def fail_at(step: int, fail) -> None:

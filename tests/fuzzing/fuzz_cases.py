@@ -95,7 +95,7 @@ class Cases:
         if touched:
             outcome = Outcome("fault", touched[0], lines)
         if self._state() != self._before:
-            outcome = Outcome("fault", "a file outside of the folder changed", lines)
+            outcome = Outcome("fault", "a file outside the folder changed", lines)
             self._before = self._state()
         return outcome
 
@@ -161,4 +161,4 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         within = path == _WATCH["case"] or path.startswith(_WATCH["case"] + os.sep)
         # Elsewhere packages read their own files, and keep caches; the folders beside the case are of nobody else.
         if not within and path.startswith(_WATCH["work"] + os.sep) and Path(path).name != "r.html":
-            _WATCH["touched"].append(f"{event} of {path.removeprefix(_WATCH['work'])}, outside of the folder")
+            _WATCH["touched"].append(f"{event} of {path.removeprefix(_WATCH['work'])}, outside the folder")

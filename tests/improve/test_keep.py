@@ -133,7 +133,7 @@ def test_a_run(scored_run, tmp_path):
     assert says.equals(again.predict(scores))
     whole = says.filter(pl.col("slice") == "all items")
     assert whole["scored"].to_list() == [12, 6] and (whole["low"] <= whole["mean"]).all()
-    with pytest.raises(UserError, match="empty"):
+    with pytest.raises(UserError, match="good"):
         kept.predict(scores.with_columns(good=pl.lit(None)))
 
 

@@ -194,7 +194,7 @@ def test_a_run_stopped_anywhere_ends_the_same(config, straight, tmp_path_factory
         Moves(patch, int(where * moves), after)
         audited(config, suite(seed), folder)
     if not (folder / "manifest.json").is_file():
-        with pytest.raises(UserError, match=r"not finished|no manifest|does not exist"):
+        with pytest.raises(UserError, match=r"unfinished|no manifest|does not exist"):
             competency_gaps.open_run(folder)
     assert_same_run(audited(config, suite(seed), folder), whole)
     assert {path.name for path in folder.iterdir()} == {path.name for path in whole.path.iterdir()}

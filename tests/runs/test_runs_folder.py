@@ -76,7 +76,7 @@ def test_a_folder_of_something_else_is_refused(tiny_config, tmp_path):
     with pytest.raises(UserError, match="is not empty and does not hold a run"):
         competency_gaps.run(tiny_config, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
-    with pytest.raises(UserError, match="holds no run"):
+    with pytest.raises(UserError, match="thesis.txt.*is a file"):
         competency_gaps.run(tiny_config, tmp_path / "thesis.txt")
 
 
@@ -86,7 +86,7 @@ def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
     with pytest.raises(UserError, match="is not a run: it has no manifest"):
         competency_gaps.open_run(tmp_path)
     (tmp_path / "plan.json").write_text("{}")
-    with pytest.raises(UserError, match="not finished"):
+    with pytest.raises(UserError, match="unfinished"):
         competency_gaps.open_run(tmp_path)
     for content in ("{", "[]", "{}"):
         (tmp_path / "manifest.json").write_text(content)

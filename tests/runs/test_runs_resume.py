@@ -84,7 +84,7 @@ def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_pat
             stop_at(patch, owner, name, call)
             with pytest.raises(Stop):
                 competency_gaps.run(config, folder)
-        with pytest.raises(UserError, match="not finished"):
+        with pytest.raises(UserError, match="unfinished"):
             competency_gaps.open_run(folder)
     done = len(shard_bytes(folder))
     with monkeypatch.context() as patch:

@@ -93,7 +93,7 @@ def test_parts_of_another_run_are_refused(config, parts, tmp_path):
 
 def test_a_part_is_an_unfinished_run(config, straight, tmp_path):
     cg.make_part(config, tmp_path / "run", (1, 4))
-    with pytest.raises(UserError, match="not finished"):
+    with pytest.raises(UserError, match="unfinished"):
         cg.open_run(tmp_path / "run")
     assert_same_run(cg.run(config, tmp_path / "run"), straight)
 

@@ -26,7 +26,7 @@ def test_choice_normalisation(normalise, expected):
 
 
 def test_letters_are_not_divided_by_their_options_length():
-    with pytest.raises(UserError, match=r"'choice' refuses.*normalise: characters needs form: cloze"):
+    with pytest.raises(UserError, match=r"'choice'.*normalise: characters needs form: cloze"):
         make_policy("choice", {"form": "lettered", "normalise": "characters"})
 
 

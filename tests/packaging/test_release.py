@@ -71,7 +71,7 @@ def test_the_wheel_alone_compares_logs(wheel, tmp_path):
     assert done(cgaps, "--version") == "competency-gaps 7.8.9\n"
     old = log(tmp_path / "old_samples.jsonl", [1.0] * 40)
     new = log(tmp_path / "new_samples.jsonl", [0.0] * 15 + [1.0] * 25)
-    assert "overall −38" in done(cgaps, "compare", new, old, cwd=tmp_path)
+    assert "−37.5 points" in done(cgaps, "compare", new, old, cwd=tmp_path)
 
 
 def test_without_git_there_is_no_version(checkout, tmp_path):

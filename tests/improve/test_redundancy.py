@@ -51,6 +51,14 @@ def test_a_part_of_its_own_adds_and_the_others_repeat():
     assert table["adds"].tolist() == [False] * 5 + [True]
 
 
+def test_parts_without_a_score_are_parts_still():
+    scores, part = answers(np.random.default_rng(1), 0)
+    scores[:, part == 5] = np.nan
+    mean, noise = units_of(scores, part, np.arange(900)).means()
+    assert np.isnan(mean).all(axis=0).tolist() == np.isnan(noise).all(axis=0).tolist() == [False] * 5 + [True]
+    assert np.isnan(units_of(np.full_like(scores, np.nan), part, np.arange(900)).means()).all()
+
+
 def test_units_are_clusters_and_missing_scores_are_no_difficulty():
     scores, part = answers(np.random.default_rng(1), 0)
     scores[0, part == 2] = np.nan

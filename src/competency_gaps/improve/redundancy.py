@@ -88,7 +88,7 @@ def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Red
     """What repeats what, as :meth:`competency_gaps.Run.redundancy` describes."""
     parts = parts_of(run, what)
     if parts is None or len(parts.names) < 2:
-        raise UserError("there is nothing to compare: the run has a single benchmark without groups, and no atlas.")
+        raise UserError("there is nothing to compare: the run has a single benchmark without groups or regions.")
     scores, names = model_scores(run), pl.Series(parts.names)
     like = likeness(run, parts.label, len(names))
     units = units_of(scores.values, parts.label, run.items["cluster"].to_numpy())
@@ -136,6 +136,8 @@ class PartUnits:
     """int64 of shape (U,)."""
     stratum: np.ndarray
     """int64 of shape (U,): units of one stratum are of like difficulty and size."""
+    parts: int
+    """With those that no item with a score lies in."""
 
     def of(self, models: np.ndarray) -> PartUnits:
         total, count = (np.asfortranarray(own[models]) for own in (self.total, self.count))
@@ -143,23 +145,24 @@ class PartUnits:
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """The models' means in each part, and the means' variances: two of shape (M, P); NaN: too few items."""
-        whole, total, seen = (gathered(own, self.part) for own in (self.count, self.total, self.count > 0))
+        parts = self.parts
+        whole, total, seen = (gathered(own, self.part, parts) for own in (self.count, self.total, self.count > 0))
         whole[seen < LEAST] = np.nan
         mean = total / whole
         rest = self.total - np.where(np.isnan(mean), 0, mean)[:, self.part] * self.count
-        return mean, gathered(rest**2, self.part) / whole**2
+        return mean, gathered(rest**2, self.part, parts) / whole**2
 
     def dealt(self, rng: np.random.Generator) -> np.ndarray:
         """The models' means if units are dealt to the parts at random within strata: shape (M, P)."""
         part = np.empty_like(self.part)
         part[np.argsort(self.stratum, kind="stable")] = self.part[np.lexsort((rng.random(len(part)), self.stratum))]
-        total, count = np.split(gathered(np.concatenate([self.total, self.count]), part), 2)
+        total, count = np.split(gathered(np.concatenate([self.total, self.count]), part, self.parts), 2)
         return total / np.maximum(count, 1)
 
 
-def gathered(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+def gathered(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
     """Sums over the columns of each group: shape (M, groups)."""
-    rows = sp.csr_array((np.ones(len(group)), (group, np.arange(len(group)))))
+    rows = sp.csr_array((np.ones(len(group)), (group, np.arange(len(group)))), shape=(groups, len(group)))
     return np.asarray((rows @ values.T.astype(np.float64, copy=False)).T)
 
 
@@ -174,7 +177,8 @@ def units_of(scores: np.ndarray, label: np.ndarray, cluster: np.ndarray) -> Part
     size = np.bincount(unit)
     rank = rankdata(np.bincount(unit, mean) / size, method="ordinal") - 1
     stratum = split_by_size(STRATA * rank // len(size), size)
-    return PartUnits(gathered(np.where(known, values - mean, 0), unit), gathered(known, unit), pair[0], stratum)
+    total, count = (gathered(own, unit, len(size)) for own in (np.where(known, values - mean, 0), known))
+    return PartUnits(total, count, pair[0], stratum, int(label.max(initial=-1)) + 1)
 
 
 def covariance(mean: np.ndarray, noise: np.ndarray | None = None) -> np.ndarray:

@@ -222,9 +222,11 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
     counted = (~np.isnan(scores.values)).sum(axis=0)
     most = int(counted.max(initial=0))
     if most < FEWEST:
+        if not most:
+            raise UserError("no item has a score: add them with ‘cgaps score RUN --scores FILE’.")
         raise UserError(
             f"the scores of {plural(most, 'model')} cannot tell which items are broken: an item that so few miss "
-            f"may just be hard. It takes {FEWEST}; `cgaps score` adds models."
+            f"may just be hard. It takes {FEWEST}; ‘cgaps score’ adds models."
         )
     same, shared, other = item_models(base), shared_slices(base), _other_keys(items)
     tables = []

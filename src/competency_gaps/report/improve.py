@@ -306,7 +306,7 @@ def _swaps(found: Weights) -> str:
 
 def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
     """Say which parts are redundant, by concepts and by the models' scores."""
-    parts: list[RenderableType] = [plain(_dimensions(found), "bold")]
+    parts: list[RenderableType] = [plain(f"{(said := _dimensions(found))[0].upper()}{said[1:]}", "bold")]
     if found.foretold is not None:
         value, low, high, _ = (f"{own:.2f}".replace("-", "−") for own in found.foretold)
         surely = "get" if found.foretold.p_value <= SURE else "need not get"
@@ -334,6 +334,8 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
 
 def _dimensions(found: Redundancy) -> str:
     over, models = _plural_of(found.what, found.parts.height), plural(len(found.models), "model")
+    if not found.models:
+        return f"no model has scores on all {over}: add them with ‘cgaps score RUN --scores FILE’."
     if found.axes is None or found.effective is None:
         return f"{models} scored on all {over}: too few to find redundancy by scores (it needs {FEWEST})."
     level, *others = found.axes.head(found.count or 1).to_dicts()

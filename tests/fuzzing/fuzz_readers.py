@@ -155,7 +155,7 @@ def _models(run: Any) -> None:
 
 
 def _explorer(run: Any) -> None:
-    shown = open_runs([run.path], None)[0]
+    shown = open_runs([run.path])[0]
     parts = shown.now().parts
     for name in parts.names():
         if "/" not in name or name.split("/")[1].startswith(("0.", "3.")):

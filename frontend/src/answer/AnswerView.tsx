@@ -73,7 +73,9 @@ export function ShownAnswer({ answer, ...of }: { answer: ListedAnswer; model: nu
       </p>
       {answer.caveats.length > 0 && (
         <details className="listing" data-testid="caveats">
-          <summary>Caveats ({answer.caveats.length})</summary>
+          <summary>
+            {answer.warnings.length > 0 ? "Other caveats" : "Caveats"} ({answer.caveats.length})
+          </summary>
           <ul>
             {answer.caveats.map((caveat) => (
               <li key={caveat}>

@@ -125,8 +125,9 @@ function Legend({ by, peers, benchmarks }: { by: Colouring; peers: boolean; benc
           </li>
           <li>
             <span>
-              Numbers: gap to the other items, in points; <b className="weak-text">orange</b> or{" "}
-              <b className="strong-text">blue</b>: listed in “Weak and strong”; grey: may be chance
+              Numbers: raw gap to the other items, in points (the list’s are shrunk);{" "}
+              <b className="weak-text">orange</b> or <b className="strong-text">blue</b>: listed in “Weak and strong”;
+              grey: may be chance
             </span>
           </li>
         </>

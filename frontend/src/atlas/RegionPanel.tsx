@@ -69,8 +69,8 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
               cell: benchmarks ? ({ region }) => percent(shares[region]!.public) : null,
             },
             {
-              name: "points",
-              hint: "Score on its items minus the score on the others, in points; nothing is held equal or tested",
+              name: "raw gap",
+              hint: "Score here minus the score elsewhere, as measured. The list has less: what to expect on new items",
               cell: outcome ? (region) => points(at(region).mean - at(region).elsewhere) : null,
             },
           ]}

@@ -13,7 +13,7 @@ import "./improve.css";
 
 const KINDS = [
   { what: "keep", title: "Keep fewer items", lacks: "A subset that predicts the scores on all items:" },
-  { what: "items", title: "Repair items", lacks: "Items that look broken, judging by all models’ answers:" },
+  { what: "items", title: "Fix items", lacks: "Items that look broken, judging by all models’ answers:" },
   { what: "fill", title: "Add items", lacks: "New items for a weak or thin slice:" },
   {
     what: "weights",

@@ -259,7 +259,7 @@ function columnsOf(
   const prompt: GridColumn | false = !redacted && {
     key: "excerpt",
     title: "Prompt",
-    hint: `Up to ${EXCERPT} characters of the item’s own text, starting where it differs from the rest of its benchmark`,
+    hint: `Up to ${EXCERPT} characters of the item’s own text, from where it differs from others of its benchmark`,
     text: says("excerpt"),
     fill: wide,
     width: wide ? 220 : 270,

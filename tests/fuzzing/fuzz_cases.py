@@ -160,5 +160,8 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
         path = os.path.realpath(os.fsdecode(argument))
         within = path == _WATCH["case"] or path.startswith(_WATCH["case"] + os.sep)
         # Elsewhere packages read their own files, and keep caches; the folders beside the case are of nobody else.
-        if not within and path.startswith(_WATCH["work"] + os.sep) and Path(path).name != "r.html":
+        # A run reads the dictionary that it names.
+        named = event == "open" and Path(path).is_relative_to(Path(_WATCH["work"], "samples", "dictionary"))
+        allowed = Path(path).name == "r.html" or (named and not arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        if not within and path.startswith(_WATCH["work"] + os.sep) and not allowed:
             _WATCH["touched"].append(f"{event} of {path.removeprefix(_WATCH['work'])}, outside the folder")

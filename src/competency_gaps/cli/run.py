@@ -92,8 +92,7 @@ def run(
     logs = _logs(log, metric, scorer, None if benchmark and not log else field, progress)
     if config and (model or sae or benchmark or log):
         raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
-    lens = bool(benchmark or log) and not (config or model or sae)
-    if lens:
+    if (benchmark or log) and not (config or model or sae):
         model, sae, no_ask = LENS, LENS, True
         progress.say("Reading the items with SmolLM2-135M, the built-in lens; choose another with --model and --sae.")
     if config:
@@ -101,8 +100,6 @@ def run(
     else:
         items = [_benchmark(text, field or []) for text in benchmark or []]
         data = _from_options(model, sae, items, logs.benchmarks)
-        if lens:  # it fits its model, but explains little of items as alike as sums: a caveat says so
-            data["sae"]["force"] = True
     entries = data.get("benchmarks")
     for key, value in {"limit": limit, "sample": sample}.items():
         for entry in entries if value is not None and isinstance(entries, list) else []:

@@ -80,7 +80,9 @@ def spelling(spell: Callable[[str], str]) -> Iterator[None]:
 def nearest(value: str, known: Iterable[str]) -> str:
     """Say which known name is nearest to ``value``, as the tail of an error message.
 
-    Returns an empty string if nothing is near.
+    Where none is near, it names those that contain ``value``, at most six. Returns an empty string if nothing is near.
     """
-    match = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {match[0]!r}?" if match else ""
+    known = list(known)
+    inside = [name for name in known if value.casefold() in name.casefold()] if len(value) > 2 else []
+    match = difflib.get_close_matches(value, known, n=1, cutoff=0.8 if inside[1:] else 0.5) or inside
+    return f" Did you mean {' or '.join(map(repr, match[:6]))}?" if match else ""

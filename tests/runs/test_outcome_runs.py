@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.errors import MachineError, UserError
+from competency_gaps.errors import MachineError, UserError, nearest
 from competency_gaps.findings.answer import find_answer
 from competency_gaps.findings.models import find_model_slices
 from competency_gaps.runs.open import open_folder
@@ -192,6 +192,9 @@ def test_a_kept_answer_is_the_fresh_one_until_the_run_changes(run, tmp_path, mon
 
 def test_unknown_models_and_too_few_peers_are_refused(run):
     run.add_scores(table(run, models=("a",)))
+    assert (
+        nearest("mistral", ["mathstral", "Mistral-v1", "Mistral-v2"]) == " Did you mean 'Mistral-v1' or 'Mistral-v2'?"
+    )
     with pytest.raises(UserError, match=r"'aa'.*Did you mean 'a'"):
         run.as_model("aa")
     with pytest.raises(UserError, match="at least 2 other models"):

@@ -191,6 +191,24 @@ def test_unknown_releases_are_refused_unless_saelens_is_another(monkeypatch):
     check_release("a-newer-release", "x")
 
 
+@pytest.mark.parametrize(
+    ("model", "hub_id"),
+    [
+        ("gemma-2-2b", "google/gemma-2-2b"),
+        ("gemma-2-2b-it", "google/gemma-2-2b-it"),
+        ("qwen3-8b", "Qwen/Qwen3-8B"),
+        ("llama-3.1-8b", "meta-llama/Llama-3.1-8B"),
+        ("mirror/gemma-2-2b", "mirror/gemma-2-2b"),
+    ],
+)
+def test_the_run_to_type_has_a_hub_id(model, hub_id):
+    assert find_saes(model).hub_id() == hub_id
+
+
+def test_every_model_of_the_directory_has_an_owner():
+    assert all("/" in find._HUB.get(entry.model, entry.model) for entry in find._directory()[1])
+
+
 def test_unknown_models_and_layers_are_refused_with_alternatives():
     with pytest.raises(UserError, match="Did you mean 'gemma-2-"):
         find_saes("google/gemma-2-3b")

@@ -38,8 +38,10 @@ def examine() -> dict[str, Any]:
     """Give versions, devices, what of each extra is missing and the command that installs it."""
     from importlib.metadata import PackageNotFoundError, requires
 
+    from competency_gaps.explorer.page_files import FILES, PAGE
     from competency_gaps.registry import REGISTRIES
 
+    built = all((PAGE / name).is_file() for name in FILES)
     missing: dict[str, list[str]] = {}
     with suppress(PackageNotFoundError):
         for line in requires("competency-gaps") or []:
@@ -58,6 +60,7 @@ def examine() -> dict[str, Any]:
         **{name: getattr(_installed(name), "version", "not installed") for name in packages},
         "device": _device(),
         "embedded model": _embedded_model(),
+        "page": "built" if built else "not built, so it cannot be shown or exported: make page (needs Node.js)",
     }
     extras = {
         extra: {"missing": names, "install": install_command(extra) if names else None}

@@ -39,7 +39,7 @@ def sae(
 
     sae_list = find_saes(model, layer=layer)
     proposed = sae_list.proposed()
-    command = run_command(model, proposed.name, ["--benchmark", "FILE"])
+    command = run_command(sae_list.hub_id(), proposed.name, ["--benchmark", "FILE"])
     if json_:
         print_json({**asdict(sae_list), "command": command})
         return

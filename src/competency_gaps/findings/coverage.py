@@ -396,7 +396,7 @@ def _less(found: Coverage, whole: BenchmarkCoverage) -> str:
         f"{own.name} ({percent(own.share, 1) if own.share else 0}, not {percent(own.near, 1)})" for own in less[:3]
     ]
     more = f"; and {len(less) - 3} more" if len(less) > 3 else ""
-    return f" Compared with these it asks little about {'; '.join(named)}{more}."
+    return f" It asks less than half as often as these about {'; '.join(named)}{more}."
 
 
 def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
@@ -417,22 +417,22 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
 
 def _concepts(found: Coverage) -> str:
     whole = found.all
-    labelled = {"labelled": "labelled ", "automatic": "automatically labelled ", "unlabelled": ""}[found.counted]
-    missing = f"{integer(whole.missing)} {'is' if whole.missing == 1 else 'are'}"
-    said = f"Of {plural(whole.concepts, f'{labelled}concept')}, {missing} active in no item"
+    named = {"labelled": "named ", "automatic": "automatically named ", "unlabelled": ""}[found.counted]
+    occur = "occurs" if whole.missing == 1 else "occur"
+    said = f"{integer(whole.missing)} of {plural(whole.concepts, f'{named}concept')} {occur} in none of your items"
     if whole.by_chance is not None:
         chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
-        said += f" ({chance} would be missing from as much ordinary text)"
-    said += f"; {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} thin." if found.reference else "."
+        said += f"; {chance} would be absent from ordinary text of this length"
+    said += "." + f" {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} thin." * (whole.thin > 0)
     # Where a scope is stated, what lies outside it is not missing.
     asked = found.whole.inside if found.whole is not None and found.whole.lacks is not None else None
     own = [part for part in found.regions if part.level == LEVEL and (not asked or part.region in asked)]
     most = [part for part in own if part.missing > (part.by_chance or 0) + 1]
     most.sort(key=lambda part: (part.by_chance or 0) - part.missing)
-    named = [(f"Of {part.name}, {part.missing} of {part.concepts} are missing", part.lacking) for part in most[:2]]
-    for part, lacking in named or ([] if asked else [("Missing", whole.lacking)]):
+    worst = [(f"In “{one.name}”, {one.missing} of {one.concepts} are absent, such as", one.lacking) for one in most[:2]]
+    for part, lacking in worst or ([] if asked else [("Absent:", whole.lacking)]):
         labels = [f"“{lack.label}”" for lack in lacking if lack.status == "missing" and lack.label][:2]
-        said += f" {part}, such as {_and(labels)}." if labels else ""
+        said += f" {part} {_and(labels)}." if labels else ""
     return said
 
 

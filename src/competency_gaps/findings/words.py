@@ -89,19 +89,21 @@ def _beside(answer: Answer) -> str:
     """What the gaps are taken against."""
     if answer.kind == "peers":
         return f"against {plural(len(answer.against), 'peer')}"
-    return "apart from that overall change" if answer.kind == "difference" else "against its own average"
+    return "against its own average"
 
 
 def nothing(answer: Answer) -> str:
     """Say that no slice stands out, and which gap would have been found."""
     if not answer.tested:
         return "Nothing could be tested: no slice has enough scored items, or the scores do not vary."
-    against = _beside(answer)
-    text = f"{against[0].upper()}{against[1:]}, none of {plural(answer.tested, 'slice')} stands out"
+    against, slices = _beside(answer), plural(answer.tested, "slice")
+    text = f"{against[0].upper()}{against[1:]}, none of {slices} stands out"
+    if answer.kind == "difference":
+        text = f"None of {slices} changed differently from the whole"
     if answer.detectable is None:
         return f"{text}."
     seen = f"{100 * answer.detectable:.0f}" if answer.detectable >= 0.0095 else f"{100 * answer.detectable:.1f}"
-    return f"{text}. A gap of {seen} points in a slice of typical size would be found {percent(SEEN, 1)} of the time."
+    return f"{text}. With these items only a difference of about {seen} points would show (power {percent(SEEN, 1)})."
 
 
 def sides(answer: Answer) -> tuple[list[Finding], list[Finding]]:

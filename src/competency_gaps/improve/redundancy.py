@@ -145,12 +145,12 @@ class PartUnits:
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """The models' means in each part, and the means' variances: two of shape (M, P); NaN: too few items."""
-        parts = self.parts
-        whole, total, seen = (gathered(own, self.part, parts) for own in (self.count, self.total, self.count > 0))
+        part = self.part, self.parts
+        whole, total, seen = (gathered(own, *part) for own in (self.count, self.total, self.count > 0))
         whole[seen < LEAST] = np.nan
         mean = total / whole
         rest = self.total - np.where(np.isnan(mean), 0, mean)[:, self.part] * self.count
-        return mean, gathered(rest**2, self.part, parts) / whole**2
+        return mean, gathered(rest**2, *part) / whole**2
 
     def dealt(self, rng: np.random.Generator) -> np.ndarray:
         """The models' means if units are dealt to the parts at random within strata: shape (M, P)."""

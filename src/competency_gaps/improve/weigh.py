@@ -124,8 +124,6 @@ def weights(run: RunFolder, over: Sequence[str] | None = None, *, cap: float = C
         raise UserError(f"{argument('cap')} {cap}: expected a number above 1.")
     chosen = [parts_of(run, what) for what in over or (None,)]
     sets = [parts for parts in chosen if parts is not None]
-    if not sets and not over:
-        raise UserError("there is nothing to weigh: the run has a single benchmark without groups or regions.")
     if len(sets) < len(chosen):
         columns = run.files.collect("slices", run.scan("slices").filter(family="columns").select("question"))
         raise UserError(

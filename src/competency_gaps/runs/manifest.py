@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,8 +87,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         if (folder / "plan.json").is_file():
             raise UserError(f"{str(folder)!r} holds an unfinished run: repeat the same 'cgaps run' to continue it.")
-        kind = "is not a run: it has no manifest.json" if folder.exists() else "does not exist"
-        raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
+        if not folder.exists():
+            raise UserError(f"{str(folder)!r} does not exist. Expected a folder made by 'cgaps run'.")
+        holds, option = ("is a benchmark", "benchmark") if folder.is_file() else ("holds logs", "log")
+        command = f"cgaps run {shlex.join([f'--{option}', str(folder), '--out', 'RUN'])}"
+        raise UserError(f"{str(folder)!r} is not a run: it has no {FILE}. If it {holds}, read it first: {command}")
     try:
         held = parse_document(path.read_bytes())
         version = held["schema_version"]

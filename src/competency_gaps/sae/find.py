@@ -51,6 +51,14 @@ _TUNED = {"it", "instruct", "chat"}
 _BASE = {"pt", "base"}
 _SAME_WEIGHTS = {"hf", "gguf", "awq", "gptq", "bnb", "fp8", "int4", "int8", "4bit", "8bit"}
 """Parts of a name that say how the weights are stored."""
+_HUB = {
+    "gpt2-small": "openai-community/gpt2",
+    "mistral-7b": "mistralai/Mistral-7B-v0.1",
+    "pythia-70m-deduped": "EleutherAI/pythia-70m-deduped",
+    **{f"gemma-{size}": f"google/gemma-{size}" for size in ("2b", "2b-it", "2-2b", "2-9b", "2-9b-it", "2-27b")},
+    **{f"qwen3-{size}b": f"Qwen/Qwen3-{size}B" for size in ("0.6", "1.7", "4", "8", "14")},
+}
+"""Hub ids of the directory's models that it gives without an owner."""
 _ALIASES = {"gpt2-small": "gpt2", "mistral-7b": "mistral-7b-v0.1"}
 """TransformerLens' names that are not the last part of the hub's; a test compares them with its table."""
 
@@ -93,6 +101,16 @@ class SaeList:
     """SAEs for the model that this package does not read: kind -> number."""
     saelens: str
     """The version of SAELens whose directory was searched."""
+
+    def hub_id(self) -> str:
+        """The model as ``--model`` takes it: a bare name gets the owner of the model that the SAEs are for."""
+        if re.search(r"[/\\:]|\.gguf$", self.model) or Path(self.model).exists():
+            return self.model
+        own = self.saes[0]
+        known = _HUB.get(own.model, own.model)
+        if own.relation == "same":
+            return known
+        return _HUB.get(self.model.lower(), f"{known.rpartition('/')[0]}/{self.model}")
 
     def proposed(self) -> SaeEntry:
         """The SAE to start with: on the residual stream if possible, with labels, a little after the middle layer."""

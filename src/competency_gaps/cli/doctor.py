@@ -62,10 +62,7 @@ def examine() -> dict[str, Any]:
         "embedded model": _embedded_model(),
         "page": "built" if built else "not built, so it cannot be shown or exported: make page (needs Node.js)",
     }
-    extras = {
-        extra: {"missing": names, "install": install_command(extra) if names else None}
-        for extra, names in missing.items()
-    }
+    extras = {key: {"missing": own, "install": install_command(key) if own else None} for key, own in missing.items()}
     return {"machine": machine, "extras": extras, "plugins": plugins}
 
 

@@ -96,10 +96,8 @@ def nothing(answer: Answer) -> str:
     """Say that no slice stands out, and which gap would have been found."""
     if not answer.tested:
         return "Nothing could be tested: no slice has enough scored items, or the scores do not vary."
-    against, slices = _beside(answer), plural(answer.tested, "slice")
-    text = f"{against[0].upper()}{against[1:]}, none of {slices} stands out"
-    if answer.kind == "difference":
-        text = f"None of {slices} changed differently from the whole"
+    what = "changed differently from the whole" if answer.kind == "difference" else f"stands out {_beside(answer)}"
+    text = f"None of {plural(answer.tested, 'slice')} {what}"
     if answer.detectable is None:
         return f"{text}."
     seen = f"{100 * answer.detectable:.0f}" if answer.detectable >= 0.0095 else f"{100 * answer.detectable:.1f}"

@@ -124,10 +124,7 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
         others = kept.sizes.filter(pl.col("count") != whole["kept"])
         sizes = ", ".join(f"{n:,} items ±{100 * NORMAL * e:.1f}" for n, e, _ in others.iter_rows())
         head += f"\nOther sizes: {sizes}."
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("mean of")
-    for name in ("items", "kept", "± points", "± if random"):
-        table.add_column(name, justify="right")
+    table = _table(("mean of", "items", "kept", "± points", "± if random"), (0,))
     for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
         errors = [f"{100 * NORMAL * row[name]:.1f}" if known else "" for name in ("error", "random")]
         table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
@@ -149,10 +146,7 @@ def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> Rendera
         head = f"{short_name(str(model))} would score {100 * whole['mean']:.1f} on all items (95% interval "
         head += f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}), judging by its scores on "
         head += f"{integer(whole['scored'])} of the {integer(whole['kept'])} kept items."
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column("mean of")
-        for name in ("score", "low", "high", "items scored"):
-            table.add_column(name, justify="right")
+        table = _table(("mean of", "score", "low", "high", "items scored"), (0,))
         for row in own[1:].filter(pl.col("mean").is_not_null()).head(limit or SLICES).iter_rows(named=True):
             points = (f"{100 * row[name]:.0f}" for name in ("mean", "low", "high"))
             table.add_row(plain(cut(row["slice"], 40)), *points, integer(row["scored"]))
@@ -171,8 +165,7 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     head = f"{integer(probable) if probable else 'None'} of {integer(items.height)} items {look} broken"
     models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
     parts: list[RenderableType] = [plain(f"{head}, judging by the scores of {models}.", "bold")]
-    every = float(items["chance"].sum())
-    if every > 1.5 * probable + 1:
+    if (every := float(items["chance"].sum())) > 1.5 * probable + 1:
         more = f"The probabilities add up to {every:.0f} broken items; scores cannot tell which the others are."
         parts.append(plain(more))
     if most.height:
@@ -218,9 +211,7 @@ def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
         parts.append(plain(f"{share.name}: {new} raise its share of {drafts.benchmark} from {now} to {then}."))
     if drafts.precision is not None and drafts.precision < CLEAR:
         own = percent(drafts.precision, 1)
-        parts.append(
-            plain(f"Of the run's items that activate the slice this much, {own} belong to it; expect the same.")
-        )
+        parts.append(plain(f"Of the run's items that activate the slice this much, {own} belong to it."))
     if drafts.fresh is not None:
         parts.append(plain(_fresh(drafts.fresh)))
     counts = drafts.refused["code"].value_counts().sort("count", "code", descending=[True, False])

@@ -108,16 +108,14 @@ class SaeList:
             return self.model
         own = self.saes[0]
         known = _HUB.get(own.model, own.model)
-        if own.relation == "same":
-            return known
-        return _HUB.get(self.model.lower(), f"{known.rpartition('/')[0]}/{self.model}")
+        other = _HUB.get(self.model.lower(), f"{known.rpartition('/')[0]}/{self.model}")
+        return known if own.relation == "same" else other
 
     def proposed(self) -> SaeEntry:
         """The SAE to start with: on the residual stream if possible, with labels, a little after the middle layer."""
         first = self.saes[0].relation
-        order = list(PLACES)
         candidates = [sae for sae in self.saes if sae.recommended and sae.relation == first]
-        place = min((sae.place for sae in candidates), key=order.index)
+        place = min((sae.place for sae in candidates), key=list(PLACES).index)
         candidates = [sae for sae in candidates if sae.place == place]
         aim = _DEPTH * max(sae.layer for sae in candidates)
         return min(candidates, key=lambda sae: (sae.labels is None, abs(sae.layer - aim), sae.layer))

@@ -59,7 +59,7 @@ def examine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         **{name: getattr(_installed(name), "version", "not installed") for name in packages},
         "device": _device(),
-        "embedded model": _embedded_model(),
+        "bundled model": _embedded_model(),
         "page": "built" if built else "not built, so it cannot be shown or exported: make page (needs Node.js)",
     }
     extras = {key: {"missing": own, "install": install_command(key) if own else None} for key, own in missing.items()}

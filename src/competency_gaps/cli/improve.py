@@ -58,7 +58,7 @@ def improve(
     json_: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Improve a benchmark: which items to keep, repair, write or reweight; without options, where to start."""
+    """Improve a benchmark: which items to keep, fix, add or weigh; without options, where to start."""
     asked = {
         **{"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing},
         **{"--weights": weights or None, "--scores": scores},

@@ -96,9 +96,9 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if log.sae is not None:
         yield f"Where the model is weak, in its own concepts (other SAEs: {listing}):"
     elif len({report.model for benchmark in log.readable for report in benchmark.reports}) > 1:
-        yield "Where each of them is weak (the built-in small model reads the items):"
+        yield "Where each of them is weak (the bundled model reads the items):"
     else:
-        yield f"Where the model is weak, read through the small model that comes along (other SAEs: {listing}):"
+        yield f"Where the model is weak, read through the bundled model (other SAEs: {listing}):"
 
 
 def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:

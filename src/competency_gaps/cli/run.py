@@ -94,7 +94,7 @@ def run(
         raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
     if (benchmark or log) and not (config or model or sae):
         model, sae, no_ask = LENS, LENS, True
-        progress.say("Reading the items with SmolLM2-135M, the built-in lens; choose another with --model and --sae.")
+        progress.say("Reading the items with SmolLM2-135M, the bundled model; choose another with --model and --sae.")
     if config:
         data = read_yaml(config)
     else:
@@ -217,7 +217,7 @@ def demo(
     quiet: options.QuietOption = False,
     json_: options.JsonOption = False,
 ) -> None:
-    """Audit a small model on the eleven benchmarks that come along, in minutes."""
+    """Audit the bundled model on the eleven bundled benchmarks, in minutes."""
     from competency_gaps.demo import run_demo
 
     made = run_demo(out, model=model, progress=terminal(quiet), command=typed_command())

@@ -84,7 +84,7 @@ def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:
                     return file.replace(cache_folder() / weights.file)
             reasons.append(f"{file.name}: its SHA-256 is not {weights.sha256}.")
     lines = (
-        f"the embedded model's file {weights.file} is not on this machine and cannot be downloaded.",
+        f"the bundled model's file {weights.file} is not on this machine and cannot be downloaded.",
         *reasons,
         "There are three ways to get it:",
         f"- connect this machine once and repeat the command: {weights.megabytes} MB are downloaded and kept in "

@@ -190,7 +190,7 @@ def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
         return f"no SAE for {model!r} can be read by this package ({kinds} in SAELens' directory)."
     return (
         f"no SAE for the model {model!r} is in SAELens' directory.{nearest(model.rpartition('/')[2], known)} "
-        "Without one, leave out --model and --sae: the model that comes along then reads the items. Or train one: "
+        "Without one, leave out --model and --sae: the bundled model then reads the items. Or train one: "
         "‘cgaps concepts train-sae’."
     )
 

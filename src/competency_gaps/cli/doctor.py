@@ -76,7 +76,7 @@ def _installed(package: str) -> Distribution | None:
 
 
 def _embedded_model() -> str:
-    """Where the embedded model's weights are; nothing is fetched."""
+    """Where the bundled model's weights are; nothing is fetched."""
     from competency_gaps.embedded.weights import SMOLLM2, local_weights
 
     try:

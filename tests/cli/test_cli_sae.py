@@ -51,7 +51,7 @@ def test_it_ends_with_a_run_that_can_be_typed(cli, model, monkeypatch, tmp_path)
     cli(*words[1:])
     (config, out) = asked[0]
     proposed = find_saes(model).proposed()
-    assert config.model.name == model
+    assert config.model.name.endswith(model)  # with its owner on the hub
     assert f"{config.sae.release}/{config.sae.id}" == proposed.name or str(config.sae.folder) == proposed.name
     assert out.parent.name == "runs" and out.name in model
 

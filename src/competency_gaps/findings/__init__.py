@@ -1,1 +1,1 @@
-"""Findings: slices that explain a model's outcomes, chosen, estimated on items that did not choose them, in words."""
+"""Findings: slices that explain a model's outcomes, chosen, estimated and put in words."""

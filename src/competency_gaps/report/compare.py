@@ -43,6 +43,8 @@ def sentences(made: Comparison) -> list[str]:
         f"points would have been detected. {tested} tested, with a {percent(ALPHA, 1)} chance of any false alarm."
     )
     kept = _named("No clear change", made.unchanged, ("difference", "low", "high"))
+    if made.unchanged.filter((pl.col("low") > 0.005) | (pl.col("high") < -0.005)).height:
+        kept.append("An interval there that excludes 0 counts one test alone; among so many, it may be chance.")
     narrower = _named(f"Weak slices of {baseline} that caught up", made.narrower, ("gap", "gap_low", "gap_high"))
     return [_verdict(made, candidate, baseline), whole, *kept, *narrower, *_not_compared(made), gate]
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.items.options import gold_index, with_options, without_options
+from competency_gaps.items.options import asked, gold_index, stem, with_options, without_options
 
 TEXT = st.text(alphabet="ab A.B\n?", min_size=1, max_size=12)
 STEM = TEXT.map(lambda text: "Q" + text.rstrip())
@@ -44,3 +44,20 @@ def test_digits_are_an_index_only_where_there_are_no_types():
     assert gold_index("1", ["x", "y"], untyped=True) == 1
     with pytest.raises(ValueError, match="ambiguous"):
         gold_index("1", ["1", "0"], untyped=True)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "choices", "whole"),
+    [
+        ("Which is red?", ("sky", "rose"), "Which is red?\n\nA. sky\nB. rose"),
+        ("Which is red: the sky, or a rose?", ("sky", "rose"), "Which is red: the sky, or a rose?"),
+        ("Is a rose in the sky?", ("sky", "rose"), "Is a rose in the sky?\n\nA. sky\nB. rose"),
+        ("Which?", tuple(f"n{i}" for i in range(27)), "\n".join(("Which?", "", *(f"n{i}" for i in range(27))))),
+        ("Which is red?", None, "Which is red?"),
+    ],
+)
+def test_an_item_is_read_with_the_options_that_its_text_lacks(prompt, choices, whole):
+    assert asked(prompt, choices) == whole
+    assert asked(whole, choices) == whole
+    if choices and len(choices) <= 26:
+        assert stem(whole) == prompt

@@ -37,7 +37,7 @@ from competency_gaps.findings.coverage import coverage, lacks
 from competency_gaps.findings.kept import answer
 from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
 from competency_gaps.items.item import Benchmark, Item
-from competency_gaps.items.options import LETTERS
+from competency_gaps.items.options import LETTERS, stem
 from competency_gaps.items.policy import Output, Policy
 from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, estimate
 from competency_gaps.matching.examples import read_records
@@ -362,7 +362,7 @@ class _Filling:
         content["examples"] = []
         for prompt, choices, right in self.run.items[near].select("prompt", "choices", "answer").iter_rows():
             wrong = [text for text in choices or () if text != right]
-            example = {"question": shorten(prompt, MOST_TEXT), "right": right, "wrong": wrong}
+            example = {"question": shorten(stem(prompt), MOST_TEXT), "right": right, "wrong": wrong}
             content["examples"].append({key: value for key, value in example.items() if value})
         fields: dict[str, Any] = {"question": {"type": "string"}, "right": {"type": "string"}}
         if self.options:
@@ -433,7 +433,7 @@ class _Filling:
         plain = [Item("", own.item.prompt, choices=own.item.choices, answer=own.item.answer) for own in drafts]
         columns = self.run.items.select("prompt", "choices", "answer", "answer_index").iter_rows()
         known = [
-            Item("", prompt, choices=tuple(choices) if choices else None, answer=text if at is None else at)
+            Item("", stem(prompt), choices=tuple(choices) if choices else None, answer=text if at is None else at)
             for prompt, choices, text, at in columns
         ]
         with self.progress.stage("comparing texts"):

@@ -21,6 +21,29 @@ def with_options(stem: str, choices: Sequence[str]) -> str:
     return f"{stem}\n\n{option_block(choices)}"
 
 
+def asked(prompt: str, choices: Sequence[str] | None) -> str:
+    """The prompt with its options: unchanged where it holds all of them, one after another, already.
+
+    More options than there are letters stand without them.
+    """
+    place = 0
+    for choice in choices or ():
+        text = choice.strip()
+        start = prompt.find(text, place)
+        if start < 0:
+            break
+        place = start + len(text)
+    else:
+        return prompt
+    assert choices
+    return with_options(prompt, choices) if len(choices) <= len(LETTERS) else "\n".join((prompt, "", *choices))
+
+
+def stem(prompt: str) -> str:
+    """A prompt without the lettered options at its end, whatever these are."""
+    return prompt.rpartition("\n\nA. ")[0] or prompt
+
+
 def without_options(prompt: str, choices: Sequence[str]) -> str:
     """The stem of a prompt that ends in the lettered options; any other prompt unchanged.
 

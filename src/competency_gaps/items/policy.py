@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from competency_gaps.items.item import Item, Reason
+from competency_gaps.items.options import asked
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Policy(ABC):
 
     def prompt(self, item: Item) -> str:
         """The item's own text as the model reads it, lettered options included."""
-        return item.prompt
+        return asked(item.prompt, item.choices)
 
     @abstractmethod
     def request(self, item: Item) -> Request:

@@ -12,6 +12,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.items.item import Reason
+from competency_gaps.items.options import stem
 from competency_gaps.runs.schemas import SCORES
 from competency_gaps.text import plural
 
@@ -197,11 +198,13 @@ class _Items:
         self._benchmarks: list[str] = []
         self._by_id: dict[str, dict[str, int]] = {}
         self._prompts: list[str] = []
+        # The whole text and, since a log may lack the options, the stem.
         self._by_prompt: dict[str, list[tuple[str, int]]] = {}
         for number, (benchmark, item, prompt) in enumerate(items):
             self._prompts.append(_words(prompt))
             self._by_id.setdefault(item, {})[benchmark] = number
-            self._by_prompt.setdefault(self._prompts[number], []).append((benchmark, number))
+            for text in {self._prompts[number], _words(stem(prompt))}:
+                self._by_prompt.setdefault(text, []).append((benchmark, number))
             if benchmark not in self._benchmarks:
                 self._benchmarks.append(benchmark)
 

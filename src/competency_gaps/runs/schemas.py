@@ -22,7 +22,7 @@ ITEMS: Schema = {
     # Together unique.
     "benchmark": pl.String,
     "item_id": pl.String,
-    # The item's own text as the model read it, with lettered options where it was asked for a letter.
+    # The item's own text as the model read it, with its lettered options.
     "prompt": pl.String,
     # All that the model read, and the response if the span holds it.
     "text": pl.String,

@@ -49,6 +49,9 @@ class Pair(Policy):
             return f"the answer is {item.answer!r}, expected the index 0 or 1 of the preferred sentence"
         return None
 
+    def prompt(self, item: Item) -> str:
+        return item.prompt
+
     def request(self, item: Item) -> Request:
         return Sentences(tuple(self._two(item)))
 

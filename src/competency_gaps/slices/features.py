@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from competency_gaps.items.options import stem
 from competency_gaps.slices.family import LEAST, Family, family_of
 
 _NUMBER = re.compile(r"(?<![\w.])[-−$€£]?\d[\d,]*(?:\.\d+)?(?:\s?%)?(?!\w)")
@@ -39,7 +40,8 @@ def features(items: pl.DataFrame) -> Family | None:
     """Slices by a dozen features of the items; none that fewer than ``LEAST`` items have, or nearly all."""
     kept = items["excluded"].is_null().to_numpy()
     columns = ("prompt", "answer", "choices")
-    rows = [row if keep else None for row, keep in zip(items.select(columns).iter_rows(named=True), kept, strict=True)]
+    table = items.select(columns).with_columns(pl.col("prompt").map_elements(stem, pl.String))
+    rows = [row if keep else None for row, keep in zip(table.iter_rows(named=True), kept, strict=True)]
     weights, names, questions = [], [], []
     for question, feature in _FEATURES.items():
         values = np.array([(feature(row) or "") if row is not None else "" for row in rows])

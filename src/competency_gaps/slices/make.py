@@ -13,6 +13,7 @@ import polars as pl
 
 from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.items.options import asked
 from competency_gaps.model.embed import HUB as PACKAGED
 from competency_gaps.model.embed import embed_texts, has_default_model
 from competency_gaps.progress import Progress
@@ -158,11 +159,8 @@ def profiles(source: Source) -> Family | None:
 
 
 def questions(items: pl.DataFrame) -> list[str]:
-    """The items' own texts with their options, which lettered ones hold already."""
-    return [
-        prompt if not choices or prompt.endswith(f". {choices[-1]}") else "\n".join((prompt, *choices))
-        for prompt, choices in items.select("prompt", "choices").iter_rows()
-    ]
+    """The items' own texts with their options."""
+    return [asked(*row) for row in items.select("prompt", "choices").iter_rows()]
 
 
 def clusters(source: Source) -> Family | None:

@@ -11,10 +11,11 @@ import pydantic
 
 from competency_gaps.answer_json import Failure, parse
 from competency_gaps.config import LLMConfig
+from competency_gaps.items.options import asked
 from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask
 from competency_gaps.progress import Progress
 from competency_gaps.slices.family import Family
-from competency_gaps.text import visible
+from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
@@ -61,10 +62,9 @@ def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: P
         return {}
     system = files("competency_gaps.slices").joinpath("prompts/skill.txt").read_text(encoding="utf-8").strip()
     requests = {}
-    for row in rows.tolist():
-        prompt, choices = run.items["prompt"][row][:MOST_TEXT], run.items["choices"][row]
-        options = "" if choices is None else "\nOptions: " + " | ".join(choices)[:MOST_TEXT]
-        requests[row] = Request(f"skill-{row}", system, f"{prompt}{options}", _SCHEMA, "skill", 60)
+    for row, own in zip(rows.tolist(), run.items[rows].select("prompt", "choices").iter_rows(), strict=True):
+        text = shorten(asked(*own), MOST_TEXT)
+        requests[row] = Request(f"skill-{row}", system, text, _SCHEMA, "skill", 60)
     if llm is None:
         answers = AnswerStore(folder / FILE).answers(requests.values(), None)
     else:

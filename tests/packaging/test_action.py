@@ -40,6 +40,7 @@ def log(path, scores):
         }
         for number, score in enumerate(scores)
     ]
+    path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
 
@@ -58,13 +59,15 @@ class Runner:
             file.chmod(file.stat().st_mode | stat.S_IEXEC)
 
     def run(self, **inputs):
-        """Run every step but the installation; the exit status of the first one that fails, else 0."""
+        """Run every step, with a package the installation too; the exit status of the first one that fails, else 0."""
         given = {name: str(value.get("default", "")) for name, value in ACTION["inputs"].items()}
         self.values = {f"inputs.{name}": value for name, value in given.items()}
         self.values |= {f"inputs.{name.replace('_', '-')}": value for name, value in inputs.items()}
         self.values |= {"github.event.pull_request.number": "7", "github.token": "a-token"}
         for step in ACTION["runs"]["steps"]:
-            if step["name"] != "Install" and self._wanted(step) and (status := self._step(step)):
+            if step["name"] == "Install" and "package" not in inputs:
+                continue
+            if self._wanted(step) and (status := self._step(step)):
                 return status
         return 0
 
@@ -85,12 +88,19 @@ class Runner:
     def _step(self, step):
         output, summary = self.folder / "output", self.folder / "summary.md"
         output.write_text("")
-        github = {"RUNNER_TEMP": self.folder, "GITHUB_OUTPUT": output, "GITHUB_STEP_SUMMARY": summary}
+        path = self.folder / "path"  # each step may put folders before those that it has
+        path.touch()
+        github = {
+            "RUNNER_TEMP": self.folder,
+            "GITHUB_OUTPUT": output,
+            "GITHUB_STEP_SUMMARY": summary,
+            "GITHUB_PATH": path,
+        }
         env = {**os.environ, **{name: str(path) for name, path in github.items()}, "GITHUB_REPOSITORY": "o/r"}
         env |= {name: self._filled(value) for name, value in step.get("env", {}).items()}
-        env["PATH"] = f"{self.folder / 'bin'}:{env['PATH']}"
+        env["PATH"] = ":".join([*path.read_text().split(), str(self.folder / "bin"), env["PATH"]])
         script = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-        done = subprocess.run(script, env=env, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(script, env=env, capture_output=True, text=True, check=False, timeout=600)
         self.said = done.stdout + done.stderr
         for line in output.read_text().splitlines():
             name, _, value = line.partition("=")
@@ -100,8 +110,8 @@ class Runner:
 
 @pytest.fixture
 def logs(tmp_path):
-    same = log(tmp_path / "old_samples.jsonl", [1.0] * 40)
-    return same, log(tmp_path / "new_samples.jsonl", [0.0] * 15 + [1.0] * 25)
+    same = log(tmp_path / "baseline" / "quiz_samples.jsonl", [1.0] * 40)
+    return same, log(tmp_path / "candidate" / "quiz_samples.jsonl", [0.0] * 15 + [1.0] * 25)
 
 
 def test_a_loss_is_commented_and_fails(tmp_path, logs):
@@ -112,7 +122,10 @@ def test_a_loss_is_commented_and_fails(tmp_path, logs):
     assert "repos/o/r/issues/7/comments" in asked and token == "a-token"
     assert posted[:5] == ["api", "--silent", "--method", "POST", "repos/o/r/issues/7/comments"]
     assert body.startswith("<!-- competency-gaps: What got worse? -->\n# What got worse?\n")
-    assert "overall (−38)" in body and body == (tmp_path / "summary.md").read_text()
+    assert (
+        "(candidate) is worse than quiz\\_samples.jsonl (baseline): overall (−38)" in body
+        and body == (tmp_path / "summary.md").read_text()
+    )
 
 
 def test_the_comment_of_the_last_push_is_written_anew(tmp_path, logs):
@@ -134,7 +147,15 @@ def test_only_commenting_and_only_judging(tmp_path, logs):
     assert runner.outputs["verdict"] == "regression" and not runner.calls.exists()
 
 
+def test_what_cannot_be_told_is_commented_and_fails(tmp_path, logs):
+    runner = Runner(tmp_path)
+    few = log(tmp_path / "few_samples.jsonl", [1.0] * 10)
+    assert runner.run(baseline=logs[0], candidate=few) == 4
+    assert runner.outputs["verdict"] == "not comparable" and len(runner.calls.read_text().splitlines()) == 2
+
+
 def test_what_cannot_be_read_is_no_verdict(tmp_path, logs):
     runner = Runner(tmp_path)
+    assert runner.run(baseline=logs[0], candidate=logs[1], fail_on="regresion") == 2
     assert runner.run(baseline=logs[0], candidate=str(tmp_path / "absent")) not in (0, 3, 4)
     assert "absent" in runner.said and not runner.calls.exists()

@@ -36,7 +36,7 @@ def rows_of(family, name: str) -> list[int]:
 def test_questions_hold_their_options_once():
     prompts = ["Which?", "Which?\n\nA. one\nB. two", "Say so."]
     items = pl.DataFrame({"prompt": prompts, "choices": [["one", "two"], ["one", "two"], None]})
-    assert questions(items) == ["Which?\none\ntwo", *prompts[1:]]
+    assert questions(items) == [prompts[1], *prompts[1:]]
 
 
 def test_columns_are_the_categories_of_kept_items():

@@ -164,16 +164,13 @@ def compare_runs(candidate: RunFolder | Path, baseline: RunFolder | Path, *, min
         basis, own = _log_basis(home)
     other, lost = _paired_side(basis, guest)
     if own.name == other.name:
-        own, other = (
-            replace(side, name=f"{side.name} ({_folder(source)})") for side, source in ((own, home), (other, guest))
-        )
+        paths = [(side.path if isinstance(side, RunFolder) else side).resolve().parts[::-1] for side in (home, guest)]
+        parts = [*zip(*paths, strict=False)]
+        one, two = next((pair for pair in parts if pair[0] != pair[1]), parts[0])
+        own, other = replace(own, name=f"{own.name} ({one})"), replace(other, name=f"{other.name} ({two})")
     if turned:
         return compare_scores(basis, own, other, min_effect, only_baseline=lost)
     return compare_scores(basis, other, own, min_effect, only_candidate=lost)
-
-
-def _folder(source: RunFolder | Path) -> str:
-    return (source.path if isinstance(source, RunFolder) else source).resolve().name
 
 
 def basis_of(run: RunFolder) -> Basis:

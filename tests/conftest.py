@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core_helpers import TEXT
+from core_helpers import TEXT, write_lines
+from tiny_models import fit_tiny_sae, tiny_model
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "benchmarks"
 
@@ -18,7 +19,6 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] | trim }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
 )
-WIDTH, LATENTS, LAYERS = 32, 64, 4
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -84,49 +84,6 @@ def tokenizer():
     )
 
 
-def tiny_model(kind: str, vocabulary: int):
-    """A random model of a real architecture: 4 layers, 32 wide."""
-    import torch
-    import transformers as tf
-
-    torch.manual_seed(0)
-    common = {
-        "vocab_size": vocabulary,
-        "hidden_size": WIDTH,
-        "intermediate_size": 48,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 8,
-        "max_position_embeddings": 256,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-        "pad_token_id": 1,
-        "tie_word_embeddings": True,
-    }
-    configs = {
-        "llama": lambda: tf.LlamaConfig(**common),
-        "qwen2": lambda: tf.Qwen2Config(**common),
-        "gemma2": lambda: tf.Gemma2Config(**common, sliding_window=16, query_pre_attn_scalar=8),
-        "gpt2": lambda: tf.GPT2Config(
-            vocab_size=vocabulary,
-            n_embd=WIDTH,
-            n_layer=LAYERS,
-            n_head=4,
-            n_positions=256,
-            bos_token_id=0,
-            eos_token_id=1,
-        ),
-    }
-    model = tf.AutoModelForCausalLM.from_config(configs[kind]())
-    # Random weights are so small that every next token is about equally likely; larger ones make choices differ.
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(4.0)
-    return model.eval()
-
-
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory, tokenizer):
     """Folder of a saved tiny model, by architecture."""
@@ -146,43 +103,7 @@ def model_folder(tmp_path_factory, tokenizer):
 @pytest.fixture(scope="session")
 def sae_folder(tmp_path_factory, model_folder):
     """Folder of a tiny SAE for the tiny Llama, tuned to its activations so that the gate lets it pass."""
-    folder = tmp_path_factory.mktemp("sae")
-    return fit_tiny_sae(folder, model_folder("llama"), "blocks.2.hook_resid_post")
-
-
-def fit_tiny_sae(folder: Path, model: Path, hook: str, d_sae: int = LATENTS) -> Path:
-    """An SAE whose latents are the principal axes of real activations, both ways, few of them active per token."""
-    import torch
-    from sae_lens.saes.jumprelu_sae import JumpReLUSAE, JumpReLUSAEConfig
-    from sae_lens.saes.sae import SAEMetadata
-
-    from competency_gaps.config import ModelConfig
-    from competency_gaps.model.forward import read_hook
-    from competency_gaps.model.hooks import resolve_hook
-    from competency_gaps.model.load import load_model
-
-    lm = load_model(ModelConfig(name=str(model), dtype="float32"))
-    ids = np.asarray(lm.tokenizer(TEXT)["input_ids"], np.int32)
-    x = read_hook(lm, resolve_hook(lm.model, hook), [ids])[0].float()
-    mean = x.mean(dim=0)
-    axes = torch.linalg.svd(x - mean, full_matrices=False).Vh
-    directions = torch.cat([axes, -axes])[:d_sae]
-    scores = (x - mean) @ directions.T
-    threshold = float(scores.flatten().kthvalue(int(scores.numel() * (1 - 1.5 / d_sae))).values)
-    cfg = JumpReLUSAEConfig(
-        d_in=x.shape[1],
-        d_sae=d_sae,
-        metadata=SAEMetadata(hook_name=hook, model_name="tiny", prepend_bos=True),
-    )
-    sae = JumpReLUSAE(cfg)
-    with torch.no_grad():
-        sae.W_enc.copy_(directions.T)
-        sae.W_dec.copy_(directions)
-        sae.b_dec.copy_(mean)
-        sae.b_enc.zero_()
-        sae.threshold.fill_(threshold)
-    sae.save_model(folder)
-    return folder
+    return fit_tiny_sae(tmp_path_factory.mktemp("sae"), model_folder("llama"), "blocks.2.hook_resid_post")
 
 
 @pytest.fixture(scope="session")
@@ -211,7 +132,7 @@ def benchmark_files(tmp_path_factory):
         for i in range(30)
     ]
     for name, rows in (("quiz", choice), ("sums", imported)):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        write_lines(folder / f"{name}.jsonl", rows)
     return folder
 
 
@@ -239,3 +160,11 @@ def tiny_run(tmp_path_factory, tiny_config):
     import competency_gaps
 
     return competency_gaps.run(tiny_config, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    """A copy of it in ``tmp_path / "run"`` that may be changed."""
+    import competency_gaps
+
+    return competency_gaps.open_run(shutil.copytree(tiny_run.path, tmp_path / "run"))

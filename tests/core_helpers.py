@@ -7,11 +7,13 @@ import io
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -98,6 +100,30 @@ def _command_here(arguments: Sequence[str], cwd: Path) -> subprocess.CompletedPr
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
+def write_lines(path: Path, rows: Iterable[Any]) -> Path:
+    """Write JSON Lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def objects(name: str, items: list[dict], policy: str | None = None, **settings: Any) -> dict:
+    """A benchmark of records, as a configuration has it."""
+    return {"name": name, "source": {"kind": "objects", "items": items}, "policy": policy, **settings}
+
+
+def with_benchmarks(config: dict, benchmarks: list[dict], **settings: Any) -> dict:
+    """A configuration of other benchmarks; the gate, which has tests of its own, need not pass so few tokens."""
+    return {**config, "sae": {**config["sae"], "force": True}, "benchmarks": benchmarks, **settings}
+
+
+def copied(run, places: pytest.TempPathFactory):
+    """A copy of a run that may be changed."""
+    import competency_gaps
+
+    return competency_gaps.open_run(shutil.copytree(run.path, places.mktemp("copied") / "run"))
+
+
 def shard_bytes(folder: Path) -> dict[str, bytes]:
     """Every shard of a run folder by its place."""
     files = [p for sub in ("responses", "activations") for p in (folder / sub).rglob("*") if p.is_file()]
@@ -120,10 +146,10 @@ def path_of_source() -> str:
 
 
 @contextmanager
-def held_elsewhere(folder: Path):
-    """Another process that holds a folder while the body runs."""
+def held_elsewhere(folder: Path, before: str = ""):
+    """Another process, which runs some code before, that holds a folder while the body runs."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)],
+        [sys.executable, "-c", before + HOLD, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -137,20 +163,28 @@ def held_elsewhere(folder: Path):
         process.communicate()
 
 
+@contextmanager
+def read_only(folder: Path):
+    """A folder may be read but not written while the body runs; root, whom no mode binds, becomes another user."""
+    user, paths = os.geteuid(), [folder, *folder.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        if user == 0:
+            os.seteuid(65534)  # owns nothing
+        yield
+    finally:
+        os.seteuid(user)
+        for path in paths:
+            path.chmod(0o755)
+
+
 def seal(folder: Path) -> None:
     """Record a run's tables and manifest as they are, after a test has changed them by hand."""
     from competency_gaps.runs.manifest import write_manifest
 
     held = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     write_manifest(folder, {key: value for key, value in held.items() if key not in ("checksum", "schema_version")})
-
-
-PRESENT = {
-    *("benchmark", "item_id", "prompt", "text", "epochs", "policy", "cluster", "n_span_tokens", "n_tokens"),
-    *("own_start", "own_end", "concept", "alive", "missing", "ranked", "chi_bench", "n_benchmarks", "support"),
-    *("n_eff", "performance_status"),
-}
-"""Columns without nulls."""
 
 
 def seal_dictionary(folder: Path) -> None:

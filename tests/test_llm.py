@@ -21,8 +21,8 @@ from competency_gaps.answer_json import Failure, after_thinking, parse
 from competency_gaps.config import LLMConfig, parse_config, read_yaml
 from competency_gaps.errors import MachineError, MissingExtraError, UserError
 from competency_gaps.llm import Answer, AnswerStore, Request, ask, read_answers
-from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
+from core_helpers import held_elsewhere
 from fake_endpoint import question_of, serve
 
 QUIET = Progress(quiet=True)
@@ -243,14 +243,9 @@ def test_a_full_disk_leaves_the_store_whole(tmp_path, monkeypatch):
 
 
 def test_two_commands_do_not_pay_twice(tmp_path):
-    code = "import sys; from pathlib import Path; from competency_gaps.lock import hold\n"
-    code += "with hold(Path(sys.argv[1])): print(1, flush=True); sys.stdin.read()"
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=-1, stdout=-1)
-    assert other.stdout.readline()
-    with serve() as fake, pytest.raises(UserError, match="is being written"):
-        asked(1, at(fake.url), tmp_path)
-    other.communicate()
-    with hold(tmp_path):
+    with held_elsewhere(tmp_path), serve() as fake:
+        with pytest.raises(UserError, match="is being written"):
+            asked(1, at(fake.url), tmp_path)
         assert not fake.paid
 
 

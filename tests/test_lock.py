@@ -7,8 +7,6 @@ import fcntl
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -16,7 +14,7 @@ import pytest
 from competency_gaps import lock
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.lock import HeldError, hold
-from core_helpers import HOLD, held_elsewhere, path_of_source
+from core_helpers import held_elsewhere
 
 
 def test_a_second_process_is_refused_and_told_the_holder(tmp_path):
@@ -45,25 +43,17 @@ fcntl.flock = flock
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK])
 def test_without_locks_of_the_system_a_marker_holds_the_folder(tmp_path, monkeypatch, number):
     folder = tmp_path / "run"
-    other = subprocess.Popen(
-        [sys.executable, "-c", WITHOUT_LOCKS.format(number=number) + HOLD, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path_of_source()},
-    )
 
     def flock(*_):
         raise OSError(number, "no locks")
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    try:
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(HeldError, match=f"process {other.pid} on"), hold(folder):
-            pass
-    finally:
-        other.kill()
-        other.communicate()
+    with (
+        held_elsewhere(folder, WITHOUT_LOCKS.format(number=number)) as other,
+        pytest.raises(HeldError, match=f"process {other.pid} on"),
+        hold(folder),
+    ):
+        pass
     with hold(folder), hold(folder):  # the marker of a killed process is replaced
         (folder / "table").touch()
     assert not [path.name for path in folder.iterdir() if "marker" in path.name]

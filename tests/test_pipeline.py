@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import competency_gaps
+from core_helpers import objects, with_benchmarks
 
 
 def brute_force(run):
@@ -68,8 +69,7 @@ def test_open_run_gives_the_same(tiny_run):
 
 
 def test_a_model_that_is_only_read_needs_no_policy(tiny_config, tmp_path):
-    source = {"kind": "objects", "items": [{"prompt": f"What is {n} plus {n}?"} for n in range(12)]}
-    sae = {**tiny_config["sae"], "force": True}
-    config = {**tiny_config, "sae": sae, "benchmarks": [{"name": "open", "source": source}], "ask": False}
+    items = [{"prompt": f"What is {n} plus {n}?"} for n in range(12)]
+    config = with_benchmarks(tiny_config, [objects("open", items)], ask=False)
     run = competency_gaps.run(config, tmp_path / "run")
     assert set(run.items["policy"]) == {"none"} and run.items["score"].null_count() == 12

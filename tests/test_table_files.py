@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.logs.scores import read_score_table
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.sae.texts import read_documents
-
-sys.path.append(str(Path(__file__).parent / "logs"))
 
 TABLE = pl.DataFrame({"id": [f"q{n}" for n in range(40)], "prompt": ["?"] * 40, "score": [n / 40 for n in range(40)]})
 

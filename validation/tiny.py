@@ -21,6 +21,7 @@ import transformers  # noqa: F401
 
 import competency_gaps.cli.app  # noqa: F401
 import conftest
+from tiny_models import fit_tiny_sae, tiny_model
 
 WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word")
 _TIMES = (
@@ -58,9 +59,9 @@ def make_material(work: Path) -> None:
     torch.set_num_threads(1)
     tokenizer = inspect.unwrap(conftest.tokenizer)()
     model = work / "model"
-    conftest.tiny_model("llama", len(tokenizer)).save_pretrained(model)
+    tiny_model("llama", len(tokenizer)).save_pretrained(model)
     tokenizer.save_pretrained(model)
-    conftest.fit_tiny_sae(work / "sae", model, "blocks.2.hook_resid_post")
+    fit_tiny_sae(work / "sae", model, "blocks.2.hook_resid_post")
     rng = random.Random(0)
     choice: list[dict[str, Any]] = [
         {

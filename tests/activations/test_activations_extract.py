@@ -5,8 +5,6 @@ So do the activations of single tokens.
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import polars as pl
 import pytest
@@ -17,7 +15,7 @@ from competency_gaps.activations.extract import Extractor, ItemTokens
 from competency_gaps.config import SAEConfig
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.sae.load import load_sae
-from core_helpers import STORED, loaded, tokens_of_range
+from core_helpers import STORED, loaded, tokens_of_range, with_benchmarks, write_lines
 
 SPANS = ("question", "prompt", "prompt+bos", "response", "all")
 
@@ -25,17 +23,9 @@ SPANS = ("question", "prompt", "prompt+bos", "response", "all")
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """Questions that the model answers in words; one of them several times as long as the others."""
-    rows = [
-        {
-            "id": f"w{i}",
-            "prompt": "  The fox 🦊 and the dog." * (1 + 3 * (i == 2)) + f" How many days in March {i}?",
-            "answer": "x",
-        }
-        for i in range(6)
-    ]
-    path = tmp_path_factory.mktemp("written") / "written.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    texts = ["  The fox 🦊 and the dog." * (1 + 3 * (i == 2)) + f" How many days in March {i}?" for i in range(6)]
+    rows = [{"id": f"w{i}", "prompt": text, "answer": "x"} for i, text in enumerate(texts)]
+    return write_lines(tmp_path_factory.mktemp("written") / "written.jsonl", rows)
 
 
 def config(tiny_config, written, **settings):
@@ -48,9 +38,7 @@ def config(tiny_config, written, **settings):
         "before": "Example: 4.\n",
     }
     plain = {**asked, "name": "plain", "chat_template": "off", "after": ""}
-    # So few tokens need not look as the SAE's own do; the gate has its own tests.
-    sae = {**tiny_config["sae"], "force": True}
-    return {**tiny_config, "sae": sae, "benchmarks": [quiz, asked, plain], **settings}
+    return with_benchmarks(tiny_config, [quiz, asked, plain], **settings)
 
 
 def recomputed(row: dict, name: str, span: str, lm, sae) -> np.ndarray | None:

@@ -7,7 +7,7 @@ import pytest
 
 import competency_gaps
 from competency_gaps.activations import extract
-from core_helpers import STORED
+from core_helpers import STORED, objects, with_benchmarks
 
 
 def suite(tiny_config, policy_of_generated: str, **settings):
@@ -21,26 +21,11 @@ def suite(tiny_config, policy_of_generated: str, **settings):
         "chat_template": "off",
         "after": " Answer:",
     }
-    pairs = {
-        "name": "pairs",
-        "source": {
-            "kind": "objects",
-            "items": [
-                {
-                    "prompt": f"Which one, {i}?",
-                    "pair": {"stereo": f"The fox {i}.", "anti": f"A dog {i}."},
-                    "policy": "pair",
-                }
-                for i in range(5)
-            ],
-        },
-    }
-    return {
-        **tiny_config,
-        "sae": {**tiny_config["sae"], "force": True},
-        "benchmarks": [quiz, written, pairs],
-        **settings,
-    }
+    pairs = [
+        {"prompt": f"Which one, {i}?", "pair": {"stereo": f"The fox {i}.", "anti": f"A dog {i}."}, "policy": "pair"}
+        for i in range(5)
+    ]
+    return with_benchmarks(tiny_config, [quiz, written, objects("pairs", pairs)], **settings)
 
 
 @pytest.fixture
@@ -71,7 +56,9 @@ def test_only_what_no_scoring_pass_reads_is_read_again(span, tiny_config, tmp_pa
 @pytest.mark.parametrize("budget", [32, 4096])
 def test_rows_are_those_of_passes_of_their_own(span, budget, tiny_config, tmp_path, own_passes):
     """Without any request the same prompts are read by passes that end at the hook, padded on the other side."""
-    asked = competency_gaps.run(suite(tiny_config, "exact", span=span, batch_tokens=budget), tmp_path / "asked")
+    config = suite(tiny_config, "exact", span=span, batch_tokens=budget)
+    config["benchmarks"][0]["options"] = {"form": "lettered"}  # without a request, options are read with the question
+    asked = competency_gaps.run(config, tmp_path / "asked")
     own_passes.clear()
     config = suite(tiny_config, "none", span=span, batch_tokens=budget)
     for one in config["benchmarks"][:2]:

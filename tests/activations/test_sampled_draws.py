@@ -6,6 +6,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.stages import extraction
+from core_helpers import objects, with_benchmarks
 
 
 @pytest.fixture(scope="module")
@@ -14,12 +15,8 @@ def config(tiny_config):
     prompts = ["What is the city of France?"] * 100 + [f"How many days are in {i}?" for i in range(7)]
     items = [{"id": f"{i}", "prompt": prompt, "answer": "x"} for i, prompt in enumerate(prompts)]
     options = {"max_new_tokens": 6}
-    benchmarks = [
-        {"name": name, "source": {"kind": "objects", "items": own}, "policy": "exact", "options": options}
-        for name, own in (("many", items), ("again", items[:5]))
-    ]
-    sae = {**tiny_config["sae"], "force": True}
-    return {**tiny_config, "sae": sae, "generation": {"temperature": 1.0}, "benchmarks": benchmarks}
+    benchmarks = [objects(name, own, "exact", options=options) for name, own in (("many", items), ("again", items[:5]))]
+    return with_benchmarks(tiny_config, benchmarks, generation={"temperature": 1.0})
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from competency_gaps.api.make import read_config
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.stages import extraction
-from core_helpers import STORED, shard_bytes
+from core_helpers import STORED, objects, shard_bytes, with_benchmarks
 
 NAN, FAILS, LARGE = "§", "¶", " fox" * 80
 """What is in a prompt that the model cannot read."""
@@ -46,24 +46,19 @@ def benchmark(name: str, policy: str, count: int = 14, **settings) -> dict:
         | ({"score": i % 2} if policy == "imported" else {})
         for i, prompt in enumerate(prompts(count))
     ]
-    return {"name": name, "source": {"kind": "objects", "items": items}, "policy": policy, **settings}
+    return objects(name, items, policy, **settings)
 
 
 @pytest.fixture(scope="module", params=["question", "all"])
 def config(tiny_config, request):
     """Rows from the pass that scores or answers, from a pass of its own, and after an answer."""
-    return {
-        **tiny_config,
-        "sae": {**tiny_config["sae"], "force": True},
-        "span": request.param,
-        "batch_tokens": 200,
-        "generation": {"temperature": 0.9},
-        "benchmarks": [
-            benchmark("options", "choice", options={"form": "cloze"}),
-            benchmark("answers", "exact", options={"max_new_tokens": 4}, chat_template="off"),
-            benchmark("given", "imported"),
-        ],
-    }
+    benchmarks = [
+        benchmark("options", "choice", options={"form": "cloze"}),
+        benchmark("answers", "exact", options={"max_new_tokens": 4}, chat_template="off"),
+        benchmark("given", "imported"),
+    ]
+    settings = {"span": request.param, "batch_tokens": 200, "generation": {"temperature": 0.9}}
+    return with_benchmarks(tiny_config, benchmarks, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +181,8 @@ def few(tiny_config, nans: int, count: int = 40) -> dict:
     """Two benchmarks, the second with some items whose activations are NaN."""
     plain = [{"id": f"p{i}", "prompt": f"How many days are in {WORDS[i % 6]} {i}?"} for i in range(12)]
     broken = [{"id": f"b{i}", "prompt": f"What is {i * 3}?" + NAN * (i < nans)} for i in range(count)]
-    benchmarks = [
-        {"name": name, "source": {"kind": "objects", "items": items}, "policy": "none"}
-        for name, items in (("plain", plain), ("broken", broken))
-    ]
-    sae = {**tiny_config["sae"], "force": True, "gate_tokens": 10_000}
-    return {**tiny_config, "sae": sae, "benchmarks": benchmarks}
+    config = {**tiny_config, "sae": {**tiny_config["sae"], "gate_tokens": 10_000}}
+    return with_benchmarks(config, [objects("plain", plain, "none"), objects("broken", broken, "none")])
 
 
 def test_more_than_a_tenth_unreadable_stop_the_run(tiny_config, pair, tmp_path):

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.api.make import read_config
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.registry import POLICIES, REGISTRIES
 from competency_gaps.stages.load import assign_policies, load_benchmark
-from core_helpers import ROOT
+from core_helpers import ROOT, with_benchmarks
 
 EXAMPLE = ROOT / "examples" / "plugin"
 
@@ -128,10 +127,8 @@ class Always(cg.Policy):
 @pytest.fixture
 def always(tiny_config, tmp_path):
     """Runs in one folder, each with another code of the policy ``always``."""
-    config = read_config(tiny_config)
-    benchmark = config.benchmarks[0].model_copy(update={"policy": "always", "options": {}, "sample": 8})
-    sae = config.sae.model_copy(update={"force": True})
-    small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
+    benchmark = {**tiny_config["benchmarks"][0], "policy": "always", "options": {}, "sample": 8}
+    small = with_benchmarks(tiny_config, [benchmark])
 
     def run(value: str) -> list[float | None]:
         POLICIES.forget("always")

@@ -11,6 +11,7 @@ import pytest
 import competency_gaps as cg
 from competency_gaps.api.make import read_config
 from competency_gaps.errors import UserError
+from core_helpers import with_benchmarks
 
 
 @pytest.fixture
@@ -93,10 +94,7 @@ def test_a_loaded_model_serves_several_runs(tiny_config, tiny_run, tmp_path):
 
 
 def test_without_a_folder_the_run_lies_in_a_temporary_one(tiny_config):
-    config = read_config({**tiny_config, "out": None})
-    benchmark = config.benchmarks[0].model_copy(update={"sample": 8})
-    sae = config.sae.model_copy(update={"force": True})  # so few items are no test of it
-    small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
+    small = with_benchmarks(tiny_config, [{**tiny_config["benchmarks"][0], "sample": 8}], out=None)
     with pytest.warns(UserWarning, match="no folder given, so the run is written to"):
         made = cg.run(small)
     assert (made.path / "manifest.json").is_file() and made.items.height == 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import subprocess
 import sys
@@ -13,23 +12,19 @@ import competency_gaps as cg
 from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import slice_table
+from core_helpers import objects, with_benchmarks
 
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory, tiny_config):
     def made(count, score=None, **settings):
-        folder = tmp_path_factory.mktemp("small")
         rows = [
             {"id": f"a{i}", "prompt": f"What is the sum of 3 and {i}?", **({} if score is None else {"score": score})}
             for i in range(count)
         ]
-        (folder / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        config = copy.deepcopy(tiny_config) | settings
-        source = {"kind": "file", "path": str(folder / "b.jsonl")}
-        config["benchmarks"] = [{"name": "b", "source": source, "policy": "none" if score is None else "imported"}]
-        config["sae"] |= {"force": True}
-        made.config = config
-        return cg.run(config, folder / "run")
+        benchmark = objects("b", rows, "none" if score is None else "imported")
+        made.config = with_benchmarks(tiny_config, [benchmark], **settings)
+        return cg.run(made.config, tmp_path_factory.mktemp("small") / "run")
 
     return made
 

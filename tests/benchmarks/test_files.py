@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import pytest
 
@@ -7,8 +6,6 @@ from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.items.options import with_options
 from competency_gaps.stages.load import load_benchmark
-
-SHARED = Path(__file__).parents[2].parent / "shared" / "benchmarks"
 
 
 def load(path, *, fields=None, **more):
@@ -65,12 +62,11 @@ def test_limit_takes_the_first_and_sample_a_spread(tmp_path):
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared benchmarks do not lie beside this checkout")
 @pytest.mark.parametrize("name", ["crows_pairs", "cute", "agieval_en", "arena_hard"])
-def test_shared_benchmarks(name):
-    paths = sorted((SHARED / name).glob("*.jsonl"))
+def test_shared_benchmarks(shared, name):
+    paths = sorted((shared / name).glob("*.jsonl"))
     records = [json.loads(line) for path in paths for line in path.read_text("utf-8").split("\n") if line]
-    benchmark = load(SHARED / name)
+    benchmark = load(shared / name)
     assert [item.id for item in benchmark.items] == [record["id"] for record in records]
     for item, record in zip(benchmark.items, records, strict=True):
         text = with_options(item.prompt, item.choices) if item.choices else item.prompt

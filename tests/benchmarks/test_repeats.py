@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import random
 
 import polars as pl
@@ -16,7 +15,7 @@ from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.items.item import Benchmark, Item, Text
 from competency_gaps.progress import Progress
 from competency_gaps.stages import pipeline
-from core_helpers import benchmark_of
+from core_helpers import benchmark_of, with_benchmarks, write_lines
 
 FILLER = [
     {"prompt": f"Why did the {animal} cross the {place} at {hour} o'clock?", "answer": f"{animal} {hour}"}
@@ -143,14 +142,10 @@ def test_a_run_prints_and_stores_its_clusters(tiny_config, tmp_path):
         {"id": "1", "prompt": "which word is it of  these?", "choices": ["dog", "fox"], "answer": 0, "level": None},
         {"id": "2", "prompt": "Which city lies on the river?", "choices": ["Paris", "March"], "answer": 0, "level": 1},
     ]
-    path = tmp_path / "own.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = write_lines(tmp_path / "own.jsonl", rows)
     source = {"kind": "file", "path": str(path), "fields": {"covariates.difficulty": "level"}}
-    config = {
-        **tiny_config,
-        "sae": {**tiny_config["sae"], "force": True},
-        "benchmarks": [{**tiny_config["benchmarks"][1], "sample": 8}, {"name": "own", "source": source}],
-    }
+    benchmarks = [{**tiny_config["benchmarks"][1], "sample": 8}, {"name": "own", "source": source}]
+    config = with_benchmarks(tiny_config, benchmarks)
     said = io.StringIO()
     run = pipeline.run(parse_config(RunConfig, config, "config"), tmp_path / "run", Progress(Console(file=said)))
     assert "own: 3 items in 2 clusters of repeats; each counts once" in said.getvalue()

@@ -10,7 +10,7 @@ import typer.main
 import competency_gaps
 from competency_gaps.cli import app as application
 from competency_gaps.errors import MachineError, UserError
-from core_helpers import command
+from core_helpers import ROOT, command
 
 
 def leaves(command, *path):
@@ -105,6 +105,7 @@ def test_each_kind_of_failure_has_its_status(cli, monkeypatch, error, status, sa
 WITHOUT = """
 import sys
 HEAVY = {"torch", "transformers", "sae_lens", "datasets", "reasoning_gym", "sklearn", "sentence_transformers"}
+HEAVY |= {"transformer_lens", "lm_eval"}
 class Without:
     def __init__(self, finder):
         self.finder = finder
@@ -117,7 +118,8 @@ from competency_gaps.cli.app import app
 from competency_gaps import open_run
 for words in (["show"], ["show", "--list", "slices", "--json"], ["show", "--concept", "3"], ["coverage"]):
     app([words[0], sys.argv[1], *words[1:]], standalone_mode=False)
-app(["doctor"], standalone_mode=False)
+for words in (["doctor"], ["sae", "gpt2", "--layer", "7"], ["logs", sys.argv[2]]):
+    app(words, standalone_mode=False)
 run = open_run(sys.argv[1])
 assert run.cas("quiz").nnz and run.concept(int(run.concepts["support"].arg_max())).items().height
 assert not HEAVY & {name.split(".")[0] for name in sys.modules}
@@ -132,7 +134,7 @@ def test_the_help_needs_nothing_large():
 
 def test_reading_needs_no_torch(tiny_run):
     """In a process in which the heavy packages cannot be imported at all."""
-    done = command(str(tiny_run.path), code=WITHOUT)
+    done = command(str(tiny_run.path), str(ROOT / "tests/logs/recorded/lm_eval/plain"), code=WITHOUT)
     assert done.returncode == 0, done.stderr
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict
 
 import polars as pl
 import pytest
 
 import competency_gaps
-from core_helpers import seal
+from core_helpers import copied, seal
 
 LABELS = {0: "prime numbers", 1: "numbers that are prime", 2: "subprime \x1b[31m loans", 3: "capital cities"}
 
@@ -18,8 +17,7 @@ LABELS = {0: "prime numbers", 1: "numbers that are prime", 2: "subprime \x1b[31m
 @pytest.fixture(scope="module")
 def named(tiny_run, tmp_path_factory):
     """A copy of the tiny run with labels, of which the first concept's is on a template one, and weak concepts."""
-    folder = tmp_path_factory.mktemp("named") / "run"
-    shutil.copytree(tiny_run.path, folder)
+    folder = copied(tiny_run, tmp_path_factory).path
     number = pl.col("concept")
     table = tiny_run.concepts.with_columns(
         label=number.replace_strict(LABELS, default=pl.format("label {}", number), return_dtype=pl.String),
@@ -55,7 +53,7 @@ def test_json_is_the_answer_and_a_line_has_its_items(cli, tiny_run):
     assert cli("show", str(tiny_run.path), "--caveats")[1].count("\n- ") >= 1
 
 
-def test_concepts_are_those_of_the_tables(cli, tiny_run, named):
+def test_concepts_are_those_of_the_tables(cli, tiny_run):
     tested = tiny_run.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).sort("gap", "concept")
     listed = rows(cli, "show", str(tiny_run.path), "--list", "concepts")
     assert [row["concept"] for row in listed] == tested["concept"].to_list()
@@ -98,9 +96,8 @@ def test_a_label_never_acts_on_the_terminal(cli, named):
     assert "\x1b" not in out and "<U+001B>" in out
 
 
-def test_check_writes_its_outcome_beside_the_run(cli, tiny_run, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run.path, folder)
+def test_check_writes_its_outcome_beside_the_run(cli, tiny_run, run):
+    folder = run.path
     status, out, _ = cli("check", str(folder), str(tiny_run.path), "--json", "--quiet")
     document = json.loads(out)
     assert status == 0 and {one["tone"] for one in document["verdicts"]} <= {"good", "bad", "open"}

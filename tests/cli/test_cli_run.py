@@ -49,15 +49,6 @@ def test_run_from_options_names_its_benchmarks(cli, tiny_config, tmp_path, bench
     assert [b["name"] for b in manifest["benchmarks"]] == ["quiz", "mine"]
 
 
-def test_an_sae_that_does_not_fit_is_refused_unless_forced(cli, config_file, tmp_path):
-    arguments = ["run", str(config_file), "--out", str(tmp_path / "run"), "--json"]
-    arguments += ["--set", "sae.hook_name=blocks.0.hook_mlp_out", "--set"]
-    status, out, err = cli(*arguments, "sae.force=false")
-    assert status == 2 and out == "" and "does not fit the activations at blocks.0.hook_mlp_out" in err
-    status, out, _ = cli(*arguments, "sae.force=true")
-    assert status == 0 and json.loads(out)["gate"]["forced"]
-
-
 def test_a_missing_extra_is_named(cli, config_file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     status, out, err = cli("run", str(config_file), "--out", str(tmp_path / "run"))
@@ -70,26 +61,6 @@ def test_doctor_says_what_is_installed(cli):
     assert status == 0 and document["machine"]["python"] == sys.version.split()[0]
     assert document["machine"]["torch"] == __import__("importlib.metadata").metadata.version("torch")
     assert all((facts["install"] is None) == (not facts["missing"]) for facts in document["extras"].values())
-
-
-@pytest.fixture
-def judged(monkeypatch, tmp_path):
-    """``cgaps run`` over a file with a judge; gives the judge that is meant, and runs nothing."""
-    from competency_gaps.cli import run
-
-    met = []
-    monkeypatch.setattr(competency_gaps, "run", lambda config, out, **rest: met.append(config.judge))
-    monkeypatch.setattr(run, "print_run", lambda run, json_: None)
-
-    def judge_of(in_file: dict | None, *options: str) -> LLMConfig | None:
-        file = tmp_path / "run.yaml"
-        source = {"kind": "file", "path": "q.jsonl"}
-        data = {"model": {"name": "m"}, "sae": {"folder": "s"}, "benchmarks": [{"name": "q", "source": source}]}
-        file.write_text(json.dumps(data if in_file is None else {**data, "judge": in_file}))
-        CliRunner().invoke(app, ["run", str(file), "--out", str(tmp_path), *options], catch_exceptions=False)
-        return met.pop()
-
-    return judge_of
 
 
 @pytest.fixture
@@ -132,7 +103,13 @@ def test_without_model_and_sae_the_embedded_ones_only_read(configured, tmp_path)
         CliRunner().invoke(app, ["run", "-m", "m", "-b", "x", "-o", str(tmp_path)], catch_exceptions=False)
 
 
-def test_llm_takes_the_place_of_the_configured_judge(judged, tmp_path):
+def test_llm_takes_the_place_of_the_configured_judge(configured, tmp_path):
+    def judged(in_file: dict | None, *options: str) -> LLMConfig | None:
+        source = {"kind": "file", "path": "q.jsonl"}
+        data = {"model": {"name": "m"}, "sae": {"folder": "s"}, "benchmarks": [{"name": "q", "source": source}]}
+        (tmp_path / "run.yaml").write_text(json.dumps(data if in_file is None else {**data, "judge": in_file}))
+        return configured(str(tmp_path / "run.yaml"), *options).judge
+
     in_file, other = {"base_url": "http://a/v1", "model": "m", "timeout": 7}, {"base_url": "http://b/v1", "model": "n"}
     path = tmp_path / "llm.yaml"
     path.write_text("base_url: http://b/v1\nmodel: n\n")

@@ -11,7 +11,6 @@ import pytest
 
 from competency_gaps import find_saes
 from competency_gaps.stages import pipeline
-from core_helpers import command
 
 MODELS = ("gpt2", "google/gemma-2-2b-it", "embedded:smollm2-135m-instruct")
 
@@ -77,15 +76,3 @@ def test_without_saelens_the_list_says_how_to_get_it(cli, monkeypatch):
     assert status == 0 and "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in out
     assert "needs SAELens: pip install" in out and out.rstrip().split("\n")[-1].startswith("cgaps run ")
     assert "needs SAELens" not in cli("sae", "embedded:smollm2-135m-instruct")[1]
-
-
-def test_nothing_heavy_is_imported():
-    code = (
-        "import atexit, os, sys\n"
-        "heavy = ('torch', 'transformers', 'sae_lens', 'transformer_lens', 'datasets')\n"
-        "atexit.register(lambda: any(name in sys.modules for name in heavy) and os._exit(77))\n"
-        "from competency_gaps.cli.app import main; main()"
-    )
-    done = command("sae", "gpt2", "--layer", "7", code=code)
-    assert done.returncode == 0 and done.stderr == ""
-    assert "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in done.stdout

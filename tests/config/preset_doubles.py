@@ -11,7 +11,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-WIDTH, LATENTS, CONTEXT = 32, 64, 16384
+from tiny_models import tiny_model
+
+CONTEXT = 16384
 
 TEMPLATES = {
     # The forms of the models' own templates: a first token, headers, Gemma's refusal of a system message, and the
@@ -28,69 +30,13 @@ TEMPLATES = {
 
 def save_model(folder: Path, kind: str, layers: int, tokenizer: Any) -> Path:
     """A random model; most of its vocabulary ends an answer, so that answers are short whatever their limit."""
-    import torch
-    import transformers as tf
-
-    torch.manual_seed(0)
-    size = len(tokenizer)
-    common = {
-        "vocab_size": size,
-        "hidden_size": WIDTH,
-        "intermediate_size": 48,
-        "num_hidden_layers": layers,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "head_dim": 8,
-        "max_position_embeddings": CONTEXT,
-        "bos_token_id": 0,
-        "eos_token_id": 1,
-        "pad_token_id": 1,
-    }
-    made = tf.Gemma2Config(**common, query_pre_attn_scalar=8) if kind == "gemma2" else tf.LlamaConfig(**common)
-    model = tf.AutoModelForCausalLM.from_config(made)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.dim() > 1:
-                parameter.mul_(4.0)
-    model.generation_config.eos_token_id = [i for i in range(1, size) if i % 4]
+    model = tiny_model("gemma2" if kind == "gemma2" else "llama", len(tokenizer), layers, CONTEXT)
+    model.generation_config.eos_token_id = [i for i in range(1, len(tokenizer)) if i % 4]
     model.save_pretrained(folder)
     own = deepcopy(tokenizer)
     own.chat_template = TEMPLATES[kind]
     own.model_max_length = CONTEXT
     own.save_pretrained(folder)
-    return folder
-
-
-def save_sae(folder: Path, model: Path, layer: int, architecture: str, text: str) -> Path:
-    """An SAE of the release's architecture: both ways along the principal axes of the layer's activations."""
-    import torch
-    from sae_lens.saes.jumprelu_sae import JumpReLUSAE, JumpReLUSAEConfig
-    from sae_lens.saes.sae import SAEMetadata
-    from sae_lens.saes.standard_sae import StandardSAE, StandardSAEConfig
-
-    x = layer_output(model, layer, text)[1:]
-    mean = x.mean(dim=0)
-    axes = torch.linalg.svd(x - mean, full_matrices=False).Vh
-    directions = torch.cat([axes, -axes])[:LATENTS]
-    scores = ((x - mean) @ directions.T).flatten()
-    threshold = float(scores.kthvalue(int(scores.numel() * (1 - 1 / LATENTS))).values)
-    common = {
-        "d_in": WIDTH,
-        "d_sae": len(directions),
-        "apply_b_dec_to_input": False,
-        "metadata": SAEMetadata(hook_name=f"blocks.{layer}.hook_resid_post", model_name="tiny", prepend_bos=True),
-    }
-    standard = architecture == "standard"
-    sae = StandardSAE(StandardSAEConfig(**common)) if standard else JumpReLUSAE(JumpReLUSAEConfig(**common))
-    with torch.no_grad():
-        sae.W_enc.copy_(directions.T)
-        sae.W_dec.copy_(directions)
-        sae.b_dec.copy_(mean)
-        # A plain ReLU has no threshold, so the bias holds it.
-        sae.b_enc.copy_(-(mean @ directions.T) - (threshold if standard else 0.0))
-        if not standard:
-            sae.threshold.fill_(threshold)
-    sae.save_model(folder)
     return folder
 
 

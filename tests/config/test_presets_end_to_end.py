@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from preset_doubles import layer_output, redirected, save_model, save_sae
+from preset_doubles import layer_output, redirected, save_model
 
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.stages import pipeline
 from core_helpers import TEXT
+from tiny_models import save_tiny_sae
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 ROWS = 4
@@ -43,7 +44,8 @@ def setup(request, tmp_path_factory, tokenizer):
     kind, layer, architecture = SETUPS[name]
     folder = tmp_path_factory.mktemp(name)
     model = save_model(folder / "model", kind, layer + 2, tokenizer)
-    sae = save_sae(folder / "sae", model, layer, architecture, TEXT)
+    hook, standard = f"blocks.{layer}.hook_resid_post", architecture == "standard"
+    sae = save_tiny_sae(folder / "sae", layer_output(model, layer, TEXT)[1:], hook, active=1, standard=standard)
     overrides = redirected(read_yaml(CONFIGS / f"{name}.yaml"), model, sae, folder / "data", ROWS)
     config = parse_config(RunConfig, read_yaml(CONFIGS / f"{name}.yaml", overrides), name)
     with pytest.MonkeyPatch.context() as patch:  # the user's cache knows a data set by its folder's name alone

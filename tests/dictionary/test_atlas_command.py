@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 
 import pytest
@@ -17,13 +16,12 @@ from fake_endpoint import question_of, serve
 
 
 @pytest.fixture
-def folders(tiny_run, tmp_path, monkeypatch):
+def folders(run, tmp_path, monkeypatch):
     """A dictionary without labels, and a copy of a run, which is large enough for a small map."""
     for name, value in {"SIZES": (2, 4, 8), "FEWEST": 2, "SIZE": 8}.items():
         monkeypatch.setattr(atlas, name, value)
-    write_dictionary(tmp_path / "dictionary", tiny_run.manifest["sae"])
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    return str(tmp_path / "dictionary"), str(tmp_path / "run")
+    write_dictionary(tmp_path / "dictionary", run.manifest["sae"])
+    return str(tmp_path / "dictionary"), str(run.path)
 
 
 def printed(*arguments: str) -> dict:

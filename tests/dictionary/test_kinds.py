@@ -1,17 +1,12 @@
-"""Kinds of concepts: rules, counts, and what ranking all kinds changes in a run."""
+"""Kinds of concepts: rules and counts."""
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import polars as pl
-import pytest
 
-import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.dictionary.kinds import LatentFacts, kind_counts, kinds_of, ranked
-from core_helpers import seal
 
 NOTHING = float("nan")
 
@@ -53,24 +48,3 @@ def test_ranked_are_contextual_and_unknown_concepts_or_all():
     assert ranked(table, EvidenceConfig()).to_list() == [True, True, False, False]
     assert ranked(table, EvidenceConfig(kinds="all")).to_list() == [True, True, True, False]
     assert kind_counts(table) == {"contextual": 1, "token": 1, "unknown": 1}
-
-
-@pytest.fixture
-def run(tiny_run, tmp_path):
-    """A run of which every third concept is of the kind ``token`` and hence not ranked."""
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run.path, folder)
-    token = pl.col("concept") % 3 == 0
-    table = tiny_run.concepts.with_columns(
-        kind=pl.when(token & pl.col("alive")).then(pl.lit("token")).otherwise(pl.lit("contextual")),
-        ranked=pl.col("alive") & ~token,
-    )
-    table.write_parquet(folder / "concepts.parquet")
-    seal(folder)
-    return cg.open_run(folder)
-
-
-def test_a_run_that_ranks_all_kinds_is_itself(tiny_run, tiny_config, tmp_path):
-    settings = {**tiny_config, "evidence": {"kinds": "all"}}
-    made = cg.run(settings, tmp_path / "run")
-    assert (made.concepts["ranked"] == made.concepts["alive"]).all()

@@ -30,6 +30,7 @@ from competency_gaps.dictionary.labelling.labeller import (
 )
 from competency_gaps.errors import UserError
 from competency_gaps.llm import Answer
+from core_helpers import write_lines
 from fake_endpoint import question_of, serve
 
 
@@ -202,39 +203,28 @@ def test_a_step_without_a_model_takes_none(dictionary, llm_file):
 
 
 def test_the_model_of_a_line_is_the_explainer(dictionary, tmp_path, llm_file):
-    asked = [one.request.id for one in questions(dictionary, "explain", [0, 1, 2])]
+    out = tmp_path / "out.jsonl"
+    assert label(dictionary, "explain", "--llm", llm_file(requests=str(out)))["waiting"]
+    asked = [json.loads(line)["custom_id"] for line in out.read_text().splitlines()]
+    assert asked == [one.request.id for one in questions(dictionary, "explain", None)]
+    said = {"a": "by a", "b": "by b", "c": None}
     lines = [
-        {"custom_id": id, "content": {"label": f"by {who}"}, "model": who} for id, who in zip(asked, "ab", strict=False)
+        {"custom_id": id, "content": {"label": text}, "model": who}
+        for id, (who, text) in zip([*asked[:2], asked[3]], said.items(), strict=True)
     ]
+    lines.append({"custom_id": "explain-4-00000000", "content": {"label": "made for other exemplars"}, "model": "d"})
     nameless = {"custom_id": asked[2], "content": {"label": "x"}}
-    back = tmp_path / "back.jsonl"
-    back.write_text("".join(json.dumps(one) + "\n" for one in lines))
-    assert label(dictionary, "explain", "--llm", llm_file(model=None, answers=[str(back)]))["stored"] == 2
+    back = write_lines(tmp_path / "back.jsonl", lines)
+    found = label(dictionary, "explain", "--llm", llm_file(model=None, answers=[str(back)]))
+    assert (found["stored"], found["abstained"], found["failed"]) == (2, 1, [])
     assert dictionary.shown()["explainer"].to_list()[:2] == ["a", "b"]
-    back.write_text("".join(json.dumps(one) + "\n" for one in [*lines, nameless]))
+    assert dictionary.shown()["label_state"].to_list()[:5] == ["labelled", "labelled", "never", "none", "never"]
+    write_lines(back, [*lines, nameless])
     with pytest.raises(UserError, match=f"{asked[2]}.*names no model"):
         label(dictionary, "explain", "--llm", llm_file(model=None, answers=[str(back)]))
     assert dictionary.shown()["label"].null_count() == 6, "nothing more is stored"
     assert label(dictionary, "explain", "--llm", llm_file(model="me", answers=[str(back)]))["stored"] == 3
-    assert set(dictionary.labels()["explainer"]) == {"a", "b", "me"}
-
-
-def test_batch_files_there_and_back(dictionary, tmp_path, llm_file):
-    out, back = tmp_path / "out.jsonl", tmp_path / "back.jsonl"
-    assert label(dictionary, "explain", "--llm", llm_file(requests=str(out)))["waiting"]
-    lines = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [line["url"] for line in lines] == ["/v1/chat/completions"] * 5
-    answers = [{"custom_id": line["custom_id"], "content": reader(line["body"])} for line in lines[:3]]
-    answers += [
-        {"custom_id": lines[3]["custom_id"], "content": {"label": None}},
-        {"custom_id": lines[4]["custom_id"], "content": "I cannot say."},
-        {"custom_id": "explain-4-00000000", "content": {"label": "made for other exemplars"}},
-    ]
-    back.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
-    found = label(dictionary, "explain", "--llm", llm_file(model="reader", answers=[str(back)]))
-    assert (found["stored"], found["abstained"], len(found["failed"])) == (3, 1, 1)
-    shown = dictionary.shown()
-    assert shown["label_state"].to_list()[:5] == ["labelled", "labelled", "labelled", "none", "never"]
+    assert set(dictionary.labels()["explainer"]) == {"a", "b", "c", "me"}
 
 
 def test_hostile_exemplars_and_labels_are_bounded_and_marked_as_data(tmp_path):

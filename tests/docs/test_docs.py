@@ -1,4 +1,4 @@
-"""What the documents tell people to type exists and runs: commands, options, Python, links, examples."""
+"""What the documents tell people to type exists and runs: commands, options, scripts, Python, links, examples."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ MADE["docs/tables.md"] = columns.tables_page()
 """Pages that are made with the site."""
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(cgaps [^`\n]+)`")
+TYPED = re.compile(r"\bpython ((?:\w+/)*\w+\.py)((?: [^`\n]*)?)")
 PLACEHOLDER = re.compile(r"^[A-Z][A-Z_:/.@=N0-9]*$|^\.\.\.$|^…$")
 
 
@@ -141,6 +142,19 @@ def test_files_that_the_architecture_names_exist():
     assert len(named) > 20
     places = (ROOT, package, package / "dictionary", package / "explorer", ROOT / "frontend" / "src")
     assert not {name for name in named if not any((place / name).exists() for place in places)}
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_scripts_and_tests_that_are_named_exist(page):
+    """With the options that are printed."""
+    lines = TEXTS[page].replace("\\\n", " ").replace("cd validation && python ", "python validation/")
+    for path, rest in TYPED.findall(lines):
+        if path.startswith(("validation/", "perf/", "recipes/", "docs/", "examples/")):
+            source = (ROOT / path).read_text(encoding="utf-8")
+            options = re.findall(r"(?<=[ \[])--[a-z][\w-]*", rest.split(" #")[0])
+            assert not [option for option in options if f'"{option}"' not in source], path
+    for path in re.findall(r"`(tests/[\w/]+(?:\.py)?)`", TEXTS[page]):
+        assert (ROOT / path).exists(), path
 
 
 @pytest.mark.parametrize("name", ["competency_gaps.api.extend", "competency_gaps.evidence.suite"])

@@ -12,11 +12,6 @@ def test_a_download_is_announced(monkeypatch, tmp_path):
     assert "downloads" not in announcement(demo_config(), "demo-run")
 
 
-def test_the_users_file_is_the_model(tmp_path):
-    file = tmp_path / "own.gguf"
-    assert demo_config(file).model.name == str(file) and demo_config().model.name == "embedded:smollm2-135m-instruct"
-
-
 def test_the_help_counts_the_benchmarks():
     from competency_gaps.cli import run as command
 

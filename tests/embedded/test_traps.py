@@ -17,8 +17,6 @@ from competency_gaps.progress import Progress
 pytestmark = pytest.mark.slow
 MODEL, SAE = "embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-8k"
 RESIDUALS, MLP = "blocks.15.hook_resid_post", "blocks.15.hook_mlp_out"
-KEPT = 64
-"""Directions of the planted SAE."""
 
 
 @pytest.fixture(scope="module")

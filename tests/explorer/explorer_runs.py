@@ -20,10 +20,10 @@ from competency_gaps.activations.pooling import SparseRow, token_row
 from competency_gaps.activations.store import CasStore, make_block, token_tensors
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
-from competency_gaps.items.item import DTYPE, Reason, SourceReport
+from competency_gaps.items.item import Reason, SourceReport
 from competency_gaps.runs.manifest import changing_run, write_manifest
 from competency_gaps.runs.open import open_folder
-from competency_gaps.runs.schemas import SLICES
+from competency_gaps.runs.schemas import ITEMS, SLICES
 from competency_gaps.sae.reference import SURFACE, Reference
 from competency_gaps.slices.make import write_slices
 from competency_gaps.stages.naming import name_finished_run, name_run
@@ -43,6 +43,11 @@ quoted: in the command, in settings, warnings, reasons, ids and groups."""
 HOME = "/home/alice"
 """A folder of somebody's; what is mailed must not name it."""
 MODEL = f"{HOME}/models/<b>tiny"
+WARNINGS = (
+    Reason("other_model", f"the log is of the model 'another-model', the activations come from {MODEL!r}."),
+    Reason("other", f"record 3 of {HOME}/log.json says {SECRETS[1]}"),
+)
+"""Of the second benchmark's log."""
 
 
 @dataclass(frozen=True)
@@ -108,24 +113,7 @@ def _items(rng: np.random.Generator) -> pl.DataFrame:
     for number, (name, size) in enumerate(zip(NAMES, SIZES, strict=True)):
         for i in range(size):
             rows.append(_item(rng, name, number, i))
-    return pl.DataFrame(rows, schema=_SCHEMA)
-
-
-_SCHEMA = {
-    **dict.fromkeys(("benchmark", "item_id", "prompt", "text", "response", "answer"), pl.String),
-    "score": pl.Float64,
-    "epochs": pl.Int32,
-    **dict.fromkeys(("policy", "group"), pl.String),
-    "choices": pl.List(pl.String),
-    **dict.fromkeys(("answer_index", "cluster"), pl.Int32),
-    **dict.fromkeys(("cluster_kind", "covariates"), pl.String),
-    **dict.fromkeys(("n_span_tokens", "n_tokens"), pl.Int32),
-    **dict.fromkeys(("excluded", "unscored"), DTYPE),
-    **dict.fromkeys(("own_start", "own_end"), pl.Int32),
-    "logprobs": pl.List(pl.Float64),
-    "greedy": pl.List(pl.Boolean),
-    **dict.fromkeys(("details", "identity"), pl.String),
-}
+    return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
 
 
 def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str, object]:
@@ -295,15 +283,7 @@ def _manifest(
         benchmark=NAMES[1],
         format="inspect",
         model="another-model",
-        warnings=(
-            Reason(
-                "other_model",
-                f"the log is of the model 'another-model', the activations come from {MODEL!r}. If "
-                "these are two models, the concepts say what the items are about, not what goes "
-                "on in the scored model.",
-            ),
-            Reason("other", f"record 3 of {HOME}/log.json says {SECRETS[1]}"),
-        ),
+        warnings=WARNINGS,
     )
     left_out = (
         ("7", Reason("no_prompt", "the record has no prompt")),

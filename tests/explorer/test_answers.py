@@ -11,6 +11,7 @@ import pytest
 from explorer_runs import SECRETS
 
 import competency_gaps as cg
+from competency_gaps.explorer.export import _context
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
 from competency_gaps.explorer.parts.answers import similar_order
@@ -124,7 +125,8 @@ def test_a_pair_is_the_comparison_of_two_models(modelled, parts):
     assert [row["difference"] for row in pair["benchmarks"]] == pytest.approx(made.benchmarks["difference"].to_list())
     assert [line["slice"] for line in pair["answer"]["findings"]] == [one.slice for one in made.answer.findings]
     assert read(parts, f"pairs/{big * (len(names) + 1)}.json")["why"]
-    assert not any(name.startswith("pairs/") for name in Parts(Context(run, "k", portable=True)).names())
+    exported = set(Parts(_context(*open_runs([modelled.run]), texts=True)).names())
+    assert "models.json" in exported and not any(name.startswith("pairs/") for name in exported)
 
 
 def test_without_texts_no_part_quotes_an_item(modelled):

@@ -71,12 +71,6 @@ def listening(hostile: Made) -> Iterator[tuple[int, int]]:
         yield process.pid, port
 
 
-@pytest.fixture
-def served(listening: tuple[int, int]) -> int:
-    """The port alone."""
-    return listening[1]
-
-
 @needs_page
 def test_it_serves_and_ends_quietly(hostile: Made):
     with exploring(str(hostile.run), "--port", "0") as (process, port, said):
@@ -116,13 +110,13 @@ def test_it_listens_on_this_machine_only(listening: tuple[int, int]):
     ],
     ids=["no-host", "absolute", "dots", "two-hosts", "long"],
 )
-def test_odd_requests_on_the_wire(served: int, request_: bytes, statuses: set[int]):
-    with socket.create_connection(("127.0.0.1", served), timeout=10) as wire:
-        wire.sendall(request_.replace(b"PORT", str(served).encode()))
+def test_odd_requests_on_the_wire(listening: tuple[int, int], request_: bytes, statuses: set[int]):
+    with socket.create_connection(("127.0.0.1", listening[1]), timeout=10) as wire:
+        wire.sendall(request_.replace(b"PORT", str(listening[1]).encode()))
         found = wire.recv(65536)
     assert int(found.split()[1]) in statuses
     assert b"root:" not in found
-    assert get(served, "/data/runs.json")[0] == 200
+    assert get(listening[1], "/data/runs.json")[0] == 200
 
 
 @needs_page
@@ -151,21 +145,6 @@ def test_the_key_is_nowhere(hostile: Made, tmp_path: Path):
     assert SECRET.encode() not in given
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nowhere"], "does not exist"),
-        (["RUN", "--llm", "nowhere.yaml"], "nowhere.yaml"),
-        (["RUN", "RUN"], "given 2 times"),
-    ],
-)
-def test_what_is_wrong_is_said(hostile: Made, arguments: list[str], message: str):
-    given = [str(hostile.run) if one == "RUN" else one for one in arguments]
-    found = CliRunner().invoke(cli.app, ["explore", *given])
-    assert isinstance(found.exception, UserError)
-    assert message in str(found.exception)
-
-
 def test_a_missing_package_is_named(hostile: Made, monkeypatch):
     monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
     found = CliRunner().invoke(cli.app, ["explore", str(hostile.run)])
@@ -190,6 +169,8 @@ def test_keys_tell_runs_apart(hostile: Made, tmp_path: Path):
     assert keys == ["ber-run", "run", "run-2", "run-2-2", "run-3", "x" * 40, "run-json"]
     assert [one.title for one in opened][1:3] == ["a/run", "b/run"]
     assert all(re.fullmatch("[a-z0-9-]+", key) for key in keys)
+    with pytest.raises(UserError, match="given 2 times"):
+        open_runs([hostile.run] * 2)
 
 
 def test_a_dictionary_serves_the_runs_that_it_is_about(hostile: Made, tmp_path: Path):

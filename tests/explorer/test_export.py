@@ -10,7 +10,6 @@ import json
 import re
 import runpy
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +24,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.export import LARGEST, MARK, _context, export, export_file
-from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
 from core_helpers import seal
 
@@ -84,13 +82,6 @@ def test_parts_are_scripts_that_call_one_function(exported):
     assert 'data-mode="static"' in index and "default-src &#x27;none&#x27;" in index
 
 
-def test_tables_are_the_runs(opened, exported):
-    table = pl.read_parquet(io.BytesIO(read_part(exported.path, f"{opened[0].key}/concepts.parquet")))
-    for name in ("chi_bench", "gap", "q_value"):
-        shown, known = table[name], opened[0].run.concepts[name].cast(pl.Float32).fill_nan(None)
-        assert shown.equals(known.alias(name))
-
-
 def test_one_file_holds_the_answer_tables_and_examples(opened, tmp_path):
     done = export_file(opened, tmp_path / "report.html")
     text, blocks = done.path.read_text(), blocks_of(done.path)
@@ -117,7 +108,7 @@ def test_one_file_keeps_its_size_by_leaving_details_out(opened, tmp_path, monkey
     assert less.size <= whole - 8_000 and f"{opened[0].key}/run.json" in blocks_of(less.path)
 
 
-def test_a_run_writes_its_report_or_says_why_not(opened, hostile, tmp_path, monkeypatch, caplog):
+def test_a_run_writes_its_report_or_says_why_not(hostile, tmp_path, monkeypatch, caplog):
     run = shutil.copytree(hostile.run, tmp_path / "run")
     cg.open_run(run).report()
     assert blocks_of(run / "report.html")
@@ -196,14 +187,6 @@ def test_exporting_writes_nothing_into_the_run(hostile, tmp_path):
     cg.export([run], tmp_path / "out")
     cg.export([run], tmp_path / "out.html", one_file=True)
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
-
-
-def test_comparisons_of_models_are_left_to_a_server(modelled):
-    run = open_runs([modelled.run])[0]
-    context = _context(run, texts=True)
-    names = set(Parts(context).names())
-    assert "models.json" in names and not any(name.startswith("pairs/") for name in names)
-    assert "pairs/0.json" in set(Parts(replace(context, portable=False)).names())
 
 
 def test_the_command_line_exports_either_way(hostile, tmp_path):

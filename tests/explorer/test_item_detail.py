@@ -95,7 +95,7 @@ def test_most_salient_concepts_by_brute_force(hostile):
         assert few == {**shown, "concepts": shown["concepts"][:3]}
 
 
-def test_tokens_of_every_concept_are_those_in_the_shards(hostile, context):
+def test_tokens_of_every_concept_are_those_in_the_shards(context):
     """Every activation of every item, read from the files one by one."""
     expected = {}
     starts = dict(zip(context.names, np.cumsum([0, *SIZES]).tolist(), strict=False))

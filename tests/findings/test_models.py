@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import polars as pl
@@ -14,14 +13,13 @@ import competency_gaps as cg
 from competency_gaps.evidence import corrected
 from competency_gaps.findings.models import spread
 from competency_gaps.slices import read_slices
-from core_helpers import with_groups
+from core_helpers import copied, with_groups
 
 
 @pytest.fixture(scope="module")
 def run(tiny_run, tmp_path_factory):
     """Six models: half of them are bad at one group of items, the others are alike."""
-    folder = tmp_path_factory.mktemp("models") / "run"
-    shutil.copytree(tiny_run.path, folder)
+    folder = copied(tiny_run, tmp_path_factory).path
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["evidence"] |= {"min_n_eff": 4, "strata": []}  # the run has few items
     (folder / "manifest.json").write_text(json.dumps(manifest))

@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,19 +15,15 @@ import numpy as np
 import polars as pl
 
 _TESTS = Path(__file__).resolve().parents[1]
-for _name in ("", "logs", "dictionary", "explorer"):
+for _name in ("", "explorer"):
     if str(_TESTS / _name) not in sys.path:
         sys.path.append(str(_TESTS / _name))
 
 import explorer_extras  # noqa: E402 - they lie beside the tests that they were written for
 import explorer_runs  # noqa: E402
-import record_samples  # noqa: E402
-from garak_log_helpers import attempt  # noqa: E402
-from inspect_log_helpers import head, message, sample  # noqa: E402
-from log_reading import options  # noqa: E402
-from log_reading import sample as sample_of_lm_eval  # noqa: E402
 
-from core_helpers import seal_dictionary  # noqa: E402
+from core_helpers import seal_dictionary, write_lines  # noqa: E402
+from log_samples import attempt, document, head, inspect_sample, message, options, published, sample  # noqa: E402
 from sae_helpers import LATENTS, build  # noqa: E402
 
 REFERENCE = "reference.parquet"
@@ -42,27 +37,13 @@ SAE = {
 """The SAE that the sampled labels are of."""
 
 
-def lines(path: Path, rows: Sequence[Any]) -> Path:
-    """Write JSON Lines."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def document(path: Path, content: Any) -> Path:
-    """Write JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content), encoding="utf-8")
-    return path
-
-
 def lm_eval(folder: Path) -> list[Path]:
     """Samples of a generated answer and of a choice, with the results beside them."""
     place = folder / "org__name"
     texts = ["fox", "dog"]
     choices = [options(n, [f"Which? {n}"] * 2, texts, [-1.0, -2.0], doc={"question": f"Which? {n}"}) for n in range(3)]
-    lines(place / f"samples_quiz_{STAMP}.jsonl", choices)
-    lines(place / f"samples_sums_{STAMP}.jsonl", [sample_of_lm_eval(number) for number in range(3)])
+    write_lines(place / f"samples_quiz_{STAMP}.jsonl", choices)
+    write_lines(place / f"samples_sums_{STAMP}.jsonl", [sample(number) for number in range(3)])
     results = {"results": {"sums": {"exact_match,none": 0.3}, "quiz": {"acc,none": 1.0}}, "model_name": "org/name"}
     setting = {"configs": {"sums": {"task": "sums", "fewshot_delimiter": "\n\n", "metric_list": []}}, "n-shot": {}}
     document(place / f"results_{STAMP}.json", {**results, **setting})
@@ -74,7 +55,7 @@ def inspect(folder: Path) -> list[Path]:
     results = {"scores": [{"name": "match", "scorer": "match", "metrics": {"accuracy": {"value": 1}}}]}
     spec = {"dataset": {"sample_ids": ["p", "q"]}, "config": {"epochs": 1}}
     turns = [message("user", [{"type": "text", "text": "x"}]), message("assistant", "a", "generate", tool_calls=[{}])]
-    samples = [sample("p", choices=["a", "b"]), sample("q", messages=[*turns, message("tool", "x")])]
+    samples = [inspect_sample("p", choices=["a", "b"]), inspect_sample("q", messages=[*turns, message("tool", "x")])]
     whole = head(eval=spec, results=results)
     log = document(folder / "a" / "log.json", {**whole, "samples": samples})
     packed = folder / "b" / "log.eval"
@@ -104,7 +85,7 @@ def garak_rows() -> list[dict[str, Any]]:
 
 def garak(folder: Path) -> list[Path]:
     """A report."""
-    return [lines(folder / "x.report.jsonl", garak_rows())]
+    return [write_lines(folder / "x.report.jsonl", garak_rows())]
 
 
 def arena_hard(folder: Path) -> list[Path]:
@@ -114,11 +95,11 @@ def arena_hard(folder: Path) -> list[Path]:
     new = {"uid": "u", "model": "m", "judge": "j", "games": [game, game]}
     old = {"question_id": "b", "games": ["[[A>B]]", None]}
     turns = [{"content": "Old?"}]
-    lines(folder / "model_judgment" / "j" / "m.jsonl", [new, old])
+    write_lines(folder / "model_judgment" / "j" / "m.jsonl", [new, old])
     questions = [{"uid": "u", "category": "c", "prompt": "Q?"}, {"question_id": "b", "turns": turns}]
-    lines(folder / "question.jsonl", questions)
+    write_lines(folder / "question.jsonl", questions)
     answers = [{"uid": "u", "messages": said}, {"question_id": "b", "choices": [{"turns": turns}]}]
-    lines(folder / "model_answer" / "m.jsonl", answers)
+    write_lines(folder / "model_answer" / "m.jsonl", answers)
     return [folder]
 
 
@@ -132,7 +113,7 @@ def every_eval_ever(folder: Path) -> list[Path]:
         **{"input": asked, "output": {"raw": ["fox"]}, "answer_attribution": []},
     }
     rows = [{**row, "sample_id": f"q{n}", "evaluation": {"score": n * 5.0, "is_correct": n == 2}} for n in range(3)]
-    lines(folder / f"{name}_samples.jsonl", rows)
+    write_lines(folder / f"{name}_samples.jsonl", rows)
     scale = {"lower_is_better": False, "min_score": 0, "max_score": 10}
     result = {"evaluation_result_id": "quiz/acc", "evaluation_name": "quiz", "metric_config": scale}
     result["score_details"] = {"score": 5.0}
@@ -150,11 +131,6 @@ def autodetect(folder: Path) -> list[Path]:
     return [folder]
 
 
-def published(folder: Path) -> list[Path]:
-    """Records of MMLU-Pro, ZeroEval, IFEval and AlpacaEval, as ``record_samples`` makes them."""
-    return record_samples.write(folder)
-
-
 _OF_TOOLS = (lm_eval, inspect, garak, arena_hard, every_eval_ever, autodetect, published)
 LOGS = {function.__name__: function for function in _OF_TOOLS}
 """By format."""
@@ -168,10 +144,10 @@ def tables(folder: Path) -> list[Path]:
     frame.write_csv(folder / "a.tsv", separator="\t")
     frame.with_columns(choices=[["a", "b"]] * 4).write_parquet(folder / "a.parquet")
     more = {"choices": ["a", "b"], "answer": 1, "metric": "choice", "group": "g", "cluster": "c"}
-    lines(folder / "a.jsonl", [{**row, **more} for row in rows])
+    write_lines(folder / "a.jsonl", [{**row, **more} for row in rows])
     frame.drop("prompt").write_csv(folder / "scores.csv")
     frame.drop("prompt").write_parquet(folder / "scores.parquet")
-    lines(folder / "scores.jsonl", frame.drop("prompt").to_dicts())
+    write_lines(folder / "scores.jsonl", frame.drop("prompt").to_dicts())
     return sorted(folder.iterdir())
 
 
@@ -207,14 +183,14 @@ def taxonomies(folder: Path) -> list[Path]:
         {"id": "b", "description": "sums", "examples": ["1 + 1?", {"prompt": "2 + 2?", "score": 1}], "score": 2},
     ]
     document(folder / "list.json", rows)
-    lines(folder / "list.jsonl", rows)
+    write_lines(folder / "list.jsonl", rows)
     (folder / "list.csv").write_text("id,description,domain,score\na,adding fractions,maths,3.5\n7,rhymes,,\n")
     text = "- &one {id: a, description: adding fractions, domain: maths, score: 3.5, when: 2026-01-01}\n"
     (folder / "list.yaml").write_text(
         text + "- id: 7\n  description: rhymes\n  tags: [verse, 0x10, 1e3]\n  more: *one\n"
     )
     autodetect(folder / "logs")
-    report = lines(folder / "garak" / "x.report.jsonl", garak_rows())
+    report = write_lines(folder / "garak" / "x.report.jsonl", garak_rows())
     forms = [folder / f"list.{form}" for form in ("json", "jsonl", "csv", "yaml")]
     return [*forms, folder / "logs", folder / "garak", report]
 
@@ -228,13 +204,13 @@ def labels(folder: Path) -> list[Path]:
     for name in ("explanations",):
         (folder / "export" / name).mkdir(parents=True)
         (folder / "export" / name / "batch-0.jsonl.gz").write_bytes(packed)
-    lines(
+    write_lines(
         folder / "export" / "source.jsonl",
         [{"modelId": "gpt2-small", "id": "5-res-jb", "saelensConfig": {"d_sae": 300}}],
     )
     document(folder / "a.json", {"1": "one", "2": None, "3": ["three", "3"]})
     table = [{"concept": n, "label": f"label {n}", "detection": 0.9, "explainer": "me"} for n in range(3)]
-    lines(folder / "c.jsonl", table)
+    write_lines(folder / "c.jsonl", table)
     (folder / "c.jsonl.gz").write_bytes(packed)
     pl.DataFrame(table).write_csv(folder / "d.csv")
     pl.DataFrame(table).write_parquet(folder / "d.parquet")

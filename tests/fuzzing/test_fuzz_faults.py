@@ -8,9 +8,7 @@ import tracemalloc
 import polars as pl
 import pytest
 from fuzz_readers import read_log
-from fuzz_samples import LOGS, REFERENCE, autodetect, garak_rows, lines, saes
-from garak_log_helpers import attempt
-from log_reading import sample as sample_of_lm_eval
+from fuzz_samples import LOGS, REFERENCE, autodetect, garak_rows, saes
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.config.load import read_yaml
@@ -19,6 +17,8 @@ from competency_gaps.logs.find import find_parts
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.slices.lists import read_list
 from competency_gaps.stages.load import load_benchmark
+from core_helpers import write_lines
+from log_samples import attempt, sample
 from sae_helpers import LATENTS
 
 HUGE = 10**400
@@ -32,14 +32,14 @@ def loaded(path, **source):
 
 
 def test_numbers_beyond_floats_are_no_scores(tmp_path):
-    rows = [sample_of_lm_eval(0), sample_of_lm_eval(1, exact_match=HUGE, resps=[[[HUGE, "False"]]])]
-    log = lines(tmp_path / "samples_sums_2026-11-24T10-00-00.000001.jsonl", rows)
+    rows = [sample(0), sample(1, exact_match=HUGE, resps=[[[HUGE, "False"]]])]
+    log = write_lines(tmp_path / "samples_sums_2026-11-24T10-00-00.000001.jsonl", rows)
     with pytest.raises(UserError, match="outside"):
         loaded(log)
     assert [item.score for item in loaded(log, metric="none").items] == [None, None]
-    report = lines(tmp_path / "x.report.jsonl", [*garak_rows(), attempt("w", {"a": [HUGE, 0]}, seq=2)])
+    report = write_lines(tmp_path / "x.report.jsonl", [*garak_rows(), attempt("w", {"a": [HUGE, 0]}, seq=2)])
     assert len(loaded(report).items) == 3
-    file = lines(tmp_path / "a.jsonl", [{"prompt": "x", "score": HUGE}])
+    file = write_lines(tmp_path / "a.jsonl", [{"prompt": "x", "score": HUGE}])
     with pytest.raises(UserError, match="is not a number"):
         load_benchmark(BenchmarkConfig(name="x", source={"kind": "file", "path": str(file)}, policy="imported"))
     autodetect(tmp_path / "points")
@@ -83,7 +83,7 @@ def test_more_passes_in_a_report_of_garak_than_it_judged(tmp_path, passed):
     rows = garak_rows()[2:]  # without the threshold, which is found by the passes then
     more = {"passed": passed, "total_evaluated": 4}
     changed = [{**row, **more} if row["entry_type"] == "eval" else row for row in rows]
-    report = lines(tmp_path / "x.report.jsonl", changed)
+    report = write_lines(tmp_path / "x.report.jsonl", changed)
     assert loaded(report).items
     read_log(report)
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import polars as pl
 import pytest
 
 import competency_gaps as cg
-from core_helpers import with_groups
+from core_helpers import copied, with_groups
 
 
 @pytest.fixture(scope="session")
 def scored_run(tiny_run, tmp_path_factory):
     """Eight models on items of three groups, of which the first is the largest and the odd models' best."""
-    folder = tmp_path_factory.mktemp("improve") / "run"
-    shutil.copytree(tiny_run.path, folder)
+    folder = copied(tiny_run, tmp_path_factory).path
     with_groups(folder, ("first", "first", "second", "first", "first", "third"))
     run = cg.open_run(folder)
     first = (run.items["group"] == "first").to_numpy()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -24,15 +23,14 @@ from competency_gaps.findings.answer import slices_of
 from competency_gaps.improve.fill import lm_eval_task, read_drafts
 from competency_gaps.improve.lens import fresh_gap, lens_of
 from competency_gaps.stages.load import load_benchmark
+from core_helpers import copied, write_lines
 
 WORDS = ["fox", "dog", "city", "France", "March", "Paris", "sum", "word"]
 
 
 @pytest.fixture(scope="module")
 def run(tiny_run, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fill") / "run"
-    shutil.copytree(tiny_run.path, folder)
-    return cg.open_run(folder)
+    return copied(tiny_run, tmp_path_factory)
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +45,6 @@ def question(number: int, **other):
     text = f"What is the {WORDS[number % 8]} of {WORDS[(number * 3 + 2) % 8]}? It is number {100 + number}."
     choices = [WORDS[(number + k) % 8] for k in range(4)]
     return {"id": str(number), "prompt": text, "choices": choices, "answer": number % 4, **other}
-
-
-def lines(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 def test_the_lens_measures_items_against_means_without_them(run):
@@ -109,7 +102,7 @@ def test_a_corpus_is_sifted(run, tmp_path):
     }
     bad["repeats"]["answer"] = run.items["answer_index"][5]
     broken = {"id": "x", "choices": ["a", "b"]}
-    corpus = lines(tmp_path / "corpus.jsonl", [*good, *bad.values(), good[3], broken])
+    corpus = write_lines(tmp_path / "corpus.jsonl", [*good, *bad.values(), good[3], broken])
     drafts = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "out")
     codes = drafts.refused["code"].to_list()
     assert drafts.kept.height == 12 and codes.count("repeats") == 2 and codes.count("form") == 2
@@ -154,7 +147,7 @@ def test_generators_make_other_tasks_of_the_slice(tiny_config, tmp_path):
 
 def test_lm_eval_loads_the_task(run, tmp_path):
     tasks = pytest.importorskip("lm_eval.tasks")
-    run.fill("quiz", n=3, corpus=lines(tmp_path / "c.jsonl", map(question, range(8))), out=tmp_path / "fill-quiz")
+    run.fill("quiz", n=3, corpus=write_lines(tmp_path / "c.jsonl", map(question, range(8))), out=tmp_path / "fill-quiz")
     manager = tasks.TaskManager(include_path=str(tmp_path / "fill-quiz"), include_defaults=False)
     task = tasks.get_task_dict(["fill_quiz"], manager)["fill_quiz"]
     documents = list(task.test_docs())

@@ -17,6 +17,8 @@ from competency_gaps.config.benchmark import FileSource
 from competency_gaps.errors import UserError
 from competency_gaps.improve.keep import keep, read_kept
 from competency_gaps.improve.response import ABILITIES, DESIGN_SCALE, EVERY, responses
+from core_helpers import write_lines
+from log_samples import sample
 
 
 def world(models, items, seed, slices=0, shift=0.0):
@@ -160,21 +162,8 @@ def test_a_log_of_the_kept_items_that_numbers_them_anew(scored_run, tmp_path):
     items = kept.table.filter(pl.col("place").is_not_null()).select("benchmark", "item_id", "prompt")
     right = {row: float(number % 3 > 0) for number, row in enumerate(items.rows())}
     for (benchmark,), own in items.group_by("benchmark", maintain_order=True):
-        lines = []
-        for number, row in enumerate(own.rows()):
-            asked = {"gen_args_0": {"arg_0": row[2], "arg_1": {"until": ["."]}}}
-            sample = {
-                "doc_id": number,
-                "doc": {"question": row[2]},
-                "target": "x",
-                "arguments": asked,
-                "filter": "none",
-            }
-            sample |= {"resps": [["x"]], "filtered_resps": ["x"], "metrics": ["acc"], "acc": right[row]}
-            lines.append(json.dumps(sample) + "\n")
-        folder = tmp_path / "log" / "lab__new"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"samples_{benchmark}_2026-01-02T03-04-05.000000.jsonl").write_text("".join(lines))
+        rows = [sample(number, row[2], exact_match=right[row]) for number, row in enumerate(own.rows())]
+        write_lines(tmp_path / "log" / "lab__new" / f"samples_{benchmark}_2026-01-02T03-04-05.000000.jsonl", rows)
     by_id = pl.DataFrame({"id": items["item_id"], "benchmark": items["benchmark"], "lab/new": list(right.values())})
     kept = read_kept(tmp_path / "kept")
     assert kept.predict(tmp_path / "log").equals(kept.predict(by_id))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import polars as pl
 import pytest
@@ -17,7 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.improve.suspect import FEWEST, _broken, _other_keys, agreement, odds, read_suspects
 from competency_gaps.outcomes import wrong_alike
 from competency_gaps.runs.scores import Scored, add_scores
-from core_helpers import seal
+from core_helpers import copied, seal
 
 
 def sound(rng, models=30, items=600, spread=1.2):
@@ -111,8 +109,7 @@ def test_the_order_of_models_and_items_does_not_matter():
 def run(tiny_run, tmp_path_factory):
     """Eight models. Nobody solves items 3 and 4, at 4 with one answer; 0 and 1 ask the same with other keys; the last
     is hardly scored."""
-    folder = tmp_path_factory.mktemp("suspect") / "run"
-    shutil.copytree(tiny_run.path, folder)
+    folder = copied(tiny_run, tmp_path_factory).path
     items = pl.read_parquet(folder / "items.parquet").with_row_index("row")
     first = pl.col("row") < 2
     changed = items.with_columns(

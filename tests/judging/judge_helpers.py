@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from core_helpers import write_lines
 from fake_endpoint import question_of, usage_of
 
 OPEN = [f"Write a line about {word} number {i}." for i, word in enumerate(["fox", "dog", "city", "March"] * 3)]
@@ -45,12 +46,8 @@ def answering(body: dict[str, Any], attempt: int = 0) -> Any:
 
 
 def open_file(folder: Path, count: int = len(OPEN)) -> Path:
-    path = folder / "open.jsonl"
-    path.write_text("".join(json.dumps({"id": f"o{i}", "prompt": text}) + "\n" for i, text in enumerate(OPEN[:count])))
-    return path
+    return write_lines(folder / "open.jsonl", [{"id": f"o{i}", "prompt": OPEN[i]} for i in range(count)])
 
 
 def baseline_file(folder: Path, count: int = len(OPEN)) -> Path:
-    path = folder / "baseline.jsonl"
-    path.write_text("".join(json.dumps({"id": f"o{i}", "response": f"base {i}"}) + "\n" for i in range(count)))
-    return path
+    return write_lines(folder / "baseline.jsonl", [{"id": f"o{i}", "response": f"base {i}"} for i in range(count)])

@@ -14,6 +14,7 @@ from competency_gaps.judging.arena import baseline_answers
 from competency_gaps.judging.judge import RUBRICS, fill, load_rubric
 from competency_gaps.llm import Answer
 from competency_gaps.stages.load import make_policy
+from core_helpers import write_lines
 
 ITEM = Item(id="i", prompt="What is 2 + 2?", answer="4")
 
@@ -151,8 +152,7 @@ def test_every_item_of_a_public_benchmark_fits_its_rubric(shared, benchmark, rub
 
 @pytest.fixture
 def arena(tmp_path):
-    path = tmp_path / "b.jsonl"
-    path.write_text(json.dumps({"id": "i", "response": "base"}) + "\n")
+    path = write_lines(tmp_path / "b.jsonl", [{"id": "i", "response": "base"}])
     return lambda **options: make_policy("arena", {"baseline": str(path), **options})
 
 
@@ -188,13 +188,12 @@ def test_verdicts_of_the_arena_in_either_writing(arena):
 
 
 def test_baselines_in_all_forms(tmp_path):
-    path = tmp_path / "answers.jsonl"
     rows = [
         {"id": "a", "response": "one\u2028two"},
         {"uid": "b", "messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": {"answer": "B"}}]},
         {"question_id": "c", "choices": [{"index": 0, "turns": [{"content": "C", "token_len": 1}]}]},
     ]
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    path = write_lines(tmp_path / "answers.jsonl", rows)
     assert baseline_answers(path) == {"a": "one\u2028two", "b": "B", "c": "C"}
     for text, message in (
         ('{"id": "a"}', "line 1: expected a JSON object with 'id' and 'response'"),

@@ -83,8 +83,7 @@ def test_scores_are_what_the_rule_says_of_each_response(perfect):
     assert len(first) == len(second) == 1, "the baseline stands first once and second once"
 
 
-def test_figures_lie_in_the_manifest_and_the_summary(perfect, capsys, tmp_path):
-
+def test_figures_lie_in_the_manifest_and_the_summary(perfect):
     run, _ = perfect
     told = run.manifest["judging"]
     assert told["judge"] == "fake" and told["requests"] == told["answered"] == REQUESTS

@@ -10,10 +10,24 @@ from contextlib import chdir
 from pathlib import Path
 
 import pytest
-from garak_log_helpers import PROBES, run_garak
 from lm_eval_logs import evaluate, write_tasks
 
+from log_samples import PROBES
+
 HERE = Path(__file__).parent
+
+
+def run_garak(folder: Path, name: str, *options: str) -> Path:
+    """Run garak on the local model; nothing is written or read outside ``folder``, and no network is used."""
+    config = folder / "garak.yaml"
+    config.write_text("run:\n  system_prompt: You are careful.\n  generations: 3\n")
+    homes = {f"XDG_{kind}_HOME": str(folder / "home") for kind in ("DATA", "CACHE", "CONFIG")}
+    environment = {**os.environ, **homes, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(HERE)}
+    command = [sys.executable, "-m", "garak", "--config", str(config), "--report_prefix", str(folder / name)]
+    command += ["--target_type", "function", "--target_name", "garak_model#answer", *options]
+    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder / f"{name}.report.jsonl"
 
 
 def record(folder: Path, model: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 
@@ -12,10 +11,9 @@ from log_reading import read as read_all
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Reason
 from competency_gaps.logs.find import find_parts
 from competency_gaps.stages.load import load_benchmark
-from competency_gaps.text import plural
+from core_helpers import write_lines
 
 LABELS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]
 MODEL, BASELINE, JUDGE = "maker-model", "o3-mini-2025-01-31", "gpt-4.1"
@@ -32,20 +30,14 @@ def judged(uid: str, g0, g1, category: str = "hard_prompt"):
     return {**head, "games": games}
 
 
-def write(path: Path, rows) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
 def judgement(folder: Path, rows, judge: str = JUDGE, model: str = MODEL) -> Path:
     """Judgements with their questions, ``Write UID.``, and answers, ``mine UID``."""
     bench = folder / "data" / "arena-hard-v2.0"
     ids = [row["uid"] for row in rows if "uid" in row]
-    write(bench / "question.jsonl", [{"uid": uid, "prompt": f"Write {uid}."} for uid in ids])
+    write_lines(bench / "question.jsonl", [{"uid": uid, "prompt": f"Write {uid}."} for uid in ids])
     answers = [{"uid": uid, "messages": [{"role": "assistant", "content": f"mine {uid}"}]} for uid in ids]
-    write(bench / "model_answer" / f"{model}.jsonl", answers)
-    return write(bench / "model_judgment" / judge / f"{model}.jsonl", rows)
+    write_lines(bench / "model_answer" / f"{model}.jsonl", answers)
+    return write_lines(bench / "model_judgment" / judge / f"{model}.jsonl", rows)
 
 
 def expanded(label: str) -> list[float]:
@@ -53,34 +45,21 @@ def expanded(label: str) -> list[float]:
     return {"A>>B": [1.0] * 3, "A>B": [1.0], "A=B": [0.5], "B>A": [0.0], "B>>A": [0.0] * 3}[label]
 
 
-@pytest.mark.parametrize("g0", [*LABELS, None, ...])
-@pytest.mark.parametrize("g1", [*LABELS, None, ...])
-def test_scores(tmp_path, g0, g1):
-    """In game 0 the model's answer is B, in game 1 it is A."""
-    results = [1 - one for one in expanded(g0)] if isinstance(g0, str) else []
-    results += expanded(g1) if isinstance(g1, str) else []
-    ((item,), _, report) = read_all(judgement(tmp_path, [judged("u", g0, g1)]))
-    assert item.score == (pytest.approx(sum(results) / len(results)) if results else None)
-    missing = sum(not isinstance(one, str) for one in (g0, g1))
-    assert (
-        Reason(
-            "one_game", f"{plural(missing, 'game')} without a usable verdict; only the other game counts", (missing,)
-        )
-        in report.warnings
-    ) == (missing > 0)
-
-
-def test_ties_and_places_come_from_the_raw_labels(tmp_path):
+def test_scores_ties_and_places_come_from_the_raw_labels(tmp_path):
     rng = random.Random(0)
     pairs = [(rng.choice(LABELS), rng.choice(LABELS)) for _ in range(60)]
-    rows = [judged(f"u{i}", *pair) for i, pair in enumerate(pairs)] + [judged("half", "A>B", None)]
+    halves = {"half": ("A>B", None), "other half": (..., "B>>A"), "null": (None, ...)}
+    rows = [judged(f"u{i}", *pair) for i, pair in enumerate(pairs)] + [judged(id, *own) for id, own in halves.items()]
     items, _, report = read_all(judgement(tmp_path, rows))
-    assert len(items) == 61
+    # In game 0 the model's answer is B, in game 1 it is A.
+    results = [[1 - one for one in expanded(g0)] + expanded(g1) for g0, g1 in pairs]
+    assert [item.score for item in items] == pytest.approx([*(sum(own) / len(own) for own in results), 0, 0, None])
     told = {warning.code: warning.numbers for warning in report.warnings}
+    assert told["one_game"] == (4,)
     first = [(expanded(g0)[0] + expanded(g1)[0]) / 2 for g0, g1 in pairs]
     ties = sum(label == "A=B" for pair in pairs for label in pair)
     assert told["arena_position"][0] == pytest.approx(sum(first) / len(first) - 0.5)
-    assert told["arena_ties"][:2] == (pytest.approx(ties / 121), 121)
+    assert told["arena_ties"][:2] == (pytest.approx(ties / 122), 122)
     assert report.scorer == JUDGE
     assert f"judged by {JUDGE} against {BASELINE}" in " ".join(map(str, report.warnings))
 
@@ -88,13 +67,13 @@ def test_ties_and_places_come_from_the_raw_labels(tmp_path):
 def test_question_and_answer_come_from_the_neighbouring_files(tmp_path):
     path = judgement(tmp_path, [judged("u", "A>B", "A>B"), judged("v", "A>B", "A>B"), judged("w", "A>B", "A>B")])
     bench = path.parents[2]
-    write(
+    write_lines(
         bench / "question.jsonl",
         [{"uid": "u", "category": "coding", "prompt": "One\u2028two?"}, {"uid": "v", "prompt": ["x"]}],
     )
     said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "One"}]
     said.append({"role": "assistant", "content": {"answer": "Mine\u2028all."}})
-    write(bench / "model_answer" / path.name, [{"uid": "u", "model": MODEL, "messages": said}])
+    write_lines(bench / "model_answer" / path.name, [{"uid": "u", "model": MODEL, "messages": said}])
     ((item,), left_out, report) = read_all(path)
     assert (item.id, item.prompt, item.response) == ("u", "One\u2028two?", "Mine\u2028all.")
     assert [m["role"] for m in item.messages] == ["system", "user"]
@@ -115,9 +94,9 @@ def test_the_old_form(tmp_path):
     ]
     path = judgement(tmp_path, rows)
     questions = [{"question_id": id, "cluster": "code", "turns": [{"content": f"Old {id}?"}]} for id in "abc"]
-    write(path.parents[2] / "question.jsonl", questions)
+    write_lines(path.parents[2] / "question.jsonl", questions)
     answers = [{"question_id": "b", "choices": [{"turns": [{"content": "So."}]}]}]
-    write(path.parents[2] / "model_answer" / path.name, answers)
+    write_lines(path.parents[2] / "model_answer" / path.name, answers)
     items, _, report = read_all(path)
     assert [item.score for item in items] == [pytest.approx(3.5 / 4), 1.0, None]
     assert [(item.prompt, item.response, item.group) for item in items] == [
@@ -141,7 +120,7 @@ def test_parts(tmp_path):
         "arena-hard-v2.0:gpt-4.1@model",
         "arena-hard-v2.0:gemini",
     }
-    alone = write(tmp_path / "elsewhere" / "judged.jsonl", rows)
+    alone = write_lines(tmp_path / "elsewhere" / "judged.jsonl", rows)
     assert [part.benchmark for part in find_parts(alone)] == ["arena-hard"]
     with pytest.raises(UserError, match=r"missing from question\.jsonl"):
         load_benchmark(BenchmarkConfig(name="arena", source={"kind": "log", "path": str(alone)}))

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
-from log_reading import counts, read, write_lines
+from log_reading import counts, read
 from typer.testing import CliRunner
 
-import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
 from competency_gaps.runs.scores import model_scores
+from core_helpers import write_lines
 
 NAME = "f3a1c0de-4b2e-4c1a-9f6d-1b7e5a2c8d40"
-SHARED = Path(__file__).parents[2].parent / "shared" / "results" / "raw"
 
 
 def row(number, score=1.0, **changes):
@@ -201,24 +199,25 @@ def test_fields_and_the_newest(tmp_path):
 
 
 @pytest.fixture
-def run(tiny_run, tmp_path):
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    run = cg.open_run(tmp_path / "run")
+def scored(run):
+    """With the scores of another model."""
     items = run.items
     some = pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.int_range(pl.len()) % 2 / 2)
     run.add_scores(items.select(id="item_id", benchmark="benchmark").with_columns(some.alias("lab/other")))
     return run
 
 
-def test_what_is_written_is_read_again(run, tmp_path):
+def test_what_is_written_is_read_again(scored, tmp_path):
     """Scores, benchmarks, models and expected answers of every model."""
-    assert CliRunner().invoke(app, ["export", str(run.path), str(tmp_path / "out"), "--every-eval-ever"]).exit_code == 0
-    own = Path(run.models["model"][0]).name
-    for model, values in ((own, run.items["score"]), ("lab/other", model_scores(run).of("lab/other"))):
-        expected = dict(zip(run.items.select("benchmark", "item_id").rows(), values, strict=True))
+    assert (
+        CliRunner().invoke(app, ["export", str(scored.path), str(tmp_path / "out"), "--every-eval-ever"]).exit_code == 0
+    )
+    own = Path(scored.models["model"][0]).name
+    for model, values in ((own, scored.items["score"]), ("lab/other", model_scores(scored).of("lab/other"))):
+        expected = dict(zip(scored.items.select("benchmark", "item_id").rows(), values, strict=True))
         file = tmp_path / "out" / f"{model.replace('/', '_')}.json"
         parts = find_parts(file)
-        assert {part.benchmark for part in parts} == set(run.items["benchmark"])
+        assert {part.benchmark for part in parts} == set(scored.items["benchmark"])
         assert {part.model for part in parts} == {model}
         for part in parts:
             for item in read(file, benchmark=part.benchmark).items:
@@ -241,13 +240,13 @@ for file in Path(sys.argv[1]).glob("*_samples.jsonl"):
 
 
 @pytest.mark.slow
-def test_the_newest_package_takes_what_is_written(run, tmp_path):
+def test_the_newest_package_takes_what_is_written(scored, tmp_path):
     """It needs Python 3.12 or newer, and an environment of its own."""
-    run.write_results(tmp_path / "out")
+    scored.write_results(tmp_path / "out")
     wanted = ["--no-project", "--python", ">=3.12", "--no-python-downloads", "--with", "every-eval-ever"]
     command = [sys.executable, "-m", "uv", "run", *wanted, "python", "-c", VALIDATE, str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, cwd=tmp_path)
     if re.search(r"Failed to fetch|dns error|No interpreter found|Failed to inspect", done.stderr):
         pytest.skip(done.stderr[-300:])
     assert not done.returncode, done.stderr[-3000:]
-    assert sum(map(int, done.stdout.split())) == sum(run.models["scored"])
+    assert sum(map(int, done.stdout.split())) == sum(scored.models["scored"])

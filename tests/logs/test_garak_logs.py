@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from garak_log_helpers import PROBES, attempt, entries, write_report
 from log_reading import codes, counts
 from log_reading import read as read_all
 
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.garak import ALL_DETECTORS
+from log_samples import PROBES, attempt, entries, write_report
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from inspect_log_helpers import head, message, sample, write_log
 from inspect_log_tasks import FAILS
 from log_reading import codes, counts
 from log_reading import read as read_all
@@ -19,6 +18,8 @@ from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs import inspect as inspect_ai_files
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.inspect_sample import NOT_INSIDE
+from log_samples import head, message, write_log
+from log_samples import inspect_sample as sample
 
 pytest.importorskip("zipfile_zstd")  # teaches zipfile the compression of .eval files
 TASKS = ["quiz", "broken", "mixed", "examples"]
@@ -152,7 +153,7 @@ def test_a_folder_gives_each_tasks_newest_log(real):
     assert parts["quiz"].notes
 
 
-def test_json_needs_no_package_and_eval_says_which(real, monkeypatch, tmp_path):
+def test_json_needs_no_package_and_eval_says_which(real, monkeypatch):
     for name in list(sys.modules):
         if name.split(".")[0] == "inspect_ai":
             monkeypatch.delitem(sys.modules, name)
@@ -214,7 +215,10 @@ def test_values(tmp_path, value, score):
 def test_values_outside_0_and_1_are_refused(tmp_path, value):
     """Else a grader from 0 to 10 would leave only its worst answers scored."""
     key = {"metric": "a"} if isinstance(value, dict) else {"metric": "0"} if isinstance(value, list) else {}
-    made = [sample(1, value), sample(2, {"a": 1, "b": 1} if isinstance(value, dict) else [1] if key else 1)]
+    made = [
+        sample(1, value),
+        sample(2, {"a": 1, "b": 1} if isinstance(value, dict) else [1] if key else 1),
+    ]
     path = write_log(tmp_path / "log.json", made)
     with pytest.raises(UserError, match=r"sample 1: the score by 'match' is .*expected a number in \[0, 1\].*'none'"):
         read_all(path, **key)
@@ -354,7 +358,12 @@ def test_errors_count_where_the_evaluation_counted_them(tmp_path):
 def test_missing_samples_and_other_figures_give_a_warning(tmp_path):
     results = {"scores": [{"name": "match", "scorer": "match", "metrics": {"accuracy": {"value": 0.5}}}]}
     spec = {"dataset": {"sample_ids": [2, 1, 3]}, "config": {"epochs": 2, "epochs_reducer": ["max"]}}
-    made = [sample(1, "C"), sample(1, "C", epoch=2), sample(2, "C"), sample(2, "C", epoch=2)]
+    made = [
+        sample(1, "C"),
+        sample(1, "C", epoch=2),
+        sample(2, "C"),
+        sample(2, "C", epoch=2),
+    ]
     items, left_out, report = read_all(
         write_log(tmp_path / "log.json", [*made, made[0]], status="cancelled", results=results, eval=spec)
     )

@@ -6,12 +6,13 @@ import json
 import shutil
 
 import pytest
-from log_reading import codes, counts, options, read, sample, write_lines
+from log_reading import codes, counts, read, read_by
 
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs.find import find_parts
-from core_helpers import command, loaded, tokens_of_range
+from core_helpers import command, loaded, tokens_of_range, write_lines
+from log_samples import options, sample
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
 
@@ -112,22 +113,11 @@ def test_perplexity_is_no_score_but_coverage(real):
 
 
 def test_a_run_from_the_log_reads_exactly_the_question(real, model_folder, sae_folder, tmp_path):
-    out, model = tmp_path / "run", tmp_path / "tiny"
-    shutil.copytree(model_folder("llama"), model)
+    out, model = tmp_path / "run", shutil.copytree(model_folder("llama"), tmp_path / "tiny")
     other = tmp_path / "other__thing"
     write_lines(other / NAME, [sample(i) for i in range(12)])
-    arguments = [
-        "--model",
-        str(model),
-        "--sae",
-        str(sae_folder),
-        "--set",
-        "sae.force=true",
-        "--set",
-        "model.dtype=float32",
-    ]
     logs = ["--log", str(real / "plain"), "--log", f"other={other}"]
-    done = command("run", *arguments, *logs, "--out", str(out))
+    done = command("run", *read_by(model, sae_folder), *logs, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "own text: the task's template, rendered: 20 items" in done.stderr
     # The log that is of this model is not warned of, the other one is.
@@ -152,14 +142,8 @@ def test_a_run_from_the_log_reads_exactly_the_question(real, model_folder, sae_f
     assert (source["records"], source["items"], source["filter"]) == (40, 20, "strict")
 
 
-def test_logs_shows_what_would_be_read_without_torch(real):
-    code = (
-        "import atexit, os, sys\n"
-        "heavy = ('torch', 'transformers', 'lm_eval', 'datasets')\n"
-        "atexit.register(lambda: any(name in sys.modules for name in heavy) and os._exit(77))\n"
-        "from competency_gaps.cli.app import main; main()"
-    )
-    done = command("logs", str(real / "plain"), code=code)
+def test_logs_shows_what_would_be_read(real):
+    done = command("logs", str(real / "plain"))
     assert done.returncode == 0, done.stderr
     assert "⟦Question: What is the fox of dog? It is number 0.\n  Answer:⟧" in done.stdout
     assert "metric: acc_norm; with --metric: acc" in done.stdout
@@ -194,8 +178,7 @@ def test_the_newest_log_of_a_task_is_read(tmp_path):
 
 def test_line_separators_inside_a_line(tmp_path):
     text = "One.\u2028Two?\u2029Three\x85."
-    record = sample(0, doc={"question": text}, arguments={"gen_args_0": {"arg_0": text, "arg_1": {}}})
-    found = read(write_lines(tmp_path / NAME, [record, sample(1)]))
+    found = read(write_lines(tmp_path / NAME, [sample(0, text), sample(1)]))
     assert found.items[0].prompt == text
     assert len(found.items) == 2
 
@@ -203,7 +186,7 @@ def test_line_separators_inside_a_line(tmp_path):
 def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
     shots = "Q: How many dogs are there in house 9?\nA: 9\n\n"
     question = "How many foxes are there in house 1?"
-    record = sample(1, arguments={"gen_args_0": {"arg_0": f"Count.\n\n{shots}Q: {question}\nA:", "arg_1": {}}})
+    record = sample(1, prompt=f"Count.\n\n{shots}Q: {question}\nA:")
     found = read(write_lines(tmp_path / NAME, [record]))
     assert found.items[0].prompt == question
     assert found.report.own_text == {"the document's texts in the prompt": 1}
@@ -213,7 +196,7 @@ def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
 def test_several_texts_of_a_document_keep_their_order(tmp_path):
     doc = {"passage": "The fox lives in the wood.", "question": "Where does the fox live?", "id": "x"}
     prompt = f"{doc['passage']} {doc['question']}\n\nPassage: {doc['passage']}\nAsked: {doc['question']}\nA:"
-    record = sample(0, doc=doc, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
+    record = sample(0, doc=doc, prompt=prompt)
     (item,) = read(write_lines(tmp_path / NAME, [record])).items
     assert item.prompt == f"{doc['passage']}\nAsked: {doc['question']}"
     assert item.seen.own[0] == prompt.rindex(doc["passage"])
@@ -224,7 +207,7 @@ def test_options_after_a_blank_line_keep_the_question(tmp_path):
     doc = {"question": "Who jumps so high?", "choices": choices}
     own = f"{doc['question']}\n\nA. {choices['text'][0]}\nB. {choices['text'][1]}"
     prompt = f"Who barks?\n\nA. a dog\nAnswer: A\n\n{own}\nAnswer:"
-    record = sample(0, doc=doc, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
+    record = sample(0, doc=doc, prompt=prompt)
     (item,) = read(write_lines(tmp_path / NAME, [record])).items
     assert item.prompt == own
 
@@ -236,8 +219,7 @@ def test_chat_messages(tmp_path):
         {"role": "assistant", "content": "2"},
         {"role": "user", "content": "Q: How many foxes are there in house 0?\nA:"},
     ]
-    record = sample(0, arguments={"gen_args_0": {"arg_0": [json.dumps(messages)], "arg_1": {}}})
-    found = read(write_lines(tmp_path / NAME, [record]))
+    found = read(write_lines(tmp_path / NAME, [sample(0, prompt=[json.dumps(messages)])]))
     (item,) = found.items
     assert item.seen is None
     assert list(item.messages) == messages
@@ -296,8 +278,7 @@ def test_a_score_outside_the_unit_interval_is_refused(tmp_path):
 
 def test_a_first_token_is_not_added_twice(tmp_path):
     for text, own in (("<|bos|><|start|>user\n", True), ("<s>[INST] ", True), ("", False), ("<b>Bold</b> ", False)):
-        prompt = f"{text}How many foxes are there in house 0?"
-        record = sample(0, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
+        record = sample(0, prompt=f"{text}How many foxes are there in house 0?")
         (item,) = read(write_lines(tmp_path / NAME, [record])).items
         assert item.seen.templated is own
 
@@ -339,8 +320,7 @@ def test_a_template_that_does_harm_or_fails_is_not_used(tmp_path, template):
 
 def test_hostile_text_does_not_reach_the_terminal(tmp_path):
     text = "How many foxes \x1b[31mare there\x1b]0;title\x07 \u202e in [bold]house[/bold] 0?"
-    record = sample(0, doc={"question": text}, arguments={"gen_args_0": {"arg_0": text, "arg_1": {}}})
-    done = command("logs", str(write_lines(tmp_path / NAME, [record])))
+    done = command("logs", str(write_lines(tmp_path / NAME, [sample(0, text)])))
     assert done.returncode == 0, done.stderr
     assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
     assert "[bold]house[/bold]" in done.stdout

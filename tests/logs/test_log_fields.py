@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from inspect_log_helpers import sample as inspect_sample
-from inspect_log_helpers import write_log
-from log_reading import read, sample, write_lines
+from log_reading import read
 
 from competency_gaps.errors import UserError
 from competency_gaps.logs.find import log_entries
+from core_helpers import write_lines
+from log_samples import inspect_sample, sample, write_log
 
 FIELDS = {"cluster": "passage", "group": "area", "covariates.level": "level", "covariates.kind": "inner.kind"}
 ABOUT = {"passage": "p1", "area": "law", "level": 3, "inner": {"kind": "essay"}}
@@ -57,8 +57,3 @@ def test_fields_on_the_command_line(tmp_path):
     (entry,) = log_entries([str(tmp_path)], fields=["cluster=passage", "covariates.level=level"])
     assert entry["source"]["format"] == "lm_eval"
     assert entry["source"]["fields"] == {"cluster": "passage", "covariates.level": "level"}
-    table = tmp_path / "table.csv"
-    table.write_text("prompt,score,passage\nWhy?,1,p1\nWho?,0,p1\n")
-    (entry,) = log_entries([str(table)], fields=["cluster=passage"])
-    assert entry["source"]["format"] == "table"
-    assert [item.cluster for item in read(table, format="table", fields=entry["source"]["fields"]).items] == ["p1"] * 2

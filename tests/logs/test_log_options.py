@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from log_reading import read, sample, write_lines
+from log_reading import read
 
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Benchmark, Counted, Reason, SourceReport
@@ -15,7 +15,8 @@ from competency_gaps.stages.logs import (
     same_model,
     with_model_warnings,
 )
-from core_helpers import command
+from core_helpers import command, write_lines
+from log_samples import sample
 
 NAME = "samples_{}_2026-11-24T10-00-00.000001.jsonl"
 

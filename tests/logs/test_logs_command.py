@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from inspect_log_helpers import sample as inspect_sample
-from inspect_log_helpers import write_log
-from log_reading import sample, write_lines
 
 from competency_gaps.cli import app as application
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.logs import inspect_logs
+from core_helpers import write_lines
+from log_samples import inspect_sample, sample, write_log
 
 STAMP = "2026-11-24T10-00-00.000001"
 EMBEDDED = ("embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-8k")

@@ -6,9 +6,7 @@ import json
 import shutil
 
 import pytest
-from inspect_log_helpers import sample as inspect_sample
-from inspect_log_helpers import write_log
-from log_reading import sample, write_lines
+from log_reading import read_by
 
 import competency_gaps as cg
 from competency_gaps.config import parse_config
@@ -17,7 +15,8 @@ from competency_gaps.errors import UserError
 from competency_gaps.logs.find import suite_logs
 from competency_gaps.logs.scores import configured_scores
 from competency_gaps.runs.scores import model_scores
-from core_helpers import command
+from core_helpers import command, write_lines
+from log_samples import inspect_sample, message, sample, write_log
 
 STAMP = "2026-11-24T10-00-00.000001"
 
@@ -27,7 +26,9 @@ def lm_eval(folder, model, records, task="houses"):
 
 
 def inspect(folder, model, values, task="quiz"):
-    samples = [inspect_sample(number, value, text=f"Why is fox {number} red?") for number, value in enumerate(values)]
+    texts = [f"Why is fox {number} red?" for number in range(len(values))]
+    seen = [[message("system", "Be terse."), message("user", f"Think. {text} Answer:", "input")] for text in texts]
+    samples = [inspect_sample(n, value, text=texts[n], messages=seen[n]) for n, value in enumerate(values)]
     return write_log(folder / f"{model.replace('/', '-')}.json", samples, eval={"task": task, "model": model})
 
 
@@ -44,17 +45,12 @@ def logs(tmp_path):
 
 
 @pytest.fixture
-def arguments(model_folder, sae_folder):
-    return [
-        "--model",
-        str(model_folder("llama")),
-        "--sae",
-        str(sae_folder),
-        "--set",
-        "sae.force=true",
-        "--set",
-        "model.dtype=float32",
-    ]
+def made(logs, model_folder, sae_folder, tmp_path):
+    """The run of both."""
+    arguments = read_by(model_folder("llama"), sae_folder)
+    done = command("run", *arguments, "--log", str(logs), "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    return cg.open_run(tmp_path / "run")
 
 
 @pytest.mark.parametrize("form", ["one folder", "two folders", "named"])
@@ -112,43 +108,35 @@ def test_the_runs_own_scores_are_of_one_model(logs):
     ]
 
 
-@pytest.mark.parametrize("tool", ["lm_eval", "inspect"])
-def test_a_run_reads_items_once_for_all_models(tmp_path, arguments, tool):
-    folder = tmp_path / "logs"
-    if tool == "lm_eval":
-        lm_eval(folder, "org/a", scored("org/a"))
-        lm_eval(folder, "org/b", scored("org/b", shift=1))
-        expected = [[float((n + shift) % 3 == 0) for n in range(12)] for shift in (0, 1)]
-    else:
-        inspect(folder, "org/a", "CICPCICPCICP")
-        inspect(folder, "org/b", "IICCIICCIICC")
-        values = {"C": 1.0, "P": 0.5, "I": 0.0}
-        expected = [[values[letter] for letter in letters] for letters in ("CICPCICPCICP", "IICCIICCIICC")]
-    done = command("run", *arguments, "--log", str(folder), "--out", str(tmp_path / "run"))
+def test_a_run_reads_items_once_for_all_models(tmp_path, model_folder, sae_folder):
+    inspect(tmp_path / "logs", "org/a", "CICPCICPCICP")
+    inspect(tmp_path / "logs", "org/b", "IICCIICCIICC")
+    arguments = read_by(model_folder("llama"), sae_folder)
+    done = command("run", *arguments, "--log", str(tmp_path / "logs"), "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stderr.split())
-    name = "houses" if tool == "lm_eval" else "quiz"
-    assert f"{name}: items from the log of org/a" in said
+    assert "quiz: items from the log of org/a" in said
     assert "org/b: scores of 12 of 12 items that match the run's." in said
     run = cg.open_run(tmp_path / "run")
     assert run.items.height == 12 and run.scored_model == "org/a"
-    scores = model_scores(run)
+    for row in run.items.iter_rows(named=True):
+        assert row["prompt"] == row["text"][row["own_start"] : row["own_end"]] == f"Why is fox {row['item_id']} red?"
+        assert "system\nBe terse." in row["text"] and json.loads(row["identity"])["tool"] == "inspect"
+    scores, values = model_scores(run), {"C": 1.0, "P": 0.5, "I": 0.0}
     assert scores.models == ("org/a", "org/b")
-    assert scores.values.tolist() == expected
+    assert scores.values.tolist() == [[values[one] for one in letters] for letters in ("CICPCICPCICP", "IICCIICCIICC")]
     assert run.models["reads"].to_list() == [False, False]
     (reports,) = [entry["source"] for entry in run.manifest["benchmarks"]]
     assert len(reports) == 1
 
 
-def test_rows_whose_id_asks_something_else_are_refused(logs, tmp_path, arguments):
-    done = command("run", *arguments, "--log", str(logs), "--out", str(tmp_path / "run"))
-    assert done.returncode == 0, done.stderr
+def test_rows_whose_id_asks_something_else_are_refused_and_a_metric_is_chosen(made, tmp_path):
+    assert model_scores(made).values.tolist() == [[float((n + shift) % 3 == 0) for n in range(12)] for shift in (0, 1)]
     shuffled = scored("org/c")
     # Three documents are numbered otherwise, and one is another question.
     for place, number in ((0, 1), (1, 2), (2, 0)):
         shuffled[place]["doc_id"] = number
-    shuffled[5] = sample(5, doc={"question": "Who built the tower?", "answer": "5"}, exact_match=1.0)
-    shuffled[5]["arguments"] = {"gen_args_0": {"arg_0": "Who built the tower?", "arg_1": {}}}
+    shuffled[5] = sample(5, "Who built the tower?", exact_match=1.0)
     log = lm_eval(tmp_path / "more", "org/c", shuffled)
     done = command("score", str(tmp_path / "run"), "--log", str(log), "--json")
     assert done.returncode == 0, done.stderr
@@ -159,22 +147,12 @@ def test_rows_whose_id_asks_something_else_are_refused(logs, tmp_path, arguments
     expected = [float(number % 3 == 0) for number in range(12)]
     assert [value for number, value in enumerate(values.tolist()) if number != 5] == expected[:5] + expected[6:]
     assert values[5] != values[5]
-    strange = [sample(n, doc={"question": f"What is {n}?"}) for n in range(100, 103)]
-    for record in strange:
-        record["arguments"] = {"gen_args_0": {"arg_0": record["doc"]["question"], "arg_1": {}}}
-        record["doc_id"] -= 100
-    other = lm_eval(tmp_path / "strange", "org/d", strange)
+    other = lm_eval(tmp_path / "strange", "org/d", [sample(n, f"What is {n + 100}?") for n in range(3)])
     with pytest.raises(UserError, match=r"none of the 3 rows .*3 of them have an item's id but another prompt"):
         run.add_log(other)
-
-
-def test_a_metric_can_be_chosen_for_added_scores(logs, tmp_path, arguments):
-    done = command("run", *arguments, "--log", str(logs), "--out", str(tmp_path / "run"))
-    assert done.returncode == 0, done.stderr
     two = [sample(n, metrics=["exact_match", "loose"], exact_match=0.0, loose=1.0) for n in range(12)]
-    log = lm_eval(tmp_path / "more", "org/c", two)
-    run = cg.open_run(tmp_path / "run")
+    log = lm_eval(tmp_path / "more", "org/e", two)
     run.add_log(log, metric="loose")
-    assert set(model_scores(run).of("org/c").tolist()) == {1.0}
+    assert set(model_scores(run).of("org/e").tolist()) == {1.0}
     with pytest.raises(UserError, match="has no metric 'tight'"):
         run.add_log(log, model="other", metric="tight")

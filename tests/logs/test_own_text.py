@@ -6,9 +6,11 @@ import json
 import time
 
 import pytest
-from log_reading import read, sample, write_lines
+from log_reading import read
 
 from competency_gaps.logs.prompt import last_occurrence
+from core_helpers import write_lines
+from log_samples import sample
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
 TAIL = "<|im_end|>\n<|im_start|>assistant\n"
@@ -22,8 +24,7 @@ def results(folder, config, **more):
 
 def one(folder, doc, prompt, config, shots=0, **more):
     results(folder, config, **{"n-shot": {"task": shots}}, **more)
-    record = sample(0, doc=doc, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
-    found = read(write_lines(folder / NAME, [record]))
+    found = read(write_lines(folder / NAME, [sample(0, doc=doc, prompt=prompt)]))
     return found.items[0], next(iter(found.report.own_text))
 
 

@@ -7,13 +7,13 @@ import json
 
 import pytest
 from log_reading import counts, read
-from record_samples import alpaca_eval, document, ifeval, mmlu_pro, write, zeroeval
 
 from competency_gaps.logs.find import find_parts, suite_logs
+from log_samples import alpaca_eval, document, ifeval, mmlu_pro, published, zeroeval
 
 
 def test_each_tool_is_told_by_its_records(tmp_path):
-    files = write(tmp_path)
+    files = published(tmp_path)
     found = {part.format: (part.benchmark, part.model) for part in find_parts(tmp_path)}
     assert found == {
         "mmlu_pro": ("mmlu_pro", "name"),

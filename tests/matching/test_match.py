@@ -20,20 +20,20 @@ from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.slices.lists import read_list
 from competency_gaps.slices.make import Source, write_slices
+from core_helpers import copied
+from log_samples import attempt, write_report
 
 
 @pytest.fixture(scope="module")
 def run(tiny_run, tmp_path_factory):
     """A run with the scores of a model that fails where one concept is strong."""
-    folder = tmp_path_factory.mktemp("match") / "run"
-    shutil.copytree(tiny_run.path, folder)
-    own = cg.open_run(folder)
+    own = copied(tiny_run, tmp_path_factory)
     strong = items_of(own, planted_concept(own))
     rng = np.random.default_rng(0)
     scores = np.where(strong, rng.random(len(strong)) < 0.05, rng.random(len(strong)) < 0.9).astype(float)
     rows = zip(own.items["benchmark"], own.items["item_id"], scores, strict=True)
     own.add_scores(pl.DataFrame(rows, schema=["benchmark", "id", "failing"], orient="row"))
-    return cg.open_run(folder)
+    return cg.open_run(own.path)
 
 
 def planted_concept(run):
@@ -189,25 +189,11 @@ def test_logs_are_lists_of_their_groups(tmp_path):
     entries = read_list(tmp_path)
     assert [len(entry.examples) for entry in entries] == [7, 7, 7]
     assert [entry.score for entry in entries] == pytest.approx([0, 1 / 9, 2 / 9])
-    report = tmp_path / "x.report.jsonl"
-    setup = {"entry_type": "start_run setup", "plugins.target_name": "m"}
     probes = ("dan.A", "dan.B", "xss.C")
-    attempts = [
-        {
-            "entry_type": "attempt",
-            "uuid": f"u{n}",
-            "seq": n,
-            "status": 2,
-            "probe_classname": probes[n % 3],
-            "prompt": {"turns": [{"role": "user", "content": {"text": f"do {n}"}}]},
-            "outputs": [{"text": "No."}],
-            "detector_results": {"a": [float(n % 2)]},
-        }
-        for n in range(12)
-    ]
-    report.write_text("".join(json.dumps(row) + "\n" for row in (setup, *attempts)))
+    attempts = [attempt(f"u{n}", {"a": [n % 2]}, seq=n, probe=probes[n % 3], text=f"do {n}") for n in range(12)]
+    report = write_report(tmp_path / "x.report.jsonl", *attempts)
     counts = {entry.name: len(entry.examples) for entry in read_list(report)}
-    assert sorted(counts.values()) == [4, 4, 4, 8] or sum(counts.values()) >= 12
+    assert counts == {"A": 4, "B": 4, "C": 4, "dan": 8}  # a family of one probe is no group of its own
 
 
 def test_the_command_prints_and_gives_json(run, tags):

@@ -12,7 +12,7 @@ import sys
 import pytest
 import yaml
 
-from core_helpers import ROOT
+from core_helpers import ROOT, write_lines
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 GH = """\
@@ -40,9 +40,7 @@ def log(path, scores):
         }
         for number, score in enumerate(scores)
     ]
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(path)
+    return str(write_lines(path, rows))
 
 
 class Runner:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from robustness_helpers import drawn_run
 
-import competency_gaps
 from competency_gaps.errors import UserError
 from competency_gaps.metrics.suite import chi_bench, chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
@@ -157,9 +155,7 @@ def test_a_run_agrees_with_itself(tiny_run):
         agreement(tiny_run, tiny_run, data, replace(data, ids=tuple(("x", i) for _, i in data.ids)))
 
 
-def test_assessment_is_written_and_read(tiny_run, tmp_path, monkeypatch):
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    run = competency_gaps.open_run(tmp_path / "run")
+def test_assessment_is_written_and_read(run, monkeypatch):
     assert read_assessment(run.path) is None
     monkeypatch.setattr(draws, "FITS", 1)
     found = assess(run, Progress(quiet=True), against=run)

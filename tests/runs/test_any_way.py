@@ -18,7 +18,7 @@ from worker_helpers import RayHere
 import competency_gaps
 from competency_gaps.errors import UserError
 from competency_gaps.stages import extraction, on_ray
-from core_helpers import assert_same_run
+from core_helpers import assert_same_run, objects
 
 WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word", "number", "reverse")
 SHARD_ITEMS = 4
@@ -72,20 +72,13 @@ def in_parts(config: dict, benchmarks: list[dict], out: Path, parts: int, order:
 
 
 def _made(make, config: dict, benchmarks: list[dict], shard_items: int, changed: dict, *places):
-    entries = [
-        {**{key: value for key, value in one.items() if key != "items"}, "source": _objects(one["items"])}
-        for one in benchmarks
-    ]
+    entries = [objects(**json.loads(json.dumps(one))) for one in benchmarks]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extraction, "SHARD_ITEMS", shard_items)
         patch.setattr(extraction, "GENERATED_ITEMS", shard_items)
         # The gate reads all: which concepts are alive must not depend on what lies in its sample.
         sae = {**config["sae"], "gate_tokens": 100_000, "force": True}
         return make({**config, "sae": sae, "benchmarks": entries, **changed}, *places)
-
-
-def _objects(items: list[dict]) -> dict:
-    return {"kind": "objects", "items": json.loads(json.dumps(items))}
 
 
 def assert_alike(one, other) -> None:

@@ -20,7 +20,7 @@ from competency_gaps.config import ModelConfig
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.model.load import load_model
 from competency_gaps.stages import extraction
-from core_helpers import assert_same_run, held_elsewhere
+from core_helpers import assert_same_run, held_elsewhere, read_only
 
 
 @pytest.fixture
@@ -95,26 +95,16 @@ def test_a_second_run_of_the_folder_is_refused_at_once(config, made):
 
 
 def test_a_folder_that_cannot_be_written_is_named_at_once(tiny_config, tiny_run):
-    """Root, whom no mode binds, becomes another user."""
     concepts = tiny_run.concepts
     with tempfile.TemporaryDirectory() as name:
         folder = Path(shutil.copytree(tiny_run.path, Path(name) / "run"))
         Path(name).chmod(0o755)
-        for path in (folder, *folder.rglob("*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        user = os.geteuid()
-        try:
-            if user == 0:
-                os.seteuid(65534)
+        with read_only(folder):
             for place in (folder, folder / "new"):
                 with pytest.raises(MachineError, match="cannot be written") as error:
                     competency_gaps.run(tiny_config, place)
                 assert str(place) in str(error.value)
             assert competency_gaps.open_run(folder).concepts.equals(concepts)
-        finally:
-            os.seteuid(user)
-            for path in (folder, *folder.rglob("*")):
-                path.chmod(0o755)
 
 
 class Disk:

@@ -156,7 +156,7 @@ def test_every_bit_of_a_shard_counts(folder, tiny_run):
         competency_gaps.open_run(folder).cas("quiz")
 
 
-def test_commands_that_change_a_run_keep_its_checksums(folder, tmp_path):
+def test_commands_that_change_a_run_keep_its_checksums(folder):
     run = competency_gaps.open_run(folder)
     run.add_scores(scores(run, one=0.5))
     run.add_scores(scores(run, two=1.0))

@@ -19,15 +19,10 @@ from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
 from competency_gaps.slices import read_slices
 from competency_gaps.stages.compare import Families, _frame, lost_on
-from core_helpers import seal, with_groups
+from core_helpers import seal, with_groups, write_lines
+from log_samples import sample
 
 NAMES = ("before", "after")
-
-
-@pytest.fixture
-def run(tiny_run, tmp_path):
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    return cg.open_run(tmp_path / "run")
 
 
 def scored(run, after, before):
@@ -109,26 +104,24 @@ def test_two_runs_pair_by_id_and_text(run, tmp_path):
         cg.compare(tmp_path / "other", run)
 
 
-@pytest.mark.parametrize(("lost", "status"), [(0, 0), (20, 3)])
-def test_the_command_exits_with_3_on_a_regression_only(run, tmp_path, lost, status):
-    scored(run, *models(run, lost=lost))
+@pytest.mark.parametrize(
+    ("lost", "paired", "status", "verdict"),
+    [(0, None, 0, "no regression"), (20, None, 3, "regression"), (20, 10, 4, "not comparable")],
+)
+def test_the_command_exits_with_3_on_a_regression_and_with_4_where_little_pairs(
+    run, tmp_path, lost, paired, status, verdict
+):
+    after, before = models(run, lost=lost)
+    after[paired or len(after) :] = np.nan
+    scored(run, after, before)
     summary = tmp_path / "summary.md"
     arguments = ["compare", str(run.path), "after", "before", "--fail-on", "regression"]
     done = CliRunner().invoke(app, [*arguments, "--markdown", str(summary)])
     assert done.exit_code == status
     assert "after" in summary.read_text() and len(summary.read_text().splitlines()) < 60
     document = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
-    assert document["verdict"] == ("regression" if lost else "no regression")
+    assert document["verdict"] == verdict
     assert CliRunner().invoke(app, arguments[:-2]).exit_code == 0  # without --fail-on
-
-
-def test_the_command_exits_with_4_where_little_pairs(run):
-    after, before = models(run)
-    after[10:] = np.nan
-    scored(run, after, before)
-    arguments = ["compare", str(run.path), "after", "before", "--fail-on", "regression"]
-    done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 4 and "Cannot tell" in done.stdout
 
 
 def test_slices_of_a_comparison_are_those_of_their_items(run):
@@ -169,24 +162,12 @@ def test_two_logs_are_compared_by_the_columns_of_their_items(tmp_path):
     before = (rng.random(180) < 0.8).astype(int)
     after = np.where(subjects == "algebra", before * (rng.random(180) < 0.4), before)
     for name, scores in (("before", before), ("after", after)):
-        folder = tmp_path / name
-        folder.mkdir()
-        rows = (
-            {
-                "doc_id": i,
-                "doc": {"question": f"Question {i} on {subject}?", "subject": str(subject)},
-                "target": "yes",
-                "arguments": {"gen_args_0": {"arg_0": f"Question {i} on {subject}?", "arg_1": {"until": []}}},
-                "resps": [["yes"]],
-                "filtered_resps": ["yes"],
-                "filter": "none",
-                "metrics": ["acc"],
-                "acc": float(score),
-            }
-            for i, (subject, score) in enumerate(zip(subjects, scores, strict=True))
-            if i or name == "before"
-        )
-        (folder / "samples_quiz_2026-01-01T00-00-00.000000.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        rows = [
+            sample(i, f"Question {i} on {subjects[i]}?", exact_match=float(score)) for i, score in enumerate(scores)
+        ]
+        for row, subject in zip(rows, subjects, strict=True):
+            row["doc"]["subject"] = str(subject)
+        write_lines(tmp_path / name / "samples_quiz_2026-01-01T00-00-00.000000.jsonl", rows[name == "after" :])
     made = cg.compare(tmp_path / "after", tmp_path / "before")
     assert made.paired == 179 and made.only_baseline and made.verdict == "regression"
     assert (made.candidate, made.baseline) == ("after", "before")

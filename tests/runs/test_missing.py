@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 
 import numpy as np
 import polars as pl
@@ -11,19 +10,12 @@ import pytest
 import scipy.sparse as sp
 from rich.console import Console
 
-import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample
 from competency_gaps.report.models import models_view
 from competency_gaps.stages import models
 from competency_gaps.stages.models import Missing, missing_scores
-
-
-@pytest.fixture
-def run(tiny_run, tmp_path):
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    return cg.open_run(tmp_path / "run")
 
 
 def add(run, **columns):

@@ -33,24 +33,19 @@ def dictionary(tmp_path, tiny_run):
     return folder
 
 
-def test_a_finished_run_is_named(tiny_run, dictionary, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run.path, folder)
-    before = open_folder(folder).concepts
-    named = name_finished_run(folder, dictionary)
+def test_a_finished_run_is_named(tiny_run, run, dictionary):
+    named = name_finished_run(run.path, dictionary)
     concepts = named.concepts
     assert concepts["label"].to_list()[:6] == [*(f"label {c}" for c in range(5)), None]
     assert concepts["label_state"].to_list()[:8] == ["labelled"] * 5 + ["never", "never", "none"]
     assert concepts["label_score"][4] == 0.64 and concepts["label_scored_by"][4] == "detection"
     labels = [name for name in concepts.columns if name.startswith("label") or name in ("explainer", "region")]
-    assert concepts.drop(labels).equals(before.drop(labels), null_equal=True), "nothing else changes"
+    assert concepts.drop(labels).equals(tiny_run.concepts.drop(labels), null_equal=True), "nothing else changes"
     assert named.manifest["dictionary"]["labelled"] == 5 and named.manifest["dictionary"]["regions"] == 8
 
 
-def test_items_lie_where_the_atlas_has_their_concepts(tiny_run, dictionary, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run.path, folder)
-    run, atlas = name_finished_run(folder, dictionary), hand_atlas(tiny_run.width)
+def test_items_lie_where_the_atlas_has_their_concepts(run, dictionary):
+    run, atlas = name_finished_run(run.path, dictionary), hand_atlas(run.width)
     assert run.regions.equals(atlas.regions) and run.region_counts.equals(atlas.counts)
     assert run.concepts["region"].fill_null(-1).to_list() == atlas.concept_region.tolist()
     # Of this atlas the space has a direction for each eighth of the concepts, which is a finest region's centre.
@@ -91,14 +86,11 @@ def test_items_lie_where_the_atlas_has_their_concepts(tiny_run, dictionary, tmp_
         assert family.parent[place] == known
 
 
-def test_a_run_takes_the_dictionary_that_is_configured(tiny_config, tiny_run, dictionary, tmp_path):
+def test_a_run_takes_the_dictionary_that_is_configured(tiny_config, tiny_run, run, dictionary, tmp_path):
     config = {**tiny_config, "sae": {**tiny_config["sae"], "dictionary": str(dictionary)}}
-    folder = tmp_path / "configured"
-    shutil.copytree(tiny_run.path, folder)
+    folder, other = run.path, shutil.copytree(tiny_run.path, tmp_path / "named")
     run = competency_gaps.run(config, folder)
     assert run.concepts["label"][3] == "label 3"
-    other = tmp_path / "named"
-    shutil.copytree(tiny_run.path, other)
     assert run.scan("slices").collect().equals(name_finished_run(other, dictionary).scan("slices").collect())
     assert run.item_regions.equals(open_folder(other).item_regions)
     again = competency_gaps.run(tiny_config, folder)
@@ -107,21 +99,18 @@ def test_a_run_takes_the_dictionary_that_is_configured(tiny_config, tiny_run, di
     assert "regions" not in again.manifest["slices"]
 
 
-def test_another_saes_dictionary_is_refused(tiny_config, tiny_run, dictionary, tmp_path):
+def test_another_saes_dictionary_is_refused(tiny_config, run, dictionary, tmp_path):
     other = tmp_path / "other"
-    write_dictionary(other, {**tiny_run.manifest["sae"], "weights_sha256": "0" * 64})
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run.path, folder)
+    write_dictionary(other, {**run.manifest["sae"], "weights_sha256": "0" * 64})
     with pytest.raises(UserError, match="belongs to another SAE"):
-        name_finished_run(folder, other)
+        name_finished_run(run.path, other)
     config = {**tiny_config, "sae": {**tiny_config["sae"], "dictionary": str(other)}}
     with pytest.raises(UserError, match="belongs to another SAE"):
         competency_gaps.run(config, tmp_path / "new")
 
 
-def test_a_fault_leaves_the_run_as_it_was(tiny_run, dictionary, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run.path, folder)
+def test_a_fault_leaves_the_run_as_it_was(run, dictionary):
+    folder = run.path
     name_finished_run(folder, dictionary)
     (folder / "slices.parquet").write_bytes(b"no table")
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

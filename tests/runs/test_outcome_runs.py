@@ -22,16 +22,7 @@ from competency_gaps.findings.answer import find_answer
 from competency_gaps.findings.models import find_model_slices
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
-from core_helpers import seal
-
-NOBODY = 65534
-"""A user that owns nothing."""
-
-
-@pytest.fixture
-def run(tiny_run, tmp_path):
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    return cg.open_run(tmp_path / "run")
+from core_helpers import read_only, seal
 
 
 def test_own_scores_under_another_name_give_equal_tables(run):
@@ -94,7 +85,7 @@ def test_an_outcome_follows_the_scores_it_rests_on(run):
 
 @pytest.fixture
 def shared_run(run, monkeypatch):
-    """A run that this user may read but not write, as on a shared disk; root, whom no mode binds, becomes another."""
+    """A run that this user may read but not write, as on a shared disk."""
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are for their owner alone
         folder = Path(name)
         folder.chmod(0o755)
@@ -102,18 +93,9 @@ def shared_run(run, monkeypatch):
         place, cache = shutil.copytree(run.path, folder / "run"), folder / "cache"
         cache.mkdir()
         cache.chmod(0o777)
-        for path in (place, *place.rglob("*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
         monkeypatch.setenv("CGAPS_CACHE", str(cache))
-        user = os.geteuid()
-        try:
-            if user == 0:
-                os.seteuid(NOBODY)
+        with read_only(place):
             yield cg.open_run(place)
-        finally:
-            os.seteuid(user)
-            for path in (place, *place.rglob("*")):
-                path.chmod(0o755)
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:

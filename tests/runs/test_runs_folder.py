@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import shutil
 
 import numpy as np
 import polars as pl
@@ -18,20 +17,7 @@ from competency_gaps.model.prompts import Tokens
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from competency_gaps.stages.extraction import cut_shards
 from competency_gaps.stages.items import text_ends
-
-
-def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
-    path = tmp_path / "items.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    # So few tokens need not look as the SAE's own do; the gate has its own tests.
-    return {
-        **tiny_config,
-        "sae": {**tiny_config["sae"], "force": True},
-        "benchmarks": [
-            {**tiny_config["benchmarks"][0], "sample": 8},
-            {"name": "own", "source": {"kind": "file", "path": str(path)}, **benchmark},
-        ],
-    }
+from core_helpers import objects, with_benchmarks
 
 
 @pytest.mark.parametrize(
@@ -59,16 +45,16 @@ def test_another_run_in_the_folder_is_refused(path, value, named, tiny_config, t
     assert {p.name: p.stat().st_mtime_ns for p in tiny_run.path.iterdir()} == before, "nothing was touched"
 
 
-def test_what_only_changes_tables_is_allowed(tiny_config, tiny_run, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(tiny_run.path, folder)
+def test_what_only_changes_tables_is_allowed(tiny_config, tiny_run, run):
+    folder = run.path
     shards = {p.name: p.stat().st_mtime_ns for p in (folder / "activations").glob("b*-*.*")}
     (folder / "robustness.json").write_text("{}")
-    run = competency_gaps.run({**tiny_config, "evidence": {"level": 0.5}, "batch_tokens": 128}, folder)
+    run = competency_gaps.run({**tiny_config, "evidence": {"level": 0.5, "kinds": "all"}, "batch_tokens": 128}, folder)
     assert not (folder / "robustness.json").exists(), "verdicts on the old tables are out of date"
     assert {p.name: p.stat().st_mtime_ns for p in (folder / "activations").glob("b*-*.*")} == shards
     assert run.concepts["chi_model"].equals(tiny_run.concepts["chi_model"])
     assert not run.concepts["chi_model_low"].equals(tiny_run.concepts["chi_model_low"])
+    assert (run.concepts["ranked"] == run.concepts["alive"]).all() and run.concepts["kind"].n_unique() > 1
 
 
 def test_a_folder_of_something_else_is_refused(tiny_config, tmp_path):
@@ -114,7 +100,8 @@ def test_excluded_items(tiny_config, tmp_path):
         {"id": "also long", "prompt": long + long, "score": 1.0},
         {"id": "fits too", "prompt": "A fox.", "score": 1.0},
     ]
-    run = competency_gaps.run(with_items(tiny_config, tmp_path, rows), tmp_path / "run")
+    benchmarks = [{**tiny_config["benchmarks"][0], "sample": 8}, objects("own", rows)]
+    run = competency_gaps.run(with_benchmarks(tiny_config, benchmarks), tmp_path / "run")
     own = run.items.filter(pl.col("benchmark") == "own")
     assert own["item_id"].to_list() == ["long", "fits", "also long", "fits too"]
     reasons = own["excluded"].to_list()

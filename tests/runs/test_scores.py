@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import polars as pl
 import pytest
@@ -13,12 +11,7 @@ import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.runs.scores import add_scores, model_scores, read_scores
-
-
-@pytest.fixture
-def run(tiny_run, tmp_path):
-    shutil.copytree(tiny_run.path, tmp_path / "run")
-    return cg.open_run(tmp_path / "run")
+from core_helpers import with_benchmarks
 
 
 def test_added_models_stand_beside_the_runs_own(run):
@@ -121,8 +114,7 @@ def test_the_reader_may_have_scores_where_it_only_reads(run, tiny_config, tmp_pa
     scores = table(run, benchmark="quiz").rename({"a": reader})
     scores.write_parquet(file)
     quiz = [entry for entry in tiny_config["benchmarks"] if entry["name"] == "quiz"]
-    sae = {**tiny_config["sae"], "force": True}
-    config = {**tiny_config, "sae": sae, "benchmarks": quiz, "ask": False, "scores": [{"path": str(file)}]}
+    config = with_benchmarks(tiny_config, quiz, ask=False, scores=[{"path": str(file)}])
     read = cg.run(config, tmp_path / "read")
     assert read.models.filter("reads")["scored"].item() == int(kept_rows(read).sum())
     assert read.own_model is None and model_scores(read).models == (reader, "b", "c", "d")

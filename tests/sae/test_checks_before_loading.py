@@ -84,18 +84,6 @@ def test_architectures_that_cannot_be_used(outline_folder, tmp_path):
     assert "temporal" in refused(outline_folder(), folder=folder)
 
 
-@pytest.mark.parametrize(
-    ("hook", "says"),
-    [
-        ("blocks.4.hook_resid_post", "the model has layers 0 to 3, not 4"),
-        ("blocks.1.hook_rsid_post", "Did you mean 'hook_resid_post'"),
-        ("model.layers.77", "the model has no such module"),
-    ],
-)
-def test_a_hook_that_the_model_does_not_have(model_folder, sae_folder, hook, says):
-    assert says in refused(model_folder(), folder=sae_folder, hook_name=hook)
-
-
 def test_another_width_of_the_residual_stream(model_folder, tmp_path):
     folder = build("jumprelu", tmp_path / "s", d_in=16)
     for hook in ("blocks.2.hook_resid_post", "model.layers.2"):

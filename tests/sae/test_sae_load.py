@@ -24,17 +24,6 @@ def test_the_helpers_know_every_architecture():
     assert {*INFERENCE, *LEFT_OUT} >= set(SAE_CLASS_REGISTRY), "SAELens has a new architecture: add it to sae_helpers"
 
 
-def test_loaded_is_what_saelens_loads(sae_folder):
-    from sae_lens import SAE
-
-    ours = load(sae_folder)
-    plain = SAE.load_from_disk(sae_folder)
-    x = torch.randn(7, WIDTH, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(ours.encode(x), plain.encode(x))
-    assert (ours.d_in, ours.d_sae, ours.hook_name, ours.prepend_bos) == (32, 64, "blocks.2.hook_resid_post", True)
-    assert ours.identity["architecture"] == "jumprelu" and len(ours.identity["weights_sha256"]) == 64
-
-
 def test_heads_are_joined_before_encoding(tmp_path, model_folder):
     """SAELens reshapes activations of hook_z by itself; ours come joined, and tokens must stay apart."""
     from sae_lens import SAE

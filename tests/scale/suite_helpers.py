@@ -6,6 +6,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.stages import extraction
+from core_helpers import with_benchmarks
 
 
 def make_small(patch: pytest.MonkeyPatch) -> None:
@@ -18,8 +19,7 @@ def with_answers(tiny_config: dict, *benchmarks: dict) -> dict:
     """A configuration of some benchmarks, and of ten items with sampled answers that are not scored."""
     *_, sums = tiny_config["benchmarks"]
     told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "sample": 10}
-    forced = {**tiny_config["sae"], "force": True}  # a sample of few items is too small for it
-    return {**tiny_config, "sae": forced, "benchmarks": [*benchmarks, told], "generation": {"temperature": 0.9}}
+    return with_benchmarks(tiny_config, [*benchmarks, told], generation={"temperature": 0.9})
 
 
 def run_small(config: dict, folder) -> cg.Run:

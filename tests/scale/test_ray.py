@@ -21,7 +21,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.stages import on_ray
 from competency_gaps.stages.on_ray import Pool, cluster
-from core_helpers import ROOT, assert_same_run
+from core_helpers import ROOT, assert_same_run, objects
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'competency-gaps[ray]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -50,10 +50,6 @@ def config(tiny_config):
             objects("given", given, "imported"),
         ],
     }
-
-
-def objects(name: str, items: list[dict], policy: str, **settings) -> dict:
-    return {"name": name, "source": {"kind": "objects", "items": items}, "policy": policy, **settings}
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from types import SimpleNamespace
 
@@ -22,21 +21,16 @@ from competency_gaps.slices import LEAST, read_slices
 from competency_gaps.slices.columns import columns
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.features import features
-from competency_gaps.slices.make import Source, questions, write_slices
+from competency_gaps.slices.make import Source, write_slices
 from competency_gaps.slices.names import LIMIT, with_names
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_space, tree_of
+from core_helpers import write_lines
 
 
 def rows_of(family, name: str) -> list[int]:
     place = family.names.index(name)
     return sorted(family.weights[[place]].indices.tolist())
-
-
-def test_questions_hold_their_options_once():
-    prompts = ["Which?", "Which?\n\nA. one\nB. two", "Say so."]
-    items = pl.DataFrame({"prompt": prompts, "choices": [["one", "two"], ["one", "two"], None]})
-    assert questions(items) == [prompts[1], *prompts[1:]]
 
 
 def test_columns_are_the_categories_of_kept_items():
@@ -221,12 +215,6 @@ def test_features_are_read_off_items():
     assert not any("option" in name or "length" in name for name in has)
 
 
-@pytest.fixture
-def run(tiny_run, tmp_path):
-    """A copy of the tiny run that may be changed."""
-    return open_folder(shutil.copytree(tiny_run.path, tmp_path / "run"))
-
-
 def test_families_are_read_as_they_were_made_without_scikit_learn(run, monkeypatch):
     half = np.arange(run.items.height) % 2
 
@@ -254,9 +242,8 @@ def test_families_are_read_as_they_were_made_without_scikit_learn(run, monkeypat
 
 def test_skills_are_asked_once(run, tmp_path):
     rows = np.arange(4)
-    answers = tmp_path / "answers.jsonl"
     lines = [{"custom_id": f"skill-{row}", "content": {"skill": f" adding {row}. "}} for row in (0, 1, 2)]
-    answers.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    answers = write_lines(tmp_path / "answers.jsonl", lines)
     quiet = cg.Progress(quiet=True)
     assert phrases(run, rows, None, quiet) == {}
     named = phrases(run, rows, LLMConfig(answers=[answers], model="m"), quiet)

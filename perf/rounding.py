@@ -18,7 +18,7 @@ import polars as pl
 import competency_gaps as cg
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.metrics.suite import chi_bench, chi_model, suite_chi_bench, suite_chi_model
-from competency_gaps.metrics.sums import Sums, add_all
+from competency_gaps.metrics.sums import Sums
 from competency_gaps.shards import Draft
 
 ROWS = ("concepts", "cas", "scale", "peaks")
@@ -59,7 +59,8 @@ def keep_blocks() -> Mapping[str, CasBlock]:
 
 def sums_of(blocks: Iterable[CasBlock], scores: np.ndarray) -> Sums:
     """Sums over the shards of a benchmark, in float64."""
-    return add_all(Sums.of(block.cas, scores[block.items]) for block in blocks)
+    first, *others = (Sums.of(block.cas, scores[block.items]) for block in blocks)
+    return sum(others, first)
 
 
 def print_differences(before: Sequence[Sums], after: Sequence[Sums]) -> None:

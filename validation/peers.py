@@ -26,7 +26,8 @@ from scipy.special import expit, logit
 
 import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import ItemSample, adjusted_gap, evidence, units_of
+from competency_gaps.evidence import ItemSample, evidence, units_of
+from competency_gaps.evidence.interval import adjusted_gap
 from competency_gaps.outcomes import choose_peers, expected_scores
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores

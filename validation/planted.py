@@ -31,7 +31,7 @@ from worlds import World, ranks, within, world_of
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.metrics.suite import chi_model, suite_chi_model
-from competency_gaps.metrics.sums import sums_by_benchmark
+from competency_gaps.metrics.sums import Sums
 
 CONFOUNDERS = (
     Confounder("none"),
@@ -75,6 +75,12 @@ class Outcome:
     """Share of the tested concepts whose interval of chi_model holds the truth."""
     gap_covered: float = float("nan")
     """The same of the net gap."""
+
+
+def mean_over_benchmarks(cas: sp.csr_array, scores: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
+    """chi_model of each concept: float64 of shape (concepts,)."""
+    own = [benchmark == number for number in np.unique(benchmark)]
+    return suite_chi_model(np.stack([chi_model(Sums.of(cas[rows], scores[rows])) for rows in own]))
 
 
 def samples(sample: ItemSample) -> dict[str, ItemSample]:
@@ -129,8 +135,7 @@ def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterato
     if not others:
         return
     scores = drawn.sample.scores
-    sums = sums_by_benchmark(world.cas, scores, world.benchmark)
-    model = suite_chi_model(np.stack([chi_model(s) for s in sums.values()]))
+    model = mean_over_benchmarks(world.cas, scores, world.benchmark)
     usable = np.flatnonzero(world.eligible & ~np.isnan(model))
     yield of_concepts("raw ranking", usable[np.argsort(model[usable], kind="stable")[:RANKED]])
     if not texts:
@@ -156,8 +161,7 @@ def covered(net: object, rows: sp.csr_array, drawn: Draw, found: Evidence) -> tu
     """Share of the tested concepts whose intervals hold the values that the chances before luck give."""
     sample = drawn.sample
     tested = ~np.isnan(found.p_value)
-    sums = sums_by_benchmark(sp.csr_array(rows.T), drawn.expected, sample.benchmark)
-    model = suite_chi_model(np.stack([chi_model(s) for s in sums.values()]))[tested]
+    model = mean_over_benchmarks(sp.csr_array(rows.T), drawn.expected, sample.benchmark)[tested]
     gap = net_gap(net, rows, drawn.expected)[tested]  # type: ignore[arg-type]
     return (
         float(np.mean((found.low[tested] <= model) & (model <= found.high[tested]))),

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import Evidence, block_sums, evidence, sample_of
-from competency_gaps.evidence.sums import BlockSums
+from competency_gaps.evidence import Evidence, evidence, sample_of
+from competency_gaps.evidence.sums import BlockSums, block_sums
 
 
 def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:

@@ -8,17 +8,19 @@ import scipy.sparse as sp
 from evidence_helpers import intervals, side_by_side, sums_of
 from scipy import stats
 
-from competency_gaps.evidence import adjusted_gap, block_sums, gap_interval
 from competency_gaps.evidence.interval import (
+    adjusted_gap,
     binomial_variance,
+    gap_interval,
     mean_interval,
     ratio_interval,
     ratio_variance,
     unseen_variance,
     wilson,
 )
+from competency_gaps.evidence.sums import block_sums
 from competency_gaps.metrics.suite import chi_model, suite_chi_model
-from competency_gaps.metrics.sums import sums_by_benchmark
+from competency_gaps.metrics.sums import Sums
 
 
 def test_wilson_against_scipy():
@@ -57,8 +59,9 @@ def test_coverage_over_many_small_benchmarks(benchmarks, active):
         weight = (rng.random((len(benchmark), 60)) < active) * rng.lognormal(0, 1, (len(benchmark), 60))
         right = rng.beta(2, 1, benchmarks)[benchmark]
         scores = (rng.random(len(right)) < right).astype(float)
-        sums = sums_by_benchmark(sp.csr_array(weight), right, benchmark)
-        truth = suite_chi_model(np.stack([chi_model(one) for one in sums.values()]))
+        parts = [sp.csr_array(weight[benchmark == b]) for b in range(benchmarks)]
+        sums = [Sums.of(part, right[benchmark == b]) for b, part in enumerate(parts)]
+        truth = suite_chi_model(np.stack([chi_model(one) for one in sums]))
         found = intervals(weight, scores, benchmark)
         hits.append((found.low <= truth) & (truth <= found.high))
     assert 0.93 <= np.mean(hits) <= 0.985  # few worlds, whose scores the concepts share

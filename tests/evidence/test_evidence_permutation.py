@@ -12,8 +12,8 @@ from evidence_helpers import sums_of
 from scipy import stats
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import drawn_tails, evidence, measure_evidence, permutation_tails, sample_of
-from competency_gaps.evidence.permutation import pearson_tail, permutation_cumulants
+from competency_gaps.evidence import evidence, measure_evidence, sample_of
+from competency_gaps.evidence.permutation import drawn_tails, pearson_tail, permutation_cumulants, permutation_tails
 
 
 @pytest.mark.parametrize("binary", [True, False])

@@ -58,7 +58,7 @@ class Paired:
         return np.asarray((ndtri(POWER) - ndtri(threshold / 2)) * spread)
 
 
-def paired_differences(weights: sp.csr_array, outcome: np.ndarray, *, level: float = 0.95, seed: int = 0) -> Paired:
+def paired_differences(weights: sp.csr_array, outcome: np.ndarray, *, seed: int = 0) -> Paired:
     """Compare two models in groups of items.
 
     Parameters
@@ -67,8 +67,6 @@ def paired_differences(weights: sp.csr_array, outcome: np.ndarray, *, level: flo
         Weight of each cluster in each group, >= 0: a concept's, or 1 for the items of a benchmark.
     outcome : ndarray of float64 of shape (K,), in [-1, 1]
         Differences of clusters.
-    level
-        Of the intervals.
     seed
         Of the drawn signs.
     """
@@ -81,7 +79,7 @@ def paired_differences(weights: sp.csr_array, outcome: np.ndarray, *, level: flo
     terms.eliminate_zeros()
     statistic, variance = _sum(terms), _sum(terms.power(2))
     mean = _ratio(statistic, total, known)
-    low, high = _interval(rows, outcome, mean, total, squares, known, level)
+    low, high = _interval(rows, outcome, mean, total, squares, known)
     signs = sp.csr_array((np.sign(terms.data), terms.indices, terms.indptr), shape=terms.shape)
     better, worse = _sum(signs.maximum(0)), _sum((-signs).maximum(0))
     return Paired(
@@ -153,7 +151,6 @@ def _interval(
     total: np.ndarray,
     squares: np.ndarray,
     known: np.ndarray,
-    level: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of a mean difference: that of a mean score, for the difference mapped from [-1, 1] to [0, 1]."""
     low, high = np.full(len(total), np.nan), np.full(len(total), np.nan)
@@ -164,7 +161,7 @@ def _interval(
     w2o, w2o2 = (np.asarray(rows.power(2) @ unit**k)[known] for k in (1, 2))
     observed = np.maximum(0.0, w2o2 - 2 * chi * w2o + chi**2 * squares[known]) / squares[known]
     graded = float(gradedness(np.array([len(unit)]), np.array([[unit.sum()], [(unit**2).sum()]]))[0])
-    ends = ratio_interval(chi, effective_sample(total, squares)[known], observed, graded, level)
+    ends = ratio_interval(chi, effective_sample(total, squares)[known], observed, graded)
     low[known], high[known] = (2 * end - 1 for end in ends)
     return low, high
 

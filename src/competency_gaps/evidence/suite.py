@@ -19,7 +19,6 @@ from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence.measure import Measures, measure
 from competency_gaps.evidence.permutation import corrected, drawn_tails
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of
-from competency_gaps.metrics.sums import check_rows
 
 STATUSES = ("weak", "strong", "negligible", "typical", "insufficient")
 
@@ -267,7 +266,13 @@ def measure_evidence(
     ['weak', 'typical', 'typical']
     """
     cas, outcomes = sp.csr_array(cas), np.asarray(outcomes, np.float64)
-    check_rows(cas, outcomes, np.asarray(benchmarks), limits)
+    if not len(benchmarks) == len(outcomes) == cas.shape[0] > 0:
+        shapes = f"{cas.shape[0]} CAS rows, {len(outcomes)} scores and {len(benchmarks)} benchmark ids"
+        raise ValueError(f"{shapes}: there must be one of each per item, and at least one item")
+    if (outcomes < limits[0]).any() or (outcomes > limits[1]).any():
+        raise ValueError(f"scores must lie in [{limits[0]:g}, {limits[1]:g}] or be NaN where unscored")
+    if cas.nnz and not (cas.data.min() >= 0 and np.isfinite(cas.data.max())):
+        raise ValueError("concept activation scores must be finite and at least 0")
     _, numbers = np.unique(np.asarray(benchmarks), return_inverse=True)
     sample = sample_of(cas, outcomes, numbers, cluster=cluster, covariates=covariates, repeats=repeats, limits=limits)
     return evidence(sample, config or EvidenceConfig(), eligible=eligible)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
 from competency_gaps.config import MetricsConfig
-from competency_gaps.metrics.sums import Sums, add_all, sums_by_benchmark
+from competency_gaps.metrics.sums import Sums
 
 
 def typical_cas(cas_sum: np.ndarray, support: np.ndarray) -> np.ndarray:
@@ -272,7 +271,7 @@ def combine(
         suite_lift = lift(shares[read].mean(axis=0), reference_share) if read.any() else np.full(len(alive), np.nan)
     limits = {"under": config.under_lift, "over": config.over_lift}
     status = [coverage_status(s, alive, own, **limits) for s, own in zip(every, statuses_lift, strict=True)]
-    total = add_all(every)
+    total = sum(every, Sums.zeros(len(alive)))
     chi = suite_chi_bench(bench[read] if read.any() else bench)
     return SuiteMetrics(
         benchmarks=tuple(sums),
@@ -292,30 +291,3 @@ def combine(
         by_benchmark_lift=lifts,
         by_benchmark_status=np.stack(status),
     )
-
-
-def suite_metrics(
-    cas: sp.csr_array,
-    scores: np.ndarray,
-    benchmarks: np.ndarray,
-    *,
-    reference_share: np.ndarray | None = None,
-    config: MetricsConfig | None = None,
-) -> SuiteMetrics:
-    """Metrics of a suite from plain arrays.
-
-    Parameters
-    ----------
-    cas : csr_array of shape (items, concepts)
-        Concept activation scores, >= 0, of the kept items.
-    scores : ndarray of float of shape (items,)
-        In [0, 1]; NaN = unscored.
-    benchmarks : ndarray of shape (items,)
-        Which benchmark each item belongs to; benchmarks are reported in order of first appearance.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ, there are no items, or a value is out of its range.
-    """
-    return combine(sums_by_benchmark(cas, scores, benchmarks), reference_share, config or MetricsConfig())

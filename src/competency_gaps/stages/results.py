@@ -18,7 +18,7 @@ from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of,
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
 from competency_gaps.metrics.suite import SuiteMetrics, chance_seen, combine, overlap, typical_cas
-from competency_gaps.metrics.sums import Sums, add_all
+from competency_gaps.metrics.sums import Sums
 from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.runs.schemas import BENCHMARKS, CONCEPT_BENCHMARKS, CONCEPTS, LABELS, OVERLAP
@@ -163,7 +163,7 @@ def _facts(
 
 def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -> np.ndarray:
     """Typical CAS of each concept: over the reference's windows if it is active there, else over the run."""
-    total = add_all(collected.sums.values())
+    total = sum(collected.sums.values(), Sums.zeros(len(collected.peaks.token)))
     own = typical_cas(total.cas, total.support)
     if reference is None or config.pooling != "mean":  # the windows' CAS is a mean
         return own

@@ -15,7 +15,7 @@ from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows,
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
-from competency_gaps.sae.load import load_sae
+from competency_gaps.sae.load import LoadedPair, load_sae
 from competency_gaps.sae.texts import cut_pieces
 from core_helpers import loaded
 
@@ -43,7 +43,8 @@ def pieces(lm):
 def collected(lm, sae, folder, progress=None, **settings):
     hook = resolve_hook(lm.model, sae.hook_name)
     options = ExemplarSettings(**{**SETTINGS.__dict__, **settings})
-    collect_exemplars(lm, hook, sae, pieces(lm), folder, options, progress or Progress(quiet=True))
+    pair = LoadedPair(lm, sae, hook, None)
+    collect_exemplars(pair, pieces(lm), folder, options, progress or Progress(quiet=True))
     return Exemplars(folder)
 
 
@@ -186,7 +187,7 @@ def test_windows_hold_their_text_token_by_token(stored, lm):
 def test_characters_of_several_tokens_are_kept_whole(lm, sae, tmp_path):
     hook = resolve_hook(lm.model, sae.hook_name)
     texts = list(cut_pieces(["start 🦊 and 漢字 and ünï " * 6] * 2, lm.tokenizer, context=90, bos_id=None))
-    collect_exemplars(lm, hook, sae, texts, tmp_path, SETTINGS, Progress(quiet=True))
+    collect_exemplars(LoadedPair(lm, sae, hook, None), texts, tmp_path, SETTINGS, Progress(quiet=True))
     exemplars = Exemplars(tmp_path)
     one = exemplars.of(int(exemplars.concepts[0]))[0]
     assert "".join(one.tokens()) == one.text and "🦊" in exemplars.windows["text"].str.join("")[0]

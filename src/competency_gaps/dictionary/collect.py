@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -20,7 +20,6 @@ from competency_gaps.dictionary.windows import (
     WINDOW,
     BestOf,
     ConceptWindows,
-    Firing,
     WindowPool,
     best_of_each_text,
     find_negatives,
@@ -31,11 +30,10 @@ from competency_gaps.dictionary.windows import (
 from competency_gaps.errors import UserError
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, stretch_starts
+from competency_gaps.sae.load import LoadedPair, stretch_starts
 from competency_gaps.sae.texts import PIECE, TokenPiece, cut_pieces, first_tokens, read_documents
 
 if TYPE_CHECKING:
@@ -96,17 +94,67 @@ class PassCounts:
     """Concepts with at least one exemplar; 0 until the pass is finished."""
 
 
-class _Gathered:
-    """What a pass has found so far; of all texts only token ids are kept, 4 bytes each."""
+class _Pass:
+    """A pass over texts, and what it has found so far; of all texts only token ids are kept, 4 bytes each."""
 
-    def __init__(self, concepts: int, settings: ExemplarSettings) -> None:
-        self.seed = settings.seed
-        self.top = BestOf(concepts, settings.top, WINDOW)
-        self.spread = BestOf(concepts, 2 * settings.spread, WINDOW)
-        self.pool = WindowPool(concepts, settings.pool)
+    def __init__(self, pair: LoadedPair, settings: ExemplarSettings) -> None:
+        self.pair, self.seed = pair, settings.seed
+        self.top = BestOf(pair.sae.d_sae, settings.top, WINDOW)
+        self.spread = BestOf(pair.sae.d_sae, 2 * settings.spread, WINDOW)
+        self.pool = WindowPool(pair.sae.d_sae, settings.pool)
         self.windows: list[np.ndarray] = []
         """Windows' tokens, int32 of shape (windows, WINDOW) each, padded with -1."""
         self.done = PassCounts()
+
+    def read(self, chunk: Sequence[TokenPiece], advance: Callable[[float], None]) -> None:
+        """Read some texts."""
+        import torch
+
+        lm, hook, sae, done = self.pair.lm, self.pair.hook, self.pair.sae, self.done
+        masks = [_counted(piece) & sae.encoded(piece) for piece in chunk]
+        counted = [piece.ids[mask] for piece, mask in zip(chunk, masks, strict=True)]
+        windows = [_windows_of(ids) for ids in counted]
+        first = done.windows + np.cumsum([0, *map(len, windows)])
+        most = max(WINDOW, chunk_tokens(sae))
+        for batch in plan_batches([len(piece.ids) for piece in chunk], token_budget_on(lm.device)):
+            activations = read_hook(lm, hook, [chunk[i].ids for i in batch])
+            sizes = np.array([len(counted[i]) for i in batch])
+            # Rows whose dense latents fit into memory together.
+            for group in np.split(np.arange(len(batch)), np.flatnonzero(np.diff(np.cumsum(sizes) // most)) + 1):
+                rows = [row for row in group if sizes[row]]
+                if rows:
+                    x = torch.cat([sae.inputs(activations[row], masks[batch[row]]) for row in rows])
+                    self._add(x, [counted[batch[row]] for row in rows], first[batch[rows]])
+            advance(sum(len(chunk[i].ids) for i in batch))
+        self.windows += windows
+        tokens = sum(len(piece.ids) for piece in chunk)
+        self.done = PassCounts(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
+
+    def _add(self, x: torch.Tensor, texts: list[np.ndarray], numbers: np.ndarray) -> None:
+        """Encode some texts and offer their windows; ``numbers``, of shape (texts,): of each text's first window."""
+        import torch
+
+        sizes = [-(-len(ids) // WINDOW) for ids in texts]
+        ends = [len(ids) - WINDOW * np.arange(n) for ids, n in zip(texts, sizes, strict=True)]
+        length = np.minimum(WINDOW, np.concatenate(ends))
+        number = np.concatenate([start + np.arange(n) for start, n in zip(numbers, sizes, strict=True)])
+        start = np.cumsum(length) - length
+        with torch.inference_mode():
+            inside = np.concatenate([_inside(len(ids), self.pair.sae.average_over) for ids in texts])
+            pairs, latents = firing(self.pair.sae, x, np.repeat(np.arange(len(length)), length), inside)
+            best = best_of_each_text(pairs, np.repeat(np.arange(len(texts)), sizes))
+            concept, window, peak = pairs.concept[best], number[pairs.window[best]], pairs.peak[best]
+            luck = lottery(window, concept, seed=self.seed)
+            for heap, key in ((self.top, peak.astype(np.float64)), (self.spread, luck)):
+                wanted = np.flatnonzero(heap.wanted(concept, key))
+                if len(wanted):
+                    shape = shapes(latents, start, length, pairs, best[wanted])
+                    own = concept[wanted].astype(np.int32), key[wanted], window[wanted], peak[wanted]
+                    heap.add(ConceptWindows(*own, shape))
+        luck = lottery(number, seed=self.seed)
+        edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
+        for i in np.flatnonzero(length >= WINDOW // 2):  # a few words are similar to anything
+            self.pool.add(int(number[i]), float(luck[i]), pairs.concept[edges[i] : edges[i + 1]])
 
 
 CHUNK = 512
@@ -114,13 +162,7 @@ CHUNK = 512
 
 
 def collect_exemplars(
-    lm: LanguageModel,
-    hook: Hook,
-    sae: SparseAutoencoder,
-    pieces: Iterable[TokenPiece],
-    folder: Path,
-    settings: ExemplarSettings,
-    progress: Progress,
+    pair: LoadedPair, pieces: Iterable[TokenPiece], folder: Path, settings: ExemplarSettings, progress: Progress
 ) -> PassCounts:
     """Collect each concept's exemplars and write ``exemplars`` and ``windows`` into a dictionary's folder,
     together with what ``dictionary.json`` says of them, if there is one.
@@ -135,36 +177,24 @@ def collect_exemplars(
     UserError
         If the texts are empty.
     """
-    gathered = _Gathered(sae.d_sae, settings)
+    made = _Pass(pair, settings)
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
         rest = first_tokens(pieces, settings.tokens)
         while chunk := list(itertools.islice(rest, CHUNK)):
-            _read_chunk(lm, hook, sae, chunk, gathered, settings, bar.advance)
-    if not gathered.done.windows:
+            made.read(chunk, bar.advance)
+    done = made.done
+    if not done.windows:
         raise UserError("the files contain no text: give files with text in them.")
-    done = gathered.done
-    facts = {"hook_name": hook.name, "texts_read": done.texts, "tokens_read": done.tokens}
-    return _finish(lm, sae, folder, gathered, settings, progress, {**asdict(settings), **facts})
-
-
-def _finish(
-    lm: LanguageModel,
-    sae: SparseAutoencoder,
-    folder: Path,
-    gathered: _Gathered,
-    settings: ExemplarSettings,
-    progress: Progress,
-    facts: Mapping[str, Any],
-) -> PassCounts:
-    with progress.stage("choosing negatives", total=sae.d_sae, unit="concepts") as bar:
-        top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), np.concatenate(gathered.windows)
-        spread = without(choose_spread(gathered.spread.rows(), settings.spread), top)
-        negatives = find_negatives(
-            ConceptWindows.join([top, spread]), pool, tokens, _embedding(lm), settings.negatives, bar.advance
-        )
+    with progress.stage("choosing negatives", total=pair.sae.d_sae, unit="concepts") as bar:
+        top, pool, tokens = made.top.rows(), made.pool.rows(), np.concatenate(made.windows)
+        spread = without(choose_spread(made.spread.rows(), settings.spread), top)
+        both, embedding = ConceptWindows.join([top, spread]), _embedding(pair.lm)
+        negatives = find_negatives(both, pool, tokens, embedding, settings.negatives, bar.advance)
+    facts = {"hook_name": pair.hook.name, "texts_read": done.texts, "tokens_read": done.tokens}
     with progress.stage("writing exemplars"):
-        write_exemplars(folder, top, spread, negatives, tokens, lm.tokenizer, progress, facts)
-    return replace(gathered.done, concepts=len(np.unique(top.concept)))
+        facts |= asdict(settings)
+        write_exemplars(folder, top, spread, negatives, tokens, pair.lm.tokenizer, progress, facts)
+    return replace(done, concepts=len(np.unique(top.concept)))
 
 
 def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
@@ -172,40 +202,7 @@ def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
     import torch
 
     weight = lm.model.get_input_embeddings().weight.detach()
-
-    def rows(ids: np.ndarray) -> np.ndarray:
-        vectors: np.ndarray = weight[torch.from_numpy(ids).to(weight.device)].float().cpu().numpy()
-        return vectors
-
-    return rows
-
-
-def _read_chunk(
-    lm: LanguageModel,
-    hook: Hook,
-    sae: SparseAutoencoder,
-    chunk: Sequence[TokenPiece],
-    gathered: _Gathered,
-    settings: ExemplarSettings,
-    advance: Callable[[float], None],
-) -> None:
-    import torch
-
-    masks = [_counted(piece) & sae.encoded(piece) for piece in chunk]
-    counted = [piece.ids[mask] for piece, mask in zip(chunk, masks, strict=True)]
-    cut = [-(-len(ids) // WINDOW) for ids in counted]
-    first = gathered.done.windows + np.cumsum([0, *cut])
-    most = max(WINDOW, chunk_tokens(sae))
-    for batch in plan_batches([len(piece.ids) for piece in chunk], token_budget_on(lm.device)):
-        activations = read_hook(lm, hook, [chunk[i].ids for i in batch])
-        for group in _groups([len(counted[i]) for i in batch], most):
-            x = torch.cat([sae.inputs(activations[row], masks[batch[row]]) for row in group])
-            _add(sae, x, [counted[batch[row]] for row in group], first[batch[group]], gathered, settings)
-        advance(sum(len(chunk[i].ids) for i in batch))
-    gathered.windows += [_windows_of(ids) for ids in counted]
-    tokens = sum(len(piece.ids) for piece in chunk)
-    done = gathered.done
-    gathered.done = PassCounts(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
+    return lambda ids: np.asarray(weight[torch.from_numpy(ids).to(weight.device)].float().cpu())
 
 
 def _counted(piece: TokenPiece) -> np.ndarray:
@@ -217,61 +214,10 @@ def _counted(piece: TokenPiece) -> np.ndarray:
     return mask
 
 
-def _groups(sizes: list[int], most: int) -> Iterator[np.ndarray]:
-    """Rows of a batch whose dense latents fit into memory together."""
-    rows: list[int] = []
-    total = 0
-    for row, size in enumerate(sizes):
-        if not size:
-            continue
-        if rows and total + size > most:
-            yield np.asarray(rows)
-            rows, total = [], 0
-        rows.append(row)
-        total += size
-    if rows:
-        yield np.asarray(rows)
-
-
 def _windows_of(ids: np.ndarray) -> np.ndarray:
     windows = np.full((-(-len(ids) // WINDOW), WINDOW), -1, np.int32)
     windows.reshape(-1)[: len(ids)] = ids
     return windows
-
-
-def _add(
-    sae: SparseAutoencoder,
-    x: torch.Tensor,
-    texts: list[np.ndarray],
-    numbers: np.ndarray,
-    gathered: _Gathered,
-    settings: ExemplarSettings,
-) -> None:
-    """Encode some texts and offer their windows to heaps and pool.
-
-    Parameters
-    ----------
-    numbers : ndarray of int64 of shape (texts,)
-        Number of each text's first window.
-    """
-    import torch
-
-    sizes = [-(-len(ids) // WINDOW) for ids in texts]
-    ends = [len(ids) - WINDOW * np.arange(n) for ids, n in zip(texts, sizes, strict=True)]
-    length = np.minimum(WINDOW, np.concatenate(ends))
-    owner = np.repeat(np.arange(len(texts)), sizes)
-    number = np.concatenate([start + np.arange(n) for start, n in zip(numbers, sizes, strict=True)])
-    start = np.cumsum(length) - length
-    with torch.inference_mode():
-        inside = np.concatenate([_inside(len(ids), sae.average_over) for ids in texts])
-        pairs, latents = firing(sae, x, np.repeat(np.arange(len(length)), length), inside)
-        best = best_of_each_text(pairs, owner)
-        concept, window = pairs.concept[best], number[pairs.window[best]]
-        luck = lottery(window, concept, seed=settings.seed)
-        for heap, key in ((gathered.top, pairs.peak[best].astype(np.float64)), (gathered.spread, luck)):
-            wanted = heap.wanted(concept, key)
-            _offer(heap, pairs, best[wanted], key[wanted], number, latents, start, length)
-    _fill_pool(gathered, pairs, number, length)
 
 
 def _inside(tokens: int, over: int) -> np.ndarray:
@@ -279,32 +225,6 @@ def _inside(tokens: int, over: int) -> np.ndarray:
     starts = stretch_starts(tokens, over)
     ends = np.minimum(starts + over, tokens) - 1
     return (starts // WINDOW == np.arange(tokens) // WINDOW) & (ends // WINDOW == np.arange(tokens) // WINDOW)
-
-
-def _offer(
-    heap: BestOf,
-    pairs: Firing,
-    rows: np.ndarray,
-    key: np.ndarray,
-    number: np.ndarray,
-    latents: torch.Tensor,
-    start: np.ndarray,
-    length: np.ndarray,
-) -> None:
-    if len(rows):
-        shape = shapes(latents, start, length, pairs, rows)
-        concept, window = pairs.concept[rows].astype(np.int32), number[pairs.window[rows]]
-        heap.add(ConceptWindows(concept, key, window, pairs.peak[rows], shape))
-
-
-def _fill_pool(gathered: _Gathered, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:
-    """Offer windows to the pool, except the short ends of texts: a few words are similar to anything."""
-    luck = lottery(number, seed=gathered.seed)
-    edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
-    for i, (a, b) in enumerate(itertools.pairwise(edges)):
-        if length[i] < WINDOW // 2:
-            continue
-        gathered.pool.add(int(number[i]), float(luck[i]), pairs.concept[a:b])
 
 
 def collect_texts(
@@ -325,12 +245,10 @@ def collect_texts(
     identity = pair.sae.identity
     if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:
         raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
-    if run is not None:
-        pieces = run_pieces(run)
-    else:
-        pieces = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
+    documents = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
+    pieces = documents if run is None else run_pieces(run)
     write_dictionary(folder, identity, pair.lm.identity)
-    return collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, folder, settings, progress)
+    return collect_exemplars(pair, pieces, folder, settings, progress)
 
 
 def write_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:

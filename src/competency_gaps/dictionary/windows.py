@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.metrics.tokens import mix
+
 if TYPE_CHECKING:
     import torch
 
@@ -203,9 +205,7 @@ def lottery(window: np.ndarray, concept: np.ndarray | int = 0, *, seed: int = 0)
     with np.errstate(over="ignore"):
         x = np.asarray(window, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         x = x ^ (np.asarray(concept, np.uint64) + np.uint64(seed)) * np.uint64(0xD1B54A32D192ED03)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        x = x ^ (x >> np.uint64(31))
+        x = mix(x - np.uint64(0x9E3779B97F4A7C15))
     return (x >> np.uint64(11)).astype(np.float64) / float(1 << 53)
 
 

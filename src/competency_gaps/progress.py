@@ -187,7 +187,7 @@ def _amount(task: Task) -> str:
     unit, kept = task.fields["unit"], task.fields["kept"]
     if task.total is None and not task.completed:
         return ""
-    known = task.total is not None and task.completed < task.total
+    known = task.total is not None and round(task.completed) < task.total
     text = f"{task.completed:,.0f}" + (f" of {task.total:,.0f}" if known else "") + f" {unit}"
     return f"{text}, {kept:,.0f} there already" if kept else text
 

@@ -233,9 +233,7 @@ class Tally:
     metric: str | None = None
     filter: str | None = None
     scorer: str | None = None
-    model: str | None = None
-    """The model according to the records; None takes the part's."""
-    available: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    available: dict[str, tuple[str, ...]] = field(default_factory=dict)
     records: int = 0
     items: int = 0
     averaged: int = 0
@@ -318,21 +316,17 @@ class Tally:
             format=self.part.format,
             benchmark=self.part.benchmark,
             files=tuple(str(path) for path in self.part.files),
-            model=self.model or self.part.model,
-            metric=self.metric,
-            filter=self.filter,
-            scorer=self.scorer,
-            available=dict(self.available),
-            records=self.records,
-            items=self.items,
-            averaged=self.averaged,
-            averaged_items=self.averaged_items,
-            unscored=self.unscored,
+            model=self.part.model,
+            **{name: getattr(self, name) for name in _AS_COUNTED},
             unscored_because=tuple(Counted(*entry) for entry in self.reasons.items()),
             left_out=tuple(Counted(*entry) for entry in self.left_out.items()),
             own_text=dict(self.own_text),
             warnings=(*self.part.notes, *self.warnings),
         )
+
+
+_AS_COUNTED = ("metric", "filter", "scorer", "available", "records", "items", "averaged", "averaged_items", "unscored")
+"""What a tally and its report have alike."""
 
 
 def _hash(item: Item) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def respond(
     bos_id: int | None,
     config: GenerationConfig,
     token_budget: int | None,
-    advance: Callable[[int], None],
+    advance: Callable[[float], None],
     attempts: Attempts,
     tap: Tap | None = None,
 ) -> list[Responded | Reason]:
@@ -106,9 +107,21 @@ def respond(
             exact = isinstance(question.request, Continuations) and question.request.verbatim
             likely[exact][index] = question
     for exact, scored in likely.items():
-        read_at_once = token_budget_on(lm.device, token_budget)
-        outputs = _likelihoods(lm, scored, bos_id, read_at_once, advance, attempts, tap, exact)
-        for index, output in zip(scored, outputs, strict=True):
+        wanted = {i: _continuations(lm, question, i, bos_id) for i, question in scored.items()}
+        part = len(scored) / max(1, sum(map(len, wanted.values())))
+        values = iter(
+            likelihoods(
+                lm,
+                list(chain.from_iterable(wanted.values())),
+                token_budget_on(lm.device, token_budget),
+                lambda number, part=part: advance(number * part),
+                tap=tap,
+                model_precision=exact,
+                attempts=attempts,
+            )
+        )
+        for index, own in wanted.items():
+            output = _output(list(islice(values, len(own))))
             results[index] = output if isinstance(output, Reason) else Responded(output, empty)
     written: dict[Generation, list[int]] = {}
     for index, question in enumerate(asked):
@@ -131,37 +144,6 @@ def respond(
         for index, answer in zip(members, answers, strict=True):
             results[index] = answer if isinstance(answer, Reason) else Responded(Output(text=answer.text), answer.ids)
     return [result for result in results if result is not None]
-
-
-def _likelihoods(
-    lm: LanguageModel,
-    asked: Mapping[int, PromptRequest],
-    bos_id: int | None,
-    token_budget: int,
-    advance: Callable[[int], None],
-    attempts: Attempts,
-    tap: Tap | None,
-    verbatim: bool,
-) -> list[Output | Reason]:
-    wanted: list[Continuation] = []
-    owners: list[int] = []
-    for place, (index, question) in enumerate(asked.items()):
-        made = _continuations(lm, question, index, bos_id)
-        wanted += made
-        owners += [place] * len(made)
-    per_item = len(asked) / max(1, len(wanted))
-    done = 0.0
-
-    def count(texts: int) -> None:
-        nonlocal done
-        before, done = int(done), done + texts * per_item
-        advance(int(done + 1e-9) - before)
-
-    values = likelihoods(lm, wanted, token_budget, count, tap=tap, model_precision=verbatim, attempts=attempts)
-    grouped: list[list[Likelihood | Reason]] = [[] for _ in asked]
-    for owner, value in zip(owners, values, strict=True):
-        grouped[owner].append(value)
-    return [_output(own) for own in grouped]
 
 
 def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:

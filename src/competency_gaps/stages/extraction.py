@@ -256,7 +256,9 @@ class ShardReader:
             }
         advance(sum(span is None and asked[place].request is None for place, span in spans.items()))
         rest = {place: span for place, span in spans.items() if span is not None and place not in made}
-        rows = self._rows(list(rest.values()), [asked[place] for place in rest], advance)
+        # Those with a request are counted already.
+        uncounted = sum(asked[place].request is None for place in rest) / max(1, len(rest))
+        rows = self.extractor.rows(list(rest.values()), lambda number: advance(number * uncounted))
         made |= zip(rest, rows, strict=True)
         return self._stored(members, table, spans, made)
 
@@ -303,20 +305,6 @@ class ShardReader:
         ]
         there, rows = [span for span, _ in read], [row for _, row in read]
         return Content(table, self.extractor.block(there, rows), self.extractor.token_tensors(there, rows))
-
-    def _rows(
-        self, sequences: Sequence[ItemTokens], asked: Sequence[PromptRequest], advance: Callable[[float], None]
-    ) -> list[SparseRow | Reason]:
-        """Rows of sequences from passes of their own; those with a request are counted already."""
-        asked_nothing = sum(question.request is None for question in asked) / max(1, len(asked))
-        counted = 0.0
-
-        def count(number: int) -> None:
-            nonlocal counted
-            before, counted = int(counted), counted + number * asked_nothing
-            advance(int(counted + 1e-9) - before)
-
-        return self.extractor.rows(sequences, count)
 
     def _inputs(self, items: Sequence[PreparedItem], responses: pl.DataFrame) -> list[ItemInput]:
         answers = responses.select("response", "response_ids").iter_rows()

@@ -30,6 +30,8 @@ from competency_gaps.text import shorten, visible
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from competency_gaps.stages.extraction import Extraction
+
 
 @dataclass(frozen=True)
 class ItemInput:
@@ -237,18 +239,15 @@ def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def items_table(
-    prepared: Mapping[str, Sequence[PreparedItem]],
-    inputs: Mapping[str, Sequence[ItemInput]],
-    responses: Mapping[str, pl.DataFrame],
-    repeats: Repeats,
+    read: Mapping[str, Extraction], responses: Mapping[str, pl.DataFrame], repeats: Repeats
 ) -> pl.DataFrame:
     """``items.parquet``: one row per item, in the benchmarks' order; strata come when the evidence is known."""
     rows = [
         _row(name, item, item_input, response)
-        for name, items in prepared.items()
-        for item, item_input, response in zip(items, inputs[name], responses[name].iter_rows(named=True), strict=True)
+        for name, own in read.items()
+        for item, item_input, response in zip(own.items, own.inputs, responses[name].iter_rows(named=True), strict=True)
     ]
-    for row, cluster, kind in zip(rows, *repeats.columns(list(prepared)), strict=True):
+    for row, cluster, kind in zip(rows, *repeats.columns(read), strict=True):
         row |= {"cluster": cluster, "cluster_kind": kind}
     return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
 

@@ -25,6 +25,7 @@ from competency_gaps.judging.judge import JudgedPolicy
 from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, check_installed
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.progress import Progress
+from competency_gaps.stages.extraction import Extraction
 from competency_gaps.stages.items import benchmark_figures, why_unscored
 from competency_gaps.text import plural
 
@@ -105,11 +106,7 @@ def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
 
 
 def judge_responses(
-    folder: Path,
-    config: LLMConfig | None,
-    prepared: Mapping[str, Sequence[PreparedItem]],
-    responses: Mapping[str, pl.DataFrame],
-    progress: Progress,
+    folder: Path, config: LLMConfig | None, read: Mapping[str, Extraction], progress: Progress
 ) -> Judged:
     """Ask the judge about every item whose policy needs one, and score the items.
 
@@ -118,8 +115,8 @@ def judge_responses(
     config
         As :func:`check_judge` gives it.
     """
-    cases = list(_cases(prepared, responses))
-    judged = dict(responses)
+    cases = list(_cases(read))
+    judged = {name: extraction.responses for name, extraction in read.items()}
     entry = None
     if cases:
         answers, who, why = _answers(cases, config, folder / FOLDER, progress)
@@ -143,17 +140,16 @@ def judge_responses(
         }
     elif config is not None:
         progress.say("A judge is configured but not used: no benchmark has a policy that needs one.")
-    figures = {name: values for name in judged if (values := benchmark_figures(prepared[name], judged[name]))}
+    figures = {name: values for name in judged if (values := benchmark_figures(read[name].items, judged[name]))}
     return Judged(judged, entry, figures)
 
 
-def _cases(prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame]) -> Iterator[_Case]:
-    for name, items in prepared.items():
-        texts = responses[name]["response"]
-        for row, item in enumerate(items):
+def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
+    for name, extraction in read.items():
+        for row, (item, text) in enumerate(zip(extraction.items, extraction.responses["response"], strict=True)):
             if item.excluded is not None or not isinstance(item.policy, JudgedPolicy):
                 continue
-            answer = after_thinking(texts[row] or "")
+            answer = after_thinking(text or "")
             asked = THINKS_ON if answer is None else item.policy.questions(item.item, answer)
             if not isinstance(asked, Reason):
                 asked = tuple(replace(request, id=_id(name, item.item.id, request)) for request in asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import chain
@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.activations.store import CasStore
 from competency_gaps.change import settle
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
@@ -38,10 +37,10 @@ from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices.lists import read_list
 from competency_gaps.slices.make import Source, make_slices
 from competency_gaps.stages.engines import Engine, read_here, read_suite, share
-from competency_gaps.stages.extraction import Extraction, ShardFiles
+from competency_gaps.stages.extraction import ShardFiles
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
-from competency_gaps.stages.judging import Judged, check_judge, judge_responses
+from competency_gaps.stages.judging import check_judge, judge_responses
 from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import has_lift, write_results
 from competency_gaps.stages.setting import Setting, set_up
@@ -106,14 +105,17 @@ def _run(
     clock.lap("gate")
     read, store, record = read_suite(setting, folder, engine, progress)
     clock.lap("reading")
-    prepared = {name: extraction.items for name, extraction in read.items()}
-    responses = {name: extraction.responses for name, extraction in read.items()}
-    judged = judge_responses(folder, judge, prepared, responses, progress)
+    judged = judge_responses(folder, judge, read, progress)
     clock.lap("judging")
     with progress.stage("metrics"):
-        items, evidence = _make_tables(setting, folder, store, read, judged, sampled)
+        _forget_tables(folder)
+        items = items_table(read, judged.responses, setting.repeats)
+        shards = {name: extraction.shards for name, extraction in read.items()}
+        tokenizer, reference = setting.lm.tokenizer, setting.reference
+        evidence = write_results(
+            folder, store, shards, items, tokenizer=tokenizer, reference=reference, sampled=sampled, config=config
+        )
     clock.lap("metrics")
-    shards = {name: extraction.shards for name, extraction in read.items()}
     manifest = _manifest(setting, gate, shards, items, evidence, command)
     manifest |= {"read": record, "timings": clock.laps}
     judged.write_into(manifest)
@@ -157,33 +159,11 @@ def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigur
     return gate, sampled
 
 
-def _make_tables(
-    setting: Setting,
-    folder: Path,
-    store: CasStore,
-    read: Mapping[str, Extraction],
-    judged: Judged,
-    sampled: LatentFacts,
-) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Write all tables but the slices; return the items and the manifest's record of the evidence."""
-    # The run is unfinished until all tables are written, and what was derived from the old tables is out of date.
+def _forget_tables(folder: Path) -> None:
+    """Make a run unfinished until all tables are written anew, and remove what was derived from the old ones."""
     set_aside(folder)
     for stale in (folder / ROBUSTNESS_FILE, folder / SLICES_FILE, *(folder / LISTS).glob("*.json")):
         stale.unlink(missing_ok=True)  # lists name slices by their numbers
-    prepared = {name: extraction.items for name, extraction in read.items()}
-    inputs = {name: extraction.inputs for name, extraction in read.items()}
-    items = items_table(prepared, inputs, judged.responses, setting.repeats)
-    evidence = write_results(
-        folder,
-        store,
-        {name: extraction.shards for name, extraction in read.items()},
-        items,
-        tokenizer=setting.lm.tokenizer,
-        reference=setting.reference,
-        sampled=sampled,
-        config=setting.config,
-    )
-    return items, evidence
 
 
 def _manifest(

@@ -73,9 +73,7 @@ def read_texts(
         for piece in first_tokens(pieces, tokens):
             chosen.append(piece)
             bar.advance(len(piece.ids))
-    statistics = LatentStatistics(sae.d_sae, sae.d_in)
-    majority = MajorityToken(sae.d_sae)
-    windows = _Windows(sae.d_sae)
+    running = _Running(sae)
     surface = Surface(sae.d_sae, chosen, lm.tokenizer, sae.average_over)
     strongest = None if embed is None else StrongestWindows(sae.d_sae, chosen)
     with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
@@ -87,7 +85,7 @@ def read_texts(
                 rows = [chosen[block[i]] for i in batch]
                 starts = [int(offsets[i]) for i in batch]
                 activations = read_hook(lm, hook, [p.ids for p in rows])
-                active += _add_rows(statistics, majority, windows, sae, activations, rows, starts)
+                active += running.add(activations, rows, starts)
                 bar.advance(sum(len(p.ids) for p in rows))
             own, values = surface.tokens(block), Active(*map(np.concatenate, zip(*active, strict=True)))
             surface.add(own, values)
@@ -96,56 +94,49 @@ def read_texts(
     coherence = np.full(sae.d_sae, np.nan)
     if embed is not None and strongest is not None:
         coherence = strongest.coherence(lm.tokenizer, embed, progress)
-    reference = _reference(statistics, majority, windows, {**surface.columns(), "coherence": coherence}, lm)
-    return statistics, reference
+    return running.statistics, running.reference(lm, coherence=coherence, **surface.columns())
 
 
-def _add_rows(
-    statistics: LatentStatistics,
-    majority: MajorityToken,
-    windows: _Windows,
-    sae: SparseAutoencoder,
-    activations: torch.Tensor,
-    rows: Sequence[TokenPiece],
-    starts: Sequence[int],
-) -> list[Active]:
-    """Add a batch; give the activations on the texts' own tokens, those of each row numbered from its start."""
-    import torch
+class _Running:
+    """Running sums over tokens, and over windows of text: where a latent is active, and its mean activation there."""
 
-    masks = [sae.encoded(p) for p in rows]
-    ids = np.concatenate([p.ids[mask] for p, mask in zip(rows, masks, strict=True)])
-    contents = [p.content[mask] for p, mask in zip(rows, masks, strict=True)]
-    content = np.concatenate(contents)
-    own = np.concatenate([start + np.cumsum(part) - 1 for start, part in zip(starts, contents, strict=True)])
-    parts = [sae.inputs(activations[i], mask) for i, mask in enumerate(masks)]
-    longest = max(len(p.ids) for p in rows)
-    place = np.concatenate([np.arange(mask.sum()) // WINDOW + i * longest for i, mask in enumerate(masks)])
-    x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
-    active = []
-    with torch.inference_mode():
-        for start in range(0, len(x), CHUNK):
-            part = x[start : start + CHUNK]
-            latents = sae.encode(part)
-            statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK])
-            windows.add(latents, np.where(content, place, -1)[start : start + CHUNK])
-            where = latents.nonzero(as_tuple=True)
-            weights = latents[where].float().cpu().numpy()
-            token, concept = start + where[0].cpu().numpy(), where[1].cpu().numpy()
-            majority.add(concept, ids[token].astype(np.int64), weights)
-            in_text = content[token]
-            active.append(Active(concept[in_text], own[token[in_text]], weights[in_text]))
-    return active
+    def __init__(self, sae: SparseAutoencoder) -> None:
+        self.sae = sae
+        self.statistics = LatentStatistics(sae.d_sae, sae.d_in)
+        self.majority = MajorityToken(sae.d_sae)
+        self.windows = 0
+        self.window_active, self.window_cas = np.zeros((2, sae.d_sae))
 
+    def add(self, activations: torch.Tensor, rows: Sequence[TokenPiece], starts: Sequence[int]) -> list[Active]:
+        """Add a batch; give the activations on the texts' own tokens, those of each row numbered from its start."""
+        import torch
 
-class _Windows:
-    """Running sums over windows of text: how often a latent is active in one, and its mean activation there."""
+        sae = self.sae
+        masks = [sae.encoded(p) for p in rows]
+        ids = np.concatenate([p.ids[mask] for p, mask in zip(rows, masks, strict=True)])
+        contents = [p.content[mask] for p, mask in zip(rows, masks, strict=True)]
+        content = np.concatenate(contents)
+        own = np.concatenate([start + np.cumsum(part) - 1 for start, part in zip(starts, contents, strict=True)])
+        parts = [sae.inputs(activations[i], mask) for i, mask in enumerate(masks)]
+        longest = max(len(p.ids) for p in rows)
+        place = np.concatenate([np.arange(mask.sum()) // WINDOW + i * longest for i, mask in enumerate(masks)])
+        x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
+        active = []
+        with torch.inference_mode():
+            for start in range(0, len(x), CHUNK):
+                part = x[start : start + CHUNK]
+                latents = sae.encode(part)
+                self.statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK])
+                self._add_windows(latents, np.where(content, place, -1)[start : start + CHUNK])
+                where = latents.nonzero(as_tuple=True)
+                weights = latents[where].float().cpu().numpy()
+                token, concept = start + where[0].cpu().numpy(), where[1].cpu().numpy()
+                self.majority.add(concept, ids[token].astype(np.int64), weights)
+                in_text = content[token]
+                active.append(Active(concept[in_text], own[token[in_text]], weights[in_text]))
+        return active
 
-    def __init__(self, width: int) -> None:
-        self.count = 0
-        self.active = np.zeros(width)
-        self.cas = np.zeros(width)
-
-    def add(self, latents: torch.Tensor, place: np.ndarray) -> None:
+    def _add_windows(self, latents: torch.Tensor, place: np.ndarray) -> None:
         """Add tokens: latents of shape (tokens, width), and each token's window, below 0 for none."""
         import torch
 
@@ -155,31 +146,24 @@ class _Windows:
         mask, index = torch.from_numpy(used).to(latents.device), torch.from_numpy(window).to(latents.device)
         sums.index_add_(0, index, latents[mask].float())
         means = sums / torch.from_numpy(sizes).to(sums)[:, None]
-        self.count += len(sizes)
-        self.active += (means > 0).sum(dim=0).cpu().numpy()
-        self.cas += means.sum(dim=0, dtype=torch.float64).cpu().numpy()
+        self.windows += len(sizes)
+        self.window_active += (means > 0).sum(dim=0).cpu().numpy()
+        self.window_cas += means.sum(dim=0, dtype=torch.float64).cpu().numpy()
 
-
-def _reference(
-    statistics: LatentStatistics,
-    majority: MajorityToken,
-    windows: _Windows,
-    surface: dict[str, np.ndarray],
-    lm: LanguageModel,
-) -> Reference:
-    own_tokens = max(1, statistics.tokens - statistics.template_tokens)
-    token: list[str | None] = [None if t < 0 else str(lm.tokenizer.decode([int(t)])) for t in majority.token]
-    return Reference(
-        mean=statistics.mass / own_tokens,
-        density=statistics.density,
-        share=statistics.mass / max(statistics.mass.sum(), 1e-30),
-        template_share=statistics.template_share,
-        token_share=majority.share(),
-        window_density=windows.active / max(1, windows.count),
-        window_cas=typical_cas(windows.cas, windows.active),
-        **surface,
-        token=token,
-    )
+    def reference(self, lm: LanguageModel, **surface: np.ndarray) -> Reference:
+        """The statistics, with what is on the surface of the tokens."""
+        statistics, strings = self.statistics, self.majority.token.tolist()
+        return Reference(
+            mean=statistics.mass / max(1, statistics.tokens - statistics.template_tokens),
+            density=statistics.density,
+            share=statistics.mass / max(statistics.mass.sum(), 1e-30),
+            template_share=statistics.template_share,
+            token_share=self.majority.share(),
+            window_density=self.window_active / max(1, self.windows),
+            window_cas=typical_cas(self.window_cas, self.window_active),
+            token=[None if token < 0 else str(lm.tokenizer.decode([token])) for token in strings],
+            **surface,
+        )
 
 
 class StrongestWindows:
@@ -212,7 +196,7 @@ class StrongestWindows:
     def coherence(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        embed: Callable[[Sequence[str]], np.ndarray],
+        embed: Embed,
         progress: Progress,
         seed: int = 0,
     ) -> np.ndarray:
@@ -261,7 +245,7 @@ class StrongestWindows:
         return str(tokenizer.decode(ids[start : start + WINDOW].tolist()))
 
 
-def _embedded(texts: Sequence[str], embed: Callable[[Sequence[str]], np.ndarray], progress: Progress) -> np.ndarray:
+def _embedded(texts: Sequence[str], embed: Embed, progress: Progress) -> np.ndarray:
     parts = []
     with progress.stage("comparing windows", total=len(texts), unit="windows") as bar:
         for start in range(0, len(texts), BATCH):

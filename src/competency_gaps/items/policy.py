@@ -80,10 +80,6 @@ class Policy(ABC):
         """Say what is missing or wrong in an item for this policy; None if it can score it."""
         return None
 
-    def fingerprint(self) -> str:
-        """Whatever can change the scores besides the run's configuration and the items; empty: nothing."""
-        return ""
-
     def prompt(self, item: Item) -> str:
         """The item's own text as the model reads it, lettered options included."""
         return asked(item.prompt, item.choices)

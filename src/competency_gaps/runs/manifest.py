@@ -161,18 +161,13 @@ def changing_run(folder: Path) -> Iterator[RunChange]:
         yield RunChange(change, read_manifest(folder))
 
 
-def write_table(folder: Path, name: str, write: Write, manifest: Mapping[str, Any] | None = None) -> None:
+def write_table(folder: Path, name: str, write: Write) -> None:
     """Write a table of a run, or of an outcome, whether it is finished or not.
-
-    Parameters
-    ----------
-    manifest
-        That of the run when what the table rests on was read; None: it rests on nothing that may have changed.
 
     Raises
     ------
     UserError
-        If another process writes to the run, or it has other items or labels than when it was read.
+        If another process writes to the run.
     MachineError
         If the folder cannot be written, or the disk is full.
     """
@@ -180,8 +175,6 @@ def write_table(folder: Path, name: str, write: Write, manifest: Mapping[str, An
         write_atomic(folder / name, write)
         return
     with changing_run(folder) as change:
-        if manifest is not None:
-            _check_same(folder, change.manifest, manifest)
         change.write(name, write)
         change.commit()
 

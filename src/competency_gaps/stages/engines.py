@@ -153,8 +153,7 @@ def read_suite(
 
 def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:
     """Let an engine read the shards that are not finished; raises as :func:`read_suite`."""
-    config = setting.config
-    reader = ShardReader(folder, setting.extractor, config.span, setting.bos_id, config.generation)
+    reader = ShardReader(folder, setting)
     reader.files.sweep()
     plans = plan_suite(setting.prepared)
     with progress.stage("reading", total=sum(plan.to_read for plan in plans), unit="items") as bar:

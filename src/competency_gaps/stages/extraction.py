@@ -21,17 +21,17 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.extract import Extractor, ItemTokens, SpanTap
+from competency_gaps.activations.extract import ItemTokens, SpanTap
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.activations.store import CasBlock, CasStore
-from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import PromptRequest, Responded, draw_keys, respond
 from competency_gaps.shards import Draft, ShardFolder
 from competency_gaps.stages.items import ItemInput, excluded_table, item_input, read_responses, response_table
+from competency_gaps.stages.setting import Setting
 
 log = logging.getLogger(__name__)
 
@@ -212,11 +212,10 @@ class ShardReader:
     excluded, and the shard says why.
     """
 
-    def __init__(
-        self, folder: Path, extractor: Extractor, span: Span, bos_id: int | None, generation: GenerationConfig
-    ) -> None:
-        self.files = ShardFiles(folder, extractor.sae.d_sae)
-        self.extractor, self.span, self.bos_id, self.generation = extractor, span, bos_id, generation
+    def __init__(self, folder: Path, setting: Setting) -> None:
+        self.files = ShardFiles(folder, setting.sae.d_sae)
+        self.extractor, self.bos_id = setting.extractor, setting.bos_id
+        self.span, self.generation = setting.config.span, setting.config.generation
 
     def read(self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None]) -> Content:
         """Read a shard; ``advance`` counts items as they are read."""

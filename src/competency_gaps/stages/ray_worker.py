@@ -82,12 +82,11 @@ class ShardWorker:
             task = self.tasks.get(name)
             if task is None or task.shard.made_of != made_of:
                 raise UserError(f"shard {name} is made of different items here than where the command runs.")
-            setting, config = self.setting, self.setting.config
             with self._place() as place:
-                reader = ShardReader(place, setting.extractor, config.span, setting.bos_id, config.generation)
+                reader = ShardReader(place, self.setting)
                 content = reader.read(task.plan, task.shard, lambda items: None)  # the driver counts
                 reasons = unreadable(content.responses)
-                check_share(reasons, task.plan, setting)
+                check_share(reasons, task.plan, self.setting)
                 draft = reader.write(task.shard, content)
                 if self.store is None:
                     return Read(draft, reasons)

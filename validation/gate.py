@@ -58,7 +58,7 @@ def main() -> None:
     scores = model_scores(run)
     own = scores.of(given.model or scores.models[0])
     basis = basis_of(run)
-    if basis.columns is None:
+    if not basis.columns.names:
         raise SystemExit(f"{given.run}: its items have no column that differs")
     rows = basis.columns.weights
     scored = int((~np.isnan(own)).sum())

@@ -37,7 +37,7 @@ from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.schemas import ITEMS
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.slices import Family
+from competency_gaps.slices import Family, family_of
 from competency_gaps.slices.columns import columns
 from competency_gaps.slices.features import features
 from competency_gaps.stages.load import load_benchmark
@@ -55,6 +55,8 @@ class Side:
     asked: np.ndarray
     """bool of shape (N,): whether it is known to have been asked: an item asked and unscored was not answered in a form
     that gives a score."""
+    strangers: tuple[str, ...] = ()
+    """Items (benchmark and id) that it is scored on and that are none of these."""
 
     @property
     def completed(self) -> np.ndarray:
@@ -72,9 +74,10 @@ class Basis(NamedTuple):
     """Its strata are those within which items are compared."""
 
     @property
-    def columns(self) -> Family | None:
-        """The categories of columns; None: the items have no column that differs."""
-        return next((family for family in self.families if family.name == "columns"), None)
+    def columns(self) -> Family:
+        """The categories of columns; none where the items have no column that differs."""
+        none = family_of("columns", sp.csr_array((0, self.items.height)), [])
+        return next((family for family in self.families if family.name == "columns"), none)
 
 
 @dataclass(frozen=True)
@@ -162,15 +165,13 @@ def compare_runs(candidate: RunFolder | Path, baseline: RunFolder | Path, *, min
         basis, own = basis_of(home), _run_side(home)
     else:
         basis, own = _log_basis(home)
-    other, lost = _paired_side(basis, guest)
+    other = _paired_side(basis, guest)
     if own.name == other.name:
         paths = [(side.path if isinstance(side, RunFolder) else side).resolve().parts[::-1] for side in (home, guest)]
         parts = [*zip(*paths, strict=False)]
         one, two = next((pair for pair in parts if pair[0] != pair[1]), parts[0])
         own, other = replace(own, name=f"{own.name} ({one})"), replace(other, name=f"{other.name} ({two})")
-    if turned:
-        return compare_scores(basis, own, other, min_effect, only_baseline=lost)
-    return compare_scores(basis, other, own, min_effect, only_candidate=lost)
+    return compare_scores(basis, *((own, other) if turned else (other, own)), min_effect)
 
 
 def basis_of(run: RunFolder) -> Basis:
@@ -232,8 +233,8 @@ def _only_model(path: Path) -> str:
     return names[0] if names else path.resolve().name
 
 
-def _paired_side(basis: Basis, source: RunFolder | Path) -> tuple[Side, tuple[str, ...]]:
-    """Another source's scores on the items that ask the same, and its scored items that are none of these."""
+def _paired_side(basis: Basis, source: RunFolder | Path) -> Side:
+    """Another source's scores on the items that ask the same."""
     keys = ["benchmark", "item_id"]
     if isinstance(source, RunFolder):
         side = _run_side(source)
@@ -246,7 +247,7 @@ def _paired_side(basis: Basis, source: RunFolder | Path) -> tuple[Side, tuple[st
         asked = same & rows["asked"].fill_null(value=False).to_numpy()
         known = own.filter(pl.col("scores").is_not_nan()).select(keys)
         lost = known.join(basis.items.select(keys).filter(pl.Series(~np.isnan(values))), on=keys, how="anti")
-        return Side(side.name, values, asked), tuple(f"{benchmark}: {item}" for benchmark, item in lost.iter_rows())
+        return Side(side.name, values, asked, _in_words(lost))
     name = _only_model(source)
     rows_of = list(read_score_log(source, model=name))
     matched = match_scores(basis.items.select("benchmark", "item_id", "prompt").iter_rows(), rows_of)
@@ -257,18 +258,15 @@ def _paired_side(basis: Basis, source: RunFolder | Path) -> tuple[Side, tuple[st
     ids = set(basis.items["item_id"])
     scored = [row for row in rows_of if row.score is not None]
     strangers = [f"{row.benchmark}: {row.id}" for row in scored if row.id not in ids]
-    return Side(name, values, asked), tuple(strangers[: sum(own.unmatched for own in matched.added)])
+    return Side(name, values, asked, tuple(strangers[: sum(own.unmatched for own in matched.added)]))
+
+
+def _in_words(items: pl.DataFrame) -> tuple[str, ...]:
+    return tuple(f"{benchmark}: {item}" for benchmark, item in items.iter_rows())
 
 
 def compare_scores(
-    basis: Basis,
-    candidate: Side,
-    baseline: Side,
-    min_effect: float,
-    *,
-    answer: bool = True,
-    only_candidate: tuple[str, ...] | None = None,
-    only_baseline: tuple[str, ...] | None = None,
+    basis: Basis, candidate: Side, baseline: Side, min_effect: float, *, answer: bool = True
 ) -> Comparison:
     """Compare two models' scores on the same items.
 
@@ -278,8 +276,6 @@ def compare_scores(
         Differences count if their whole interval lies beyond this.
     answer
         Whether the list of slices is made too, which takes most of the time.
-    only_candidate, only_baseline
-        Items that only one of them is scored on; None: those of its scores.
 
     Raises
     ------
@@ -295,9 +291,8 @@ def compare_scores(
         raise UserError(
             f"no item is scored for both {candidate.name} and {baseline.name}: there is nothing to compare."
         )
-    family = basis.columns
-    weights = sp.csr_array((0, basis.items.height)) if family is None else sp.csr_array(family.weights)
-    sample = slice_sample(basis.items, weights, basis.config.strata, Outcomes(outcome.values, outcome.limits))
+    outcomes = Outcomes(outcome.values, outcome.limits)
+    sample = slice_sample(basis.items, basis.columns.weights, basis.config.strata, outcomes)
     tests = paired_tests(basis, sample, outcome.values, min_effect)
     listed = _answer(basis, candidate, baseline, outcome) if answer else None
     rows = [] if listed is None else [finding.example for finding in listed.findings]
@@ -305,8 +300,8 @@ def compare_scores(
         candidate=candidate.name,
         baseline=baseline.name,
         paired=int((~np.isnan(outcome.values)).sum()),
-        only_candidate=_only(basis, candidate, baseline) if only_candidate is None else only_candidate,
-        only_baseline=_only(basis, baseline, candidate) if only_baseline is None else only_baseline,
+        only_candidate=_only(basis, candidate, baseline),
+        only_baseline=_only(basis, baseline, candidate),
         missing=_missing(sample, candidate, baseline, basis.config),
         overall=tests.overall,
         benchmarks=tests.benchmarks,
@@ -360,8 +355,7 @@ def _missing(sample: ItemSample, candidate: Side, baseline: Side, config: Eviden
 
 def _only(basis: Basis, own: Side, other: Side) -> tuple[str, ...]:
     alone = ~np.isnan(own.scores) & np.isnan(other.scores)
-    rows = basis.items.select("benchmark", "item_id").filter(pl.Series(alone))
-    return tuple(f"{benchmark}: {item}" for benchmark, item in rows.iter_rows())
+    return (*_in_words(basis.items.select("benchmark", "item_id").filter(pl.Series(alone))), *own.strangers)
 
 
 def _changed(basis: Basis, values: np.ndarray, before: np.ndarray) -> pl.DataFrame:
@@ -440,9 +434,7 @@ def _benchmarks(basis: Basis, sample: ItemSample, values: np.ndarray, min_effect
 
 def _slices(basis: Basis, units: Units, differences: np.ndarray, min_effect: float) -> pl.DataFrame:
     family, schema = basis.columns, {"slice": pl.Int64, "name": pl.String}
-    if family is None:
-        return pl.concat([pl.DataFrame(schema=schema), _frame(None, min_effect, "bh")], how="horizontal")
-    rows = units.rows(sp.csr_array(family.weights))
+    rows = units.rows(family.weights)
     total, squares = (np.asarray(rows.power(power).sum(axis=1)).ravel() for power in (1, 2))
     member = (family.weights > 0).astype(np.float64)
     kept = basis.items["excluded"].is_null().to_numpy()
@@ -458,7 +450,7 @@ def _slices(basis: Basis, units: Units, differences: np.ndarray, min_effect: flo
 def _with_gaps(basis: Basis, sample: ItemSample, table: pl.DataFrame, candidate: Side, baseline: Side) -> pl.DataFrame:
     """Add both sides' scores on each slice, and by how much these and their difference are larger than elsewhere."""
     family = basis.columns
-    if family is None or table.is_empty():
+    if table.is_empty():
         names = ("baseline_mean", "candidate_mean", "gap", "gap_low", "gap_high", "gap_q", "baseline_gap")
         return table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in names)
     place = np.flatnonzero(np.isin(family.number, table["slice"].to_numpy()))
@@ -477,8 +469,7 @@ def _with_gaps(basis: Basis, sample: ItemSample, table: pl.DataFrame, candidate:
     return added.sort("difference", maintain_order=True)
 
 
-def _frame(paired: Paired | None, min_effect: float, correction: Literal["none", "holm", "bh"]) -> pl.DataFrame:
-    paired = paired or paired_differences(sp.csr_array((0, 1)), np.zeros(1))
+def _frame(paired: Paired, min_effect: float, correction: Literal["none", "holm", "bh"]) -> pl.DataFrame:
     p_value = np.maximum(paired.p_value, _beyond(paired, min_effect)) if min_effect else paired.p_value
     q_value = {"none": lambda p: p, "holm": holm, "bh": corrected}[correction](p_value)
     real = q_value <= ALPHA
@@ -562,19 +553,14 @@ def lost_on(tests: Families, min_effect: float) -> tuple[str, ...]:
     Slices are corrected by Holm's method here: where many got better, Benjamini and Hochberg's lets more of the others
     pass for losses.
     """
-    families = {"overall": tests.overall}
+    families = [(tests.overall, pl.col("weighting").replace_strict(WEIGHTINGS))]
     if tests.benchmarks.height > 1:
-        families["benchmark"] = tests.benchmarks
+        families.append((tests.benchmarks, pl.format("benchmark {}", "benchmark")))
     if tests.slices.height:
-        families["slice"] = tests.slices
+        families.append((tests.slices, pl.col("name")))
     reasons = []
-    for family, frame in families.items():
+    for frame, name in families:
         counts = pl.Series(holm(frame["p_value"].to_numpy()) <= ALPHA / len(families))
         lost = frame.filter(counts & (pl.col("high") < -min_effect)).sort("difference", maintain_order=True)
-        if family == "overall":
-            reasons += [WEIGHTINGS[weighting] for weighting in lost["weighting"]]
-        else:
-            reasons += (
-                [f"benchmark {name}" for name in lost["benchmark"]] if family == "benchmark" else lost["name"].to_list()
-            )
+        reasons += lost.select(name.alias("lost"))["lost"].to_list()
     return tuple(reasons)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from competency_gaps.text import shorten
+from competency_gaps.text import listing, shorten
 
 _SPELLING: ContextVar[Callable[[str], str]] = ContextVar("_SPELLING", default=str)
 
@@ -75,6 +75,13 @@ def spelling(spell: Callable[[str], str]) -> Iterator[None]:
         yield
     finally:
         _SPELLING.reset(token)
+
+
+def no_such(what: str, name: object, known: Iterable[str]) -> UserError:
+    """The error of a name that nothing has; ``what`` begins its sentence, as in "the run has no benchmark"."""
+    names = list(known)
+    there = listing(names, len(names), 20) or "none"
+    return UserError(f"{what} {str(name)!r}; known: {there}.{nearest(str(name), names)}")
 
 
 def nearest(value: str, known: Iterable[str]) -> str:

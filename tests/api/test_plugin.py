@@ -91,7 +91,7 @@ def test_settings_are_checked_and_names_stay_unique():
         ({"siz": 3}, "'counted_up' failed: ValidationError: (?s:.*)siz\n.*Unexpected keyword"),
         ({"size": 0}, "'counted_up' failed: RuntimeError: no network"),
         ({"size": 1}, "counted_up.*expected an Item, found dict"),
-        ({"kind": "counted_op"}, r"unknown kind of source 'counted_op'; known are file, .* 'counted_up'\?"),
+        ({"kind": "counted_op"}, r"has a source 'counted_op'; known: file, .* 'counted_up'\?"),
     ):
         with pytest.raises(UserError, match=message):
             load(**{"kind": "counted_up", **settings})

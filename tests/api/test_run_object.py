@@ -48,7 +48,7 @@ def test_verdicts_are_those_of_the_tables(tiny_run, run):
         wanted = set(table.filter(pl.col("coverage_status") == "missing")["concept"]) & ranked
         assert set(own["concept"]) == wanted and own.columns[:2] == ["concept", "label"]
     for ask in (run.weak, run.strong, run.missing):
-        with pytest.raises(UserError, match=r"no benchmark 'nope'; it has .*quiz"):
+        with pytest.raises(UserError, match=r"no benchmark 'nope'; known: .*quiz"):
             ask(benchmark="nope")
 
 

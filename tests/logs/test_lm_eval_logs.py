@@ -83,7 +83,7 @@ def test_two_filters_give_one_item_per_document(real):
         found = read(real / "plain", benchmark="sums", scorer=name)
         assert found.mean == pytest.approx(figure(real, "plain", "sums", f"exact_match,{name}"))
         assert {item.identity["filter"] for item in found.items} == {name}
-    with pytest.raises(UserError, match=r"no filter 'strikt'; there are strict, letter. Did you mean 'strict'"):
+    with pytest.raises(UserError, match=r"no filter 'strikt'; known: strict, letter. Did you mean 'strict'"):
         read(real / "plain", benchmark="sums", scorer="strikt")
 
 

@@ -49,7 +49,7 @@ def test_rows_are_matched_by_id_else_by_prompt(run):
         (lambda t: pl.concat([t, t.head(1)]), "two rows for the item"),
         (lambda t: t.with_columns(a=pl.lit(1.5)), r"1.5 is outside \[0, 1\]"),
         (lambda t: t.with_columns(a=pl.lit("yes")), "'yes' is not a number"),
-        (lambda t: t.with_columns(benchmark=pl.lit("riddles")), "name the benchmark 'riddles'"),
+        (lambda t: t.with_columns(benchmark=pl.lit("riddles")), "no benchmark 'riddles'"),
         (lambda t: t.with_columns(id=pl.lit("x")).head(1), "none of the 1 rows"),
         (lambda t: t.with_columns(pl.lit(1.0).alias("")), "a model without a name"),
         (lambda t: t.drop("id"), "expected 'id'"),

@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.benchmarks.records import Record
 from competency_gaps.config import FileSource, HubSource, ObjectsSource
 from competency_gaps.embedded import embedded_benchmark
-from competency_gaps.errors import UserError, nearest, needed
+from competency_gaps.errors import UserError, nearest, needed, no_such
 from competency_gaps.jsonl import json_lines
 from competency_gaps.table_files import read_csv, read_parquet
 
@@ -120,8 +120,5 @@ def _load(source: HubSource) -> Any:
 
 def _split_of(saved: Any, source: HubSource) -> Any:
     if source.split not in saved:
-        raise UserError(
-            f"the dataset {source.path!r} has no split {source.split!r}; it has {', '.join(saved)}."
-            f"{nearest(source.split, list(saved))}"
-        )
+        raise no_such(f"the dataset {source.path!r} has no split", source.split, saved)
     return saved[source.split]

@@ -14,7 +14,7 @@ from typing import Any
 from competency_gaps.benchmarks import generate
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import ReasoningGymSource
-from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.errors import MissingExtraError, UserError, no_such
 from competency_gaps.items.item import Item, LeftOut, Reason
 from competency_gaps.text import plural
 
@@ -58,16 +58,11 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
         raise _missing(error.name, family) from error
     families = reasoning_gym.factory.DATASETS
     if family not in families:
-        raise UserError(
-            f"reasoning_gym: there is no family {family!r}, but {len(families)} others.{nearest(family, families)}"
-        )
+        raise no_such("reasoning_gym: there is no family", family, families)
     keys = [field.name for field in dataclasses.fields(families[family][1]) if field.name not in ("seed", "size")]
     for key in difficulty:
         if key not in keys:
-            raise UserError(
-                f"reasoning_gym: the family {family!r} has no difficulty {key!r}; "
-                f"it has {', '.join(keys) or 'none'}.{nearest(key, keys)}"
-            )
+            raise no_such(f"reasoning_gym: the family {family!r} has no difficulty", key, keys)
     try:
         return reasoning_gym.create_dataset(family, seed=seed, size=size, **difficulty)
     except ModuleNotFoundError as error:

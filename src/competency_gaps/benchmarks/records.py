@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, nearest, no_such
 from competency_gaps.items.item import Benchmark, Item, LeftOut, Message, Reason, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
 
@@ -404,8 +404,7 @@ def check_fields(fields: Mapping[str, str]) -> None:
     """
     for ours in fields:
         if ours not in FIELDS and not ours.startswith(("metadata.", "pair.", "covariates.")):
-            known = ", ".join(FIELDS)
-            raise UserError(f"fields: {ours!r} is not a field of an item; known are {known}.{nearest(ours, FIELDS)}")
+            raise no_such("fields: an item has no field", ours, FIELDS)
 
 
 def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str | None) -> Item:

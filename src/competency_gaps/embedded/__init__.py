@@ -10,7 +10,7 @@ from pathlib import Path
 
 from competency_gaps.config import EMBEDDED_MODEL, EMBEDDED_SAE
 from competency_gaps.embedded.weights import SMOLLM2, resolve_weights
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import no_such
 from competency_gaps.progress import Progress
 
 MODELS = {EMBEDDED_MODEL: SMOLLM2}
@@ -44,7 +44,7 @@ def embedded_model(name: str, progress: Progress | None = None) -> Path:
         If the disk is full.
     """
     if name not in MODELS:
-        raise UserError(f"model {name!r} is not embedded; known: {', '.join(MODELS)}.{nearest(name, MODELS)}")
+        raise no_such("there is no embedded model", name, MODELS)
     return resolve_weights(MODELS[name], progress or Progress(quiet=True))
 
 
@@ -57,7 +57,7 @@ def embedded_sae(name: str) -> Path:
         If the name is unknown.
     """
     if name not in SAES:
-        raise UserError(f"SAE {name!r} is not embedded; known: {', '.join(SAES)}.{nearest(name, SAES)}")
+        raise no_such("there is no embedded SAE", name, SAES)
     return Path(__file__).parent / "packs" / SAES[name]
 
 
@@ -70,7 +70,5 @@ def embedded_benchmark(name: str) -> Path:
         If the name is unknown.
     """
     if name not in BENCHMARKS:
-        raise UserError(
-            f"benchmark {name!r} is not embedded; known: {', '.join(BENCHMARKS)}.{nearest(name, BENCHMARKS)}"
-        )
+        raise no_such("there is no embedded benchmark", name, BENCHMARKS)
     return BENCHMARKS[name]

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.records import field_mapping, is_further, named_path
 from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, argument, nearest
+from competency_gaps.errors import UserError, argument, nearest, no_such
 from competency_gaps.items.item import Reason
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, refuse_options
 from competency_gaps.registry import LOGS
+from competency_gaps.text import listing
 
 _TABLES = (".csv", ".tsv", ".parquet")
 """No tool's log is such a file: it is a table."""
@@ -184,15 +185,13 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
 
 def _chosen(parts: Sequence[LogPart], source: LogSource) -> LogPart:
     names = [part.benchmark for part in parts]
-    listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     if source.benchmark is None:
         if len(parts) > 1:
+            listed = listing(names, len(names), 20)
             raise UserError(f"{source.path} has {len(parts)} benchmarks ({listed}). Name one with 'benchmark'.")
         return parts[0]
     if source.benchmark not in names:
-        raise UserError(
-            f"{source.path} has no benchmark {source.benchmark!r}; it has {listed}.{nearest(source.benchmark, names)}"
-        )
+        raise no_such(f"{source.path} has no benchmark", source.benchmark, names)
     return parts[names.index(source.benchmark)]
 
 

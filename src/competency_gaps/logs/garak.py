@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Item, Message, Reason
 from competency_gaps.jsonl import files_under, first_object, mapping, number_or_none, sequence
 from competency_gaps.logs.prompt import ROLES, LoggedPrompt, last_user
@@ -311,10 +311,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     attempts = {uuid: attempt for uuid, attempt in report.attempts.items() if not isinstance(attempt.messages, Reason)}
     detectors = dict.fromkeys(name for attempt in attempts.values() for name in attempt.results)
     if source.metric not in (None, NONE) and source.metric not in detectors:
-        raise UserError(
-            f"no attempt of {report.family!r} has results of the detector {source.metric!r}; there are "
-            f"{', '.join(detectors) or 'none'}.{nearest(str(source.metric), detectors)}"
-        )
+        raise no_such(f"no attempt of {report.family!r} has results of the detector", source.metric, detectors)
     tally.available = {"metric": tuple(detectors)} if detectors else {}
     tally.metric = source.metric or (ALL_DETECTORS if len(detectors) > 1 else next(iter(detectors), None))
     threshold, used = report.threshold, Counter[str]()

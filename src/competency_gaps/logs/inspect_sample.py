@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Message, Reason
 from competency_gaps.jsonl import mapping, sequence
 from competency_gaps.logs.prompt import (
@@ -231,10 +231,7 @@ class Scores:
             If no sample was scored by the requested scorer.
         """
         if self.scorer is not None and self.scorer not in self.scorers:
-            known = ", ".join(self.scorers) or "none"
-            raise UserError(
-                f"no sample was scored by {self.scorer!r}; scorers are {known}.{nearest(self.scorer, self.scorers)}"
-            )
+            raise no_such("no sample was scored by", self.scorer, self.scorers)
         if self.scorer is None and self.metric != NONE:
             self.scorer = next((name for name in (*self.named, *self.scorers) if name in self.scorers), None)
 
@@ -286,7 +283,4 @@ class Scores:
     def check(self) -> None:
         """Refuse a key that no sample has."""
         if self.metric is not None and self.keys and self.metric not in self.keys:
-            raise UserError(
-                f"the scorer {self.scorer!r} has no value {self.metric!r}; it has {', '.join(self.keys)}."
-                f"{nearest(self.metric, self.keys)}"
-            )
+            raise no_such(f"the scorer {self.scorer!r} has no value", self.metric, self.keys)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Reason
 from competency_gaps.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.lm_eval_document import NOTES, LoggedTask, answer_of, chosen, options_of, read_document
@@ -85,10 +85,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             tally.drop(line.where, Reason("other_filter", f"answer of another filter ({name!r})"))
     tally.available = {"metric": usable, "filter": tuple(filters)}
     if source.scorer is not None and source.scorer not in filters:
-        known = ", ".join(filters) or "none"
-        raise UserError(
-            f"{part.files[0].name} has no filter {source.scorer!r}; there are {known}.{nearest(source.scorer, filters)}"
-        )
+        raise no_such(f"{part.files[0].name} has no filter", source.scorer, filters)
     tally.compare_mean(task.figures.get(f"{tally.metric},{tally.filter}"), str(tally.metric))
     yield tally.report()
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.records import Record, Row, further_fields, is_further
 from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Counted, Item, LeftOut, Reason, SourceReport, is_whole
 from competency_gaps.jsonl import json_lines
 
@@ -191,8 +191,7 @@ def chosen_metric(source: LogSource, part: LogPart, faults: Mapping[str, str | N
             "NAME=PATH."
         )
     if wanted not in faults:
-        known = ", ".join(faults) or "none"
-        raise UserError(f"{file} has no metric {wanted!r}; there are {known}.{nearest(wanted, list(faults))}")
+        raise no_such(f"{file} has no metric", wanted, faults)
     if faults[wanted] is not None:
         raise UserError(
             f"{file}: the metric {wanted!r} {faults[wanted]}. Choose another ({', '.join(usable) or 'there is none'}), "

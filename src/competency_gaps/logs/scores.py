@@ -13,7 +13,7 @@ import polars as pl
 from competency_gaps.benchmarks.files import SUFFIXES, read_files
 from competency_gaps.benchmarks.records import Record
 from competency_gaps.config import FileSource, LogSource, ScoresConfig
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Item
 from competency_gaps.jsonl import first_object
 from competency_gaps.logs.find import find_parts, read_log
@@ -138,8 +138,7 @@ def read_score_log(
     every = find_parts(path, format_)
     parts = [log for log in every if part in (None, log.benchmark)]
     if not parts:
-        names = [log.benchmark for log in every]
-        raise UserError(f"{path} has no benchmark {part!r}, only {', '.join(names)}.{nearest(str(part), names)}")
+        raise no_such(f"{path} has no benchmark", part, (log.benchmark for log in every))
     models = {part.model for part in parts}
     if model is not None and len(models) > 1:
         raise UserError(

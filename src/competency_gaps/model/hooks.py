@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, nearest, no_such
 from competency_gaps.model.size import text_config
 
 if TYPE_CHECKING:
@@ -97,10 +97,7 @@ def resolve_hook(model: nn.Module, name: str) -> Hook:
             f"Choose a layer that exists, or the model that the SAE was trained on."
         )
     if hook not in _TL_HOOKS:
-        raise UserError(
-            f"hook {name!r}: {hook!r} is not known inside a block; known are {', '.join(_TL_HOOKS)}."
-            + nearest(hook, _TL_HOOKS)
-        )
+        raise no_such(f"hook {name!r}: inside a block there is no", hook, _TL_HOOKS)
     part, side = _block_part(blocks[layer], hook)
     path = f"{blocks_path}.{layer}" + (f".{part}" if part else "")
     return Hook(name, path, side, layer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Item
 from competency_gaps.text import shorten, visible
 
@@ -31,10 +31,7 @@ def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
         known |= {"answer_position", "answer_length", "options"}
     for name in names:
         if name not in known:
-            raise UserError(
-                f"evidence.strata: no item has the covariate {name!r}; there are {', '.join(sorted(known))}. A field "
-                f"mapping of a source can add covariates.{nearest(name, known)}"
-            )
+            raise no_such("evidence.strata: no item has the covariate", name, sorted(known))
 
 
 def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> tuple[Covariate, ...]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from competency_gaps.errors import UserError, argument, nearest
+from competency_gaps.errors import UserError, argument, no_such
 from competency_gaps.items.item import Reason
 from competency_gaps.items.options import stem
 from competency_gaps.runs.schemas import SCORES
@@ -211,10 +211,7 @@ class _Items:
     def find(self, row: Scored) -> _Match:
         """The item of a row: of its id, unless that asks something else, or of its prompt."""
         if row.benchmark is not None and row.benchmark not in self._benchmarks:
-            raise UserError(
-                f"scores of {row.model!r} name the benchmark {row.benchmark!r}; the run has "
-                f"{', '.join(self._benchmarks)}.{nearest(row.benchmark, self._benchmarks)}"
-            )
+            raise no_such(f"scores of {row.model!r}: the run has no benchmark", row.benchmark, self._benchmarks)
         places = self._by_id.get(row.id, {})
         if row.benchmark is not None:
             places = {name: item for name, item in places.items() if name == row.benchmark}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import polars as pl
 
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.manifest import read_whole_manifest, shard_names
 from competency_gaps.runs.tables import RunTables
@@ -243,7 +243,5 @@ class RunFolder(RunTables):
     def _entry(self, benchmark: str) -> dict[str, Any]:
         known = {entry["name"]: entry for entry in self.manifest["benchmarks"]}
         if benchmark not in known:
-            raise UserError(
-                f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
-            )
+            raise no_such("the run has no benchmark", benchmark, known)
         return dict(known[benchmark])

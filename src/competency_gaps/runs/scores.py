@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.checked import FILES
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.lock import hold
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
@@ -56,10 +56,7 @@ class ModelScores:
     def row(self, model: str) -> int:
         """The number of a model; raises UserError if the run has no scores of it."""
         if model not in self.models:
-            raise UserError(
-                f"the run has no scores of the model {model!r}; it has scores for "
-                f"{', '.join(self.models) or 'no model'}.{nearest(model, self.models)}"
-            )
+            raise no_such("the run has no scores of the model", model, self.models)
         return self.models.index(model)
 
 

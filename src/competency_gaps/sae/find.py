@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from competency_gaps.embedded import SAES, embedded_sae
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, nearest, no_such
 
 Relation = Literal["same", "base", "tuned"]
 """An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
@@ -250,9 +250,7 @@ def check_release(release: str, sae_id: str) -> None:
         return
     if release not in ids:
         raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, ids)}")
-    known = ids[release]
-    shown = ", ".join(known[:20]) + (f", and {len(known) - 20} more" if len(known) > 20 else "")
-    raise UserError(f"SAE id {sae_id!r} is not in release {release!r}.{nearest(sae_id, known)} It has: {shown}")
+    raise no_such(f"the release {release!r} has no SAE", sae_id, ids[release])
 
 
 def _installed() -> str | None:

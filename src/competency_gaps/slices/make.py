@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.config import LLMConfig, SlicesConfig
-from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.errors import MissingExtraError, UserError, no_such
 from competency_gaps.items.options import asked
 from competency_gaps.model.embed import HUB as PACKAGED
 from competency_gaps.model.embed import embed_texts, has_default_model
@@ -116,7 +116,7 @@ def make_families(source: Source) -> list[Family]:
     families = []
     for name in SLICES if wanted is None else dict.fromkeys(wanted):
         if name not in SLICES:
-            raise UserError(f"slices.families: there is no {name!r}, only {', '.join(SLICES)}.{nearest(name, SLICES)}")
+            raise no_such("slices.families: there is no", name, SLICES)
         try:
             version = SLICES.version(name)
             made = SLICES[name](source) if version is None else _added(source.run, name, version)

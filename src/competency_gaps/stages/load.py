@@ -13,7 +13,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from competency_gaps.benchmarks.reasoning_gym import make_dataset
 from competency_gaps.benchmarks.records import gather
 from competency_gaps.config import BenchmarkConfig, PluginSource, ReasoningGymSource
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Benchmark, Item, LeftOut, SourceReport
 from competency_gaps.items.policy import Policy
 from competency_gaps.progress import Progress
@@ -80,10 +80,7 @@ def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
     known = _options_of(kind)
     for option in options or {}:
         if option not in known:
-            raise UserError(
-                f"the policy {name!r} has no option {option!r}; "
-                f"it has {', '.join(known) or 'none'}.{nearest(option, known)}"
-            )
+            raise no_such(f"the policy {name!r} has no option", option, known)
     try:
         policy: Policy = TypeAdapter(kind).validate_python(dict(options or {}))
     except ValidationError as error:
@@ -99,7 +96,7 @@ def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
 
 def _policy_class(name: str) -> Any:
     if name not in POLICIES:
-        raise UserError(f"policy {name!r} is unknown; known are {', '.join(POLICIES)}.{nearest(name, POLICIES)}")
+        raise no_such("there is no policy", name, POLICIES)
     kind = POLICIES[name]
     check_policy(name, kind)
     return kind
@@ -157,10 +154,7 @@ def _read(config: BenchmarkConfig, source: Any) -> Benchmark:
 def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:
     """Yield what a plug-in's source yields; errors in it name the source."""
     if source.kind not in SOURCES:
-        raise UserError(
-            f"{where}: unknown kind of source {source.kind!r}; known are {', '.join(SOURCES)}."
-            f"{nearest(source.kind, SOURCES)} A plug-in source needs its package installed."
-        )
+        raise no_such(f"{where}: no installed package has a source", source.kind, SOURCES)
     read = SOURCES[source.kind]
     with contextlib.suppress(PydanticUserError):  # an annotation that only type checkers can resolve
         read = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(read)

@@ -15,6 +15,7 @@ from typing import Any
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_json
+from competency_gaps.text import shorten, visible
 
 CHECKSUM = "checksum"
 """Key of a document's own checksum."""
@@ -106,6 +107,26 @@ def parse_document(raw: bytes) -> dict[str, Any]:
     if not isinstance(held, dict):
         raise ValueError(f"a JSON {type(held).__name__}, expected an object")
     return held
+
+
+def read_versioned(path: Path, schema: int, again: str) -> dict[str, Any]:
+    """Read a document with a ``schema_version``; UserError if it is damaged, or of another than ``schema``.
+
+    Another version may have other rules for its checksum as well, so that it is not compared.
+    """
+    try:
+        held = parse_document(path.read_bytes())
+        version = held["schema_version"]
+        if version == schema:
+            return check_document(held)
+    except (OSError, ValueError, KeyError) as error:
+        raise damaged(path, error, again) from error
+    versions = held.get("versions")
+    wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"
+    raise UserError(
+        f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps reads "
+        f"{schema}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
+    )
 
 
 def check_document(held: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,14 +80,8 @@ def make_block(
     peaks = _join([place[row.peaks] for row, place in zip(rows, first_tokens, strict=True)], np.int32)
     token_ptr = np.concatenate([[0], np.cumsum([len(ids) for ids, _ in tokens])]).astype(np.int64)
     offsets = np.concatenate([o for _, o in tokens]) if tokens else np.zeros((0, 2), np.int32)
-    return CasBlock(
-        np.asarray(items, np.int64),
-        cas,
-        peaks,
-        token_ptr,
-        _join([ids for ids, _ in tokens], np.int32),
-        offsets.astype(np.int32),
-    )
+    token_ids = _join([ids for ids, _ in tokens], np.int32)
+    return CasBlock(np.asarray(items, np.int64), cas, peaks, token_ptr, token_ids, offsets.astype(np.int32))
 
 
 _HALF = (2.0**-10, 65504.0)

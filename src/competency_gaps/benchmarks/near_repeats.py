@@ -273,12 +273,8 @@ def _moved(compared: _WithPartners, i: int, j: int) -> float:
     # Each word occurs once there (a second *the* is another word): a common subsequence has increasing places.
     moved = np.ones(len(words), bool)
     moved[_longest_increasing([there[word] for word in words])] = False
-    weights = dict(
-        zip(
-            *(part[start[i] : start[i + 1]].tolist() for part in (compared.words.indices, compared.words.data)),
-            strict=True,
-        )
-    )
+    own = slice(start[i], start[i + 1])
+    weights = dict(zip(compared.words.indices[own].tolist(), compared.words.data[own].tolist(), strict=True))
     return sum(weights[word] ** 2 for word, out in zip(words, moved, strict=True) if out)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest, no_such
-from competency_gaps.items.item import Benchmark, Item, LeftOut, Message, Reason, SourceReport, is_whole
+from competency_gaps.items.item import HALF, Benchmark, Item, LeftOut, Message, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
 
 _CONSTANT = re.compile(r"'[^']*'")
@@ -379,14 +379,7 @@ def gather(
         if is_whole(item):
             collector.add(item, epoch, where)
         else:
-            left_out.append(
-                LeftOut(
-                    where,
-                    Reason(
-                        "half_character", "it contains half a character (a lone surrogate), which cannot be encoded"
-                    ),
-                )
-            )
+            left_out.append(LeftOut(where, HALF))
     items = collector.items()
     if not items:
         why = f"all records were left out, the first because {left_out[0].reason}" if left_out else "it is empty"

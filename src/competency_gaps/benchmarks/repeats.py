@@ -117,10 +117,8 @@ def _context(item: Item) -> str:
     elif item.messages is not None:
         last = item.messages[-1]["content"]
         start, end = item.own or (0, len(last))
-        parts = [f"{message['role']}: {message['content']}" for message in item.messages[:-1]] + [
-            last[:start],
-            last[end:],
-        ]
+        earlier = [f"{message['role']}: {message['content']}" for message in item.messages[:-1]]
+        parts = [*earlier, last[:start], last[end:]]
     else:
         return ""
     text = _folded("\n".join(parts))

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.change import Write, changing, settle
-from competency_gaps.checked import FILES, check_document, damaged, parse_document
+from competency_gaps.checked import FILES, read_versioned
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_atomic
 from competency_gaps.table_files import read_parquet
@@ -35,18 +35,7 @@ def read_content(folder: Path) -> dict[str, Any]:
             f"the dictionary {str(folder)!r} {kind}. Expected a folder made by 'cgaps concepts exemplars' or "
             "'cgaps concepts label'."
         )
-    try:
-        held = parse_document(file.read_bytes())
-        version = held["schema_version"]
-        if version == SCHEMA_VERSION:
-            return check_document(held)
-    except (OSError, ValueError, KeyError) as error:
-        brief = ValueError(shorten(visible(" ".join(str(error).split())), 200))
-        raise damaged(file, brief, "Rebuild the dictionary.") from error
-    raise UserError(
-        f"{file} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps reads "
-        f"{SCHEMA_VERSION}. Open it with the version that wrote it."
-    )
+    return read_versioned(file, SCHEMA_VERSION, "Rebuild the dictionary.")
 
 
 def files_of(folder: Path) -> Mapping[str, Any]:

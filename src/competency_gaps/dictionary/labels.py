@@ -238,15 +238,7 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         where there is no label.
     """
     poor = (pl.col("score") < POOR) & (pl.col("scored_by") == "detection")
-    order = [
-        pl.col("placeholder"),
-        _rank(),
-        -pl.col("score"),
-        pl.col("date"),
-        pl.col("explainer"),
-        pl.col("label"),
-        pl.col("source"),
-    ]
+    order = ["placeholder", _rank(), -pl.col("score"), "date", "explainer", "label", "source"]
     good = pl.col("label").is_not_null() & ~poor.fill_null(False)
     best = (
         table.filter(good)

@@ -140,6 +140,10 @@ def check_reason(given: object) -> Reason:
     return given
 
 
+HALF = Reason("half_character", "it contains half a character (a lone surrogate), which cannot be encoded")
+"""Why an item is left out of which :func:`is_whole` is false."""
+
+
 @dataclass(frozen=True)
 class Counted:
     """How many records have a reason."""

@@ -26,7 +26,7 @@ from competency_gaps.judging.judge import (
     shown_reasoning,
     shown_response,
 )
-from competency_gaps.judging.verdicts import VERDICTS, canonical, score_of_games
+from competency_gaps.judging.verdicts import VERDICTS, canonical, model_answer, score_of_games
 from competency_gaps.llm import Answer, Request
 from competency_gaps.scoring.text import Length
 from competency_gaps.text import shorten, visible
@@ -165,14 +165,6 @@ def _answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
     id = next((value[key] for key in ("id", "uid", "question_id") if key in value), None)
     if id is None or isinstance(id, (dict, list)):
         return None
-    text: Any = value.get("response")
-    try:
-        if "messages" in value:
-            content = value["messages"][-1]["content"]
-            text = content["answer"] if isinstance(content, Mapping) else content
-        elif "choices" in value:
-            content = value["choices"][0]["turns"][-1]
-            text = content["content"] if isinstance(content, Mapping) else content
-    except (KeyError, IndexError, TypeError):
-        return None
+    known = "messages" in value or "choices" in value
+    text = model_answer(value) if known else value.get("response")
     return (str(id), text) if isinstance(text, str) else None

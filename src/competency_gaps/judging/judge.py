@@ -276,10 +276,7 @@ class Judge(JudgedPolicy):
             return None
         rubric = load_rubric(self.rubric)
         known = [verdict for verdict in rubric.scores if verdict in verdicts]
-        results: dict[str, Any] = {
-            "verdicts": {str(verdict): verdicts.count(verdict) for verdict in known},
-            "summary": [],
-        }
+        results: dict[str, Any] = {"verdicts": {str(one): verdicts.count(one) for one in known}, "summary": []}
         expected = [self._expected(item) if rubric.is_on_expectation else None for item in items]
         for wanted in dict.fromkeys(expected):
             mine = [score for score, what in zip(scores, expected, strict=True) if what == wanted and score is not None]

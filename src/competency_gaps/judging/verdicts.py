@@ -6,8 +6,8 @@ round. A verdict with ``>>`` counts three times, one with ``>`` once, and a tie 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class GameVerdict(NamedTuple):
@@ -40,16 +40,14 @@ def canonical(label: object) -> str | None:
     return label if label in VERDICTS else None
 
 
-def for_the_model(games: Sequence[object]) -> list[GameVerdict]:
-    """What the *model* got in each judged game.
-
-    Parameters
-    ----------
-    games
-        The labels of game 0 and game 1; None, or a label that is none of the ten writings: the game was not judged.
-    """
-    known = [(place, VERDICTS[label]) for place, label in enumerate(map(canonical, games)) if label is not None]
-    return [verdict if place == 1 else verdict._replace(first=1.0 - verdict.first) for place, verdict in known]
+def model_answer(record: Mapping[str, Any]) -> str | None:
+    """The answer in a record of ``model_answer``, new (``messages``) or old (``choices``); None: the form is unknown."""
+    try:
+        held = record["messages"][-1]["content"] if "messages" in record else record["choices"][0]["turns"][-1]
+    except (KeyError, IndexError, TypeError):
+        return None
+    text = held.get("answer", held.get("content")) if isinstance(held, Mapping) else held
+    return text if isinstance(text, str) else None
 
 
 def score_of_games(g0: object, g1: object) -> float | None:
@@ -58,6 +56,8 @@ def score_of_games(g0: object, g1: object) -> float | None:
     A game that was not judged (None, or no known label) is left out and the other one counts alone; None where
     neither was judged. Arena-Hard-Auto itself leaves out the whole item where one game has no verdict.
     """
-    judged = for_the_model((g0, g1))
-    total = sum(verdict.times for verdict in judged)
-    return sum(verdict.first * verdict.times for verdict in judged) / total if total else None
+    known = [(place, VERDICTS[label]) for place, label in enumerate(map(canonical, (g0, g1))) if label is not None]
+    total = sum(game.times for _, game in known)
+    # In game 0 answer A is the baseline's.
+    won = sum((game.first if place else 1 - game.first) * game.times for place, game in known)
+    return won / total if total else None

@@ -18,7 +18,7 @@ from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, Message, Reason
 from competency_gaps.jsonl import files_under, first_object, mapping, sequence, text_or_none
 from competency_gaps.judging.arena_figures import Games, arena_figures
-from competency_gaps.judging.verdicts import canonical, score_of_games
+from competency_gaps.judging.verdicts import canonical, model_answer, score_of_games
 from competency_gaps.logs.prompt import LoggedPrompt
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines
 from competency_gaps.text import plural
@@ -119,7 +119,7 @@ class _JudgementReader:
             name,
             group=str(entry.get("category") or _category(known) or "") or None,
             score=score_of_games(*labels),
-            response=None if answer is None else _answer(answer),
+            response=None if answer is None else model_answer(answer),
             identity={
                 "tool": "arena_hard",
                 "uid": name,
@@ -184,20 +184,6 @@ def _question(record: Mapping[str, Any]) -> str | Reason:
         if isinstance(content, str)
         else Reason("question_more_than_text", "the question contains more than text")
     )
-
-
-def _answer(record: Mapping[str, Any]) -> str | None:
-    """The model's answer, in the new form (``messages``) or the old one (``choices``); None: the form is unknown."""
-    try:
-        if "messages" in record:
-            content = record["messages"][-1]["content"]
-        else:
-            content = record["choices"][0]["turns"][-1]["content"]
-    except (KeyError, IndexError, TypeError):
-        return None
-    if isinstance(content, Mapping):
-        content = content.get("answer")
-    return content if isinstance(content, str) else None
 
 
 def _system(record: Mapping[str, Any] | None) -> str | None:

@@ -15,7 +15,7 @@ from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.jsonl import files_under, json_file, mapping, sequence, text_or_none
-from competency_gaps.logs.prompt import LoggedPrompt, read_prompt
+from competency_gaps.logs.prompt import NO_PROMPT, LoggedPrompt, read_prompt
 from competency_gaps.logs.reader import LogEntry, LogPart, Reader, Tally, chosen_metric
 
 METRIC = "grade"
@@ -101,9 +101,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
                 tally.records += 1
                 asked = read_prompt(_text(step), "", "")
                 if asked is None:
-                    yield tally.drop(
-                        f"{task}, {point!r}, step {number + 1}", Reason("no_prompt", "the record has no prompt")
-                    )
+                    yield tally.drop(f"{task}, {point!r}, step {number + 1}", NO_PROMPT)
                     continue
                 phase = "seed" if _text(step) in seeds else "search"
                 item = _item(asked, f"{point}#{number + 1}", point, mapping(step), phase, tally)
@@ -116,11 +114,8 @@ def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], pha
     number = isinstance(given, (int, float)) and not isinstance(given, bool)
     grade = given if number and given is not None and LOWEST <= given <= HIGHEST else None
     if grade is None:
-        tally.unscored_because(
-            Reason("no_score", "no score")
-            if given is None
-            else Reason("grade_outside", "the judge's grade is not from 1 to 10")
-        )
+        outside = Reason("grade_outside", "the judge's grade is not from 1 to 10")
+        tally.unscored_because(Reason("no_score", "no score") if given is None else outside)
     return asked.item(
         id,
         group=point,

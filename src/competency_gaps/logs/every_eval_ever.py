@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.jsonl import files_under, first_object, json_file, mapping, number_or_none, sequence, text_or_none
-from competency_gaps.logs.prompt import LoggedPrompt, chat_messages, read_prompt
+from competency_gaps.logs.prompt import NO_PROMPT, LoggedPrompt, chat_messages, read_prompt
 from competency_gaps.logs.reader import (
     NONE,
     LogEntry,
@@ -215,7 +215,7 @@ def asked_in(row: Mapping[str, Any], result: str) -> LoggedPrompt | Reason:
     raw = text_or_none(given.get("raw")) or ""
     asked = _conversation(row, raw) if row.get("interaction_type") in ("multi_turn", "agentic") else None
     asked = asked or read_prompt(text_or_none(given.get("formatted")) or raw, raw, RAW)
-    return asked or Reason("no_prompt", "the record has no prompt")
+    return asked or NO_PROMPT
 
 
 def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:

@@ -263,10 +263,7 @@ def _nothing_at(path: Path, format_: str | None) -> str:
     from competency_gaps.logs.lm_eval import results_without_samples
 
     if format_ in (None, "lm_eval") and results_without_samples(path):
-        return (
-            f"{path} has lm-eval results but no samples, so averages but no items. "
-            "Run lm-eval again with --log_samples."
-        )
+        return f"{path} has lm-eval results but no samples, so no items. Run lm-eval again with --log_samples."
     looked_for = "; ".join(LOGS[name].looked_for for name in (LOGS if format_ is None else [format_]))
     return (
         f"{path} has no readable log. Any table (CSV, JSONL, Parquet) with prompts and scores can be: name "

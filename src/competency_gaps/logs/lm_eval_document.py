@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from competency_gaps.items.item import Message, Reason
 from competency_gaps.jsonl import mapping, text_or_none
 from competency_gaps.logs.prompt import (
+    NO_PROMPT,
     SHORTEST,
     LoggedPrompt,
     OwnText,
@@ -89,7 +90,7 @@ def read_document(record: dict[str, Any], task: LoggedTask) -> tuple[LoggedPromp
     if not prompts:
         if arguments and any(len(argument) > 1 and isinstance(argument[1], str) for argument in arguments):
             return Reason("context_empty", "the context is empty: the options are the texts; give the log as a table")
-        return Reason("no_prompt", "the record has no prompt")
+        return NO_PROMPT
     warnings = []
     if any(prompt != prompts[0] for prompt in prompts):
         warnings.append("prompts_of_options")
@@ -236,11 +237,7 @@ def options_of(arguments: Sequence[Sequence[Any]], task: LoggedTask) -> LoggedOp
     delimiter = task.config.get("target_delimiter", " ")
     bare = [text.removeprefix(delimiter) if isinstance(delimiter, str) else text for text in texts]
     differ = len(set(texts)) > 1
-    return LoggedOptions(
-        tuple(text.strip() for text in bare) if differ else None,
-        tuple(texts),
-        tuple(bare),
-    )
+    return LoggedOptions(tuple(text.strip() for text in bare) if differ else None, tuple(texts), tuple(bare))
 
 
 def answer_of(target: Any, options: LoggedOptions | None) -> Any:

@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from competency_gaps.items.item import Item, Message, Text
+from competency_gaps.items.item import Item, Message, Reason, Text
 
 ROLES = ("system", "user", "assistant")
 WHOLE = "whole prompt"
+NO_PROMPT = Reason("no_prompt", "the record has no prompt")
 SHORTEST = 12
 """Shortest text, in characters, that may be located by search alone: shorter texts occur by chance."""
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|<s>|<bos>|\[BOS\]|\[gMASK\]")
@@ -50,15 +51,8 @@ class LoggedPrompt(NamedTuple):
 
     def item(self, id: str, **fields: Any) -> Item:
         """An item of this prompt."""
-        return Item(
-            id=id,
-            prompt=self.prompt,
-            messages=self.messages,
-            own=self.own,
-            seen=self.seen,
-            policy="imported",
-            **fields,
-        )
+        prompt, messages, own, seen, _ = self
+        return Item(id, prompt, messages, own, seen, policy="imported", **fields)
 
 
 def text_prompt(text: str, own: OwnText, bos: str | None = None) -> LoggedPrompt:

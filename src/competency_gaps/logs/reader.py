@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from competency_gaps.benchmarks.records import Record, Row, further_fields, is_further
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, no_such
-from competency_gaps.items.item import Counted, Item, LeftOut, Reason, SourceReport, is_whole
+from competency_gaps.items.item import HALF, Counted, Item, LeftOut, Reason, SourceReport, is_whole
 from competency_gaps.jsonl import json_lines
 
 _CUT = Reason("line_cut", "the line is cut off (the tool was stopped while writing)")
@@ -137,11 +137,8 @@ class Reader(NamedTuple):
 def newest(logs: Iterable[tuple[str, Path]]) -> tuple[str, Path, tuple[Reason, ...]]:
     """Time and file of the newest of several logs of one task, and notes that name the others."""
     *older, (stamp, file) = sorted(logs)
-    return (
-        stamp,
-        file,
-        tuple(Reason("older_log", f"an older log of the same task was not read: {other.name}") for _, other in older),
-    )
+    text = "an older log of the same task was not read"
+    return stamp, file, tuple(Reason("older_log", f"{text}: {other.name}") for _, other in older)
 
 
 def refuse_options(source: LogSource, format_: str, options: Collection[str]) -> None:
@@ -265,9 +262,8 @@ class Tally:
             The latter if one of its texts cannot be written as UTF-8.
         """
         if not is_whole(item):
-            half = Reason("half_character", "it contains half a character (a lone surrogate), which cannot be encoded")
-            self.left_out[half] += records
-            return LeftOut(f"item {item.id}".encode(errors="replace").decode(), half)
+            self.left_out[HALF] += records
+            return LeftOut(f"item {item.id}".encode(errors="replace").decode(), HALF)
         logged = item.identity.get("prompt_hash")
         identity = {**item.identity, "prompt_hash": logged if logged and isinstance(logged, str) else _hash(item)}
         item = replace(item, identity=identity, score=None if self.metric == NONE else item.score)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Reason
 from competency_gaps.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
-from competency_gaps.logs.prompt import LoggedPrompt, read_prompt
+from competency_gaps.logs.prompt import NO_PROMPT, LoggedPrompt, read_prompt
 from competency_gaps.logs.reader import (
     LogEntry,
     LoggedScore,
@@ -120,7 +120,7 @@ def read(recipe: Recipe, part: LogPart, source: LogSource) -> Iterator[LogEntry]
         name = str(fields.pop("id", number))
         if asked is None or name in seen:
             again = Reason("record_again", "repeats the id of an earlier record")
-            yield tally.drop(line.where, again if asked else Reason("no_prompt", "the record has no prompt"))
+            yield tally.drop(line.where, again if asked else NO_PROMPT)
             continue
         seen.add(name)
         score = recipe.score(line.value)

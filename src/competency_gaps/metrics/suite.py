@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -120,11 +120,6 @@ def chance_seen(window_density: np.ndarray, tokens: float, window: int) -> np.nd
         return np.zeros(len(window_density))
     with np.errstate(divide="ignore"):
         return -np.expm1(np.log1p(-np.clip(window_density, 0.0, 1.0)) * (tokens / window))
-
-
-def missing_everywhere(all_sums: Sequence[Sums]) -> np.ndarray:
-    """Concepts that are missing in every benchmark: bool of shape (concepts,)."""
-    return np.all([sums.cas == 0 for sums in all_sums], axis=0)
 
 
 def chi_model(sums: Sums) -> np.ndarray:
@@ -276,7 +271,7 @@ def combine(
     return SuiteMetrics(
         benchmarks=tuple(sums),
         alive=alive,
-        missing=alive & missing_everywhere([s for s in every if s.items] or every),
+        missing=alive & ~seen,
         chi_bench=chi,
         chi_model=suite_chi_model(model),
         n_benchmarks=(~np.isnan(model)).sum(axis=0),

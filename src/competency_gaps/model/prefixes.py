@@ -163,13 +163,8 @@ def read_prefixes(
             logits_to_keep=kept,
         )
     logits = out.logits[:, -kept:]
-    lengths = [len(prefix) for prefix in prefixes]
-    return PrefixPass(
-        getattr(out, "past_key_values", None),
-        mask,
-        lengths,
-        (logits if model_precision else logits.float()).log_softmax(dim=-1),
-    )
+    logprobs = (logits if model_precision else logits.float()).log_softmax(dim=-1)
+    return PrefixPass(getattr(out, "past_key_values", None), mask, [len(prefix) for prefix in prefixes], logprobs)
 
 
 def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:

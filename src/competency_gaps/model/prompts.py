@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class SpanError(UserError):
     """The item's own text cannot be found exactly in the text that the model reads."""
 
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(f"{reason}.")
-        self.reason = reason
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text}.")
+        self.reason = Reason(code, text)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def locate_message(
     """
     content = messages[index]["content"]
     if not content.strip():
-        raise SpanError(Reason("text_empty", "the item's own text is empty"))
+        raise SpanError("text_empty", "the item's own text is empty")
     lead = len(content) - len(content.lstrip())
     mark = "\u2402item\u2403"
     while mark in rendered:
@@ -139,13 +139,8 @@ def locate_message(
             if middle.count(content.strip()) == 1:
                 start = len(head) + middle.index(content.strip())
                 return start - lead, start, start + len(content.strip())
-    raise SpanError(
-        Reason(
-            "template_rewrites",
-            "the chat template rewrites the item's text, so its tokens cannot be found "
-            "exactly; set the benchmark's chat_template to 'off'",
-        )
-    )
+    text = "the chat template rewrites the item's text, so its tokens cannot be found exactly"
+    raise SpanError("template_rewrites", f"{text}; set the benchmark's chat_template to 'off'")
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | None) -> Tokens:
@@ -304,12 +299,8 @@ def _text(
     if bare and item.messages is not None and [message["role"] for message in messages] == ["user"]:
         return Text(messages[0]["content"], place, templated=False)
     if tokenizer.chat_template is None and item.messages is not None:
-        raise SpanError(
-            Reason(
-                "no_chat_template",
-                "a chat of several messages, but the tokenizer has no chat template to render it",
-            )
-        )
+        text = "a chat of several messages, but the tokenizer has no chat template to render it"
+        raise SpanError("no_chat_template", text)
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")

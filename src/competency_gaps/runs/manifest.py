@@ -11,18 +11,17 @@ from typing import Any
 from competency_gaps.change import Change, Write, changing, settle
 from competency_gaps.checked import (
     FILES,
-    check_document,
     damaged,
     entry_of,
-    parse_document,
     read_document,
+    read_versioned,
     write_document,
 )
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.shards import is_shard_name
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import shorten
 
 SCHEMA_VERSION = 11
 FILE = "manifest.json"
@@ -92,19 +91,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         holds, option = ("is a benchmark", "benchmark") if folder.is_file() else ("holds logs", "log")
         command = f"cgaps run {shlex.join([f'--{option}', str(folder), '--out', 'RUN'])}"
         raise UserError(f"{str(folder)!r} is not a run: it has no {FILE}. If it {holds}, read it first: {command}")
-    try:
-        held = parse_document(path.read_bytes())
-        version = held["schema_version"]
-        if version == SCHEMA_VERSION:  # another version may have other rules for its checksum as well
-            return check_document(held)
-    except (OSError, ValueError, KeyError) as error:
-        raise damaged(path, error, _AGAIN) from error
-    versions = held.get("versions")
-    wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"
-    raise UserError(
-        f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps reads "
-        f"{SCHEMA_VERSION}. Open it with the version that wrote it ({shorten(visible(str(wrote)), 40)})."
-    )
+    return read_versioned(path, SCHEMA_VERSION, _AGAIN)
 
 
 def read_whole_manifest(folder: Path) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import Field
 
 from competency_gaps.errors import needed
-from competency_gaps.items.item import Item, Reason
+from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
-from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferencePolicy, TimeLimitReached, accepted, time_limit
+from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferencePolicy, accepted, score_within
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
 _NUMBER = re.compile(
@@ -161,20 +161,14 @@ class Math(ReferencePolicy):
         if any(_words(output.text) == _words(gold) for gold in golds):
             return Score(1.0, output.text)
         parse, verify = _math_verify()
-        try:
-            with time_limit(self.seconds):
-                # Its own time limits work in the main thread only and would cancel a timer that already runs.
-                answer = parse(output.text, parsing_timeout=None)
-                right = any(
-                    verify(parse(f"${gold}$", parsing_timeout=None), answer, timeout_seconds=None) for gold in golds
-                )
-        except TimeLimitReached:
-            return Score(
-                None,
-                output.text,
-                Reason("comparison_timeout", f"the comparison took longer than {self.seconds:g} s", (self.seconds,)),
-            )
-        return Score(float(right), output.text)
+
+        def right() -> float:
+            # Its own time limits work in the main thread only and would cancel a timer that already runs.
+            answer = parse(output.text, parsing_timeout=None)
+            known = (parse(f"${gold}$", parsing_timeout=None) for gold in golds)
+            return float(any(verify(gold, answer, timeout_seconds=None) for gold in known))
+
+        return score_within(self.seconds, "comparison", output, right)
 
 
 def _math_verify() -> tuple[Any, Any]:

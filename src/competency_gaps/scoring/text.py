@@ -8,7 +8,7 @@ import string
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -49,6 +49,16 @@ def time_limit(seconds: float) -> Iterator[None]:
         if earlier:
             # Not 0, which would switch the earlier timer off.
             signal.setitimer(signal.ITIMER_REAL, max(earlier - (time.monotonic() - started), 1e-3), interval)
+
+
+def score_within(seconds: float, what: str, output: Output, value: Callable[[], float]) -> Score:
+    """What ``value`` gives for an output; unscored where that takes longer than ``seconds``."""
+    try:
+        with time_limit(seconds):
+            return Score(value(), output.text)
+    except TimeLimitReached:
+        why = Reason(f"{what}_timeout", f"the {what} took longer than {seconds:g} s", (seconds,))
+        return Score(None, output.text, why)
 
 
 Length = Annotated[int, Field(gt=0)]
@@ -199,11 +209,8 @@ class Imported(Policy):
         return None
 
     def score(self, item: Item, output: Output) -> Score:
-        return Score(
-            item.score,
-            item.response,
-            None if item.score is not None else Reason("source_no_score", "the source gives no score"),
-        )
+        why = Reason("source_no_score", "the source gives no score") if item.score is None else None
+        return Score(item.score, item.response, why)
 
 
 @dataclass(frozen=True)

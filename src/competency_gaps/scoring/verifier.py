@@ -12,17 +12,9 @@ from pydantic import Field
 
 from competency_gaps.benchmarks.generate import unpack
 from competency_gaps.benchmarks.reasoning_gym import make_dataset, verifier_score
-from competency_gaps.items.item import Item, Reason
+from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
-from competency_gaps.scoring.text import (
-    NEXT_QUESTION,
-    GenerationPolicy,
-    Length,
-    TimeLimitReached,
-    after_answer,
-    first_line,
-    time_limit,
-)
+from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, after_answer, first_line, score_within
 
 
 @dataclass(frozen=True)
@@ -56,18 +48,8 @@ class Verifier(GenerationPolicy):
         one_line = isinstance(item.answer, str) and "\n" not in item.answer.strip()
         if one_line if self.first_line is None else self.first_line:
             answer = first_line(answer)
-        try:
-            with time_limit(self.seconds):
-                value = verifier_score(dataset, answer, unpack(verifier["entry"]))
-        except TimeLimitReached:
-            return Score(
-                None,
-                output.text,
-                Reason(
-                    "verification_timeout", f"the verification took longer than {self.seconds:g} s", (self.seconds,)
-                ),
-            )
-        return Score(value, output.text)
+        entry = unpack(verifier["entry"])
+        return score_within(self.seconds, "verification", output, lambda: verifier_score(dataset, answer, entry))
 
 
 @functools.lru_cache(maxsize=32)

@@ -269,7 +269,4 @@ def read_nothing(work: Work, places: Mapping[str, str]) -> None:
 
 def missing_line(names: Sequence[str]) -> str:
     """The error of shards that nobody has read."""
-    return (
-        f"shards are missing or damaged: {listing(names, len(names))}. Repeat the command; it reads only what is "
-        "missing."
-    )
+    return f"shards are missing or damaged: {listing(names, len(names))}. Repeat the command; it reads only these."

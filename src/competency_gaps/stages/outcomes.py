@@ -234,11 +234,7 @@ def _benchmarks(base: RunFolder, items: pl.DataFrame) -> pl.DataFrame:
     )
     order, kinds = base.benchmarks.columns, base.benchmarks.schema
     joined = base.benchmarks.drop("scored", "mean_score").join(means, on="benchmark", how="left", maintain_order="left")
-    return (
-        joined.with_columns(pl.col("scored").fill_null(0))
-        .select(order)
-        .cast({"scored": kinds["scored"], "mean_score": kinds["mean_score"]})
-    )
+    return joined.with_columns(pl.col("scored").fill_null(0)).select(order).cast(kinds)
 
 
 def _overlap(base: RunFolder, single: dict[str, Evidence]) -> pl.DataFrame:

@@ -41,7 +41,7 @@ def canonical(label: object) -> str | None:
 
 
 def model_answer(record: Mapping[str, Any]) -> str | None:
-    """The answer in a record of ``model_answer``, new (``messages``) or old (``choices``); None: the form is unknown."""
+    """The answer in a record of ``model_answer``, new (``messages``) or old (``choices``); None: of another form."""
     try:
         held = record["messages"][-1]["content"] if "messages" in record else record["choices"][0]["turns"][-1]
     except (KeyError, IndexError, TypeError):

@@ -238,7 +238,7 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         where there is no label.
     """
     poor = (pl.col("score") < POOR) & (pl.col("scored_by") == "detection")
-    order = ["placeholder", _rank(), -pl.col("score"), "date", "explainer", "label", "source"]
+    order: list[str | pl.Expr] = ["placeholder", _rank(), -pl.col("score"), "date", "explainer", "label", "source"]
     good = pl.col("label").is_not_null() & ~poor.fill_null(False)
     best = (
         table.filter(good)

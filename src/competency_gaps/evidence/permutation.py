@@ -155,25 +155,14 @@ def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
     -------
     ndarray of float64 of the shape of ``z``, in [0, 1]; accurate in the far tail, where ``1 - cdf`` would round to 0.
     """
-    out = ndtr(-z)
-    square = skew**2
-    plain = (np.abs(skew) < NORMAL) & (np.abs(excess) < NORMAL)
-    bounded = ~plain & (excess < 1.5 * square - NORMAL / 10) & (excess > square - 1.9)  # at -2 only two values are left
-    gamma = ~plain & ~bounded & (np.abs(skew) >= NORMAL)
-    if bounded.any():
-        far = np.minimum(_tail_by_skewness(z[bounded], skew[bounded]), FAR)
-        out[bounded] = np.maximum(_beta_tail(z[bounded], skew[bounded], excess[bounded]), far)
-    if gamma.any():
-        out[gamma] = _gamma_tail(z[gamma], skew[gamma])
-    return out
-
-
-def _tail_by_skewness(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
-    """Type III; the normal tail where the skewness is negligible."""
-    out = ndtr(-z)
-    skewed = np.abs(skew) >= NORMAL
+    out, square, skewed = ndtr(-z), skew**2, np.abs(skew) >= NORMAL
     if skewed.any():
         out[skewed] = _gamma_tail(z[skewed], skew[skewed])
+    bounded = (skewed | (np.abs(excess) >= NORMAL)) & (excess < 1.5 * square - NORMAL / 10)
+    bounded &= excess > square - 1.9  # at -2 only two values are left
+    if bounded.any():
+        beta = _beta_tail(z[bounded], skew[bounded], excess[bounded])
+        out[bounded] = np.maximum(beta, np.minimum(out[bounded], FAR))
     return out
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from competency_gaps.files import write_atomic
+from competency_gaps.files import write_text
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
 
@@ -53,14 +53,10 @@ def write_results(run: RunFolder, out: Path) -> list[Path]:
                 _result(name, rows) for name in dict.fromkeys(row["evaluation_name"] for row in rows)
             ],
         }
-        _write(out / f"{stem}_samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_text(out / f"{stem}_samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         files.append(out / f"{stem}.json")
-        _write(files[-1], json.dumps(content, indent=1))
+        write_text(files[-1], json.dumps(content, indent=1))
     return files
-
-
-def _write(file: Path, text: str) -> None:
-    write_atomic(file, lambda part: part.write_bytes(text.encode()))
 
 
 def _samples(

@@ -14,6 +14,7 @@ from competency_gaps.errors import UserError, argument
 from competency_gaps.items.item import Benchmark, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
 from competency_gaps.logs.lm_eval import pretrained_model
+from competency_gaps.logs.reader import mean_score
 from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, find_saes, read_model_name
 from competency_gaps.text import plural, shorten, visible
@@ -143,8 +144,7 @@ class InspectedBenchmark(Benchmark):
     @property
     def mean_score(self) -> float | None:
         """Mean over the scored items, in [0, 1]; None without any."""
-        scores = [item.score for item in self.items if item.score is not None]
-        return sum(scores) / len(scores) if scores else None
+        return mean_score(item.score for item in self.items)
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,8 @@ class ShardIndex:
                 self._add(start, size)
             start += size
         if (self.shard[kept] < 0).any():
-            raise UserError(
-                f"the shards in {folder.folder} lack items of the run, so it is damaged. Repeat the command that "
-                "made it."
-            )
+            lost = f"the shards in {folder.folder} lack items of the run, so it is damaged"
+            raise UserError(f"{lost}. Repeat the command that made it.")
 
     def __len__(self) -> int:
         return len(self._names)
@@ -237,8 +235,6 @@ def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> ItemTokens
     wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
     wanted += shard.part("act_ptr", place, place + 1)[0]
     own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
-    ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]].astype(
-        np.int32
-    )
+    ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]]
     values = shard.part("act_values", 0, None)[wanted].astype(np.float32)
-    return ItemTokens(np.repeat(known, counts), ranges[:, 0], ranges[:, 1], values)
+    return ItemTokens(np.repeat(known, counts), *ranges.astype(np.int32).T, values)

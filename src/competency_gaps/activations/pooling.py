@@ -8,6 +8,7 @@ On a processor a chunk is small enough to stay in its caches, where every step b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -62,11 +63,7 @@ class _Reduced(NamedTuple):
             values.to("cpu").numpy().astype(kind)
             for values, kind in zip(self, (np.int32, np.float32, np.int32), strict=True)
         )
-        bounds = [0, *ends]
-        return [
-            SparseRow(concepts[start:end], cas[start:end], peaks[start:end])
-            for start, end in zip(bounds, ends, strict=False)
-        ]
+        return [SparseRow(concepts[a:b], cas[a:b], peaks[a:b]) for a, b in pairwise([0, *ends])]
 
 
 class _Active(NamedTuple):
@@ -161,10 +158,7 @@ def _pool_group(
     made = _Reduced(concepts, cas[rows, concepts], _peaks(parts, concepts, ends)).cut(ends)
     if keep_tokens:
         active, bounds = _active(latents), np.cumsum([0, *(len(span) for span in spans)]).tolist()
-        made = [
-            row._replace(tokens=active.between(start, end))
-            for row, start, end in zip(made, bounds, bounds[1:], strict=False)
-        ]
+        made = [row._replace(tokens=active.between(*own)) for row, own in zip(made, pairwise(bounds), strict=True)]
     return [row if is_finite else None for row, is_finite in zip(made, finite, strict=True)]
 
 
@@ -175,9 +169,8 @@ def _peaks(parts: Sequence[torch.Tensor], concepts: torch.Tensor, ends: Sequence
     """
     import torch
 
-    return torch.cat(
-        [part[:, concepts[start:end]].argmax(dim=0) for part, start, end in zip(parts, [0, *ends], ends, strict=False)]
-    )
+    own = (concepts[start:end] for start, end in pairwise([0, *ends]))
+    return torch.cat([part[:, active].argmax(dim=0) for part, active in zip(parts, own, strict=True)])
 
 
 def _pool_long(

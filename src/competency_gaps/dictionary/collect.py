@@ -54,12 +54,9 @@ def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
             for row, item in enumerate(block.items):
                 part = slice(int(block.token_ptr[row]), int(block.token_ptr[row + 1]))
                 ids, offsets = block.token_ids[part], block.token_offsets[part]
-                inside = (
-                    (offsets[:, 0] >= starts[item]) & (offsets[:, 1] <= ends[item]) & (offsets[:, 1] > offsets[:, 0])
-                )
-                counted = (
-                    (~inside & (offsets[:, 0] >= ends[item]) if response else inside) if spanned else ids != bos_id
-                )
+                begin, end = offsets.T
+                inside = (begin >= starts[item]) & (end <= ends[item]) & (end > begin)
+                counted = (~inside & (begin >= ends[item]) if response else inside) if spanned else ids != bos_id
                 if counted.any():
                     yield TokenPiece(np.asarray(ids, np.int32), counted, ~counted, number)
                 number += 1

@@ -110,10 +110,8 @@ class Dictionary:
         again = "Run 'cgaps concepts exemplars' again."
         table = read_table(self.folder / name, again)
         if "concept" not in table.columns or table["concept"].to_list() != list(range(self.width)):
-            raise UserError(
-                f"{self.folder / name} is damaged: expected one row per concept, 0 to {self.width - 1}, in order. "
-                f"{again}"
-            )
+            expected = f"expected one row per concept, 0 to {self.width - 1}, in order"
+            raise UserError(f"{self.folder / name} is damaged: {expected}. {again}")
         return table
 
 

@@ -91,10 +91,7 @@ def gold_index(answer: Any, choices: Sequence[str], *, labels: Sequence[str] = (
         answer = int(answer)
     if isinstance(answer, int) and not isinstance(answer, bool):
         if not 0 <= answer < len(choices):
-            raise ValueError(
-                f"answer index {answer} is out of range: "
-                f"{len(choices)} options have the indices 0 to {len(choices) - 1}"
-            )
+            raise ValueError(f"answer index {answer} is out of range: expected 0 to {len(choices) - 1}")
         return answer
     text = str(answer).strip()
     meant = _meant(text, choices, labels, untyped)

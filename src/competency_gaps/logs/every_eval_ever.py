@@ -90,10 +90,8 @@ def _ranges(file: Path) -> dict[tuple[str, str | None], dict[str, tuple[float, f
     """Per evaluation's name and model: its results, each with its samples' least and greatest score."""
     ranges: dict[tuple[str, str | None], dict[str, tuple[float, float]]] = {}
     for line in log_lines(file):
-        name, score = (
-            line.value.get("evaluation_name"),
-            number_or_none(mapping(line.value.get("evaluation")).get("score")),
-        )
+        name = line.value.get("evaluation_name")
+        score = number_or_none(mapping(line.value.get("evaluation")).get("score"))
         if not isinstance(name, str):
             continue
         results = ranges.setdefault((name, text_or_none(line.value.get("model_id"))), {})

@@ -5,16 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Output, Policy, Request, Score, Sentences
 from competency_gaps.scoring.choice import per_length
-
-
-class _Two(NamedTuple):
-    preferred: str
-    other: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class Pair(Policy):
         return item.prompt
 
     def request(self, item: Item) -> Request:
-        return Sentences(tuple(self._two(item)))
+        return Sentences(self._two(item))
 
     def score(self, item: Item, output: Output) -> Score:
         two = self._two(item)
@@ -61,14 +56,15 @@ class Pair(Policy):
         if not all(math.isfinite(value) for value in values):
             return Score(None, unscored=Reason("not_finite", "a log-probability is not finite"))
         likelier = values[0] >= values[1]
-        return Score(float(likelier), two.preferred if likelier else two.other)
+        return Score(float(likelier), two[0] if likelier else two[1])
 
-    def _two(self, item: Item) -> _Two:
+    def _two(self, item: Item) -> tuple[str, str]:
+        """The preferred sentence and the other."""
         problem = self.check(item)
         if problem:
             raise ValueError(f"item {item.id!r}: {problem}")
         pair = item.metadata.get("pair")
         if pair is not None:
-            return _Two(pair[self.prefer], pair["stereo" if self.prefer == "anti" else "anti"])
+            return pair[self.prefer], pair["stereo" if self.prefer == "anti" else "anti"]
         assert item.choices is not None
-        return _Two(item.choices[item.answer], item.choices[1 - item.answer])
+        return item.choices[item.answer], item.choices[1 - item.answer]

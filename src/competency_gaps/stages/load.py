@@ -114,10 +114,7 @@ def check_policy(name: str, kind: Any) -> None:
             "registers it stands above @dataclass)."
         )
     if getattr(kind, "name", None) != name:
-        raise UserError(
-            f"the policy registered as {name!r} has the name {getattr(kind, 'name', None)!r}: use one name in both "
-            "places."
-        )
+        raise UserError(f"the policy of {name!r} has the name {getattr(kind, 'name', None)!r}: use one name.")
 
 
 def load_benchmark(config: BenchmarkConfig) -> Benchmark:

@@ -112,9 +112,7 @@ def _lay(folders: Sequence[Path], records: Sequence[PartRecord], out: Path) -> N
     if (out / PLAN).is_file():
         if differing := plan_differences(read_plan(out), plan):
             raise UserError(
-                f"{str(out)!r} holds a different run from the one these folders make: they differ in {differing}. "
-                "Choose another "
-                "folder."
+                f"{str(out)!r} holds another run than these folders make: they differ in {differing}. Choose another."
             )
     else:
         refuse_strangers(out)

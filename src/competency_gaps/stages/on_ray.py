@@ -195,7 +195,6 @@ class Pool:
             raise MachineError(
                 f"{plural(self.failures[what], 'worker')} failed on {what}, the last because {fault.text}. Finished "
                 "work is kept: fix the cause and repeat the command."
-                ""
             )
         self.work.progress.say(f"a worker failed on {what}; another one takes over: {fault.text}")
 

@@ -174,11 +174,6 @@ def prompt(name: str) -> str:
     return files("competency_gaps.dictionary.labelling").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
 
 
-def label_of(answer: Explanation) -> str | None:
-    """The label to store; None: the explainer abstained."""
-    return clean_line(answer.label) if answer.label is not None else None
-
-
 def repeats_instructions(label: str) -> bool:
     """Whether a label of several words stands in the explainer's instructions: small models copy their examples."""
     words = _WORD.findall(label.lower())
@@ -335,7 +330,7 @@ def take_answers(
         if isinstance(read, Failure):
             taken.failed.append((question.concept, read.reason))
         elif isinstance(read, Explanation):
-            label = label_of(read)
+            label = clean_line(read.label)
             taken.abstained += label is None
             labels[explainer_of(answer, explainer)].append((question.concept, label))
         else:

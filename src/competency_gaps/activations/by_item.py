@@ -57,7 +57,8 @@ class ShardIndex:
     def __init__(self, folder: RowShards, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
         self._folder = folder
         self._names = [name for _, names in benchmarks for name in names]
-        self._open = lru_cache(maxsize=_OPEN)(lambda number: folder.open(self._names[number], checked=False))
+        self.unchecked = lru_cache(maxsize=_OPEN)(lambda number: folder.open(self._names[number], checked=False))
+        """A shard, open, whose content is not checked yet: what it is used for reads the rest by :meth:`file`."""
         self._checked: set[int] = set()
         items = len(kept)
         self.rows: list[np.ndarray] = []
@@ -83,11 +84,7 @@ class ShardIndex:
         if number not in self._checked:
             self._folder.check(self._names[number])
             self._checked.add(number)
-        return self._open(number)
-
-    def unchecked(self, number: int) -> ShardFile:
-        """A shard, open, whose content is not checked yet: what it is used for reads the rest by :meth:`file`."""
-        return self._open(number)
+        return self.unchecked(number)
 
     def _add(self, start: int, size: int) -> None:
         """Add the next shard, of a benchmark's items."""
@@ -137,9 +134,11 @@ class ItemRows:
         return ItemRow(concepts.astype(np.int32), cas, ranges.astype(np.int32))
 
 
-class TokenActivations(NamedTuple):
-    """The tokens of an item on which a concept is active, in their order; empty if there are none."""
+class ItemTokens(NamedTuple):
+    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
 
+    concept: np.ndarray
+    """int64 of shape (tokens,): place of the concept among those that were asked for."""
     start: np.ndarray
     """int32 of shape (tokens,): first character in ``items.text``; start = end = 0: the token has no text."""
     end: np.ndarray
@@ -148,78 +147,32 @@ class TokenActivations(NamedTuple):
     """float32 of shape (tokens,), > 0."""
 
 
-class ItemTokens(NamedTuple):
-    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
+def read_tokens(index: ShardIndex, row: int, concepts: np.ndarray) -> ItemTokens | None:
+    """Some concepts' tokens in one item.
 
-    concept: np.ndarray
-    """int64 of shape (tokens,): place of the concept among those that were asked for."""
-    start: np.ndarray
-    """As of :class:`TokenActivations`, and so are the next two."""
-    end: np.ndarray
-    activation: np.ndarray
+    Parameters
+    ----------
+    row
+        Row of ``items.parquet``.
+    concepts : ndarray of int of shape (n,)
 
+    Returns
+    -------
+    ItemTokens or None
+        None: the item is excluded, or its shard holds no token activations.
 
-class TokenReader:
-    """Reads the activations of single tokens of a run."""
-
-    def __init__(self, index: ShardIndex) -> None:
-        self._index = index
-
-    def any(self) -> bool:
-        """Whether any shard holds token activations."""
-        return any(self._index.unchecked(number).has_activations for number in range(len(self._index)))
-
-    def read(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
-        """One concept's tokens in some items.
-
-        Parameters
-        ----------
-        rows
-            Rows of ``items.parquet``.
-
-        Returns
-        -------
-        list of TokenActivations or None, one per row
-            None: the item is excluded, or its shard holds no token activations.
-
-        Raises
-        ------
-        UserError
-            If a row does not exist, or a shard is missing or damaged.
-        """
-        wanted = np.array([concept])
-        read = [self.read_item(row, wanted) for row in rows]
-        return [None if held is None else TokenActivations(held.start, held.end, held.activation) for held in read]
-
-    def read_item(self, row: int, concepts: np.ndarray) -> ItemTokens | None:
-        """Some concepts' tokens in one item.
-
-        Parameters
-        ----------
-        row
-            Row of ``items.parquet``.
-        concepts : ndarray of int of shape (n,)
-
-        Returns
-        -------
-        ItemTokens or None
-            None: the item is excluded, or its shard holds no token activations.
-
-        Raises
-        ------
-        UserError
-            If the row does not exist, or a shard is missing or damaged.
-        """
-        items = len(self._index.shard)
-        if not 0 <= row < items:
-            raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
-        number = int(self._index.shard[row])
-        if number < 0:
-            return None
-        shard = self._index.file(number)
-        if not shard.has_activations:
-            return None
-        return _read_item(shard, int(self._index.place[row]), concepts)
+    Raises
+    ------
+    UserError
+        If the row does not exist, or a shard is missing or damaged.
+    """
+    items = len(index.shard)
+    if not 0 <= row < items:
+        raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
+    number = int(index.shard[row])
+    if number < 0 or not (shard := index.file(number)).has_activations:
+        return None
+    return _read_item(shard, int(index.place[row]), concepts)
 
 
 def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> ItemTokens:

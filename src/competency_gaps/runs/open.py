@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from competency_gaps.activations.by_concept import ByConcept
-    from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex, TokenActivations, TokenReader
+    from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex
     from competency_gaps.activations.store import CasBlock, CasStore
     from competency_gaps.evidence import Covariate
 
@@ -139,7 +139,7 @@ class RunFolder(RunTables):
         counted = ordered.with_columns(repeats=size).drop("same")
         return counted.unique("cluster", keep="first", maintain_order=True).head(limit)
 
-    def token_activations(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
+    def token_activations(self, concept: int, rows: Sequence[int]) -> list[ItemTokens | None]:
         """The tokens on which a concept is active, in some items.
 
         Parameters
@@ -149,7 +149,7 @@ class RunFolder(RunTables):
 
         Returns
         -------
-        list of TokenActivations or None, one per row
+        list of ItemTokens or None, one per row
             Character ranges in ``items["text"]`` and activations; empty where the concept is active on no token.
             None: the item is excluded, or the run kept no activations of tokens (``keep_token_activations``).
 
@@ -159,7 +159,7 @@ class RunFolder(RunTables):
             If there is no such concept or row.
         """
         self.check_concept(concept)
-        return self._tokens.read(concept, rows)
+        return [self.item_tokens(row, np.array([concept])) for row in rows]
 
     def item_tokens(self, row: int, concepts: np.ndarray) -> ItemTokens | None:
         """The tokens of one item on which some concepts are active.
@@ -180,12 +180,14 @@ class RunFolder(RunTables):
         UserError
             If there is no such row.
         """
-        return self._tokens.read_item(row, concepts)
+        from competency_gaps.activations.by_item import read_tokens
+
+        return read_tokens(self._index, row, concepts)
 
     @cached_property
     def has_token_activations(self) -> bool:
         """Whether the run keeps activations of single tokens, of some items at least."""
-        return self._tokens.any()
+        return any(self._index.unchecked(number).has_activations for number in range(len(self._index)))
 
     def check_concept(self, concept: int) -> None:
         """Raise UserError if the SAE has no such concept."""
@@ -213,12 +215,6 @@ class RunFolder(RunTables):
         from competency_gaps.activations.by_item import ItemRows
 
         return ItemRows(self._index)
-
-    @cached_property
-    def _tokens(self) -> TokenReader:
-        from competency_gaps.activations.by_item import TokenReader
-
-        return TokenReader(self._index)
 
     @cached_property
     def _index(self) -> ShardIndex:

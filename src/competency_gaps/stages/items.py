@@ -15,22 +15,19 @@ import polars as pl
 from competency_gaps.activations.extract import ItemTokens
 from competency_gaps.activations.spans import NEEDS_RESPONSE, span_mask
 from competency_gaps.activations.store import CasBlock
-from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.config import Span
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite
-from competency_gaps.items.item import DTYPE, Reason, answer_index, answer_text, check_reason
+from competency_gaps.items.item import DTYPE, Reason, check_reason
 from competency_gaps.items.policy import Policy, Score
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import Responded
-from competency_gaps.runs.schemas import ITEMS, TOKENS
+from competency_gaps.runs.schemas import TOKENS
 from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from competency_gaps.stages.extraction import Extraction
 
 
 @dataclass(frozen=True)
@@ -236,49 +233,6 @@ def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:
 def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:
     empty: dict[str, Any] = dict.fromkeys(_RESPONSES) | {"logprobs": [], "greedy": [], "response_ids": []}
     return pl.DataFrame([{**empty, **row} for row in rows], schema=_RESPONSES)
-
-
-def items_table(
-    read: Mapping[str, Extraction], responses: Mapping[str, pl.DataFrame], repeats: Repeats
-) -> pl.DataFrame:
-    """``items.parquet``: one row per item, in the benchmarks' order; strata come when the evidence is known."""
-    rows = [
-        _row(name, item, item_input, response)
-        for name, own in read.items()
-        for item, item_input, response in zip(own.items, own.inputs, responses[name].iter_rows(named=True), strict=True)
-    ]
-    for row, cluster, kind in zip(rows, *repeats.columns(read), strict=True):
-        row |= {"cluster": cluster, "cluster_kind": kind}
-    return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
-
-
-def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: dict[str, Any]) -> dict[str, Any]:
-    start, end = item.text.own
-    return {
-        "benchmark": benchmark,
-        "item_id": item.item.id,
-        "prompt": item.text.text[start:end],
-        "text": item_input.text,
-        "response": response["response"],
-        "answer": answer_text(item.item),
-        "score": response["score"],
-        "epochs": item.item.epochs,
-        "policy": item.policy.name,
-        "group": item.item.group,
-        "choices": None if item.item.choices is None else list(item.item.choices),
-        "answer_index": answer_index(item.item),
-        "covariates": json.dumps(item.item.covariates, ensure_ascii=False) if item.item.covariates else None,
-        "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
-        "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
-        "excluded": None if item_input.excluded is None else item_input.excluded.as_dict(),
-        "unscored": response["unscored"],
-        "own_start": start,
-        "own_end": end,
-        "logprobs": response["logprobs"],
-        "greedy": response["greedy"],
-        "details": response["details"],
-        "identity": json.dumps(item.item.identity, ensure_ascii=False, default=str) if item.item.identity else None,
-    }
 
 
 def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:

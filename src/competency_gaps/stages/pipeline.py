@@ -39,10 +39,9 @@ from competency_gaps.slices.make import Source, make_slices
 from competency_gaps.stages.engines import Engine, read_here, read_suite, share
 from competency_gaps.stages.extraction import ShardFiles
 from competency_gaps.stages.gate import pass_gate
-from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import check_judge, judge_responses
 from competency_gaps.stages.naming import InPlace, name_run
-from competency_gaps.stages.results import has_lift, write_results
+from competency_gaps.stages.results import has_lift, items_table, write_results
 from competency_gaps.stages.setting import Setting, set_up
 
 

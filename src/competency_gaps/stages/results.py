@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,20 +14,68 @@ import polars as pl
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasBlock, CasStore
+from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of, ranked
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
+from competency_gaps.items.item import answer_index, answer_text
 from competency_gaps.metrics.suite import SuiteMetrics, chance_seen, combine, overlap, typical_cas
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.metrics.tokens import MajorityToken
+from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.runs.sample import item_sample, item_strata
-from competency_gaps.runs.schemas import BENCHMARKS, CONCEPT_BENCHMARKS, CONCEPTS, LABELS, OVERLAP
+from competency_gaps.runs.schemas import BENCHMARKS, CONCEPT_BENCHMARKS, CONCEPTS, ITEMS, LABELS, OVERLAP
 from competency_gaps.sae.reference import SURFACE, WINDOW, Reference
-from competency_gaps.stages.items import token_table
+from competency_gaps.stages.items import ItemInput, token_table
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from competency_gaps.stages.extraction import Extraction
+
+
+def items_table(
+    read: Mapping[str, Extraction], responses: Mapping[str, pl.DataFrame], repeats: Repeats
+) -> pl.DataFrame:
+    """``items.parquet``: one row per item, in the benchmarks' order; strata come when the evidence is known."""
+    rows = [
+        _row(name, item, item_input, response)
+        for name, own in read.items()
+        for item, item_input, response in zip(own.items, own.inputs, responses[name].iter_rows(named=True), strict=True)
+    ]
+    for row, cluster, kind in zip(rows, *repeats.columns(read), strict=True):
+        row |= {"cluster": cluster, "cluster_kind": kind}
+    return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
+
+
+def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: dict[str, Any]) -> dict[str, Any]:
+    start, end = item.text.own
+    return {
+        "benchmark": benchmark,
+        "item_id": item.item.id,
+        "prompt": item.text.text[start:end],
+        "text": item_input.text,
+        "response": response["response"],
+        "answer": answer_text(item.item),
+        "score": response["score"],
+        "epochs": item.item.epochs,
+        "policy": item.policy.name,
+        "group": item.item.group,
+        "choices": None if item.item.choices is None else list(item.item.choices),
+        "answer_index": answer_index(item.item),
+        "covariates": json.dumps(item.item.covariates, ensure_ascii=False) if item.item.covariates else None,
+        "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
+        "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
+        "excluded": None if item_input.excluded is None else item_input.excluded.as_dict(),
+        "unscored": response["unscored"],
+        "own_start": start,
+        "own_end": end,
+        "logprobs": response["logprobs"],
+        "greedy": response["greedy"],
+        "details": response["details"],
+        "identity": json.dumps(item.item.identity, ensure_ascii=False, default=str) if item.item.identity else None,
+    }
 
 
 @dataclass(frozen=True)

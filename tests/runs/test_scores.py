@@ -31,16 +31,19 @@ def test_added_models_stand_beside_the_runs_own(run):
 
 
 def test_rows_are_matched_by_id_else_by_prompt(run):
-
-    first, second = run.items.select("benchmark", "item_id", "prompt").head(2).iter_rows()
+    """With its options or, as logs have it, without."""
+    first, second, third = run.items.select("benchmark", "item_id", "prompt").head(3).iter_rows()
+    stem, _, options = third[2].partition("\n\nA. ")
+    assert options
     rows = [
         Scored("m", first[1], first[0], 1.0),
         Scored("m", "another id", second[0], 0.0, prompt=f" {second[2]} "),
+        Scored("m", "a third", third[0], 0.5, prompt=stem),
         Scored("m", "nobody's", first[0], 1.0, prompt="asked nowhere"),
     ]
     [added] = add_scores(run, rows)
-    assert (added.matched, added.by_prompt, added.unmatched, added.examples) == (2, 1, 1, ("nobody's",))
-    assert read_scores(run.path).select("item", "score").rows() == [(0, 1.0), (1, 0.0)]
+    assert (added.matched, added.by_prompt, added.unmatched, added.examples) == (3, 2, 1, ("nobody's",))
+    assert read_scores(run.path).select("item", "score").rows() == [(0, 1.0), (1, 0.0), (2, 0.5)]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from scores_helpers import kept_rows, table
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.runs.matched_scores import Scored
+from competency_gaps.runs.matched_scores import Scored, match_scores
 from competency_gaps.runs.scores import add_scores, model_scores, read_scores
 from core_helpers import with_benchmarks
 
@@ -30,20 +30,18 @@ def test_added_models_stand_beside_the_runs_own(run):
     assert models.filter(pl.col("model") == "b")["mean"].item() == pytest.approx(expected.mean(), abs=0.05)
 
 
-def test_rows_are_matched_by_id_else_by_prompt(run):
+def test_rows_are_matched_by_id_else_by_prompt():
     """With its options or, as logs have it, without."""
-    first, second, third = run.items.select("benchmark", "item_id", "prompt").head(3).iter_rows()
-    stem, _, options = third[2].partition("\n\nA. ")
-    assert options
+    items = [("b", "1", "First?"), ("b", "2", "Second?"), ("b", "3", "Third?\n\nA. yes\nB. no")]
     rows = [
-        Scored("m", first[1], first[0], 1.0),
-        Scored("m", "another id", second[0], 0.0, prompt=f" {second[2]} "),
-        Scored("m", "a third", third[0], 0.5, prompt=stem),
-        Scored("m", "nobody's", first[0], 1.0, prompt="asked nowhere"),
+        Scored("m", "1", "b", 1.0),
+        Scored("m", "another id", "b", 0.0, prompt=" Second? "),
+        Scored("m", "a third", "b", 0.5, prompt="Third?"),
+        Scored("m", "nobody's", "b", 1.0, prompt="asked nowhere"),
     ]
-    [added] = add_scores(run, rows)
+    table, [added] = match_scores(items, rows)
     assert (added.matched, added.by_prompt, added.unmatched, added.examples) == (3, 2, 1, ("nobody's",))
-    assert read_scores(run.path).select("item", "score").rows() == [(0, 1.0), (1, 0.0), (2, 0.5)]
+    assert table.select("item", "score").rows() == [(0, 1.0), (1, 0.0), (2, 0.5)]
 
 
 @pytest.mark.parametrize(

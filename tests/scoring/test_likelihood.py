@@ -25,6 +25,22 @@ def test_choice_normalisation(normalise, expected):
     assert result == Score(float(expected), ITEM.choices[expected])
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "shown"),
+    [
+        ("none", {}, True),
+        ("imported", {}, True),
+        ("exact", {}, True),
+        ("choice", {}, True),
+        ("choice", {"form": "cloze"}, False),
+        ("pair", {}, False),
+    ],
+)
+def test_options_are_read_with_the_question_but_where_each_is_its_continuation(name, options, shown):
+    text = make_policy(name, options).prompt(ITEM)
+    assert text == ("Which?\n\nA. red\nB. light blue" if shown else "Which?")
+
+
 def test_letters_are_not_divided_by_their_options_length():
     with pytest.raises(UserError, match=r"'choice'.*normalise: characters needs form: cloze"):
         make_policy("choice", {"form": "lettered", "normalise": "characters"})

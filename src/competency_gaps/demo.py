@@ -55,7 +55,6 @@ def announcement(config: RunConfig, out: Path | str) -> str:
     if weights is not None and local_weights(weights) is None:
         download = f"It first downloads {weights.megabytes} MB, once. "
     return (
-        f"The demo runs SmolLM2-135M-Instruct on {len(config.benchmarks)} benchmarks, reads its concepts "
-        f"through a sparse autoencoder, and writes a report to {out}. {download}If interrupted, repeat the command "
-        "to resume."
+        f"The demo runs SmolLM2-135M-Instruct on {len(config.benchmarks)} benchmarks, reads its concepts through a "
+        f"sparse autoencoder, and writes a report to {out}. {download}If interrupted, repeat the command to resume."
     )

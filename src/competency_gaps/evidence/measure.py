@@ -168,7 +168,6 @@ class Measures:
         compared = net.units[net.block] > 1
         if not compared.all():
             net = net.of_pairs(compared)
-        tails = permutation_tails(net)
         return Measures(
             effective_sample(net.total(net.weight), net.total(net.weight2)),
             items.weight.sum(axis=1) > 0,
@@ -176,10 +175,7 @@ class Measures:
             adjusted_gap(net),
             *gap_interval(net, level),
             plain_gap(items),
-            tails.low,
-            tails.high,
-            tails.skewness,
-            tails.z,
+            *permutation_tails(net),
         )
 
 

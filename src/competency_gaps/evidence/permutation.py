@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -40,8 +40,7 @@ EXTREME = 0.05
 """Tails above this are not compared with the chance of all-equal outcomes, which cannot exceed them."""
 
 
-@dataclass(frozen=True)
-class PermutationTails:
+class PermutationTails(NamedTuple):
     """Where each concept stands among permutations of the outcomes. Arrays of shape (concepts,)."""
 
     low: np.ndarray
@@ -274,7 +273,7 @@ def drawn_tails(
     used = np.concatenate(places) if places else np.zeros(0, np.int64)
     parts = np.split(np.arange(len(used)), np.cumsum([len(place) for place in places])[:-1]) if places else []
     rows = sp.csr_array(weights[:, used], dtype=np.float64)
-    values = _centred(outcome, block)[used]
+    values = (outcome - (np.bincount(block, outcome) / np.maximum(1, np.bincount(block)))[block])[used]
     observed = rows @ values
     # Sums in another order differ by rounding; equal values of T must count as equal.
     slack = 1e-9 * np.asarray(rows.sum(axis=1)).ravel()
@@ -294,8 +293,3 @@ def drawn_tails(
         counts = list(pool.map(extreme, range(0, draws, size)))
     lower, higher = (np.sum(side, axis=0) for side in zip(*counts, strict=True))
     return (1 + lower) / (1 + draws), (1 + higher) / (1 + draws), draws
-
-
-def _centred(outcome: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Outcomes about their block's mean."""
-    return np.asarray(outcome - (np.bincount(block, outcome) / np.maximum(1, np.bincount(block)))[block])

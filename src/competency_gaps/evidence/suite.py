@@ -145,19 +145,9 @@ def judge(
         real, sizeable = tested & (q_value <= config.q), scale * np.abs(m.gap) >= config.min_gap
         status[real & ~sizeable] = "negligible"
         status[real & sizeable] = np.where(m.gap[real & sizeable] < 0, "weak", "strong")
-    return Evidence(
-        m.n_eff,
-        lowest + scale * m.chi_model,
-        lowest + scale * m.chi_low,
-        lowest + scale * m.chi_high,
-        scale * m.gap,
-        scale * m.gap_low,
-        scale * m.gap_high,
-        scale * m.plain_gap,
-        p_value,
-        q_value,
-        status,
-    )
+    levels = (lowest + scale * level for level in (m.chi_model, m.chi_low, m.chi_high))
+    gaps = (scale * gap for gap in (m.gap, m.gap_low, m.gap_high, m.plain_gap))
+    return Evidence(m.n_eff, *levels, *gaps, p_value, q_value, status)
 
 
 def q_values(low: np.ndarray, high: np.ndarray, gap: np.ndarray, n_eff: np.ndarray) -> np.ndarray:

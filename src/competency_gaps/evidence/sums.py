@@ -99,23 +99,14 @@ def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, bl
         return np.ascontiguousarray((sp.coo_array((values, (pair, weights.indices)), (len(pairs), count)) @ factors).T)
 
     (support,), (weight3,), (weight4,) = (by_pair(w**k, powers[:, :1]) for k in (0, 3, 4))
-    weight, weight_outcome, weight_outcome2 = by_pair(w, powers)
-    weight2, weight2_outcome, weight2_outcome2 = by_pair(w * w, powers)
+    weight, *outcomes = by_pair(w, powers)
+    weight2, *outcomes2 = by_pair(w * w, powers)
     return BlockSums(
         concepts,
         np.bincount(block, minlength=blocks).astype(np.float64),
         np.array([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
-        pairs // max(1, blocks),
-        pairs % max(1, blocks),
-        support,
-        weight,
-        weight2,
-        weight3,
-        weight4,
-        weight_outcome,
-        weight_outcome2,
-        weight2_outcome,
-        weight2_outcome2,
+        *np.divmod(pairs, max(1, blocks)),
+        *(support, weight, weight2, weight3, weight4, *outcomes, *outcomes2),
     )
 
 

@@ -258,14 +258,10 @@ def pretrained_model(files: Sequence[str]) -> str | None:
     Only models that lm-eval loaded itself (``hf``, ``vllm``) have ``pretrained`` among their arguments. With an adapter
     or a weight difference, it names only a part of the model.
     """
-    arguments = _arguments(_results_among(files))
+    paths = (path for path in map(Path, files) if path.suffix == ".json" and path.is_file())
+    arguments = _arguments(next(map(_results, paths), {}))
     name, whole = arguments.get("pretrained"), not arguments.get("peft") and not arguments.get("delta")
     return str(name) if name and whole else None
-
-
-def _results_among(files: Sequence[str]) -> Mapping[str, Any]:
-    paths = (Path(file) for file in files)
-    return next((_results(path) for path in paths if path.suffix == ".json" and path.is_file()), {})
 
 
 def _arguments(results: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -101,8 +101,9 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
         model = AutoModelForCausalLM.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(config.tokenizer or source, **({} if config.tokenizer else common))
     except (OSError, ValueError, KeyError, ImportError) as error:
+        why = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"model {config.name!r} cannot be loaded: {_first_line(error)} "
+            f"model {config.name!r} cannot be loaded: {why} "
             f"Expected a hub id that this machine can reach, a folder saved by transformers, or a .gguf file."
         ) from error
     if not tokenizer.is_fast:
@@ -273,10 +274,6 @@ def _without_copy(settings: Any) -> Any:
 
 def _text_hash(text: str | dict[str, str] | None) -> str | None:
     return None if text is None else hashlib.sha256(str(text).encode()).hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 def versions() -> dict[str, str]:

@@ -144,8 +144,7 @@ def _added(model: str, own: Mapping[int, Scored], by_prompt: int, lost: Sequence
     other_text = sum(match.other_text for match in lost)
     if not own:
         raise UserError(
-            f"none of the {len(lost)} rows of {model!r} belongs to an item of the run, for example "
-            f"{', '.join(examples)}"
+            f"none of the {len(lost)} rows of {model!r} belongs to an item of the run, such as {', '.join(examples)}"
             f"{_other_text(other_text)}; the run's ids look like {', '.join(items.examples())}."
         )
     scored = sum(row.score is not None for row in own.values())

@@ -235,10 +235,9 @@ def _check(address: str) -> str:
     """Give the scheme of an address, and refuse what is none or holds credentials, without repeating these."""
     if "@" in urlsplit(address).netloc or "?" in address or "#" in address:
         raise UserError(
-            f"{argument('store')}: the address holds a user, a key or options (with '@', '?' or '#'), which would "
-            "end up in files and logs. Give only the place, such as s3://BUCKET/RUN, and put credentials into the "
-            "environment "
-            "(AWS_PROFILE, AWS_ACCESS_KEY_ID, ...)."
+            f"{argument('store')}: the address holds a user, a key or options (with '@', '?' or '#'), which would end "
+            "up in files and logs. Give only the place, such as s3://BUCKET/RUN, and put credentials into the "
+            "environment (AWS_PROFILE, AWS_ACCESS_KEY_ID, ...)."
         )
     known = _ADDRESS.fullmatch(address)
     if known is None or "::" in address:

@@ -155,8 +155,11 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
     entries.sort(
         key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
     )
-    marked = _mark_recommended(entries)
-    return SaeList(model, tuple(_of_layer(model, marked, layer)), dict(unread), saelens)
+    kept = tuple(sae for sae in _mark_recommended(entries) if layer in (None, sae.layer))
+    if not kept:
+        layers = ", ".join(map(str, sorted({sae.layer for sae in entries})))
+        raise UserError(f"no SAE for {model!r} reads layer {layer}; choose one of the layers {layers}.")
+    return SaeList(model, kept, dict(unread), saelens)
 
 
 def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
@@ -174,14 +177,6 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
         width, layer, l0 = str(config["d_sae"]), int(hook[1]), facts.get("l0")
         entries.append(SaeEntry(name, None, facts["model_name"], related, layer, hook[2], width, l0, labels))
     return entries
-
-
-def _of_layer(model: str, entries: list[SaeEntry], layer: int | None) -> list[SaeEntry]:
-    kept = [sae for sae in entries if layer in (None, sae.layer)]
-    if not kept:
-        layers = ", ".join(map(str, sorted({sae.layer for sae in entries})))
-        raise UserError(f"no SAE for {model!r} reads layer {layer}; choose one of the layers {layers}.")
-    return kept
 
 
 def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:

@@ -119,7 +119,7 @@ def lexical_head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
     by_mass = sorted(words, key=lambda word: (-words[word], word))
     chosen = [word for word in by_mass if word and words[word] >= WORD_SHARE * total][:3]
     if chosen and sum(words[word] for word in chosen) >= HEAD_SHARE * total:
-        return _quoted(chosen), set(chosen)
+        return ", ".join(f'"{word}"' for word in chosen), set(chosen)
     kind = max(kinds, key=lambda name: (kinds[name], name))
     if kind and kinds[kind] >= KIND_SHARE * total:
         return kind, set()
@@ -142,10 +142,6 @@ def distinctive_words(texts: list[str], background: Background, named: set[str])
     for _, word in sorted(scored):
         different.setdefault(word[:5], word)
     return list(different.values())[:3]
-
-
-def _quoted(words: Iterable[str]) -> str:
-    return ", ".join(f'"{word}"' for word in words)
 
 
 def label_automatically(

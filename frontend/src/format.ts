@@ -78,6 +78,7 @@ const WRITERS: Record<ColumnSpec["kind"], (value: never) => string> = {
   tenths,
   decimal: (value: Maybe) => decimal(value),
   signed: (value: Maybe) => signed(value),
+  points: (value: Maybe) => points(value),
   magnitude,
   probability,
   percent: (value: Maybe) => percent(value),

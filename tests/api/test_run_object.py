@@ -68,6 +68,7 @@ def test_what_a_notebook_shows_is_escaped(run):
     object.__setattr__(run, "items", run.items.with_columns(text=pl.lit(hostile) + pl.col("text")))
     object.__setattr__(run, "concepts", run.concepts.with_columns(label=pl.lit(hostile)))
     shown = concept.coloured(row)._repr_html_() + concept._repr_html_() + run._repr_html_() + repr(concept)
+    assert run.answer()._repr_html_() in run._repr_html_()
     assert "<script" not in shown.replace(repr(concept), "") and "\x1b" not in shown
 
 

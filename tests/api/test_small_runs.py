@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -12,7 +10,7 @@ import competency_gaps as cg
 from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import slice_table
-from core_helpers import objects, with_benchmarks
+from core_helpers import command, objects, with_benchmarks
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def test_one_item_is_answered(make):
     run = make(1, 1.0, evidence={"strata": []})
     answer = run.answer()
     assert (answer.items, answer.scored, answer.findings, answer.tested) == (1, 1, (), 0)
-    assert "could be tested" in words.headline(answer) and words.caveats(answer)
+    assert "could be compared" in words.headline(answer) and words.caveats(answer)
     assert not {"held_equal", "rate"} & {caveat.code for caveat in answer.caveats}
     assert run.slices.is_empty() and slice_table(run).is_empty()
     parts = Parts(Context(run, "run"))
@@ -56,11 +54,9 @@ def test_without_scores_and_then_with_those_of_two_models(make):
     assert run.model_slices().cells.is_empty()
     parts = Parts(Context(run, "run"))
     assert json.loads(parts.read("models.json"))["slices"] == []
+    assert "--weights" not in command("improve", str(run.path)).stdout  # there is one part
     read = run.answer("good", parsed=True)
     assert "unscored" not in {caveat.code for caveat in run.answer("part", parsed=True).caveats}
     assert read.outcome == 1 and read.tested == 0 and "100.0% of answers could be read" in words.headline(read)
-    command = "from competency_gaps.cli.app import main; main()"
-    shown = subprocess.run(
-        [sys.executable, "-c", command, "show", str(run.path), "--caveats"], capture_output=True, text=True, check=False
-    )
+    shown = command("show", str(run.path), "--caveats")
     assert shown.returncode == 2 and "MODEL" in shown.stderr

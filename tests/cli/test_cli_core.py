@@ -58,7 +58,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["show", "RUN", "--against", "peers"], "at least 2 other models"),
         (["check", "RUN", "--against", "peers"], "need a model"),
         (["show", "RUN", "--concept", "64"], "concepts 0 to 63"),
-        (["show", "RUN", "--concept", "prime"], "cgaps concepts name RUN DICTIONARY"),
+        (["show", "RUN", "--concept", "prime"], "name the run's concepts"),
         (["coverage", "RUN", "--benchmark", "quizz"], "Did you mean 'quiz'?"),
         (["coverage", "RUN", "RUN"], "do not share an atlas"),
         (["run"], "missing: --model, --sae, --benchmark"),

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import competency_gaps
 from competency_gaps.cli.app import app
-from competency_gaps.config import LLMConfig
+from competency_gaps.config import LLMConfig, SAEConfig
 from competency_gaps.errors import UserError, install_command
 from competency_gaps.runs.manifest import SCHEMA_VERSION
 from core_helpers import TEXT
@@ -98,7 +98,7 @@ def test_a_run_of_datasets_from_options(configured, tmp_path):
 def test_without_model_and_sae_the_embedded_ones_only_read(configured, tmp_path):
     config = configured("-b", "items.jsonl")
     assert config.model.name.startswith("embedded:") and str(config.sae.folder).startswith("embedded:")
-    assert not config.ask
+    assert not config.ask and SAEConfig(folder="embedded") == config.sae  # as in a file
     with pytest.raises(UserError, match="missing: --sae"):
         CliRunner().invoke(app, ["run", "-m", "m", "-b", "x", "-o", str(tmp_path)], catch_exceptions=False)
 

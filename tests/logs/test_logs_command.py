@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from competency_gaps.cli import app as application
+from competency_gaps.logs.scores import configured_scores, read_score_table
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.logs import inspect_logs
@@ -46,11 +47,13 @@ def cli(monkeypatch, capsys):
     return call
 
 
-def lm_eval_log(folder: Path, task: str = "quiz", model: object = "pretrained=google/gemma-2-2b-it,dtype=bfloat16"):
+def lm_eval_log(
+    folder: Path, task: str = "quiz", model: object = "pretrained=google/gemma-2-2b-it,dtype=bfloat16", first: int = 0
+):
     """Samples of one task and the results file beside them."""
     records = [
         sample(i, filter=name, metrics=["exact_match", "other"], other=1.0 - i % 2)
-        for i in range(4)
+        for i in range(first, first + 4)
         for name in ("strict", "loose")
     ]
     write_lines(folder / f"samples_{task}_{STAMP}.jsonl", records)
@@ -175,10 +178,24 @@ def test_where_nothing_can_be_read_there_is_no_run(cli, tmp_path):
 def test_logs_of_several_models_are_compared_or_run(cli, tmp_path):
     for step in (1000, 900):
         lm_eval_log(tmp_path / f"step-{step}" / "x", model=f"pretrained=org/step-{step}")
+    lm_eval_log(tmp_path / "step-2000" / "x", model="pretrained=org/step-2000", first=4)  # has no item of the others
     line, out = shown(cli, str(tmp_path))
     compare = shlex.split(next(text for text in out.split("\n") if text.startswith("cgaps compare")))
     assert compare[2:] == [str(tmp_path / f"step-{step}") for step in (1000, 900)]
     status, out, _, _ = cli(*compare[1:], "--json")
     assert status == 0 and json.loads(out)["paired"] == 4
     config, _ = typed(cli, line)
-    assert (config.model.name, len(config.benchmarks), len(config.scores)) == (EMBEDDED[0], 1, 1)
+    assert (config.model.name, len(config.benchmarks), len(config.scores)) == (EMBEDDED[0], 1, 2)
+
+
+def test_tables_that_ask_the_same_are_models_called_after_their_files(cli, tmp_path):
+    for name, score in {"old": 0, "new": 1}.items():
+        (tmp_path / f"{name}.csv").write_text("q,score\n" + "".join(f"Why {n}?,{score}\n" for n in range(4)))
+    (tmp_path / "other.csv").write_text("q,score\nHow?,1\n")
+    logs = [word for name in ("old", "new", "other") for word in ("--log", str(tmp_path / f"{name}.csv"))]
+    config, _ = cli("run", *logs, "--field", "prompt=q", "--out", str(tmp_path / "run"))[3]
+    assert [len(load_benchmark(benchmark).items) for benchmark in config.benchmarks] == [4, 1]
+    read = {row.model: row.score for scores in config.scores for row in configured_scores(scores)}
+    assert read == {"old": 0.0, "new": 1.0}
+    (tmp_path / "mine.csv").write_text("id,score\n1,1\n")
+    assert [row.model for row in read_score_table(tmp_path / "mine.csv")] == ["mine"]

@@ -194,5 +194,5 @@ def test_documents_of_other_commands_are_compared_as_well(folder):
     checked.write_document(path, {"seed": 0, "verdicts": []})
     assert read_assessment(folder) == {"seed": 0, "verdicts": []}
     path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
-    with pytest.raises(UserError, match=r"robustness\.json is damaged: .*checksum.*cgaps check"):
+    with pytest.raises(UserError, match=r"robustness\.json is damaged: .*checksum.*Check the run"):
         read_assessment(folder)

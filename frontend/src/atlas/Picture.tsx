@@ -4,7 +4,7 @@ import { go } from "../app/route";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
 import { number, numbers, text } from "../data/table";
 import type { ListedFinding } from "../data/types";
-import { decimal, percent, plural, signed } from "../format";
+import { decimal, percent, plural, points } from "../format";
 import { type Look, Plane, type Spot } from "../scatter/Plane";
 import { shorten, visible } from "../text";
 import { COLOURINGS, type Colouring, discsOf, dotsOf, namesOf } from "./colouring";
@@ -138,7 +138,7 @@ function tallyWords({ shares, benchmarks }: Atlas, region: number): string {
 
 const outcomeWords = (value: number, peers: boolean) => {
   if (Number.isNaN(value)) return "no score";
-  return peers ? `${signed(value)} against peers` : `score ${decimal(value)}`;
+  return peers ? `${points(value, 0)} points against peers` : `score ${decimal(value)}`;
 };
 
 const NO_DOTS: Dots = { x: [], y: [], order: new Uint32Array(), tone: new Uint8Array(), colours: [] };

@@ -4,7 +4,7 @@ import { useNumberParam, useRun } from "../app/state";
 import { useSlices } from "../data/hooks";
 import { numbers, text } from "../data/table";
 import type { ListedFinding, Region } from "../data/types";
-import { integer, percent, plural, points, signed } from "../format";
+import { decimal, integer, percent, plural, points } from "../format";
 import { shorten, visible } from "../text";
 import { Rows } from "../ui/Rows";
 import { pathOf, rowsIn } from "./regions";
@@ -178,13 +178,15 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
             {!outcome
               ? "Its most typical items"
               : peers
-                ? "Items, with the score minus its peers’"
+                ? "Items, with the score minus its peers’, in points"
                 : "Items, with the score"}
           </h3>
           <ol className="region-items" data-testid="region-items">
             {rows.map((row) => (
               <li key={row}>
-                {outcome && <span className="number-of">{signed(outcome[row]!, 1)}</span>}
+                {outcome && (
+                  <span className="number-of">{peers ? points(outcome[row]!, 0) : decimal(outcome[row]!, 1)}</span>
+                )}
                 <button type="button" className="link" onClick={() => go({ params: { item: row } })}>
                   <bdi>{shorten(visible(text(atlas.items, "excerpt", row) ?? `item ${row}`), 110)}</bdi>
                 </button>

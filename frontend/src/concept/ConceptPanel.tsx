@@ -6,7 +6,7 @@ import { useConceptTable } from "../concepts/useConceptTable";
 import { useConcept, useTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ConceptDetail } from "../data/types";
-import { decimal, integer, magnitude, percent, plural, probability, shownOr, signed, tenths } from "../format";
+import { decimal, integer, magnitude, percent, plural, points, probability, shownOr, signed, tenths } from "../format";
 import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
@@ -160,8 +160,8 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
       "χ model",
       <Measured key="m" kind="decimal" value={at("chi_model")} low={at("chi_model_low")} high={at("chi_model_high")} />,
     ],
-    ["gap", "Gap", <Measured key="g" kind="signed" value={at("gap")} low={at("gap_low")} high={at("gap_high")} />],
-    ["plain_gap", "Plain gap", signed(at("plain_gap"))],
+    ["gap", "Gap", <Measured key="g" kind="points" value={at("gap")} low={at("gap_low")} high={at("gap_high")} />],
+    ["plain_gap", "Plain gap", points(at("plain_gap"))],
     ["q_value", "q", probability(at("q_value"))],
     ["support", "Support", plural(at("support") ?? 0, "item")],
     ["n_eff", "n_eff", tenths(at("n_eff"))],

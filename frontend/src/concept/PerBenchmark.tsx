@@ -4,7 +4,7 @@ import { IntervalBar } from "../concepts/IntervalBar";
 import { readTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ConceptDetail, ConceptInBenchmark } from "../data/types";
-import { decimal, integer, magnitude, signed, tenths } from "../format";
+import { decimal, integer, magnitude, points, tenths } from "../format";
 import { visible } from "../text";
 import { Status } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
@@ -81,9 +81,9 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
               cell: ({ row }) => (
                 <span
                   className="gap-cell"
-                  title={`${signed(row.gap)} [${signed(row.gap_low)}, ${signed(row.gap_high)}]`}
+                  title={`${points(row.gap)} [${points(row.gap_low)}, ${points(row.gap_high)}]`}
                 >
-                  {signed(row.gap)}
+                  {points(row.gap)}
                   <IntervalBar
                     scale={{ from: -reach, to: reach, neutral: 0 }}
                     at={row.gap}

@@ -2,7 +2,7 @@
 import { unranked } from "../concepts/kinds";
 import { number, type Table, text, value } from "../data/table";
 import type { RunInfo } from "../data/types";
-import { decimal, magnitude, percent, plural, probability, signed, tenths } from "../format";
+import { decimal, magnitude, percent, plural, points, probability, signed, tenths } from "../format";
 
 /** Says of a sentence what it is about, where that is not plain. */
 export function of(what: string, sentence: string): string {
@@ -26,8 +26,8 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   const status = text(table, "performance_status", row);
   const support = number(table, "support", row) ?? 0;
   const size = `active in ${plural(support, "item")}, n_eff ${tenths(number(table, "n_eff", row))}`;
-  const [at, low, high] = ["gap", "gap_low", "gap_high"].map((key) => signed(number(table, key, row)));
-  const gap = `${at} [${low}, ${high}]`;
+  const [at, low, high] = ["gap", "gap_low", "gap_high"].map((key) => points(number(table, key, row)));
+  const gap = `${at} points [${low}, ${high}]`;
   const q = `q = ${probability(number(table, "q_value", row))}`.replace("= <", "< ");
   const alike = run.evidence.alike
     ? `other items of the same benchmark ${run.evidence.alike}`
@@ -36,7 +36,7 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
     return `The model is ${status} here. Gap to ${alike}: ${gap} (${q}; ${size}).`;
   }
   if (status === "negligible")
-    return `The gap here is smaller than ${decimal(run.evidence.min_gap)}: ${gap} (${q}; ${size}).`;
+    return `The gap here is smaller than ${decimal(100 * run.evidence.min_gap, 1)} points: ${gap} (${q}; ${size}).`;
   if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
   if (status === "insufficient") {
     const [has, needs] = [number(table, "n_eff", row), run.evidence.min_n_eff].map(tenths);

@@ -4,7 +4,7 @@ import { drawn, roundedUp, type Scale } from "./bar";
 
 /** The scale of a column with intervals: from 0 to 1 for a share; else symmetric, as wide as most of the intervals. */
 export function reach(spec: Pick<ColumnSpec, "key" | "kind">, table: Table): Scale {
-  if (spec.kind !== "signed") return { from: 0, to: 1, neutral: null };
+  if (spec.kind !== "points") return { from: 0, to: 1, neutral: null };
   const most = Math.max(
     largest(table, spec.key),
     largest(table, `${spec.key}_low`, 0.9),

@@ -3,7 +3,7 @@ import type { CSSProperties } from "react";
 import type { Face } from "../app/state";
 import { columnNamed, number, type Table, text } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
-import { integer, NOT_DEFINED, signed, written } from "../format";
+import { integer, NOT_DEFINED, points, written } from "../format";
 import { visible } from "../text";
 import type { GridColumn } from "../ui/gridColumn";
 import { Status } from "../ui/Marks";
@@ -49,6 +49,7 @@ const WIDTHS: Record<ColumnSpec["kind"], number> = {
   tenths: 88,
   decimal: 112,
   signed: 88,
+  points: 88,
   magnitude: 100,
   probability: 80,
   percent: 96,
@@ -140,13 +141,13 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
     width: spec.interval ? (narrow ? 168 : 152) : WIDTHS[spec.kind],
     // Above a bar the name stands where the number does, so that it is seen even if the bar is not.
     align: ["text", "word", "flag"].includes(spec.kind) || spec.interval ? "start" : "end",
-    largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind),
+    largestFirst: !["text", "word", "probability", "signed", "points"].includes(spec.kind),
   };
   if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
   if (!spec.interval) return base;
   const scale = reach(spec, table);
   const [from, to] = [scale.from, scale.to].map((end) =>
-    spec.kind === "signed" ? signed(end, endDigits(scale.to)) : integer(end),
+    spec.kind === "points" ? points(end, Math.max(0, endDigits(scale.to) - 2)) : integer(end),
   );
   return {
     ...base,

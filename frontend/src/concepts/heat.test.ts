@@ -46,6 +46,6 @@ it("a scale reaches as far as 98 of 100 values, the same to both sides", () => {
     .sort((a, b) => a - b);
   expect(largest(table, "gap")).toBe(sizes[Math.floor(0.98 * 998)]);
   const end = roundedUp(largest(table, "gap"));
-  expect(reach({ key: "gap", kind: "signed" }, table)).toEqual({ from: -end, to: end, neutral: 0 });
+  expect(reach({ key: "gap", kind: "points" }, table)).toEqual({ from: -end, to: end, neutral: 0 });
   expect(reach({ key: "chi_model", kind: "decimal" }, table)).toEqual({ from: 0, to: 1, neutral: null });
 });

@@ -1,5 +1,6 @@
 /** Colours of quantities in cells, for reading across benchmarks. */
 import type { Table } from "../data/table";
+import { points } from "../format";
 import { diverging, sequential } from "../ui/colours";
 import { largest } from "./IntervalBar";
 
@@ -24,7 +25,7 @@ export function heatOf(measure: string, dark: boolean, table: Table): Heat {
     // Gaps within one benchmark are wider than the suite's.
     const keys = Object.keys(table.columns).filter((key) => key === "gap" || key.startsWith("gap@"));
     const most = Math.max(0.05, ...keys.map((key) => largest(table, key, 0.95)));
-    return heat(two, (value) => (value / most + 1) / 2, `−${most.toFixed(2)} or less`, `+${most.toFixed(2)} or more`);
+    return heat(two, (value) => (value / most + 1) / 2, `${points(-most, 0)} or less`, `${points(most, 0)} or more`);
   }
   if (measure === "lift") return heat(two, (value) => (value / LIFT + 1) / 2, `−${LIFT} or less`, `+${LIFT} or more`);
   if (measure !== "chi_bench") return heat(one, (value) => value, "0", "1");

@@ -162,6 +162,7 @@ export interface ColumnSpec {
     | "tenths"
     | "decimal"
     | "signed"
+    | "points"
     | "magnitude"
     | "probability"
     | "percent";

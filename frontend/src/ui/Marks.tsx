@@ -1,7 +1,7 @@
 /** Small marks that appear all over the page. */
 
 import { go } from "../app/route";
-import { decimal, signed } from "../format";
+import { decimal, points } from "../format";
 import { shorten, shownToken, visible } from "../text";
 
 const WORDS = new Map([
@@ -68,15 +68,13 @@ export function Measured({
   value,
   low,
   high,
-  digits = 2,
 }: {
-  kind: "decimal" | "signed";
+  kind: "decimal" | "points";
   value: number | null;
   low: number | null;
   high: number | null;
-  digits?: number;
 }) {
-  const write = (value: number | null) => (kind === "signed" ? signed(value, digits) : decimal(value, digits));
+  const write = (value: number | null) => (kind === "points" ? points(value) : decimal(value));
   return (
     <span className="measured">
       {write(value)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -10,6 +11,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.findings import words
+from competency_gaps.findings.finding import Answer
 from competency_gaps.presentation.rankings import concept_name
 from competency_gaps.runs.open import Order, RunFolder
 from competency_gaps.text import plural, visible
@@ -115,16 +117,25 @@ def notebook_card(run: RunFolder) -> str:
 
     models = models_table(run)
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")
-    head, lines, table = str(run.path), [], run.benchmarks.select(*columns)
+    benchmarks = _table(run.benchmarks.select(*columns))
     if models.height > 1 and run.path == run.base:
-        head, table = f"{plural(models.height, 'model')}: run.answer(MODEL)", models
-    elif models.height:
-        kind = None if run.path == run.base else "benchmark"
-        given = answer(run.run_itself(), run.scored_model, kind)
-        head = words.headline(given)
-        lines = [words.sentence_of(given, finding) for finding in words.shown(given)]
+        return _listed(f"{plural(models.height, 'model')}: run.answer(MODEL)", []) + _table(models)
+    if not models.height:
+        return _listed(str(run.path), []) + benchmarks
+    kind = None if run.path == run.base else "benchmark"
+    return _answer_card(answer(run.run_itself(), run.scored_model, kind)) + benchmarks
+
+
+def _answer_card(answer: Answer) -> str:
+    return _listed(words.headline(answer), [words.sentence_of(answer, finding) for finding in answer.findings])
+
+
+Answer._repr_html_ = _answer_card
+
+
+def _listed(head: str, lines: Sequence[str]) -> str:
     listed = "".join(f"<li>{escape(visible(line))}</li>" for line in lines)
-    return f"<p><b>{escape(visible(head))}</b></p><ol>{listed}</ol>{_table(table)}"
+    return f"<p><b>{escape(visible(head))}</b></p><ol>{listed}</ol>"
 
 
 def _table(frame: pl.DataFrame) -> str:

@@ -86,10 +86,9 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if unread:
         todo = "move them out of the folder first." if log.logs == (path,) else "the run leaves them out."
         yield f"{unread} of {len(log.benchmarks)} logs cannot be read as they are: {todo}"
-    of_models = list(log.folders.values())
-    if len(of_models) > 1:
+    if (compared := log.compared) is not None:
         yield "What changed between two of these models (needs no SAE):"
-        yield f"{shlex.join(['cgaps', 'compare', of_models[-1], of_models[-2]])}\n"
+        yield f"{shlex.join(['cgaps', 'compare', *compared])}\n"
     listing = shlex.join(["cgaps", "sae", log.model or "MODEL"])
     if log.sae is not None and log.sae.relation != "same":
         yield f"The SAE was trained on {log.sae.model}, a relative of {log.model}; the run checks whether it fits."

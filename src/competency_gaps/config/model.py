@@ -59,7 +59,7 @@ class SAEConfig(Config):
     id: str | None = None
     """SAE inside the release."""
     folder: Path | str | None = None
-    """Folder with ``cfg.json`` and ``sae_weights.safetensors``, or ``embedded:...``."""
+    """Folder with ``cfg.json`` and ``sae_weights.safetensors``, or ``embedded``."""
     hook_name: str | None = None
     """Where the activations are read; None: at the SAE's own hook."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -70,6 +70,11 @@ class SAEConfig(Config):
     """Run even if the sanity gate finds that the SAE does not fit the activations."""
     gate_tokens: Annotated[int, Field(ge=256)] = 16384
     """Tokens of the run that the sanity gate reads."""
+
+    @field_validator("folder")
+    @classmethod
+    def _whole_name(cls, folder: Path | str | None) -> Path | str | None:
+        return EMBEDDED_SAE if str(folder) == "embedded" else folder
 
     @model_validator(mode="after")
     def _one_place(self) -> SAEConfig:
@@ -88,8 +93,7 @@ def sae_place(name: str) -> dict[str, str]:
     UserError
         If it is none of these.
     """
-    name = EMBEDDED_SAE if name == "embedded" else name
-    if name.startswith("embedded:") or Path(name).expanduser().is_dir():
+    if name.partition(":")[0] == "embedded" or Path(name).expanduser().is_dir():
         return {"folder": name}
     release, slash, sae_id = name.partition("/")
     if not slash:

@@ -113,14 +113,17 @@ class ScoresConfig(Config):
     """Scores of other models on a run's items."""
 
     path: Path
-    """A table with a column ``id`` and one column per model (CSV, TSV, JSONL, Parquet), or another tool's log."""
+    """A table with a column ``id`` and one column per model (CSV, TSV, JSONL, Parquet), or another tool's log. A model
+    whose column is called ``score``, and the only one, is called after the file."""
     kind: Literal["table", "log"] = "table"
     benchmark: str | None = None
     """The benchmark that the items are of; None: the table's column ``benchmark``, its ids or the log's name say it."""
     model: str | None = None
-    """What to call a log's model; None: as the log calls it."""
+    """What to call a log's model; None: as the log calls it, or after the file of a table of prompts and scores."""
     format: str | None = None
     """Of a log; None: detected."""
+    fields: dict[str, str] = {}
+    """Our field -> the column of a log with ``format: table``."""
     metric: str | None = None
     """Which metric of a log is the score; None: the format's default. Give the one that the run's benchmark has."""
     scorer: str | None = None

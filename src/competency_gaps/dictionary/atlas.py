@@ -44,7 +44,7 @@ counts twice."""
 SPREAD = 0.05
 """Difference of cosines by which a centre draws an item e times as much."""
 STARTS = 20
-_AGAIN = "Rebuild it with 'cgaps concepts atlas'."
+_AGAIN = "Build the atlas again."
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,7 @@ def read_content(folder: Path) -> dict[str, Any]:
     file = folder / FILE
     if not file.is_file():
         kind = f"holds no {FILE}" if folder.is_dir() else "does not exist"
-        raise UserError(
-            f"the dictionary {str(folder)!r} {kind}. Expected a folder made by 'cgaps concepts exemplars' or "
-            "'cgaps concepts label'."
-        )
+        raise UserError(f"the dictionary {str(folder)!r} {kind}. Expected a folder of exemplars or labels.")
     return read_versioned(file, SCHEMA_VERSION, "Rebuild the dictionary.")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 EXEMPLARS, WINDOWS = "exemplars.parquet", "windows.parquet"
-_AGAIN = "Run 'cgaps concepts exemplars' again."
+_AGAIN = "Collect exemplars again."
 DECODE = 4096
 ExemplarKind = Literal["top", "spread", "negative"]
 
@@ -63,7 +63,7 @@ class Exemplars:
         self.folder = folder
         for name in (EXEMPLARS, WINDOWS):
             if not (folder / name).is_file():
-                raise UserError(f"{folder / name} is missing: collect exemplars with 'cgaps concepts exemplars'.")
+                raise UserError(f"{folder / name} is missing: collect exemplars first.")
 
     @cached_property
     def table(self) -> pl.DataFrame:

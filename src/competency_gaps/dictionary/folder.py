@@ -107,7 +107,7 @@ class Dictionary:
         """A table that ``cgaps concepts exemplars`` makes of decoder directions: row i is concept i."""
         if not has_table(self.folder, name):
             return None
-        again = "Run 'cgaps concepts exemplars' again."
+        again = "Collect exemplars again."
         table = read_table(self.folder / name, again)
         if "concept" not in table.columns or table["concept"].to_list() != list(range(self.width)):
             expected = f"expected one row per concept, 0 to {self.width - 1}, in order"

@@ -224,7 +224,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
     asked = [benchmark] if benchmark is not None else list(stated)
     map_ = None if run.regions is None or run.region_counts is None else _Map(run.regions, run.region_counts)
     if description and map_ is None:
-        raise UserError("the run has no atlas to find a description on: ‘cgaps concepts name’ puts a dictionary on it.")
+        raise UserError("the run has no atlas to find a description on: name it by a dictionary that has one.")
     scopes = run.scopes
     if map_ is not None and benchmark is not None and description:
         stated = {benchmark: description}
@@ -409,7 +409,12 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
     shares = {own: f"{found.regions[own].name} ({percent(whole.shares[own], 1)})" for own in whole.inside}
     if whole.lacks is None:
         within = percent(sum(whole.shares[region] for region in whole.inside), 1)
-        return [f"{says} {_and(list(shares.values()))}. Only {within} of its items lie there, too few to say more."]
+        others = (part for part in found.regions if part.level == LEVEL and part.region not in shares)
+        most = max(others, key=lambda part: part.share)
+        return [
+            f"{says} {_and(list(shares.values()))}. Only {within} of its items lie there, others mostly in {most.name} "
+            f"({percent(most.share, 1)}): such names cannot say what is missing (that takes {percent(SEEN, 1)})."
+        ]
     few = [shares.pop(region) for region in whole.lacks]
     told = (("fewer than 1% of its items in", few), ("tested:", list(shares.values())))
     return [f"{says} {'; '.join(f'{word} {_and(own)}' for word, own in told if own)}."]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import polars as pl
 
@@ -100,6 +101,8 @@ class Answer:
     """Mean outcome over the items that have one, such as the overall difference of two models; None: no item has."""
     chance: float | None = None
     """As :attr:`Finding.chance`, over all scored items."""
+    _repr_html_: ClassVar[Callable[[Answer], str]]
+    """What a notebook shows; set where cards are made, as an answer knows no words."""
 
 
 MOST = 40

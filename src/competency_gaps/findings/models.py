@@ -82,7 +82,7 @@ def _outcomes(run: RunFolder, scores: ModelScores, against: Against, models: Seq
             if against != "peers" or model not in scores.models:
                 raise
     if not outcomes:
-        raise why or UserError(f"the run {run.path} has no scores: add some with 'cgaps score'.")
+        raise why or UserError(f"the run {run.path} has no scores: add some first.")
     return outcomes
 
 

@@ -95,7 +95,10 @@ def _beside(answer: Answer) -> str:
 def nothing(answer: Answer) -> str:
     """Say that no slice stands out, and which gap would have been found."""
     if not answer.tested:
-        return "Nothing could be tested: no slice has enough scored items, or the scores do not vary."
+        return (
+            "No slice could be compared with the rest: each has too few scored items or no comparable items outside "
+            "it, or the scores do not vary."
+        )
     what = "changed differently from the whole" if answer.kind == "difference" else f"stands out {_beside(answer)}"
     text = f"None of {plural(answer.tested, 'slice')} {what}"
     if answer.detectable is None:
@@ -437,7 +440,7 @@ _CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "too_small": lambda n: (
         f"Not tested: {plural(n['slices'], 'slice')} with too few items, or with nearly all of them."
     ),
-    "unchecked": lambda _: "The list has not been tested on subsamples; ‘cgaps check’ does that.",
+    "unchecked": lambda _: "The list has not been tested on subsamples: check the run.",
 }
 
 

@@ -30,7 +30,7 @@ from competency_gaps.benchmarks.records import make_item
 from competency_gaps.benchmarks.repeats import find_clusters
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.files import finite, make_folder, write_text
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.coverage import coverage, lacks
@@ -214,8 +214,8 @@ def _slice(run: RunFolder, asked: int | str) -> _Target:
     hits = [(own, at) for own, at in known if own.number[at] == line] or named
     if not hits:
         raise UserError(
-            f"{run.path} has no slice {asked!r}, and its answer has no such line: ‘cgaps show {run.path}’ lists lines, "
-            f"‘--list slices’ names.{nearest(str(asked), [own.names[at] for own, at in known])}"
+            f"{run.path} has no slice {asked!r}, and its answer has no such line."
+            f"{nearest(str(asked), [own.names[at] for own, at in known])}"
         )
     family, place = hits[0]
     kept = run.items["excluded"].is_null().to_numpy()
@@ -232,8 +232,7 @@ def _lacking(run: RunFolder, benchmark: str) -> _Target:
     regions = lacks(coverage(run, benchmark))[:REGIONS]
     if not regions:
         raise UserError(
-            f"{benchmark} lacks no region of the atlas, or the run has no atlas (‘cgaps coverage {run.path}’). To add "
-            "to what it has, name a slice."
+            f"{benchmark} lacks no region of the atlas, or the run has no atlas. To add to what it has, name a slice."
         )
     inside = (run.items["excluded"].is_null() & (run.items["benchmark"] == benchmark)).to_numpy()
     own = [members(run, one.region) for one in regions]
@@ -270,7 +269,7 @@ class _Filling:
         if self.corpus is None and self.llm is None and not generates:
             raise UserError(
                 f"{self.config.name} has no generator for new items: give a corpus of questions or texts "
-                "(--corpus FILE), or a language model that writes them (--llm FILE)."
+                f"({argument('corpus')}), or a language model that writes them ({argument('llm')})."
             )
         if self.llm is not None and self.policy not in WRITABLE:
             raise UserError(f"a language model cannot write items scored by {self.policy!r}.")
@@ -282,7 +281,7 @@ class _Filling:
             if self.passages and self.llm is None and not found:
                 raise UserError(
                     f"{self.corpus} has texts but no questions: give a language model to write items about them "
-                    "(--llm FILE)."
+                    f"({argument('llm')})."
                 )
             self._test(found)
             if len(self._fine()) > self.n:

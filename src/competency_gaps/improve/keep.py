@@ -261,10 +261,10 @@ def read_kept(folder: Path | str) -> Kept:
     """
     path = Path(folder) / f"{PREDICTOR}.json"
     if not path.is_file():
-        raise UserError(f"{folder} has no kept items: expected a folder written by 'cgaps improve RUN --keep N'.")
+        raise UserError(f"{folder} holds no kept items. Give a folder that they were written to.")
     held = mapping(json_file(path))
     try:
-        table = read_table(path.with_suffix(".parquet"), _TABLE, "--keep N", nulls=("ease", "slope", "place", "prompt"))
+        table = read_table(path.with_suffix(".parquet"), _TABLE, nulls=("ease", "slope", "place", "prompt"))
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
         expected, sizes = (pl.DataFrame(held[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
         models, prior = tuple(map(str, held["models"])), dict(held["prior"])
@@ -278,7 +278,7 @@ def read_kept(folder: Path | str) -> Kept:
             pl.DataFrame(),
         )
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
-        raise UserError(f"{folder} is damaged ({error}): rebuild it with 'cgaps improve RUN --keep N'.") from error
+        raise UserError(f"{folder} is damaged ({error}): choose the items again.") from error
 
 
 def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.ndarray]:

@@ -103,7 +103,7 @@ def region_lens(run: RunFolder, region: int, own: np.ndarray) -> Lens:
     dictionary = dictionary_of(run)
     atlas = None if dictionary is None else read_atlas(dictionary.folder, run.width)
     if atlas is None:
-        raise UserError(f"{run.path}: its dictionary has moved or is gone; ‘cgaps concepts name’ puts one on it.")
+        raise UserError(f"{run.path}: its dictionary has moved or is gone: name its concepts again.")
     parent, centre = atlas.parent, atlas.centres[region]
 
     def measure(other: RunFolder) -> np.ndarray:

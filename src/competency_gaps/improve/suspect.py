@@ -205,7 +205,7 @@ class Suspects:
 
 def read_suspects(path: Path) -> Suspects:
     """Read what :meth:`Suspects.write` wrote; raises UserError if it is damaged."""
-    return Suspects(read_table(path, _SCHEMA, "--items", ("chance", "solved", "strong", "weak", "other_key")))
+    return Suspects(read_table(path, _SCHEMA, ("chance", "solved", "strong", "weak", "other_key")))
 
 
 def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
@@ -223,10 +223,10 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
     most = int(counted.max(initial=0))
     if most < FEWEST:
         if not most:
-            raise UserError("no item has a score: add them with ‘cgaps score RUN --scores FILE’.")
+            raise UserError("no item has a score: add scores first.")
         raise UserError(
             f"the scores of {plural(most, 'model')} cannot tell which items are broken: an item that so few miss "
-            f"may just be hard. It takes {FEWEST}; ‘cgaps score’ adds models."
+            f"may just be hard. Add scores of others: it takes {FEWEST} models."
         )
     same, shared, other = item_models(base), shared_slices(base), _other_keys(items)
     tables = []

@@ -13,13 +13,11 @@ from competency_gaps.runs.schemas import Schema, schema_fault
 from competency_gaps.table_files import read_parquet
 
 
-def read_table(path: Path, schema: Schema, option: str, nulls: Collection[str] = ()) -> pl.DataFrame:
+def read_table(path: Path, schema: Schema, nulls: Collection[str] = ()) -> pl.DataFrame:
     """Read the columns of ``schema`` from a Parquet file; further ones are left out.
 
     Parameters
     ----------
-    option
-        Of ``cgaps improve``, which makes the table again.
     nulls
         Columns that may hold null.
 
@@ -28,7 +26,7 @@ def read_table(path: Path, schema: Schema, option: str, nulls: Collection[str] =
     UserError
         If it is missing, damaged, or has other columns, or nulls where none may be.
     """
-    again = f"‘cgaps improve RUN {option}’ makes it again."
+    again = "Make it again."
     try:
         table = read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:

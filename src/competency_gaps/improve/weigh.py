@@ -126,10 +126,10 @@ def weights(run: RunFolder, over: Sequence[str] | None = None, *, cap: float = C
     sets = [parts for parts in chosen if parts is not None]
     if len(sets) < len(chosen):
         columns = run.files.collect("slices", run.scan("slices").filter(family="columns").select("question"))
+        known = ", ".join(map(repr, columns["question"].unique(maintain_order=True))) or "no columns"
         raise UserError(
-            f"{argument('over')}: the run has no slices of this kind. It has "
-            f"{', '.join(map(repr, columns['question'].unique(maintain_order=True))) or 'no columns'}; {REGIONS!r} "
-            "needs an atlas (‘cgaps concepts name’ adds one)."
+            f"the run has no such slices to weigh. It has {known}; {REGIONS!r} needs an atlas with two "
+            f"regions of at least {LEAST} items."
         )
     kept = run.items["excluded"].is_null().to_numpy()
     weight = np.full(len(kept), np.nan)

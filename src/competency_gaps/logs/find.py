@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from competency_gaps.benchmarks.records import field_mapping, is_further, named_path
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, argument, nearest, no_such
-from competency_gaps.items.item import Reason
+from competency_gaps.items.item import Item, Reason
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, refuse_options
 from competency_gaps.registry import LOGS
 from competency_gaps.text import listing
@@ -80,7 +80,8 @@ def suite_logs(
 
     Logs are of one benchmark if its name is the same and each names another model. The run's own scores are those of
     one model: the one with the most benchmarks, of several the first. Where such a run has a benchmark that this
-    model was not evaluated on, the items are read without scores, and all models' scores are added to them.
+    model was not evaluated on, the items are read without scores, and all models' scores are added to them. So they are
+    where tables of one benchmark name no model: each then is a model called after its file.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def suite_logs(
     """
     options = {"metric": metric, "scorer": scorer}
     by_name: dict[str, list[_NamedLog]] = {}
-    for log in _named_logs(logs, options, fields):
+    for log in _with_models(_named_logs(logs, options, fields)):
         by_name.setdefault(log.name, []).append(log)
     shared = {name for name, same_name in by_name.items() if _of_several_models(same_name)}
     models = [log.part.model for same_name in by_name.values() for log in same_name if log.part.model is not None]
@@ -107,7 +108,8 @@ def suite_logs(
         same_name.sort(key=lambda log: log.part.model != own)
         first, *others = same_name
         source = first.entry["source"]
-        if first.part.model is not None and first.part.model != own and metric != NONE:
+        unnamed = first.part.format == "table" and bool(others)
+        if first.part.model is not None and (first.part.model != own or unnamed) and metric != NONE:
             source, others = {**source, "metric": NONE}, [first, *others]
         suite.benchmarks.append({"name": name, "source": source})
         if others:
@@ -117,6 +119,31 @@ def suite_logs(
     return suite
 
 
+def _with_models(logs: list[_NamedLog]) -> list[_NamedLog]:
+    """Call the models of tables after their files where several have a name or half of their prompts in common."""
+    tables = [place for place, log in enumerate(logs) if log.part.format == "table"]
+    homes: list[tuple[set[str], list[int]]] = []
+    for place in tables if len(tables) > 1 else []:
+        read = read_log(LogSource(**logs[place].entry["source"]))
+        asked = {entry.prompt for entry in read if isinstance(entry, Item)}
+        for prompts, places in homes:
+            least = max(1, min(len(asked), len(prompts)) / 2)
+            if logs[places[0]].name == logs[place].name or len(asked & prompts) >= least:
+                places.append(place)
+                break
+        else:
+            homes.append((asked, [place]))
+    logs = list(logs)
+    for _, places in homes:
+        files = [logs[place].part.files[0].resolve() for place in places]
+        alike = len({file.stem for file in files}) < len(files)
+        for place, file in zip(places, files, strict=True) if len(files) > 1 else ():
+            model = f"{file.parent.name}/{file.stem}" if alike else file.stem
+            part = replace(logs[place].part, model=model)
+            logs[place] = logs[place]._replace(part=part, name=logs[places[0]].name)
+    return logs
+
+
 def _of_several_models(same_name: Sequence[_NamedLog]) -> bool:
     models = {log.part.model for log in same_name}
     return len(models) == len(same_name) > 1 and None not in models
@@ -124,8 +151,12 @@ def _of_several_models(same_name: Sequence[_NamedLog]) -> bool:
 
 def _scores_entry(log: _NamedLog) -> dict[str, Any]:
     """Configuration of a log as scores on the items of a benchmark."""
-    source = {key: value for key, value in log.entry["source"].items() if key not in ("benchmark", "fields")}
-    return {**source, "benchmark": log.name, "part": log.part.benchmark}
+    is_table = log.part.format == "table"
+    source = {
+        key: value for key, value in log.entry["source"].items() if key != "benchmark" and (is_table or key != "fields")
+    }
+    own = {"model": log.part.model} if is_table else {"part": log.part.benchmark}
+    return {**source, "benchmark": log.name, **own}
 
 
 def _named_logs(logs: Sequence[str], options: Mapping[str, str | None], fields: Sequence[str]) -> list[_NamedLog]:

@@ -226,9 +226,7 @@ def _zeroeval_score(record: Record) -> LoggedScore:
         letter = re.search(r"\b[A-Z]\b", given)
         return _right(letter and letter[0], key)
     if record["dataset"] != "gsm":
-        return LoggedScore(
-            None, Reason("no_rule", f"cgaps does not know how answers to {record['dataset']} are scored")
-        )
+        return LoggedScore(None, Reason("no_rule", f"it is not known how answers to {record['dataset']} are scored"))
     return _right(*(next((number.value for number in numbers(text)), None) for text in (given, key)))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -17,6 +19,7 @@ from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Item
 from competency_gaps.jsonl import first_object
 from competency_gaps.logs.find import find_parts, read_log
+from competency_gaps.logs.reader import LogPart
 from competency_gaps.registry import LOGS
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.text import shorten
@@ -34,7 +37,7 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
     """
     if config.kind == "table":
         return read_score_table(config.path.expanduser(), config.benchmark)
-    choices = {name: getattr(config, name) for name in ("model", "part", "metric", "scorer")}
+    choices = {name: getattr(config, name) for name in ("model", "part", "metric", "scorer", "fields")}
     return read_score_log(config.path.expanduser(), config.benchmark, format_=config.format, **choices)
 
 
@@ -51,7 +54,8 @@ def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Score
     Parameters
     ----------
     path
-        CSV, TSV, JSONL or Parquet. Cells hold scores in [0, 1]; an empty cell is unscored, which is not 0.
+        CSV, TSV, JSONL or Parquet. Cells hold scores in [0, 1]; an empty cell is unscored, which is not 0. A model
+        whose column is called ``score``, and the only one, is called after the file.
     benchmark
         The run's benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
 
@@ -63,7 +67,8 @@ def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Score
     records = read_files(FileSource(path=path))
     first = list(itertools.islice(records, 1))
     columns = list(first[0].values) if first else []
-    yield from _scored(itertools.chain(first, records), columns, str(path), benchmark)
+    for row in _scored(itertools.chain(first, records), columns, str(path), benchmark):
+        yield replace(row, model=path.stem) if {*columns} - {*_KEYS} == {"score"} else row
 
 
 def frame_scores(table: pl.DataFrame, where: str, benchmark: str | None = None) -> Iterator[Scored]:
@@ -110,6 +115,7 @@ def read_score_log(
     part: str | None = None,
     metric: str | None = None,
     scorer: str | None = None,
+    fields: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Scored]:
     """Read models' scores and responses from another tool's log.
 
@@ -120,13 +126,15 @@ def read_score_log(
     benchmark
         The run's benchmark that the items are of; None: the one of the log's own name.
     model
-        What to call the model; None: as the log calls it.
+        What to call the model; None: as the log calls it, or after the file of a table.
     format_
         Of the log; None: detected.
     part
         Which of the benchmarks there; None: all.
     metric, scorer
         Which of a log's scores; None: each format's default.
+    fields
+        Our field -> the column, of a table.
 
     Raises
     ------
@@ -135,7 +143,7 @@ def read_score_log(
     """
     if format_ is not None and format_ not in LOGS:
         raise UserError(f"scores are read from logs of {', '.join(LOGS)}, or from a table of scores, not {format_!r}.")
-    every = find_parts(path, format_)
+    every = [LogPart("table", path.stem, (path,))] if fields else find_parts(path, format_)
     parts = [log for log in every if part in (None, log.benchmark)]
     if not parts:
         raise no_such(f"{path} has no benchmark", part, (log.benchmark for log in every))
@@ -146,12 +154,14 @@ def read_score_log(
             "Add their logs one by one."
         )
     for log in parts:
-        name = model or log.model
-        if name is None:
-            raise UserError(f"{log.files[0]} does not name its model: give the name (--as, or 'model').")
         # A table is called as its file is, whatever the benchmark.
-        own = benchmark if benchmark is not None or log.format == "table" else log.task
-        source = LogSource(path=path, format=log.format, benchmark=log.benchmark, metric=metric, scorer=scorer)
+        is_table = log.format == "table"
+        name = model or log.model or (log.files[0].stem if is_table else None)
+        if name is None:
+            raise UserError(f"{log.files[0]} does not name its model: give a name for it.")
+        own = benchmark if benchmark is not None or is_table else log.task
+        choices = {"metric": metric, "scorer": scorer, "fields": dict(fields)}
+        source = LogSource(path=path, format=log.format, benchmark=log.benchmark, **choices)
         for entry in read_log(source):
             if isinstance(entry, Item):
                 yield Scored(name, entry.id, own, entry.score, entry.response, entry.prompt)

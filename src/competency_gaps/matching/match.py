@@ -495,5 +495,5 @@ def read_matchings(run: RunFolder) -> list[Matching]:
         try:
             found.append(pydantic.TypeAdapter(Matching).validate_python(read_document(file)))
         except (OSError, ValueError) as error:
-            raise damaged(file, error, "Run 'cgaps match' again, or remove the file.") from error
+            raise damaged(file, error, "Match the list again, or remove the file.") from error
     return found

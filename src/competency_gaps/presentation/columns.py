@@ -11,7 +11,9 @@ import polars as pl
 from competency_gaps import text
 from competency_gaps.findings.words import alike
 
-Kind = Literal["text", "word", "flag", "integer", "tenths", "decimal", "signed", "magnitude", "probability", "percent"]
+Kind = Literal[
+    "text", "word", "flag", "integer", "tenths", "decimal", "signed", "points", "magnitude", "probability", "percent"
+]
 
 
 def _words(value: str | None) -> str:
@@ -32,6 +34,7 @@ _SHOWN: Mapping[Kind, Callable[[Any], str]] = {
     "tenths": text.tenths,
     "decimal": text.decimal,
     "signed": text.signed,
+    "points": lambda value: text.NOT_DEFINED if value is None else text.signed(100 * value, 1),
     "magnitude": text.magnitude,
     "probability": _probability,
     "percent": _percent,
@@ -83,17 +86,17 @@ PERFORMANCE = Column(
 GAP = Column(
     "gap",
     "gap",
-    "Net gap: weighted mean, over items where the concept is active, of the score minus the mean of its stratum (the "
-    "items of the same benchmark that the run compares with each other), with its interval; negative = weaker",
-    "signed",
+    "Net gap in points of 100: weighted mean, over items where the concept is active, of the score minus the mean of "
+    "its stratum (the items of the same benchmark that the run compares with each other); negative = weaker",
+    "points",
     "model",
     interval=True,
 )
 PLAIN_GAP = Column(
     "plain_gap",
     "plain gap",
-    "The gap against the mean of the whole benchmark; the verdict uses the net gap",
-    "signed",
+    "The gap against the mean of the whole benchmark, in points; the verdict uses the net gap",
+    "points",
     "model",
 )
 Q_VALUE = Column(

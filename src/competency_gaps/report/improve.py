@@ -91,9 +91,9 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
             fewer += f" predict a new model's score within {error} points (random items: {random})"
         fewer += "." if kept.prior else f"; choosing them needs the scores of {FEWEST_MODELS} models."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
-    says = f"Overlap: {repeats if isinstance(repeats, UserError) else _repeats(repeats)}"
-    even = "" if isinstance(weights, UserError) else f" {_swaps(weights)}"
-    return [*steps, (says + even, f"{command} --weights")]
+    if not isinstance(repeats, UserError):  # else there is only one part
+        steps.append((f"Overlap: {_repeats(repeats)} {_swaps(weights)}", f"{command} --weights"))
+    return steps
 
 
 def _repeats(found: Redundancy) -> str:

@@ -29,5 +29,5 @@ def read_assessment(folder: Path) -> dict[str, Any] | None:
         for verdict in held["verdicts"]:
             _ = {name: verdict[name] for name in ("code", "tone", "test", "sentence")}
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise damaged(path, error, "Run 'cgaps check' again, or remove the file.") from error
+        raise damaged(path, error, "Check the run again, or remove the file.") from error
     return held

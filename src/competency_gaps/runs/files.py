@@ -152,7 +152,7 @@ class RunFiles:
         """The error of a file that cannot be used."""
         again = "Repeat the command that made the run to rebuild the tables from its shards"
         if path.name == SCORES:
-            again = "Delete it, repeat the command that made the run, and add the scores again ('cgaps score')"
+            again = "Delete it, repeat the command that made the run, and add the scores again"
         elif self.path != self.base and path.parent == self.path:
             again = f"Delete {self.path}: it is rebuilt when needed"
         return UserError(f"{path} {fault}. {again}; or restore the file from a copy.")

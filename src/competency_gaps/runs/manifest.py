@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from competency_gaps.checked import (
     read_versioned,
     write_document,
 )
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.shards import is_shard_name
@@ -85,12 +84,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     if not path.is_file():
         if (folder / "plan.json").is_file():
-            raise UserError(f"{str(folder)!r} holds an unfinished run: repeat the same 'cgaps run' to continue it.")
+            raise UserError(f"{str(folder)!r} holds an unfinished run: repeat the same command to continue it.")
         if not folder.exists():
-            raise UserError(f"{str(folder)!r} does not exist. Expected a folder made by 'cgaps run'.")
+            raise UserError(f"{str(folder)!r} does not exist. Expected a run folder.")
         holds, option = ("is a benchmark", "benchmark") if folder.is_file() else ("holds logs", "log")
-        command = f"cgaps run {shlex.join([f'--{option}', str(folder), '--out', 'RUN'])}"
-        raise UserError(f"{str(folder)!r} is not a run: it has no {FILE}. If it {holds}, read it first: {command}")
+        raise UserError(
+            f"{str(folder)!r} is not a run: it has no {FILE}. If it {holds}, make a run of it first "
+            f"({argument(option)})."
+        )
     return read_versioned(path, SCHEMA_VERSION, _AGAIN)
 
 

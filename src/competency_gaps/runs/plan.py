@@ -118,7 +118,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
     plan = _read_json(folder / FILE)
     if not plan:
         kind = "holds no run" if folder.exists() else "does not exist"
-        raise UserError(f"{str(folder)!r} {kind}: expected a folder made by 'cgaps run'.")
+        raise UserError(f"{str(folder)!r} {kind}: expected a run folder.")
     return plan
 
 

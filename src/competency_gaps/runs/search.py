@@ -44,9 +44,8 @@ def _labelled(concepts: pl.DataFrame) -> pl.DataFrame:
     labelled = concepts.with_columns(_label=text).filter(pl.col("_label") != "")
     if labelled.is_empty():
         raise UserError(
-            "no concept of this run has a label, so none can be found by words. Label the SAE's concepts ('cgaps "
-            "concepts label' or 'cgaps concepts import'), then put the labels on the run: 'cgaps concepts name RUN "
-            "DICTIONARY'."
+            "no concept of this run has a label, so none can be found by words. Label the SAE's concepts, or import "
+            "labels, then name the run's concepts by that dictionary."
         )
     return labelled
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from competency_gaps.embedded import SAES, embedded_sae
-from competency_gaps.errors import UserError, nearest, no_such
+from competency_gaps.errors import UserError, argument, nearest, no_such
 
 Relation = Literal["same", "base", "tuned"]
 """An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
@@ -185,8 +185,7 @@ def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
         return f"no SAE for {model!r} can be read by this package ({kinds} in SAELens' directory)."
     return (
         f"no SAE for the model {model!r} is in SAELens' directory.{nearest(model.rpartition('/')[2], known)} "
-        "Without one, leave out --model and --sae: the bundled model then reads the items. Or train one: "
-        "‘cgaps concepts train-sae’."
+        f"Train one, or let the bundled model read the items: leave out {argument('model')} and {argument('sae')}."
     )
 
 

@@ -101,7 +101,7 @@ def read_reference(path: Path, width: int) -> Reference:
     UserError
         If the file is missing, damaged, or belongs to an SAE of another width.
     """
-    again = "Make one with 'cgaps concepts reference' or 'cgaps concepts train-sae' in this version."
+    again = "Measure or train the SAE again in this version."
     if not path.is_file():
         raise UserError(f"reference {str(path)!r}: there is no such file.")
     names = [field.name for field in fields(Reference) if field.name != "token"]

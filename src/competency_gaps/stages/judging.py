@@ -169,7 +169,7 @@ def _answers(
     policies = {request.id: case.policy for case in cases if isinstance(case.asked, tuple) for request in case.asked}
     requests = [request for case in cases if isinstance(case.asked, tuple) for request in case.asked]
     if config is None or not requests:
-        return {}, None, Reason("no_judge", "no judge was asked: set 'judge' in the configuration or give --llm")
+        return {}, None, Reason("no_judge", "no judge was asked: the configuration sets no 'judge'")
 
     def usable(answer: Answer) -> bool:
         return not isinstance(policies[answer.id].read(answer), Failure)

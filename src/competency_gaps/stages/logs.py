@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -160,22 +161,27 @@ class InspectedLog:
     """The logs of a run, each ``PATH`` or ``NAME=PATH``; empty if nothing can be read."""
 
     @property
-    def folders(self) -> dict[str, str]:
-        """Model -> its only log, or the folder of its logs alone; of models with a task in common, by number."""
-        reports = [report for benchmark in self.readable for report in benchmark.reports if report.model]
-        if len({report.model for report in reports}) < 2:
-            return {}
-        root = Path(os.path.commonpath([report.files[0] for report in reports]))
+    def compared(self) -> tuple[str, str] | None:
+        """The last two models, by number, with scored items in common: the only log of each, or the folder of its logs.
+
+        The newer is first. None: there are no such models with logs of their own.
+        """
+        read = [(own, report) for own in self.readable for report in own.reports if report.model]
+        if len({report.model for _, report in read}) < 2:
+            return None
+        root = Path(os.path.commonpath([report.files[0] for _, report in read]))
         places: dict[str, set[Path]] = {}
-        tasks: dict[str, set[str]] = {}
-        for report in reports:
-            place = root / Path(report.files[0]).relative_to(root).parts[0]
-            places.setdefault(str(report.model), set()).add(place)
-            tasks.setdefault(str(report.model), set()).add(report.benchmark.partition("@")[0])
-        shared = Counter(place for own in places.values() for place in own)
-        alone = [model for model, own in places.items() if len(own) == 1 and shared[min(own)] == 1]
-        together = [model for model in alone if any(tasks[model] & tasks[other] for other in alone if other != model)]
-        return {model: str(min(places[model])) for model in sorted(together, key=_by_number)}
+        asked: dict[str, set[tuple[str, str]]] = {}
+        for own, report in read:
+            places.setdefault(str(report.model), set()).add(root / Path(report.files[0]).relative_to(root).parts[0])
+            task = report.benchmark.partition("@")[0]
+            scored = ((task, item.prompt) for item in own.items if item.score is not None)
+            asked.setdefault(str(report.model), set()).update(scored)
+        holders = Counter(place for held in places.values() for place in held)
+        alone = [model for model, held in places.items() if len(held) == 1 and holders[min(held)] == 1]
+        pairs = itertools.combinations(sorted(alone, key=_by_number, reverse=True), 2)
+        pair = next((pair for pair in pairs if not asked[pair[0]].isdisjoint(asked[pair[1]])), None)
+        return pair and (str(min(places[pair[0]])), str(min(places[pair[1]])))
 
     @property
     def readable(self) -> tuple[InspectedBenchmark, ...]:

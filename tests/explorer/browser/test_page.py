@@ -65,8 +65,9 @@ def test_the_table_sorts_searches_and_filters_as_its_link_does(site, page):
     open_view(page, site.address("concepts?sort=-support&cols=gap,chi_model,n_eff,support"), GRID)
     expected = ranked(site).sort("support", "concept", descending=[True, False]).head(SHOWN)
     assert [concept_of(text) for text in cells(page, GRID, "label", SHOWN)] == expected["concept"].to_list()
-    for column, digits in (("gap", 2), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
-        for text, value in zip(cells(page, GRID, column, SHOWN), expected[column], strict=True):
+    points = expected.with_columns(100 * pl.col("gap"))
+    for column, digits in (("gap", 1), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
+        for text, value in zip(cells(page, GRID, column, SHOWN), points[column], strict=True):
             assert close(text, value, digits), (column, text, value)
     page.get_by_test_id("filter-status").click()
     page.get_by_role("option", name="typical", exact=True).click()
@@ -178,11 +179,12 @@ def test_a_concept_in_full_and_back_from_an_item(site, page):
     concept = site.run.concepts.filter(pl.col("performance_status") == "weak")["concept"][0]
     open_view(page, site.address(f"concepts?concept={concept}"), "concept-benchmarks")
     own = site.run.concept_benchmarks.filter((pl.col("concept") == concept) & (pl.col("support") > 0))
+    own = own.with_columns(100 * pl.col("gap"))
     for line, row in zip(
         page.get_by_test_id("concept-benchmarks").locator("tbody tr").all(), own.iter_rows(named=True), strict=True
     ):
         shown = [cell.inner_text() for cell in line.locator("td").all()]
-        assert close(shown[0], row["gap"], 2) and close(shown[1], row["chi_model"], 2)
+        assert close(shown[0], row["gap"], 1) and close(shown[1], row["chi_model"], 2)
         assert number(shown[3]) == row["support"]
     row = site.run.concepts.row(concept, named=True)
     assert f"{row['support']} items" in page.get_by_test_id("concept-numbers").inner_text()

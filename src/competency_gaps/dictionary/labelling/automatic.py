@@ -149,7 +149,7 @@ def label_automatically(
 ) -> Taken:
     """Give every concept that has exemplars a label from their words."""
     if not dictionary.has_exemplars:
-        raise UserError(f"{dictionary.folder}: there is nothing to label from. Run 'cgaps concepts exemplars' first.")
+        raise UserError(f"{dictionary.folder}: there is nothing to label from. Collect exemplars first.")
     labels: dict[int, str | None] = {}
     exemplars = dictionary.exemplars
     background = Background.of(exemplars.windows["text"])

@@ -22,7 +22,7 @@ from competency_gaps.config import LLMConfig
 from competency_gaps.dictionary.exemplars import Exemplar, ExemplarKind
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labels import SCHEMA, clean_line, is_placeholder, today
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.llm import Answer, Request, ask
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -261,7 +261,7 @@ def explainer_of(answer: Answer, explainer: str | None) -> str:
     if not who:
         raise UserError(
             f"the answer to {shorten(visible(answer.id), 80)!r} names no model, but a label records who wrote it: give "
-            "'model' in the file of --llm, or on every line of the answers."
+            f"'model' of {argument('llm')}, or on every line of the answers."
         )
     return who
 

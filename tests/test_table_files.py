@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -16,7 +15,9 @@ from competency_gaps.logs.scores import read_score_table
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.sae.texts import read_documents
 
-TABLE = pl.DataFrame({"id": [f"q{n}" for n in range(40)], "prompt": ["?"] * 40, "score": [n / 40 for n in range(40)]})
+TABLE = pl.DataFrame(
+    {"id": [f"q{n}" for n in range(40)], "prompt": ["?"] * 40, "text": ["!"] * 40, "score": [n / 40 for n in range(40)]}
+)
 
 
 def flips(content: bytes):
@@ -27,36 +28,32 @@ def flips(content: bytes):
             yield content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :]
 
 
-def scanned(path: Path) -> None:
-    pl.scan_parquet(path).collect_schema()
-
-
-def panicking(path: Path, *, scan: bool) -> None:
-    """Damage a table so that polars panics when it is scanned, or else only when it is collected."""
+@pytest.fixture(scope="module", params=["when scanned", "when collected"])
+def damaged(request, tmp_path_factory):
+    """A table in which polars panics when it is scanned, or only when it is collected."""
+    path = tmp_path_factory.mktemp("damaged") / "a.parquet"
+    TABLE.write_parquet(path)
     for content in flips(path.read_bytes()):
         path.write_bytes(content)
+        step = "when scanned"
         try:
-            scanned(path)
-            if not scan:
-                pl.read_parquet(path)
+            pl.scan_parquet(path).collect_schema()
+            step = "when collected"
+            pl.read_parquet(path, columns=["text"])  # which each reader reads
         except pl.exceptions.PanicException:
-            return
+            if step == request.param:
+                return path
         except pl.exceptions.PolarsError:
             continue
     pytest.skip("this polars does not panic")
 
 
-@pytest.fixture(params=[True, False], ids=["when scanned", "when collected"])
-def damage(request):
-    return lambda path: panicking(path, scan=request.param)
-
-
 def test_any_flipped_bit_of_a_footer_is_an_error(tmp_path):
-    """Every third bit."""
+    """Every seventh bit."""
     path = tmp_path / "a.parquet"
     TABLE.write_parquet(path)
     panics = 0
-    for content in islice(flips(path.read_bytes()), None, None, 3):
+    for content in islice(flips(path.read_bytes()), None, None, 7):
         path.write_bytes(content)
         for read in (table_files.read_parquet, lambda file: table_files.collect(table_files.scan_parquet(file))):
             try:
@@ -75,9 +72,6 @@ READERS = {
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_readers_of_tables_refuse_it(name, damage, tmp_path):
-    path = tmp_path / "a.parquet"
-    TABLE.rename({"prompt": "text"} if name == "texts" else {}).write_parquet(path)
-    damage(path)
+def test_readers_of_tables_refuse_it(name, damaged):
     with pytest.raises(UserError, match=r"a\.parquet"):
-        READERS[name](path)
+        READERS[name](damaged)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from explorer_runs import Made
@@ -64,23 +65,41 @@ def get(port: int, path: str) -> tuple[int, bytes]:
 needs_page = pytest.mark.skipif(not (page_module.PAGE / "app.js").is_file(), reason="the page was not built")
 
 
+class Listening(NamedTuple):
+    pid: int
+    port: int
+    said: str
+    taken: int
+
+
 @pytest.fixture(scope="module")
-def listening(hostile: Made) -> Iterator[tuple[int, int]]:
-    """Number of the process and port of an explorer that several tests ask."""
-    with exploring(str(hostile.run), "--port", "0") as (process, port, _):
-        yield process.pid, port
+def listening(hostile: Made) -> Iterator[Listening]:
+    """An explorer that several tests ask; the port that it was given is taken."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        asked = taken.getsockname()[1]
+        with exploring(str(hostile.run), "--port", str(asked)) as (process, port, said):
+            yield Listening(process.pid, port, said, asked)
 
 
 @needs_page
-def test_it_serves_and_ends_quietly(hostile: Made):
-    with exploring(str(hostile.run), "--port", "0") as (process, port, said):
+def test_it_serves_without_the_key_and_ends_quietly(hostile: Made, tmp_path: Path):
+    llm = tmp_path / "llm.json"
+    llm.write_text(json.dumps({"base_url": "http://127.0.0.1:9/v1", "model": "some<b>", "key_env": "SOME_KEY"}))
+    with exploring(str(hostile.run), "--port", "0", "--llm", str(llm), SOME_KEY=SECRET) as (process, port, said):
         assert "1 run at" in said
         status, content = get(port, "/data/runs.json")
         assert status == 200
-        assert [one["key"] for one in json.loads(content)["runs"]] == ["run"]
+        held = json.loads(content)
+        assert [one["key"] for one in held["runs"]] == ["run"]
+        state = held["chat"]
+        assert (state["configured"], state["model"], state["host"]) == (True, "some<b>", "127.0.0.1:9")
         assert get(port, "/")[1] == (page_module.PAGE / "index.html").read_bytes()
         table = get(port, "/data/run/concepts.parquet")[1]
         assert table[:4] == table[-4:] == b"PAR1"
+        given = b"".join(get(port, path)[1] for path in ("/", "/app.js", "/data/runs.json", "/data/run/run.json"))
+        assert SECRET not in said and SECRET.encode() not in given
         idle = socket.create_connection(("127.0.0.1", port))  # a browser's open connection holds nothing up
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
@@ -91,8 +110,8 @@ def test_it_serves_and_ends_quietly(hostile: Made):
 
 
 @needs_page
-def test_it_listens_on_this_machine_only(listening: tuple[int, int]):
-    pid, port = listening
+def test_it_listens_on_this_machine_only(listening: Listening):
+    pid, port, *_ = listening
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
     own = {address for _, address, _, state, *_ in rows if state == "0A" and address.endswith(f":{port:04X}")}
     assert own == {f"0100007F:{port:04X}"}
@@ -110,39 +129,19 @@ def test_it_listens_on_this_machine_only(listening: tuple[int, int]):
     ],
     ids=["no-host", "absolute", "dots", "two-hosts", "long"],
 )
-def test_odd_requests_on_the_wire(listening: tuple[int, int], request_: bytes, statuses: set[int]):
-    with socket.create_connection(("127.0.0.1", listening[1]), timeout=10) as wire:
-        wire.sendall(request_.replace(b"PORT", str(listening[1]).encode()))
+def test_odd_requests_on_the_wire(listening: Listening, request_: bytes, statuses: set[int]):
+    with socket.create_connection(("127.0.0.1", listening.port), timeout=10) as wire:
+        wire.sendall(request_.replace(b"PORT", str(listening.port).encode()))
         found = wire.recv(65536)
     assert int(found.split()[1]) in statuses
     assert b"root:" not in found
-    assert get(listening[1], "/data/runs.json")[0] == 200
+    assert get(listening.port, "/data/runs.json")[0] == 200
 
 
 @needs_page
-def test_a_taken_port_is_passed_over(hostile: Made):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        asked = taken.getsockname()[1]
-        with exploring(str(hostile.run), "--port", str(asked)) as (_, port, said):
-            assert f"Port {asked} is" in said
-            assert asked < port < asked + server.NEARBY
-            assert get(port, "/data/runs.json")[0] == 200
-
-
-@needs_page
-def test_the_key_is_nowhere(hostile: Made, tmp_path: Path):
-    llm = tmp_path / "llm.json"
-    llm.write_text(json.dumps({"base_url": "http://127.0.0.1:9/v1", "model": "some<b>", "key_env": "SOME_KEY"}))
-    with exploring(str(hostile.run), "--port", "0", "--llm", str(llm), SOME_KEY=SECRET) as (process, port, said):
-        state = json.loads(get(port, "/data/runs.json")[1])["chat"]
-        assert (state["configured"], state["model"], state["host"]) == (True, "some<b>", "127.0.0.1:9")
-        given = b"".join(get(port, path)[1] for path in ("/", "/app.js", "/data/runs.json", "/data/run/run.json"))
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-    assert SECRET not in said + out + err
-    assert SECRET.encode() not in given
+def test_a_taken_port_is_passed_over(listening: Listening):
+    assert f"Port {listening.taken} is" in listening.said
+    assert listening.taken < listening.port < listening.taken + server.NEARBY
 
 
 def test_a_missing_package_is_named(hostile: Made, monkeypatch):

@@ -413,9 +413,9 @@ def test_every_cut_of_an_answer_is_a_failure():
 
 @pytest.mark.parametrize("piece", ["{", '{"a":', "<think>", "[[", '{"label": "x"}', "</think>{"])
 def test_hostile_texts_take_little_time(piece):
-    began = time.monotonic()
+    began = time.process_time()
     parse(said(piece * 20_000), Label)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_thinking_is_no_answer():

@@ -54,8 +54,8 @@ def test_long_prompts_are_compared_in_bounded_time():
     import time
 
     prompts = [f"{HEADER}" + " ".join(f"{i * k}" for i in range(6000)) + " end of it" for k in (1, 2, 3)]
-    start = time.perf_counter()
+    start = time.process_time()
     found = [fold(prompt, template_of(prompts)) for prompt in prompts]
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert [text_of(one) for one in found] == prompts
     assert found[1][0].is_constant and found[1][0].text.startswith("Answer as shown.")

@@ -54,9 +54,9 @@ def test_a_short_closing_text_may_stand_elsewhere_too():
 
 
 def test_a_long_prompt_of_special_tokens_takes_no_time():
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert last_occurrence("<|a|> " * 200_000 + "x", "fox", "way") is None
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_the_rendered_template_is_not_found_inside_a_word(tmp_path):

@@ -65,7 +65,7 @@ def test_the_demo_is_wheels_only(platform, python):
     assert not tree & UNUSED
 
 
-@pytest.mark.parametrize("package", ["pycosat", pytest.param("sae-lens>=6.52", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("package", ["pycosat", pytest.param("sae-lens>=6.54.9", marks=pytest.mark.slow)])
 def test_what_has_to_be_built_is_noticed(package):
     """The trees that the demo had."""
     with pytest.raises(AssertionError, match="no usable wheels"):

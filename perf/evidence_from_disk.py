@@ -87,7 +87,8 @@ def make(folder: Path, items: int, width: int) -> None:
         block = CasBlock(
             np.arange(first, first + count), cas, peaks, np.arange(count + 1) * TOKENS, tokens % 4000, offsets
         )
-        store.write(f"b{number // per:03d}-{first // SHARD_ITEMS:05d}", block)
+        name = f"b{number // per:03d}-{first // SHARD_ITEMS:05d}"
+        store.shards.commit(name, store.draft(name, block, {}))
         chance = np.clip(LEVELS[number // per] + (cas > 0) @ effect, 0, 1)
         scores.append(rng.random(count) < chance)
         number += count

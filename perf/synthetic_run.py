@@ -87,7 +87,8 @@ def make(
         sums[name], shards[name] = Sums.zeros(concepts), []
         for table, block in drawing.blocks(name, count):
             shards[name].append(f"b{b:03d}-{len(shards[name]):04d}")
-            store.write(shards[name][-1], block, token_tensors=token_activations(block, rng) if tokens else None)
+            draft = store.draft(shards[name][-1], block, token_activations(block, rng) if tokens else {})
+            store.shards.commit(shards[name][-1], draft)
             scores = table["score"].fill_null(float("nan")).to_numpy()
             sums[name] += Sums.of(block.cas, scores[block.items - block.items[0] // 256 * 256])
             tables.append(table)

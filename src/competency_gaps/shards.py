@@ -54,10 +54,6 @@ class ShardFolder:
         """A shard's file and its stamp."""
         return self.path(name), self.folder / f"{name}.json"
 
-    def write(self, name: str, write: Callable[[Path], None], made_of: str = "") -> None:
-        """Write a shard, then its checksum and what it was made of."""
-        self.commit(name, self.draft(name, write), made_of)
-
     def draft(self, name: str, write: Callable[[Path], None]) -> Draft:
         """Write a shard that does not count yet."""
         path = self.folder / f".{name}.{secrets.token_hex(8)}{self.suffix}{_DRAFT}"

@@ -89,7 +89,7 @@ def written(folder, width: int, longest: int, vocabulary: int, characters: int):
     rows = [row._replace(peaks=row.peaks.astype(np.int32)) for row in rows]
     block = make_block(np.array([2, 0, 1]), rows, [np.arange(length) for length in lengths], tokens, width)
     store = CasStore(folder, width)
-    store.write("b000-0000", block)
+    store.shards.commit("b000-0000", store.draft("b000-0000", block, {}))
     return store, block
 
 

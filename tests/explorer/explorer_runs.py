@@ -237,7 +237,8 @@ def _shards(store: CasStore, items: pl.DataFrame, name: str, number: int, words:
         rows, places, tokens = (list(part) for part in zip(*made, strict=True))
         shard = f"b{number:03d}-{start // size:04d}"
         on = token_tensors([row.tokens for row in rows], places)
-        store.write(shard, make_block(np.array(some), rows, places, tokens, WIDTH), token_tensors=on)
+        block = make_block(np.array(some), rows, places, tokens, WIDTH)
+        store.shards.commit(shard, store.draft(shard, block, on))
         names.append(shard)
     return names
 

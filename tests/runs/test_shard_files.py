@@ -79,7 +79,7 @@ def test_responses_that_are_not_of_the_items_do_not_count(files, responses):
 @pytest.mark.parametrize("stamp", ["[]", '{"sha256": 3, "made_of": ""}', '{"sha256": "x"}', "\xff"])
 def test_stamps_that_cannot_be_read(tmp_path, stamp):
     folder = ShardFolder(tmp_path, ".bin")
-    folder.write("a", lambda part: part.write_bytes(b"x"))
+    folder.commit("a", folder.draft("a", lambda part: part.write_bytes(b"x")))
     folder.files("a")[1].write_text(stamp, encoding="latin-1")
     with pytest.raises(UserError, match="missing or damaged"):
         folder.check("a")
@@ -88,7 +88,7 @@ def test_stamps_that_cannot_be_read(tmp_path, stamp):
 
 def test_a_stamp_names_the_checksum(tmp_path):
     folder = ShardFolder(tmp_path, ".bin")
-    folder.write("a", lambda part: part.write_bytes(b"x"), "input")
+    folder.commit("a", folder.draft("a", lambda part: part.write_bytes(b"x")), "input")
     held = json.loads(folder.files("a")[1].read_text())
     assert held["made_of"] == "input" and folder.checksum("a") == held["sha256"] and folder.is_whole("a", "input")
 

@@ -206,14 +206,8 @@ class CasStore:
         self.shards = RowShards(folder)
         self.width = width
 
-    def write(
-        self, name: str, block: CasBlock, made_of: str = "", token_tensors: Mapping[str, np.ndarray] | None = None
-    ) -> None:
-        """Write one shard, with the activations of single tokens if there are any."""
-        self.shards.commit(name, self.draft(name, block, token_tensors or {}), made_of)
-
     def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
-        """The same, but the shard does not count yet."""
+        """Write one shard, with the activations of single tokens if there are any; it does not count yet."""
         from safetensors.numpy import save_file
 
         scores = pack_scores(block.cas)

@@ -44,11 +44,6 @@ def chi_bench(sums: Sums, alive: np.ndarray) -> np.ndarray:
     return sums.cas / (total / float(alive.sum())) if total > 0 else np.zeros_like(sums.cas)
 
 
-def suite_chi_bench(per_benchmark: np.ndarray) -> np.ndarray:
-    """``chi_bench(c) = mean over b of chi_bench(c, b)`` [paper]; input of shape (benchmarks, concepts)."""
-    return np.asarray(per_benchmark).mean(axis=0)
-
-
 def share(sums: Sums) -> np.ndarray:
     """Each concept's share of a benchmark's activation [ours]: float64 of shape (concepts,), sums to 1."""
     total = sums.cas.sum()
@@ -267,12 +262,11 @@ def combine(
     limits = {"under": config.under_lift, "over": config.over_lift}
     status = [coverage_status(s, alive, own, **limits) for s, own in zip(every, statuses_lift, strict=True)]
     total = sum(every, Sums.zeros(len(alive)))
-    chi = suite_chi_bench(bench[read] if read.any() else bench)
     return SuiteMetrics(
         benchmarks=tuple(sums),
         alive=alive,
         missing=alive & ~seen,
-        chi_bench=chi,
+        chi_bench=(bench[read] if read.any() else bench).mean(axis=0),
         chi_model=suite_chi_model(model),
         n_benchmarks=(~np.isnan(model)).sum(axis=0),
         support=total.support.astype(np.int64),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from competency_gaps.errors import UserError, needed
+from competency_gaps.progress import Progress
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ HUB = "sentence-transformers/all-MiniLM-L6-v2"
 """The same model on the hub, used if the module is not installed."""
 
 
-def embed_texts(texts: Sequence[str], model: str | None = None) -> np.ndarray:
+def embed_texts(texts: Sequence[str], model: str | None = None, progress: Progress | None = None) -> np.ndarray:
     """Embed texts with a sentence-transformers model, on the CPU.
 
     Equal texts are embedded once, and texts go through the model in order of their length, so that a text's vector
@@ -41,6 +42,8 @@ def embed_texts(texts: Sequence[str], model: str | None = None) -> np.ndarray:
         Texts; each is cut after ``TEXT_LIMIT`` characters.
     model
         Folder of a model, or its id on the hub; None takes the packaged all-MiniLM-L6-v2, or else the hub's.
+    progress
+        Where to show how far it is; None: nowhere.
 
     Returns
     -------
@@ -58,13 +61,14 @@ def embed_texts(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     cut = [text[:TEXT_LIMIT] for text in texts]
     # Ties are broken by the text, so that the order does not depend on the caller.
     unique = sorted(set(cut), key=lambda text: (len(text), text))
-    # An empty text gives the width: the model's method for it has changed its name.
-    vectors = np.asarray(
-        encoder.encode(
-            unique or [""], batch_size=BATCH, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
-        ),
-        dtype=np.float32,
-    )
+    parts = []
+    with (progress or Progress(quiet=True)).stage("sentence embeddings", total=len(unique), unit="texts") as bar:
+        # An empty text gives the width: the model's method for it has changed its name.
+        for start in range(0, max(len(unique), 1), 4 * BATCH):
+            part = unique[start : start + 4 * BATCH] or [""]
+            parts.append(encoder.encode(part, batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False))
+            bar.advance(len(part))
+    vectors = np.concatenate(parts).astype(np.float32)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or (norms == 0).any():
         raise UserError(

@@ -168,7 +168,7 @@ def clusters(source: Source) -> Family | None:
     named = source.config.families is not None or source.config.embedder is not None
     if len(source.kept) < LEAST_ITEMS or not (named or has_default_model()):
         return None
-    space = embed_texts(questions(source.run.items[source.kept]), source.config.embedder)
+    space = embed_texts(questions(source.run.items[source.kept]), source.config.embedder, source.progress)
     return _tree(source, "clusters", space, {"embedder": source.config.embedder or PACKAGED})
 
 

@@ -270,7 +270,7 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
     held.manifest = {"evidence": {"seed": 0}}
     source = SimpleNamespace(run=held, kept=np.arange(len(group)), config=SlicesConfig(skills=True), llm=None, seed=0)
     source.progress = None
-    monkeypatch.setattr(make, "embed_texts", lambda texts, model: space[: len(texts)])
+    monkeypatch.setattr(make, "embed_texts", lambda texts, *_: space[: len(texts)])
     monkeypatch.setattr(make, "has_default_model", lambda: True)
     monkeypatch.setattr(make.by_skill, "phrases", lambda *_: {i: f"skill {g}" for i, g in enumerate(group)})
     made = make.clusters(source)

@@ -140,11 +140,6 @@ with hold(Path(sys.argv[1])):
 """
 
 
-def path_of_source() -> str:
-    """Where another process finds the package."""
-    return str(ROOT / "src")
-
-
 @contextmanager
 def held_elsewhere(folder: Path, before: str = ""):
     """Another process, which runs some code before, that holds a folder while the body runs."""

@@ -18,7 +18,7 @@ import competency_gaps as cg
 from competency_gaps.embedded import MODELS, embedded_model
 from competency_gaps.embedded.weights import local_weights, resolve_weights
 from competency_gaps.errors import UserError
-from core_helpers import path_of_source
+from core_helpers import ROOT
 
 NAME = "embedded:smollm2-135m-instruct"
 
@@ -147,7 +147,7 @@ def test_killed_while_it_downloads(weights, content, shelf, place, stand_in, pro
         "from competency_gaps.progress import Progress\n"
         f"resolve_weights({weights!r}, Progress(quiet=True))"
     )
-    paths = os.pathsep.join([path_of_source(), os.environ["PYTHONPATH"]])
+    paths = os.pathsep.join([str(ROOT / "src"), os.environ["PYTHONPATH"]])
     process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
     end = time.monotonic() + 30
     while not any(path.stat().st_size for path in place.glob(".work-*/pip/growing")):

@@ -197,13 +197,11 @@ def taxonomies(folder: Path) -> list[Path]:
 
 def labels(folder: Path) -> list[Path]:
     """Labels in every form."""
-    rows = [
-        {"modelId": "gpt2-small", "layer": "5-res-jb", "index": str(n), "description": f"label {n}"} for n in (1, 2)
-    ]
+    source = {"modelId": "gpt2-small", "layer": "5-res-jb"}
+    rows = [{**source, "index": str(n), "description": f"label {n}"} for n in (1, 2)]
     packed = gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode())
-    for name in ("explanations",):
-        (folder / "export" / name).mkdir(parents=True)
-        (folder / "export" / name / "batch-0.jsonl.gz").write_bytes(packed)
+    (folder / "export" / "explanations").mkdir(parents=True)
+    (folder / "export" / "explanations" / "batch-0.jsonl.gz").write_bytes(packed)
     write_lines(
         folder / "export" / "source.jsonl",
         [{"modelId": "gpt2-small", "id": "5-res-jb", "saelensConfig": {"d_sae": 300}}],
@@ -253,12 +251,8 @@ def suspects(folder: Path) -> list[Path]:
     """Items by how probably they are broken, of two benchmarks."""
     rows = [
         {
-            **{
-                "benchmark": f"b{n % 2}",
-                "item_id": f"i{n}",
-                "chance": None if n == 9 else 1 / (n + 1),
-                "log_odds": 4.0 - n,
-            },
+            **{"benchmark": f"b{n % 2}", "item_id": f"i{n}", "log_odds": 4.0 - n},
+            **{"chance": None if n == 9 else 1 / (n + 1)},
             **{"models": 8, "solved": 0.1, "expected": 0.8, "strong": 0.0, "weak": 0.5, "wrong": 4, "alike": 3},
             **{"other_key": "i2" if n == 1 else None, "reason": "7 of 8 models miss it", "text": "What is it?"},
         }

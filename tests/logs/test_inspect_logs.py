@@ -215,10 +215,7 @@ def test_values(tmp_path, value, score):
 def test_values_outside_0_and_1_are_refused(tmp_path, value):
     """Else a grader from 0 to 10 would leave only its worst answers scored."""
     key = {"metric": "a"} if isinstance(value, dict) else {"metric": "0"} if isinstance(value, list) else {}
-    made = [
-        sample(1, value),
-        sample(2, {"a": 1, "b": 1} if isinstance(value, dict) else [1] if key else 1),
-    ]
+    made = [sample(1, value), sample(2, {"a": 1, "b": 1} if isinstance(value, dict) else [1] if key else 1)]
     path = write_log(tmp_path / "log.json", made)
     with pytest.raises(UserError, match=r"sample 1: the score by 'match' is .*expected a number in \[0, 1\].*'none'"):
         read_all(path, **key)
@@ -358,12 +355,7 @@ def test_errors_count_where_the_evaluation_counted_them(tmp_path):
 def test_missing_samples_and_other_figures_give_a_warning(tmp_path):
     results = {"scores": [{"name": "match", "scorer": "match", "metrics": {"accuracy": {"value": 0.5}}}]}
     spec = {"dataset": {"sample_ids": [2, 1, 3]}, "config": {"epochs": 2, "epochs_reducer": ["max"]}}
-    made = [
-        sample(1, "C"),
-        sample(1, "C", epoch=2),
-        sample(2, "C"),
-        sample(2, "C", epoch=2),
-    ]
+    made = [sample(1, "C"), sample(1, "C", epoch=2), sample(2, "C"), sample(2, "C", epoch=2)]
     items, left_out, report = read_all(
         write_log(tmp_path / "log.json", [*made, made[0]], status="cancelled", results=results, eval=spec)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -168,3 +169,36 @@ def run(tiny_run, tmp_path):
     import competency_gaps
 
     return competency_gaps.open_run(shutil.copytree(tiny_run.path, tmp_path / "run"))
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """``cgaps`` in this process, on a screen of 80 columns: exit status, standard output, standard error."""
+    from competency_gaps.cli import app as application
+
+    for name in ("LINES", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(application, "_quiet_libraries", lambda console: None)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cgaps", *arguments])
+        with pytest.raises(SystemExit) as leave:
+            application.main()
+        out, err = capsys.readouterr()
+        return int(leave.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Configurations and folders of the runs that commands ask for, of which none is made."""
+    met = []
+
+    def run(config, out, *args, **kwargs):
+        met.append((config, out))
+        raise RuntimeError
+
+    monkeypatch.setattr("competency_gaps.stages.pipeline.run", run)
+    return met

@@ -10,7 +10,6 @@ from dataclasses import asdict
 import pytest
 
 from competency_gaps import find_saes
-from competency_gaps.stages import pipeline
 
 MODELS = ("gpt2", "google/gemma-2-2b-it", "embedded:smollm2-135m-instruct")
 
@@ -34,21 +33,14 @@ def test_the_list_about_fits_a_terminal_and_marks_labels(cli, model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_it_ends_with_a_run_that_can_be_typed(cli, model, monkeypatch, tmp_path):
+def test_it_ends_with_a_run_that_can_be_typed(cli, asked, model, tmp_path):
     line = cli("sae", model)[1].rstrip("\n").split("\n")[-1]
     assert json.loads(cli("sae", model, "--json")[1])["command"] == line
-    asked = []
-
-    def run(config, out, *args, **kwargs):
-        asked.append((config, out))
-        raise RuntimeError
-
-    monkeypatch.setattr(pipeline, "run", run)
     file = tmp_path / "quiz.jsonl"
     file.write_text('{"prompt": "Why?"}\n')
     words = [str(file) if word == "FILE" else word for word in shlex.split(line)]
     cli(*words[1:])
-    (config, out) = asked[0]
+    config, out = asked.pop()
     proposed = find_saes(model).proposed()
     assert config.model.name.endswith(model)  # with its owner on the hub
     assert f"{config.sae.release}/{config.sae.id}" == proposed.name or str(config.sae.folder) == proposed.name

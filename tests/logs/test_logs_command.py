@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
-from competency_gaps.cli import app as application
 from competency_gaps.logs.scores import configured_scores, read_score_table
-from competency_gaps.stages import pipeline
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.logs import inspect_logs
 from core_helpers import write_lines
@@ -19,32 +16,6 @@ from log_samples import inspect_sample, sample, write_log
 
 STAMP = "2026-11-24T10-00-00.000001"
 EMBEDDED = ("embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-8k")
-
-
-class Stopped(Exception):
-    """The run got as far as its configuration."""
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """The command line in this process: exit status, standard output, standard error; and the run that it asked for."""
-    monkeypatch.setattr(application, "_quiet_libraries", lambda console: None)
-    asked = []
-
-    def run(config, out, *args, **kwargs):
-        asked.append((config, out))
-        raise Stopped
-
-    monkeypatch.setattr(pipeline, "run", run)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cgaps", *arguments])
-        with pytest.raises(SystemExit) as leave:
-            application.main()
-        out, err = capsys.readouterr()
-        return int(leave.value.code or 0), out, err, asked[-1] if asked else None
-
-    return call
 
 
 def lm_eval_log(
@@ -64,7 +35,7 @@ def lm_eval_log(
 
 def shown(cli, *arguments):
     """The printed line, which is the last, and the document's, which is the same."""
-    status, out, _, _ = cli("logs", *arguments)
+    status, out, _ = cli("logs", *arguments)
     assert status == 0
     line = out.rstrip("\n").split("\n")[-1]
     document = json.loads(cli("logs", *arguments, "--json")[1])
@@ -72,19 +43,18 @@ def shown(cli, *arguments):
     return line, out
 
 
-def typed(cli, line):
+def typed(cli, asked, line):
     """The run of a line, typed as it is."""
     words = shlex.split(line)
     assert words[:2] == ["cgaps", "run"]
-    *_, asked = cli(*words[1:])
-    assert asked is not None, "the line was not parsed"
-    return asked
+    cli(*words[1:])
+    return asked.pop()
 
 
-def test_a_log_of_lm_eval_names_its_model(cli, tmp_path):
+def test_a_log_of_lm_eval_names_its_model(cli, asked, tmp_path):
     folder = lm_eval_log(tmp_path / "my logs")
     line, out = shown(cli, str(folder), "--metric", "other", "--scorer", "loose")
-    config, run_folder = typed(cli, line)
+    config, run_folder = typed(cli, asked, line)
     assert config.model.name == "google/gemma-2-2b-it"
     assert config.sae.release == "gemma-scope-2b-pt-res-canonical"
     assert "trained on gemma-2-2b, a relative of google/gemma-2-2b-it" in out
@@ -104,37 +74,37 @@ def test_a_log_of_lm_eval_names_its_model(cli, tmp_path):
         (None, EMBEDDED[0]),
     ],
 )
-def test_only_a_whole_model_of_transformers_is_taken(cli, tmp_path, model, expected):
+def test_only_a_whole_model_of_transformers_is_taken(cli, asked, tmp_path, model, expected):
     line, out = shown(cli, str(lm_eval_log(tmp_path / "logs", model=model)))
     assert ("cgaps sae MODEL" in out) == (expected == EMBEDDED[0])
-    assert typed(cli, line)[0].model.name == expected
+    assert typed(cli, asked, line)[0].model.name == expected
 
 
-def test_a_log_of_inspect(cli, tmp_path):
+def test_a_log_of_inspect(cli, asked, tmp_path):
     samples = [inspect_sample(i, scores={"match": {"value": "C"}, "rubric": {"value": 0.5}}) for i in range(3)]
     file = write_log(tmp_path / "a.json", samples, eval={"model": "hf/Qwen/Qwen2.5-7B-Instruct"})
     line, _ = shown(cli, str(file), "--scorer", "rubric")
-    config, _ = typed(cli, line)
+    config, _ = typed(cli, asked, line)
     assert config.model.name == "Qwen/Qwen2.5-7B-Instruct"
     assert config.sae.release == "qwen2.5-7b-instruct-andyrdt"
     assert config.benchmarks[0].source.scorer == "rubric"
     for model in ("hf/local", "openai/gpt-4o"):
         file = write_log(tmp_path / "b.json", samples, eval={"model": model})
-        assert typed(cli, shown(cli, str(file))[0])[0].model.name == EMBEDDED[0]
+        assert typed(cli, asked, shown(cli, str(file))[0])[0].model.name == EMBEDDED[0]
 
 
-def test_a_table_with_fields(cli, tmp_path):
+def test_a_table_with_fields(cli, asked, tmp_path):
     table = tmp_path / "my results.csv"
     table.write_text("question,acc\nWhy?,0.5\nHow?,1\n")
     line, out = shown(cli, str(table), "--field", "prompt=question", "--field", "score=acc")
     assert "cgaps sae MODEL" in out
-    config, run_folder = typed(cli, line)
+    config, run_folder = typed(cli, asked, line)
     assert (config.model.name, str(config.sae.folder)) == EMBEDDED
     assert run_folder == Path("runs/my-results")
     assert [item.score for item in load_benchmark(config.benchmarks[0]).items] == [0.5, 1.0]
 
 
-def test_columns_with_obvious_names_are_found(cli, tmp_path):
+def test_columns_with_obvious_names_are_found(cli, asked, tmp_path):
     rows = [{"question": f"Why {n}?", "correct": n % 2 == 0, "subject": "s", "id": f"q{n}"} for n in range(4)]
     (tmp_path / "a.csv").write_text(
         "".join(["id,question,correct,subject\n", *(f"q{n},Why {n}?,{n % 2 == 0},s\n" for n in range(4))])
@@ -143,7 +113,7 @@ def test_columns_with_obvious_names_are_found(cli, tmp_path):
     for name in ("a.csv", "b.jsonl"):
         line, out = shown(cli, str(tmp_path / name))
         assert "question as the prompt, correct as the score, subject as the group" in out
-        items = load_benchmark(typed(cli, line)[0].benchmarks[0]).items
+        items = load_benchmark(typed(cli, asked, line)[0].benchmarks[0]).items
         assert [(item.id, item.prompt, item.score, item.group) for item in items[:2]] == [
             ("q0", "Why 0?", 1.0, "s"),
             ("q1", "Why 1?", 0.0, "s"),
@@ -154,7 +124,7 @@ def test_columns_with_obvious_names_are_found(cli, tmp_path):
     assert "name its columns with --field prompt=COLUMN" in cli("logs", str(tmp_path / "c.jsonl"))[2]
 
 
-def test_what_cannot_be_read_is_left_out_of_the_run(cli, tmp_path):
+def test_what_cannot_be_read_is_left_out_of_the_run(cli, asked, tmp_path):
     folder = lm_eval_log(tmp_path / "logs")
     write_lines(folder / f"samples_odd_{STAMP}.jsonl", [sample(0, exact_match=7.0)])
     results = json.loads((folder / f"results_{STAMP}.json").read_text())
@@ -162,7 +132,7 @@ def test_what_cannot_be_read_is_left_out_of_the_run(cli, tmp_path):
     (folder / f"results_{STAMP}.json").write_text(json.dumps(results))
     line, out = shown(cli, str(folder))
     assert "1 of 2 logs cannot be read as they are: the run leaves them out." in out
-    config, run_folder = typed(cli, line)
+    config, run_folder = typed(cli, asked, line)
     assert run_folder == Path("runs/logs")
     (benchmark,) = config.benchmarks
     assert benchmark.name == "quiz" and len(load_benchmark(benchmark).items) == 4
@@ -170,30 +140,31 @@ def test_what_cannot_be_read_is_left_out_of_the_run(cli, tmp_path):
 
 def test_where_nothing_can_be_read_there_is_no_run(cli, tmp_path):
     file = write_lines(tmp_path / f"samples_odd_{STAMP}.jsonl", [sample(0, exact_match=7.0)])
-    status, out, err, _ = cli("logs", str(file))
+    status, out, err = cli("logs", str(file))
     assert status == 2 and "cgaps run" not in out + err
     assert json.loads(cli("logs", str(file), "--json")[1])["command"] is None
 
 
-def test_logs_of_several_models_are_compared_or_run(cli, tmp_path):
+def test_logs_of_several_models_are_compared_or_run(cli, asked, tmp_path):
     for step in (1000, 900):
         lm_eval_log(tmp_path / f"step-{step}" / "x", model=f"pretrained=org/step-{step}")
     lm_eval_log(tmp_path / "step-2000" / "x", model="pretrained=org/step-2000", first=4)  # has no item of the others
     line, out = shown(cli, str(tmp_path))
     compare = shlex.split(next(text for text in out.split("\n") if text.startswith("cgaps compare")))
     assert compare[2:] == [str(tmp_path / f"step-{step}") for step in (1000, 900)]
-    status, out, _, _ = cli(*compare[1:], "--json")
+    status, out, _ = cli(*compare[1:], "--json")
     assert status == 0 and json.loads(out)["paired"] == 4
-    config, _ = typed(cli, line)
+    config, _ = typed(cli, asked, line)
     assert (config.model.name, len(config.benchmarks), len(config.scores)) == (EMBEDDED[0], 1, 2)
 
 
-def test_tables_that_ask_the_same_are_models_called_after_their_files(cli, tmp_path):
+def test_tables_that_ask_the_same_are_models_called_after_their_files(cli, asked, tmp_path):
     for name, score in {"old": 0, "new": 1}.items():
         (tmp_path / f"{name}.csv").write_text("q,score\n" + "".join(f"Why {n}?,{score}\n" for n in range(4)))
     (tmp_path / "other.csv").write_text("q,score\nHow?,1\n")
     logs = [word for name in ("old", "new", "other") for word in ("--log", str(tmp_path / f"{name}.csv"))]
-    config, _ = cli("run", *logs, "--field", "prompt=q", "--out", str(tmp_path / "run"))[3]
+    cli("run", *logs, "--field", "prompt=q", "--out", str(tmp_path / "run"))
+    config, _ = asked.pop()
     assert [len(load_benchmark(benchmark).items) for benchmark in config.benchmarks] == [4, 1]
     read = {row.model: row.score for scores in config.scores for row in configured_scores(scores)}
     assert read == {"old": 0.0, "new": 1.0}

@@ -251,7 +251,7 @@ def test_concepts_are_chosen_by_what_runs_say(tiny_run):
 
 
 def test_a_folder_without_exemplars_says_what_to_do(tmp_path):
-    with pytest.raises(UserError, match="Collect exemplars"):
+    with pytest.raises(UserError, match="collect exemplars"):
         Exemplars(tmp_path)
 
 

@@ -72,7 +72,7 @@ def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
     with pytest.raises(UserError, match="is not a run: it has no manifest"):
         competency_gaps.open_run(tmp_path)
     (tmp_path / "my quiz.jsonl").write_text("{}")
-    with pytest.raises(UserError, match=r"make a run of it first \(benchmark\)\.$"):
+    with pytest.raises(UserError, match=r"make a run of it first, with benchmark .*/my quiz.jsonl\.$"):
         competency_gaps.open_run(tmp_path / "my quiz.jsonl")
     (tmp_path / "plan.json").write_text("{}")
     with pytest.raises(UserError, match="unfinished"):

@@ -412,8 +412,8 @@ def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
         others = (part for part in found.regions if part.level == LEVEL and part.region not in shares)
         most = max(others, key=lambda part: part.share)
         return [
-            f"{says} {_and(list(shares.values()))}. Only {within} of its items lie there, others mostly in {most.name} "
-            f"({percent(most.share, 1)}): such names cannot say what is missing (that takes {percent(SEEN, 1)})."
+            f"{says} {_and(list(shares.values()))}. Only {within} of its items lie there, and "
+            f"{percent(most.share, 1)} in {most.name}. Names can say what is missing only from {percent(SEEN, 1)} on."
         ]
     few = [shares.pop(region) for region in whole.lacks]
     told = (("fewer than 1% of its items in", few), ("tested:", list(shares.values())))

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from competency_gaps.checked import damaged
+from competency_gaps.dictionary.document import read_table as read_whole
 from competency_gaps.errors import UserError
 from competency_gaps.runs.schemas import Schema, schema_fault
-from competency_gaps.table_files import read_parquet
 
 
 def read_table(path: Path, schema: Schema, nulls: Collection[str] = ()) -> pl.DataFrame:
@@ -27,10 +26,7 @@ def read_table(path: Path, schema: Schema, nulls: Collection[str] = ()) -> pl.Da
         If it is missing, damaged, or has other columns, or nulls where none may be.
     """
     again = "Make it again."
-    try:
-        table = read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise damaged(path, error, again) from error
+    table = read_whole(path, again)
     fault = schema_fault(table.schema, schema)
     lacking = [name for name in schema if not fault and name not in nulls and table[name].has_nulls()]
     if fault or lacking:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -95,8 +97,9 @@ def suite_logs(
     """
     options = {"metric": metric, "scorer": scorer}
     by_name: dict[str, list[_NamedLog]] = {}
-    for log in _with_models(_named_logs(logs, options, fields)):
+    for log in _named_logs(logs, options, fields):
         by_name.setdefault(log.name, []).append(log)
+    _join_tables(by_name)
     shared = {name for name, same_name in by_name.items() if _of_several_models(same_name)}
     models = [log.part.model for same_name in by_name.values() for log in same_name if log.part.model is not None]
     own = Counter(models).most_common(1)[0][0] if models else None
@@ -115,33 +118,27 @@ def suite_logs(
         if others:
             suite.models[name] = [str(log.part.model) for log in same_name]
         if metric != NONE:
-            suite.scores.extend(_scores_entry(log) for log in others)
+            suite.scores.extend(_scores_entry(log, name) for log in others)
     return suite
 
 
-def _with_models(logs: list[_NamedLog]) -> list[_NamedLog]:
-    """Call the models of tables after their files where several have a name or half of their prompts in common."""
-    tables = [place for place, log in enumerate(logs) if log.part.format == "table"]
-    homes: list[tuple[set[str], list[int]]] = []
-    for place in tables if len(tables) > 1 else []:
-        read = read_log(LogSource(**logs[place].entry["source"]))
-        asked = {entry.prompt for entry in read if isinstance(entry, Item)}
-        for prompts, places in homes:
-            least = max(1, min(len(asked), len(prompts)) / 2)
-            if logs[places[0]].name == logs[place].name or len(asked & prompts) >= least:
-                places.append(place)
-                break
-        else:
-            homes.append((asked, [place]))
-    logs = list(logs)
-    for _, places in homes:
-        files = [logs[place].part.files[0].resolve() for place in places]
-        alike = len({file.stem for file in files}) < len(files)
-        for place, file in zip(places, files, strict=True) if len(files) > 1 else ():
-            model = f"{file.parent.name}/{file.stem}" if alike else file.stem
-            part = replace(logs[place].part, model=model)
-            logs[place] = logs[place]._replace(part=part, name=logs[places[0]].name)
-    return logs
+def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
+    """Join tables with half of their prompts in common, and call the models of several on one benchmark after files."""
+    tables = {name: logs for name, logs in by_name.items() if all(log.part.format == "table" for log in logs)}
+    asked = {}
+    for name, (log, *_) in tables.items() if len(tables) > 1 else ():
+        read = read_log(LogSource(**log.entry["source"]))
+        asked[name] = {entry.prompt for entry in read if isinstance(entry, Item)}
+    for name, other in itertools.combinations(asked, 2):
+        common, sizes = asked[name] & asked[other], (len(asked[name]), len(asked[other]))
+        if tables.keys() >= {name, other} and 2 * len(common) >= max(1, min(sizes)):
+            tables[name] += tables.pop(other)
+            del by_name[other]
+    for logs in tables.values():
+        root = os.path.commonpath([log.part.files[0].resolve().parent for log in logs])
+        for place, log in enumerate(logs) if len(logs) > 1 else ():
+            model = str(log.part.files[0].resolve().relative_to(root).with_suffix(""))
+            logs[place] = log._replace(part=replace(log.part, model=model))
 
 
 def _of_several_models(same_name: Sequence[_NamedLog]) -> bool:
@@ -149,14 +146,13 @@ def _of_several_models(same_name: Sequence[_NamedLog]) -> bool:
     return len(models) == len(same_name) > 1 and None not in models
 
 
-def _scores_entry(log: _NamedLog) -> dict[str, Any]:
+def _scores_entry(log: _NamedLog, benchmark: str) -> dict[str, Any]:
     """Configuration of a log as scores on the items of a benchmark."""
-    is_table = log.part.format == "table"
-    source = {
-        key: value for key, value in log.entry["source"].items() if key != "benchmark" and (is_table or key != "fields")
-    }
-    own = {"model": log.part.model} if is_table else {"part": log.part.benchmark}
-    return {**source, "benchmark": log.name, **own}
+    source = {**log.entry["source"], "benchmark": benchmark}
+    if log.part.format == "table":
+        return {**source, "model": log.part.model}
+    source.pop("fields", None)
+    return {**source, "part": log.part.benchmark}
 
 
 def _named_logs(logs: Sequence[str], options: Mapping[str, str | None], fields: Sequence[str]) -> list[_NamedLog]:

@@ -16,30 +16,18 @@ Kind = Literal[
 ]
 
 
-def _words(value: str | None) -> str:
-    return value or text.NOT_DEFINED
-
-
-def _percent(value: float | None) -> str:
-    return text.NOT_DEFINED if value is None else text.percent(value, 1)
-
-
-def _probability(value: float | None) -> str:
-    return text.NOT_DEFINED if value is None else "<1e−9" if value < 1e-9 else text.magnitude(value)
-
-
 _SHOWN: Mapping[Kind, Callable[[Any], str]] = {
-    **dict.fromkeys(("text", "word"), _words),
+    **dict.fromkeys(("text", "word"), str),
     "integer": text.integer,
     "tenths": text.tenths,
     "decimal": text.decimal,
     "signed": text.signed,
-    "points": lambda value: text.NOT_DEFINED if value is None else text.signed(100 * value, 1),
+    "points": lambda value: text.signed(100 * value, 1),
     "magnitude": text.magnitude,
-    "probability": _probability,
-    "percent": _percent,
+    "probability": lambda value: "<1e−9" if value < 1e-9 else text.magnitude(value),
+    "percent": lambda value: text.percent(value, 1),
 }
-"""How a terminal writes a value; None is ``N/A``."""
+"""How a terminal writes a value that is known."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,9 @@ class Column:
     def cell(self, row: Mapping[str, Any]) -> str:
         """Write a row's value, with its interval where it has one."""
         value, show = row[self.key], _SHOWN[self.kind]
-        if value is None or not self.interval or row.get(f"{self.key}_low") is None:
+        if value is None or value == "":
+            return text.NOT_DEFINED
+        if not self.interval or row.get(f"{self.key}_low") is None:
             return show(value)
         return f"{show(value)} [{show(row[f'{self.key}_low'])}, {show(row[f'{self.key}_high'])}]"
 

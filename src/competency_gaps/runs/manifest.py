@@ -89,8 +89,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise UserError(f"{str(folder)!r} does not exist. Expected a run folder.")
         holds, option = ("is a benchmark", "benchmark") if folder.is_file() else ("holds logs", "log")
         raise UserError(
-            f"{str(folder)!r} is not a run: it has no {FILE}. If it {holds}, make a run of it first "
-            f"({argument(option)})."
+            f"{str(folder)!r} is not a run: it has no {FILE}. If it {holds}, make a run of it first, "
+            f"with {argument(option)} {folder}."
         )
     return read_versioned(path, SCHEMA_VERSION, _AGAIN)
 

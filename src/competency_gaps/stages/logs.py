@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,17 +76,10 @@ def with_model_warnings(benchmark: Benchmark, model: str) -> tuple[Benchmark, tu
     The report of a log that names no model says so.
     """
     warnings = tuple(model_warnings(benchmark.reports, model))
-    reports = [
-        replace(
-            report,
-            warnings=(
-                *report.warnings,
-                *model_warnings([report], model),
-                *([NO_MODEL] if report.model is None else []),
-            ),
-        )
-        for report in benchmark.reports
-    ]
+    reports = []
+    for report in benchmark.reports:
+        more = [NO_MODEL] if report.model is None else model_warnings([report], model)
+        reports.append(replace(report, warnings=(*report.warnings, *more)))
     return replace(benchmark, reports=tuple(reports)), warnings
 
 
@@ -170,13 +163,11 @@ class InspectedLog:
         if len({report.model for _, report in read}) < 2:
             return None
         root = Path(os.path.commonpath([report.files[0] for _, report in read]))
-        places: dict[str, set[Path]] = {}
-        asked: dict[str, set[tuple[str, str]]] = {}
+        places, asked = defaultdict[str, set[Path]](set), defaultdict[str, set[tuple[str, str]]](set)
         for own, report in read:
-            places.setdefault(str(report.model), set()).add(root / Path(report.files[0]).relative_to(root).parts[0])
+            places[str(report.model)].add(root / Path(report.files[0]).relative_to(root).parts[0])
             task = report.benchmark.partition("@")[0]
-            scored = ((task, item.prompt) for item in own.items if item.score is not None)
-            asked.setdefault(str(report.model), set()).update(scored)
+            asked[str(report.model)].update((task, item.prompt) for item in own.items if item.score is not None)
         holders = Counter(place for held in places.values() for place in held)
         alone = [model for model, held in places.items() if len(held) == 1 and holders[min(held)] == 1]
         pairs = itertools.combinations(sorted(alone, key=_by_number, reverse=True), 2)

@@ -190,4 +190,5 @@ def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> ItemTokens
     own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
     ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]]
     values = shard.part("act_values", 0, None)[wanted].astype(np.float32)
-    return ItemTokens(np.repeat(known, counts), *ranges.astype(np.int32).T, values)
+    starts, ends = ranges.astype(np.int32).T
+    return ItemTokens(np.repeat(known, counts), starts, ends, values)

@@ -145,9 +145,9 @@ def judge(
         real, sizeable = tested & (q_value <= config.q), scale * np.abs(m.gap) >= config.min_gap
         status[real & ~sizeable] = "negligible"
         status[real & sizeable] = np.where(m.gap[real & sizeable] < 0, "weak", "strong")
-    levels = (lowest + scale * level for level in (m.chi_model, m.chi_low, m.chi_high))
-    gaps = (scale * gap for gap in (m.gap, m.gap_low, m.gap_high, m.plain_gap))
-    return Evidence(m.n_eff, *levels, *gaps, p_value, q_value, status)
+    chi, chi_low, chi_high = (lowest + scale * level for level in (m.chi_model, m.chi_low, m.chi_high))
+    gap, low, high, plain = (scale * gap for gap in (m.gap, m.gap_low, m.gap_high, m.plain_gap))
+    return Evidence(m.n_eff, chi, chi_low, chi_high, gap, low, high, plain, p_value, q_value, status)
 
 
 def q_values(low: np.ndarray, high: np.ndarray, gap: np.ndarray, n_eff: np.ndarray) -> np.ndarray:

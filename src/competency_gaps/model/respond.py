@@ -109,12 +109,16 @@ def respond(
     for exact, scored in likely.items():
         wanted = {i: _continuations(lm, question, i, bos_id) for i, question in scored.items()}
         part = len(scored) / max(1, sum(map(len, wanted.values())))
+
+        def count(texts: int, part: float = part) -> None:
+            advance(texts * part)
+
         values = iter(
             likelihoods(
                 lm,
                 list(chain.from_iterable(wanted.values())),
                 token_budget_on(lm.device, token_budget),
-                lambda number, part=part: advance(number * part),
+                count,
                 tap=tap,
                 model_precision=exact,
                 attempts=attempts,

@@ -146,7 +146,7 @@ def test_a_run_tells_reasons_and_what_it_cannot_tell(run, tmp_path):
     assert read_suspects(file).items.equals(found.items, null_equal=True)
     for damaged in (found.items.drop("reason"), found.items.with_columns(chance=pl.lit("much"))):
         damaged.write_parquet(file)
-        with pytest.raises(UserError, match="--items"):
+        with pytest.raises(UserError, match="Make it again"):
             read_suspects(file)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(UserError, match="damaged"):

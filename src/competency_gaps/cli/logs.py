@@ -40,13 +40,7 @@ def logs(
     """Show what a run would read from another tool's log."""
     from competency_gaps.stages.logs import inspect_logs
 
-    log = inspect_logs(
-        path,
-        metric=metric,
-        scorer=scorer,
-        fields=field or [],
-        progress=output.terminal(quiet=json_),
-    )
+    log = inspect_logs(path, metric=metric, scorer=scorer, fields=field or [], progress=output.terminal(quiet=json_))
     command = _command(path, log, {"metric": metric, "scorer": scorer, "field": field})
     if json_:
         documents = [_document(benchmark) for benchmark in log.benchmarks]

@@ -226,7 +226,7 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
             raise UserError("no item has a score: add scores first.")
         raise UserError(
             f"the scores of {plural(most, 'model')} cannot tell which items are broken: an item that so few miss "
-            f"may just be hard. Add scores of others: it takes {FEWEST} models."
+            f"may just be hard. It takes {FEWEST} models: add scores of others."
         )
     same, shared, other = item_models(base), shared_slices(base), _other_keys(items)
     tables = []

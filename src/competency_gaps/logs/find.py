@@ -46,11 +46,7 @@ class SuiteLogs(NamedTuple):
 
 
 def log_entries(
-    logs: Sequence[str],
-    *,
-    metric: str | None = None,
-    scorer: str | None = None,
-    fields: Sequence[str] = (),
+    logs: Sequence[str], *, metric: str | None = None, scorer: str | None = None, fields: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Configurations of the benchmarks at the paths.
 
@@ -72,11 +68,7 @@ def log_entries(
 
 
 def suite_logs(
-    logs: Sequence[str],
-    *,
-    metric: str | None = None,
-    scorer: str | None = None,
-    fields: Sequence[str] = (),
+    logs: Sequence[str], *, metric: str | None = None, scorer: str | None = None, fields: Sequence[str] = ()
 ) -> SuiteLogs:
     """Benchmarks at the paths, each once: logs of further models on one benchmark are scores on its items.
 

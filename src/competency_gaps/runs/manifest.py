@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.change import Change, Write, changing, settle
-from competency_gaps.checked import (
-    FILES,
-    damaged,
-    entry_of,
-    read_document,
-    read_versioned,
-    write_document,
-)
+from competency_gaps.checked import FILES, damaged, entry_of, read_document, read_versioned, write_document
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_atomic
 from competency_gaps.lock import hold

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 import competency_gaps as cg
-from competency_gaps.cli.options import llm_config
+from competency_gaps.cli.shared import llm_config
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import Asked, answered, ask, held_equal, slices_of, units_asked
 from competency_gaps.findings.choose import weigh

@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from competency_gaps.api.concept import Concept
-    from competency_gaps.api.dictionary import import_labels, label_concepts, make_atlas, make_exemplars
+    from competency_gaps.api.dictionary import (
+        import_labels,
+        label_concepts,
+        make_atlas,
+        make_exemplars,
+        measure_reference,
+    )
     from competency_gaps.api.extend import log, policy, slice_family, source
-    from competency_gaps.api.load import load_model, measure_reference
-    from competency_gaps.api.make import compare, export, make_part, merge, run
+    from competency_gaps.api.make import compare, export, load_model, make_part, merge, run
     from competency_gaps.api.run import Run, open_run
     from competency_gaps.config import LLMConfig, RayWorkers
     from competency_gaps.errors import CompetencyGapsError, UserError
@@ -69,10 +74,9 @@ __all__ = [
 
 _FROM = {
     "api.concept": "Concept",
-    "api.dictionary": "import_labels label_concepts make_atlas make_exemplars",
+    "api.dictionary": "import_labels label_concepts make_atlas make_exemplars measure_reference",
     "api.extend": "log policy slice_family source",
-    "api.load": "load_model measure_reference",
-    "api.make": "compare export make_part merge run",
+    "api.make": "compare export load_model make_part merge run",
     "api.run": "Run open_run",
     "config": "LLMConfig RayWorkers",
     "errors": "CompetencyGapsError UserError",

@@ -145,7 +145,8 @@ def test_a_taken_port_is_passed_over(listening: Listening):
 
 
 def test_a_missing_package_is_named(hostile: Made, monkeypatch):
-    monkeypatch.setattr(server.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "competency_gaps.explorer.server", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
     found = CliRunner().invoke(cli.app, ["explore", str(hostile.run)])
     assert isinstance(found.exception, MissingExtraError)
     assert install_command("explore") in str(found.exception)

@@ -77,10 +77,6 @@ def test_whatever_else_is_asked_for_is_not_there(client: TestClient, path: str):
     assert b"schema_version" not in answer["body"]
 
 
-def test_a_policy_in_the_page_says_nothing_of_frames():
-    assert "frame-ancestors" not in page_module.content_security_policy(framed=True)
-
-
 def test_a_search_finds_rows(client: TestClient, opened: list[Opened]):
     items = opened[0].run.items
     answer = client.get("/data/run/search", params={"q": "ROMAN"}).json()

@@ -16,7 +16,7 @@ from competency_gaps.findings.items import example_texts
 from competency_gaps.presentation.rankings import list_concepts
 from competency_gaps.report import models, tables
 from competency_gaps.report.answer import answer_view
-from competency_gaps.report.concept import concept_view
+from competency_gaps.report.tables import concept_view
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_hostile_texts_stay_texts(run):
 
 @pytest.mark.parametrize("width", [60, 200])
 def test_a_concept_shows_the_tables_numbers_at_every_width(run, width):
-    concept = int(list_concepts(run).concepts["concept"][0])
+    concept = int(list_concepts(run)[0]["concept"][0])
     text = printed(lambda console: console.print(concept_view(run, concept)), width)
     assert max(map(cell_len, text.splitlines())) <= width
     row = run.concepts.row(concept, named=True)

@@ -11,11 +11,17 @@ import pytest
 
 from competency_gaps.cli.coverage import print_coverage
 from competency_gaps.errors import UserError
-from competency_gaps.findings.coverage import coverage, lacks, likeness, scope_table
-from competency_gaps.findings.texts import near
+from competency_gaps.findings.coverage import coverage, lacks, likeness, near, scope_table
+from competency_gaps.runs.open import RunFolder
 
 COUNT, NAMES = 400, ("quiz", "code")
 WORDS = [f"word{i}" for i in range(300)]
+
+
+class Tables(SimpleNamespace):
+    """A run without files."""
+
+    benchmark_entry = RunFolder.benchmark_entry
 
 
 def embed_words(texts):
@@ -90,7 +96,7 @@ def run():
         ("other", 30, 40),
     ]
     scope = " ".join(WORDS[:20])
-    return SimpleNamespace(
+    return Tables(
         concepts=concepts,
         concept_benchmarks=own,
         benchmarks=pl.DataFrame({"benchmark": NAMES, "kept": [599, 59]}),
@@ -198,9 +204,7 @@ def test_a_screen_names_every_coarse_region_in_any_width(run, width, monkeypatch
 
 
 def test_a_run_without_an_atlas_says_what_concepts_are_missing(run):
-    bare = SimpleNamespace(
-        **{**vars(run), "regions": None, "region_counts": None, "item_regions": None, "scopes": None}
-    )
+    bare = Tables(**{**vars(run), "regions": None, "region_counts": None, "item_regions": None, "scopes": None})
     found = coverage(bare)
     assert found.regions == () and of(found.all) == of(coverage(run).all) and len(found.words) == 1
     with pytest.raises(UserError, match="no atlas"):

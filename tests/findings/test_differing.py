@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from competency_gaps.findings.examples import fold, own_part, template_of
+from competency_gaps.findings.items import fold, own_part, template_of
 
 HEADER = "Answer as shown.\nQ: What is 1 + 1?\nA: 2\n\n"
 

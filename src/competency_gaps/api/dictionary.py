@@ -1,4 +1,4 @@
-"""A dictionary of an SAE's concepts: exemplars, imported and made labels, and an atlas."""
+"""A dictionary of an SAE's concepts: exemplars, imported and made labels, and an atlas; and its base rates."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from competency_gaps.dictionary.folder import Dictionary
     from competency_gaps.dictionary.imports import ImportedLabels
     from competency_gaps.dictionary.labelling.labeller import Taken
+    from competency_gaps.sae.gate import LatentStatistics
     from competency_gaps.sae.load import LoadedPair
 
 
@@ -143,13 +144,8 @@ def import_labels(
     with hold(folder):
         _begin(folder, sae, run, progress)
         opened = open_dictionary(folder)
-        imported = read(
-            source,
-            sae_identity=opened.identity.sae,
-            width=opened.width,
-            progress=progress,
-            force=force,
-        )
+        sae_identity = opened.identity.sae
+        imported = read(source, sae_identity=sae_identity, width=opened.width, progress=progress, force=force)
         opened.add_labels(imported.table)
     return imported
 
@@ -284,11 +280,8 @@ def label_concepts(
     if step not in get_args(Step):
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
     if (llm is None) != (step == "automatic"):
-        raise UserError(
-            f"the step {step!r} uses no language model: leave out {argument('llm')}."
-            if llm is not None
-            else f"the step {step!r} needs a language model: give {argument('llm')}."
-        )
+        what = "needs a language model: give" if llm is None else "uses no language model: leave out"
+        raise UserError(f"the step {step!r} {what} {argument('llm')}.")
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         opened = open_dictionary(folder)
@@ -308,3 +301,53 @@ def _chosen(dictionary: Dictionary, runs: Sequence[Path | str]) -> Sequence[int]
     for run in opened:
         check_same_sae(dictionary.identity, run.manifest["sae"])
     return important(opened) if opened else None
+
+
+def measure_reference(
+    texts: Sequence[Path | str],
+    out: Path | str,
+    *,
+    model: str,
+    sae: str,
+    hook_name: str | None = None,
+    tokens: int = 1_000_000,
+    progress: Progress | None = None,
+) -> LatentStatistics:
+    """Measure how common each concept is in ordinary texts, and how much it depends on single tokens.
+
+    The first is the baseline for a benchmark's coverage; the second decides the kinds of concepts.
+
+    Parameters
+    ----------
+    texts
+        Parquet, JSONL or plain-text files.
+    out
+        Parquet file, for ``reference`` in a run's configuration.
+    model, sae
+        Names of the two: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
+    hook_name
+        Where the SAE reads; None: its own hook.
+    tokens
+        Most tokens to read.
+
+    Raises
+    ------
+    UserError
+        If model or SAE cannot be loaded, or the texts are empty.
+    MissingExtraError
+        If torch is not installed.
+    """
+    from competency_gaps.sae.measure import embedder, read_texts
+    from competency_gaps.sae.texts import PIECE, cut_pieces, read_documents
+
+    progress = progress or Progress(quiet=True)
+    pair = _pair(None, model, sae, hook_name, progress)
+    documents = read_documents([Path(path) for path in texts])
+    pieces = cut_pieces(documents, pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
+    statistics, rates = read_texts(
+        pair.lm, pair.hook, pair.sae, pieces, tokens=tokens, embed=embedder(), progress=progress
+    )
+    if not statistics.tokens:
+        raise UserError("the files contain no text: give files with text in them.")
+    rates.write(Path(out))
+    return statistics

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, open_run
-from competency_gaps.config import RunConfig, parse_config, read_yaml
+from competency_gaps.config import ModelConfig, RunConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -86,6 +86,30 @@ def run(
         made = open_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
     made.report(progress=progress)
     return made
+
+
+def load_model(name: str, *, progress: Progress | None = None, **options: Any) -> LanguageModel:
+    """Load a language model for several runs.
+
+    Parameters
+    ----------
+    name
+        ``embedded``, a folder, or a name on the hub.
+    progress
+        Shows a download; None: quiet.
+    options
+        Other keys of :class:`~competency_gaps.config.ModelConfig`: ``dtype``, ``device``, ``revision``, ...
+
+    Raises
+    ------
+    UserError
+        If an option is unknown or there is no such model.
+    MissingExtraError
+        If torch or transformers is not installed.
+    """
+    from competency_gaps.model import load
+
+    return load.load_model(parse_config(ModelConfig, {"name": name, **options}, "model"), progress=progress)
 
 
 def read_config(config: RunConfig | Mapping[str, Any] | Path | str) -> RunConfig:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-import numpy as np
 import polars as pl
 
 from competency_gaps.api.concept import Concept, notebook_card
 from competency_gaps.errors import UserError, argument
 from competency_gaps.presentation.rankings import missing
 from competency_gaps.progress import Progress
-from competency_gaps.runs.matched_scores import Added, Scored
+from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import add_scores
 from competency_gaps.runs.search import find_concepts, judged
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from competency_gaps.improve.suspect import Suspects
     from competency_gaps.improve.weigh import Weights
     from competency_gaps.matching import Matching
-    from competency_gaps.outcomes import Kind
     from competency_gaps.stages.compare import Comparison
 
 Against = Literal["peers"] | str | Sequence[str] | None
@@ -98,24 +96,11 @@ class Run(RunFolder):
         One row per slice: ``slice`` (its number), ``family``, ``name``, ``question`` (a column whose categories are
         tested as a whole), ``parent`` (the node that contains it; null: none) and ``items``.
         """
-        from competency_gaps.findings.answer import slices_of
+        from competency_gaps.findings.answer import listed, slices_of
 
-        columns = {"slice": pl.Int64, "family": pl.String, "name": pl.String, "question": pl.String, "parent": pl.Int64}
-        none = pl.DataFrame(schema={**columns, "items": pl.Int64})
-        families = (
-            pl.DataFrame(
-                {
-                    "slice": family.number,
-                    "family": family.name,
-                    "name": family.names,
-                    "question": pl.Series(family.question, dtype=pl.String),
-                    "parent": pl.Series(family.parent).replace(-1, None),
-                    "items": pl.Series((family.weights > 0).sum(axis=1), dtype=pl.Int64),
-                }
-            )
-            for family in slices_of(self.run_itself())
-        )
-        return pl.concat([none, *families])
+        families = slices_of(self.run_itself())
+        items = [count for family in families for count in (family.weights > 0).sum(axis=1).tolist()]
+        return listed(families).with_columns(pl.col("parent").replace(-1, None), pl.Series("items", items, pl.Int64))
 
     def weak(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Concepts on which the model does worse than on other items of the same benchmarks, lowest gap first.
@@ -240,18 +225,12 @@ class Run(RunFolder):
         UserError
             If the run has no scores of a model, or too few peers.
         """
+        from competency_gaps.findings.answer import kind_asked
         from competency_gaps.stages.outcomes import outcome_run
 
         if parsed and against is not None:
             raise UserError(f"{argument('parsed')} and {argument('against')}: expected one of the two.")
-        kind: Kind = "score" if against is None else "peers"
-        others: tuple[str, ...] = ()
-        if parsed:
-            kind = "parsed"
-        elif isinstance(against, str) and against != "peers":
-            kind, others = "difference", (against,)
-        elif against is not None and against != "peers":
-            others = tuple(against)
+        kind, others = kind_asked(against, parsed=parsed)
         made = outcome_run(self, model, kind, against=others, progress=progress)
         return type(self)(made.path, made.manifest)
 
@@ -373,20 +352,9 @@ class Run(RunFolder):
             If a model is the run's own, an item has another score of it, a score is not a number from 0 to 1, an item
             has two rows of one model, or no row of a model belongs to an item. Nothing is added then.
         """
-        from competency_gaps.logs.scores import frame_scores, read_score_table
+        from competency_gaps.logs.scores import read_scores
 
-        rows: Iterable[Scored]
-        if isinstance(scores, pl.DataFrame):
-            rows = frame_scores(scores, "the table of scores", benchmark)
-        elif isinstance(scores, Mapping):
-            rows = (
-                Scored(model, str(item), benchmark, None if score is None or np.isnan(score) else float(score))
-                for model, own in scores.items()
-                for item, score in own.items()
-            )
-        else:
-            rows = read_score_table(Path(scores), benchmark)
-        return add_scores(self.run_itself(), rows, replace=replace)
+        return add_scores(self.run_itself(), read_scores(scores, benchmark), replace=replace)
 
     def add_log(
         self,
@@ -689,9 +657,7 @@ class Run(RunFolder):
         """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""
         if benchmark is None:
             return self.concepts
-        known = self.benchmarks["benchmark"].to_list()
-        if benchmark not in known:
-            raise UserError(f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.")
+        self.benchmark_entry(benchmark)
         table = self.concept_benchmarks.filter(pl.col("benchmark") == benchmark)
         labels = self.concepts.select("concept", "label")
         return table.join(labels, on="concept", maintain_order="left").select(

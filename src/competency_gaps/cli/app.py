@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from competency_gaps.cli import check, concepts, coverage, doctor, explore, improve, logs, match, models, read, run, sae
-from competency_gaps.cli.options import option_name
-from competency_gaps.cli.output import typed_command
+from competency_gaps.cli.shared import option_name, typed_command
 from competency_gaps.errors import MachineError, UserError, spelling
 from competency_gaps.text import visible
 

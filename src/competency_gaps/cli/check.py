@@ -8,25 +8,25 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from competency_gaps.cli import options
-from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.cli import shared
+from competency_gaps.cli.shared import print_json, print_line, terminal
 
 
 def check(
-    run: options.RunArgument,
+    run: shared.RunArgument,
     other: Annotated[
         Path | None,
         typer.Argument(metavar="OTHER", help="A second run on the same items: another SAE or layer, or a repeat."),
     ] = None,
-    model: options.OutcomeModelOption = None,
-    against: options.AgainstOption = None,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    model: shared.OutcomeModelOption = None,
+    against: shared.AgainstOption = None,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Test whether a run's results hold on subsamples of its items, and in another run."""
-    from competency_gaps.report.concept import verdict_table
+    from competency_gaps.report.tables import verdict_table
 
-    opened = options.open_outcome(run, model, against)
+    opened = shared.open_outcome(run, model, against)
     outcome = opened.check(against=other, progress=terminal(quiet))
     if json_:
         print_json({"run": str(opened.path), **outcome})

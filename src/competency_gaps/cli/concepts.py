@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from competency_gaps.cli import options
-from competency_gaps.cli.output import print_facts, print_json, print_line, terminal
+from competency_gaps.cli import shared
+from competency_gaps.cli.shared import print_facts, print_json, print_line, terminal
 from competency_gaps.dictionary.labelling import Step
 
 
@@ -21,11 +21,11 @@ def exemplars(
         typer.Argument(help="Parquet, JSONL or text files; without any, only promoted tokens are found."),
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Read this run's items instead of texts.")] = None,
-    model: Annotated[str | None, typer.Option(help=options.MODEL_HELP)] = None,
-    sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
-    tokens: options.TokensOption = 2_000_000,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    model: Annotated[str | None, typer.Option(help=shared.MODEL_HELP)] = None,
+    sae: Annotated[str | None, typer.Option(help=shared.SAE_HELP)] = None,
+    tokens: shared.TokensOption = 2_000_000,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Collect the texts in which each concept is active, its promoted tokens and similar concepts."""
     from competency_gaps import make_exemplars
@@ -53,7 +53,7 @@ def exemplars(
 
 
 def label(
-    dictionary: options.DictionaryArgument,
+    dictionary: shared.DictionaryArgument,
     step: Annotated[
         Step,
         typer.Option(help="Label from words (automatic) or by a language model (explain), or score labels."),
@@ -61,14 +61,14 @@ def label(
     run: Annotated[
         list[Path] | None, typer.Option(help="Only concepts that matter most in this run; repeatable.")
     ] = None,
-    llm: options.LLMOption = None,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    llm: shared.LLMOption = None,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Label concepts, or score their labels, with or without a language model."""
     from competency_gaps import label_concepts
 
-    config = options.llm_config(llm)
+    config = shared.llm_config(llm)
     taken = label_concepts(dictionary, step, runs=run or (), llm=config, progress=terminal(quiet))
     if json_:
         outcome = {"waiting": True} if taken is None else taken.as_dict()
@@ -86,15 +86,15 @@ def label(
 
 
 def import_(
-    dictionary: options.DictionaryArgument,
+    dictionary: shared.DictionaryArgument,
     source: Annotated[
         str,
         typer.Argument(help="A file, or neuronpedia:MODEL/SOURCE to download."),
     ],
-    sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
+    sae: Annotated[str | None, typer.Option(help=shared.SAE_HELP)] = None,
     run: Annotated[Path | None, typer.Option(help="A run that uses the SAE, instead of --sae.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Import even if the source names another SAE.")] = False,
-    json_: options.JsonOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Add other people's labels to a dictionary."""
     import competency_gaps as cg
@@ -114,23 +114,23 @@ def import_(
 
 
 def atlas(
-    dictionary: options.DictionaryArgument,
-    run: options.RunArgument,
-    llm: options.LLMOption = None,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    dictionary: shared.DictionaryArgument,
+    run: shared.RunArgument,
+    llm: shared.LLMOption = None,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Build an atlas from a run's items and add it to the dictionary; with --llm, a model names its regions."""
     from competency_gaps import make_atlas
 
-    facts = make_atlas(dictionary, run, llm=options.llm_config(llm), progress=terminal(quiet))
+    facts = make_atlas(dictionary, run, llm=shared.llm_config(llm), progress=terminal(quiet))
     print_facts({"dictionary": str(dictionary), **facts}, json_=json_)
 
 
 def name(
-    run: options.RunArgument,
-    dictionary: options.DictionaryArgument,
-    json_: options.JsonOption = False,
+    run: shared.RunArgument,
+    dictionary: shared.DictionaryArgument,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Put a dictionary's labels and atlas on a finished run; needs no torch."""
     from competency_gaps import open_run
@@ -147,9 +147,9 @@ def name(
 def train_sae(
     config: Annotated[Path, typer.Argument(help="YAML configuration.")],
     out: Annotated[Path, typer.Option(help="Folder for the SAE, its card and its reference.")],
-    set_: options.SetOption = None,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    set_: shared.SetOption = None,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Train an SAE on a model's activations on your texts, with the trainer of SAELens."""
     from competency_gaps.config import TrainingConfig, parse_config, read_yaml
@@ -166,12 +166,12 @@ def train_sae(
 
 def reference(
     texts: Annotated[list[Path], typer.Argument(help="Parquet, JSONL or plain-text files.")],
-    model: options.ModelOption,
-    sae: options.SaeOption,
+    model: shared.ModelOption,
+    sae: shared.SaeOption,
     out: Annotated[Path, typer.Option(help="Parquet file to write; name it as 'reference' in a run's configuration.")],
-    tokens: options.TokensOption = 1_000_000,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    tokens: shared.TokensOption = 1_000_000,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Measure how common each concept is in ordinary texts, and how much it depends on single tokens."""
     from competency_gaps import measure_reference

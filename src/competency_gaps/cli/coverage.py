@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.cli.options import JsonOption, RunsArgument
-from competency_gaps.cli.output import print_json
+from competency_gaps.cli.shared import JsonOption, RunsArgument, print_json
 from competency_gaps.errors import UserError
 from competency_gaps.text import integer, plural, visible
 
@@ -94,6 +92,7 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
 def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     """Print the coarse regions, then finer ones that are crowded, and that are lacking."""
     from competency_gaps.findings.coverage import LEVEL, lacks
+    from competency_gaps.report.tables import aligned
 
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
@@ -101,7 +100,7 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded") and part not in rare]
     scoped = found.whole is not None and found.whole.lacks is not None
     lacking = "missing from its scope (finer)" if scoped else "rarer than in the 3 most similar (finer)"
-    table = _table(("here", "95%", "similar", "all", "text", "", ""), (5, 6))
+    table = aligned(("here", "95%", "similar", "all", "text", "", ""), (5, 6), 1)
     for title, parts in (("", top), (lacking, rare), ("over twice the mean of all (finer)", crowded[: limit // 2])):
         if title and parts:
             table.add_row(*[""] * 6, Text(title, "dim"))
@@ -120,10 +119,11 @@ def _print_beside(
     import numpy as np
 
     from competency_gaps.findings.coverage import LEVEL, likeness
+    from competency_gaps.report.tables import aligned
 
     names = [part.name for part, _ in parts]
     shown = list(zip(ascii_uppercase[: max(2, (console.width - _SHORT - 11) // 3)], parts, strict=False))
-    table, lacking = _table(("", "benchmark", "items", "most similar"), (0, 1, 3), gap=2), list[str]()
+    table, lacking = aligned(("", "benchmark", "items", "most similar"), (0, 1, 3)), list[str]()
     for letter, (part, run) in shown:
         name = f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
         near, like = part.nearest[0]
@@ -135,7 +135,7 @@ def _print_beside(
     shares = np.array([part.shares for _, (part, _) in shown])
     apart = shares.max(axis=0) - shares.min(axis=0)
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
-    table = _table((*(letter for letter, _ in shown), "all", "text", ""), (len(shown) + 2,))
+    table = aligned((*(letter for letter, _ in shown), "all", "text", ""), (len(shown) + 2,), 1)
     for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
         if title:
             table.add_row(*[""] * (len(shown) + 2), Text(title, "dim"))
@@ -150,13 +150,6 @@ def _print_beside(
         lacking.append(f"{plural(len(parts) - len(shown), 'more benchmark')}: --benchmark NAME, or --json.")
     if lacking:
         console.print(*map(visible, ["", *lacking]), sep="\n", markup=False, highlight=False)
-
-
-def _table(heads: Sequence[str], left: Sequence[int], gap: int = 1) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="left" if place in left else "right", no_wrap=True)
-    return table
 
 
 def _share(share: float | None, digits: int = 1, least: str = "<") -> str:

@@ -10,8 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.cli.options import JsonOption
-from competency_gaps.cli.output import print_facts, print_json
+from competency_gaps.cli.shared import JsonOption, print_facts, print_json
 from competency_gaps.errors import UserError, install_command
 
 if TYPE_CHECKING:

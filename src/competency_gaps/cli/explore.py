@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import webbrowser
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from competency_gaps.cli.options import JsonOption, LLMOption, RunsArgument, llm_config
-from competency_gaps.cli.output import print_json, print_line, terminal
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.cli.shared import JsonOption, LLMOption, RunsArgument, llm_config, print_json, print_line, terminal
+from competency_gaps.errors import UserError, needed
 from competency_gaps.text import plural
 
 
@@ -26,8 +24,8 @@ def explore(
     Other users of this machine can read the page too. On a remote machine, forward the port: ssh -L
     8742:localhost:8742 HOST. With --llm, that model answers questions about the run, and it alone is sent anything.
     """
-
-    from competency_gaps.explorer.server import HOST, serve
+    with needed(None, "explore", "The explorer"):
+        from competency_gaps.explorer.server import HOST, serve
 
     def announce(taken: int) -> None:
         address = f"http://{HOST}:{taken}/"
@@ -97,11 +95,10 @@ def mcp(
     runs: RunsArgument,
 ) -> None:
     """Answer an assistant's questions about runs (MCP over standard input and output)."""
-    if importlib.util.find_spec("mcp") is None:
-        raise MissingExtraError("mcp", "explore", "'cgaps mcp'")
     import anyio
 
-    from competency_gaps.explorer.mcp_server import make_server, serve_stdio
     from competency_gaps.explorer.opened import open_runs
 
+    with needed(None, "explore", "'cgaps mcp'"):
+        from competency_gaps.explorer.mcp_server import make_server, serve_stdio
     anyio.run(serve_stdio, make_server(open_runs(runs)))

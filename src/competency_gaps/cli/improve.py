@@ -11,8 +11,7 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from competency_gaps.cli.options import JsonOption, LLMOption, QuietOption, llm_config
-from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.cli.shared import JsonOption, LLMOption, QuietOption, llm_config, print_json, print_line, terminal
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:

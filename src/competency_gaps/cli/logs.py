@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from competency_gaps.cli import options, output
+from competency_gaps.cli import shared
 from competency_gaps.errors import UserError
 from competency_gaps.text import NOT_DEFINED, decimal, integer, plural, shorten, visible
 
@@ -32,23 +32,23 @@ _BEFORE, _OWN, _AFTER = 160, 500, 160
 
 def logs(
     path: Annotated[str, typer.Argument(help="Another tool's log file or output folder.")],
-    metric: options.MetricOption = None,
-    scorer: options.ScorerOption = None,
-    field: options.FieldOption = None,
-    json_: options.JsonOption = False,
+    metric: shared.MetricOption = None,
+    scorer: shared.ScorerOption = None,
+    field: shared.FieldOption = None,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Show what a run would read from another tool's log."""
     from competency_gaps.stages.logs import inspect_logs
 
-    log = inspect_logs(path, metric=metric, scorer=scorer, fields=field or [], progress=output.terminal(quiet=json_))
+    log = inspect_logs(path, metric=metric, scorer=scorer, fields=field or [], progress=shared.terminal(quiet=json_))
     command = _command(path, log, {"metric": metric, "scorer": scorer, "field": field})
     if json_:
         documents = [_document(benchmark) for benchmark in log.benchmarks]
-        output.print_json({"path": path, "benchmarks": documents, "command": command})
+        shared.print_json({"path": path, "benchmarks": documents, "command": command})
     else:
         _show(log)
         for line in [*_hints(path, log), command] if command else []:
-            output.print_line(line)
+            shared.print_line(line)
     if not log.readable:
         errors = [str(benchmark.error) for benchmark in log.benchmarks]
         raise UserError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} logs can be read as they are.")
@@ -59,9 +59,9 @@ def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] |
     if not log.readable:
         return None
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
-    source, out = _log_options(log.logs, given), output.run_folder(name)
+    source, out = _log_options(log.logs, given), shared.run_folder(name)
     if log.model and log.sae:
-        return output.run_command(log.model, log.sae.name, source, out)
+        return shared.run_command(log.model, log.sae.name, source, out)
     return shlex.join(["cgaps", "run", *source, "--out", out])
 
 
@@ -125,12 +125,12 @@ def _show(log: InspectedLog) -> None:
         tools = ", ".join(dict.fromkeys(report.format for _, report in found))
         of = next(iter(models)) if len(models) == 1 else plural(len(models), "model")
         _print(f"{plural(len(found), 'log')} of {of} ({tools}):")
-        output.print_line("")
+        shared.print_line("")
         title = "task" if len(models) == 1 else "model"
         shown = {row: _cells(held, models=len(models)) for row, held in list(rows.items())[:_ROWS]}
         columns = {name: [plain(cells[name]) for cells in shown.values()] for name in next(iter(shown.values()))}
         Console().print(table_of(title, list(map(plain, shown)), columns))
-        output.print_line(f"{len(rows) - _ROWS} more: --json\n" if len(rows) > _ROWS else "")
+        shared.print_line(f"{len(rows) - _ROWS} more: --json\n" if len(rows) > _ROWS else "")
     for line, names in notes.items():
         others = f" and {len(names) - 1} more" if len(names) > 1 else ""
         _print(line if len(names) == len(found) else f"{names[0]}{others}: {line}")
@@ -160,12 +160,12 @@ def _cells(held: Sequence[tuple[InspectedBenchmark, SourceReport]], *, models: i
 def _show_item(item: Item) -> None:
     """Print an item as it was asked and answered."""
     group = f", group {item.group}" if item.group else ""
-    output.print_line("")
+    shared.print_line("")
     _print(f"Item {item.id}, score {decimal(item.score)}{group}:")
     Console().print(Text.assemble("  ", *_pieces(item)), soft_wrap=True)
     if item.response is not None:
         _print(f"  response: {shorten(item.response, 200)}")
-    output.print_line("")
+    shared.print_line("")
 
 
 def _pieces(item: Item) -> Iterator[tuple[str, str]]:
@@ -188,7 +188,7 @@ def _pieces(item: Item) -> Iterator[tuple[str, str]]:
 
 
 def _print(text: str) -> None:
-    output.print_line(" ".join(text.split("\n")))
+    shared.print_line(" ".join(text.split("\n")))
 
 
 def _indented(text: str) -> str:

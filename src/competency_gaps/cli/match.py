@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
-from competency_gaps.cli.output import print_json, print_line, terminal
+from competency_gaps.cli.shared import JsonOption, QuietOption, RunArgument, print_json, print_line, terminal
 from competency_gaps.text import integer, plural, signed, visible
 
 if TYPE_CHECKING:
@@ -65,13 +64,10 @@ def print_matching(found: Matching, limit: int) -> None:
     print_line(f"{plural(len(found.entries), 'entry').replace('entrys', 'entries')}, {_HOW[found.how]}:")
     for rate in found.rates:
         print_line(f"  {_rate(rate)}")
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     measured = any(entry.gap is not None for entry in found.entries)
-    table.add_column("entry", overflow="fold", ratio=2)
-    if measured:
-        table.add_column("gap", justify="right", no_wrap=True)
-        table.add_column("items", justify="right", no_wrap=True)
-    table.add_column("matching slices", overflow="fold", ratio=3)
+    names, slices = Column("entry", overflow="fold", ratio=2), Column("matching slices", overflow="fold", ratio=3)
+    figures = [Column(name, justify="right", no_wrap=True) for name in ("gap", "items") if measured]
+    table = Table(names, *figures, slices, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     shown = [entry for entry in found.entries if entry.outcome != "few" or entry.gap is not None]
     for entry in shown[:limit]:
         table.add_row(*_cells(entry, measured))

@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.options import (
+from competency_gaps.cli.shared import (
     JsonOption,
     LogOption,
     MetricOption,
     RunArgument,
     ScorerOption,
     ScoresOption,
+    print_json,
+    print_line,
 )
-from competency_gaps.cli.output import print_json, print_line
 from competency_gaps.errors import UserError
 
 REGRESSION = 3

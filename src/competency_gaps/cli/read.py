@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.answers import answer_document, print_answer, print_unscored
-from competency_gaps.cli.options import JsonOption, RunArgument, open_outcome
-from competency_gaps.cli.output import print_json, print_line, run_document
+from competency_gaps.cli.coverage import print_coverage
+from competency_gaps.cli.shared import JsonOption, RunArgument, open_outcome, print_json, print_line, run_document
 from competency_gaps.errors import UserError, argument
 
 if TYPE_CHECKING:
@@ -105,13 +104,62 @@ def show(
     elif list_ == "slices":
         _list_slices(opened, answer, limit, json_=json_)
     elif json_:
-        print_json({"run": str(opened.path), **answer_document(opened, answer)})
+        from competency_gaps.findings.items import example_texts
+        from competency_gaps.findings.words import answer_words
+
+        examples, told = example_texts(opened, answer.findings), answer_words(answer)
+        print_json({"run": str(opened.path), "answer": asdict(answer), "examples": examples, "words": told})
     elif caveats:
         from competency_gaps.report.answer import caveats_view
 
         Console().print(caveats_view(answer))
     else:
         print_answer(opened, answer, limit)
+
+
+def print_run(run: Run, *, json_: bool) -> None:
+    """Print a new run's answer, and where its report is."""
+    if json_:
+        print_json({**run_document(run), "report": str(run.report_file)})
+        return
+    if run.models.height:
+        print_answer(run, run.answer(run.models["model"][0]))
+    else:
+        print_unscored(run)
+    if run.report_file.is_file():  # a checkout whose page was not built has none
+        print_line(f"\nReport: {run.report_file.resolve()}")
+
+
+def print_demo(run: Run) -> None:
+    """Print what the demo found, in sentences with bars, and what to open."""
+    from competency_gaps.findings.items import detail
+    from competency_gaps.findings.words import pictured
+    from competency_gaps.report.answer import answer_picture
+
+    answer, console = run.answer(), Console()
+    failing = [item for finding in pictured(answer)[:1] for item in detail(run, answer, finding).failing]
+    console.print(answer_picture(answer, next(iter(failing), None), console.width))
+    print_line("")
+    if run.report_file.is_file():  # a checkout whose page was not built has none
+        print_line(f"Open in a browser: {run.report_file.resolve()}")
+    print_line(f"All findings: cgaps show {run.path}. Your own model: cgaps sae MODEL, or its logs: cgaps logs PATH.")
+
+
+def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
+    """Print an answer, so many findings of each side."""
+    from competency_gaps.findings.items import example_texts
+    from competency_gaps.report.answer import SIDE, answer_view
+
+    console = Console()
+    console.print(answer_view(answer, example_texts(run, answer.findings), console.width, limit or SIDE))
+
+
+def print_unscored(run: Run, limit: int = 6) -> None:
+    """Print what a run without scores says: what its items do not test."""
+    from competency_gaps.findings.words import UNSCORED, short_name
+
+    print_line(f"{short_name(run.scored_model)}: {UNSCORED}")
+    print_coverage([run.coverage()], [run.path], limit)
 
 
 def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) -> None:
@@ -169,14 +217,15 @@ def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: boo
     if asked is not None and re.fullmatch(r"[0-9]{1,18}", asked):
         _show_concept(run, int(asked), limit or 3, json_=json_)
         return
-    listing = list_concepts(run, words=asked)
-    if asked is not None and listing.concepts.height == 1:
-        _show_concept(run, int(listing.concepts["concept"][0]), limit or 3, json_=json_)
+    listing = list_concepts(run, asked)
+    concepts = listing[0]
+    if asked is not None and concepts.height == 1:
+        _show_concept(run, int(concepts["concept"][0]), limit or 3, json_=json_)
     elif json_:
-        rows = (listing.concepts if limit is None else listing.concepts.head(limit)).to_dicts()
+        rows = (concepts if limit is None else concepts.head(limit)).to_dicts()
         print_json({**run_document(run), "find": asked, "rows": rows})
     else:
-        if not listing.concepts.height:
+        if not concepts.height:
             print_line("no concept stands out; --json lists them all", error=True)
         more = f"To see one: {argument('concept')} N."
         print_listing(listing, Console(), lines=screen_lines(), limit=limit, more=more)
@@ -184,7 +233,7 @@ def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: boo
 
 def _show_concept(run: Run, number: int, limit: int, *, json_: bool) -> None:
     """Print a concept's rows and items."""
-    from competency_gaps.report.concept import concept_view, region_path
+    from competency_gaps.report.tables import concept_view, region_path
 
     run.check_concept(number)
     if not json_:

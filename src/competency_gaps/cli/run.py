@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from competency_gaps.cli import options
-from competency_gaps.cli.answers import print_demo, print_run
-from competency_gaps.cli.output import print_json, print_line, terminal, typed_command
+from competency_gaps.cli import shared
+from competency_gaps.cli.read import print_demo, print_run
+from competency_gaps.cli.shared import print_json, print_line, terminal, typed_command
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.text import plural
@@ -27,8 +27,8 @@ def run(
     config: Annotated[
         Path | None, typer.Argument(help="YAML configuration, instead of --model, --sae and so on.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help=options.MODEL_HELP)] = None,
-    sae: Annotated[str | None, typer.Option("--sae", "-s", help=options.SAE_HELP)] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help=shared.MODEL_HELP)] = None,
+    sae: Annotated[str | None, typer.Option("--sae", "-s", help=shared.SAE_HELP)] = None,
     benchmark: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,7 +38,7 @@ def run(
             help="Items: a file, a folder, or a hub dataset (hub:openai/gsm8k/main:test); repeatable.",
         ),
     ] = None,
-    log: options.LogOption = None,
+    log: shared.LogOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder; resumes an unfinished run in it.")
     ] = None,
@@ -56,16 +56,16 @@ def run(
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", min=16, help="Tokens per forward pass; lower it if memory runs out.")
     ] = None,
-    set_: options.SetOption = None,
-    metric: options.MetricOption = None,
-    scorer: options.ScorerOption = None,
-    field: options.FieldOption = None,
-    scores: options.ScoresOption = None,
+    set_: shared.SetOption = None,
+    metric: shared.MetricOption = None,
+    scorer: shared.ScorerOption = None,
+    field: shared.FieldOption = None,
+    scores: shared.ScoresOption = None,
     no_ask: Annotated[
         bool,
         typer.Option("--no-ask", help="Only read the items, without asking the model (for other models' scores)."),
     ] = False,
-    llm: options.LLMOption = None,
+    llm: shared.LLMOption = None,
     ray: Annotated[
         str | None,
         typer.Option(
@@ -79,8 +79,8 @@ def run(
     store: Annotated[
         str | None, typer.Option(metavar="URL", help="Share shards between machines, e.g. s3://BUCKET/RUN.")
     ] = None,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Audit a model: from benchmarks and an SAE to a run folder and a report."""
     import competency_gaps as cg
@@ -214,8 +214,8 @@ def demo(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; default: downloaded once."),
     ] = None,
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Audit the bundled model on the eleven bundled benchmarks, in minutes."""
     from competency_gaps.demo import run_demo
@@ -230,8 +230,8 @@ def demo(
 def merge(
     folders: Annotated[list[Path], typer.Argument(help="All parts of one run (cgaps run --shard).")],
     out: Annotated[Path, typer.Option(help="Folder for the merged run.")],
-    quiet: options.QuietOption = False,
-    json_: options.JsonOption = False,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Merge the parts of a run."""
     import competency_gaps as cg

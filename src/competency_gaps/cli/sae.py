@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from competency_gaps.cli import options
-from competency_gaps.cli.output import print_json, print_line, run_command
+from competency_gaps.cli import shared
+from competency_gaps.cli.shared import print_json, print_line, run_command
 from competency_gaps.errors import install_command
 from competency_gaps.text import plural
 
@@ -29,10 +29,10 @@ _TRAINED_ON = {
 
 
 def sae(
-    model: Annotated[str, typer.Argument(help=options.MODEL_HELP)],
+    model: Annotated[str, typer.Argument(help=shared.MODEL_HELP)],
     layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs for this layer.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="List every SAE, not just one per layer and place.")] = False,
-    json_: options.JsonOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """List the public SAEs that fit a model, layer by layer."""
     from competency_gaps.sae.find import find_saes

@@ -9,8 +9,9 @@ import json
 import logging
 import re
 import traceback
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import dropwhile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -139,13 +140,8 @@ def _answer(text: str, cut: bool, results: Sequence[tuple[int, Any]]) -> AnswerE
 
 def _history(asked: ChatRequest) -> list[dict[str, str]]:
     """The last turns, each cut, beginning with one of the user."""
-    turns = [
-        {"role": turn.role, "content": turn.content[:LONGEST].encode("utf-8", "replace").decode()}
-        for turn in asked.messages[-TURNS:]
-    ]
-    while turns and turns[0]["role"] != "user":
-        turns.pop(0)
-    return turns
+    turns = dropwhile(lambda turn: turn.role != "user", asked.messages[-TURNS:])
+    return [{"role": one.role, "content": one.content[:LONGEST].encode("utf-8", "replace").decode()} for one in turns]
 
 
 def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[TracedNumber]:
@@ -165,8 +161,9 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[TracedNumber]:
         stands for a hundredth); None: no query does.
     """
     # An error only repeats the arguments.
-    told = [(query, result) for query, result in results if not (isinstance(result, Mapping) and "error" in result)]
-    known = [(value, query) for query, result in told for value in _values(result)]
+    shown = ((query, result) for query, result in results if not (isinstance(result, Mapping) and "error" in result))
+    told = [(query, re.sub(r"\\[nrt]", " ", json.dumps(result, ensure_ascii=False))) for query, result in shown]
+    known = [(_written(number.group())[0], query) for query, result in told for number in _NUMBER.finditer(result)]
     traced = []
     for match in _NUMBER.finditer(text):
         value, unit = _written(match.group())
@@ -183,18 +180,3 @@ def _written(number: str) -> tuple[Decimal, Decimal]:
     decimals = -exponent if isinstance(exponent, int) else 0
     # A whole number is meant exactly: 12 does not round 11.6; a whole percentage does.
     return value * scale, scale / 10**decimals if decimals > 0 or scale != 1 else Decimal(0)
-
-
-def _values(result: Any) -> Iterator[Decimal]:
-    """All numbers of a result, those in its texts too."""
-    if isinstance(result, Mapping):
-        for value in result.values():
-            yield from _values(value)
-    elif isinstance(result, str):
-        for match in _NUMBER.finditer(result):
-            yield _written(match.group())[0]
-    elif isinstance(result, (int, float)) and not isinstance(result, bool):
-        yield Decimal(str(result))
-    elif isinstance(result, Sequence):
-        for value in result:
-            yield from _values(value)

@@ -20,7 +20,7 @@ from typing import Any
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.opened import Opened, comparable, open_runs, run_list
-from competency_gaps.explorer.page_files import FILES, PageMissingError, content_security_policy, page_files
+from competency_gaps.explorer.page_files import FILES, POLICY, PageMissingError, page_files
 from competency_gaps.explorer.parts import Context, Parts, as_json
 from competency_gaps.explorer.parts.answers import against, paired_runs
 from competency_gaps.explorer.parts.concept import concept_details
@@ -51,8 +51,6 @@ IMPROVED = 100
 """Kept items, or items that look broken, whose texts it holds first [ours]."""
 FILE_ITEMS = 3_000
 """Items whose texts it holds, at most: those of findings and of these concepts, then others [ours]."""
-_DETAILS = ("concept", "item")
-"""Kinds of details that one file holds in one part each, by their numbers."""
 _BOOT = """\
 (async()=>{const read=async n=>{const t=atob(document.getElementById(n).textContent);\
 const b=Uint8Array.from(t,c=>c.charCodeAt(0));\
@@ -105,9 +103,8 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
     contexts = {run.key: _context(run, texts=texts) for run in opened}
     with no_space_left(target):
         _clear(part)
-        _make(part / DATA)
         facts = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "runs": list(contexts), "texts": texts}
-        (part / MARK).write_text(json.dumps({"version": version("competency-gaps"), **facts}), encoding="utf-8")
+        write_text(part / MARK, json.dumps({"version": version("competency-gaps"), **facts}))
         _write(part / DATA, "runs.json", as_json(_run_list(opened)))
         for context in contexts.values():
             parts = Parts(context)
@@ -178,29 +175,28 @@ def write_report(run: RunFolder, file: Path, *, progress: Progress | None = None
 
 def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
     """The parts of a run that one file has room for, what matters most first."""
-    context = replace(_context(run, texts=texts), concepts_per_part=1, items_per_part=1)
-    parts = Parts(replace(context, amounts=ONE_FILE))
+    parts = Parts(Context(run.run, run.key, run.dictionary, portable=True, texts=texts, amounts=ONE_FILE))
     whole = [name for name in parts.names() if name.startswith(("answers/", "coverage/")) or "/" not in name]
     for name in whole:
-        block = _block(f"{context.key}/{name}", parts.read(name))
+        block = _block(f"{run.key}/{name}", parts.read(name))
         room -= len(block)
         yield block
     for kind, details in _chosen_details(parts.context).items():
         share = room * 0.7
-        while details and len(block := _block(f"{context.key}/{kind}.json", as_json(details, digits=None))) > share:
+        while details and len(block := _block(f"{run.key}/{kind}.json", as_json(details, digits=None))) > share:
             details = dict(list(details.items())[: int(len(details) * 0.95 * share / len(block))])
         if details:
             room -= len(block)
             yield block
     for name in (name for name in parts.names() if name.startswith("concepts/")):
-        block = _block(f"{context.key}/{name}", parts.read(name))
+        block = _block(f"{run.key}/{name}", parts.read(name))
         if len(block) <= room:
             room -= len(block)
             yield block
 
 
 def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
-    """Details of the concepts that matter most, of the items that show them."""
+    """Details of the concepts that matter most, and of the items that show them, by kind and number."""
     evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
     ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
     concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:FILE_CONCEPTS]
@@ -215,7 +211,7 @@ def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
     for _, near in groupby(sorted(rows), lambda row: row // (8 * ITEMS)):
         items |= {str(detail.item): detail for detail in item_details(context, [*near])}
     items = {str(row): items[str(row)] for row in rows}
-    return dict(zip(_DETAILS, (details, items), strict=True))
+    return {"concept": details, "item": items}
 
 
 def _shown_items(context: Context) -> Iterator[int]:
@@ -240,16 +236,7 @@ def _run_list(opened: Sequence[Opened]) -> RunList:
 
 
 def _context(run: Opened, *, texts: bool) -> Context:
-    return Context(
-        run.run,
-        run.key,
-        run.dictionary,
-        portable=True,
-        texts=texts,
-        concepts_per_part=CONCEPTS,
-        items_per_part=ITEMS,
-        amounts=EXPORTED,
-    )
+    return Context(run.run, run.key, run.dictionary, True, texts, CONCEPTS, ITEMS, EXPORTED)
 
 
 def _packed(content: bytes) -> str:
@@ -270,9 +257,8 @@ def _block(name: str, content: bytes) -> str:
 
 def _static(index: bytes) -> bytes:
     """The page's HTML, marked as static, with the policy that a server would send."""
-    policy = escape(content_security_policy(framed=True), quote=True)
     text = index.decode("utf-8").replace("<html ", '<html data-mode="static" ', 1)
-    meta = f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{policy}" />'
+    meta = f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}" />'
     return text.replace("<head>", meta, 1).encode("utf-8")
 
 
@@ -339,13 +325,6 @@ def _clear(folder: Path) -> None:
     _check_own(folder)
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise UserError(f"{str(folder)!r} cannot be made ({error.strerror}). Give a folder elsewhere.") from error
 
 
 def _put(part: Path, target: Path) -> None:

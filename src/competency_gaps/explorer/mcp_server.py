@@ -6,16 +6,17 @@ import json
 import logging
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import anyio.to_thread
+import mcp_types as types
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
 
 from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.explorer.opened import Opened
 from competency_gaps.explorer.tools import INSTRUCTIONS, TOOLS, description, schema
 from competency_gaps.text import shorten, visible
-
-if TYPE_CHECKING:
-    import mcp_types as types
-    from mcp.server.lowlevel import Server
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +29,6 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
     opened
         The runs to answer questions about, at least one. With several, each tool takes the key of one.
     """
-    import anyio.to_thread
-    import mcp_types as types
-    from mcp.server.lowlevel import Server
-
     runs = {run.key: run for run in opened}
     hints = types.ToolAnnotations(
         read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -60,8 +57,6 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
 
 async def serve_stdio(server: Server[Any]) -> None:
     """Serve on standard input and output until the input ends."""
-    from mcp.server.stdio import stdio_server
-
     async with stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
 

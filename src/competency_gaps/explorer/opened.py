@@ -10,9 +10,10 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from competency_gaps.dictionary.folder import Dictionary, dictionary_of
 from competency_gaps.errors import UserError
@@ -38,26 +39,18 @@ class ChangedError(UserError):
     """The run changed while it was shown."""
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """What is shown of a run until something is added to it."""
 
     number: int
     """Counts the additions, from 0."""
+    added: Stamp
+    """The added files that it shows."""
     parts: Parts
     """Its parts, one detail each. They keep what they have read, so all requests share them."""
 
 
-class _Current:
-    """What is shown now, and the added files that it shows."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.added: Stamp | None = None
-        self.shown: Shown | None = None
-
-
-@dataclass(frozen=True)
+@dataclass
 class Opened:
     """A run in an explorer."""
 
@@ -69,7 +62,8 @@ class Opened:
     dictionary: Dictionary | None
     made: Stamp
     """Of its own files, when the run was opened."""
-    _current: _Current = field(default_factory=_Current, repr=False, compare=False)
+    _shown: Shown | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def now(self, command: str = "cgaps explore") -> Shown:
         """What is shown of the run now.
@@ -87,13 +81,11 @@ class Opened:
         if _own_stamp(self.run) != self.made:
             raise ChangedError(f"the run changed while it was open: restart {command}")
         added = _stamp(self.run.path, ADDED)
-        current = self._current
-        with current.lock:
-            if current.shown is None or added != current.added:
-                context = Context(self.run, self.key, self.dictionary)
-                number = 0 if current.shown is None else current.shown.number + 1
-                current.added, current.shown = added, Shown(number, Parts(context))
-            return current.shown
+        with self._lock:
+            if self._shown is None or added != self._shown.added:
+                number = 0 if self._shown is None else self._shown.number + 1
+                self._shown = Shown(number, added, Parts(Context(self.run, self.key, self.dictionary)))
+            return self._shown
 
     def ask(self, name: str, arguments: Any, command: str = "cgaps explore") -> dict[str, Any]:
         """Ask a tool (:func:`~competency_gaps.explorer.tools.ask`) about what is shown now.
@@ -112,11 +104,8 @@ class Opened:
 def _stamp(folder: Path, patterns: Iterable[str]) -> Stamp:
     files = []
     for file in (file for pattern in patterns for file in sorted(folder.glob(pattern))):
-        try:
-            state = file.stat()
-        except OSError:
-            continue
-        files.append((str(file), state.st_mtime_ns, state.st_size))
+        with suppress(OSError):  # it may be gone by now
+            files.append((str(file), file.stat().st_mtime_ns, file.stat().st_size))
     return tuple(files)
 
 

@@ -16,17 +16,11 @@ FILES = {
     "font-license.txt": "text/plain; charset=utf-8",
 }
 """Every file of the page, with its type."""
-
-_SOURCES = {
-    "default-src": "'none'",
-    "script-src": "'self'",
-    "style-src": "'self'",
-    "img-src": "'self' data:",
-    "font-src": "data:",
-    "connect-src": "'self'",
-    "base-uri": "'none'",
-    "form-action": "'none'",
-}
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
+"""What a browser may load for the page: its own files and data, and nothing from another host."""
 
 
 class PageMissingError(UserError):
@@ -53,15 +47,3 @@ def page_files(folder: Path = PAGE) -> dict[str, bytes]:
             "'make page' (needs Node.js); an installed package includes it."
         )
     return {name: (folder / name).read_bytes() for name in FILES}
-
-
-def content_security_policy(*, framed: bool = False) -> str:
-    """What a browser may load for the page: its own files and data, and nothing from another host.
-
-    Parameters
-    ----------
-    framed : bool
-        Leave it open who may put the page into a frame; a policy in a ``<meta>`` cannot say it.
-    """
-    sources = _SOURCES if framed else {**_SOURCES, "frame-ancestors": "'none'"}
-    return "; ".join(f"{name} {value}" for name, value in sources.items())

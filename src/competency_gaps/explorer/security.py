@@ -11,12 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
-from competency_gaps.explorer.page_files import content_security_policy
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from competency_gaps.explorer.page_files import POLICY
 
 NAMES = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine as a browser writes them."""
@@ -24,7 +22,7 @@ POSTED = "/chat"
 """The one path that takes POST."""
 
 HEADERS = {
-    "content-security-policy": content_security_policy(),
+    "content-security-policy": f"{POLICY}; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",

@@ -8,31 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import logging
 import socket
 import traceback
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio.to_thread
+import uvicorn
 from pydantic import TypeAdapter, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from competency_gaps.config.llm import LLMConfig
-from competency_gaps.errors import CompetencyGapsError, MissingExtraError, UserError, argument
+from competency_gaps.errors import CompetencyGapsError, UserError, argument
+from competency_gaps.explorer.chat import LONGEST, chat_state, converse
 from competency_gaps.explorer.opened import ChangedError, Opened, Shown, comparable, open_runs, run_list
 from competency_gaps.explorer.page_files import FILES, page_files
 from competency_gaps.explorer.parts import NoSuchPartError, as_json
 from competency_gaps.explorer.parts.answers import against, paired_runs
 from competency_gaps.explorer.parts.records.details import ChatRequest
+from competency_gaps.explorer.security import Guard
 from competency_gaps.text import visible
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.types import ASGIApp
 
 HOST = "127.0.0.1"
 """Always the loopback address: any account of this machine can read the run and use the chat, other machines cannot."""
@@ -71,15 +74,9 @@ def serve(
 
     Raises
     ------
-    MissingExtraError
-        If the server's packages are not installed.
     UserError
         If a run cannot be opened, or no port near ``port`` is free.
     """
-    for package in ("starlette", "uvicorn", *(("openai",) if llm is not None else ())):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "explore", "The explorer")
-    import uvicorn
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -139,12 +136,6 @@ def make_app(
     llm
         A language model that answers questions; None: there is no chat.
     """
-    from starlette.applications import Starlette
-    from starlette.exceptions import HTTPException
-    from starlette.routing import Route
-
-    from competency_gaps.explorer.security import Guard
-
     explorer = _Explorer(opened, page, llm)
     routes = [
         *(Route("/" if name == "index.html" else f"/{name}", explorer.page) for name in FILES),
@@ -161,8 +152,6 @@ class _Explorer:
     """Handlers of the requests."""
 
     def __init__(self, opened: Sequence[Opened], page: Mapping[str, bytes], llm: LLMConfig | None) -> None:
-        from competency_gaps.explorer.chat import chat_state
-
         self._page, self._llm = page, llm
         self._runs = as_json(run_list(opened, "served", chat_state(llm)))
         self._opened = {run.key: run for run in opened}
@@ -182,8 +171,6 @@ class _Explorer:
 
     async def part(self, request: Request) -> Response:
         """``data/KEY/NAME``."""
-        from starlette.exceptions import HTTPException
-
         name = request.path_params["name"]
         try:
             content = await self._read(request.path_params["key"], name)
@@ -202,11 +189,6 @@ class _Explorer:
 
     async def chat(self, request: Request) -> Response:
         """``POST /chat``: one JSON object a line (``ChatEvent`` of the page)."""
-        from starlette.exceptions import HTTPException
-        from starlette.responses import StreamingResponse
-
-        from competency_gaps.explorer.chat import LONGEST, converse
-
         try:
             asked = TypeAdapter(ChatRequest).validate_json(await request.body())
         except ValidationError as error:
@@ -255,16 +237,12 @@ class _Explorer:
             return content
 
     def _shown(self, key: str) -> Shown:
-        from starlette.exceptions import HTTPException
-
         if key not in self._opened:
             raise HTTPException(404, "There is no such run here.")
         return self._opened[key].now()
 
 
 def _response(content: bytes, kind: str = "application/json", status: int = 200) -> Response:
-    from starlette.responses import Response
-
     return Response(content, status, headers={"content-type": kind})
 
 

@@ -17,12 +17,12 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError
 from competency_gaps.findings import words as in_words
 from competency_gaps.findings.answer import slice_table, slices_of
 from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.items import ShownItem, detail, example_texts, slice_weights
-from competency_gaps.findings.kept import answer
+from competency_gaps.findings.kept import answer, asked_of
 from competency_gaps.matching import read_matchings
 from competency_gaps.presentation.facts import marks_of, run_card
 from competency_gaps.runs.assessment import read_assessment
@@ -150,7 +150,7 @@ def concepts(
     """List concepts, filtered, the lowest gap first. Tested ones come before those with little data."""
     table = run.concepts
     if benchmark is not None:
-        _known(benchmark, run.benchmarks["benchmark"].to_list(), "benchmark")
+        run.benchmark_entry(benchmark)
         own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).select("concept", *_STATISTICS)
         table = table.drop(_STATISTICS).join(own, on="concept", maintain_order="left")
     wanted = [pl.lit(True) if all_kinds else pl.col("ranked")]
@@ -207,7 +207,7 @@ def items(
         return {"items": [{**shown, "concepts": _active(run, shown["item"])} for shown in _items(run, rows, 3000)]}
     wanted = [pl.lit(True)]
     if benchmark is not None:
-        wanted.append(pl.col("benchmark") == _known(benchmark, run.benchmarks["benchmark"].to_list(), "benchmark"))
+        wanted.append(pl.col("benchmark") == run.benchmark_entry(benchmark)["name"])
     wanted += [] if group is None else [pl.col("group") == group]
     wanted += [] if min_score is None else [pl.col("score") >= min_score]
     wanted += [] if max_score is None else [pl.col("score") <= max_score]
@@ -304,13 +304,8 @@ def _asked(run: RunFolder, model: str | None, against: str | None) -> dict[str, 
     """Arguments of an answer about a model of the run; by default about the outcome that is open."""
     if model is not None or run.path == run.base:
         return {"model": model, "against": against}
-    others = run.manifest["outcome"]["against"]
-    shown = {"peers": list(others), "difference": others[0] if others else None}.get(run.kind, "benchmark")
-    return {
-        "model": run.scored_model,
-        "against": against or shown,
-        "parsed": run.kind == "parsed" and against is None,
-    }
+    own = asked_of(run)
+    return own if against is None else {**own, "against": against, "parsed": False}
 
 
 def _weights(run: RunFolder, number: int) -> np.ndarray:
@@ -344,21 +339,10 @@ def _items(run: RunFolder, rows: Sequence[int], longest: int = LONGEST_TEXT) -> 
 def _active(run: RunFolder, row: int) -> list[dict[str, Any]]:
     """The ten concepts that are strongest in an item."""
     held, labels = run.item_rows.row(row), run.concepts["label"]
-    order = sorted(range(len(held.concepts)), key=lambda place: -float(held.cas[place]))[:10]
-    numbers = [int(held.concepts[place]) for place in order]
-    return [
-        {"concept": number, "label": labels[number], "cas": float(held.cas[place])}
-        for number, place in zip(numbers, order, strict=True)
-    ]
+    order = np.argsort(-held.cas, kind="stable")[:10]
+    strongest = zip(held.concepts[order].tolist(), held.cas[order].tolist(), strict=True)
+    return [{"concept": number, "label": labels[number], "cas": cas} for number, cas in strongest]
 
 
 def _contains(column: str, words: str) -> pl.Expr:
     return pl.col(column).str.to_lowercase().str.contains(words.lower(), literal=True).fill_null(value=False)
-
-
-def _known(name: str, names: Sequence[str], what: str) -> str:
-    """A name that the run has."""
-    if name not in names:
-        listed = ", ".join(shorten(known, 60) for known in names[:40])
-        raise UserError(f"the run has no {what} {shorten(name, 60)!r}: it has {listed}.{nearest(name, names)}")
-    return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
@@ -166,20 +167,22 @@ def outcome_asked(
 ) -> tuple[Outcome, Peers | None]:
     """The outcome that an answer is about; parameters as of :func:`find_answer`."""
     name = _model(run, scores, model)
-    if parsed:
-        return outcome_of(run, scores, name, "parsed")
-    if against is None:
-        try:
+    if against is None and not parsed:
+        with suppress(UserError):  # none at its level
             return outcome_of(run, scores, name, "peers")
-        except UserError:  # none at its level
-            return outcome_of(run, scores, name, "score")
-    if against == "benchmark":
-        return outcome_of(run, scores, name, "score")
-    if against == "peers":
-        return outcome_of(run, scores, name, "peers")
-    kind: Kind = "difference" if isinstance(against, str) else "peers"
-    others = (against,) if isinstance(against, str) else against
+    kind, others = kind_asked(against, parsed=parsed)
     return outcome_of(run, scores, name, kind, tuple(map(scores.named, others)))
+
+
+def kind_asked(against: Against, *, parsed: bool) -> tuple[Kind, tuple[str, ...]]:
+    """The kind of an outcome, and the other models that it is taken against; None: scores alone."""
+    if parsed:
+        return "parsed", ()
+    if against is None or against == "benchmark":
+        return "score", ()
+    if isinstance(against, str):
+        return ("peers", ()) if against == "peers" else ("difference", (against,))
+    return "peers", tuple(against)
 
 
 def _model(run: RunFolder, scores: ModelScores, model: str | None) -> str:
@@ -312,12 +315,20 @@ def _detectable(families: Sequence[Weighed], bars: Sequence[Bar], values: np.nda
     return float((threshold + POWER) * values.std() / np.sqrt(max(1.0, ORDINARY * len(values))))
 
 
-TABLE = {
-    **{"slice": pl.Int64, "family": pl.String, "name": pl.String, "question": pl.String, "parent": pl.Int64},
-    **{"items": pl.Int64, "of_items": pl.Int64},
-    **{"mean": pl.Float64, "gap": pl.Float64, "gap_low": pl.Float64, "gap_high": pl.Float64},
+_SLICE = {"slice": pl.Int64, "family": pl.String, "name": pl.String, "question": pl.String, "parent": pl.Int64}
+_FIGURES = {
+    **dict.fromkeys(("items", "of_items"), pl.Int64),
+    **dict.fromkeys(("mean", "gap", "gap_low", "gap_high"), pl.Float64),
 }
-"""Columns of :func:`slice_table`."""
+
+
+def listed(families: Iterable[Family]) -> pl.DataFrame:
+    """One row per slice: ``slice`` (its number), ``family``, ``name``, ``question`` and ``parent``."""
+    tables = [pl.DataFrame(schema=_SLICE)]
+    for own in families:
+        columns = (own.number, own.name, own.names, pl.Series(own.question, dtype=pl.String), own.parent)
+        tables.append(pl.DataFrame(dict(zip(_SLICE, columns, strict=True))))
+    return pl.concat(tables)
 
 
 def slice_table(
@@ -335,30 +346,14 @@ def slice_table(
     scores = asked.scores.of(asked.outcome.model)
     known = ~np.isnan(scores) & ~np.isnan(asked.outcome.values)
     whole = np.ones((len(asked.values), 1), bool)
-    tables = []
+    tables = [pl.DataFrame(schema=_FIGURES)]
     for own in asked.families:
         gap, error = (values[:, 0] for values in gaps_of(own.weights, asked.values, whole, asked.units.block))
         count = own.family.member @ known.astype(np.float64)
         total = own.family.member @ np.where(known, scores, 0.0)
         some = own.items > 1
-        columns = {
-            "mean": np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0),
-            "gap": np.where(some, gap, np.nan),
-            "gap_low": np.where(some, gap - NORMAL * error, np.nan),
-            "gap_high": np.where(some, gap + NORMAL * error, np.nan),
-        }
-        tables.append(
-            pl.DataFrame(
-                {
-                    "slice": own.family.number,
-                    "family": own.family.name,
-                    "name": own.family.names,
-                    "question": pl.Series(own.family.question, dtype=pl.String),
-                    "parent": own.family.parent,
-                    "items": own.items,
-                    "of_items": own.of_items,
-                    **{name: pl.Series(values).fill_nan(None) for name, values in columns.items()},
-                }
-            )
-        )
-    return pl.concat(tables) if tables else pl.DataFrame(schema=TABLE)
+        mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+        gaps = (np.where(some, value, np.nan) for value in (gap, gap - NORMAL * error, gap + NORMAL * error))
+        columns = zip(_FIGURES, (own.items, own.of_items, mean, *gaps), strict=True)
+        tables.append(pl.DataFrame(dict(columns), nan_to_null=True))
+    return listed(own.family for own in asked.families).hstack(pl.concat(tables))

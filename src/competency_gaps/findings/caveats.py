@@ -58,15 +58,9 @@ def _of_reading(run: RunFolder, families: Sequence[Weighed], assessment: Mapping
     for benchmark in run.manifest["benchmarks"]:
         for figures in (benchmark.get("figures") or {}).values():
             if figures.get("by_place"):
-                yield Caveat(
-                    "judge_by_place",
-                    {
-                        "benchmark": benchmark["name"],
-                        "first": 0.5 + figures["position_bias"]["value"],
-                        "agreement": figures["agreement"],
-                        "items": figures["items"],
-                    },
-                )
+                told = {name: figures[name] for name in ("agreement", "items")}
+                told |= {"benchmark": benchmark["name"], "first": 0.5 + figures["position_bias"]["value"]}
+                yield Caveat("judge_by_place", told)
     verdicts = (assessment or {}).get("verdicts") or []
     failed = [verdict["code"] for verdict in verdicts if verdict["tone"] == "bad"]
     if failed:
@@ -90,24 +84,18 @@ def _of_scores(
         yield Caveat(
             "unscored", {"items": int(kept.sum()), "missing": missing, "gap": _others_gap(run, outcome.model, scores)}
         )
-    floor = [
-        own.family.names[at]
-        for own in families
-        for at in np.flatnonzero(own.items < FLOOR * np.maximum(own.of_items, 1))
-    ]
+    unscored = (own.items < FLOOR * np.maximum(own.of_items, 1) for own in families)
+    floor = [own.family.names[at] for own, few in zip(families, unscored, strict=True) for at in np.flatnonzero(few)]
     if floor:
         yield Caveat("no_verdict", {"slices": len(floor), "names": floor[:3], "floor": FLOOR})
     yield from _of_form(run, outcome, units, strata)
     if strata:
         yield Caveat("held_equal", {"covariates": list(strata)})
     same = repeats(items) & kept
-    clusters = items.filter(pl.Series(kept))["cluster"].n_unique()
-    if clusters < kept.sum():
-        together = int(kept.sum()) - clusters
-        yield Caveat(
-            "repeats",
-            {"items": int(kept.sum()), "clusters": clusters, "repeats": int(same.sum()), "together": together},
-        )
+    clusters, whole = items.filter(kept)["cluster"].n_unique(), int(kept.sum())
+    if clusters < whole:
+        numbers = {"items": whole, "clusters": clusters, "repeats": int(same.sum()), "together": whole - clusters}
+        yield Caveat("repeats", numbers)
     if not kept.all():
         yield Caveat("excluded", {"items": items.height, "excluded": int((~kept).sum())})
     reads = str(run.manifest["model"]["name"])
@@ -130,23 +118,13 @@ def _of_form(run: RunFolder, outcome: Outcome, units: Units, strata: Sequence[st
     scale = outcome.limits[1] - outcome.limits[0]
     for number, name in enumerate(names):
         for trend in trends(units, number, covariates):
-            mean = float(np.average(trend.means, weights=trend.clusters))
-            gaps = [
-                scale * (own - mean) if count >= FEWEST else 0.0
-                for own, count in zip(trend.means, trend.clusters, strict=True)
-            ]
-            most = int(np.argmax(np.abs(gaps)))
+            clusters, means = np.array(trend.clusters), np.array(trend.means)
+            gaps = np.where(clusters >= FEWEST, scale * (means - np.average(means, weights=clusters)), 0.0)
+            most = int(np.abs(gaps).argmax())
             if trend.p_value <= CLEAR and abs(gaps[most]) >= SMALLEST:
-                yield Caveat(
-                    "trend",
-                    {
-                        "benchmark": name if len(names) > 1 else None,
-                        "covariate": trend.covariate,
-                        "category": str(trend.values[most]),
-                        "gap": gaps[most],
-                        "items": trend.clusters[most],
-                    },
-                )
+                told = {"benchmark": name if len(names) > 1 else None, "covariate": trend.covariate}
+                told |= {"category": str(trend.values[most]), "gap": float(gaps[most]), "items": trend.clusters[most]}
+                yield Caveat("trend", told)
 
 
 def _others_gap(run: RunFolder, model: str, scores: ModelScores) -> float | None:
@@ -157,14 +135,7 @@ def _others_gap(run: RunFolder, model: str, scores: ModelScores) -> float | None
     if not len(others) or not count.any():
         return None
     mean = np.where(known, others, 0).sum(axis=0) / np.maximum(count, 1)
-    table = pl.DataFrame(
-        {
-            "benchmark": run.items["benchmark"],
-            "mean": np.where(count > 0, mean, np.nan),
-            "lacks": np.isnan(scores.of(model)),
-        }
-    ).filter(pl.col("mean").is_not_nan())
-    away = table.with_columns(pl.col("mean") - pl.col("mean").mean().over("benchmark"))
-    gap = away.filter("lacks")["mean"].mean()
-    rest = away.filter(~pl.col("lacks"))["mean"].mean()
-    return None if gap is None or rest is None else float(gap) - float(rest)  # type: ignore[arg-type]
+    table = run.items.select("benchmark", mean=mean, lacks=np.isnan(scores.of(model))).filter(count > 0)
+    away = table.select("lacks", away=pl.col("mean") - pl.col("mean").mean().over("benchmark"))
+    gap, rest = (away.filter(lacks=lacks)["away"].to_numpy() for lacks in (True, False))
+    return float(gap.mean() - rest.mean()) if len(gap) and len(rest) else None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.findings.examples import COMPARED, Piece, fold, own_part, template_of
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.scores import model_scores, read_scores
 
@@ -19,6 +22,13 @@ if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
     from competency_gaps.slices import Family
 
+_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+COMPARED = 12
+"""Prompts, evenly chosen, that a template is formed from."""
+LONGEST = 2_000
+"""Most tokens of a prompt, beyond the shared beginning and end, that are compared; where there are more, all differ."""
+FEWEST = 3
+"""Fewest words of a constant part inside a prompt: single words that happen to be shared are not a template."""
 EXAMPLES = 3
 """Failing items, and as many passing ones, that stand side by side."""
 LEAST_SHARE = 0.1
@@ -26,6 +36,14 @@ LEAST_SHARE = 0.1
 LEAST_LIFT = 1.5
 """How much more frequent the other slice must be there than elsewhere."""
 MOST_PLACES = 3
+
+
+class Piece(NamedTuple):
+    """A piece of a prompt."""
+
+    text: str
+    is_constant: bool
+    """Whether all prompts of its benchmark have it."""
 
 
 @dataclass(frozen=True)
@@ -137,18 +155,16 @@ def side_by_side(weights: np.ndarray, above: np.ndarray, cluster: np.ndarray) ->
     failing, passing : list of int
         Rows, at most ``EXAMPLES`` each.
     """
-    told = np.nan_to_num(weights * above)
-    used: set[int] = set()
-    sides: list[list[int]] = [[], []]
-    for side, order in zip(sides, (np.argsort(told, kind="stable"), np.argsort(-told, kind="stable")), strict=True):
-        sign = -1 if side is sides[0] else 1
-        for row in order.tolist():
+    told, used = np.nan_to_num(weights * above), set[int]()
+    sides: dict[int, list[int]] = {-1: [], 1: []}
+    for sign, side in sides.items():
+        for row in np.argsort(-sign * told, kind="stable").tolist():
             if len(side) == EXAMPLES or sign * told[row] <= 0:
                 break
             if int(cluster[row]) not in used:
                 side.append(row)
                 used.add(int(cluster[row]))
-    return sides[0], sides[1]
+    return sides[-1], sides[1]
 
 
 def _benchmark_means(items: pl.DataFrame, values: np.ndarray) -> np.ndarray:
@@ -194,9 +210,9 @@ def _folded(run: RunFolder, rows: Sequence[int]) -> dict[int, list[Piece]]:
 def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) -> dict[int, ShownItem]:
     """Some items with the scores and responses of a model."""
     folded = _folded(run, rows)
-    scores, own = model_scores(run).of(model), run.own_model == model
-    given: dict[int, str | None] = {}
-    if not own:
+    scores = model_scores(run).of(model)
+    given = dict(zip(rows, run.items["response"].gather(list(rows)), strict=True))
+    if run.own_model != model:
         held = read_scores(run.base).filter((pl.col("model") == model) & pl.col("item").is_in(list(rows)))
         given = dict(held.select("item", "response").iter_rows())
     same = run.items.filter(pl.Series(repeats(run.items)))
@@ -211,9 +227,74 @@ def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) 
             tuple(folded[row]),
             None if item["choices"] is None else tuple(item["choices"]),
             item["answer"],
-            item["response"] if own else given.get(row),
+            given.get(row),
             None if np.isnan(scores[row]) else float(scores[row]),
             None if np.isnan(values[row]) else float(values[row]),
             int(sizes.get(item["cluster"], 1)),
         )
     return shown
+
+
+def template_of(prompts: Sequence[str]) -> list[str]:
+    """Find the tokens that all prompts have, in the same order.
+
+    Parameters
+    ----------
+    prompts
+        Of one benchmark; at most ``COMPARED`` of them are compared.
+
+    Returns
+    -------
+    list of str
+        Words, white space and marks. Empty where there are fewer than two different prompts, as nothing shows
+        what is constant.
+    """
+    distinct = list(dict.fromkeys(prompts))
+    if len(distinct) < 2:
+        return []
+    step = max(1, len(distinct) // COMPARED)
+    template: list[str] | None = None
+    for prompt in distinct[::step][:COMPARED]:
+        tokens = _TOKEN.findall(prompt)
+        template = tokens if template is None else [template[i] for i, _ in _shared(template, tokens)]
+    return template or []
+
+
+def fold(prompt: str, template: Sequence[str]) -> list[Piece]:
+    """Split a prompt into pieces that its template has and pieces of its own; their texts add up to the prompt.
+
+    Parameters
+    ----------
+    template
+        As :func:`template_of` gives it; empty: all of the prompt is its own.
+    """
+    tokens = _TOKEN.findall(prompt)
+    constant = [False] * len(tokens)
+    for _, place in _shared(list(template), tokens):
+        constant[place] = True
+    told = groupby(zip(constant, tokens, strict=True), itemgetter(0))
+    runs = [(of_template, [token for _, token in run]) for of_template, run in told]
+    pieces = []
+    for at, (of_template, run) in enumerate(runs):
+        fewest = 1 if at in (0, len(runs) - 1) else FEWEST
+        pieces.append(Piece("".join(run), of_template and sum(token[0].isalnum() for token in run) >= fewest))
+    return [Piece("".join(own.text for own in same), kept) for kept, same in groupby(pieces, itemgetter(1))]
+
+
+def own_part(pieces: Sequence[Piece]) -> str:
+    """The differing part of a prompt on one line, with an ellipsis where a constant part stood between two pieces."""
+    text = " … ".join(" ".join(piece.text.split()) for piece in pieces if not piece.is_constant and piece.text.strip())
+    return text or " ".join("".join(piece.text for piece in pieces).split())
+
+
+def _shared(first: list[str], second: list[str]) -> list[tuple[int, int]]:
+    """Places of the tokens that two texts share, in order: beginnings and ends that are equal, and blocks between."""
+    most = min(len(first), len(second))
+    head = next((i for i in range(most) if first[i] != second[i]), most)
+    tail = next((i for i in range(most - head) if first[-1 - i] != second[-1 - i]), most - head)
+    places = [(i, i) for i in range(head)]
+    inner = first[head : len(first) - tail], second[head : len(second) - tail]
+    if max(map(len, inner)) <= LONGEST:
+        for a, b, size in SequenceMatcher(None, *inner, autojunk=False).get_matching_blocks():
+            places += [(head + a + i, head + b + i) for i in range(size)]
+    return places + [(len(first) - tail + i, len(second) - tail + i) for i in range(tail)]

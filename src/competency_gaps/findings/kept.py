@@ -39,6 +39,13 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
     return _kept(base.path, ("answer", model, against, parsed), make, asdict, _answer)
 
 
+def asked_of(run: RunFolder) -> dict[str, Any]:
+    """Arguments of the answer about what a run holds, or what an outcome of it does."""
+    others = run.manifest.get("outcome", {}).get("against")
+    against = {"peers": others, "difference": others[0] if others else None}.get(run.kind, "benchmark")
+    return {"model": run.scored_model, "against": against, "parsed": run.kind == "parsed"}
+
+
 def answers(run: RunFolder, models: Sequence[str] | None = None, against: Against = None) -> dict[str, Answer]:
     """The answers of several models, two at a time; ``models`` None: all that have scores."""
     base = run.run_itself()

@@ -12,7 +12,7 @@ from scipy.special import chdtrc, chdtri
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import corrected, evidence
 from competency_gaps.evidence.interval import quantile
-from competency_gaps.findings.answer import Against, held_equal, outcome_asked, slices_of
+from competency_gaps.findings.answer import Against, held_equal, listed, outcome_asked, slices_of
 from competency_gaps.findings.choose import FLOOR
 from competency_gaps.findings.finding import CELLS, MOST, SLICES, ModelSlices
 from competency_gaps.outcomes import Outcome
@@ -52,15 +52,8 @@ def find_model_slices(
     of_items = np.round(member @ base.items["excluded"].is_null().to_numpy().astype(float)).astype(np.int64)
     gaps = _gaps(base, families, weights, outcomes)
     p_value = np.where(items >= FLOOR * np.maximum(of_items, 1), gaps["p_value"], np.nan)
-    apart = pl.DataFrame(
-        {
-            "slice": np.concatenate([family.number for family in families]),
-            "family": np.repeat([family.name for family in families], [len(family.names) for family in families]),
-            "name": [name for family in families for name in family.names],
-            "of_items": of_items,
-            **spread(np.where(np.isnan(p_value), np.nan, gaps["gap"]), gaps["high"] - gaps["low"]),
-        }
-    )
+    told = spread(np.where(np.isnan(p_value), np.nan, gaps["gap"]), gaps["high"] - gaps["low"])
+    apart = listed(families).select("slice", "family", "name", of_items=of_items).with_columns(**told)
     shown = _chosen(apart, weights, most)
     numbers = {**gaps, "p_value": p_value, "q_value": corrected(p_value), "items": items}
     score = np.stack([scores.of(own.model) for own in outcomes])
@@ -143,24 +136,9 @@ def _chosen(apart: pl.DataFrame, weights: sp.csr_array, most: int) -> list[int]:
 
 def _cells(outcome: Outcome, slices: pl.DataFrame, numbers: dict[str, np.ndarray]) -> pl.DataFrame:
     """The row of one model."""
-    status = (
-        pl.when(pl.col("q_value").is_null())
-        .then(pl.lit("insufficient"))
-        .when(pl.col("q_value") > SURE)
-        .then(pl.lit("typical"))
-        .when(pl.col("gap") < 0)
-        .then(pl.lit("weak"))
-        .otherwise(pl.lit("strong"))
-    )
-    against = "peers" if outcome.kind == "peers" else "benchmark"
-    own = [
-        pl.lit(outcome.model).alias("model"),
-        pl.lit(against).alias("against"),
-        "slice",
-        "family",
-        "name",
-        "of_items",
-    ]
-    columns = ("items", "mean", "gap", "low", "high", "p_value", "q_value")
-    table = slices.select(own).with_columns(pl.Series(name, numbers[name]) for name in columns)
-    return table.with_columns(pl.col(pl.Float64).fill_nan(None)).with_columns(status=status).select(*CELLS)
+    q, against = numbers["q_value"], "peers" if outcome.kind == "peers" else "benchmark"
+    sides = np.where(numbers["gap"] < 0, "weak", "strong")
+    status = np.select([np.isnan(q), q > SURE], ["insufficient", "typical"], sides)
+    columns = [pl.Series(name, numbers[name]) for name in ("items", "mean", "gap", "low", "high", "p_value", "q_value")]
+    table = slices.with_columns(columns, model=pl.lit(outcome.model), against=pl.lit(against), status=status)
+    return table.with_columns(pl.col(pl.Float64).fill_nan(None)).select(*CELLS)

@@ -20,10 +20,10 @@ from competency_gaps.findings.kept import model_slices
 from competency_gaps.improve.response import Responses, item_features, responses
 from competency_gaps.improve.tables import read_table
 from competency_gaps.jsonl import json_file, mapping
-from competency_gaps.logs.scores import frame_scores, read_scores
+from competency_gaps.logs.scores import read_scores
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import read_covariates, repeats
-from competency_gaps.runs.matched_scores import Scored, match_scores
+from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import Schema
 from competency_gaps.runs.scores import model_scores
@@ -108,7 +108,7 @@ class Kept:
         items = self.table[rows].select("benchmark", "item_id", "prompt")
         benchmarks = items["benchmark"].unique()
         only = str(benchmarks[0]) if len(benchmarks) == 1 else None
-        matched = match_scores(items.iter_rows(), _scored(scores, only)).table
+        matched = match_scores(items.iter_rows(), read_scores(scores, only)).table
         inside = self._inside()
         tables = []
         for (model,), own in matched.group_by("model", maintain_order=True):
@@ -197,12 +197,8 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
         prior = {name: getattr(model, name).tolist() for name in ("mean", "covariance", "towards")}
     else:
         rows = chosen = _spread(items, cluster, count)
-        error, influence, ease, slope = (
-            random,
-            np.full(len(rows), 1 / len(rows)),
-            [None] * len(whole),
-            [None] * len(whole),
-        )
+        error, influence = random, np.full(len(rows), 1 / len(rows))
+        ease = slope = [None] * len(whole)
     place = np.full(len(whole), -1)
     place[rows] = np.arange(len(rows))
     of_items = [(1 + np.flatnonzero(own)).tolist() for own in inside[1:].T]
@@ -266,17 +262,10 @@ def read_kept(folder: Path | str) -> Kept:
     try:
         table = read_table(path.with_suffix(".parquet"), _TABLE, nulls=("ease", "slope", "place", "prompt"))
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
+        kept = kept.with_columns(influence=pl.Series(held["influence"], dtype=pl.Float64))
         expected, sizes = (pl.DataFrame(held[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
         models, prior = tuple(map(str, held["models"])), dict(held["prior"])
-        return Kept(
-            kept.with_columns(influence=pl.Series(held["influence"], dtype=pl.Float64)),
-            expected,
-            sizes,
-            models,
-            table,
-            prior,
-            pl.DataFrame(),
-        )
+        return Kept(kept, expected, sizes, models, table, prior, pl.DataFrame())
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{folder} is damaged ({error}): choose the items again.") from error
 
@@ -331,13 +320,3 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
     if row["policy"] not in ("none", "imported"):
         record["policy"] = row["policy"]
     return {name: value for name, value in record.items() if value is not None}
-
-
-def _scored(
-    scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]], benchmark: str | None
-) -> Sequence[Scored]:
-    if isinstance(scores, pl.DataFrame):
-        return list(frame_scores(scores, "the table of scores"))
-    if isinstance(scores, Mapping):
-        return [Scored(model, item, None, score) for model, own in scores.items() for item, score in own.items()]
-    return list(read_scores(Path(scores), benchmark))

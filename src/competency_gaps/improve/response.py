@@ -67,10 +67,6 @@ class Responses:
         wide[:FEATURES, :FEATURES] *= scale
         return wide
 
-    def precision(self, scale: float) -> np.ndarray:
-        """The inverse of it."""
-        return np.linalg.inv(self.scaled(scale))
-
     def estimate(self, rows: np.ndarray, scores: np.ndarray, targets: np.ndarray) -> Estimate:
         """Estimate a new model's means from its scores on some items.
 
@@ -85,7 +81,7 @@ class Responses:
         rows, scores = rows[known], scores[known]
         fits, log_evidence = [], []
         for scale, belief in zip(SCALES, BELIEFS, strict=True):
-            precision = self.precision(scale)
+            precision = np.linalg.inv(self.scaled(scale))
             own = np.asarray(self.features[rows], np.float64)
             at, spread = _fit(own, scores, self.mean, precision)
             p = np.clip(expit(own @ at), 1e-9, 1 - 1e-9)
@@ -171,18 +167,19 @@ class Responses:
                 model.variance -= along * along / np.float32(size)
 
 
+@dataclass
 class _Design:
-    """A model's uncertain coefficients as items are chosen: rank-one updates of a linear Gaussian model."""
+    """A model's uncertain coefficients as items are chosen: rank-one updates of a linear Gaussian model.
 
-    def __init__(self, covariance: np.ndarray, wanted: np.ndarray, noise: np.ndarray) -> None:
-        self.covariance = covariance
-        self.wanted = wanted
-        """(D, D): sum over the targets of their importance times the square of their gradient."""
-        self.noise = noise
-        """float32 of shape (N,): variance of an answer, on the scale of log odds."""
-        self.gain = self.variance = noise
-        """Both of shape (N,): what the targets' variances would lose, times the answer's variance; that of its log
-        odds."""
+    ``restart`` sets ``gain`` and ``variance``, both of shape (N,): what the targets' variances would lose, times the
+    answer's variance; that of its log odds.
+    """
+
+    covariance: np.ndarray
+    wanted: np.ndarray
+    """(D, D): sum over the targets of their importance times the square of their gradient."""
+    noise: np.ndarray
+    """float32 of shape (N,): variance of an answer, on the scale of log odds."""
 
     @classmethod
     def of(cls, prior: Responses, at: np.ndarray, targets: np.ndarray, importance: np.ndarray) -> _Design:
@@ -242,11 +239,12 @@ def responses(scores: np.ndarray, member: np.ndarray, seed: int = 0) -> Response
     return Responses(features, mean, covariance, towards, len(scores))
 
 
+@dataclass
 class _Items:
     """Ease and slope of items as a logistic regression on the models' abilities, with a normal prior over items."""
 
-    def __init__(self, mean: np.ndarray, covariance: np.ndarray) -> None:
-        self.mean, self.covariance = mean, covariance
+    mean: np.ndarray
+    covariance: np.ndarray
 
     def fit(self, filled: np.ndarray, known: np.ndarray, ability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fit all items and their prior, in turn (empirical Bayes by EM with Laplace's approximation)."""

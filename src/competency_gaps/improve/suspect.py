@@ -13,7 +13,7 @@ The weights were settled where keys had been exchanged, ``validation/suspicious.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -228,50 +228,37 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
             f"the scores of {plural(most, 'model')} cannot tell which items are broken: an item that so few miss "
             f"may just be hard. It takes {FEWEST} models: add scores of others."
         )
-    same, shared, other = item_models(base), shared_slices(base), _other_keys(items)
-    tables = []
+    facts, shared = item_models(base).with_columns(other_key=_other_keys(items)), shared_slices(base)
+    places = items.select("benchmark", row=pl.int_range(pl.len())).group_by("benchmark", maintain_order=True).agg("row")
     with progress.stage("looking for broken items"):
-        for (name,), part in items.with_row_index("row").group_by(["benchmark"], maintain_order=True):
-            row = part["row"].to_numpy()
-            tables.append(_of_benchmark(str(name), row, items, scores.values, same, shared, other))
+        rows = (own.to_numpy() for own in places["row"])
+        tables = [_of_benchmark(items[own], facts[own], scores.values[:, own], shared[own]) for own in rows]
     return Suspects(pl.concat(tables).sort("chance", descending=True, nulls_last=True))
 
 
-def _of_benchmark(
-    name: str,
-    row: np.ndarray,
-    items: pl.DataFrame,
-    scores: np.ndarray,
-    same: pl.DataFrame,
-    shared: sp.csr_array,
-    other: Sequence[str | None],
-) -> pl.DataFrame:
-    values = scores[:, row]
+def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, slices: sp.csr_array) -> pl.DataFrame:
     scored = ~np.isnan(values).all(axis=1)
     values = values[scored] if scored.any() else values[:1]
     enough = (~np.isnan(values)).sum(axis=0) >= FEWEST
-    chosen, facts = items[row], same[row]
-    options = chosen["choices"].list.len().fill_null(0).to_numpy().astype(np.int64)
-    weighed = odds(values, options, shared[row])
+    options = items["choices"].list.len().fill_null(0).to_numpy().astype(np.int64)
+    weighed = odds(values, options, slices)
     wrong, alike = facts["wrong"].to_numpy(), facts["alike"].to_numpy()
     models, mean = facts["models"].to_numpy(), facts["mean"].fill_null(0.0).to_numpy()
     log_odds = weighed.log_odds + agreement(wrong, alike, models * mean, models)
-    keys = [other[at] for at in row]
     # Of two keys of one question one is wrong: even odds instead of SHARE.
-    log_odds -= np.array([0.0 if key is None else np.log(SHARE / (1 - SHARE)) for key in keys])
+    log_odds -= facts["other_key"].is_not_null().to_numpy() * np.log(SHARE / (1 - SHARE))
     order, third = np.argsort(-weighed.ability, kind="stable"), max(1, len(values) // 3)
     table = pl.DataFrame(
         {
-            "benchmark": name,
-            "item_id": chosen["item_id"],
+            "benchmark": items["benchmark"],
+            "item_id": items["item_id"],
             "chance": pl.Series(np.where(enough, expit(SLOPE * log_odds + SHIFT), np.nan)).fill_nan(None),
             "log_odds": log_odds,
             "models": facts["models"],
             "solved": facts["mean"],
             "expected": weighed.expected,
             **{"strong": _mean(values[order[:third]]), "weak": _mean(values[order[-third:]])},
-            **{"wrong": wrong, "alike": alike, "other_key": pl.Series(keys, dtype=pl.String)},
-            "text": chosen["prompt"],
+            **{"wrong": wrong, "alike": alike, "other_key": facts["other_key"], "text": items["prompt"]},
         }
     )
     reasons = [_reason(own) for own in table.iter_rows(named=True)]
@@ -318,7 +305,7 @@ def shared_slices(run: RunFolder) -> sp.csr_array:
     return sp.csr_array(sp.hstack([*families, sp.csr_array(np.stack([length, length**2], axis=1))]))
 
 
-def _other_keys(items: pl.DataFrame) -> list[str | None]:
+def _other_keys(items: pl.DataFrame) -> pl.Series:
     """For each item an item that asks the same and has another key; None: there is none."""
     bare = pl.col("answer").str.to_lowercase().str.replace_all(r"[\s$€£%,]|\.0+$", "")
     first = [pl.col(name).first().over("cluster").alias(f"first_{name}") for name in ("key", "item_id")]
@@ -329,4 +316,4 @@ def _other_keys(items: pl.DataFrame) -> list[str | None]:
     asked = asked.join(second, on="cluster", how="left")
     other = asked.select("row", pl.when(differs).then("first_item_id").otherwise("second"))
     found = dict(other.iter_rows())
-    return [found.get(row) for row in range(items.height)]
+    return pl.Series([found.get(row) for row in range(items.height)], dtype=pl.String)

@@ -41,8 +41,18 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
     return read_score_log(config.path.expanduser(), config.benchmark, format_=config.format, **choices)
 
 
-def read_scores(path: Path, benchmark: str | None = None) -> Iterator[Scored]:
-    """Read a table of scores (a JSONL file is one if it has ids), or else another tool's log."""
+def read_scores(
+    given: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]], benchmark: str | None = None
+) -> Iterator[Scored]:
+    """Read a table of scores, as a frame, as ``{model: {id: score}}`` or as a file (a JSONL file is one if it has ids);
+    or else another tool's log."""
+    if isinstance(given, pl.DataFrame):
+        where, rows = "the table of scores", enumerate(given.iter_rows(named=True), 1)
+        return _scored((Record(row, f"{where}, row {number}") for number, row in rows), given.columns, where, benchmark)
+    if isinstance(given, Mapping):
+        cells = ((model, item, score) for model, own in given.items() for item, score in own.items())
+        return (Scored(model, str(item), benchmark, _score(score, f"{model}, {item}")) for model, item, score in cells)
+    path = Path(given)
     if path.suffix in SUFFIXES and (path.suffix != ".jsonl" or "id" in first_object(path)):
         return read_score_table(path, benchmark)
     return read_score_log(path, benchmark)
@@ -69,13 +79,6 @@ def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Score
     columns = list(first[0].values) if first else []
     for row in _scored(itertools.chain(first, records), columns, str(path), benchmark):
         yield replace(row, model=path.stem) if {*columns} - {*_KEYS} == {"score"} else row
-
-
-def frame_scores(table: pl.DataFrame, where: str, benchmark: str | None = None) -> Iterator[Scored]:
-    """Read a frame of scores, as :func:`read_score_table` reads a file; ``where`` names it in errors."""
-    rows = enumerate(table.iter_rows(named=True), 1)
-    records = (Record(row, f"{where}, row {number}") for number, row in rows)
-    yield from _scored(records, table.columns, where, benchmark)
 
 
 def _scored(records: Iterable[Record], columns: list[str], where: str, benchmark: str | None) -> Iterator[Scored]:

@@ -185,7 +185,6 @@ def match(
     model: str | None = None,
     against: Against = None,
     level: float = 0.05,
-    seed: int = 0,
     progress: Progress | None = None,
 ) -> Matching:
     """Match a list to a run, as :meth:`competency_gaps.Run.match` describes."""
@@ -205,7 +204,7 @@ def match(
     slices = slices_beside(base, source)
     slices, same = _without(slices, member, source.items)
     with progress.stage("comparing examples"):
-        told = _by_examples(base, source, entries, slices, member, part, level, seed)
+        told = _by_examples(base, source, entries, slices, member, part, level)
     with progress.stage("testing slices"):
         matched, rates = _tested(base, asked, entries, slices, member, told, level, how)
     lacks: list[Lacked] = []
@@ -273,7 +272,6 @@ def _by_examples(
     member: sp.csr_array,
     part: np.ndarray | None,
     level: float,
-    seed: int,
 ) -> _Told:
     """Slices that tell an entry's examples from others of its domain."""
     domain = np.unique([entry.domain for entry in entries], return_inverse=True)[1]
@@ -283,7 +281,7 @@ def _by_examples(
     count = np.diff(examples.member.indptr)
     chance = []
     for draw in range(DRAWS // 4):
-        by_chance = tell(dealt(examples, np.random.default_rng([seed, draw])), level=level, seed=seed)
+        by_chance = tell(dealt(examples, np.random.default_rng([0, draw])), level=level)
         chance.append(len(np.unique(by_chance.entry)))
     homes = [np.arange(base.items.height)]
     if source is base:
@@ -292,7 +290,7 @@ def _by_examples(
         inside = [np.unique(benchmark[rows[of_row == number]]) for number in range(domain.max() + 1)]
         homes = [np.flatnonzero(np.isin(benchmark, own)) for own in inside]
     home = domain if source is base else np.zeros_like(domain)
-    return _Told(tell(examples, level=level, seed=seed), count >= FEWEST, chance, count, home, homes)
+    return _Told(tell(examples, level=level), count >= FEWEST, chance, count, home, homes)
 
 
 def _taking_part(
@@ -344,7 +342,8 @@ def _tested(
                 weak[mine] = own[-1].weak(level)[mine, 0]
         for entry, k in zip(ties.entry, ties.slice, strict=True):
             recovered[entry] |= found[told.home[entry]].weak(level)[k]
-    coverage = dict(base.concepts.select("concept", "coverage_status").iter_rows())
+    named = pl.col("coverage_status").replace_strict({"missing": "missing", "under": "thin"}, default=None)
+    coverage = dict(base.concepts.select("concept", named).iter_rows())
     matched = []
     for row, entry in enumerate(entries):
         evidence = found[told.home[row]] if found else None
@@ -411,12 +410,8 @@ def evidence_in(
         Shuffles: all have the cumulants of the outcome itself.
     """
     count = weights.shape[0]
-    gap, error, q, z = (
-        np.full(count, np.nan),
-        np.full(count, np.nan),
-        np.ones((count, 1 + draws)),
-        np.zeros((count, 1 + draws)),
-    )
+    gap, error = np.full((2, count), np.nan)
+    q, z = np.ones((count, 1 + draws)), np.zeros((count, 1 + draws))
     chosen = np.unique(asked.units.unit[items])
     chosen = chosen[chosen >= 0]
     places = np.flatnonzero(tested)
@@ -447,30 +442,20 @@ def evidence_in(
 
 
 def _rate(what: Any, which: np.ndarray, of: np.ndarray, chance: Any) -> Rate:
-    draws = None if chance is None else np.asarray(chance, float)
-    return Rate(
-        what,
-        int((which & of).sum()),
-        int(of.sum()),
-        None if draws is None else float(draws.mean()),
-        None if draws is None else float(np.quantile(draws, 0.95)),
-    )
+    by_chance = (None, None) if chance is None else (float(np.mean(chance)), float(np.quantile(chance, 0.95)))
+    return Rate(what, int((which & of).sum()), int(of.sum()), *by_chance)
 
 
 def _tie(
-    slices: _Slices, ties: Ties, at: int, found: _Evidence | None, level: float, coverage: dict[int, str | None]
+    slices: _Slices, ties: Ties, at: int, found: _Evidence | None, level: float, coverage: dict[int, Status | None]
 ) -> Tie:
-    k = int(ties.slice[at])
-    status: Status | None = None
-    gap = None
+    k, gap = int(ties.slice[at]), None
+    number = int(slices.number[k])
+    status = coverage.get(number - CONCEPTS)
     if found is not None:
         gap = None if np.isnan(found.gap[k]) else float(found.gap[k])
         if found.q[k, 0] <= level:
             status = "weak" if found.z[k, 0] < 0 else "strong"
-    number = int(slices.number[k])
-    if status is None and number >= CONCEPTS:
-        held = coverage.get(number - CONCEPTS)
-        status = "missing" if held == "missing" else "thin" if held == "under" else None
     auc, q = float(ties.auc[at]), float(ties.q[at])
     return Tie(number, str(slices.family[k]), str(slices.name[k]), auc, q, gap, status)
 

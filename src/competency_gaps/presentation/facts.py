@@ -29,17 +29,11 @@ class Fact:
 
 def _scored(manifest: Mapping[str, Any]) -> list[Fact]:
     """Whose scores these are, where they are not those of the model that reads the items."""
-    name = str(manifest["scored_model"])
-    outcome = manifest.get("outcome")
-    if name == model_name(manifest) and outcome is None:
+    name, outcome = str(manifest["scored_model"]), manifest.get("outcome")
+    if name == manifest["model"]["name"] and outcome is None:
         return []
     against = ", ".join(outcome["against"]) if outcome else ""
     return [Fact("Scores of", name, f"against {against}" if against else "the concepts are the model's above")]
-
-
-def model_name(manifest: Mapping[str, Any]) -> str:
-    """Name of the model whose activations the concepts are read from."""
-    return str(manifest["model"]["name"])
 
 
 def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
@@ -53,20 +47,14 @@ def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
         f"on {integer(gate.get('tokens'))} tokens",
     ]
     verdict = "passed" if gate.get("passed") else "failed, but the run went on" if gate.get("forced") else "failed"
+    shape = f"{model['class']}, {model['layers']} layers × {integer(model['hidden_size'])}, {model['dtype']}"
+    size = f"{sae['architecture']}, {integer(sae['d_sae'])} concepts over {integer(sae['d_in'])} dimensions"
     setting = "the paper's setting" if manifest.get("paper") else "this project's setting"
     return [
-        Fact(
-            "Model",
-            str(model["name"]),
-            f"{model['class']}, {model['layers']} layers × {integer(model['hidden_size'])}, {model['dtype']}",
-        ),
+        Fact("Model", str(model["name"]), shape),
         *_scored(manifest),
         Fact("Weights", str(model["weights_sha256"])[:16], "sha256, first 16 digits"),
-        Fact(
-            "SAE",
-            str(sae["name"]),
-            f"{sae['architecture']}, {integer(sae['d_sae'])} concepts over {integer(sae['d_in'])} dimensions",
-        ),
+        Fact("SAE", str(sae["name"]), size),
         Fact("Hook", str(hook["path"]), f"where the SAE reads the model: {hook['side']} of layer {hook['layer']}"),
         Fact("SAE gate", verdict, ", ".join(figures_of_gate)),
         Fact("Span", str(manifest["span"]), "the tokens of an item that count"),
@@ -94,8 +82,9 @@ def command_text(command: str | Sequence[str]) -> str:
 
 def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
     """Lines about a benchmark, from its policies and judges."""
-    own = [line for entry in manifest["benchmarks"] if entry["name"] == name for line in _figures(entry)]
-    return [*_judged(manifest, name), *own]
+    entry: Mapping[str, Any] = next((entry for entry in manifest["benchmarks"] if entry["name"] == name), {})
+    told = ((policy, remark) for policy, own in (entry.get("figures") or {}).items() for remark in own["summary"])
+    return [*_judged(manifest, name), *(f"{policy}: {Reason.of(remark)}" for policy, remark in told)]
 
 
 def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
@@ -110,11 +99,6 @@ def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
     if count["unasked"]:
         line += f", {integer(count['unasked'])} items not judged"
     return [line]
-
-
-def _figures(benchmark: Mapping[str, Any]) -> list[str]:
-    entries = (benchmark.get("figures") or {}).items()
-    return [f"{policy}: {Reason.of(remark)}" for policy, figures in entries for remark in figures["summary"]]
 
 
 def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -10,7 +9,6 @@ import polars as pl
 from competency_gaps.dictionary.kinds import CONTEXTUAL
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.presentation import columns
-from competency_gaps.presentation.columns import Column
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural, shorten
@@ -40,20 +38,10 @@ def concept_name(row: dict[str, Any]) -> str:
     return shorten(label, LABEL_LIMIT) if label else f"concept {row['concept']}"
 
 
-@dataclass(frozen=True)
-class Listing:
-    """Selected concepts and how to show them."""
-
-    concepts: pl.DataFrame
-    """All of them, in order: rows of ``run.concepts`` without ``tau``."""
-    columns: tuple[Column, ...]
-    """Columns to show."""
-    sentence: str | None = None
-    """Search words and number of matching labels, in a sentence; None: no search."""
-
-
-def list_concepts(run: RunFolder, *, words: str | None = None) -> Listing:
-    """List concepts.
+def list_concepts(
+    run: RunFolder, words: str | None = None
+) -> tuple[pl.DataFrame, tuple[columns.Column, ...], str | None]:
+    """List concepts: rows of ``run.concepts`` in order, the columns to show, and in a sentence what was searched for.
 
     Parameters
     ----------
@@ -76,9 +64,9 @@ def list_concepts(run: RunFolder, *, words: str | None = None) -> Listing:
         table = matches.select("concept").join(table, on="concept", how="left", maintain_order="left")
         have = "has" if matches.height == 1 else "have"
         sentence = f"{plural(matches.height, 'label')} {have} the words {shorten(words, 80)!r}."
-        return Listing(table, columns.LISTED, sentence)
+        return table, columns.LISTED, sentence
     tested = table.filter(pl.col("ranked") & pl.col("q_value").is_not_null())
     if tested.height:
-        return Listing(tested.sort("gap", "concept"), columns.LISTED)
+        return tested.sort("gap", "concept"), columns.LISTED, None
     covered = table.filter(pl.col("ranked") & (pl.col("chi_bench") > 0))
-    return Listing(covered.sort("chi_bench", "concept"), columns.LEAST_COVERED)
+    return covered.sort("chi_bench", "concept"), columns.LEAST_COVERED, None

@@ -75,10 +75,9 @@ def answer_picture(answer: Answer, example: ShownItem | None, width: int) -> Gro
     """
     chosen = words.pictured(answer)
     most = max((abs(one.gap) for one in chosen), default=1.0)
-    table = Table.grid(padding=(0, _GAP, 0, 0))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(width=max(width - 2 * BAR - 10, EXAMPLE))
+    room = max(width - 2 * BAR - 10, EXAMPLE)
+    columns = Column(justify="right", no_wrap=True), Column(no_wrap=True), Column(width=room)
+    table = Table.grid(*columns, padding=(0, _GAP, 0, 0))
     for one in chosen:
         bar = "▇" * max(1, round(BAR * abs(one.gap) / most))
         left, right = (f"{bar:>{BAR}}", " " * BAR) if one.gap < 0 else (" " * BAR, f"{bar:<{BAR}}")
@@ -170,10 +169,8 @@ def finding_view(answer: Answer, finding: Finding, detail: Detail) -> Group:
 def _parts_table(every: Sequence[Part]) -> Table:
     """The parts of a slice: those with the lowest and the highest gaps."""
     chosen = every if len(every) <= 2 * MOST_PARTS else (*every[:MOST_PARTS], *every[-MOST_PARTS:])
-    table = Table.grid(padding=(0, _GAP, 0, 0))
-    table.add_column(max_width=60, no_wrap=True, overflow="ellipsis")
-    table.add_column(justify="right")
-    table.add_column(justify="right")
+    columns = Column(max_width=60, no_wrap=True, overflow="ellipsis"), Column(justify="right"), Column(justify="right")
+    table = Table.grid(*columns, padding=(0, _GAP, 0, 0))
     table.add_row(Text("its parts", style="dim"), Text("gap", style="dim"), Text("items", style="dim"))
     for part in chosen:
         gap = "N/A" if part.gap is None else words.signed_points(part.gap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -18,7 +18,7 @@ from competency_gaps.findings.words import item_text, short_name
 from competency_gaps.improve.keep import FEWEST_MODELS
 from competency_gaps.improve.redundancy import FEWEST
 from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
-from competency_gaps.report.tables import cut, plain
+from competency_gaps.report.tables import aligned, cut, plain
 from competency_gaps.text import integer, listing, percent, plural, signed, visible
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
         others = kept.sizes.filter(pl.col("count") != whole["kept"])
         sizes = ", ".join(f"{n:,} items ±{100 * NORMAL * e:.1f}" for n, e, _ in others.iter_rows())
         head += f"\nOther sizes: {sizes}."
-    table = _table(("mean of", "items", "kept", "± points", "± if random"), (0,))
+    table = aligned(("mean of", "items", "kept", "± points", "± if random"), (0,))
     for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
         errors = [f"{100 * NORMAL * row[name]:.1f}" if known else "" for name in ("error", "random")]
         table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
@@ -146,7 +146,7 @@ def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> Rendera
         head = f"{short_name(str(model))} would score {100 * whole['mean']:.1f} on all items (95% interval "
         head += f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}), judging by its scores on "
         head += f"{integer(whole['scored'])} of the {integer(whole['kept'])} kept items."
-        table = _table(("mean of", "score", "low", "high", "items scored"), (0,))
+        table = aligned(("mean of", "score", "low", "high", "items scored"), (0,))
         for row in own[1:].filter(pl.col("mean").is_not_null()).head(limit or SLICES).iter_rows(named=True):
             points = (f"{100 * row[name]:.0f}" for name in ("mean", "low", "high"))
             table.add_row(plain(cut(row["slice"], 40)), *points, integer(row["scored"]))
@@ -190,9 +190,8 @@ def _suspects_table(items: pl.DataFrame, width: int) -> Table:
         for row in items.iter_rows(named=True)
     ]
     room = width - sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ["benchmark"] * several + ["item", "broken", "why", *["text"] * (room >= TEXT)]:
-        table.add_column(name)
+    names = [*["benchmark"] * several, "item", "broken", "why", *["text"] * (room >= TEXT)]
+    table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim")
     for row, text in zip(rows, items["text"], strict=True):
         table.add_row(*map(Text, row), *[Text(f"“{item_text(visible(text), room)}”", "dim")] * (room >= TEXT))
     return table
@@ -252,7 +251,7 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
         )
         parts.append(plain(effective))
     if found.swaps.height:
-        table = _table(("ahead now", "behind", "lead", "if equal", ""), (0, 1, 4))
+        table = aligned(("ahead now", "behind", "lead", "if equal", ""), (0, 1, 4))
         for row in found.swaps.head(limit or SWAPS).to_dicts():
             names = (cut(short_name(row[end]), PART) for end in ("ahead", "behind"))
             now, then = (
@@ -305,11 +304,11 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
         parts.append(plain(f"Parts with similar concepts {surely} similar scores: {chance}."))
     count = limit or PARTS
     if found.axes is None:
-        table = _table(("most similar concepts", "", "of 100"), (0, 1))
+        table = aligned(("most similar concepts", "", "of 100"), (0, 1))
         for a, b, like in found.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows():
             table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
         return Group(*parts, Text(), table)
-    table = _table(("", "closest concepts", "closest scores", "missed", "noise", ""), (0, 1, 2, 5))
+    table = aligned(("", "closest concepts", "closest scores", "missed", "noise", ""), (0, 1, 2, 5))
     for row in found.parts.sort("left", descending=True).head(count).to_dicts():
         near = (_near(row[name], row[figure]) for name, figure in (("like", "likeness"), ("with", "surely")))
         points = (f"{100 * row[name]:.1f}" for name in ("left", "most"))
@@ -353,10 +352,3 @@ def _points(value: float, low: float, high: float) -> str:
 def _plural_of(what: str, count: int) -> str:
     known = {"benchmark": "benchmarks", "group": "groups", "regions": "regions of the atlas"}
     return f"{count} {known.get(what, f'categories of {what}')}"
-
-
-def _table(heads: Sequence[str], left: Sequence[int]) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="left" if place in left else "right", no_wrap=True)
-    return table

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
@@ -29,10 +29,8 @@ def models_view(run: RunFolder) -> RenderableType:
     table = models_table(run)
     lens = short_name(str(run.manifest["model"]["name"]))
     head = f"{plural(table.height, 'model')} on {plural(run.items.height, 'item')}; {lens} read the items for concepts."
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
-    for name, side in (("model", "left"), ("mean", "right"), ("95% interval", "right"), ("scored", "right")):
-        shown.add_column(name, justify=side)  # type: ignore[arg-type]
-    shown.add_column("unscored", justify="right")
+    figures = (Column(name, justify="right") for name in ("mean", "95% interval", "scored", "unscored"))
+    shown = Table("model", *figures, box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
     for row in table.sort("mean", descending=True, nulls_last=True).iter_rows(named=True):
         mean = "none" if row["mean"] is None else percent(row["mean"], 1)
         spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
@@ -111,9 +109,8 @@ def models_page(
 
 
 def _grid(heads: Sequence[str], *widths: int) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for characters in widths:
-        table.add_column(no_wrap=True, overflow="ellipsis", width=characters)
+    columns = (Column(no_wrap=True, overflow="ellipsis", width=characters) for characters in widths)
+    table = Table.grid(*columns, padding=(0, 2, 0, 0))
     table.add_row(*(Text(head, style="dim") for head in heads))
     return table
 

@@ -1,4 +1,4 @@
-"""Tables in a terminal."""
+"""Tables in a terminal, lists of slices and concepts, and one concept with its items."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 import polars as pl
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.findings import words
 from competency_gaps.presentation import columns, facts, rankings
-from competency_gaps.presentation.rankings import Listing
-from competency_gaps.text import NOT_DEFINED, integer, show_token, visible
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.text import NOT_DEFINED, decimal, excerpt, integer, shorten, show_token, visible
 
 VERDICT_STYLES = {"weak": "dark_orange", "strong": "dodger_blue2"}
 
@@ -29,6 +30,14 @@ def cut(name: str, most: int) -> str:
 def plain(text: str, style: str = "") -> Text:
     """Wrap foreign text: no markup is read in it, and no control reaches the terminal."""
     return Text(visible(text), style=style)
+
+
+def aligned(heads: Sequence[str], left: Sequence[int], gap: int = 2) -> Table:
+    """A table without lines, whose columns stand to the right but for those at ``left``."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place in left else "right", no_wrap=True)
+    return table
 
 
 def table_of(
@@ -98,12 +107,20 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
     return Group(table_of("slice", names, shown), plain(note, "dim"))
 
 
-def print_listing(listing: Listing, console: Console, *, lines: int, limit: int | None = None, more: str = "") -> None:
+def print_listing(
+    listing: tuple[pl.DataFrame, tuple[columns.Column, ...], str | None],
+    console: Console,
+    *,
+    lines: int,
+    limit: int | None = None,
+    more: str = "",
+) -> None:
     """Print a list of concepts.
 
     Parameters
     ----------
-    listing : Listing
+    listing
+        As :func:`~competency_gaps.presentation.rankings.list_concepts` gives it.
     console : rich.console.Console
     lines : int
         Lines of a screen, which the output fills at most; a single row is shown in any case.
@@ -112,13 +129,13 @@ def print_listing(listing: Listing, console: Console, *, lines: int, limit: int 
     more : str
         More for the last line.
     """
-    frame = listing.concepts
+    frame, figures, sentence = listing
     count = min(lines if limit is None else limit, frame.height)
     while True:
-        parts: list[RenderableType] = [] if listing.sentence is None else [plain(listing.sentence), Text()]
+        parts: list[RenderableType] = [] if sentence is None else [plain(sentence), Text()]
         shown = frame.head(count)
         names = [_name(row) for row in shown.to_dicts()]
-        parts.append(table_of("concept", names, quantities(shown, listing.columns), shown["concept"].to_list()))
+        parts.append(table_of("concept", names, quantities(shown, figures), shown["concept"].to_list()))
         left = frame.height - count
         hidden = [f"{integer(left)} more: {argument('limit')} {frame.height} lists them all."] * (left > 0)
         screen = Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
@@ -126,3 +143,102 @@ def print_listing(listing: Listing, console: Console, *, lines: int, limit: int 
             console.print(screen)
             return
         count -= 1
+
+
+SHOWN = (
+    *(columns.GAP, columns.PERFORMANCE_STATUS, columns.PERFORMANCE, columns.SUPPORT, columns.N_EFF, columns.COVERAGE),
+    *(columns.LIFT, columns.KIND),
+)
+"""Figures of a concept; the page and ``--json`` have all."""
+TEXT_LIMIT = 420
+"""Characters of an item."""
+
+
+def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
+    """Lay out the outcomes of the tests of robustness.
+
+    Parameters
+    ----------
+    verdicts : sequence of mapping
+        ``test``, ``sentence`` and ``tone`` (good, bad, open) of each.
+    """
+    table = Table("", "test", "outcome", box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
+    marks = {"good": ("✓", "green"), "bad": ("✗", "dark_orange"), "open": ("?", "dim")}
+    for verdict in verdicts:
+        mark, style = marks[verdict["tone"]]
+        table.add_row(Text(mark, style=style), plain(verdict["test"]), plain(verdict["sentence"]))
+    return table
+
+
+def concept_view(run: RunFolder, concept: int, *, examples: int = 3) -> Group:
+    """Lay out a concept: its name, its figures, and the items in which it is strongest.
+
+    Parameters
+    ----------
+    run : RunFolder
+    concept : int
+        Its number in the SAE.
+    examples : int
+        Items.
+
+    Raises
+    ------
+    UserError
+        The SAE has no such concept.
+    """
+    run.check_concept(concept)
+    row = run.concepts.row(concept, named=True)
+    marks = facts.marks_of(row)
+    number = f"{concept} " if row["label"] else ""
+    heading = Text.assemble((number, "dim"), plain(rankings.concept_name(row), "dim" if marks else "bold"))
+    heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
+    grid = Table.grid(padding=(0, 2))
+    for column in columns.present(SHOWN, run.concepts[concept : concept + 1]):
+        grid.add_row(Text(column.title, style="dim"), Text(column.cell(row), VERDICT_STYLES.get(row[column.key], "")))
+    path = " › ".join(region_path(run, concept))
+    for name, value in (
+        ("peak token", show_token(row["peak_token"])),
+        ("label", facts.provenance(row)),
+        ("region", path),
+    ):
+        if value:
+            grid.add_row(Text(name, style="dim"), plain(value))
+    items = run.concept_items(concept, limit=examples).to_dicts()
+    parts = [Text(), Text("Where it is strongest" if items else "No item activates this concept.", style="dim")]
+    return Group(heading, Text(), grid, *parts, *map(_example, items))
+
+
+def region_path(run: RunFolder, concept: int) -> list[str]:
+    """Name the regions of the atlas in which a concept hangs, the coarsest first; empty where it is in none."""
+    if run.regions is None:
+        return []
+    known = {number: above for number, *above in run.regions.select("region", "parent", "name").iter_rows()}
+    region, path = run.concepts["region"][concept], list[str]()
+    while region in known:
+        region, name = known.pop(region)
+        path.insert(0, name)
+    return path
+
+
+def _example(example: dict[str, Any]) -> Group:
+    score = Text("unscored", style="dim")
+    if example["score"] is not None:
+        side = "strong" if example["score"] >= 0.5 else "weak"
+        score = Text(f"score {decimal(example['score'])}", style=VERDICT_STYLES[side])
+    times = f" · {integer(example['repeats'])} items like it" if example["repeats"] > 1 else ""
+    place = f"{shorten(example['benchmark'], 40)} · {shorten(example['item_id'], 60)}"
+    where = plain(f"  {place} · saliency {decimal(example['ncas'])}{times}", "dim")
+    own, peak = (example["own_start"], example["own_end"]), (example["peak_start"], example["peak_end"])
+    cut = excerpt(example["text"] or "", own=own, peak=peak, limit=TEXT_LIMIT)
+    text = Text.assemble(
+        (f"[{integer(cut.cut_before)} characters cut] … " if cut.cut_before else "", "dim"),
+        plain(cut.before),
+        plain(cut.peak, "black on yellow"),
+        plain(cut.after),
+        (f" … [{integer(cut.cut_after)} characters cut]" if cut.cut_after else "", "dim"),
+    )
+    lines: list[RenderableType] = [Text.assemble(score, where), Padding(text, (0, 0, 0, 2))]
+    for name, value in (("response", example["response"]), ("expected", example["answer"])):
+        if value is not None:
+            lines.append(Padding(Text.assemble((f"{name}: ", "dim"), plain(shorten(value, 240))), (0, 0, 0, 2)))
+    return Group(*lines)

@@ -12,7 +12,7 @@ from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError, needed
 from competency_gaps.files import finite
 from competency_gaps.findings.finding import Answer
-from competency_gaps.findings.kept import answer
+from competency_gaps.findings.kept import answer, asked_of
 from competency_gaps.progress import Progress
 from competency_gaps.robustness.draws import Removal, ablate, agreement, halves, run_data, subsample
 from competency_gaps.runs.assessment import FILE
@@ -213,7 +213,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     with progress.stage("removing items"):
         removed = ablate(data, seed=seed)
     with progress.stage("the list on half-samples"):
-        listed = list_verdict(_answer(run))
+        listed = list_verdict(answer(run, **asked_of(run)))
     with progress.stage("testing on held-out items"):
         unseen = halves(data, seed=seed)
     verdicts = [subsampling_verdict(draws), ablation_verdict(removed), listed]
@@ -230,13 +230,3 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     with adding_to_run(run.path, run.manifest):
         write_document(run.path / FILE, content)
     return content
-
-
-def _answer(run: RunFolder) -> Answer:
-    """The answer about what a run, or an outcome of it, holds."""
-    outcome = run.manifest.get("outcome")
-    if outcome is None:
-        return answer(run, against="benchmark")
-    others = tuple(outcome["against"])
-    against = {"score": "benchmark", "peers": others, "difference": others[0] if others else None}.get(outcome["kind"])
-    return answer(run, outcome["model"], against, parsed=outcome["kind"] == "parsed")

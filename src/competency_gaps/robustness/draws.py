@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from competency_gaps.activations.profiles import cas_of
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import shares
 from competency_gaps.metrics.suite import saliency
@@ -74,15 +75,9 @@ class RunData:
     def of_items(self, kept: np.ndarray) -> RunData:
         """Keep some items, in an order: bool or int of shape (items,)."""
         place = np.flatnonzero(kept) if kept.dtype == bool else kept
-        return replace(
-            self,
-            cas=self.cas[place],
-            scores=self.scores[place],
-            benchmark=self.benchmark[place],
-            cluster=self.cluster[place],
-            ids=tuple(self.ids[at] for at in place),
-            expected=None if self.expected is None else self.expected[place],
-        )
+        arrays = {name: getattr(self, name)[place] for name in ("cas", "scores", "benchmark", "cluster")}
+        expected = None if self.expected is None else self.expected[place]
+        return replace(self, **arrays, ids=tuple(self.ids[at] for at in place), expected=expected)
 
     def draw(self, share: float, rng: np.random.Generator) -> np.ndarray:
         """Draw a share of each benchmark's clusters: bool of shape (N,).
@@ -100,27 +95,22 @@ class RunData:
 
 def run_data(run: RunFolder) -> RunData:
     """Read a run's rows; excluded items are left out."""
-    concepts, kept = run.concepts, run.items["excluded"].is_null()
-    names = run.items["benchmark"].unique(maintain_order=True).to_list()
-    cas = sp.csr_array(sp.vstack([run.cas(name) for name in names], format="csr"))
-    order = np.concatenate([np.flatnonzero((run.items["benchmark"] == name).to_numpy()) for name in names])
-    cas = cas[np.argsort(order, kind="stable")]
-    expected = None
-    if run.kind == "peers":
-        expected = run.items["score"].fill_null(float("nan")).to_numpy() - run.outcomes
-    place = kept.to_numpy()
+    concepts, place = run.concepts, run.items["excluded"].is_null().arg_true().to_numpy().astype(np.int64)
+    items = run.items[place]
+    names = items["benchmark"].unique(maintain_order=True).to_list()
+    expected = items["score"].fill_null(float("nan")).to_numpy() - run.outcomes[place] if run.kind == "peers" else None
     return RunData(
-        sp.csr_array(cas[place]),
+        sp.csr_array(cas_of(run.by_concept, place, np.arange(run.width)).T),
         shares(run.outcomes, run.limits)[place],
-        run.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()[place],
-        run.items["cluster"].cast(pl.Int64).to_numpy()[place],
-        tuple(run.items.filter(kept).select("benchmark", "item_id").iter_rows()),
+        items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy(),
+        items["cluster"].cast(pl.Int64).to_numpy(),
+        tuple(items.select("benchmark", "item_id").iter_rows()),
         concepts["alive"].to_numpy(),
         concepts["ranked"].to_numpy(),
         concepts["q_value"].is_not_null().to_numpy(),
         concepts["tau"].fill_null(1.0).to_numpy(),
         run.limits,
-        None if expected is None else expected[place],
+        expected,
     )
 
 
@@ -307,10 +297,7 @@ def _predicted(first: RunData, second: RunData) -> tuple[float, float]:
         cv=StratifiedGroupKFold(folds, shuffle=True, random_state=0),
     )
     model.fit(features, failed, groups=first.cluster)
-    return (
-        float(roc_auc_score(truth, model.predict_proba(others)[:, 1])),
-        float(roc_auc_score(truth, odds[1])),
-    )
+    return float(roc_auc_score(truth, model.predict_proba(others)[:, 1])), float(roc_auc_score(truth, odds[1]))
 
 
 MATCHED = 0.5

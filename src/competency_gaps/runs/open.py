@@ -70,7 +70,7 @@ class RunFolder(RunTables):
         """
         import scipy.sparse as sp
 
-        self._entry(benchmark)
+        self.benchmark_entry(benchmark)
         place, held = np.zeros(self._sizes[benchmark], np.int64), [sp.csr_array((1, self.width), dtype=np.float32)]
         rows = 1
         for block in self.blocks(benchmark):
@@ -81,7 +81,7 @@ class RunFolder(RunTables):
 
     def blocks(self, benchmark: str) -> Iterator[CasBlock]:
         """Read the shards of a benchmark one at a time; raises UserError if one is damaged."""
-        yield from self._store.blocks(shard_names(self._entry(benchmark)))
+        yield from self._store.blocks(shard_names(self.benchmark_entry(benchmark)))
 
     def concept_items(
         self, concept: int, *, benchmark: str | None = None, order: Order = "strongest", limit: int = 5
@@ -115,7 +115,7 @@ class RunFolder(RunTables):
                 f"order {order!r} and limit {limit}: expected one of {', '.join(get_args(Order))}, and 0 or more items."
             )
         if benchmark is not None:
-            self._entry(benchmark)
+            self.benchmark_entry(benchmark)
         column = self.by_concept.column(concept)
         tau = self.concepts["tau"][concept]
         table = self.items[column.item].select(
@@ -236,7 +236,8 @@ class RunFolder(RunTables):
 
         return CasStore(self.base / "activations", self.width)
 
-    def _entry(self, benchmark: str) -> dict[str, Any]:
+    def benchmark_entry(self, benchmark: str) -> dict[str, Any]:
+        """What the manifest says of a benchmark; raises UserError if the run has none of this name."""
         known = {entry["name"]: entry for entry in self.manifest["benchmarks"]}
         if benchmark not in known:
             raise no_such("the run has no benchmark", benchmark, known)

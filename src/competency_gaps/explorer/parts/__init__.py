@@ -32,14 +32,7 @@ from competency_gaps.explorer.parts.run_info import run_info
 
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
-_DETAIL = re.compile(
-    r"(answers|coverage|concepts|concept|item|active|pairs)/(0|[1-9][0-9]{0,8})(\.parquet|\.json)", re.ASCII
-)
-_DETAILS: dict[str, Callable[[Context, range], Any]] = {
-    "concept": concept_details,
-    "item": item_details,
-    "active": item_concepts,
-}
+_NUMBERED = re.compile(r"(\w+)/(0|[1-9][0-9]{0,8})\.(?:parquet|json)", re.ASCII)
 
 
 class NoSuchPartError(LookupError):
@@ -55,9 +48,8 @@ class Parts:
     def names(self) -> Iterator[str]:
         """Names of all parts, in the order in which a page wants them."""
         yield from self._whole
-        for kind in ("answers", "coverage", "concepts", *_DETAILS, "pairs"):
-            end = "parquet" if kind == "concepts" else "json"
-            yield from (f"{kind}/{number}.{end}" for number in range(self._count(kind)))
+        for kind, (count, _) in self._kinds.items():
+            yield from (self._name(kind, number) for number in range(count))
 
     def read(self, name: str) -> bytes:
         """Make a part.
@@ -74,77 +66,69 @@ class Parts:
         UserError
             If the run is damaged.
         """
+        match = _NUMBERED.fullmatch(name)
         if name in self._whole:
             made = self._whole[name](self.context)
-            return made if isinstance(made, bytes) else as_json(made)
-        match = _DETAIL.fullmatch(name)
-        if match is None:
+        elif match is None or match[1] not in self._kinds:
             raise NoSuchPartError(name)
-        kind, number = match[1], int(match[2])
-        if match[3] != (".parquet" if kind == "concepts" else ".json") or number >= self._count(kind):
-            raise NoSuchPartError(name)
-        if kind == "concepts":
-            return tables.benchmark_table(self.context, number)
-        if kind == "pairs":
-            return as_json(answers.model_pair(self.context, number))
-        if kind == "answers":
-            return as_json(answers.model_answers(self.context, number))
-        if kind == "coverage":
-            return as_json(answers.coverage_part(self.context, number))
-        size, total = self._cut(kind)
-        details = _DETAILS[kind](self.context, range(number * size, min(total, (number + 1) * size)))
-        # Where they are many, their numbers are rounded when they are made.
-        return as_json(details, digits=None if self.context.portable else 7)
+        else:
+            number, (count, make) = int(match[2]), self._kinds[match[1]]
+            if number >= count or name != self._name(match[1], number):
+                raise NoSuchPartError(name)
+            made = make(self.context, number)
+        return made if isinstance(made, bytes) else as_json(made)
 
-    @property
+    @cached_property
     def _whole(self) -> dict[str, Callable[[Context], Any]]:
         """Parts that are there once, with what makes them."""
         whole: dict[str, Callable[[Context], Any]] = {
-            "run.json": _run_info,
+            "run.json": lambda context: _portable(context, run_info(context)),
             "concepts.parquet": tables.concepts_table,
             "items.parquet": tables.items_table,
-            "improve.json": _improve_file,
+            "improve.json": lambda context: _portable(context, improve_file(context)),
         }
         if self.context.run.regions is not None:
             whole["item_regions.parquet"] = tables.item_regions
-        if self._models:
+        models = len(self.context.model_scores.models)
+        if models:
             whole |= {"slices.json": answers.slices_file, "slice_items.parquet": answers.slice_items}
             whole |= {"scores.parquet": answers.scores_table}
-        if self._models > 1:
+        if models > 1:
             whole |= {"models.json": answers.models_file}
         return whole | ({"matches.json": lambda context: MatchesFile(context.lists)} if self.context.lists else {})
 
     @cached_property
-    def _models(self) -> int:
-        return len(self.context.model_scores.models)
-
-    def _cut(self, kind: str) -> tuple[int, int]:
-        """How many details a part holds, and how many there are."""
+    def _kinds(self) -> dict[str, tuple[int, Callable[[Context, int], Any]]]:
+        """How many parts of each other kind there are, and what makes the one of a number."""
         context = self.context
-        if kind == "concept":
-            return context.concepts_per_part, context.run.width
-        return context.items_per_part, context.items.height
-
-    def _count(self, kind: str) -> int:
-        if kind == "concepts":
-            return len(self.context.names)
-        if kind == "answers":
-            return self._models
-        if kind == "coverage":
+        models, benchmarks = len(context.model_scores.models), len(context.names)
+        concepts, items = (context.concepts_per_part, context.run.width), (context.items_per_part, context.items.height)
+        return {
+            "answers": (models, answers.model_answers),
             # Of one benchmark the suite says all.
-            return 1 + len(self.context.names) if len(self.context.names) > 1 else 1
-        if kind == "pairs":
-            return 0 if self.context.portable or self._models < 2 else self._models**2
-        size, total = self._cut(kind)
-        return -(-total // size)
+            "coverage": (1 + benchmarks if benchmarks > 1 else 1, answers.coverage_part),
+            "concepts": (benchmarks, tables.benchmark_table),
+            "concept": _details(*concepts, concept_details),
+            "item": _details(*items, item_details),
+            "active": _details(*items, item_concepts),
+            "pairs": (0 if context.portable or models < 2 else models**2, answers.model_pair),
+        }
+
+    def _name(self, kind: str, number: int) -> str:
+        return f"{kind}/{number}.{'parquet' if kind == 'concepts' else 'json'}"
 
 
-def _improve_file(context: Context) -> Any:
-    made = improve_file(context)
-    return last_names(plain(made)) if context.portable else made
+def _details(size: int, total: int, make: Callable[[Context, range], Any]) -> tuple[int, Callable[[Context, int], Any]]:
+    """How many parts hold so many details each, and what makes one of them."""
+
+    def part(context: Context, number: int) -> bytes:
+        # Where they are many, their numbers are rounded when they are made.
+        rows = range(number * size, min(total, (number + 1) * size))
+        return as_json(make(context, rows), digits=None if context.portable else 7)
+
+    return -(-total // size), part
 
 
-def _run_info(context: Context) -> Any:
+def _portable(context: Context, made: Any) -> Any:
     # The manifest is free of paths already; this is for what other files of the run say.
-    info = run_info(context)
-    return last_names(plain(info)) if context.portable else info
+    return last_names(plain(made)) if context.portable else made

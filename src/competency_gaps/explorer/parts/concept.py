@@ -48,7 +48,7 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
     uses = Uses.of(context, concepts)
     items = _items(context, uses, concepts)
     histograms = uses.histograms(context.rounded)
-    directions = _directions(context, concepts)
+    directions, amounts, windows = _directions(context, concepts), context.amounts, context.exemplars
     facts = context.concepts[list(concepts)].iter_rows(named=True)
     return [
         ConceptDetail(
@@ -57,29 +57,26 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
             provenance=_placeless(context, provenance(row)),
             marks=marks_of(row),
             **{name: None if known is None else known[number] for name, known in directions.items()},
-            benchmarks=_in_benchmarks(context, concept),
+            benchmarks=None
+            if not context.amounts.benchmarks
+            else [ConceptInBenchmark(**own) for own in context.in_benchmarks[concept :: context.run.width].to_dicts()],
             histogram=histograms[number],
             items=items[number],
-            exemplars=_exemplars(context, concept),
+            exemplars=windows
+            and [_exemplar(own, amounts.exemplar_tokens) for own in windows.of(concept, "top")[: amounts.exemplars]],
             neuronpedia=_page(context, concept),
         )
         for number, (concept, row) in enumerate(zip(concepts, facts, strict=True))
     ]
 
 
-def _in_benchmarks(context: Context, concept: int) -> list[ConceptInBenchmark] | None:
-    if not context.amounts.benchmarks:
-        return None
-    return [ConceptInBenchmark(**row) for row in context.in_benchmarks(concept)]
-
-
 def _items(context: Context, uses: Uses, concepts: Sequence[int]) -> list[ItemUses]:
     """Per concept its strongest, best and worst items."""
     amounts = context.amounts
     chosen = {
-        "strongest": uses.strongest(amounts.strongest),
-        "best": uses.scored(-1, amounts.best),
-        "worst": uses.scored(1, amounts.best),
+        "strongest": uses.first(amounts.strongest),
+        "best": uses.first(amounts.best, -1),
+        "worst": uses.first(amounts.best, 1),
     }
     places = np.unique(np.concatenate([own for lists in chosen.values() for own in lists]))
     use = dict(zip(places.tolist(), _uses(context, uses, concepts, places), strict=True))
@@ -145,29 +142,18 @@ def _placeless(context: Context, text: str | None) -> str | None:
 def _directions(context: Context, concepts: Sequence[int]) -> dict[str, list[Any] | None]:
     """What the decoder's directions say of each concept, where the dictionary knows it."""
     dictionary = context.dictionary
-    logits = None if dictionary is None else dictionary.logits
-    similar = None if dictionary is None else dictionary.similar
     held: dict[str, list[Any] | None] = dict.fromkeys(("promoted", "suppressed", "similar"))
-    if logits is not None:
+    if dictionary is not None and dictionary.logits is not None:
         for name in ("promoted", "suppressed"):
-            tokens = logits[name][list(concepts)].list.head(context.amounts.promoted)
-            held[name] = tokens.to_list()
-    if similar is not None:
-        near = similar.select("similar", "cosine")[list(concepts)]
+            held[name] = dictionary.logits[name][list(concepts)].list.head(context.amounts.promoted).to_list()
+    if dictionary is not None and dictionary.similar is not None:
+        near = dictionary.similar.select("similar", "cosine")[list(concepts)]
         count = context.amounts.similar
         held["similar"] = [
             list(zip(others[:count], context.rounded(np.array(cosine[:count])).tolist(), strict=True))
             for others, cosine in near.iter_rows()
         ]
     return held
-
-
-def _exemplars(context: Context, concept: int) -> list[TextWindow] | None:
-    """Windows of text."""
-    if context.exemplars is None:
-        return None
-    windows = context.exemplars.of(concept, "top")[: context.amounts.exemplars]
-    return [_exemplar(window, context.amounts.exemplar_tokens) for window in windows]
 
 
 def _exemplar(exemplar: Exemplar, limit: int | None) -> TextWindow:
@@ -181,10 +167,8 @@ def _exemplar(exemplar: Exemplar, limit: int | None) -> TextWindow:
 
 def _page(context: Context, concept: int) -> str | None:
     """Address of a concept's page at Neuronpedia."""
-    name = context.manifest["sae"].get("neuronpedia_id")
-    if not isinstance(name, str) or not _SOURCE.fullmatch(name):
-        return None
-    return f"https://www.neuronpedia.org/{name}/{concept}"
+    name = str(context.manifest["sae"].get("neuronpedia_id"))
+    return f"https://www.neuronpedia.org/{name}/{concept}" if _SOURCE.fullmatch(name) else None
 
 
 BINS = 20
@@ -226,18 +210,14 @@ class Uses:
             context.rank[column.item],
         )
 
-    def strongest(self, count: int) -> list[np.ndarray]:
-        """Per concept, places of the items of the highest CAS; ties by item_id."""
-        return [a + leading((-self.cas[a:b], self.rank[a:b]), count) for a, b in pairwise(self.start)]
-
-    def scored(self, sign: int, count: int) -> list[np.ndarray]:
-        """Per concept, places of the items of the lowest score, or, with the sign -1, of the highest; ties by the
-        higher CAS, then item_id."""
+    def first(self, count: int, sign: int = 0) -> list[np.ndarray]:
+        """Per concept, places of the items of the highest CAS, ties by item_id; with a sign, those of the lowest score
+        (1) or of the highest (-1) among the scored ones, ties by the higher CAS."""
+        order = np.zeros_like(self.score) if sign == 0 else sign * self.score
         chosen = []
         for a, b in pairwise(self.start):
-            places = a + np.flatnonzero(~np.isnan(self.score[a:b]))
-            keys = (sign * self.score[places], -self.cas[places], self.rank[places])
-            chosen.append(places[leading(keys, count)])
+            places = a + np.flatnonzero(~np.isnan(order[a:b]))
+            chosen.append(places[leading((order[places], -self.cas[places], self.rank[places]), count)])
         return chosen
 
     def histograms(self, rounded: Callable[[np.ndarray], np.ndarray]) -> list[Histogram]:

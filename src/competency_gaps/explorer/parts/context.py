@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,6 @@ from competency_gaps.matching.match import Matching, read_matchings
 from competency_gaps.presentation.facts import command_text
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.scores import NAME as SCORES
 from competency_gaps.runs.scores import ModelScores, model_scores, scan_scores
 from competency_gaps.slices import Family
 
@@ -92,8 +92,8 @@ IN_BENCHMARK = {
     "performance_status": pl.Categorical,
 }
 """What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
-_PRIVATE = {"judge": ("base_url", "key_env", "extra")}
-"""Settings that go into no export: where the judge is, where its key, and what else its server is sent."""
+_PRIVATE = ("base_url", "key_env", "extra")
+"""Settings of the judge that go into no export: where it is, where its key, and what else its server is sent."""
 
 
 class Windows(NamedTuple):
@@ -124,6 +124,7 @@ class Context:
     items_per_part: int = 1
     amounts: Amounts = SERVED
     """How much details hold."""
+    _answers_of_models: dict[tuple[int, str | None], Answer | None] = field(default_factory=dict)
 
     @property
     def concepts(self) -> pl.DataFrame:
@@ -155,9 +156,8 @@ class Context:
         if not self.portable:
             return held
         shown = last_names({**held, "command": command_text(held["command"])})
-        for part, keys in _PRIVATE.items():
-            for key in keys:
-                (shown["settings"].get(part) or {}).pop(key, None)
+        for key in _PRIVATE:
+            (shown["settings"].get("judge") or {}).pop(key, None)
         if not self.texts:
             shown = {**_without_quotes(shown), "command": "", "settings": {}}
         for entry, name in zip(shown["benchmarks"], self.names, strict=True):
@@ -181,28 +181,18 @@ class Context:
         """Names of the models of ``model_scores`` as they are shown."""
         return display_names(self.model_scores.models)
 
-    @property
-    def several_models(self) -> bool:
-        """Whether scores of other models were added."""
-        return self.itself.files.has(SCORES)
-
     @cached_property
     def families(self) -> list[Family]:
         """The slices of the run's items."""
         return slices_of(self.itself)
 
-    @cached_property
-    def _answers_of_models(self) -> dict[tuple[int, str | None], Answer | None]:
-        return {}
-
     def answer(self, place: int, against: str | None) -> Answer | None:
         """What was found of a model, by its place; None: there is nothing to compare, as no item is scored."""
         key = (place, against)
         if key not in self._answers_of_models:
-            try:
+            found = None
+            with suppress(UserError):
                 found = kept.answer(self.itself, self.model_scores.models[place], against)
-            except UserError:
-                found = None
             self._answers_of_models[key] = found
         return self._answers_of_models[key]
 
@@ -334,12 +324,9 @@ class Context:
         frame = self.run.scan("concept_benchmarks").slice(place * self.run.width, self.run.width)
         return self.run.files.collect("concept_benchmarks", frame.select(columns))
 
-    def in_benchmarks(self, concept: int) -> list[dict[str, Any]]:
-        """How a concept stands in each benchmark, in the order of the benchmarks."""
-        return self._in_benchmarks[concept :: self.run.width].to_dicts()
-
     @cached_property
-    def _in_benchmarks(self) -> pl.DataFrame:
+    def in_benchmarks(self) -> pl.DataFrame:
+        """How each concept stands in each benchmark, in the order of the benchmarks."""
         scanned = self.run.scan("concept_benchmarks").select(
             pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items()
         )

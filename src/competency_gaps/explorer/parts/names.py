@@ -11,7 +11,7 @@ from typing import Any
 from competency_gaps.explorer.parts.records.run import Scored
 from competency_gaps.findings.words import scored_name, short_name
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import listing, shorten, visible
 
 _ROOT = r"(?:~[\w.-]*|[A-Za-z]:)?[/\\]"
 _PATH = re.compile(
@@ -69,8 +69,8 @@ def scored_of(run: RunFolder) -> Scored:
         sentence = f"{reader} reads the items. This run has no scores of its own."
         return Scored(model, reader, run.kind, against, title, sentence, scored=False)
     if run.kind == "peers":
-        title = f"{model} against {len(against)} peers"
-        sentence = f"Scores of {model} less what its peers make of each item: {_listed(against)}."
+        title, named = f"{model} against {len(against)} peers", listing(against, len(against), _PEERS_NAMED)
+        sentence = f"Scores of {model} less what its peers make of each item: {named}."
     elif run.kind == "difference":
         title = f"{model} less {against[0]}"
         sentence = f"Scores of {model} less those of {against[0]}."
@@ -98,8 +98,3 @@ def display_names(models: Sequence[str]) -> list[str]:
 
 def _shown(name: str) -> str:
     return visible(shorten(name, _NAME_LIMIT))
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _PEERS_NAMED
-    return ", ".join(names[:_PEERS_NAMED]) + (f" and {rest} more" if rest > 0 else "")

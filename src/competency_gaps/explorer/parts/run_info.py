@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from itertools import starmap
-from typing import Any
 
 import polars as pl
 
@@ -47,7 +45,7 @@ def run_title(run: RunFolder) -> str:
 
 def run_info(context: Context) -> RunInfo:
     """Gather what a page shows first."""
-    manifest = context.manifest
+    manifest, assessment = context.manifest, read_assessment(context.run.path)
     return RunInfo(
         schema=1,
         key=context.key,
@@ -64,11 +62,11 @@ def run_info(context: Context) -> RunInfo:
         redacted=not context.texts,
         cut_items=context.cut_items,
         has=_has(context),
-        evidence=_thresholds(manifest["evidence"]),
+        evidence=from_row(Thresholds, manifest["evidence"], alike=alike(manifest["evidence"])),
         unit=facts.UNIT,
         regions=_regions(context),
         glossary=glossary(context),
-        verdicts=_verdicts(context.run),
+        verdicts=None if assessment is None else [from_row(Verdict, own) for own in assessment.get("verdicts") or ()],
         card=_card(context),
         command=shorten(facts.command_text(manifest["command"]), 1000),
         versions=facts.listing(manifest["versions"]),
@@ -83,18 +81,6 @@ def _first_model(context: Context) -> int:
     """Place of the model that the run's own tables are about; the first one where they are about none."""
     models = context.model_scores.models
     return models.index(context.run.scored_model) if context.run.scored_model in models else 0
-
-
-def _thresholds(evidence: Mapping[str, Any]) -> Thresholds:
-    held = {name: float(evidence[name]) for name in ("min_n_eff", "q", "level", "min_gap")}
-    return Thresholds(**held, alike=alike(evidence))
-
-
-def _verdicts(run: RunFolder) -> list[Verdict] | None:
-    assessment = read_assessment(run.path)
-    if assessment is None:
-        return None
-    return [from_row(Verdict, verdict) for verdict in assessment.get("verdicts") or []]
 
 
 def _has(context: Context) -> Has:

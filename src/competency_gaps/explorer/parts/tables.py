@@ -96,7 +96,7 @@ def items_table(context: Context) -> bytes:
         repeats(context.items),
     )
     columns = ITEMS
-    if context.several_models and len(context.model_scores.models) >= FEWEST_MODELS:
+    if len(context.model_scores.models) >= FEWEST_MODELS:
         scores = pl.DataFrame(context.model_scores.values.T).fill_nan(None)
         frame = frame.with_columns(models_mean=scores.mean_horizontal())
         columns = {**ITEMS, "models_mean": pl.Float32}

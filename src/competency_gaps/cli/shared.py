@@ -1,18 +1,27 @@
-"""Options that several commands have, and what is read from them."""
+"""What all commands share: options, what is read from them, and what is printed for people and machines."""
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
-from competency_gaps.cli.output import terminal
 from competency_gaps.errors import UserError
+from competency_gaps.files import finite
+from competency_gaps.progress import Progress
+from competency_gaps.text import visible
 
 if TYPE_CHECKING:
     from competency_gaps.api.run import Run
     from competency_gaps.config import LLMConfig
+    from competency_gaps.runs.open import RunFolder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")]
@@ -55,11 +64,9 @@ LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to
 
 def open_outcome(run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False) -> Run:
     """Open a run, or one of its models' scores."""
-    from competency_gaps.api.run import Run
-    from competency_gaps.runs.open import open_folder
+    from competency_gaps.api.run import open_run
 
-    folder = open_folder(run)
-    opened = Run(folder.path, folder.manifest)
+    opened = open_run(run)
     if model is None:
         if against or parsed:
             raise UserError("--against and --parsed need a model: give its name.")
@@ -78,3 +85,72 @@ def llm_config(llm: Path | None) -> LLMConfig | None:
 def option_name(argument: str) -> str:
     """The option that gives an argument of a function: ``--hook-name`` for ``hook_name``."""
     return "--field" if argument == "fields" else "--" + argument.replace("_", "-")
+
+
+def terminal(quiet: bool) -> Progress:
+    """Progress on standard error."""
+    return Progress(Console(stderr=True), quiet=quiet)
+
+
+def print_line(text: str, *, error: bool = False) -> None:
+    """Print a line that no console wraps, colours or reads as markup."""
+    Console(stderr=error).print(visible(text), highlight=False, markup=False, soft_wrap=True)
+
+
+def print_facts(facts: Mapping[str, Any], *, json_: bool) -> None:
+    """Print names and values, in two columns or as a JSON document."""
+    if json_:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        print_line(f"{name:<20} {value}")
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document, with null for NaN and infinity."""
+    sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def run_document(run: RunFolder) -> dict[str, Any]:
+    """A run's main figures for JSON output."""
+    from competency_gaps.dictionary.kinds import kind_counts
+
+    concepts = run.concepts
+    alive = concepts["alive"].sum()
+    return {
+        "run": str(run.path),
+        "benchmarks": run.benchmarks.to_dicts(),
+        "concepts": {
+            "width": run.width,
+            "alive": alive,
+            "missing": (concepts["alive"] & concepts["missing"]).sum(),
+            "ranked": concepts["ranked"].sum(),
+            "kinds": kind_counts(concepts),
+        },
+        "evidence": run.manifest["evidence"],
+        "gate": run.manifest["gate"],
+    }
+
+
+def typed_command() -> str:
+    """The command as it was typed, for a run's manifest."""
+    return shlex.join(["cgaps", *sys.argv[1:]])
+
+
+def run_command(model: str, sae: str, source: Sequence[str], out: str | None = None) -> str:
+    """A line of ``cgaps run``, quoted for a shell.
+
+    Parameters
+    ----------
+    source
+        Options that say what is evaluated.
+    out
+        The run folder; None: named after the model.
+    """
+    return shlex.join(["cgaps", "run", "--model", model, "--sae", sae, *source, "--out", out or run_folder(model)])
+
+
+def run_folder(name: str) -> str:
+    """A run folder that is named after the last part of a name."""
+    last = name.rstrip("/").rpartition("/")[2].removeprefix("embedded:").removesuffix(".gguf")
+    return "runs/" + (re.sub(r"[^\w.-]+", "-", last).strip("-.") or "run")

@@ -65,9 +65,9 @@ def print_matching(found: Matching, limit: int) -> None:
     for rate in found.rates:
         print_line(f"  {_rate(rate)}")
     measured = any(entry.gap is not None for entry in found.entries)
-    names, slices = Column("entry", overflow="fold", ratio=2), Column("matching slices", overflow="fold", ratio=3)
+    entries, slices = Column("entry", overflow="fold", ratio=2), Column("matching slices", overflow="fold", ratio=3)
     figures = [Column(name, justify="right", no_wrap=True) for name in ("gap", "items") if measured]
-    table = Table(names, *figures, slices, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(entries, *figures, slices, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     shown = [entry for entry in found.entries if entry.outcome != "few" or entry.gap is not None]
     for entry in shown[:limit]:
         table.add_row(*_cells(entry, measured))

@@ -62,8 +62,9 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
             else [ConceptInBenchmark(**own) for own in context.in_benchmarks[concept :: context.run.width].to_dicts()],
             histogram=histograms[number],
             items=items[number],
-            exemplars=windows
-            and [_exemplar(own, amounts.exemplar_tokens) for own in windows.of(concept, "top")[: amounts.exemplars]],
+            exemplars=None
+            if windows is None
+            else [_exemplar(own, amounts.exemplar_tokens) for own in windows.of(concept, "top")[: amounts.exemplars]],
             neuronpedia=_page(context, concept),
         )
         for number, (concept, row) in enumerate(zip(concepts, facts, strict=True))

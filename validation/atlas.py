@@ -1,16 +1,23 @@
 """Make the embedded atlas from finished runs, and check it: is it stable, free of templates, and about subjects?
 
     python validation/atlas.py make DICTIONARY RUN [RUN ...] [--cache FILE]
-    python validation/atlas.py check DICTIONARY RUN [RUN ...] [--other RUN ...] [--splits 3] [--cache FILE] [--residual]
+    python validation/atlas.py regroup DICTIONARY READINGS RUN [RUN ...] [--cache FILE]
+    python validation/atlas.py check DICTIONARY READINGS RUN [RUN ...] [--other RUN ...] [--splits 3] [--cache FILE]
+                                     [--residual]
     python validation/atlas.py agree RUN RUN --located RUN RUN [--cache FILE]
 
 The embedded one comes from a run of 43 files of public benchmarks (at most 400 items each) with 6,304 stretches of the
 SAE's corpus as the benchmark ``ordinary text``, and from the run of the suite that comes along, of which no counts are
 kept. Readers name its regions (``validation/atlas_reading.py``).
 
-``check`` prints the adjusted Rand index of two atlases made from halves of the items, on all of these and on the other
-runs' items, by level; how much of a region is one benchmark's (ordinary text apart), items that repeat each other
-counted once; for each other run the share of items that are unlike anything on the map, and how well the items' groups
+``regroup`` draws the upper two levels again, as readers see them. A reader sorts items of the map, in random order and
+without their regions, into kinds (``sorted.csv``: benchmark, item_id, kind; ``scheme.csv``: kind, the kind above it,
+name). Kinds become the regions of the second level: their centres are the unit vectors that best tell the sorted items
+apart by cosine (cross-entropy), and a finest region goes where most of its items do.
+
+``check`` prints the adjusted Rand index of two atlases made from halves of the items, sorted ones among them, on all of
+these and on the other runs' items, by level; how much of a region is one benchmark's (ordinary text apart), items that
+repeat each other counted once; for each other run the share of items that are unlike anything on the map, and how well the items' groups
 can be told (five folds, logistic regression) from the regions, from the space that they lie in, and from sentence
 embeddings, where sentence-transformers is installed; with ``--residual`` also from the mean of the residual stream
 where the SAE reads it. Embeddings of the map's items are kept in ``--cache``.
@@ -36,7 +43,9 @@ from competency_gaps.activations.profiles import cas_of, profiles_of, unit
 from competency_gaps.dictionary.atlas import (
     LEVELS,
     ORDINARY,
+    UNLIKE,
     Atlas,
+    _capped,
     make_atlas,
     members_of,
     places_of,
@@ -47,6 +56,7 @@ from competency_gaps.dictionary.atlas import (
 )
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.model.embed import embed_texts
+from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 from competency_gaps.slices.make import questions
 from competency_gaps.slices.tree import concept_space
 
@@ -61,7 +71,7 @@ def stacked(runs: list[Path]) -> tuple[sp.csr_array, list[str], pl.DataFrame]:
     for run in map(cg.open_run, runs):
         rows = np.flatnonzero(run.items["excluded"].is_null().to_numpy())
         cas.append(cas_of(run.by_concept, rows, np.arange(run.width)))
-        items.append(run.items[rows].select("benchmark", "prompt", "choices"))
+        items.append(run.items[rows].select("benchmark", "item_id", "prompt", "choices"))
     every = pl.concat(items)
     return sp.csr_array(sp.hstack(cas, format="csr")), every["benchmark"].to_list(), every
 
@@ -88,12 +98,94 @@ def by_level(atlas: Atlas, finest: np.ndarray) -> list[np.ndarray]:
     return found
 
 
+def fitted(space: np.ndarray, kinds: np.ndarray, steps: int = 150, sharpness: float = 14.0) -> np.ndarray:
+    """Unit vectors that tell kinds apart: cross-entropy of ``sharpness`` times the cosines, by Adam."""
+    wanted = kinds[:, None] == np.unique(kinds)
+    centres = unit(wanted.T @ space / wanted.sum(axis=0)[:, None])
+    mean, spread = np.zeros_like(centres), np.zeros_like(centres)
+    for step in range(1, steps + 1):
+        odds = np.exp(sharpness * (space @ centres.T - 1))
+        slope = sharpness * (odds / odds.sum(axis=1, keepdims=True) - wanted).T @ space / len(space)
+        slope -= (slope * centres).sum(axis=1, keepdims=True) * centres
+        mean, spread = 0.9 * mean + 0.1 * slope, 0.999 * spread + 0.001 * slope**2
+        centres = unit(centres - 0.02 * mean / (1 - 0.9**step) / (np.sqrt(spread / (1 - 0.999**step)) + 1e-8))
+    return np.asarray(centres, np.float16).astype(np.float32)
+
+
+def regrouped(atlas: Atlas, readings: Path, cas: sp.csr_array, items: pl.DataFrame, embeddings: np.ndarray) -> Atlas:
+    """The atlas with its upper two levels as readers sorted items."""
+    scheme, read = pl.read_csv(readings / "scheme.csv"), pl.read_csv(readings / "sorted.csv")
+    space = spaced(atlas, cas)
+    kinds = items.join(read, on=["benchmark", "item_id"], how="left", maintain_order="left")["kind"]
+    known = kinds.is_not_null().to_numpy()
+    middle = scheme.filter(pl.col("above").is_not_null()).sort("kind")
+    coarse = scheme.filter(pl.col("above").is_null())["kind"].to_list()
+    centres = fitted(space[known], kinds.drop_nulls().to_numpy().astype(str))
+    assert len(centres) == middle.height, "every kind needs sorted items"
+
+    weights = _capped(1 / repeated(embeddings), items["benchmark"].to_numpy())
+    fine = atlas.level(LEVELS)
+    nearest = (space @ atlas.centres[fine].T).argmax(axis=1)
+    told = np.zeros((len(fine), middle.height))
+    np.add.at(told, (nearest, (space @ centres.T).argmax(axis=1)), weights)
+    home = np.where(told.any(axis=1), told.argmax(axis=1), (atlas.centres[fine] @ centres.T).argmax(axis=1))
+    for lost in set(range(middle.height)) - set(home):
+        home[(atlas.centres[fine] @ centres[lost]).argmax()] = lost
+    first, second = len(coarse), len(coarse) + middle.height
+    above = [coarse.index(kind) for kind in middle["above"]]
+    parent = np.array([-1] * first + above + list(first + home))
+    level = np.repeat([1, 2, 3], [first, middle.height, len(fine)])
+    names = [dict(scheme.select("kind", "name").iter_rows())[kind] for kind in [*coarse, *middle["kind"]]]
+    old = atlas.regions[fine]
+    new = replace(
+        atlas,
+        centres=np.concatenate([np.zeros((first, space.shape[1]), np.float32), centres, atlas.centres[fine]]),
+        regions=pl.DataFrame(
+            {
+                "region": np.arange(len(level)),
+                "level": level,
+                "parent": pl.Series(parent).replace(-1, None),
+                "name": names + old["name"].to_list(),
+                "kind": ["written"] * second + old["kind"].to_list(),
+                "x": 0.0,
+                "y": 0.0,
+                "items": 0.0,
+            },
+            schema=REGIONS,
+        ),
+    )
+    places = places_of(new, space)
+    inside = members_of(parent, places.region)
+    held = inside * weights
+    new.centres[:first] = unit(held[:first] @ space)
+    parts = members_of(parent, np.arange(second, len(level)))
+    xy = parts @ old.select("x", "y").to_numpy() / parts.sum(axis=1, keepdims=True)
+    active = sp.csr_array(cas[atlas.scale.concepts]) @ held[second:].T / np.maximum(1e-9, held[second:].sum(axis=1))
+    concept_region = np.full_like(atlas.concept_region, -1)
+    concept_region[atlas.scale.concepts] = second + active.argmax(axis=1)
+    counts = pl.DataFrame({"benchmark": items["benchmark"], "region": places.region}).group_by("benchmark", "region")
+    counts = counts.len("items").sort("benchmark", "region").cast(pl.Schema(REGION_COUNTS))
+    return replace(
+        new,
+        reach=float(np.quantile(places.likeness, UNLIKE)),
+        concept_region=concept_region,
+        regions=new.regions.with_columns(
+            x=pl.Series(xy[:, 0], dtype=pl.Float32),
+            y=pl.Series(xy[:, 1], dtype=pl.Float32),
+            items=pl.Series(held.sum(axis=1), dtype=pl.Float32),
+        ),
+        counts=counts.filter(pl.col("benchmark").is_in(atlas.counts["benchmark"].unique().implode())),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("make", "check"):
+    for name in ("make", "check", "regroup"):
         command = commands.add_parser(name)
         command.add_argument("dictionary", type=Path)
+        if name != "make":
+            command.add_argument("readings", type=Path)
         command.add_argument("runs", type=Path, nargs="+")
         command.add_argument("--cache", type=Path)
     commands.choices["check"].add_argument("--other", type=Path, nargs="*", default=[])
@@ -114,26 +206,42 @@ def main() -> None:
         atlas = make_atlas(cas, embeddings, benchmarks)
         atlas = replace(atlas, counts=atlas.counts.filter(pl.col("benchmark").is_in(public)))
         write_atlas(given.dictionary, atlas)
+    elif given.command == "regroup":
+        found = read_atlas(given.dictionary, open_dictionary(given.dictionary).width)
+        assert found is not None, "the dictionary has no atlas"
+        write_atlas(given.dictionary, regrouped(found, given.readings, cas, items, embeddings))
     else:
         found = read_atlas(given.dictionary, open_dictionary(given.dictionary).width)
         assert found is not None, "the dictionary has no atlas"
         others = [cg.open_run(path) for path in given.other]
-        check(found, cas, np.array(benchmarks), embeddings, others, given.splits)
+        check(found, given.readings, cas, items, embeddings, others, given.splits)
         for run in others:
             told(found, run, given.residual)
 
 
 def check(
-    atlas: Atlas, cas: sp.csr_array, names: np.ndarray, embeddings: np.ndarray, others: list[cg.Run], splits: int
+    atlas: Atlas,
+    readings: Path,
+    cas: sp.csr_array,
+    items: pl.DataFrame,
+    embeddings: np.ndarray,
+    others: list[cg.Run],
+    splits: int,
 ) -> None:
     from sklearn.metrics import adjusted_rand_score
+
+    names = items["benchmark"].to_numpy()
+
+    def drawn(half: np.ndarray) -> Atlas:
+        first = make_atlas(cas[:, half], embeddings[half], names[half].tolist())
+        return regrouped(first, readings, cas[:, half], items[half], embeddings[half])
 
     sources = {"the map's items": cas} | {
         run.path.name: cas_of(run.by_concept, kept(run), np.arange(run.width)) for run in others
     }
     for seed in range(splits):
         order = np.random.default_rng(seed).permutation(cas.shape[1])
-        maps = [make_atlas(cas[:, half], embeddings[half], names[half].tolist()) for half in (order[::2], order[1::2])]
+        maps = [drawn(order[::2]), drawn(order[1::2])]
         for source, held in sources.items():
             pair = [by_level(one, places_of(one, spaced(one, held)).region) for one in maps]
             rand = [adjusted_rand_score(*levels) for levels in zip(*pair, strict=True)]

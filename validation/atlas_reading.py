@@ -2,16 +2,17 @@
 
     python validation/atlas_reading.py naming DICTIONARY FOLDER RUN [RUN ...]     # for whoever writes the names
     python validation/atlas_reading.py apply DICTIONARY names.csv                 # region,name
-    python validation/atlas_reading.py questions DICTIONARY FOLDER RUN [RUN ...]  # once the regions have names
-    python validation/atlas_reading.py located DICTIONARY FOLDER RUN              # that did not make the map
+    python validation/atlas_reading.py questions DICTIONARY FOLDER RUN [RUN ...] [--seed 0]  # once regions have names
+    python validation/atlas_reading.py located DICTIONARY FOLDER RUN [--seed 0]   # that did not make the map
     python validation/atlas_reading.py pictures DICTIONARY FOLDER                 # which of two benchmarks is this?
     python validation/atlas_reading.py score FOLDER first.csv [second.csv ...]
     python validation/atlas_reading.py verdicts DICTIONARY FOLDER first.csv second.csv
 
-The RUNs of ``naming`` and ``questions`` are those that the map was made from. A writer sees of each region its twelve
-most typical items and four that nearly lie outside. A judge sees ten items that no writer saw, and puts each into one
-of the region's siblings by their names alone. ``located`` asks the same of a hundred items of another run, with the
-names of the coarse regions. ``pictures`` shows how a benchmark's items spread over the regions, with two names of
+The RUNs of ``naming`` are those that the map was made from. A writer sees of each region its twelve most typical items
+and four that nearly lie outside. The RUNs of ``questions`` hold items that made neither the map nor its names: a judge
+sees up to twenty items of a coarse region, ten others of the next level and two of the finest, and puts each into one
+of the region's siblings by their names alone. ``located`` asks the same of a hundred items of another run, with the names of
+the coarse regions. ``pictures`` shows how a benchmark's items spread over the regions, with two names of
 benchmarks: the answer is 0 or 1. A judge writes lines ``number,region``. ``verdicts`` calls regions unclear into which
 the judges put fewer than half of their items.
 """
@@ -39,12 +40,15 @@ from competency_gaps.dictionary.atlas import (
     write_atlas,
 )
 from competency_gaps.dictionary.folder import open_dictionary
+from competency_gaps.slices.make import questions as whole
 from competency_gaps.text import shorten
 
-EACH = 10
-"""Items of a region that judges see."""
+EACH = (20, 10, 2)
+"""Items of a region of each level that judges see."""
 SHOWN = 280
-"""Characters of an item."""
+"""Characters of an item that writers see."""
+WHOLE = 600
+"""Characters of an item that judges see, its options among them."""
 
 
 def main() -> None:
@@ -64,6 +68,8 @@ def main() -> None:
             command.add_argument(argument, type=Path)
         if name not in ("apply", "pictures"):
             command.add_argument("files" if name in ("score", "verdicts") else "runs", type=Path, nargs="+")
+        if name in ("questions", "located"):
+            command.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     if given.command == "pictures":
         given.folder.mkdir(parents=True, exist_ok=True)
@@ -73,10 +79,14 @@ def main() -> None:
         for run in map(cg.open_run, given.runs):
             rows = np.flatnonzero(run.items["excluded"].is_null().to_numpy())
             space.append(space_of(atlas, run.by_concept, rows))
-            texts += [shorten(" ".join(text.split()), SHOWN) for text in run.items["prompt"].gather(rows)]
+            shown = SHOWN if given.command == "naming" else WHOLE
+            texts += [shorten(" ".join(text.split()), shown) for text in whole(run.items[rows])]
         given.folder.mkdir(parents=True, exist_ok=True)
-        make = {"naming": naming, "questions": questions, "located": located}[given.command]
-        make(atlas, np.concatenate(space), texts, given.folder)
+        if given.command == "naming":
+            naming(atlas, np.concatenate(space), texts, given.folder)
+        else:
+            make = questions if given.command == "questions" else located
+            make(atlas, np.concatenate(space), texts, given.folder, given.seed)
     elif given.command == "apply":
         names = dict(pl.read_csv(given.names).select("region", "name").iter_rows())
         atlas = _atlas(given.dictionary)
@@ -118,7 +128,7 @@ def naming(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path) -> N
         (folder / f"naming-{level}.md").write_text("\n".join(lines), encoding="utf-8")
 
 
-def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, seed: int = 0) -> None:
+def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, seed: int) -> None:
     """Items for judges with the names of all siblings; and the key."""
     rng = np.random.default_rng(seed)
     repeats = np.array([((space @ space[i]) > ALIKE).sum() for i in range(len(space))])
@@ -126,19 +136,19 @@ def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, s
     siblings: dict[tuple[int, int | None], list[tuple[int, str]]] = {}
     for region, level, parent, name in atlas.regions.select("region", "level", "parent", "name").iter_rows():
         siblings.setdefault((level, parent), []).append((region, name))
-    shown = {i for typical, edge in examples_of(atlas, space) for i in (*typical, *edge)}
     sheets: dict[int, list[str]] = {1: [], 2: [], 3: []}
-    number = 0
+    number, used = 0, np.zeros(len(texts), bool)
     for (level, parent), own in siblings.items():
         if len(own) < 2:
             continue
         asked = []
         for region, _ in own:
-            members = np.array([i for i in np.flatnonzero(inside[region]) if i not in shown])
+            members = np.flatnonzero(inside[region] & ~used)
             if len(members):
                 chance = 1 / repeats[members]
-                drawn = rng.choice(members, min(EACH, len(members)), replace=False, p=chance / chance.sum())
+                drawn = rng.choice(members, min(EACH[level - 1], len(members)), replace=False, p=chance / chance.sum())
                 asked += [(int(i), region) for i in drawn]
+                used[drawn] = True
         rng.shuffle(asked)
         sheets[level] += [f"# one of these ({len(own)})", *(f"{region}: {name}" for region, name in own), ""]
         for item, region in asked:
@@ -151,7 +161,7 @@ def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, s
     _key(key, folder)
 
 
-def located(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, seed: int = 0) -> None:
+def located(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, seed: int) -> None:
     """A hundred items, to be put into the coarse regions."""
     coarse = atlas.regions.filter(level=1).select("region", "name").rows()
     inside = members_of(atlas.parent, places_of(atlas, space).region)[: len(coarse)].argmax(axis=0)

@@ -90,7 +90,9 @@ class Places(NamedTuple):
 
 
 def locate(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> Places:
-    """Locate items on an atlas: in the nearest coarse region, there in the nearest of the next level, and so on.
+    """Locate items on an atlas: in the nearest region of the second level, and there in the nearest of the finest.
+
+    A coarse region is what its parts hold: its own centre locates nothing, since regions of one kind may lie apart.
 
     Parameters
     ----------
@@ -111,13 +113,10 @@ def space_of(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> np.ndarra
 def places_of(atlas: Atlas, space: np.ndarray) -> Places:
     """Where items lie, from their vectors: float32 of shape (n, D)."""
     likeness = space @ atlas.centres.T
-    region = np.full(len(space), -1, np.int64)
-    for level in range(1, LEVELS + 1):
-        own = atlas.level(level)
-        allowed = np.where(atlas.parent[own] == region[:, None], likeness[:, own], -np.inf)
-        region = own[allowed.argmax(axis=1)]
+    above, own = atlas.level(LEVELS - 1), atlas.level(LEVELS)
+    region = above[likeness[:, above].argmax(axis=1)]
+    region = own[np.where(atlas.parent[own] == region[:, None], likeness[:, own], -np.inf).argmax(axis=1)]
     highest = np.take_along_axis(likeness, region[:, None], axis=1).ravel()
-    own = atlas.level(LEVELS)
     near = np.argsort(-likeness[:, own], axis=1, kind="stable")[:, : NEAR - 1]
     near = np.column_stack([region, own[near]])  # an item stands with its own region
     pull = np.exp((np.take_along_axis(likeness, near, axis=1) - highest[:, None]) / SPREAD)

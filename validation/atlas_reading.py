@@ -11,8 +11,8 @@
 The RUNs of ``naming`` are those that the map was made from. A writer sees of each region its twelve most typical items
 and four that nearly lie outside. The RUNs of ``questions`` hold items that made neither the map nor its names: a judge
 sees up to twenty items of a coarse region, ten others of the next level and two of the finest, and puts each into one
-of the region's siblings by their names alone. ``located`` asks the same of a hundred items of another run, with the names of
-the coarse regions. ``pictures`` shows how a benchmark's items spread over the regions, with two names of
+of the region's siblings by their names alone. ``located`` asks the same of a hundred items of another run, with the
+names of the coarse regions. ``pictures`` shows how a benchmark's items spread over the regions, with two names of
 benchmarks: the answer is 0 or 1. A judge writes lines ``number,region``. ``verdicts`` calls regions unclear into which
 the judges put fewer than half of their items.
 """

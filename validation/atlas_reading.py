@@ -91,7 +91,10 @@ def main() -> None:
         names = dict(pl.read_csv(given.names).select("region", "name").iter_rows())
         atlas = _atlas(given.dictionary)
         named = [names.get(region, name) for region, name in atlas.regions.select("region", "name").iter_rows()]
-        kinds = ["written" if region in names else "words" for region in atlas.regions["region"]]
+        kinds = [
+            "written" if region in names else kind
+            for region, kind in atlas.regions.select("region", "kind").iter_rows()
+        ]
         regions = atlas.regions.with_columns(name=pl.Series(named), kind=pl.Series(kinds))
         write_atlas(given.dictionary, replace(atlas, regions=regions))
     else:

@@ -24,7 +24,8 @@ dist:
 	build/uv/bin/pip install --quiet --disable-pip-version-check uv
 	build/uv/bin/uv build --out-dir dist .
 
-# The tests on the oldest versions that users may get, or the newest: make versions RESOLUTION=highest PYTHON=python3.13
+# Tests that touch every dependency, on the oldest versions that users may get, or on the newest:
+# make versions RESOLUTION=highest PYTHON=python3.13
 RESOLUTION ?= lowest-direct
 OTHER := build/$(RESOLUTION)
 versions: dist
@@ -34,9 +35,11 @@ versions: dist
 		--output-file $(OTHER).txt pyproject.toml
 	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --requirement $(OTHER).txt \
 		hypothesis pytest pytest-timeout statsmodels
-	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --no-deps "$$(ls -t dist/*.whl | head -n 1)"
-	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest tests/cli tests/dictionary tests/evidence tests/findings tests/model \
-		tests/runs tests/slices tests/test_pipeline.py
+	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --no-deps "$$(ls -t dist/*.whl | head -n 1)" \
+		'reasoning-gym>=0.1.20' pyfiglet
+	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest $(addprefix tests/,benchmarks/test_hub.py cli config dictionary embedded \
+		evidence explorer/test_mcp.py explorer/test_server.py findings improve/test_redundancy.py logs/test_inspect_logs.py \
+		model robustness runs sae scoring slices test_llm.py test_lock.py test_pipeline.py)
 
 # The oldest and the newest versions, resolved and not installed; a wheel that is built, installed and used.
 resolve: $(VENV)/.dev $(PAGE)
@@ -84,12 +87,11 @@ $(PAGE): $(PAGE_SOURCES) | $(VENV)/.demo
 site: $(VENV)/.dev $(PAGE)
 	$(BIN)/python docs/make_site.py
 
-# The site with its gallery, from the demo's run. The demo's screens must look as the pages show them; notebooks and
-# blocks of the pages run.
+# The site with its gallery, from the demo's run: the tests build it. The demo's screens must look as the pages show them;
+# notebooks and blocks of the pages run.
 gallery: demo $(VENV)/.dev
-	$(BIN)/python docs/make_site.py
 	$(BIN)/python docs/record.py --check --run demo-run=demo-run docs/*.md
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow tests/docs
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -n 2 --dist loadfile tests/docs
 
 frontend/node_modules: frontend/package-lock.json
 	cd frontend && npm ci --silent --ignore-scripts

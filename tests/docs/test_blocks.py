@@ -10,6 +10,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
@@ -56,13 +59,19 @@ def typed(page: str) -> list[str]:
     return [line.partition("  #")[0].removeprefix("$ ").strip() for line in lines if OURS.match(line.strip())]
 
 
+PAGES = [page for page in TEXTS if typed(page)]
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """A folder with the runs and logs of the notebooks, which run here, and with files as a user has them."""
     folder = tmp_path_factory.mktemp("pages")
-    notebooks.main(folder, ["logs-to-findings"], write=False)
-    shutil.copytree(folder / "run", folder / "demo-run")  # of one model
-    notebooks.main(folder, ["many-models", "saelens"], write=False)
+    with ProcessPoolExecutor(1, get_context("spawn")) as beside:
+        third = beside.submit(notebooks.main, folder, ["saelens"], write=False)
+        notebooks.main(folder, ["logs-to-findings"], write=False)
+        shutil.copytree(folder / "run", folder / "demo-run")  # of one model
+        notebooks.main(folder, ["many-models"], write=False)
+        third.result()
     for name, suite in (("quiz", "school-science"), ("questions", "places-and-nature")):
         shutil.copy(embedded_benchmark(f"embedded:{suite}"), folder / f"{name}.jsonl")
     config = {
@@ -100,10 +109,23 @@ def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*notebooks.CGAPS, *words], **given, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("page", [page for page in TEXTS if typed(page)])
-def test_commands_run(page, made):
-    ended = {line: run(line, made) for line in typed(page)}
-    faults = {line: done.stderr[-300:] for line, done in ended.items() if done.returncode not in (0, 3)}  # 3: a loss
+@pytest.fixture(scope="module")
+def ended(made, tmp_path_factory, request) -> Iterator[dict[str, Future[dict[str, subprocess.CompletedProcess[str]]]]]:
+    """How the commands of each page end, each page's in a copy of the folder; two pages at a time."""
+
+    def all_of(page: str) -> dict[str, subprocess.CompletedProcess[str]]:
+        folder = shutil.copytree(made, tmp_path_factory.mktemp("page") / "folder")
+        return {line: run(line, folder) for line in typed(page)}
+
+    chosen = [test.callspec.params["page"] for test in request.session.items if "ended" in test.fixturenames]
+    with ThreadPoolExecutor(2) as pool:
+        yield {page: pool.submit(all_of, page) for page in chosen}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_run(page, ended):
+    done = ended[page].result()
+    faults = {line: one.stderr[-300:] for line, one in done.items() if one.returncode not in (0, 3)}  # 3: a loss
     assert not faults
 
 

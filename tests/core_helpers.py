@@ -41,19 +41,6 @@ def loaded(folder: Path):
     return load_model(ModelConfig(name=str(folder), dtype="float32", device="cpu"))
 
 
-def write_slices(run, source=None) -> None:
-    """Make the slices of a finished run anew; None: as its configuration says."""
-    from competency_gaps.config import SlicesConfig
-    from competency_gaps.runs.manifest import changing_run
-    from competency_gaps.slices.make import Source, make_slices
-
-    with changing_run(run.path) as change:
-        config = SlicesConfig(**run.manifest["settings"].get("slices", {}))
-        table, record = make_slices(source or Source(run, config))
-        change.write("slices.parquet", table.write_parquet)
-        change.commit(slices=record)
-
-
 @functools.cache
 def _byte_of() -> dict[str, int]:
     """GPT-2's table of printable characters for bytes, rebuilt from its definition."""

@@ -25,9 +25,9 @@ from competency_gaps.runs.manifest import changing_run, write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.schemas import ITEMS, SLICES
 from competency_gaps.sae.reference import SURFACE, Reference
+from competency_gaps.slices.make import write_slices
 from competency_gaps.stages.naming import name_finished_run, name_run
 from competency_gaps.stages.results import write_results
-from core_helpers import write_slices
 
 NAMES = ("sums", '<img src=x onerror="alert(1)">', "=cmd|' /C calc'!A0", "nothing kept")
 """Benchmarks: scored; scored, with unscored and excluded items; imported without any score; all excluded."""

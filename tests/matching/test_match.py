@@ -19,8 +19,8 @@ from competency_gaps.matching import match, read_matchings
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.slices.lists import read_list
-from competency_gaps.slices.make import Source
-from core_helpers import copied, write_slices
+from competency_gaps.slices.make import Source, write_slices
+from core_helpers import copied
 from log_samples import attempt, write_report
 
 

@@ -21,11 +21,11 @@ from competency_gaps.slices import LEAST, read_slices
 from competency_gaps.slices.columns import columns
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.features import features
-from competency_gaps.slices.make import Source
+from competency_gaps.slices.make import Source, write_slices
 from competency_gaps.slices.names import LIMIT, with_names
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_space, tree_of
-from core_helpers import write_lines, write_slices
+from core_helpers import write_lines
 
 
 def rows_of(family, name: str) -> list[int]:

@@ -18,6 +18,7 @@ from competency_gaps.model.embed import HUB as PACKAGED
 from competency_gaps.model.embed import embed_texts, has_default_model
 from competency_gaps.progress import Progress
 from competency_gaps.registry import SLICES
+from competency_gaps.runs.manifest import changing_run
 from competency_gaps.slices import columns as by_column
 from competency_gaps.slices import features as by_feature
 from competency_gaps.slices import lists as by_list
@@ -25,7 +26,7 @@ from competency_gaps.slices import regions as by_region
 from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of
 from competency_gaps.slices.names import with_names
-from competency_gaps.slices.store import stored, stored_families
+from competency_gaps.slices.store import FILE, stored, stored_families
 from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,20 @@ def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
         number of ``slices`` and what it was ``made_with``.
     """
     return stored(make_families(source))
+
+
+def write_slices(run: RunFolder, source: Source | None = None) -> None:
+    """Make the slices of a finished run anew.
+
+    Parameters
+    ----------
+    source
+        None: as the run's configuration says.
+    """
+    with changing_run(run.path) as change:
+        table, record = make_slices(source or Source(run, SlicesConfig(**run.manifest["settings"].get("slices", {}))))
+        change.write(FILE, table.write_parquet)
+        change.commit(slices=record)
 
 
 def renamed_slices(

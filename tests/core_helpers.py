@@ -268,6 +268,7 @@ class RayErrors:
 def with_groups(folder: Path, names: Sequence[str]) -> None:
     """Give a run's items groups by turns, and make its slices anew."""
     from competency_gaps.runs.open import open_folder
+    from competency_gaps.slices.make import write_slices
 
     table = pl.read_parquet(folder / "items.parquet")
     table = table.with_columns(group=pl.Series([names[i % len(names)] for i in range(table.height)]))

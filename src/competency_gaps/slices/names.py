@@ -45,6 +45,12 @@ suggests suppose true type value word words write
 """
 ASKING = frozenset(_ASKING.split())
 """Words that ask, and name no subject."""
+_NUMBERS = """
+two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
+twenty thirty forty fifty sixty seventy eighty ninety hundred thousand
+"""
+NUMBERS = dict.fromkeys(_NUMBERS.split(), "numbers in words")
+"""Words that name no subject one by one."""
 CLEAR = 8.0
 """How clear a mark must be: see :func:`_marking`."""
 RARE = 5
@@ -95,7 +101,8 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
     kept: list[list[str]] = []
     groups = {group.replace("_", " ") for group in items["group"] if group}
     for own, beginning, concept in zip(words, begun, marked, strict=True):
-        spoken = [vocabulary[word] for word in own if vocabulary[word] not in ASKING]
+        marks = (vocabulary[word] for word in own if vocabulary[word] not in ASKING)
+        spoken = list(dict.fromkeys(NUMBERS.get(word, word) for word in marks))
         kept.append(_different(spoken))
         head = max((labels[at] for at in concept), key=lambda label: _shared(label, spoken[:SPOKEN]), default="")
         if _shared(head, spoken[:SPOKEN]) < SHARED:

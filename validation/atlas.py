@@ -163,8 +163,8 @@ def regrouped(atlas: Atlas, readings: Path, cas: sp.csr_array, items: pl.DataFra
     active = sp.csr_array(cas[atlas.scale.concepts]) @ held[second:].T / np.maximum(1e-9, held[second:].sum(axis=1))
     concept_region = np.full_like(atlas.concept_region, -1)
     concept_region[atlas.scale.concepts] = second + active.argmax(axis=1)
-    counts = pl.DataFrame({"benchmark": items["benchmark"], "region": places.region}).group_by("benchmark", "region")
-    counts = counts.len("items").sort("benchmark", "region").cast(pl.Schema(REGION_COUNTS))
+    located = pl.DataFrame({"benchmark": items["benchmark"], "region": places.region})
+    counts = located.group_by("benchmark", "region").len("items").sort("benchmark", "region")
     return replace(
         new,
         reach=float(np.quantile(places.likeness, UNLIKE)),
@@ -174,7 +174,9 @@ def regrouped(atlas: Atlas, readings: Path, cas: sp.csr_array, items: pl.DataFra
             y=pl.Series(xy[:, 1], dtype=pl.Float32),
             items=pl.Series(held.sum(axis=1), dtype=pl.Float32),
         ),
-        counts=counts.filter(pl.col("benchmark").is_in(atlas.counts["benchmark"].unique().implode())),
+        counts=counts.cast(pl.Schema(REGION_COUNTS)).filter(
+            pl.col("benchmark").is_in(atlas.counts["benchmark"].unique().implode())
+        ),
     )
 
 

@@ -93,7 +93,8 @@ def trials(run: cg.Run, model: int, out: list[int], seed: int) -> list[dict[str,
             at, kept = order[:size], chosen[:size]
             ours, own = prior.estimate(at, y[at], means), prior.estimate(kept, y[kept], means)
             p = expit(
-                prior.features @ _fit(prior.features[at].astype(float), y[at], prior.mean, prior.precision(4.0))[0]
+                prior.features
+                @ _fit(prior.features[at].astype(float), y[at], prior.mean, np.linalg.inv(prior.scaled(4.0)))[0]
             )
             says = {"random": slice_means(at, y, inside), "model": ours.value, "kept": own.value}
             says["robust"] = np.array([p.mean() + (y[at] - p[at]).mean()])

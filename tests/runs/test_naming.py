@@ -57,8 +57,7 @@ def test_items_lie_where_the_atlas_has_their_concepts(run, dictionary):
     assert located.filter(pl.Series(~kept)).null_count().row(0) == ((~kept).sum(),) * 5
     found = located.filter(pl.Series(kept))
     for row, own in zip(found.iter_rows(named=True), space[kept], strict=True):
-        half = own.reshape(2, 4).sum(axis=1).argmax()
-        pair = 2 * half + own.reshape(4, 2).sum(axis=1)[2 * half : 2 * half + 2].argmax()
+        pair = own.reshape(4, 2).sum(axis=1).argmax()
         best = 2 * pair + own[2 * pair : 2 * pair + 2].argmax()
         assert row["region"] == 6 + best and row["likeness"] == pytest.approx(own[best], abs=0.01)
     assert (found["unlike"].to_numpy() == (found["likeness"].to_numpy() < atlas.reach)).all()

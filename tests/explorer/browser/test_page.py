@@ -65,7 +65,7 @@ def test_the_table_sorts_searches_and_filters_as_its_link_does(site, page):
     open_view(page, site.address("concepts?sort=-support&cols=gap,chi_model,n_eff,support"), GRID)
     expected = ranked(site).sort("support", "concept", descending=[True, False]).head(SHOWN)
     assert [concept_of(text) for text in cells(page, GRID, "label", SHOWN)] == expected["concept"].to_list()
-    points = expected.with_columns(100 * pl.col("gap"))
+    points = expected.with_columns(pl.col("gap") * 100)
     for column, digits in (("gap", 1), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
         for text, value in zip(cells(page, GRID, column, SHOWN), points[column], strict=True):
             assert close(text, value, digits), (column, text, value)
@@ -179,7 +179,7 @@ def test_a_concept_in_full_and_back_from_an_item(site, page):
     concept = site.run.concepts.filter(pl.col("performance_status") == "weak")["concept"][0]
     open_view(page, site.address(f"concepts?concept={concept}"), "concept-benchmarks")
     own = site.run.concept_benchmarks.filter((pl.col("concept") == concept) & (pl.col("support") > 0))
-    own = own.with_columns(100 * pl.col("gap"))
+    own = own.with_columns(pl.col("gap") * 100)
     for line, row in zip(
         page.get_by_test_id("concept-benchmarks").locator("tbody tr").all(), own.iter_rows(named=True), strict=True
     ):

@@ -105,7 +105,7 @@ def main() -> None:
     write(args.out, "real-slices")
     new, old = "Meta-Llama-3_1-8B-Instruct", "Meta-Llama-3_1-8B"
     answer = run.answer(new, old)
-    draw_answer(answer, f"MMLU-Pro: {new} less {old}", "points of 100; dashed: overall")
+    draw_answer(answer, f"MMLU-Pro: {new}\nless {old}", "points of 100; dashed: overall")
     write(args.out, "real-tuning")
     draw_models(mmlu, mmlu.models["model"].to_list(), "columns", 8, "MMLU: three models by subject")
     write(args.out, "real-mmlu")

@@ -96,10 +96,12 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
 
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
-    rare = lacks(found)[:limit]
+    rare = (rarer := lacks(found))[:limit]
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded") and part not in rare]
     scoped = found.whole is not None and found.whole.lacks is not None
     lacking = "missing from its scope (finer)" if scoped else "rarer than in the 3 most similar (finer)"
+    if len(rare) < len(rarer):
+        lacking = lacking.replace("finer", f"finer; {len(rare)} of {len(rarer)}")
     table = aligned(("here", "95%", "similar", "all", "text", "", ""), (5, 6), 1)
     for title, parts in (("", top), (lacking, rare), ("over twice the mean of all (finer)", crowded[: limit // 2])):
         if title and parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from competency_gaps.items.options import stem
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.scores import model_scores, read_scores
 
@@ -198,16 +199,20 @@ def example_texts(run: RunFolder, findings: Sequence[Finding]) -> list[str | Non
 
 
 def _folded(run: RunFolder, rows: Sequence[int]) -> dict[int, list[Piece]]:
-    """The prompts of some items, split from the template of their benchmarks."""
+    """The prompts of some items without lettered options, split from the template of their benchmarks."""
     if not rows:
         return {}
-    names = run.items["benchmark"]
+    names, table = run.items["benchmark"], run.items.select("prompt", "choices")
+
+    def texts(of: Iterable[int]) -> list[str]:
+        return [stem(prompt) if choices else prompt for prompt, choices in table[list(of)].iter_rows()]
+
     templates = {}
     for name in names.gather(list(rows)).unique().to_list():
         of_benchmark = (names == name).arg_true()
         chosen = of_benchmark.gather_every(max(1, len(of_benchmark) // COMPARED))[:COMPARED]
-        templates[name] = template_of(run.items["prompt"].gather(chosen).to_list())
-    return {row: fold(run.items["prompt"][row], templates[names[row]]) for row in rows}
+        templates[name] = template_of(texts(chosen))
+    return {row: fold(text, templates[names[row]]) for row, text in zip(rows, texts(rows), strict=True)}
 
 
 def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) -> dict[int, ShownItem]:

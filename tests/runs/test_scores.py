@@ -31,10 +31,10 @@ def test_added_models_stand_beside_the_runs_own(run):
 
 
 def test_rows_are_matched_by_id_else_by_prompt():
-    """With its options or, as logs have it, without."""
-    items = [("b", "1", "First?"), ("b", "2", "Second?"), ("b", "3", "Third?\n\nA. yes\nB. no")]
+    """With its options, with others' letters or, as logs have it, without."""
+    items = [("b", "1", "First?\n\nA. yes\nB. no"), ("b", "2", "Second?"), ("b", "3", "Third?\n\nA. yes\nB. no")]
     rows = [
-        Scored("m", "1", "b", 1.0),
+        Scored("m", "1", "b", 1.0, prompt="Q: First?\n(A) yes (B) no"),
         Scored("m", "another id", "b", 0.0, prompt=" Second? "),
         Scored("m", "a third", "b", 0.5, prompt="Third?"),
         Scored("m", "nobody's", "b", 1.0, prompt="asked nowhere"),

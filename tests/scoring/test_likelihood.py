@@ -30,13 +30,13 @@ def test_choice_normalisation(normalise, expected):
     [
         ("none", {}, True),
         ("imported", {}, True),
-        ("exact", {}, True),
+        ("exact", {}, False),
         ("choice", {}, True),
         ("choice", {"form": "cloze"}, False),
         ("pair", {}, False),
     ],
 )
-def test_options_are_read_with_the_question_but_where_each_is_its_continuation(name, options, shown):
+def test_options_are_read_with_the_question_unless_the_answer_is_a_text(name, options, shown):
     text = make_policy(name, options).prompt(ITEM)
     assert text == ("Which?\n\nA. red\nB. light blue" if shown else "Which?")
 

@@ -123,7 +123,7 @@ def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
         asked[name] = {entry.prompt for entry in read if isinstance(entry, Item)}
     for name, other in itertools.combinations(asked, 2):
         common, sizes = asked[name] & asked[other], (len(asked[name]), len(asked[other]))
-        if tables.keys() >= {name, other} and 2 * len(common) >= max(1, min(sizes)):
+        if tables.keys() >= {name, other} and 2 * len(common) >= max(1, *sizes):
             tables[name] += tables.pop(other)
             del by_name[other]
     for logs in tables.values():

@@ -197,12 +197,14 @@ class _Items:
         self._benchmarks: list[str] = []
         self._by_id: dict[str, dict[str, int]] = {}
         self._prompts: list[str] = []
+        self._stems: list[str] = []
         # The whole text and, since a log may lack the options, the stem.
         self._by_prompt: dict[str, list[tuple[str, int]]] = {}
         for number, (benchmark, item, prompt) in enumerate(items):
             self._prompts.append(_words(prompt))
+            self._stems.append(_words(stem(prompt)))
             self._by_id.setdefault(item, {})[benchmark] = number
-            for text in {self._prompts[number], _words(stem(prompt))}:
+            for text in {self._prompts[number], self._stems[number]}:
                 self._by_prompt.setdefault(text, []).append((benchmark, number))
             if benchmark not in self._benchmarks:
                 self._benchmarks.append(benchmark)
@@ -221,8 +223,8 @@ class _Items:
             )
         asked = _words(row.prompt or "")
         for item in places.values():
-            # A log may hold the options, examples or a template as well.
-            if not asked or asked in self._prompts[item] or self._prompts[item] in asked:
+            # A log may hold the options in another form, examples or a template as well.
+            if not asked or asked in self._prompts[item] or self._stems[item] in asked:
                 return _Match(row.id, item)
         alike = [item for name, item in self._by_prompt.get(asked, []) if asked and row.benchmark in (None, name)]
         # Items that ask the same cannot be told apart by their prompts.

@@ -80,6 +80,9 @@ class GenerationPolicy(Policy):
     stop: tuple[str, ...] = ("\n\n",)
     """The answer ends before the first of these."""
 
+    def prompt(self, item: Item) -> str:
+        return item.prompt  # beside lettered options a model may answer with a letter, and the key is a text
+
     def request(self, item: Item) -> Request:
         return Generation(self.max_new_tokens, self.stop)
 

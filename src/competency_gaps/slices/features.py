@@ -40,8 +40,10 @@ def features(items: pl.DataFrame) -> Family | None:
     """Slices by a dozen features of the items; none that fewer than ``LEAST`` items have, or nearly all."""
     kept = items["excluded"].is_null().to_numpy()
     columns = ("prompt", "answer", "choices")
-    table = items.select(columns).with_columns(pl.col("prompt").map_elements(stem, pl.String))
-    rows = [row if keep else None for row, keep in zip(table.iter_rows(named=True), kept, strict=True)]
+    rows = [
+        {**row, "prompt": stem(row["prompt"]) if row["choices"] else row["prompt"]} if keep else None
+        for row, keep in zip(items.select(columns).iter_rows(named=True), kept, strict=True)
+    ]
     weights, names, questions = [], [], []
     for question, feature in _FEATURES.items():
         values = np.array([(feature(row) or "") if row is not None else "" for row in rows])

@@ -42,7 +42,7 @@ def sentences(made: Comparison) -> list[str]:
         f"Test: p = {magnitude(overall['p_value'])} overall{weighted}; a change of {100 * overall['detectable']:.1f} "
         f"points would have been detected. {tested} tested, with a {percent(ALPHA, 1)} chance of any false alarm."
     )
-    kept = _named("No clear change", made.unchanged, ("difference", "low", "high"))
+    kept = _named("No clear change, as measured", made.unchanged, ("difference", "low", "high"))
     if made.unchanged.filter((pl.col("low") > 0.005) | (pl.col("high") < -0.005)).height:
         kept.append("An interval there that excludes 0 counts one test alone; among so many, it may be chance.")
     narrower = _named(f"Weak slices of {baseline} that caught up", made.narrower, ("gap", "gap_low", "gap_high"))

@@ -13,9 +13,9 @@ from core_helpers import STORED, objects, with_benchmarks
 def suite(tiny_config, policy_of_generated: str, **settings):
     """Options behind the prompt, answers to a prompt, and sentences that are not the prompt."""
     quiz = {**tiny_config["benchmarks"][0], "sample": 12}
+    sums = [{"prompt": f"What is {i} plus {i + 1}?", "answer": str(2 * i + 1)} for i in range(12)]
     written = {
-        **quiz,
-        "name": "written",
+        **objects("written", sums),
         "policy": policy_of_generated,
         "options": {"max_new_tokens": 5},
         "chat_template": "off",

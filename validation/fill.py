@@ -173,9 +173,9 @@ def main() -> None:
         rows = asked(arguments.runs[0], [], arguments.n, llm=llm, out=arguments.out, findings=arguments.findings)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1))
-    for name in dict.fromkeys(row["run"] for row in rows):
-        own = [row for row in rows if row["run"] == name]
-        show(own, name)
+    runs = dict.fromkeys(row["run"] for row in rows)
+    for name, own in [("all", rows), *((name, [row for row in rows if row["run"] == name]) for name in runs)]:
+        show(own, f"{name}, {len({(row['run'], row['model']) for row in own})} models")
         show([row for row in own if row["sure"]], f"{name}, sure ones")
         show([row for row in own if not row["sure"]], f"{name}, perhaps")
         for family in dict.fromkeys(row["family"] for row in own):

@@ -51,6 +51,7 @@ def test_digits_are_an_index_only_where_there_are_no_types():
     [
         ("Which is red?", ("sky", "rose"), "Which is red?\n\nA. sky\nB. rose"),
         ("Which is red: the sky, or a rose?", ("sky", "rose"), "Which is red: the sky, or a rose?"),
+        ("What is 12 minus 21?", ("1", "2"), "What is 12 minus 21?\n\nA. 1\nB. 2"),
         ("Is a rose in the sky?", ("sky", "rose"), "Is a rose in the sky?\n\nA. sky\nB. rose"),
         ("Which?", tuple(f"n{i}" for i in range(27)), "\n".join(("Which?", "", *(f"n{i}" for i in range(27))))),
         ("Which is red?", None, "Which is red?"),

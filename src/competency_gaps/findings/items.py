@@ -105,10 +105,11 @@ def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
     values = outcome_asked(run, model_scores(run), answer.model, against, parsed=answer.kind == "parsed")[0].values
     families = slices_of(run)
     weights, above = slice_weights(families, finding.slice), values - _benchmark_means(run.items, values)
-    failing, passing = side_by_side(weights, above, run.items["cluster"].to_numpy())
-    if finding.example is not None:  # which is typical as well
+    cluster, example = run.items["cluster"].to_numpy(), finding.example
+    failing, passing = side_by_side(weights, above, cluster)
+    if example is not None:  # which is typical as well
         side = failing if finding.gap < 0 else passing
-        side[:] = [finding.example, *(row for row in side if row != finding.example)][:EXAMPLES]
+        side[:] = [example, *(row for row in side if cluster[row] != cluster[example])][:EXAMPLES]
     shown = _shown(run, answer.model, values, [*failing, *passing, *finding.typical])
     table = slice_table(run, answer.model, against, parsed=answer.kind == "parsed")
     below = table.filter(parent=finding.slice).sort("gap", nulls_last=True)

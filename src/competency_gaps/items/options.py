@@ -28,11 +28,11 @@ def asked(prompt: str, choices: Sequence[str] | None) -> str:
     """
     place = 0
     for choice in choices or ():
-        text = choice.strip()
-        start = prompt.find(text, place)
-        if start < 0:
+        # A whole word or number: "1" does not stand in "12".
+        found = re.compile(rf"(?<!\w){re.escape(choice.strip())}(?!\w)").search(prompt, place)
+        if found is None:
             break
-        place = start + len(text)
+        place = found.end()
     else:
         return prompt
     assert choices

@@ -28,7 +28,9 @@ def test_the_answer_is_that_of_the_run_and_one_finding_shows_its_items(run):
     assert [row["slice"] for row in told["findings"]] == [finding.slice for finding in answer.findings]
     assert told["words"]["headline"] == plain(headline(answer)) and len(told["examples"]) == len(answer.findings)
     one = ask(run, "answer", {"number": 1})
-    assert one["name"] == plain(answer.findings[0].name) and one["failing"] + one["passing"]
+    first = answer.findings[0]
+    assert one["name"] == plain(first.name) and one["failing"] + one["passing"] and first.example is not None
+    assert one["failing" if first.gap < 0 else "passing"][0]["item_id"] == run.items["item_id"][first.example]
     assert {item["score"] for item in one["failing"]} <= {0.0} and {item["score"] for item in one["passing"]} <= {1.0}
 
 

@@ -121,7 +121,7 @@ def test_a_pair_is_the_comparison_of_two_models(modelled, parts):
     names = model_scores(run).models
     big, small = names.index("big"), names.index("small")
     pair, made = read(parts, f"pairs/{small * len(names) + big}.json"), run.compare("small", "big")
-    assert pair["why"] is None and pair["sentences"]
+    assert pair["why"] is None and pair["above"]
     assert [row["difference"] for row in pair["benchmarks"]] == pytest.approx(made.benchmarks["difference"].to_list())
     assert [line["slice"] for line in pair["answer"]["findings"]] == [one.slice for one in made.answer.findings]
     assert read(parts, f"pairs/{big * (len(names) + 1)}.json")["why"]

@@ -56,7 +56,7 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
         gap = GAPS[number - 1]
         assert words.signed_points(gap) in line and words.interval(gap - 0.05, gap + 0.05) in line
         assert ("1,200" in line) == (width > 50)
-    assert ("an item" in shown[3]) == (width >= 100) and "2 more" in "".join(shown)
+    assert ("an item" in shown[3]) == (width >= 100) and "all 10 lines" in " ".join(shown)
     whole = lines(answer_view(answer, [None] * len(GAPS), width, 10), width)
     assert sum(line.split()[0].isdigit() for line in whole if line.split()) == len(GAPS)
 

@@ -14,7 +14,7 @@ import "../items/items.css";
 import "../concept/concept.css";
 
 /** Characters of an item's text that an example shows. */
-const ROOM = 480;
+const ROOM = 900;
 const SHOWN = 3;
 
 interface SidesProps {

@@ -9,9 +9,6 @@ interface PairedProps {
   against: string | null;
 }
 
-/** Sentences that stand above the list: the verdict, and the whole. */
-const FIRST = 2;
-
 /** One model, or run, against another: the verdict in sentences, and the list of slices on which they differ. */
 export function PairedAnswer({ pair, ...of }: PairedProps) {
   if (pair.why !== null)
@@ -22,13 +19,13 @@ export function PairedAnswer({ pair, ...of }: PairedProps) {
     );
   return (
     <>
-      {pair.sentences.slice(0, FIRST).map((sentence, i) => (
+      {pair.above.map((sentence, i) => (
         <p key={sentence} data-testid={i === 0 ? "paired-verdict" : undefined}>
           <bdi>{visible(sentence)}</bdi>
         </p>
       ))}
       {pair.answer && <ShownAnswer answer={pair.answer} {...of} />}
-      {pair.sentences.slice(FIRST).map((sentence) => (
+      {pair.below.map((sentence) => (
         <p key={sentence} className="soft">
           <bdi>{visible(sentence)}</bdi>
         </p>

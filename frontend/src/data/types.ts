@@ -576,6 +576,7 @@ export interface ItemDetail {
   own: [number, number] | null;
   response: string | null;
   answer: string | null;
+  /** Null also where `text` holds them already. */
   choices: string[] | null;
   /** Place of the right one in `choices`. */
   answer_index: number | null;
@@ -756,8 +757,9 @@ export interface BenchmarkDifference {
 export interface Pairing {
   /** Why nothing pairs; null: something does. */
   why: string | null;
-  /** The verdict, and what it rests on. */
-  sentences: string[];
+  /** Sentences above the list of slices: the verdict, the whole, and what was not compared; below: the rest. */
+  above: string[];
+  below: string[];
   benchmarks: BenchmarkDifference[];
   /** On which slices they differ; null: nothing pairs. */
   answer: ListedAnswer | null;

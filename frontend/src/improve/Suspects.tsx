@@ -7,13 +7,12 @@ import type { ImprovedItem, ItemDetail } from "../data/types";
 import { decimal, integer, percent } from "../format";
 import { Choices } from "../items/Choices";
 import { Answers, ItemExample } from "../items/Example";
+import { LongText } from "../items/Texts";
 import { shorten, visible } from "../text";
 import { Rows } from "../ui/Rows";
 import { answersOf } from "./answers";
 import "../concept/concept.css";
 import "../items/items.css";
-
-const ROOM = 900;
 
 /** Items that look broken, the surest first; each opens to what all models answered. */
 export function Suspects({ items, table }: { items: ImprovedItem[]; table: Table }) {
@@ -82,7 +81,7 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
   const own = item.own && item.text ? [...item.text].slice(...item.own).join("") : item.text;
   return (
     <>
-      {own !== null && <bdi className="quote">{shorten(visible(own), ROOM)}</bdi>}
+      {own !== null && <LongText text={own} none="" />}
       {item.choices ? (
         <Choices item={{ ...item, response: null, logprobs: [] }} />
       ) : (

@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 _NUMBERS = 32
 """Characters of a row before its name."""
-_SHORT = 34
+_SHORT = 31
 """Characters of a region's name beside many benchmarks, at least."""
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
     "Items per 100, with 95% intervals. similar: mean of the 3 most similar benchmarks; all: mean of all benchmarks in "
-    "the atlas; text: ordinary text. ▲ crowded: surely more than twice the mean of all; ▽ thin: surely less than half; "
-    "○ missing: thin, and no item at all."
+    "the atlas; text: ordinary text. Marks compare with all: ▲ crowded, surely more than twice as many; ▽ thin, surely "
+    "less than half; ○ missing, thin and no item at all."
 )
-_BESIDE = "Items per 100. all: mean of all benchmarks in the atlas; text: ordinary text."
+_BESIDE = (
+    "Items per 100. here: all these benchmarks together; all: mean of all benchmarks in the atlas; text: ordinary text."
+)
 _NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
 _NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
 _NO_SCOPE = "To see what it misses of what it is meant to test: --describe TEXT."
@@ -78,7 +80,7 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
             console.print(Text(visible(words.pop(0)), "bold"), highlight=False)
             console.print(Text(visible(words.pop(0))), highlight=False)
         if len(parts) > 1:
-            _print_beside(parts, found[0].regions, limit, console)
+            _print_beside(parts, found[0].regions, limit, console, together=len(found) == 1)
             notes = [_BESIDE]
         else:
             _print_regions(found[0], limit, console)
@@ -99,9 +101,8 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     rare = (rarer := lacks(found))[:limit]
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded") and part not in rare]
     scoped = found.whole is not None and found.whole.lacks is not None
-    lacking = "missing from its scope (finer)" if scoped else "rarer than in the 3 most similar (finer)"
-    if len(rare) < len(rarer):
-        lacking = lacking.replace("finer", f"finer; {len(rare)} of {len(rarer)}")
+    finer = "finer" if len(rare) == len(rarer) else f"finer; {len(rare)} of {len(rarer)}"
+    lacking = f"missing from its scope ({finer})" if scoped else f"rarer than in the 3 most similar ({finer})"
     table = aligned(("here", "95%", "similar", "all", "text", "", ""), (5, 6), 1)
     for title, parts in (("", top), (lacking, rare), ("over twice the mean of all (finer)", crowded[: limit // 2])):
         if title and parts:
@@ -115,7 +116,12 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
 
 
 def _print_beside(
-    parts: Sequence[tuple[BenchmarkCoverage, str]], regions: Sequence[RegionCoverage], limit: int, console: Console
+    parts: Sequence[tuple[BenchmarkCoverage, str]],
+    regions: Sequence[RegionCoverage],
+    limit: int,
+    console: Console,
+    *,
+    together: bool,
 ) -> None:
     """Print benchmarks, each with its run, with their nearest ones and what they lack, and their shares by region."""
     import numpy as np
@@ -123,8 +129,9 @@ def _print_beside(
     from competency_gaps.findings.coverage import LEVEL, likeness
     from competency_gaps.report.tables import aligned
 
-    names = [part.name for part, _ in parts]
-    shown = list(zip(ascii_uppercase[: max(2, (console.width - _SHORT - 11) // 3)], parts, strict=False))
+    names, own = [part.name for part, _ in parts], ["here"] * together
+    room = console.width - 11 - 5 * len(own)
+    shown = list(zip(ascii_uppercase[: max(2, (room - _SHORT) // 3)], parts, strict=False))
     table, lacking = aligned(("", "benchmark", "items", "most similar"), (0, 1, 3)), list[str]()
     for letter, (part, run) in shown:
         name = f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
@@ -137,13 +144,14 @@ def _print_beside(
     shares = np.array([part.shares for _, (part, _) in shown])
     apart = shares.max(axis=0) - shares.min(axis=0)
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
-    table = aligned((*(letter for letter, _ in shown), "all", "text", ""), (len(shown) + 2,), 1)
+    table = aligned((*(letter for letter, _ in shown), *own, "all", "text", ""), (len(shown) + len(own) + 2,), 1)
     for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
         if title:
-            table.add_row(*[""] * (len(shown) + 2), Text(title, "dim"))
+            table.add_row(*[""] * (len(shown) + len(own) + 2), Text(title, "dim"))
         for row in rows:
-            shown_shares = (_share(share, 0) for share in (*shares[:, row.region], row.public, row.text))
-            table.add_row(*shown_shares, _cut(row.name, max(_SHORT, console.width - 3 * len(shown) - 11)))
+            whole = [row.share] * together
+            cells = (_share(share, 0) for share in (*shares[:, row.region], *whole, row.public, row.text))
+            table.add_row(*cells, _cut(row.name, max(_SHORT, room - 3 * len(shown))))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
     if len(parts) == 2:
         alike = likeness([part.level for part in regions], *shares)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from competency_gaps.cli.shared import JsonOption, QuietOption, RunArgument, print_json, print_line, terminal
+from competency_gaps.findings.words import see_all
 from competency_gaps.text import integer, plural, signed, visible
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def print_matching(found: Matching, limit: int) -> None:
         print_line("")
         Console().print(table, markup=False)
     if len(shown) > limit:
-        print_line(f"{integer(len(shown) - limit)} more: --limit {len(shown)}")
+        print_line(f"To see {see_all(len(shown), 'entries')}.")
     if len(shown) < len(found.entries):
         print_line(f"Not compared, with fewer than 6 examples: {integer(len(found.entries) - len(shown))}.")
     if found.lacks:

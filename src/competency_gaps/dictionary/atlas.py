@@ -151,7 +151,7 @@ def examples_of(
     atlas: Atlas, space: np.ndarray, typical: int = 12, borderline: int = 4
 ) -> list[tuple[list[int], list[int]]]:
     """Items that show what a region holds: those nearest to the centres of its finest regions, in turn, of which none
-    repeats another; and those that nearly lie in one of its siblings.
+    repeats another; and those that nearly lie in a sibling, or, of a coarse region, in a part of another.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def examples_of(
         For each region, places in ``space``.
     """
     finest = places_of(atlas, space).region
-    likeness, found = space @ atlas.centres.T, []
+    likeness, above, found = space @ atlas.centres.T, atlas.level(LEVELS - 1), []
     for region, members in enumerate(members_of(atlas.parent, finest)):
         inside = np.flatnonzero(members)
         own = [inside[finest[inside] == j] for j in np.unique(finest[inside])]
@@ -178,8 +178,12 @@ def examples_of(
                     if not chosen or (space[chosen] @ space[item]).max() < ALIKE:
                         chosen.append(item)
                         break
-        siblings = np.flatnonzero((atlas.parent == atlas.parent[region]) & (np.arange(len(atlas.parent)) != region))
-        margin = likeness[inside, region] - likeness[inside][:, siblings].max(axis=1, initial=-1)
+        near, holds = above, atlas.parent[above] == region
+        if not holds.any():  # else it is coarse, and its own centre locates nothing
+            near = np.flatnonzero(atlas.parent == atlas.parent[region])
+            holds = near == region
+        near_to = likeness[np.ix_(inside, near)]
+        margin = near_to[:, holds].max(axis=1, initial=-1) - near_to[:, ~holds].max(axis=1, initial=-1)
         edge = [int(item) for item in inside[np.argsort(margin, kind="stable")] if item not in chosen]
         found.append((chosen, edge[:borderline]))
     return found

@@ -23,6 +23,7 @@ from competency_gaps.findings.answer import slice_table, slices_of
 from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.items import ShownItem, detail, example_texts, slice_weights
 from competency_gaps.findings.kept import answer, asked_of
+from competency_gaps.items.options import not_in
 from competency_gaps.matching import read_matchings
 from competency_gaps.presentation.facts import marks_of, run_card
 from competency_gaps.runs.assessment import read_assessment
@@ -316,10 +317,11 @@ def _weights(run: RunFolder, number: int) -> np.ndarray:
 
 
 def _short(item: ShownItem) -> dict[str, Any]:
-    prompt = "".join(piece.text for piece in item.prompt)
+    prompt = shorten("".join(piece.text for piece in item.prompt), LONGEST_TEXT)
     return {
         **asdict(item),
-        "prompt": shorten(prompt, LONGEST_TEXT),
+        "prompt": prompt,
+        "choices": not_in(prompt, item.choices),
         "response": item.response and shorten(item.response, LONGEST_TEXT),
     }
 
@@ -333,7 +335,8 @@ def _items(run: RunFolder, rows: Sequence[int], longest: int = LONGEST_TEXT) -> 
     table = run.items.with_row_index("item")[list(rows)]
     texts = [name for name in ("prompt", "response", "answer") if name in table.columns]
     cut = [pl.col(name).map_elements(lambda text: shorten(text, longest), pl.String) for name in texts]
-    return table.select(*_ITEM, "choices", *cut).to_dicts()
+    items = table.select(*_ITEM, "choices", *cut).to_dicts()
+    return [{**item, "choices": not_in(item.get("prompt") or "", item["choices"])} for item in items]
 
 
 def _active(run: RunFolder, row: int) -> list[dict[str, Any]]:

@@ -94,17 +94,20 @@ def _beside(answer: Answer) -> str:
 
 def nothing(answer: Answer) -> str:
     """Say that no slice stands out, and which gap would have been found."""
+    what = "changed differently from the whole" if answer.kind == "difference" else f"stands out {_beside(answer)}"
     if not answer.tested:
         return (
-            "No slice could be compared with the rest: each has too few scored items or no comparable items outside "
+            f"Whether any slice {what} cannot be told: each has too few scored items or no comparable items outside "
             "it, or the scores do not vary."
         )
-    what = "changed differently from the whole" if answer.kind == "difference" else f"stands out {_beside(answer)}"
     text = f"None of {plural(answer.tested, 'slice')} {what}"
     if answer.detectable is None:
         return f"{text}."
+    if answer.detectable >= 1:
+        return f"{text}. So few items cannot show that any slice does."
     seen = f"{100 * answer.detectable:.0f}" if answer.detectable >= 0.0095 else f"{100 * answer.detectable:.1f}"
-    return f"{text}. With these items only a difference of about {seen} points would show (power {percent(SEEN, 1)})."
+    apart = f"a slice that differs by about {seen} points"
+    return f"{text}. With these items only {apart} would show (power {percent(SEEN, 1)})."
 
 
 def sides(answer: Answer) -> tuple[list[Finding], list[Finding]]:
@@ -288,11 +291,16 @@ def closing(answer: Answer, most: int = SIDE) -> str:
     if answer.findings:
         parts.append(f"a line's items: {argument('slice')} N")
     if left:
-        parts.append(f"{plural(left, 'more line')}: {argument('limit')} {max(map(len, sides(answer)))}")
+        parts.append(f"{see_all(len(answer.findings), 'lines', max(map(len, sides(answer))))} per side")
     if answer.caveats:
         parts.append(f"{plural(len(answer.caveats), 'caveat')}: {argument('caveats')}")
     doubtful = any(unsure(answer, one) for one in shown(answer, most))
     return "; ".join(parts) + "." + (" “perhaps”: the interval includes 0." if doubtful else "")
+
+
+def see_all(count: int, what: str, limit: int | None = None) -> str:
+    """Say how to see the rest of a list: ``all 20 slices: --limit 20``."""
+    return f"all {count:,} {what}: {argument('limit')} {limit or count}"
 
 
 def family_name(family: str) -> str:

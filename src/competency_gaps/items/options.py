@@ -22,21 +22,23 @@ def with_options(stem: str, choices: Sequence[str]) -> str:
 
 
 def asked(prompt: str, choices: Sequence[str] | None) -> str:
-    """The prompt with its options: unchanged where it holds all of them, one after another, already.
+    """The prompt with its options; more options than there are letters stand without them."""
+    own = not_in(prompt, choices)
+    if not own:
+        return prompt
+    return with_options(prompt, own) if len(own) <= len(LETTERS) else "\n".join((prompt, "", *own))
 
-    More options than there are letters stand without them.
-    """
+
+def not_in(prompt: str, choices: Sequence[str] | None) -> Sequence[str] | None:
+    """The options that are to stand beside a prompt: None where it holds all of them, one after another, already."""
     place = 0
     for choice in choices or ():
         # A whole word or number: "1" does not stand in "12".
         found = re.compile(rf"(?<!\w){re.escape(choice.strip())}(?!\w)").search(prompt, place)
         if found is None:
-            break
+            return choices
         place = found.end()
-    else:
-        return prompt
-    assert choices
-    return with_options(prompt, choices) if len(choices) <= len(LETTERS) else "\n".join((prompt, "", *choices))
+    return None
 
 
 def stem(prompt: str) -> str:

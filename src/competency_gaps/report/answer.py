@@ -11,6 +11,7 @@ from rich.text import Text
 from competency_gaps.findings import words
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.items import Detail, Part, ShownItem
+from competency_gaps.items.options import not_in
 from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import integer, plural, shorten, visible
 
@@ -191,8 +192,8 @@ def _cell(answer: Answer, item: ShownItem) -> Group:
     did = words.outcome_words(answer, item.score, item.outcome)
     where = "" if item.item_id.startswith(item.benchmark) else f"{item.benchmark} "
     lines = [plain(f"{where}{item.item_id}: {did}", "dim"), prompt]
-    if item.choices is not None:
-        lines.append(plain("options: " + shorten(" | ".join(item.choices), ANSWER_LIMIT)))
+    if choices := not_in(prompt.plain, item.choices):
+        lines.append(plain("options: " + shorten(" | ".join(choices), ANSWER_LIMIT)))
     for name, value in (("expected", item.answer), ("response", item.response)):
         if value is not None:
             lines.append(plain(f"{name}: {shorten(value, ANSWER_LIMIT)}"))

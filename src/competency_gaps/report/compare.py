@@ -14,7 +14,7 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.files import write_text
-from competency_gaps.findings.words import interval, sentence_of, short_name, signed_points
+from competency_gaps.findings.words import headline, interval, sentence_of, short_name, signed_points
 from competency_gaps.report.answer import answer_view
 from competency_gaps.report.tables import plain
 from competency_gaps.stages.compare import ALPHA, WEIGHTINGS, Comparison
@@ -25,7 +25,7 @@ NAMED = 4
 
 
 def sentences(made: Comparison) -> list[str]:
-    """Say what the comparison shows: the verdict, the whole, what stayed, what narrowed, what was not compared."""
+    """Say what the comparison shows: the verdict, the whole, what was not compared, what stayed, what narrowed."""
     candidate, baseline = short_name(made.candidate), short_name(made.baseline)
     overall, *equal = made.overall.iter_rows(named=True)
     whole = (
@@ -36,17 +36,23 @@ def sentences(made: Comparison) -> list[str]:
     whole += f" (of {overall['clusters']:,}; items that ask the same count once)." if repeated else "."
     other = [row for row in equal if _spread(row) != _spread(overall)]
     whole += "".join(f" With every benchmark weighted the same, {_spread(row)}." for row in other)
-    tested = f"{made.slices.height + (made.benchmarks.height if equal else 0):,} categories and benchmarks"
+    tested = made.slices.height + (made.benchmarks.height if equal else 0)
     weighted = "".join(f" ({magnitude(row['p_value'])} with benchmarks weighted the same)" for row in other)
     gate = (
-        f"Test: p = {magnitude(overall['p_value'])} overall{weighted}; a change of {100 * overall['detectable']:.1f} "
-        f"points would have been detected. {tested} tested, with a {percent(ALPHA, 1)} chance of any false alarm."
+        f"Test: p = {magnitude(overall['p_value'])} overall{weighted}, where a change of "
+        f"{100 * overall['detectable']:.1f} points would have been detected."
     )
+    if tested:
+        gate += f" {tested:,} categories and benchmarks tested, with a {percent(ALPHA, 1)} chance of any false alarm."
     kept = _named("No clear change, as measured", made.unchanged, ("difference", "low", "high"))
     if made.unchanged.filter((pl.col("low") > 0.005) | (pl.col("high") < -0.005)).height:
         kept.append("An interval there that excludes 0 counts one test alone; among so many, it may be chance.")
-    narrower = _named(f"Weak slices of {baseline} that caught up", made.narrower, ("gap", "gap_low", "gap_high"))
-    return [_verdict(made, candidate, baseline), whole, *kept, *narrower, *_not_compared(made), gate]
+    narrower = _named(
+        f"Weak slices of {baseline} that gained more than comparable items, as measured",
+        made.narrower,
+        ("gap", "gap_low", "gap_high"),
+    )
+    return [_verdict(made, candidate, baseline), whole, *_not_compared(made), *kept, *narrower, gate]
 
 
 def _named(start: str, rows: pl.DataFrame, columns: tuple[str, str, str]) -> list[str]:
@@ -62,17 +68,15 @@ def _not_compared(made: Comparison) -> list[str]:
     """Say how many items only one has a score for, and whether they are harder, or easier, than others."""
     other = {made.candidate: made.baseline, made.baseline: made.candidate}
     unfair = {
-        row[
-            "model"
-        ]: f" ({short_name(other[row['model']])} scores {signed_points(row['gap'])} there, compared with similar items)"
+        other[row["model"]]: f" ({signed_points(row['gap'])} points there, against similar items)"
         for row in made.missing.iter_rows(named=True)
         if row["p_value"] is not None and row["p_value"] <= ALPHA
     }
-    sides = ((made.candidate, made.only_baseline), (made.baseline, made.only_candidate))
+    sides = ((made.baseline, made.only_baseline), (made.candidate, made.only_candidate))
     parts = [
-        f"{plural(len(lacks), 'item')} that {short_name(model)} has no score on{unfair.get(model, '')}"
-        for model, lacks in sides
-        if lacks
+        f"{plural(len(own), 'item')} that only {short_name(model)} is scored on{unfair.get(model, '')}"
+        for model, own in sides
+        if own
     ]
     end = ". The items compared are therefore not a fair sample" if unfair else ""
     return [f"Not compared: {'; '.join(parts)}{end}."] if parts else []
@@ -87,24 +91,30 @@ def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
     own = made.benchmarks.with_columns(name="benchmark " + pl.col("benchmark"))
     parts = [frame.select("name", "difference", "status") for frame in (wholes, own, made.slices)]
     changes = dict(pl.concat(parts).select("name", "difference").iter_rows())
+    better = pl.concat([parts[0], parts[2].sort("difference", descending=True)]).filter(status="better")
+    start, how, names = f"No regression{beyond} found", "Better", better["name"].to_list()
     if made.verdict == "regression":
         again = WEIGHTINGS["benchmarks"] if "overall" in made.reasons else None
-        named = [f"{name} ({signed_points(changes[name])})" for name in made.reasons if name != again]
-        return f"Regression{beyond}: {candidate} is worse than {baseline}: {listing(named, len(named), NAMED)}."
-    better = pl.concat([parts[0], parts[2].sort("difference", descending=True)]).filter(status="better")
-    gained = [f"{name} ({signed_points(gap)})" for name, gap in better.select("name", "difference").iter_rows()]
-    end = f" Better: {listing(gained, len(gained), NAMED)}." if gained else ""
-    return f"No regression{beyond} found: {candidate} against {baseline}.{end}"
+        start, how, names = f"Regression{beyond}", "Worse", [name for name in made.reasons if name != again]
+    told = [f"{name} ({signed_points(changes[name])})" for name in names]
+    end = f" {how}, as measured: {listing(told, len(told), NAMED)}." if told else ""
+    return f"{start}: {candidate} against {baseline}.{end}"
+
+
+def about_list(made: Comparison) -> tuple[list[str], list[str]]:
+    """The sentences above the list of slices, and those below it."""
+    told, above = sentences(made), 2 + bool(_not_compared(made))
+    return told[:above], told[above:]
 
 
 def comparison_view(made: Comparison, *, width: int) -> RenderableType:
     """Lay out a comparison: the verdict and the whole, the list of slices, then what else a reader must know."""
-    verdict, whole, *rest = sentences(made)
-    parts: list[RenderableType] = [plain(verdict, "bold"), plain(whole)]
+    (verdict, *above), below = about_list(made)
+    parts: list[RenderableType] = [plain(verdict, "bold"), *map(plain, above)]
     if made.answer is not None:
         parts += [Text(), answer_view(made.answer, made.examples, width, closing=False), Text()]
     note = f"Intervals: 95%. Every category and every item that changed: {argument('json')}."
-    return Group(*parts, *map(plain, rest), plain(note, "dim"))
+    return Group(*parts, *map(plain, below), plain(note, "dim"))
 
 
 def document(made: Comparison) -> dict[str, Any]:
@@ -122,10 +132,11 @@ def document(made: Comparison) -> dict[str, Any]:
 def write_markdown(made: Comparison, path: Path) -> None:
     """Write a comparison as Markdown of about one screen."""
     told = [] if made.answer is None else [sentence_of(made.answer, finding) for finding in made.answer.findings]
-    verdict, whole, *rest = map(_safe, sentences(made))
+    head = [] if made.answer is None else [_safe(headline(made.answer))]
+    (verdict, *above), below = ([*map(_safe, part)] for part in about_list(made))
     title = f"## {_safe(short_name(made.candidate))} against {_safe(short_name(made.baseline))}"
     lists = ["\n".join(f"- {_safe(line)}" for line in told)] if told else []
-    text = "\n\n".join((title, f"**{verdict}**", whole, *lists, *rest)) + "\n"
+    text = "\n\n".join((title, f"**{verdict}**", *above, *head, *lists, *below)) + "\n"
     write_text(path, text)
 
 

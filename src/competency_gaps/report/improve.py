@@ -11,10 +11,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.errors import UserError, argument
+from competency_gaps.errors import UserError
 from competency_gaps.findings.coverage import lacks
 from competency_gaps.findings.estimate import NORMAL
-from competency_gaps.findings.words import item_text, short_name
+from competency_gaps.findings.words import item_text, see_all, short_name
 from competency_gaps.improve.keep import FEWEST_MODELS
 from competency_gaps.improve.redundancy import FEWEST
 from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
@@ -318,7 +318,7 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
         "would miss. A part adds what is missed beyond noise. After names: similarity, of 100 (for scores, its lower "
         "bound)."
     )
-    more = f" {found.parts.height - count} more: {argument('limit')} {found.parts.height}."
+    more = f" To see {see_all(found.parts.height, 'parts')}."
     return Group(*parts, Text(), table, plain(note + more * (found.parts.height > count), "dim"))
 
 

@@ -100,8 +100,8 @@ def models_page(
         texts = (f"{words.signed_points(end['gap']):>4} {cut(short_name(end['model']), wide)}" for end in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         named.add_row(words.cut_at_word(visible(name), first), *styled)
-    left = found.slices.height - apart.height
-    more = f" {plural(left, 'more slice')}: {argument('limit')} {found.slices.height}." if left > 0 else ""
+    count = found.slices.height
+    more = f" To see {words.see_all(count, 'slices')}." if count > apart.height else ""
     notes = (
         f"One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. Items scored: {argument('list')} models.{more}"
     )

@@ -12,7 +12,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.errors import argument
 from competency_gaps.findings import words
 from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.runs.open import RunFolder
@@ -101,8 +100,7 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
         "items": [Text(integer(items)) for items in frame["items"]],
         "kind": [Text(words.family_name(family)) for family in frame["family"]],
     }
-    left = table.height - frame.height
-    more = f" {integer(left)} more: {argument('limit')} {table.height}." if left else ""
+    more = f" To see {words.see_all(table.height, 'slices')}." if table.height > frame.height else ""
     note = f"Points against the mean of each item's benchmark, on all items; nothing here is tested.{more}"
     return Group(table_of("slice", names, shown), plain(note, "dim"))
 
@@ -136,8 +134,7 @@ def print_listing(
         shown = frame.head(count)
         names = [_name(row) for row in shown.to_dicts()]
         parts.append(table_of("concept", names, quantities(shown, figures), shown["concept"].to_list()))
-        left = frame.height - count
-        hidden = [f"{integer(left)} more: {argument('limit')} {frame.height} lists them all."] * (left > 0)
+        hidden = [f"To see {words.see_all(frame.height, 'concepts')}."] * (frame.height > count)
         screen = Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
         if limit is not None or count < 2 or len(console.render_lines(screen)) <= lines:
             console.print(screen)

@@ -27,7 +27,7 @@ from competency_gaps.findings import words
 from competency_gaps.findings.coverage import Coverage, coverage, sentences
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.kept import model_slices
-from competency_gaps.report.compare import sentences as comparison_words
+from competency_gaps.report.compare import about_list
 from competency_gaps.slices import Family
 from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
 from competency_gaps.stages.models import models_table
@@ -183,11 +183,11 @@ def model_pair(context: Context, number: int) -> Pairing:
     models = context.model_scores.models
     candidate, baseline = divmod(number, len(models))
     if candidate == baseline:
-        return Pairing("It is one model.", [], [], None)
+        return Pairing("It is one model.", [], [], [], None)
     try:
         made = compare_models(context.itself, models[candidate], models[baseline])
     except UserError as error:
-        return Pairing(str(error), [], [], None)
+        return Pairing(str(error), [], [], [], None)
     return _pairing(context, made)
 
 
@@ -201,14 +201,14 @@ def paired_runs(candidate: Context, baseline: Context) -> Pairing:
     try:
         made = compare_runs(candidate.run, baseline.run)
     except UserError as error:
-        return Pairing(str(error), [], [], None)
+        return Pairing(str(error), [], [], [], None)
     return _pairing(baseline, made)
 
 
 def _pairing(context: Context, made: Comparison) -> Pairing:
     return Pairing(
         None,
-        comparison_words(made),
+        *about_list(made),
         [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
         None if made.answer is None else listed(context, made.answer),
     )

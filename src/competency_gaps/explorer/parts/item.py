@@ -20,6 +20,7 @@ from competency_gaps.explorer.parts.records.details import (
     ItemDetail,
     ModelAnswer,
 )
+from competency_gaps.items.options import not_in
 from competency_gaps.metrics.suite import saliency
 from competency_gaps.text import shorten
 
@@ -92,11 +93,13 @@ def _answer(context: Context, score: float, held: Mapping[str, Any] | None) -> M
 
 def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
     """Prompt, response, and what is made of them; ``held``: the item's texts."""
+    shown = _shown_text(context, row, held)
+    own = (shown["text"] or "")[slice(*(shown["own"] or (None,)))]
     return {
-        **_shown_text(context, row, held),
+        **shown,
         "response": _cut(held["response"], context.amounts.text),
         "answer": _cut(held["answer"], context.amounts.text),
-        "choices": _choices(held["choices"], context.amounts.text),
+        "choices": _choices(not_in(own, held["choices"]), context.amounts.text),
         "answer_index": held["answer_index"],
         "logprobs": context.rounded(np.array(held["logprobs"] or [], np.float64), 7).tolist(),
         "details": _details(held["details"], context.amounts.text),
@@ -122,7 +125,7 @@ def _cut(text: str | None, limit: int | None) -> str | None:
     return text if text is None or limit is None else shorten(text, limit)
 
 
-def _choices(choices: list[str] | None, limit: int | None) -> list[str] | None:
+def _choices(choices: Sequence[str] | None, limit: int | None) -> list[str] | None:
     return None if choices is None else [_cut(choice, limit) or "" for choice in choices]
 
 

@@ -168,6 +168,7 @@ class ItemDetail:
     response: str | None = None
     answer: str | None = None
     choices: Sequence[str] | None = None
+    """None also where ``text`` holds them already."""
     answer_index: int | None = None
     """Place of the right one in ``choices``."""
     logprobs: Sequence[float] = ()
@@ -239,8 +240,9 @@ class Pairing:
 
     why: str | None
     """Why nothing pairs; None: something does."""
-    sentences: Sequence[str]
-    """The verdict, and what it rests on."""
+    above: Sequence[str]
+    """Sentences above the list of slices: the verdict, the whole, and what was not compared; below: the rest."""
+    below: Sequence[str]
     benchmarks: Sequence[BenchmarkDifference]
     answer: ListedAnswer | None
     """On which slices they differ; None: nothing pairs."""

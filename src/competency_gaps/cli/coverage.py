@@ -18,7 +18,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.text import integer, plural, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.findings.coverage import BenchmarkCoverage, Coverage, RegionCoverage
+    from competency_gaps.findings.coverage import BenchmarkCoverage, Coverage
 
 _NUMBERS = 32
 """Characters of a row before its name."""
@@ -80,7 +80,7 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
             console.print(Text(visible(words.pop(0)), "bold"), highlight=False)
             console.print(Text(visible(words.pop(0))), highlight=False)
         if len(parts) > 1:
-            _print_beside(parts, found[0].regions, limit, console, together=len(found) == 1)
+            _print_beside(parts, found, limit, console)
             notes = [_BESIDE]
         else:
             _print_regions(found[0], limit, console)
@@ -116,12 +116,7 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
 
 
 def _print_beside(
-    parts: Sequence[tuple[BenchmarkCoverage, str]],
-    regions: Sequence[RegionCoverage],
-    limit: int,
-    console: Console,
-    *,
-    together: bool,
+    parts: Sequence[tuple[BenchmarkCoverage, str]], found: Sequence[Coverage], limit: int, console: Console
 ) -> None:
     """Print benchmarks, each with its run, with their nearest ones and what they lack, and their shares by region."""
     import numpy as np
@@ -129,7 +124,8 @@ def _print_beside(
     from competency_gaps.findings.coverage import LEVEL, likeness
     from competency_gaps.report.tables import aligned
 
-    names, own = [part.name for part, _ in parts], ["here"] * together
+    names, regions = [part.name for part, _ in parts], found[0].regions
+    own = ["here"] * (len(found) == 1)
     room = console.width - 11 - 5 * len(own)
     shown = list(zip(ascii_uppercase[: max(2, (room - _SHORT) // 3)], parts, strict=False))
     table, lacking = aligned(("", "benchmark", "items", "most similar"), (0, 1, 3)), list[str]()
@@ -149,9 +145,8 @@ def _print_beside(
         if title:
             table.add_row(*[""] * (len(shown) + len(own) + 2), Text(title, "dim"))
         for row in rows:
-            whole = [row.share] * together
-            cells = (_share(share, 0) for share in (*shares[:, row.region], *whole, row.public, row.text))
-            table.add_row(*cells, _cut(row.name, max(_SHORT, room - 3 * len(shown))))
+            every = (*shares[:, row.region], *[row.share] * len(own), row.public, row.text)
+            table.add_row(*(_share(share, 0) for share in every), _cut(row.name, max(_SHORT, room - 3 * len(shown))))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
     if len(parts) == 2:
         alike = likeness([part.level for part in regions], *shares)

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from competency_gaps.cli.shared import JsonOption, QuietOption, RunArgument, print_json, print_line, terminal
-from competency_gaps.findings.words import see_all
 from competency_gaps.text import integer, plural, signed, visible
 
 if TYPE_CHECKING:
@@ -62,6 +61,8 @@ def match(
 
 def print_matching(found: Matching, limit: int) -> None:
     """Print the rates beside chance, the entries, and what the list lacks."""
+    from competency_gaps.findings.words import see_all
+
     print_line(f"{plural(len(found.entries), 'entry').replace('entrys', 'entries')}, {_HOW[found.how]}:")
     for rate in found.rates:
         print_line(f"  {_rate(rate)}")

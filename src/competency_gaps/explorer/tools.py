@@ -333,10 +333,9 @@ def _listed(table: pl.DataFrame, limit: int) -> dict[str, Any]:
 def _items(run: RunFolder, rows: Sequence[int], longest: int = LONGEST_TEXT) -> list[dict[str, Any]]:
     """Items with their texts, in the order given."""
     table = run.items.with_row_index("item")[list(rows)]
-    texts = [name for name in ("prompt", "response", "answer") if name in table.columns]
-    cut = [pl.col(name).map_elements(lambda text: shorten(text, longest), pl.String) for name in texts]
-    items = table.select(*_ITEM, "choices", *cut).to_dicts()
-    return [{**item, "choices": not_in(item.get("prompt") or "", item["choices"])} for item in items]
+    texts = pl.col("prompt", "response", "answer").map_elements(lambda text: shorten(text, longest), pl.String)
+    items = table.select(*_ITEM, "choices", texts).to_dicts()
+    return [{**item, "choices": not_in(item["prompt"], item["choices"])} for item in items]
 
 
 def _active(run: RunFolder, row: int) -> list[dict[str, Any]]:

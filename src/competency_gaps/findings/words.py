@@ -101,9 +101,7 @@ def nothing(answer: Answer) -> str:
             "it, or the scores do not vary."
         )
     text = f"None of {plural(answer.tested, 'slice')} {what}"
-    if answer.detectable is None:
-        return f"{text}."
-    if answer.detectable >= 1:
+    if answer.detectable is None or answer.detectable >= 1:
         return f"{text}. So few items cannot show that any slice does."
     seen = f"{100 * answer.detectable:.0f}" if answer.detectable >= 0.0095 else f"{100 * answer.detectable:.1f}"
     apart = f"a slice that differs by about {seen} points"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict
 from html import escape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.files import write_text
+from competency_gaps.findings.finding import Answer
 from competency_gaps.findings.words import headline, interval, sentence_of, short_name, signed_points
 from competency_gaps.report.answer import answer_view
 from competency_gaps.report.tables import plain
@@ -24,8 +26,8 @@ NAMED = 4
 """Names in a sentence, at most."""
 
 
-def sentences(made: Comparison) -> list[str]:
-    """Say what the comparison shows: the verdict, the whole, what was not compared, what stayed, what narrowed."""
+def sentences(made: Comparison) -> tuple[list[str], list[str]]:
+    """Say what stands above the list of slices (the verdict, the whole, what was not compared), and what below it."""
     candidate, baseline = short_name(made.candidate), short_name(made.baseline)
     overall, *equal = made.overall.iter_rows(named=True)
     whole = (
@@ -47,12 +49,9 @@ def sentences(made: Comparison) -> list[str]:
     kept = _named("No clear change, as measured", made.unchanged, ("difference", "low", "high"))
     if made.unchanged.filter((pl.col("low") > 0.005) | (pl.col("high") < -0.005)).height:
         kept.append("An interval there that excludes 0 counts one test alone; among so many, it may be chance.")
-    narrower = _named(
-        f"Weak slices of {baseline} that gained more than comparable items, as measured",
-        made.narrower,
-        ("gap", "gap_low", "gap_high"),
-    )
-    return [_verdict(made, candidate, baseline), whole, *_not_compared(made), *kept, *narrower, gate]
+    gained = f"Weak slices of {baseline} that gained more than comparable items, as measured"
+    narrower = _named(gained, made.narrower, ("gap", "gap_low", "gap_high"))
+    return [_verdict(made, candidate, baseline), whole, *_not_compared(made)], [*kept, *narrower, gate]
 
 
 def _named(start: str, rows: pl.DataFrame, columns: tuple[str, str, str]) -> list[str]:
@@ -101,15 +100,9 @@ def _verdict(made: Comparison, candidate: str, baseline: str) -> str:
     return f"{start}: {candidate} against {baseline}.{end}"
 
 
-def about_list(made: Comparison) -> tuple[list[str], list[str]]:
-    """The sentences above the list of slices, and those below it."""
-    told, above = sentences(made), 2 + bool(_not_compared(made))
-    return told[:above], told[above:]
-
-
 def comparison_view(made: Comparison, *, width: int) -> RenderableType:
     """Lay out a comparison: the verdict and the whole, the list of slices, then what else a reader must know."""
-    (verdict, *above), below = about_list(made)
+    (verdict, *above), below = sentences(made)
     parts: list[RenderableType] = [plain(verdict, "bold"), *map(plain, above)]
     if made.answer is not None:
         parts += [Text(), answer_view(made.answer, made.examples, width, closing=False), Text()]
@@ -117,23 +110,24 @@ def comparison_view(made: Comparison, *, width: int) -> RenderableType:
     return Group(*parts, *map(plain, below), plain(note, "dim"))
 
 
+def _lines(answer: Answer) -> list[str]:
+    return [sentence_of(answer, finding) for finding in answer.findings]
+
+
 def document(made: Comparison) -> dict[str, Any]:
     """A comparison as plain JSON."""
     plain_values = {
         name: value.to_dicts() if isinstance(value, pl.DataFrame) else value for name, value in vars(made).items()
     }
-    answer = None
-    if made.answer is not None:
-        lines = [sentence_of(made.answer, finding) for finding in made.answer.findings]
-        answer = {**asdict(made.answer), "sentences": lines}
-    return {**plain_values, "answer": answer, "words": sentences(made)}
+    answer = made.answer and {**asdict(made.answer), "sentences": _lines(made.answer)}
+    return {**plain_values, "answer": answer, "words": [*chain(*sentences(made))]}
 
 
 def write_markdown(made: Comparison, path: Path) -> None:
     """Write a comparison as Markdown of about one screen."""
-    told = [] if made.answer is None else [sentence_of(made.answer, finding) for finding in made.answer.findings]
+    told = [] if made.answer is None else _lines(made.answer)
     head = [] if made.answer is None else [_safe(headline(made.answer))]
-    (verdict, *above), below = ([*map(_safe, part)] for part in about_list(made))
+    (verdict, *above), below = ([*map(_safe, part)] for part in sentences(made))
     title = f"## {_safe(short_name(made.candidate))} against {_safe(short_name(made.baseline))}"
     lists = ["\n".join(f"- {_safe(line)}" for line in told)] if told else []
     text = "\n\n".join((title, f"**{verdict}**", *above, *head, *lists, *below)) + "\n"

@@ -75,7 +75,7 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         page.get_by_role("option", name="big").click()
         open_view(page, f"{base}{keys[0]}/models?a=small&b=big", "paired-verdict")
         made = run.compare("small", "big")
-        assert page.get_by_test_id("paired-verdict").inner_text() == visible(sentences(made)[0])
+        assert page.get_by_test_id("paired-verdict").inner_text() == visible(sentences(made)[0][0])
         open_view(page, f"{base}{keys[0]}/items?item=0", "item-models")
         rows, scores = page.get_by_test_id("item-models").locator("tbody tr"), model_scores(run)
         assert rows.count() == len(ADDED) + 1
@@ -83,7 +83,7 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
             assert close(rows.nth(place).locator("td").first.inner_text(), float(scores.values[place, 0]), 2)
         open_view(page, f"{base}{keys[0]}/compare?with={keys[1]}", "paired-verdict")
         compared = cg.compare(other, modelled.run)
-        assert page.get_by_test_id("paired-verdict").inner_text() == visible(sentences(compared)[0])
+        assert page.get_by_test_id("paired-verdict").inner_text() == visible(sentences(compared)[0][0])
         wrong += serious(page)
         assert not wrong, "\n".join(wrong)
     url = exported(modelled, tmp_path / "page")

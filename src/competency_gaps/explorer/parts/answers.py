@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -27,7 +28,7 @@ from competency_gaps.findings import words
 from competency_gaps.findings.coverage import Coverage, coverage, sentences
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.kept import model_slices
-from competency_gaps.report.compare import about_list
+from competency_gaps.report.compare import sentences as comparison_words
 from competency_gaps.slices import Family
 from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
 from competency_gaps.stages.models import models_table
@@ -184,11 +185,7 @@ def model_pair(context: Context, number: int) -> Pairing:
     candidate, baseline = divmod(number, len(models))
     if candidate == baseline:
         return Pairing("It is one model.", [], [], [], None)
-    try:
-        made = compare_models(context.itself, models[candidate], models[baseline])
-    except UserError as error:
-        return Pairing(str(error), [], [], [], None)
-    return _pairing(context, made)
+    return _pairing(context, partial(compare_models, context.itself, models[candidate], models[baseline]))
 
 
 def against(key: str) -> str:
@@ -198,17 +195,17 @@ def against(key: str) -> str:
 
 def paired_runs(candidate: Context, baseline: Context) -> Pairing:
     """Compare two runs item by item; slices are those of the baseline."""
+    return _pairing(baseline, partial(compare_runs, candidate.run, baseline.run))
+
+
+def _pairing(context: Context, compare: Callable[[], Comparison]) -> Pairing:
     try:
-        made = compare_runs(candidate.run, baseline.run)
+        made = compare()
     except UserError as error:
         return Pairing(str(error), [], [], [], None)
-    return _pairing(baseline, made)
-
-
-def _pairing(context: Context, made: Comparison) -> Pairing:
     return Pairing(
         None,
-        *about_list(made),
+        *comparison_words(made),
         [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
         None if made.answer is None else listed(context, made.answer),
     )

@@ -94,12 +94,12 @@ def _answer(context: Context, score: float, held: Mapping[str, Any] | None) -> M
 def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
     """Prompt, response, and what is made of them; ``held``: the item's texts."""
     shown = _shown_text(context, row, held)
-    own = (shown["text"] or "")[slice(*(shown["own"] or (None,)))]
+    choices = not_in((shown["text"] or "")[slice(*(shown["own"] or (None,)))], held["choices"])
     return {
         **shown,
         "response": _cut(held["response"], context.amounts.text),
         "answer": _cut(held["answer"], context.amounts.text),
-        "choices": _choices(not_in(own, held["choices"]), context.amounts.text),
+        "choices": choices and [_cut(choice, context.amounts.text) for choice in choices],
         "answer_index": held["answer_index"],
         "logprobs": context.rounded(np.array(held["logprobs"] or [], np.float64), 7).tolist(),
         "details": _details(held["details"], context.amounts.text),
@@ -123,10 +123,6 @@ def _shown_text(context: Context, row: int, held: Mapping[str, Any]) -> dict[str
 
 def _cut(text: str | None, limit: int | None) -> str | None:
     return text if text is None or limit is None else shorten(text, limit)
-
-
-def _choices(choices: Sequence[str] | None, limit: int | None) -> list[str] | None:
-    return None if choices is None else [_cut(choice, limit) or "" for choice in choices]
 
 
 def _details(text: str | None, limit: int | None) -> Any:

@@ -130,7 +130,7 @@ def regrouped(atlas: Atlas, readings: Path, cas: sp.csr_array, items: pl.DataFra
     np.add.at(told, (nearest, (space @ centres.T).argmax(axis=1)), weights)
     home = np.where(told.any(axis=1), told.argmax(axis=1), (atlas.centres[fine] @ centres.T).argmax(axis=1))
     for lost in set(range(middle.height)) - set(home):
-        home[(atlas.centres[fine] @ centres[lost]).argmax()] = lost
+        home[(told[:, lost] / np.maximum(1e-9, told.sum(axis=1))).argmax()] = lost
     first, second = len(coarse), len(coarse) + middle.height
     above = [coarse.index(kind) for kind in middle["above"]]
     parent = np.array([-1] * first + above + list(first + home))

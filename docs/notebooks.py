@@ -40,7 +40,7 @@ def shell(command: str) -> None:
     done = subprocess.run([*program, *words[1:]], env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{command}: {done.stderr}")
-    print(done.stdout.rstrip())
+    print(done.stdout.replace(f"{Path.cwd()}/", "").rstrip())
 
 
 def execute(notebook: dict[str, Any]) -> None:

@@ -45,6 +45,12 @@ suggests suppose true type value word words write
 """
 ASKING = frozenset(_ASKING.split())
 """Words that ask, and name no subject."""
+_VAGUE = """
+amount came day end evening everyone everything first half halves number part rest right second single third time times
+total
+"""
+VAGUE = frozenset(_VAGUE.split())
+"""Words of which no name consists; a label that has them may be about them."""
 _NUMBERS = """
 two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
 twenty thirty forty fifty sixty seventy eighty ninety hundred thousand
@@ -103,7 +109,7 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
     for own, beginning, concept in zip(words, begun, marked, strict=True):
         marks = (vocabulary[word] for word in own if vocabulary[word] not in ASKING)
         spoken = list(dict.fromkeys(NUMBERS.get(word, word) for word in marks))
-        kept.append(_different(spoken))
+        kept.append(_different(word for word in spoken if word not in VAGUE))
         head = max((labels[at] for at in concept), key=lambda label: _shared(label, spoken[:SPOKEN]), default="")
         if _shared(head, spoken[:SPOKEN]) < SHARED:
             head = max((openings[at] for at in beginning), key=len, default="")
@@ -117,7 +123,7 @@ def _shared(label: str, words: Iterable[str]) -> float:
     may be something else here.
     """
     own, others = (
-        {word.rstrip("s")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS} for text in (label, " ".join(words))
+        {word.rstrip("es")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS} for text in (label, " ".join(words))
     )
     return len(own & others) / max(1, len(own))
 

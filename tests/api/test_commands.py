@@ -14,7 +14,7 @@ from competency_gaps.cli.app import app
     [
         (lambda at: cg.make_exemplars(at, ["a"], run="r"), "exemplars a --run r --out", "give texts or --run, not"),
         (lambda at: cg.make_exemplars(at, ["a"], model="m"), "exemplars a --model m --out", "give --model and --sae"),
-        (lambda at: cg.import_labels(at, "labels.csv"), "import labels.csv", "give --sae or --run to start one"),
+        (lambda at: cg.import_labels(at, "labels.csv"), "label --from labels.csv", "give --sae or --run to start one"),
         (lambda at: cg.label_concepts(at, "explain"), "label --step explain", "give --llm"),
     ],
 )

@@ -89,11 +89,11 @@ for question, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=question)(command)
 DICTIONARY: tuple[Callable[..., None], ...] = (
-    *(concepts.exemplars, concepts.label, concepts.import_, concepts.atlas, concepts.name),
+    *(concepts.exemplars, concepts.label, concepts.atlas, concepts.name),
     *(concepts.reference, concepts.train_sae),
 )
 for command in DICTIONARY:
-    concepts_app.command(command.__name__.strip("_").replace("_", "-"))(command)
+    concepts_app.command(command.__name__.replace("_", "-"))(command)
 app.add_typer(concepts_app, name="concepts", rich_help_panel="What do the concepts mean?")
 
 

@@ -12,6 +12,7 @@ import typer
 from competency_gaps.cli import shared
 from competency_gaps.cli.shared import print_facts, print_json, print_line, terminal
 from competency_gaps.dictionary.labelling import Step
+from competency_gaps.errors import UserError
 
 
 def exemplars(
@@ -55,21 +56,44 @@ def exemplars(
 def label(
     dictionary: shared.DictionaryArgument,
     step: Annotated[
-        Step,
+        Step | None,
         typer.Option(help="Label from words (automatic) or by a language model (explain), or score labels."),
-    ],
-    run: Annotated[
-        list[Path] | None, typer.Option(help="Only concepts that matter most in this run; repeatable.")
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="Add other people's labels: a file, or neuronpedia:MODEL/SOURCE to download."),
+    ] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Only concepts that matter most in this run; repeatable. With --from: a run that uses the SAE."
+        ),
+    ] = None,
+    sae: Annotated[
+        str | None, typer.Option(help=f"With --from, for a new dictionary, instead of --run: {shared.SAE_HELP}")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --from: even if the source names another SAE.")] = False,
     llm: shared.LLMOption = None,
     quiet: shared.QuietOption = False,
     json_: shared.JsonOption = False,
 ) -> None:
-    """Label concepts, or score their labels, with or without a language model."""
-    from competency_gaps import label_concepts
+    """Label concepts from words, by a language model or with other people's labels; or score labels."""
+    import competency_gaps as cg
 
-    config = shared.llm_config(llm)
-    taken = label_concepts(dictionary, step, runs=run or (), llm=config, progress=terminal(quiet))
+    if (step is None) == (source is None):
+        raise UserError("give --step to make or score labels or --from to add other people's, one of the two.")
+    misplaced = {"--sae": sae, "--force": force} if step else {"--llm": llm, "a second --run": run and run[1:]}
+    if wrong := [name for name, value in misplaced.items() if value]:
+        raise UserError(f"{wrong[0]} goes with {'--from' if step else '--step'}.")
+    config, progress = shared.llm_config(llm), terminal(quiet)
+    if source is not None:
+        only = run[0] if run else None
+        imported = cg.import_labels(dictionary, source, sae=sae, run=only, force=force, progress=progress)
+        counts = {name: getattr(imported, name) for name in ("labelled", "none", "never", "placeholders")}
+        facts = {"dictionary": str(dictionary), "identity": imported.identity_check, **counts}
+        print_facts({**facts, "left_out": [asdict(left) for left in imported.left_out]}, json_=json_)
+        return
+    taken = cg.label_concepts(dictionary, step, runs=run or (), llm=config, progress=progress)
     if json_:
         outcome = {"waiting": True} if taken is None else taken.as_dict()
         print_json({"dictionary": str(dictionary), "step": step, **outcome})
@@ -83,34 +107,6 @@ def label(
     )
     for number, reason in taken.failed[:5]:
         print_line(f"concept {number}: {reason}", error=True)
-
-
-def import_(
-    dictionary: shared.DictionaryArgument,
-    source: Annotated[
-        str,
-        typer.Argument(help="A file, or neuronpedia:MODEL/SOURCE to download."),
-    ],
-    sae: Annotated[str | None, typer.Option(help=shared.SAE_HELP)] = None,
-    run: Annotated[Path | None, typer.Option(help="A run that uses the SAE, instead of --sae.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Import even if the source names another SAE.")] = False,
-    json_: shared.JsonOption = False,
-) -> None:
-    """Add other people's labels to a dictionary."""
-    import competency_gaps as cg
-
-    progress = terminal(quiet=json_)
-    imported = cg.import_labels(dictionary, source, sae=sae, run=run, force=force, progress=progress)
-    facts = {
-        "dictionary": str(dictionary),
-        "identity": imported.identity_check,
-        "labelled": imported.labelled,
-        "none": imported.none,
-        "never": imported.never,
-        "placeholders": imported.placeholders,
-        "left_out": [asdict(left) for left in imported.left_out],
-    }
-    print_facts(facts, json_=json_)
 
 
 def atlas(

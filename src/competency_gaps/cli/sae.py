@@ -99,8 +99,8 @@ def _labels(proposed: SaeEntry) -> Iterator[str]:
         yield "Its labels are included."
     elif proposed.labels is not None:
         yield "Labels, if you want them:"
-        yield f"cgaps concepts import labels neuronpedia:{proposed.labels} --sae {proposed.name}"
-    added = " (add --set sae.dictionary=labels to use the labels)" if proposed.labels not in (None, PACKAGE) else ""
+        yield f"cgaps concepts label dictionary --from neuronpedia:{proposed.labels} --sae {proposed.name}"
+    added = " (add --set sae.dictionary=dictionary to use the labels)" if proposed.labels not in (None, PACKAGE) else ""
     if proposed.release is not None and find_spec("sae_lens") is None:
         yield f"A run with it needs SAELens: {install_command('run')}"
     yield f"To run it{added}:"

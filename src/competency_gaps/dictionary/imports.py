@@ -29,7 +29,7 @@ from competency_gaps.dictionary.labels import (
     today,
 )
 from competency_gaps.dictionary.neuronpedia import BATCH, LabelServer, fetch_export
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.files import cache_folder
 from competency_gaps.progress import Progress
 from competency_gaps.table_files import read_csv, read_parquet
@@ -347,7 +347,7 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
     if differ and not force:
         raise UserError(
             f"the labels belong to another SAE, namely {differ[0]} (its name: {_plain(repr(name))}). Give the "
-            "labels of this SAE, or force the import if you know that the two are the same."
+            f"labels of this SAE, or {argument('force')} if you know that the two are the same."
         )
     if differ:
         return f"differs, but the import was forced: {'; '.join(differ)}"

@@ -60,9 +60,8 @@ def label(
         typer.Option(help="Label from words (automatic) or by a language model (explain), or score labels."),
     ] = None,
     source: Annotated[
-        str | None,
-        typer.Option("--from", help="Add other people's labels: a file, or neuronpedia:MODEL/SOURCE to download."),
-    ] = None,
+        str, typer.Option("--from", help="Add other people's labels: a file, or neuronpedia:MODEL/SOURCE to download.")
+    ] = "",
     run: Annotated[
         list[Path] | None,
         typer.Option(
@@ -80,13 +79,13 @@ def label(
     """Label concepts from words, by a language model or with other people's labels; or score labels."""
     import competency_gaps as cg
 
-    if (step is None) == (source is None):
+    if (step is None) == (not source):
         raise UserError("give --step to make or score labels or --from to add other people's, one of the two.")
     misplaced = {"--sae": sae, "--force": force} if step else {"--llm": llm, "a second --run": run and run[1:]}
     if wrong := [name for name, value in misplaced.items() if value]:
         raise UserError(f"{wrong[0]} goes with {'--from' if step else '--step'}.")
     config, progress = shared.llm_config(llm), terminal(quiet)
-    if source is not None:
+    if step is None:
         only = run[0] if run else None
         imported = cg.import_labels(dictionary, source, sae=sae, run=only, force=force, progress=progress)
         counts = {name: getattr(imported, name) for name in ("labelled", "none", "never", "placeholders")}

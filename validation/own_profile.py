@@ -254,13 +254,13 @@ def sets_of(names: Sequence[str], embedded: str | None) -> dict[str, list[str]]:
     return found
 
 
-def nothing_listed(own: World, names: Sequence[str], count: int) -> float:
-    """Share of shuffled outcomes whose list would not be empty."""
+def nothing_listed(own: World, names: Sequence[str], count: int, seed: int) -> float:
+    """Share of shuffled outcomes whose list would not be empty; models of other seeds are shuffled in other ways."""
     families, bars = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
     opened = 0
     for start in range(0, count, 250):
         many = min(250, count - start)
-        draws = shuffled(own.net, own.block, many, seed=start + 7)
+        draws = shuffled(own.net, own.block, many, seed=1 + seed * count + start)
         opened += int((anything(families, bars, draws, np.ones(draws.shape, bool), own.block) <= ERROR).sum())
     return opened / count
 
@@ -306,7 +306,8 @@ def main() -> None:
             slopes[name] = slopes.get(name, 0) + np.array(moments)
         ceiling.append(ridge(own, space, asked.units.unit))
         if args.shuffled:
-            empty.append(nothing_listed(own, sets_of(list(own.tried), None)["all of the run"], args.shuffled))
+            used = sets_of(list(own.tried), None)["all of the run"]
+            empty.append(nothing_listed(own, used, args.shuffled, len(empty)))
         gap, hard = gaps_and_difficulty(own, asked)
         by_slice.append(gap)
         difficulty.append(hard)

@@ -2,10 +2,10 @@
 
     python validation/suspicious.py planted RUN... --out DRAWS.jsonl [--draws 20] [--models 2 3 4 5 6 8 12 0]
         [--aside READINGS] [--answers 0.3]
-    python validation/suspicious.py table DRAWS.jsonl [--fit BENCHMARK]
-    python validation/suspicious.py sheet RUN FOLDER [--seed 34]
+    python validation/suspicious.py table DRAWS.jsonl
+    python validation/suspicious.py sheet RUN FOLDER [--seed 34] [--without READINGS]
     python validation/suspicious.py verdicts RUN FOLDER/key.csv ANSWERS.jsonl VERDICTS.csv
-    python validation/suspicious.py read READINGS
+    python validation/suspicious.py read READINGS [RUN]
 
 RUN is a finished run with scores of many models. ``planted`` exchanges the keys of 2% of the items: of an open question
 every right answer becomes wrong; of one with k options a wrong answer also becomes right with chance 1 / (k - 1). Each
@@ -13,13 +13,13 @@ draw takes so many models at random (0: all) and is appended to DRAWS.jsonl; dra
 With ``--aside`` items are left out that a reader found faulty; with ``--answers`` models' answers are drawn too.
 ``table`` prints, for each benchmark and number of models, the precision among as many items as were planted and the
 average precision, of all items and without those that nobody solves before anything is planted, and the precision of
-the mean score alone; and how many planted items there are by the chance that is said (SLOPE and SHIFT, or, with
-``--fit``, fitted on one benchmark).
+the mean score alone; and how many planted items there are by the chance that is said.
 
 ``sheet`` writes the 50 most suspicious items and 25 of the less suspicious nine tenths, shuffled, without keys, for
 readers who solve them, and ``key.csv``, which is which. A line of ANSWERS.jsonl is ``{"id": number, "answer": "...",
 "sure": true, "problem": ""}``. ``verdicts`` compares with the benchmark's key: ``other`` (sure of another answer),
-``problem`` (the reader names one), or nothing. READINGS is a folder with ``key.csv`` and readers' verdicts.
+``problem`` (the reader names one), or nothing. READINGS is a folder with ``key.csv`` and readers' verdicts;
+its items are left out with ``--without``. ``read`` counts faulty items and, given RUN, by the chance that is said.
 """
 
 from __future__ import annotations
@@ -34,12 +34,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.optimize import minimize
 from scipy.special import expit
 
 import competency_gaps as cg
 from competency_gaps.evidence.interval import mean as share_of
-from competency_gaps.improve.suspect import FEWEST, SHIFT, SLOPE, agreement, odds, shared_slices
+from competency_gaps.improve.suspect import FEWEST, agreement, odds, shared_slices
 from competency_gaps.outcomes import wrong_alike
 from competency_gaps.runs.scores import model_scores
 
@@ -134,7 +133,7 @@ def plant(
                         file.write(json.dumps({"of": [name, size, seed], **result}) + "\n")
 
 
-def table(path: Path, fit: str | None) -> None:
+def table(path: Path) -> None:
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     print("                          never     all items         average   by the mean  without never solved")
     print("benchmark  models  draws  solved    precision       precision   score alone    precision  average")
@@ -147,10 +146,9 @@ def table(path: Path, fit: str | None) -> None:
             f"{key[0]:<11}{key[1]:>6}{len(own):>7}{never:>8.0f}{every[:, 0].mean():>8.2f} ± {error:.2f}"
             f"{every[:, 1].mean():>14.2f}{alone:>13.2f}{told[:, 0].mean():>13.2f}{told[:, 1].mean():>8.2f}"
         )
-    slope, shift = (SLOPE, SHIFT) if fit is None else calibrate([row for row in rows if row["of"][0] == fit])
-    print(f"\nSLOPE {slope:.2f}, SHIFT {shift:.2f}: said and true")
+    print("\nsaid and true")
     for name in sorted({row["of"][0] for row in rows}):
-        print(f"{name:<11} " + reliability([row for row in rows if row["of"][0] == name], slope, shift))
+        print(f"{name:<11} " + reliability([row for row in rows if row["of"][0] == name]))
 
 
 def counts(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -163,34 +161,28 @@ def counts(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return (BINS[:-1] + BINS[1:]) / 2, total[0], total[1]
 
 
-def calibrate(rows: list[dict[str, Any]]) -> tuple[float, float]:
-    middle, planted, others = counts([row for row in rows if row["of"][1] >= FEWEST])
-
-    def loss(w: np.ndarray) -> float:
-        odds = w[0] * middle + w[1]
-        return float((planted * np.logaddexp(0, -odds) + others * np.logaddexp(0, odds)).sum())
-
-    return tuple(minimize(loss, np.array([0.5, -1.0])).x.tolist())
-
-
-def reliability(rows: list[dict[str, Any]], slope: float, shift: float) -> str:
+def reliability(rows: list[dict[str, Any]]) -> str:
     """Said and true shares of planted items, by what is said."""
     middle, planted, others = counts([row for row in rows if row["of"][1] >= FEWEST])
-    said, texts = expit(slope * middle + shift), []
+    return by_chance(expit(middle), planted, planted + others)
+
+
+def by_chance(said: np.ndarray, true: np.ndarray, whole: np.ndarray) -> str:
+    texts = []
     for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.0)):
         own = (said >= low) & (said < high)
-        whole = (planted + others)[own].sum()
-        if whole:
-            texts.append(f"{((planted + others) * said)[own].sum() / whole:.2f}: {planted[own].sum() / whole:.2f}")
+        if count := whole[own].sum():
+            texts.append(f"{(whole * said)[own].sum() / count:.2f}: {true[own].sum() / count:.2f}")
     return ", ".join(texts)
 
 
-def sheet(path: Path, folder: Path, seed: int) -> None:
-    run = cg.open_run(path)
-    ranked = run.suspicious().items
+def sheet(path: Path, folder: Path, seed: int, before: Path | None) -> None:
+    ranked = cg.open_run(path).suspicious().items
+    known = ranked["item_id"].is_in([item for item, *_ in readings(before)] if before else []).to_numpy()
     rng = np.random.default_rng(seed)
     others = rng.choice(np.arange(ranked.height // 10, ranked.height), OTHERS, replace=False)
     chosen = rng.permutation(np.concatenate([np.arange(TOP), others]))
+    chosen = chosen[~known[chosen]]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "sheet.md").open("w") as text, (folder / "key.csv").open("w", newline="") as key:
         lines = csv.writer(key)
@@ -207,17 +199,17 @@ def write_verdicts(path: Path, key: Path, answers: Path, out: Path) -> None:
     pl.DataFrame(rows, schema=["number", "verdict"], orient="row").write_csv(out)
 
 
-def readings(folder: Path) -> list[tuple[str, bool, *tuple[str, ...]]]:
-    """Per item its id, whether it is suspicious, and each reader's verdict."""
+def readings(folder: Path) -> list[tuple[str, int | None, *tuple[str, ...]]]:
+    """Per item its id, whether it is suspicious (None: it was, by an earlier score), and each reader's verdict."""
     readers = [
         dict(pl.read_csv(file).fill_null("").iter_rows()) for file in sorted(folder.glob("*.csv")) if file.stem != "key"
     ]
     key = pl.read_csv(folder / "key.csv").iter_rows()
-    return [(item, bool(suspicious), *(own[number] for own in readers)) for number, item, suspicious in key]
+    return [(item, suspicious, *(own[number] for own in readers)) for number, item, suspicious in key]
 
 
-def read(folder: Path) -> None:
-    for name, wanted in (("suspicious", True), ("others", False)):
+def read(folder: Path, run: Path | None) -> None:
+    for name, wanted in (("suspicious", 1), ("others", 0)):
         verdicts = np.array([found for _, suspicious, *found in readings(folder) if suspicious == wanted])
         faulty = verdicts != ""
         for label, own in (*enumerate(faulty.T, 1), ("either", faulty.any(axis=1)), ("both", faulty.all(axis=1))):
@@ -225,6 +217,10 @@ def read(folder: Path) -> None:
             assert found is not None
             sure = f", sure of another answer {(verdicts[:, label - 1] == 'other').sum()}" if label in (1, 2) else ""
             print(f"{name:<11} reader {label}: {own.sum()} of {len(own)} ({found.low:.2f} to {found.high:.2f}){sure}")
+    if run is not None:
+        said = dict(cg.open_run(run).suspicious().items.select("item_id", "chance").iter_rows())
+        rows = [(said[item], np.mean([bool(verdict) for verdict in found])) for item, _, *found in readings(folder)]
+        print("said and true: " + by_chance(*np.array(rows).T, np.ones(len(rows))))
 
 
 def verdict(item: dict[str, Any], said: dict[str, Any]) -> str:
@@ -254,26 +250,28 @@ def main() -> None:
     own.add_argument("--answers", type=float)
     own = parts.add_parser("table")
     own.add_argument("draws", type=Path)
-    own.add_argument("--fit")
     own = parts.add_parser("sheet")
     own.add_argument("run", type=Path)
     own.add_argument("folder", type=Path)
     own.add_argument("--seed", type=int, default=34)
+    own.add_argument("--without", type=Path)
     own = parts.add_parser("verdicts")
     for name in ("run", "key", "answers", "out"):
         own.add_argument(name, type=Path)
-    parts.add_parser("read").add_argument("readings", type=Path)
+    own = parts.add_parser("read")
+    own.add_argument("readings", type=Path)
+    own.add_argument("run", type=Path, nargs="?")
     args = parser.parse_args()
     if args.part == "planted":
         plant(args.runs, args.out, args.draws, args.models, args.aside, args.answers)
     elif args.part == "table":
-        table(args.draws, args.fit)
+        table(args.draws)
     elif args.part == "sheet":
-        sheet(args.run, args.folder, args.seed)
+        sheet(args.run, args.folder, args.seed, args.without)
     elif args.part == "verdicts":
         write_verdicts(args.run, args.key, args.answers, args.out)
     else:
-        read(args.readings)
+        read(args.readings, args.run)
 
 
 if __name__ == "__main__":

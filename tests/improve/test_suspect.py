@@ -12,7 +12,7 @@ from scipy.stats import beta, betabinom
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.improve.suspect import FEWEST, _broken, _other_keys, agreement, odds, read_suspects
+from competency_gaps.improve.suspect import FEWEST, _lucky, _other_keys, agreement, odds, read_suspects
 from competency_gaps.outcomes import wrong_alike
 from competency_gaps.runs.scores import Scored, add_scores
 from core_helpers import copied, seal
@@ -26,15 +26,15 @@ def sound(rng, models=30, items=600, spread=1.2):
     return scores, ability
 
 
-def test_a_broken_items_likelihood_is_an_integral_over_chances():
+def test_the_likelihood_of_luck_is_an_integral_over_chances():
     right, wrong = np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]]), np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
-    found = _broken(right, wrong, np.array([0, 0, 5]))
+    found = _lucky(right, wrong, np.array([0, 0, 5]))
     hit = 2 / 5 / 4  # of five scores two are wrong, and one of four wrong options is the key
-    for item, (first, second) in enumerate([(0.1, 30.0), (0.1, 30.0), (1.0, 1 / hit - 1)]):
+    for item, (first, second) in enumerate([(0.2, 15.0), (0.2, 15.0), (1.0, 1 / hit - 1)]):
         r, w = right[:, item].sum(), wrong[:, item].sum()
 
         def likelihood(p, r=r, w=w, first=first, second=second):
-            return p**r * (1 - p) ** w * (0.9 * beta.pdf(p, first, second) + 0.1)
+            return p**r * (1 - p) ** w * beta.pdf(p, first, second)
 
         assert np.exp(found[item]) == pytest.approx(quad(likelihood, 0, 1, limit=500)[0], rel=1e-3)
 
@@ -46,7 +46,7 @@ def test_agreement_weighs_beta_binomial_chances_and_common_mistakes_prove_little
     alike = 1 + rng.binomial(6, rng.beta(2, 6, 20_000))
     found = agreement(wrong, alike, right, models)
     for same in range(7):
-        likely = [0.9 * betabinom.pmf(same, 6, *shape) + 0.1 / 7 for shape in ((8, 2), (2, 6))]
+        likely = [betabinom.pmf(same, 6, *shape) for shape in ((8, 2), (2, 6))]
         assert found[alike == same + 1] == pytest.approx(np.log(likely[0] / likely[1]), abs=0.15)
     assert not agreement(np.zeros(9), np.zeros(9), right[:9], models[:9]).any()
     # Open questions with a common mistake each: hardly one more item is suspected.
@@ -71,7 +71,7 @@ def test_planted_faults_come_first_and_without_any_hardly_an_item_is_suspected()
     assert np.corrcoef(found.ability, ability)[0, 1] > 0.95
 
 
-def test_what_only_strong_models_solve_is_hard_not_broken():
+def test_what_only_strong_models_solve_is_hard_not_lucky():
     rng = np.random.default_rng(1)
     scores, ability = sound(rng)
     strong = np.argsort(-ability)[:3]

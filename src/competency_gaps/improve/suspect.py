@@ -3,12 +3,13 @@
 One score holds all signs: the log odds that an item is broken rather than sound, given its scores. A sound item is
 solved with a chance that rises with the model's ability, ``sigmoid(a (theta - b))`` (Birnbaum, in Lord and Novick,
 Statistical Theories of Mental Test Scores, 1968, chapter 17), where its difficulty ``b`` is about what the items of its
-slices have. A broken item is solved by chance, whatever the ability. So what nobody solves is suspect if its like are
-easy, what weak models solve and strong ones miss is suspect (a negative discrimination, shrunk by the likelihood
-itself), and what only strong models solve is not. Models that agree on one other answer add to the odds, and so does
-another key of the same question.
+slices have. A broken item is solved by luck, whatever the ability, or by weak models rather than strong ones. So what
+nobody solves is suspect if its like are easy, what weak models solve and strong ones miss is suspect (a negative
+discrimination, shrunk by the likelihood itself), and what only strong models solve is not. Now and then a sound item
+is solved whatever the ability, so that what some models solve is never as suspect as what nobody solves, however many
+there are. Models that agree on one other answer add to the odds, and so does another key of the same question.
 
-The weights were settled where keys had been exchanged, ``validation/suspicious.py``.
+The weights were settled where keys had been exchanged and where readers had looked, ``validation/suspicious.py``.
 """
 
 from __future__ import annotations
@@ -41,19 +42,19 @@ FEWEST = 6
 were faulty where faults had been planted, and whether strong models miss what weak ones solve can hardly be seen."""
 AWAY = 0.2
 """Difference between two mean scores that is told."""
-SHARE = 0.02
-"""Share of broken items before anything is known."""
-SLOPE, SHIFT = 0.85, -0.8
-"""From log odds to a chance: models of one family err alike, so that the odds say too much. Fitted where keys of one
-benchmark had been exchanged, tested on others; what was broken before counts as sound there."""
+_BEFORE = np.log(0.01 / 0.99)
+"""Log odds before anything is known: low, because models of one family err alike and scores say less than they seem to,
+and no stated chance may be too high."""
 
 _B, _A = (axis.ravel() for axis in np.meshgrid(np.linspace(-7, 7, 29), [0.6, 1.0, 1.7]))
 """Difficulties and slopes of sound items, in logits."""
 _PRIOR_A = np.log(np.where(_A == 1, 0.5, 0.25))
-_OPEN = 0.1, 30.0
+_OPEN = 0.2, 15.0
 """Beta distribution of the chance with which models solve an item without options whose key is wrong: nearly never."""
-_FLAT = 0.1
-"""Share of broken items that models solve with any chance, by luck or by another reading: an ambiguous text, say."""
+_TURNED = 0.05
+"""Share of broken items that weak models solve rather than strong ones: the key is a common error."""
+_ODD = 0.02
+"""Share of sound items that are solved with any chance, whatever the ability: a trap, say."""
 _NARROWEST = 0.6
 """Least spread of difficulties within slices, in logits."""
 _SCHEMA: Schema = {
@@ -72,22 +73,22 @@ class Odds(NamedTuple):
     """What scores say of the items of one benchmark. N items, M models."""
 
     log_odds: np.ndarray
-    """float64 of shape (N,): broken against sound; ``log(SHARE / (1 - SHARE))`` where no model is scored."""
+    """float64 of shape (N,): broken against sound; those before anything is known where no model is scored."""
     expected: np.ndarray
     """float64 of shape (N,), in [0, 1]: the models' mean score on a sound item of its slices."""
     ability: np.ndarray
     """float64 of shape (M,), in logits."""
 
 
-def odds(scores: np.ndarray, options: np.ndarray | None = None, slices: sp.csr_array | None = None) -> Odds:
+def odds(scores: np.ndarray, options: np.ndarray | int = 0, slices: sp.csr_array | None = None) -> Odds:
     """Weigh for each item whether it is broken, by expectation and maximisation of the models' abilities.
 
     Parameters
     ----------
     scores : ndarray of float64 of shape (M, N)
         In [0, 1]; NaN = unscored.
-    options : ndarray of int64 of shape (N,) or None
-        Number of options; 0 or None: an open question.
+    options : ndarray of int64 of shape (N,), or int
+        Number of options; 0: an open question.
     slices : csr_array of shape (N, K) or None
         What items share, in [0, 1]; None: all are alike.
     """
@@ -96,16 +97,19 @@ def odds(scores: np.ndarray, options: np.ndarray | None = None, slices: sp.csr_a
     wrong = known - right
     level = right.sum(axis=1) / np.maximum(known.sum(axis=1), 1)
     ability = np.log((level + 0.01) / (1.01 - level))
-    broken = _broken(right, wrong, options)
+    luck, odd = _lucky(right, wrong, options), _counted(right.sum(axis=0), wrong.sum(axis=0), 1, 1)
     centre, spread = np.zeros(scores.shape[1]), 1.5
     for turn in range(_TURNS):
         chance = np.clip(expit(_A * (ability[:, None] - _B)), 1e-4, 1 - 1e-4)
         prior = -0.5 * ((_B - centre[:, None]) / spread) ** 2 + _PRIOR_A
         prior -= logsumexp(prior, axis=1, keepdims=True)
-        joint = right.T @ np.log(chance) + wrong.T @ np.log1p(-chance) + prior
-        sound = logsumexp(joint, axis=1)
-        log_odds = broken - sound + np.log(SHARE / (1 - SHARE))
-        posterior, trust = np.exp(joint - sound[:, None]), expit(-log_odds)
+        solves, misses = np.log(chance), np.log1p(-chance)
+        joint = right.T @ solves + wrong.T @ misses + prior
+        ruled = logsumexp(joint, axis=1)
+        sound = np.logaddexp(np.log(1 - _ODD) + ruled, np.log(_ODD) + odd)
+        turned = logsumexp(right.T @ misses + wrong.T @ solves + _PRIOR_A, axis=1) - np.log(len(_B) / 3)
+        log_odds = np.logaddexp(np.log(1 - _TURNED) + luck, np.log(_TURNED) + turned) - sound + _BEFORE
+        posterior, trust = np.exp(joint - ruled[:, None]), expit(-log_odds)
         mean = posterior @ _B
         variance = posterior @ _B**2 - mean**2
         # Slices count when abilities are about settled.
@@ -122,22 +126,19 @@ def odds(scores: np.ndarray, options: np.ndarray | None = None, slices: sp.csr_a
     return Odds(log_odds, np.exp(prior) @ chance.mean(axis=0), ability)
 
 
-def _broken(right: np.ndarray, wrong: np.ndarray, options: np.ndarray | None) -> np.ndarray:
-    """Log likelihood of the scores if the item is broken: beta-binomial, up to what a sound item has too; (N,).
+def _lucky(right: np.ndarray, wrong: np.ndarray, options: np.ndarray | int) -> np.ndarray:
+    """Log likelihood of the scores if the item is solved by luck only: beta-binomial; (N,).
 
     A wrong key among k options is hit by a model that errs, as one of k - 1.
     """
-    first, second = (np.full(right.shape[1], value) for value in _OPEN)
-    if options is not None:
-        hit = (wrong.sum() / max(right.sum() + wrong.sum(), 1)) / np.maximum(options - 1, 1)
-        first, second = np.where(options > 1, 1.0, first), np.where(options > 1, 1 / np.maximum(hit, 0.01) - 1, second)
-    return _mixed(right.sum(axis=0), wrong.sum(axis=0), first, second)
+    hit = (wrong.sum() / max(right.sum() + wrong.sum(), 1)) / np.maximum(options - 1, 1)
+    shape = np.where(options > 1, 1.0, _OPEN[0]), np.where(options > 1, 1 / np.maximum(hit, 0.01) - 1, _OPEN[1])
+    return _counted(right.sum(axis=0), wrong.sum(axis=0), *shape)
 
 
-def _mixed(yes: np.ndarray, no: np.ndarray, first: np.ndarray | float, second: np.ndarray | float) -> np.ndarray:
-    """Log likelihood of so many outcomes: their chance has a beta distribution, or with chance ``_FLAT`` may be any."""
-    beta = betaln(yes + first, no + second) - betaln(first, second)
-    return np.asarray(np.logaddexp(np.log(1 - _FLAT) + beta, np.log(_FLAT) + betaln(yes + 1, no + 1)))
+def _counted(yes: np.ndarray, no: np.ndarray, first: np.ndarray | float, second: np.ndarray | float) -> np.ndarray:
+    """Log likelihood of outcomes whose chance has a beta distribution."""
+    return np.asarray(betaln(yes + first, no + second) - betaln(first, second))
 
 
 def _foretold(slices: sp.csr_array, difficulty: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -172,7 +173,7 @@ def agreement(wrong: np.ndarray, alike: np.ndarray, right: np.ndarray, models: n
     usual, solved = _beta(same, others), _beta(right, models)
     if usual is None or solved is None:
         return np.zeros(len(wrong))
-    return _mixed(same, others - same, *solved) - _mixed(same, others - same, *usual)
+    return _counted(same, others - same, *solved) - _counted(same, others - same, *usual)
 
 
 def _beta(yes: np.ndarray, of: np.ndarray) -> tuple[float, float] | None:
@@ -191,12 +192,11 @@ class Suspects:
     """Items by how probably they are broken."""
 
     items: pl.DataFrame
-    """One row per item, the most suspicious first: ``benchmark``, ``item_id``, ``chance`` (that such an item is broken,
-    where 2% of keys had been exchanged; null: too few models are scored on it to tell), ``log_odds``, ``models``
-    (scored on it), ``solved`` (their mean score), ``expected`` (that of sound items of its slices), ``strong`` and
-    ``weak`` (mean scores of the strongest and the weakest third), ``wrong`` and ``alike`` (known wrong answers, and
-    those that are the same), ``other_key`` (a repeat whose key differs), ``reason`` (in words, without the item's
-    text) and ``text``."""
+    """One row per item, the most suspicious first: ``benchmark``, ``item_id``, ``chance`` (that it is broken; null: too
+    few models are scored on it to tell), ``log_odds`` (the same), ``models`` (scored on it), ``solved`` (their mean
+    score), ``expected`` (that of sound items of its slices), ``strong`` and ``weak`` (mean scores of the strongest and
+    the weakest third), ``wrong`` and ``alike`` (known wrong answers, and those that are the same), ``other_key`` (a
+    repeat whose key differs), ``reason`` (in words, without the item's text) and ``text``."""
 
     def write(self, path: Path) -> None:
         """Write ``items`` as a Parquet file."""
@@ -239,20 +239,20 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
 def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, slices: sp.csr_array) -> pl.DataFrame:
     scored = ~np.isnan(values).all(axis=1)
     values = values[scored] if scored.any() else values[:1]
-    enough = (~np.isnan(values)).sum(axis=0) >= FEWEST
     options = items["choices"].list.len().fill_null(0).to_numpy().astype(np.int64)
     weighed = odds(values, options, slices)
     wrong, alike = facts["wrong"].to_numpy(), facts["alike"].to_numpy()
     models, mean = facts["models"].to_numpy(), facts["mean"].fill_null(0.0).to_numpy()
     log_odds = weighed.log_odds + agreement(wrong, alike, models * mean, models)
-    # Of two keys of one question one is wrong: even odds instead of SHARE.
-    log_odds -= facts["other_key"].is_not_null().to_numpy() * np.log(SHARE / (1 - SHARE))
+    # Of two keys of one question one is wrong.
+    rival = facts["other_key"].replace_strict(items["item_id"], log_odds, default=_BEFORE)
+    log_odds -= np.where(facts["other_key"].is_null(), 0.0, rival)
     order, third = np.argsort(-weighed.ability, kind="stable"), max(1, len(values) // 3)
     table = pl.DataFrame(
         {
             "benchmark": items["benchmark"],
             "item_id": items["item_id"],
-            "chance": pl.Series(np.where(enough, expit(SLOPE * log_odds + SHIFT), np.nan)).fill_nan(None),
+            "chance": pl.Series(np.where(models >= FEWEST, expit(log_odds), np.nan)).fill_nan(None),
             "log_odds": log_odds,
             "models": facts["models"],
             "solved": facts["mean"],

@@ -71,15 +71,16 @@ def test_planted_faults_come_first_and_without_any_hardly_an_item_is_suspected()
     assert np.corrcoef(found.ability, ability)[0, 1] > 0.95
 
 
-def test_what_only_strong_models_solve_is_hard_not_lucky():
+def test_what_strong_models_solve_is_hard_and_what_any_solve_is_less_suspect_than_what_none_do():
     rng = np.random.default_rng(1)
-    scores, ability = sound(rng)
-    strong = np.argsort(-ability)[:3]
-    scores[:, :2] = 0
-    scores[strong, 0] = 1
+    scores, ability = sound(rng, models=60)
+    scores[:, :3] = 0
+    scores[np.argsort(-ability)[:3], 0] = 1
     scores[np.argsort(ability)[:3], 1] = 1
+    scores[:, 3:6] = rng.random((60, 3)) < 0.5
     found = odds(scores).log_odds
     assert found[1] > found[0] + 3
+    assert found[2] > 2 and (found[3:6] < 0).all()
 
 
 def test_what_nobody_solves_is_suspect_where_its_like_are_easy():

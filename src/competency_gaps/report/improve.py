@@ -170,8 +170,8 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
         parts.append(plain(more))
     if most.height:
         told = (
-            "broken: of 10 such items, about this many or more were broken in tests (swapped keys, blind readers). Read "
-            "an item before you change or drop it."
+            "broken: of 10 such items, about this many or more were broken in tests (swapped keys, blind readers). "
+            "Read an item before you change or drop it."
         )
         parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
     few = suspects.items.filter(pl.col("chance").is_null())

@@ -25,7 +25,7 @@ from core_helpers import ROOT
 sys.path.append(str(ROOT / "docs"))
 import notebooks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 BLOCK = re.compile(r"^(<!--(?: not run:| screen:).*?-->\n)?```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMES = {
     "RUN": "run",

@@ -170,7 +170,7 @@ function Repeated({ item }: { item: ItemDetail }) {
   );
 }
 
-/** Log-probabilities of options whose texts the run does not keep. */
+/** Log-probabilities of options that stand in the text, or whose texts the run does not keep. */
 function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
   const choice = policy === "choice";
   const best = Math.max(...logprobs);

@@ -30,9 +30,7 @@ _LEGEND = (
     "the atlas; text: ordinary text. Marks compare with all: ▲ crowded, surely more than twice as many; ▽ thin, surely "
     "less than half; ○ missing, thin and no item at all."
 )
-_BESIDE = (
-    "Items per 100. here: all these benchmarks together; all: mean of all benchmarks in the atlas; text: ordinary text."
-)
+_BESIDE = "Items per 100.{} all: mean of all benchmarks in the atlas; text: ordinary text."
 _NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
 _NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
 _NO_SCOPE = "To see what it misses of what it is meant to test: --describe TEXT."
@@ -81,7 +79,7 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
             console.print(Text(visible(words.pop(0))), highlight=False)
         if len(parts) > 1:
             _print_beside(parts, found, limit, console)
-            notes = [_BESIDE]
+            notes = [_BESIDE.format(" here: all these benchmarks together;" * (len(found) == 1))]
         else:
             _print_regions(found[0], limit, console)
             notes = [_LEGEND] if parts[0][0].scope else [_LEGEND, _NO_SCOPE]
@@ -102,7 +100,7 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded") and part not in rare]
     scoped = found.whole is not None and found.whole.lacks is not None
     finer = "finer" if len(rare) == len(rarer) else f"finer; {len(rare)} of {len(rarer)}"
-    lacking = f"missing from its scope ({finer})" if scoped else f"rarer than in the 3 most similar ({finer})"
+    lacking = f"missing from its scope ({finer})" if scoped else f"rarer than in the most similar ({finer})"
     table = aligned(("here", "95%", "similar", "all", "text", "", ""), (5, 6), 1)
     for title, parts in (("", top), (lacking, rare), ("over twice the mean of all (finer)", crowded[: limit // 2])):
         if title and parts:

@@ -106,7 +106,8 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
         if title and parts:
             table.add_row(*[""] * 6, Text(title, "dim"))
         for part in parts:
-            interval = f"{_share(part.low, least='')}–{_share(part.high)}"
+            low, high = _share(part.low, least=""), _share(part.high)
+            interval = f"{low}–{high}" if low != high else f"{100 * part.low:.1f}–{100 * part.high:.1f}"
             numbers = (_share(part.share), interval, *map(_share, (part.near, part.public, part.text)))
             mark, style = _MARKS.get(str(part.status), ("", ""))
             table.add_row(*numbers, Text(mark, style), _cut(part.name, max(console.width - _NUMBERS - 2, _SHORT)))

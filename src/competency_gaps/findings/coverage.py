@@ -477,9 +477,7 @@ def _less(found: Coverage, whole: BenchmarkCoverage) -> str:
     less = lacks(found)
     if not less:
         return " In no region is its share clearly below half of theirs."
-    named = [
-        f"{own.name} ({percent(own.share, 1) if own.share else 0}, not {percent(own.near, 1)})" for own in less[:3]
-    ]
+    named = [f"{own.name} ({percent(own.share, 1)} here, {percent(own.near, 1)} there)" for own in less[:3]]
     more = f"; and {len(less) - 3} more" if len(less) > 3 else ""
     return f" It asks less than half as often as these about {'; '.join(named)}{more}."
 
@@ -513,7 +511,9 @@ def _concepts(found: Coverage) -> str:
     if whole.by_chance is not None:
         chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
         said += f"; {chance} would be absent from ordinary text of this length"
-    said += "." + f" {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} thin." * (whole.thin > 0)
+    said += "." + f" {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} far rarer than there." * (
+        whole.thin > 0
+    )
     # Where a scope is stated, what lies outside it is not missing.
     asked = found.whole.inside if found.whole is not None and found.whole.lacks is not None else None
     own = [part for part in found.regions if part.level == LEVEL and (not asked or part.region in asked)]

@@ -285,15 +285,15 @@ def _reason(item: Mapping[str, Any]) -> str:
         parts.append(f"no model of {models} solves it")
     elif item["weak"] is not None and item["strong"] is not None and item["weak"] - item["strong"] > AWAY:
         strong, weak = (100 * item[name] for name in ("strong", "weak"))
-        parts.append(f"the strongest models score {strong:.0f} on it, the weakest {weak:.0f}")
+        parts.append(f"the strongest models score {strong:.0f}% on it, the weakest {weak:.0f}%")
     elif abs(total - round(total)) > 1e-9:  # not of right and wrong alone
-        parts.append(f"{models} models score {100 * item['solved']:.0f} on it")
+        parts.append(f"{models} models score {100 * item['solved']:.0f}% on it")
     else:
         parts.append(f"{missed} of {models} models miss it")
     if item["alike"] > max(1, item["wrong"] / 2):
         parts.append(f"{item['alike']} of {item['wrong']} wrong answers are the same")
     if item["expected"] - item["solved"] > AWAY:
-        parts.append(f"but similar items score {100 * item['expected']:.0f}")
+        parts.append(f"but similar items score {100 * item['expected']:.0f}%")
     return ", ".join(parts)
 
 

@@ -68,17 +68,16 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
     """
     command = shlex.join(["cgaps", "improve", str(run.path)])
     items, repeats, weights = (found[name] for name in ("items", "redundancy", "weights"))
-    broken = str(items)
-    if not isinstance(items, UserError):
-        judged = items.items["chance"].drop_nulls()
-        broken = f"{int((judged >= 0.5).sum())} of {plural(len(judged), 'item')} look broken."
-    steps = [(f"Broken: {broken}", f"{command} --items")]
+    steps = [(f"Broken: {items if isinstance(items, UserError) else _broken(items)}", f"{command} --items")]
     name, regions = max(((name, lacks(own)) for name, own in found["missing"].items()), key=lambda own: len(own[1]))
     if regions:
-        scope = found["missing"][name].whole.scope
         names = "; ".join(f"“{own.name}”" for own in regions[:3]) + f"; {len(regions) - 3} more" * (len(regions) > 3)
-        less = "its scope suggests" if scope else "similar benchmarks do"
-        says = f"Missing: {name} tests {plural(len(regions), 'topic')} less than {less}: {names}."
+        topics = plural(len(regions), "topic")
+        if found["missing"][name].whole.lacks is None:
+            says = f"Rare: {name} asks about {topics} less than half as often as similar benchmarks: {names}. Are they "
+            says += "part of what it is meant to test? See ‘cgaps coverage --describe’."
+        else:
+            says = f"Missing: {name} hardly asks about {topics} of its scope: {names}."
         steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
     kept, count = found["keep"], KEPT
     fewer = str(kept)
@@ -97,13 +96,14 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
 
 
 def _repeats(found: Redundancy) -> str:
-    if found.axes is None:
+    if found.axes is None or found.effective is None:
         return _dimensions(found)
     own = found.parts.filter("adds")["part"].to_list()
     over = _plural_of(found.what, found.parts.height)
     adds = f"only {listing(own, len(own), 6)} add anything beyond the rest" if own else "none adds anything to the rest"
-    abilities = "1 ability" if (found.count or 1) == 1 else f"{found.count} distinct abilities"
-    return f"the {over} measure {abilities}; {adds}."
+    level = percent(found.axes["share"][0], 1)
+    worth = f"{found.effective.value:.1f} separate tests ({level} of the models' differences are overall strength)"
+    return f"the {over} are worth {worth}; {adds}."
 
 
 def kept_view(kept: Kept, limit: int | None) -> RenderableType:
@@ -161,18 +161,10 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     most = items.head(limit or MOST_SUSPECTS)
     if limit is None:
         most = most.head(max(probable, SUSPECTS)).filter(pl.col("chance") >= 0.1)
-    look = "looks" if probable == 1 else "look"
-    head = f"{integer(probable) if probable else 'None'} of {integer(items.height)} items {look} broken"
-    models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
-    parts: list[RenderableType] = [plain(f"{head}, judging by the scores of {models}.", "bold")]
-    if (every := float(items["chance"].sum())) > 1.5 * probable + 1:
-        more = f"The probabilities add up to {every:.0f} broken items; scores cannot tell which the others are."
-        parts.append(plain(more))
+    parts: list[RenderableType] = [plain(_broken(suspects), "bold")]
     if most.height:
-        told = (
-            "broken: of 10 such items, about this many or more were broken in tests (swapped keys, blind readers). "
-            "Read an item before you change or drop it."
-        )
+        told = "broken: in tests (swapped keys, blind readers), about this many of 10 such items were, or more. "
+        told += "Read an item before you change or drop it."
         parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
     few = suspects.items.filter(pl.col("chance").is_null())
     if few.height:
@@ -180,6 +172,16 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
         lacking = f"fewer than {FEWEST_SCORED} models have scores on them ({names})."
         parts.append(plain(f"{plural(few.height, 'item')} cannot be judged: {lacking}", "dim"))
     return Group(*parts)
+
+
+def _broken(suspects: Suspects) -> str:
+    """How many items look broken; and how many probably are, where these are far more."""
+    chances = suspects.items["chance"].drop_nulls()
+    every, probable = float(chances.sum()), int((chances >= 0.5).sum())
+    models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
+    head = f"{integer(probable) if probable else 'None'} of {integer(len(chances))} items look{'s' * (probable == 1)}"
+    more = f" In all, about {every:.0f} probably are; scores cannot tell which the others are."
+    return f"{head} broken, judging by the scores of {models}." + more * (every > 1.5 * probable + 1)
 
 
 def _suspects_table(items: pl.DataFrame, width: int) -> Table:
@@ -236,7 +238,7 @@ def _fresh(fresh: Fresh) -> str:
         "leans": "The gap has the same sign, but these items are too few to be sure",
         "not": "The finding does not hold",
     }[fresh.verdict or "leans"]
-    return f"{asked}; the answer predicts {signed(100 * fresh.expected, 0)}. {told}."
+    return f"{asked}; the answer predicts {signed(100 * fresh.expected, 0)} against items outside. {told}."
 
 
 def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> RenderableType:

@@ -57,19 +57,20 @@ def label(
     dictionary: shared.DictionaryArgument,
     step: Annotated[
         Step | None,
-        typer.Option(help="Label from words (automatic) or by a language model (explain), or score labels."),
+        typer.Option(
+            help="automatic: label from words; explain: by a language model; detection: score each label by how well "
+            "a language model finds the concept's texts with it. The last two need --llm."
+        ),
     ] = None,
     source: Annotated[
         str, typer.Option("--from", help="Add other people's labels: a file, or neuronpedia:MODEL/SOURCE to download.")
     ] = "",
     run: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Only concepts that matter most in this run; repeatable. With --from: a run that uses the SAE."
-        ),
+        typer.Option(help="Only concepts that matter most in this run; repeatable. With --from: a run with its SAE."),
     ] = None,
     sae: Annotated[
-        str | None, typer.Option(help=f"With --from, for a new dictionary, instead of --run: {shared.SAE_HELP}")
+        str | None, typer.Option(help=f"With --from, for a new dictionary: its SAE. {shared.SAE_HELP}")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="With --from: even if the source names another SAE.")] = False,
     llm: shared.LLMOption = None,

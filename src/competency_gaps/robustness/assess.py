@@ -35,23 +35,22 @@ TITLES = {
     "against": "against {against}",
 }
 _MOVES = (
-    "without {dropped:.0%} of the items, chi_model of tested concepts moves by {chi_model:.3f} on average (standard "
-    "deviation over {draws} draws), chi_bench by {chi_bench:.3f}."
+    "without {dropped:.0%} of the items, a tested concept's score (chi_model) moves by {chi_model:.3f} on average "
+    "(standard deviation over {draws} draws), its coverage (chi_bench; mean 1) by {chi_bench:.3f}."
 )
 _REMOVED = (
-    ": the median chi_model changes by {best_change:+.4f} (random items: {best_random_low:+.4f} to "
+    ": the median score by concept (chi_model) changes by {best_change:+.4f} (random items: {best_random_low:+.4f} to "
     "{best_random_high:+.4f}) without the {best_items} items of the {best_concepts} best concepts, and by "
     "{worst_change:+.4f} (random: {worst_random_low:+.4f} to {worst_random_high:+.4f}) without those of the worst."
 )
-_HALVES = (
-    " on chi_model by concept: correlation {mean:.2f} ({low:.2f} to {high:.2f} in 95% of the splits, which overlap)."
-)
+_HALVES = " on scores by concept: correlation {mean:.2f} ({low:.2f} to {high:.2f} in 95% of the splits, which overlap)."
 _AUC = (
-    " failures better than {known} alone: AUC {mean:.3f} ({low:.3f} to {high:.3f} in 95% of the splits, which overlap) "
-    "on unseen items, against {baseline:.3f}: a difference of {gain:+.3f} ({gain_low:+.3f} to {gain_high:+.3f})."
+    " failures better than {known} alone: they rank an unseen failed item above a solved one with probability "
+    "{mean:.3f} (AUC; {low:.3f} to {high:.3f} in 95% of the splits, which overlap), against {baseline:.3f} without: a "
+    "gain of {gain:+.3f} ({gain_low:+.3f} to {gain_high:+.3f})."
 )
 _SHARED = (
-    ": across {matched:,} concepts matched {by} (of {concepts:,} tested), chi_model correlates at "
+    ": across {matched:,} concepts matched {by} (of {concepts:,} tested), scores by concept correlate at "
     "{chi_model_correlation:.2f} and gaps at {gap_correlation:.2f}; {weak_in_both} of {weak} weak concepts are weak in "
     "both ({items:,} shared items)."
 )
@@ -60,7 +59,7 @@ SENTENCES = {
     "subsampling.steady": "Figures are stable: " + _MOVES,
     "subsampling.unsteady": "Figures depend on the choice of items: " + _MOVES,
     "ablation.few": "Too few concepts are tested to pick the best and the worst.",
-    "ablation.both": "chi_model depends on the items that it should" + _REMOVED,
+    "ablation.both": "Scores depend on the items that they should" + _REMOVED,
     "ablation.best": "The best concepts depend on their items, the worst no more than by chance" + _REMOVED,
     "ablation.worst": "The worst concepts depend on their items, the best no more than by chance" + _REMOVED,
     "ablation.neither": "Removing the items of the best and worst concepts changes no more than chance" + _REMOVED,

@@ -76,7 +76,7 @@ def test_what_strong_models_solve_is_hard_and_what_any_solve_is_less_suspect_tha
     scores, ability = sound(rng, models=60)
     scores[:, :3] = 0
     scores[np.argsort(-ability)[:3], 0] = scores[np.argsort(ability)[:3], 1] = 1
-    scores[:, 3:6] = rng.random((60, 3)) < 0.5
+    scores[:, 3:6] = rng.random((60, 3)) < 0.2
     found = odds(scores).log_odds
     assert found[1] > found[0] + 3
     assert found[2] > 2 and (found[3:6] < 0).all()

@@ -171,7 +171,7 @@ def test_nodes_are_named_by_what_marks_them():
         expected = "cells and enzymes in biology" if number == 0 else SUBJECTS[number][0]
         assert expected in named.names[node]
     assert not any("violent" in name or "prompt" in name for name in named.names)
-    numerals = pl.col("prompt").str.replace_many(SUBJECTS[0], ["nine", "eleven"])
+    numerals = pl.col("prompt").str.replace_many(SUBJECTS[0], ["nine", "eleven and the everyone"])
     counted = with_names(tree, items.with_columns(numerals), table.with_columns(label=None), Activations(strong))
     assert counted.names[next(k for k in range(6) if group[tree.weights[[k]].indices[0]] == 0)] == "numbers in words"
 

@@ -69,7 +69,7 @@ export function ShownAnswer({ answer, ...of }: { answer: ListedAnswer; model: nu
       <Findings answer={answer} {...of} />
       <p className="soft" data-testid="scored">
         {visible(answer.scored)}.
-        {answer.findings.some((finding) => isUnsure(answer, finding)) && " “perhaps”: the interval includes 0."}
+        {answer.findings.some(isUnsure) && " “perhaps”: the interval includes no difference from comparable items."}
       </p>
       {answer.caveats.length > 0 && (
         <details className="listing" data-testid="caveats">

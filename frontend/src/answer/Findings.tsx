@@ -44,7 +44,7 @@ export function Findings({ answer, model, against }: FindingsProps) {
                   <Line
                     key={finding.number}
                     finding={finding}
-                    unsure={isUnsure(answer, finding)}
+                    unsure={isUnsure(finding)}
                     tone={tone}
                     scale={scale}
                     params={params}
@@ -63,9 +63,8 @@ export function Findings({ answer, model, against }: FindingsProps) {
   );
 }
 
-/** Whether the interval of a finding includes 0. */
-export const isUnsure = ({ kind }: ListedAnswer, { low, high }: ListedFinding) =>
-  kind !== "difference" && low <= 0 && high >= 0;
+/** Whether the interval of a finding's gap includes 0. */
+export const isUnsure = ({ low, high }: ListedFinding) => low <= 0 && high >= 0;
 
 interface LineProps {
   finding: ListedFinding;

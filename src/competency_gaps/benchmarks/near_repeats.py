@@ -139,7 +139,7 @@ def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64])
         having[b].update(_occurrences(words))
         answers[b][question.answer] += 1
         asked = question.choices if question.answer is None else question.answer
-        block[i] = blocks[question.context, asked, _exact(words)]
+        block[i] = blocks[question.context, asked, tuple(sorted(filter(_is_exact, words)))]
     # Most questions are alone in their block: they are not compared, and their words are not kept.
     index = np.flatnonzero(np.bincount(block, minlength=len(blocks))[block] > 1)
     size = np.bincount(benchmark, minlength=count).astype(float)
@@ -186,10 +186,6 @@ def _words(text: str) -> list[str]:
 def _is_exact(word: str) -> bool:
     """Whether a word is a number, a letter, a symbol, a negation or a word of quantity or order."""
     return len(word) == 1 or word in _EXACT or not word[0].isalpha() or word.endswith(("n't", "n’t"))
-
-
-def _exact(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(sorted(word for word in words if _is_exact(word)))
 
 
 def _anchors(words: Sequence[str]) -> tuple[tuple[str, str], ...]:

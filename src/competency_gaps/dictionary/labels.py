@@ -34,16 +34,12 @@ def clean_line(text: str | None) -> str | None:
     str of 1 to 160 characters, or None
         None if nothing readable is left. Cleaning is idempotent.
     """
-    if text is None or not any(_readable(character) for character in text):
+    if text is None or not any(own.isalnum() or unicodedata.category(own)[0] in "LNPS" for own in text):
         return None
     # More than the limit, so that the cut shows; not all, because a line may have 100 kB.
     line = " ".join(text.split())[: LABEL_LIMIT + 1]
     line = "".join(_shown(character) for character in visible(line))
     return line if len(line) <= LABEL_LIMIT else line[: LABEL_LIMIT - 1].rstrip() + "…"
-
-
-def _readable(character: str) -> bool:
-    return character.isalnum() or unicodedata.category(character)[0] in "LNPS"
 
 
 def _shown(character: str) -> str:

@@ -228,15 +228,12 @@ def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
 
 
 def _ordered(findings: list[Finding], kind: Kind) -> list[Finding]:
-    """Number the findings, worst first on each side, by what is shown: of two models, by their difference. Else those
-    whose interval holds 0 come last.
-    """
+    """Number the findings, worst first on each side by what is shown; those whose gap may be 0 come last."""
     from dataclasses import replace
 
     def key(one: Finding) -> tuple[bool, bool, float]:
         shown = one.gap + (one.comparable if kind == "difference" else 0.0)
-        doubtful = kind != "difference" and one.low <= 0 <= one.high
-        return one.gap > 0, doubtful, -shown if one.gap > 0 else shown
+        return one.gap > 0, one.low <= 0 <= one.high, -shown if one.gap > 0 else shown
 
     order = sorted(findings, key=key)
     return [replace(one, number=number) for number, one in enumerate(order, 1)]

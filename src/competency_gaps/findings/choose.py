@@ -19,6 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence import Units
+from competency_gaps.findings.finding import LONGEST
 from competency_gaps.findings.joint import Joint
 from competency_gaps.slices import Family
 
@@ -27,8 +28,6 @@ ERROR = 0.05
 SURE = 1.64
 """Standard errors that a slice's shrunk gap must lie off 0: by the model, 19 of 20 such gaps are on the side that they
 seem. A shown interval, which may be wider, can still hold 0."""
-LONGEST = 10
-"""Most slices of a list."""
 FEWEST = 20
 """Fewest units, in effect, of a slice; half of them for a category of a column, which need not stand alone."""
 FLOOR = 0.5

@@ -11,6 +11,8 @@ import polars as pl
 if TYPE_CHECKING:
     from competency_gaps.outcomes import Kind
 
+LONGEST = 10
+"""Most slices of a list."""
 STRATA = "strata"
 """Stands for everything held equal, among the covariates that explain a gap."""
 

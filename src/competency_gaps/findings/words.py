@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from competency_gaps.errors import argument
-from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
+from competency_gaps.findings.finding import LONGEST, STRATA, Answer, Caveat, Finding
 from competency_gaps.text import listing, percent, plural, share_of, shorten, signed
 
 UNSCORED = "no item has a score, so this run shows only what its items test."
 SIDE = 5
 """Findings of each side, weaker and stronger, that a view shows first."""
+UNSURE = "the interval includes no difference from comparable items."
+"""What “perhaps” before a finding means."""
 WHOLE = 0.0195
 """Gap from which points are written without a decimal."""
 MOSTLY = 0.9
@@ -71,7 +73,9 @@ def headline(answer: Answer) -> str:
         return f"{start}. {nothing(answer)}"
     if answer.kind == "difference":
         return f"{start}. Where the change is below or above that, in points expected on new items:"
-    who = " (models at its level)" if answer.kind == "peers" else ""
+    away = [one.numbers["distance"] for one in answer.caveats if one.code == "peers"]
+    near = f"{100 * away[0]:.0f} points away on average" if away else "models at its level"
+    who = f" ({near})" if answer.kind == "peers" else ""
     return f"{start}. {against[0].upper()}{against[1:]}{who}, in points expected on new items:"
 
 
@@ -175,8 +179,11 @@ def found_again(answer: Answer, finding: Finding) -> str:
 
 def rests_on(answer: Answer, finding: Finding) -> str | None:
     """Say what explains part of a gap: ``Its gap is partly explained by numbers (40%), math (35%).``; None: nothing."""
-    parts = [f"{covariate_words(name)} ({percent(part, 1)})" for name, part in finding.rests_on if name != STRATA]
-    lines = [f"Its gap is partly explained by {', '.join(parts)}."] if parts else []
+    slices = {one.name: f"“{one.name}”" for one in answer.findings}
+    others = [(name, part) for name, part in finding.rests_on if name != STRATA]
+    parts = [f"{slices.get(name, covariate_words(name))} ({percent(part, 1)})" for name, part in others]
+    start = "Each alone explains part of its gap:" if len(parts) > 1 else "Its gap is partly explained by"
+    lines = [f"{start} {', '.join(parts)}."] if parts else []
     # A difference of two models is shown whole, whatever it is compared with.
     for part in (part for name, part in finding.rests_on if name == STRATA and answer.kind != "difference"):
         whole = signed_points(finding.gap / (1 - part))
@@ -197,23 +204,23 @@ def side(answer: Answer, finding: Finding) -> str:
     return "weaker" if finding.gap < 0 else "stronger"
 
 
-def unsure(answer: Answer, finding: Finding) -> bool:
-    """Whether the interval of a finding holds 0."""
-    return answer.kind != "difference" and finding.low <= 0 <= finding.high
+def unsure(finding: Finding) -> bool:
+    """Whether the interval of a finding's gap holds 0."""
+    return finding.low <= 0 <= finding.high
 
 
 def sentence_of(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, without its model."""
     gap = f"{points_of(answer, finding)} points ({spread_of(answer, finding)})"
     mean = "" if finding.mean is None else f", {level(finding.mean, answer)}{_by_chance(finding.chance)}"
-    told = "" if answer.kind == "difference" else f"{side(answer, finding)} on "
-    told = f"perhaps {told}" if unsure(answer, finding) else told
-    return f"{told}{finding.name}: {gap}, {size(finding)}{mean}"
+    told = "" if answer.kind == "difference" else f"{'perhaps ' * unsure(finding)}{side(answer, finding)} on "
+    end = ", perhaps as on comparable items" if unsure(finding) and not told else ""
+    return f"{told}{finding.name}: {gap}, {size(finding)}{mean}{end}"
 
 
 def pictured(answer: Answer) -> list[Finding]:
     """The three largest findings, of those whose interval does not hold 0 where there are any."""
-    sure = [one for one in answer.findings if not unsure(answer, one)]
+    sure = [one for one in answer.findings if not unsure(one)]
     largest = sorted(sure or answer.findings, key=lambda one: -abs(one.gap))[:3]
     return [one for one in answer.findings if one in largest]
 
@@ -230,7 +237,7 @@ def plain_level(answer: Answer) -> str:
 
 def plain_sentence(answer: Answer, finding: Finding) -> str:
     """A finding as a sentence of its own; its points stand beside it."""
-    told = f"{'perhaps ' if unsure(answer, finding) else ''}{side(answer, finding)}"
+    told = f"{'perhaps ' if unsure(finding) else ''}{side(answer, finding)}"
     share = share_right(answer, finding)
     return f"It is {told} on {finding.name}: {share + ' right of ' if share else ''}{size(finding)}."
 
@@ -269,7 +276,7 @@ def model_sentence(answer: Answer) -> str:
     if mean is None:
         return headline(answer)
     parts = [
-        f"{word} on {side[0].name} ({points_of(answer, side[0])})"
+        f"{'perhaps ' * unsure(side[0])}{word} on {side[0].name} ({points_of(answer, side[0])})"
         for word, side in zip(("weakest", "strongest"), sides(answer), strict=True)
         if side
     ]
@@ -292,18 +299,17 @@ def closing(answer: Answer, most: int = SIDE) -> str:
         parts.append(f"{see_all(len(answer.findings), 'lines', max(map(len, sides(answer))))} per side")
     if answer.caveats:
         parts.append(f"{plural(len(answer.caveats), 'caveat')}: {argument('caveats')}")
-    doubtful = any(unsure(answer, one) for one in shown(answer, most))
-    return "; ".join(parts) + "." + (" “perhaps”: the interval includes 0." if doubtful else "")
+    text = "; ".join(parts) + "."
+    if any(map(unsure, shown(answer, most))):
+        text += f" “perhaps”: {UNSURE}"
+    if len(answer.findings) == LONGEST and not all(sides(answer)):
+        text += f" A list ends after {LONGEST} lines: what it leaves out may be on the other side."
+    return text
 
 
 def see_all(count: int, what: str, limit: int | None = None) -> str:
     """Say how to see the rest of a list: ``all 20 slices: --limit 20``."""
     return f"all {count:,} {what}: {argument('limit')} {limit or count}"
-
-
-def family_name(family: str) -> str:
-    """Say what a slice of a family is."""
-    return FAMILIES.get(family, family)
 
 
 def item_text(prompt: str, most: int) -> str:
@@ -489,11 +495,6 @@ def short_name(name: str) -> str:
     """Keep the last part of a folder's path; a name of the hub (``owner/model``) stays whole."""
     name = name.removeprefix("embedded:")
     return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name
-
-
-def scored_name(manifest: Mapping[str, Any]) -> str:
-    """Name the model whose scores a run's evidence rests on."""
-    return short_name(str(manifest["scored_model"]))
 
 
 def covariate_words(name: str) -> str:

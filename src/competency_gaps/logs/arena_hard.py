@@ -117,7 +117,7 @@ class _JudgementReader:
             messages = ({"role": "system", "content": system}, *messages)
         item = LoggedPrompt(question, messages, None, None, FROM_FILE).item(
             name,
-            group=str(entry.get("category") or _category(known) or "") or None,
+            group=str(entry.get("category") or known.get("category") or known.get("cluster") or "") or None,
             score=score_of_games(*labels),
             response=None if answer is None else model_answer(answer),
             identity={
@@ -165,10 +165,6 @@ def _by_id(path: Path) -> dict[str, dict[str, Any]]:
     """The records of a file; empty if there is no such file. Lines that cannot be read are skipped."""
     records = {_item_id(line.value): line.value for line in log_lines(path)} if path.is_file() else {}
     return {id: record for id, record in records.items() if id is not None}
-
-
-def _category(record: Mapping[str, Any]) -> str | None:
-    return text_or_none(record.get("category") or record.get("cluster"))
 
 
 def _question(record: Mapping[str, Any]) -> str | Reason:

@@ -211,9 +211,5 @@ def _special_ids(lm: LanguageModel, stop: Sequence[str]) -> tuple[int, ...]:
 
 def _ends(lm: LanguageModel, stop: _Stop) -> list[int]:
     """Tokens that end an answer: the model's, the tokenizer's, and stop strings that are special tokens."""
-    known = [*_as_list(lm.model.generation_config.eos_token_id), lm.tokenizer.eos_token_id, *stop.ids]
+    known = [*np.atleast_1d(lm.model.generation_config.eos_token_id), lm.tokenizer.eos_token_id, *stop.ids]
     return sorted({int(token) for token in known if token is not None})
-
-
-def _as_list(value: Any) -> list[Any]:
-    return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]

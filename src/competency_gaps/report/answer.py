@@ -60,6 +60,8 @@ def answer_view(
         parts.append(findings_table(answer, chosen, [texts[finding.number] for finding in chosen], width))
     if closing and (answer.mean is not None or answer.kind == "parsed"):
         parts.append(plain(words.closing(answer, most), "dim"))
+    elif any(map(words.unsure, chosen)):
+        parts.append(plain(f"“perhaps”: {words.UNSURE}", "dim"))
     return Group(*parts)
 
 
@@ -98,7 +100,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     rows = [
         (
             str(finding.number),
-            "perhaps" if words.unsure(answer, finding) else words.side(answer, finding),
+            "perhaps" if words.unsure(finding) else words.side(answer, finding),
             words.points_of(answer, finding),
             f"({words.spread_of(answer, finding)})",
             words.count(finding),

@@ -35,7 +35,7 @@ def sentences(made: Comparison) -> tuple[list[str], list[str]]:
         f"on {overall['worse']:,}"
     )
     repeated = overall["clusters"] < made.paired
-    whole += f" (of {overall['clusters']:,}; items that ask the same count once)." if repeated else "."
+    whole += f" of {overall['clusters']:,}, counting repeated questions once." if repeated else "."
     other = [row for row in equal if _spread(row) != _spread(overall)]
     whole += "".join(f" With every benchmark weighted the same, {_spread(row)}." for row in other)
     tested = made.slices.height + (made.benchmarks.height if equal else 0)
@@ -49,7 +49,9 @@ def sentences(made: Comparison) -> tuple[list[str], list[str]]:
     kept = _named("No clear change, as measured", made.unchanged, ("difference", "low", "high"))
     if made.unchanged.filter((pl.col("low") > 0.005) | (pl.col("high") < -0.005)).height:
         kept.append("An interval there that excludes 0 counts one test alone; among so many, it may be chance.")
-    gained = f"Weak slices of {baseline} that gained more than comparable items, as measured"
+    lesser = made.slices.filter(pl.col("status") == "worse", ~pl.col("name").is_in(made.reasons))
+    kept += _named("Worse too, but not surely enough for the verdict", lesser, ("difference", "low", "high"))
+    gained = f"Points by which weak slices of {baseline} did better than comparable items, as measured"
     narrower = _named(gained, made.narrower, ("gap", "gap_low", "gap_high"))
     return [_verdict(made, candidate, baseline), whole, *_not_compared(made)], [*kept, *narrower, gate]
 
@@ -67,7 +69,7 @@ def _not_compared(made: Comparison) -> list[str]:
     """Say how many items only one has a score for, and whether they are harder, or easier, than others."""
     other = {made.candidate: made.baseline, made.baseline: made.candidate}
     unfair = {
-        other[row["model"]]: f" ({signed_points(row['gap'])} points there, against similar items)"
+        other[row["model"]]: f" (its score there: {signed_points(row['gap'])} points against similar items)"
         for row in made.missing.iter_rows(named=True)
         if row["p_value"] is not None and row["p_value"] <= ALPHA
     }

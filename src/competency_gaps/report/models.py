@@ -12,7 +12,7 @@ from rich.text import Text
 
 from competency_gaps.errors import argument
 from competency_gaps.findings import words
-from competency_gaps.findings.finding import Answer, ModelSlices
+from competency_gaps.findings.finding import LONGEST, Answer, Finding, ModelSlices
 from competency_gaps.findings.words import short_name
 from competency_gaps.report.tables import VERDICT_STYLES, cut, plain
 from competency_gaps.runs.open import RunFolder
@@ -82,14 +82,16 @@ def models_page(
     lines = _grid(("", "score", "weakest", "strongest"), wide, 5, room, room)
     for answer in ordered:
         extremes = (
-            Text(_slice_text(words.points_of(answer, side[0]), side[0].name, room), style) if side else Text("–", style)
+            Text(_slice_text(answer, side[0], room) if side else "   –", style)
             for side, style in zip(words.sides(answer), VERDICT_STYLES.values(), strict=True)
         )
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
         lines.add_row(cut(short_name(answer.model), wide), mean, *extremes)
-    peers = any(answer.kind == "peers" for answer in ordered)
-    beside = "its peers (models at its level)" if peers else "its own average"
-    head = f"{plural(len(ordered), 'model')}, each in points against {beside}:"
+    beside = "its peers (the nearest in score)" if any(own.kind == "peers" for own in ordered) else "its own average"
+    head = f"{plural(len(ordered), 'model')}, each against {beside}, in points expected on new items:"
+    both = [side[:1] for answer in ordered for side in words.sides(answer)]
+    notes = "" if all(both) else f"“–”: none among the lines of its list, {LONGEST} at most. "
+    notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
     apart = found.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
     first = max(width - 2 * (wide + 6) - 6, 16)
@@ -100,12 +102,10 @@ def models_page(
         texts = (f"{words.signed_points(end['gap']):>4} {cut(short_name(end['model']), wide)}" for end in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         named.add_row(words.cut_at_word(visible(name), first), *styled)
-    count = found.slices.height
-    more = f" To see {words.see_all(count, 'slices')}." if count > apart.height else ""
-    notes = (
-        f"One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. Items scored: {argument('list')} models.{more}"
-    )
-    return Group(plain(head, "bold"), lines, Text(), named, plain(notes, "dim"))
+    more = f" To see {words.see_all(found.slices.height, 'slices')}." if found.slices.height > apart.height else ""
+    notes += "One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. "
+    notes += f"Items scored: {argument('list')} models.{more}"
+    return Group(plain(head, "bold"), lines, Text("\nIn points as measured:", "bold"), named, plain(notes, "dim"))
 
 
 def _grid(heads: Sequence[str], *widths: int) -> Table:
@@ -115,5 +115,6 @@ def _grid(heads: Sequence[str], *widths: int) -> Table:
     return table
 
 
-def _slice_text(points: str, name: str, room: int) -> str:
-    return f"{points:>4} {words.cut_at_word(visible(name), room - 5)}"
+def _slice_text(answer: Answer, first: Finding, room: int) -> str:
+    points = f"{words.points_of(answer, first):>4}{'?' if words.unsure(first) else ' '}"
+    return f"{points} {words.cut_at_word(visible(first.name), room - 6)}"

@@ -98,7 +98,7 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
     shown = {
         "gap": [Text(NOT_DEFINED if gap is None else words.signed_points(gap)) for gap in frame["gap"]],
         "items": [Text(integer(items)) for items in frame["items"]],
-        "kind": [Text(words.family_name(family)) for family in frame["family"]],
+        "kind": [Text(words.FAMILIES.get(family, family)) for family in frame["family"]],
     }
     more = f" To see {words.see_all(table.height, 'slices')}." if table.height > frame.height else ""
     note = f"Points against the mean of each item's benchmark, on all items; nothing here is tested.{more}"

@@ -68,7 +68,7 @@ def _answer(row: dict[str, Any]) -> str | None:
     words = len(text.split())
     if words == 1:
         return "answer: one letter" if len(text) == 1 else "answer: one word or term"
-    return "answer: long" if words > _LONG else "answer: a few words"
+    return f"answer: more than {_LONG} words" if words > _LONG else "answer: a few words"
 
 
 def _numbers(row: dict[str, Any]) -> str | None:

@@ -169,9 +169,10 @@ def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[s
     names = base.benchmarks["benchmark"].to_list()
     single = {name: numbered[number] for number, name in enumerate(names)}
     items = _items(base, outcome).with_columns(stratum=item_strata(sample))
+    defined = np.sum([~np.isnan(own.chi_model) for own in single.values()], axis=0)
     tables = {
         "items": items,
-        "concepts": _replaced(concepts, suite, n_benchmarks=_defined(single)),
+        "concepts": _replaced(concepts, suite, n_benchmarks=defined),
         "concept_benchmarks": pl.concat(
             _replaced(base.concept_benchmarks.filter(pl.col("benchmark") == name), single[name]) for name in names
         ),
@@ -219,10 +220,6 @@ def _replaced(table: pl.DataFrame, evidence: Evidence, **further: np.ndarray) ->
     columns = {"chi_model": pl.Series(evidence.chi_model).fill_nan(None), **evidence_columns(evidence), **further}
     made = [pl.Series(name, values).cast(table.schema[name]) for name, values in columns.items()]
     return table.with_columns(made)
-
-
-def _defined(single: dict[str, Evidence]) -> np.ndarray:
-    return np.sum([~np.isnan(evidence.chi_model) for evidence in single.values()], axis=0)
 
 
 def _benchmarks(base: RunFolder, items: pl.DataFrame) -> pl.DataFrame:

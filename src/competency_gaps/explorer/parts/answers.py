@@ -105,7 +105,7 @@ def slices_file(context: Context) -> SlicesFile:
             ListedSlice(
                 number=int(family.number[row]),
                 family=family.name,
-                family_words=words.family_name(family.name),
+                family_words=words.FAMILIES.get(family.name, family.name),
                 name=context.slice_names.get(int(family.number[row]), family.names[row]),
                 question=family.question[row],
                 parent=int(family.parent[row]),

@@ -9,7 +9,7 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from competency_gaps.explorer.parts.records.run import Scored
-from competency_gaps.findings.words import scored_name, short_name
+from competency_gaps.findings.words import short_name
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import listing, shorten, visible
 
@@ -62,7 +62,7 @@ _PEERS_NAMED = 4
 def scored_of(run: RunFolder) -> Scored:
     """Describe whose scores a run, or an outcome of one, shows; of its tables none is read."""
     manifest: Mapping[str, Any] = run.manifest
-    model, reader = _shown(scored_name(manifest)), _shown(short_name(str(manifest["model"]["name"])))
+    model, reader = (_shown(short_name(str(name))) for name in (manifest["scored_model"], manifest["model"]["name"]))
     against = tuple(_shown(short_name(name)) for name in manifest.get("outcome", {}).get("against", ()))
     if "outcome" not in manifest and all(entry["policy"] == NOT_SCORED for entry in manifest["benchmarks"]):
         title = f"no scores of its own, items read by {reader}"

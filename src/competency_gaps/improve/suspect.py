@@ -244,8 +244,9 @@ def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, 
     wrong, alike = facts["wrong"].to_numpy(), facts["alike"].to_numpy()
     models, mean = facts["models"].to_numpy(), facts["mean"].fill_null(0.0).to_numpy()
     log_odds = weighed.log_odds + agreement(wrong, alike, models * mean, models)
-    # Of two keys of one question one is wrong.
-    rival = facts["other_key"].replace_strict(items["item_id"], log_odds, default=_BEFORE)
+    # Of two keys of one question one is wrong. A repeat in another benchmark may have the name of an item of this one.
+    rivals, own = (items["cluster"].cast(pl.String) + " " + name for name in (facts["other_key"], items["item_id"]))
+    rival = rivals.replace_strict(own, log_odds, default=_BEFORE)
     log_odds -= np.where(facts["other_key"].is_null(), 0.0, rival)
     order, third = np.argsort(-weighed.ability, kind="stable"), max(1, len(values) // 3)
     table = pl.DataFrame(

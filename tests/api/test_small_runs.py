@@ -31,7 +31,7 @@ def test_one_item_is_answered(make):
     run = make(1, 1.0, evidence={"strata": []})
     answer = run.answer()
     assert (answer.items, answer.scored, answer.findings, answer.tested) == (1, 1, (), 0)
-    assert "could be compared" in words.headline(answer) and words.caveats(answer)
+    assert "cannot be told" in words.headline(answer) and words.caveats(answer)
     assert not {"held_equal", "rate"} & {caveat.code for caveat in answer.caveats}
     assert run.slices.is_empty() and slice_table(run).is_empty()
     parts = Parts(Context(run, "run"))

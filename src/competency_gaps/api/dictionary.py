@@ -206,7 +206,7 @@ def make_atlas(
     MissingExtraError
         If scikit-learn or sentence-transformers is missing.
     """
-    from competency_gaps.activations.profiles import FEWEST, cas_of
+    from competency_gaps.activations.profiles import cas_of
     from competency_gaps.dictionary import atlas as atlases
     from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.model.embed import embed_texts
@@ -220,7 +220,7 @@ def make_atlas(
         kept = texts.items["excluded"].is_null()
         names, seed = texts.items["benchmark"].filter(kept), int(texts.manifest["evidence"]["seed"])
         rows = kept.arg_true().cast(pl.Int64).to_numpy()
-        if len(rows) < (least := FEWEST * atlases.SIZES[-1]):
+        if len(rows) < (least := atlases.least_items()):
             raise UserError(f"an atlas needs at least {least:,} items; the run has {len(rows):,}.")
         with progress.stage("making the atlas"):
             cas = cas_of(texts.by_concept, rows, np.arange(texts.width))

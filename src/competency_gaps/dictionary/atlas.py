@@ -189,6 +189,11 @@ def examples_of(
     return found
 
 
+def least_items() -> int:
+    """Fewest items of which a map is made."""
+    return FEWEST * SIZES[-1]
+
+
 def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[str], *, seed: int = 0) -> Atlas:
     """Make an atlas from items; its regions have no names yet.
 

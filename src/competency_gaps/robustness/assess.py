@@ -170,11 +170,6 @@ def halves_verdicts(result: Mapping[str, Mapping[str, float]], *, from_peers: bo
     ]
 
 
-def agreement_verdict(result: Mapping[str, Any]) -> RobustnessVerdict:
-    """Judge whether another run agrees."""
-    return RobustnessVerdict("against", _agreement(result["chi_model_correlation"]), result)
-
-
 def _agreement(correlation: float) -> str:
     return "few" if math.isnan(correlation) else "agree" if correlation >= AGREES else "disagree"
 
@@ -223,7 +218,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
         "halves": unseen,
     }
     if both is not None:
-        verdicts.append(agreement_verdict(both))
+        verdicts.append(RobustnessVerdict("against", _agreement(both["chi_model_correlation"]), both))
         figures["against"] = both
     content = finite({"seed": seed, "verdicts": [verdict.as_dict() for verdict in verdicts], **figures})
     with adding_to_run(run.path, run.manifest):

@@ -90,8 +90,7 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
       <h2>What tells them apart</h2>
       <p className="soft">
         Each model’s gap against its peers (the nearest in score), in points as measured; choose a cell to see its items.
-        Outlined:
-        stands out among all cells (false-discovery rate). Hatched: too few scored items.
+        Outlined: stands out among all cells (false-discovery rate). Hatched: too few scored items.
       </p>
       <p className="heat-scale" data-testid="models-scale">
         <HeatBar

@@ -179,7 +179,7 @@ def found_again(answer: Answer, finding: Finding) -> str:
 
 def rests_on(answer: Answer, finding: Finding) -> str | None:
     """Say what explains part of a gap: ``Its gap is partly explained by numbers (40%), math (35%).``; None: nothing."""
-    slices = {one.name: f"“{one.name}”" for one in answer.findings}
+    slices = {one.name: f"“{one.name.strip('“”')}”" for one in answer.findings}
     others = [(name, part) for name, part in finding.rests_on if name != STRATA]
     parts = [f"{slices.get(name, covariate_words(name))} ({percent(part, 1)})" for name, part in others]
     start = "Each alone explains part of its gap:" if len(parts) > 1 else "Its gap is partly explained by"

@@ -220,7 +220,8 @@ def read(folder: Path, run: Path | None) -> None:
     if run is not None:
         said = dict(cg.open_run(run).suspicious().items.select("item_id", "chance").iter_rows())
         rows = [(said[item], np.mean([bool(verdict) for verdict in found])) for item, _, *found in readings(folder)]
-        print("said and true: " + by_chance(*np.array(rows).T, np.ones(len(rows))))
+        stated, faulty = np.array(rows).T
+        print("said and true: " + by_chance(stated, faulty, np.ones(len(rows))))
 
 
 def verdict(item: dict[str, Any], said: dict[str, Any]) -> str:

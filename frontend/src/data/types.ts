@@ -576,7 +576,7 @@ export interface ItemDetail {
   own: [number, number] | null;
   response: string | null;
   answer: string | null;
-  /** Null also where `text` holds them already. */
+  /** null also where `text` holds them already. */
   choices: string[] | null;
   /** Place of the right one in `choices`. */
   answer_index: number | null;

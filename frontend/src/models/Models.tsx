@@ -89,8 +89,8 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
     <section aria-label="Slices that tell the models apart">
       <h2>What tells them apart</h2>
       <p className="soft">
-        Each model’s gap against its peers (the nearest in score), in points as measured; choose a cell to see its items.
-        Outlined: stands out among all cells (false-discovery rate). Hatched: too few scored items.
+        Each model’s gap against its peers (the nearest in score), in points as measured; choose a cell to see its
+        items. Outlined: stands out among all cells (false-discovery rate). Hatched: too few scored items.
       </p>
       <p className="heat-scale" data-testid="models-scale">
         <HeatBar

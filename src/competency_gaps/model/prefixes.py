@@ -207,7 +207,9 @@ def rows_of_cache(cache: Any, rows: torch.Tensor) -> Any:
     UserError
         If the model keeps no cache of keys and values.
     """
-    if not hasattr(cache, "reorder_cache"):
+    # What goes on from a recurrent state comes out wrong; from transformers 5.24 on, it looks like any other cache.
+    recurrent = any(getattr(cache, "is_linear", ()))
+    if recurrent or not hasattr(cache, "reorder_cache"):
         raise UserError(
             "this model has no key-value cache, so options of several tokens cannot be scored. "
             "Use a policy that generates answers, or options of one token."

@@ -10,6 +10,7 @@ import pytest
 
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.errors import UserError
+from competency_gaps.sae import find
 from competency_gaps.sae.load import load_pair, load_sae
 from sae_helpers import build
 
@@ -49,6 +50,7 @@ def test_a_misspelt_release_or_id(outline_folder, monkeypatch):
     import socket
 
     monkeypatch.setattr(socket.socket, "connect", lambda *a: pytest.fail("the network was asked"))
+    monkeypatch.setattr(find, "_installed", lambda: find._directory()[0])  # others speak for themselves
     for sae in (
         {"release": "gpt2-small-res-jbb", "id": "x"},
         {"release": "gpt2-small-res-jb", "id": "blocks.8.hook_x"},

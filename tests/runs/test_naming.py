@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps.dictionary.atlas import write_atlas
+from competency_gaps.dictionary.atlas import examples_of, write_atlas
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.labels import SCHEMA, write_label_table
 from competency_gaps.errors import UserError
@@ -61,6 +61,11 @@ def test_items_lie_where_the_atlas_has_their_concepts(run, dictionary):
         best = 2 * pair + own[2 * pair : 2 * pair + 2].argmax()
         assert row["region"] == 6 + best and row["likeness"] == pytest.approx(own[best], abs=0.01)
     assert (found["unlike"].to_numpy() == (found["likeness"].to_numpy() < atlas.reach)).all()
+    pairs = space[kept].reshape(-1, 4, 2).sum(axis=2)  # likeness to the regions of the second level, two in each half
+    for region, (typical, edge) in enumerate(examples_of(atlas, space[kept].astype(np.float32))[:2]):
+        margin = pairs[:, 2 * region :][:, :2].max(axis=1) - pairs[:, 2 - 2 * region :][:, :2].max(axis=1)
+        others = np.setdiff1d(np.flatnonzero(pairs.argmax(axis=1) // 2 == region), typical)
+        assert margin[edge] == pytest.approx(np.sort(margin[others])[:4], abs=1e-5) and len(edge)
     (family,) = (family for family in read_slices(run) if family.name == "regions")
     above = dict(run.regions.select("region", "parent").iter_rows())
     paths = [

@@ -40,8 +40,9 @@ DOUBT = 0.5
 strong gap too far towards the others' (in ``validation/planted_slices.py`` 95% intervals then hold)."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
-READY = 1.1
-"""How much too ready the joined test is at 5% where tests depend on each other, as families of one run's slices do."""
+DEPENDENCE = 1.1
+"""Times that a joined p-value near 5% must grow where tests depend on each other, as those of a run's families do: else
+5.6% of lists on shuffled outcomes are not empty (``validation/own_profile.py``)."""
 DRAWS = 128
 """Shuffled outcomes that show what a family is like where there is nothing."""
 ALIKE = 0.5
@@ -280,7 +281,7 @@ def anything(
 
     A family is tested by its questions, and by the largest and the sum of squares of its other slices. The tests are
     joined by the Cauchy combination, weighted by the families' shares, which dependence harms little (Liu and Xie,
-    JASA 115, 2020): by :data:`READY`.
+    JASA 115, 2020): by :data:`DEPENDENCE`.
 
     Parameters
     ----------
@@ -304,7 +305,7 @@ def anything(
     if not tests:
         return np.ones(taken.shape[1])
     total = np.average(np.tan((0.5 - np.clip(tests, 1e-15, 0.95)) * np.pi), axis=0, weights=weights)
-    return np.minimum(1.0, READY * (0.5 - np.arctan(total) / np.pi))
+    return np.minimum(1.0, DEPENDENCE * (0.5 - np.arctan(total) / np.pi))
 
 
 class Chosen(NamedTuple):

@@ -15,12 +15,13 @@ without their regions, into kinds (``sorted.csv``: benchmark, item_id, kind; ``s
 name). Kinds become the regions of the second level: their centres are the unit vectors that best tell the sorted items
 apart by cosine (cross-entropy), and a finest region goes where most of its items do.
 
-``check`` prints the adjusted Rand index of two atlases made from halves of the items, sorted ones among them, on all of
-these and on the other runs' items, by level; how much of a region is one benchmark's (ordinary text apart), items that
-repeat each other counted once; for each other run the share of items that are unlike anything on the map, and how well
-the items' groups can be told (five folds, logistic regression) from the regions, from the space that they lie in, and
-from sentence embeddings, where sentence-transformers is installed; with ``--residual`` also from the mean of the
-residual stream where the SAE reads it. Embeddings of the map's items are kept in ``--cache``.
+``check`` prints how often two readers sort an item into one kind (``again.csv``); the adjusted Rand index of two atlases
+made from halves of the items, sorted ones among them, on all of these and on the other runs' items, by level; how much
+of a region is one benchmark's (ordinary text apart), items that repeat each other counted once; for each other run the
+share of items that are unlike anything on the map, and how well the items' groups can be told (five folds, logistic
+regression) from the regions, from the space that they lie in, and from sentence embeddings, where sentence-transformers
+is installed; with ``--residual`` also from the mean of the residual stream where the SAE reads it. Embeddings of the
+map's items are kept in ``--cache``.
 
 ``agree`` takes runs of the same items through two SAEs, makes a map from each, and locates on both the items of two
 further runs, one through each SAE: the adjusted Rand index by level, the share of items in regions that are each
@@ -233,6 +234,9 @@ def check(
     from sklearn.metrics import adjusted_rand_score
 
     names = items["benchmark"].to_numpy()
+    again, read = (pl.read_csv(readings / f"{name}.csv") for name in ("again", "sorted"))
+    both = again.join(read, on=["benchmark", "item_id"], suffix="_first")
+    print(f"{both.height} items sorted by two readers: {(both['kind'] == both['kind_first']).mean():.0%} in one kind")
 
     def drawn(half: np.ndarray) -> Atlas:
         first = make_atlas(cas[:, half], embeddings[half], names[half].tolist())

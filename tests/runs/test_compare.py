@@ -17,6 +17,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
+from competency_gaps.report.compare import sentences
 from competency_gaps.slices import read_slices
 from competency_gaps.stages.compare import Families, _frame, lost_on
 from core_helpers import seal, with_groups, write_lines
@@ -170,6 +171,7 @@ def test_two_logs_are_compared_by_the_columns_of_their_items(tmp_path):
         write_lines(tmp_path / name / "samples_quiz_2026-01-01T00-00-00.000000.jsonl", rows[name == "after" :])
     made = cg.compare(tmp_path / "after", tmp_path / "before")
     assert made.paired == 179 and made.only_baseline and made.verdict == "regression"
+    assert sentences(made)[0][-1].startswith("Not compared: 1 item that only before is scored on")
     assert (made.candidate, made.baseline) == ("after", "before")
     assert made.overall["difference"][0] == pytest.approx((after - before)[1:].mean())
 

@@ -15,7 +15,7 @@ without their regions, into kinds (``sorted.csv``: benchmark, item_id, kind; ``s
 name). Kinds become the regions of the second level: their centres are the unit vectors that best tell the sorted items
 apart by cosine (cross-entropy), and a finest region goes where most of its items do.
 
-``check`` prints how often two readers sort an item into one kind (``again.csv``); the adjusted Rand index of two atlases
+``check`` prints how often two readers sort an item into one kind (``again.csv``); the adjusted Rand index of two maps
 made from halves of the items, sorted ones among them, on all of these and on the other runs' items, by level; how much
 of a region is one benchmark's (ordinary text apart), items that repeat each other counted once; for each other run the
 share of items that are unlike anything on the map, and how well the items' groups can be told (five folds, logistic
@@ -236,7 +236,8 @@ def check(
     names = items["benchmark"].to_numpy()
     again, read = (pl.read_csv(readings / f"{name}.csv") for name in ("again", "sorted"))
     both = again.join(read, on=["benchmark", "item_id"], suffix="_first")
-    print(f"{both.height} items sorted by two readers: {(both['kind'] == both['kind_first']).mean():.0%} in one kind")
+    same = (both["kind"] == both["kind_first"]).to_numpy().mean()
+    print(f"{both.height} items sorted by two readers: {same:.0%} in one kind")
 
     def drawn(half: np.ndarray) -> Atlas:
         first = make_atlas(cas[:, half], embeddings[half], names[half].tolist())

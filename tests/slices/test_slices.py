@@ -148,7 +148,7 @@ def test_nodes_are_named_by_what_marks_them():
     space, group = planted(rng)
     tree = tree_of("profiles", space, np.arange(len(group)), len(group))
     texts = [f"{i} times: the {SUBJECTS[g][0]} and the {SUBJECTS[g][1]} were seen" for i, g in enumerate(group)]
-    items = pl.DataFrame({"prompt": texts, "group": None})
+    items = pl.DataFrame({"prompt": texts, "group": None, "benchmark": "b"})
     strong = (group[None, :] == np.arange(6)[:, None]) * (1 + rng.random((6, len(group))))
     labels = [
         "cells and enzymes in biology",
@@ -173,7 +173,22 @@ def test_nodes_are_named_by_what_marks_them():
     assert not any("violent" in name or "prompt" in name for name in named.names)
     numerals = pl.col("prompt").str.replace_many(SUBJECTS[0], ["nine", "eleven and the everyone"])
     counted = with_names(tree, items.with_columns(numerals), table.with_columns(label=None), Activations(strong))
-    assert counted.names[next(k for k in range(6) if group[tree.weights[[k]].indices[0]] == 0)] == "numbers in words"
+    place = [next(k for k in range(6) if group[tree.weights[[k]].indices[0]] == number) for number in range(6)]
+    assert counted.names[place[0]] == "numbers in words"
+    few = [
+        f"{text} near a reef" if g == 3 and i % 5 == 0 else text
+        for i, (text, g) in enumerate(zip(texts, group, strict=True))
+    ]
+    called = [{4: "taxes", 5: "games" if i % 9 < 5 else None}.get(g) for i, g in enumerate(group)]
+    grouped = with_names(
+        tree,
+        items.with_columns(prompt=pl.Series(few), group=pl.Series(called)),
+        table.with_columns(label=pl.Series([None, None, None, "coral reefs", "invoices", None], dtype=pl.String)),
+        Activations(strong),
+    )
+    # A fifth of its items speak of a reef; a group that holds all of a node's items names it, one of 5 in 9 does not.
+    assert "reefs" not in grouped.names[place[3]]
+    assert grouped.names[place[4]].startswith("taxes: ") and not grouped.names[place[5]].startswith("games: ")
 
 
 def test_concepts_are_the_items_where_they_are_strongest():
@@ -265,6 +280,7 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
             "choices": None,
             "group": None,
             "excluded": None,
+            "benchmark": "b",
         }
     )
     held = SimpleNamespace(

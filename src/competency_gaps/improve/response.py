@@ -31,8 +31,8 @@ NEW_ABILITIES = 2.0
 """Spread of new models' abilities, in standard deviations of the sources': models grow better."""
 MOST_FITTED = 5_000
 """Items by which the sources' coefficients are fitted: more make no coefficient surer than models differ."""
-EVERY = 2
-"""Each second item is drawn at random: where features mislead, as for models better than all sources, it shows."""
+EVERY = 4
+"""Each fourth item is drawn at random: where features mislead, as for models better than all sources, it shows."""
 LEAST_VARIANCE = 1e-4
 
 

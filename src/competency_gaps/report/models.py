@@ -60,6 +60,8 @@ def _missing(run: RunFolder) -> list[str]:
 
 APART = 8
 """Slices that are listed."""
+SLICE = 14
+"""Characters of their names that long names of models leave."""
 
 
 def models_page(
@@ -77,7 +79,9 @@ def models_page(
         Slices.
     """
     ordered = sorted(answers.values(), key=lambda answer: -1.0 if answer.mean is None else answer.mean, reverse=True)
-    wide = min(max(len(short_name(answer.model)) for answer in ordered), MODEL)
+    longest = max(len(short_name(answer.model)) for answer in ordered)
+    wide = min(longest, MODEL, max(width - 2 * SLICE - 23, 12))
+    end = min(wide, max((width - 2 * SLICE - 18) // 2, 12))
     room = max((width - wide - 12) // 2, 12)
     lines = _grid(("", "score", "weakest", "strongest"), wide, 5, room, room)
     for answer in ordered:
@@ -86,7 +90,7 @@ def models_page(
             for side, style in zip(words.sides(answer), VERDICT_STYLES.values(), strict=True)
         )
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
-        lines.add_row(cut(short_name(answer.model), wide), mean, *extremes)
+        lines.add_row(_cut_inside(answer.model, wide), mean, *extremes)
     beside = "its peers (the nearest in score)" if any(own.kind == "peers" for own in ordered) else "its own average"
     head = f"{plural(len(ordered), 'model')}, each against {beside}, in points expected on new items:"
     both = [side[:1] for answer in ordered for side in words.sides(answer)]
@@ -94,18 +98,24 @@ def models_page(
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
     apart = found.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
-    first = max(width - 2 * (wide + 6) - 6, 16)
-    named = _grid(heads, first, wide + 6, wide + 6)
+    first = max(width - 2 * (end + 6) - 6, 16)
+    named = _grid(heads, first, end + 6, end + 6)
     for number, name in apart.select("slice", "name").iter_rows():
         own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
         ends = (own.row(place, named=True) for place in (0, -1))
-        texts = (f"{words.signed_points(end['gap']):>4} {cut(short_name(end['model']), wide)}" for end in ends)
+        texts = (f"{words.signed_points(one['gap']):>4} {_cut_inside(one['model'], end)}" for one in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         named.add_row(words.cut_at_word(visible(name), first), *styled)
     more = f" To see {words.see_all(found.slices.height, 'slices')}." if found.slices.height > apart.height else ""
     notes += "One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. "
     notes += f"Items scored: {argument('list')} models.{more}"
     return Group(plain(head, "bold"), lines, Text("\nIn points as measured:", "bold"), named, plain(notes, "dim"))
+
+
+def _cut_inside(model: str, most: int) -> str:
+    """A model's name, of which the end may tell checkpoints apart."""
+    name = visible(short_name(model))
+    return name if len(name) <= most else f"{cut(name, most - most // 3)}{name[-(most // 3) :]}"
 
 
 def _grid(heads: Sequence[str], *widths: int) -> Table:

@@ -27,12 +27,18 @@ SHORTEST = 16
 """Characters that are left of a label that is cut, at least."""
 WORDS = 6
 """Words that are kept for a node."""
+ENOUGH = 2
+"""Words from which a name needs no opening."""
 MARKS = 60
 """Words, and concepts, that are looked at."""
 SPOKEN = 12
 """Of a node's words, those that its label is held against."""
 SHARED = 0.4
 """Share of a label's words that must be among them."""
+BORNE_OUT = 1 / 3
+"""Share of a node's items that must have a word of its label."""
+MOSTLY = 0.6
+"""Share of a node's items from which their group names it."""
 MOST = 6
 """Words of an opening."""
 STEM = 5
@@ -105,26 +111,55 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
     )
     names: list[str] = []
     kept: list[list[str]] = []
-    groups = {group.replace("_", " ") for group in items["group"] if group}
-    for own, beginning, concept in zip(words, begun, marked, strict=True):
+    group, stems = _groups(items), [_stems(prompt or "") for prompt in items["prompt"]]
+    usual = Counter(group)
+    for node, (own, beginning, concept) in enumerate(zip(words, begun, marked, strict=True)):
+        inside = members[[node]].indices
         marks = (vocabulary[word] for word in own if vocabulary[word] not in ASKING)
         spoken = list(dict.fromkeys(NUMBERS.get(word, word) for word in marks))
         kept.append(_different(word for word in spoken if word not in VAGUE))
-        head = max((labels[at] for at in concept), key=lambda label: _shared(label, spoken[:SPOKEN]), default="")
-        if _shared(head, spoken[:SPOKEN]) < SHARED:
+        head = _most(Counter(group[row] for row in inside), usual)
+        if not head:
+            head = max((labels[at] for at in concept), key=lambda label: _shared(label, spoken[:SPOKEN]), default="")
+            shared = _shared(head, spoken[:SPOKEN]) >= SHARED
+            head = head if shared and _speaking(head, [stems[row] for row in inside]) >= BORNE_OUT else ""
+        if not head and len(kept[-1]) < ENOUGH:
             head = max((openings[at] for at in beginning), key=len, default="")
             kept[-1] += [head] if head else []  # it quotes the items, as words do
-        names.append(_name(head, kept[-1], groups.union(names)))
+        names.append(_name(head, kept[-1], {*usual, *names}))
     return replace(family, names=names, words=kept)
+
+
+def _groups(items: pl.DataFrame) -> list[str]:
+    """The group of each item, or its benchmark; empty where that says nothing."""
+    named = (
+        (name or benchmark).replace("_", " ") for name, benchmark in items.select("group", "benchmark").iter_rows()
+    )
+    return [name if telling("group", name) == name else "" for name in named]
+
+
+def _most(inside: Counter[str], all_items: Counter[str]) -> str:
+    """The group of most of a node's items, if it is not that of most items anyway; empty: there is none."""
+    name, count = inside.most_common(1)[0]
+    share, usual = count / inside.total(), all_items[name] / all_items.total()
+    return name if share >= MOSTLY and share >= _WORD.lift * usual else ""
+
+
+def _speaking(label: str, texts: Sequence[set[str]]) -> float:
+    """Share of texts, given by their stems, that have a word of a label."""
+    own = _stems(label)
+    return float(np.mean([not own.isdisjoint(text) for text in texts]))
+
+
+def _stems(text: str) -> set[str]:
+    return {word.rstrip("es")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS}
 
 
 def _shared(label: str, words: Iterable[str]) -> float:
     """Share of a label's words that others have too, up to their endings: what a concept meant where it was labelled
     may be something else here.
     """
-    own, others = (
-        {word.rstrip("es")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS} for text in (label, " ".join(words))
-    )
+    own, others = _stems(label), _stems(" ".join(words))
     return len(own & others) / max(1, len(own))
 
 

@@ -83,7 +83,8 @@ def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) 
     """
     above = regions["parent"].fill_null(-1).to_numpy()
     family = _family(np.arange(len(above)), _inside(above, places), above, places)
-    return _with_names(regions, with_names(family, run.items, run.concepts, run.by_concept).names, "words")
+    items = run.items.with_columns(benchmark=pl.lit(""))  # a benchmark is no subject
+    return _with_names(regions, with_names(family, items, run.concepts, run.by_concept).names, "words")
 
 
 class _Name(pydantic.BaseModel):

@@ -1,15 +1,16 @@
 """Do findings come back on new items? By recorded scores, by asking the embedded model, and with a written item each.
 
     python validation/fill.py recorded RUN... [--json FILE]
-    python validation/fill.py asked RUN CORPUS... [--n 50] [--json FILE]
+    python validation/fill.py asked RUN [CORPUS...] [--n 50] [--json FILE]
     python validation/fill.py written RUN --llm FILE --out FOLDER [--n 8] [--findings 10] [--json FILE]
 
-``recorded``: each model's list is chosen on half of the clusters of a run's items. The other half plays the corpus, of
-which nothing but texts is known until items are chosen: the lens, made from the first half, says which excite a
+``recorded``: each model's list is chosen on half of the clusters of a run's items. The other half plays the corpus,
+of which nothing but texts is known until items are chosen: the lens, made from the first half, says which excite a
 finding's slice and which are without it; then their recorded scores count. ``asked``: the run's model is asked the
-items of other benchmarks. ``written``: a language model writes the items. Printed is how many findings have a gap of
-the same sign on the new items (by chance half of them), how many surely (by chance one in forty), and in how many the
-two intervals agree: the difference of the gaps lies within 1.96 of its standard errors.
+items of other benchmarks, or new ones of the run's generators. ``written``: a language model writes the items.
+Printed is how many findings have a gap of the same sign on the new items (by chance half of them), how many surely
+(by chance one in forty), and in how many the two intervals agree: the difference of the gaps lies within 1.96 of its
+standard errors.
 """
 
 from __future__ import annotations
@@ -84,11 +85,9 @@ def asked(path: Path, corpora: Sequence[Path], n: int, **options: Any) -> list[d
     run, rows = cg.open_run(path), list[dict[str, Any]]()
     sources: Sequence[Path | None] = corpora or [None]
     for corpus in sources:
+        route = corpus.parent.name if corpus else "written" if "llm" in options else "generated"
         for finding in run.answer().findings[: options.get("findings", 10)]:
-            row: dict[str, Any] = {
-                "run": f"{path.name}, {corpus.parent.name if corpus else 'written'}",
-                "family": finding.family,
-            }
+            row: dict[str, Any] = {"run": f"{path.name}, {route}", "family": finding.family}
             row |= {"name": finding.name, "sure": not finding.low <= 0 <= finding.high, "told": True}
             with tempfile.TemporaryDirectory() as place:
                 out = options["out"] / f"fill-{finding.number}" if "out" in options else Path(place)
@@ -175,7 +174,7 @@ def main() -> None:
         arguments.json.write_text(json.dumps(rows, indent=1))
     runs = dict.fromkeys(row["run"] for row in rows)
     for name, own in [("all", rows), *((name, [row for row in rows if row["run"] == name]) for name in runs)]:
-        show(own, f"{name}, {len({(row['run'], row['model']) for row in own})} models")
+        show(own, f"{name}, {len({(row['run'], row.get('model')) for row in own})} models")
         show([row for row in own if row["sure"]], f"{name}, sure ones")
         show([row for row in own if not row["sure"]], f"{name}, perhaps")
         for family in dict.fromkeys(row["family"] for row in own):

@@ -27,7 +27,7 @@ from competency_gaps.improve.response import Responses, _fit, responses
 from competency_gaps.runs.scores import model_scores
 
 SIZES = (25, 50, 100, 250, 1000)
-DRAWS = 2
+DRAWS = 6
 STRONGEST = 5
 METHODS = {
     "random": "random, plain mean",

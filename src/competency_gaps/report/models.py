@@ -81,7 +81,6 @@ def models_page(
     ordered = sorted(answers.values(), key=lambda answer: -1.0 if answer.mean is None else answer.mean, reverse=True)
     longest = max(len(short_name(answer.model)) for answer in ordered)
     wide = min(longest, MODEL, max(width - 2 * SLICE - 23, 12))
-    end = min(wide, max((width - 2 * SLICE - 18) // 2, 12))
     room = max((width - wide - 12) // 2, 12)
     lines = _grid(("", "score", "weakest", "strongest"), wide, 5, room, room)
     for answer in ordered:
@@ -98,18 +97,20 @@ def models_page(
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
     apart = found.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
+    named = min(max((len(name) for name in apart["name"]), default=0), 2 * SLICE)
+    end = min(longest, MODEL, max((width - named - 18) // 2, 12))
     first = max(width - 2 * (end + 6) - 6, 16)
-    named = _grid(heads, first, end + 6, end + 6)
+    table = _grid(heads, first, end + 6, end + 6)
     for number, name in apart.select("slice", "name").iter_rows():
         own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
         ends = (own.row(place, named=True) for place in (0, -1))
         texts = (f"{words.signed_points(one['gap']):>4} {_cut_inside(one['model'], end)}" for one in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
-        named.add_row(words.cut_at_word(visible(name), first), *styled)
+        table.add_row(words.cut_at_word(visible(name), first), *styled)
     more = f" To see {words.see_all(found.slices.height, 'slices')}." if found.slices.height > apart.height else ""
     notes += "One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. "
     notes += f"Items scored: {argument('list')} models.{more}"
-    return Group(plain(head, "bold"), lines, Text("\nIn points as measured:", "bold"), named, plain(notes, "dim"))
+    return Group(plain(head, "bold"), lines, Text("\nIn points as measured:", "bold"), table, plain(notes, "dim"))
 
 
 def _cut_inside(model: str, most: int) -> str:

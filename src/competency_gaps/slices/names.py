@@ -27,15 +27,13 @@ SHORTEST = 16
 """Characters that are left of a label that is cut, at least."""
 WORDS = 6
 """Words that are kept for a node."""
-ENOUGH = 2
-"""Words from which a name needs no opening."""
 MARKS = 60
 """Words, and concepts, that are looked at."""
 SPOKEN = 12
 """Of a node's words, those that its label is held against."""
 SHARED = 0.4
 """Share of a label's words that must be among them."""
-BORNE_OUT = 1 / 3
+BORNE_OUT = 0.5
 """Share of a node's items that must have a word of its label."""
 MOSTLY = 0.6
 """Share of a node's items from which their group names it."""
@@ -123,7 +121,7 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
             head = max((labels[at] for at in concept), key=lambda label: _shared(label, spoken[:SPOKEN]), default="")
             shared = _shared(head, spoken[:SPOKEN]) >= SHARED
             head = head if shared and _speaking(head, [stems[row] for row in inside]) >= BORNE_OUT else ""
-        if not head and len(kept[-1]) < ENOUGH:
+        if not head:
             head = max((openings[at] for at in beginning), key=len, default="")
             kept[-1] += [head] if head else []  # it quotes the items, as words do
         names.append(_name(head, kept[-1], {*usual, *names}))
@@ -169,7 +167,7 @@ def _name(head: str, words: list[str], taken: set[str]) -> str:
         own = [word for word in words if word != start and not _shared(word, [start])]
         for skipped in range(max(1, len(own))):
             name, separator = start, ": "
-            for word in (own[:1] + own[1 + skipped :])[: 2 if start else 4]:
+            for word in (own[:1] + own[1 + skipped :])[: 3 if start else 4]:
                 longer = f"{name}{separator}{word}" if name else word
                 if len(longer) <= LIMIT:
                     name, separator = longer, ", "
@@ -234,10 +232,16 @@ def _having(own: Sequence[set[str]], least: int) -> tuple[list[str], sp.csr_arra
 
 
 def _openings(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
-    """How texts begin, in two to six words; and which items do: csr_array of shape (openings, N)."""
-    begins = [(prompt or "").casefold().split()[:MOST] for prompt in items["prompt"]]
-    own = [{f"“{' '.join(words[:n]).capitalize()} …”" for n in range(2, len(words) + 1)} for words in begins]
-    return _having([{text for text in texts if len(text) <= LABEL_LIMIT} for texts in own], max(RARE, len(own) // 1000))
+    """How texts begin, in two to six words of which one does more than ask; and which items do: csr_array of shape
+    (openings, N).
+    """
+    own = list[set[str]]()
+    for prompt in items["prompt"]:
+        words = (prompt or "").casefold().split()[:MOST]
+        texts = (" ".join(words[:n]) for n in range(2, len(words) + 1))
+        saying = (text for text in texts if words_of(text) - LABEL_STOP_WORDS - ASKING)
+        own.append({shown for text in saying if len(shown := f"“{text.capitalize()} …”") <= LABEL_LIMIT})
+    return _having(own, max(RARE, len(own) // 1000))
 
 
 def _labelled(concepts: pl.DataFrame, by_concept: ByConcept, items: int) -> tuple[list[str], sp.csr_array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -64,6 +65,13 @@ def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
     for width in (80, 160):
         text = printed(lambda console, width=width: console.print(models.models_page(answers, found, width)), width)
         assert max(map(cell_len, text.splitlines())) <= width
+    none = found._replace(slices=found.slices.head(0))
+    long = {f"model-{i}-{'tuned-' * 12}chat": answer for i, answer in enumerate(answers.values())}
+    for own in (long, {name[::-1]: answer for name, answer in long.items()}):
+        renamed = {name: replace(answer, model=name) for name, answer in own.items()}
+        text = printed(lambda console, own=renamed: console.print(models.models_page(own, none, 80)), 80)
+        begins = [line.split()[0] for line in text.splitlines() if "…" in line.split(" ")[0]]
+        assert len(begins) == len(set(begins)) == len(answers)
     places = [text.index(name) for name in run.models.sort("mean", descending=True)["model"] if name in text]
     assert len(places) >= 5 and places == sorted(places)
     listed = printed(lambda console: console.print(models.models_view(run)), 160)

@@ -192,6 +192,14 @@ def test_a_language_model_writes_items_and_no_paid_answer_is_lost(run, tmp_path)
         asked = len(endpoint.bodies)
         assert run.fill("quiz", n=6, llm=llm, out=tmp_path / "out").kept.equals(drafts.kept)
         assert len(endpoint.bodies) == asked and set(endpoint.paid.values()) <= {1}
+        shown: dict[str, list[dict[str, str]]] = {}
+        for body in endpoint.bodies:
+            told = json.loads(fake_endpoint.question_of(body))
+            if told.get("options"):
+                shown.setdefault(told["question"], []).append(told["options"])
+    for first, *others in shown.values():  # no letter is right in both of an item's orders
+        again = [other for other in others if other != first]
+        assert again and all(first[letter] != other[letter] for other in again for letter in first)
     assert 0 < drafts.kept.height <= 6
     numbers = [int(text.rstrip(".").rpartition(" ")[2]) - 100 for text in drafts.kept["prompt"]]
     assert all(number % 3 for number in numbers)

@@ -143,52 +143,65 @@ SUBJECTS = [
 ]
 
 
-def test_nodes_are_named_by_what_marks_them():
+def named_tree(change=(), labels=(None,) * 6):
+    """The names of the nodes of six subjects, as ``change`` has their items, and the subject of each."""
     rng = np.random.default_rng(3)
     space, group = planted(rng)
     tree = tree_of("profiles", space, np.arange(len(group)), len(group))
     texts = [f"{i} times: the {SUBJECTS[g][0]} and the {SUBJECTS[g][1]} were seen" for i, g in enumerate(group)]
-    items = pl.DataFrame({"prompt": texts, "group": None, "benchmark": "b"})
+    items = pl.DataFrame(
+        {"prompt": texts, "group": None, "benchmark": "some quiz", "subject": group, "i": range(len(group))}
+    )
     strong = (group[None, :] == np.arange(6)[:, None]) * (1 + rng.random((6, len(group))))
-    labels = [
-        "cells and enzymes in biology",
-        "violent thrillers",
-        "asking about a planet in a prompt",
-        None,
-        None,
-        None,
-    ]
     table = pl.DataFrame(
         {"concept": range(6), "label": labels, "label_kind": "explained", "ranked": True, "tau": 1.5},
         schema_overrides={"label": pl.String, "concept": pl.Int32},
     )
-    named = with_names(tree, items, table, Activations(strong))
-    plain = with_names(tree, items, table.with_columns(label=pl.lit(None, pl.String)), Activations(strong))
-    for family in (named, plain):
-        assert len(set(family.names)) == len(family.names) and max(map(len, family.names)) <= LIMIT
-    for node, number in enumerate(group[tree.weights[[k]].indices[0]] for k in range(6)):
-        assert set(SUBJECTS[number]) <= set(plain.names[node].split(", "))
-        expected = "cells and enzymes in biology" if number == 0 else SUBJECTS[number][0]
-        assert expected in named.names[node]
-    assert not any("violent" in name or "prompt" in name for name in named.names)
+    names = with_names(tree, items.with_columns(change), table, Activations(strong)).names
+    assert len(set(names)) == len(names) and max(map(len, names)) <= LIMIT
+    first = [int(group[tree.weights[[node]].indices[0]]) for node in range(len(names))]
+    return names, [names[first.index(number)] for number in range(6)]
+
+
+def test_nodes_are_named_by_what_marks_them():
+    names, plain = named_tree()
+    assert all(set(words) <= set(name.split(", ")) for words, name in zip(SUBJECTS, plain, strict=True))
+    assert not any("quiz" in name for name in names)  # that of all items says nothing
+    labels = ["cells and enzymes in biology", "violent thrillers", "asking about a planet in a prompt", "coral reefs"]
+    # A fifth of the items speak of a reef.
+    reef = pl.when((pl.col("subject") == 3) & (pl.col("i") % 5 == 0)).then(pl.lit(" near a reef")).otherwise(pl.lit(""))
+    names, named = named_tree(pl.col("prompt") + reef, [*labels, None, None])
+    assert "cells and enzymes in biology" in named[0]
+    assert all(words[0] in name for words, name in zip(SUBJECTS[1:], named[1:], strict=True))
+    assert not any(word in name for name in names for word in ("violent", "prompt", "reefs"))
     numerals = pl.col("prompt").str.replace_many(SUBJECTS[0], ["nine", "eleven and the everyone"])
-    counted = with_names(tree, items.with_columns(numerals), table.with_columns(label=None), Activations(strong))
-    place = [next(k for k in range(6) if group[tree.weights[[k]].indices[0]] == number) for number in range(6)]
-    assert counted.names[place[0]] == "numbers in words"
-    few = [
-        f"{text} near a reef" if g == 3 and i % 5 == 0 else text
-        for i, (text, g) in enumerate(zip(texts, group, strict=True))
-    ]
-    called = [{4: "taxes", 5: "games" if i % 9 < 5 else None}.get(g) for i, g in enumerate(group)]
-    grouped = with_names(
-        tree,
-        items.with_columns(prompt=pl.Series(few), group=pl.Series(called)),
-        table.with_columns(label=pl.Series([None, None, None, "coral reefs", "invoices", None], dtype=pl.String)),
-        Activations(strong),
+    assert named_tree(numerals)[1][0] == "numbers in words"
+    begins = pl.col("subject").replace_strict({1: "Paint the wall: ", 2: "Find the following: "}, default="")
+    named = named_tree((begins + pl.col("prompt")).alias("prompt"))[1]
+    assert named[1].startswith("“Paint the wall: ") and "“" not in named[2]
+    seldom = pl.when((pl.col("subject") == 5) & (pl.col("i") % 10 > 0)).then(pl.lit("They were seen."))
+    assert named_tree(seldom.otherwise("prompt").alias("prompt"))[1][5] == "items without a common subject"
+
+
+def test_nodes_are_named_by_their_groups():
+    tenth, subject = pl.col("i") % 10, pl.col("subject")
+    groups = (
+        pl.when(subject == 0)
+        .then(pl.when(tenth < 7).then(pl.lit("old_masters")).otherwise(pl.lit("sculpture")))
+        .when(subject == 1)
+        .then(pl.when(tenth < 5).then(pl.lit("taxes")).otherwise(pl.lit("bonds")))
+        .when((subject == 2) & (tenth < 4))
+        .then(pl.lit("games"))
+        .when(subject == 3)
+        .then(pl.lit("7"))
     )
-    # A fifth of its items speak of a reef; a group that holds all of a node's items names it, one of 5 in 9 does not.
-    assert "reefs" not in grouped.names[place[3]]
-    assert grouped.names[place[4]].startswith("taxes: ") and not grouped.names[place[5]].startswith("games: ")
+    named = named_tree(groups.alias("group"))[1]
+    assert named[0].startswith("old masters: ")
+    assert named[1].startswith(("taxes and bonds: ", "bonds and taxes: "))
+    assert not any(":" in name for name in named[2:])  # too few items, a group that says nothing, none
+    several = pl.when(subject == 4).then(pl.lit("rare_quiz")).otherwise(pl.lit("some quiz")).alias("benchmark")
+    named = named_tree(several)[1]
+    assert named[4].startswith("rare quiz: ") and not any("some quiz" in name for name in named)
 
 
 def test_concepts_are_the_items_where_they_are_strongest():

@@ -365,19 +365,26 @@ class _Filling:
             content["examples"].append({key: value for key, value in example.items() if value})
         fields: dict[str, Any] = {"question": {"type": "string"}, "right": {"type": "string"}}
         if self.options:
-            fields["wrong"] = {"type": "array", "items": {"type": "string"}}
+            ends = {"minItems": min(self.options) - 1, "maxItems": max(self.options) - 1}
+            fields["wrong"] = {"type": "array", "items": {"type": "string"}, **ends}
         return _request(id, "write", content, fields, 500)
 
     def _written(self, requests: Sequence[Request]) -> list[_Draft]:
         """What the language model wrote, the right option in a random place."""
-        drafts = []
-        for id, own in self._asked(requests, _Written).items():
+        drafts, written, model = list[_Draft](), self._asked(requests, _Written), str(self.llm and self.llm.model)
+        for id in (one.id for one in requests):
+            if id not in written:
+                drafts.append(
+                    _Draft(Item(id, ""), model, id.startswith("other"), reason="its answer could not be read")
+                )
+                continue
+            own = written[id]
             texts = [own.right.strip(), *(text.strip() for text in own.wrong)]
             order = random.Random(id).sample(range(len(texts)), len(texts))
             item = Item(id, own.question.strip(), answer=texts[0], policy=self.policy)
             if self.options:
                 item = replace(item, choices=tuple(texts[at] for at in order), answer=order.index(0))
-            drafts.append(_Draft(item, str(self.llm and self.llm.model), id.startswith("other")))
+            drafts.append(_Draft(item, model, id.startswith("other")))
         return drafts
 
     def _asked(self, requests: Sequence[Request], form: type[Any]) -> dict[str, Any]:
@@ -485,12 +492,13 @@ class _Filling:
                 draft.refuse("alike", "it is too similar to another item")
 
     def _agree(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
-        """Refuse items whose key two answers do not give, which see the options in other orders."""
+        """Refuse items whose key two answers do not give, to which every option stands at another letter."""
         asked = {f"{draft.item.id}-{attempt}": draft for draft in new for attempt in (1, 2)}
         orders, requests = dict[str, list[int]](), []
         for id, draft in asked.items():
             choices, kind = draft.item.choices or (), dict[str, Any](type="string")
-            orders[id] = random.Random(id).sample(range(len(choices)), len(choices))
+            order = random.Random(draft.item.id).sample(range(len(choices)), len(choices))
+            orders[id] = order if id.endswith("1") else [*order[1:], *order[:1]]
             shown = {LETTERS[at]: choices[own] for at, own in enumerate(orders[id])}
             content = {"question": draft.item.prompt, "attempt": id[-1], "options": shown}
             requests.append(

@@ -51,7 +51,7 @@ def sentences(made: Comparison) -> tuple[list[str], list[str]]:
         kept.append("An interval there that excludes 0 counts one test alone; among so many, it may be chance.")
     lesser = made.slices.filter(pl.col("status") == "worse", ~pl.col("name").is_in(made.reasons))
     kept += _named("Worse too, but not surely enough for the verdict", lesser, ("difference", "low", "high"))
-    gained = f"Points by which weak slices of {baseline} did better than comparable items, as measured"
+    gained = f"Weak slices of {baseline} that gained on comparable items, as measured"
     narrower = _named(gained, made.narrower, ("gap", "gap_low", "gap_high"))
     return [_verdict(made, candidate, baseline), whole, *_not_compared(made)], [*kept, *narrower, gate]
 

@@ -60,8 +60,8 @@ def _missing(run: RunFolder) -> list[str]:
 
 APART = 8
 """Slices that are listed."""
-SLICE = 14
-"""Characters of their names that long names of models leave."""
+SLICE = 20
+"""Characters that long names of models leave to a column of slices."""
 
 
 def models_page(
@@ -79,8 +79,9 @@ def models_page(
         Slices.
     """
     ordered = sorted(answers.values(), key=lambda answer: -1.0 if answer.mean is None else answer.mean, reverse=True)
-    longest = max(len(short_name(answer.model)) for answer in ordered)
-    wide = min(longest, MODEL, max(width - 2 * SLICE - 23, 12))
+    models = [answer.model for answer in ordered]
+    called = _cut_names(models, max(width - 2 * SLICE - 12, 12))
+    wide = max(map(len, called.values()))
     room = max((width - wide - 12) // 2, 12)
     lines = _grid(("", "score", "weakest", "strongest"), wide, 5, room, room)
     for answer in ordered:
@@ -89,7 +90,7 @@ def models_page(
             for side, style in zip(words.sides(answer), VERDICT_STYLES.values(), strict=True)
         )
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
-        lines.add_row(_cut_inside(answer.model, wide), mean, *extremes)
+        lines.add_row(called[answer.model], mean, *extremes)
     beside = "its peers (the nearest in score)" if any(own.kind == "peers" for own in ordered) else "its own average"
     head = f"{plural(len(ordered), 'model')}, each against {beside}, in points expected on new items:"
     both = [side[:1] for answer in ordered for side in words.sides(answer)]
@@ -97,14 +98,15 @@ def models_page(
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
     apart = found.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
-    named = min(max((len(name) for name in apart["name"]), default=0), 2 * SLICE)
-    end = min(longest, MODEL, max((width - named - 18) // 2, 12))
-    first = max(width - 2 * (end + 6) - 6, 16)
-    table = _grid(heads, first, end + 6, end + 6)
+    first = min(max((len(visible(name)) for name in apart["name"]), default=0), SLICE)
+    called = _cut_names(models, max((width - first - 18) // 2, 12))
+    wide = max(map(len, called.values())) + 6
+    first = max(min(max((len(visible(name)) for name in apart["name"]), default=0), width - 2 * wide - 6), 16)
+    table = _grid(heads, first, wide, wide)
     for number, name in apart.select("slice", "name").iter_rows():
         own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
         ends = (own.row(place, named=True) for place in (0, -1))
-        texts = (f"{words.signed_points(one['gap']):>4} {_cut_inside(one['model'], end)}" for one in ends)
+        texts = (f"{words.signed_points(one['gap']):>4} {called[one['model']]}" for one in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         table.add_row(words.cut_at_word(visible(name), first), *styled)
     more = f" To see {words.see_all(found.slices.height, 'slices')}." if found.slices.height > apart.height else ""
@@ -113,10 +115,13 @@ def models_page(
     return Group(plain(head, "bold"), lines, Text("\nIn points as measured:", "bold"), table, plain(notes, "dim"))
 
 
-def _cut_inside(model: str, most: int) -> str:
-    """A model's name, of which the end may tell checkpoints apart."""
-    name = visible(short_name(model))
-    return name if len(name) <= most else f"{cut(name, most - most // 3)}{name[-(most // 3) :]}"
+def _cut_names(models: Sequence[str], most: int) -> dict[str, str]:
+    """Names of models of at most so many characters: cut at the end or, where that makes some alike, inside."""
+    names = [visible(short_name(model)) for model in models]
+    most = min(most, MODEL)
+    inside = (name if len(name) <= most else f"{cut(name, most - most // 3)}{name[-(most // 3) :]}" for name in names)
+    ends = [cut(name, most) for name in names]
+    return dict(zip(models, ends if len(set(ends)) == len(ends) else inside, strict=True))
 
 
 def _grid(heads: Sequence[str], *widths: int) -> Table:
@@ -128,4 +133,7 @@ def _grid(heads: Sequence[str], *widths: int) -> Table:
 
 def _slice_text(answer: Answer, first: Finding, room: int) -> str:
     points = f"{words.points_of(answer, first):>4}{'?' if words.unsure(first) else ' '}"
-    return f"{points} {words.cut_at_word(visible(first.name), room - 6)}"
+    group, _, within = visible(first.name).partition(": ")
+    # What is in one group must not look like the group itself.
+    name = visible(first.name) if len(first.name) <= room - 6 or " and " in group else within or group
+    return f"{points} {words.cut_at_word(name, room - 6)}"

@@ -1,4 +1,4 @@
-"""Names of the nodes of a tree of items: a labelled concept, or how they begin, and the words that mark a node."""
+"""Names of the nodes of a tree of items: groups, a labelled concept or how they begin, and words that mark a node."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS, wor
 from competency_gaps.slices.columns import telling
 from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family
+from competency_gaps.text import shorten
 
-LIMIT = 45
+LIMIT = 56
 """Characters of a name."""
 LABEL_LIMIT = 40
 """Characters of a label in it."""
@@ -35,8 +36,14 @@ SHARED = 0.4
 """Share of a label's words that must be among them."""
 BORNE_OUT = 0.5
 """Share of a node's items that must have a word of its label."""
-MOSTLY = 0.6
-"""Share of a node's items from which their group names it."""
+MOSTLY, PART = 0.6, 0.15
+"""Share of a node's items from which one group alone names it; and of each of several that do."""
+USUAL = 1.3
+"""Times as frequent as in all items that such a group must be."""
+NAMED = 0.15
+"""Share of a node's items that must have one of the words of which alone its name is made."""
+OFTEN = 0.08
+"""Share of a node's items that have a word of its name, where there are such words."""
 MOST = 6
 """Words of an opening."""
 STEM = 5
@@ -110,37 +117,55 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
     names: list[str] = []
     kept: list[list[str]] = []
     group, stems = _groups(items), [_stems(prompt or "") for prompt in items["prompt"]]
-    usual = Counter(group)
+    usual = Counter(group[row] for row in np.unique(members.indices))
+    frequent = (members @ having.T).toarray() >= OFTEN * np.diff(members.indptr)[:, None]
     for node, (own, beginning, concept) in enumerate(zip(words, begun, marked, strict=True)):
         inside = members[[node]].indices
-        marks = (vocabulary[word] for word in own if vocabulary[word] not in ASKING)
-        spoken = list(dict.fromkeys(NUMBERS.get(word, word) for word in marks))
-        kept.append(_different(word for word in spoken if word not in VAGUE))
-        head = _most(Counter(group[row] for row in inside), usual)
+        marks = [word for word in own if vocabulary[word] not in ASKING]
+        head = groups = _most(Counter(group[row] for row in inside), usual)
         if not head:
-            head = max((labels[at] for at in concept), key=lambda label: _shared(label, spoken[:SPOKEN]), default="")
-            shared = _shared(head, spoken[:SPOKEN]) >= SHARED
-            head = head if shared and _speaking(head, [stems[row] for row in inside]) >= BORNE_OUT else ""
-        if not head:
-            head = max((openings[at] for at in beginning), key=len, default="")
-            kept[-1] += [head] if head else []  # it quotes the items, as words do
-        names.append(_name(head, kept[-1], {*usual, *names}))
+            spoken, own_stems = [vocabulary[word] for word in marks[:SPOKEN]], [stems[row] for row in inside]
+            fitting = [labels[at] for at in concept if _shared(labels[at], spoken) >= SHARED]
+            fitting = [label for label in fitting if _speaking(label, own_stems) >= BORNE_OUT]
+            head = max(fitting, key=lambda label: _shared(label, spoken), default="")
+            head = head or max((openings[at] for at in beginning), key=len, default="")
+        taken = VAGUE | set(usual) if groups else VAGUE
+        marks = [word for word in marks if vocabulary[word] not in taken]
+        marks.sort(key=lambda word: not frequent[node, word])
+        told = [NUMBERS.get(vocabulary[word], vocabulary[word]) for word in marks]
+        often = _different(told[: int(frequent[node, marks].sum())])
+        # Rare words are better than none.
+        kept.append(often if len(often) >= (2 if head else 3) else _different(told))
+        named = head or (having[marks[:4]][:, inside].sum(axis=0) > 0).mean() >= NAMED
+        names.append(_name(head, kept[-1] if named else [], {*usual, *names}))
+        if head in openings:
+            kept[-1].append(head)  # it quotes the items, as words do
     return replace(family, names=names, words=kept)
 
 
 def _groups(items: pl.DataFrame) -> list[str]:
-    """The group of each item, or its benchmark; empty where that says nothing."""
-    named = (
-        (name or benchmark).replace("_", " ") for name, benchmark in items.select("group", "benchmark").iter_rows()
-    )
-    return [name if telling("group", name) == name else "" for name in named]
+    """The group of each item, or, where several are read, its benchmark; empty where that says nothing."""
+    several = items["benchmark"].n_unique() > 1
+    found = []
+    for group, benchmark in items.select("group", "benchmark").iter_rows():
+        names = (name.replace("_", " ") for name in (group, benchmark if several else None) if name)
+        found.append(next((shorten(name, LIMIT) for name in names if telling("group", name) == name), ""))
+    return found
 
 
 def _most(inside: Counter[str], all_items: Counter[str]) -> str:
-    """The group of most of a node's items, if it is not that of most items anyway; empty: there is none."""
-    name, count = inside.most_common(1)[0]
-    share, usual = count / inside.total(), all_items[name] / all_items.total()
-    return name if share >= MOSTLY and share >= _WORD.lift * usual else ""
+    """The group of most of a node's items, or the two or three of at least half of them, where they are more frequent
+    than in all items; empty: there are none.
+    """
+    size, often = inside.total(), list[tuple[str, int]]()
+    for name, items in inside.most_common(3):
+        if name and items >= PART * size and items / size >= USUAL * all_items[name] / all_items.total():
+            often.append((name, items))
+    if not often or sum(items for _, items in often) < size / 2:
+        return ""
+    names = [name for name, _ in often[: 1 if often[0][1] >= MOSTLY * size else None]]
+    joined = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    return joined if len(joined) <= LIMIT else names[0] if often[0][1] >= size / 2 else ""
 
 
 def _speaking(label: str, texts: Sequence[set[str]]) -> float:
@@ -162,7 +187,7 @@ def _shared(label: str, words: Iterable[str]) -> float:
 
 
 def _name(head: str, words: list[str], taken: set[str]) -> str:
-    """At most ``LIMIT`` characters that no node or group has yet: ``head: word, word`` or ``word, word, word``."""
+    """About ``LIMIT`` characters that no node or group has yet: ``head: word, word`` or ``word, word, word``."""
     for start in dict.fromkeys((head, "")):
         own = [word for word in words if word != start and not _shared(word, [start])]
         for skipped in range(max(1, len(own))):
@@ -173,7 +198,7 @@ def _name(head: str, words: list[str], taken: set[str]) -> str:
                     name, separator = longer, ", "
             if name and name not in taken:
                 return name
-    base = head or "items without a common subject"
+    base = f"part of {head}" if head else "items without a common subject"
     return base if base not in taken else next(name for i in count(2) if (name := f"{base} ({i})") not in taken)
 
 

@@ -72,7 +72,7 @@ def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
 
 
 def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) -> pl.DataFrame:
-    """Name the regions of a new atlas by labels of concepts and words that mark its items.
+    """Name the regions of a new atlas by the items' groups, labels of concepts and words that mark its items.
 
     Parameters
     ----------

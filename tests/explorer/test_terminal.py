@@ -69,8 +69,8 @@ def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
     long = {f"model-{i}-{'tuned-' * 12}chat": answer for i, answer in enumerate(answers.values())}
     for own in (long, {name[::-1]: answer for name, answer in long.items()}):
         renamed = {name: replace(answer, model=name) for name, answer in own.items()}
-        text = printed(lambda console, own=renamed: console.print(models.models_page(own, none, 80)), 80)
-        begins = [line.split()[0] for line in text.splitlines() if "…" in line.split(" ")[0]]
+        cut = printed(lambda console, own=renamed: console.print(models.models_page(own, none, 80)), 80)
+        begins = [line.split()[0] for line in cut.splitlines() if "…" in line.split(" ")[0]]
         assert len(begins) == len(set(begins)) == len(answers)
     places = [text.index(name) for name in run.models.sort("mean", descending=True)["model"] if name in text]
     assert len(places) >= 5 and places == sorted(places)

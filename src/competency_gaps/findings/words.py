@@ -263,7 +263,7 @@ def outcome_words(answer: Answer, score: float | None, outcome: float | None) ->
         return text
     if answer.kind == "difference":
         return f"{text}; {short_name(answer.against[0])}: {_score_words(answer, score - outcome)}"
-    return f"{text}; its peers suggest {percent(min(max(score - outcome, 0.0), 1.0))}"
+    return f"{text}; its peers suggest {100 * min(max(score - outcome, 0.0), 1.0):.0f}%"
 
 
 def _score_words(answer: Answer, score: float) -> str:

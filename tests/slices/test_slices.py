@@ -179,7 +179,7 @@ def test_nodes_are_named_by_what_marks_them():
     begins = pl.col("subject").replace_strict({1: "Paint the wall: ", 2: "Find the following: "}, default="")
     named = named_tree((begins + pl.col("prompt")).alias("prompt"))[1]
     assert named[1].startswith("“Paint the wall: ") and "“" not in named[2]
-    seldom = pl.when((pl.col("subject") == 5) & (pl.col("i") % 10 > 0)).then(pl.lit("They were seen."))
+    seldom = pl.when((pl.col("subject") == 5) & (pl.col("i") % 10 > 0)).then(pl.format("{} were seen", "i"))
     assert named_tree(seldom.otherwise("prompt").alias("prompt"))[1][5] == "items without a common subject"
 
 

@@ -136,7 +136,7 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
         often = _different(told[: int(frequent[node, marks].sum())])
         # Rare words are better than none.
         kept.append(often if len(often) >= (2 if head else 3) else _different(told))
-        named = head or (having[marks[:4]][:, inside].sum(axis=0) > 0).mean() >= NAMED
+        named = head or (having[marks[:4]][:, inside].sum(axis=0) > 0).sum() >= NAMED * len(inside)
         names.append(_name(head, kept[-1] if named else [], {*usual, *names}))
         if head in openings:
             kept[-1].append(head)  # it quotes the items, as words do

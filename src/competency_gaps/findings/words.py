@@ -16,7 +16,7 @@ UNSCORED = "no item has a score, so this run shows only what its items test."
 SIDE = 5
 """Findings of each side, weaker and stronger, that a view shows first."""
 UNSURE = "the interval includes no difference from comparable items."
-"""What “perhaps” before a finding means."""
+"""What “?” after its side, or “perhaps” before it, means."""
 WHOLE = 0.0195
 """Gap from which points are written without a decimal."""
 MOSTLY = 0.9
@@ -301,7 +301,7 @@ def closing(answer: Answer, most: int = SIDE) -> str:
         parts.append(f"{plural(len(answer.caveats), 'caveat')}: {argument('caveats')}")
     text = "; ".join(parts) + "."
     if any(map(unsure, shown(answer, most))):
-        text += f" “perhaps”: {UNSURE}"
+        text += f" “?”: {UNSURE}"
     if len(answer.findings) == LONGEST and not all(sides(answer)):
         text += f" A list ends after {LONGEST} lines: what it leaves out may be on the other side."
     return text

@@ -61,7 +61,7 @@ def answer_view(
     if closing and (answer.mean is not None or answer.kind == "parsed"):
         parts.append(plain(words.closing(answer, most), "dim"))
     elif any(map(words.unsure, chosen)):
-        parts.append(plain(f"“perhaps”: {words.UNSURE}", "dim"))
+        parts.append(plain(f"“?”: {words.UNSURE}", "dim"))
     return Group(*parts)
 
 
@@ -100,7 +100,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     rows = [
         (
             str(finding.number),
-            "perhaps" if words.unsure(finding) else words.side(answer, finding),
+            words.side(answer, finding) + "?" * words.unsure(finding),
             words.points_of(answer, finding),
             f"({words.spread_of(answer, finding)})",
             words.count(finding),
@@ -119,7 +119,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     wide = max(map(len, cut))
     has_examples = any(examples) and room - wide >= EXAMPLE + _GAP
     if not has_examples:
-        cut = [words.cut_at_word(name, max(room, EXAMPLE)) for name in names]
+        cut = [words.cut_at_word(name, max(room, EXAMPLE - 2)) for name in names]
         wide = max(map(len, cut))
     table = Table.grid(padding=(0, _GAP, 0, 0))
     for place, characters in enumerate((*fixed[:2], wide, *fixed[2 : 4 + counted])):

@@ -67,7 +67,10 @@ def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
         assert max(map(cell_len, text.splitlines())) <= width
     none = found._replace(slices=found.slices.head(0))
     long = {f"model-{i}-{'tuned-' * 12}chat": answer for i, answer in enumerate(answers.values())}
-    for own in (long, {name[::-1]: answer for name, answer in long.items()}):
+    inside = {
+        f"a-family-of-models-tuned-{i}-{'again-' * 9}for-chat": answer for i, answer in enumerate(answers.values())
+    }
+    for own in (long, {name[::-1]: answer for name, answer in long.items()}, inside):
         renamed = {name: replace(answer, model=name) for name, answer in own.items()}
         cut = printed(lambda console, own=renamed: console.print(models.models_page(own, none, 80)), 80)
         begins = [line.split()[0] for line in cut.splitlines() if "…" in line.split(" ")[0]]

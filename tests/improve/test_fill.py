@@ -208,6 +208,27 @@ def test_a_language_model_writes_items_and_no_paid_answer_is_lost(run, tmp_path)
     assert {row["code"] for row in drafts.refused.to_dicts()} <= {"key", "repeats", "elsewhere", "enough", "form"}
 
 
+def test_what_cannot_be_read_is_refused_and_what_never_came_is_not(run, tmp_path):
+    pytest.importorskip("openai")
+    unread, most = set(), set()
+
+    def answers(body, attempt):
+        told = json.loads(fake_endpoint.question_of(body))
+        if "attempt" in told:
+            return writer(body, attempt)
+        most.add(json.dumps(body["response_format"]).partition("maxItems")[2][:5])
+        if len(unread) == 2:
+            return ("status", 400, {"error": "filtered"})
+        unread.add(json.dumps(told))
+        return ("message", {"role": "assistant", "content": "no"}, "stop", None)
+
+    with fake_endpoint.serve(answers) as endpoint:
+        llm = LLMConfig(base_url=endpoint.url, model="m", concurrency=1)
+        drafts = run.fill("quiz", n=3, llm=llm, out=tmp_path / "out")
+    assert unread and set(drafts.refused["code"]) == {"unread"} and drafts.refused.height <= len(unread)
+    assert most == {'": 3}'} and not drafts.kept.height
+
+
 def test_what_cannot_be_filled_is_an_error(run, tmp_path):
     with pytest.raises(UserError, match=r"has no slice 'quizz'.*Did you mean 'quiz'"):
         run.fill("quizz", corpus=tmp_path)

@@ -15,6 +15,7 @@ from competency_gaps.findings import words
 from competency_gaps.findings.answer import _chance, _ordered
 from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.report.answer import BAR, answer_picture, answer_view, caveats_view
+from competency_gaps.report.models import _slice_text
 
 GAPS = (-0.3, -0.2, -0.15, -0.12, -0.1, -0.08, -0.07, 0.4, 0.2, 0.006)
 NAMES = (
@@ -59,6 +60,20 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
     assert ("an item" in shown[3]) == (width >= 100) and "all 10 lines" in " ".join(shown)
     whole = lines(answer_view(answer, [None] * len(GAPS), width, 10), width)
     assert sum(line.split()[0].isdigit() for line in whole if line.split()) == len(GAPS)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("physics", "physics"),
+        ("engineering: pipes, steam, surfaces", "pipes, steam…"),
+        ("physics, chemistry and engineering: heat", "physics, chemi…"),
+        ("“Find the value: x …”: roots, numbers", "“Find the…"),
+        ("reading data tables, charts, surveys", "reading data…"),
+    ],
+)
+def test_a_part_of_a_group_does_not_look_like_the_group(answer, name, shown):
+    assert _slice_text(answer, replace(finding(1, -0.1), name=name), 21) == f" −10  {shown}"
 
 
 def test_sure_lines_come_first_and_others_have_a_question_mark(answer):

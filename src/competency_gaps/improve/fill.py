@@ -372,13 +372,11 @@ class _Filling:
     def _written(self, requests: Sequence[Request]) -> list[_Draft]:
         """What the language model wrote, the right option in a random place."""
         drafts, written, model = list[_Draft](), self._asked(requests, _Written), str(self.llm and self.llm.model)
-        for id in (one.id for one in requests):
-            if id not in written:
-                drafts.append(
-                    _Draft(Item(id, ""), model, id.startswith("other"), reason="its answer could not be read")
-                )
+        for id, own in written.items():
+            if own is None:
+                drafts.append(_Draft(Item(id, ""), model, id.startswith("other")))
+                drafts[-1].refuse("unread", "what the language model wrote could not be read")
                 continue
-            own = written[id]
             texts = [own.right.strip(), *(text.strip() for text in own.wrong)]
             order = random.Random(id).sample(range(len(texts)), len(texts))
             item = Item(id, own.question.strip(), answer=texts[0], policy=self.policy)
@@ -388,7 +386,7 @@ class _Filling:
         return drafts
 
     def _asked(self, requests: Sequence[Request], form: type[Any]) -> dict[str, Any]:
-        """What the language model answers, by id, without unusable answers; what was paid for is on the disk."""
+        """What the language model answers, by id; None: it cannot be read. What was paid for is on the disk."""
 
         def usable(own: Answer) -> bool:
             return not isinstance(parse(own, form), Failure)
@@ -397,7 +395,8 @@ class _Filling:
         kept = AnswerStore(self.folder / FILE).answers(requests, self.llm.model)
         if any(one.id not in kept or not usable(kept[one.id]) for one in requests):
             kept = ask(requests, self.llm, self.folder, self.progress, usable) or {}
-        return {one.id: parse(kept[one.id], form) for one in requests if one.id in kept and usable(kept[one.id])}
+        came = (kept[one.id] for one in requests if one.id in kept)
+        return {own.id: parse(own, form) if usable(own) else None for own in came if own.text is not None}
 
     # Tests
 
@@ -406,7 +405,7 @@ class _Filling:
         before = self._fine()
         self.drafts += new
         for draft in new:
-            if fault := draft.reason or self._fault(draft.item):
+            if draft.code is None and (fault := draft.reason or self._fault(draft.item)):
                 draft.refuse("form", fault)
         for test in (self._repeats, self._read, self._alike, *([self._agree] if written else [])):
             if left := [draft for draft in new if draft.code is None]:
@@ -506,7 +505,7 @@ class _Filling:
             )
         answers = self._asked(requests, _Answered)
         for id, draft in asked.items():
-            if id not in answers:
+            if answers.get(id) is None:
                 draft.refuse("key", "its key could not be checked: the language model gave no usable answer")
             elif not self._is_key(draft.item, answers[id].answer.strip(), orders[id]):
                 draft.refuse("key", "the language model, asked again, did not answer with its key")

@@ -18,6 +18,8 @@ from competency_gaps.text import integer, plural, shorten, visible
 SIDE = words.SIDE
 NAME = 34
 """Characters of a name that no example may take."""
+FEWEST = 14
+"""Characters of a name where the terminal is narrow."""
 EXAMPLE = 16
 """Fewest characters with which an example is worth its place."""
 PROMPT_LIMIT = 400
@@ -119,7 +121,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     wide = max(map(len, cut))
     has_examples = any(examples) and room - wide >= EXAMPLE + _GAP
     if not has_examples:
-        cut = [words.cut_at_word(name, max(room, EXAMPLE - 2)) for name in names]
+        cut = [words.cut_at_word(name, max(room, FEWEST)) for name in names]
         wide = max(map(len, cut))
     table = Table.grid(padding=(0, _GAP, 0, 0))
     for place, characters in enumerate((*fixed[:2], wide, *fixed[2 : 4 + counted])):

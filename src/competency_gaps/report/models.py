@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 from rich import box
@@ -98,10 +98,10 @@ def models_page(
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
     apart = found.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
-    first = min(max((len(visible(name)) for name in apart["name"]), default=0), SLICE)
-    called = _cut_names(models, max((width - first - 18) // 2, 12))
+    needed = max((len(visible(name)) for name in apart["name"]), default=0)
+    called = _cut_names(models, max((width - min(needed, SLICE) - 18) // 2, 12))
     wide = max(map(len, called.values())) + 6
-    first = max(min(max((len(visible(name)) for name in apart["name"]), default=0), width - 2 * wide - 6), 16)
+    first = max(min(needed, width - 2 * wide - 6), 16)
     table = _grid(heads, first, wide, wide)
     for number, name in apart.select("slice", "name").iter_rows():
         own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
@@ -116,12 +116,17 @@ def models_page(
 
 
 def _cut_names(models: Sequence[str], most: int) -> dict[str, str]:
-    """Names of models of at most so many characters: cut at the end or, where that makes some alike, inside."""
+    """Names of models of at most so many characters: cut at the end or, where that makes some alike, elsewhere."""
     names = [visible(short_name(model)) for model in models]
     most = min(most, MODEL)
-    inside = (name if len(name) <= most else f"{cut(name, most - most // 3)}{name[-(most // 3) :]}" for name in names)
-    ends = [cut(name, most) for name in names]
-    return dict(zip(models, ends if len(set(ends)) == len(ends) else inside, strict=True))
+    shared = next((place for place, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), 0)
+    ways: list[Callable[[str], str]] = [
+        lambda name: cut(name, most),
+        lambda name: f"{cut(name, most - most // 3)}{name[-(most // 3) :]}",
+        lambda name: cut(f"…{name[shared:]}", most),
+    ]
+    tried = ([name if len(name) <= most else way(name) for name in names] for way in ways)
+    return dict(zip(models, max(tried, key=lambda made: len(set(made))), strict=True))
 
 
 def _grid(heads: Sequence[str], *widths: int) -> Table:
@@ -133,7 +138,9 @@ def _grid(heads: Sequence[str], *widths: int) -> Table:
 
 def _slice_text(answer: Answer, first: Finding, room: int) -> str:
     points = f"{words.points_of(answer, first):>4}{'?' if words.unsure(first) else ' '}"
-    group, _, within = visible(first.name).partition(": ")
-    # What is in one group must not look like the group itself.
-    name = visible(first.name) if len(first.name) <= room - 6 or " and " in group else within or group
-    return f"{points} {words.cut_at_word(name, room - 6)}"
+    name, most = visible(first.name), room - 6
+    group, _, within = name.partition(": ")
+    if len(name) <= most or name.startswith("“") or not within:
+        return f"{points} {words.cut_at_word(name, most)}"
+    # What is in one group must not look like the group itself, nor several like the first of them.
+    return f"{points} {cut(name, most) if ' and ' in group else words.cut_at_word(within, most)}"

@@ -18,7 +18,6 @@ from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS, wor
 from competency_gaps.slices.columns import telling
 from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family
-from competency_gaps.text import shorten
 
 LIMIT = 56
 """Characters of a name."""
@@ -36,13 +35,15 @@ SHARED = 0.4
 """Share of a label's words that must be among them."""
 BORNE_OUT = 0.5
 """Share of a node's items that must have a word of its label."""
-MOSTLY, PART = 0.6, 0.15
-"""Share of a node's items from which one group alone names it; and of each of several that do."""
-USUAL = 1.3
+GROUPS, GROUP, ALONE = 0.5, 0.15, 0.6
+"""Share of a node's items in the groups that name it; in each of them; and from which the largest needs no other."""
+GROUP_LIFT = 1.3
 """Times as frequent as in all items that such a group must be."""
-NAMED = 0.15
+SILENT = "group: "
+"""With what the name of a group begins that says nothing by itself."""
+WORDS_ALONE = 0.15
 """Share of a node's items that must have one of the words of which alone its name is made."""
-OFTEN = 0.08
+WORD_OFTEN = 0.08
 """Share of a node's items that have a word of its name, where there are such words."""
 MOST = 6
 """Words of an opening."""
@@ -118,7 +119,7 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
     kept: list[list[str]] = []
     group, stems = _groups(items), [_stems(prompt or "") for prompt in items["prompt"]]
     usual = Counter(group[row] for row in np.unique(members.indices))
-    frequent = (members @ having.T).toarray() >= OFTEN * np.diff(members.indptr)[:, None]
+    frequent = (members @ having.T).toarray() >= WORD_OFTEN * np.diff(members.indptr)[:, None]
     for node, (own, beginning, concept) in enumerate(zip(words, begun, marked, strict=True)):
         inside = members[[node]].indices
         marks = [word for word in own if vocabulary[word] not in ASKING]
@@ -136,7 +137,9 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
         often = _different(told[: int(frequent[node, marks].sum())])
         # Rare words are better than none.
         kept.append(often if len(often) >= (2 if head else 3) else _different(told))
-        named = head or (having[marks[:4]][:, inside].sum(axis=0) > 0).sum() >= NAMED * len(inside)
+        named = (head and not head.startswith(SILENT)) or (
+            having[marks[:4]][:, inside].sum(axis=0) > 0
+        ).sum() >= WORDS_ALONE * len(inside)
         names.append(_name(head, kept[-1] if named else [], {*usual, *names}))
         if head in openings:
             kept[-1].append(head)  # it quotes the items, as words do
@@ -144,28 +147,35 @@ def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_c
 
 
 def _groups(items: pl.DataFrame) -> list[str]:
-    """The group of each item, or, where several are read, its benchmark; empty where that says nothing."""
+    """The group of each item, as ``group: x`` where it says nothing by itself, or, in a run of several benchmarks, the
+    item's benchmark; empty: it has none.
+    """
     several = items["benchmark"].n_unique() > 1
     found = []
     for group, benchmark in items.select("group", "benchmark").iter_rows():
-        names = (name.replace("_", " ") for name in (group, benchmark if several else None) if name)
-        found.append(next((shorten(name, LIMIT) for name in names if telling("group", name) == name), ""))
+        names = [name.replace("_", " ") for name in (group, benchmark if several else None) if name]
+        own = next(
+            (name for name in names if telling("group", name) == name), telling("group", names[0]) if names else ""
+        )
+        found.append(_cut(own, LIMIT))
     return found
 
 
 def _most(inside: Counter[str], all_items: Counter[str]) -> str:
-    """The group of most of a node's items, or the two or three of at least half of them, where they are more frequent
-    than in all items; empty: there are none.
+    """The largest groups of a node's items, three at most, that are more frequent there than in all; empty: they hold
+    too few, or the largest is not among them.
     """
     size, often = inside.total(), list[tuple[str, int]]()
     for name, items in inside.most_common(3):
-        if name and items >= PART * size and items / size >= USUAL * all_items[name] / all_items.total():
+        if name.startswith(SILENT) and items < ALONE * size:
+            continue
+        if name and items >= GROUP * size and items / size >= GROUP_LIFT * all_items[name] / all_items.total():
             often.append((name, items))
-    if not often or sum(items for _, items in often) < size / 2:
+    if not often or inside.most_common(1) != often[:1] or sum(items for _, items in often) < GROUPS * size:
         return ""
-    names = [name for name, _ in often[: 1 if often[0][1] >= MOSTLY * size else None]]
+    names = [name for name, _ in often[: 1 if often[0][1] >= ALONE * size else None]]
     joined = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
-    return joined if len(joined) <= LIMIT else names[0] if often[0][1] >= size / 2 else ""
+    return joined if len(joined) <= LIMIT else names[0] if often[0][1] >= GROUPS * size else ""
 
 
 def _speaking(label: str, texts: Sequence[set[str]]) -> float:
@@ -187,19 +197,23 @@ def _shared(label: str, words: Iterable[str]) -> float:
 
 
 def _name(head: str, words: list[str], taken: set[str]) -> str:
-    """About ``LIMIT`` characters that no node or group has yet: ``head: word, word`` or ``word, word, word``."""
+    """At most ``LIMIT`` characters that no node or group has yet: ``head: word, word`` or ``word, word, word``."""
     for start in dict.fromkeys((head, "")):
         own = [word for word in words if word != start and not _shared(word, [start])]
         for skipped in range(max(1, len(own))):
-            name, separator = start, ": "
+            name, separator = start, ", " if start.startswith(SILENT) else ": "
             for word in (own[:1] + own[1 + skipped :])[: 3 if start else 4]:
                 longer = f"{name}{separator}{word}" if name else word
                 if len(longer) <= LIMIT:
                     name, separator = longer, ", "
             if name and name not in taken:
                 return name
-    base = f"part of {head}" if head else "items without a common subject"
+    base = _cut(f"part of {head}", LIMIT - 5) if head else "items without a common subject"
     return base if base not in taken else next(name for i in count(2) if (name := f"{base} ({i})") not in taken)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def _different(words: Iterable[str]) -> list[str]:

@@ -68,7 +68,8 @@ def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
     none = found._replace(slices=found.slices.head(0))
     long = {f"model-{i}-{'tuned-' * 12}chat": answer for i, answer in enumerate(answers.values())}
     inside = {
-        f"a-family-of-models-tuned-{i}-{'again-' * 9}for-chat": answer for i, answer in enumerate(answers.values())
+        f"a-family-of-models-that-are-tuned-{i}-{'again-' * 9}for-chat": answer
+        for i, answer in enumerate(answers.values())
     }
     for own in (long, {name[::-1]: answer for name, answer in long.items()}, inside):
         renamed = {name: replace(answer, model=name) for name, answer in own.items()}

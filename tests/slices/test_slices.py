@@ -196,11 +196,11 @@ def test_nodes_are_named_by_their_groups():
         .then(pl.lit("7"))
     )
     named = named_tree(groups.alias("group"))[1]
-    assert named[0].startswith("old masters: ")
+    assert named[0].startswith("old masters: ") and "sculpture" not in named[0]
     assert named[1].startswith(("taxes and bonds: ", "bonds and taxes: "))
     assert named[3].startswith("group: 7, ")  # it says nothing by itself
     assert not any(":" in name for name in (named[2], *named[4:]))  # too few items, none
-    assert not any("taxes" in name.partition(": ")[2] for name in named)
+
     alone = pl.when(subject == 0).then(pl.lit("a group whose name is longer than what a name of a node may have here"))
     bare = pl.when(subject == 0).then(pl.format("{} were seen", "i")).otherwise("prompt").alias("prompt")
     assert named_tree([alone.alias("group"), bare])[1][0].startswith("part of a group whose name")

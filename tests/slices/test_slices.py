@@ -200,7 +200,11 @@ def test_nodes_are_named_by_their_groups():
     assert named[1].startswith(("taxes and bonds: ", "bonds and taxes: "))
     assert named[3].startswith("group: 7, ")  # it says nothing by itself
     assert not any(":" in name for name in (named[2], *named[4:]))  # too few items, none
-
+    mixed = pl.when((subject == 2) & (tenth >= 4)).then(
+        pl.when(tenth < 7).then(pl.lit("bees")).otherwise(pl.lit("wasps"))
+    )
+    named = named_tree(mixed.otherwise(pl.lit("everywhere")).alias("group"))[1]
+    assert not any(":" in name for name in named)  # the largest is that of most items
     alone = pl.when(subject == 0).then(pl.lit("a group whose name is longer than what a name of a node may have here"))
     bare = pl.when(subject == 0).then(pl.format("{} were seen", "i")).otherwise("prompt").alias("prompt")
     assert named_tree([alone.alias("group"), bare])[1][0].startswith("part of a group whose name")

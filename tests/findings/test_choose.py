@@ -93,10 +93,13 @@ def test_expected_gaps_are_those_of_the_normal_model():
     joint = joint.anew()
     signal = rows.T @ (joint.prior[:, None] * rows)
     kept = signal @ np.linalg.inv(signal + joint.noise * np.eye(200))
-    sums, errors = joint.expected(centred(own.outcome, whole, own.block), 1.0)
-    np.testing.assert_allclose(sums[:, 0], rows @ kept @ left, atol=1e-3)
-    spread = np.sqrt(np.diag(rows @ (signal - kept @ signal) @ rows.T))
-    np.testing.assert_allclose(errors, spread, rtol=1e-3, atol=1e-5)
+    other = sp.csr_array(rng.random((3, 200)) < 0.3, dtype=np.float32)  # slices that are not in the model
+    for weights in (None, other):
+        asked = rows if weights is None else weights.toarray() - weights.toarray().mean(axis=1, keepdims=True)
+        sums, errors, _ = joint.expected(centred(own.outcome, whole, own.block), 1.0, weights)
+        np.testing.assert_allclose(sums[:, 0], asked @ kept @ left, atol=1e-3)
+        spread = np.sqrt(np.diag(asked @ (signal - kept @ signal) @ asked.T))
+        np.testing.assert_allclose(errors, spread, rtol=1e-3, atol=1e-5)
 
 
 def test_planted_gaps_lie_in_their_intervals_although_they_were_chosen(nested):

@@ -4,7 +4,7 @@ import { useModel, useRun } from "../app/state";
 import { useAnswers, useModels, useSlices, useTable } from "../data/hooks";
 import { columnNamed, numbers, type Table } from "../data/table";
 import { CONCEPTS, type ListedFinding } from "../data/types";
-import { integer, percent, plural, points, probability } from "../format";
+import { integer, percent, plural, points } from "../format";
 import { capital, shorten, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Rows } from "../ui/Rows";
@@ -254,7 +254,6 @@ function EveryModel({ slice }: { slice: Slice }) {
           },
           { name: "points", hint: "Gap against its peers, in points", cell: ({ gap }) => points(gap) },
           { name: "interval", cell: ({ low, high }) => `${points(low)} to ${points(high)}` },
-          { name: "q", hint: "p-value corrected for all models and slices", cell: (row) => probability(row.q_value) },
           { name: "items", cell: ({ items }) => integer(items) },
         ]}
       />

@@ -319,15 +319,14 @@ export interface ListedModel {
 
 /** A model on a slice. */
 export interface ModelCell {
-  /** null: too few scored items. */
+  /** Expected on new items; null: it has none, for a `reason`. */
   gap: number | null;
   low: number | null;
   high: number | null;
-  /** Corrected over all models and slices; null: too few items. */
-  q_value: number | null;
   /** Scored items that belong to the slice. */
   items: number;
-  status: "weak" | "strong" | "typical" | "insufficient";
+  verdict: "weaker" | "stronger" | "typical" | null;
+  reason: "few items" | "nearly all" | "unscored" | null;
 }
 
 /** `data/KEY/models.json`: of a run with the scores of several models. */

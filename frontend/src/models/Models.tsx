@@ -3,7 +3,7 @@ import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import { useModels } from "../data/hooks";
 import type { ModelCell, ModelsFile } from "../data/types";
-import { integer, percent, plural, points, probability } from "../format";
+import { integer, percent, plural, points } from "../format";
 import { shorten, visible } from "../text";
 import { diverging } from "../ui/colours";
 import { HeatBar, HeatTable } from "../ui/Heat";
@@ -79,18 +79,17 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
   const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
   const names = slices.map(([, name]) => visible(name));
   const models = columns.map((place) => run.models[place]!);
-  const words = (i: number, j: number, { gap, low, high, q_value, items }: ModelCell) =>
+  const words = (i: number, j: number, { gap, low, high, reason, items }: ModelCell) =>
     `${visible(models[j]!)}, ${names[i]}: ` +
     (gap === null
-      ? "too few scored items"
-      : `${points(gap, 0)} points (${points(low)} to ${points(high)}), q ${probability(q_value)}, ` +
-        plural(items, "item"));
+      ? `no gap: ${reason}`
+      : `${points(gap, 0)} points (${points(low)} to ${points(high)}), ${plural(items, "item")}`);
   return (
     <section aria-label="Slices that tell the models apart">
       <h2>What tells them apart</h2>
       <p className="soft">
-        Each model’s gap against its peers (the nearest in score), in points as measured; choose a cell to see its
-        items. Outlined: stands out among all cells (false-discovery rate). Hatched: too few scored items.
+        Each model’s gap against its peers (the nearest in score), in points expected on new items; choose a cell
+        to see its items. Outlined: its interval leaves out 0. Hatched: no gap, as it has too few scored items.
       </p>
       <p className="heat-scale" data-testid="models-scale">
         <HeatBar
@@ -123,9 +122,9 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
           return {
             text: cell.gap === null ? "" : points(cell.gap, 0),
             words: words(i, j, cell),
-            colour: cell.gap === null || cell.status === "insufficient" ? null : scale(cell.gap),
-            className: cell.status === "insufficient" ? "untested" : cell.status === "typical" ? undefined : "passes",
-            status: cell.status,
+            colour: cell.gap === null ? null : scale(cell.gap),
+            className: cell.gap === null ? "untested" : cell.verdict === "typical" ? undefined : "passes",
+            status: cell.verdict ?? "none",
           };
         }}
       />

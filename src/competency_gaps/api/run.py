@@ -253,7 +253,7 @@ class Run(RunFolder):
         -------
         ModelSlices
             ``slices``: those that tell models apart, columns of the items first. ``cells``: one row per model and
-            slice, with ``gap``, ``low``, ``high``, ``p_value``, ``q_value`` over all cells and ``status``.
+            slice, with ``gap``, ``low``, ``high`` and ``verdict`` as ``cgaps show`` has them.
 
         Raises
         ------

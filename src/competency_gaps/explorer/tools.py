@@ -131,7 +131,7 @@ def slices(
     words: Annotated[Text | None, Field(description="Only names that contain this.")] = None,
     limit: Rows = 20,
 ) -> dict[str, Any]:
-    """All slices with a model's gap on each, the lowest first: over all items, without choice, shrinkage or test."""
+    """All slices with a model's gap on each, the lowest first: the one expected on new items, as the answer has it."""
     base, asked = run.run_itself(), _asked(run, model, against)
     table = slice_table(base, **asked).sort("gap", "slice", nulls_last=True)
     wanted = [pl.col("family") != "concepts" if family is None else pl.col("family") == family]

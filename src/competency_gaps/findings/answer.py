@@ -21,7 +21,6 @@ from competency_gaps.findings.estimate import (
     Again,
     again,
     fit,
-    gaps_of,
     half_samples,
     resting_on,
 )
@@ -155,11 +154,14 @@ def ask(run: RunFolder, model: str | None = None, against: Against = None, *, pa
     """Make the outcome of a model and the families over its units; parameters as of :func:`find_answer`."""
     base = run.run_itself()
     scores = model_scores(base)
-    outcome, peers = outcome_asked(base, scores, model, against, parsed=parsed)
-    families = slices_of(base)
-    units, values = units_asked(base.items, outcome, held_equal(base, families))
-    kept = base.items["excluded"].is_null().to_numpy()
-    return Asked(base.items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
+    return asked_of(base, scores, *outcome_asked(base, scores, model, against, parsed=parsed))
+
+
+def asked_of(run: RunFolder, scores: ModelScores, outcome: Outcome, peers: Peers | None) -> Asked:
+    """The families of a run over the units of an outcome."""
+    families, kept = slices_of(run), run.items["excluded"].is_null().to_numpy()
+    units, values = units_asked(run.items, outcome, held_equal(run, families))
+    return Asked(run.items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
 
 
 def outcome_asked(
@@ -315,7 +317,8 @@ def _detectable(families: Sequence[Weighed], bars: Sequence[Bar], values: np.nda
 _SLICE = {"slice": pl.Int64, "family": pl.String, "name": pl.String, "question": pl.String, "parent": pl.Int64}
 _FIGURES = {
     **dict.fromkeys(("items", "of_items"), pl.Int64),
-    **dict.fromkeys(("mean", "gap", "gap_low", "gap_high"), pl.Float64),
+    **dict.fromkeys(("mean", "comparable", "gap", "low", "high"), pl.Float64),
+    **dict.fromkeys(("verdict", "reason"), pl.String),
 }
 
 
@@ -331,26 +334,57 @@ def listed(families: Iterable[Family]) -> pl.DataFrame:
 def slice_table(
     run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False
 ) -> pl.DataFrame:
-    """Plain evidence of every slice on all items, without a verdict; parameters as of :func:`find_answer`.
+    """Give the gap of every slice, as an answer shows it; parameters as of :func:`find_answer`.
+
+    Returns
+    -------
+    polars.DataFrame
+        As of :func:`slice_gaps`.
+    """
+    return slice_gaps(ask(run, model, against, parsed=parsed))
+
+
+def slice_gaps(asked: Asked) -> pl.DataFrame:
+    """Give the gap of every slice.
 
     Returns
     -------
     polars.DataFrame
         One row per slice: ``slice``, ``family``, ``name``, ``question``, ``parent``, ``items`` (scored ones that belong
-        to it), ``of_items``, ``mean`` (score of these), ``gap`` against comparable items, ``gap_low``, ``gap_high``.
+        to it), ``of_items``, ``mean`` (score of these), ``comparable`` (mean outcome of comparable items), ``gap``
+        (expected on new items, against comparable ones) with its 95% interval ``low`` to ``high``, ``verdict``
+        (``weaker`` or ``stronger`` where the interval leaves out 0, else ``typical``). A slice without a gap has a
+        ``reason``: ``few items``, ``nearly all`` items are in it, or most are ``unscored``.
     """
-    asked = ask(run, model, against, parsed=parsed)
     scores = asked.scores.of(asked.outcome.model)
     known = ~np.isnan(scores) & ~np.isnan(asked.outcome.values)
-    whole = np.ones((len(asked.values), 1), bool)
+    block, whole = asked.units.block, np.ones((len(asked.values), 1), bool)
+    means = np.bincount(block, asked.values) / np.maximum(np.bincount(block), 1)
+    left, joint = centred(asked.values, whole, block), None
+    if any(own.usable.any() for own in asked.families) and np.abs(left).max() > 1e-6:
+        joint = fit(asked.families, bars_of(asked.families, asked.values, block), asked.values, whole[:, 0], block)
     tables = [pl.DataFrame(schema=_FIGURES)]
     for own in asked.families:
-        gap, error = (values[:, 0] for values in gaps_of(own.weights, asked.values, whole, asked.units.block))
         count = own.family.member @ known.astype(np.float64)
         total = own.family.member @ np.where(known, scores, 0.0)
-        some = own.items > 1
-        mean = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-        gaps = (np.where(some, value, np.nan) for value in (gap, gap - NORMAL * error, gap + NORMAL * error))
-        columns = zip(_FIGURES, (own.items, own.of_items, mean, *gaps), strict=True)
-        tables.append(pl.DataFrame(dict(columns), nan_to_null=True))
+        size = np.where(own.usable, own.size, np.nan)
+        gap, error = np.full((2, len(size)), np.nan)
+        if joint is not None and own.usable.any():
+            sums, _, errors = joint.expected(left, 1.0, own.weights[own.usable])
+            gap[own.usable], error[own.usable] = sums[:, 0] / size[own.usable], errors[:, 0] / size[own.usable]
+        low, high = gap - NORMAL * error, gap + NORMAL * error
+        table = pl.DataFrame(
+            {
+                "items": own.items,
+                "of_items": own.of_items,
+                "mean": np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0),
+                "comparable": (own.weights @ means[block]) / size,
+                **{"gap": gap, "low": low, "high": high},
+                "verdict": np.where(low > 0, "stronger", np.where(high < 0, "weaker", "typical")),
+                "reason": own.reason,
+            },
+            schema=_FIGURES,
+        )
+        table = table.with_columns(pl.col(pl.Float64).fill_nan(None))
+        tables.append(table.with_columns(verdict=pl.when(pl.col("gap").is_not_null()).then("verdict")))
     return listed(own.family for own in asked.families).hstack(pl.concat(tables))

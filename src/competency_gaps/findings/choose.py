@@ -20,7 +20,7 @@ import scipy.sparse as sp
 
 from competency_gaps.evidence import Units
 from competency_gaps.findings.finding import LONGEST
-from competency_gaps.findings.joint import Joint
+from competency_gaps.findings.joint import Joint, sums_by_block
 from competency_gaps.slices import Family
 
 ERROR = 0.05
@@ -35,9 +35,6 @@ FLOOR = 0.5
 SHARP = 0.75
 """Power of a slice's gap by which its worth is multiplied: of slices that explain as much, the smaller and sharper one
 is of more use. Lists foretell a little less with it than with 0.5, and show larger gaps that hold as well."""
-DOUBT = 0.5
-"""Part of the distance from an expected gap to that of the slice's own items that counts as error: the model may draw a
-strong gap too far towards the others' (in ``validation/planted_slices.py`` 95% intervals then hold)."""
 LEAST = 0.5
 """Standard errors that a slice must add to what earlier ones explain."""
 DEPENDENCE = 1.1
@@ -69,8 +66,13 @@ class Weighed:
     items: np.ndarray
     """int64 of shape (K,): scored items that belong to it; ``of_items``: items, scored or not."""
     of_items: np.ndarray
-    usable: np.ndarray
-    """bool of shape (K,): large enough, not nearly everything, and scored well enough."""
+    reason: list[str | None]
+    """Why a slice has no gap: ``few items``, ``nearly all`` items are in it, or ``unscored`` ones; None: it has one."""
+
+    @cached_property
+    def usable(self) -> np.ndarray:
+        """bool of shape (K,): large enough, not nearly everything, and scored well enough."""
+        return np.array([reason is None for reason in self.reason], bool)
 
     @cached_property
     def questions(self) -> list[np.ndarray]:
@@ -132,17 +134,10 @@ def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:
     distinct = np.divide(by_block.sum(axis=1), square, out=np.zeros(len(size)), where=square > 0)
     # A slice of nearly all items differs from its blocks' means in few.
     fewest = np.where([question is None for question in family.question], FEWEST, FEWEST / 2)
-    usable = (most >= fewest) & (most * distinct >= fewest / 2) & (distinct > 0.1)
-    usable &= items >= FLOOR * np.maximum(of_items, 1)
-    return Weighed(family, weights, size, by_block, items, of_items, usable)
-
-
-def sums_by_block(weights: sp.csr_array, block: np.ndarray) -> np.ndarray:
-    """Sums of weights, of shape (K, U), over the units of each block: float64 of shape (K, B)."""
-    blocks = int(block.max(initial=-1)) + 1
-    count = weights.shape[0]
-    cell = np.repeat(np.arange(count) * blocks, np.diff(weights.indptr)) + block[weights.indices]
-    return np.bincount(cell, weights.data, minlength=count * blocks).reshape(count, blocks)
+    unscored, few = items < FLOOR * np.maximum(of_items, 1), most < fewest
+    everything = (most * distinct < fewest / 2) | (distinct <= 0.1)
+    reason = np.where(unscored, "unscored", np.where(few, "few items", np.where(everything, "nearly all", "")))
+    return Weighed(family, weights, size, by_block, items, of_items, [text or None for text in reason.tolist()])
 
 
 def block_matrix(block: np.ndarray) -> sp.csr_array:
@@ -347,12 +342,7 @@ def choose(
     list of list of Chosen, of length H
         In the order in which they were chosen.
     """
-    part = float(taken.mean())
-    left = centred(outcome, taken, joint.block)
-    sums, errors = joint.expected(left, part)
-    # No interval is narrower than the slice's own items allow: what other slices add counts on a model of them.
-    least_error = np.maximum(errors, np.sqrt(joint.noise * np.diag(joint.gram) / part))
-    shown = np.hypot(least_error[:, None], DOUBT * (joint.rows @ left / part - sums))
+    sums, errors, shown = joint.expected(centred(outcome, taken, joint.block), float(taken.mean()))
     lists: list[list[Chosen]] = []
     for column, p in enumerate(p_value):
         places = _forward(joint, sums[:, column], errors, longest, sure, least) if p <= ERROR else []

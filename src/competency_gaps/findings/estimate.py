@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.findings.choose import Bar, Chosen, Weighed, centred, sums_by_block
+from competency_gaps.findings.choose import Bar, Chosen, Weighed, centred
 from competency_gaps.findings.finding import STRATA
-from competency_gaps.findings.joint import Joint, half_covariance
+from competency_gaps.findings.joint import Joint, half_covariance, sums_by_block
 
 HALVES = 20
 """Half-samples that choose anew."""
@@ -214,7 +214,7 @@ def listed(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: n
 def shares_of(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """What each slice of a list adds, by projecting the expected outcomes on the list: shape (slices,)."""
     places = [one.place for one in chosen]
-    sums, _ = joint.expected(centred(outcome, taken[:, None], joint.block), float(taken.mean()))
+    sums, *_ = joint.expected(centred(outcome, taken[:, None], joint.block), float(taken.mean()))
     among = joint.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
     return np.asarray(np.linalg.solve(among, sums[places, 0]))
 

@@ -116,8 +116,8 @@ SLICES = {
 CELLS = {
     **{"model": pl.String, "against": pl.String, "slice": pl.Int64, "family": pl.String, "name": pl.String},
     **{"items": pl.Int64, "of_items": pl.Int64},
-    **dict.fromkeys(("mean", "gap", "low", "high", "p_value", "q_value"), pl.Float64),
-    "status": pl.String,
+    **dict.fromkeys(("mean", "gap", "low", "high"), pl.Float64),
+    **dict.fromkeys(("verdict", "reason"), pl.String),
 }
 """Columns of :class:`ModelSlices`."""
 
@@ -131,7 +131,5 @@ class ModelSlices(NamedTuple):
     ``spread_low`` (lower end of its 95% interval, by which slices are ordered), ``p_value`` (do the models' gaps
     differ at all: Cochran's Q, Biometrics 10, 1954), ``q_value`` (Benjamini-Hochberg over all slices)."""
     cells: pl.DataFrame
-    """One row per model and slice shown: ``model``, ``against`` (``peers`` or ``benchmark``), ``slice``, ``family``,
-    ``name``, ``items`` (scored), ``of_items``, ``mean`` (score there; null: none scored), ``gap``, ``low``, ``high``,
-    ``p_value``, ``q_value`` (Benjamini-Hochberg over all models and all slices, shown or not; null: too few items),
-    ``status``: ``weak``, ``strong``, ``typical`` or ``insufficient``."""
+    """One row per model and slice shown: ``model``, ``against`` (``peers`` or ``benchmark``), and the columns of
+    :func:`~competency_gaps.findings.answer.slice_gaps` but for what says where the slice comes from."""

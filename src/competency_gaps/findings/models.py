@@ -12,8 +12,7 @@ from scipy.special import chdtrc, chdtri
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import corrected, evidence
 from competency_gaps.evidence.interval import quantile
-from competency_gaps.findings.answer import Against, held_equal, listed, outcome_asked, slices_of
-from competency_gaps.findings.choose import FLOOR
+from competency_gaps.findings.answer import Against, asked_of, held_equal, outcome_asked, slice_gaps, slices_of
 from competency_gaps.findings.finding import CELLS, MOST, SLICES, ModelSlices
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.open import RunFolder
@@ -46,23 +45,19 @@ def find_model_slices(
     if not families:  # the run has hardly an item
         return ModelSlices(pl.DataFrame(schema=SLICES), pl.DataFrame(schema=CELLS))
     weights = sp.csr_array(sp.vstack([family.weights for family in families], format="csr"), dtype=np.float32)
-    member = sp.csr_array(sp.vstack([family.member for family in families], format="csr"), dtype=np.float64)
-    known = ~np.isnan(np.stack([own.values for own in outcomes]))
-    items = np.round(member @ known.T).astype(np.int64).T
-    of_items = np.round(member @ base.items["excluded"].is_null().to_numpy().astype(float)).astype(np.int64)
-    gaps = _gaps(base, families, weights, outcomes)
-    p_value = np.where(items >= FLOOR * np.maximum(of_items, 1), gaps["p_value"], np.nan)
-    told = spread(np.where(np.isnan(p_value), np.nan, gaps["gap"]), gaps["high"] - gaps["low"])
-    apart = listed(families).select("slice", "family", "name", of_items=of_items).with_columns(**told)
+    tables = [slice_gaps(asked_of(base, scores, own, None)).filter(pl.col("family") != "concepts") for own in outcomes]
+    unscored = np.stack([(table["reason"] == "unscored").fill_null(False).to_numpy() for table in tables])
+    gap, width = plain_gaps(base, families, weights, outcomes)
+    apart = tables[0].select("slice", "family", "name", items="of_items")
+    apart = apart.with_columns(**spread(np.where(unscored, np.nan, gap), width))
     shown = _chosen(apart, weights, most)
-    numbers = {**gaps, "p_value": p_value, "q_value": corrected(p_value), "items": items}
-    score = np.stack([scores.of(own.model) for own in outcomes])
-    with np.errstate(invalid="ignore"):
-        numbers["mean"] = (member @ np.where(known, score, 0.0).T).T / (member @ known.T).T
     cells = pl.concat(
-        _cells(own, apart[shown], {k: v[row, shown] for k, v in numbers.items()}) for row, own in enumerate(outcomes)
+        table[shown].with_columns(
+            model=pl.lit(own.model), against=pl.lit("peers" if own.kind == "peers" else "benchmark")
+        )
+        for table, own in zip(tables, outcomes, strict=True)
     )
-    return ModelSlices(apart[shown].rename({"of_items": "items"}), cells)
+    return ModelSlices(apart[shown], cells.select(*CELLS))
 
 
 def _outcomes(run: RunFolder, scores: ModelScores, against: Against, models: Sequence[str]) -> list[Outcome]:
@@ -79,16 +74,15 @@ def _outcomes(run: RunFolder, scores: ModelScores, against: Against, models: Seq
     return outcomes
 
 
-def _gaps(
+def plain_gaps(
     run: RunFolder, families: Sequence[Family], weights: sp.csr_array, outcomes: Sequence[Outcome]
-) -> dict[str, np.ndarray]:
-    """Gap of each model on each slice beside comparable items, its interval and p-value: of shape (models, slices)."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Measured difference of each slice from comparable items, and the width of its interval: (models, slices) each."""
     config = evidence_config(run).model_copy(update={"strata": held_equal(run, families)})
     sample = slice_sample(run.items, weights, config.strata)
     samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
     measured = [evidence(own, config, draw=False) for own in samples]
-    fields = {"gap": "gap", "low": "gap_low", "high": "gap_high", "p_value": "p_value"}
-    return {name: np.stack([getattr(own, field) for own in measured]) for name, field in fields.items()}
+    return np.stack([own.gap for own in measured]), np.stack([own.gap_high - own.gap_low for own in measured])
 
 
 def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
@@ -132,13 +126,3 @@ def _chosen(apart: pl.DataFrame, weights: sp.csr_array, most: int) -> list[int]:
         if len(shown) < most and not alike[row, shown].any():
             shown.append(row)
     return [order[row] for row in shown]
-
-
-def _cells(outcome: Outcome, slices: pl.DataFrame, numbers: dict[str, np.ndarray]) -> pl.DataFrame:
-    """The row of one model."""
-    q, against = numbers["q_value"], "peers" if outcome.kind == "peers" else "benchmark"
-    sides = np.where(numbers["gap"] < 0, "weak", "strong")
-    status = np.select([np.isnan(q), q > SURE], ["insufficient", "typical"], sides)
-    columns = [pl.Series(name, numbers[name]) for name in ("items", "mean", "gap", "low", "high", "p_value", "q_value")]
-    table = slices.with_columns(columns, model=pl.lit(outcome.model), against=pl.lit(against), status=status)
-    return table.with_columns(pl.col(pl.Float64).fill_nan(None)).select(*CELLS)

@@ -97,11 +97,15 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
     names = [plain(words.cut_at_word(name, LONGEST_NAME)) for name in frame["name"]]
     shown = {
         "gap": [Text(NOT_DEFINED if gap is None else words.signed_points(gap)) for gap in frame["gap"]],
+        "interval": [
+            Text(reason or "" if low is None else f"({words.signed_points(low)} to {words.signed_points(high)})")
+            for low, high, reason in frame.select("low", "high", "reason").iter_rows()
+        ],
         "items": [Text(integer(items)) for items in frame["items"]],
         "kind": [Text(words.FAMILIES.get(family, family)) for family in frame["family"]],
     }
     more = f" To see {words.see_all(table.height, 'slices')}." if table.height > frame.height else ""
-    note = f"Points against the mean of each item's benchmark, on all items; nothing here is tested.{more}"
+    note = f"Points expected on new items, against comparable ones, with 95% intervals.{more}"
     return Group(table_of("slice", names, shown), plain(note, "dim"))
 
 

@@ -117,14 +117,13 @@ class ModelCell:
     """A model on a slice."""
 
     gap: float | None
-    """None: too few scored items."""
+    """Expected on new items; None: it has none, for a ``reason``."""
     low: float | None
     high: float | None
-    q_value: float | None
-    """Corrected over all models and slices; None: too few items."""
     items: int
     """Scored items that belong to the slice."""
-    status: Literal["weak", "strong", "typical", "insufficient"]
+    verdict: Literal["weaker", "stronger", "typical"] | None
+    reason: Literal["few items", "nearly all", "unscored"] | None
 
 
 @dataclass(frozen=True)

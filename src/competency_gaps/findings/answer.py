@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -14,18 +15,11 @@ import scipy.sparse as sp
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import Units, units_of
 from competency_gaps.findings.caveats import caveats_of
-from competency_gaps.findings.choose import ERROR, Bar, Chosen, Weighed, anything, bars_of, centred, choose, weigh
-from competency_gaps.findings.estimate import (
-    HALVES,
-    NORMAL,
-    Again,
-    again,
-    fit,
-    half_samples,
-    resting_on,
-)
+from competency_gaps.findings.choose import ERROR, Chosen, Weighed, anything, bars_of, centred, choose, weigh
+from competency_gaps.findings.estimate import HALVES, NORMAL, Again, again, half_samples, resting_on
 from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.findings.joint import Joint
+from competency_gaps.findings.prior import Prior, Seen, fit, learn, seen
 from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import Peers, outcome_of
@@ -35,12 +29,8 @@ from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family
 
 Against = str | Sequence[str] | None
-Thing = TypeVar("Thing")
-Made = TypeVar("Made")
-POWER = 0.84
-"""Standard errors by which an effect must exceed its threshold to be found with a power of 0.8."""
-ORDINARY = 0.05
-"""Share of the items that a slice of ordinary size has."""
+POOL = 8
+"""Most models that the prior is learned from, evenly spaced by their scores."""
 
 
 class Asked(NamedTuple):
@@ -55,6 +45,8 @@ class Asked(NamedTuple):
     values: np.ndarray
     """float64 of shape (U,): the outcome of each unit, in its own units."""
     families: list[Weighed]
+    prior: Prior | None = None
+    """Of the run's models; None: this outcome alone says it."""
 
 
 def find_answer(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
@@ -89,29 +81,15 @@ def find_answer(run: RunFolder, model: str | None = None, against: Against = Non
     return answered(asked, caveats)
 
 
-def two_at_a_time(function: Callable[[Thing], Made], things: Iterable[Thing]) -> Iterator[Made]:
-    """Apply a function in two threads, each with one for its linear algebra: four on two cores take twice as long."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    import scipy.linalg.lapack  # noqa: F401  what is loaded later is not limited
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1), ThreadPoolExecutor(2) as pool:
-        yield from pool.map(function, things)
-
-
 def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
     """Choose the slices that explain an outcome, and estimate their gaps."""
     families, values, block = asked.families, asked.values, asked.units.block
     whole = np.ones((len(values), 1), bool)
-    # Else there is nothing that slices could explain.
-    varies = bool((np.abs(centred(values, whole, block)) > 1e-6).any())
-    bars = bars_of(families, values, block) if varies else []
     findings: list[Finding] = []
-    if varies and any(own.usable.any() for own in families):
-        halves = half_samples(len(values))
+    joint = model_of(asked)
+    if joint is not None:
+        bars, halves = bars_of(families, values, block), half_samples(len(values))
         p, *p_again = anything(families, bars, values, np.concatenate([whole, halves], axis=1), block)
-        joint = fit(families, bars, values, whole[:, 0], block)
         (chosen,) = choose(joint, values, whole, np.array([p]))
         lists = choose(joint.anew(), values, halves, np.array(p_again))
         held = again(joint, chosen, lists, halves, values)
@@ -134,8 +112,7 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         scored=int(scored.sum()),
         findings=tuple(findings),
         families=tuple(own.family.name for own in families),
-        tested=int(sum(own.usable.sum() for own in families)) if varies else 0,
-        detectable=_detectable(families, bars, values) if varies else None,
+        tested=0 if joint is None else int(sum(own.usable.sum() for own in families)),
         caveats=(*_resting(findings), *caveats),
     )
 
@@ -159,9 +136,54 @@ def ask(run: RunFolder, model: str | None = None, against: Against = None, *, pa
 
 def asked_of(run: RunFolder, scores: ModelScores, outcome: Outcome, peers: Peers | None) -> Asked:
     """The families of a run over the units of an outcome."""
+    asked = _over_units(run, scores, outcome, peers)
+    if outcome.kind in ("score", "peers") and len(scores.models) > 1:
+        asked = asked._replace(prior=_run_prior(run, scores, outcome.kind))
+    return asked
+
+
+def _over_units(run: RunFolder, scores: ModelScores, outcome: Outcome, peers: Peers | None) -> Asked:
     families, kept = slices_of(run), run.items["excluded"].is_null().to_numpy()
     units, values = units_asked(run.items, outcome, held_equal(run, families))
     return Asked(run.items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
+
+
+_PRIORS: dict[tuple[str, Kind, bytes], Prior] = {}
+"""Those learned in this process, by run, kind of outcome and scores."""
+
+
+def _run_prior(run: RunFolder, scores: ModelScores, kind: Kind) -> Prior:
+    """Learn the prior from outcomes of models of the run."""
+    key = str(run.path.resolve()), kind, hashlib.sha256(scores.values.tobytes()).digest()
+    if key not in _PRIORS:
+        means = np.nan_to_num([np.nanmean(row) if (~np.isnan(row)).any() else 0.0 for row in scores.values])
+        order = np.argsort(means, kind="stable")
+        outcomes = []
+        for place in np.unique(np.linspace(0, len(order) - 1, min(POOL, len(order))).round().astype(int)):
+            with suppress(UserError):  # it has no peers
+                asked = _over_units(run, scores, *outcome_of(run, scores, scores.models[order[place]], kind))
+                if _varies(asked):
+                    outcomes.append(_seen(asked))
+        _PRIORS[key] = learn(outcomes)
+    return _PRIORS[key]
+
+
+def model_of(asked: Asked) -> Joint | None:
+    """The model of all slices for an outcome; None: there is nothing that slices could explain."""
+    if not _varies(asked):
+        return None
+    own = _seen(asked)
+    return fit(own, learn([own]) if asked.prior is None else asked.prior)
+
+
+def _varies(asked: Asked) -> bool:
+    """Whether outcomes differ within blocks, and there are slices to explain it."""
+    left = centred(asked.values, np.ones((len(asked.values), 1), bool), asked.units.block)
+    return any(own.usable.any() for own in asked.families) and bool((np.abs(left) > 1e-6).any())
+
+
+def _seen(asked: Asked) -> Seen:
+    return seen(asked.families, asked.values, np.ones(len(asked.values), bool), asked.units.block)
 
 
 def outcome_asked(
@@ -244,7 +266,7 @@ def _ordered(findings: list[Finding], kind: Kind) -> list[Finding]:
 def _finding(
     asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tuple[tuple[str, float], ...], comparable: float
 ) -> Finding:
-    weighed, at = asked.families[joint.family[one.place]], int(joint.slice[one.place])
+    weighed, at = asked.families[joint.design.family[one.place]], int(joint.design.slice[one.place])
     family = weighed.family
     scored = weighed.belongs(at) & ~np.isnan(asked.outcome.values)
     score = asked.scores.of(asked.outcome.model)[scored]
@@ -306,14 +328,6 @@ def _example(
     return int(rows[order[0]])
 
 
-def _detectable(families: Sequence[Weighed], bars: Sequence[Bar], values: np.ndarray) -> float | None:
-    """The smallest gap of a slice of ordinary size that would have been found with a power of 0.8."""
-    if not families or len(values) < 2:
-        return None
-    threshold = min(bar.threshold(ERROR / len(families)) for bar in bars)
-    return float((threshold + POWER) * values.std() / np.sqrt(max(1.0, ORDINARY * len(values))))
-
-
 _SLICE = {"slice": pl.Int64, "family": pl.String, "name": pl.String, "question": pl.String, "parent": pl.Int64}
 _FIGURES = {
     **dict.fromkeys(("items", "of_items"), pl.Int64),
@@ -360,9 +374,7 @@ def slice_gaps(asked: Asked) -> pl.DataFrame:
     known = ~np.isnan(scores) & ~np.isnan(asked.outcome.values)
     block, whole = asked.units.block, np.ones((len(asked.values), 1), bool)
     means = np.bincount(block, asked.values) / np.maximum(np.bincount(block), 1)
-    left, joint = centred(asked.values, whole, block), None
-    if any(own.usable.any() for own in asked.families) and np.abs(left).max() > 1e-6:
-        joint = fit(asked.families, bars_of(asked.families, asked.values, block), asked.values, whole[:, 0], block)
+    left, joint = centred(asked.values, whole, block), model_of(asked)
     tables = [pl.DataFrame(schema=_FIGURES)]
     for own in asked.families:
         count = own.family.member @ known.astype(np.float64)

@@ -342,13 +342,12 @@ def choose(
     list of list of Chosen, of length H
         In the order in which they were chosen.
     """
-    sums, errors, shown = joint.expected(centred(outcome, taken, joint.block), float(taken.mean()))
+    sums, errors, shown = joint.expected(centred(outcome, taken, joint.design.block), float(taken.mean()))
+    size = joint.design.size
     lists: list[list[Chosen]] = []
     for column, p in enumerate(p_value):
-        places = _forward(joint, sums[:, column], errors, longest, sure, least) if p <= ERROR else []
-        lists.append(
-            [Chosen(at, sums[at, column] / joint.size[at], shown[at, column] / joint.size[at]) for at in places]
-        )
+        places = _forward(joint, sums[:, column], errors[:, column], longest, sure, least) if p <= ERROR else []
+        lists.append([Chosen(at, sums[at, column] / size[at], shown[at, column] / size[at]) for at in places])
     return lists
 
 
@@ -362,7 +361,8 @@ def _forward(
     sums, errors : ndarray of float of shape (K,)
         Each slice's product with the expected outcomes, and its standard deviation.
     """
-    own = np.maximum(np.diag(joint.gram), 1e-9)
+    gram, size, rank = joint.design.gram, joint.design.size, joint.design.rank
+    own = np.maximum(np.diag(gram), 1e-9)
     scale, sure = np.sqrt(own * joint.noise), np.abs(sums) > least_sure * errors
     places: list[int] = []
     left, before = sums, np.zeros((0, len(sums)))  # rows of the inverse factor of the chosen slices' gram
@@ -370,16 +370,16 @@ def _forward(
         # What says the opposite of its own gap only mends what earlier slices said too coarsely.
         worth = np.where(sure & (left * sums > 0), np.abs(left) / scale, 0.0)
         worth[places] = 0.0
-        use = worth * np.abs(left / joint.size) ** SHARP
+        use = worth * np.abs(left / size) ** SHARP
         best = int(use.argmax())
         if worth[best] < least:
             break
-        near = np.flatnonzero((joint.rank < joint.rank[best]) & (worth > 0))
-        alike = joint.gram[near, best] / np.sqrt(own[near] * own[best])
+        near = np.flatnonzero((rank < rank[best]) & (worth > 0))
+        alike = gram[near, best] / np.sqrt(own[near] * own[best])
         error = np.sqrt(2 * (1 - np.minimum(alike, 1)))
         good = near[(alike >= ALIKE) & (worth[best] - worth[near] <= WORSE * error)]
-        chosen = int(min(good, key=lambda at: (joint.rank[at], -worth[at]), default=best))
-        row = joint.gram[chosen] - before[:, chosen] @ before
+        chosen = int(min(good, key=lambda at: (rank[at], -worth[at]), default=best))
+        row = gram[chosen] - before[:, chosen] @ before
         own_part = row[chosen] + 1e-6
         left = left - left[chosen] / own_part * row
         before = np.concatenate([before, row[None] / np.sqrt(own_part)])

@@ -93,8 +93,6 @@ class Answer:
     """Names of the families tested."""
     tested: int
     """Number of slices tested."""
-    detectable: float | None
-    """The smallest gap that would have been found with a power of 0.8, in a slice of typical size."""
     caveats: tuple[Caveat, ...] = ()
     """Those that may overturn the list come first."""
     right: bool = True

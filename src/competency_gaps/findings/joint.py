@@ -1,45 +1,141 @@
-"""One normal model of all slices: what they let expect of an outcome [ours]."""
+"""One normal model of all slices: what they let expect of an outcome [ours].
+
+``y = sum_k w_k b_k + e`` with ``b_k ~ N(0, s v_k)``. The variances ``v`` come from all models of a run
+(``prior.py``). The scale ``s`` says by how much more or less than usual this outcome depends on slices at all, and is
+integrated over a grid: where it may well be 0, as an outcome that goes with nothing has it, gaps are small.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
+if TYPE_CHECKING:
+    from competency_gaps.findings.choose import Weighed
+
 DOUBT = 0.5
 """Part of the distance from an expected gap to that of the slice's own items that counts as error: the model may draw a
 strong gap too far towards the others' (in ``validation/planted_slices.py`` 95% intervals then hold)."""
+SCALES = np.array([0.001, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
+"""Scales of the variances of an outcome's coefficients; the first one stands for 0."""
+TAIL = 4.0
+"""Degrees of freedom of the coefficients' distribution: a few strong ones among many weak are not shrunk like these."""
+TURNS = 2
+"""Turns in which the variances of single coefficients are found."""
+SIZES = 4.0
+"""Ratio of sizes within which slices of a family have one variance: small and sharp ones are not shrunk like wide ones,
+which are weaker."""
+WIDE = 200
+"""Most slices of a family beside those of questions; of more, those that tell most are in the model."""
+Group = tuple[str, str | int]
+"""The slices whose coefficients have one variance: a family, and a question or else a class of sizes."""
 
 
 @dataclass(frozen=True)
-class Joint:
-    """The slices of all families in one model. K slices, U units."""
+class Design:
+    """The slices of all families that are in the model. K slices, U units."""
 
     family: np.ndarray
-    """int64 of shape (K,): place of each slice's family; ``slice``: its place in the family."""
+    """int64 of shape (K,): index of each slice's family; ``slice``: its index in the family."""
     slice: np.ndarray
     rank: np.ndarray
     """int64 of shape (K,): how easily people check it, 0 the easiest."""
-    asked: np.ndarray
-    """bool of shape (K,): whether it is a category of a question, which was tested as a whole."""
+    groups: list[Group]
+    """Of length K."""
     rows: sp.csr_array
     """float32 of shape (K, U)."""
     size: np.ndarray
     """float64 of shape (K,): sums of the weights."""
     gram: np.ndarray
     """float64 of shape (K, K): products of the weights about their blocks' means."""
-    prior: np.ndarray
-    """float64 of shape (K,): variance of the coefficients, by family and size alone."""
-    precision: np.ndarray
-    """float64 of shape (K,): with ``shift``, the normal curve that stands for what is expected of each coefficient
-    before the others' outcomes are seen: its precision, and its mean times that. Large coefficients are rare, so it
-    learns from the slice's own outcomes."""
-    shift: np.ndarray
-    noise: float
-    """Variance of the outcome about what is expected."""
     block: np.ndarray
     """int64 of shape (U,)."""
+
+    @cached_property
+    def asked(self) -> np.ndarray:
+        """bool of shape (K,): whether it is a category of a question, which was tested as a whole."""
+        return np.array([isinstance(group[1], str) for group in self.groups], bool)
+
+
+def design_of(families: Sequence[Weighed], block: np.ndarray) -> Design:
+    """Gather the slices that are in the model."""
+    used = [_used(own) for own in families]
+    rows = sp.csr_array(sp.vstack([own.weights[places] for own, places in zip(families, used, strict=True)]))
+    by_block = sums_by_block(rows, block)
+    family = np.repeat(np.arange(len(families)), [len(places) for places in used])
+    return Design(
+        family,
+        np.concatenate(used),
+        np.array([own.rank for own in families], np.int64)[family],
+        [_group(own, at) for own, places in zip(families, used, strict=True) for at in places.tolist()],
+        rows,
+        np.asarray(rows.sum(axis=1), np.float64).ravel(),
+        (rows @ rows.T).toarray().astype(np.float64) - (by_block / np.bincount(block)) @ by_block.T,
+        block,
+    )
+
+
+def _used(own: Weighed) -> np.ndarray:
+    """The slices of a family that are in the model."""
+    alone = np.flatnonzero(own.alone)
+    most = alone[np.argsort(-own.squares[alone], kind="stable")[:WIDE]]
+    return np.sort(np.concatenate([np.flatnonzero(own.usable & ~own.alone), most]))
+
+
+def _group(own: Weighed, at: int) -> Group:
+    question = own.family.question[at]
+    return own.family.name, int(np.log(own.size[at]) / np.log(SIZES)) if question is None else question
+
+
+@dataclass(frozen=True)
+class Joint:
+    """The model of an outcome. K slices, U units, L scales."""
+
+    design: Design
+    prior: np.ndarray
+    """float64 of shape (K,): variance of the coefficients at a scale of 1."""
+    scales: np.ndarray
+    """float64 of shape (L,): probability of each scale before the outcome is seen."""
+    noise: float
+    """Variance of the outcome about what is expected."""
+    base: Joint | None = None
+    """The model before the variances of single coefficients were found; None: this is it."""
+
+    @property
+    def rows(self) -> sp.csr_array:
+        """As of the design."""
+        return self.design.rows
+
+    @cached_property
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Axes on which the coefficients are independent: information (K,), and coefficients of each (K, K)."""
+        root = np.sqrt(self.prior)
+        values, vectors = np.linalg.eigh(root[:, None] * self.design.gram * root)
+        return np.maximum(values, 0.0), root[:, None] * vectors
+
+    def scale_weights(self, sums: np.ndarray, part: float) -> np.ndarray:
+        """Probability of each scale given outcomes: shape (L, H).
+
+        Parameters
+        ----------
+        sums : ndarray of float of shape (K, H)
+            Products of the slices with centred outcomes of subsets of the units.
+        part
+            Share of the units in each.
+        """
+        if self.base is not None:
+            return self.base.scale_weights(sums, part)
+        information, basis = self.axes
+        known = SCALES[:, None] * part / self.noise * information
+        explained = (SCALES[:, None] / (self.noise**2 * (1 + known))) @ (basis.T @ sums) ** 2
+        likely = 0.5 * (explained - np.log1p(known).sum(axis=1)[:, None]) + np.log(self.scales)[:, None]
+        weights = np.exp(likely - likely.max(axis=0))
+        return np.asarray(weights / weights.sum(axis=0))
 
     def expected(
         self, left: np.ndarray, part: float, weights: sp.csr_array | None = None
@@ -52,53 +148,62 @@ class Joint:
             Centred outcomes of subsets of the units.
         part
             Share of the units in each.
-        weights : csr_array of shape (L, U), optional
-            Of slices that may not be in the model; None: those of the model, L = K.
+        weights : csr_array of shape (M, U), optional
+            Of slices that may not be in the model; None: those of the model, M = K.
 
         Returns
         -------
-        values : ndarray of float of shape (L, H)
-        deviations : ndarray of float of shape (L,)
-            By the model.
-        errors : ndarray of float of shape (L, H)
-            Those of intervals: at least the standard error of what the slice's own items say, and more where that is
-            something else.
+        values, deviations, errors : ndarray of float of shape (M, H)
+            Expected products; their standard deviations by the model; and those of intervals, which grow where the
+            slice's own items say something else.
         """
-        coefficients, half, factor = self._posterior(left, part)
-        if weights is None:
-            weights, gram, squares = self.rows, self.gram, np.diag(self.gram)
-            # The squares of half @ gram, which is factor.T - half * precision: these share but the diagonal.
-            np.fill_diagonal(factor, factor.diagonal() - half.diagonal() * self.precision)
-            np.fill_diagonal(half, 0.0)
-            spread = np.einsum("kj,kj->k", factor, factor) + np.einsum("jk,jk->k", half, half) * self.precision**2
-            variance = np.maximum(spread, 1e-12) * (self.noise / part) ** 2
-        else:
-            weights = sp.csr_array(weights, dtype=np.float64)
-            count = np.bincount(self.block)
-            sums = sums_by_block(weights, self.block)
-            gram = (weights @ self.rows.T).toarray() - (sums / count) @ sums_by_block(self.rows, self.block).T
-            squares = np.asarray(weights.power(2).sum(axis=1)).ravel() - (sums**2 / count).sum(axis=1)
-            variance = ((half @ gram.T) ** 2).sum(axis=0)
-        values = gram @ coefficients
-        # What other slices add counts on a model of them.
-        least = np.maximum(variance, self.noise * squares / part)
-        return values, np.sqrt(variance), np.hypot(np.sqrt(least)[:, None], DOUBT * (weights @ left / part - values))
-
-    def anew(self) -> Joint:
-        """The model before any slice's own outcomes are seen, for subsets of the units that choose for themselves."""
-        return replace(self, precision=1 / self.prior, shift=np.zeros(len(self.prior)))
+        rows = self.rows if weights is None else sp.csr_array(weights)
+        cross = self.design.gram if weights is None else self._cross(rows)
+        by_scale, mixed, scales = self._posterior(left, part)
+        toward = cross @ self.axes[1]
+        products = np.stack([toward @ own for own in by_scale])
+        values = np.einsum("lh,lkh->kh", scales, products)
+        variance = self.noise * (toward**2 @ mixed) + np.einsum("lh,lkh->kh", scales, products**2) - values**2
+        deviations = np.sqrt(np.maximum(variance, 1e-12))
+        return values, deviations, np.hypot(deviations, DOUBT * (rows @ left / part - values))
 
     def outcomes(self, left: np.ndarray, part: float) -> np.ndarray:
         """Expected outcomes of the units, of shape (U, H), not centred."""
-        return self.rows.T @ self.coefficients(left, part)
+        by_scale, _, scales = self._posterior(left, part)
+        return np.asarray(self.rows.T @ (self.axes[1] @ np.einsum("lh,lkh->kh", scales, by_scale)))
 
-    def coefficients(self, left: np.ndarray, part: float) -> np.ndarray:
-        """Expected coefficients of the slices, of shape (K, H)."""
-        return self._posterior(left, part)[0]
+    def anew(self) -> Joint:
+        """The model before any slice's own outcomes are seen, for subsets of the units that choose for themselves."""
+        return self.base or self
 
-    def _posterior(self, left: np.ndarray, part: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        half, factor = half_covariance(np.tril(self.gram), self.precision, self.noise / part)
-        return half.T @ (half @ (self.rows @ left / self.noise + self.shift[:, None])), half, factor
+    def tailed(self, left: np.ndarray, part: float) -> Joint:
+        """The model with variances of single coefficients, by the variational Bayes of Student's t [ours]."""
+        scales = self.scale_weights(self.rows @ left, part)[:, 0]
+        model = self
+        for _ in range(TURNS):
+            by_scale, _, _ = model._posterior(left, part)
+            information, basis = model.axes
+            square = np.zeros(len(self.prior))
+            for weight, scale, own in zip(scales, SCALES, by_scale, strict=True):
+                spread = basis**2 @ (scale * self.noise / (self.noise + scale * part * information))
+                square += weight / scale * ((basis @ own[:, 0]) ** 2 + spread)
+            model = replace(self, prior=(TAIL * self.prior + square) / (TAIL + 1), base=self)
+        return model
+
+    def _posterior(self, left: np.ndarray, part: float) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+        """Expected values on the axes at each scale, (K, H) each; mean shrinkage (K, H); weights of scales (L, H)."""
+        sums = np.asarray(self.rows @ left, np.float64)
+        information, basis = self.axes
+        scales = self.scale_weights(sums, part)
+        shrinkage = SCALES[:, None] / (self.noise + SCALES[:, None] * part * information)
+        turned = basis.T @ sums
+        return [own[:, None] * turned for own in shrinkage], shrinkage.T @ scales, scales
+
+    def _cross(self, rows: sp.csr_array) -> np.ndarray:
+        """Products of other slices with those of the model, about their blocks' means."""
+        block = self.design.block
+        theirs = sums_by_block(rows, block) / np.bincount(block)
+        return np.asarray((rows @ self.rows.T).toarray() - theirs @ sums_by_block(self.rows, block).T, np.float64)
 
 
 def sums_by_block(weights: sp.csr_array, block: np.ndarray) -> np.ndarray:
@@ -107,30 +212,3 @@ def sums_by_block(weights: sp.csr_array, block: np.ndarray) -> np.ndarray:
     count = weights.shape[0]
     cell = np.repeat(np.arange(count) * blocks, np.diff(weights.indptr)) + block[weights.indices]
     return np.bincount(cell, weights.data, minlength=count * blocks).reshape(count, blocks)
-
-
-def half_covariance(lower: np.ndarray, precision: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """Square root of the posterior covariance of the coefficients, which is its transpose times itself; its inverse.
-
-    ``lower``: the lower triangle of the slices' gram.
-    """
-    factor = np.ascontiguousarray(lower / noise, np.float64)
-    np.fill_diagonal(factor, factor.diagonal() + precision)
-    _lapack("dpotrf", b"U", factor)  # LAPACK counts by columns: lower is upper
-    half = factor.copy()
-    _lapack("dtrtri", b"UN", half)
-    return half, factor  # above the diagonals are zeros
-
-
-def _lapack(name: str, options: bytes, matrix: np.ndarray) -> None:
-    """Call LAPACK without the lock of Python's threads, which SciPy's own wrappers hold: others wait for them."""
-    from ctypes import CFUNCTYPE, PYFUNCTYPE, byref, c_char_p, c_int64, c_void_p, py_object, pythonapi
-
-    from scipy.linalg.cython_lapack import __pyx_capi__
-
-    held = __pyx_capi__[name]
-    title = PYFUNCTYPE(c_char_p, py_object)(("PyCapsule_GetName", pythonapi))(held)
-    address = PYFUNCTYPE(c_void_p, py_object, c_char_p)(("PyCapsule_GetPointer", pythonapi))(held, title)
-    size, stride, info = (byref(c_int64(number)) for number in (len(matrix), max(1, len(matrix)), 0))
-    values = [*(bytes([option]) for option in options), size, matrix.ctypes.data, stride, info]
-    CFUNCTYPE(None, *[c_void_p] * len(values))(address)(*values)

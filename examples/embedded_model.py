@@ -5,6 +5,5 @@ import sys
 from competency_gaps import load_model
 
 lm = load_model("embedded")
-lm.model.hf_quantizer = None  # its weights are plain numbers now
 for part in (lm.tokenizer, lm.model):
     part.save_pretrained(sys.argv[1])

@@ -78,7 +78,7 @@ class ShardFolder:
             left.unlink(missing_ok=True)
 
     def is_whole(self, name: str, made_of: str = "") -> bool:
-        """Whether a shard is there, undamaged and made of this input; if not so, it is removed, with a warning."""
+        """Whether a shard is there, undamaged and made of this input; if it is there and not so, with a warning."""
         path, stamp = self.files(name)
         if not path.exists() or not stamp.exists():
             return False
@@ -91,13 +91,7 @@ class ShardFolder:
             return True
         why = "was made from other input" if same_bytes else "does not match its checksum (damaged or cut off)"
         log.warning("%s %s: it counts as missing.", path, why)
-        self.remove(name)
         return False
-
-    def remove(self, name: str) -> None:
-        """Remove a shard, its stamp first."""
-        for path in self.files(name)[::-1]:
-            path.unlink(missing_ok=True)
 
     def check(self, name: str) -> Path:
         """Compare a finished shard with its checksum, once in a process; gives its place.

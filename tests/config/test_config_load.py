@@ -65,7 +65,6 @@ def test_paper_mode():
     other = parse({**GOOD, "paper": True, "metrics": {"dense_above": 0.2}, "pooling": "mean"})
     assert other.metrics.dense_above == 0.2
     assert parse(as_dict(config)) == config
-    assert parse({**GOOD, "metrics": {"normaliser": "alive"}}) == parse(GOOD), "as runs of earlier releases state it"
     assert "normaliser" in fault({**GOOD, "metrics": {"normaliser": "none"}})
     assert parse(GOOD).span == "question"
 

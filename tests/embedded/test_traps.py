@@ -11,6 +11,7 @@ from rich.console import Console
 
 import competency_gaps as cg
 from competency_gaps.embedded import embedded_sae
+from competency_gaps.embedded.weights import SMOLLM2, local_weights
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
@@ -22,6 +23,16 @@ RESIDUALS, MLP = "blocks.15.hook_resid_post", "blocks.15.hook_mlp_out"
 @pytest.fixture(scope="module")
 def lm():
     return cg.load_model(MODEL)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_unpacked_weights_are_those_of_the_file(dtype):
+    unpacked = cg.load_model(MODEL, dtype=dtype)
+    packed = cg.load_model(str(local_weights(SMOLLM2)), dtype=dtype)
+    for key in ("class", "dtype", "content_sha256", "weights_sha256", "tokenizer"):
+        assert unpacked.identity[key] == packed.identity[key], key
+    first, second = (lm.tokenizer.backend_tokenizer.to_str() for lm in (unpacked, packed))
+    assert first == second and unpacked.max_length == packed.max_length and unpacked.pad_id == packed.pad_id
 
 
 def outcome(lm, out, folder, hook_name=None):

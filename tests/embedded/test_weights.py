@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from embedded_helpers import slow_pip
@@ -16,7 +18,7 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.embedded import MODELS, embedded_model
-from competency_gaps.embedded.weights import local_weights, resolve_weights
+from competency_gaps.embedded.weights import local_weights, resolve_weights, unpacked_weights
 from competency_gaps.errors import UserError
 from core_helpers import ROOT
 
@@ -110,19 +112,63 @@ def hf_hub_download(repository, file, *, revision, local_dir, etag_timeout, toke
     assert not file.exists()
 
 
-def test_embedded_model_resolves_by_name(weights, content, monkeypatch, place, progress):
+class Unpack:
+    """Writes what stands for a model, slowly, and counts."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, file, folder):
+        self.calls += 1
+        (folder / "config.json").write_text("{}")
+        time.sleep(0.2)
+        shutil.copy(file, folder / "model.safetensors")
+
+
+def test_embedded_model_is_unpacked_once_by_whoever_is_first(weights, content, monkeypatch, place, progress):
     monkeypatch.setitem(MODELS, NAME, weights)
-    assert embedded_model(NAME, progress) == place / "Tiny.Q4_1.gguf" and len(progress.lines) == 1
-    assert embedded_model(NAME).read_bytes() == content
+    unpack = Unpack()
+    with ThreadPoolExecutor(3) as pool:
+        folders = set(pool.map(lambda _: embedded_model(NAME, unpack, progress), range(3)))
+    assert unpack.calls == 1 and len(folders) == 1
+    folder = folders.pop()
+    assert folder.parent == place and (folder / "model.safetensors").read_bytes() == content
+    (place / weights.file).unlink()
+    assert embedded_model(NAME, unpack) == folder and unpack.calls == 1, "the file is not needed any more"
     with pytest.raises(UserError, match="Did you mean 'embedded:smollm2-135m-instruct'"):
-        embedded_model("embedded:smollm2-135m")
+        embedded_model("embedded:smollm2-135m", unpack)
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut off", "missing", "list"])
+def test_damaged_unpacked_weights_are_made_again(weights, content, progress, damage):
+    unpack = Unpack()
+    folder = unpacked_weights(weights, unpack, progress)
+    file = folder / ("files.json" if damage == "list" else "model.safetensors")
+    whole = file.read_bytes()
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(whole[:-1] + (b"" if damage == "cut off" else bytes([whole[-1] ^ 1])))
+    assert unpacked_weights(weights, unpack, progress) == folder and unpack.calls == 2
+    assert file.read_bytes() == whole
+
+
+def test_unpacking_that_was_stopped_is_begun_again(weights, content, progress):
+    def stopped(file, folder):
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        unpacked_weights(weights, stopped, progress)
+    folder = unpacked_weights(weights, Unpack(), progress)
+    assert (folder / "model.safetensors").read_bytes() == content
 
 
 def test_the_short_name_is_the_embedded_model(monkeypatch):
     class Reached(Exception):
         pass
 
-    def resolve(name, progress):
+    def resolve(name, unpack, progress):
         raise Reached(name)
 
     monkeypatch.setattr("competency_gaps.model.load.embedded_model", resolve)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from competency_gaps.checked import write_document
-from competency_gaps.config import ModelConfig
+from competency_gaps.config import RunConfig
 from competency_gaps.model import size
 from competency_gaps.model.load import chosen_dtype
-from competency_gaps.runs.plan import planned_model
+from competency_gaps.runs.plan import begun, planned
+from core_helpers import objects
 
 
 @pytest.mark.parametrize(("bfloat16", "dtype"), [(3.0, "bfloat16"), (1.1, "float32"), (0.02, "float32")])
@@ -20,10 +21,11 @@ def test_auto_takes_what_is_measured_faster(monkeypatch, bfloat16, dtype):
 
 def test_a_resumed_run_keeps_its_precision(tmp_path):
     def dtype(folder, asked="auto"):
-        return planned_model(ModelConfig(name="m", dtype=asked), folder).dtype
+        config = {"model": {"name": "m", "dtype": asked}, "sae": {"folder": "s"}, "benchmarks": [objects("b", [])]}
+        return planned(RunConfig(**config), begun(folder)).model.dtype
 
     write_document(tmp_path / "plan.json", {"model": {"dtype": "bfloat16"}})
     assert dtype(tmp_path) == "auto", "nothing was computed, so the folder is free"
     (tmp_path / "gate.json").write_text("{}")
     assert dtype(tmp_path) == "bfloat16" and dtype(tmp_path, "float32") == "float32"
-    assert dtype(tmp_path / "nowhere") == "auto" == dtype(None)
+    assert dtype(tmp_path / "nowhere") == "auto"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import re
+from contextlib import contextmanager
 
 import pytest
 from suite_helpers import make_small, never, run_small, with_answers
@@ -10,10 +13,12 @@ from suite_helpers import make_small, never, run_small, with_answers
 import competency_gaps as cg
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import UserError
+from competency_gaps.model import load
 from competency_gaps.model.batches import OUT_OF_MEMORY
+from competency_gaps.runs import plan
 from competency_gaps.stages import engines
 from competency_gaps.stages.extraction import ShardReader
-from core_helpers import assert_same_run, command
+from core_helpers import assert_same_run, command, shard_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +44,66 @@ def parts(config, tmp_path_factory):
         for number in (1, 2, 3):
             cg.make_part(config, folder / str(number), (number, 3))
     return [folder / str(number) for number in (1, 2, 3)]
+
+
+@pytest.fixture
+def other_versions(monkeypatch):
+    """A context in which a transformers of another version is installed, which knows one more setting of models, and
+    another package of ours."""
+    real, settings = importlib.metadata.version, load._settings
+    others = {"transformers": "4.0", "competency-gaps": "0.2"}
+
+    @contextmanager
+    def installed(**versions: str):
+        with monkeypatch.context() as patch:
+            patch.setattr(importlib.metadata, "version", lambda name: (versions or others).get(name) or real(name))
+            if not versions:
+                patch.setattr(load, "_settings", lambda model: {**settings(model), "new_setting": True})
+            yield
+
+    return installed
+
+
+def read_with(run, package: str) -> set[str]:
+    return {versions[package] for versions in run.manifest["read"]["versions"]}
+
+
+def test_parts_read_with_other_versions_are_joined_without_a_model(
+    config, parts, straight, tmp_path, monkeypatch, other_versions
+):
+    with other_versions():
+        cg.make_part(config, tmp_path / "2", (2, 3))
+    for name in ("load_model", "load_sae"):
+        monkeypatch.setattr(f"competency_gaps.sae.load.{name}", never)
+    with other_versions(**{"competency-gaps": "0.3"}):
+        joined = cg.merge([parts[0], tmp_path / "2", parts[2]], tmp_path / "run")
+    assert joined.items.equals(straight.items) and joined.concepts.equals(straight.concepts)
+    now = importlib.metadata.version
+    assert read_with(joined, "transformers") == {"4.0", now("transformers")}
+    assert read_with(joined, "competency-gaps") == {"0.2", now("competency-gaps")}
+
+
+def test_reading_goes_on_under_other_versions_if_that_is_accepted(
+    config, straight, tmp_path, monkeypatch, other_versions
+):
+    folder = tmp_path / "run"
+    cg.make_part(config, folder, (1, 4))
+    kept = shard_bytes(folder)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"differs in format \(\d+ and 99\)"):
+        patch.setattr(plan, "FORMAT", 99)
+        cg.run(config, folder)
+    now = importlib.metadata.version("transformers")
+    said = rf"transformers {re.escape(now)}, here 4.0: .*--set accept_versions=true"
+    with other_versions(), pytest.raises(UserError, match=said):
+        cg.run(config, folder)
+    assert shard_bytes(folder) == kept
+    with other_versions(**{"competency-gaps": "0.3"}):
+        cg.make_part(config, folder, (1, 4))
+    with other_versions():
+        run = cg.run({**config, "accept_versions": True}, folder)
+        assert read_with(run, "transformers") == {"4.0", now}
+    run = cg.run(config, folder)
+    assert run.items.equals(straight.items), "what is read needs no leave"
 
 
 def test_parts_joined_are_the_run(parts, straight, tmp_path, monkeypatch):
@@ -73,7 +138,7 @@ def test_a_missing_shard_is_named_and_read_again(config, parts, straight, tmp_pa
     shard = sorted((part / "activations").glob("*.safetensors"))[0]
     shard.unlink()
     given = [parts[0], part, parts[2]]
-    with pytest.raises(UserError, match=f"missing or damaged: .*{shard.name}"):
+    with pytest.raises(UserError, match=f"missing or damaged: {shard.stem} of {part}"):
         cg.merge(given, tmp_path / "run")
     cg.make_part(config, part, (2, 3))
     assert_same_run(cg.merge(given, tmp_path / "run"), straight)

@@ -14,12 +14,15 @@ import scipy.sparse as sp
 from competency_gaps.activations.packing import narrow, pack_scores, unpack_scores
 from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.errors import UserError
+from competency_gaps.model.load import versions
 from competency_gaps.shards import Draft, ShardFolder
 
 ROWS = ("items", "indptr", "concepts", "cas", "scale", "peaks", "token_ptr", "token_ids", "token_offsets")
 """Tensors of a shard: which there are, and in which types, is in ``docs/run-folder.md``."""
 ACTIVATIONS = ("act_ptr", "act_counts", "act_tokens", "act_values")
 """Those of the activations of single tokens: a shard has all of them or none."""
+_READ_WITH = "read_with"
+"""Key, in a shard's metadata, of the versions of the packages that read it."""
 _TYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
 
 
@@ -224,7 +227,14 @@ class CasStore:
             **token_tensors,
         }
         tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
-        return self.shards.draft(name, lambda part: save_file(tensors, part))
+        return self.shards.draft(name, lambda part: save_file(tensors, part, {_READ_WITH: json.dumps(versions())}))
+
+    def read_with(self, name: str) -> str:
+        """Versions of the packages that read a finished shard, as JSON."""
+        from safetensors import safe_open
+
+        with safe_open(self.shards.path(name), framework="numpy") as held:
+            return str(held.metadata()[_READ_WITH])
 
     def read(self, name: str) -> CasBlock:
         """Read one shard, without the activations of single tokens.

@@ -16,8 +16,6 @@ Span = Literal["question", "prompt", "prompt+bos", "response", "all"]
 Pooling = Literal["mean", "max"]
 
 PAPER = {"span": "prompt+bos", "pooling": "mean"}
-GONE = {"normaliser": "alive", "average": "unweighted"}
-"""Metrics settings of earlier releases, and what they are now fixed to."""
 
 
 class GenerationConfig(Config):
@@ -63,11 +61,6 @@ class MetricsConfig(Config):
     """The same for SAEs of averages, of whose stretches a fifth of the tokens are of this kind in ordinary text."""
     position_above: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of a concept's mass on the first tokens of texts above which it is a position concept."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_gone(cls, data: Any) -> Any:
-        return {key: own for key, own in data.items() if GONE.get(key) != own} if isinstance(data, dict) else data
 
 
 class EvidenceConfig(Config):
@@ -174,6 +167,8 @@ class RunConfig(Config):
     metrics: MetricsConfig = MetricsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     slices: SlicesConfig = SlicesConfig()
+    accept_versions: bool = False
+    """Whether a run that is not read to its end goes on under another torch or transformers."""
     ask: bool = True
     """Whether the model answers the items; False: it only reads them, for scores of other models."""
     scores: list[ScoresConfig] = []

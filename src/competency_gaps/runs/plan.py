@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.checked import damaged, read_document, write_document
-from competency_gaps.config import DType, ModelConfig, RunConfig, as_dict
+from competency_gaps.config import DType, RunConfig, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Benchmark
 from competency_gaps.lock import FILE as LOCK
@@ -18,27 +18,27 @@ from competency_gaps.registry import POLICIES, SOURCES
 from competency_gaps.text import listing, shorten, visible
 
 FILE = "plan.json"
-_PRECISION = "precision.json"
-"""Records the model's data type before there is a plan."""
-_TOOLS = ("competency-gaps", "torch", "transformers", "sae-lens")
+FORMAT = 4
+"""Of what a reading puts down, and of what sampled answers depend on: a run of another format is another run."""
+_BY_PACKAGE = {"transformers": ("model.settings_sha256", "model.tokenizer.class"), "sae-lens": ("sae.settings_sha256",)}
+"""What a package makes of a model's or an SAE's settings: compared where both plans have one version of it."""
 _RESULTS = ("gate.json", "responses", "activations")
 # Settings that do not change the rows or scores on disk: tables are made anew at every run.
 # batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
 # rounding only.
 _FREE = (
     *("out", "scores", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge", "ray"),
-    *("keep_token_activations", "slices"),
+    *("keep_token_activations", "slices", "accept_versions"),
 )
 
 
-def claim(
-    folder: Path,
-    config: RunConfig,
-    extractor: Extractor,
-    bos_id: int | None,
-    suite: list[Benchmark],
-) -> bool:
+def claim(folder: Path, identity: Mapping[str, Any]) -> bool:
     """Claim a folder for a run, or resume the same run in it.
+
+    Parameters
+    ----------
+    identity
+        As :func:`plan_identity` gives it.
 
     Returns
     -------
@@ -50,52 +50,31 @@ def claim(
     UserError
         If the folder holds another run (the message names the differences) or other files.
     """
-    identity = plan_identity(config, extractor, bos_id, suite)
-    path = folder / FILE
-    if path.is_file():
-        differing = sorted(_differences(_read_json(path), identity))
-        if differing and not any((folder / name).exists() for name in _RESULTS):
-            # Refused by the gate, or stopped before it: there are no results that another run would mix with.
-            write_document(path, identity)
-            return False
-        _refuse(folder, differing)
+    if known := begun(folder):
+        if differing := plan_differences(known, identity):
+            raise UserError(
+                f"{str(folder)!r} holds a run that differs in {differing}. "
+                f"Choose another run folder, or delete this one to start again."
+            )
         return True
-    refuse_strangers(folder)
-    write_document(path, identity)
+    # Refused by the gate, or stopped before it: there are no results that another run would mix with.
+    if not (folder / FILE).is_file():
+        refuse_strangers(folder)
+    write_document(folder / FILE, identity)
     return False
 
 
-def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
-    """The model's configuration, with ``dtype: auto`` replaced by the precision of the run that a folder holds.
-
-    A run keeps the precision in which it began, or that of the store that it shares.
-
-    Parameters
-    ----------
-    folder
-        The run folder; None: there is none.
-    """
-    if folder is None or model.dtype != "auto":
-        return model
-    dtypes = []
-    if any((folder / name).exists() for name in _RESULTS):
-        dtypes.append(_planned_dtype(_read_json(folder / FILE)))
-    dtypes.append(_read_json(folder / _PRECISION).get("dtype"))
-    dtype = next((dtype for dtype in dtypes if dtype in get_args(DType)), None)
-    return model if dtype is None else model.model_copy(update={"dtype": dtype})
+def begun(folder: Path) -> dict[str, Any]:
+    """The plan of the run in a folder; empty: nothing was computed there."""
+    return _read_json(folder / FILE) if any((folder / name).exists() for name in _RESULTS) else {}
 
 
-def keep_precision(folder: Path, model: ModelConfig, plan: Mapping[str, Any] | None) -> None:
-    """Let a run begin, in a folder without one, in the precision of a plan, unless its configuration says another."""
-    dtype = _planned_dtype(plan or {})
-    if model.dtype == "auto" and dtype in get_args(DType) and not (folder / FILE).exists():
-        write_document(folder / _PRECISION, {"dtype": dtype})
-
-
-def _planned_dtype(plan: Mapping[str, Any]) -> Any:
-    """The data type that a plan names, whatever stands there."""
-    planned = plan.get("model")
-    return planned.get("dtype") if isinstance(planned, dict) else None
+def planned(config: RunConfig, plan: Mapping[str, Any] | None) -> RunConfig:
+    """The configuration with the precision of the run that a plan is of, if there is one, in place of ``auto``."""
+    dtype = (plan or {}).get("model", {}).get("dtype")
+    if config.model.dtype != "auto" or dtype not in get_args(DType):
+        return config
+    return config.model_copy(update={"model": config.model.model_copy(update={"dtype": dtype})})
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -125,9 +104,12 @@ def read_plan(folder: Path) -> dict[str, Any]:
 def plan_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     """Where two plans differ, in words, with both values: settings by their keys, the rest by its place in the plan.
 
-    Empty: nowhere.
+    Empty: nowhere. Versions may differ; shards say with which they were read.
     """
-    differing = sorted(_differences(json.loads(json.dumps(a)), json.loads(json.dumps(b))).items())
+    first, second = json.loads(json.dumps(a)), json.loads(json.dumps(b))
+    was, now = first.pop("versions", {}), second.pop("versions", {})
+    free = [key for package, keys in _BY_PACKAGE.items() if was.get(package) != now.get(package) for key in keys]
+    differing = sorted(pair for pair in _differences(first, second).items() if pair[0] not in free)
     return listing((f"{key} ({_brief(x)} and {_brief(y)})" for key, (x, y) in differing), len(differing))
 
 
@@ -135,22 +117,11 @@ def _brief(value: Any) -> str:
     return "nothing" if value is None else shorten(visible(json.dumps(value, ensure_ascii=False)), 60)
 
 
-def _refuse(folder: Path, differing: list[str]) -> None:
-    if differing:
-        raise UserError(
-            f"{str(folder)!r} holds a run that differs in {', '.join(differing[:6])}. "
-            f"Choose another run folder, or delete this one to start again."
-        )
-
-
 def refuse_strangers(folder: Path) -> None:
     """Raise UserError if a folder without a plan holds other files."""
     # A run killed while writing its plan leaves only the partial file.
-    known = (f".{FILE}.part", f".{_PRECISION}.part", _PRECISION)
-    if folder.exists() and (
-        not folder.is_dir()
-        or any(path.name not in known and not path.name.startswith(LOCK) for path in folder.iterdir())
-    ):
+    known = (f".{FILE}.part", LOCK)
+    if folder.exists() and not (folder.is_dir() and all(path.name.startswith(known) for path in folder.iterdir())):
         raise UserError(f"{str(folder)!r} is not empty and does not hold a run. Choose another run folder.")
 
 
@@ -160,12 +131,13 @@ def plan_identity(
     """What makes a run this run: its settings, and the content of model, SAE and items."""
     lm, sae, hook = extractor.lm, extractor.sae, extractor.hook
     return {
+        "format": FORMAT,
         "config": _settings(config),
         "model": {k: lm.identity[k] for k in ("content_sha256", "settings_sha256", "dtype", "tokenizer")},
         "sae": {k: sae.identity[k] for k in ("content_sha256", "settings_sha256")},
         "hook": [hook.path, hook.side],
         "bos_id": bos_id,
-        "versions": {k: v for k, v in versions().items() if k in _TOOLS},
+        "versions": versions(),
         "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in suite},
         "plugins": _plugins(config, suite),
     }
@@ -181,6 +153,7 @@ def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
 
 def _settings(config: RunConfig) -> dict[str, Any]:
     settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
+    del settings["model"]["dtype"]  # which stands, as it was chosen, beside the hashes of the weights
     settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("dictionary", "force")}
     return settings
 

@@ -328,11 +328,8 @@ def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder
         from safetensors import SafetensorError
 
         from competency_gaps.sae import threshold
-    name, folder = f"{config.release}/{config.id}", None
-    if config.folder is not None:
-        name = str(config.folder)
-        folder = embedded_sae(name) if name.startswith("embedded:") else Path(name).expanduser()
-    else:
+    name, folder = str(config.folder or f"{config.release}/{config.id}"), sae_folder(config)
+    if folder is None:
         check_release(str(config.release), str(config.id))
     try:
         content = {} if folder is None else _read_cfg(folder, name)
@@ -343,6 +340,14 @@ def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         first_line, _, _ = str(error).strip().partition("\n")
         raise UserError(f"SAE {name!r} cannot be loaded: {first_line}") from error
+
+
+def sae_folder(config: SAEConfig) -> Path | None:
+    """Folder of the SAE that a configuration names; None: it is of a release."""
+    if config.folder is None:
+        return None
+    name = str(config.folder)
+    return embedded_sae(name) if name.startswith("embedded:") else Path(name).expanduser()
 
 
 def _stated_l0(config: SAEConfig, metadata: Mapping[str, Any]) -> float | None:

@@ -7,20 +7,21 @@ the engine, so results do not either.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.activations.store import CasStore
-from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import OUT_OF_MEMORY
+from competency_gaps.model.load import versions
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.runs.part import Part
-from competency_gaps.runs.plan import keep_precision, read_plan
+from competency_gaps.runs.plan import begun, read_plan
 from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import Draft
 from competency_gaps.stages.extraction import (
@@ -66,7 +67,7 @@ class Work:
     missing: list[Task] = field(default_factory=list)
     """In the order of the plans."""
     finished: list[Shard] = field(default_factory=list)
-    """Shards that were whole in the folder before."""
+    """Shards that were whole in the folder, or taken from the store."""
     store: RunStore | None = None
     """With which the shards are shared; None: there is none."""
     unreadable: dict[str, list[Reason]] = field(default_factory=lambda: defaultdict(list))
@@ -95,7 +96,24 @@ class Work:
         self.bar.skip(len(shard.members))
         self.tried[plan.name] += len(shard.members)
         self.unreadable[plan.name] += unreadable(table)
+        self.finished.append(shard)
         return True
+
+    def check_versions(self) -> None:
+        """Raise UserError if the rest would be read with another torch or transformers, unless that is accepted."""
+        if not self.missing or self.setting.config.accept_versions:
+            return
+        for was in self.read_with(shard.name for shard in self.finished):
+            if differing := other_versions(was, versions()):
+                raise UserError(
+                    f"{str(self.folder)!r} was read in part with {differing}: rows, scores and answers of the rest may "
+                    "differ by rounding, or by what a package changed. To go on, and have the manifest name all "
+                    "versions, add --set accept_versions=true; or install the former ones."
+                )
+
+    def read_with(self, shards: Iterable[str]) -> list[dict[str, str]]:
+        """Versions of the packages that read some shards, each combination once."""
+        return [json.loads(text) for text in sorted({self.reader.files.store.read_with(name) for name in shards})]
 
     def commit(self, task: Task, draft: ShardDraft) -> None:
         """Let a shard count: in the store first, if there is one; where another machine was first, its shard counts."""
@@ -115,6 +133,12 @@ class Work:
         check_share(known, task.plan, self.setting, whole=self.tried[task.plan.name] == task.plan.to_read)
 
 
+def other_versions(was: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Where the versions of packages differ of which another may read otherwise, in words; empty: nowhere."""
+    differing = [name for name in ("torch", "transformers") if was.get(name) != now.get(name)]
+    return listing((f"{name} {was.get(name)}, here {now.get(name)}" for name in differing), len(differing))
+
+
 Engine = Callable[[Work], None]
 
 
@@ -126,8 +150,8 @@ def read_suite(
     Returns
     -------
     tuple
-        What was read, by benchmark; the rows; and for the manifest ``items`` that this command read ``of`` all, and
-        ``by`` whom.
+        What was read, by benchmark; the rows; and for the manifest ``items`` that this command read ``of`` all, ``by``
+        whom, and the ``versions`` of the packages that read any.
 
     Raises
     ------
@@ -148,7 +172,8 @@ def read_suite(
         if lost:
             progress.say(excluded_line(name, lost, len(extraction.items)))
     items = sum(len(task.shard.members) for task in work.missing)
-    return read, files.store, {"items": items, "of": work.to_read, "by": work.by}
+    record = {"items": items, "of": work.to_read, "by": work.by, "versions": work.read_with(work.names)}
+    return read, files.store, record
 
 
 def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:
@@ -160,8 +185,7 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
         work = Work(setting, folder, reader, bar, progress, plans)
         for plan in plans:
             for shard in plan.shards:
-                if work.look(plan, shard):
-                    work.finished.append(shard)
+                work.look(plan, shard)
         engine(work)
     return work
 
@@ -182,6 +206,7 @@ def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting
 
 def read_here(work: Work) -> None:
     """Read all missing shards in this process."""
+    work.check_versions()
     for task in work.missing:
         work.bar.note(task.plan.name)
         content = work.reader.read(task.plan, task.shard, work.bar.advance)
@@ -201,15 +226,19 @@ def read_part_of(part: Part, engine: Engine = read_here) -> Engine:
     return read
 
 
-def share(store: RunStore | None, config: RunConfig, folder: Path, engine: Engine) -> Engine:
-    """Let an engine share shards with a store, in the precision of the run whose shards lie there.
+def known_plan(folder: Path, store: RunStore | None) -> dict[str, Any] | None:
+    """The plan of the run that a folder or a store holds; empty or None: there is none."""
+    return begun(folder) or (store.plan() if store is not None else None)
+
+
+def share(store: RunStore | None, engine: Engine) -> Engine:
+    """Let an engine share shards with a store.
 
     Shards that are in the store are taken, the engine reads the others, and what is read is put there. The engine
     raises UserError if the store holds another run, and MachineError if it does not answer any more.
     """
     if store is None:
         return engine
-    keep_precision(folder, config.model, store.plan())
 
     def read(work: Work) -> None:
         store.claim(read_plan(work.folder))
@@ -245,28 +274,3 @@ def publish(store: RunStore, files: ShardFiles, draft: ShardDraft, *, again: boo
     """Put a draft into a store, where it may replace the shard that is there; False: another was first."""
     drafts = (draft.rows, draft.responses)
     return store.publish(draft.name, draft.made_of, (files.store.shards, files.responses), drafts, again=again)
-
-
-def read_nothing(work: Work, places: Mapping[str, str]) -> None:
-    """Take finished shards as they are.
-
-    Parameters
-    ----------
-    places
-        Where each shard came from.
-
-    Raises
-    ------
-    UserError
-        If a shard is missing.
-    """
-    if missing := [task.shard.name for task in work.missing if not task.again]:
-        raise UserError(missing_line([places[name] for name in missing]))
-    for task in work.missing:
-        work.bar.skip(len(task.shard.members))
-    work.missing, work.by = [], "a merge"
-
-
-def missing_line(names: Sequence[str]) -> str:
-    """The error of shards that nobody has read."""
-    return f"shards are missing or damaged: {listing(names, len(names))}. Repeat the command; it reads only these."

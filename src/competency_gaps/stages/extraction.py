@@ -39,8 +39,6 @@ SHARD_TOKENS = 32_768
 SHARD_ITEMS = 256
 GENERATED_ITEMS = 64
 """Items of a shard with generated answers; bounds what a killed run loses."""
-_FORMAT = "3"
-"""Of the shards' files and of what sampled answers depend on: a shard of another format is made again."""
 
 
 class Shard(NamedTuple):
@@ -84,7 +82,7 @@ def _plan(prefix: str, name: str, items: Sequence[PreparedItem]) -> BenchmarkPla
         members = [kept[i] for i in group]
         made_of = fingerprint(
             (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
-            (_FORMAT, *(repr(items[i].request) for i in members)),
+            (repr(items[i].request) for i in members),
         )
         shards.append(Shard(f"{prefix}-{number:04d}", members, made_of))
     return BenchmarkPlan(name, items, draw_keys(name, {i: items[i].tokens.ids for i in kept}), shards)
@@ -166,14 +164,7 @@ class ShardFiles:
         self.store = CasStore(folder / "activations", width)
 
     def finished(self, shard: Shard) -> pl.DataFrame | None:
-        """Responses of a finished shard; None: it is not finished, or damaged, and nothing of it is kept."""
-        table = self._read(shard)
-        if table is None:
-            self.store.shards.remove(shard.name)
-            self.responses.remove(shard.name)
-        return table
-
-    def _read(self, shard: Shard) -> pl.DataFrame | None:
+        """Responses of a finished shard; None: it is not finished, or damaged."""
         name = shard.name
         if not self.store.shards.is_whole(name, shard.made_of):
             return None

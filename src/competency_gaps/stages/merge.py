@@ -6,7 +6,8 @@ import functools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,24 @@ from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.errors import UserError
 from competency_gaps.files import make_folder, sync_folder, write_atomic
 from competency_gaps.lock import hold
+from competency_gaps.model.hooks import Hook
+from competency_gaps.model.load import LanguageModel, load_tokenizer
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.part import FILE as PART
-from competency_gaps.runs.part import Part, PartRecord, read_part, write_part
+from competency_gaps.runs.part import Part, PartRecord, read_part
 from competency_gaps.runs.plan import FILE as PLAN
-from competency_gaps.runs.plan import plan_differences, read_plan, refuse_strangers
+from competency_gaps.runs.plan import plan_differences, planned, read_plan, refuse_strangers
 from competency_gaps.runs.store import RunStore
+from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, sae_folder
 from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.engines import missing_line, read_here, read_missing, read_nothing, read_part_of, share
-from competency_gaps.stages.setting import set_up
+from competency_gaps.stages.engines import Work, known_plan, read_here, read_missing, read_part_of, share
+from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.text import listing
 
 _GATE = ("gate.parquet", "gate.json")
-_OWN = ("out", "batch_tokens", "ray")
-"""Settings that parts need not share: a part for which memory ran out may go on with a lower ``batch_tokens``."""
 
 
 def make_part(
@@ -49,20 +51,20 @@ def make_part(
         settle(folder, MANIFEST)
         if (folder / PART).is_file() and (known := read_part(folder)).part != part:
             raise UserError(f"{str(folder)!r} holds part {known.part}, not {part}. Give each part a folder of its own.")
-        engine = read_part_of(part, share(store, config, folder, read_here))
-        setting = set_up(config, progress, None, folder)
+        engine = read_part_of(part, share(store, read_here))
+        setting = set_up(planned(config, known_plan(folder, store)), progress)
         pipeline.begin(setting, folder, progress)
         work = read_missing(setting, folder, engine, progress)
-        record = PartRecord(part, work.names, as_dict(config))
-        write_part(folder, record)
+        record = PartRecord(part, work.names, as_dict(config), _pair_record(setting))
+        write_document(folder / PART, asdict(record))
     return record
 
 
 def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str = "") -> RunFolder:
     """Join the parts of a run into a new run.
 
-    Shards are linked, or copied where the file system cannot link; tables are made from them. The model and the SAE are
-    loaded and compared with those that read the shards, but read nothing.
+    Shards are linked, or copied where the file system cannot link; tables are made from them. Of model and SAE only the
+    tokenizer is loaded.
 
     Raises
     ------
@@ -75,21 +77,38 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
     records = [read_part(folder) for folder in folders]
     _check_parts(folders, records)
     config = parse_config(RunConfig, {**records[0].settings, "out": None}, str(folders[0]))
-    places = {
-        name: f"{name} of {folder}" for folder, record in zip(folders, records, strict=True) for name in record.own
-    }
+    places = {name: folder for folder, record in zip(folders, records, strict=True) for name in record.own}
     with hold(out):
-        _lay(folders, records, out)
-        pipeline.run(config, out, progress, command, engine=functools.partial(read_nothing, places=places))
+        _begin(folders[0], out)
+        pair = _pair(config, records[0].pair, progress)
+        pipeline.run(config, out, progress, command, pair, functools.partial(_take_shards, places=places))
     return open_folder(out)
+
+
+def _pair_record(setting: Setting) -> dict[str, Any]:
+    """What :func:`_pair` needs of a model and an SAE that are loaded."""
+    known = {"model": setting.lm.identity, "sae": setting.sae.identity, "hook": asdict(setting.extractor.hook)}
+    return {**known, "max_length": setting.lm.max_length, "bos_id": setting.bos_id}
+
+
+def _pair(config: RunConfig, known: dict[str, Any], progress: Progress) -> LoadedPair:
+    """The model and the SAE of a part without their weights, which nobody asks where nothing is read."""
+    nothing: Any = None
+    model, sae = known["model"], known["sae"]
+    tokenizer = load_tokenizer(config.model, progress=progress)
+    return LoadedPair(
+        LanguageModel(nothing, tokenizer, config.model.name, model, known["max_length"]),
+        SparseAutoencoder(nothing, sae["name"], sae["hook_name"], None, sae_folder(config.sae), sae),
+        Hook(**known["hook"]),
+        known["bos_id"],
+    )
 
 
 def _check_parts(folders: Sequence[Path], records: Sequence[PartRecord]) -> None:
     """Check that the folders are all parts of one run."""
     first, plan = records[0], read_plan(folders[0])
     for folder, record in zip(folders, records, strict=True):
-        differing = plan_differences(read_plan(folder), plan) or plan_differences(_fixed(record), _fixed(first))
-        if differing:
+        if differing := plan_differences(read_plan(folder), plan):
             raise UserError(f"{folder} is a part of another run than {folders[0]}: they differ in {differing}.")
         if record.part.of != first.part.of:
             raise UserError(f"{folder} is part {record.part}, and {folders[0]} is {first.part}: expected one division.")
@@ -101,14 +120,9 @@ def _check_parts(folders: Sequence[Path], records: Sequence[PartRecord]) -> None
         raise UserError("merge: the same part was given twice.")
 
 
-def _fixed(record: PartRecord) -> dict[str, Any]:
-    """Settings that all parts of a run share."""
-    return {key: value for key, value in record.settings.items() if key not in _OWN}
-
-
-def _lay(folders: Sequence[Path], records: Sequence[PartRecord], out: Path) -> None:
-    """Put plan, gate and shards into the folder of the joined run, as far as they are not there."""
-    plan = read_plan(folders[0])
+def _begin(folder: Path, out: Path) -> None:
+    """Put a part's plan and gate into the folder of the joined run, as far as they are not there."""
+    plan = read_plan(folder)
     if (out / PLAN).is_file():
         if differing := plan_differences(read_plan(out), plan):
             raise UserError(
@@ -120,34 +134,44 @@ def _lay(folders: Sequence[Path], records: Sequence[PartRecord], out: Path) -> N
     # The two belong together, and those of another folder may differ.
     if not all((out / name).is_file() for name in _GATE):
         for name in _GATE:
-            if not (folders[0] / name).is_file():
-                raise UserError(f"{folders[0] / name} is missing: repeat the command that made {str(folders[0])!r}.")
-            _take(folders[0] / name, out / name)
-    lost = []
-    for sub, suffix in STAGES:
-        make_folder(out / sub)
-        for folder, record in zip(folders, records, strict=True):
-            for name in record.own:
-                old = ShardFolder(folder / sub, suffix).files(name)
-                new = ShardFolder(out / sub, suffix).files(name)
-                if not all(file.is_file() for file in old):
-                    lost.append(f"{folder / sub / name}{suffix}")
-                elif not all(file.is_file() for file in new):
-                    for source, target in zip(old, new, strict=True):
-                        _take(source, target)
-        sync_folder(out / sub)
-    if lost:
-        raise UserError(missing_line(lost))
+            if not (folder / name).is_file():
+                raise UserError(f"{folder / name} is missing: repeat the command that made {str(folder)!r}.")
+            _take(folder / name, out / name)
+
+
+def _take_shards(work: Work, places: Mapping[str, Path]) -> None:
+    """Take the shards that are missing from the parts, and read none.
+
+    Parameters
+    ----------
+    places
+        Where each shard lies.
+
+    Raises
+    ------
+    UserError
+        If a part lacks a shard, or it is damaged.
+    """
+    missing, work.missing = work.missing, []
+    for task in missing:
+        for sub, suffix in STAGES:
+            folders = (ShardFolder(place / sub, suffix) for place in (places[task.shard.name], work.folder))
+            for source, target in zip(*(folder.files(task.shard.name) for folder in folders), strict=True):
+                if source.is_file():
+                    _take(source, target)
+        work.look(task.plan, task.shard)
+    if lost := [f"{task.shard.name} of {places[task.shard.name]}" for task in work.missing if not task.again]:
+        raise UserError(f"shards missing or damaged: {listing(lost, len(lost))}. Repeat the commands of these parts.")
+    for sub, _ in STAGES:
+        sync_folder(work.folder / sub)
+    work.missing, work.by = [], "a merge"
 
 
 def _take(source: Path, target: Path) -> None:
     """Link a file, which is never changed in place, or copy it where it cannot be linked."""
-
-    def copy(part: Path) -> None:
-        shutil.copyfile(source, part)
-
+    make_folder(target.parent)
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:
-        write_atomic(target, copy)
+        write_atomic(target, functools.partial(shutil.copyfile, source))

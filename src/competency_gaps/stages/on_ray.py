@@ -51,6 +51,7 @@ def ray_engine(settings: RayWorkers) -> Iterator[Engine]:
         fit(settings, machines_of(ray))
 
         def read(work: Work) -> None:
+            work.check_versions()
             if work.missing:
                 read_on_ray(work, ray, fit(settings, machines_of(ray)))
 

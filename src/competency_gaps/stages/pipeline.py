@@ -28,7 +28,7 @@ from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import set_aside, write_manifest
 from competency_gaps.runs.matched_scores import Scored, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.plan import claim
+from competency_gaps.runs.plan import claim, plan_identity, planned
 from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.gate import GateFigures
@@ -36,7 +36,7 @@ from competency_gaps.sae.load import LoadedPair
 from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices.lists import read_list
 from competency_gaps.slices.make import Source, make_slices
-from competency_gaps.stages.engines import Engine, read_here, read_suite, share
+from competency_gaps.stages.engines import Engine, known_plan, read_here, read_suite, share
 from competency_gaps.stages.extraction import ShardFiles
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.judging import check_judge, judge_responses
@@ -85,7 +85,8 @@ def run(
         # Else a change of the run that stood here, which a kill interrupted, would be put upon the tables of this one.
         settle(folder, MANIFEST_FILE)
         check_scores(folder)
-        return _run(config, folder, progress, command, pair, share(store, config, folder, engine))
+        config = planned(config, known_plan(folder, store))
+        return _run(config, folder, progress, command, pair, share(store, engine))
 
 
 def _run(
@@ -97,7 +98,7 @@ def _run(
     for path in config.slices.lists:
         read_list(path)
     rows = list(chain.from_iterable(configured_scores(scores) for scores in config.scores))
-    setting = set_up(config, progress, pair, folder)
+    setting = set_up(config, progress, pair)
     scores = _match_scores(setting, rows, progress) if rows else None
     clock.lap("load")
     gate, sampled = begin(setting, folder, progress)
@@ -151,7 +152,7 @@ def _match_scores(setting: Setting, rows: Sequence[Scored], progress: Progress) 
 def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
     """Take the run folder, or continue the run in it, and measure the SAE."""
     config = setting.config
-    resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
+    resumed = claim(folder, plan_identity(config, setting.extractor, setting.bos_id, setting.suite))
     progress.say(f"{'Resuming' if resumed else 'Run folder'} {folder}")
     gate, sampled = pass_gate(setting, folder, progress)
     progress.say(gate.sentence() + (" - does not fit, but the run goes on" if gate.forced else ""))

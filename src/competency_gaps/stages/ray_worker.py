@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.progress import Progress
-from competency_gaps.runs.plan import keep_precision, plan_differences, plan_identity, read_plan
+from competency_gaps.runs.plan import plan_differences, plan_identity, planned, read_plan
 from competency_gaps.runs.store import RunStore
-from competency_gaps.stages.engines import Task, check_share, publish
+from competency_gaps.stages.engines import Task, check_share, other_versions, publish
 from competency_gaps.stages.extraction import ShardDraft, ShardReader, plan_suite, unreadable
 from competency_gaps.stages.setting import Setting, set_up
 
@@ -82,8 +81,9 @@ class ShardWorker:
             task = self.tasks.get(name)
             if task is None or task.shard.made_of != made_of:
                 raise UserError(f"shard {name} is made of different items here than where the command runs.")
-            with self._place() as place:
-                reader = ShardReader(place, self.setting)
+            # With a store, a folder that is removed afterwards.
+            with nullcontext(self.folder) if self.address is None else TemporaryDirectory(prefix="cgaps-") as place:
+                reader = ShardReader(Path(place), self.setting)
                 content = reader.read(task.plan, task.shard, lambda items: None)  # the driver counts
                 reasons = unreadable(content.responses)
                 check_share(reasons, task.plan, self.setting)
@@ -95,15 +95,6 @@ class ShardWorker:
         except CompetencyGapsError as error:
             return _fault(error)
 
-    @contextmanager
-    def _place(self) -> Iterator[Path]:
-        """The run folder; with a store, a folder that is removed afterwards."""
-        if self.address is None:
-            yield Path(self.folder)
-            return
-        with tempfile.TemporaryDirectory(prefix="competency-gaps-") as folder:
-            yield Path(folder)
-
     def _load(self) -> Ready:
         import torch
 
@@ -114,12 +105,11 @@ class ShardWorker:
         plan = read_plan(Path(self.folder)) if self.store is None else self.store.plan()
         if plan is None:
             raise UserError(f"there is no run in {self.address}: expected a store that all machines share.")
-        config = parse_config(RunConfig, self.settings, "configuration")
-        with self._place() as place:
-            keep_precision(place, config.model, plan)
-            setting = set_up(config, Progress(quiet=True), None, place)
+        config = planned(parse_config(RunConfig, self.settings, "configuration"), plan)
+        setting = set_up(config, Progress(quiet=True))
         own = plan_identity(config, setting.extractor, setting.bos_id, setting.suite)
-        if differing := plan_differences(own, plan):
+        others = "" if config.accept_versions else other_versions(plan["versions"], own["versions"])
+        if differing := plan_differences(own, plan) or others:
             raise UserError(
                 f"a worker would read a different run from the folder's plan: they differ in {differing}. Expected "
                 "the same model, SAE, benchmarks and packages on all machines."

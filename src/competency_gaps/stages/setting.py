@@ -20,7 +20,6 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem, prepare
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import check_strata
-from competency_gaps.runs.plan import planned_model
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
@@ -106,20 +105,11 @@ class Setting:
     """Labels of the SAE's concepts, and its atlas; None: it has none."""
 
 
-def set_up(
-    config: RunConfig, progress: Progress, pair: LoadedPair | None = None, folder: Path | None = None
-) -> Setting:
-    """Load everything and tokenise every prompt; errors in the input are raised here, before anything is computed.
-
-    Parameters
-    ----------
-    folder
-        The run folder, which may hold a run that began in some precision.
-    """
+def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None) -> Setting:
+    """Load everything and tokenise every prompt; errors in the input are raised here, before anything is computed."""
     loaded = load_suite(config.benchmarks, progress)  # first: a missing file is told in a second, a model in minutes
     policies = {entry.name: _policies(loaded[entry.name], entry, config.ask) for entry in config.benchmarks}
-    model = planned_model(config.model, folder)
-    pair = pair or load_pair(model, config.sae, progress=progress)
+    pair = pair or load_pair(config.model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [_with_warnings(benchmark, config, progress) for benchmark in loaded.values()]
     check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])

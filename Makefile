@@ -28,10 +28,13 @@ dist:
 # make versions RESOLUTION=highest PYTHON=python3.13
 RESOLUTION ?= lowest-direct
 OTHER := build/$(RESOLUTION)
+# What SAELens requires would bring a newer transformers than the oldest that run allows; the demo's must be newer.
+OLDEST := $(if $(filter lowest-direct,$(RESOLUTION)),transformers==4.56.*)
 versions: dist
 	$(PYTHON) -m venv --clear $(OTHER)
-	build/uv/bin/uv pip compile --quiet --python $(OTHER)/bin/python --resolution $(RESOLUTION) \
-		$(addprefix --extra ,demo dictionary hub inspect label plot run) --no-emit-package competency-gaps \
+	echo '$(OLDEST)' > $(OTHER).in
+	build/uv/bin/uv pip compile --quiet --python $(OTHER)/bin/python --resolution $(RESOLUTION) --constraint $(OTHER).in \
+		$(addprefix --extra ,dictionary explore hub inspect label plot robustness run) --no-emit-package competency-gaps \
 		--output-file $(OTHER).txt pyproject.toml
 	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --requirement $(OTHER).txt \
 		hypothesis pytest pytest-timeout statsmodels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from explorer_server import served
@@ -104,3 +105,9 @@ def test_a_number_is_traced_if_a_result_rounds_to_it(text, query):
     (number,) = trace(f"It is {text}.", results)
     assert (f"It is {text}."[number.start : number.end].lstrip("+"), number.query) == (text.lstrip("+"), query)
     assert trace("It is 99.", [(1, {"error": "not 99"})])[0].query is None
+
+
+def test_numbers_beyond_all_measure_take_no_time():
+    begun = time.process_time()
+    trace("It is 1e-1000000, or 1e99999999999.", [(1, {"text": "1e-1000000 and 1e99999999999"})])
+    assert time.process_time() - begun < 1

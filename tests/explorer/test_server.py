@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import json
 import os
@@ -75,6 +77,13 @@ def test_whatever_else_is_asked_for_is_not_there(client: TestClient, path: str):
     assert isinstance(json.loads(answer["body"])["error"], str)
     assert b"root:" not in answer["body"]
     assert b"schema_version" not in answer["body"]
+
+
+def test_names_that_are_asked_for_are_not_remembered(client: TestClient):
+    before = sum(isinstance(one, asyncio.Lock) for one in gc.get_objects())
+    for number in range(30):
+        assert client.get(f"/data/run/no-{number}.json").status_code == 404
+    assert sum(isinstance(one, asyncio.Lock) for one in gc.get_objects()) <= before + 1
 
 
 def test_a_search_finds_rows(client: TestClient, opened: list[Opened]):

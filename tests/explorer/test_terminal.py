@@ -82,6 +82,21 @@ def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
     assert "unscored" in listed and not re.search("[\x00-\x09\x0b-\x1f]", text + listed)
 
 
+def test_cut_names_drop_what_models_share_and_keep_who_they_are():
+    agents = ("claude-opus-4-5-20251101", "claude-sonnet-4-20250514", "o3-2025-04-16", "gemini-2.5-pro")
+    names = [f"20251124_mini-v1.1{i}.0_{agent}" for i, agent in enumerate(agents)]
+    names += ["20241105_nfactorial", "20241007_nfactorial", "20241002_agent_swe-gpt-7b", "20240918_agent_swe-gpt-72b"]
+    assert list(tables.cut_names(names, 17).values()) == [
+        *("…claude-opus-4-5…", "…claude-sonnet-4…", "…o3-2025-04-16", "…gemini-2.5-pro"),
+        *("20241105_nfactor…", "20241007_nfactor…", "…agent_swe-gpt-7b", "…swe-gpt-72b"),
+    ]
+    assert len(set(tables.cut_names(names, 12).values())) == len(names)
+    assert tables.cut_names(["owner/model", "other/model"], 40) == {
+        "owner/model": "owner/model",
+        "other/model": "other/model",
+    }
+
+
 @pytest.mark.parametrize("what", ["slices", "concepts", "models"])
 def test_every_list_is_printed_and_given_as_data(modelled, what):
     for options in (["--list", what], ["--list", what, "--json"]):

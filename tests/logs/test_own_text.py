@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
+from pathlib import Path
 
 import pytest
+import yaml
 from log_reading import read
 
+from competency_gaps.logs.lm_eval_document import TEMPLATE, LoggedTask, _compiled, own_text
 from competency_gaps.logs.prompt import last_occurrence
 from core_helpers import write_lines
 from log_samples import sample
@@ -92,3 +96,62 @@ def test_options_without_a_context_are_named(tmp_path):
     arguments = {f"gen_args_{i}": {"arg_0": "", "arg_1": text} for i, text in enumerate(("A fox sits.", "A fox sit."))}
     found = read(write_lines(tmp_path / NAME, [sample(0, arguments=arguments), sample(1)]))
     assert found.left_out[0].reason.code == "context_empty"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'a'.ljust(20000000) }}",
+        "{{ 'a'.center(20000000) }}",
+        "{{ 'a' | indent(20000000, true) }}",
+        "{{ '%020000000d' | format(1) }}",
+        "{{ '{:20000000}'.format(1) }}",
+        "{{ text | join('twelve stars') | join('twelve stars') | join('twelve stars') }}",
+        "{{ text | replace('', 'ten stars.') | replace('', 'ten stars.') | replace('', 'ten stars.') }}",
+        "{{ text" + " ~ text" * 1000 + " }}",
+        "{{ text" + " + text" * 300 + " }}",
+        "{{ text" + "}}{{ text" * 1000 + " }}",
+        "{% set a = text %}" + "{% set a = a + a %}" * 11 + "{{ a }}",
+        "{% set a = [text] %}" + "{% set a = [a, a] %}" * 11 + "{{ a }}",
+    ],
+)
+def test_a_template_takes_no_memory_at_will(template):
+    doc = {"text": "How many foxes? " * 1000}
+    tracemalloc.start()
+    try:
+        own_text("Question: " + doc["text"], doc, None, LoggedTask("task", config={"doc_to_text": template}))
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("template", "prompt"),
+    [
+        ("Question: {{q.strip()}}\nAnswer:", "Question: How many foxes?\nAnswer:"),
+        ("{% set start = 'Q: 1?\nA: 2' %}{{start + '\n\nQ: ' + q}}", "Q: 1?\nA: 2\n\nQ: How many foxes? "),
+        ("{{q.split(' ')[:-1]|join(' ')}}", "How many foxes?"),
+        ("{{ 'a' if options is none else options[-1] | trim }}, b", "x\n two, b"),
+        (
+            "{% if options|length > 1 and q is defined %}{{ {'one': 'Un'}[options[0]] }}? {{q}}{% endif %}",
+            "Un? How many foxes? ",
+        ),
+    ],
+)
+def test_templates_like_those_of_lm_eval_are_rendered(template, prompt):
+    doc = {"q": "How many foxes? ", "options": ["one", " two"]}
+    assert own_text(prompt, doc, None, LoggedTask("task", config={"doc_to_text": template})).method == TEMPLATE
+
+
+@pytest.mark.slow
+def test_templates_of_lm_evals_tasks_are_rendered():
+    tasks = pytest.importorskip("lm_eval.tasks")
+
+    class Loader(yaml.CSafeLoader):
+        pass
+
+    Loader.add_multi_constructor("", lambda *_: None)
+    files = list(Path(tasks.__file__).parent.rglob("*.yaml"))
+    texts = {yaml.load(file.read_text(encoding="utf-8"), Loader).get("doc_to_text") for file in files}
+    templates = {text for text in texts if isinstance(text, str) and "{%- for" not in text and "{% for" not in text}
+    assert len(templates) > 1000 and [text for text in templates if _compiled(text) is None] == []

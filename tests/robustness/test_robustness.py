@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,13 @@ from competency_gaps.metrics.suite import chi_bench, chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import assess, draws
-from competency_gaps.robustness.assess import SENTENCES, RobustnessVerdict, ablation_verdict, halves_verdicts
+from competency_gaps.robustness.assess import (
+    SENTENCES,
+    RobustnessVerdict,
+    ablation_verdict,
+    halves_verdicts,
+    list_verdict,
+)
 from competency_gaps.robustness.draws import (
     _matched,
     ablate,
@@ -113,6 +120,18 @@ def test_clusters_stay_together_across_benchmarks():
             mask = data.draw(share, rng)
             one, other = set(data.cluster[mask].tolist()), set(data.cluster[~mask].tolist())
             assert not one & other and abs(len(one) - share * 25) <= 1
+
+
+def test_a_slice_that_no_half_sample_chose_keeps_no_sign():
+    def outcome(*again_gaps):
+        findings = tuple(
+            SimpleNamespace(gap=-0.1, again=0 if gap is None else 3, halves=20, again_gap=gap) for gap in again_gaps
+        )
+        verdict = list_verdict(SimpleNamespace(findings=findings))
+        return verdict.outcome, verdict.numbers["kept"]
+
+    assert outcome(None, None, None, -0.1) == ("fails", 1)
+    assert outcome(-0.2, 0.1, -0.1, None) == ("mostly", 2)
 
 
 def test_every_outcome_has_a_sentence():

@@ -41,6 +41,12 @@ def test_slow_comparisons_are_unscored():
     assert result.value is None and result.unscored.numbers == (0.01,)
 
 
+def test_slow_searches_are_unscored():
+    policy = make_policy("regex", {"seconds": 0.1})
+    result = policy.score(Item(id="i", prompt="p", answer="(a+)+$"), Output(text="a" * 27 + "!"))
+    assert result.value is None and result.unscored.numbers == (0.1,)
+
+
 def test_time_limit_restores_an_earlier_timer():
     fired = []
     handler = signal.signal(signal.SIGALRM, lambda *_: fired.append(True))

@@ -304,6 +304,8 @@ export interface SlicesFile {
 
 /** A model with scores on the run's items. */
 export interface ListedModel {
+  /** Its name in at most 28 characters. */
+  short: string;
   mean: number | null;
   low: number | null;
   /** Ends of the 95% interval of its mean score. */

@@ -70,7 +70,7 @@ function reachOf(cells: readonly (readonly ModelCell[])[]): number {
 }
 
 /** Slices against models. A cell leads to the slice of that model, a name of either to all of it. */
-function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
+function Heat({ file: { models: listed, slices, columns, cells } }: { file: ModelsFile }) {
   const run = useRun();
   const route = useRoute();
   const dark = useComputedColorScheme("light") === "dark";
@@ -108,10 +108,10 @@ function Heat({ file: { slices, columns, cells } }: { file: ModelsFile }) {
             <bdi>{shorten(names[i]!, 70)}</bdi>
           </a>
         ))}
-        columns={models.map((model) => ({
+        columns={models.map((model, j) => ({
           name: (
             <a href={address(route, { view: "answer", params: { model } })}>
-              <bdi>{shorten(visible(model), 28)}</bdi>
+              <bdi>{visible(listed[columns[j]!]!.short)}</bdi>
             </a>
           ),
           title: visible(model),

@@ -11,10 +11,11 @@ import contextlib
 import logging
 import socket
 import traceback
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio.to_thread
 import uvicorn
@@ -157,7 +158,7 @@ class _Explorer:
         self._opened = {run.key: run for run in opened}
         self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
         self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._room, self._talks = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     async def page(self, request: Request) -> Response:
@@ -226,7 +227,7 @@ class _Explorer:
 
     async def _get(self, name: str, make: Callable[[], bytes]) -> bytes:
         """A part from memory, or made in a thread, once for all who wait for it."""
-        async with self._locks[name]:
+        async with self._locks.setdefault(name, asyncio.Lock()):
             if name not in self._kept:
                 async with self._room:
                     self._kept[name] = await anyio.to_thread.run_sync(make)

@@ -18,6 +18,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jinja2 import StrictUndefined, nodes
+from jinja2.exceptions import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
 from competency_gaps.items.item import Message, Reason
 from competency_gaps.jsonl import mapping, text_or_none
 from competency_gaps.logs.prompt import (
@@ -48,6 +52,17 @@ REST = "all but the task's description"
 LAST = "all after the last example"
 _DIGITS = 19
 """Digits from which on a number is none of ours; Python refuses to read some thousands."""
+_PARTS = """
+Add And Assign Call Compare CondExpr Const Dict Filter Getattr Getitem If List Name Neg Not Operand Or Output Pair Slice
+Sub TemplateData Test
+"""
+"""Nodes of jinja2 that a rendered template may have: no loop, product, format or macro."""
+_METHODS = {"capitalize", "lower", "lstrip", "rstrip", "split", "strip", "title", "upper"}
+_FILTERS = {"capitalize", "default", "first", "join", "last", "length", "lower", "replace", "title", "trim", "upper"}
+_ARGUMENT = 12
+"""Characters of an argument of a method or filter, at most."""
+_NAMES = 20
+"""Names of fields and variables in a template, at most; lm-evaluation-harness has up to 11."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +195,6 @@ def _rendered(template: Any, doc: dict[str, Any]) -> str | None:
     if template in doc:
         return text_or_none(doc[template])
     compiled = _compiled(template)
-    from jinja2.exceptions import TemplateError
-
     try:
         return None if compiled is None else str(compiled.render(doc))
     except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
@@ -297,16 +310,35 @@ def _float(value: Any) -> float | None:
 
 @functools.lru_cache(maxsize=64)
 def _compiled(template: str) -> Any:
-    """Compile a template of a results file, which is untrusted; None if it is malformed, or may grow without bounds."""
-    from jinja2 import StrictUndefined, nodes
-    from jinja2.exceptions import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    """Compile a template of a results file, which is untrusted; None if it is malformed or may take memory at will.
 
+    The sandbox keeps a template from running Python. What is allowed here renders to at most some hundred times the
+    length of its document.
+    """
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     try:
-        # The sandbox keeps a template from running Python; a loop or a product could still take all memory.
-        tree = environment.parse(template)
-        grows = any(tree.find(kind) for kind in (nodes.For, nodes.Macro, nodes.Mul, nodes.Pow, nodes.Mod))
-        return None if grows else environment.from_string(template)
+        return environment.from_string(template) if _is_bounded(environment.parse(template)) else None
     except (TemplateError, SyntaxError, ValueError, RecursionError):
         return None
+
+
+def _is_bounded(tree: nodes.Template) -> bool:
+    """Whether a template has only parts that the tasks of lm-evaluation-harness use and whose output is bounded."""
+    filters = [part.name for part in tree.find_all(nodes.Filter)]
+    arguments = (
+        argument
+        for part in tree.find_all((nodes.Call, nodes.Filter, nodes.Test))
+        for argument in part.iter_child_nodes(exclude=("node",))
+    )
+    return (
+        {type(part).__name__ for part in tree.find_all(nodes.Node)} <= set(_PARTS.split())
+        and len(list(tree.find_all(nodes.Name))) <= _NAMES
+        # A text that is set as the sum of two others, again and again, doubles each time.
+        and all(len(list(part.node.find_all(nodes.Name))) <= 1 for part in tree.find_all(nodes.Assign))
+        and _FILTERS.issuperset(filters)
+        and sum(name in ("join", "replace") for name in filters) <= 1
+        and all(
+            isinstance(call.node, nodes.Getattr) and call.node.attr in _METHODS for call in tree.find_all(nodes.Call)
+        )
+        and all(isinstance(part, nodes.Const) and len(str(part.value)) <= _ARGUMENT for part in arguments)
+    )

@@ -18,7 +18,7 @@ from competency_gaps.findings.words import item_text, see_all, short_name
 from competency_gaps.improve.keep import FEWEST_MODELS
 from competency_gaps.improve.redundancy import FEWEST
 from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
-from competency_gaps.report.tables import aligned, cut, plain
+from competency_gaps.report.tables import aligned, cut, cut_names, plain
 from competency_gaps.text import integer, listing, percent, plural, signed, visible
 
 if TYPE_CHECKING:
@@ -254,24 +254,26 @@ def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> 
         parts.append(plain(effective))
     if found.swaps.height:
         table = aligned(("ahead now", "behind", "lead", "if equal", ""), (0, 1, 4))
+        called = cut_names(found.models["model"], PART)
         for row in found.swaps.head(limit or SWAPS).to_dicts():
-            names = (cut(short_name(row[end]), PART) for end in ("ahead", "behind"))
+            names = (called[row[end]] for end in ("ahead", "behind"))
             now, then = (
                 f"{signed(100 * row[name], 1)} ± {100 * (row[name] - row[low]):.1f}"
                 for name, low in (("difference", "low"), ("weighted", "weighted_low"))
             )
             table.add_row(*names, now, then, _sure(row))
         parts += [Text(), table]
+    called = cut_names(found.models["model"], MODEL)
     moved = found.models.filter((pl.col("low") > 0) | (pl.col("high") < 0)).sort(pl.col("shift").abs(), descending=True)
     if moved.height:
         moves = (
-            f"{cut(short_name(row['model']), MODEL)} {_points(row['shift'], row['low'], row['high'])}"
+            f"{called[row['model']]} {_points(row['shift'], row['low'], row['high'])}"
             for row in moved.head(3).to_dicts()
         )
         parts += [Text(), plain(f"Relative to the other models, these move most (points): {'; '.join(moves)}.")]
     if regions is not None:
         surely = regions.swaps.filter("sure").select("behind", "ahead").iter_rows()
-        pairs = "; ".join(" would overtake ".join(cut(short_name(own), MODEL) for own in pair) for pair in surely)
+        pairs = "; ".join(" would overtake ".join(called[own] for own in pair) for pair in surely)
         parts += [Text(), plain(_swaps(regions) + f" {pairs}." * bool(pairs))]
     return Group(*parts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 from rich import box
@@ -14,7 +14,7 @@ from competency_gaps.errors import argument
 from competency_gaps.findings import words
 from competency_gaps.findings.finding import LONGEST, Answer, Finding, ModelSlices
 from competency_gaps.findings.words import short_name
-from competency_gaps.report.tables import VERDICT_STYLES, cut, plain
+from competency_gaps.report.tables import VERDICT_STYLES, cut, cut_names, plain
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, percent, plural, visible
 
@@ -31,10 +31,11 @@ def models_view(run: RunFolder) -> RenderableType:
     head = f"{plural(table.height, 'model')} on {plural(run.items.height, 'item')}; {lens} read the items for concepts."
     figures = (Column(name, justify="right") for name in ("mean", "95% interval", "scored", "unscored"))
     shown = Table("model", *figures, box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
+    called = cut_names(table["model"], MODEL)
     for row in table.sort("mean", descending=True, nulls_last=True).iter_rows(named=True):
         mean = "none" if row["mean"] is None else percent(row["mean"], 1)
         spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
-        named = Text(cut(short_name(row["model"]), MODEL) + (" (reads the items)" if row["reads"] else ""))
+        named = Text(called[row["model"]] + (" (reads the items)" if row["reads"] else ""))
         shown.add_row(named, mean, spread, integer(row["scored"]), integer(row["unscored"]))
     ways = "One model: cgaps show RUN MODEL. Two models: cgaps compare RUN A B."
     notes = [plain(note, "dim") for note in (*_missing(run), ways)]
@@ -80,7 +81,7 @@ def models_page(
     """
     ordered = sorted(answers.values(), key=lambda answer: -1.0 if answer.mean is None else answer.mean, reverse=True)
     models = [answer.model for answer in ordered]
-    called = _cut_names(models, max(width - 2 * SLICE - 12, 12))
+    called = cut_names(models, min(max(width - 2 * SLICE - 12, 12), MODEL))
     wide = max(map(len, called.values()))
     room = max((width - wide - 12) // 2, 12)
     lines = _grid(("", "score", "weakest", "strongest"), wide, 5, room, room)
@@ -99,7 +100,7 @@ def models_page(
     apart = found.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
     needed = max((len(visible(name)) for name in apart["name"]), default=0)
-    called = _cut_names(models, max((width - min(needed, SLICE) - 18) // 2, 12))
+    called = cut_names(models, min(max((width - min(needed, SLICE) - 18) // 2, 12), MODEL))
     wide = max(map(len, called.values())) + 6
     first = max(min(needed, width - 2 * wide - 6), 16)
     table = _grid(heads, first, wide, wide)
@@ -113,20 +114,6 @@ def models_page(
     notes += "One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. "
     notes += f"Items scored: {argument('list')} models.{more}"
     return Group(plain(head, "bold"), lines, Text("\nIn points as measured:", "bold"), table, plain(notes, "dim"))
-
-
-def _cut_names(models: Sequence[str], most: int) -> dict[str, str]:
-    """Names of models of at most so many characters: cut at the end or, where that makes some alike, elsewhere."""
-    names = [visible(short_name(model)) for model in models]
-    most = min(most, MODEL)
-    shared = next((place for place, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), 0)
-    ways: list[Callable[[str], str]] = [
-        lambda name: cut(name, most),
-        lambda name: f"{cut(name, most - most // 3)}{name[-(most // 3) :]}",
-        lambda name: cut(f"…{name[shared:]}", most),
-    ]
-    tried = ([name if len(name) <= most else way(name) for name in names] for way in ways)
-    return dict(zip(models, max(tried, key=lambda made: len(set(made))), strict=True))
 
 
 def _grid(heads: Sequence[str], *widths: int) -> Table:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -24,6 +27,30 @@ def cut(name: str, most: int) -> str:
     """A name on one line, of at most ``most`` characters, with an ellipsis where it is cut."""
     shown = visible(" ".join(name.split()))
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
+
+
+def cut_names(models: Iterable[str], most: int) -> dict[str, str]:
+    """Names of models of at most so many characters, which differ where that is possible.
+
+    Of a longer name, the parts before one that no other name ends with are dropped; then its end is cut.
+    """
+    named = {model: cut(words.short_name(model), 200) for model in models}
+    short: dict[str, str] = {}
+    for boundary in (r"[/_\s]+", r"[/_\s-]+"):
+        alike = Counter(short.values())
+        tails = {name: [name[part.end() :] for part in re.finditer(boundary, name)] for name in named.values()}
+        uses = Counter(chain(tails, *tails.values()))
+        for name in tails:
+            if alike[short.get(name, "")] != 1:
+                short[name] = _tail(name, [tail for tail in tails[name] if uses[tail] == 1], most)
+    return {model: short[name] for model, name in named.items()}
+
+
+def _tail(name: str, tails: Sequence[str], most: int) -> str:
+    """A name, or the longest of its tails that fits, or what fits of the shortest."""
+    if len(name) <= most or not tails:
+        return cut(name, most)
+    return "…" + next((tail for tail in tails if len(tail) < most), cut(tails[-1], most - 1))
 
 
 def plain(text: str, style: str = "") -> Text:

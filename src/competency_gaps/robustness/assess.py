@@ -67,8 +67,8 @@ SENTENCES = {
     "list.holds": "{again} of {findings} listed slices are chosen again by at least half of {halves} half-samples.",
     "list.mostly": "Only {again} of {findings} listed slices are chosen again by at least half of {halves} "
     "half-samples, but {kept} keep the sign of their gap on the items left out.",
-    "list.fails": "On the items that half-samples leave out, only {kept} of {findings} listed slices keep the sign of "
-    "their gap.",
+    "list.fails": "Only {kept} of {findings} listed slices are chosen again by a half-sample and keep the sign of "
+    "their gap on the items left out.",
     "split_halves.few": "Too few concepts are tested on both halves to compare them.",
     "split_halves.agree": "Two halves of the items agree" + _HALVES,
     "split_halves.disagree": "Two halves of the items barely agree" + _HALVES,
@@ -145,7 +145,7 @@ def list_verdict(given: Answer) -> RobustnessVerdict:
         "findings": len(listed),
         "halves": listed[0].halves if listed else 0,
         "again": sum(2 * one.again >= one.halves for one in listed),
-        "kept": sum(one.again_gap is None or one.again_gap * one.gap >= 0 for one in listed),
+        "kept": sum(one.again_gap is not None and one.again_gap * one.gap >= 0 for one in listed),
     }
     if not listed:
         return RobustnessVerdict("list", "few", numbers)

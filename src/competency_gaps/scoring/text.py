@@ -184,6 +184,8 @@ class Regex(ReferencePolicy):
     name: ClassVar[str] = "regex"
 
     ignore_case: bool = False
+    seconds: Annotated[float, Field(gt=0)] = 5.0
+    """Longest search; longer ones leave the item unscored. Works only in the main thread of a process."""
 
     def check(self, item: Item) -> str | None:
         problem = super().check(item)
@@ -198,8 +200,10 @@ class Regex(ReferencePolicy):
 
     def score(self, item: Item, output: Output) -> Score:
         flags = re.MULTILINE | (re.IGNORECASE if self.ignore_case else 0)
-        matches = any(re.search(pattern, output.text, flags) for pattern in accepted(item.answer))
-        return Score(float(matches), output.text)
+        patterns = accepted(item.answer)
+        return score_within(
+            self.seconds, "search", output, lambda: float(any(re.search(one, output.text, flags) for one in patterns))
+        )
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from competency_gaps.findings.coverage import Coverage, coverage, sentences
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.kept import model_slices
 from competency_gaps.report.compare import sentences as comparison_words
+from competency_gaps.report.tables import cut_names
 from competency_gaps.slices import Family
 from competency_gaps.stages.compare import Comparison, compare_models, compare_runs
 from competency_gaps.stages.models import models_table
@@ -151,10 +152,11 @@ def models_file(context: Context) -> ModelsFile:
     """``models.json``: every model with a sentence, and how each does on the slices that tell them apart."""
     known = context.model_scores.models
     rows = models_table(context.itself).iter_rows(named=True)
+    short = cut_names(context.model_names, 28)
     answers = (context.answer(place, None) for place in range(len(known)))
     models = [
-        from_row(ListedModel, row, sentence="" if answer is None else words.model_sentence(answer))
-        for row, answer in zip(rows, answers, strict=True)
+        from_row(ListedModel, row, short=short[name], sentence="" if answer is None else words.model_sentence(answer))
+        for row, name, answer in zip(rows, context.model_names, answers, strict=True)
     ]
     made = model_slices(context.itself)
     order = [known.index(model) for model in made.cells["model"].unique(maintain_order=True)]

@@ -99,6 +99,8 @@ class SlicesFile:
 class ListedModel:
     """A model with scores on the run's items."""
 
+    short: str
+    """Its name in at most 28 characters."""
     mean: float | None
     low: float | None
     high: float | None

@@ -21,7 +21,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.findings import words as in_words
 from competency_gaps.findings.answer import slice_table, slices_of
 from competency_gaps.findings.coverage import coverage
-from competency_gaps.findings.items import ShownItem, detail, example_texts, slice_weights
+from competency_gaps.findings.items import SHOWN, ShownItem, detail, example_texts, slice_weights
 from competency_gaps.findings.kept import answer, asked_of
 from competency_gaps.items.options import not_in
 from competency_gaps.matching import read_matchings
@@ -88,7 +88,9 @@ def answer_(
             in_words.sentence_of(given, found[0]),
             *in_words.background(given, found[0], behind.lies_in),
         ],
-        **{side: [_short(item) for item in getattr(behind, side)] for side in ("failing", "passing", "typical")},
+        **{
+            side: [_short(item) for item in getattr(behind, side)[:SHOWN]] for side in ("failing", "passing", "typical")
+        },
         "parts": [part._asdict() for part in behind.parts],
     }
 

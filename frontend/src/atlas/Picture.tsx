@@ -2,6 +2,7 @@ import { useComputedColorScheme } from "@mantine/core";
 import { useCallback, useMemo, useRef } from "react";
 import { go } from "../app/route";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
+import { holds } from "../data/hooks";
 import { number, numbers, text } from "../data/table";
 import type { ListedFinding } from "../data/types";
 import { decimal, percent, plural, points } from "../format";
@@ -90,8 +91,9 @@ export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
   };
   const open = ({ region, item }: Pointed) => {
     const inside = item !== null && chosen !== null && liesIn(regions, chosen)(finest![item]!);
-    if (inside && (regions[chosen]?.level ?? 1) >= regions[region]!.level) go({ params: { item, concept: null } });
-    else go({ params: { region } });
+    if (inside && (regions[chosen]?.level ?? 1) >= regions[region]!.level) {
+      if (holds(run, "item", item)) go({ params: { item, concept: null } });
+    } else go({ params: { region } });
   };
   const where = benchmark === null ? "" : ` of ${visible(run.benchmarks[benchmark]!.name)}`;
   return (

@@ -6,6 +6,7 @@ import { numbers, text } from "../data/table";
 import type { ListedFinding, Region } from "../data/types";
 import { decimal, integer, percent, plural, points } from "../format";
 import { shorten, visible } from "../text";
+import { ItemLink } from "../ui/ItemLink";
 import { Rows } from "../ui/Rows";
 import { pathOf, rowsIn } from "./regions";
 import type { Atlas } from "./useAtlas";
@@ -187,9 +188,9 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
                 {outcome && (
                   <span className="number-of">{peers ? points(outcome[row]!, 0) : decimal(outcome[row]!, 1)}</span>
                 )}
-                <button type="button" className="link" onClick={() => go({ params: { item: row } })}>
+                <ItemLink row={row}>
                   <bdi>{shorten(visible(text(atlas.items, "excerpt", row) ?? `item ${row}`), 110)}</bdi>
-                </button>
+                </ItemLink>
               </li>
             ))}
           </ol>

@@ -279,6 +279,34 @@ export interface ModelAnswers {
   benchmark: ListedAnswer | null;
 }
 
+/** A slice for a model, in units of the outcome: the same numbers in the answer, the heat map and on the map. */
+export interface SliceGap {
+  slice: number;
+  /** Scored items that belong to it. */
+  items: number;
+  of_items: number;
+  /** Mean score of these items; null: none is scored. */
+  mean: number | null;
+  /**
+   * Expected on new items, against comparable ones; of two models their difference there. null: `reason` says why it
+   * has none.
+   */
+  gap: number | null;
+  low: number | null;
+  high: number | null;
+  verdict: "weaker" | "stronger" | "typical" | null;
+  reason: "few items" | "nearly all" | "unscored" | null;
+  /** Rows of items that show best what the model fails there; in one file, of the slices of an answer only. */
+  failing: number[];
+  passing: number[];
+}
+
+/** `data/KEY/gaps/K.json`: every slice of `slices.json` for the model at place K, as `ModelAnswers`. */
+export interface ModelGaps {
+  peers: SliceGap[] | null;
+  benchmark: SliceGap[] | null;
+}
+
 /** A slice: a weight from 0 to 1 per item, with a name. */
 export interface ListedSlice {
   /** As addresses name it; from `CONCEPTS` on, the concept of the rest. */
@@ -317,18 +345,6 @@ export interface ListedModel {
   sentence: string;
 }
 
-/** A model on a slice. */
-export interface ModelCell {
-  /** Expected on new items; null: it has none, for a `reason`. */
-  gap: number | null;
-  low: number | null;
-  high: number | null;
-  /** Scored items that belong to the slice. */
-  items: number;
-  verdict: "weaker" | "stronger" | "typical" | null;
-  reason: "few items" | "nearly all" | "unscored" | null;
-}
-
 /** `data/KEY/models.json`: of a run with the scores of several models. */
 export interface ModelsFile {
   /** In the order of `RunInfo.models`. */
@@ -337,8 +353,8 @@ export interface ModelsFile {
   columns: number[];
   /** Numbers and names of the slices that tell models apart: its rows. */
   slices: [number, string][];
-  /** One list per slice, in the order of `columns`. */
-  cells: ModelCell[][];
+  /** One list per slice, in the order of `columns`; without items. */
+  cells: SliceGap[][];
 }
 
 /** How a benchmark, or all of a run, spreads over the map. */
@@ -762,6 +778,8 @@ export interface Pairing {
   benchmarks: BenchmarkDifference[];
   /** On which slices they differ; null: nothing pairs. */
   answer: ListedAnswer | null;
+  /** How much they differ on each slice; null: nothing pairs, or they are two runs. */
+  gaps: SliceGap[] | null;
 }
 
 /** `data/KEY/search?q=TEXT` (served only): items whose texts contain it, regardless of case. */

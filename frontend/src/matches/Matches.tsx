@@ -5,6 +5,7 @@ import { useMatches } from "../data/hooks";
 import type { Matched, Matching, Tie } from "../data/types";
 import { decimal, integer, plural, points } from "../format";
 import { shorten, visible } from "../text";
+import { ItemLink } from "../ui/ItemLink";
 import { Status } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
@@ -111,9 +112,9 @@ function Entries({ entries }: { entries: Matched[] }) {
           words: true,
           cell: ({ rows }) =>
             rows.map((row) => (
-              <button key={row} type="button" className="link" onClick={() => go({ params: { item: row } })}>
+              <ItemLink key={row} row={row}>
                 item {row}
-              </button>
+              </ItemLink>
             )),
         },
       ]}

@@ -1,6 +1,8 @@
 /** Small marks that appear all over the page. */
 
 import { go } from "../app/route";
+import { useRun } from "../app/state";
+import { holds } from "../data/hooks";
 import { decimal, points } from "../format";
 import { shorten, shownToken, visible } from "../text";
 
@@ -22,8 +24,9 @@ export function Status({ status }: { status: string | null }) {
   return <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{statusWord(status)}</span>;
 }
 
-/** Label of a concept, or its number; a button that opens it. */
+/** Label of a concept, or its number; a button that opens it, where this page has more of it. */
 export function ConceptLink({ concept, label, limit = 90 }: { concept: number; label: string | null; limit?: number }) {
+  if (!holds(useRun(), "concept", concept)) return <ConceptName concept={concept} label={label} limit={limit} />;
   return (
     <button type="button" className="link" onClick={() => go({ params: { concept, item: null } })}>
       <ConceptName concept={concept} label={label} limit={limit} />

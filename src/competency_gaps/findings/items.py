@@ -105,10 +105,8 @@ def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
 
     asked = run, answer.model, against_of(answer)
     families, parsed = slices_of(run), answer.kind == "parsed"
-    weights = slice_weights(families, finding.slice)
-    rows = np.flatnonzero(weights)
-    sides = sides_of(*asked, parsed=parsed)
-    failing, passing = sides.choose(rows, weights[rows], finding)
+    sides, inside = sides_of(*asked, parsed=parsed), slice_weights(families, finding.slice)
+    failing, passing = sides.choose(inside, finding)
     shown = _shown(run, answer.model, sides.values, [*failing, *passing, *finding.typical])
     table = slice_table(*asked, parsed=parsed)
     below = table.filter(parent=finding.slice).sort("gap", nulls_last=True)
@@ -116,7 +114,7 @@ def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
         failing=tuple(shown[row] for row in failing),
         passing=tuple(shown[row] for row in passing),
         typical=tuple(shown[row] for row in finding.typical),
-        lies_in=tuple(_lies_in(families, finding, weights > 0)),
+        lies_in=tuple(_lies_in(families, finding, inside > 0)),
         parts=tuple(Part(*row) for row in below.select(Part._fields).iter_rows()),
     )
 
@@ -156,16 +154,13 @@ class Sides:
     since an item that peers fail as well has an outcome near 0; else ``above``."""
     cluster: np.ndarray
 
-    def choose(
-        self, rows: np.ndarray, weights: np.ndarray, finding: Finding | None = None
-    ) -> tuple[list[int], list[int]]:
+    def choose(self, weights: np.ndarray, finding: Finding | None = None) -> tuple[list[int], list[int]]:
         """Choose failing and passing items, those that say most first: by weight times distance from the mean.
 
         Parameters
         ----------
-        rows : ndarray of int of shape (n,)
-            Items of a slice.
-        weights : ndarray of float of shape (n,)
+        weights : ndarray of float of shape (N,)
+            Of a slice.
         finding
             Its example comes first on its side.
 
@@ -174,13 +169,13 @@ class Sides:
         failing, passing : list of int
             At most ``EXAMPLES`` each, and at most one of each cluster.
         """
-        sides: list[list[int]] = []
+        rows, sides = np.flatnonzero(weights), list[list[int]]()
         for sign in (-1, 1):
-            inside = sign * self.passed[rows] > 0
-            worth = sign * weights[inside] * self.above[rows[inside]]
+            inside = rows[sign * self.passed[rows] > 0]
+            worth = sign * weights[inside] * self.above[inside]
             if finding is not None and sign * finding.gap > 0:
-                worth[rows[inside] == finding.example] = np.inf
-            order = rows[inside][np.argsort(-worth, kind="stable")]
+                worth[inside == finding.example] = np.inf
+            order = inside[np.argsort(-worth, kind="stable")]
             order = order[~np.isin(self.cluster[order], self.cluster[[row for side in sides for row in side]])]
             first = np.unique(self.cluster[order], return_index=True)[1]
             sides.append(order[np.sort(first)[:EXAMPLES]].tolist())

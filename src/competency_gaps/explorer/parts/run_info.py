@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from itertools import starmap
 
+import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.directions import LOGITS, SIMILAR
@@ -132,7 +133,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
     for entry in manifest["benchmarks"]:
-        row, counts = rows[entry["name"]], tested.get(entry["name"], {})
+        row, counts = rows[entry["name"]] | _scored_by_others(context, entry["name"]), tested.get(entry["name"], {})
         benchmarks.append(
             from_row(
                 BenchmarkSummary,
@@ -147,6 +148,16 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
             )
         )
     return benchmarks
+
+
+def _scored_by_others(context: Context, benchmark: str) -> dict[str, float | None]:
+    """Scored items and mean score where all scores are other models': each of these counts the same."""
+    if context.run.own_model is not None or context.run.kind != "score" or not context.model_scores.models:
+        return {}
+    values = context.model_scores.values[:, (context.items["benchmark"] == benchmark).to_numpy()]
+    known = ~np.isnan(values)
+    means = np.nansum(values, axis=1)[known.any(axis=1)] / known.sum(axis=1)[known.any(axis=1)]
+    return {"scored": int(known.any(axis=0).sum()), "mean_score": float(means.mean()) if len(means) else None}
 
 
 _COLUMNS = (

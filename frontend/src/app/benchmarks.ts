@@ -9,4 +9,4 @@ export function placeOf(name: string | null, benchmarks: { name: string }[]): nu
 
 /** What scored the items of a benchmark; where the run's model answered none, scores come with other models' logs. */
 export const scorer = (policy: string, { models }: Pick<RunInfo, "models">): string =>
-  policy === "none" && models.length > 0 ? "the models’ logs" : visible(policy);
+  policy === "none" && models.length > 0 ? "imported scores" : visible(policy);

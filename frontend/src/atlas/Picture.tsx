@@ -4,7 +4,7 @@ import { go } from "../app/route";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
 import { holds } from "../data/hooks";
 import { number, numbers, text } from "../data/table";
-import type { ListedFinding } from "../data/types";
+import type { SliceGap } from "../data/types";
 import { decimal, percent, plural, points } from "../format";
 import { type Look, Plane, type Spot } from "../scatter/Plane";
 import { shorten, visible } from "../text";
@@ -21,7 +21,9 @@ interface PictureProps {
   atlas: Atlas;
   /** Whether outcomes are against peers. */
   peers: boolean;
-  findings: Map<number, ListedFinding[]>;
+  /** Of regions, and the slices that the model's list has. */
+  gaps: Map<number, SliceGap>;
+  listed: Set<number>;
   outcome: ArrayLike<number> | null;
   by: Colouring;
 }
@@ -30,7 +32,7 @@ interface PictureProps {
 type Pointed = Spot & { region: number; item: number | null };
 
 /** Regions with their names, and items as points or as a disc per region. A click chooses a region, then an item. */
-export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
+export function Picture({ atlas, peers, gaps, listed, outcome, by }: PictureProps) {
   const run = useRun();
   const { regions } = run;
   const chosen = useNumberParam("region");
@@ -53,7 +55,10 @@ export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
     [regions, atlas, outcome, by, dark, chosen],
   );
   const discs = useMemo(() => discsOf(regions, atlas), [regions, atlas]);
-  const names = useMemo(() => namesOf(regions, atlas, findings, by, chosen), [regions, atlas, findings, by, chosen]);
+  const names = useMemo(
+    () => namesOf(regions, atlas, gaps, listed, by, chosen),
+    [regions, atlas, gaps, listed, by, chosen],
+  );
   const discsAt = useCallback(
     ({ view }: Look) => discs.filter(({ region }) => regions[region]!.level === Math.max(2, levelAt(view.k))),
     [discs, regions],

@@ -133,9 +133,10 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
     <>
       <p className="soft">
         Text around the item’s own is dimmed.{" "}
-        {run.has.tokens
-          ? "Colour: how strongly the concept chosen below is active on each token. Outline: where it is strongest."
-          : "Outline: the token on which the concept chosen below is strongest."}
+        {holds(run, "active", item.item) &&
+          (run.has.tokens
+            ? "Colour: how strongly the concept chosen below is active on each token. Outline: where it is strongest."
+            : "Outline: the token on which the concept chosen below is strongest.")}
       </p>
       <VisuallyHidden role="status" data-testid="item-strongest">
         {token !== null && `Concept ${concept} is strongest on “${token}”.`}

@@ -114,13 +114,15 @@ def test_one_file_holds_the_answer_tables_and_examples(opened, tmp_path):
 
 def test_one_file_keeps_its_size_by_leaving_details_out(opened, tmp_path, monkeypatch):
     whole = export_file(opened, tmp_path / "whole.html").size
-    monkeypatch.setattr(export_module, "USUAL", whole - 8_000)
+    for name in ("LARGEST", "USUAL"):
+        monkeypatch.setattr(export_module, name, whole - 8_000)
     less = export_file(opened, tmp_path / "less.html")
     assert less.size <= whole - 8_000 and f"{opened[0].key}/run.json" in blocks_of(less.path)
 
 
 def test_one_file_has_the_items_of_all_findings_whole(modelled, tmp_path, monkeypatch):
-    monkeypatch.setattr(export_module, "USUAL", 0)
+    for name in ("MORE_CONCEPTS", "MORE_ITEMS"):
+        monkeypatch.setattr(export_module, name, 0)
     (opened,) = open_runs([modelled.run])
     file = export_file([opened], tmp_path / "whole.html").path
     run, items = opened.run, details_of(blocks_of(file), opened.key + "/item")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
-from itertools import groupby
+from itertools import groupby, starmap
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,8 @@ DATA = "data"
 CONCEPTS, ITEMS = 256, 128
 """Details in a part of a folder."""
 LARGEST, USUAL = 8_000_000, 5_000_000
-"""Bytes of one file: at most, for what its findings rest on, and up to which there is room for more; the tables of very
-many concepts or items alone may take more [ours]."""
+"""Bytes of one file: at most, where its findings rest on much, and up to which there is room for more; the tables of
+very many concepts or items alone may take more [ours]."""
 TEXTS = (None, 20_000, 6_000, 2_000, 500)
 """Characters of a text, at most: the first with which all that findings rest on has room; None: all of it [ours]."""
 MORE_CONCEPTS, MORE_ITEMS = 400, 3_000
@@ -121,9 +121,8 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
                 # Half of the time goes to compression and arithmetic, which two threads do at once.
                 for _ in two_at_a_time(make, names):
                     bar.advance()
-        for baseline, candidate in comparable(opened):
-            made = paired_runs(contexts[candidate.key], contexts[baseline.key])
-            _write(part / DATA, f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4))
+        for name, content in _paired(opened, contexts):
+            _write(part / DATA, name, content)
         for name, content in page.items():
             (part / name).write_bytes(_static(content) if name == "index.html" else content)
         _put(part, target)
@@ -165,6 +164,7 @@ def export_file(
         for run in opened:
             usual, most = ((size - spent) // len(opened) for size in (USUAL, LARGEST))
             blocks += _blocks_of(run, usual, most, texts=texts)
+        blocks += starmap(_block, _paired(opened, {run.key: _context(run, texts=texts) for run in opened}))
         write_text(file, shell.replace("<!-- data -->", "\n".join(blocks)))
     return Exported(file.resolve(), 1, file.stat().st_size, [run.key for run in opened])
 
@@ -192,7 +192,8 @@ def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[s
             break
     blocks += [_block(f"{run.key}/run.json", Parts(context).read("run.json")), *items]
     yield from blocks
-    room = usual - sum(map(len, blocks))
+    spent = sum(map(len, blocks))
+    room = max(usual - spent, (most - spent) / 4)
     # Tables are for comparing benchmarks: all of them, or none.
     tables = [_block(f"{run.key}/{name}", parts.read(name)) for name in names if name.startswith("concepts/")]
     if sum(map(len, tables)) <= room / 2:
@@ -261,6 +262,13 @@ def _details(context: Context, kind: str, details: Mapping[int, Any]) -> str:
     numbers = " ".join(map(str, details))
     block = _block(f"{context.key}/{kind}/{next(iter(details))}", as_json(details, digits=None))
     return block.replace(">", f' data-numbers="{numbers}">', 1)
+
+
+def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterator[tuple[str, bytes]]:
+    """Each run against each other that it can be compared with: name and content of the part."""
+    for baseline, candidate in comparable(opened):
+        made = paired_runs(contexts[candidate.key], contexts[baseline.key])
+        yield f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4)
 
 
 def _run_list(opened: Sequence[Opened]) -> RunList:

@@ -95,7 +95,8 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
 
 
 def test_one_file_leads_to_nothing_that_it_leaves_out(modelled, tmp_path, page, monkeypatch):
-    monkeypatch.setattr(export_module, "USUAL", 0)
+    for name in ("MORE_CONCEPTS", "MORE_ITEMS"):
+        monkeypatch.setattr(export_module, name, 0)
     export_file(open_runs([modelled.run]), tmp_path / "page.html")
     url = f"{(tmp_path / 'page.html').as_uri()}#/{open_runs([modelled.run])[0].key}/"
     run, opened = cg.open_run(modelled.run), 0

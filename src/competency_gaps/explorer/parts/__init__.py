@@ -76,7 +76,7 @@ class Parts:
             if number >= count or name != self._name(match[1], number):
                 raise NoSuchPartError(name)
             made = make(self.context, number)
-        return made if isinstance(made, bytes) else as_json(made)
+        return made if isinstance(made, bytes) else as_json(made, 5 if self.context.portable else 7)
 
     @cached_property
     def _whole(self) -> dict[str, Callable[[Context], Any]]:

@@ -39,12 +39,12 @@ from competency_gaps.stages.models import models_table
 
 def model_answers(context: Context, place: int) -> ModelAnswers:
     """``answers/K.json``: what was found of the model at a place."""
-    return ModelAnswers(*(answer and listed(context, answer) for answer in _both(context, place)))
+    return ModelAnswers(*(None if answer is None else listed(context, answer) for answer in _both(context, place)))
 
 
 def model_gaps(context: Context, place: int) -> ModelGaps:
     """``gaps/K.json``: the gap of every slice for the model at a place."""
-    return ModelGaps(*(answer and slice_gaps(context, answer) for answer in _both(context, place)))
+    return ModelGaps(*(None if answer is None else slice_gaps(context, answer) for answer in _both(context, place)))
 
 
 def _both(context: Context, place: int) -> tuple[Answer | None, Answer | None]:
@@ -235,6 +235,6 @@ def _pairing(
         None,
         *comparison_words(made),
         [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
-        made.answer and listed(context, made.answer),
-        made.answer and gaps(context, made.answer),
+        None if made.answer is None else listed(context, made.answer),
+        None if made.answer is None else gaps(context, made.answer),
     )

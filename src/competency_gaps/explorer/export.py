@@ -181,25 +181,28 @@ def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[s
     """The parts of a run: whole ones and what findings rest on in ``most`` bytes, more as ``usual`` has room for it."""
     context = Context(run.run, run.key, run.dictionary, portable=True, texts=texts, amounts=ONE_FILE)
     parts, shown = Parts(context), _items_shown(context)
-    names = [name for name in parts.names() if name != "run.json"]
+    suspects = _suspects(context)
+    shown |= {row: models for row, models in suspects.items() if row in shown}
+    names = list(parts.names())
     whole = [name for name in names if name.startswith(_WHOLE) or "/" not in name]
-    blocks = [_block(f"{run.key}/{name}", parts.read(name)) for name in whole]
-    spent = sum(map(len, blocks))
+    blocks = {name: _block(f"{run.key}/{name}", parts.read(name)) for name in whole}
     for limit in TEXTS:
         context = replace(context, amounts=replace(ONE_FILE, text=limit))
+        # It says how many texts are cut.
+        blocks["run.json"] = _block(f"{run.key}/run.json", Parts(context).read("run.json"))
         items = list(_item_blocks(context, sorted(shown), shown))
-        if spent + sum(map(len, items)) <= most:
+        spent = sum(map(len, (*blocks.values(), *items)))
+        if spent <= most:
             break
-    blocks += [_block(f"{run.key}/run.json", Parts(context).read("run.json")), *items]
-    yield from blocks
-    spent = sum(map(len, blocks))
+    yield from (*blocks.values(), *items)
     room = max(usual - spent, (most - spent) / 4)
     # Tables are for comparing benchmarks: all of them, or none.
     tables = [_block(f"{run.key}/{name}", parts.read(name)) for name in names if name.startswith("concepts/")]
     if sum(map(len, tables)) <= room / 2:
         room -= sum(map(len, tables))
         yield from tables
-    for more, share in ((_concept_blocks(context), 0.5), (_item_blocks(context, _others(context, shown), shown), 1.0)):
+    others = _item_blocks(context, [row for row in _others(context) if row not in shown], suspects)
+    for more, share in ((_concept_blocks(context), 0.5), (others, 1.0)):
         for block in _fitting(more, share * room):
             room -= len(block)
             yield block
@@ -216,24 +219,30 @@ def _fitting(blocks: Iterable[str], room: float) -> list[str]:
     return taken
 
 
-def _items_shown(context: Context) -> dict[int, set[str]]:
+def _items_shown(context: Context) -> dict[int, Collection[str]]:
     """The items that a page shows of findings, each with the models whose findings these are."""
-    shown: dict[int, set[str]] = {}
+    shown: dict[int, Collection[str]] = {}
     for answer in context.found:
         sides = sides_of(context.itself, answer.model, against_of(answer))
         for finding in answer.findings:
             failing, passing = sides.choose(slice_weights(context.families, finding.slice), finding)
             for row in (*failing, *passing, *finding.typical):
-                shown.setdefault(row, set()).add(answer.model)
+                shown[row] = {*shown.get(row, ()), answer.model}
     return shown
 
 
-def _others(context: Context, shown: Collection[int]) -> list[int]:
-    """Items beside those of findings, what matters most first."""
-    rows = [item.row for result in improve_file(context).results for item in result.items[:IMPROVED]]
+def _suspects(context: Context) -> dict[int, Collection[str]]:
+    """Items that look broken or are kept: what all models answered tells why."""
+    items = (item for result in improve_file(context).results for item in result.items[:IMPROVED])
+    return {item.row: context.model_scores.models for item in items}
+
+
+def _others(context: Context) -> list[int]:
+    """Items that do not belong to findings alone, what matters most first."""
+    rows = list(_suspects(context))
     rows += [row for family in context.families for typical in family.typical for row in typical]
     rows += range(min(context.items.height, MORE_ITEMS))
-    return [row for row in dict.fromkeys(rows) if row not in shown][:MORE_ITEMS]
+    return list(dict.fromkeys(rows))[:MORE_ITEMS]
 
 
 def _item_blocks(context: Context, rows: Sequence[int], shown: Mapping[int, Collection[str]]) -> Iterator[str]:

@@ -27,7 +27,7 @@ def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[fl
 def counts(run: cg.Run, models: list[str]) -> None:
     """Print how many concepts and slices stand out, and the smallest gaps (in points of 100) that would."""
     config, scores = evidence_config(run), model_scores(run)
-    sample, least = run_sample(run, config.strata), config.min_gap
+    sample, least = run_sample(run, config.strata), config.min_association
     ways = {"score": "benchmark", "peers": "peers"}
     slices = {kind: run.model_slices(against=way, models=models).cells for kind, way in ways.items()}
     columns = ("weak : strong", "slices", "smallest: concept", "slice")

@@ -54,7 +54,7 @@ def test_a_concept_shows_the_tables_numbers_at_every_width(run, width):
     text = printed(lambda console: console.print(concept_view(run, concept)), width)
     assert max(map(cell_len, text.splitlines())) <= width
     row = run.concepts.row(concept, named=True)
-    assert f"{100 * row['gap']:+.1f}".replace("-", "−") in text
+    assert f"{100 * row['association']:+.1f}".replace("-", "−") in text
     with pytest.raises(cg.UserError):
         concept_view(run, 10**6)
 

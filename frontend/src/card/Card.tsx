@@ -53,7 +53,7 @@ export function Card() {
 }
 
 /** Without a kept item nothing can be said of concepts. */
-const known = (key: "covered" | "missing" | "tested" | "weak" | "strong") => (benchmark: BenchmarkSummary) =>
+const known = (key: "covered" | "missing" | "tested" | "failure" | "success") => (benchmark: BenchmarkSummary) =>
   benchmark.kept > 0 ? integer(benchmark[key]) : NOT_DEFINED;
 
 function Benchmarks({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
@@ -74,8 +74,8 @@ function Benchmarks({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
         { name: "Covered", cell: known("covered") },
         { name: "Missing", cell: known("missing") },
         { name: "Tested", cell: known("tested") },
-        { name: "Weak", cell: known("weak") },
-        { name: "Strong", cell: known("strong") },
+        { name: "With failure", cell: known("failure") },
+        { name: "With success", cell: known("success") },
         { name: "Tokens per item", cell: ({ mean_span_tokens }) => tenths(mean_span_tokens) },
         { name: "Scored by", words: true, cell: ({ policy }) => scorer(policy, run) },
       ]}

@@ -160,8 +160,18 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
       "χ model",
       <Measured key="m" kind="decimal" value={at("chi_model")} low={at("chi_model_low")} high={at("chi_model_high")} />,
     ],
-    ["gap", "Gap", <Measured key="g" kind="points" value={at("gap")} low={at("gap_low")} high={at("gap_high")} />],
-    ["plain_gap", "Plain gap", points(at("plain_gap"))],
+    [
+      "association",
+      "Association",
+      <Measured
+        key="a"
+        kind="points"
+        value={at("association")}
+        low={at("association_low")}
+        high={at("association_high")}
+      />,
+    ],
+    ["plain_association", "Plain association", points(at("plain_association"))],
     ["q_value", "q", probability(at("q_value"))],
     ["support", "Support", plural(at("support") ?? 0, "item")],
     ["n_eff", "n_eff", tenths(at("n_eff"))],

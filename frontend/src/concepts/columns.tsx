@@ -26,7 +26,7 @@ const OWN: ColumnSpec[] = [
   {
     key: "p_value",
     title: "p",
-    hint: "Two-sided p-value of the gap; N/A = not tested",
+    hint: "Two-sided p-value of the association; N/A = not tested",
     kind: "probability",
     face: "model",
     ...PLAIN,
@@ -43,7 +43,7 @@ const OF_CONCEPT = [
 ];
 const WIDTHS: Record<ColumnSpec["kind"], number> = {
   text: 160,
-  word: 112,
+  word: 136,
   flag: 94,
   integer: 94,
   tenths: 88,
@@ -83,7 +83,7 @@ export function defaultColumns(run: RunInfo, face: Face, benchmark: number | nul
 /** The measures that can stand side by side for all benchmarks. */
 export function sharedMeasures(run: RunInfo): ColumnSpec[] {
   return run.columns.filter(
-    (spec) => ["chi_model", "gap", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark,
+    (spec) => ["chi_model", "association", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark,
   );
 }
 

@@ -68,7 +68,7 @@ export interface Thresholds {
   min_n_eff: number;
   q: number;
   level: number;
-  min_gap: number;
+  min_association: number;
   /** What items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
   alike: string;
 }
@@ -136,8 +136,9 @@ export interface BenchmarkSummary {
   alive: number;
   mean_span_tokens: number | null;
   tested: number;
-  weak: number;
-  strong: number;
+  /** Concepts that go with failure in it. */
+  failure: number;
+  success: number;
   policy: string;
   scope: string | null;
   /** Of the logs and tasks that it was read from; redacted, without what they quote. */
@@ -475,9 +476,9 @@ export interface ConceptInBenchmark {
   n_eff: number | null;
   chi_bench: number | null;
   chi_model: number | null;
-  gap: number | null;
-  gap_low: number | null;
-  gap_high: number | null;
+  association: number | null;
+  association_low: number | null;
+  association_high: number | null;
   performance_status: string | null;
 }
 
@@ -630,10 +631,8 @@ export interface Tie {
   /** Area under the ROC curve on the examples that did not choose it; null: matched by text. */
   auc: number | null;
   q: number | null;
-  /** Of the slice, in units of the outcome, against comparable items; null: no scores, or too few. */
-  gap: number | null;
-  /** Of the slice in the entry's domain, or in the run; null: nothing stands out. */
-  status: "weak" | "strong" | "missing" | "thin" | null;
+  /** What the slice goes with in the entry's domain, or in the run; null: nothing stands out. */
+  status: "failure" | "success" | "missing" | "thin" | null;
 }
 
 /** An entry beside the run. */
@@ -647,12 +646,12 @@ export interface Matched {
   score: number | null;
   /** Its scored items in the run, 0 where its examples are none. */
   items: number;
-  /** Of its own items, against comparable ones of its domain; null: not measured. */
-  gap: number | null;
+  /** Mean outcome of its own items, less that of comparable ones of its domain; null: not measured. */
+  association: number | null;
   low: number | null;
   high: number | null;
-  /** By its own items, false discoveries controlled over the entries; null: not measured. */
-  weak: boolean | null;
+  /** Whether its own items go with failure, false discoveries controlled over the entries; null: not measured. */
+  failure: boolean | null;
   /** `few`: too few examples to compare. */
   outcome: "recovered" | "untested" | "matched" | "none" | "few";
   /** The best first. */
@@ -663,10 +662,10 @@ export interface Matched {
 
 /** How many entries, and how many by chance. */
 export interface Rate {
-  what: "weak" | "matched" | "recovered" | "weak recovered" | "untested";
+  what: "failure" | "matched" | "recovered" | "failure recovered" | "untested";
   count: number;
   of: number;
-  /** Mean number with examples dealt out anew (matched) or outcomes shuffled (weak, recovered); null: not drawn. */
+  /** Mean number with examples dealt out anew (matched) or outcomes shuffled (recovered); null: not drawn. */
   chance: number | null;
   /** 95% of these draws stay at or below. */
   most: number | null;
@@ -688,7 +687,7 @@ export interface Matching {
   /** Whose outcomes; null: the run has no scores. */
   model: string | null;
   against: string[];
-  /** Weak and recovered ones first, then by gap. */
+  /** Those that go with failure and recovered ones first, then by association. */
   entries: Matched[];
   rates: Rate[];
   lacks: Lacked[];

@@ -7,8 +7,8 @@ import { decimal, points } from "../format";
 import { shorten, shownToken, visible } from "../text";
 
 const WORDS = new Map([
-  ["weak", "weak"],
-  ["strong", "strong"],
+  ["failure", "goes with failure"],
+  ["success", "goes with success"],
   ["missing", "missing"],
   ["under", "under-covered"],
   ["over", "over-covered"],
@@ -18,7 +18,7 @@ const WORDS = new Map([
 /** A verdict as it is shown. */
 export const statusWord = (status: string): string => WORDS.get(status) ?? visible(status);
 
-/** A verdict, `weak` or `missing` say. */
+/** A verdict, `failure` or `missing` say. */
 export function Status({ status }: { status: string | null }) {
   if (!status) return <span className="soft">N/A</span>;
   return <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{statusWord(status)}</span>;

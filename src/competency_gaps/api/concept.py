@@ -12,6 +12,7 @@ import polars as pl
 from competency_gaps.errors import UserError
 from competency_gaps.findings import words
 from competency_gaps.findings.finding import Answer
+from competency_gaps.presentation import columns
 from competency_gaps.presentation.rankings import concept_name
 from competency_gaps.runs.open import Order, RunFolder
 from competency_gaps.text import plural, visible
@@ -101,12 +102,15 @@ class Concept:
 
     def __repr__(self) -> str:
         row = self.row
-        gap = "no gap" if row["gap"] is None else f"gap {row['gap']:+.2f}"
-        return f"Concept({self.number}: {visible(concept_name(row))}, {row['performance_status']}, {gap})"
+        association = "none" if row["association"] is None else f"{row['association']:+.2f}"
+        verdict = columns.PERFORMANCE_STATUS.cell(row)
+        return f"Concept({self.number}: {visible(concept_name(row))}, {verdict}, association {association})"
 
     def _repr_html_(self) -> str:
-        columns = ("benchmark", "support", "chi_model", "gap", "gap_low", "gap_high", "performance_status")
-        shown = self.benchmarks.filter(pl.col("support") > 0).select(*columns)
+        shown = self.benchmarks.filter(pl.col("support") > 0).select(
+            *("benchmark", "support", "chi_model", "association", "association_low", "association_high"),
+            "performance_status",
+        )
         return f"<p><b>{escape(repr(self))}</b></p>{_table(shown)}"
 
 

@@ -102,11 +102,13 @@ class Run(RunFolder):
         items = [count for family in families for count in (family.weights > 0).sum(axis=1).tolist()]
         return listed(families).with_columns(pl.col("parent").replace(-1, None), pl.Series("items", items, pl.Int64))
 
-    def weak(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Concepts on which the model does worse than on other items of the same benchmarks, lowest gap first.
+    def associated(self, verdict: Literal["failure", "success"], *, benchmark: str | None = None) -> pl.DataFrame:
+        """Concepts that go with failure (success) beside comparable items, the lowest (highest) association first.
 
         Parameters
         ----------
+        verdict
+            What they go with.
         benchmark
             Use only this benchmark's items; None: the whole suite.
 
@@ -120,11 +122,7 @@ class Run(RunFolder):
         UserError
             If there is no such benchmark.
         """
-        return judged(self._concept_rows(benchmark), "weak")
-
-    def strong(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Concepts on which the model does better, highest gap first; parameters as in :meth:`weak`."""
-        return judged(self._concept_rows(benchmark), "strong")
+        return judged(self._concept_rows(benchmark), verdict)
 
     def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Ranked concepts that no item activates.
@@ -211,8 +209,8 @@ class Run(RunFolder):
             weakness; a list of names: these are the peers; a single name: its scores less that model's; None: its
             scores.
         parsed
-            Use, instead of scores, whether an answer could be parsed: weak concepts are those on whose items
-            fewer answers are parsed.
+            Use, instead of scores, whether an answer could be parsed: concepts that go with failure are those on whose
+            items fewer answers are parsed.
 
         Returns
         -------

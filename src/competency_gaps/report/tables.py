@@ -147,8 +147,8 @@ def print_listing(
 
 
 SHOWN = (
-    *(columns.GAP, columns.PERFORMANCE_STATUS, columns.PERFORMANCE, columns.SUPPORT, columns.N_EFF, columns.COVERAGE),
-    *(columns.LIFT, columns.KIND),
+    *(columns.ASSOCIATION, columns.PERFORMANCE_STATUS, columns.PERFORMANCE, columns.SUPPORT, columns.N_EFF),
+    *(columns.COVERAGE, columns.LIFT, columns.KIND),
 )
 """Figures of a concept; the page and ``--json`` have all."""
 TEXT_LIMIT = 420

@@ -60,7 +60,9 @@ def _start(term: str) -> str:
 
 
 def judged(concepts: pl.DataFrame, verdict: str) -> pl.DataFrame:
-    """Give the weak (strong) concepts, the lowest (highest) gap first; of equal gaps the one with more items behind it.
+    """Give the concepts that go with failure (success), the lowest (highest) association first.
+
+    Of equal ones that with more items behind it.
 
     Parameters
     ----------
@@ -68,4 +70,4 @@ def judged(concepts: pl.DataFrame, verdict: str) -> pl.DataFrame:
         ``run.concepts``, or the rows of one benchmark.
     """
     chosen = concepts.filter(pl.col("performance_status") == verdict)
-    return chosen.sort("gap", "n_eff", "concept", descending=[verdict == "strong", True, False])
+    return chosen.sort("association", "n_eff", "concept", descending=[verdict == "success", True, False])

@@ -131,7 +131,7 @@ def test_lists_that_were_compared_with_the_run(listed, page):
         url = f"http://127.0.0.1:{port}/#/{entry.key}/"
         open_view(page, f"{url}matches", "entries")
         (text,) = page.get_by_test_id("entries").locator("tbody tr").all_inner_texts()
-        assert "recovered, weak" in text and visible(POINT) in text
+        assert "recovered, goes with failure" in text and visible(POINT) in text
         assert page.locator("[data-testid=matches] img, [data-testid=matches] script").count() == 0
         wrong = serious(page) + cut_off(page)
         open_view(page, f"{url}matches?list=9", "failed")

@@ -91,7 +91,8 @@ LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "dat
 """What is shown of a label."""
 IN_BENCHMARK = {
     "support": pl.Int32,
-    **dict.fromkeys(("n_eff", "chi_bench", "chi_model", "gap", "gap_low", "gap_high"), pl.Float32),
+    **dict.fromkeys(("n_eff", "chi_bench", "chi_model"), pl.Float32),
+    **dict.fromkeys(("association", "association_low", "association_high"), pl.Float32),
     "performance_status": pl.Categorical,
 }
 """What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""

@@ -139,7 +139,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
                 BenchmarkSummary,
                 row,
                 name=shorten(str(entry["name"]), _NAME_LIMIT),
-                **{name: int(counts.get(name, 0)) for name in ("tested", "weak", "strong")},
+                **{name: int(counts.get(name, 0)) for name in ("tested", "failure", "success")},
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
                 warnings=list(starmap(Warned, facts.source_warnings(entry).items())),
@@ -161,8 +161,8 @@ def _scored_by_others(context: Context, benchmark: str) -> dict[str, float | Non
 
 
 _COLUMNS = (
-    *(columns.LABEL, columns.GAP, columns.PLAIN_GAP, columns.PERFORMANCE_STATUS, columns.PERFORMANCE, columns.Q_VALUE),
-    *(columns.COVERAGE, columns.LIFT, columns.STATUS, columns.CHANCE, columns.SUPPORT, columns.N_EFF),
+    *(columns.LABEL, columns.ASSOCIATION, columns.PLAIN_ASSOCIATION, columns.PERFORMANCE_STATUS, columns.PERFORMANCE),
+    *(columns.Q_VALUE, columns.COVERAGE, columns.LIFT, columns.STATUS, columns.CHANCE, columns.SUPPORT, columns.N_EFF),
     *(columns.N_BENCHMARKS, columns.DENSITY, columns.LABEL_SCORE, columns.PEAK, columns.KIND, columns.LEXICAL),
     columns.COHERENCE,
 )

@@ -23,8 +23,8 @@ _PAGE = 1 << 26
 
 Kind = type[pl.DataType]
 _MEASURES = (
-    *("chi_bench", "chi_model", "chi_model_low", "chi_model_high", "gap", "gap_low", "gap_high"),
-    "plain_gap",
+    *("chi_bench", "chi_model", "chi_model_low", "chi_model_high"),
+    *("association", "association_low", "association_high", "plain_association"),
 )
 
 CONCEPTS: Mapping[str, Kind] = {

@@ -35,9 +35,9 @@ class ConceptInBenchmark:
     n_eff: float | None
     chi_bench: float | None
     chi_model: float | None
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
+    association: float | None
+    association_low: float | None
+    association_high: float | None
     performance_status: str | None
 
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _NAME, _TIE = 50, 60
 """Characters of a name, and of a slice's."""
 _WORDS = {
-    "failure": "their own items go with failure",
+    "failure": "go with failure",
     "matched": "matched by a slice",
-    "recovered": "matched by a slice that goes with failure (recovered)",
-    "failure recovered": "recovered, of those whose own items go with failure",
+    "recovered": "recovered by a slice that goes with failure",
+    "failure recovered": "recovered, of those that go with failure",
     "untested": "untested: every slice that matches them is missing or thin here",
 }
 _HOW = {

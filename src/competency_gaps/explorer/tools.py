@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from competency_gaps.errors import UserError
 from competency_gaps.findings import words as in_words
-from competency_gaps.findings.answer import slice_table, slices_of
+from competency_gaps.findings.answer import concept_slice, slice_table, slices_of
 from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.items import SHOWN, ShownItem, detail, example_texts, slice_weights
 from competency_gaps.findings.kept import answer, asked_of
@@ -171,7 +171,8 @@ def concepts(
 
 
 def concept(run: RunFolder, number: Number, examples: Annotated[int, Field(ge=0, le=5)] = 2) -> dict[str, Any]:
-    """All about one concept: label and who made it, figures over the suite and per benchmark, examples of items."""
+    """All about one concept: label and who made it, figures over the suite and per benchmark, the gap of the items
+    where it is strongest (``slice``), examples of items."""
     run.check_concept(number)
     row = run.concepts.row(number, named=True)
     within = run.concept_benchmarks.filter((pl.col("concept") == number) & (pl.col("support") > 0))
@@ -185,6 +186,7 @@ def concept(run: RunFolder, number: Number, examples: Annotated[int, Field(ge=0,
     return {
         **row,
         "label_marks": marks_of(row),
+        "slice": concept_slice(run, number, **_asked(run, None, None)),
         "benchmarks": within.select("benchmark", *_STATISTICS).to_dicts(),
         "examples": shown,
     }

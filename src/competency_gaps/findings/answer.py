@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -32,7 +32,7 @@ from competency_gaps.runs.outcomes import Peers, outcome_of
 from competency_gaps.runs.sample import Outcomes, slice_sample
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.slices import Family
+from competency_gaps.slices import CONCEPTS, Family
 
 Against = str | Sequence[str] | None
 Thing = TypeVar("Thing")
@@ -342,6 +342,21 @@ def slice_table(
         As of :func:`slice_gaps`.
     """
     return slice_gaps(ask(run, model, against, parsed=parsed))
+
+
+def concept_slice(
+    run: RunFolder, concept: int, model: str | None = None, against: Against = None, *, parsed: bool = False
+) -> dict[str, Any] | None:
+    """Give the row of :func:`slice_table` of the items where a concept is strongest, with the outcome's ``kind`` and
+    whom it is ``against``; None: the concept is no slice, or whose scores are asked for is not known."""
+    base = run.run_itself()
+    scores, number = model_scores(base), CONCEPTS + concept
+    whose = model or base.own_model or len(scores.models) == 1
+    if not whose or not any(number in family.number for family in slices_of(base)):
+        return None
+    asked = ask(base, model, against, parsed=parsed)
+    row = slice_gaps(asked).row(by_predicate=pl.col("slice") == number, named=True)
+    return {**row, "kind": asked.outcome.kind, "against": list(asked.outcome.against)}
 
 
 def slice_gaps(asked: Asked) -> pl.DataFrame:

@@ -90,10 +90,22 @@ def model_name(answer: Answer) -> str:
 
 
 def _beside(answer: Answer) -> str:
+    return _against(answer.kind, answer.against)
+
+
+def _against(kind: str, models: Sequence[str]) -> str:
     """What the gaps are taken against."""
-    if answer.kind == "peers":
-        return f"against {plural(len(answer.against), 'peer')}"
-    return "against its own average"
+    if kind == "difference":
+        return f"against {short_name(models[0])}"
+    return f"against {plural(len(models), 'peer')}" if kind == "peers" else "against its own average"
+
+
+def gap_of(row: Mapping[str, Any]) -> str:
+    """Write a row of :func:`~competency_gaps.findings.answer.concept_slice`: its gap, or why it has none."""
+    if row["gap"] is None:
+        return f"none: {row['reason'] or 'scores do not vary'}"
+    basis = f"{_against(row['kind'], row['against'])}, {plural(row['items'], 'item')}"
+    return f"{signed_points(row['gap'])} points ({interval(row['low'], row['high'])}) {basis}"
 
 
 def nothing(answer: Answer) -> str:
@@ -193,8 +205,7 @@ def rests_on(answer: Answer, finding: Finding) -> str | None:
 
 def finding_headline(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, with its model and what it is compared with."""
-    beside = f"against {short_name(answer.against[0])}" if answer.kind == "difference" else _beside(answer)
-    return f"{model_name(answer)}, {beside}, in points expected on new items: {sentence_of(answer, finding)}."
+    return f"{model_name(answer)}, {_beside(answer)}, in points expected on new items: {sentence_of(answer, finding)}."
 
 
 def side(answer: Answer, finding: Finding) -> str:

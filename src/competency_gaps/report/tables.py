@@ -171,7 +171,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
     return table
 
 
-def concept_view(run: RunFolder, concept: int, *, examples: int = 3) -> Group:
+def concept_view(run: RunFolder, concept: int, own: Mapping[str, Any] | None = None, *, examples: int = 3) -> Group:
     """Lay out a concept: its name, its figures, and the items in which it is strongest.
 
     Parameters
@@ -179,6 +179,8 @@ def concept_view(run: RunFolder, concept: int, *, examples: int = 3) -> Group:
     run : RunFolder
     concept : int
         Its number in the SAE.
+    own : mapping, optional
+        As of :func:`~competency_gaps.findings.answer.concept_slice`.
     examples : int
         Items.
 
@@ -198,6 +200,7 @@ def concept_view(run: RunFolder, concept: int, *, examples: int = 3) -> Group:
         grid.add_row(Text(column.title, style="dim"), Text(column.cell(row), VERDICT_STYLES.get(row[column.key], "")))
     path = " › ".join(region_path(run, concept))
     for name, value in (
+        ("slice's gap", own and words.gap_of(own)),
         ("peak token", show_token(row["peak_token"])),
         ("label", facts.provenance(row)),
         ("region", path),

@@ -40,13 +40,13 @@ def counts(run: cg.Run, models: list[str]) -> None:
             outcome = outcome_of(run, scores, model, kind)[0]
             of_concepts = judged(run, sample, outcome.values, outcome.limits)
             of_slices = slices[kind].filter(pl.col("model") == model)
-            listed, status = of_concepts.counts(), of_slices["status"]
+            listed, status = of_concepts.counts(), of_slices["verdict"]
             tested = ~np.isnan(of_concepts.p_value)
             widths = of_concepts.association_high[tested] - of_concepts.association_low[tested]
             slice_widths = (of_slices["high"] - of_slices["low"]).drop_nulls().to_numpy()
             cells += [
                 f"{listed['failure']} : {listed['success']}",
-                f"{int((status == 'weak').sum())} : {int((status == 'strong').sum())}",
+                f"{int((status == 'weaker').sum())} : {int((status == 'stronger').sum())}",
                 f"{100 * smallest(widths, len(widths), least):.1f}",
                 f"{100 * smallest(slice_widths, slices[kind].height, least):.1f}",
             ]

@@ -25,8 +25,10 @@ from page_helpers import (
 from scipy.stats import spearmanr
 
 from competency_gaps.findings import words
+from competency_gaps.findings.answer import slice_table
 from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.kept import answer
+from competency_gaps.slices import CONCEPTS
 from competency_gaps.text import visible
 
 GRID = "concept-grid"
@@ -176,9 +178,23 @@ def path_of(run, region: int | None) -> list[int]:
     return [] if region is None else [region, *path_of(run, run.regions["parent"][region])]
 
 
+def gaps_of(run, family: str) -> dict[int, tuple[str, str]]:
+    """By number, each slice of a family with its name and its gap as it is written, or no text."""
+    rows = slice_table(run).filter(family=family).select("slice", "name", "gap", "low", "high").iter_rows()
+    written = "{} ({})".format
+    return {
+        number: (name, "" if gap is None else written(words.signed_points(gap), words.interval(low, high)))
+        for number, name, gap, low, high in rows
+    }
+
+
 def test_a_concept_in_full_and_back_from_an_item(site, page):
-    concept = site.run.concepts.filter(pl.col("performance_status") == "failure")["concept"][0]
+    gaps = gaps_of(site.run, "concepts")
+    failing = site.run.concepts.filter(pl.col("performance_status") == "failure")["concept"]
+    concept = next(number for number in failing if gaps[CONCEPTS + number][1])
     open_view(page, site.address(f"concepts?concept={concept}"), "concept-benchmarks")
+    page.get_by_test_id("concept-slice").wait_for()
+    assert gaps[CONCEPTS + concept][1].replace(" (", " points (") in page.get_by_test_id("concept-slice").inner_text()
     own = site.run.concept_benchmarks.filter((pl.col("concept") == concept) & (pl.col("support") > 0))
     own = own.with_columns(pl.col("association") * 100)
     for line, row in zip(
@@ -282,9 +298,13 @@ def test_the_atlas_counts_leads_on_and_zooms(site, page):
     rows = page.get_by_test_id("region-parts").locator("tbody tr")
     coarse = site.run.regions.filter(pl.col("level") == 1)
     assert rows.count() == coarse.height
+    gaps = dict(gaps_of(site.run, "regions").values())
+    page.wait_for_function("document.querySelector('[data-testid=region-parts]').innerText.includes(' to ')")
     for row in rows.all():
-        region = coarse["name"].to_list().index(row.locator("th").inner_text())
-        assert number(row.locator("td").first.inner_text()) == counts[region]
+        name = row.locator("th").inner_text()
+        assert number(row.locator("td").first.inner_text()) == counts[coarse["name"].to_list().index(name)]
+        assert row.locator("td").last.inner_text() == gaps.get(name, "")
+    assert any(gaps.get(name) for name in coarse["name"])
     largest = max(range(coarse.height), key=counts.__getitem__)
     rows.first.get_by_role("button").click()
     page.get_by_test_id("region-name").wait_for()
@@ -372,7 +392,7 @@ def test_a_view_is_copied_for_an_assistant(site, page):
     first = ranked(site).drop_nulls("association").sort("association").row(0, named=True)
     assert concept_of(lines[2].strip("| ")) == first["concept"] and lines[2].endswith(f"| {first['support']} |")
     assert f"(The first 50 of {ranked(site).height} rows.)" in text
-    assert "| Benchmark | Gap |" in text, "the panel beside it is copied too"
+    assert "| Benchmark | Association |" in text, "the panel beside it is copied too"
     text = copied("items?item=3", "item-text")
     assert "### Item 3\n" in text and "\n> " in text
 

@@ -83,7 +83,7 @@ def test_items_are_found_by_words_scores_and_concepts(run):
 def test_benchmarks_lists_and_models_are_told(run, listed, several):
     assert len(ask(run, "overview", {})["benchmarks"]) == run.benchmarks.height
     (matched,) = ask(open_run(listed.run), "overview", {})["lists"]
-    assert matched["rates"][0]["what"] == "recovered" and matched["lacks"] == ["odd"]
+    assert matched["rates"][0]["what"] == "recovered" and [lacked["name"] for lacked in matched["lacks"]] == ["odd"]
     assert {row["model"] for row in ask(several, "overview", {})["models"]} == set(several.models["model"])
     pair = ask(several, "answer", {"model": "big", "against": "sharp"})
     means = dict(several.models.select("model", "mean").iter_rows())

@@ -12,7 +12,6 @@ import polars as pl
 from competency_gaps.errors import UserError
 from competency_gaps.findings import words
 from competency_gaps.findings.finding import Answer
-from competency_gaps.presentation import columns
 from competency_gaps.presentation.rankings import concept_name
 from competency_gaps.runs.open import Order, RunFolder
 from competency_gaps.text import plural, visible
@@ -102,15 +101,12 @@ class Concept:
 
     def __repr__(self) -> str:
         row = self.row
-        association = "none" if row["association"] is None else f"{row['association']:+.2f}"
-        verdict = columns.PERFORMANCE_STATUS.cell(row)
-        return f"Concept({self.number}: {visible(concept_name(row))}, {verdict}, association {association})"
+        association = "no association" if row["association"] is None else f"association {row['association']:+.2f}"
+        return f"Concept({self.number}: {visible(concept_name(row))}, {row['performance_status']}, {association})"
 
     def _repr_html_(self) -> str:
-        shown = self.benchmarks.filter(pl.col("support") > 0).select(
-            *("benchmark", "support", "chi_model", "association", "association_low", "association_high"),
-            "performance_status",
-        )
+        shown = self.benchmarks.filter(pl.col("support") > 0)
+        shown = shown.select("benchmark", "support", "chi_model", "^association.*$", "performance_status")
         return f"<p><b>{escape(repr(self))}</b></p>{_table(shown)}"
 
 

@@ -15,7 +15,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import add_scores
-from competency_gaps.runs.search import find_concepts, judged
+from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class Run(RunFolder):
         UserError
             If there is no such benchmark.
         """
-        return judged(self._concept_rows(benchmark), verdict)
+        chosen = self._concept_rows(benchmark).filter(performance_status=verdict)
+        return chosen.sort("association", "n_eff", "concept", descending=[verdict == "success", True, False])
 
     def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Ranked concepts that no item activates.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -210,7 +209,7 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
     Console().print(slices_view(chosen, count))
 
 
-def _show_concepts(run: Run, asked: str | None, outcome: Mapping[str, Any], limit: int | None, *, json_: bool) -> None:
+def _show_concepts(run: Run, asked: str | None, outcome: dict[str, Any], limit: int | None, *, json_: bool) -> None:
     """Print one concept with its items, or list concepts: those with some words, or those that stand out."""
     from competency_gaps.presentation.rankings import list_concepts
     from competency_gaps.report.tables import print_listing
@@ -232,21 +231,22 @@ def _show_concepts(run: Run, asked: str | None, outcome: Mapping[str, Any], limi
         print_listing(listing, Console(), lines=screen_lines(), limit=limit, more=more)
 
 
-def _show_concept(run: Run, number: int, outcome: Mapping[str, Any], limit: int, *, json_: bool) -> None:
+def _show_concept(run: Run, number: int, outcome: dict[str, Any], limit: int, *, json_: bool) -> None:
     """Print a concept's rows and items, and the gap of its slice for an outcome."""
     from competency_gaps.findings.answer import concept_slice
+    from competency_gaps.findings.words import gap_of
     from competency_gaps.report.tables import concept_view, region_path
 
     run.check_concept(number)
     own = concept_slice(run, number, **outcome)
     if not json_:
-        Console().print(concept_view(run, number, own, examples=limit))
+        Console().print(concept_view(run, number, own and gap_of(*own), limit))
         return
     orders: tuple[Order, ...] = ("strongest", "best", "worst")
     print_json(
         {
             **run.concepts.row(number, named=True),
-            "slice": own,
+            "slice": own and own[0],
             "regions": region_path(run, number),
             "benchmarks": run.concept_benchmarks.filter(concept=number).drop("concept").to_dicts(),
             "items": {order: run.concept_items(number, order=order, limit=limit).to_dicts() for order in orders},

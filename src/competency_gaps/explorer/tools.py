@@ -113,13 +113,8 @@ def overview(run: RunFolder) -> dict[str, Any]:
         "coverage": coverage(base).words,
         "overlap": run.overlap.filter(pl.col("benchmark_a") < pl.col("benchmark_b")).to_dicts(),
         "lists": [
-            {
-                "list": each.list,
-                "by": each.how,
-                "rates": [asdict(rate) for rate in each.rates],
-                "failure": [entry.name for entry in each.entries if entry.failure][:MOST_ROWS],
-                "lacks": [lacked.name for lacked in each.lacks],
-            }
+            {name: value for name, value in asdict(each).items() if name in ("list", "how", "rates", "lacks")}
+            | {"failure": [entry.name for entry in each.entries if entry.failure][:MOST_ROWS]}
             for each in read_matchings(base)
         ],
         "robustness": [f"{verdict['test']}: {verdict['sentence']}" for verdict in assessment.get("verdicts") or ()],
@@ -163,8 +158,7 @@ def concepts(
     wanted += [] if coverage is None else [pl.col("coverage_status") == coverage]
     wanted += [] if words is None else [_contains("label", words)]
     # What was not tested must not lead.
-    verdict = pl.col("performance_status").cast(pl.String).fill_null("untested")
-    tested = pl.when(verdict == "untested").then(2).when(verdict == "insufficient").then(1).otherwise(0)
+    tested = pl.col("performance_status").replace_strict({"untested": 2, "insufficient": 1}, default=0)
     chosen = table.filter(*wanted).sort(tested, "association", "concept", nulls_last=True)
     columns = ("concept", "label", "kind", *_STATISTICS, "plain_association", "density")
     return _listed(chosen.select(columns), limit)
@@ -174,7 +168,7 @@ def concept(run: RunFolder, number: Number, examples: Annotated[int, Field(ge=0,
     """All about one concept: label and who made it, figures over the suite and per benchmark, the gap of the items
     where it is strongest (``slice``), examples of items."""
     run.check_concept(number)
-    row = run.concepts.row(number, named=True)
+    row, measured = run.concepts.row(number, named=True), concept_slice(run, number, **_asked(run, None, None))
     within = run.concept_benchmarks.filter((pl.col("concept") == number) & (pl.col("support") > 0))
     shown = []
     for order in ("strongest", "best", "worst") if examples else ():
@@ -186,7 +180,7 @@ def concept(run: RunFolder, number: Number, examples: Annotated[int, Field(ge=0,
     return {
         **row,
         "label_marks": marks_of(row),
-        "slice": concept_slice(run, number, **_asked(run, None, None)),
+        "slice": measured and measured[0],
         "benchmarks": within.select("benchmark", *_STATISTICS).to_dicts(),
         "examples": shown,
     }

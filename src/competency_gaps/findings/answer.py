@@ -346,17 +346,15 @@ def slice_table(
 
 def concept_slice(
     run: RunFolder, concept: int, model: str | None = None, against: Against = None, *, parsed: bool = False
-) -> dict[str, Any] | None:
-    """Give the row of :func:`slice_table` of the items where a concept is strongest, with the outcome's ``kind`` and
-    whom it is ``against``; None: the concept is no slice, or whose scores are asked for is not known."""
-    base = run.run_itself()
-    scores, number = model_scores(base), CONCEPTS + concept
-    whose = model or base.own_model or len(scores.models) == 1
-    if not whose or not any(number in family.number for family in slices_of(base)):
+) -> tuple[dict[str, Any], Outcome] | None:
+    """Give the row of :func:`slice_table` of the items where a concept is strongest, and the outcome that it is about;
+    None: the concept is no slice, or whose scores are asked for is not known."""
+    base, number = run.run_itself(), CONCEPTS + concept
+    known = model or base.own_model or len(model_scores(base).models) == 1
+    if not known or not any(number in family.number for family in slices_of(base)):
         return None
     asked = ask(base, model, against, parsed=parsed)
-    row = slice_gaps(asked).row(by_predicate=pl.col("slice") == number, named=True)
-    return {**row, "kind": asked.outcome.kind, "against": list(asked.outcome.against)}
+    return slice_gaps(asked).row(by_predicate=pl.col("slice") == number, named=True), asked.outcome
 
 
 def slice_gaps(asked: Asked) -> pl.DataFrame:

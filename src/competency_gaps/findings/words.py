@@ -10,6 +10,7 @@ from typing import Any
 
 from competency_gaps.errors import argument
 from competency_gaps.findings.finding import LONGEST, STRATA, Answer, Caveat, Finding
+from competency_gaps.outcomes import Outcome
 from competency_gaps.text import listing, percent, plural, share_of, shorten, signed
 
 UNSCORED = "no item has a score, so this run shows only what its items test."
@@ -89,23 +90,19 @@ def model_name(answer: Answer) -> str:
     return shorten(short_name(answer.model), 80)
 
 
-def _beside(answer: Answer) -> str:
-    return _against(answer.kind, answer.against)
-
-
-def _against(kind: str, models: Sequence[str]) -> str:
+def _beside(asked: Answer | Outcome) -> str:
     """What the gaps are taken against."""
-    if kind == "difference":
-        return f"against {short_name(models[0])}"
-    return f"against {plural(len(models), 'peer')}" if kind == "peers" else "against its own average"
+    if asked.kind == "difference":
+        return f"against {short_name(asked.against[0])}"
+    return f"against {plural(len(asked.against), 'peer')}" if asked.kind == "peers" else "against its own average"
 
 
-def gap_of(row: Mapping[str, Any]) -> str:
-    """Write a row of :func:`~competency_gaps.findings.answer.concept_slice`: its gap, or why it has none."""
+def gap_of(row: Mapping[str, Any], outcome: Outcome) -> str:
+    """Write the gap of a row of :func:`~competency_gaps.findings.answer.slice_table`, or why it has none."""
     if row["gap"] is None:
         return f"none: {row['reason'] or 'scores do not vary'}"
-    basis = f"{_against(row['kind'], row['against'])}, {plural(row['items'], 'item')}"
-    return f"{signed_points(row['gap'])} points ({interval(row['low'], row['high'])}) {basis}"
+    spread = interval(row["low"], row["high"])
+    return f"{signed_points(row['gap'])} points ({spread}) {_beside(outcome)}, {plural(row['items'], 'item')}"
 
 
 def nothing(answer: Answer) -> str:

@@ -16,11 +16,9 @@ Kind = Literal[
 ]
 
 
-VERDICTS = {"failure": "goes with failure", "success": "goes with success"}
-"""How a verdict is written, where not as it is stored."""
 _SHOWN: Mapping[Kind, Callable[[Any], str]] = {
     "text": str,
-    "word": lambda value: VERDICTS.get(value, str(value)),
+    "word": lambda value: f"goes with {value}" if value in ("failure", "success") else str(value),
     "integer": text.integer,
     "tenths": text.tenths,
     "decimal": text.decimal,
@@ -95,8 +93,7 @@ PLAIN_ASSOCIATION = Column(
 Q_VALUE = Column(
     "q_value",
     "q",
-    "False-discovery rate of the list of concepts that go with failure (or success) and ends with this one; N/A = not "
-    "tested",
+    "False-discovery rate of the list, of failure or of success, that ends with this concept; N/A = not tested",
     "probability",
     "model",
 )
@@ -231,8 +228,7 @@ GENERAL = (
         "One latent of the sparse autoencoder (SAE): a direction in the model's activations that is active on few "
         "tokens. It is alive if it is active anywhere in the reference text (ordinary text that shows how common each "
         "concept is) or in this run. Its label describes what activates it; it does not prove what the concept does. "
-        "Its association says whether scores are lower or higher the more active it is. It is no gap: only a slice has "
-        "one, such as that of the items where the concept is strongest.",
+        "It has an association, but no gap: only a slice has one, such as the items where the concept is strongest.",
     ),
     Term(
         "stratum",
@@ -256,7 +252,7 @@ GENERAL = (
     ),
     Term(
         "kind",
-        "kinds of concepts",
+        "kinds of concepts, ranked",
         "contextual: includes topics, skills and styles. mixed: its strongest texts have no common meaning. token: "
         "active mostly on certain tokens; format: on punctuation, white space, digits or markup; position: on the "
         "first tokens of texts; template: outside the item's own text; dense: on more than a tenth of all tokens. Only "

@@ -17,7 +17,7 @@ from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import NOT_DEFINED, decimal, excerpt, integer, shorten, show_token, visible
 
-VERDICT_STYLES = {"weak": "dark_orange", "strong": "dodger_blue2"}
+VERDICT_STYLES = {"weak": "dark_orange", "failure": "dark_orange", "strong": "dodger_blue2", "success": "dodger_blue2"}
 
 
 def cut(name: str, most: int) -> str:
@@ -171,7 +171,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
     return table
 
 
-def concept_view(run: RunFolder, concept: int, own: Mapping[str, Any] | None = None, *, examples: int = 3) -> Group:
+def concept_view(run: RunFolder, concept: int, gap: str | None = None, examples: int = 3) -> Group:
     """Lay out a concept: its name, its figures, and the items in which it is strongest.
 
     Parameters
@@ -179,8 +179,8 @@ def concept_view(run: RunFolder, concept: int, own: Mapping[str, Any] | None = N
     run : RunFolder
     concept : int
         Its number in the SAE.
-    own : mapping, optional
-        As of :func:`~competency_gaps.findings.answer.concept_slice`.
+    gap : str, optional
+        That of its slice, in words.
     examples : int
         Items.
 
@@ -200,7 +200,7 @@ def concept_view(run: RunFolder, concept: int, own: Mapping[str, Any] | None = N
         grid.add_row(Text(column.title, style="dim"), Text(column.cell(row), VERDICT_STYLES.get(row[column.key], "")))
     path = " › ".join(region_path(run, concept))
     for name, value in (
-        ("slice's gap", own and words.gap_of(own)),
+        ("slice's gap", gap),
         ("peak token", show_token(row["peak_token"])),
         ("label", facts.provenance(row)),
         ("region", path),

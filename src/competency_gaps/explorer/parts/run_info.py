@@ -174,13 +174,6 @@ _TERMS = (
         "How well an item was answered, from 0 to 1. Where items are right or wrong, a mean score of 57% means that "
         "57% are right.",
     ),
-    Term("alive", "alive", "A concept that is active somewhere in the run or in the reference text."),
-    Term(
-        "ranked",
-        "ranked",
-        "An alive concept that may stand for what a text is about. Those of other kinds stand for what it looks like "
-        "or for nothing that has a name, and no verdict counts them unless all kinds are ranked.",
-    ),
     Term(
         "cas",
         "CAS",

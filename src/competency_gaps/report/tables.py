@@ -17,7 +17,7 @@ from competency_gaps.presentation import columns, facts, rankings
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import NOT_DEFINED, decimal, excerpt, integer, shorten, show_token, visible
 
-VERDICT_STYLES = {"weak": "dark_orange", "failure": "dark_orange", "strong": "dodger_blue2", "success": "dodger_blue2"}
+VERDICT_STYLES = {"weak": "dark_orange", "strong": "dodger_blue2"}
 
 
 def cut(name: str, most: int) -> str:
@@ -197,7 +197,8 @@ def concept_view(run: RunFolder, concept: int, gap: str | None = None, examples:
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
     grid = Table.grid(padding=(0, 2))
     for column in columns.present(SHOWN, run.concepts[concept : concept + 1]):
-        grid.add_row(Text(column.title, style="dim"), Text(column.cell(row), VERDICT_STYLES.get(row[column.key], "")))
+        side = {"failure": "weak", "success": "strong"}.get(row[column.key], "")
+        grid.add_row(Text(column.title, style="dim"), Text(column.cell(row), VERDICT_STYLES.get(side, "")))
     path = " › ".join(region_path(run, concept))
     for name, value in (
         ("slice's gap", gap),

@@ -35,7 +35,10 @@ const OWN: ColumnSpec[] = [
 // Seen in the cell of the label, or seldom wanted.
 const HIDDEN = [...["label_score", "peak_token", "p_value"], ...["kind", "lexical_share", "coherence"]];
 /** Seldom wanted beside the verdicts, for which the window has not more room. */
-const HIDDEN_OF: Record<Face, string[]> = { model: ["n_eff", "n_benchmarks", "region_name"], benchmark: ["density"] };
+const HIDDEN_OF: Record<Face, string[]> = {
+  model: ["n_eff", "n_benchmarks", "region_name", "plain_association"],
+  benchmark: ["density"],
+};
 /** Facts of a concept that are the same in every benchmark. */
 const OF_CONCEPT = [
   ...["label_score", "peak_token", "region_name", "density", "n_benchmarks"],
@@ -49,7 +52,7 @@ const WIDTHS: Record<ColumnSpec["kind"], number> = {
   tenths: 88,
   decimal: 112,
   signed: 88,
-  points: 88,
+  points: 112,
   magnitude: 100,
   probability: 80,
   percent: 96,

@@ -38,7 +38,7 @@ TOKENS = 100
 EFFECT = 0.03
 """By how much one of the concepts with an effect moves the score; half of them lower it."""
 EFFECTIVE = slice(1000, 2000)
-"""Concepts with an effect: each is active in a few items of a hundred, so that many are weak or strong."""
+"""Concepts with an effect: each is active in a few items of a hundred, so that many go with failure or success."""
 STEPS = ("by_concept", "metrics", "evidence")
 """What a run does."""
 
@@ -121,7 +121,7 @@ def measure(folder: Path, items: int, width: int) -> dict[str, Any]:
     return {
         **result,
         "millions": float(sample.support.sum()) / 1e6,
-        "counts": {name: counts[name] for name in ("tested", "weak", "strong")},
+        "counts": {name: counts[name] for name in ("tested", "failure", "success")},
     }
 
 

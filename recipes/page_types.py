@@ -18,7 +18,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from competency_gaps.explorer.parts.excerpts import ANSWER_EXCERPT, EXCERPT
-from competency_gaps.explorer.parts.records.answers import ModelAnswers, ModelsFile, SlicesFile
+from competency_gaps.explorer.parts.records.answers import ModelAnswers, ModelGaps, ModelsFile, SlicesFile
 from competency_gaps.explorer.parts.records.details import (
     ChatEvent,
     ChatRequest,
@@ -38,7 +38,7 @@ from competency_gaps.text import HIDDEN
 
 FILE = Path(__file__).resolve().parents[1] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (
-    *(RunList, RunInfo, ModelAnswers, SlicesFile, ModelsFile, Coverage, ConceptDetail),
+    *(RunList, RunInfo, ModelAnswers, ModelGaps, SlicesFile, ModelsFile, Coverage, ConceptDetail),
     *(
         ItemDetail,
         ItemConcepts,

@@ -130,7 +130,7 @@ def worlds(run: cg.Run, model: str, count: int, only: list[str] | None) -> list[
                 largest = max(1.0, float(np.nanmax(np.abs(values))))
                 limits = (0.0, 1.0) if method == "score" else (-largest, largest)
                 found = evidence(with_outcomes(sample, Outcomes(values, limits)), config)
-                weak, strong = (np.flatnonzero(found.status == status) for status in ("weak", "strong"))
+                weak, strong = (np.flatnonzero(found.status == status) for status in ("failure", "success"))
                 false = int((truth[weak] >= -1e-9).sum() + (truth[strong] <= 1e-9).sum())
                 hit = int(np.isin(planted, weak).sum())
                 results.append(Result(model, method, factor, len(weak) + len(strong), false, hit))

@@ -131,7 +131,7 @@ def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterato
 
     for name, sample in given.items():
         found = evidence(sample, CONFIG, eligible=world.eligible, draw=name.startswith("net"))
-        yield of_concepts(name, np.flatnonzero(found.status == "weak"), found if name == "net" else None)
+        yield of_concepts(name, np.flatnonzero(found.status == "failure"), found if name == "net" else None)
     if not others:
         return
     scores = drawn.sample.scores
@@ -165,7 +165,7 @@ def covered(net: object, rows: sp.csr_array, drawn: Draw, found: Evidence) -> tu
     gap = net_gap(net, rows, drawn.expected)[tested]  # type: ignore[arg-type]
     return (
         float(np.mean((found.low[tested] <= model) & (model <= found.high[tested]))),
-        float(np.mean((found.gap_low[tested] <= gap) & (gap <= found.gap_high[tested]))),
+        float(np.mean((found.association_low[tested] <= gap) & (gap <= found.association_high[tested]))),
     )
 
 
@@ -257,7 +257,7 @@ def describe(world: World) -> None:
     plain = replace(samples(world.sample)["clusters only"], scores=length)
     found = evidence(plain, CONFIG, eligible=world.eligible, draw=False)
     tested = ~np.isnan(found.p_value)
-    shorter, longer = ((found.q_value <= CONFIG.q) & (sign * found.gap > 0) for sign in (-1, 1))
+    shorter, longer = ((found.q_value <= CONFIG.q) & (sign * found.association > 0) for sign in (-1, 1))
     assert world.sample.cluster is not None
     print(
         f"{len(world.texts):,} items in {len(np.unique(world.sample.cluster)):,} clusters; {tested.sum():,} concepts "

@@ -25,12 +25,12 @@ def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[fl
 
 
 def counts(run: cg.Run, models: list[str]) -> None:
-    """Print how many concepts and slices stand out, and the smallest gaps (in points of 100) that would."""
+    """Print how many concepts and slices stand out, and the smallest effects (in points of 100) that would."""
     config, scores = evidence_config(run), model_scores(run)
-    sample, least = run_sample(run, config.strata), config.min_gap
+    sample, least = run_sample(run, config.strata), config.min_association
     ways = {"score": "benchmark", "peers": "peers"}
     slices = {kind: run.model_slices(against=way, models=models).cells for kind, way in ways.items()}
-    columns = ("weak : strong", "slices", "smallest: concept", "slice")
+    columns = ("failure : success", "slices", "smallest: concept", "slice")
     both = " | ".join([*columns, "against peers", *columns[1:]])
     print(f"| model | scored | mean | {both} | slope |\n| --- | ---: | ---: |{' ---: |' * 11}")
     for model in models:
@@ -40,13 +40,13 @@ def counts(run: cg.Run, models: list[str]) -> None:
             outcome = outcome_of(run, scores, model, kind)[0]
             of_concepts = judged(run, sample, outcome.values, outcome.limits)
             of_slices = slices[kind].filter(pl.col("model") == model)
-            listed, status = of_concepts.counts(), of_slices["status"]
+            listed, status = of_concepts.counts(), of_slices["verdict"]
             tested = ~np.isnan(of_concepts.p_value)
-            widths = of_concepts.gap_high[tested] - of_concepts.gap_low[tested]
+            widths = of_concepts.association_high[tested] - of_concepts.association_low[tested]
             slice_widths = (of_slices["high"] - of_slices["low"]).drop_nulls().to_numpy()
             cells += [
-                f"{listed['weak']} : {listed['strong']}",
-                f"{int((status == 'weak').sum())} : {int((status == 'strong').sum())}",
+                f"{listed['failure']} : {listed['success']}",
+                f"{int((status == 'weaker').sum())} : {int((status == 'stronger').sum())}",
                 f"{100 * smallest(widths, len(widths), least):.1f}",
                 f"{100 * smallest(slice_widths, slices[kind].height, least):.1f}",
             ]
@@ -54,7 +54,7 @@ def counts(run: cg.Run, models: list[str]) -> None:
 
 
 def smallest(widths: np.ndarray, tests: int, least: float) -> float:
-    """Give the gap that is listed with a chance of 80% if it is the only one.
+    """Give the effect that is listed with a chance of 80% if it is the only one.
 
     Its p-value must pass the first step of Benjamini-Hochberg, and its whole interval lie beyond ``least``; ``widths``
     are those of 95% intervals.
@@ -83,7 +83,7 @@ def nulls(run: cg.Run, models: list[str]) -> None:
             for seed in range(DRAWS):
                 shuffled = permuted(outcome.values, units.unit, units.block, np.random.default_rng(seed))
                 number = judged(run, sample, shuffled, outcome.limits).counts()
-                listed.append(number["weak"] + number["strong"])
+                listed.append(number["failure"] + number["success"])
             print(f"| {model} | {kind} | {np.count_nonzero(listed)} of {DRAWS} | {max(listed)} |", flush=True)
 
 
@@ -101,7 +101,7 @@ def permuted(values: np.ndarray, unit: np.ndarray, block: np.ndarray, rng: np.ra
 def halves(run: cg.Run, models: list[str]) -> None:
     """Print how far what one half of the clusters lists shows on the other half."""
     sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
-    print("| model | outcome | listed on a half | same sign on the other | of the gap that is left |")
+    print("| model | outcome | listed on a half | same sign on the other | of the association that is left |")
     print("| --- | --- | ---: | ---: | ---: |")
     for model in models:
         for kind in ("score", "peers"):
@@ -114,12 +114,12 @@ def halves(run: cg.Run, models: list[str]) -> None:
                 for half in (first, ~first):
                     kept = (units.unit >= 0) & half[np.maximum(units.unit, 0)]
                     sides.append(judged(run, sample, np.where(kept, outcome.values, np.nan), outcome.limits))
-                chosen = np.isin(sides[0].status, ["weak", "strong"]) & ~np.isnan(sides[1].gap)
+                chosen = np.isin(sides[0].status, ["failure", "success"]) & ~np.isnan(sides[1].association)
                 listed.append(int(chosen.sum()))
                 if chosen.any():
-                    gaps = sides[0].gap[chosen], sides[1].gap[chosen]
-                    same.append(float((np.sign(gaps[0]) == np.sign(gaps[1])).mean()))
-                    left.append(float((gaps[0] * gaps[1]).sum() / (gaps[0] ** 2).sum()))
+                    here, there = (side.association[chosen] for side in sides)
+                    same.append(float((np.sign(here) == np.sign(there)).mean()))
+                    left.append(float((here * there).sum() / (here**2).sum()))
             shown = (f"{np.mean(same):.0%}", f"{np.mean(left):.0%}") if same else ("", "")
             print(f"| {model} | {kind} | {np.mean(listed):.1f} | {shown[0]} | {shown[1]} |", flush=True)
 
@@ -128,7 +128,7 @@ def carry(run: cg.Run, pairs: list[str], *, shared: bool) -> None:
     """Print how far what one set of scores lists shows in another set of the same model, on other items."""
     sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
     cluster = run.items["cluster"].to_numpy()
-    columns = ("weak", "negative there", "weak there", "strong", "positive there", "strong there")
+    columns = ("failure", "negative there", "failure there", "success", "positive there", "success there")
     print(f"| found with | looked up with | outcome | {' | '.join(columns)} |")
     print("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for pair in pairs:
@@ -144,16 +144,16 @@ def carry(run: cg.Run, pairs: list[str], *, shared: bool) -> None:
                     values = np.where(np.isin(cluster, asked), np.nan, values)
                 sides.append(judged(run, sample, values, outcome.limits))
             cells = []
-            for status, sign in (("weak", -1), ("strong", 1)):
+            for status, sign in (("failure", -1), ("success", 1)):
                 chosen = (sides[0].status == status) & ~np.isnan(sides[1].p_value)
-                there = sides[1].gap[chosen]
+                there = sides[1].association[chosen]
                 share = f"{(np.sign(there) == sign).mean():.0%}" if chosen.any() else ""
                 cells += [str(int(chosen.sum())), share, str(int((sides[1].status[chosen] == status).sum()))]
-            correlation = both_gaps(*sides)
+            correlation = correlation_of(*sides)
             print(f"| {names[0]} | {names[1]} | {kind} (r = {correlation:.2f}) | {' | '.join(cells)} |", flush=True)
 
 
-def both_gaps(first: Evidence, second: Evidence) -> float:
-    """Correlation of the gaps of all concepts that are tested on both sides."""
+def correlation_of(first: Evidence, second: Evidence) -> float:
+    """Correlation of the associations of all concepts that are tested on both sides."""
     both = ~np.isnan(first.p_value) & ~np.isnan(second.p_value)
-    return float(np.corrcoef(first.gap[both], second.gap[both])[0, 1])
+    return float(np.corrcoef(first.association[both], second.association[both])[0, 1])

@@ -130,7 +130,7 @@ def main() -> None:
                     values = make()
                     largest = max(1.0, float(np.nanmax(np.abs(values))))
                     status = judged(values, (0.0, 1.0) if method == "score" else (-largest, largest))
-                    weak, strong = (np.flatnonzero(status == word) for word in ("weak", "strong"))
+                    weak, strong = (np.flatnonzero(status == word) for word in ("failure", "success"))
                     listed = len(weak) + len(strong)
                     # What goes with a planted concept is lower too: only what shares none of its items is false.
                     touched = (cas[:, chosen].T @ (cas > 0)).sum(axis=0) if len(chosen) else np.zeros(CONCEPTS)

@@ -35,6 +35,18 @@ export function signed(value: Maybe, digits = 2): string {
 /** A gap or difference of scores in points of a hundred. */
 export const points = (value: Maybe, digits = 1): string => (value == null ? NOT_DEFINED : signed(100 * value, digits));
 
+/** From here on gaps are written in whole points. */
+const WHOLE = 0.0195;
+
+/** A gap as the lists write it: in whole points, below two with a decimal. */
+export const gapPoints = (gap: Maybe): string => points(gap, Math.abs(gap ?? 0) >= WHOLE ? 0 : 1);
+
+/** The ends of its interval: `−26 to −11`. */
+export function spread(low: Maybe, high: Maybe): string {
+  const digits = Math.max(Math.abs(low ?? 0), Math.abs(high ?? 0)) >= WHOLE ? 0 : 1;
+  return `${points(low, digits)} to ${points(high, digits)}`;
+}
+
 /** Three significant digits, for quantities that span orders of magnitude. */
 export function magnitude(value: Maybe): string {
   if (undefinedNumber(value)) return NOT_DEFINED;

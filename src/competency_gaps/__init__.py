@@ -6,7 +6,8 @@ cg.find_saes("gpt2").saes            # public SAEs that fit a model; needs no to
 run = cg.run(config)                 # a RunConfig, a mapping, or the path of a YAML file
 run = cg.open_run("runs/my-run")     # a finished run; needs no torch
 run.answer()                         # where it is weak and strong: one list of slices
-run.weak(), run.strong(), run.missing(benchmark="gsm8k")
+run.associated("failure")            # concepts that go with failure
+run.missing(benchmark="gsm8k")
 run.concept(17), run.find("prime numbers"), run.items, run.cas("gsm8k")
 cg.measure_evidence(cas, scores, benchmarks)  # the same evidence on plain arrays
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -35,19 +36,19 @@ def test_a_relative_path_survives_a_change_of_directory(run, monkeypatch, tmp_pa
 
 def test_verdicts_are_those_of_the_tables(tiny_run, run):
     concepts = run.concepts.with_columns(
-        performance_status=pl.Series(["weak", "weak", "strong"] + ["typical"] * (run.width - 3)),
-        gap=pl.Series([-0.1, -0.3, 0.2] + [0.0] * (run.width - 3)),
+        performance_status=pl.Series(["failure", "failure", "success"] + ["typical"] * (run.width - 3)),
+        association=pl.Series([-0.1, -0.3, 0.2] + [0.0] * (run.width - 3)),
     )
     object.__setattr__(run, "concepts", concepts)
-    assert run.weak()["concept"].to_list() == [1, 0]
-    assert run.strong()["concept"].to_list() == [2]
+    assert run.associated("failure")["concept"].to_list() == [1, 0]
+    assert run.associated("success")["concept"].to_list() == [2]
     for name in run.benchmarks["benchmark"]:
         table = tiny_run.concept_benchmarks.filter(pl.col("benchmark") == name)
         own = run.missing(benchmark=name)
         ranked = set(concepts.filter(pl.col("alive") & pl.col("ranked"))["concept"])
         wanted = set(table.filter(pl.col("coverage_status") == "missing")["concept"]) & ranked
         assert set(own["concept"]) == wanted and own.columns[:2] == ["concept", "label"]
-    for ask in (run.weak, run.strong, run.missing):
+    for ask in (partial(run.associated, "failure"), run.missing):
         with pytest.raises(UserError, match=r"no benchmark 'nope'; known: .*quiz"):
             ask(benchmark="nope")
 

@@ -16,7 +16,7 @@ LABELS = {0: "prime numbers", 1: "numbers that are prime", 2: "subprime \x1b[31m
 
 @pytest.fixture(scope="module")
 def named(tiny_run, tmp_path_factory):
-    """A copy of the tiny run with labels, of which the first concept's is on a template one, and weak concepts."""
+    """A copy of the tiny run with labels, the first of a template concept, and concepts that go with failure."""
     folder = copied(tiny_run, tmp_path_factory).path
     number = pl.col("concept")
     table = tiny_run.concepts.with_columns(
@@ -24,7 +24,7 @@ def named(tiny_run, tmp_path_factory):
         kind=pl.when(number == 0).then(pl.lit("template")).otherwise("kind"),
         alive=True,
         ranked=number != 0,
-        performance_status=pl.when(number > 3).then(pl.lit("weak")).otherwise(pl.col("performance_status")),
+        performance_status=pl.when(number > 3).then(pl.lit("failure")).otherwise(pl.col("performance_status")),
         q_value=pl.when(number > 3).then(pl.lit(0.01)).otherwise(pl.col("q_value")),
     )
     table.write_parquet(folder / "concepts.parquet")
@@ -54,7 +54,7 @@ def test_json_is_the_answer_and_a_line_has_its_items(cli, tiny_run):
 
 
 def test_concepts_are_those_of_the_tables(cli, tiny_run):
-    tested = tiny_run.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).sort("gap", "concept")
+    tested = tiny_run.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).sort("association", "concept")
     listed = rows(cli, "show", str(tiny_run.path), "--list", "concepts")
     assert [row["concept"] for row in listed] == tested["concept"].to_list()
     assert rows(cli, "show", str(tiny_run.path), "--list", "concepts", "--limit", "3") == listed[:3]
@@ -101,7 +101,7 @@ def test_check_writes_its_outcome_beside_the_run(cli, tiny_run, run):
     status, out, _ = cli("check", str(folder), str(tiny_run.path), "--json", "--quiet")
     document = json.loads(out)
     assert status == 0 and {one["tone"] for one in document["verdicts"]} <= {"good", "bad", "open"}
-    assert document["against"]["same_sae"] and document["against"]["gap_correlation"] == pytest.approx(1)
+    assert document["against"]["same_sae"] and document["against"]["association_correlation"] == pytest.approx(1)
     kept = json.loads((folder / "robustness.json").read_text())
     assert kept["against"] == document["against"] and len(kept["verdicts"]) == len(document["verdicts"])
     assert (folder / "report.html").stat().st_mtime_ns > (tiny_run.path / "report.html").stat().st_mtime_ns

@@ -1,4 +1,4 @@
-"""Clusters and strata: what repeats counts once, and what length explains is no gap."""
+"""Clusters and strata: what repeats counts once, and what length explains is no association."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from competency_gaps.evidence import (
 )
 from competency_gaps.evidence.permutation import permutation_cumulants
 
-FIELDS = ("n_eff", "low", "high", "gap", "gap_low", "gap_high", "plain_gap", "p_value", "q_value")
+FIELDS = ("n_eff", "low", "high", "association", "association_low", "association_high", "plain_association")
+FIELDS += ("p_value", "q_value")
 
 
 def drawn(seed, items=300, width=12):
@@ -91,10 +92,10 @@ def test_strata_and_clusters_against_every_permutation():
     assert len(every) == 72 and permutation_cumulants(sums)[0] == pytest.approx(deviation**2)
     found = measure_evidence(sp.csr_array(cas), scores, benchmark, cluster=cluster, covariates=[kind])
     t = sum(weight[b].T @ (outcome[b] - outcome[b].mean()) for b in blocks)
-    assert found.gap == pytest.approx(t / weight.sum(axis=0))
+    assert found.association == pytest.approx(t / weight.sum(axis=0))
     assert found.n_eff == pytest.approx(weight.sum(axis=0) ** 2 / (weight**2).sum(axis=0))
     mean = np.array([scores[benchmark == b].mean() for b in (0, 1)])
-    assert found.plain_gap == pytest.approx(cas.T @ (scores - mean[benchmark]) / cas.sum(axis=0))
+    assert found.plain_association == pytest.approx(cas.T @ (scores - mean[benchmark]) / cas.sum(axis=0))
 
 
 def test_at_equal_length_only_a_true_weakness_stays():
@@ -106,19 +107,19 @@ def test_at_equal_length_only_a_true_weakness_stays():
     scores = (rng.random(1500) < (0.95 - 0.007 * length) * np.where(weak, 0.5, 1)).astype(float)
     arrays = sp.csr_array(cas), scores, np.repeat([0, 1, 2], 500)
     bare = measure_evidence(*arrays)
-    assert bare.status[0] == "weak" and bare.status[1] == "weak"
+    assert bare.status[0] == "failure" and bare.status[1] == "failure"
     net = measure_evidence(*arrays, covariates=[Covariate("length", length)])
-    assert net.status[0] == "typical" and abs(net.gap[0]) < 0.3 * abs(net.plain_gap[0])
-    assert net.status[1] == "weak" and net.plain_gap[1] == pytest.approx(bare.gap[1])
+    assert net.status[0] == "typical" and abs(net.association[0]) < 0.3 * abs(net.plain_association[0])
+    assert net.status[1] == "failure" and net.plain_association[1] == pytest.approx(bare.association[1])
 
 
-def test_real_gaps_smaller_than_the_least_are_negligible():
+def test_real_associations_smaller_than_the_least_are_negligible():
     rng = np.random.default_rng(5)
     cas = (rng.random((60_000, 3)) < 0.5).astype(float)
     scores = (rng.random(60_000) < 0.5 - 0.018 * cas[:, 0] - 0.1 * cas[:, 1]).astype(float)
     found = measure_evidence(sp.csr_array(cas), scores, np.zeros(60_000))
-    assert found.status.tolist() == ["negligible", "weak", "typical"]
-    assert -0.01 < found.gap[0] < 0 and found.q_value[0] < 1e-3
+    assert found.status.tolist() == ["negligible", "failure", "typical"]
+    assert -0.01 < found.association[0] < 0 and found.q_value[0] < 1e-3
     assert measure_evidence(
-        sp.csr_array(cas), scores, np.zeros(60_000), config=EvidenceConfig(min_gap=0)
-    ).status.tolist() == ["weak", "weak", "typical"]
+        sp.csr_array(cas), scores, np.zeros(60_000), config=EvidenceConfig(min_association=0)
+    ).status.tolist() == ["failure", "failure", "typical"]

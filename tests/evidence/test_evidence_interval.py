@@ -9,10 +9,10 @@ from evidence_helpers import intervals, side_by_side, sums_of
 from scipy import stats
 
 from competency_gaps.evidence.interval import (
-    adjusted_gap,
+    association_interval,
     binomial_variance,
-    gap_interval,
     mean_interval,
+    net_association,
     ratio_interval,
     ratio_variance,
     unseen_variance,
@@ -30,11 +30,11 @@ def test_wilson_against_scipy():
         assert (low[0], high[0]) == pytest.approx((other.low, other.high), abs=1e-9)
 
 
-def test_gap_by_hand():
+def test_association_by_hand():
     easy = np.array([[1.0], [1.0], [0.0], [0.0]]), np.array([1.0, 0.0, 1.0, 1.0])
     hard = np.array([[3.0], [0.0]]), np.array([0.0, 1.0])
     # easy: mean .75, T = .25 - .75; hard: mean .5, T = 3 * -.5; weights 2 + 3.
-    assert adjusted_gap(sums_of(easy, hard))[0] == pytest.approx((-0.5 - 1.5) / 5)
+    assert net_association(sums_of(easy, hard))[0] == pytest.approx((-0.5 - 1.5) / 5)
 
 
 def test_the_mean_of_intervals():
@@ -84,12 +84,12 @@ def test_coverage(items, spread, lean, graded):
     many = np.repeat([0, 1], 200_000)
     weight, right = population(rng, len(many), lean, spread, many)
     truth = np.average(right[many == 0], weights=weight[many == 0])
-    gap_truth = np.average(right - np.array([right[many == b].mean() for b in (0, 1)])[many], weights=weight)
+    association_truth = np.average(right - np.array([right[many == b].mean() for b in (0, 1)])[many], weights=weight)
     benchmark = np.repeat([0, 1], items // 2)
     weight, right = population(rng, (worlds, items), lean, spread, benchmark)
     scores = rng.binomial(4, right) / 4 if graded else (rng.random(right.shape) < right).astype(float)
     block = (2 * np.arange(worlds)[:, None] + benchmark).ravel()
-    gap_low, gap_high = gap_interval(
+    association_low, association_high = association_interval(
         block_sums(sp.csr_array(side_by_side(weight).T), scores.ravel(), block, 2 * worlds)
     )
     first = benchmark == 0
@@ -98,7 +98,8 @@ def test_coverage(items, spread, lean, graded):
     )
     low, high = alone.low, alone.high
     error = 2.5 * np.sqrt(0.05 * 0.95 / worlds)
-    for hits in (np.isnan(low) | ((low <= truth) & (truth <= high)), (gap_low <= gap_truth) & (gap_truth <= gap_high)):
+    held = (association_low <= association_truth) & (association_truth <= association_high)
+    for hits in (np.isnan(low) | ((low <= truth) & (truth <= high)), held):
         assert 0.93 - error <= hits.mean() <= 0.97 + error
 
 
@@ -115,7 +116,7 @@ def test_coverage_near_0_and_1(benchmarks, items, chance):
         assert lows == pytest.approx(np.full(len(lows), other), abs=3e-4 / benchmarks)
 
 
-def test_coverage_of_the_gap_where_hardly_an_item_is_wrong():
+def test_coverage_of_the_association_where_hardly_an_item_is_wrong():
     """Concepts of 50 items each, right far oftener than the 1,600 others: their scores often do not vary at all."""
     rng, hits, chance = np.random.default_rng(0), [], 0.97
     active = np.kron(np.eye(40), np.ones((50, 1)))
@@ -123,7 +124,7 @@ def test_coverage_of_the_gap_where_hardly_an_item_is_wrong():
     for _ in range(12):
         scores = (rng.random(2000) < np.where(np.arange(2000) < 400, chance, 0.85)).astype(float)
         found = intervals(active, scores, np.zeros(2000, int))
-        hits.append((found.gap_low[:8] <= truth) & (truth <= found.gap_high[:8]))
+        hits.append((found.association_low[:8] <= truth) & (truth <= found.association_high[:8]))
     assert np.mean(hits) >= 0.88
 
 
@@ -141,5 +142,6 @@ def test_coverage_with_clusters():
     found = intervals(cas, scores, world, cluster=cluster)
     truth = 0.85 * (level + 0.2) + 0.15 * level, 0.5 * 0.85 * 0.2
     error = 2.5 * np.sqrt(0.05 * 0.95 / worlds)
-    for low, high, value in ((found.low, found.high, truth[0]), (found.gap_low, found.gap_high, truth[1])):
+    ends = found.association_low, found.association_high
+    for low, high, value in ((found.low, found.high, truth[0]), (*ends, truth[1])):
         assert 0.93 - error <= np.mean((low <= value) & (value <= high)) <= 0.97 + error

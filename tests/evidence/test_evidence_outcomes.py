@@ -19,9 +19,10 @@ def test_evidence_moves_with_the_outcomes_unit():
     scores = rng.random(500)
     scores[::7] = np.nan
     names = np.arange(500) % 3
-    plain = measure_evidence(cas, scores, names, config=EvidenceConfig(min_gap=0.02))
-    moved = measure_evidence(cas, 2 * scores - 1, names, config=EvidenceConfig(min_gap=0.04), limits=(-1.0, 1.0))
-    for name in ("gap", "gap_low", "gap_high", "plain_gap"):
+    plain = measure_evidence(cas, scores, names, config=EvidenceConfig(min_association=0.02))
+    wider = EvidenceConfig(min_association=0.04)
+    moved = measure_evidence(cas, 2 * scores - 1, names, config=wider, limits=(-1.0, 1.0))
+    for name in ("association", "association_low", "association_high", "plain_association"):
         assert np.allclose(getattr(moved, name), 2 * getattr(plain, name), equal_nan=True)
     for name in ("low", "high"):
         assert np.allclose(getattr(moved, name), 2 * getattr(plain, name) - 1, equal_nan=True)

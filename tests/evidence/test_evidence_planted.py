@@ -16,7 +16,7 @@ HELD = 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)
 
 def weak(cas, scores, benchmark, **given):
     sample = sample_of(sp.csr_array(cas), scores, benchmark, **given)
-    return np.flatnonzero(evidence(sample, EvidenceConfig(), draw=False).status == "weak")
+    return np.flatnonzero(evidence(sample, EvidenceConfig(), draw=False).status == "failure")
 
 
 def false_share(listed, false):

@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import measure_evidence
 
-FIELDS = ("low", "high", "gap", "gap_low", "gap_high", "p_value", "q_value", "n_eff")
+FIELDS = ("low", "high", "association", "association_low", "association_high", "p_value", "q_value", "n_eff")
 
 
 def drawn(seed, items=240, width=30):
@@ -38,7 +38,7 @@ def same(a, b, rel=1e-7):
 def test_planted_weaknesses_are_found_silent_concepts_untested():
     cas, scores, benchmark = drawn(0, items=600)
     found = measure_evidence(cas, scores, benchmark)
-    assert found.status[1] == "weak" and found.gap[1] < found.gap_high[1] < 0
+    assert found.status[1] == "failure" and found.association[1] < found.association_high[1] < 0
     assert found.status[0] == "untested" and np.isnan(found.p_value[0]) and found.n_eff[0] == 0
     assert (found.status == "typical").sum() >= 26
 
@@ -50,7 +50,7 @@ def test_false_discovery_rates_against_statsmodels():
     # Each side is a list of its own: one-sided p-values over all that is tested, weighted by n_eff.
     weight = found.n_eff[tested] / found.n_eff[tested].mean()
     for weak in (True, False):
-        own = (found.gap[tested] < 0) == weak
+        own = (found.association[tested] < 0) == weak
         one_sided = np.where(own, found.p_value[tested] / 2, 1 - found.p_value[tested] / 2)
         by_hand = multipletests(np.minimum(1, one_sided / weight), method="fdr_bh")[1]
         assert found.q_value[tested][own] == pytest.approx(by_hand[own], rel=0.05, abs=2e-3)
@@ -65,11 +65,13 @@ def test_who_is_tested():
     assert ((~np.isnan(found.p_value)) == (enough & eligible)).all()
     assert set(found.status[~eligible]) == {"untested"}
     assert set(found.status[eligible & ~enough & (found.n_eff > 0)]) == {"insufficient"}
-    assert not np.isnan(found.gap[found.n_eff > 0]).any(), "gaps and intervals are there for all, tested or not"
+    assert not np.isnan(found.association[found.n_eff > 0]).any(), (
+        "associations and intervals are there for all, tested or not"
+    )
     counts = found.counts()
     assert (
         counts["tested"]
-        == counts["weak"] + counts["strong"] + counts["negligible"] + counts["typical"]
+        == counts["failure"] + counts["success"] + counts["negligible"] + counts["typical"]
         == (enough & eligible).sum()
     )
 
@@ -90,7 +92,7 @@ def test_the_order_of_items_changes_nothing_but_what_is_drawn(seed):
     order = np.random.default_rng(seed).permutation(150)
     one, other = (measure_evidence(cas[o], scores[o], benchmark[o]) for o in (np.arange(150), order))
     assert one.p_value == pytest.approx(other.p_value, rel=0.2, abs=0.01, nan_ok=True)
-    for field in ("low", "high", "gap", "gap_low", "gap_high", "plain_gap", "n_eff"):
+    for field in ("low", "high", "association", "association_low", "association_high", "plain_association", "n_eff"):
         assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-7, abs=1e-9, nan_ok=True), field
 
 

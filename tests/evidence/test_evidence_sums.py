@@ -47,7 +47,8 @@ def test_a_benchmark_in_a_suite_is_what_it_is_alone(clusters):
             ),
             CONFIG,
         )
-        for name in ("n_eff", "chi_model", "low", "high", "gap", "gap_low", "gap_high", "plain_gap"):
+        ends = ("association_low", "association_high")
+        for name in ("n_eff", "chi_model", "low", "high", "association", *ends, "plain_association"):
             np.testing.assert_allclose(getattr(own, name), getattr(alone[0], name), rtol=1e-9, atol=1e-12, err_msg=name)
 
 

@@ -85,7 +85,7 @@ POINT = '<img src=x onerror="alert(1)"> \u202e & sums'
 def with_lists(made: Made, folder: Path) -> Made:
     """Copy a run, and say that a list of one entry was compared with it."""
     run = shutil.copytree(made.run, folder / "run")
-    tie = Tie(0, "columns", "even", 0.8, 0.01, -0.2, "weak")
+    tie = Tie(0, "columns", "even", 0.8, 0.01, "failure")
     entry = Matched("p1", POINT, "d <b>", 9, 2.5, 9, -0.2, -0.3, -0.1, True, "recovered", (tie,), (0, 1))
     rate = Rate("recovered", 1, 1, 0.1, 1.0)
     made_list = Matching("points", "items", "tiny", (), (entry,), (rate,), (Lacked(1, "columns", "odd", -0.1),))

@@ -15,9 +15,11 @@ from competency_gaps.explorer.export import _context
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts
 from competency_gaps.explorer.parts.answers import similar_order
+from competency_gaps.explorer.parts.context import ONE_FILE
 from competency_gaps.explorer.parts.names import display_names
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import slices_of
+from competency_gaps.findings.items import Sides, detail
 from competency_gaps.findings.kept import answer, model_slices
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import CONCEPTS
@@ -109,11 +111,62 @@ def test_models_are_set_against_slices_as_the_run_does(modelled, parts):
     for (number, _), line in zip(held["slices"], held["cells"], strict=True):
         for place, cell in zip(held["columns"], line, strict=True):
             row = cells[number, names[place]]
-            assert (cell["status"], cell["items"]) == (row["status"], row["items"])
-            for name in ("gap", "low", "high", "q_value"):
-                assert cell[name] == (row[name] if row[name] is None else pytest.approx(row[name], rel=1e-6)), name
+            for name in ("gap", "low", "high", "mean", "items", "verdict", "reason"):
+                wanted = pytest.approx(row[name], rel=1e-6) if isinstance(row[name], float) else row[name]
+                assert cell[name] == wanted, name
     for place, model in enumerate(held["models"]):
         assert model["sentence"] == words.model_sentence(answer(run, names[place]))
+
+
+def test_a_slice_has_one_gap_and_one_list_of_items(modelled, parts):
+    run, found = cg.open_run(modelled.run), 0
+    heat, answers = read(parts, "models.json"), run.answers()
+    cells = {
+        (number, place): cell
+        for (number, _), line in zip(heat["slices"], heat["cells"], strict=True)
+        for place, cell in zip(heat["columns"], line, strict=True)
+    }
+    for place, model in enumerate(model_scores(run).models):
+        gaps = {
+            kind: made and {gap["slice"]: gap for gap in made}
+            for kind, made in read(parts, f"gaps/{place}.json").items()
+        }
+        made = answers[model]
+        own = gaps["peers"] or gaps["benchmark"]
+        for finding in made.findings:
+            found += 1
+            gap, behind = own[finding.slice], detail(run, made, finding)
+            for name in ("gap", "low", "high", "mean"):
+                assert gap[name] == pytest.approx(getattr(finding, name), abs=1e-6), name
+            assert gap["failing"] == [item.row for item in behind.failing]
+            assert gap["passing"] == [item.row for item in behind.passing]
+            assert finding.example in gap["failing"] + gap["passing"]
+        for (number, of), cell in cells.items():
+            if of == place:
+                assert cell["gap"] == own[number]["gap"]
+        scores, benchmarks = model_scores(run).of(model), run.items["benchmark"].to_list()
+        mean = dict(
+            run.items.select("benchmark", score=pl.Series(scores).fill_nan(None))
+            .group_by("benchmark")
+            .mean()
+            .iter_rows()
+        )
+        for gap in own.values():
+            assert all(scores[row] < mean[benchmarks[row]] for row in gap["failing"])
+            assert all(scores[row] > mean[benchmarks[row]] for row in gap["passing"])
+    assert found
+    last = read(Parts(Context(run, "k", portable=True, amounts=ONE_FILE)), f"gaps/{place}.json")
+    listed = {finding.slice for finding in made.findings}
+    kind = "peers" if made.kind == "peers" else "benchmark"
+    assert {gap["slice"] for gap in last[kind] if gap["failing"] or gap["passing"]} == listed
+
+
+def test_an_item_that_all_peers_fail_is_no_passing_one():
+    # Scores 0 0 1 1 less peers' 0 1 0 1: the first item lies above the mean outcome of those that peers pass.
+    outcome = np.array([0.0, -1.0, 1.0, 0.0, np.nan])
+    score = np.array([0.0, 0.0, 1.0, 1.0, np.nan])
+    sides = Sides(outcome, outcome + 0.1, score - 0.5, np.arange(5))
+    assert sides.choose(np.ones(5)) == ([1, 0], [2, 3])
 
 
 def test_a_pair_is_the_comparison_of_two_models(modelled, parts):
@@ -124,6 +177,9 @@ def test_a_pair_is_the_comparison_of_two_models(modelled, parts):
     assert pair["why"] is None and pair["above"]
     assert [row["difference"] for row in pair["benchmarks"]] == pytest.approx(made.benchmarks["difference"].to_list())
     assert [line["slice"] for line in pair["answer"]["findings"]] == [one.slice for one in made.answer.findings]
+    gaps = {gap["slice"]: gap["gap"] for gap in pair["gaps"]}
+    for one in made.answer.findings:
+        assert gaps[one.slice] == pytest.approx(one.gap + one.comparable, abs=1e-6)
     assert read(parts, f"pairs/{big * (len(names) + 1)}.json")["why"]
     exported = set(Parts(_context(*open_runs([modelled.run]), texts=True)).names())
     assert "models.json" in exported and not any(name.startswith("pairs/") for name in exported)

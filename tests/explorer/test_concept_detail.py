@@ -126,7 +126,8 @@ def test_labels_the_shown_one_first(context, details):
 
 def test_benchmarks_are_the_rows_of_the_runs_table(context, details):
     table = context.run.concept_benchmarks
-    columns = ("support", "n_eff", "chi_bench", "chi_model", "gap", "gap_low", "gap_high", "performance_status")
+    columns = ("support", "n_eff", "chi_bench", "chi_model", "association", "association_low", "association_high")
+    columns += ("performance_status",)
     for detail in details:
         assert len(detail["benchmarks"]) == len(context.names)
         for name, found in zip(context.names, detail["benchmarks"], strict=True):

@@ -24,7 +24,11 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.export import LARGEST, MARK, _context, export, export_file
+from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
+from competency_gaps.findings.items import detail
+from competency_gaps.findings.kept import answers
+from competency_gaps.runs.scores import model_scores, read_scores
 from core_helpers import seal
 
 INDEX = '<!doctype html>\n<html lang="en">\n  <head>\n    <meta charset="utf-8" />\n  </head>\n</html>\n'
@@ -61,8 +65,17 @@ def names_of(folder):
 
 def blocks_of(file):
     """Contents of the blocks of one file by their names."""
-    blocks = re.findall(r'<script type="text/plain" id="([^"]+)">([^<]*)</script>', file.read_text())
-    return {name: gzip.decompress(base64.b64decode(content)) for name, content in blocks}
+    block = r'<script type="text/plain" id="([^"]+)"(?: data-numbers="([^"]+)")?>([^<]*)</script>'
+    blocks = re.findall(block, file.read_text())
+    held = {name: gzip.decompress(base64.b64decode(content)) for name, _, content in blocks}
+    assert all(list(json.loads(held[name])) == numbers.split() for name, numbers, _ in blocks if numbers)
+    return held
+
+
+def details_of(blocks, kind):
+    """Details of a kind in these blocks by their numbers."""
+    made = (json.loads(content) for name, content in blocks.items() if re.fullmatch(rf"{kind}/\d+", name))
+    return {int(number): detail for details in made for number, detail in details.items()}
 
 
 def test_a_folder_holds_the_parts_of_a_server(opened, exported):
@@ -89,10 +102,8 @@ def test_one_file_holds_the_answer_tables_and_examples(opened, tmp_path):
     assert done.size <= LARGEST and json.loads(blocks["runs.json"])["mode"] == "file"
     info = json.loads(blocks[f"{key}/run.json"])
     assert pl.read_parquet(io.BytesIO(blocks[f"{key}/items.parquet"])).height == run.items.height
-    concepts, items = (json.loads(blocks[f"{key}/{kind}.json"]) for kind in ("concept", "item"))
-    for detail in concepts.values():
-        assert {str(use["item"]) for uses in detail["items"].values() for use in uses} <= set(items)
-        assert len(detail["benchmarks"]) == len(info["benchmarks"])
+    concepts, items = (details_of(blocks, f"{key}/{kind}") for kind in ("concept", "item"))
+    assert concepts and all(len(detail["benchmarks"]) == len(info["benchmarks"]) for detail in concepts.values())
     assert len(items) == run.items.height, "there is room for all"
     # Nothing is loaded, and only the page's own script and style run.
     assert not re.search(r'(?:src|href)="(?!data:)', text) and "connect-src" not in text
@@ -103,9 +114,38 @@ def test_one_file_holds_the_answer_tables_and_examples(opened, tmp_path):
 
 def test_one_file_keeps_its_size_by_leaving_details_out(opened, tmp_path, monkeypatch):
     whole = export_file(opened, tmp_path / "whole.html").size
-    monkeypatch.setattr(export_module, "LARGEST", whole - 8_000)
+    for name in ("LARGEST", "USUAL"):
+        monkeypatch.setattr(export_module, name, whole - 8_000)
     less = export_file(opened, tmp_path / "less.html")
     assert less.size <= whole - 8_000 and f"{opened[0].key}/run.json" in blocks_of(less.path)
+
+
+def test_one_file_has_the_items_of_all_findings_whole(modelled, tmp_path, monkeypatch):
+    for name in ("MORE_CONCEPTS", "MORE_ITEMS"):
+        monkeypatch.setattr(export_module, name, 0)
+    (opened,) = open_runs([modelled.run])
+    file = export_file([opened], tmp_path / "whole.html").path
+    run, items = opened.run, details_of(blocks_of(file), opened.key + "/item")
+    texts, models = run.items["text"], model_scores(run).models
+    said = {(row["item"], row["model"]): row["response"] for row in read_scores(run.path).iter_rows(named=True)}
+    wanted = set()
+    for answer in (answer for against in (None, "benchmark") for answer in answers(run, against=against).values()):
+        for finding in answer.findings:
+            behind = detail(run, answer, finding)
+            assert 0 < len(behind.failing) + len(behind.passing) <= 12
+            for item in (*behind.failing, *behind.passing, *behind.typical):
+                told = items[item.row]["models"][models.index(answer.model)]
+                response = said.get((item.row, answer.model), run.items["response"][item.row])
+                assert items[item.row]["text"] == texts[item.row] and told["response"] == response
+                assert told["score"] == item.score
+                wanted.add(item.row)
+    assert wanted == set(items), "there is no room for others"
+    # Where texts have no room, they are cut alike.
+    monkeypatch.setattr(export_module, "LARGEST", 10_000)
+    monkeypatch.setattr(export_module, "TEXTS", (None, 100))
+    cut = export_file([opened], tmp_path / "cut.html").path
+    assert set(details_of(blocks_of(cut), opened.key + "/item")) == wanted
+    assert max(len(item["text"]) for item in details_of(blocks_of(cut), opened.key + "/item").values()) <= 100
 
 
 def test_a_run_writes_its_report_or_says_why_not(hostile, tmp_path, monkeypatch, caplog):

@@ -34,7 +34,7 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
             assert one[name] == (None if row[name] is None else pytest.approx(row[name], rel=1e-6))
         own = run.concept_benchmarks.filter(pl.col("benchmark") == row["benchmark"])
         assert one["tested"] == own["q_value"].drop_nulls().len()
-        assert one["weak"] == (own["performance_status"] == "weak").sum()
+        assert one["failure"] == (own["performance_status"] == "failure").sum()
         assert one["left_out"] == [
             f"2 records: {Reason('no_prompt', 'the record has no prompt')} (first: {HOME}/b{place}.jsonl:7)",
             f"1 record: odd: {SECRETS[2]} (first: {HOME}/b{place}.jsonl:11)",

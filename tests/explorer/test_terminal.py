@@ -13,11 +13,14 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
+from competency_gaps.explorer.tools import ask
 from competency_gaps.findings.items import example_texts
+from competency_gaps.findings.words import interval, signed_points
 from competency_gaps.presentation.rankings import list_concepts
 from competency_gaps.report import models, tables
 from competency_gaps.report.answer import answer_view
 from competency_gaps.report.tables import concept_view
+from competency_gaps.slices import CONCEPTS
 
 
 @pytest.fixture
@@ -54,9 +57,32 @@ def test_a_concept_shows_the_tables_numbers_at_every_width(run, width):
     text = printed(lambda console: console.print(concept_view(run, concept)), width)
     assert max(map(cell_len, text.splitlines())) <= width
     row = run.concepts.row(concept, named=True)
-    assert f"{100 * row['gap']:+.1f}".replace("-", "−") in text
+    assert f"{100 * row['association']:+.1f}".replace("-", "−") in text
     with pytest.raises(cg.UserError):
         concept_view(run, 10**6)
+
+
+def test_the_gap_beside_a_concept_is_that_of_its_slice(modelled):
+    def show(*options):
+        done = CliRunner().invoke(app, ["show", str(modelled.run), "big", *options])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    rows = json.loads(show("--list", "slices", "--json"))["slices"]
+    slices = {row["slice"] - CONCEPTS: row for row in rows if row["family"] == "concepts"}
+    gaps = {number: row["gap"] for number, row in slices.items()}
+    alone = next(number for number in range(100) if number not in slices)
+    for number in (min(gaps, key=gaps.get), max(gaps, key=gaps.get), alone):
+        own = json.loads(show("--concept", str(number), "--json"))["slice"]
+        text = " ".join(show("--concept", str(number)).split())
+        assert (own is None) == ("slice's gap" not in text) == (number == alone)
+        if own is not None:
+            assert own == slices[number]
+            assert (
+                f"slice's gap {signed_points(own['gap'])} points ({interval(own['low'], own['high'])}) against" in text
+            )
+            told = ask(cg.open_run(modelled.run).as_model("big", "peers"), "concept", {"number": number})["slice"]
+            assert told["gap"] == pytest.approx(own["gap"], rel=1e-5)
 
 
 def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):

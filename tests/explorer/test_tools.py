@@ -46,8 +46,8 @@ def test_slices_are_listed_and_items_of_one_are_its_own(run):
 
 
 def test_concepts_are_filtered_and_tested_ones_come_first(run):
-    weak = ask(run, "concepts", {"status": "weak"})
-    assert [row["concept"] for row in weak["rows"]] == run.weak()["concept"].to_list()
+    failing = ask(run, "concepts", {"status": "failure"})
+    assert [row["concept"] for row in failing["rows"]] == run.associated("failure")["concept"].to_list()
     every = ask(run, "concepts", {"all_kinds": True, "limit": 50})
     assert every["total"] == run.concepts.height
     states = [row["performance_status"] for row in every["rows"]]
@@ -61,7 +61,7 @@ def test_concepts_are_filtered_and_tested_ones_come_first(run):
 def test_a_concept_has_its_figures_and_examples(run):
     leader = int(run.concepts.filter(pl.col("ranked") & ~pl.col("missing"))["concept"][0])
     shown = ask(run, "concept", {"number": leader, "examples": 1})
-    assert shown["gap"] == pytest.approx(run.concepts["gap"][leader], rel=1e-5)
+    assert shown["association"] == pytest.approx(run.concepts["association"][leader], rel=1e-5)
     strongest = run.concept_items(leader, limit=1).row(0, named=True)
     first = shown["examples"][0]
     assert (first["which"], first["item_id"]) == ("strongest", plain(strongest["item_id"]))
@@ -83,7 +83,7 @@ def test_items_are_found_by_words_scores_and_concepts(run):
 def test_benchmarks_lists_and_models_are_told(run, listed, several):
     assert len(ask(run, "overview", {})["benchmarks"]) == run.benchmarks.height
     (matched,) = ask(open_run(listed.run), "overview", {})["lists"]
-    assert matched["rates"][0]["what"] == "recovered" and matched["lacks"] == ["odd"]
+    assert matched["rates"][0]["what"] == "recovered" and [lacked["name"] for lacked in matched["lacks"]] == ["odd"]
     assert {row["model"] for row in ask(several, "overview", {})["models"]} == set(several.models["model"])
     pair = ask(several, "answer", {"model": "big", "against": "sharp"})
     means = dict(several.models.select("model", "mean").iter_rows())

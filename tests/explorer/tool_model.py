@@ -11,7 +11,7 @@ USAGE = {"prompt_tokens": 1_000, "completion_tokens": 50}
 def tool_model(body: dict[str, Any], attempt: int) -> Any:
     """What to do with a request, as :func:`fake_endpoint.serve` takes it.
 
-    The question's words decide: ``weakest`` lists weak concepts and then opens the first; ``badly`` asks with bad
+    The question's words decide: ``weakest`` lists those that go with failure and opens one; ``badly`` asks with bad
     arguments first; ``forever`` never stops asking; ``invent`` adds a number that no tool gave; ``hello`` asks nothing.
     """
     start, question = [(i, turn["content"]) for i, turn in enumerate(body["messages"]) if turn["role"] == "user"][-1]
@@ -33,7 +33,7 @@ def _calls(question: str, results: list[dict[str, Any]]) -> list[tuple[str, dict
     if "badly" in question and not results:
         return [("concepts", {"status": "feeble"}), ("nonsense", {})]
     if "weakest" in question and not good:
-        return [("concepts", {"status": "weak", "limit": 3})]
+        return [("concepts", {"status": "failure", "limit": 3})]
     if "weakest" in question and len(good) == 1:
         return [("concept", {"number": good[0]["rows"][0]["concept"]})]
     return [] if "hello" in question or good else [("overview", {})]
@@ -46,11 +46,11 @@ def _say(question: str, results: list[dict[str, Any]]) -> str:
         if "rows" in result:
             lines.append(f"{result['total']} concepts qualify.")
             for row in result["rows"]:
-                lines.append(f"- concept {row['concept']}: gap {row['gap']:+.2f}".replace("-0", "−0"))
+                lines.append(f"- concept {row['concept']}: association {row['association']:+.2f}".replace("-0", "−0"))
         elif "examples" in result:
             lines.append(f"Its score is {result['chi_model']:.1%} over {result['support']:,} items.")
         elif "opening" in result:
             lines.append(result["opening"]["text"])
     if "invent" in question:
-        lines.append("By my own reckoning that is 4,711 concepts, with a gap of −0.9137.")
+        lines.append("By my own reckoning that is 4,711 concepts, with an association of −0.9137.")
     return "\n".join(lines) or "Hello."

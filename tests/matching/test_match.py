@@ -63,14 +63,14 @@ def tags(run, tmp_path_factory):
 def test_a_planted_weakness_is_recovered_and_a_random_tag_is_not(run, tags):
     found = match(run, tags, model="failing", against="benchmark")
     planted, random = found.entries
-    assert (planted.name, planted.weak, planted.outcome) == ("planted", True, "recovered")
-    assert planted.gap < -0.1 and planted.low < planted.gap < planted.high < 0
+    assert (planted.name, planted.failure, planted.outcome) == ("planted", True, "recovered")
+    assert planted.association < -0.1 and planted.low < planted.association < planted.high < 0
     assert CONCEPTS + planted_concept(run) in {tie.slice for tie in planted.ties}
-    assert (random.weak, random.ties) == (False, ())
+    assert (random.failure, random.ties) == (False, ())
     scores = dict(zip(run.items["item_id"], run.items["item_id"], strict=True))
     assert len(planted.rows) == 3 and len(scores)
     rates = {rate.what: rate for rate in found.rates}
-    assert (rates["weak"].count, rates["weak recovered"].count, rates["matched"].of) == (1, 1, 2)
+    assert (rates["failure"].count, rates["failure recovered"].count, rates["matched"].of) == (1, 1, 2)
     assert rates["matched"].chance <= 0.5 and rates["recovered"].chance <= 0.5
     assert found in read_matchings(run)
 
@@ -127,7 +127,7 @@ def test_a_column_that_holds_the_entries_goes_with_none(run):
     assert not {tie.family for entry in found.entries for tie in entry.ties} & {"columns"}
 
 
-def test_the_gap_of_an_entry_is_that_of_its_items(run, tags):
+def test_the_association_of_an_entry_is_that_of_its_items(run, tags):
     """Net of the strata that the run holds equal, here the benchmark: with one stratum each, the plain difference."""
     (planted,) = (e for e in match(run, tags, model="failing", against="benchmark").entries if e.id == "planted")
     from competency_gaps.findings.answer import ask
@@ -136,7 +136,7 @@ def test_the_gap_of_an_entry_is_that_of_its_items(run, tags):
     member = asked.units.rows(items_of(run, planted_concept(run))[None].astype(float)).toarray().ravel()
     block, values = asked.units.block, asked.values
     mean = np.array([values[block == own].mean() for own in block])
-    assert planted.gap == pytest.approx((member * (values - mean)).sum() / member.sum(), abs=1e-6)
+    assert planted.association == pytest.approx((member * (values - mean)).sum() / member.sum(), abs=1e-6)
 
 
 def test_examples_that_are_no_items_are_read_by_the_runs_model(run, tmp_path, monkeypatch):
@@ -149,7 +149,7 @@ def test_examples_that_are_no_items_are_read_by_the_runs_model(run, tmp_path, mo
     path = tmp_path / "list.json"
     path.write_text(json.dumps([*rows, {"id": "few", "description": "one", "examples": ["fox"]}]))
     found = cg.open_run(run.path).match(path)
-    assert found.how == "examples" and {entry.weak for entry in found.entries} == {None}
+    assert found.how == "examples" and {entry.failure for entry in found.entries} == {None}
     by_id = {entry.id: entry for entry in found.entries}
     assert by_id["few"].outcome == "few" and sum(bool(by_id[f"e{i}"].ties) for i in range(4)) >= 2
     monkeypatch.setattr("competency_gaps.stages.pipeline.run", None)  # they are not read again

@@ -168,8 +168,8 @@ def test_a_run_agrees_with_itself(tiny_run):
     data = run_data(tiny_run)
     same = agreement(tiny_run, tiny_run, data, data)
     assert same["same_sae"] and same["items"] == len(data.ids)
-    assert (same["matched"], same["gap_correlation"]) == (same["concepts"], pytest.approx(1))
-    assert same["weak"] == same["weak_in_both"] and same["chi_model_distance"] == 0
+    assert (same["matched"], same["association_correlation"]) == (same["concepts"], pytest.approx(1))
+    assert same["failure"] == same["failure_in_both"] and same["chi_model_distance"] == 0
     with pytest.raises(UserError, match="no item in common"):
         agreement(tiny_run, tiny_run, data, replace(data, ids=tuple(("x", i) for _, i in data.ids)))
 

@@ -41,7 +41,7 @@ def test_own_scores_under_another_name_give_equal_tables(run):
                 assert base[column].equals(other[column]), column
     assert twin.items.columns[: len(run.items.columns) - 1] and twin.items.height == run.items.height
     assert twin.items["score"].equals(run.items["score"]) and twin.items["text"].equals(run.items["text"])
-    assert twin.manifest["evidence"]["weak"] == run.manifest["evidence"]["weak"]
+    assert twin.manifest["evidence"]["failure"] == run.manifest["evidence"]["failure"]
     assert {"a", "b"}.isdisjoint(model_scores(open_folder(run.path)).models)
 
 

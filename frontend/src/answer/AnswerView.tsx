@@ -2,14 +2,14 @@ import { Alert, SegmentedControl } from "@mantine/core";
 import { go, useRoute } from "../app/route";
 import { useModel, useRun } from "../app/state";
 import { useAnswers } from "../data/hooks";
-import type { ListedAnswer, ModelAnswers } from "../data/types";
+import type { ListedAnswer } from "../data/types";
 import { visible } from "../text";
 import { Failed, Loading } from "../ui/State";
 import { Findings, isUnsure } from "./Findings";
 import "./answer.css";
 
 /** What its scores are set against, as the address asks: models at its level where there are some. */
-export function chosenAnswer(answers: ModelAnswers, against: string | null): ListedAnswer | null {
+export function chosenAnswer<T>(answers: { peers: T | null; benchmark: T | null }, against: string | null): T | null {
   return against === "benchmark" ? answers.benchmark : (answers.peers ?? answers.benchmark);
 }
 

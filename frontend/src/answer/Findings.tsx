@@ -1,11 +1,12 @@
 import { Button } from "@mantine/core";
 import { useState } from "react";
-import { address, go, useRoute } from "../app/route";
+import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import { roundedUp } from "../concepts/bar";
 import { IntervalBar } from "../concepts/IntervalBar";
 import type { ListedAnswer, ListedFinding } from "../data/types";
 import { visible } from "../text";
+import { ItemLink } from "../ui/ItemLink";
 
 /** Findings of each side that are shown at first. */
 const SIDE = 5;
@@ -89,9 +90,9 @@ function Line({ finding, unsure, tone, scale, params }: LineProps) {
       <span className="soft">{spread}</span>
       <span className="soft">{size}</span>
       {example !== null && (
-        <button type="button" className="link quoted" onClick={() => go({ params: { item: example } })}>
+        <ItemLink row={example} className="quoted">
           {quote === null ? `item ${example}` : <bdi>“{visible(quote)}”</bdi>}
-        </button>
+        </ItemLink>
       )}
     </li>
   );

@@ -1,47 +1,50 @@
-import { useMemo } from "react";
+import { Button } from "@mantine/core";
+import { useMemo, useState } from "react";
 import { useModel, useRun } from "../app/state";
 import { characters, pieces, windowAround } from "../data/characters";
-import { useItemConcepts, useTable } from "../data/hooks";
+import { holds, useItemConcepts, useTable } from "../data/hooks";
 import { text } from "../data/table";
-import type { ItemDetail } from "../data/types";
+import type { ItemDetail, SliceGap } from "../data/types";
 import { decimal } from "../format";
 import { type Activity, activityOf, NO_ACTIVITY } from "../items/activity";
 import { Choices } from "../items/Choices";
 import { Answers, answerOf, ItemExample, itemOf } from "../items/Example";
 import { ActiveText } from "../ui/Tokens";
-import { extremes, type Outcome, type Slice } from "./slices";
+import type { Slice } from "./slices";
 import "../items/items.css";
 import "../concept/concept.css";
 
 /** Characters of an item's text that an example shows. */
 const ROOM = 900;
+/** Of each side at first, as in a terminal. */
 const SHOWN = 3;
 
 interface SidesProps {
-  slice: Slice;
-  outcome: Outcome;
-  /** Mean score of all models on each item; null: there are too few, or two models are compared. */
-  others: Outcome | null;
-  /** Number of each item's cluster: items that ask the same share one. */
-  clusters: Outcome;
+  gap: SliceGap;
+  /** Whether it is against peers. */
+  peers: boolean;
   /** The concept whose tokens are coloured. */
   concept: number | null;
 }
 
 /** Items that the model fails beside items that it passes. */
-export function Sides({ slice, outcome, others, clusters, concept }: SidesProps) {
-  const [failing, passing] = useMemo(
-    () => ([-1, 1] as const).map((sign) => extremes(slice, outcome, others, clusters, sign, SHOWN)),
-    [slice, outcome, others, clusters],
-  );
+export function Sides({ gap: { failing, passing }, peers, concept }: SidesProps) {
+  const [shown, setShown] = useState(SHOWN);
+  const most = Math.max(failing.length, passing.length);
+  if (most === 0) return null;
   return (
     <section aria-label="Failing and passing items">
       <h2>Failing and passing items</h2>
-      {others && <p className="soft">Items on which other models do the opposite come first.</p>}
+      {peers && <p className="soft">Items on which its peers do the opposite come first.</p>}
       <div className="sides" data-testid="sides">
-        <Side title="Failing" tone="weak-text" rows={failing!} concept={concept} />
-        <Side title="Passing" tone="strong-text" rows={passing!} concept={concept} />
+        <Side title="Failing" tone="weak-text" rows={failing.slice(0, shown)} concept={concept} />
+        <Side title="Passing" tone="strong-text" rows={passing.slice(0, shown)} concept={concept} />
       </div>
+      {most > shown && (
+        <Button size="xs" variant="subtle" onClick={() => setShown(most)} data-testid="more-sides">
+          {most - shown} more of each
+        </Button>
+      )}
     </section>
   );
 }
@@ -60,12 +63,14 @@ function Side({ title, tone, rows, concept }: { title: string; tone: string; row
 
 /** The items that are most like the slice, whatever the model did on them. */
 export function Typical({ slice, concept }: { slice: Slice; concept: number | null }) {
-  if (slice.typical.length === 0) return null;
+  const run = useRun();
+  const typical = slice.typical.filter((row) => holds(run, "item", row));
+  if (typical.length === 0) return null;
   return (
     <section aria-label="Its most typical items">
       <h2>Its most typical items</h2>
       <div className="sides" data-testid="typical">
-        {slice.typical.map((row) => (
+        {typical.map((row) => (
           <div key={row}>
             <Example row={row} concept={concept} />
           </div>

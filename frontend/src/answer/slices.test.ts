@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
-import { extremes, levelOf, outcomeOf, slicesOf } from "./slices";
+import { outcomeOf, slicesOf } from "./slices";
 
 const listed = (number: number) => ({
   number,
@@ -29,20 +29,13 @@ function made() {
 }
 
 describe("slices", () => {
-  it("weigh outcomes as the sums say, and pass over what is unscored", () => {
+  it("hold the items that weigh half as much as the heaviest", () => {
     const slice = made().get(3)!;
-    const outcome = Float64Array.from({ length: 60 }, (_, i) => (i === 5 ? Number.NaN : i < 20 ? 0 : 1));
-    const level = levelOf(slice, outcome)!;
-    const size = 19 + 10 * 0.25;
-    expect(level.inside).toBeCloseTo(2.5 / size);
-    expect(level.outside).toBeCloseTo((40 - 2.5) / (59 - size));
-    expect(level.items).toBe(19);
-    expect(slice.members).toHaveLength(20);
-    expect(levelOf(slice, new Float64Array(60).fill(Number.NaN))).toBeNull();
+    expect(slice.members).toEqual([...Array(20).keys()]);
+    expect(slice.rows).toHaveLength(30);
   });
 
-  it("show first the failed items that others pass", () => {
-    const slice = made().get(3)!;
+  it("less what others do on the same item", () => {
     const scores: Table = {
       rows: 60,
       columns: {
@@ -50,11 +43,6 @@ describe("slices", () => {
         "1": column(new Array(60).fill(0.5)),
       },
     };
-    const own = outcomeOf(scores, 0, []);
-    const others = Float64Array.from({ length: 60 }, (_, i) => (i === 8 ? 1 : 0.2));
-    const clusters = Float64Array.from({ length: 60 }, (_, i) => (i === 2 ? 0 : i === 9 ? Number.NaN : i));
-    expect(extremes(slice, own, others, clusters, -1, 3)).toEqual([8, 0, 4]);
-    expect(extremes(slice, own, null, clusters, 1, 2)).toEqual([1, 3]);
     expect(outcomeOf(scores, 0, [1])[1]).toBe(0.5);
     expect(outcomeOf(scores, 0, [0, 1])[1]).toBe(0.25);
   });

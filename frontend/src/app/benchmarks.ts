@@ -1,5 +1,12 @@
+import type { RunInfo } from "../data/types";
+import { visible } from "../text";
+
 /** Place of the benchmark of this name; null: there is none. Addresses name benchmarks, parts are numbered by place. */
 export function placeOf(name: string | null, benchmarks: { name: string }[]): number | null {
   const place = benchmarks.findIndex((benchmark) => benchmark.name === name);
   return place < 0 ? null : place;
 }
+
+/** What scored the items of a benchmark; where the run's model answered none, scores come with other models' logs. */
+export const scorer = (policy: string, { models }: Pick<RunInfo, "models">): string =>
+  policy === "none" && models.length > 0 ? "imported scores" : visible(policy);

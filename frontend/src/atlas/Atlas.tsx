@@ -1,11 +1,11 @@
 import { Select, useComputedColorScheme } from "@mantine/core";
 import { useMemo } from "react";
-import { chosenAnswer } from "../answer/AnswerView";
 import { outcomeOf } from "../answer/slices";
+import { useFound } from "../answer/useFound";
 import { go, useRoute } from "../app/route";
-import { useFace, useModel, useRun } from "../app/state";
-import { useAnswers, useSlices, useTable } from "../data/hooks";
-import type { ListedAnswer } from "../data/types";
+import { useBenchmark, useFace, useModel, useRun } from "../app/state";
+import { useSlices, useTable } from "../data/hooks";
+import type { ListedAnswer, SliceGap } from "../data/types";
 import { integer, plural } from "../format";
 import { diverging } from "../ui/colours";
 import { Heading } from "../ui/Heading";
@@ -14,7 +14,7 @@ import { Failed, Loading } from "../ui/State";
 import { COLOURINGS, type Colouring } from "./colouring";
 import { Picture } from "./Picture";
 import { RegionPanel } from "./RegionPanel";
-import { findingsIn } from "./regions";
+import { findingsIn, gapsOf } from "./regions";
 import { type Atlas as Known, useAtlas } from "./useAtlas";
 import "./atlas.css";
 
@@ -22,23 +22,21 @@ import "./atlas.css";
 export function Atlas() {
   const run = useRun();
   const place = useModel();
-  const { params } = useRoute();
-  const answers = useAnswers(run.key, place);
+  const { answer, gaps, error: failedToFind } = useFound();
   const scores = useTable(place === null ? null : run.key, "scores.parquet");
-  const answer = answers.data && chosenAnswer(answers.data, params.get("against"));
   const peers = answer?.kind === "peers" ? answer.against.join("\n") : "";
   const outcome = useMemo(() => {
     // Until the answer is there it is not known what scores are set against.
-    if (!scores.data || !answers.data || place === null) return null;
+    if (!scores.data || !answer || place === null) return null;
     const others = peers.split("\n").map((name) => run.models.indexOf(name));
     return outcomeOf(
       scores.data,
       place,
       others.filter((other) => other >= 0),
     );
-  }, [scores.data, answers.data, place, peers, run]);
-  const { atlas, error } = useAtlas(outcome);
-  const failed = error ?? answers.error ?? scores.error;
+  }, [scores.data, answer, place, peers, run]);
+  const { atlas, error } = useAtlas();
+  const failed = error ?? failedToFind ?? scores.error;
   return (
     <div className="atlas-view">
       <Heading within="of">Atlas</Heading>
@@ -47,7 +45,7 @@ export function Atlas() {
       ) : !atlas ? (
         <Loading what="the atlas" />
       ) : (
-        <Shown atlas={atlas} answer={answer} outcome={outcome} />
+        <Shown atlas={atlas} answer={answer} gaps={gaps ?? null} outcome={outcome} />
       )}
     </div>
   );
@@ -56,10 +54,12 @@ export function Atlas() {
 interface ShownProps {
   atlas: Known;
   answer: ListedAnswer | null;
+  /** Of every slice for the model. */
+  gaps: Map<number, SliceGap> | null;
   outcome: ArrayLike<number> | null;
 }
 
-function Shown({ atlas, answer, outcome }: ShownProps) {
+function Shown({ atlas, answer, gaps, outcome }: ShownProps) {
   const { tally, benchmarks, places } = atlas;
   const { key, regions } = useRun();
   const slices = useSlices(answer ? key : null).data;
@@ -67,6 +67,13 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
     () => findingsIn(regions, places, answer?.findings ?? [], slices ?? new Map()),
     [regions, places, answer, slices],
   );
+  // A gap is one of the whole suite.
+  const suite = useBenchmark() === null;
+  const known = useMemo(
+    () => gapsOf(regions, suite && slices ? slices.values() : [], gaps ?? new Map()),
+    [regions, suite, slices, gaps],
+  );
+  const listed = useMemo(() => new Set(answer?.findings.map(({ slice }) => slice)), [answer]);
   const face = useFace();
   const { params } = useRoute();
   const peers = answer?.kind === "peers";
@@ -100,8 +107,8 @@ function Shown({ atlas, answer, outcome }: ShownProps) {
         )}
       </div>
       <div className="atlas-place">
-        <Picture atlas={atlas} peers={peers} findings={findings} outcome={outcome} by={by} />
-        <RegionPanel atlas={atlas} peers={peers} findings={findings} outcome={outcome} />
+        <Picture atlas={atlas} peers={peers} gaps={known} listed={listed} outcome={outcome} by={by} />
+        <RegionPanel atlas={atlas} peers={peers} gaps={known} findings={findings} outcome={outcome} />
       </div>
     </>
   );
@@ -125,9 +132,8 @@ function Legend({ by, peers, benchmarks }: { by: Colouring; peers: boolean; benc
           </li>
           <li>
             <span>
-              Numbers: raw gap to the other items, in points (the list’s are shrunk);{" "}
-              <b className="weak-text">orange</b> or <b className="strong-text">blue</b>: listed in “Weak and strong”;
-              grey: may be chance
+              Numbers: gap expected on new items, in points; <b className="weak-text">orange</b> or{" "}
+              <b className="strong-text">blue</b>: listed in “Weak and strong”
             </span>
           </li>
         </>

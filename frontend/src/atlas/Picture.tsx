@@ -2,8 +2,9 @@ import { useComputedColorScheme } from "@mantine/core";
 import { useCallback, useMemo, useRef } from "react";
 import { go } from "../app/route";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
+import { holds } from "../data/hooks";
 import { number, numbers, text } from "../data/table";
-import type { ListedFinding } from "../data/types";
+import type { SliceGap } from "../data/types";
 import { decimal, percent, plural, points } from "../format";
 import { type Look, Plane, type Spot } from "../scatter/Plane";
 import { shorten, visible } from "../text";
@@ -20,7 +21,9 @@ interface PictureProps {
   atlas: Atlas;
   /** Whether outcomes are against peers. */
   peers: boolean;
-  findings: Map<number, ListedFinding[]>;
+  /** Of regions, and the slices that the model's list has. */
+  gaps: Map<number, SliceGap>;
+  listed: Set<number>;
   outcome: ArrayLike<number> | null;
   by: Colouring;
 }
@@ -29,7 +32,7 @@ interface PictureProps {
 type Pointed = Spot & { region: number; item: number | null };
 
 /** Regions with their names, and items as points or as a disc per region. A click chooses a region, then an item. */
-export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
+export function Picture({ atlas, peers, gaps, listed, outcome, by }: PictureProps) {
   const run = useRun();
   const { regions } = run;
   const chosen = useNumberParam("region");
@@ -52,7 +55,10 @@ export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
     [regions, atlas, outcome, by, dark, chosen],
   );
   const discs = useMemo(() => discsOf(regions, atlas), [regions, atlas]);
-  const names = useMemo(() => namesOf(regions, atlas, findings, by, chosen), [regions, atlas, findings, by, chosen]);
+  const names = useMemo(
+    () => namesOf(regions, atlas, gaps, listed, by, chosen),
+    [regions, atlas, gaps, listed, by, chosen],
+  );
   const discsAt = useCallback(
     ({ view }: Look) => discs.filter(({ region }) => regions[region]!.level === Math.max(2, levelAt(view.k))),
     [discs, regions],
@@ -90,8 +96,9 @@ export function Picture({ atlas, peers, findings, outcome, by }: PictureProps) {
   };
   const open = ({ region, item }: Pointed) => {
     const inside = item !== null && chosen !== null && liesIn(regions, chosen)(finest![item]!);
-    if (inside && (regions[chosen]?.level ?? 1) >= regions[region]!.level) go({ params: { item, concept: null } });
-    else go({ params: { region } });
+    if (inside && (regions[chosen]?.level ?? 1) >= regions[region]!.level) {
+      if (holds(run, "item", item)) go({ params: { item, concept: null } });
+    } else go({ params: { region } });
   };
   const where = benchmark === null ? "" : ` of ${visible(run.benchmarks[benchmark]!.name)}`;
   return (

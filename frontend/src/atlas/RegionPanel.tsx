@@ -3,9 +3,10 @@ import { address, go, useRoute } from "../app/route";
 import { useNumberParam, useRun } from "../app/state";
 import { useSlices } from "../data/hooks";
 import { numbers, text } from "../data/table";
-import type { ListedFinding, Region } from "../data/types";
-import { decimal, integer, percent, plural, points } from "../format";
+import type { ListedFinding, Region, SliceGap } from "../data/types";
+import { decimal, gapPoints, integer, percent, plural, points, spread } from "../format";
 import { shorten, visible } from "../text";
+import { ItemLink } from "../ui/ItemLink";
 import { Rows } from "../ui/Rows";
 import { pathOf, rowsIn } from "./regions";
 import type { Atlas } from "./useAtlas";
@@ -14,12 +15,15 @@ interface RegionPanelProps {
   atlas: Atlas;
   /** Whether outcomes are against peers. */
   peers: boolean;
+  /** Of regions that are slices. */
+  gaps: Map<number, SliceGap>;
+  /** Those of which at least half of the items lie in a region. */
   findings: Map<number, ListedFinding[]>;
   outcome: ArrayLike<number> | null;
 }
 
 /** What is known of the chosen region, or of all: how much of the run is there, how the model does, and its parts. */
-export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProps) {
+export function RegionPanel({ atlas, peers, gaps, findings, outcome }: RegionPanelProps) {
   const { regions } = useRun();
   const asked = useNumberParam("region");
   const chosen = asked === null ? null : (regions[asked] ?? null);
@@ -51,17 +55,17 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
                 : "Unclear: the name alone does not tell this region from its neighbours."}
             </p>
           )}
-          <Sentence region={chosen} atlas={atlas} peers={peers} findings={findings} />
+          <Sentence region={chosen} atlas={atlas} peers={peers} gaps={gaps} findings={findings} />
         </>
       )}
       {parts.length > 0 && (
         <Rows
           label={chosen ? "Regions inside it" : "Coarse regions"}
           testId="region-parts"
-          rows={parts.toSorted((a, b) => at(b).items - at(a).items)}
+          rows={parts.toSorted((a, b) => at(b) - at(a))}
           columns={[
             { name: chosen ? "part" : "region", cell: (region) => link(region, visible(region.name)) },
-            { name: "items", cell: (region) => integer(at(region).items) },
+            { name: "items", cell: (region) => integer(at(region)) },
             { name: "share", cell: (region) => percent(shares[region.region]!.share) },
             {
               name: "public",
@@ -69,9 +73,9 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
               cell: benchmarks ? ({ region }) => percent(shares[region]!.public) : null,
             },
             {
-              name: "raw gap",
-              hint: "Score here minus the score elsewhere, as measured. The list has less: what to expect on new items",
-              cell: outcome ? (region) => points(at(region).mean - at(region).elsewhere) : null,
+              name: "gap",
+              hint: "Expected on new items, in points",
+              cell: gaps.size ? ({ region }) => (gaps.get(region) ? gapPoints(gaps.get(region)!.gap) : "") : null,
             },
           ]}
         />
@@ -84,12 +88,11 @@ export function RegionPanel({ atlas, peers, findings, outcome }: RegionPanelProp
 type Of<Key extends keyof RegionPanelProps> = Pick<RegionPanelProps, "atlas" | "peers" | Key> & { region: Region };
 
 /** How much is there, how the model does there, and which lines of its list lie there. */
-function Sentence({ region: { region }, atlas, peers, findings }: Of<"findings">) {
+function Sentence({ region: { region }, atlas, peers, gaps, findings }: Of<"gaps" | "findings">) {
   const route = useRoute();
-  const { scored, mean, elsewhere } = atlas.tally.of[region]!;
+  const gap = gaps.get(region);
   const { items, share, low, high, near, public: usual } = atlas.shares[region]!;
   const found = findings.get(region) ?? [];
-  const write = (value: number) => (peers ? `${points(value)} points` : percent(value));
   return (
     <>
       <p data-testid="region-sentence">
@@ -109,15 +112,13 @@ function Sentence({ region: { region }, atlas, peers, findings }: Of<"findings">
         )}
         .
       </p>
-      {scored > 0 && (
+      {gap && gap.gap !== null && (
         <p>
-          {peers ? "Mean score minus its peers’" : "Mean score"}: {write(mean)} here
-          {!Number.isNaN(elsewhere) && `, ${write(elsewhere)} elsewhere`}.{" "}
-          {found.length > 0
-            ? "Lines of “Weak and strong” with at least half of their items here:"
-            : "No line of “Weak and strong” lies here, so the difference may be due to chance."}
+          {gapPoints(gap.gap)} points expected on new items ({spread(gap.low, gap.high)}){peers && " against its peers"}
+          ; mean score {percent(gap.mean)}.
         </p>
       )}
+      {found.length > 0 && <p>Lines of “Weak and strong” with at least half of their items here:</p>}
       <ol className="region-items" data-testid="region-findings">
         {found.map(({ slice, name, points, spread, size, gap }) => (
           <li key={slice}>
@@ -162,7 +163,7 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
       <p className="actions">
         {rows.length > 0 && (
           <a href={address(route, { view: "items", params: { region: region.region } })}>
-            All {plural(atlas.tally.of[region.region]!.items, "item")}
+            All {plural(atlas.tally.of[region.region]!, "item")}
           </a>
         )}
         {slice && <a href={address(route, { view: "slice", rest: slice.number })}>How the model does here</a>}
@@ -187,9 +188,9 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
                 {outcome && (
                   <span className="number-of">{peers ? points(outcome[row]!, 0) : decimal(outcome[row]!, 1)}</span>
                 )}
-                <button type="button" className="link" onClick={() => go({ params: { item: row } })}>
+                <ItemLink row={row}>
                   <bdi>{shorten(visible(text(atlas.items, "excerpt", row) ?? `item ${row}`), 110)}</bdi>
-                </button>
+                </ItemLink>
               </li>
             ))}
           </ol>

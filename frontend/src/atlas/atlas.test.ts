@@ -1,10 +1,12 @@
 import { zoomIdentity } from "d3-zoom";
 import { expect, it } from "vitest";
 import type { Table } from "../data/table";
-import type { Region } from "../data/types";
+import type { Region, SliceGap } from "../data/types";
 import { random } from "../random";
+import { namesOf } from "./colouring";
 import { dotAt, frameOf, placing, stamp } from "./draw";
-import { liesIn, pathOf, tallies } from "./regions";
+import { gapsOf, liesIn, pathOf, tallies } from "./regions";
+import type { Atlas } from "./useAtlas";
 
 const next = random(5);
 const below = (most: number) => Math.floor(most * next());
@@ -24,26 +26,38 @@ const places: Table = {
   },
 };
 
-it("counts items and outcomes in regions of every level", () => {
+it("counts items in regions of every level", () => {
   const finest = places.columns.region!.values as Float64Array;
-  const outcome = column(() => (next() < 0.2 ? NaN : next())).values;
   const kept = (row: number) => row % 3 > 0;
-  const { items, unlike, of } = tallies(regions, places, kept, outcome);
+  const { items, unlike, of } = tallies(regions, places, kept);
   const rows = [...finest.keys()].filter((row) => kept(row) && !Number.isNaN(finest[row]!));
   expect(items).toBe(rows.length);
-  const mean = (list: number[]) => list.reduce((sum, row) => sum + outcome[row]!, 0) / list.length;
-  const scored = rows.filter((row) => !Number.isNaN(outcome[row]!));
   const on = (row: number) => places.columns.unlike!.values[row] === 0;
   expect(unlike).toBe(rows.filter((row) => !on(row)).length);
   for (const { region } of regions) {
-    const inside = (row: number) => on(row) && holds(region, finest[row]!);
-    expect(of[region]!.items).toBe(rows.filter(inside).length);
-    expect(of[region]!.mean).toBeCloseTo(mean(scored.filter(inside)));
-    expect(of[region]!.elsewhere).toBeCloseTo(mean(scored.filter((row) => !inside(row))));
+    expect(of[region]).toBe(rows.filter((row) => on(row) && holds(region, finest[row]!)).length);
     expect([...regions.keys()].slice(9).filter(liesIn(regions, region))).toEqual(
       [...regions.keys()].slice(9).filter((row) => holds(region, row)),
     );
   }
+});
+
+it("colours the name of a region that the list has, and of no other, by the gap of the list", () => {
+  const slice = (number: number, name: string) => ({
+    ...{ number, name, family: "regions", family_words: "" },
+    ...{ question: null, parent: -1, words: [], typical: [] },
+  });
+  const gap = (slice: number, gap: number | null) => ({ slice, gap }) as SliceGap;
+  const table = new Map([gap(40, -0.09), gap(41, -0.2), gap(42, null)].map((gap) => [gap.slice, gap]));
+  const gaps = gapsOf(regions, [slice(40, "r3"), slice(41, "r9"), slice(42, "r10")], table);
+  const shares = regions.map(() => ({ share: 0.1, public: 0.1 }));
+  const atlas = { tally: tallies(regions, places, () => true), shares } as unknown as Atlas;
+  const names = namesOf(regions, atlas, gaps, new Set([40, 42]), "outcome", null);
+  expect(names.filter(({ tone }) => tone !== "soft").map(({ region, tone }) => [region, tone])).toEqual([[3, "weak"]]);
+  expect(Object.fromEntries(names.flatMap(({ region, note }) => (note ? [[region, note]] : [])))).toEqual({
+    3: "−9",
+    9: "−20",
+  });
 });
 
 it("a point is found where its pixels are", () => {

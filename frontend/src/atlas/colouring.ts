@@ -1,7 +1,7 @@
 /** What of the atlas is drawn in which colour. */
 import { numbers } from "../data/table";
-import type { ListedFinding, Region } from "../data/types";
-import { integer, percent, points } from "../format";
+import type { Region, SliceGap } from "../data/types";
+import { gapPoints, integer, percent } from "../format";
 import { shorten, visible } from "../text";
 import { diverging, KINDS } from "../ui/colours";
 import type { Disc, Dots, Name } from "./draw";
@@ -11,8 +11,6 @@ import type { Atlas } from "./useAtlas";
 export const COLOURINGS = { outcome: "outcome", region: "region", coverage: "share of items" } as const;
 export type Colouring = keyof typeof COLOURINGS;
 
-/** Scored items from which a difference is written at a region's name. */
-const FEWEST = 20;
 /** Steps of the scale of outcomes, in the order in which they are drawn: what differs most comes on top. */
 const STEPS = [4, 3, 5, 2, 6, 1, 7, 0, 8];
 
@@ -59,25 +57,25 @@ export function discsOf(regions: Region[], { shares }: Atlas): Disc[] {
   });
 }
 
-/** Names of regions: the chosen one's first, coarser ones, those with findings, larger ones; faint without items. */
+/** Names of regions: the chosen one's first, coarser ones, listed ones, larger ones; faint without items. */
 export function namesOf(
   regions: Region[],
   { tally, shares }: Atlas,
-  findings: Map<number, ListedFinding[]>,
+  gaps: Map<number, SliceGap>,
+  listed: Set<number>,
   by: Colouring,
   chosen: number | null,
 ): (Name & { always: boolean })[] {
+  const isListed = (region: number) => listed.has(gaps.get(region)?.slice ?? -1);
   const size = ({ region, level }: Region) =>
-    Number(region === chosen) * 1e12 - level * 1e9 + Number(findings.has(region)) * 1e8 + tally.of[region]!.items;
+    Number(region === chosen) * 1e12 - level * 1e9 + Number(isListed(region)) * 1e8 + tally.of[region]!;
   return regions
     .toSorted((a, b) => size(b) - size(a))
     .map(({ region, level, name, x, y }) => {
-      const { items, scored, mean, elsewhere } = tally.of[region]!;
-      const gap = mean - elsewhere;
-      // A line of the list that says the other thing would not explain the number.
-      const found = by === "outcome" && findings.get(region)?.some((finding) => finding.gap * gap > 0);
+      const items = tally.of[region]!;
+      const gap = gaps.get(region)?.gap ?? null;
       const note = {
-        outcome: scored >= FEWEST ? points(gap, 0) : "",
+        outcome: gap === null ? "" : gapPoints(gap),
         region: integer(items),
         coverage: items === 0 ? "none here" : shares[region]!.share < 0.005 ? "<1%" : percent(shares[region]!.share),
       }[by];
@@ -87,7 +85,7 @@ export function namesOf(
         text: shorten(visible(name), 80),
         note,
         ink: items ? "ink" : by === "coverage" ? "weak" : "soft",
-        tone: found ? (gap < 0 ? "weak" : "accent") : "soft",
+        tone: by === "outcome" && gap !== null && isListed(region) ? (gap < 0 ? "weak" : "accent") : "soft",
         x,
         y,
         always: by === "coverage" && level === 2 && items === 0,

@@ -2,7 +2,7 @@
 
 import type { Slice } from "../answer/slices";
 import { numbers, type Table } from "../data/table";
-import type { ListedFinding, Region } from "../data/types";
+import type { ListedFinding, ListedSlice, Region, SliceGap } from "../data/types";
 
 /** A region and all that hold it, the coarsest first. */
 export function pathOf(regions: Region[], region: number | null): Region[] {
@@ -29,16 +29,6 @@ export function rowsIn(regions: Region[], region: number, places: Table): number
   return [...finest.keys()].filter((row) => unlike[row] !== 1 && inside(finest[row]!));
 }
 
-/** What of some items lies in a region. */
-export interface Tally {
-  items: number;
-  /** Those with an outcome, and their mean outcome; NaN: there are none. */
-  scored: number;
-  mean: number;
-  /** Mean outcome of the items elsewhere. */
-  elsewhere: number;
-}
-
 /**
  * Counts the items of each region, of every level. `finest` is NaN, and `unlike` not 0, for items that lie nowhere.
  *
@@ -48,40 +38,30 @@ export function tallies(
   regions: Region[],
   places: Table,
   kept: (row: number) => boolean,
-  outcome: ArrayLike<number> | null,
-): { items: number; unlike: number; of: Tally[] } {
+): { items: number; unlike: number; of: Float64Array } {
   const [finest, unlike] = [numbers(places, "region"), numbers(places, "unlike")];
-  const [items, scored, sums] = [0, 1, 2].map(() => new Float64Array(regions.length)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ];
-  let [all, off, known, sum] = [0, 0, 0, 0];
+  const of = new Float64Array(regions.length);
+  let [items, off] = [0, 0];
   for (let row = 0; row < places.rows; row++) {
     if (Number.isNaN(finest[row]!) || !kept(row)) continue;
-    all++;
-    const value = outcome?.[row] ?? NaN;
-    const has = Number(!Number.isNaN(value));
-    known += has;
-    sum += has && value;
-    if (unlike[row] === 1) {
-      off++;
-      continue;
-    }
-    items[finest[row]!]!++;
-    scored[finest[row]!]! += has;
-    sums[finest[row]!]! += has && value;
+    items++;
+    if (unlike[row] === 1) off++;
+    else of[finest[row]!]!++;
   }
   // Coarser regions have smaller numbers, so each is complete before it is added to the one that holds it.
-  for (const { region, parent } of regions.toReversed())
-    for (const count of parent === null ? [] : [items, scored, sums]) count[parent!]! += count[region]!;
-  const of = regions.map(({ region }) => ({
-    items: items[region]!,
-    scored: scored[region]!,
-    mean: sums[region]! / scored[region]!,
-    elsewhere: (sum - sums[region]!) / (known - scored[region]!),
-  }));
-  return { items: all, unlike: off, of };
+  for (const { region, parent } of regions.toReversed()) if (parent !== null) of[parent]! += of[region]!;
+  return { items, unlike: off, of };
+}
+
+/** What a model does on regions that are slices, by their numbers; a name that two regions share says of neither. */
+export function gapsOf(regions: Region[], slices: Iterable<ListedSlice>, gaps: Map<number, SliceGap>) {
+  const found = new Map<number, SliceGap>();
+  for (const { family, name, number } of slices) {
+    const named = family === "regions" ? regions.filter((region) => region.name === name) : [];
+    const gap = gaps.get(number);
+    if (named.length === 1 && gap) found.set(named[0]!.region, gap);
+  }
+  return found;
 }
 
 /** Findings by the regions that hold at least half of their items. */

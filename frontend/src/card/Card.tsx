@@ -1,3 +1,4 @@
+import { scorer } from "../app/benchmarks";
 import { useRun } from "../app/state";
 import type { BenchmarkSummary, RunInfo } from "../data/types";
 import { integer, meanScore, NOT_DEFINED, tenths } from "../format";
@@ -19,8 +20,9 @@ export function Card() {
         <Verdicts verdicts={run.verdicts} />
       ) : (
         <p>
-          Not tested. <code>cgaps check RUN</code> leaves out items at random, removes the items that matter most, and
-          compares one half of the items with the other; it needs no model.
+          How often half of the items find a slice again stands with each slice. <code>cgaps check RUN</code> adds tests
+          of the whole run: it leaves out items at random, removes the items that matter most, and compares one half of
+          the items with the other; it needs no model.
         </p>
       )}
       <h2>Run card</h2>
@@ -51,10 +53,11 @@ export function Card() {
 }
 
 /** Without a kept item nothing can be said of concepts. */
-const known = (key: "covered" | "missing" | "tested" | "weak" | "strong") => (benchmark: BenchmarkSummary) =>
+const known = (key: "covered" | "missing" | "tested" | "failure" | "success") => (benchmark: BenchmarkSummary) =>
   benchmark.kept > 0 ? integer(benchmark[key]) : NOT_DEFINED;
 
 function Benchmarks({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
+  const run = useRun();
   return (
     <Rows
       label="Benchmarks"
@@ -64,14 +67,17 @@ function Benchmarks({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
         { name: "Items", cell: ({ items }) => integer(items) },
         { name: "Scored", cell: ({ scored }) => integer(scored) },
         { name: "Excluded", cell: ({ excluded }) => integer(excluded) },
-        { name: "Mean score", cell: ({ mean_score }) => meanScore(mean_score) },
+        {
+          name: run.scored.scored ? "Mean score" : "Mean score of all models",
+          cell: ({ mean_score }) => meanScore(mean_score),
+        },
         { name: "Covered", cell: known("covered") },
         { name: "Missing", cell: known("missing") },
         { name: "Tested", cell: known("tested") },
-        { name: "Weak", cell: known("weak") },
-        { name: "Strong", cell: known("strong") },
+        { name: "With failure", cell: known("failure") },
+        { name: "With success", cell: known("success") },
         { name: "Tokens per item", cell: ({ mean_span_tokens }) => tenths(mean_span_tokens) },
-        { name: "Scored by", words: true, cell: ({ policy }) => visible(policy) },
+        { name: "Scored by", words: true, cell: ({ policy }) => scorer(policy, run) },
       ]}
     />
   );

@@ -1,3 +1,4 @@
+import { useFound } from "../answer/useFound";
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { pathOf } from "../atlas/regions";
@@ -5,8 +6,21 @@ import { kindOf } from "../concepts/kinds";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useConcept, useTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
-import type { ConceptDetail } from "../data/types";
-import { decimal, integer, magnitude, percent, plural, points, probability, shownOr, signed, tenths } from "../format";
+import { CONCEPTS, type ConceptDetail } from "../data/types";
+import {
+  decimal,
+  gapPoints,
+  integer,
+  magnitude,
+  percent,
+  plural,
+  points,
+  probability,
+  shownOr,
+  signed,
+  spread,
+  tenths,
+} from "../format";
 import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
@@ -42,6 +56,7 @@ export function ConceptPanel({ concept }: { concept: number }) {
         {within ?? sentence}
       </p>
       {within !== null && <p data-testid="concept-suite">{of(suite, sentence)}</p>}
+      <SliceOf concept={concept} />
       <p>{name === null ? coverage(run, table.data, concept) : of(suite, coverage(run, table.data, concept))}</p>
       {name !== null && (
         <p className="numbers-of" data-testid="numbers-of">
@@ -52,6 +67,28 @@ export function ConceptPanel({ concept }: { concept: number }) {
       <Numbers concept={concept} table={own.shown.table} />
       {detail.data ? <Rest table={table.data} detail={detail.data} /> : <Loading what="its items" />}
     </article>
+  );
+}
+
+/** The gap of the items where it is strongest, where these are a slice. */
+function SliceOf({ concept }: { concept: number }) {
+  const route = useRoute();
+  const { answer, gaps } = useFound();
+  const own = gaps?.get(CONCEPTS + concept);
+  if (!own || !answer) return null;
+  const slice = <a href={address(route, { view: "slice", rest: own.slice })}>the items where it is strongest</a>;
+  if (own.gap === null)
+    return (
+      <p data-testid="concept-slice">
+        As a slice, {slice} have no gap: {own.reason}.
+      </p>
+    );
+  const beside = { peers: "its peers", difference: answer.against[0], score: null, parsed: null }[answer.kind];
+  return (
+    <p data-testid="concept-slice">
+      As a slice, {slice} have a gap of <strong>{gapPoints(own.gap)}</strong> points ({spread(own.low, own.high)}),
+      expected on new items, against {visible(beside ?? "its own average")}.
+    </p>
   );
 }
 
@@ -160,8 +197,18 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
       "χ model",
       <Measured key="m" kind="decimal" value={at("chi_model")} low={at("chi_model_low")} high={at("chi_model_high")} />,
     ],
-    ["gap", "Gap", <Measured key="g" kind="points" value={at("gap")} low={at("gap_low")} high={at("gap_high")} />],
-    ["plain_gap", "Plain gap", points(at("plain_gap"))],
+    [
+      "association",
+      "Association",
+      <Measured
+        key="a"
+        kind="points"
+        value={at("association")}
+        low={at("association_low")}
+        high={at("association_high")}
+      />,
+    ],
+    ["plain_association", "Plain association", points(at("plain_association"))],
     ["q_value", "q", probability(at("q_value"))],
     ["support", "Support", plural(at("support") ?? 0, "item")],
     ["n_eff", "n_eff", tenths(at("n_eff"))],

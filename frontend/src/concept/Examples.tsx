@@ -1,5 +1,6 @@
 import { useRun } from "../app/state";
 import { characters, pieces, windowAround } from "../data/characters";
+import { holds } from "../data/hooks";
 import type { ConceptDetail, ItemDetail, ItemUse } from "../data/types";
 import { decimal } from "../format";
 import { deepest } from "../items/activity";
@@ -59,12 +60,15 @@ function Side({
   most: number;
   end?: string | null;
 }) {
+  const run = useRun();
   return (
     <div>
       {title && <h4>{title}</h4>}
-      {uses.map((use) => (
-        <Example key={use.item} use={use} most={most} />
-      ))}
+      {uses
+        .filter(({ item }) => holds(run, "item", item))
+        .map((use) => (
+          <Example key={use.item} use={use} most={most} />
+        ))}
       {(end !== null || uses.length === 0) && <p className="soft">{end ?? "None."}</p>}
     </div>
   );

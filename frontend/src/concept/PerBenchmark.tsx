@@ -44,9 +44,9 @@ function inTable(table: Table, concept: number): ConceptInBenchmark {
     n_eff: at("n_eff"),
     chi_bench: at("chi_bench"),
     chi_model: at("chi_model"),
-    gap: at("gap"),
-    gap_low: at("gap_low"),
-    gap_high: at("gap_high"),
+    association: at("association"),
+    association_low: at("association_low"),
+    association_high: at("association_high"),
     performance_status: text(table, "performance_status", concept),
   };
 }
@@ -63,7 +63,7 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
   const silent = lines.filter(({ row }) => row.support === 0).map(({ place }) => visible(run.benchmarks[place]!.name));
   const reach = Math.max(
     0.05,
-    ...active.map(({ row }) => Math.max(Math.abs(row.gap_low ?? 0), Math.abs(row.gap_high ?? 0))),
+    ...active.map(({ row }) => Math.max(Math.abs(row.association_low ?? 0), Math.abs(row.association_high ?? 0))),
   );
   return (
     <section>
@@ -77,18 +77,18 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
           columns={[
             { name: "Benchmark", cell: ({ place }) => <bdi>{visible(run.benchmarks[place]!.name)}</bdi> },
             {
-              name: "Gap",
+              name: "Association",
               cell: ({ row }) => (
                 <span
-                  className="gap-cell"
-                  title={`${points(row.gap)} [${points(row.gap_low)}, ${points(row.gap_high)}]`}
+                  className="interval-of"
+                  title={`${points(row.association)} [${points(row.association_low)}, ${points(row.association_high)}]`}
                 >
-                  {points(row.gap)}
+                  {points(row.association)}
                   <IntervalBar
                     scale={{ from: -reach, to: reach, neutral: 0 }}
-                    at={row.gap}
-                    low={row.gap_low}
-                    high={row.gap_high}
+                    at={row.association}
+                    low={row.association_low}
+                    high={row.association_high}
                     status={row.performance_status}
                   />
                 </span>

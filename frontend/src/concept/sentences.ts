@@ -26,18 +26,20 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   const status = text(table, "performance_status", row);
   const support = number(table, "support", row) ?? 0;
   const size = `active in ${plural(support, "item")}, n_eff ${tenths(number(table, "n_eff", row))}`;
-  const [at, low, high] = ["gap", "gap_low", "gap_high"].map((key) => points(number(table, key, row)));
-  const gap = `${at} points [${low}, ${high}]`;
+  const [at, low, high] = ["association", "association_low", "association_high"].map((key) =>
+    points(number(table, key, row)),
+  );
   const q = `q = ${probability(number(table, "q_value", row))}`.replace("= <", "< ");
+  const association = `${at} points [${low}, ${high}] (${q}; ${size})`;
   const alike = run.evidence.alike
     ? `other items of the same benchmark ${run.evidence.alike}`
     : "other items of the same benchmark";
-  if (status === "weak" || status === "strong") {
-    return `The model is ${status} here. Gap to ${alike}: ${gap} (${q}; ${size}).`;
+  if (status === "failure" || status === "success") {
+    return `It goes with ${status}. Association, beside ${alike}: ${association}.`;
   }
   if (status === "negligible")
-    return `The gap here is smaller than ${decimal(100 * run.evidence.min_gap, 1)} points: ${gap} (${q}; ${size}).`;
-  if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
+    return `Its association is smaller than ${decimal(100 * run.evidence.min_association, 1)} points: ${association}.`;
+  if (status === "typical") return `No evidence that it goes with failure or success: association ${association}.`;
   if (status === "insufficient") {
     const [has, needs] = [number(table, "n_eff", row), run.evidence.min_n_eff].map(tenths);
     const worth = `active in ${plural(support, "item")}, worth ${has} equally weighted items (n_eff)`;

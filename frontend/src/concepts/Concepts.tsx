@@ -5,6 +5,7 @@ import { useCallback, useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
+import { holds } from "../data/hooks";
 import { among, columnNamed, type Sort, select, type Table } from "../data/table";
 import { integer } from "../format";
 import { visible } from "../text";
@@ -20,7 +21,7 @@ import { FILTERS, ofRanked, searchedId, tests, withFirst } from "./filters";
 import { heatOf } from "./heat";
 import { RegionList } from "./RegionList";
 import { download, orderOf, orderWords, widened } from "./table";
-import { type ShownTable, useConceptTable, useParts } from "./useConceptTable";
+import { heldBenchmark, type ShownTable, useConceptTable, useParts } from "./useConceptTable";
 
 export function Concepts() {
   const run = useRun();
@@ -46,7 +47,7 @@ export function Concepts() {
 function TableOfConcepts({ table, benchmark }: ShownTable) {
   const run = useRun();
   const face = useFace();
-  const asked = useBenchmark();
+  const asked = heldBenchmark(run, useBenchmark());
   const { params } = useRoute();
   const dark = useComputedColorScheme("light") === "dark";
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
@@ -89,7 +90,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
       <div className="tools" role="search" aria-label="Choose concepts">
         <ConceptFilters />
         <span className="spring" />
-        {run.benchmarks.length > 1 && (
+        {run.benchmarks.length > 1 && holds(run, "concepts", 0) && (
           <Select
             size="xs"
             w={196}
@@ -134,6 +135,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
         sort={sort}
         onSort={onSort}
         onOpen={onOpen}
+        opens={(row) => holds(run, "concept", row)}
         opened={useNumberParam("concept")}
         busy={late || benchmark !== asked || (each !== null && parts.length < names.length && !error)}
         label="Concepts"

@@ -32,6 +32,8 @@ export function largest(table: Table, key: string, part = 0.98): number {
 
 const known = new WeakMap<Column, Float64Array>();
 
+const TONES: Record<string, string> = { weak: "weak", failure: "weak", strong: "strong", success: "strong" };
+
 interface Bar {
   scale: Scale;
   at: number | null;
@@ -47,7 +49,7 @@ interface Bar {
 export function IntervalBar({ scale, at, low, high, status }: Bar) {
   const { point, range, before, beyond } = drawn(scale, at, low, high);
   const place = (share: number) => `${100 * share}%`;
-  const tone = status === "weak" || status === "strong" ? status : "plain";
+  const tone = TONES[status ?? ""] ?? "plain";
   return (
     <span className={`interval-bar ${tone}`} aria-hidden="true">
       {scale.neutral !== null && (

@@ -8,9 +8,9 @@ import { integer, percent } from "../format";
 import { shorten, visible } from "../text";
 import type { ShownTable } from "./useConceptTable";
 
-/** Ranked concepts that hang in each region, and those of them that the model is weak on, or that no item activates. */
+/** Ranked concepts that hang in each region, and those of them that go with failure, or that no item activates. */
 export function countsOf(regions: Region[], table: Table, face: Face): { ranked: number; bad: number }[] {
-  const [key, word] = face === "model" ? ["performance_status", "weak"] : ["coverage_status", "missing"];
+  const [key, word] = face === "model" ? ["performance_status", "failure"] : ["coverage_status", "missing"];
   const [of, ranked, status] = [numbers(table, "region"), numbers(table, "ranked"), texts(table, key!)];
   const counts = regions.map(() => ({ ranked: 0, bad: 0 }));
   for (let row = 0; row < table.rows; row++) {
@@ -56,7 +56,7 @@ export function RegionList({ table }: ShownTable) {
                 <bdi>{shorten(visible(region.name), 90)}</bdi>
                 <span className="soft">
                   {integer(counts[region.region]!.bad)} of {integer(counts[region.region]!.ranked)}{" "}
-                  {face === "model" ? "weak" : "missing"} ({percent(share(region))})
+                  {face === "model" ? "with failure" : "missing"} ({percent(share(region))})
                 </span>
               </button>
               {path.includes(region) && below(region.region)}

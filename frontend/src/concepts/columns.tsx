@@ -26,7 +26,7 @@ const OWN: ColumnSpec[] = [
   {
     key: "p_value",
     title: "p",
-    hint: "Two-sided p-value of the gap; N/A = not tested",
+    hint: "Two-sided p-value of the association; N/A = not tested",
     kind: "probability",
     face: "model",
     ...PLAIN,
@@ -35,7 +35,10 @@ const OWN: ColumnSpec[] = [
 // Seen in the cell of the label, or seldom wanted.
 const HIDDEN = [...["label_score", "peak_token", "p_value"], ...["kind", "lexical_share", "coherence"]];
 /** Seldom wanted beside the verdicts, for which the window has not more room. */
-const HIDDEN_OF: Record<Face, string[]> = { model: ["n_eff", "n_benchmarks", "region_name"], benchmark: ["density"] };
+const HIDDEN_OF: Record<Face, string[]> = {
+  model: ["n_eff", "n_benchmarks", "region_name", "plain_association"],
+  benchmark: ["density"],
+};
 /** Facts of a concept that are the same in every benchmark. */
 const OF_CONCEPT = [
   ...["label_score", "peak_token", "region_name", "density", "n_benchmarks"],
@@ -43,13 +46,13 @@ const OF_CONCEPT = [
 ];
 const WIDTHS: Record<ColumnSpec["kind"], number> = {
   text: 160,
-  word: 112,
+  word: 136,
   flag: 94,
   integer: 94,
   tenths: 88,
   decimal: 112,
   signed: 88,
-  points: 88,
+  points: 112,
   magnitude: 100,
   probability: 80,
   percent: 96,
@@ -83,7 +86,7 @@ export function defaultColumns(run: RunInfo, face: Face, benchmark: number | nul
 /** The measures that can stand side by side for all benchmarks. */
 export function sharedMeasures(run: RunInfo): ColumnSpec[] {
   return run.columns.filter(
-    (spec) => ["chi_model", "gap", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark,
+    (spec) => ["chi_model", "association", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark,
   );
 }
 

@@ -21,7 +21,7 @@ const concepts = Array.from({ length: ROWS }, () => ({
   coverage_status: sample([...COVERAGE, null]),
   region: maybe(2 + Math.floor(4 * next())),
   lift: next() < 0.1 ? Infinity : maybe(8 * next() - 4),
-  gap: maybe(next() - 0.5),
+  association: maybe(next() - 0.5),
 }));
 type Concept = (typeof concepts)[number];
 const column = (key: keyof Concept): Column => {
@@ -42,7 +42,7 @@ it.each<[string, (concept: Concept, row: number) => boolean]>([
     ({ label, peak_token }) => /river/i.test(label ?? peak_token ?? "") && (label ?? "").includes("fr"),
   ],
   ["kinds=all&q=12", ({ label }, row) => row === 12 || (label ?? "").includes("12")],
-  ["status=weak,strong", (concept) => concept.ranked === 1 && /weak|strong/.test(concept.performance_status)],
+  ["status=failure,success", (concept) => concept.ranked === 1 && /failure|success/.test(concept.performance_status)],
   ["coverage=missing&kinds=all", (concept) => concept.coverage_status === "missing"],
   ["region=1&kinds=all", ({ region }) => region >= 4],
   ["region=3&kinds=all", ({ region }) => region === 3],
@@ -71,7 +71,12 @@ it("a number that is searched for is a concept of the table, and comes first", (
 });
 
 it.each([
-  ["model", "performance_status", ["weak", "typical", "negligible", "strong", "insufficient", "untested"], "gap"],
+  [
+    "model",
+    "performance_status",
+    ["failure", "typical", "negligible", "success", "insufficient", "untested"],
+    "association",
+  ],
   ["benchmark", "coverage_status", ["missing", "under", "typical", "over", null], "lift"],
 ] as const)("the order for the %s puts what is worst first", (face, key, words, within) => {
   const order = [...orderOf(table, null, face)].map((row) => concepts[row]!);

@@ -3,7 +3,7 @@ import { liesIn } from "../atlas/regions";
 import { type Column, numbers, type Table, type Test, texts } from "../data/table";
 import type { Region } from "../data/types";
 
-export const PERFORMANCE = ["weak", "strong", "negligible", "typical", "insufficient", "untested"];
+export const PERFORMANCE = ["failure", "success", "negligible", "typical", "insufficient", "untested"];
 export const COVERAGE = ["missing", "under", "typical", "over"];
 
 /** Parameters that choose concepts; a link that clears the filters takes all of them away. */
@@ -63,7 +63,7 @@ function searchable(table: Table): string[] {
   return names;
 }
 
-/** `weak,strong`: one of these words. */
+/** `failure,success`: one of these words. */
 function ofWord(param: string | null, key: string, table: Table): Test | null {
   if (!param) return null;
   const wanted = new Set(param.split(","));

@@ -8,7 +8,7 @@ const values = Float32Array.from({ length: 1000 }, (_, row) => (row % 2 ? 1 : -1
 values[999] = NaN;
 const table: Table = {
   rows: 1000,
-  columns: { gap: { kind: "number", values }, ranked: { kind: "flag", values: new Uint8Array(1000).fill(1) } },
+  columns: { association: { kind: "number", values }, ranked: { kind: "flag", values: new Uint8Array(1000).fill(1) } },
 };
 
 const linear = (part: number) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
@@ -20,7 +20,7 @@ function luminance(colour: string): number {
 }
 
 describe("heat", () => {
-  it.each(["gap", "chi_model", "chi_bench", "lift"])("can be read at every value of %s", (measure) => {
+  it.each(["association", "chi_model", "chi_bench", "lift"])("can be read at every value of %s", (measure) => {
     for (const dark of [false, true]) {
       for (const value of [-Infinity, -5, -0.5, 1e-3, 0.03, 0.2, 0.5, 0.8, 1, 4, 30, Infinity]) {
         const colour = heatOf(measure, dark, table).colour(value)!;
@@ -44,8 +44,8 @@ it("a scale reaches as far as 98 of 100 values, the same to both sides", () => {
     .filter((value) => !Number.isNaN(value))
     .map(Math.abs)
     .sort((a, b) => a - b);
-  expect(largest(table, "gap")).toBe(sizes[Math.floor(0.98 * 998)]);
-  const end = roundedUp(largest(table, "gap"));
-  expect(reach({ key: "gap", kind: "points" }, table)).toEqual({ from: -end, to: end, neutral: 0 });
+  expect(largest(table, "association")).toBe(sizes[Math.floor(0.98 * 998)]);
+  const end = roundedUp(largest(table, "association"));
+  expect(reach({ key: "association", kind: "points" }, table)).toEqual({ from: -end, to: end, neutral: 0 });
   expect(reach({ key: "chi_model", kind: "decimal" }, table)).toEqual({ from: 0, to: 1, neutral: null });
 });

@@ -21,9 +21,9 @@ const [SPARSE, AMPLE] = [-2, 1.5];
 export function heatOf(measure: string, dark: boolean, table: Table): Heat {
   const two = diverging(dark);
   const one = sequential(dark);
-  if (measure === "gap") {
-    // Gaps within one benchmark are wider than the suite's.
-    const keys = Object.keys(table.columns).filter((key) => key === "gap" || key.startsWith("gap@"));
+  if (measure === "association") {
+    // Within one benchmark they are wider than in the suite.
+    const keys = Object.keys(table.columns).filter((key) => key.split("@")[0] === "association");
     const most = Math.max(0.05, ...keys.map((key) => largest(table, key, 0.95)));
     return heat(two, (value) => (value / most + 1) / 2, `${points(-most, 0)} or less`, `${points(most, 0)} or more`);
   }

@@ -35,8 +35,8 @@ export function widened(
 const RANKS: Record<Face, { key: string; words: string[]; ties: { key: string; descending: boolean }[] }> = {
   model: {
     key: "performance_status",
-    words: ["weak", "typical", "negligible", "strong", "insufficient", "untested"],
-    ties: [{ key: "gap", descending: false }],
+    words: ["failure", "typical", "negligible", "success", "insufficient", "untested"],
+    ties: [{ key: "association", descending: false }],
   },
   // A missing concept has no lift: the likelier that reference text would have shown it, the more its absence is news.
   benchmark: {
@@ -65,7 +65,7 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
 }
 
 export function orderWords(face: Face, lift: boolean): string {
-  if (face === "model") return "weak concepts first, by gap";
+  if (face === "model") return "those that go with failure first, by association";
   return lift ? "missing concepts first, then by lift" : "least covered first";
 }
 

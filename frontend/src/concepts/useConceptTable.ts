@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "react";
-import { readTable, useTable } from "../data/hooks";
+import { holds, readTable, useTable } from "../data/hooks";
 import { type Column, everyRow, type Table } from "../data/table";
 import type { RunInfo } from "../data/types";
 
@@ -9,14 +9,16 @@ export interface ShownTable {
   benchmark: number | null;
 }
 
+/** A benchmark with a table of its concepts: a file may leave these out. */
+export const heldBenchmark = (run: RunInfo, benchmark: number | null): number | null =>
+  benchmark !== null && holds(run, "concepts", benchmark) ? benchmark : null;
+
 /**
  * A run's concepts: `concepts.parquet`, with a benchmark's values where it has its own; null until it is read. While
  * another benchmark is being read, `shown` remains the previous table.
  */
-export function useConceptTable(
-  run: RunInfo,
-  benchmark: number | null,
-): { shown: ShownTable | null; error: Error | null } {
+export function useConceptTable(run: RunInfo, asked: number | null): { shown: ShownTable | null; error: Error | null } {
+  const benchmark = heldBenchmark(run, asked);
   const suite = useTable(run.key, "concepts.parquet");
   const part = useTable(benchmark === null ? null : run.key, `concepts/${benchmark ?? 0}.parquet`);
   const made = useMemo(() => {

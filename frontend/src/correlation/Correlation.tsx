@@ -1,5 +1,6 @@
 import { go, useRoute } from "../app/route";
 import { useBenchmark, useBenchmarkParam, useRun } from "../app/state";
+import { holds } from "../data/hooks";
 import { plural } from "../format";
 import { Heading } from "../ui/Heading";
 import { Empty } from "../ui/State";
@@ -32,7 +33,7 @@ export function Correlation() {
     <div className="correlation">
       <Heading within="with">Correlation</Heading>
       <p className="lead">Do benchmarks agree on what the model can do, and do they test the same concepts?</p>
-      <PairView x={first} y={second} />
+      {holds(run, "concepts", first) && <PairView x={first} y={second} />}
       <HeatMap
         x={first}
         y={second}

@@ -107,7 +107,7 @@ function Shown({ x, y, measure, concepts, first, second }: ShownProps) {
     const status = texts(concepts, "performance_status");
     const [across, upwards] = [numbers(first, measure), numbers(second, measure)];
     const radius = radii(numbers(concepts, "support"), pair.rows.length);
-    const layer = (row: number) => (status[row] === "weak" ? 2 : status[row] === "strong" ? 1 : 0);
+    const layer = (row: number) => (status[row] === "failure" ? 2 : status[row] === "success" ? 1 : 0);
     return [...pair.rows]
       .sort((a, b) => layer(a) - layer(b))
       .map((id) => ({
@@ -147,8 +147,9 @@ function Shown({ x, y, measure, concepts, first, second }: ShownProps) {
         </div>
       )}
       <p className="soft correlation-note">
-        Orange: weak over the whole suite; blue: strong; grey: neither. The dashed line is where both are equal. Click
-        the chart to zoom with the wheel. “Benchmark gaps” at the top shows coverage, “Model gaps” performance.
+        Orange: goes with failure over the whole suite; blue: with success; grey: neither. The dashed line is where both
+        are equal. Click the chart to zoom with the wheel. “Benchmark gaps” at the top shows coverage, “Model gaps”
+        performance.
       </p>
     </>
   );

@@ -12,6 +12,7 @@ import type {
   ItemDetail,
   MatchesFile,
   ModelAnswers,
+  ModelGaps,
   ModelsFile,
   Pairing,
   RunInfo,
@@ -50,6 +51,7 @@ const json = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(by
 export const readRuns = () => once("runs.json", json<RunList>);
 export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
 const readAnswers = (key: string, model: number) => once(`${key}/answers/${model}.json`, json<ModelAnswers>);
+const readGaps = (key: string, model: number) => once(`${key}/gaps/${model}.json`, json<ModelGaps>);
 const readModels = (key: string) => once(`${key}/models.json`, json<ModelsFile>);
 const readCoverage = (key: string, part: number) => once(`${key}/coverage/${part}.json`, json<Coverage>);
 const readSlices = async (key: string) =>
@@ -61,6 +63,10 @@ const readAgainst = (key: string, other: string) => once(`${key}/against/${other
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
 type Kind = "concept" | "item" | "active";
+
+/** Whether this page has a detail, the table of a benchmark's concepts, or a pair of models. */
+export const holds = (run: RunInfo, kind: Kind | "concepts" | "pairs", number: number): boolean =>
+  source.has(`${run.key}/${kind}/${number}.${kind === "concepts" ? "parquet" : "json"}`);
 
 /** One of the details of a kind, of which a part holds some. */
 async function readDetail<T>(run: RunInfo, kind: Kind, number: number): Promise<T> {
@@ -103,6 +109,8 @@ export const useRuns = () => useLoaded("runs", readRuns);
 export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(key!));
 export const useAnswers = (key: string, model: number | null) =>
   useLoaded(model === null ? null : `${key}/${model}`, () => readAnswers(key, model!));
+export const useGaps = (key: string, model: number | null) =>
+  useLoaded(model === null ? null : `${key}/${model}`, () => readGaps(key, model!));
 export const useModels = (key: string | null) => useLoaded(key, () => readModels(key!));
 /** Of a benchmark, by its place; null: of the suite. */
 export function useCoverage(run: RunInfo, benchmark: number | null) {

@@ -5,6 +5,8 @@ export interface Source {
   mode: RunList["mode"];
   /** The bytes of a part, `runs.json` or `KEY/NAME`. */
   read(path: string): Promise<Uint8Array>;
+  /** Whether it has a part: the page offers nothing else. */
+  has(path: string): boolean;
   /** Null where the data must be searched here. */
   search: ((key: string, query: string, signal: AbortSignal) => Promise<SearchResult>) | null;
   /** Null where there is nobody to ask. */
@@ -54,6 +56,7 @@ async function* ask(request: ChatRequest, signal: AbortSignal): AsyncGenerator<C
 const served: Source = {
   mode: "served",
   read: async (path) => new Uint8Array(await (await fetched(`data/${path}`)).arrayBuffer()),
+  has: () => true,
   search: async (key, query, signal) =>
     (await fetched(`data/${key}/search?q=${encodeURIComponent(query)}`, { signal })).json() as Promise<SearchResult>,
   chat: ask,
@@ -66,12 +69,8 @@ declare global {
   }
 }
 
-/** An export does not hold what was asked for. */
-export class LeftOut extends Error {}
-
 /** What takes long is made only where somebody asks for it. */
 const SERVED = /\/pairs\/\d+\.json$/;
-const LEFT_OUT = "Exports leave this out; cgaps explore RUN shows it.";
 
 /** Parts of an exported page are scripts, the one thing that a page opened from a folder may load. */
 function exported(): Source {
@@ -94,11 +93,8 @@ function exported(): Source {
       };
       document.head.append(element);
     });
-  const read = async (path: string) => {
-    if (SERVED.test(path)) throw new LeftOut(LEFT_OUT);
-    return unzipped(await script(path));
-  };
-  return { mode: "static", read, search: null, chat: null };
+  const read = async (path: string) => unzipped(await script(path));
+  return { mode: "static", read, has: (path) => !SERVED.test(path), search: null, chat: null };
 }
 
 async function unzipped(content: string): Promise<Uint8Array> {
@@ -109,28 +105,25 @@ async function unzipped(content: string): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Parts inside of the page itself; details of a kind are in one part, by their numbers, and most are left out. */
+/** Parts inside of the page itself; of details there are some in a block each, which names their numbers. */
 function inside(): Source {
-  const block = (name: string) => document.getElementById(name)?.textContent ?? null;
-  const details = new Map<string, Promise<Record<string, unknown>>>();
+  const blocks = new Map<string, Element>();
+  for (const block of document.querySelectorAll<HTMLElement>('script[type="text/plain"]')) {
+    const [, kind] = /^(.*)\/\d+$/.exec(block.id) ?? [];
+    if (kind === undefined) blocks.set(block.id, block);
+    for (const number of block.dataset.numbers?.split(" ") ?? []) blocks.set(`${kind}/${number}.json`, block);
+  }
+  const details = new Map<Element, Promise<Record<string, unknown>>>();
   const read = async (path: string): Promise<Uint8Array> => {
-    const whole = block(path);
-    if (whole !== null) return unzipped(whole);
-    const [, kind, number] = /^(.*)\/(\d+)\.json$/.exec(path) ?? [];
-    const held = kind === undefined ? null : block(`${kind}.json`);
-    if (kind !== undefined && number !== undefined && held !== null) {
-      if (!details.has(kind))
-        details.set(
-          kind,
-          unzipped(held).then((bytes) => JSON.parse(new TextDecoder().decode(bytes))),
-        );
-      const detail = (await details.get(kind))?.[number];
-      if (detail !== undefined) return new TextEncoder().encode(JSON.stringify([detail]));
-    }
-    const elsewhere = "The single-file export leaves this out; the folder written by cgaps export RUN FOLDER has it.";
-    throw new LeftOut(SERVED.test(path) ? LEFT_OUT : elsewhere);
+    const block = blocks.get(path);
+    if (!block) throw new Error(`This file has no ${path}; the folder that cgaps export RUN FOLDER writes has it.`);
+    const bytes = unzipped(block.textContent!);
+    if (block.id === path) return bytes;
+    const held = details.get(block) ?? bytes.then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+    details.set(block, held);
+    return new TextEncoder().encode(JSON.stringify([(await held)[/(\d+)\.json$/.exec(path)![1]!]]));
   };
-  return { mode: "file", read, search: null, chat: null };
+  return { mode: "file", read, has: (path) => blocks.has(path), search: null, chat: null };
 }
 
 const SOURCES: Record<string, () => Source> = { static: exported, file: inside };

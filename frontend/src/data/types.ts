@@ -68,7 +68,7 @@ export interface Thresholds {
   min_n_eff: number;
   q: number;
   level: number;
-  min_gap: number;
+  min_association: number;
   /** What items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
   alike: string;
 }
@@ -136,8 +136,9 @@ export interface BenchmarkSummary {
   alive: number;
   mean_span_tokens: number | null;
   tested: number;
-  weak: number;
-  strong: number;
+  /** Concepts that go with failure in it. */
+  failure: number;
+  success: number;
   policy: string;
   scope: string | null;
   /** Of the logs and tasks that it was read from; redacted, without what they quote. */
@@ -279,6 +280,34 @@ export interface ModelAnswers {
   benchmark: ListedAnswer | null;
 }
 
+/** A slice for a model, in units of the outcome: the same numbers in the answer, the heat map and on the map. */
+export interface SliceGap {
+  slice: number;
+  /** Scored items that belong to it. */
+  items: number;
+  of_items: number;
+  /** Mean score of these items; null: none is scored. */
+  mean: number | null;
+  /**
+   * Expected on new items, against comparable ones; of two models their difference there. null: `reason` says why it
+   * has none.
+   */
+  gap: number | null;
+  low: number | null;
+  high: number | null;
+  verdict: "weaker" | "stronger" | "typical" | null;
+  reason: "few items" | "nearly all" | "unscored" | null;
+  /** Rows of items that show best what the model fails there; in one file, of the slices of an answer only. */
+  failing: number[];
+  passing: number[];
+}
+
+/** `data/KEY/gaps/K.json`: every slice of `slices.json` for the model at place K, as `ModelAnswers`. */
+export interface ModelGaps {
+  peers: SliceGap[] | null;
+  benchmark: SliceGap[] | null;
+}
+
 /** A slice: a weight from 0 to 1 per item, with a name. */
 export interface ListedSlice {
   /** As addresses name it; from `CONCEPTS` on, the concept of the rest. */
@@ -319,18 +348,6 @@ export interface ListedModel {
   sentence: string;
 }
 
-/** A model on a slice. */
-export interface ModelCell {
-  /** Expected on new items; null: it has none, for a `reason`. */
-  gap: number | null;
-  low: number | null;
-  high: number | null;
-  /** Scored items that belong to the slice. */
-  items: number;
-  verdict: "weaker" | "stronger" | "typical" | null;
-  reason: "few items" | "nearly all" | "unscored" | null;
-}
-
 /** `data/KEY/models.json`: of a run with the scores of several models. */
 export interface ModelsFile {
   /** In the order of `RunInfo.models`. */
@@ -339,8 +356,8 @@ export interface ModelsFile {
   columns: number[];
   /** Numbers and names of the slices that tell models apart: its rows. */
   slices: [number, string][];
-  /** One list per slice, in the order of `columns`. */
-  cells: ModelCell[][];
+  /** One list per slice, in the order of `columns`; without items. */
+  cells: SliceGap[][];
 }
 
 /** How a benchmark, or all of a run, spreads over the map. */
@@ -461,9 +478,9 @@ export interface ConceptInBenchmark {
   n_eff: number | null;
   chi_bench: number | null;
   chi_model: number | null;
-  gap: number | null;
-  gap_low: number | null;
-  gap_high: number | null;
+  association: number | null;
+  association_low: number | null;
+  association_high: number | null;
   performance_status: string | null;
 }
 
@@ -616,10 +633,8 @@ export interface Tie {
   /** Area under the ROC curve on the examples that did not choose it; null: matched by text. */
   auc: number | null;
   q: number | null;
-  /** Of the slice, in units of the outcome, against comparable items; null: no scores, or too few. */
-  gap: number | null;
-  /** Of the slice in the entry's domain, or in the run; null: nothing stands out. */
-  status: "weak" | "strong" | "missing" | "thin" | null;
+  /** What the slice goes with in the entry's domain, or in the run; null: nothing stands out. */
+  status: "failure" | "success" | "missing" | "thin" | null;
 }
 
 /** An entry beside the run. */
@@ -633,12 +648,12 @@ export interface Matched {
   score: number | null;
   /** Its scored items in the run, 0 where its examples are none. */
   items: number;
-  /** Of its own items, against comparable ones of its domain; null: not measured. */
-  gap: number | null;
+  /** Mean outcome of its own items, less that of comparable ones of its domain; null: not measured. */
+  association: number | null;
   low: number | null;
   high: number | null;
-  /** By its own items, false discoveries controlled over the entries; null: not measured. */
-  weak: boolean | null;
+  /** Whether its own items go with failure, false discoveries controlled over the entries; null: not measured. */
+  failure: boolean | null;
   /** `few`: too few examples to compare. */
   outcome: "recovered" | "untested" | "matched" | "none" | "few";
   /** The best first. */
@@ -649,10 +664,10 @@ export interface Matched {
 
 /** How many entries, and how many by chance. */
 export interface Rate {
-  what: "weak" | "matched" | "recovered" | "weak recovered" | "untested";
+  what: "failure" | "matched" | "recovered" | "failure recovered" | "untested";
   count: number;
   of: number;
-  /** Mean number with examples dealt out anew (matched) or outcomes shuffled (weak, recovered); null: not drawn. */
+  /** Mean number with examples dealt out anew (matched) or outcomes shuffled (recovered); null: not drawn. */
   chance: number | null;
   /** 95% of these draws stay at or below. */
   most: number | null;
@@ -674,7 +689,7 @@ export interface Matching {
   /** Whose outcomes; null: the run has no scores. */
   model: string | null;
   against: string[];
-  /** Weak and recovered ones first, then by gap. */
+  /** Those that go with failure and recovered ones first, then by association. */
   entries: Matched[];
   rates: Rate[];
   lacks: Lacked[];
@@ -764,6 +779,8 @@ export interface Pairing {
   benchmarks: BenchmarkDifference[];
   /** On which slices they differ; null: nothing pairs. */
   answer: ListedAnswer | null;
+  /** How much they differ on each slice; null: nothing pairs, or they are two runs. */
+  gaps: SliceGap[] | null;
 }
 
 /** `data/KEY/search?q=TEXT` (served only): items whose texts contain it, regardless of case. */

@@ -1,4 +1,4 @@
-import { address, go, useRoute } from "../app/route";
+import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import { useImprove, useTable } from "../data/hooks";
 import { type Table, text } from "../data/table";
@@ -6,6 +6,7 @@ import type { Block, ImprovedItem, Improvement, ListedDraft } from "../data/type
 import { decimal, plural } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
+import { ItemLink } from "../ui/ItemLink";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { Suspects } from "./Suspects";
@@ -116,9 +117,9 @@ function Kept({ items, table }: { items: ImprovedItem[]; table: Table }) {
         {
           name: "item",
           cell: ({ row }) => (
-            <button type="button" className="link" onClick={() => go({ params: { item: row } })}>
+            <ItemLink row={row}>
               <bdi>{shorten(visible(text(table, "excerpt", row) ?? `item ${row}`), 110)}</bdi>
-            </button>
+            </ItemLink>
           ),
         },
         {

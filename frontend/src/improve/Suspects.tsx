@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useRun } from "../app/state";
-import { useTable } from "../data/hooks";
+import { holds, useTable } from "../data/hooks";
 import { numbers, type Table, text } from "../data/table";
 import type { ImprovedItem, ItemDetail } from "../data/types";
 import { decimal, integer, percent } from "../format";
@@ -18,6 +18,7 @@ import "../items/items.css";
 export function Suspects({ items, table }: { items: ImprovedItem[]; table: Table }) {
   const run = useRun();
   const [room, setRoom] = useState(20);
+  const shown = items.filter(({ row }) => holds(run, "item", row));
   const scores = useTable(run.models.length > 1 ? run.key : null, "scores.parquet").data;
   const means = useMemo(
     () => run.models.map((_, place) => (scores ? meanOf(numbers(scores, String(place))) : NaN)),
@@ -26,13 +27,13 @@ export function Suspects({ items, table }: { items: ImprovedItem[]; table: Table
   return (
     <>
       <ol className="suspects" data-testid="suspects">
-        {items.slice(0, room).map((item, i) => (
+        {shown.slice(0, room).map((item, i) => (
           <Suspect key={item.row} item={item} name={text(table, "excerpt", item.row)} means={means} first={i === 0} />
         ))}
       </ol>
-      {items.length > room && (
-        <Button size="xs" variant="subtle" onClick={() => setRoom(items.length)}>
-          {integer(items.length - room)} more
+      {shown.length > room && (
+        <Button size="xs" variant="subtle" onClick={() => setRoom(shown.length)}>
+          {integer(shown.length - room)} more
         </Button>
       )}
     </>

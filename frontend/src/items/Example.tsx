@@ -1,9 +1,9 @@
 import type { ReactNode } from "react";
-import { go } from "../app/route";
 import { useRun } from "../app/state";
 import { useItem } from "../data/hooks";
 import type { ItemDetail } from "../data/types";
 import { shorten, visible } from "../text";
+import { ItemLink } from "../ui/ItemLink";
 import { Failed, Loading } from "../ui/State";
 
 /** Characters of an answer that an example shows. */
@@ -29,9 +29,7 @@ export function ItemExample({ row, testId, lead, facts, texts }: ExampleProps) {
         {lead}
         {item.data && <bdi className="soft">{visible(run.benchmarks[item.data.benchmark]!.name)}</bdi>}
         {facts(item.data)}
-        <button type="button" className="link" onClick={() => go({ params: { item: row } })}>
-          Open item
-        </button>
+        <ItemLink row={row}>Open item</ItemLink>
       </p>
       {item.error && <Failed error={item.error} />}
       {!item.data && !item.error && <Loading what="the item" />}

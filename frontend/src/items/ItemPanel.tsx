@@ -1,9 +1,10 @@
 import { VisuallyHidden } from "@mantine/core";
 import { useMemo, useState } from "react";
+import { scorer } from "../app/benchmarks";
 import { address, go, useRoute } from "../app/route";
 import { useModel, useNumberParam, useRun } from "../app/state";
 import { characters } from "../data/characters";
-import { useConcept, useItem, useItemConcepts } from "../data/hooks";
+import { holds, useConcept, useItem, useItemConcepts } from "../data/hooks";
 import type { ItemDetail } from "../data/types";
 import { decimal, integer, plural } from "../format";
 import { shownToken, visible } from "../text";
@@ -72,25 +73,35 @@ function Shown({ item }: { item: ItemDetail }) {
           <Prompt item={item} activity={activity} />
         </>
       )}
-      <h3>Active concepts</h3>
-      {active.error && <Failed error={active.error} />}
-      {!active.data && !active.error && <Loading what="its concepts" />}
-      {active.data?.active === 0 && <p className="soft">None{item.excluded && ", because the item was excluded"}.</p>}
-      {active.data && concepts.length > 0 && (
-        <ActiveConcepts
-          concepts={concepts}
-          active={active.data.active ?? concepts.length}
-          colours={item.text !== null}
-          opener={opener}
-          chosen={chosen}
-          onChoose={setChosen}
-          onPoint={setPointed}
-        />
+      {holds(run, "active", item.item) && (
+        <>
+          <h3>Active concepts</h3>
+          {active.error && <Failed error={active.error} />}
+          {!active.data && !active.error && <Loading what="its concepts" />}
+          {active.data?.active === 0 && (
+            <p className="soft">None{item.excluded && ", because the item was excluded"}.</p>
+          )}
+          {active.data && concepts.length > 0 && (
+            <ActiveConcepts
+              concepts={concepts}
+              active={active.data.active ?? concepts.length}
+              colours={item.text !== null}
+              opener={opener}
+              chosen={chosen}
+              onChoose={setChosen}
+              onPoint={setPointed}
+            />
+          )}
+        </>
+      )}
+      {item.response !== null && (
+        <>
+          <h3>Response</h3>
+          <LongText text={item.response} none="" />
+        </>
       )}
       {item.text !== null && (
         <>
-          <h3>Response</h3>
-          <LongText text={item.response} none="None." />
           <h3>Expected</h3>
           <LongText text={item.answer} none="None given." />
         </>
@@ -122,9 +133,10 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
     <>
       <p className="soft">
         Text around the item’s own is dimmed.{" "}
-        {run.has.tokens
-          ? "Colour: how strongly the concept chosen below is active on each token. Outline: where it is strongest."
-          : "Outline: the token on which the concept chosen below is strongest."}
+        {holds(run, "active", item.item) &&
+          (run.has.tokens
+            ? "Colour: how strongly the concept chosen below is active on each token. Outline: where it is strongest."
+            : "Outline: the token on which the concept chosen below is strongest.")}
       </p>
       <VisuallyHidden role="status" data-testid="item-strongest">
         {token !== null && `Concept ${concept} is strongest on “${token}”.`}
@@ -136,7 +148,7 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
 function ItemFacts({ item }: { item: ItemDetail }) {
   const facts = [
     { key: "score", name: "Score", shown: decimal(item.score) },
-    { key: "policy", name: "Scored by", shown: visible(item.policy) },
+    { key: "policy", name: "Scored by", shown: scorer(item.policy, useRun()) },
     { key: "length", name: "Length", shown: plural(item.n_span_tokens, "token") },
     { key: "read", name: "Tokens read", shown: integer(item.n_tokens) },
     { key: "asked", name: "Times asked", shown: integer(item.epochs) },

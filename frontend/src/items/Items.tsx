@@ -6,7 +6,8 @@ import { go, useRoute } from "../app/route";
 import { writeSort } from "../app/sort";
 import { useBenchmark, useModel, useNumberParam, useRun } from "../app/state";
 import { rowsIn } from "../atlas/regions";
-import { useSlices, useTable } from "../data/hooks";
+import { holds, useSlices, useTable } from "../data/hooks";
+import { source } from "../data/source";
 import { columnNamed, number, numbers, type Table, text } from "../data/table";
 import { ANSWER_EXCERPT, EXCERPT } from "../data/types";
 import { decimal, integer, NOT_DEFINED, percent, plural, shownOr } from "../format";
@@ -135,6 +136,8 @@ function ItemTable({ table }: { table: Table }) {
             Of <bdi>{visible(slice.name)}</bdi>.
           </>
         )}
+        {source.mode === "file" &&
+          ` ${integer(order.filter((row) => holds(run, "item", row)).length)} open in this file.`}
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {search.error && <Failed error={search.error} />}
@@ -144,6 +147,7 @@ function ItemTable({ table }: { table: Table }) {
         sort={sort}
         onSort={(next) => go({ params: { sort: writeSort(next) } })}
         onOpen={(row) => go({ params: { item: row } })}
+        opens={(row) => holds(run, "item", row)}
         opened={opened}
         busy={search.going || slice === undefined}
         rowHeight={wide ? 36 : 54}

@@ -5,13 +5,14 @@ import { useMatches } from "../data/hooks";
 import type { Matched, Matching, Tie } from "../data/types";
 import { decimal, integer, plural, points } from "../format";
 import { shorten, visible } from "../text";
+import { ItemLink } from "../ui/ItemLink";
 import { Status } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import "../answer/answer.css";
 import "./matches.css";
 
-/** Other people's lists beside the run: which entries are weak here, which slices go with them, and chance. */
+/** Other people's lists beside the run: which entries go with failure here, which slices go with them, and chance. */
 export function Matches() {
   const run = useRun();
   const file = useMatches(run.key);
@@ -50,7 +51,7 @@ export function Matches() {
 }
 
 const HOW: Record<Matching["how"], string> = {
-  items: "Each entry has items of its own in this run, so its own items show whether it is weak.",
+  items: "Each entry has items of its own in this run, so these show whether it goes with failure.",
   examples:
     "Each entry comes with examples, which the run’s model read. A slice matches an entry if it tells the entry’s " +
     "examples from the others.",
@@ -64,7 +65,7 @@ function Rates({ list }: { list: Matching }) {
       testId="list-rates"
       rows={list.rates}
       columns={[
-        { name: "entries", cell: ({ what }) => what },
+        { name: "entries", cell: ({ what }) => RATES[what] },
         { name: "how many", cell: ({ count, of }) => `${integer(count)} of ${integer(of)}` },
         {
           name: "by chance",
@@ -98,11 +99,16 @@ function Entries({ entries }: { entries: Matched[] }) {
             </>
           ),
         },
-        { name: "outcome", words: true, cell: ({ outcome, weak }) => `${OUTCOMES[outcome]}${weak ? ", weak" : ""}` },
         {
-          name: "points",
-          hint: "Its own items against comparable ones, in points",
-          cell: ({ gap, low, high }) => (gap === null ? "" : `${points(gap)} (${points(low)} to ${points(high)})`),
+          name: "outcome",
+          words: true,
+          cell: ({ outcome, failure }) => `${OUTCOMES[outcome]}${failure ? ", goes with failure" : ""}`,
+        },
+        {
+          name: "association",
+          hint: "Its own items beside comparable ones, in points",
+          cell: ({ association, low, high }) =>
+            association === null ? "" : `${points(association)} (${points(low)} to ${points(high)})`,
         },
         { name: "items", cell: ({ items, examples }) => integer(items || examples) },
         { name: "matching slices", words: true, cell: ({ ties }) => <Ties ties={ties} /> },
@@ -111,15 +117,23 @@ function Entries({ entries }: { entries: Matched[] }) {
           words: true,
           cell: ({ rows }) =>
             rows.map((row) => (
-              <button key={row} type="button" className="link" onClick={() => go({ params: { item: row } })}>
+              <ItemLink key={row} row={row}>
                 item {row}
-              </button>
+              </ItemLink>
             )),
         },
       ]}
     />
   );
 }
+
+const RATES: Record<Matching["rates"][number]["what"], string> = {
+  failure: "go with failure",
+  matched: "matched",
+  recovered: "recovered",
+  "failure recovered": "recovered, of those that go with failure",
+  untested: "untested",
+};
 
 const OUTCOMES: Record<Matched["outcome"], string> = {
   recovered: "recovered",

@@ -1,9 +1,9 @@
 import { useComputedColorScheme } from "@mantine/core";
 import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
-import { useModels } from "../data/hooks";
-import type { ModelCell, ModelsFile } from "../data/types";
-import { integer, percent, plural, points } from "../format";
+import { holds, useModels } from "../data/hooks";
+import type { ModelsFile, SliceGap } from "../data/types";
+import { gapPoints, integer, percent, plural, points, spread } from "../format";
 import { shorten, visible } from "../text";
 import { diverging } from "../ui/colours";
 import { HeatBar, HeatTable } from "../ui/Heat";
@@ -27,7 +27,7 @@ export function Models() {
       </h1>
       <Sentences file={models.data} />
       <Heat file={models.data} />
-      <Pair />
+      {holds(run, "pairs", 1) && <Pair />}
     </div>
   );
 }
@@ -61,7 +61,7 @@ function Sentences({ file }: { file: ModelsFile }) {
 }
 
 /** Half of the colours' scale: nearly all gaps lie within; at least five points. */
-function reachOf(cells: readonly (readonly ModelCell[])[]): number {
+function reachOf(cells: readonly (readonly SliceGap[])[]): number {
   const sizes = cells
     .flat()
     .flatMap(({ gap }) => (gap === null ? [] : [Math.abs(gap)]))
@@ -79,17 +79,15 @@ function Heat({ file: { models: listed, slices, columns, cells } }: { file: Mode
   const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
   const names = slices.map(([, name]) => visible(name));
   const models = columns.map((place) => run.models[place]!);
-  const words = (i: number, j: number, { gap, low, high, reason, items }: ModelCell) =>
+  const words = (i: number, j: number, { gap, low, high, items }: SliceGap) =>
     `${visible(models[j]!)}, ${names[i]}: ` +
-    (gap === null
-      ? `no gap: ${reason}`
-      : `${points(gap, 0)} points (${points(low)} to ${points(high)}), ${plural(items, "item")}`);
+    (gap === null ? "no gap" : `${gapPoints(gap)} points (${spread(low, high)}), ${plural(items, "item")}`);
   return (
     <section aria-label="Slices that tell the models apart">
       <h2>What tells them apart</h2>
       <p className="soft">
-        Each model’s gap against its peers (the nearest in score), in points expected on new items; choose a cell
-        to see its items. Outlined: its interval leaves out 0. Hatched: no gap, as it has too few scored items.
+        Each model’s gap against its peers (the nearest in score), in points expected on new items; choose a cell to see
+        its items. Outlined: the interval leaves out 0. Hatched: no gap, as it has too few scored items.
       </p>
       <p className="heat-scale" data-testid="models-scale">
         <HeatBar
@@ -120,7 +118,7 @@ function Heat({ file: { models: listed, slices, columns, cells } }: { file: Mode
         cell={(i, j) => {
           const cell = cells[i]![j]!;
           return {
-            text: cell.gap === null ? "" : points(cell.gap, 0),
+            text: cell.gap === null ? "" : gapPoints(cell.gap),
             words: words(i, j, cell),
             colour: cell.gap === null ? null : scale(cell.gap),
             className: cell.gap === null ? "untested" : cell.verdict === "typical" ? undefined : "passes",

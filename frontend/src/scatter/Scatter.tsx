@@ -1,6 +1,7 @@
 import { type ReactNode, useCallback, useMemo } from "react";
 import { go } from "../app/route";
-import { useNumberParam } from "../app/state";
+import { useNumberParam, useRun } from "../app/state";
+import { holds } from "../data/hooks";
 import { type Axes, draw, extents, nearest, type Point, scales } from "./draw";
 import { type Look, Plane } from "./Plane";
 
@@ -17,6 +18,7 @@ interface ScatterProps {
 
 /** Concepts as points against two axes, with a line along which both values are equal; a click opens one. */
 export function Scatter({ points, axes, label, testId, tip }: ScatterProps) {
+  const run = useRun();
   const opened = useNumberParam("concept");
   const ends = useMemo(() => extents(points, axes), [points, axes]);
   const seen = useCallback(
@@ -38,7 +40,7 @@ export function Scatter({ points, axes, label, testId, tip }: ScatterProps) {
         return point && { id: point.id, x: x(point.x), y: y(point.y) };
       }}
       tip={({ id }) => tip(id)}
-      onOpen={({ id }) => go({ params: { concept: id, item: null } })}
+      onOpen={({ id }) => holds(run, "concept", id) && go({ params: { concept: id, item: null } })}
       points={points.length}
       label={label}
       testId={testId}

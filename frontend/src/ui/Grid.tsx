@@ -45,6 +45,8 @@ interface GridProps {
   sort: Sort | null;
   onSort: (sort: Sort | null) => void;
   onOpen: (row: number) => void;
+  /** Whether a row can be opened. */
+  opens: (row: number) => boolean;
   /** Row that is open beside the grid. */
   opened: number | null;
   /** The rows are not yet those that the address asks for. */
@@ -83,7 +85,7 @@ const FIXED: GridOptions<Place> = {
 };
 
 /** What AG Grid's callbacks read: they are made once, and properties change. */
-type Latest = Pick<GridProps, "order" | "opened" | "onOpen">;
+type Latest = Pick<GridProps, "order" | "opened" | "onOpen" | "opens">;
 
 /** A virtualised table. A click or Enter opens a row, arrow keys move, headers sort; Tab enters and leaves. */
 export function Grid({
@@ -92,6 +94,7 @@ export function Grid({
   sort,
   onSort,
   onOpen,
+  opens,
   opened,
   busy,
   label,
@@ -101,8 +104,8 @@ export function Grid({
 }: GridProps) {
   const dark = useComputedColorScheme("light") === "dark";
   const api = useRef<GridApi<Place> | null>(null);
-  const latest = useRef<Latest>({ order, opened, onOpen });
-  latest.current.onOpen = onOpen;
+  const latest = useRef<Latest>({ order, opened, onOpen, opens });
+  Object.assign(latest.current, { onOpen, opens });
   const { ref: sizeRef, width: room } = useElementSize<HTMLElement>();
   const frame = useRef<HTMLElement>(null);
   const place = useMergedRef(sizeRef, frame);
@@ -151,7 +154,7 @@ export function Grid({
   const sorting = useMemo(() => ({ sort, onSort }), [sort, onSort]);
   const open = (node: IRowNode) => {
     const row = rowAt(latest.current, node);
-    if (row !== undefined) onOpen(row);
+    if (row !== undefined && opens(row)) onOpen(row);
   };
   const focus = useCallback((place: number, column: string) => {
     if (!api.current || place < 0) return;
@@ -235,6 +238,7 @@ function definition(column: GridColumn, latest: Latest): ColDef<Place> {
     valueGetter: ({ node }: ValueGetterParams<Place>) => at(node, column.text, ""),
     cellClass: end ? "end" : "start",
     cellClassRules: {
+      shut: ({ node }) => !at(node, latest.opens, true),
       na: ({ value }: CellClassParams<Place>) => value === NOT_DEFINED,
       opened: ({ node }) => latest.opened !== null && rowAt(latest, node) === latest.opened,
     },

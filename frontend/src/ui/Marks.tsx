@@ -1,12 +1,14 @@
 /** Small marks that appear all over the page. */
 
 import { go } from "../app/route";
+import { useRun } from "../app/state";
+import { holds } from "../data/hooks";
 import { decimal, points } from "../format";
 import { shorten, shownToken, visible } from "../text";
 
 const WORDS = new Map([
-  ["weak", "weak"],
-  ["strong", "strong"],
+  ["failure", "goes with failure"],
+  ["success", "goes with success"],
   ["missing", "missing"],
   ["under", "under-covered"],
   ["over", "over-covered"],
@@ -16,14 +18,15 @@ const WORDS = new Map([
 /** A verdict as it is shown. */
 export const statusWord = (status: string): string => WORDS.get(status) ?? visible(status);
 
-/** A verdict, `weak` or `missing` say. */
+/** A verdict, `failure` or `missing` say. */
 export function Status({ status }: { status: string | null }) {
   if (!status) return <span className="soft">N/A</span>;
   return <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{statusWord(status)}</span>;
 }
 
-/** Label of a concept, or its number; a button that opens it. */
+/** Label of a concept, or its number; a button that opens it, where this page has more of it. */
 export function ConceptLink({ concept, label, limit = 90 }: { concept: number; label: string | null; limit?: number }) {
+  if (!holds(useRun(), "concept", concept)) return <ConceptName concept={concept} label={label} limit={limit} />;
   return (
     <button type="button" className="link" onClick={() => go({ params: { concept, item: null } })}>
       <ConceptName concept={concept} label={label} limit={limit} />

@@ -1,7 +1,6 @@
 /** What stands in a place where nothing is to be seen yet, or ever. */
 import { Alert, Button, Loader } from "@mantine/core";
 import { Component, type ReactNode } from "react";
-import { LeftOut } from "../data/source";
 import { visible } from "../text";
 
 export function Loading({ what }: { what: string }) {
@@ -17,10 +16,8 @@ export function Empty({ children }: { children: ReactNode }) {
 }
 
 export function Failed({ error }: { error: Error }) {
-  const left = error instanceof LeftOut;
-  const title = left ? "Not in this export" : "This could not be shown";
   return (
-    <Alert color={left ? "gray" : "orange"} title={title} m="md" className="failed" data-testid="failed">
+    <Alert color="orange" title="This could not be shown" m="md" className="failed" data-testid="failed">
       {visible(error.message)}
     </Alert>
   );

@@ -101,12 +101,12 @@ class Concept:
 
     def __repr__(self) -> str:
         row = self.row
-        gap = "no gap" if row["gap"] is None else f"gap {row['gap']:+.2f}"
-        return f"Concept({self.number}: {visible(concept_name(row))}, {row['performance_status']}, {gap})"
+        association = "no association" if row["association"] is None else f"association {row['association']:+.2f}"
+        return f"Concept({self.number}: {visible(concept_name(row))}, {row['performance_status']}, {association})"
 
     def _repr_html_(self) -> str:
-        columns = ("benchmark", "support", "chi_model", "gap", "gap_low", "gap_high", "performance_status")
-        shown = self.benchmarks.filter(pl.col("support") > 0).select(*columns)
+        shown = self.benchmarks.filter(pl.col("support") > 0)
+        shown = shown.select("benchmark", "support", "chi_model", "^association.*$", "performance_status")
         return f"<p><b>{escape(repr(self))}</b></p>{_table(shown)}"
 
 

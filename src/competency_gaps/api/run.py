@@ -15,7 +15,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import add_scores
-from competency_gaps.runs.search import find_concepts, judged
+from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural
 
 if TYPE_CHECKING:
@@ -102,11 +102,13 @@ class Run(RunFolder):
         items = [count for family in families for count in (family.weights > 0).sum(axis=1).tolist()]
         return listed(families).with_columns(pl.col("parent").replace(-1, None), pl.Series("items", items, pl.Int64))
 
-    def weak(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Concepts on which the model does worse than on other items of the same benchmarks, lowest gap first.
+    def associated(self, verdict: Literal["failure", "success"], *, benchmark: str | None = None) -> pl.DataFrame:
+        """Concepts that go with failure (success) beside comparable items, the lowest (highest) association first.
 
         Parameters
         ----------
+        verdict
+            What they go with.
         benchmark
             Use only this benchmark's items; None: the whole suite.
 
@@ -120,11 +122,8 @@ class Run(RunFolder):
         UserError
             If there is no such benchmark.
         """
-        return judged(self._concept_rows(benchmark), "weak")
-
-    def strong(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Concepts on which the model does better, highest gap first; parameters as in :meth:`weak`."""
-        return judged(self._concept_rows(benchmark), "strong")
+        chosen = self._concept_rows(benchmark).filter(performance_status=verdict)
+        return chosen.sort("association", "n_eff", "concept", descending=[verdict == "success", True, False])
 
     def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
         """Ranked concepts that no item activates.
@@ -211,8 +210,8 @@ class Run(RunFolder):
             weakness; a list of names: these are the peers; a single name: its scores less that model's; None: its
             scores.
         parsed
-            Use, instead of scores, whether an answer could be parsed: weak concepts are those on whose items
-            fewer answers are parsed.
+            Use, instead of scores, whether an answer could be parsed: concepts that go with failure are those on whose
+            items fewer answers are parsed.
 
         Returns
         -------

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _NAME, _TIE = 50, 60
 """Characters of a name, and of a slice's."""
 _WORDS = {
-    "weak": "weak on their own items",
+    "failure": "go with failure",
     "matched": "matched by a slice",
-    "recovered": "matched by a weak slice (recovered)",
-    "weak recovered": "recovered, of those weak on their own items",
+    "recovered": "recovered by a slice that goes with failure",
+    "failure recovered": "recovered, of those that go with failure",
     "untested": "untested: every slice that matches them is missing or thin here",
 }
 _HOW = {
@@ -66,11 +66,11 @@ def print_matching(found: Matching, limit: int) -> None:
     print_line(f"{plural(len(found.entries), 'entry').replace('entrys', 'entries')}, {_HOW[found.how]}:")
     for rate in found.rates:
         print_line(f"  {_rate(rate)}")
-    measured = any(entry.gap is not None for entry in found.entries)
+    measured = any(entry.association is not None for entry in found.entries)
     entries, slices = Column("entry", overflow="fold", ratio=2), Column("matching slices", overflow="fold", ratio=3)
-    figures = [Column(name, justify="right", no_wrap=True) for name in ("gap", "items") if measured]
+    figures = [Column(name, justify="right", no_wrap=True) for name in ("association", "items") if measured]
     table = Table(entries, *figures, slices, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    shown = [entry for entry in found.entries if entry.outcome != "few" or entry.gap is not None]
+    shown = [entry for entry in found.entries if entry.outcome != "few" or entry.association is not None]
     for entry in shown[:limit]:
         table.add_row(*_cells(entry, measured))
     if shown:
@@ -101,8 +101,8 @@ def _cells(entry: Matched, measured: bool) -> Sequence[str]:
         ties = visible("; ".join(shown)) or "none"
     if not measured:
         return (name, ties)
-    gap = "" if entry.gap is None else signed(100 * entry.gap, 0)
-    return (name, f"{gap}{' weak' if entry.weak else ''}", integer(entry.items), ties)
+    association = "" if entry.association is None else signed(100 * entry.association, 0)
+    return (name, f"{association}{', failure' if entry.failure else ''}", integer(entry.items), ties)
 
 
 def _tie(name: str, auc: float | None, status: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -65,12 +65,13 @@ def show(
 
     asked = {"--slice": slice_, "--concept": concept, "--list": list_, "--caveats": caveats or None}
     given = [name for name, value in asked.items() if value is not None]
+    beside = against[0] if against and len(against) == 1 else against or None
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} cannot be combined: give one of them.")
     if concept is not None or list_ == "concepts":
         other = [name for name in against or () if name != "benchmark"]
         opened = open_outcome(run, model, other, parsed=parsed)
-        _show_concepts(opened, concept, limit, json_=json_)
+        _show_concepts(opened, concept, {"model": model, "against": beside, "parsed": parsed}, limit, json_=json_)
         return
     opened = open_run(run)
     if list_ == "models":
@@ -91,7 +92,6 @@ def show(
         else:
             print_unscored(opened)
         return
-    beside = against[0] if against and len(against) == 1 else against or None
     if model is None and several > 1:
         if slice_ is not None or list_ == "slices" or caveats or parsed:
             asked_of = "--parsed" if parsed else given[0]
@@ -209,18 +209,18 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
     Console().print(slices_view(chosen, count))
 
 
-def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: bool) -> None:
+def _show_concepts(run: Run, asked: str | None, outcome: dict[str, Any], limit: int | None, *, json_: bool) -> None:
     """Print one concept with its items, or list concepts: those with some words, or those that stand out."""
     from competency_gaps.presentation.rankings import list_concepts
     from competency_gaps.report.tables import print_listing
 
     if asked is not None and re.fullmatch(r"[0-9]{1,18}", asked):
-        _show_concept(run, int(asked), limit or 3, json_=json_)
+        _show_concept(run, int(asked), outcome, limit or 3, json_=json_)
         return
     listing = list_concepts(run, asked)
     concepts = listing[0]
     if asked is not None and concepts.height == 1:
-        _show_concept(run, int(concepts["concept"][0]), limit or 3, json_=json_)
+        _show_concept(run, int(concepts["concept"][0]), outcome, limit or 3, json_=json_)
     elif json_:
         rows = (concepts if limit is None else concepts.head(limit)).to_dicts()
         print_json({**run_document(run), "find": asked, "rows": rows})
@@ -231,18 +231,22 @@ def _show_concepts(run: Run, asked: str | None, limit: int | None, *, json_: boo
         print_listing(listing, Console(), lines=screen_lines(), limit=limit, more=more)
 
 
-def _show_concept(run: Run, number: int, limit: int, *, json_: bool) -> None:
-    """Print a concept's rows and items."""
+def _show_concept(run: Run, number: int, outcome: dict[str, Any], limit: int, *, json_: bool) -> None:
+    """Print a concept's rows and items, and the gap of its slice for an outcome."""
+    from competency_gaps.findings.answer import concept_slice
+    from competency_gaps.findings.words import gap_of
     from competency_gaps.report.tables import concept_view, region_path
 
     run.check_concept(number)
+    own = concept_slice(run, number, **outcome)
     if not json_:
-        Console().print(concept_view(run, number, examples=limit))
+        Console().print(concept_view(run, number, own and gap_of(*own), limit))
         return
     orders: tuple[Order, ...] = ("strongest", "best", "worst")
     print_json(
         {
             **run.concepts.row(number, named=True),
+            "slice": own and own[0],
             "regions": region_path(run, number),
             "benchmarks": run.concept_benchmarks.filter(concept=number).drop("concept").to_dicts(),
             "items": {order: run.concept_items(number, order=order, limit=limit).to_dicts() for order in orders},

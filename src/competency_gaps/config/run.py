@@ -64,17 +64,17 @@ class MetricsConfig(Config):
 
 
 class EvidenceConfig(Config):
-    """What a gap needs to count as real."""
+    """What an association of a concept needs to count as real."""
 
     min_n_eff: Annotated[float, Field(ge=2)] = 20.0
     """Effective sample below which a concept is not tested."""
     q: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """False-discovery rate (Benjamini-Hochberg) at or below which a gap counts as real."""
+    """False-discovery rate (Benjamini-Hochberg) at or below which an association counts as real."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Coverage of the intervals."""
-    min_gap: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """A real gap smaller than this is ``negligible``. The default, one point of a hundred, is the
-    standard error of the mean of a benchmark of 2,500 items; a smaller gap is nothing to act on."""
+    min_association: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """A real association smaller than this is ``negligible``. The default, one point of a hundred, is the
+    standard error of the mean of a benchmark of 2,500 items; a smaller one is nothing to act on."""
     strata: list[str] = ["length"]
     """Covariates to control for: items are compared with items of their benchmark that have equal values of ``length``
     (of the span, in tokens), ``group``, ``answer_position``, ``answer_length`` (the right option is the longest or the

@@ -1,4 +1,4 @@
-"""Evidence that a gap is neither an accident nor the work of repeats or length.
+"""Evidence that an association is neither an accident nor the work of repeats or length.
 
 :func:`evidence` gathers it from an :class:`ItemSample`, :func:`measure_evidence` from plain arrays. Items form units
 (clusters) in blocks (strata of benchmarks), all figures are functions of sums over these, and outcomes are permuted

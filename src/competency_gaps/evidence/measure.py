@@ -1,7 +1,7 @@
 """Measure every concept in one pass over its row; verdicts come later.
 
-chi_model and the plain gap are over items, each with its own weight and score, as the method defines them. Items of a
-cluster are not independent, so the variance adds up residuals within a cluster before squaring.
+chi_model and the plain association are over items, each with its own weight and score, as the method defines them.
+Items of a cluster are not independent, so the variance adds up residuals within a cluster before squaring.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence.interval import (
-    adjusted_gap,
+    association_interval,
     binomial_variance,
-    gap_interval,
     gradedness,
     mean_interval,
+    net_association,
     ratio_interval,
     ratio_variance,
     together,
@@ -99,8 +99,8 @@ class ScoredItems:
         )
 
 
-def plain_gap(sums: ItemSums) -> np.ndarray:
-    """``gap(c) = sum_b sum_x w (s(x) - mean_b s) / sum_b sum_x w`` over scored items.
+def plain_association(sums: ItemSums) -> np.ndarray:
+    """``association(c) = sum_b sum_x w (s(x) - mean_b s) / sum_b sum_x w`` over scored items.
 
     Returns
     -------
@@ -127,8 +127,8 @@ def chi_interval(sums: ItemSums, level: float, *, single: bool) -> tuple[np.ndar
     if single:
         low, high = ratio_interval(value, trials, observed, graded, level)
         return value[:, 0], low[:, 0], high[:, 0]
-    # A benchmark's few items say little of their variance: it is assumed from its mean and the concept's overall gap.
-    expected = np.clip(_mean(sums) + plain_gap(sums)[:, None], 0.0, 1.0)
+    # A benchmark's few items say little of their variance: it is assumed from its mean and the overall association.
+    expected = np.clip(_mean(sums) + plain_association(sums)[:, None], 0.0, 1.0)
     whole = binomial_variance(expected, together(trials.T)[:, None], level)
     variance = ratio_variance(trials, observed, graded * whole, unseen_variance(whole, expected, graded))
     count, total = known.sum(axis=1), np.nansum(value, axis=1)
@@ -146,10 +146,10 @@ class Measures:
     chi_model: np.ndarray
     chi_low: np.ndarray
     chi_high: np.ndarray
-    gap: np.ndarray
-    gap_low: np.ndarray
-    gap_high: np.ndarray
-    plain_gap: np.ndarray
+    association: np.ndarray
+    association_low: np.ndarray
+    association_high: np.ndarray
+    plain_association: np.ndarray
     low: np.ndarray
     """Lower tail of T; this and the next fields as in :class:`PermutationTails`."""
     high: np.ndarray
@@ -172,9 +172,9 @@ class Measures:
             effective_sample(net.total(net.weight), net.total(net.weight2)),
             items.weight.sum(axis=1) > 0,
             *chi_interval(items, level, single=single),
-            adjusted_gap(net),
-            *gap_interval(net, level),
-            plain_gap(items),
+            net_association(net),
+            *association_interval(net, level),
+            plain_association(items),
             *permutation_tails(net),
         )
 

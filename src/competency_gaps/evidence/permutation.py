@@ -1,4 +1,4 @@
-"""p-values of the gap [ours]: outcomes permuted within each block, in closed form.
+"""p-values of the association [ours]: outcomes permuted within each block, in closed form.
 
 ``T(c) = sum_blocks sum_k W_k (o_k - mean_block o)`` is linear in the permuted outcomes, so that its cumulants under
 permutation follow from power sums of the weights and of the outcomes. For a block of n units, with weights a and

@@ -5,10 +5,10 @@ its outcome is the mean over its scored items, a concept's weight in it the sum 
 averaged first, like the epochs of an item: they share one weight, so that asking a text more often does not make it
 count for more. A *block* is a stratum of a benchmark; under the null outcomes are exchangeable within a block.
 
-Within a stratum all clusters have about the same length (or other covariate), so length cannot explain a gap between
-them. A number is cut at quantiles into strata of about ``LEAST`` clusters. Quintiles, the usual choice, leave a fifth
-of the slope inside each stratum, which over thousands of items makes false findings (``validation/planted.py`` measures
-it; a spline within each benchmark does no better).
+Within a stratum all clusters have about the same length (or other covariate), so length cannot explain a difference
+between them. A number is cut at quantiles into strata of about ``LEAST`` clusters. Quintiles, the usual choice, leave a
+fifth of the slope inside each stratum, which over thousands of items makes false findings (``validation/planted.py``
+measures it; a spline within each benchmark does no better).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Which gaps are real: all evidence of a suite and of its benchmarks.
+"""Which concepts go with failure or success: all evidence of a suite and of its benchmarks.
 
-Every tested concept is asked twice, whether it is weak and whether it is strong, and the rate of false discoveries is
-controlled in each of the two lists (Benjamini and Hochberg, JRSS B 57, 1995). p-values are weighted by the effective
-sample, because a concept of few items has little chance of passing (Genovese, Roeder and Wasserman, Biometrika 93,
-2006): the weights depend on activations alone, so that the rate holds.
+Every tested concept is asked twice, whether it goes with failure and whether it goes with success, and the rate of
+false discoveries is controlled in each of the two lists (Benjamini and Hochberg, JRSS B 57, 1995).
+p-values are weighted by the effective sample, because a concept of few items has little chance of passing (Genovese,
+Roeder and Wasserman, Biometrika 93, 2006): the weights depend on activations alone, so that the rate holds.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from competency_gaps.evidence.measure import Measures, measure
 from competency_gaps.evidence.permutation import corrected, drawn_tails
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of
 
-STATUSES = ("weak", "strong", "negligible", "typical", "insufficient")
+STATUSES = ("failure", "success", "negligible", "typical", "insufficient")
 
 
 @dataclass(frozen=True)
 class Evidence:
     """Intervals, tests and verdicts of each concept's performance. Arrays of shape (concepts,); NaN = undefined.
 
-    Values are in units of the outcome: of scores as stated below, of differences from -1 to 1 and gaps from -2 to 2.
+    Values are in units of the outcome: of scores as stated below, of differences from -1 to 1 and associations from
+    -2 to 2.
     """
 
     n_eff: np.ndarray
@@ -37,20 +38,20 @@ class Evidence:
     low: np.ndarray
     """float64 in [0, 1]: lower end of chi_model's interval."""
     high: np.ndarray
-    gap: np.ndarray
-    """float64 in [-1, 1]: the gap net of strata, clusters counted once."""
-    gap_low: np.ndarray
-    gap_high: np.ndarray
-    plain_gap: np.ndarray
+    association: np.ndarray
+    """float64 in [-1, 1]: the association net of strata, clusters counted once."""
+    association_low: np.ndarray
+    association_high: np.ndarray
+    plain_association: np.ndarray
     """float64 in [-1, 1]: the items against their benchmarks' means."""
     p_value: np.ndarray
-    """float64 in [0, 1], two-sided, of the gap; NaN = not tested."""
+    """float64 in [0, 1], two-sided, of the association; NaN = not tested."""
     q_value: np.ndarray
-    """float64 in [0, 1]: the rate of false discoveries of the list, of weak or of strong concepts, that ends with the
-    concept; NaN = not tested."""
+    """float64 in [0, 1]: the rate of false discoveries of the list, of concepts that go with failure or of those that
+    go with success, that ends with the concept; NaN = not tested."""
     status: np.ndarray
-    """object (str): weak, strong, negligible (there is a gap, smaller than ``min_gap``), typical, insufficient,
-    untested."""
+    """object (str): failure (the concept goes with it), success, negligible (the association is real, and smaller than
+    ``min_association``), typical, insufficient, untested."""
 
     def counts(self) -> dict[str, int]:
         """How many concepts were tested, and how many have each status."""
@@ -131,42 +132,43 @@ def judge(
         Units that take part; None: all.
     """
     lowest, scale = (0.0, 1.0) if sample is None else (sample.limits[0], sample.scale)
-    able = np.ones(len(m.gap), bool) if eligible is None else eligible
+    able = np.ones(len(m.association), bool) if eligible is None else eligible
     tested = able & (m.n_eff >= config.min_n_eff) & ~np.isnan(m.low)
     if units is not None and sample is not None:
         m = _refined(m, tested, sample, units, config.seed, chosen)
     p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(m.low, m.high)), np.nan)
-    q_value = np.full(len(m.gap), np.nan)
-    q_value[tested] = q_values(m.low[tested], m.high[tested], m.gap[tested], m.n_eff[tested])
-    status = np.full(len(m.gap), "untested", dtype=object)
+    q_value = np.full(len(m.association), np.nan)
+    q_value[tested] = q_values(m.low[tested], m.high[tested], m.association[tested], m.n_eff[tested])
+    status = np.full(len(m.association), "untested", dtype=object)
     status[able & m.active & (m.n_eff < config.min_n_eff)] = "insufficient"
     status[tested] = "typical"
     with np.errstate(invalid="ignore"):
-        real, sizeable = tested & (q_value <= config.q), scale * np.abs(m.gap) >= config.min_gap
+        real, sizeable = tested & (q_value <= config.q), scale * np.abs(m.association) >= config.min_association
         status[real & ~sizeable] = "negligible"
-        status[real & sizeable] = np.where(m.gap[real & sizeable] < 0, "weak", "strong")
+        status[real & sizeable] = np.where(m.association[real & sizeable] < 0, "failure", "success")
     chi, chi_low, chi_high = (lowest + scale * level for level in (m.chi_model, m.chi_low, m.chi_high))
-    gap, low, high, plain = (scale * gap for gap in (m.gap, m.gap_low, m.gap_high, m.plain_gap))
-    return Evidence(m.n_eff, chi, chi_low, chi_high, gap, low, high, plain, p_value, q_value, status)
+    associations = (m.association, m.association_low, m.association_high, m.plain_association)
+    association, low, high, plain = (scale * value for value in associations)
+    return Evidence(m.n_eff, chi, chi_low, chi_high, association, low, high, plain, p_value, q_value, status)
 
 
-def q_values(low: np.ndarray, high: np.ndarray, gap: np.ndarray, n_eff: np.ndarray) -> np.ndarray:
+def q_values(low: np.ndarray, high: np.ndarray, association: np.ndarray, n_eff: np.ndarray) -> np.ndarray:
     """Benjamini and Hochberg's q-values of each concept's own side, p-values divided by weights of mean 1.
 
     Parameters
     ----------
-    low, high, gap, n_eff : ndarray of float64 of shape (K,)
-        Both tails, the gap, of which the sign counts, and the effective sample.
+    low, high, association, n_eff : ndarray of float64 of shape (K,)
+        Both tails, the association, of which the sign counts, and the effective sample.
 
     Returns
     -------
     ndarray of float64 of shape (K,), in [0, 1]
     """
-    if not len(gap):
+    if not len(association):
         return np.zeros(0)
     weight = n_eff / n_eff.mean()
-    weak, strong = (corrected(np.minimum(1.0, tail / weight)) for tail in (low, high))
-    return np.where(gap < 0, weak, strong)
+    failure, success = (corrected(np.minimum(1.0, tail / weight)) for tail in (low, high))
+    return np.where(association < 0, failure, success)
 
 
 SKEWED = 0.25
@@ -253,7 +255,7 @@ def measure_evidence(
     >>> scores = (rng.random(600) < np.where(active[:, 0], 0.4, 0.8)).astype(float)
     >>> found = measure_evidence(sp.csr_array(active.astype(float)), scores, np.repeat("arithmetic", 600))
     >>> found.status.tolist()
-    ['weak', 'typical', 'typical']
+    ['failure', 'typical', 'typical']
     """
     cas, outcomes = sp.csr_array(cas), np.asarray(outcomes, np.float64)
     if not len(benchmarks) == len(outcomes) == cas.shape[0] > 0:

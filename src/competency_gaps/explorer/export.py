@@ -9,12 +9,12 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
-from itertools import groupby
+from itertools import groupby, starmap
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
 from competency_gaps.explorer.parts.improve import improve_file
 from competency_gaps.explorer.parts.item import item_details
-from competency_gaps.explorer.parts.records.details import RunList
+from competency_gaps.explorer.parts.records.details import ItemDetail, RunList
 from competency_gaps.files import no_space_left, write_text
-from competency_gaps.findings.answer import two_at_a_time
+from competency_gaps.findings.items import against_of, sides_of, slice_weights
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.slices import CONCEPTS as CONCEPT_SLICES
@@ -41,16 +41,18 @@ MARK = "cgaps-export.json"
 DATA = "data"
 CONCEPTS, ITEMS = 256, 128
 """Details in a part of a folder."""
-LARGEST = 5_000_000
-"""Bytes of one file, at most; a page of a suite with very many concepts or items alone may take more [ours]."""
-FILE_CONCEPTS = 400
-"""Concepts whose details one file holds, at most [ours]."""
+LARGEST, USUAL = 8_000_000, 5_000_000
+"""Bytes of one file: at most, where its findings rest on much, and up to which there is room for more; the tables of
+very many concepts or items alone may take more [ours]."""
+TEXTS = (None, 20_000, 6_000, 2_000, 500)
+"""Characters of a text, at most: the first with which all that findings rest on has room; None: all of it [ours]."""
+MORE_CONCEPTS, MORE_ITEMS = 400, 3_000
+"""Concepts, and items beside those of findings, whose details one file holds, at most [ours]."""
 TOGETHER = 25
-"""Of these, concepts whose items are in memory at once."""
+"""Details in a block of one file."""
 IMPROVED = 100
 """Kept items, or items that look broken, whose texts it holds first [ours]."""
-FILE_ITEMS = 3_000
-"""Items whose texts it holds, at most: those of findings and of these concepts, then others [ours]."""
+_WHOLE = ("answers/", "coverage/", "gaps/")
 _BOOT = """\
 (async()=>{const read=async n=>{const t=atob(document.getElementById(n).textContent);\
 const b=Uint8Array.from(t,c=>c.charCodeAt(0));\
@@ -116,11 +118,10 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
                     _write(part / DATA, f"{parts.context.key}/{name}", parts.read(name))
 
                 # Half of the time goes to compression and arithmetic, which two threads do at once.
-                for _ in two_at_a_time(make, names):
+                for _ in map(make, names):
                     bar.advance()
-        for baseline, candidate in comparable(opened):
-            made = paired_runs(contexts[candidate.key], contexts[baseline.key])
-            _write(part / DATA, f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4))
+        for name, content in _paired(opened, contexts):
+            _write(part / DATA, name, content)
         for name, content in page.items():
             (part / name).write_bytes(_static(content) if name == "index.html" else content)
         _put(part, target)
@@ -133,8 +134,8 @@ def export_file(
 ) -> Exported:
     """Write a static explorer as one HTML file, which opens by itself.
 
-    It holds the answer, tables, and the concepts that matter most with their examples, up to :data:`LARGEST` bytes; of
-    what is left out the page says where it would stand that a folder has it.
+    It holds the answers, tables, the items that findings rest on, whole, with the responses of the models that these
+    are findings about, and, as there is room, concepts and further items. The page links to nothing that is left out.
 
     Parameters
     ----------
@@ -158,9 +159,11 @@ def export_file(
         shell = _shell()
         blocks = [_block("runs.json", as_json(replace(_run_list(opened), mode="file")))]
         # A little is left for the ends of lines.
-        room = LARGEST - len(shell.encode()) - len(blocks[0]) - 1_000
+        spent = len(shell.encode()) + len(blocks[0]) + 10_000
         for run in opened:
-            blocks += _blocks_of(run, room // len(opened), texts=texts)
+            usual, most = ((size - spent) // len(opened) for size in (USUAL, LARGEST))
+            blocks += _blocks_of(run, usual, most, texts=texts)
+        blocks += starmap(_block, _paired(opened, {run.key: _context(run, texts=texts) for run in opened}))
         write_text(file, shell.replace("<!-- data -->", "\n".join(blocks)))
     return Exported(file.resolve(), 1, file.stat().st_size, [run.key for run in opened])
 
@@ -173,55 +176,107 @@ def write_report(run: RunFolder, file: Path, *, progress: Progress | None = None
         log.warning("There is no report: %s", error)
 
 
-def _blocks_of(run: Opened, room: int, *, texts: bool) -> Iterator[str]:
-    """The parts of a run that one file has room for, what matters most first."""
-    parts = Parts(Context(run.run, run.key, run.dictionary, portable=True, texts=texts, amounts=ONE_FILE))
-    whole = [name for name in parts.names() if name.startswith(("answers/", "coverage/")) or "/" not in name]
-    for name in whole:
-        block = _block(f"{run.key}/{name}", parts.read(name))
+def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[str]:
+    """The parts of a run: whole ones and what findings rest on in ``most`` bytes, more as ``usual`` has room for it."""
+    context = Context(run.run, run.key, run.dictionary, portable=True, texts=texts, amounts=ONE_FILE)
+    parts, shown = Parts(context), _items_shown(context)
+    suspects = _suspects(context)
+    shown |= {row: models for row, models in suspects.items() if row in shown}
+    names = list(parts.names())
+    whole = [name for name in names if name.startswith(_WHOLE) or "/" not in name]
+    blocks = {name: _block(f"{run.key}/{name}", parts.read(name)) for name in whole}
+    for limit in TEXTS:
+        context = replace(context, amounts=replace(ONE_FILE, text=limit))
+        # It says how many texts are cut.
+        blocks["run.json"] = _block(f"{run.key}/run.json", Parts(context).read("run.json"))
+        items = list(_item_blocks(context, sorted(shown), shown))
+        spent = sum(map(len, (*blocks.values(), *items)))
+        if spent <= most:
+            break
+    yield from (*blocks.values(), *items)
+    room = max(usual - spent, (most - spent) / 4)
+    # Tables are for comparing benchmarks: all of them, or none.
+    tables = [_block(f"{run.key}/{name}", parts.read(name)) for name in names if name.startswith("concepts/")]
+    if sum(map(len, tables)) <= room / 2:
+        room -= sum(map(len, tables))
+        yield from tables
+    others = _item_blocks(context, [row for row in _others(context) if row not in shown], suspects)
+    for more, share in ((_concept_blocks(context), 0.5), (others, 1.0)):
+        for block in _fitting(more, share * room):
+            room -= len(block)
+            yield block
+
+
+def _fitting(blocks: Iterable[str], room: float) -> list[str]:
+    """The first blocks, as many as have room."""
+    taken: list[str] = []
+    for block in blocks:
         room -= len(block)
-        yield block
-    for kind, details in _chosen_details(parts.context).items():
-        share = room * 0.7
-        while details and len(block := _block(f"{run.key}/{kind}.json", as_json(details, digits=None))) > share:
-            details = dict(list(details.items())[: int(len(details) * 0.95 * share / len(block))])
-        if details:
-            room -= len(block)
-            yield block
-    for name in (name for name in parts.names() if name.startswith("concepts/")):
-        block = _block(f"{run.key}/{name}", parts.read(name))
-        if len(block) <= room:
-            room -= len(block)
-            yield block
+        if room < 0:
+            break
+        taken.append(block)
+    return taken
 
 
-def _chosen_details(context: Context) -> dict[str, dict[str, Any]]:
-    """Details of the concepts that matter most, and of the items that show them, by kind and number."""
-    evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
-    ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
-    concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:FILE_CONCEPTS]
-    cuts = (concepts[first : first + TOGETHER] for first in range(0, len(concepts), TOGETHER))
-    details = {str(detail.concept): detail for cut in cuts for detail in concept_details(context, cut)}
-    rows = dict.fromkeys(_shown_items(context))
-    for detail in details.values():
-        rows |= dict.fromkeys(use.item for uses in vars(detail.items).values() for use in uses)
-    rows |= dict.fromkeys(range(max(0, min(context.items.height, FILE_ITEMS - len(rows)))))
-    items: dict[str, Any] = {}
+def _items_shown(context: Context) -> dict[int, Collection[str]]:
+    """The items that a page shows of findings, each with the models whose findings these are."""
+    shown: dict[int, Collection[str]] = {}
+    for answer in context.found:
+        sides = sides_of(context.itself, answer.model, against_of(answer))
+        for finding in answer.findings:
+            failing, passing = sides.choose(slice_weights(context.families, finding.slice), finding)
+            for row in (*failing, *passing, *finding.typical):
+                shown[row] = {*shown.get(row, ()), answer.model}
+    return shown
+
+
+def _suspects(context: Context) -> dict[int, Collection[str]]:
+    """Items that look broken or are kept: what all models answered tells why."""
+    items = (item for result in improve_file(context).results for item in result.items[:IMPROVED])
+    return {item.row: context.model_scores.models for item in items}
+
+
+def _others(context: Context) -> list[int]:
+    """Items that do not belong to findings alone, what matters most first."""
+    rows = list(_suspects(context))
+    rows += [row for family in context.families for typical in family.typical for row in typical]
+    rows += range(min(context.items.height, MORE_ITEMS))
+    return list(dict.fromkeys(rows))[:MORE_ITEMS]
+
+
+def _item_blocks(context: Context, rows: Sequence[int], shown: Mapping[int, Collection[str]]) -> Iterator[str]:
+    """Items, some in a block; of other models' responses those that ``shown`` names."""
+    answers = context.answers_of([(row, model) for row in rows for model in shown.get(row, ())])
+    details: dict[int, ItemDetail] = {}
     # Neighbours are read together: each time all columns of a part of the table are unpacked.
     for _, near in groupby(sorted(rows), lambda row: row // (8 * ITEMS)):
-        items |= {str(detail.item): detail for detail in item_details(context, [*near])}
-    items = {str(row): items[str(row)] for row in rows}
-    return {"concept": details, "item": items}
+        details |= {detail.item: detail for detail in item_details(context, [*near], answers)}
+    for first in range(0, len(rows), TOGETHER):
+        yield _details(context, "item", {row: details[row] for row in rows[first : first + TOGETHER]})
 
 
-def _shown_items(context: Context) -> Iterator[int]:
-    """The items that a page of answers and slices shows first."""
-    for answer in context.found:
-        yield from (finding.example for finding in answer.findings if finding.example is not None)
-    for improvement in improve_file(context).results:
-        yield from (item.row for item in improvement.items[:IMPROVED])
-    for family in context.families:
-        yield from (row for rows in family.typical for row in rows)
+def _concept_blocks(context: Context) -> Iterator[str]:
+    """Concepts, some in a block: those that findings name, then those that matter most."""
+    evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
+    ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
+    concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:MORE_CONCEPTS]
+    for first in range(0, len(concepts), TOGETHER):
+        few = concept_details(context, concepts[first : first + TOGETHER])
+        yield _details(context, "concept", {detail.concept: detail for detail in few})
+
+
+def _details(context: Context, kind: str, details: Mapping[int, Any]) -> str:
+    """A block of details, with their numbers: the page links to no others."""
+    numbers = " ".join(map(str, details))
+    block = _block(f"{context.key}/{kind}/{next(iter(details))}", as_json(details, digits=None))
+    return block.replace(">", f' data-numbers="{numbers}">', 1)
+
+
+def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterator[tuple[str, bytes]]:
+    """Each run against each other that it can be compared with: name and content of the part."""
+    for baseline, candidate in comparable(opened):
+        made = paired_runs(contexts[candidate.key], contexts[baseline.key])
+        yield f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4)
 
 
 def _run_list(opened: Sequence[Opened]) -> RunList:

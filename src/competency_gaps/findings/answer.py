@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -26,7 +26,7 @@ from competency_gaps.runs.outcomes import Peers, outcome_of
 from competency_gaps.runs.sample import Outcomes, slice_sample
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.slices import Family
+from competency_gaps.slices import CONCEPTS, Family
 
 Against = str | Sequence[str] | None
 POOL = 8
@@ -356,6 +356,19 @@ def slice_table(
         As of :func:`slice_gaps`.
     """
     return slice_gaps(ask(run, model, against, parsed=parsed))
+
+
+def concept_slice(
+    run: RunFolder, concept: int, model: str | None = None, against: Against = None, *, parsed: bool = False
+) -> tuple[dict[str, Any], Outcome] | None:
+    """Give the row of :func:`slice_table` of the items where a concept is strongest, and the outcome that it is about;
+    None: the concept is no slice, or whose scores are asked for is not known."""
+    base, number = run.run_itself(), CONCEPTS + concept
+    known = model or base.own_model or len(model_scores(base).models) == 1
+    if not known or not any(number in family.number for family in slices_of(base)):
+        return None
+    asked = ask(base, model, against, parsed=parsed)
+    return slice_gaps(asked).row(by_predicate=pl.col("slice") == number, named=True), asked.outcome
 
 
 def slice_gaps(asked: Asked) -> pl.DataFrame:

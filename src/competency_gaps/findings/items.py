@@ -30,8 +30,10 @@ LONGEST = 2_000
 """Most tokens of a prompt, beyond the shared beginning and end, that are compared; where there are more, all differ."""
 FEWEST = 3
 """Fewest words of a constant part inside a prompt: single words that happen to be shared are not a template."""
-EXAMPLES = 3
-"""Failing items, and as many passing ones, that stand side by side."""
+EXAMPLES = 6
+"""Failing items of a slice that are chosen, and as many passing ones."""
+SHOWN = 3
+"""Of these, the first ones that a terminal and an assistant see."""
 LEAST_SHARE = 0.1
 """Smallest share of a finding's items that another slice must hold to be named as where it lies."""
 LEAST_LIFT = 1.5
@@ -99,25 +101,20 @@ def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
     run
         The run itself, no outcome of it.
     """
-    from competency_gaps.findings.answer import outcome_asked, slice_table, slices_of
+    from competency_gaps.findings.answer import slice_table, slices_of
 
-    against = against_of(answer)
-    values = outcome_asked(run, model_scores(run), answer.model, against, parsed=answer.kind == "parsed")[0].values
-    families = slices_of(run)
-    weights, above = slice_weights(families, finding.slice), values - _benchmark_means(run.items, values)
-    cluster, example = run.items["cluster"].to_numpy(), finding.example
-    failing, passing = side_by_side(weights, above, cluster)
-    if example is not None:  # which is typical as well
-        side = failing if finding.gap < 0 else passing
-        side[:] = [example, *(row for row in side if cluster[row] != cluster[example])][:EXAMPLES]
-    shown = _shown(run, answer.model, values, [*failing, *passing, *finding.typical])
-    table = slice_table(run, answer.model, against, parsed=answer.kind == "parsed")
+    asked = run, answer.model, against_of(answer)
+    families, parsed = slices_of(run), answer.kind == "parsed"
+    sides, inside = sides_of(*asked, parsed=parsed), slice_weights(families, finding.slice)
+    failing, passing = sides.choose(inside, finding)
+    shown = _shown(run, answer.model, sides.values, [*failing, *passing, *finding.typical])
+    table = slice_table(*asked, parsed=parsed)
     below = table.filter(parent=finding.slice).sort("gap", nulls_last=True)
     return Detail(
         failing=tuple(shown[row] for row in failing),
         passing=tuple(shown[row] for row in passing),
         typical=tuple(shown[row] for row in finding.typical),
-        lies_in=tuple(_lies_in(families, finding, weights > 0)),
+        lies_in=tuple(_lies_in(families, finding, inside > 0)),
         parts=tuple(Part(*row) for row in below.select(Part._fields).iter_rows()),
     )
 
@@ -144,37 +141,63 @@ def slice_weights(families: Sequence[Family], number: int) -> np.ndarray:
     raise KeyError(number)
 
 
-def side_by_side(weights: np.ndarray, above: np.ndarray, cluster: np.ndarray) -> tuple[list[int], list[int]]:
-    """Choose items of a slice that fail and that pass, those that say most first: weight times distance from the mean.
+@dataclass(frozen=True)
+class Sides:
+    """Which items of a slice show best what a model fails and what it passes. N items."""
 
-    Parameters
-    ----------
-    weights : ndarray of float of shape (N,)
-    above : ndarray of float of shape (N,)
-        Outcome less its benchmark's mean; NaN: none.
-    cluster : ndarray of int of shape (N,)
-        At most one item of each is chosen.
+    values: np.ndarray
+    """float64 of shape (N,): the outcome; NaN: none."""
+    above: np.ndarray
+    """float64 of shape (N,): the outcome less its benchmark's mean."""
+    passed: np.ndarray
+    """float64 of shape (N,): below 0 where an item counts as failed: against peers the score less its benchmark's mean,
+    since an item that peers fail as well has an outcome near 0; else ``above``."""
+    cluster: np.ndarray
 
-    Returns
-    -------
-    failing, passing : list of int
-        Rows, at most ``EXAMPLES`` each.
-    """
-    told, used = np.nan_to_num(weights * above), set[int]()
-    sides: dict[int, list[int]] = {-1: [], 1: []}
-    for sign, side in sides.items():
-        for row in np.argsort(-sign * told, kind="stable").tolist():
-            if len(side) == EXAMPLES or sign * told[row] <= 0:
-                break
-            if int(cluster[row]) not in used:
-                side.append(row)
-                used.add(int(cluster[row]))
-    return sides[-1], sides[1]
+    def choose(self, weights: np.ndarray, finding: Finding | None = None) -> tuple[list[int], list[int]]:
+        """Choose failing and passing items, those that say most first: by weight times distance from the mean.
+
+        Parameters
+        ----------
+        weights : ndarray of float of shape (N,)
+            Of a slice.
+        finding
+            Its example comes first on its side.
+
+        Returns
+        -------
+        failing, passing : list of int
+            At most ``EXAMPLES`` each, and at most one of each cluster.
+        """
+        rows, sides = np.flatnonzero(weights), list[list[int]]()
+        for sign in (-1, 1):
+            inside = rows[sign * self.passed[rows] > 0]
+            worth = sign * weights[inside] * self.above[inside]
+            if finding is not None and sign * finding.gap > 0:
+                worth[inside == finding.example] = np.inf
+            order = inside[np.argsort(-worth, kind="stable")]
+            order = order[~np.isin(self.cluster[order], self.cluster[[row for side in sides for row in side]])]
+            first = np.unique(self.cluster[order], return_index=True)[1]
+            sides.append(order[np.sort(first)[:EXAMPLES]].tolist())
+        return sides[0], sides[1]
 
 
-def _benchmark_means(items: pl.DataFrame, values: np.ndarray) -> np.ndarray:
-    frame = items.select("benchmark").with_columns(value=pl.Series(values).fill_nan(None))
-    return frame.select(pl.col("value").mean().over("benchmark").fill_null(float("nan")))["value"].to_numpy()
+def sides_of(run: RunFolder, model: str, against: Against, *, parsed: bool = False) -> Sides:
+    """Tell failing from passing items; parameters as of :func:`~competency_gaps.findings.answer.find_answer`."""
+    from competency_gaps.findings.answer import outcome_asked
+
+    scores = model_scores(run)
+    outcome = outcome_asked(run, scores, model, against, parsed=parsed)[0]
+    above = _above_benchmark(run.items, outcome.values)
+    own = _above_benchmark(run.items, scores.of(model)) if outcome.kind == "peers" else above
+    passed = np.where(np.isnan(above), np.nan, own)
+    return Sides(outcome.values, above, passed, run.items["cluster"].to_numpy())
+
+
+def _above_benchmark(items: pl.DataFrame, values: np.ndarray) -> np.ndarray:
+    """Values less the mean of their benchmark; NaN where there is none."""
+    frame = items.select("benchmark", value=pl.Series(values).fill_nan(None))
+    return frame.select(pl.col("value") - pl.col("value").mean().over("benchmark"))["value"].to_numpy()
 
 
 def _lies_in(families: Sequence[Family], finding: Finding, own: np.ndarray) -> list[tuple[str, float]]:

@@ -82,7 +82,8 @@ def plain_gaps(
     sample = slice_sample(run.items, weights, config.strata)
     samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
     measured = [evidence(own, config, draw=False) for own in samples]
-    return np.stack([own.gap for own in measured]), np.stack([own.gap_high - own.gap_low for own in measured])
+    reach = [own.association_high - own.association_low for own in measured]
+    return np.stack([own.association for own in measured]), np.stack(reach)
 
 
 def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:

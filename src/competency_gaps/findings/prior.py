@@ -15,11 +15,11 @@ import numpy as np
 from competency_gaps.findings.choose import Weighed, centred
 from competency_gaps.findings.joint import SCALES, Design, Group, Joint, design_of
 
-TURNS = 12
+TURNS = 8
 """Turns in which the variances are fitted."""
-STATED = 0.001
+STATED = 0.002
 """Variance of a coefficient, in variances of the outcome, as stated where little is known."""
-COUNT = 10.0
+COUNT = 4.0
 """Coefficients, fully determined, that the stated variance counts for in each group."""
 MODELS = 1.0
 """Models that each scale is stated to have."""

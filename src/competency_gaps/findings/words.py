@@ -10,6 +10,7 @@ from typing import Any
 
 from competency_gaps.errors import argument
 from competency_gaps.findings.finding import LONGEST, STRATA, Answer, Caveat, Finding
+from competency_gaps.outcomes import Outcome
 from competency_gaps.text import listing, percent, plural, share_of, shorten, signed
 
 UNSCORED = "no item has a score, so this run shows only what its items test."
@@ -89,11 +90,19 @@ def model_name(answer: Answer) -> str:
     return shorten(short_name(answer.model), 80)
 
 
-def _beside(answer: Answer) -> str:
+def _beside(asked: Answer | Outcome) -> str:
     """What the gaps are taken against."""
-    if answer.kind == "peers":
-        return f"against {plural(len(answer.against), 'peer')}"
-    return "against its own average"
+    if asked.kind == "difference":
+        return f"against {short_name(asked.against[0])}"
+    return f"against {plural(len(asked.against), 'peer')}" if asked.kind == "peers" else "against its own average"
+
+
+def gap_of(row: Mapping[str, Any], outcome: Outcome) -> str:
+    """Write the gap of a row of :func:`~competency_gaps.findings.answer.slice_table`, or why it has none."""
+    if row["gap"] is None:
+        return f"none: {row['reason'] or 'scores do not vary'}"
+    spread = interval(row["low"], row["high"])
+    return f"{signed_points(row['gap'])} points ({spread}) {_beside(outcome)}, {plural(row['items'], 'item')}"
 
 
 def nothing(answer: Answer) -> str:
@@ -193,8 +202,7 @@ def rests_on(answer: Answer, finding: Finding) -> str | None:
 
 def finding_headline(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, with its model and what it is compared with."""
-    beside = f"against {short_name(answer.against[0])}" if answer.kind == "difference" else _beside(answer)
-    return f"{model_name(answer)}, {beside}, in points expected on new items: {sentence_of(answer, finding)}."
+    return f"{model_name(answer)}, {_beside(answer)}, in points expected on new items: {sentence_of(answer, finding)}."
 
 
 def side(answer: Answer, finding: Finding) -> str:

@@ -1,10 +1,9 @@
-"""A list beside a run: which entries are weak, which slices go with them, and how much of that is chance.
+"""A list beside a run: which entries go with failure, which slices go with them, and how much of that is chance.
 
-An entry is a slice (:mod:`competency_gaps.slices.lists`). If its examples are items of the run, it is weak or not by
-its own items, like any slice. If not, the run's model and SAE read them. Either way slices *go with* an entry that tell
-its examples from those of the other entries (:mod:`competency_gaps.matching.ranks`). An entry is *recovered* if a slice
-that goes with it is weak, by the items of its domain or by the run; *untested* if all of them are missing or thin
-there.
+An entry is a slice (:mod:`competency_gaps.slices.lists`). If its examples are items of the run, these go with failure
+or not. If not, the run's model and SAE read them. Slices *go with* an entry that tell its examples from those of the
+other entries (:mod:`competency_gaps.matching.ranks`). An entry is *recovered* if a slice that goes with it also goes
+with failure, on the items of its domain or of the run; *untested* if all of them are missing or thin there.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ SMALLEST = 8.0
 """Effective units of a slice that is tested in a domain: an entry has about 15 examples."""
 SAME = 0.8
 """Jaccard index from which a category is an entry itself: its column, or list, then says what the list says."""
-Status = Literal["weak", "strong", "missing", "thin"]
+Status = Literal["failure", "success", "missing", "thin"]
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,8 @@ class Tie:
     auc: float | None
     """Area under the ROC curve on the examples that did not choose it; None: matched by text."""
     q: float | None
-    gap: float | None
-    """Of the slice, in units of the outcome, against comparable items; None: no scores, or too few."""
     status: Status | None
-    """Of the slice in the entry's domain, or in the run; None: nothing stands out."""
+    """What the slice goes with in the entry's domain, or in the run; None: nothing stands out."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +77,12 @@ class Matched:
     """The list's own mean score, on its own scale."""
     items: int
     """Its scored items in the run, 0 where its examples are none."""
-    gap: float | None
-    """Of its own items, against comparable ones of its domain; None: not measured."""
+    association: float | None
+    """Mean outcome of its own items, less that of comparable ones of its domain; None: not measured."""
     low: float | None
     high: float | None
-    weak: bool | None
-    """By its own items, false discoveries controlled over the entries; None: not measured."""
+    failure: bool | None
+    """Whether its own items go with failure, false discoveries controlled over the entries; None: not measured."""
     outcome: Literal["recovered", "untested", "matched", "none", "few"]
     """``few``: too few examples to compare."""
     ties: tuple[Tie, ...]
@@ -98,11 +95,11 @@ class Matched:
 class Rate:
     """How many entries, and how many by chance."""
 
-    what: Literal["weak", "matched", "recovered", "weak recovered", "untested"]
+    what: Literal["failure", "matched", "recovered", "failure recovered", "untested"]
     count: int
     of: int
     chance: float | None
-    """Mean number with examples dealt out anew (matched) or outcomes shuffled (weak, recovered); None: not drawn."""
+    """Mean number with examples dealt out anew (matched) or outcomes shuffled (recovered); None: not drawn."""
     most: float | None
     """95% of these draws stay at or below."""
 
@@ -128,7 +125,7 @@ class Matching:
     """Whose outcomes; None: the run has no scores."""
     against: tuple[str, ...]
     entries: tuple[Matched, ...]
-    """Weak and recovered ones first, then by gap."""
+    """Those that go with failure and recovered ones first, then by association."""
     rates: tuple[Rate, ...]
     lacks: tuple[Lacked, ...]
 
@@ -166,15 +163,15 @@ class _Told(NamedTuple):
 class _Evidence(NamedTuple):
     """What outcomes do on K slices, with and without R shuffles of them."""
 
-    gap: np.ndarray
+    association: np.ndarray
     """float64 of shape (K,)."""
     error: np.ndarray
     q: np.ndarray
     """float64 of shape (K, 1 + R), by family; 1 where too few units count. The first column is the outcome itself."""
     z: np.ndarray
 
-    def weak(self, level: float) -> np.ndarray:
-        """Which slices are weak, by each outcome: bool of shape (K, 1 + R)."""
+    def failure(self, level: float) -> np.ndarray:
+        """Which slices go with failure, by each outcome: bool of shape (K, 1 + R)."""
         return np.asarray((self.q <= level) & (self.z < 0))
 
 
@@ -217,7 +214,7 @@ def match(
         how,  # type: ignore[arg-type]
         None if asked is None else asked.outcome.model,
         () if asked is None else asked.outcome.against,
-        tuple(sorted(matched, key=lambda own: (not own.weak, own.outcome != "recovered", own.gap or 0.0))),
+        tuple(sorted(matched, key=lambda own: (not own.failure, own.outcome != "recovered", own.association or 0.0))),
         tuple(rates),
         tuple(lacks),
     )
@@ -329,7 +326,7 @@ def _tested(
 ) -> tuple[list[Matched], list[Rate]]:
     """The entries with what outcomes do on their items and on the slices that go with them; beside chance."""
     ties, compared, count = told.ties, told.compared, len(entries)
-    weak, recovered = np.zeros(count, bool), np.zeros((count, 1 + DRAWS), bool)
+    failure, recovered = np.zeros(count, bool), np.zeros((count, 1 + DRAWS), bool)
     found: list[_Evidence] = []
     own: list[_Evidence] = []
     if asked is not None:
@@ -339,9 +336,9 @@ def _tested(
             if how == "items":
                 mine, lists = told.home == number, np.full(count, "lists")
                 own.append(evidence_in(asked, member, lists, rows, tested=mine))
-                weak[mine] = own[-1].weak(level)[mine, 0]
+                failure[mine] = own[-1].failure(level)[mine, 0]
         for entry, k in zip(ties.entry, ties.slice, strict=True):
-            recovered[entry] |= found[told.home[entry]].weak(level)[k]
+            recovered[entry] |= found[told.home[entry]].failure(level)[k]
     named = pl.col("coverage_status").replace_strict({"missing": "missing", "under": "thin"}, default=None)
     coverage = dict(base.concepts.select("concept", named).iter_rows())
     matched = []
@@ -355,33 +352,34 @@ def _tested(
             gone = all(tie.status in ("missing", "thin") for tie in goes)
             outcome = "recovered" if recovered[row, 0] else "untested" if gone else "matched"
         fields: dict[str, Any] = {"outcome": outcome, "ties": goes, "rows": (), "items": 0}
-        fields |= dict.fromkeys(("gap", "low", "high", "weak"))
+        fields |= dict.fromkeys(("association", "low", "high", "failure"))
         fields |= {"domain": entry.domain or None, "examples": int(told.examples[row]), "score": entry.score}
         if own and asked is not None:
-            fields |= _own(asked, own[told.home[row]], member, row, bool(weak[row]))
+            fields |= _own(asked, own[told.home[row]], member, row, bool(failure[row]))
         matched.append(Matched(id=entry.id, name=entry.name, **fields))
     rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, told.chance)]
     if own:
-        rates.insert(0, _rate("weak", weak, compared, None))
+        rates.insert(0, _rate("failure", failure, compared, None))
     if found:
         rates.append(_rate("recovered", recovered[:, 0], compared, (recovered[:, 1:] & compared[:, None]).sum(axis=0)))
     if own:
-        rates.append(_rate("weak recovered", recovered[:, 0], weak, (recovered[:, 1:] & weak[:, None]).sum(axis=0)))
+        by_chance = (recovered[:, 1:] & failure[:, None]).sum(axis=0)
+        rates.append(_rate("failure recovered", recovered[:, 0], failure, by_chance))
     else:
         rates.append(_rate("untested", np.array([entry.outcome == "untested" for entry in matched]), compared, None))
     return matched, rates
 
 
-def _own(asked: Asked, evidence: _Evidence, member: sp.csr_array, row: int, weak: bool) -> dict[str, Any]:
+def _own(asked: Asked, evidence: _Evidence, member: sp.csr_array, row: int, failure: bool) -> dict[str, Any]:
     """What an entry's own items say of it."""
     rows = member.indices[member.indptr[row] : member.indptr[row + 1]]
     rows = rows[~np.isnan(asked.outcome.values[rows])]
     worst = rows[np.argsort(asked.outcome.values[rows], kind="stable")]
     held = {"items": len(rows), "rows": tuple(worst[:3].tolist())}
-    gap, half = float(evidence.gap[row]), NORMAL * float(evidence.error[row])
-    if np.isnan(gap):
+    mean, half = float(evidence.association[row]), NORMAL * float(evidence.error[row])
+    if np.isnan(mean):
         return held
-    return {**held, "gap": gap, "low": gap - half, "high": gap + half, "weak": weak}
+    return {**held, "association": mean, "low": mean - half, "high": mean + half, "failure": failure}
 
 
 def evidence_in(
@@ -410,13 +408,13 @@ def evidence_in(
         Shuffles: all have the cumulants of the outcome itself.
     """
     count = weights.shape[0]
-    gap, error = np.full((2, count), np.nan)
+    association, error = np.full((2, count), np.nan)
     q, z = np.ones((count, 1 + draws)), np.zeros((count, 1 + draws))
     chosen = np.unique(asked.units.unit[items])
     chosen = chosen[chosen >= 0]
     places = np.flatnonzero(tested)
     if not len(chosen) or not len(places):
-        return _Evidence(gap, error, q, z)
+        return _Evidence(association, error, q, z)
     block = np.unique(asked.units.block[chosen], return_inverse=True)[1]
     rows = sp.csr_array(asked.units.rows(weights[places]))[:, chosen]
     outcome = asked.values[chosen]
@@ -431,14 +429,15 @@ def evidence_in(
     own, total, n_eff = places[usable], total[usable], n_eff[usable]
     second, third, fourth = cumulants[:, usable]
     spread = np.sqrt(second)
-    gap[own], error[own], z[own] = total[:, 0] / size[usable], spread / size[usable], total / spread[:, None]
+    association[own], error[own] = total[:, 0] / size[usable], spread / size[usable]
+    z[own] = total / spread[:, None]
     for column in range(1 + draws):
         low = pearson_tail(-z[own, column], -third / spread**3, fourth / second**2)
         high = pearson_tail(z[own, column], third / spread**3, fourth / second**2)
         for name in np.unique(family[own]):
             part = family[own] == name
             q[own[part], column] = q_values(low[part], high[part], total[part, column], n_eff[part])
-    return _Evidence(gap, error, q, z)
+    return _Evidence(association, error, q, z)
 
 
 def _rate(what: Any, which: np.ndarray, of: np.ndarray, chance: Any) -> Rate:
@@ -449,15 +448,12 @@ def _rate(what: Any, which: np.ndarray, of: np.ndarray, chance: Any) -> Rate:
 def _tie(
     slices: _Slices, ties: Ties, at: int, found: _Evidence | None, level: float, coverage: dict[int, Status | None]
 ) -> Tie:
-    k, gap = int(ties.slice[at]), None
+    k = int(ties.slice[at])
     number = int(slices.number[k])
     status = coverage.get(number - CONCEPTS)
-    if found is not None:
-        gap = None if np.isnan(found.gap[k]) else float(found.gap[k])
-        if found.q[k, 0] <= level:
-            status = "weak" if found.z[k, 0] < 0 else "strong"
-    auc, q = float(ties.auc[at]), float(ties.q[at])
-    return Tie(number, str(slices.family[k]), str(slices.name[k]), auc, q, gap, status)
+    if found is not None and found.q[k, 0] <= level:
+        status = "failure" if found.z[k, 0] < 0 else "success"
+    return Tie(number, str(slices.family[k]), str(slices.name[k]), float(ties.auc[at]), float(ties.q[at]), status)
 
 
 def _keep(run: RunFolder, matching: Matching) -> None:

@@ -17,7 +17,8 @@ Kind = Literal[
 
 
 _SHOWN: Mapping[Kind, Callable[[Any], str]] = {
-    **dict.fromkeys(("text", "word"), str),
+    "text": str,
+    "word": lambda value: f"goes with {value}" if value in ("failure", "success") else str(value),
     "integer": text.integer,
     "tenths": text.tenths,
     "decimal": text.decimal,
@@ -73,35 +74,35 @@ PERFORMANCE = Column(
     "model",
     interval=True,
 )
-GAP = Column(
-    "gap",
-    "gap",
-    "Net gap in points of 100: weighted mean, over items where the concept is active, of the score minus the mean of "
-    "its stratum (the items of the same benchmark that the run compares with each other); negative = weaker",
+ASSOCIATION = Column(
+    "association",
+    "association",
+    "In points of 100: mean, over items weighted by the concept's activation, of the score minus the mean of its "
+    "stratum (the items of the same benchmark that the run compares with each other); negative: it goes with failure",
     "points",
     "model",
     interval=True,
 )
-PLAIN_GAP = Column(
-    "plain_gap",
-    "plain gap",
-    "The gap against the mean of the whole benchmark, in points; the verdict uses the net gap",
+PLAIN_ASSOCIATION = Column(
+    "plain_association",
+    "plain association",
+    "The same beside the mean of the whole benchmark; the verdict rests on the association within strata",
     "points",
     "model",
 )
 Q_VALUE = Column(
     "q_value",
     "q",
-    "False-discovery rate of the list of weak (or strong) concepts that ends with this one; N/A = not tested",
+    "False-discovery rate of the list, of failure or of success, that ends with this concept; N/A = not tested",
     "probability",
     "model",
 )
 PERFORMANCE_STATUS = Column(
     "performance_status",
     "verdict",
-    "weak or strong: a net gap at the run's false-discovery rate; negligible: a gap below the run's smallest gap of "
-    "interest; typical: no evidence of a gap; insufficient: n_eff too small to test; untested: not of a ranked kind, "
-    "missing, or scores that do not vary",
+    "goes with failure or success: by the association, at the run's false-discovery rate; negligible: the same, but "
+    "too small to be of interest; typical: no evidence of either; insufficient: n_eff too small to test; untested: not "
+    "of a ranked kind, missing, or scores that do not vary",
     "word",
     "model",
 )
@@ -178,7 +179,7 @@ LABEL_SCORE = Column(
 )
 PEAK = Column("peak_token", "peak token", "The token on which it most often peaks", "text")
 
-LISTED = (GAP, PERFORMANCE_STATUS, N_EFF)
+LISTED = (ASSOCIATION, PERFORMANCE_STATUS, N_EFF)
 LEAST_COVERED = (COVERAGE, SUPPORT)
 
 
@@ -226,13 +227,14 @@ GENERAL = (
         "concept",
         "One latent of the sparse autoencoder (SAE): a direction in the model's activations that is active on few "
         "tokens. It is alive if it is active anywhere in the reference text (ordinary text that shows how common each "
-        "concept is) or in this run. Its label describes what activates it; it does not prove what the concept does.",
+        "concept is) or in this run. Its label describes what activates it; it does not prove what the concept does. "
+        "It has an association, but no gap: only a slice has one, such as the items where the concept is strongest.",
     ),
     Term(
         "stratum",
         "stratum, net",
-        "Items of one benchmark that are compared with each other: in this run, {strata}. A net gap compares items "
-        "within a stratum only, so neither a hard benchmark nor what is held equal can make a slice look weak.",
+        "Items of one benchmark that are compared with each other: in this run, {strata}. Gaps and associations are "
+        "taken within strata, so neither a hard benchmark nor what is held equal can make a slice look weak.",
     ),
     Term(
         "cluster",
@@ -250,7 +252,7 @@ GENERAL = (
     ),
     Term(
         "kind",
-        "kinds of concepts",
+        "kinds of concepts, ranked",
         "contextual: includes topics, skills and styles. mixed: its strongest texts have no common meaning. token: "
         "active mostly on certain tokens; format: on punctuation, white space, digits or markup; position: on the "
         "first tokens of texts; template: outside the item's own text; dense: on more than a tenth of all tokens. Only "
@@ -268,8 +270,8 @@ REGION = Term(
 ENTRY = Term(
     "entry",
     "entry",
-    "A weakness, a skill or a probe from someone else's list, as a slice of the items: is it weak on its own items, "
-    "which other slices match it, and how often would that happen by chance?",
+    "A weakness, a skill or a probe from someone else's list: do its own items go with failure, which slices match it, "
+    "and how often would that happen by chance?",
 )
 MARKS = Term("marks", "auto", "The label was built from words in the concept's exemplars; nobody has checked it.")
 UNDEFINED = Term("na", "N/A", "Not defined; this is not zero.")

@@ -47,8 +47,8 @@ def list_concepts(
     ----------
     run : RunFolder
     words : str, optional
-        Only concepts whose labels have these words, those that are not tested too. None: the
-        tested ones, the lowest gap first; where there are none, the ranked ones that are covered, the least first.
+        Only concepts whose labels have these words, those that are not tested too. None: the tested ones, the
+        lowest association first; where there are none, the ranked ones that are covered, the least first.
 
     Raises
     ------
@@ -67,6 +67,6 @@ def list_concepts(
         return table, columns.LISTED, sentence
     tested = table.filter(pl.col("ranked") & pl.col("q_value").is_not_null())
     if tested.height:
-        return tested.sort("gap", "concept"), columns.LISTED, None
+        return tested.sort("association", "concept"), columns.LISTED, None
     covered = table.filter(pl.col("ranked") & (pl.col("chi_bench") > 0))
     return covered.sort("chi_bench", "concept"), columns.LEAST_COVERED, None

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from competency_gaps.findings import words
 from competency_gaps.findings.finding import Answer, Finding
-from competency_gaps.findings.items import Detail, Part, ShownItem
+from competency_gaps.findings.items import SHOWN, Detail, Part, ShownItem
 from competency_gaps.items.options import not_in
 from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import integer, plural, shorten, visible
@@ -162,7 +162,7 @@ def finding_view(answer: Answer, finding: Finding, detail: Detail) -> Group:
         text = words.item_text("".join(piece.text for piece in item.prompt), 2 * PROMPT_LIMIT // 5)
         parts.append(Text.assemble(("Typical: ", "dim"), f"“{visible(text)}”"))
     table = Table(Column("fails", ratio=1, overflow="fold"), Column("passes", ratio=1, overflow="fold"), expand=True)
-    for i in range(max(len(detail.failing), len(detail.passing))):
+    for i in range(min(SHOWN, max(len(detail.failing), len(detail.passing)))):
         sides = (_cell(answer, items[i]) if i < len(items) else Text("") for items in (detail.failing, detail.passing))
         table.add_row(*sides, end_section=True)
     parts += [Text(), table]

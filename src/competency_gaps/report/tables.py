@@ -174,8 +174,8 @@ def print_listing(
 
 
 SHOWN = (
-    *(columns.GAP, columns.PERFORMANCE_STATUS, columns.PERFORMANCE, columns.SUPPORT, columns.N_EFF, columns.COVERAGE),
-    *(columns.LIFT, columns.KIND),
+    *(columns.ASSOCIATION, columns.PERFORMANCE_STATUS, columns.PERFORMANCE, columns.SUPPORT, columns.N_EFF),
+    *(columns.COVERAGE, columns.LIFT, columns.KIND),
 )
 """Figures of a concept; the page and ``--json`` have all."""
 TEXT_LIMIT = 420
@@ -198,7 +198,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
     return table
 
 
-def concept_view(run: RunFolder, concept: int, *, examples: int = 3) -> Group:
+def concept_view(run: RunFolder, concept: int, gap: str | None = None, examples: int = 3) -> Group:
     """Lay out a concept: its name, its figures, and the items in which it is strongest.
 
     Parameters
@@ -206,6 +206,8 @@ def concept_view(run: RunFolder, concept: int, *, examples: int = 3) -> Group:
     run : RunFolder
     concept : int
         Its number in the SAE.
+    gap : str, optional
+        That of its slice, in words.
     examples : int
         Items.
 
@@ -222,9 +224,11 @@ def concept_view(run: RunFolder, concept: int, *, examples: int = 3) -> Group:
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
     grid = Table.grid(padding=(0, 2))
     for column in columns.present(SHOWN, run.concepts[concept : concept + 1]):
-        grid.add_row(Text(column.title, style="dim"), Text(column.cell(row), VERDICT_STYLES.get(row[column.key], "")))
+        side = {"failure": "weak", "success": "strong"}.get(row[column.key], "")
+        grid.add_row(Text(column.title, style="dim"), Text(column.cell(row), VERDICT_STYLES.get(side, "")))
     path = " › ".join(region_path(run, concept))
     for name, value in (
+        ("slice's gap", gap),
         ("peak token", show_token(row["peak_token"])),
         ("label", facts.provenance(row)),
         ("region", path),

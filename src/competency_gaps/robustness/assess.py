@@ -51,8 +51,8 @@ _AUC = (
 )
 _SHARED = (
     ": across {matched:,} concepts matched {by} (of {concepts:,} tested), scores by concept correlate at "
-    "{chi_model_correlation:.2f} and gaps at {gap_correlation:.2f}; {weak_in_both} of {weak} weak concepts are weak in "
-    "both ({items:,} shared items)."
+    "{chi_model_correlation:.2f} and associations at {association_correlation:.2f}; {failure_in_both} of the {failure} "
+    "that go with failure do so in both ({items:,} shared items)."
 )
 SENTENCES = {
     "subsampling.few": "Too few concepts are tested.",

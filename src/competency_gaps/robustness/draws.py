@@ -314,8 +314,9 @@ def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunDa
         their activation over the items), ``items`` (in both, by benchmark and id), ``concepts`` (tested here),
         ``matched`` (pairs of tested concepts that are compared: with another SAE mutual best matches with a correlation
         of at least ``MATCHED``), ``median_correlation`` (of these matches; None: same SAE), ``chi_model_correlation``
-        (Pearson, on the shared items), ``gap_correlation``, ``weak`` (pairs weak here), ``weak_in_both``, and the
-        Kolmogorov-Smirnov distances ``chi_model_distance`` and ``chi_bench_distance`` of the two distributions.
+        (Pearson, on the shared items), ``association_correlation``, ``failure`` (pairs that go with failure here),
+        ``failure_in_both``, and the Kolmogorov-Smirnov distances ``chi_model_distance`` and ``chi_bench_distance`` of
+        the two distributions.
 
     Raises
     ------
@@ -341,8 +342,8 @@ def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunDa
     if not len(first):
         raise UserError(f"no tested concept of {str(run.path)!r} is found again in {str(other.path)!r}.")
     model = [metrics_of(side, np.ones((len(shared), 1), bool))[1][:, 0] for side in (here, there)]
-    gap = [side.concepts["gap"].fill_null(float("nan")).to_numpy() for side in (run, other)]
-    weak = [(side.concepts["performance_status"] == "weak").to_numpy() for side in (run, other)]
+    association = [side.concepts["association"].fill_null(float("nan")).to_numpy() for side in (run, other)]
+    failure = [(side.concepts["performance_status"] == "failure").to_numpy() for side in (run, other)]
     return {
         "against": other.path.resolve().name,
         "same_sae": same,
@@ -351,9 +352,9 @@ def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunDa
         "matched": len(first),
         "median_correlation": correlation,
         "chi_model_correlation": _correlation(model[0][first], model[1][second]),
-        "gap_correlation": _correlation(gap[0][first], gap[1][second]),
-        "weak": int(weak[0][first].sum()),
-        "weak_in_both": int((weak[0][first] & weak[1][second]).sum()),
+        "association_correlation": _correlation(association[0][first], association[1][second]),
+        "failure": int(failure[0][first].sum()),
+        "failure_in_both": int((failure[0][first] & failure[1][second]).sum()),
         **{f"{column}_distance": _distance(run, other, column) for column in ("chi_model", "chi_bench")},
     }
 

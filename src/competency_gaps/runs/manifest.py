@@ -15,7 +15,7 @@ from competency_gaps.lock import hold
 from competency_gaps.shards import is_shard_name
 from competency_gaps.text import shorten
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 FILE = "manifest.json"
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""

@@ -96,26 +96,24 @@ LABELS: Schema = {
 }
 """Columns of ``concepts.parquet`` that the last step of a run adds, and that ``cgaps concepts name`` replaces; before
 that they are read as null."""
-_GAPS: Schema = {
-    # Against comparable units, with its 95% interval, in units of the outcome; null: no scored item has the concept.
-    "gap": pl.Float64,
-    "gap_low": pl.Float64,
-    "gap_high": pl.Float64,
-    # Against the benchmark's average.
-    "plain_gap": pl.Float64,
-    # Two-sided; null: not tested.
-    "p_value": pl.Float64,
-    # False-discovery rate over the tested concepts; null: not tested.
-    "q_value": pl.Float64,
-}
 _EVIDENCE: Schema = {
     # How many equally weighted units its scored items are worth.
     "n_eff": pl.Float64,
     # 95% interval of `chi_model`, in [0, 1]; null: undefined.
     "chi_model_low": pl.Float64,
     "chi_model_high": pl.Float64,
-    **_GAPS,
-    # `weak`, `strong`, `negligible`, `typical`, `insufficient` or `untested`.
+    # Mean outcome where it is active, weighted by activation, less that of comparable units, with its 95% interval, in
+    # units of the outcome; null: no scored item has the concept.
+    "association": pl.Float64,
+    "association_low": pl.Float64,
+    "association_high": pl.Float64,
+    # Against the benchmark's average.
+    "plain_association": pl.Float64,
+    # Two-sided; null: not tested.
+    "p_value": pl.Float64,
+    # False-discovery rate over the tested concepts; null: not tested.
+    "q_value": pl.Float64,
+    # What it goes with: `failure`, `success`; or `negligible`, `typical`, `insufficient`, `untested`.
     "performance_status": pl.String,
 }
 CONCEPTS: Schema = {

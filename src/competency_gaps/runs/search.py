@@ -1,4 +1,4 @@
-"""Find concepts by words in their labels, or by their verdicts."""
+"""Find concepts by words in their labels."""
 
 from __future__ import annotations
 
@@ -57,15 +57,3 @@ def _has(term: str) -> pl.Expr:
 def _start(term: str) -> str:
     """Pattern before a term: a word boundary if the term begins with a letter or digit."""
     return r"\b" if re.match(r"\w", term) else ""
-
-
-def judged(concepts: pl.DataFrame, verdict: str) -> pl.DataFrame:
-    """Give the weak (strong) concepts, the lowest (highest) gap first; of equal gaps the one with more items behind it.
-
-    Parameters
-    ----------
-    concepts
-        ``run.concepts``, or the rows of one benchmark.
-    """
-    chosen = concepts.filter(pl.col("performance_status") == verdict)
-    return chosen.sort("gap", "n_eff", "concept", descending=[verdict == "strong", True, False])

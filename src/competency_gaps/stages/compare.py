@@ -463,8 +463,9 @@ def _with_gaps(basis: Basis, sample: ItemSample, table: pl.DataFrame, candidate:
     }
     apart = evidence(sample, basis.config, draw=False)
     own = evidence(with_outcomes(sample, Outcomes(np.where(paired, baseline.scores, np.nan))), basis.config, draw=False)
-    gaps = {"gap": apart.gap, "gap_low": apart.gap_low, "gap_high": apart.gap_high, "gap_q": apart.q_value}
-    columns = {**means, **{name: values[place] for name, values in gaps.items()}, "baseline_gap": own.gap[place]}
+    gaps = {"gap": apart.association, "gap_low": apart.association_low, "gap_high": apart.association_high}
+    gaps |= {"gap_q": apart.q_value, "baseline_gap": own.association}
+    columns = {**means, **{name: values[place] for name, values in gaps.items()}}
     added = table.with_columns(pl.Series(name, values).fill_nan(None) for name, values in columns.items())
     return added.sort("difference", maintain_order=True)
 

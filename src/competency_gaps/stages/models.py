@@ -106,7 +106,7 @@ class Missing:
     """By how much others score more there, in [-1, 1]; negative: scores are missing on hard items. NaN = too few
     items to tell."""
     low: float
-    """Lower end of the gap's 95% interval."""
+    """Lower end of its 95% interval."""
     high: float
     p_value: float
 
@@ -137,8 +137,9 @@ def missing_scores(
     where = replace(sample, rows=lambda asked: sp.csr_array(weight[asked]), support=np.array([weight.nnz]))
     difficulty = np.where(np.isnan(lacking), np.nan, others)
     limits = float(np.nanmin(difficulty, initial=0.0)), float(np.nanmax(difficulty, initial=1.0))
-    gap = evidence(with_outcomes(where, Outcomes(difficulty, limits)), config)
-    return Missing(share, float(gap.gap[0]), float(gap.gap_low[0]), float(gap.gap_high[0]), float(gap.p_value[0]))
+    harder = evidence(with_outcomes(where, Outcomes(difficulty, limits)), config)
+    names = ("association", "association_low", "association_high", "p_value")
+    return Missing(share, *(float(getattr(harder, name)[0]) for name in names))
 
 
 def missing_of_models(run: RunFolder) -> dict[str, Missing]:

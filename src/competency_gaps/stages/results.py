@@ -258,9 +258,8 @@ def _identity(
 def evidence_columns(evidence: Evidence) -> dict[str, Any]:
     """The columns of the evidence on concepts."""
     named = {"chi_model_low": evidence.low, "chi_model_high": evidence.high}
-    named |= {
-        name: getattr(evidence, name) for name in ("gap", "gap_low", "gap_high", "plain_gap", "p_value", "q_value")
-    }
+    own = ("association", "association_low", "association_high", "plain_association", "p_value", "q_value")
+    named |= {name: getattr(evidence, name) for name in own}
     columns = {name: _null(values) for name, values in named.items()}
     status = pl.Series(evidence.status.tolist(), dtype=pl.String)
     return {"n_eff": evidence.n_eff, **columns, "performance_status": status}

@@ -25,8 +25,10 @@ from page_helpers import (
 from scipy.stats import spearmanr
 
 from competency_gaps.findings import words
+from competency_gaps.findings.answer import slice_table
 from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.kept import answer
+from competency_gaps.slices import CONCEPTS
 from competency_gaps.text import visible
 
 GRID = "concept-grid"
@@ -62,11 +64,11 @@ def test_from_the_answer_to_a_slice_and_its_items(site, page):
 
 
 def test_the_table_sorts_searches_and_filters_as_its_link_does(site, page):
-    open_view(page, site.address("concepts?sort=-support&cols=gap,chi_model,n_eff,support"), GRID)
+    open_view(page, site.address("concepts?sort=-support&cols=association,chi_model,n_eff,support"), GRID)
     expected = ranked(site).sort("support", "concept", descending=[True, False]).head(SHOWN)
     assert [concept_of(text) for text in cells(page, GRID, "label", SHOWN)] == expected["concept"].to_list()
-    points = expected.with_columns(pl.col("gap") * 100)
-    for column, digits in (("gap", 1), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
+    points = expected.with_columns(pl.col("association") * 100)
+    for column, digits in (("association", 1), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
         for text, value in zip(cells(page, GRID, column, SHOWN), points[column], strict=True):
             assert close(text, value, digits), (column, text, value)
     page.get_by_test_id("filter-status").click()
@@ -120,17 +122,18 @@ def test_the_table_asks_about_benchmarks_and_within_one(site, page):
 
 
 def test_a_download_holds_what_is_shown_and_runs_nothing(site, page):
-    wanted = ranked(site).filter(pl.col("performance_status").is_in(["weak", "typical"]))
-    open_view(page, site.address("concepts?status=weak,typical&sort=gap&cols=gap,n_eff&each=gap"), GRID)
+    wanted = ranked(site).filter(pl.col("performance_status").is_in(["failure", "typical"]))
+    chosen = "status=failure,typical&sort=association&cols=association,n_eff&each=association"
+    open_view(page, site.address(f"concepts?{chosen}"), GRID)
     await_rows(page, GRID, wanted.height)
     page.wait_for_timeout(500)
     with page.expect_download() as started:
         page.get_by_test_id("download-csv").click()
     rows = list(csv.DictReader(io.StringIO(started.value.path().read_text(encoding="utf-8-sig"))))
     assert sorted(int(row["concept"]) for row in rows) == wanted["concept"].to_list()
-    gaps = dict(wanted["concept", "gap"].iter_rows())
-    assert all(abs(float(row["gap"]) - gaps[int(row["concept"])]) < 1e-6 for row in rows)
-    assert f"gap {NAMES[0]}" in rows[0]
+    associations = dict(wanted["concept", "association"].iter_rows())
+    assert all(abs(float(row["association"]) - associations[int(row["concept"])]) < 1e-6 for row in rows)
+    assert f"association {NAMES[0]}" in rows[0]
     open_view(page, site.address("concepts?kinds=all"), GRID)
     await_rows(page, GRID, site.run.concepts.height)
     with page.expect_download() as started:
@@ -142,7 +145,7 @@ def test_a_download_holds_what_is_shown_and_runs_nothing(site, page):
 
 
 def test_by_keyboard_alone(site, page):
-    open_view(page, site.address("concepts?sort=gap"), GRID)
+    open_view(page, site.address("concepts?sort=association"), GRID)
     listed = [concept_of(text) for text in cells(page, GRID, "label", 4)]
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
@@ -175,16 +178,30 @@ def path_of(run, region: int | None) -> list[int]:
     return [] if region is None else [region, *path_of(run, run.regions["parent"][region])]
 
 
+def gaps_of(run, family: str) -> dict[int, tuple[str, str]]:
+    """By number, each slice of a family with its name and its gap as it is written."""
+    rows = slice_table(run).filter(family=family).select("slice", "name", "gap", "low", "high").iter_rows()
+    written = "{} ({})".format
+    return {
+        number: (name, "N/A" if gap is None else written(words.signed_points(gap), words.interval(low, high)))
+        for number, name, gap, low, high in rows
+    }
+
+
 def test_a_concept_in_full_and_back_from_an_item(site, page):
-    concept = site.run.concepts.filter(pl.col("performance_status") == "weak")["concept"][0]
+    gaps = gaps_of(site.run, "concepts")
+    failing = site.run.concepts.filter(pl.col("performance_status") == "failure")["concept"]
+    concept = next(number for number in failing if gaps[CONCEPTS + number][1] != "N/A")
     open_view(page, site.address(f"concepts?concept={concept}"), "concept-benchmarks")
+    page.get_by_test_id("concept-slice").wait_for()
+    assert gaps[CONCEPTS + concept][1].replace(" (", " points (") in page.get_by_test_id("concept-slice").inner_text()
     own = site.run.concept_benchmarks.filter((pl.col("concept") == concept) & (pl.col("support") > 0))
-    own = own.with_columns(pl.col("gap") * 100)
+    own = own.with_columns(pl.col("association") * 100)
     for line, row in zip(
         page.get_by_test_id("concept-benchmarks").locator("tbody tr").all(), own.iter_rows(named=True), strict=True
     ):
         shown = [cell.inner_text() for cell in line.locator("td").all()]
-        assert close(shown[0], row["gap"], 1) and close(shown[1], row["chi_model"], 2)
+        assert close(shown[0], row["association"], 1) and close(shown[1], row["chi_model"], 2)
         assert number(shown[3]) == row["support"]
     row = site.run.concepts.row(concept, named=True)
     assert f"{row['support']} items" in page.get_by_test_id("concept-numbers").inner_text()
@@ -281,9 +298,13 @@ def test_the_atlas_counts_leads_on_and_zooms(site, page):
     rows = page.get_by_test_id("region-parts").locator("tbody tr")
     coarse = site.run.regions.filter(pl.col("level") == 1)
     assert rows.count() == coarse.height
+    gaps = dict(gaps_of(site.run, "regions").values())
+    page.get_by_test_id("region-parts").get_by_text("gap").wait_for()
     for row in rows.all():
-        region = coarse["name"].to_list().index(row.locator("th").inner_text())
-        assert number(row.locator("td").first.inner_text()) == counts[region]
+        name = row.locator("th").inner_text()
+        assert number(row.locator("td").first.inner_text()) == counts[coarse["name"].to_list().index(name)]
+        assert row.locator("td").last.inner_text() == gaps.get(name, "").partition(" (")[0]
+    assert any(" to " in gaps.get(name, "") for name in coarse["name"])
     largest = max(range(coarse.height), key=counts.__getitem__)
     rows.first.get_by_role("button").click()
     page.get_by_test_id("region-name").wait_for()
@@ -365,13 +386,13 @@ def test_a_view_is_copied_for_an_assistant(site, page):
     text = copied("answer", "headline")
     assert text.startswith("# Competency Gaps: Weak and strong\n\n- Run: ")
     assert words.headline(answer(site.run)) in text
-    text = copied("concepts?concept=2&sort=gap&cols=gap,support", GRID)
+    text = copied("concepts?concept=2&sort=association&cols=association,support", GRID)
     lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert lines[:2] == ["| concept | gap | support |", "| --- | --- | --- |"]
-    first = ranked(site).drop_nulls("gap").sort("gap").row(0, named=True)
+    assert lines[:2] == ["| concept | association | support |", "| --- | --- | --- |"]
+    first = ranked(site).drop_nulls("association").sort("association").row(0, named=True)
     assert concept_of(lines[2].strip("| ")) == first["concept"] and lines[2].endswith(f"| {first['support']} |")
     assert f"(The first 50 of {ranked(site).height} rows.)" in text
-    assert "| Benchmark | Gap |" in text, "the panel beside it is copied too"
+    assert "| Benchmark | Association |" in text, "the panel beside it is copied too"
     text = copied("items?item=3", "item-text")
     assert "### Item 3\n" in text and "\n> " in text
 

@@ -48,14 +48,14 @@ def test_numbers_are_traced_and_the_conversation_goes_on(talking, page):
     address, run, endpoint = talking
     open_view(page, address, BOX)
     ask(page, "Which are the weakest concepts, and why? Do invent something.")
-    weak = run.concepts.filter(pl.col("performance_status") == "weak").sort("gap")
+    failing = run.concepts.filter(pl.col("performance_status") == "failure").sort("association")
     answer = page.get_by_test_id("chat-answer")
-    gap = f"{weak['gap'][0]:+.2f}".replace("-", "−")
+    association = f"{failing['association'][0]:+.2f}".replace("-", "−")
     assert answer.get_by_test_id("chat-untraced").all_inner_texts() == ["4,711", "−0.9137"]
-    answer.get_by_test_id("chat-traced").filter(has_text=gap).first.click()
+    answer.get_by_test_id("chat-traced").filter(has_text=association).first.click()
     result = page.get_by_test_id("chat-query").first.locator("pre")
     result.wait_for()
-    assert f'"concept": {weak["concept"][0]}' in result.inner_text()
+    assert f'"concept": {failing["concept"][0]}' in result.inner_text()
     page.get_by_test_id("menu-answer").click()
     page.get_by_test_id("headline").wait_for()
     page.get_by_test_id("menu-chat").click()

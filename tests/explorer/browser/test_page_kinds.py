@@ -11,9 +11,12 @@ from page_helpers import await_rows, close, cut_off, open_view, serious
 from test_explore_cli import exploring
 
 import competency_gaps as cg
+from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer.export import export, export_file
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, Parts
+from competency_gaps.findings import words
+from competency_gaps.findings.items import detail
 from competency_gaps.findings.kept import model_slices
 from competency_gaps.report.compare import sentences
 from competency_gaps.runs.scores import model_scores
@@ -70,7 +73,7 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         assert heat.locator("td button").count() == cells_made.height
         wrong = serious(page) + cut_off(page)
         heat.locator("td button").first.click()
-        page.get_by_test_id("slice-level").wait_for()
+        page.get_by_test_id("slice-score").wait_for()
         page.get_by_test_id("model-picker").click()
         page.get_by_role("option", name="big").click()
         open_view(page, f"{base}{keys[0]}/models?a=small&b=big", "paired-verdict")
@@ -87,7 +90,39 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         wrong += serious(page)
         assert not wrong, "\n".join(wrong)
     url = exported(modelled, tmp_path / "page")
-    open_view(page, f"{url}models?a=small&b=big", "failed")
+    open_view(page, f"{url}models?a=small&b=big", "models-heat")
+    assert page.get_by_test_id("pair-a").count() == page.get_by_test_id("failed").count() == 0
+
+
+def test_one_file_leads_to_nothing_that_it_leaves_out(modelled, tmp_path, page, monkeypatch):
+    for name in ("MORE_CONCEPTS", "MORE_ITEMS"):
+        monkeypatch.setattr(export_module, name, 0)
+    export_file(open_runs([modelled.run]), tmp_path / "page.html")
+    url = f"{(tmp_path / 'page.html').as_uri()}#/{open_runs([modelled.run])[0].key}/"
+    run, opened = cg.open_run(modelled.run), 0
+    for model in ("big", "dull"):
+        made = run.answer(model)
+        open_view(page, f"{url}answer?model={model}", "headline")
+        for finding in made.findings:
+            open_view(page, f"{url}slice/{finding.slice}?model={model}", "slice-gap")
+            assert words.points_of(made, finding) in page.get_by_test_id("slice-gap").inner_text()
+            for more in page.get_by_test_id("more-sides").all():
+                more.click()
+            behind = detail(run, made, finding)
+            examples = page.get_by_test_id("sides").get_by_test_id("slice-example")
+            assert examples.count() == len(behind.failing) + len(behind.passing) > 0
+            for link in examples.get_by_text("Open item").all():
+                link.click()
+                page.get_by_test_id("item-text").wait_for()
+                opened += 1
+            assert page.get_by_test_id("failed").count() == 0
+    assert opened > 12
+    for view, wait_for in (("items", "items-grid"), ("concepts", "concept-grid"), ("models", "models-heat")):
+        open_view(page, url + view, wait_for)
+        assert page.get_by_test_id("failed").count() == 0
+    open_view(page, f"{url}concepts", "concept-grid")
+    page.get_by_test_id("concept-grid").locator(".ag-cell.shut").first.click()
+    assert page.get_by_test_id("panel").count() == 0
 
 
 def test_lists_that_were_compared_with_the_run(listed, page):
@@ -96,7 +131,7 @@ def test_lists_that_were_compared_with_the_run(listed, page):
         url = f"http://127.0.0.1:{port}/#/{entry.key}/"
         open_view(page, f"{url}matches", "entries")
         (text,) = page.get_by_test_id("entries").locator("tbody tr").all_inner_texts()
-        assert "recovered, weak" in text and visible(POINT) in text
+        assert "recovered, goes with failure" in text and visible(POINT) in text
         assert page.locator("[data-testid=matches] img, [data-testid=matches] script").count() == 0
         wrong = serious(page) + cut_off(page)
         open_view(page, f"{url}matches?list=9", "failed")

@@ -373,8 +373,8 @@ def add_scores(dictionary: Dictionary, scores: Sequence[tuple[int, str, float]])
 def important(runs: Sequence[RunFolder], count: int = MOST) -> list[int]:
     """The concepts that matter most in some runs.
 
-    Concepts are taken in turn from several lists: weak concepts and strong ones (by p-value), those that the
-    suite exercises most, those nearest to being weak or strong, those that are missing
+    Concepts are taken in turn from several lists: those that go with failure and those that go with
+    success (by p-value), those that the suite exercises most, those of the smallest p-values, those that are missing
     although a text of that size should show them, and per benchmark those that it exercises far more than ordinary text
     does. Concepts that are not ranked are left out.
 
@@ -390,7 +390,7 @@ def important(runs: Sequence[RunFolder], count: int = MOST) -> list[int]:
 def _lists(run: RunFolder) -> list[list[int]]:
     ranked = run.concepts.filter(pl.col("ranked"))
     by_p = ranked.filter(pl.col("p_value").is_not_null()).sort("p_value", "concept")
-    lists = [by_p.filter(performance_status=verdict)["concept"].to_list() for verdict in ("weak", "strong")]
+    lists = [by_p.filter(performance_status=verdict)["concept"].to_list() for verdict in ("failure", "success")]
     lists.append(by_p["concept"].to_list())
     lists.append(ranked.sort("chi_bench", descending=True)["concept"].to_list())
     absent = ranked.filter(pl.col("missing")).sort("chance_seen", "density", descending=True, nulls_last=True)

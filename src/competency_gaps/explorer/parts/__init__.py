@@ -5,12 +5,12 @@
 several benchmarks ``coverage/K.json``, what the one before place K does; ``concept/N.json`` and ``item/N.json``, the
 details of some of them; ``active/N.json``, the concepts that are active in the items of ``item/N.json``.
 
-Of a run with scores ``answers/K.json`` says what was found of the model at place K, ``slices.json`` and
-``slice_items.parquet`` on which slices, and ``scores.parquet`` has all scores. With the scores of several models there
-are also ``models.json``, and from a server ``pairs/N.json``, one of them against another: 21 models make 420 pairs,
-each of which takes a second. A run that was compared with other people's lists has ``matches.json``.
-``improve.json`` has what ``cgaps improve`` wrote. What the JSON holds is written down in ``records/``, the columns of
-the tables in ``tables.py`` and ``answers.py``.
+Of a run with scores ``answers/K.json`` says what was found of the model at place K and ``gaps/K.json`` has its gap on
+every slice, ``slices.json`` and ``slice_items.parquet`` say what these are, and ``scores.parquet`` has all scores. With
+the scores of several models there are also ``models.json``, and from a server ``pairs/N.json``, one of them against
+another: 21 models make 420 pairs, each of which takes a second. A run that was compared with other people's lists has
+``matches.json``. ``improve.json`` has what ``cgaps improve`` wrote. What the JSON holds is written down in
+``records/``, the columns of the tables in ``tables.py`` and ``answers.py``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Parts:
             if number >= count or name != self._name(match[1], number):
                 raise NoSuchPartError(name)
             made = make(self.context, number)
-        return made if isinstance(made, bytes) else as_json(made)
+        return made if isinstance(made, bytes) else as_json(made, 5 if self.context.portable else 7)
 
     @cached_property
     def _whole(self) -> dict[str, Callable[[Context], Any]]:
@@ -105,6 +105,7 @@ class Parts:
         concepts, items = (context.concepts_per_part, context.run.width), (context.items_per_part, context.items.height)
         return {
             "answers": (models, answers.model_answers),
+            "gaps": (models, answers.model_gaps),
             # Of one benchmark the suite says all.
             "coverage": (1 + benchmarks if benchmarks > 1 else 1, answers.coverage_part),
             "concepts": (benchmarks, tables.benchmark_table),

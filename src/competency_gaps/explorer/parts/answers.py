@@ -18,15 +18,18 @@ from competency_gaps.explorer.parts.records.answers import (
     ListedModel,
     ListedSlice,
     ModelAnswers,
-    ModelCell,
+    ModelGaps,
     ModelsFile,
+    SliceGap,
     SlicesFile,
 )
 from competency_gaps.explorer.parts.records.details import BenchmarkDifference, Pairing
 from competency_gaps.explorer.parts.tables import parquet
 from competency_gaps.findings import words
+from competency_gaps.findings.answer import slice_table
 from competency_gaps.findings.coverage import Coverage, coverage, sentences
 from competency_gaps.findings.finding import Answer, Finding
+from competency_gaps.findings.items import against_of, sides_of
 from competency_gaps.findings.kept import model_slices
 from competency_gaps.report.compare import sentences as comparison_words
 from competency_gaps.report.tables import cut_names
@@ -37,13 +40,36 @@ from competency_gaps.stages.models import models_table
 
 def model_answers(context: Context, place: int) -> ModelAnswers:
     """``answers/K.json``: what was found of the model at a place."""
+    return ModelAnswers(*(None if answer is None else listed(context, answer) for answer in _both(context, place)))
+
+
+def model_gaps(context: Context, place: int) -> ModelGaps:
+    """``gaps/K.json``: the gap of every slice for the model at a place."""
+    return ModelGaps(*(None if answer is None else slice_gaps(context, answer) for answer in _both(context, place)))
+
+
+def _both(context: Context, place: int) -> tuple[Answer | None, Answer | None]:
+    """What was found against peers, and of the model's scores alone."""
     peers, own = context.answer(place, None), context.answer(place, "benchmark")
     # Without peers the answer is the model's own scores already.
-    against_peers = peers if peers is not None and peers.kind == "peers" else None
-    return ModelAnswers(
-        None if against_peers is None else listed(context, against_peers),
-        None if own is None else listed(context, own),
-    )
+    return peers if peers is not None and peers.kind == "peers" else None, own
+
+
+def slice_gaps(context: Context, answer: Answer) -> list[SliceGap]:
+    """The gaps of the slices that a page has, as an answer has them, with the items that show them best."""
+    asked = context.itself, answer.model, against_of(answer)
+    rows, sides = {row["slice"]: row for row in slice_table(*asked).iter_rows(named=True)}, sides_of(*asked)
+    listed, gaps = {finding.slice: finding for finding in answer.findings}, []
+    for family, numbers in _kept(context):
+        for at in numbers:
+            row, finding = rows[int(family.number[at])], listed.get(int(family.number[at]))
+            weights = family.weights[[at]].toarray()[0]
+            shown = finding is not None or context.amounts.sides
+            failing, passing = sides.choose(weights, finding) if shown else ([], [])
+            shift = row["comparable"] if answer.kind == "difference" and row["gap"] is not None else 0.0
+            ends = {name: None if row[name] is None else row[name] + shift for name in ("gap", "low", "high")}
+            gaps.append(from_row(SliceGap, row, **ends, failing=failing, passing=passing))
+    return gaps
 
 
 def listed(context: Context, answer: Answer) -> ListedAnswer:
@@ -168,7 +194,7 @@ def models_file(context: Context) -> ModelsFile:
         models,
         columns,
         [(number, context.slice_names.get(number, name)) for number, name in slices],
-        [[from_row(ModelCell, cells[number, known[place]]) for place in columns] for number, _ in slices],
+        [[from_row(SliceGap, cells[number, known[place]]) for place in columns] for number, _ in slices],
     )
 
 
@@ -186,8 +212,8 @@ def model_pair(context: Context, number: int) -> Pairing:
     models = context.model_scores.models
     candidate, baseline = divmod(number, len(models))
     if candidate == baseline:
-        return Pairing("It is one model.", [], [], [], None)
-    return _pairing(context, partial(compare_models, context.itself, models[candidate], models[baseline]))
+        return Pairing("It is one model.", [], [], [], None, None)
+    return _pairing(context, partial(compare_models, context.itself, models[candidate], models[baseline]), slice_gaps)
 
 
 def against(key: str) -> str:
@@ -197,17 +223,20 @@ def against(key: str) -> str:
 
 def paired_runs(candidate: Context, baseline: Context) -> Pairing:
     """Compare two runs item by item; slices are those of the baseline."""
-    return _pairing(baseline, partial(compare_runs, candidate.run, baseline.run))
+    return _pairing(baseline, partial(compare_runs, candidate.run, baseline.run), lambda _, __: None)
 
 
-def _pairing(context: Context, compare: Callable[[], Comparison]) -> Pairing:
+def _pairing(
+    context: Context, compare: Callable[[], Comparison], gaps: Callable[[Context, Answer], list[SliceGap] | None]
+) -> Pairing:
     try:
         made = compare()
     except UserError as error:
-        return Pairing(str(error), [], [], [], None)
+        return Pairing(str(error), [], [], [], None, None)
     return Pairing(
         None,
         *comparison_words(made),
         [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
         None if made.answer is None else listed(context, made.answer),
+        None if made.answer is None else gaps(context, made.answer),
     )

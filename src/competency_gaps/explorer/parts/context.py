@@ -20,12 +20,13 @@ from competency_gaps.explorer.parts.excerpts import excerpts
 from competency_gaps.explorer.parts.names import display_names, last_names
 from competency_gaps.explorer.parts.records.details import SearchResult
 from competency_gaps.findings import kept
-from competency_gaps.findings.answer import slices_of, two_at_a_time
+from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.finding import Answer
 from competency_gaps.matching.match import Matching, read_matchings
 from competency_gaps.presentation.facts import command_text
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.schemas import SCORES
 from competency_gaps.runs.scores import ModelScores, model_scores, scan_scores
 from competency_gaps.slices import Family
 
@@ -54,6 +55,8 @@ class Amounts:
     """Concepts of an item, the most salient; None: all that are active in it."""
     text: int | None = None
     """Characters of an item's text, response or answer; None: whole."""
+    sides: bool = True
+    """Whether every slice has its failing and passing items, or only those that an answer lists."""
 
 
 SERVED = Amounts()
@@ -70,8 +73,8 @@ EXPORTED = Amounts(
     text=6_000,
 )
 """[ours] For a folder."""
-ONE_FILE = replace(EXPORTED, benchmarks=True, salient=0, text=3_000)
-"""[ours] For one file: a few hundred concepts and their examples in a few megabytes."""
+ONE_FILE = replace(EXPORTED, benchmarks=True, salient=0, text=None, sides=False)
+"""[ours] For one file: what findings rest on, and as many concepts and items as there is room for."""
 ITEM_COLUMNS = (
     *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
     *("epochs", "excluded", "unscored"),
@@ -88,12 +91,17 @@ LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "dat
 """What is shown of a label."""
 IN_BENCHMARK = {
     "support": pl.Int32,
-    **dict.fromkeys(("n_eff", "chi_bench", "chi_model", "gap", "gap_low", "gap_high"), pl.Float32),
+    **dict.fromkeys(("n_eff", "chi_bench", "chi_model"), pl.Float32),
+    **dict.fromkeys(("association", "association_low", "association_high"), pl.Float32),
     "performance_status": pl.Categorical,
 }
 """What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
 _PRIVATE = ("base_url", "key_env", "extra")
 """Settings of the judge that go into no export: where it is, where its key, and what else its server is sent."""
+
+
+Answers = Mapping[tuple[int, str], Mapping[str, Any]]
+"""By item and model: ``response`` and ``unscored``."""
 
 
 class Windows(NamedTuple):
@@ -202,7 +210,7 @@ class Context:
         places = range(len(self.model_scores.models))
         wanted = [(place, against) for place in places for against in (None, "benchmark")]
         len(self.families)  # read once, before the threads ask for them
-        return [answer for answer in two_at_a_time(lambda of: self.answer(*of), wanted) if answer is not None]
+        return [answer for of in wanted if (answer := self.answer(*of)) is not None]
 
     @cached_property
     def named_slices(self) -> set[int]:
@@ -273,6 +281,12 @@ class Context:
             first, last = self._answers["item"].search_sorted(ends, side="left")
             return self._answers[int(first) : int(last)].filter(of_rows)
         return self.itself.files.collect("scores", scan_scores(self.itself.path).filter(of_rows))
+
+    def answers_of(self, wanted: Sequence[tuple[int, str]]) -> Answers:
+        """The same of some items and models, whole."""
+        of = pl.LazyFrame(wanted, {name: SCORES[name] for name in ("item", "model")}, orient="row")
+        shown = scan_scores(self.itself.path).join(of, on=["item", "model"], how="semi")
+        return by_item_and_model(self.itself.files.collect("scores", shown))
 
     @cached_property
     def _answers(self) -> pl.DataFrame:
@@ -413,6 +427,11 @@ class Context:
         longer = (pl.col(name).str.len_chars() > limit for name in ("text", "response", "answer"))
         counted = self.run.scan("items").select(pl.any_horizontal(*longer).sum())
         return int(self.run.files.collect("items", counted).item())
+
+
+def by_item_and_model(answers: pl.DataFrame) -> Answers:
+    """Rows of ``scores.parquet`` by item and model."""
+    return {(row["item"], row["model"]): row for row in answers.iter_rows(named=True)}
 
 
 def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:

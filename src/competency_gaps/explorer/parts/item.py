@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from competency_gaps.activations.by_item import ItemTokens
-from competency_gaps.explorer.parts.context import Context, significant
+from competency_gaps.explorer.parts.context import Answers, Context, by_item_and_model, significant
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.details import (
@@ -25,7 +25,7 @@ from competency_gaps.metrics.suite import saliency
 from competency_gaps.text import shorten
 
 
-def item_details(context: Context, rows: Sequence[int]) -> list[ItemDetail]:
+def item_details(context: Context, rows: Sequence[int], answers: Answers | None = None) -> list[ItemDetail]:
     """Describe items.
 
     Parameters
@@ -35,6 +35,8 @@ def item_details(context: Context, rows: Sequence[int]) -> list[ItemDetail]:
         longer texts are cut, the item's own text being kept if it fits.
     rows : sequence of int
         Rows of ``items.parquet``, ascending; those between are read too.
+    answers
+        What other models answered, of :meth:`Context.answers_of`; None: all of it.
 
     Returns
     -------
@@ -50,22 +52,24 @@ def item_details(context: Context, rows: Sequence[int]) -> list[ItemDetail]:
             fact,
             item=row,
             benchmark=context.place[fact["benchmark"]],
-            models=answers,
+            models=models,
             together=len(context.clusters.get(fact["cluster"], [row])),
             repeats=len(context.repeated.get(fact["cluster"], [row])),
             epochs=fact["epochs"],
             **_texts(context, row, held.row(row - first, named=True)),
         )
-        for row, fact, answers in zip(rows, facts, _answers(context, rows, first, count), strict=True)
+        for row, fact, models in zip(rows, facts, _answers(context, rows, first, count, answers), strict=True)
     ]
 
 
-def _answers(context: Context, rows: Sequence[int], first: int, count: int) -> list[list[ModelAnswer]]:
+def _answers(
+    context: Context, rows: Sequence[int], first: int, count: int, answers: Answers | None
+) -> list[list[ModelAnswer]]:
     """What each model did on items: one list per item, in the order of ``Context.model_names``."""
     if len(context.model_names) < 2:
         return [[] for _ in rows]
     run, scores = context.itself, context.model_scores
-    held = {(row["item"], row["model"]): row for row in context.answers(rows).iter_rows(named=True)}
+    held = dict(by_item_and_model(context.answers(rows)) if answers is None else answers)
     if run.own_model is not None:
         own = run.files.collect("items", run.scan("items").slice(first, count).select("response", "unscored"))
         held |= {(row, run.own_model): own.row(row - first, named=True) for row in rows}

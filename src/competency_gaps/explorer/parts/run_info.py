@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from itertools import starmap
 
+import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.directions import LOGITS, SIMILAR
@@ -132,13 +133,13 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
     for entry in manifest["benchmarks"]:
-        row, counts = rows[entry["name"]], tested.get(entry["name"], {})
+        row, counts = rows[entry["name"]] | _scored_by_others(context, entry["name"]), tested.get(entry["name"], {})
         benchmarks.append(
             from_row(
                 BenchmarkSummary,
                 row,
                 name=shorten(str(entry["name"]), _NAME_LIMIT),
-                **{name: int(counts.get(name, 0)) for name in ("tested", "weak", "strong")},
+                **{name: int(counts.get(name, 0)) for name in ("tested", "failure", "success")},
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
                 warnings=list(starmap(Warned, facts.source_warnings(entry).items())),
@@ -149,9 +150,19 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
     return benchmarks
 
 
+def _scored_by_others(context: Context, benchmark: str) -> dict[str, float | None]:
+    """Scored items and mean score where all scores are other models': each of these counts the same."""
+    if context.run.own_model is not None or context.run.kind != "score" or not context.model_scores.models:
+        return {}
+    values = context.model_scores.values[:, (context.items["benchmark"] == benchmark).to_numpy()]
+    known = ~np.isnan(values)
+    means = np.nansum(values, axis=1)[known.any(axis=1)] / known.sum(axis=1)[known.any(axis=1)]
+    return {"scored": int(known.any(axis=0).sum()), "mean_score": float(means.mean()) if len(means) else None}
+
+
 _COLUMNS = (
-    *(columns.LABEL, columns.GAP, columns.PLAIN_GAP, columns.PERFORMANCE_STATUS, columns.PERFORMANCE, columns.Q_VALUE),
-    *(columns.COVERAGE, columns.LIFT, columns.STATUS, columns.CHANCE, columns.SUPPORT, columns.N_EFF),
+    *(columns.LABEL, columns.ASSOCIATION, columns.PLAIN_ASSOCIATION, columns.PERFORMANCE_STATUS, columns.PERFORMANCE),
+    *(columns.Q_VALUE, columns.COVERAGE, columns.LIFT, columns.STATUS, columns.CHANCE, columns.SUPPORT, columns.N_EFF),
     *(columns.N_BENCHMARKS, columns.DENSITY, columns.LABEL_SCORE, columns.PEAK, columns.KIND, columns.LEXICAL),
     columns.COHERENCE,
 )
@@ -162,13 +173,6 @@ _TERMS = (
         "score",
         "How well an item was answered, from 0 to 1. Where items are right or wrong, a mean score of 57% means that "
         "57% are right.",
-    ),
-    Term("alive", "alive", "A concept that is active somewhere in the run or in the reference text."),
-    Term(
-        "ranked",
-        "ranked",
-        "An alive concept that may stand for what a text is about. Those of other kinds stand for what it looks like "
-        "or for nothing that has a name, and no verdict counts them unless all kinds are ranked.",
     ),
     Term(
         "cas",

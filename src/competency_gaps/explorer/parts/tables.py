@@ -23,8 +23,8 @@ _PAGE = 1 << 26
 
 Kind = type[pl.DataType]
 _MEASURES = (
-    *("chi_bench", "chi_model", "chi_model_low", "chi_model_high", "gap", "gap_low", "gap_high"),
-    "plain_gap",
+    *("chi_bench", "chi_model", "chi_model_low", "chi_model_high"),
+    *("association", "association_low", "association_high", "plain_association"),
 )
 
 CONCEPTS: Mapping[str, Kind] = {
@@ -48,15 +48,8 @@ CONCEPTS: Mapping[str, Kind] = {
     "chance_seen": pl.Float32,
 }
 """Columns of ``concepts.parquet``; null: undefined or not known."""
-BENCHMARK: Mapping[str, Kind] = {
-    **dict.fromkeys((*_MEASURES, "q_value"), pl.Float32),
-    "performance_status": pl.String,
-    "support": pl.Int32,
-    "n_eff": pl.Float32,
-    "lift": pl.Float32,
-    "coverage_status": pl.String,
-    "share": pl.Float32,
-}
+_ALSO = ("q_value", "performance_status", "support", "n_eff", "lift", "coverage_status")
+BENCHMARK: Mapping[str, Kind] = {**{name: CONCEPTS[name] for name in (*_MEASURES, *_ALSO)}, "share": pl.Float32}
 """Columns of ``concepts/K.parquet``."""
 ITEMS: Mapping[str, Kind] = {
     "benchmark": pl.Int32,

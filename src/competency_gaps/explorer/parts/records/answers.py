@@ -69,6 +69,36 @@ class ModelAnswers:
 
 
 @dataclass(frozen=True)
+class SliceGap:
+    """A slice for a model, in units of the outcome: the same numbers in the answer, the heat map and on the map."""
+
+    slice: int
+    items: int
+    """Scored items that belong to it."""
+    of_items: int
+    mean: float | None
+    """Mean score of these items; None: none is scored."""
+    gap: float | None
+    """Expected on new items, against comparable ones; of two models their difference there. None: ``reason`` says why
+    it has none."""
+    low: float | None
+    high: float | None
+    verdict: Literal["weaker", "stronger", "typical"] | None
+    reason: Literal["few items", "nearly all", "unscored"] | None
+    failing: Sequence[int] = ()
+    """Rows of items that show best what the model fails there; in one file, of the slices of an answer only."""
+    passing: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class ModelGaps:
+    """``data/KEY/gaps/K.json``: every slice of ``slices.json`` for the model at place K, as ``ModelAnswers``."""
+
+    peers: Sequence[SliceGap] | None
+    benchmark: Sequence[SliceGap] | None
+
+
+@dataclass(frozen=True)
 class ListedSlice:
     """A slice: a weight from 0 to 1 per item, with a name."""
 
@@ -115,20 +145,6 @@ class ListedModel:
 
 
 @dataclass(frozen=True)
-class ModelCell:
-    """A model on a slice."""
-
-    gap: float | None
-    """Expected on new items; None: it has none, for a ``reason``."""
-    low: float | None
-    high: float | None
-    items: int
-    """Scored items that belong to the slice."""
-    verdict: Literal["weaker", "stronger", "typical"] | None
-    reason: Literal["few items", "nearly all", "unscored"] | None
-
-
-@dataclass(frozen=True)
 class ModelsFile:
     """``data/KEY/models.json``: of a run with the scores of several models."""
 
@@ -138,5 +154,5 @@ class ModelsFile:
     """Places of models in the heat map, similar ones side by side."""
     slices: Sequence[tuple[int, str]]
     """Numbers and names of the slices that tell models apart: its rows."""
-    cells: Sequence[Sequence[ModelCell]]
-    """One list per slice, in the order of ``columns``."""
+    cells: Sequence[Sequence[SliceGap]]
+    """One list per slice, in the order of ``columns``; without items."""

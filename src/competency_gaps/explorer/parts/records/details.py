@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
-from competency_gaps.explorer.parts.records.answers import ListedAnswer
+from competency_gaps.explorer.parts.records.answers import ListedAnswer, SliceGap
 from competency_gaps.explorer.parts.records.run import Range, Scored
 from competency_gaps.matching.match import Matching
 
@@ -35,9 +35,9 @@ class ConceptInBenchmark:
     n_eff: float | None
     chi_bench: float | None
     chi_model: float | None
-    gap: float | None
-    gap_low: float | None
-    gap_high: float | None
+    association: float | None
+    association_low: float | None
+    association_high: float | None
     performance_status: str | None
 
 
@@ -246,6 +246,8 @@ class Pairing:
     benchmarks: Sequence[BenchmarkDifference]
     answer: ListedAnswer | None
     """On which slices they differ; None: nothing pairs."""
+    gaps: Sequence[SliceGap] | None
+    """How much they differ on each slice; None: nothing pairs, or they are two runs."""
 
 
 _STRICT = ConfigDict(extra="forbid")

@@ -61,7 +61,7 @@ class Thresholds:
     min_n_eff: float
     q: float
     level: float
-    min_gap: float
+    min_association: float
     alike: str
     """What items are compared at equal values of, ``at equal length``; empty: within benchmarks only."""
 
@@ -100,8 +100,9 @@ class BenchmarkSummary:
     alive: int
     mean_span_tokens: float | None
     tested: int
-    weak: int
-    strong: int
+    failure: int
+    """Concepts that go with failure in it."""
+    success: int
     policy: str
     scope: str | None
     warnings: Sequence[Warned]

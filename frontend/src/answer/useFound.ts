@@ -1,0 +1,25 @@
+import { useMemo } from "react";
+import { useRoute } from "../app/route";
+import { useModel, useRun } from "../app/state";
+import { useAnswers, useGaps, usePair } from "../data/hooks";
+import type { ListedAnswer, SliceGap } from "../data/types";
+import { chosenAnswer } from "./AnswerView";
+
+/** What was found of the model, against what the address asks: its answer, and its gap on every slice. */
+export function useFound() {
+  const run = useRun();
+  const place = useModel();
+  const against = useRoute().params.get("against");
+  const other = run.models.indexOf(against ?? "");
+  const paired = place !== null && other >= 0 && other !== place;
+  const [answers, gaps] = [useAnswers(run.key, paired ? null : place), useGaps(run.key, paired ? null : place)];
+  const pair = usePair(run.key, paired ? place * run.models.length + other : null);
+  const answer: ListedAnswer | null = paired
+    ? (pair.data?.answer ?? null)
+    : answers.data && chosenAnswer(answers.data, against);
+  const listed: SliceGap[] | null | undefined = paired
+    ? pair.data?.gaps
+    : gaps.data && chosenAnswer(gaps.data, against);
+  const bySlice = useMemo(() => listed && new Map(listed.map((gap) => [gap.slice, gap])), [listed]);
+  return { answer, gaps: bySlice, error: answers.error ?? gaps.error ?? pair.error };
+}

@@ -122,7 +122,7 @@ def test_a_pair_is_the_comparison_of_two_models(modelled, parts):
     big, small = names.index("big"), names.index("small")
     pair, made = read(parts, f"pairs/{small * len(names) + big}.json"), run.compare("small", "big")
     assert pair["why"] is None and pair["above"]
-    assert [row["difference"] for row in pair["benchmarks"]] == pytest.approx(made.benchmarks["difference"].to_list())
+    assert [row["verdict"] for row in pair["categories"]] == made.slices["verdict"].to_list()
     assert [line["slice"] for line in pair["answer"]["findings"]] == [one.slice for one in made.answer.findings]
     assert read(parts, f"pairs/{big * (len(names) + 1)}.json")["why"]
     exported = set(Parts(_context(*open_runs([modelled.run]), texts=True)).names())

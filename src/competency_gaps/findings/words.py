@@ -124,17 +124,14 @@ def shown(answer: Answer, most: int = SIDE) -> list[Finding]:
 
 def points_of(answer: Answer, finding: Finding) -> str:
     """The points that stand for a finding: its gap; of two models, their difference on its items."""
-    return signed_points(finding.gap + _shift(answer, finding))
+    return signed_points(finding.gap if finding.change is None else finding.change)
 
 
 def spread_of(answer: Answer, finding: Finding) -> str:
     """The interval of :func:`points_of`."""
-    shift = _shift(answer, finding)
-    return interval(finding.low + shift, finding.high + shift)
-
-
-def _shift(answer: Answer, finding: Finding) -> float:
-    return finding.comparable if answer.kind == "difference" else 0.0
+    if finding.change_low is None or finding.change_high is None:
+        return interval(finding.low, finding.high)
+    return interval(finding.change_low, finding.change_high)
 
 
 def count(finding: Finding) -> str:
@@ -172,9 +169,9 @@ def found_again(answer: Answer, finding: Finding) -> str:
     text = f"found again in {finding.again} of {plural(finding.halves, 'half-sample')}"
     if finding.again_gap is None or finding.again_low is None or finding.again_high is None:
         return text
-    shift = _shift(answer, finding)
+    what, shift = ("gap", 0.0) if finding.change is None else ("change", finding.change - finding.gap)
     spread = interval(finding.again_low + shift, finding.again_high + shift)
-    return f"{text}, with a gap of {signed_points(finding.again_gap + shift)} ({spread}) on the items left out"
+    return f"{text}, with a {what} of {signed_points(finding.again_gap + shift)} ({spread}) on the items left out"
 
 
 def rests_on(answer: Answer, finding: Finding) -> str | None:

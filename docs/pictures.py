@@ -44,8 +44,8 @@ def draw_answer(answer: cg.Answer, title: str, axis: str) -> None:
     """A list of slices with their intervals; of two models their whole difference there."""
     axes = canvas(len(answer.findings), title, axis)
     for row, found in enumerate(reversed(answer.findings)):
-        whole = found.comparable if answer.kind == "difference" else 0.0
-        low, gap, high = (100 * (value + whole) for value in (found.low, found.gap, found.high))
+        ends = (found.change_low, found.change, found.change_high)
+        low, gap, high = (100 * value for value in ((found.low, found.gap, found.high) if None in ends else ends))
         colour = WEAK if found.gap < 0 else STRONG
         axes.plot((low, high), (row, row), color=colour, linewidth=1.4)
         fill = "white" if found.low < 0 < found.high else colour

@@ -45,7 +45,7 @@ def unpaired(after: np.ndarray, before: np.ndarray) -> bool:
 def compared(basis: Basis, after: np.ndarray, before: np.ndarray) -> Comparison:
     """Compare two draws, of which nothing that is unscored was asked."""
     asked = np.zeros(len(after), bool)
-    return compare_scores(basis, Side("after", after, asked), Side("before", before, asked), 0.0, answer=False)
+    return compare_scores(basis, Side("after", after, asked), Side("before", before, asked), 0.0, listed=False)
 
 
 def main() -> None:

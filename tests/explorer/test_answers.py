@@ -175,7 +175,7 @@ def test_a_pair_is_the_comparison_of_two_models(modelled, parts):
     big, small = names.index("big"), names.index("small")
     pair, made = read(parts, f"pairs/{small * len(names) + big}.json"), run.compare("small", "big")
     assert pair["why"] is None and pair["above"]
-    assert [row["difference"] for row in pair["benchmarks"]] == pytest.approx(made.benchmarks["difference"].to_list())
+    assert [row["verdict"] for row in pair["categories"]] == made.slices["verdict"].to_list()
     assert [line["slice"] for line in pair["answer"]["findings"]] == [one.slice for one in made.answer.findings]
     gaps = {gap["slice"]: gap["gap"] for gap in pair["gaps"]}
     for one in made.answer.findings:

@@ -121,7 +121,7 @@ def test_a_loss_is_commented_and_fails(tmp_path, logs):
     assert posted[:5] == ["api", "--silent", "--method", "POST", "repos/o/r/issues/7/comments"]
     assert body.startswith("<!-- competency-gaps: What got worse? -->\n# What got worse?\n")
     assert (
-        "(candidate) against quiz\\_samples.jsonl (baseline). Worse, as measured: overall (−38)" in body
+        "(candidate) against quiz\\_samples.jsonl (baseline). Lost: overall." in body
         and body == (tmp_path / "summary.md").read_text()
     )
 

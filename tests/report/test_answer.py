@@ -28,7 +28,7 @@ NAMES = (
 
 def finding(number, gap):
     name = NAMES[number % len(NAMES)]
-    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, -0.1, 1200, 1234, 0.4, 9, 20,
+    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, 1200, 1234, 0.4, 9, 20,
                    gap / 2, gap - 0.1, gap + 0.1, (("length", 0.3),), 5, (5, 6))  # fmt: skip
 
 
@@ -79,11 +79,12 @@ def test_a_part_of_a_group_does_not_look_like_the_group(answer, name, shown):
 def test_sure_lines_come_first_and_others_have_a_question_mark(answer):
     gaps = {-0.2: 0.3, -0.1: 0.02, 0.05: 0.01, 0.3: 0.4, 0.1: 0.05}
     some = [replace(finding(1, gap), low=gap - error, high=gap + error) for gap, error in gaps.items()]
-    ordered = _ordered(some, "peers")
+    ordered = _ordered(some)
     assert [one.gap for one in ordered] == [-0.1, -0.2, 0.1, 0.05, 0.3] and [one.number for one in ordered] == [
         *range(1, 6)
     ]
-    assert [one.gap for one in _ordered(some, "difference")] == [-0.1, -0.2, 0.1, 0.05, 0.3]
+    changed = [replace(one, change=one.gap - 0.1) for one in some]
+    assert [one.gap for one in _ordered(changed)] == [-0.1, -0.2, 0.1, 0.05, 0.3]
     shown = lines(answer_view(replace(answer, findings=tuple(ordered)), [None] * 5, 100), 100)
     sides = [
         next((word for word in line.split() if word in ("weaker", "stronger", "weaker?", "stronger?")), "")
@@ -132,6 +133,10 @@ def test_what_is_held_equal_changes_no_difference_of_two_models(answer):
 @pytest.mark.parametrize("kind", ["score", "peers", "difference", "parsed"])
 def test_every_kind_of_outcome_has_its_words(answer, kind):
     other = replace(answer, kind=kind, outcome=-0.081, right=kind != "score", against=answer.against[:1])
+    if kind == "difference":
+        changed = (replace(one, change=one.gap - 0.1, change_low=-0.9, change_high=0.9) for one in answer.findings)
+        other = replace(other, findings=tuple(changed))
+        assert words.spread_of(other, other.findings[0]) == "−90 to +90"
     said = words.answer_words(other)
     assert words.points_of(other, other.findings[0]) == ("−40" if kind == "difference" else "−30")
     assert len(said["findings"]) == len(GAPS) and words.model_sentence(other).startswith("a-model")

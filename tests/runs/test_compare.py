@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 
 import numpy as np
@@ -17,9 +18,12 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
+from competency_gaps.explorer.parts import Context
+from competency_gaps.explorer.parts.answers import model_pair
 from competency_gaps.report.compare import sentences
+from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import read_slices
-from competency_gaps.stages.compare import Families, _frame, lost_on
+from competency_gaps.stages.compare import _judged, _p_values
 from core_helpers import seal, with_groups, write_lines
 from log_samples import sample
 
@@ -60,9 +64,6 @@ def test_counts_and_p_values_are_mcnemars(run):
     assert row["p_value"] == pytest.approx(binomtest(better, better + worse).pvalue)
     assert row["difference"] == pytest.approx((after - before)[kept].mean())
     assert made.items.height == better + worse and made.items["difference"].is_sorted()
-    for part in made.benchmarks.iter_rows(named=True):
-        own = kept & (run.items["benchmark"] == part["benchmark"]).to_numpy()
-        assert part["difference"] == pytest.approx((after - before)[own].mean())
 
 
 def test_a_planted_loss_is_a_regression_its_opposite_none(run):
@@ -126,7 +127,7 @@ def test_the_command_exits_with_3_on_a_regression_and_with_4_where_little_pairs(
 
 
 def test_slices_of_a_comparison_are_those_of_their_items(run):
-    """The categories of columns, against plain means and McNemar's test."""
+    """The categories of columns, against plain means, McNemar's test and Holm's correction."""
     with_groups(run.path, ("first", "second"))
     run, rng = cg.open_run(run.path), np.random.default_rng(3)
     after, before = (rng.integers(0, 2, run.items.height).astype(float) for _ in NAMES)
@@ -138,11 +139,14 @@ def test_slices_of_a_comparison_are_those_of_their_items(run):
         (place,) = np.flatnonzero(family.number == row["slice"])
         own = kept & (family.weights[[place]].toarray().ravel() > 0)
         assert row["name"] == family.names[place]
-        assert row["baseline_mean"] == pytest.approx(before[own].mean())
-        assert row["candidate_mean"] == pytest.approx(after[own].mean())
-        assert row["difference"] == pytest.approx((after - before)[own].mean())
+        assert (row["before"], row["after"]) == pytest.approx((before[own].mean(), after[own].mean()))
         better, worse = (int((own & (sign * (after - before) > 0)).sum()) for sign in (1, -1))
         assert row["p_value"] == pytest.approx(binomtest(better, better + worse).pvalue)
+    for kind in (pl.col("question") == "benchmark", pl.col("question") != "benchmark"):
+        p = made.slices.filter(kind).sort("p_value")["p_value"].to_list()
+        adjusted = [max((len(p) - i) * p[i] for i in range(k + 1)) for k in range(len(p))]
+        expected = [min(1, 3 * value) for value in adjusted]  # overall, benchmarks, groups
+        assert made.slices.filter(kind).sort("p_value")["p_adjusted"].to_list() == pytest.approx(expected)
     assert made.answer.kind == "difference" and made.answer.outcome == pytest.approx((after - before)[kept].mean())
 
 
@@ -153,7 +157,12 @@ def test_a_category_of_which_little_pairs_gets_no_verdict(run):
     own = np.flatnonzero((run.items["group"] == "second").to_numpy() & run.items["excluded"].is_null().to_numpy())
     after[own[: int(0.54 * len(own))]] = np.nan
     assert np.isfinite(after[own]).sum() > 20, "enough pairs for a test, but less than half of the category"
-    assert "second" not in scored(run, after, before).compare("after", "before").slices["name"]
+    row = (
+        scored(run, after, before)
+        .compare("after", "before")
+        .slices.row(by_predicate=pl.col("name") == "second", named=True)
+    )
+    assert (row["reason"], row["verdict"], row["change"], row["p_adjusted"]) == ("unscored", None, None, None)
 
 
 def test_two_logs_are_compared_by_the_columns_of_their_items(tmp_path):
@@ -216,7 +225,6 @@ def test_one_flip_of_clusters_holds_across_benchmarks(run, kind):
         assert row["difference"] == pytest.approx(np.average(values, weights=weight))
         assert row["p_value"] == pytest.approx(every_flip(values, cluster, weight), abs=0.012)
         assert row["low"] < row["difference"] < row["high"]
-    assert overall(made, "benchmarks")["difference"] == pytest.approx(made.benchmarks["difference"].mean())
     assert len(set(made.overall["p_value"])) == 2
 
 
@@ -233,9 +241,10 @@ def test_deciding_answers_without_a_score_fail_closed(run):
 def alarm(made, differences, slices):
     """Whether the gate sees a loss on items of disjoint slices."""
     rows = sp.csr_array((np.ones(len(slices)), (slices, np.arange(len(slices)))))
-    frame = _frame(paired_differences(rows, differences), made.min_effect, "bh")
-    named = frame.with_columns(pl.arange(pl.len()).cast(pl.String).alias("name"))
-    return bool(lost_on(Families(made.overall, made.benchmarks, named), made.min_effect))
+    paired = paired_differences(rows, differences)
+    frame = pl.DataFrame({"low": paired.low, "high": paired.high, "p_value": _p_values(paired, made.min_effect)})
+    verdicts = _judged(frame, np.zeros(frame.height, bool), 2, made.min_effect)["verdict"]
+    return "lost" in verdicts or "lost" in made.overall["verdict"]
 
 
 @pytest.mark.parametrize("case", ["others improved", "a loss of just the tolerated size"])
@@ -250,3 +259,84 @@ def test_the_gates_false_alarms_stay_within_5_percent(run, case):
         won = (rng.random(len(slices)) < np.where(slices < 25, 0.4, 0.1)) & (not tolerated)
         alarms += alarm(made, won.astype(float) - lost, slices)
     assert alarms <= 7
+
+
+def logs_of_three_subjects(folder, each=400):
+    """Two models that differ on algebra (−40 points) and law (+25), and not on history; with their scores."""
+    rng = np.random.default_rng(0)
+    subjects = np.repeat(["algebra", "history", "law"], each)
+    before = (rng.random(3 * each) < 0.6).astype(int)
+    chance = np.select([subjects == "algebra", subjects == "law"], [0.2, 0.85], 0.6)
+    scores = {"before": before, "after": (rng.random(3 * each) < chance).astype(int)}
+    for name, own in scores.items():
+        rows = [sample(i, f"Question {i} on {subjects[i]}?", exact_match=float(score)) for i, score in enumerate(own)]
+        for row, subject in zip(rows, subjects, strict=True):
+            row["doc"]["subject"] = str(subject)
+        write_lines(folder / name / "samples_quiz_2026-01-01T00-00-00.000000.jsonl", rows)
+    return subjects, scores["after"] - scores["before"]
+
+
+def test_with_many_items_a_change_is_the_mean_difference(tmp_path):
+    """Of 400 items hardly anything is shrunk: the change and its interval are nearly those of a plain mean."""
+    subjects, difference = logs_of_three_subjects(tmp_path)
+    made = cg.compare(tmp_path / "after", tmp_path / "before")
+    of_subjects = made.slices.filter(pl.col("name").is_in(subjects))
+    for row in of_subjects.iter_rows(named=True):
+        own = difference[subjects == row["name"]]
+        reach = 1.96 * own.std() / np.sqrt(len(own))
+        assert row["change"] == pytest.approx(own.mean(), abs=0.01)
+        assert (row["high"] - row["low"]) / 2 == pytest.approx(reach, rel=0.15)
+    verdicts = dict(of_subjects.select("name", "verdict").iter_rows())
+    assert verdicts == {"algebra": "lost", "history": "no clear change", "law": "gained"}
+    assert made.reasons[-1] == "algebra" and "law" not in made.reasons
+
+
+def written(value):
+    """Points as views write them, by other means than theirs."""
+    text = f"{100 * value:+.{0 if abs(value) >= 0.0195 else 1}f}"
+    return (text if float(text) else text[1:]).replace("-", "\N{MINUS SIGN}")
+
+
+def ends(low, high):
+    digits = 0 if max(abs(low), abs(high)) >= 0.0195 else 1
+    texts = (f"{100 * value:+.{digits}f}" for value in (low, high))
+    return " to ".join(text if float(text) else text[1:] for text in texts).replace("-", "\N{MINUS SIGN}")
+
+
+def test_terminal_json_and_page_show_one_change_of_each_category(run):
+    """Among them categories that are listed too; one group was lost."""
+    with_groups(run.path, ("first", "second"))
+    run, rng = cg.open_run(run.path), np.random.default_rng(0)
+    before = (rng.random(run.items.height) < 0.8).astype(float)
+    first = (run.items["group"] == "first").to_numpy()
+    run = scored(run, np.where(first, before * (rng.random(len(before)) < 0.1), before), before)
+    arguments = ["compare", str(run.path), "after", "before"]
+    screen = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"}).stdout
+    document = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    models = model_scores(run).models
+    page = model_pair(Context(run, "key"), models.index("after") * len(models) + models.index("before"))
+    table, _, listed = screen.partition("\n\nafter: ")
+    assert {"lost", "no clear change"} <= {row["verdict"] for row in document["slices"]}
+    found = {one["slice"]: one for one in document["answer"]["findings"]}
+    lines, verdict = {}, None
+    for line in table.splitlines():
+        if line.startswith("  ") and verdict:
+            lines[line.split("  ")[1]] = (verdict, re.split(r"  +", line.strip()))
+        elif line.strip().split("  ")[0] in ("lost", "gained", "no clear change"):
+            verdict = line.strip().split("  ")[0]
+    assert len(lines) == len(document["slices"]) and found
+    for row, shown in zip(document["slices"], page.categories, strict=True):
+        change, spread = written(row["change"]), ends(row["low"], row["high"])
+        verdict, cells = lines[row["name"]]
+        assert (verdict, cells[3], cells[4]) == (row["verdict"], change, f"({spread})")
+        assert (shown.name, shown.verdict, shown.points, shown.spread) == (row["name"], verdict, change, spread)
+        assert (shown.change, shown.low, shown.high) == (row["change"], row["low"], row["high"])
+        assert (verdict == "lost") == (row["p_adjusted"] <= 0.05 and row["high"] < 0)
+        assert (row["name"] in document["reasons"]) == (verdict == "lost")
+        if row["slice"] in found:
+            one = found[row["slice"]]
+            assert [one[name] for name in ("change", "change_low", "change_high")] == pytest.approx(
+                [row[name] for name in ("change", "low", "high")]
+            )
+            assert f"{change}  ({spread})" in re.sub(r"  +", "  ", listed)
+    assert {row["slice"] for row in document["slices"]} & set(found)

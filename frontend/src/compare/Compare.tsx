@@ -5,14 +5,13 @@ import { runName } from "../app/runName";
 import { useRun, useRunList } from "../app/state";
 import { pathOf } from "../atlas/regions";
 import { useAgainst, useCoverage, useRunInfo } from "../data/hooks";
-import type { Pairing, RunInfo } from "../data/types";
+import type { RunInfo } from "../data/types";
 import { integer, meanScore, percent, plural, points } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
-import { differenceColumns } from "./differences";
 import { PairedAnswer } from "./PairedAnswer";
 import { settingsThatDiffer } from "./settings";
 import "./compare.css";
@@ -83,7 +82,7 @@ function With({ other }: { other: string }) {
         {pair.data && <PairedAnswer pair={pair.data} model={null} against={null} />}
       </section>
       {run.has.regions && sameAtlas(run, second.data) && <Regions second={second.data} />}
-      <Benchmarks first={run} second={second.data} pair={pair.data} />
+      <Benchmarks first={run} second={second.data} />
     </>
   );
 }
@@ -136,27 +135,19 @@ function Regions({ second }: { second: RunInfo }) {
   );
 }
 
-interface Both {
-  first: RunInfo;
-  second: RunInfo;
-  pair: Pairing | null;
-}
-
 /** Both runs' benchmarks, those of one name in one line. */
-function Benchmarks({ first, second, pair }: Both) {
+function Benchmarks({ first, second }: { first: RunInfo; second: RunInfo }) {
   const names = [...new Set([...first.benchmarks, ...second.benchmarks].map((benchmark) => benchmark.name))];
   const named = (run: RunInfo, name: string) => run.benchmarks.find((benchmark) => benchmark.name === name);
   const lines = names.map((name) => ({ name, a: named(first, name), b: named(second, name) }));
   const shared = lines.filter(({ a, b }) => a && b).length;
-  const differences = new Map(pair?.benchmarks.map((row) => [row.benchmark, row]));
   return (
     <section aria-label="Benchmarks of both runs">
       <h2>Benchmarks</h2>
       <p className="soft">
         {shared === 0
           ? "No benchmark has the same name in both runs."
-          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both runs, by name.`}{" "}
-        {pair !== null && "Differences are B minus A, item by item, in points; q is corrected by Holm’s method."}
+          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both runs, by name.`}
       </p>
       <Rows
         label="Table of benchmarks"
@@ -166,7 +157,6 @@ function Benchmarks({ first, second, pair }: Both) {
           { name: "benchmark", cell: ({ name }) => <bdi>{shorten(visible(name), 60)}</bdi> },
           { name: "mean score A", cell: ({ a }) => meanScore(a?.mean_score) },
           { name: "mean score B", cell: ({ b }) => meanScore(b?.mean_score) },
-          ...(pair ? differenceColumns<(typeof lines)[number]>(({ name }) => differences.get(name) ?? null) : []),
           { name: "scored A", cell: ({ a }) => integer(a?.scored) },
           { name: "scored B", cell: ({ b }) => integer(b?.scored) },
         ]}

@@ -1,6 +1,7 @@
 import { ShownAnswer } from "../answer/AnswerView";
 import type { Pairing } from "../data/types";
 import { visible } from "../text";
+import { Categories } from "./Categories";
 
 interface PairedProps {
   pair: Pairing;
@@ -24,6 +25,7 @@ export function PairedAnswer({ pair, ...of }: PairedProps) {
           <bdi>{visible(sentence)}</bdi>
         </p>
       ))}
+      {pair.categories.length > 0 && <Categories categories={pair.categories} />}
       {pair.answer && <ShownAnswer answer={pair.answer} {...of} />}
       {pair.below.map((sentence) => (
         <p key={sentence} className="soft">

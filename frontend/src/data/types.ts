@@ -746,24 +746,25 @@ export interface ImproveFile {
   commands: Record<"keep" | "items" | "fill" | "weights", string>;
 }
 
-/** Scores of a candidate less those of a baseline in one benchmark, item by item. */
-export interface BenchmarkDifference {
-  benchmark: string;
-  /** Pairs that count once. */
-  clusters: number;
-  /** In [-1, 1]. */
-  difference: number;
-  low: number;
-  high: number;
-  /** Corrected by Holm. */
-  q_value: number;
-  /** Clusters on which the candidate did better, and ... */
-  better: number;
-  /** ... worse: McNemar's counts. */
-  worse: number;
-  /** The smallest difference found with a power of 0.8. */
-  detectable: number;
-  status: "better" | "worse" | "same";
+/** A category of a column, or a benchmark, in a comparison of two models. Scores are in [0, 1]. */
+export interface CategoryChange {
+  slice: number;
+  name: string;
+  /** Scored for both. */
+  items: number;
+  /** Mean score of the baseline; null: no item is scored for both. */
+  before: number | null;
+  after: number | null;
+  /** Expected on new items; null: `reason` says why there is none. */
+  change: number | null;
+  low: number | null;
+  high: number | null;
+  /** The change in points of 100, as it is written everywhere. */
+  points: string;
+  /** Its interval, likewise. */
+  spread: string;
+  verdict: "lost" | "gained" | "no clear change" | null;
+  reason: string | null;
 }
 
 /**
@@ -776,7 +777,8 @@ export interface Pairing {
   /** Sentences above the list of slices: the verdict, the whole, and what was not compared; below: the rest. */
   above: string[];
   below: string[];
-  benchmarks: BenchmarkDifference[];
+  /** The greatest loss first. */
+  categories: CategoryChange[];
   /** On which slices they differ; null: nothing pairs. */
   answer: ListedAnswer | null;
   /** How much they differ on each slice; null: nothing pairs, or they are two runs. */

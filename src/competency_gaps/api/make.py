@@ -232,10 +232,10 @@ def compare(
     Returns
     -------
     Comparison
-        ``answer`` (the list of slices for the difference), ``overall``, ``benchmarks`` (Holm), ``slices`` of columns
-        (false-discovery rate) and ``items`` as polars frames: differences with intervals, p-values by sign flips of
-        whole clusters, counts of better and worse, and the smallest difference that could have been seen; ``verdict``
-        and its ``reasons``.
+        ``answer`` (the list of slices for the difference), and as polars frames ``overall`` (measured differences with
+        intervals, p-values by sign flips of whole clusters, counts of better and worse, and the smallest difference
+        that could have been seen), ``slices`` (the change of each category of a column that is expected on new items,
+        its interval and verdict) and ``items``; ``verdict`` and its ``reasons``.
 
     Raises
     ------

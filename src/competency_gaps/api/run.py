@@ -292,7 +292,7 @@ class Run(RunFolder):
         Returns
         -------
         Comparison
-            ``answer`` (the list of slices for the difference), ``overall``, ``benchmarks``, ``slices`` and ``items`` as
+            ``answer`` (the list of slices for the difference), ``overall``, ``slices`` (categories) and ``items`` as
             polars frames, and a ``verdict``.
 
         Raises

@@ -113,12 +113,8 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
             names = list(parts.names())
             with (progress or Progress(quiet=True)).stage("exporting", total=len(names), unit="parts") as bar:
                 bar.note(context.key)
-
-                def make(name: str, parts: Parts = parts) -> None:
+                for name in names:
                     _write(part / DATA, f"{parts.context.key}/{name}", parts.read(name))
-
-                # Half of the time goes to compression and arithmetic, which two threads do at once.
-                for _ in map(make, names):
                     bar.advance()
         for name, content in _paired(opened, contexts):
             _write(part / DATA, name, content)

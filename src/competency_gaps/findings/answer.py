@@ -18,7 +18,7 @@ from competency_gaps.findings.caveats import caveats_of
 from competency_gaps.findings.choose import ERROR, Chosen, Weighed, anything, bars_of, centred, choose, weigh
 from competency_gaps.findings.estimate import HALVES, NORMAL, Again, again, half_samples, resting_on
 from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
-from competency_gaps.findings.joint import Joint
+from competency_gaps.findings.joint import Joint, sums_by_block
 from competency_gaps.findings.prior import Prior, Seen, fit, learn, seen
 from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -94,9 +94,8 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         lists = choose(joint.anew(), values, halves, np.array(p_again))
         held = again(joint, chosen, lists, halves, values)
         rests_on = resting_on(families, joint, chosen, values)
-        comparable = _comparable(asked, joint, chosen)
-        made = [_finding(asked, joint, *own) for own in zip(chosen, held, rests_on, comparable, strict=True)]
-        findings = _ordered(made, asked.outcome.kind)
+        made = [_finding(asked, joint, *own) for own in zip(chosen, held, rests_on, strict=True)]
+        findings = _ordered(made)
     own = asked.scores.of(asked.outcome.model)
     known = own[~np.isnan(own)]
     scored = ~np.isnan(asked.outcome.values)
@@ -136,16 +135,29 @@ def ask(run: RunFolder, model: str | None = None, against: Against = None, *, pa
 
 def asked_of(run: RunFolder, scores: ModelScores, outcome: Outcome, peers: Peers | None) -> Asked:
     """The families of a run over the units of an outcome."""
-    asked = _over_units(run, scores, outcome, peers)
+    asked = _over_run(run, scores, outcome, peers)
     if outcome.kind in ("score", "peers") and len(scores.models) > 1:
         asked = asked._replace(prior=_run_prior(run, scores, outcome.kind))
     return asked
 
 
-def _over_units(run: RunFolder, scores: ModelScores, outcome: Outcome, peers: Peers | None) -> Asked:
-    families, kept = slices_of(run), run.items["excluded"].is_null().to_numpy()
-    units, values = units_asked(run.items, outcome, held_equal(run, families))
-    return Asked(run.items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
+def _over_run(run: RunFolder, scores: ModelScores, outcome: Outcome, peers: Peers | None) -> Asked:
+    families = slices_of(run)
+    return over_units(run.items, families, held_equal(run, families), scores, outcome, peers)
+
+
+def over_units(
+    items: pl.DataFrame,
+    families: Sequence[Family],
+    strata: Sequence[str],
+    scores: ModelScores,
+    outcome: Outcome,
+    peers: Peers | None = None,
+) -> Asked:
+    """Families over the units of an outcome of items, compared within strata."""
+    units, values = units_asked(items, outcome, strata)
+    kept = items["excluded"].is_null().to_numpy()
+    return Asked(items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
 
 
 _PRIORS: dict[tuple[str, Kind, bytes], Prior] = {}
@@ -161,7 +173,7 @@ def _run_prior(run: RunFolder, scores: ModelScores, kind: Kind) -> Prior:
         outcomes = []
         for place in np.unique(np.linspace(0, len(order) - 1, min(POOL, len(order))).round().astype(int)):
             with suppress(UserError):  # it has no peers
-                asked = _over_units(run, scores, *outcome_of(run, scores, scores.models[order[place]], kind))
+                asked = _over_run(run, scores, *outcome_of(run, scores, scores.models[order[place]], kind))
                 if _varies(asked):
                     outcomes.append(_seen(asked))
         _PRIORS[key] = learn(outcomes)
@@ -251,22 +263,21 @@ def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
     return [name for name in evidence_config(run).strata if name not in sliced]
 
 
-def _ordered(findings: list[Finding], kind: Kind) -> list[Finding]:
+def _ordered(findings: list[Finding]) -> list[Finding]:
     """Number the findings, worst first on each side by what is shown; those whose gap may be 0 come last."""
     from dataclasses import replace
 
     def key(one: Finding) -> tuple[bool, bool, float]:
-        shown = one.gap + (one.comparable if kind == "difference" else 0.0)
+        shown = one.gap if one.change is None else one.change
         return one.gap > 0, one.low <= 0 <= one.high, -shown if one.gap > 0 else shown
 
     order = sorted(findings, key=key)
     return [replace(one, number=number) for number, one in enumerate(order, 1)]
 
 
-def _finding(
-    asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tuple[tuple[str, float], ...], comparable: float
-) -> Finding:
+def _finding(asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tuple[tuple[str, float], ...]) -> Finding:
     weighed, at = asked.families[joint.design.family[one.place]], int(joint.design.slice[one.place])
+    changes = _changes(asked, weighed.weights[[at]], *(np.array([value]) for value in (one.gap, one.error)))
     family = weighed.family
     scored = weighed.belongs(at) & ~np.isnan(asked.outcome.values)
     score = asked.scores.of(asked.outcome.model)[scored]
@@ -279,7 +290,6 @@ def _finding(
         gap=float(one.gap),
         low=float(one.gap - NORMAL * one.error),
         high=float(one.gap + NORMAL * one.error),
-        comparable=comparable,
         items=int(weighed.items[at]),
         of_items=int(weighed.of_items[at]),
         mean=None if asked.outcome.kind == "parsed" or not len(score) else float(np.nanmean(score)),
@@ -292,6 +302,7 @@ def _finding(
         example=_example(asked, family, at, scored, typical, weak=one.gap < 0),
         typical=typical[:2],
         chance=_chance(asked, scored),
+        **{name: None if np.isnan(value[0]) else float(value[0]) for name, value in changes.items()},
     )
 
 
@@ -306,11 +317,26 @@ def _chance(asked: Asked, scored: np.ndarray) -> float | None:
     return None if chosen["answer_index"].has_nulls() else float((1 / chosen["options"].to_numpy()).mean())
 
 
-def _comparable(asked: Asked, joint: Joint, chosen: Sequence[Chosen]) -> list[float]:
-    """Mean outcome of the strata of each slice's units, weighted as these are."""
-    block, places = asked.units.block, [one.place for one in chosen]
-    means = np.bincount(block, asked.values) / np.maximum(np.bincount(block), 1)
-    return ((joint.rows[places] @ means[block]) / np.maximum(joint.size[places], 1e-9)).tolist()
+def _changes(asked: Asked, weights: sp.csr_array, gap: np.ndarray, error: np.ndarray) -> dict[str, np.ndarray]:
+    """Give the difference of two models that is expected on slices, with its 95% interval; NaN for other outcomes.
+
+    It is the mean difference of the slices' strata plus the gap, which is independent of it.
+
+    Parameters
+    ----------
+    weights : csr_array of shape (K, U)
+    gap, error : ndarray of float of shape (K,)
+    """
+    if asked.outcome.kind != "difference":
+        return dict.fromkeys(_CHANGE, np.full(len(gap), np.nan))
+    block, count = asked.units.block, np.bincount(asked.units.block)
+    left = centred(asked.values, np.ones((len(block), 1), bool), block).astype(np.float64)
+    part = sums_by_block(weights, block)
+    part /= np.maximum(part.sum(axis=1, keepdims=True), 1e-9)
+    variance = part**2 @ (1 / count) * (left**2).sum() / max(1, len(block) - len(count))
+    change = part @ (np.bincount(block, asked.values) / count) + gap
+    reach = NORMAL * np.hypot(error, np.sqrt(variance))
+    return dict(zip(_CHANGE, (change, change - reach, change + reach), strict=True))
 
 
 def _example(
@@ -328,10 +354,11 @@ def _example(
     return int(rows[order[0]])
 
 
+_CHANGE = ("change", "change_low", "change_high")
 _SLICE = {"slice": pl.Int64, "family": pl.String, "name": pl.String, "question": pl.String, "parent": pl.Int64}
 _FIGURES = {
     **dict.fromkeys(("items", "of_items"), pl.Int64),
-    **dict.fromkeys(("mean", "comparable", "gap", "low", "high"), pl.Float64),
+    **dict.fromkeys(("mean", "gap", "low", "high", *_CHANGE), pl.Float64),
     **dict.fromkeys(("verdict", "reason"), pl.String),
 }
 
@@ -378,15 +405,15 @@ def slice_gaps(asked: Asked) -> pl.DataFrame:
     -------
     polars.DataFrame
         One row per slice: ``slice``, ``family``, ``name``, ``question``, ``parent``, ``items`` (scored ones that belong
-        to it), ``of_items``, ``mean`` (score of these), ``comparable`` (mean outcome of comparable items), ``gap``
-        (expected on new items, against comparable ones) with its 95% interval ``low`` to ``high``, ``verdict``
-        (``weaker`` or ``stronger`` where the interval leaves out 0, else ``typical``). A slice without a gap has a
-        ``reason``: ``few items``, ``nearly all`` items are in it, or most are ``unscored``.
+        to it), ``of_items``, ``mean`` (score of these), ``gap`` (expected on
+        new items, against comparable ones) with its 95% interval ``low`` to ``high``, ``change`` (of two models: the
+        difference expected there) with ``change_low`` and ``change_high``, ``verdict`` (``weaker`` or ``stronger``
+        where the gap's interval leaves out 0, else ``typical``). A slice without a gap has a ``reason``: ``few items``,
+        ``nearly all`` items are in it, or most are ``unscored``.
     """
     scores = asked.scores.of(asked.outcome.model)
     known = ~np.isnan(scores) & ~np.isnan(asked.outcome.values)
     block, whole = asked.units.block, np.ones((len(asked.values), 1), bool)
-    means = np.bincount(block, asked.values) / np.maximum(np.bincount(block), 1)
     left, joint = centred(asked.values, whole, block), model_of(asked)
     tables = [pl.DataFrame(schema=_FIGURES)]
     for own in asked.families:
@@ -403,8 +430,8 @@ def slice_gaps(asked: Asked) -> pl.DataFrame:
                 "items": own.items,
                 "of_items": own.of_items,
                 "mean": np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0),
-                "comparable": (own.weights @ means[block]) / size,
                 **{"gap": gap, "low": low, "high": high},
+                **_changes(asked, own.weights, gap, error),
                 "verdict": np.where(low > 0, "stronger", np.where(high < 0, "weaker", "typical")),
                 "reason": own.reason,
             },

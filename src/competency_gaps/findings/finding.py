@@ -36,9 +36,6 @@ class Finding:
     low: float
     """Lower end of its 95% interval."""
     high: float
-    comparable: float
-    """Mean outcome of comparable items; plus the gap, it is the outcome expected on the slice's own items, such as the
-    difference between two models there."""
     items: int
     """Scored items that belong to it."""
     of_items: int
@@ -62,6 +59,11 @@ class Finding:
     """Rows of its most typical items in this run, at most two."""
     chance: float | None = None
     """Share of the scored items right by guessing; None: not all are multiple choice, scored right or wrong."""
+    change: float | None = None
+    """Difference of two models that is expected on new items of the slice; None: the outcome is no difference."""
+    change_low: float | None = None
+    """Lower end of its 95% interval."""
+    change_high: float | None = None
 
 
 @dataclass(frozen=True)

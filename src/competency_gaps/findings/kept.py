@@ -1,4 +1,4 @@
-"""What a run answers is kept in the cache folder, and read from it until the run or this package changes."""
+"""What a run answers is kept in the cache folder, and read from it until the run changes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
 
 Made = TypeVar("Made")
-_ROOMS = ("evidence", "findings", "outcomes", "runs", "slices")
-"""Folders of this package that decide what an answer says."""
+FORMAT = 1
+"""Rises when the same run gets another answer."""
 
 
 def answer(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
@@ -47,16 +47,10 @@ def asked_of(run: RunFolder) -> dict[str, Any]:
 
 
 def answers(run: RunFolder, models: Sequence[str] | None = None, against: Against = None) -> dict[str, Answer]:
-    """The answers of several models, two at a time; ``models`` None: all that have scores."""
+    """The answers of several models; ``models`` None: all that have scores."""
     base = run.run_itself()
     names = list(model_scores(base).models if models is None else models)
-    files, rests_on = [_file(base.path, ("answer", name, against, False)) for name in names], _rests_on(base.path)
-    if all(_read(file, rests_on) for file in files):
-        return {name: answer(base, name, against) for name in names}
-    from competency_gaps.findings.answer import slices_of, two_at_a_time
-
-    slices_of(base)  # read once, before the threads ask for them
-    return dict(zip(names, two_at_a_time(lambda name: answer(base, name, against), names), strict=True))
+    return {name: answer(base, name, against) for name in names}
 
 
 def model_slices(
@@ -101,11 +95,10 @@ def _file(run: Path, asked: Sequence[Any]) -> Path:
 
 
 def _rests_on(run: Path) -> list[Any]:
-    """The tables and documents of a run, and the code that answers: as they were when they were last changed."""
-    code = [file.stat() for room in _ROOMS for file in (Path(__file__).parents[1] / room).glob("*.py")]
+    """The format, and the tables and documents of a run as they were when they were last changed."""
     files = sorted(file for file in run.iterdir() if file.suffix in (".json", ".parquet") and file.is_file())
     held = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    return [sum(own.st_size for own in code), max(own.st_mtime_ns for own in code), held]
+    return [FORMAT, held]
 
 
 def _read(file: Path, rests_on: list[Any]) -> Any:

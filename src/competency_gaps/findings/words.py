@@ -22,8 +22,6 @@ WHOLE = 0.0195
 """Gap from which points are written without a decimal."""
 MOSTLY = 0.9
 """Share of a slice's items from which only those that are scored are counted."""
-SEEN = 0.8
-"""Power at which the smallest gap that would have been found is given."""
 FAMILIES = {
     "columns": "a column of the items",
     "regions": "a region of the atlas",
@@ -106,19 +104,14 @@ def gap_of(row: Mapping[str, Any], outcome: Outcome) -> str:
 
 
 def nothing(answer: Answer) -> str:
-    """Say that no slice stands out, and which gap would have been found."""
+    """Say that no slice stands out."""
     what = "changed differently from the whole" if answer.kind == "difference" else f"stands out {_beside(answer)}"
     if not answer.tested:
         return (
             f"Whether any slice {what} cannot be told: each has too few scored items or no comparable items outside "
             "it, or the scores do not vary."
         )
-    text = f"None of {plural(answer.tested, 'slice')} {what}"
-    if answer.detectable is None or answer.detectable >= 1:
-        return f"{text}. So few items cannot show that any slice does."
-    seen = f"{100 * answer.detectable:.0f}" if answer.detectable >= 0.0095 else f"{100 * answer.detectable:.1f}"
-    apart = f"a slice that differs by about {seen} points"
-    return f"{text}. With these items only {apart} would show (power {percent(SEEN, 1)})."
+    return f"None of {plural(answer.tested, 'slice')} {what}. Small differences may exist all the same."
 
 
 def sides(answer: Answer) -> tuple[list[Finding], list[Finding]]:
@@ -133,17 +126,14 @@ def shown(answer: Answer, most: int = SIDE) -> list[Finding]:
 
 def points_of(answer: Answer, finding: Finding) -> str:
     """The points that stand for a finding: its gap; of two models, their difference on its items."""
-    return signed_points(finding.gap + _shift(answer, finding))
+    return signed_points(finding.gap if finding.change is None else finding.change)
 
 
 def spread_of(answer: Answer, finding: Finding) -> str:
     """The interval of :func:`points_of`."""
-    shift = _shift(answer, finding)
-    return interval(finding.low + shift, finding.high + shift)
-
-
-def _shift(answer: Answer, finding: Finding) -> float:
-    return finding.comparable if answer.kind == "difference" else 0.0
+    if finding.change_low is None or finding.change_high is None:
+        return interval(finding.low, finding.high)
+    return interval(finding.change_low, finding.change_high)
 
 
 def count(finding: Finding) -> str:
@@ -181,9 +171,9 @@ def found_again(answer: Answer, finding: Finding) -> str:
     text = f"found again in {finding.again} of {plural(finding.halves, 'half-sample')}"
     if finding.again_gap is None or finding.again_low is None or finding.again_high is None:
         return text
-    shift = _shift(answer, finding)
+    what, shift = ("gap", 0.0) if finding.change is None else ("change", finding.change - finding.gap)
     spread = interval(finding.again_low + shift, finding.again_high + shift)
-    return f"{text}, with a gap of {signed_points(finding.again_gap + shift)} ({spread}) on the items left out"
+    return f"{text}, with a {what} of {signed_points(finding.again_gap + shift)} ({spread}) on the items left out"
 
 
 def rests_on(answer: Answer, finding: Finding) -> str | None:

@@ -1,4 +1,4 @@
-"""The models of a run in a terminal, and two of them, or two runs, compared; the comparison also as Markdown."""
+"""The models of a run in a terminal, and the slices that tell them apart."""
 
 from __future__ import annotations
 

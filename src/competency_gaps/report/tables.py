@@ -122,17 +122,19 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
     """
     frame = table.head(count)
     names = [plain(words.cut_at_word(name, LONGEST_NAME)) for name in frame["name"]]
+    what, low, high = ("change", "change_low", "change_high") if table["change"].count() else ("gap", "low", "high")
     shown = {
-        "gap": [Text(NOT_DEFINED if gap is None else words.signed_points(gap)) for gap in frame["gap"]],
+        what: [Text(NOT_DEFINED if gap is None else words.signed_points(gap)) for gap in frame[what]],
         "interval": [
             Text(reason or "" if low is None else f"({words.signed_points(low)} to {words.signed_points(high)})")
-            for low, high, reason in frame.select("low", "high", "reason").iter_rows()
+            for low, high, reason in frame.select(low, high, "reason").iter_rows()
         ],
         "items": [Text(integer(items)) for items in frame["items"]],
         "kind": [Text(words.FAMILIES.get(family, family)) for family in frame["family"]],
     }
     more = f" To see {words.see_all(table.height, 'slices')}." if table.height > frame.height else ""
-    note = f"Points expected on new items, against comparable ones, with 95% intervals.{more}"
+    against = ", against comparable ones" if what == "gap" else ""
+    note = f"Points expected on new items{against}, with 95% intervals.{more}"
     return Group(table_of("slice", names, shown), plain(note, "dim"))
 
 

@@ -1,14 +1,14 @@
-"""Compare two models on the same items: overall, per benchmark, and by the categories of columns [ours].
+"""Compare two models on the same items: overall, and by the categories of columns, benchmarks among them [ours].
 
-Every test flips the signs of whole clusters' differences (:mod:`competency_gaps.evidence.flips`). Benchmarks are
-corrected by Holm's method, slices by Benjamini and Hochberg's; the verdict corrects all by Holm's. The list for the
-difference is an answer like any other (:mod:`competency_gaps.findings.answer`).
+Differences of wholes (all items, a benchmark) are measured. A category has the change that is expected on new items, as
+every slice of the list, which is an answer like any other (:mod:`competency_gaps.findings.answer`). Its verdict also
+needs a test of what was measured: the signs of whole clusters' differences flipped
+(:mod:`competency_gaps.evidence.flips`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,19 +21,16 @@ from scipy.special import ndtr
 from competency_gaps.benchmarks.repeats import find_clusters
 from competency_gaps.config import BenchmarkConfig, EvidenceConfig, parse_config
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import ItemSample, Paired, Units, corrected, evidence, paired_differences, units_of
+from competency_gaps.evidence import ItemSample, Paired, paired_differences, units_of
 from competency_gaps.evidence.interval import quantile
-from competency_gaps.evidence.sums import effective_sample
-from competency_gaps.findings.answer import Asked, answered, held_equal, slices_of, units_asked
-from competency_gaps.findings.choose import FLOOR, weigh
+from competency_gaps.findings.answer import Asked, answered, held_equal, over_units, slice_gaps, slices_of
 from competency_gaps.findings.finding import Answer
-from competency_gaps.items.item import answer_index, answer_text
 from competency_gaps.logs.find import find_parts, log_entries
 from competency_gaps.logs.scores import read_score_log
 from competency_gaps.outcomes import Outcome, difference
 from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
+from competency_gaps.runs.sample import Outcomes, slice_sample
 from competency_gaps.runs.schemas import ITEMS
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
@@ -42,6 +39,7 @@ from competency_gaps.slices.columns import columns
 from competency_gaps.slices.features import features
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.models import missing_scores
+from competency_gaps.stages.results import item_row
 from competency_gaps.text import plural
 
 
@@ -84,11 +82,10 @@ class Basis(NamedTuple):
 class Comparison:
     """A candidate against a baseline on the items that both were scored on.
 
-    Frames have the columns ``clusters``, ``difference`` (candidate less baseline, in [-1, 1]: a mean over items in
-    which repeats of one text count once), ``low``, ``high``, ``p_value`` (of a difference beyond ``min_effect``),
-    ``q_value`` (corrected within the frame, but for ``overall``), ``better`` and ``worse`` (clusters on which the
-    candidate did better or worse: McNemar's counts), ``detectable`` (the smallest difference found with a power of 0.8)
-    and ``status``: better, worse, or same (no difference shown).
+    ``overall`` and ``slices`` have ``p_value`` (of a measured difference beyond ``min_effect``, two-sided),
+    ``p_adjusted`` (for all that is tested: Holm's within overall differences, benchmarks and other categories, times
+    the number of these) and ``verdict``: ``lost`` or ``gained`` where ``p_adjusted`` is at most :data:`ALPHA` and the
+    whole interval lies beyond ``min_effect``, else ``no clear change``.
     """
 
     candidate: str
@@ -99,20 +96,20 @@ class Comparison:
     """Items (benchmark and id) that only the candidate is scored on."""
     only_baseline: tuple[str, ...]
     missing: pl.DataFrame
-    """One row per side that lacks scores which the other has: ``model``, ``share`` (of the other's), ``gap``, ``low``,
-    ``high``, ``p_value`` (by how much the other scores more on these items than on others of their benchmarks and of
-    about equal length; null: too few)."""
+    """One row per side that lacks scores which the other has: ``model``, ``share`` (of the other's), ``difference``,
+    ``low``, ``high``, ``p_value`` (by how much the other scores more on these items than on others of their benchmarks
+    and of about equal length; null: too few)."""
     overall: pl.DataFrame
-    """By ``weighting``: ``items`` (every item counts the same) and, if there are several benchmarks, ``benchmarks``
-    (every benchmark counts the same: the mean of the benchmarks' differences). The gate tests both, corrected by Holm:
-    ``validation/gate.py`` compares that with either alone."""
-    benchmarks: pl.DataFrame
-    """One row per benchmark with a pair, with ``benchmark``; Holm's correction."""
+    """Measured differences by ``weighting``: ``items`` (every item counts the same) and, if there are several
+    benchmarks, ``benchmarks`` (every benchmark counts the same); ``validation/gate.py`` compares testing both with
+    either alone. Also ``clusters``, ``difference`` (candidate less baseline, in [-1, 1]: a mean in which repeats of one
+    text count once), ``low``, ``high``, ``better`` and ``worse`` (clusters on which the candidate did so: McNemar's
+    counts) and ``detectable`` (the smallest difference found with a power of 0.8)."""
     slices: pl.DataFrame
-    """One row per category of a column with enough pairs, the greatest loss first: ``slice`` (its number), ``name``,
-    ``baseline_mean`` and ``candidate_mean`` (scores there), the columns of all frames, ``gap``, ``gap_low``,
-    ``gap_high`` and ``gap_q`` (by how much the difference is larger there than on comparable items) and
-    ``baseline_gap`` (by how much the baseline itself scores more there)."""
+    """One row per category of a column, the greatest loss first: ``slice`` (its number), ``name``, ``question`` (the
+    column), ``items`` (scored for both), ``before`` and ``after`` (mean scores of baseline and candidate), ``change``
+    (expected on new items; of a benchmark or of nearly all items: measured), ``low``, ``high``, and ``reason`` (why
+    there is no change and no verdict; null: there is)."""
     answer: Answer | None
     """The list of slices for the difference; None: it was not asked for."""
     examples: tuple[str | None, ...]
@@ -124,19 +121,8 @@ class Comparison:
     """Differences count from here on."""
     verdict: GateVerdict
     reasons: tuple[str, ...]
-    """What the candidate lost on (``overall``, ``the mean over benchmarks``, ``benchmark NAME``, or a slice's name), or
-    why nothing can be told."""
-
-    @property
-    def unchanged(self) -> pl.DataFrame:
-        """Rows of ``slices`` on which no difference is found, the smallest first."""
-        return self.slices.filter(status="same").sort(pl.col("difference").abs(), maintain_order=True)
-
-    @property
-    def narrower(self) -> pl.DataFrame:
-        """Rows of ``slices`` on which the baseline is weaker than elsewhere, and the candidate less so."""
-        closed = (pl.col("baseline_gap") < 0) & (pl.col("gap") > 0) & (pl.col("gap_q") <= ALPHA)
-        return self.slices.filter(closed).sort("gap", descending=True, maintain_order=True)
+    """What the candidate lost on (``overall``, ``the mean over benchmarks``, or a slice's name), or why nothing can be
+    told."""
 
 
 def compare_models(run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
@@ -160,11 +146,7 @@ def compare_runs(candidate: RunFolder | Path, baseline: RunFolder | Path, *, min
     """
     turned = isinstance(candidate, RunFolder) and not isinstance(baseline, RunFolder)
     home, guest = (candidate, baseline) if turned else (baseline, candidate)
-    own: Side
-    if isinstance(home, RunFolder):
-        basis, own = basis_of(home), _run_side(home)
-    else:
-        basis, own = _log_basis(home)
+    basis, own = (basis_of(home), _run_side(home)) if isinstance(home, RunFolder) else _log_basis(home)
     other = _paired_side(basis, guest)
     if own.name == other.name:
         paths = [(side.path if isinstance(side, RunFolder) else side).resolve().parts[::-1] for side in (home, guest)]
@@ -196,29 +178,11 @@ def _log_basis(path: Path) -> tuple[Basis, Side]:
     entries = [{**entry, "policy": "imported"} for entry in log_entries([str(path)])]
     suite = [load_benchmark(parse_config(BenchmarkConfig, entry, "options")) for entry in entries]
     name = _only_model(path)
-    cluster, kind = find_clusters(suite).columns(benchmark.name for benchmark in suite)
-    rows = [
-        {
-            "benchmark": benchmark.name,
-            "item_id": item.id,
-            "prompt": item.prompt,
-            "group": item.group,
-            "covariates": json.dumps(item.covariates) if item.covariates else None,
-            "answer": answer_text(item),
-            "answer_index": answer_index(item),
-            "choices": None if item.choices is None else list(item.choices),
-            "n_span_tokens": len(item.prompt.split()),
-            "score": item.score,
-        }
-        for benchmark in suite
-        for item in benchmark.items
-    ]
-    own = ("score", "group", "covariates", "answer", "answer_index", "choices")
-    items = pl.DataFrame(rows, schema_overrides={name: ITEMS[name] for name in own}).with_columns(
-        pl.Series("cluster", cluster, pl.Int64),
-        pl.Series("cluster_kind", kind, pl.String),
-        pl.lit(None, ITEMS["excluded"]).alias("excluded"),
-    )
+    rows = [item_row(benchmark.name, item) for benchmark in suite for item in benchmark.items]
+    repeats = find_clusters(suite).columns(benchmark.name for benchmark in suite)
+    for row, cluster, kind in zip(rows, *repeats, strict=True):
+        row |= {"cluster": cluster, "cluster_kind": kind}
+    items = pl.DataFrame(rows, schema=ITEMS)
     families = [family for family in (columns(items), features(items)) if family is not None]
     values = items["score"].fill_null(float("nan")).to_numpy()
     basis = Basis(items, families, EvidenceConfig())
@@ -266,7 +230,7 @@ def _in_words(items: pl.DataFrame) -> tuple[str, ...]:
 
 
 def compare_scores(
-    basis: Basis, candidate: Side, baseline: Side, min_effect: float, *, answer: bool = True
+    basis: Basis, candidate: Side, baseline: Side, min_effect: float, *, listed: bool = True
 ) -> Comparison:
     """Compare two models' scores on the same items.
 
@@ -274,7 +238,7 @@ def compare_scores(
     ----------
     min_effect
         Differences count if their whole interval lies beyond this.
-    answer
+    listed
         Whether the list of slices is made too, which takes most of the time.
 
     Raises
@@ -284,62 +248,38 @@ def compare_scores(
     """
     if not 0 <= min_effect < 1:
         raise UserError(f"min_effect {min_effect:g}: expected a difference of scores from 0 to 1.")
-    outcome = difference(
-        Outcome("score", candidate.name, candidate.scores), Outcome("score", baseline.name, baseline.scores)
+    found = find_differences(basis, candidate, baseline, min_effect)
+    losses, answer = lost_on(found), answered(found.asked) if listed else None
+    rows = [] if answer is None else [finding.example for finding in answer.findings]
+    paired = int((~np.isnan(found.asked.outcome.values)).sum())
+    only_candidate, only_baseline = _only(basis, candidate, baseline), _only(basis, baseline, candidate)
+    unpaired = {candidate.name: len(only_candidate), baseline.name: len(only_baseline)}
+    faults = (
+        *too_few_pairs(int(found.overall["clusters"][0]), paired, unpaired),
+        *_unpaired_benchmarks(basis, candidate, baseline),
     )
-    if np.isnan(outcome.values).all():
-        raise UserError(
-            f"no item is scored for both {candidate.name} and {baseline.name}: there is nothing to compare."
-        )
-    outcomes = Outcomes(outcome.values, outcome.limits)
-    sample = slice_sample(basis.items, basis.columns.weights, basis.config.strata, outcomes)
-    tests = paired_tests(basis, sample, outcome.values, min_effect)
-    listed = _answer(basis, candidate, baseline, outcome) if answer else None
-    rows = [] if listed is None else [finding.example for finding in listed.findings]
-    made = Comparison(
+    after, before = (replace(side, scores=side.completed) for side in (candidate, baseline))
+    both = ~np.isnan(after.scores - before.scores)
+    unscored = sum(int((np.isnan(side.scores) & both).sum()) for side in (candidate, baseline))
+    if unscored and not faults:
+        if_wrong = lost_on(find_differences(basis, after, before, min_effect))
+        faults = (undecided(unscored, losses, if_wrong),) if bool(losses) != bool(if_wrong) else ()
+    return Comparison(
         candidate=candidate.name,
         baseline=baseline.name,
-        paired=int((~np.isnan(outcome.values)).sum()),
-        only_candidate=_only(basis, candidate, baseline),
-        only_baseline=_only(basis, baseline, candidate),
-        missing=_missing(sample, candidate, baseline, basis.config),
-        overall=tests.overall,
-        benchmarks=tests.benchmarks,
-        slices=_with_gaps(basis, sample, tests.slices, candidate, baseline),
-        answer=listed,
+        paired=paired,
+        only_candidate=only_candidate,
+        only_baseline=only_baseline,
+        missing=_missing(found.sample, candidate, baseline, basis.config),
+        overall=found.overall,
+        slices=found.slices,
+        answer=answer,
         examples=tuple(None if row is None else basis.items["prompt"][row] for row in rows),
         items=_changed(basis, candidate.scores, baseline.scores),
         min_effect=min_effect,
-        verdict="no regression",
-        reasons=(),
+        verdict="not comparable" if faults else "regression" if losses else "no regression",
+        reasons=faults or losses,
     )
-    unpaired = ((made.candidate, len(made.only_candidate)), (made.baseline, len(made.only_baseline)))
-    faults = (
-        *too_few_pairs(int(made.overall["clusters"][0]), made.paired, unpaired),
-        *_unpaired_benchmarks(basis, candidate, baseline),
-    )
-    if faults:
-        return replace(made, verdict="not comparable", reasons=faults)
-    losses = lost_on(tests, min_effect)
-    completed = candidate.completed - baseline.completed
-    unscored = sum(int((np.isnan(side.scores) & ~np.isnan(completed)).sum()) for side in (candidate, baseline))
-    if unscored:
-        other = with_outcomes(sample, Outcomes(completed, (-1.0, 1.0)))
-        if_wrong = lost_on(paired_tests(basis, other, completed, min_effect), min_effect)
-        if bool(losses) != bool(if_wrong):
-            return replace(made, verdict="not comparable", reasons=(undecided(unscored, losses, if_wrong),))
-    return replace(made, verdict="regression" if losses else "no regression", reasons=losses)
-
-
-def _answer(basis: Basis, candidate: Side, baseline: Side, outcome: Outcome) -> Answer:
-    units, values = units_asked(basis.items, outcome, basis.config.strata)
-    kept = basis.items["excluded"].is_null().to_numpy()
-    sides = (candidate, baseline)
-    scores = ModelScores(
-        (candidate.name, baseline.name), np.stack([s.scores for s in sides]), np.stack([s.asked for s in sides])
-    )
-    families = [weigh(family, units, kept) for family in basis.families]
-    return answered(Asked(basis.items, scores, outcome, None, units, values, families))
 
 
 def _missing(sample: ItemSample, candidate: Side, baseline: Side, config: EvidenceConfig) -> pl.DataFrame:
@@ -348,9 +288,10 @@ def _missing(sample: ItemSample, candidate: Side, baseline: Side, config: Eviden
         lacking = np.where(np.isnan(other.scores), np.nan, np.isnan(side.scores))
         facts = missing_scores(sample, lacking, other.scores, config)
         if facts is not None:
-            rows.append({"model": side.name, **vars(facts)})
-    numbers = dict.fromkeys(("share", "gap", "low", "high", "p_value"), pl.Float64)
-    return pl.DataFrame(rows, schema={"model": pl.String, **numbers}).with_columns(pl.col(list(numbers)).fill_nan(None))
+            rows.append((side.name, facts.share, facts.gap, facts.low, facts.high, facts.p_value))
+    numbers = dict.fromkeys(("share", "difference", "low", "high", "p_value"), pl.Float64)
+    table = pl.DataFrame(rows, schema={"model": pl.String, **numbers}, orient="row")
+    return table.with_columns(pl.col(list(numbers)).fill_nan(None))
 
 
 def _only(basis: Basis, own: Side, other: Side) -> tuple[str, ...]:
@@ -376,129 +317,114 @@ def _unpaired_benchmarks(basis: Basis, candidate: Side, baseline: Side) -> Itera
 
 
 ALPHA = 0.05
-"""Chance of a false alarm of the gate, over all of its families of tests."""
+"""Chance of a false alarm of the gate, over all that it tests."""
 
 
-class Families(NamedTuple):
-    """The families of tests that the gate rests on."""
+class Differences(NamedTuple):
+    """What the gate rests on; the frames are those of :class:`Comparison`."""
 
+    asked: Asked
+    sample: ItemSample
     overall: pl.DataFrame
-    benchmarks: pl.DataFrame
     slices: pl.DataFrame
 
 
-def paired_tests(basis: Basis, sample: ItemSample, values: np.ndarray, min_effect: float) -> Families:
-    """Test differences of the scores on items, overall and by family; a mean over each cluster counts once."""
-    units, seed = units_of(sample), basis.config.seed
-    return Families(
-        _overall(sample, units, values, min_effect, seed),
-        _benchmarks(basis, sample, values, min_effect, seed),
-        _slices(basis, units, of_units(values, units), min_effect),
+def find_differences(basis: Basis, candidate: Side, baseline: Side, min_effect: float) -> Differences:
+    """Test the differences of two models' scores, overall and by category; a mean over each cluster counts once."""
+    sides = (candidate, baseline)
+    outcome = difference(*(Outcome("score", side.name, side.scores) for side in sides))
+    if np.isnan(outcome.values).all():
+        raise UserError(
+            f"no item is scored for both {candidate.name} and {baseline.name}: there is nothing to compare."
+        )
+    values, known = (np.stack([getattr(side, name) for side in sides]) for name in ("scores", "asked"))
+    scores = ModelScores((candidate.name, baseline.name), values, known)
+    asked = over_units(basis.items, basis.families, basis.config.strata, scores, outcome)
+    nothing = sp.csr_array((0, basis.items.height))
+    sample = slice_sample(basis.items, nothing, basis.config.strata, Outcomes(outcome.values, outcome.limits))
+    slices = _slices(basis, asked, min_effect)
+    is_benchmark = (slices["question"] == "benchmark").to_numpy()
+    kinds = 1 + len(np.unique(is_benchmark[slices["reason"].is_null().to_numpy()]))
+    overall = _overall(sample, asked, basis.config.seed, min_effect, kinds)
+    return Differences(
+        asked,
+        sample,
+        _judged(overall, np.zeros(overall.height, bool), kinds, min_effect),
+        _judged(slices, is_benchmark, kinds, min_effect).sort("change", nulls_last=True, maintain_order=True),
     )
 
 
-def of_units(values: np.ndarray, units: Units) -> np.ndarray:
-    """Mean difference of each cluster's items; unlike a unit's outcome it is not moved between benchmarks' levels."""
-    known = units.unit >= 0
-    return np.asarray(np.bincount(units.unit[known], values[known]) / np.bincount(units.unit[known]))
-
-
-def _overall(sample: ItemSample, units: Units, values: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
+def _overall(sample: ItemSample, asked: Asked, seed: int, min_effect: float, kinds: int) -> pl.DataFrame:
     """Test the pooled difference under each weighting; what a cluster adds to it flips as a whole."""
-    known = units.unit >= 0
-    own, benchmark = units.unit[known], sample.benchmark[known]
+    known = asked.units.unit >= 0
+    unit, benchmark = asked.units.unit[known], sample.benchmark[known]
     within = units_of(sample, across=False).share[known]
-    weights = {"items": units.share[known]}
+    weights = {"items": asked.units.share[known]}
     if len(np.unique(benchmark)) > 1:
         weights["benchmarks"] = within / np.bincount(benchmark, within)[benchmark]
     frames = []
     for weighting, weight in weights.items():
-        total = np.bincount(own, weight)
-        differences = np.bincount(own, weight * values[known]) / total
+        total = np.bincount(unit, weight)
+        differences = np.bincount(unit, weight * asked.outcome.values[known]) / total
         paired = paired_differences(sp.csr_array(total[None]), differences, seed=seed)
-        named = pl.DataFrame({"weighting": [weighting]})
-        frames.append(pl.concat([named, _frame(paired, min_effect, "none")], how="horizontal"))
+        names = ("clusters", "difference", "low", "high", "better", "worse")
+        frame = pl.DataFrame({"weighting": [weighting], **{name: getattr(paired, name) for name in names}})
+        detectable = pl.Series(min_effect + paired.detectable(ALPHA / kinds / len(weights)))
+        frames.append(frame.with_columns(detectable=detectable, p_value=pl.Series(_p_values(paired, min_effect))))
     return pl.concat(frames)
 
 
-def _benchmarks(basis: Basis, sample: ItemSample, values: np.ndarray, min_effect: float, seed: int) -> pl.DataFrame:
-    units = units_of(sample, across=False)
-    names = basis.items["benchmark"].unique(maintain_order=True).to_list()
-    items = np.arange(len(values))
-    member = sp.csr_array((np.ones(len(items)), (sample.benchmark, items)), shape=(len(names), len(items)))
-    numbers = np.unique(units.benchmark)
-    paired = paired_differences(units.rows(member)[numbers], of_units(values, units), seed=seed)
-    named = pl.DataFrame({"benchmark": [names[number] for number in numbers]})
-    return pl.concat([named, _frame(paired, min_effect, "holm")], how="horizontal")
-
-
-def _slices(basis: Basis, units: Units, differences: np.ndarray, min_effect: float) -> pl.DataFrame:
-    family, schema = basis.columns, {"slice": pl.Int64, "name": pl.String}
-    rows = units.rows(family.weights)
-    total, squares = (np.asarray(rows.power(power).sum(axis=1)).ravel() for power in (1, 2))
-    member = (family.weights > 0).astype(np.float64)
-    kept = basis.items["excluded"].is_null().to_numpy()
-    # Scores are seldom missing by chance: a category of which little pairs gets no verdict, as in the answer.
-    pairs = member @ (units.unit >= 0) >= FLOOR * (member @ kept)
-    # Chosen first: where few clusters carry a slice, its p-value is drawn, which takes most of the time.
-    enough = np.flatnonzero((effective_sample(total, squares) >= basis.config.min_n_eff) & pairs)
-    named = pl.DataFrame({"slice": family.number[enough], "name": [family.names[at] for at in enough]}, schema=schema)
-    frame = _frame(paired_differences(rows[enough], differences, seed=basis.config.seed), min_effect, "bh")
-    return pl.concat([named, frame], how="horizontal")
-
-
-def _with_gaps(basis: Basis, sample: ItemSample, table: pl.DataFrame, candidate: Side, baseline: Side) -> pl.DataFrame:
-    """Add both sides' scores on each slice, and by how much these and their difference are larger than elsewhere."""
-    family = basis.columns
-    if table.is_empty():
-        names = ("baseline_mean", "candidate_mean", "gap", "gap_low", "gap_high", "gap_q", "baseline_gap")
-        return table.with_columns(pl.lit(None, pl.Float64).alias(name) for name in names)
-    place = np.flatnonzero(np.isin(family.number, table["slice"].to_numpy()))
-    paired = ~np.isnan(sample.scores)
-    weights = family.weights[place]
-    count = weights @ paired.astype(np.float64)
-    means = {
-        f"{name}_mean": (weights @ np.where(paired, side.scores, 0.0)) / count
-        for name, side in (("baseline", baseline), ("candidate", candidate))
-    }
-    apart = evidence(sample, basis.config, draw=False)
-    own = evidence(with_outcomes(sample, Outcomes(np.where(paired, baseline.scores, np.nan))), basis.config, draw=False)
-    gaps = {"gap": apart.association, "gap_low": apart.association_low, "gap_high": apart.association_high}
-    gaps |= {"gap_q": apart.q_value, "baseline_gap": own.association}
-    columns = {**means, **{name: values[place] for name, values in gaps.items()}}
-    added = table.with_columns(pl.Series(name, values).fill_nan(None) for name, values in columns.items())
-    return added.sort("difference", maintain_order=True)
-
-
-def _frame(paired: Paired, min_effect: float, correction: Literal["none", "holm", "bh"]) -> pl.DataFrame:
-    p_value = np.maximum(paired.p_value, _beyond(paired, min_effect)) if min_effect else paired.p_value
-    q_value = {"none": lambda p: p, "holm": holm, "bh": corrected}[correction](p_value)
-    real = q_value <= ALPHA
-    threshold = ALPHA * max(1, int(real.sum())) / max(1, len(p_value)) if correction != "none" else ALPHA
-    status = np.where(
-        real & (paired.difference < 0), "worse", np.where(real & (paired.difference > 0), "better", "same")
-    )
-    return pl.DataFrame(
-        {
-            "clusters": paired.clusters,
-            "difference": paired.difference,
-            "low": paired.low,
-            "high": paired.high,
-            "p_value": p_value,
-            "q_value": q_value,
-            "better": paired.better,
-            "worse": paired.worse,
-            "detectable": min_effect + paired.detectable(threshold),
-            "status": pl.Series(status, dtype=pl.String),
-        }
+def _slices(basis: Basis, asked: Asked, min_effect: float) -> pl.DataFrame:
+    """The change of each category, with both models' means and the p-value of what was measured."""
+    family, unit, values = basis.columns, asked.units.unit, asked.outcome.values
+    known = unit >= 0
+    count = np.maximum(family.member @ known.astype(np.float64), 1)
+    before = (family.member @ np.where(known, asked.scores.values[1], 0.0)) / count
+    gaps = slice_gaps(asked).filter(family=family.name)
+    tested = gaps["reason"].is_null() | (gaps["reason"] == "nearly all")
+    # Unlike a unit's outcome, its mean difference is not moved between the levels of benchmarks.
+    differences = np.bincount(unit[known], values[known]) / np.bincount(unit[known])
+    rows = asked.units.rows(family.weights)[np.flatnonzero(tested)]
+    paired = paired_differences(rows, differences, seed=basis.config.seed)
+    measured = (paired.difference, paired.low, paired.high, _p_values(paired, min_effect))
+    columns = np.full((len(measured), gaps.height), np.nan)
+    columns[:, tested.to_numpy()] = measured
+    change, low, high, p_value = (pl.Series(column, dtype=pl.Float64).fill_nan(None) for column in columns)
+    return gaps.select(
+        *("slice", "name", "question", "items"),
+        pl.when(pl.col("items") > 0).then(pl.Series(before)).alias("before"),
+        after="mean",
+        # A benchmark is no slice of what is compared within it: it has the measured difference, as the whole has.
+        change=pl.coalesce("change", change),
+        low=pl.coalesce("change_low", low),
+        high=pl.coalesce("change_high", high),
+        p_value=p_value,
+        reason=pl.when(~tested).then("reason"),
     )
 
 
-def _beyond(paired: Paired, min_effect: float) -> np.ndarray:
+def _judged(frame: pl.DataFrame, kind: np.ndarray, kinds: int, min_effect: float) -> pl.DataFrame:
+    """Correct p-values within each kind of test, and for the number of kinds, and say what they mean."""
+    p_value = frame["p_value"].to_numpy()
+    adjusted = np.full(len(p_value), np.nan)
+    for each in np.unique(kind):
+        tested = (kind == each) & ~np.isnan(p_value)
+        adjusted[tested] = np.minimum(1.0, kinds * holm(p_value[tested]))
+    clear = adjusted <= ALPHA
+    changes = [clear & (frame["high"].to_numpy() < -min_effect), clear & (frame["low"].to_numpy() > min_effect)]
+    verdict = pl.Series(np.select(changes, ["lost", "gained"], "no clear change"))
+    frame = frame.with_columns(p_adjusted=pl.Series(adjusted).fill_nan(None))
+    return frame.with_columns(verdict=pl.when(pl.col("p_adjusted").is_not_null()).then(verdict))
+
+
+def _p_values(paired: Paired, min_effect: float) -> np.ndarray:
     """Two-sided p-values of differences of at most ``min_effect``: 0.05 where the 95% interval begins there."""
+    if not min_effect:
+        return paired.p_value
     above = paired.difference > 0
     half = np.where(above, paired.difference - paired.low, paired.high - paired.difference)
-    return np.asarray(np.minimum(1.0, 2 * ndtr(quantile(0.95) * (min_effect - np.abs(paired.difference)) / half)))
+    beyond = 2 * ndtr(quantile(0.95) * (min_effect - np.abs(paired.difference)) / half)
+    return np.asarray(np.maximum(paired.p_value, np.minimum(1.0, beyond)))
 
 
 def holm(p_value: np.ndarray) -> np.ndarray:
@@ -528,40 +454,25 @@ def undecided(unscored: int, losses: Sequence[str], if_wrong: Sequence[str]) -> 
     )
 
 
-def too_few_pairs(clusters: int, paired: int, unpaired: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    """Say why too little pairs to tell anything; empty: enough does.
+def too_few_pairs(clusters: int, paired: int, unpaired: Mapping[str, int]) -> Iterator[str]:
+    """Say why too little pairs to tell anything.
 
     Parameters
     ----------
     clusters, paired
         Clusters and items that are scored for both.
     unpaired
-        Name of each side, and the number of items that only it is scored on.
+        Number of items that only one side is scored on, by its name.
     """
-    faults = []
     if clusters < FEWEST:
-        faults.append(f"only {plural(clusters, 'cluster')} scored for both; {FEWEST} are needed")
-    for name, only in unpaired:
-        share = paired / (paired + only)
-        if share < PAIRED:
-            faults.append(f"only {share:.0%} of the items scored for {name} are scored for both")
-    return tuple(faults)
+        yield f"only {plural(clusters, 'cluster')} scored for both; {FEWEST} are needed"
+    for name, only in unpaired.items():
+        if paired < PAIRED * (paired + only):
+            yield f"only {paired / (paired + only):.0%} of the items scored for {name} are scored for both"
 
 
-def lost_on(tests: Families, min_effect: float) -> tuple[str, ...]:
-    """What the candidate lost on: each family of tests gets an equal part of the chance of a false alarm.
-
-    Slices are corrected by Holm's method here: where many got better, Benjamini and Hochberg's lets more of the others
-    pass for losses.
-    """
-    families = [(tests.overall, pl.col("weighting").replace_strict(WEIGHTINGS))]
-    if tests.benchmarks.height > 1:
-        families.append((tests.benchmarks, pl.format("benchmark {}", "benchmark")))
-    if tests.slices.height:
-        families.append((tests.slices, pl.col("name")))
-    reasons = []
-    for frame, name in families:
-        counts = pl.Series(holm(frame["p_value"].to_numpy()) <= ALPHA / len(families))
-        lost = frame.filter(counts & (pl.col("high") < -min_effect)).sort("difference", maintain_order=True)
-        reasons += lost.select(name.alias("lost"))["lost"].to_list()
-    return tuple(reasons)
+def lost_on(found: Differences) -> tuple[str, ...]:
+    """What the candidate lost on, the greatest loss first."""
+    overall = found.overall.filter(verdict="lost").sort("difference", maintain_order=True)
+    names = [WEIGHTINGS[weighting] for weighting in overall["weighting"]]
+    return (*names, *found.slices.filter(verdict="lost")["name"])

@@ -19,7 +19,7 @@ from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of, ranked
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
-from competency_gaps.items.item import answer_index, answer_text
+from competency_gaps.items.item import Item, answer_index, answer_text
 from competency_gaps.metrics.suite import SuiteMetrics, chance_seen, combine, overlap, typical_cas
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.metrics.tokens import MajorityToken
@@ -51,20 +51,12 @@ def items_table(
 
 def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: dict[str, Any]) -> dict[str, Any]:
     start, end = item.text.own
-    return {
-        "benchmark": benchmark,
-        "item_id": item.item.id,
+    return item_row(benchmark, item.item) | {
         "prompt": item.text.text[start:end],
         "text": item_input.text,
         "response": response["response"],
-        "answer": answer_text(item.item),
         "score": response["score"],
-        "epochs": item.item.epochs,
         "policy": item.policy.name,
-        "group": item.item.group,
-        "choices": None if item.item.choices is None else list(item.item.choices),
-        "answer_index": answer_index(item.item),
-        "covariates": json.dumps(item.item.covariates, ensure_ascii=False) if item.item.covariates else None,
         "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
         "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
         "excluded": None if item_input.excluded is None else item_input.excluded.as_dict(),
@@ -74,7 +66,24 @@ def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: di
         "logprobs": response["logprobs"],
         "greedy": response["greedy"],
         "details": response["details"],
-        "identity": json.dumps(item.item.identity, ensure_ascii=False, default=str) if item.item.identity else None,
+    }
+
+
+def item_row(benchmark: str, item: Item) -> dict[str, Any]:
+    """What ``items.parquet`` holds of an item that no model has read."""
+    return {
+        "benchmark": benchmark,
+        "item_id": item.id,
+        "prompt": item.prompt,
+        "answer": answer_text(item),
+        "score": item.score,
+        "epochs": item.epochs,
+        "group": item.group,
+        "choices": None if item.choices is None else list(item.choices),
+        "answer_index": answer_index(item),
+        "covariates": json.dumps(item.covariates, ensure_ascii=False) if item.covariates else None,
+        "n_span_tokens": len(item.prompt.split()),
+        "identity": json.dumps(item.identity, ensure_ascii=False, default=str) if item.identity else None,
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ from competency_gaps.explorer.parts.records.answers import (
     SliceGap,
     SlicesFile,
 )
-from competency_gaps.explorer.parts.records.details import BenchmarkDifference, Pairing
+from competency_gaps.explorer.parts.records.details import CategoryChange, Pairing
 from competency_gaps.explorer.parts.tables import parquet
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import slice_table
@@ -236,7 +237,14 @@ def _pairing(
     return Pairing(
         None,
         *comparison_words(made),
-        [from_row(BenchmarkDifference, row) for row in made.benchmarks.iter_rows(named=True)],
+        [_category(row) for row in made.slices.iter_rows(named=True)],
         None if made.answer is None else listed(context, made.answer),
         None if made.answer is None else gaps(context, made.answer),
     )
+
+
+def _category(row: Mapping[str, Any]) -> CategoryChange:
+    points, spread = "", ""
+    if row["change"] is not None:
+        points, spread = words.signed_points(row["change"]), words.interval(row["low"], row["high"])
+    return from_row(CategoryChange, row, points=points, spread=spread)

@@ -209,7 +209,6 @@ class Context:
         """All answers that a page shows of every model: against peers, and by its scores."""
         places = range(len(self.model_scores.models))
         wanted = [(place, against) for place in places for against in (None, "benchmark")]
-        len(self.families)  # read once, before the threads ask for them
         return [answer for of in wanted if (answer := self.answer(*of)) is not None]
 
     @cached_property

@@ -208,29 +208,27 @@ class MatchesFile:
     lists: Sequence[Matching]
 
 
-Change = Literal["better", "worse", "same"]
-
-
 @dataclass(frozen=True)
-class BenchmarkDifference:
-    """Scores of a candidate less those of a baseline in one benchmark, item by item."""
+class CategoryChange:
+    """A category of a column, or a benchmark, in a comparison of two models. Scores are in [0, 1]."""
 
-    benchmark: str
-    clusters: int
-    """Pairs that count once."""
-    difference: float
-    """In [-1, 1]."""
-    low: float
-    high: float
-    q_value: float
-    """Corrected by Holm."""
-    better: int
-    """Clusters on which the candidate did better, and ..."""
-    worse: int
-    """... worse: McNemar's counts."""
-    detectable: float
-    """The smallest difference found with a power of 0.8."""
-    status: Change
+    slice: int
+    name: str
+    items: int
+    """Scored for both."""
+    before: float | None
+    """Mean score of the baseline; None: no item is scored for both."""
+    after: float | None
+    change: float | None
+    """Expected on new items; None: ``reason`` says why there is none."""
+    low: float | None
+    high: float | None
+    points: str
+    """The change in points of 100, as it is written everywhere."""
+    spread: str
+    """Its interval, likewise."""
+    verdict: Literal["lost", "gained", "no clear change"] | None
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -243,7 +241,8 @@ class Pairing:
     above: Sequence[str]
     """Sentences above the list of slices: the verdict, the whole, and what was not compared; below: the rest."""
     below: Sequence[str]
-    benchmarks: Sequence[BenchmarkDifference]
+    categories: Sequence[CategoryChange]
+    """The greatest loss first."""
     answer: ListedAnswer | None
     """On which slices they differ; None: nothing pairs."""
     gaps: Sequence[SliceGap] | None

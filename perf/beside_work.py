@@ -2,11 +2,11 @@
 
     python perf/beside_work.py [CONFIG.yaml] [--rounds 3] [--sample 60] [--set a.b=value ...]
 
-Some items of a configuration's first benchmark (default: the demo's) are read for scores and concepts in one child
-process per way, one child after the other in turns, so that drift in the machine's speed affects all alike; then again
-beside two processes of the same priority that never rest. Threads that share a batch wait for each other after each
-operation, spinning unless ``GOMP_SPINCOUNT`` says otherwise. Printed are medians, and each way's speed over that of
-the first. A run that something else disturbs says little: the machine's load is printed.
+Some items of a configuration's first benchmark (default: the demo's) are read for scores and concepts, one way after
+the other in turns, so that drift in the machine's speed affects all alike; then again beside two processes of the same
+priority that never rest. Threads that share a batch wait for each other after each operation, spinning unless
+``GOMP_SPINCOUNT`` says otherwise. Printed are medians, and of each way's speed over that of the first in the same
+round. A run that something else disturbs says little: the machine's load is printed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from competency_gaps.model.batches import MAX_READERS
+
 WAYS = {
-    "one batch on all cores": {"READERS": "1"},
-    "the same, resting early": {"READERS": "1", "GOMP_SPINCOUNT": "100"},
-    "one batch on each core": {},
+    "one batch on all cores": ("", 1),
+    "the same, resting early": ("GOMP_SPINCOUNT=100", 1),
+    "one batch on each core": ("", MAX_READERS),
 }
-"""Environments of the children."""
+"""What a child's environment sets, and most batches that are read at once."""
 NAMES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "KMP_BLOCKTIME")
 """Variables of OpenMP that children do not inherit."""
 
@@ -43,44 +45,46 @@ def main() -> None:
         read_when_told(args)
         return
     with ExitStack() as stack:
-        children = {way: stack.enter_context(child(environment)) for way, environment in WAYS.items()}
-        for process in children.values():
-            tell(process)  # loads kernels
+        settings = dict.fromkeys(setting for setting, _ in WAYS.values())
+        children = {setting: stack.enter_context(child(setting)) for setting in settings}
+        for setting, readers in WAYS.values():
+            tell(children[setting], readers)  # loads kernels
         for title, busy in (("alone", 0), ("beside two busy processes", 2)):
             print(f"{title}: {os.cpu_count()} cores, load before {os.getloadavg()[0]:.1f}", flush=True)
             rates = measure(children, args.rounds, busy)
-            first = statistics.median(rates[next(iter(WAYS))])
+            first = rates[next(iter(WAYS))]
             for way, values in rates.items():
-                middle = statistics.median(values)
-                spread = f"{min(values):,.0f}-{max(values):,.0f}"
-                print(f"  {way:<24} {middle:8,.0f} tokens/s ({spread}), {middle / first:.2f} of the first", flush=True)
+                ratio = statistics.median(value / other for value, other in zip(values, first, strict=True))
+                spread = f"{statistics.median(values):7,.0f} tokens/s ({min(values):,.0f}-{max(values):,.0f})"
+                print(f"  {way:<24} {spread}, {ratio:.2f} of the first", flush=True)
         for process in children.values():
             assert process.stdin is not None
             process.stdin.close()
 
 
-def child(environment: dict[str, str]) -> subprocess.Popen[str]:
+def child(setting: str) -> subprocess.Popen[str]:
     """A process that reads the items whenever it is told to."""
-    inherited = {name: value for name, value in os.environ.items() if name not in NAMES}
+    environment = {name: value for name, value in os.environ.items() if name not in NAMES}
+    environment |= dict([setting.split("=")] if setting else [])
     return subprocess.Popen(
         [sys.executable, __file__, *sys.argv[1:], "--child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=inherited | environment,
+        env=environment,
     )
 
 
 def measure(children: dict[str, subprocess.Popen[str]], rounds: int, busy: int) -> dict[str, list[float]]:
-    """Tokens per second of each child, round by round."""
-    rates: dict[str, list[float]] = {way: [] for way in children}
+    """Tokens per second of each way, round by round."""
+    rates: dict[str, list[float]] = {way: [] for way in WAYS}
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
     try:
         for number in range(rounds):
-            order = list(children.items())
-            for way, process in order if number % 2 == 0 else reversed(order):
-                rates[way].append(tell(process))
+            order = list(WAYS.items())
+            for way, (setting, readers) in order if number % 2 == 0 else reversed(order):
+                rates[way].append(tell(children[setting], readers))
     finally:
         for other in others:
             other.kill()
@@ -88,10 +92,10 @@ def measure(children: dict[str, subprocess.Popen[str]], rounds: int, busy: int) 
     return rates
 
 
-def tell(process: subprocess.Popen[str]) -> float:
-    """Let a child read; its tokens per second."""
+def tell(process: subprocess.Popen[str], readers: int) -> float:
+    """Let a child read so many batches at once; its tokens per second."""
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write("read\n")
+    process.stdin.write(f"{readers}\n")
     process.stdin.flush()
     return float(process.stdout.readline())
 
@@ -108,13 +112,13 @@ def read_when_told(args: argparse.Namespace) -> None:
     file = args.config or DEMO_CONFIG
     config = parse_config(RunConfig, read_yaml(file, args.set), str(file))
     first = config.benchmarks[0].model_copy(update={"sample": args.sample})
-    batches.MAX_READERS = int(os.environ.get("READERS", batches.MAX_READERS))
     setting = set_up(config.model_copy(update={"benchmarks": [first]}), Progress(quiet=True))
-    plans = plan_suite(setting.prepared)
+    plans = plan_suite(setting.prepared, 256)
     tokens = sum(len(item.tokens.ids) for item in setting.prepared[first.name])
     with tempfile.TemporaryDirectory() as folder:
         reader = ShardReader(Path(folder), setting)
-        for _ in sys.stdin:
+        for line in sys.stdin:
+            batches.MAX_READERS = int(line)
             begin = time.perf_counter()
             for plan in plans:
                 for shard in plan.shards:

@@ -206,8 +206,10 @@ class Attempts:
                         yield rows, [made]
                     else:
                         if made == OUT_OF_MEMORY:
-                            self._too_large[kind] = _size(rows, lengths)
-                            self._warn(rows, lengths, token_budget)
+                            self._too_large[kind] = size = _size(rows, lengths)
+                            if not self._warned:
+                                log.warning(_TOO_LARGE, len(rows), size // len(rows), token_budget)
+                            self._warned = True
                         waiting += _halves(rows)
 
     @contextmanager
@@ -217,7 +219,8 @@ class Attempts:
 
         threads = torch.get_num_threads()
         count = min(batches, threads, MAX_READERS)
-        if count < 2 or lm.device.type != "cpu" or any(lm is known for known in self._copies):
+        on_processor = lm.device.type == "cpu" and not hasattr(lm.model, "hf_device_map")
+        if count < 2 or not on_processor or any(lm is known for known in self._copies):
             yield [lm], _call
             return
         while len(self._copies) < count:
@@ -242,11 +245,6 @@ class Attempts:
         """End a long answer that is not wanted any more."""
         if self._stopped:
             raise RuntimeError("stopped")
-
-    def _warn(self, rows: np.ndarray, lengths: Sequence[int], token_budget: int) -> None:
-        if not self._warned:
-            log.warning(_TOO_LARGE, len(rows), max(lengths[row] for row in rows), token_budget)
-            self._warned = True
 
     @staticmethod
     def _try(

@@ -54,27 +54,14 @@ class Shard(NamedTuple):
     """Positions of its items in the benchmark."""
     made_of: str
     """Hash of what is read."""
-    lengths: Sequence[int] = ()
-    """About how many tokens are read and written for each item."""
+    tokens: int = 0
+    """About how many tokens are read and written for its items."""
     sampled: bool = False
     """Whether the SAE is checked on its items: their prompts are read whole, before all other shards."""
 
-    @property
-    def tokens(self) -> int:
-        """About how many tokens are read and written for all items."""
-        return sum(self.lengths)
-
     def counter(self, advance: Callable[[float], None]) -> Callable[[float], None]:
-        """What counts items as they are read, longest first, and tells ``advance`` their tokens."""
-        ends, done = np.cumsum([0, *self.lengths]), 0.0
-
-        def count(items: float) -> None:
-            nonlocal done
-            before, done = done, done + items
-            first, last = np.interp([before, done], np.arange(len(ends)), ends)
-            advance(float(last - first))
-
-        return count
+        """What counts items, which are alike in length, in tokens."""
+        return lambda items: advance(items * self.tokens / len(self.members))
 
 
 @dataclass(frozen=True)
@@ -102,40 +89,40 @@ def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]], sample_tokens: in
         Tokens of the prompts, drawn uniformly from the items of the run, on which the SAE is checked. These items have
         shards of their own.
     """
-    usable = [
-        (name, i)
+    lengths = {
+        (name, i): len(item.tokens.ids)
         for name, items in prepared.items()
         for i, item in enumerate(items)
         if item.excluded is None and len(item.tokens.ids)
-    ]
-    order = np.random.default_rng(0).permutation(len(usable))
-    ends = np.cumsum([len(prepared[name][i].tokens.ids) for name, i in (usable[k] for k in order)])
-    sample = {usable[k] for k in order[: int(np.searchsorted(ends, sample_tokens)) + 1]}
-    return [
-        _plan(f"b{number:03d}", name, items, {i for i in range(len(items)) if (name, i) in sample})
-        for number, (name, items) in enumerate(prepared.items())
-    ]
+    }
+    usable = list(lengths)
+    drawn = [usable[k] for k in np.random.default_rng(0).permutation(len(usable))]
+    ends = np.cumsum([lengths[place] for place in drawn])
+    sample = {*drawn[: int(np.searchsorted(ends, sample_tokens)) + 1]}
+    return [_plan(f"b{number:03d}", name, items, sample) for number, (name, items) in enumerate(prepared.items())]
 
 
-def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[int]) -> BenchmarkPlan:
+def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[tuple[str, int]]) -> BenchmarkPlan:
     kept = [i for i, item in enumerate(items) if item.excluded is None]
-    writes = any(isinstance(items[i].request, Generation) for i in kept)
-    groups = []
-    for part in ([i for i in kept if i in sample], [i for i in kept if i not in sample]):
-        cut = cut_shards([len(items[i].tokens.ids) for i in part], GENERATED_ITEMS if writes else SHARD_ITEMS)
-        groups += [[part[k] for k in group] for group in cut]
-    shards = []
-    for number, members in enumerate(groups):
+    most = GENERATED_ITEMS if any(isinstance(items[i].request, Generation) for i in kept) else SHARD_ITEMS
+    shards: list[Shard] = []
+    parts = [[i for i in kept if ((name, i) in sample) is sampled] for sampled in (True, False)]
+    groups = (
+        part[group]
+        for part in map(np.asarray, parts)
+        for group in cut_shards([len(items[i].tokens.ids) for i in part], most)
+    )
+    for members in (group.tolist() for group in groups):
         made_of = fingerprint(
             (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
             (_FORMAT, *(repr(items[i].request) for i in members)),
         )
-        lengths = [_length(items[i]) for i in members]
-        shards.append(Shard(f"{prefix}-{number:04d}", members, made_of, lengths, members[0] in sample))
+        tokens, sampled = sum(_tokens(items[i]) for i in members), (name, members[0]) in sample
+        shards.append(Shard(f"{prefix}-{len(shards):04d}", members, made_of, tokens, sampled))
     return BenchmarkPlan(name, items, draw_keys(name, {i: items[i].tokens.ids for i in kept}), shards)
 
 
-def _length(item: PreparedItem) -> int:
+def _tokens(item: PreparedItem) -> int:
     """About how many tokens are read and written for an item."""
     if isinstance(item.request, Generation):
         return len(item.tokens.ids) + item.request.max_new_tokens
@@ -272,10 +259,15 @@ class ShardReader:
     def read(self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None]) -> Content:
         """Read a shard; ``advance`` counts items as they are read."""
         items, members = plan.items, shard.members
+
+        def tokens(i: int, response: str | None, response_ids: np.ndarray) -> ItemTokens | None:
+            made = self._input(i, items[i], response, response_ids).tokens
+            return made and replace(made, prompt=len(items[i].tokens.ids) * shard.sampled)
+
         asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request, plan.keys[i]) for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
-            tapped = [self._tokens(shard, i, items[i], None, np.zeros(0, np.int32)) for i in members]
+            tapped = [tokens(i, None, np.zeros(0, np.int32)) for i in members]
         tap = SpanTap(self.extractor, tapped)
         responses = respond(
             self.extractor.lm,
@@ -302,7 +294,7 @@ class ShardReader:
         spans = {place: tapped[place] for place in answered}
         if self.span in NEEDS_RESPONSE:
             spans = {
-                place: self._tokens(shard, members[place], items[members[place]], text, answer.response_ids)
+                place: tokens(members[place], text, answer.response_ids)
                 for (place, answer), text in zip(answered.items(), table["response"], strict=True)
             }
         advance(sum(span is None and asked[place].request is None for place, span in spans.items()))
@@ -356,12 +348,6 @@ class ShardReader:
         ]
         there, rows = [span for span, _ in read], [row for _, row in read]
         return Content(table, self.extractor.block(there, rows), self.extractor.token_tensors(there, rows))
-
-    def _tokens(
-        self, shard: Shard, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray
-    ) -> ItemTokens | None:
-        tokens = self._input(index, item, response, response_ids).tokens
-        return tokens and replace(tokens, prompt=shard.sampled * len(item.tokens.ids))
 
     def _inputs(self, items: Sequence[PreparedItem], responses: pl.DataFrame) -> list[ItemInput]:
         answers = responses.select("response", "response_ids").iter_rows()

@@ -6,8 +6,8 @@ found to fit, so that a folder whose SAE is refused is free.
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +27,8 @@ from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.stages.engines import check_share
-from competency_gaps.stages.extraction import BenchmarkPlan, Shard, ShardReader, plan_suite, unreadable
-from competency_gaps.stages.setting import Setting, check_unreadable, left_out_line
+from competency_gaps.stages.extraction import BenchmarkPlan, Content, Shard, ShardReader, plan_suite, unreadable
+from competency_gaps.stages.setting import Setting, check_unreadable
 from competency_gaps.table_files import read_parquet
 
 if TYPE_CHECKING:
@@ -66,28 +66,27 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
     sample = [(plan, shard) for plan in plans for shard in plan.shards if shard.sampled]
     if not sample:
         raise UserError("every item is excluded, so nothing can be measured: check the reasons above and the span.")
-    measured = Sample(setting)
-    reader, read = ShardReader(folder, replace(setting, extractor=measured.extractor)), []
+    sae, prompts = setting.sae, dict[int, "torch.Tensor"]()
+    reader = ShardReader(folder, replace(setting, extractor=replace(setting.extractor, prompts=prompts)))
+    judged = LatentStatistics(sae.d_sae, sae.d_in)
+    facts = LatentStatistics(sae.d_sae, sae.d_in) if config.span == "prompt+bos" else judged
+    read: list[tuple[BenchmarkPlan, Shard, Content]] = []
+    lost: list[Reason] = []
     with progress.stage("gate", total=sum(shard.tokens for _, shard in sample), unit="tokens") as bar:
         for plan, shard in sample:
             content = reader.read(plan, shard, shard.counter(bar.advance))
-            measured.add(plan, shard, content.responses)
-            read.append((shard, content))
-    items = sum(len(shard.members) for shard, _ in read)
-    lost = measured.unreadable
+            read.append((plan, shard, content))
+            lost += [why for why in unreadable(content.responses) if why != NOT_FINITE]
+            given = ((plan.items[i].tokens, prompts.pop(i)) for i in shard.members if i in prompts)
+            lost += [NOT_FINITE for tokens, x in given if not _measure(sae, judged, facts, tokens, x)]
+    items = sum(len(shard.members) for _, shard, _ in read)
     check_unreadable(lost, items, "the sample for the SAE's check", setting.lm, share=MOST_UNREADABLE)
-    if lost:
-        progress.say(left_out_line(lost, items))
-    figures = judge(measured.judged, setting.sae, force=config.sae.force)
+    figures = judge(judged, sae, force=config.sae.force)
     for plan in plans:
-        check_share(
-            [why for shard, content in read if shard in plan.shards for why in unreadable(content.responses)],
-            plan,
-            setting,
-        )
-    for shard, content in read:
+        tables = [content.responses for benchmark, _, content in read if benchmark is plan]
+        check_share([why for table in tables for why in unreadable(table)], plan, setting)
+    for _, shard, content in read:
         reader.files.commit(reader.write(shard, content))
-    facts = measured.every
     density, share = facts.density.astype(np.float32), facts.template_share.astype(np.float32)
     table = pl.DataFrame({"density": density, "template_share": pl.Series(share).fill_nan(None)})
     write_atomic(facts_file, table.write_parquet)
@@ -112,61 +111,29 @@ def _known(figures_file: Path, facts_file: Path) -> tuple[GateFigures, LatentFac
     return None
 
 
-class Sample:
-    """Statistics over whole prompts of sampled items, for the verdict and for the kinds.
+def _measure(
+    sae: SparseAutoencoder, judged: LatentStatistics, facts: LatentStatistics, tokens: Tokens, activations: torch.Tensor
+) -> bool:
+    """Add a prompt to the statistics for the verdict and for the kinds; whether all is finite.
 
-    All tokens of the prompt are read, so that latents of the template show. The verdict leaves out the BOS token, whose
+    All tokens of the prompt count, so that latents of the template show. The verdict leaves out the BOS token, whose
     activation is an outlier in most models and on which SAEs are not trained; the kinds include it if the span does.
     """
-
-    def __init__(self, setting: Setting) -> None:
-        self.sae = sae = setting.sae
-        self.prompts: dict[int, torch.Tensor] = {}
-        self.extractor = replace(setting.extractor, prompts=self.prompts)
-        """Reads the sample."""
-        self.judged = LatentStatistics(sae.d_sae, sae.d_in)
-        with_bos = setting.config.span == "prompt+bos"
-        self.every = LatentStatistics(sae.d_sae, sae.d_in) if with_bos else self.judged
-        self.unreadable: list[Reason] = []
-
-    def add(self, plan: BenchmarkPlan, shard: Shard, responses: pl.DataFrame) -> None:
-        """Add the prompts of a shard that was read, in the order of its items."""
-        import torch
-
-        why = dict(responses.select("item", "excluded").iter_rows())
-        with torch.inference_mode():
-            for i in shard.members:
-                activations, tokens = self.prompts.pop(i, None), plan.items[i].tokens
-                if activations is None:
-                    self.unreadable += [Reason.of(why[i])] if why[i] else []
-                elif not self._added(activations, tokens):
-                    self.unreadable.append(NOT_FINITE)
-
-    def _added(self, activations: torch.Tensor, tokens: Tokens) -> bool:
-        """Add a prompt, unless it has activations or latents that are not finite."""
-        own, bos, sae = tokens.own, tokens.bos, self.sae
-        counted = ~bos if sae.average_over == 1 else own & ~bos
-        parts = [(self.judged, counted)] + [(self.every, np.ones(len(own), bool))] * (self.every is not self.judged)
-        inputs = [sae.inputs(activations, mask) for _, mask in parts]
-        is_finite = all(_is_finite(sae, x) for x in inputs)
-        for (statistics, mask), x in zip(parts if is_finite else [], inputs, strict=False):
-            _add(statistics, sae, x, own[mask])
-        return is_finite
+    counted = ~tokens.bos if sae.average_over == 1 else tokens.own & ~tokens.bos
+    is_finite = _add(judged, sae, sae.inputs(activations, counted), tokens.own[counted])
+    every = np.ones(len(tokens.own), bool)
+    return is_finite and (facts is judged or _add(facts, sae, sae.inputs(activations, every), tokens.own))
 
 
-def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> None:
-    """Add tokens in chunks that fit into memory."""
-    start = 0
-    for part in _chunks(sae, x):
-        latents = sae.encode(part)
-        statistics.add(part, latents, sae.sae.decode(latents), own[start : start + len(part)])
-        start += len(part)
+def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> bool:
+    """Add tokens in chunks that fit into memory, up to one that is not finite in the precision of the SAE."""
+    import torch
 
-
-def _is_finite(sae: SparseAutoencoder, x: torch.Tensor) -> bool:
-    """Whether activations and their latents are finite; the SAE may have another precision than the model."""
-    return bool(x.isfinite().all()) and all(bool(sae.encode(part).isfinite().all()) for part in _chunks(sae, x))
-
-
-def _chunks(sae: SparseAutoencoder, x: torch.Tensor) -> Sequence[torch.Tensor]:
-    return x.to(sae.sae.device, sae.sae.dtype).split(chunk_tokens(sae))
+    with torch.inference_mode():
+        parts = x.to(sae.sae.device, sae.sae.dtype).split(chunk_tokens(sae))
+        for start, part in zip(itertools.count(step=chunk_tokens(sae)), parts):
+            latents = sae.encode(part)
+            if not (part.isfinite().all() and latents.isfinite().all()):
+                return False
+            statistics.add(part, latents, sae.sae.decode(latents), own[start : start + len(part)])
+    return True

@@ -184,7 +184,7 @@ def test_a_shard_for_which_memory_ran_out_is_replaced(config, straight, tmp_path
 
     def short(table):
         asked.append(1)
-        return [OUT_OF_MEMORY] if len(asked) == 3 else real(table)  # the first that is in the store alone
+        return [OUT_OF_MEMORY] if len(asked) == 5 else real(table)  # of the first shard that is in the store alone
 
     reads.clear()
     monkeypatch.setattr(engines, "unreadable", short)

@@ -1,11 +1,12 @@
-"""How fast activations are read alone and beside a busy process, with and without threads that spin while they wait.
+"""How fast a suite is read alone and beside two busy processes: one batch on all cores, or one batch on each core.
 
-    python perf/beside_work.py [--rounds 3] [--seconds 4]
+    python perf/beside_work.py [CONFIG.yaml] [--rounds 3] [--sample 60] [--set a.b=value ...]
 
-The embedded model and SAE read texts in one child process per setting of OpenMP, one child after the other in turns,
-so that drift in the machine's speed affects all alike; then again beside one process of the same priority that never
-rests. Printed are medians, and each setting's speed over that of no setting. ``cgaps`` sets ``GOMP_SPINCOUNT=100``
-where it starts beside other work, and nothing alone. A run that something else disturbs says little.
+Some items of a configuration's first benchmark (default: the demo's) are read for scores and concepts, one way after
+the other in turns, so that drift in the machine's speed affects all alike; then again beside two processes of the same
+priority that never rest. Threads that share a batch wait for each other after each operation, spinning unless
+``GOMP_SPINCOUNT`` says otherwise. Printed are medians, and of each way's speed over that of the first in the same
+round. A run that something else disturbs says little: the machine's load is printed.
 """
 
 from __future__ import annotations
@@ -15,50 +16,58 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
+from pathlib import Path
 
-SETTINGS = ("", "GOMP_SPINCOUNT=100", "OMP_WAIT_POLICY=PASSIVE")
-"""Environments of the children; the first, empty, is how it was."""
+from competency_gaps.model.batches import MAX_READERS
+
+WAYS = {
+    "one batch on all cores": ("", 1),
+    "the same, resting early": ("GOMP_SPINCOUNT=100", 1),
+    "one batch on each core": ("", MAX_READERS),
+}
+"""What a child's environment sets, and most batches that are read at once."""
 NAMES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "KMP_BLOCKTIME")
 """Variables of OpenMP that children do not inherit."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
+    parser.add_argument("--sample", type=int, default=60, help="items that are read in each turn")
+    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        read_when_told()
+        read_when_told(args)
         return
     with ExitStack() as stack:
-        children = {setting: stack.enter_context(child(setting)) for setting in SETTINGS}
-        for process in children.values():
-            tell(process, 0.5)  # loads kernels
-        for title, busy in (("alone", False), ("beside one busy process", True)):
-            rates = measure(children, args.rounds, args.seconds, busy=busy)
-            before = statistics.median(rates[""])
-            for setting, values in rates.items():
-                middle = statistics.median(values)
-                spread = f"{min(values):,.0f}-{max(values):,.0f}"
-                name = setting or "no setting"
-                print(
-                    f"{title}: {name:<24} {middle:8,.0f} tokens/s ({spread}), {middle / before:.2f} of no setting",
-                    flush=True,
-                )
+        settings = dict.fromkeys(setting for setting, _ in WAYS.values())
+        children = {setting: stack.enter_context(child(setting)) for setting in settings}
+        for setting, readers in WAYS.values():
+            tell(children[setting], readers)  # loads kernels
+        for title, busy in (("alone", 0), ("beside two busy processes", 2)):
+            print(f"{title}: {os.cpu_count()} cores, load before {os.getloadavg()[0]:.1f}", flush=True)
+            rates = measure(children, args.rounds, busy)
+            first = rates[next(iter(WAYS))]
+            for way, values in rates.items():
+                ratio = statistics.median(value / other for value, other in zip(values, first, strict=True))
+                spread = f"{statistics.median(values):7,.0f} tokens/s ({min(values):,.0f}-{max(values):,.0f})"
+                print(f"  {way:<24} {spread}, {ratio:.2f} of the first", flush=True)
         for process in children.values():
             assert process.stdin is not None
             process.stdin.close()
 
 
 def child(setting: str) -> subprocess.Popen[str]:
-    """A process that reads texts whenever it is told to."""
+    """A process that reads the items whenever it is told to."""
     environment = {name: value for name, value in os.environ.items() if name not in NAMES}
     environment |= dict([setting.split("=")] if setting else [])
     return subprocess.Popen(
-        [sys.executable, __file__, "--child"],
+        [sys.executable, __file__, *sys.argv[1:], "--child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -67,54 +76,54 @@ def child(setting: str) -> subprocess.Popen[str]:
     )
 
 
-def measure(
-    children: dict[str, subprocess.Popen[str]], rounds: int, seconds: float, *, busy: bool
-) -> dict[str, list[float]]:
-    """Tokens per second of each child, round by round."""
-    rates: dict[str, list[float]] = {setting: [] for setting in children}
-    other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if busy else None
+def measure(children: dict[str, subprocess.Popen[str]], rounds: int, busy: int) -> dict[str, list[float]]:
+    """Tokens per second of each way, round by round."""
+    rates: dict[str, list[float]] = {way: [] for way in WAYS}
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
     try:
         for number in range(rounds):
-            order = list(children.items())
-            for setting, process in order if number % 2 == 0 else reversed(order):
-                rates[setting].append(tell(process, seconds))
+            order = list(WAYS.items())
+            for way, (setting, readers) in order if number % 2 == 0 else reversed(order):
+                rates[way].append(tell(children[setting], readers))
     finally:
-        if other is not None:
+        for other in others:
             other.kill()
             other.wait()
     return rates
 
 
-def tell(process: subprocess.Popen[str], seconds: float) -> float:
-    """Let a child read for some seconds; its tokens per second."""
+def tell(process: subprocess.Popen[str], readers: int) -> float:
+    """Let a child read so many batches at once; its tokens per second."""
     assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(f"{seconds}\n")
+    process.stdin.write(f"{readers}\n")
     process.stdin.flush()
     return float(process.stdout.readline())
 
 
-def read_when_told() -> None:
-    """Read items until standard input ends: a line of seconds is answered with tokens per second."""
-    import numpy as np
+def read_when_told(args: argparse.Namespace) -> None:
+    """Read the items for each line of standard input, which is answered with tokens per second."""
+    from competency_gaps.config import RunConfig, parse_config, read_yaml
+    from competency_gaps.embedded import DEMO_CONFIG
+    from competency_gaps.model import batches
+    from competency_gaps.progress import Progress
+    from competency_gaps.stages.extraction import ShardReader, plan_suite
+    from competency_gaps.stages.setting import set_up
 
-    from competency_gaps.activations.extract import Extractor, ItemTokens
-    from competency_gaps.config import ModelConfig, SAEConfig
-    from competency_gaps.sae.load import load_pair
-
-    pair = load_pair(ModelConfig(name="embedded"), SAEConfig(folder="embedded:smollm2-135m-instruct-l15-8k"))
-    extractor = Extractor(pair.lm, pair.hook, pair.sae, "mean", None, True)
-    rng = np.random.default_rng(0)
-    lengths = np.clip(rng.lognormal(np.log(120), 0.7, 4), 16, 800).astype(int)
-    items = [
-        ItemTokens(i, rng.integers(100, 40_000, n).astype(np.int32), np.zeros((n, 2), np.int32), np.arange(n) >= n // 2)
-        for i, n in enumerate(lengths)
-    ]
-    for line in sys.stdin:
-        begin, read = time.perf_counter(), 0
-        while time.perf_counter() - begin < float(line):
-            extractor.rows(items, lambda count: None)
-            read += int(lengths.sum())
-        print(read / (time.perf_counter() - begin), flush=True)
+    file = args.config or DEMO_CONFIG
+    config = parse_config(RunConfig, read_yaml(file, args.set), str(file))
+    first = config.benchmarks[0].model_copy(update={"sample": args.sample})
+    setting = set_up(config.model_copy(update={"benchmarks": [first]}), Progress(quiet=True))
+    plans = plan_suite(setting.prepared, 256)
+    tokens = sum(len(item.tokens.ids) for item in setting.prepared[first.name])
+    with tempfile.TemporaryDirectory() as folder:
+        reader = ShardReader(Path(folder), setting)
+        for line in sys.stdin:
+            batches.MAX_READERS = int(line)
+            begin = time.perf_counter()
+            for plan in plans:
+                for shard in plan.shards:
+                    reader.write(shard, reader.read(plan, shard, lambda items: None))
+            print(tokens / (time.perf_counter() - begin), flush=True)
 
 
 if __name__ == "__main__":

@@ -136,34 +136,3 @@ def test_reading_needs_no_torch(tiny_run):
     """In a process in which the heavy packages cannot be imported at all."""
     done = command(str(tiny_run.path), str(ROOT / "tests/logs/recorded/lm_eval/plain"), code=WITHOUT)
     assert done.returncode == 0, done.stderr
-
-
-WAITS = """
-import os, sys
-import competency_gaps
-print(os.environ.get("GOMP_SPINCOUNT"), end=" ")
-os.getloadavg = lambda: (float(os.environ["LOAD"]), 0.0, 0.0)
-from competency_gaps.cli.app import main
-class Before:
-    def find_spec(self, name, path=None, target=None):
-        if name == "competency_gaps.registry":  # which the command imports, as others import torch
-            print(os.environ.get("GOMP_SPINCOUNT"))
-            os._exit(0)
-sys.meta_path.insert(0, Before())
-sys.argv = ["cgaps", "doctor"]
-main()
-"""
-
-
-@pytest.mark.parametrize(
-    ("own", "said"),
-    [
-        ({"LOAD": "1.2"}, "None 100"),
-        ({"LOAD": "0.1"}, "None None"),
-        ({"LOAD": "1.2", "OMP_WAIT_POLICY": "ACTIVE"}, "None None"),
-    ],
-)
-def test_threads_spin_little_beside_other_work_unless_the_user_says_how(own, said, monkeypatch):
-    for name in application._WAITING:
-        monkeypatch.delenv(name, raising=False)
-    assert command(code=WAITS, env=own).stdout.split("\n")[0] == said

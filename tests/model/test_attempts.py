@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from competency_gaps.errors import MachineError, UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, ran_out_of_memory
 
+LM: Any = SimpleNamespace(device=torch.device("meta"))
+"""In place of a language model: it is only handed on."""
 LENGTHS = [7, 3, 9, 1, 5, 5, 8, 2, 6, 4]
 
 
@@ -22,7 +26,7 @@ class Model:
         self.bad, self.error, self.fits, self.memory_error = set(bad), error, fits, memory_error
         self.sizes: list[int] = []
 
-    def __call__(self, rows: np.ndarray) -> list[int]:
+    def __call__(self, lm: object, rows: np.ndarray) -> list[int]:
         self.sizes.append(len(rows) * max(LENGTHS[row] for row in rows))
         if self.sizes[-1] > self.fits:
             raise self.memory_error("no room")
@@ -33,7 +37,7 @@ class Model:
 
 def results(model, budget=40, attempts=None) -> dict:
     by_row: dict = {}
-    for rows, made in (attempts or Attempts()).batches("squares", LENGTHS, budget, model):
+    for rows, made in (attempts or Attempts()).batches(LM, "squares", LENGTHS, budget, model):
         for row, value in zip(rows.tolist(), made, strict=True):
             assert row not in by_row
             by_row[row] = value
@@ -79,14 +83,14 @@ def test_what_was_read_before_changes_nothing(fits):
 
     def batches(attempts):
         model = Model(bad=(2, 6, 0), fits=fits)
-        return [(rows.tolist(), made) for rows, made in attempts.batches("squares", LENGTHS, 40, model)]
+        return [(rows.tolist(), made) for rows, made in attempts.batches(LM, "squares", LENGTHS, 40, model)]
 
     fresh = batches(Attempts())
     assert sorted(row for rows, _ in fresh for row in rows) == list(range(10))
     for before in (Model(fits=fits), Model(bad=range(10), fits=fits), Model(bad=[5], fits=fits)):
         attempts = Attempts()
         for budget in (1, 30, 40, 1000):
-            list(attempts.batches("squares", LENGTHS, budget, before))
+            list(attempts.batches(LM, "squares", LENGTHS, budget, before))
         assert batches(attempts) == fresh
 
 
@@ -117,5 +121,5 @@ def test_what_was_too_large_for_memory_is_not_tried_again():
     assert first > 0
     results(model, 1000, attempts)
     assert too_large() == first
-    list(attempts.batches("another kind", LENGTHS, 1000, model))  # of which nothing is known yet
+    list(attempts.batches(LM, "another kind", LENGTHS, 1000, model))  # of which nothing is known yet
     assert too_large() > first

@@ -41,6 +41,8 @@ def config(tiny_config, request):
         "benchmarks": [{**quiz, "sample": 20}, {**sums, "sample": 20}, told],
         "generation": generation,
         "span": request.param,
+        # The sample is a shard of each benchmark.
+        "sae": {**tiny_config["sae"], "gate_tokens": 256, "force": True},
     }
 
 
@@ -76,7 +78,7 @@ def stop_at(monkeypatch, owner, name: str, call: int, error: BaseException | Non
     return calls
 
 
-@pytest.mark.parametrize(("owner", "name", "calls"), [(ShardReader, "read", (1, 4)), (Extractor, "rows", (1, 3))])
+@pytest.mark.parametrize(("owner", "name", "calls"), [(ShardReader, "read", (1, 4)), (Extractor, "rows", (1, 5))])
 def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     for call in calls:

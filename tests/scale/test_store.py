@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from suite_helpers import make_small, never, run_small, with_answers
+from suite_helpers import make_small, only_the_sample, run_small, with_answers
 
 import competency_gaps as cg
 from competency_gaps.errors import MachineError, MissingExtraError, UserError
@@ -130,12 +130,12 @@ def straight(config, tmp_path_factory):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """Names of the shards that are read."""
+    """Names of the shards that are read, without the sample, which each folder reads."""
     make_small(monkeypatch)
     whole, names = ShardReader.read, []
 
     def counted(self, plan, shard, *arguments):
-        names.append(shard.name)
+        names.extend([shard.name] * (not shard.sampled))
         return whole(self, plan, shard, *arguments)
 
     monkeypatch.setattr(ShardReader, "read", counted)
@@ -146,7 +146,7 @@ def test_parts_of_machines_without_common_disks_are_a_run(config, straight, addr
     for number in (1, 2):
         cg.make_part(config, tmp_path / str(number) / "part", (number, 2), store=address)
     made = cg.run(config, tmp_path / "third" / "run", store=address)
-    assert len(reads) == len(set(reads)) == 5, "each shard is read once"
+    assert len(reads) == len(set(reads)) == 4, "each shard is read once"
     assert_same_run(made, straight)
 
 
@@ -155,7 +155,7 @@ def test_a_run_whose_store_failed_goes_on_elsewhere(config, straight, tmp_path, 
 
     def fails(self, *arguments, **options):
         sent.append(1)
-        if len(sent) == 3:
+        if len(sent) == 4:  # after the sample's two
             raise self._failed(ConnectionError("reset"))
         return whole(self, *arguments, **options)
 
@@ -163,15 +163,15 @@ def test_a_run_whose_store_failed_goes_on_elsewhere(config, straight, tmp_path, 
         patch.setattr(RunStore, "publish", fails)
         with pytest.raises(MachineError, match=r"the store file://.*reset. Finished work is kept"):
             cg.run(config, tmp_path / "run", store=address)
-    kept, lost = 2, len(reads) - 2
+    kept, lost = 1, len(reads) - 1
     made = cg.run(config, tmp_path / "elsewhere", store=address)
-    assert len(reads) == 5 + lost, f"the {kept} that were published are not read again"
+    assert len(reads) == 4 + lost, f"the {kept} that was published is not read again"
     assert_same_run(made, straight)
 
 
 def test_what_was_read_without_a_store_is_put_there(config, straight, tmp_path, monkeypatch):
     make_small(monkeypatch)
-    monkeypatch.setattr(ShardReader, "read", never)
+    monkeypatch.setattr(ShardReader, "read", only_the_sample)
     address = f"file://{tmp_path}/store"
     cg.run(config, straight.path, store=address)
     assert_same_run(cg.run(config, tmp_path / "other", store=address), straight)
@@ -184,7 +184,7 @@ def test_a_shard_for_which_memory_ran_out_is_replaced(config, straight, tmp_path
 
     def short(table):
         asked.append(1)
-        return [OUT_OF_MEMORY] if len(asked) == 1 else real(table)
+        return [OUT_OF_MEMORY] if len(asked) == 5 else real(table)  # of the first shard that is in the store alone
 
     reads.clear()
     monkeypatch.setattr(engines, "unreadable", short)

@@ -39,6 +39,8 @@ class ItemTokens:
     """int32 of shape (tokens, 2): character ranges in the item's text."""
     span: np.ndarray
     """bool of shape (tokens,): the tokens that are pooled, at least one."""
+    prompt: int = 0
+    """Tokens from the first on that are read although the span ends before them."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,9 @@ class Extractor:
     """Whether to keep the activations of single tokens."""
     attempts: Attempts = field(default_factory=Attempts)
     """Runs the batches of this run."""
+    prompts: dict[int, torch.Tensor] | None = None
+    """Receives the activations of each item's prompt, of shape (tokens, width), by its position in the benchmark; None:
+    they are not kept."""
 
     @property
     def read_at_once(self) -> int:
@@ -78,18 +83,18 @@ class Extractor:
             A reason says why a sequence has no row.
         """
 
-        def read(chosen: np.ndarray) -> list[SparseRow | Reason]:
+        def read(lm: LanguageModel, chosen: np.ndarray) -> list[SparseRow | Reason]:
             own, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
             if not shared:
-                return self.pooled(own, list(read_hook(self.lm, self.hook, ids)))
-            starts[:] = starts or [cache_start(self.lm, self.hook, ids[0][:shared])]
-            return self.pooled(own, read_after(self.lm, self.hook, starts[0], ids))
+                return self.pooled(own, list(read_hook(lm, self.hook, ids)))
+            starts[:] = starts or [cache_start(lm, self.hook, ids[0][:shared])]
+            return self.pooled(own, read_after(lm, self.hook, starts[0], ids))
 
         rows: dict[int, SparseRow | Reason] = {}
         prompts = [s.ids[: needed(s)] for s in sequences]
         shared, starts = shared_start(self.lm, prompts), list[Start]()
         lengths = [len(ids) - shared for ids in prompts]
-        batches = self.attempts.batches("activations", lengths, self.read_at_once, read, cached=shared)
+        batches = self.attempts.batches(self.lm, "activations", lengths, self.read_at_once, read, cached=shared)
         for batch, made in batches:
             rows.update(zip(batch.tolist(), made, strict=True))
             advance(len(batch))
@@ -100,6 +105,9 @@ class Extractor:
 
         A span whose activations, latents or scores are not all finite gives ``NOT_FINITE`` instead of a row.
         """
+        if self.prompts is not None:
+            pairs = zip(sequences, activations, strict=True)
+            self.prompts.update((sequence.item, x[: sequence.prompt]) for sequence, x in pairs)
         spans = [
             self.sae.inputs(x, sequence.span[: needed(sequence)])
             for sequence, x in zip(sequences, activations, strict=True)
@@ -154,5 +162,5 @@ class SpanTap:
 
 
 def needed(sequence: ItemTokens) -> int:
-    """Number of tokens up to the span's end: a causal model need not read what follows."""
-    return int(np.flatnonzero(sequence.span)[-1]) + 1
+    """Number of tokens up to the span's end, or more if asked for: a causal model need not read what follows."""
+    return max(sequence.prompt, int(np.flatnonzero(sequence.span)[-1]) + 1)

@@ -21,10 +21,6 @@ from competency_gaps.cli.shared import option_name, typed_command
 from competency_gaps.errors import MachineError, UserError, spelling
 from competency_gaps.text import visible
 
-_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-"""What users set to say how OpenMP's threads wait for each other."""
-_BUSY = 0.5
-"""Processes that ran on average in the last minute, from which the machine has other work."""
 _INTERRUPTED = 130
 """The status that typer returns for Ctrl-C instead of raising."""
 
@@ -100,7 +96,6 @@ app.add_typer(concepts_app, name="concepts", rich_help_panel="What do the concep
 def main() -> None:
     """Run the command line and exit."""
     stderr = Console(stderr=True)
-    _rest_while_waiting()
     _quiet_libraries(stderr)
     try:
         status = app(standalone_mode=False)
@@ -134,17 +129,6 @@ def _usage_message(error: Exception) -> str | None:
     """The message of a fault in the command line itself (unknown option, missing argument), else None."""
     format_message = getattr(error, "format_message", None)
     return str(format_message()) if callable(format_message) else None
-
-
-def _rest_while_waiting() -> None:
-    """Let OpenMP's threads sleep early while they wait for each other, where other work runs on the machine.
-
-    Threads that spin take the processor from the thread that they wait for; alone, spinning is faster
-    (``perf/beside_work.py``). OpenMP reads this when torch is imported. What the user set counts.
-    """
-    is_busy = hasattr(os, "getloadavg") and os.getloadavg()[0] >= _BUSY
-    if is_busy and not any(name in os.environ for name in _WAITING):
-        os.environ["GOMP_SPINCOUNT"] = "100"
 
 
 def _quiet_libraries(console: Console) -> None:

@@ -1,11 +1,16 @@
-"""Group sequences into batches of similar length, and halve a batch that fails until the row at fault is alone."""
+"""Group sequences into batches of similar length, run these in threads, and halve one that fails until the row at fault
+is alone."""
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +20,8 @@ from competency_gaps.text import error_line
 
 if TYPE_CHECKING:
     import torch
+
+    from competency_gaps.model.load import LanguageModel
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,6 +33,8 @@ _LOGITS = 4
 """Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
 WRITTEN_AT_ONCE = 4096
 """Tokens of prompts that are answered at once where nobody chose: each step reads all weights for one token of each."""
+MAX_READERS = 8
+"""Most batches that are read at once: of what Python does between a model's operations, only one thread's runs."""
 
 OUT_OF_MEMORY = Reason("memory_ran_out", "memory ran out even on this item alone")
 """Why a row has no result that does not fit into memory by itself."""
@@ -129,24 +138,32 @@ class Attempts:
     errors of this package nor interrupts are failures of a batch. Whether a row has a result depends on the row alone,
     not on what this process read before, so that resumed runs and any number of workers exclude the same. A batch at
     least as large as the smallest for which memory ran out is halved without being tried, as it would likely fail too.
+
+    A processor reads one batch on each core: threads that share an operation wait for each other, long if other work
+    takes a core from one of them (``perf/beside_work.py``). Each reads with a copy of the model, which has the same
+    weights and hooks of its own.
     """
 
     def __init__(self) -> None:
         self._too_large: dict[str, int] = {}
         """Smallest rows x longest for which memory ran out, of each kind of pass."""
         self._warned = False
+        self._copies: list[LanguageModel] = []
+        self._stopped = False
+        """Whether what the copies still read is wanted by nobody."""
 
     def batches(
         self,
+        lm: LanguageModel,
         kind: str,
         lengths: Sequence[int],
         token_budget: int,
-        run: Callable[[np.ndarray], Sequence[T]],
+        run: Callable[[LanguageModel, np.ndarray], Sequence[T]],
         *,
         cached: int = 0,
         logits: int = 0,
     ) -> Iterator[tuple[np.ndarray, Sequence[T | Reason]]]:
-        """Run rows in batches as :func:`plan_batches` plans them.
+        """Run rows in batches as :func:`plan_batches` plans them, however many are read at once.
 
         Parameters
         ----------
@@ -155,8 +172,8 @@ class Attempts:
         lengths, token_budget, cached, logits
             As of ``plan_batches``.
         run
-            Gives the results of some rows, one each in order: int64 of shape (rows,) indices into ``lengths``. May be
-            called again with some of the rows if it fails.
+            Gives a model's results of some rows, one each in order: int64 of shape (rows,) indices into ``lengths``.
+            May be called again with some of the rows if it fails, and in several threads.
 
         Yields
         ------
@@ -169,30 +186,73 @@ class Attempts:
             If the device itself fails.
         """
         waiting = plan_batches(lengths, token_budget, cached=cached, logits=logits)[::-1]
-        while waiting:
-            rows = waiting.pop()
-            longest, half = max(lengths[row] for row in rows), (len(rows) + 1) // 2
-            size = len(rows) * longest
-            if len(rows) == 1 or size < self._too_large.get(kind, math.inf):
-                made = self._try(rows, run)
-                if isinstance(made, list):
-                    yield rows, made
-                    continue
-                if len(rows) == 1:
-                    yield rows, [made]
-                    continue
-                if made == OUT_OF_MEMORY:
-                    self._too_large[kind] = size
-                    if not self._warned:
-                        log.warning(_TOO_LARGE, len(rows), longest, token_budget)
-                        self._warned = True
-            waiting += [rows[half:], rows[:half]]
+        running: dict[Future[list[T] | Reason], tuple[LanguageModel, np.ndarray]] = {}
+        with self._readers(lm, len(waiting)) as (idle, submit):
+            while waiting or running:
+                while waiting and idle:
+                    rows = waiting.pop()
+                    if len(rows) > 1 and _size(rows, lengths) >= self._too_large.get(kind, math.inf):
+                        waiting += _halves(rows)
+                        continue
+                    reader = idle.pop()
+                    running[submit(self._try, reader, rows, run)] = reader, rows
+                for done in wait(running, return_when=FIRST_COMPLETED).done:
+                    reader, rows = running.pop(done)
+                    idle.append(reader)
+                    made = done.result()
+                    if isinstance(made, list):
+                        yield rows, made
+                    elif len(rows) == 1:
+                        yield rows, [made]
+                    else:
+                        if made == OUT_OF_MEMORY:
+                            self._too_large[kind] = size = _size(rows, lengths)
+                            if not self._warned:
+                                log.warning(_TOO_LARGE, len(rows), size // len(rows), token_budget)
+                            self._warned = True
+                        waiting += _halves(rows)
+
+    @contextmanager
+    def _readers(self, lm: LanguageModel, batches: int) -> Iterator[tuple[list[LanguageModel], Callable[..., Any]]]:
+        """Models that may read at once, and what starts a call; a batch's own batches are read in its thread."""
+        import torch
+
+        threads = torch.get_num_threads()
+        count = min(batches, threads, MAX_READERS)
+        on_processor = lm.device.type == "cpu" and not hasattr(lm.model, "hf_device_map")
+        if count < 2 or not on_processor or any(lm is known for known in self._copies):
+            yield [lm], _call
+            return
+        while len(self._copies) < count:
+            self._copies.append(self._copy(lm))
+        self._stopped = False
+        pool = ThreadPoolExecutor(count, "reader", initializer=torch.set_num_threads, initargs=(threads // count,))
+        try:
+            yield self._copies[:count], pool.submit
+        finally:
+            self._stopped = True
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
+
+    def _copy(self, lm: LanguageModel) -> LanguageModel:
+        """A model of its own modules, without a copy of the weights."""
+        weights = {id(tensor): tensor for tensor in (*lm.model.parameters(), *lm.model.buffers())}
+        model = copy.deepcopy(lm.model, weights)
+        model.register_forward_pre_hook(self._go_on)
+        return replace(lm, model=model)
+
+    def _go_on(self, *_: Any) -> None:
+        """End a long answer that is not wanted any more."""
+        if self._stopped:
+            raise RuntimeError("stopped")
 
     @staticmethod
-    def _try(rows: np.ndarray, run: Callable[[np.ndarray], Sequence[T]]) -> list[T] | Reason:
+    def _try(
+        lm: LanguageModel, rows: np.ndarray, run: Callable[[LanguageModel, np.ndarray], Sequence[T]]
+    ) -> list[T] | Reason:
         """Results of rows, or why there are none."""
         try:
-            return list(run(rows))
+            return list(run(lm, rows))
         except Exception as error:
             if ran_out_of_memory(error):
                 return OUT_OF_MEMORY
@@ -201,3 +261,19 @@ class Attempts:
             if fault := device_fault(error):
                 raise fault from error
             return Reason("model_failed", f"the model failed on it: {error_line(error)}")
+
+
+def _call(function: Callable[..., T], *arguments: Any) -> Future[T]:
+    """Call a function here."""
+    future: Future[T] = Future()
+    future.set_result(function(*arguments))
+    return future
+
+
+def _size(rows: np.ndarray, lengths: Sequence[int]) -> int:
+    return len(rows) * max(lengths[row] for row in rows)
+
+
+def _halves(rows: np.ndarray) -> list[np.ndarray]:
+    half = (len(rows) + 1) // 2
+    return [rows[half:], rows[:half]]

@@ -84,7 +84,7 @@ def generate(
     lengths = [len(p) + max_new_tokens - shared for p in prompts]
     seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
-    def write(rows: np.ndarray) -> list[GeneratedAnswer | Reason]:
+    def write(lm: LanguageModel, rows: np.ndarray) -> list[GeneratedAnswer | Reason]:
         own = [prompts[i] for i in rows]
         owners = [[asked[i]] if asked else [] for i in rows]
         ids, mask = pad_left(lm, own)  # all rows end where the answer begins
@@ -108,7 +108,7 @@ def generate(
             for row, failed in zip(out, watch.failed.tolist(), strict=True)
         ]
 
-    for rows, made in attempts.batches("answers", lengths, token_budget, write, cached=shared):
+    for rows, made in attempts.batches(lm, "answers", lengths, token_budget, write, cached=shared):
         for index, answer in zip(rows, made, strict=True):
             answers[index] = answer
         advance(len(rows))

@@ -200,7 +200,7 @@ def likelihoods(
     kept = 1 + max((group.alike for group in groups), default=0)
     lengths = [len(group.read) - shared for group in groups]
 
-    def score(rows: np.ndarray) -> list[list[Likelihood | Reason]]:
+    def score(lm: LanguageModel, rows: np.ndarray) -> list[list[Likelihood | Reason]]:
         own = [groups[row] for row in rows]
         prefixes, owners = [group.read for group in own], [group.owners for group in own]
         alike = max(group.alike for group in own)
@@ -214,7 +214,7 @@ def likelihoods(
                 for row, (logprobs, group) in enumerate(zip(read.logprobs, own, strict=True))
             ]
 
-    for rows, scored in attempts.batches("prefixes", lengths, token_budget, score, cached=shared, logits=kept):
+    for rows, scored in attempts.batches(lm, "prefixes", lengths, token_budget, score, cached=shared, logits=kept):
         for row, values in zip(rows, scored, strict=True):
             for place, index in enumerate(places[row]):
                 results[index] = values if isinstance(values, Reason) else values[place]
@@ -307,11 +307,11 @@ class BranchReader:
         return made
 
     def _results(self, branches: list[_Branch]) -> Iterator[tuple[_Branch, dict[tuple[int, int], Steps | Reason]]]:
-        def follow(part: np.ndarray) -> list[dict[int, Steps]]:
-            return self._follow([branches[i] for i in part])
+        def follow(lm: LanguageModel, part: np.ndarray) -> list[dict[int, Steps]]:
+            return self._follow(lm, [branches[i] for i in part])
 
         lengths, cached = [len(branch.ids) for branch in branches], max(self._read.lengths)
-        batches = self._attempts.batches("branches", lengths, self._token_budget, follow, cached=cached)
+        batches = self._attempts.batches(self._lm, "branches", lengths, self._token_budget, follow, cached=cached)
         for part, results in batches:
             for branch, result in zip((branches[i] for i in part), results, strict=True):
                 if result == OUT_OF_MEMORY and len(self._groups) > 1:
@@ -321,11 +321,11 @@ class BranchReader:
                     {(branch.row, i): result if isinstance(result, Reason) else result[i] for i in branch.scored},
                 )
 
-    def _follow(self, branches: Sequence[_Branch]) -> list[dict[int, Steps]]:
+    def _follow(self, lm: LanguageModel, branches: Sequence[_Branch]) -> list[dict[int, Steps]]:
         """Read branches in one pass; for each, the steps of the continuations scored from it."""
         import torch
 
-        lm, read = self._lm, self._read
+        read = self._read
         sequences = [np.asarray(branch.ids, np.int32) for branch in branches]
         chosen = torch.tensor([branch.row for branch in branches], device=lm.device)
         ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)

@@ -18,7 +18,7 @@ from competency_gaps.registry import POLICIES, SOURCES
 from competency_gaps.text import listing, shorten, visible
 
 FILE = "plan.json"
-FORMAT = 4
+FORMAT = 5
 """Of what a reading puts down, and of what sampled answers depend on: a run of another format is another run."""
 _BY_PACKAGE = {"transformers": ("model.settings_sha256", "model.tokenizer.class"), "sae-lens": ("sae.settings_sha256",)}
 """What a package makes of a model's or an SAE's settings: compared where both plans have one version of it."""

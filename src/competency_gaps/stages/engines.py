@@ -61,7 +61,7 @@ class Work:
     folder: Path
     reader: ShardReader
     bar: Bar
-    """Counts items."""
+    """Counts tokens: the longest items are read first."""
     progress: Progress
     plans: list[BenchmarkPlan]
     missing: list[Task] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Work:
         if table is None or OUT_OF_MEMORY in unreadable(table):
             self.missing.append(Task(plan, shard, again or table is not None))
             return False
-        self.bar.skip(len(shard.members))
+        self.bar.skip(shard.tokens)
         self.tried[plan.name] += len(shard.members)
         self.unreadable[plan.name] += unreadable(table)
         self.finished.append(shard)
@@ -180,8 +180,9 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
     """Let an engine read the shards that are not finished; raises as :func:`read_suite`."""
     reader = ShardReader(folder, setting)
     reader.files.sweep()
-    plans = plan_suite(setting.prepared)
-    with progress.stage("reading", total=sum(plan.to_read for plan in plans), unit="items") as bar:
+    plans = plan_suite(setting.prepared, setting.config.sae.gate_tokens)
+    tokens = sum(shard.tokens for plan in plans for shard in plan.shards)
+    with progress.stage("reading", total=tokens, unit="tokens") as bar:
         work = Work(setting, folder, reader, bar, progress, plans)
         for plan in plans:
             for shard in plan.shards:
@@ -209,7 +210,7 @@ def read_here(work: Work) -> None:
     work.check_versions()
     for task in work.missing:
         work.bar.note(task.plan.name)
-        content = work.reader.read(task.plan, task.shard, work.bar.advance)
+        content = work.reader.read(task.plan, task.shard, task.shard.counter(work.bar.advance))
         work.check(task, unreadable(content.responses))
         work.commit(task, work.reader.write(task.shard, content))
 
@@ -220,7 +221,7 @@ def read_part_of(part: Part, engine: Engine = read_here) -> Engine:
     def read(work: Work) -> None:
         own = set(part.choose(work.names))
         work.missing = [task for task in work.missing if task.shard.name in own]
-        work.bar.expect(work.bar.done + sum(len(task.shard.members) for task in work.missing))
+        work.bar.expect(work.bar.done + sum(task.shard.tokens for task in work.missing))
         engine(work)
 
     return read

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 SHARD_TOKENS = 32_768
 SHARD_ITEMS = 256
+TOKEN_CHARACTERS = 4
+"""Of a usual token."""
 GENERATED_ITEMS = 64
 """Items of a shard with generated answers; bounds what a killed run loses."""
 
@@ -50,6 +52,14 @@ class Shard(NamedTuple):
     """Positions of its items in the benchmark."""
     made_of: str
     """Hash of what is read."""
+    tokens: int = 0
+    """About how many tokens are read and written for its items."""
+    sampled: bool = False
+    """Whether the SAE is checked on its items: their prompts are read whole, before all other shards."""
+
+    def counter(self, advance: Callable[[float], None]) -> Callable[[float], None]:
+        """What counts items, which are alike in length, in tokens."""
+        return lambda items: advance(items * self.tokens / len(self.members))
 
 
 @dataclass(frozen=True)
@@ -68,24 +78,53 @@ class BenchmarkPlan:
         return len(self.keys)
 
 
-def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]]) -> list[BenchmarkPlan]:
-    """Cut all benchmarks of a run into shards."""
-    return [_plan(f"b{number:03d}", name, items) for number, (name, items) in enumerate(prepared.items())]
+def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]], sample_tokens: int) -> list[BenchmarkPlan]:
+    """Cut all benchmarks of a run into shards.
+
+    Parameters
+    ----------
+    sample_tokens
+        Tokens of the prompts, drawn uniformly from the items of the run, on which the SAE is checked. These items have
+        shards of their own.
+    """
+    lengths = {
+        (name, i): len(item.tokens.ids)
+        for name, items in prepared.items()
+        for i, item in enumerate(items)
+        if item.excluded is None and len(item.tokens.ids)
+    }
+    usable = list(lengths)
+    drawn = [usable[k] for k in np.random.default_rng(0).permutation(len(usable))]
+    ends = np.cumsum([lengths[place] for place in drawn])
+    sample = {*drawn[: int(np.searchsorted(ends, sample_tokens)) + 1]}
+    return [_plan(f"b{number:03d}", name, items, sample) for number, (name, items) in enumerate(prepared.items())]
 
 
-def _plan(prefix: str, name: str, items: Sequence[PreparedItem]) -> BenchmarkPlan:
+def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[tuple[str, int]]) -> BenchmarkPlan:
     kept = [i for i, item in enumerate(items) if item.excluded is None]
-    writes = any(isinstance(items[i].request, Generation) for i in kept)
-    cut = cut_shards([len(items[i].tokens.ids) for i in kept], GENERATED_ITEMS if writes else SHARD_ITEMS)
-    shards = []
-    for number, group in enumerate(cut):
-        members = [kept[i] for i in group]
+    most = GENERATED_ITEMS if any(isinstance(items[i].request, Generation) for i in kept) else SHARD_ITEMS
+    shards: list[Shard] = []
+    parts = [[i for i in kept if ((name, i) in sample) is sampled] for sampled in (True, False)]
+    groups = (
+        part[group]
+        for part in map(np.asarray, parts)
+        for group in cut_shards([len(items[i].tokens.ids) for i in part], most)
+    )
+    for members in (group.tolist() for group in groups):
         made_of = fingerprint(
             (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
             (repr(items[i].request) for i in members),
         )
-        shards.append(Shard(f"{prefix}-{number:04d}", members, made_of))
+        tokens, sampled = sum(_tokens(items[i]) for i in members), (name, members[0]) in sample
+        shards.append(Shard(f"{prefix}-{len(shards):04d}", members, made_of, tokens, sampled))
     return BenchmarkPlan(name, items, draw_keys(name, {i: items[i].tokens.ids for i in kept}), shards)
+
+
+def _tokens(item: PreparedItem) -> int:
+    """About how many tokens are read and written for an item."""
+    if isinstance(item.request, Generation):
+        return len(item.tokens.ids) + item.request.max_new_tokens
+    return len(item.tokens.ids) + sum(map(len, item.request.texts if item.request else ())) // TOKEN_CHARACTERS
 
 
 def cut_shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
@@ -211,10 +250,15 @@ class ShardReader:
     def read(self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None]) -> Content:
         """Read a shard; ``advance`` counts items as they are read."""
         items, members = plan.items, shard.members
+
+        def tokens(i: int, response: str | None, response_ids: np.ndarray) -> ItemTokens | None:
+            made = self._input(i, items[i], response, response_ids).tokens
+            return made and replace(made, prompt=len(items[i].tokens.ids) * shard.sampled)
+
         asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request, plan.keys[i]) for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
-            tapped = [self._input(i, items[i], None, np.zeros(0, np.int32)).tokens for i in members]
+            tapped = [tokens(i, None, np.zeros(0, np.int32)) for i in members]
         tap = SpanTap(self.extractor, tapped)
         responses = respond(
             self.extractor.lm,
@@ -241,7 +285,7 @@ class ShardReader:
         spans = {place: tapped[place] for place in answered}
         if self.span in NEEDS_RESPONSE:
             spans = {
-                place: self._input(members[place], items[members[place]], text, answer.response_ids).tokens
+                place: tokens(members[place], text, answer.response_ids)
                 for (place, answer), text in zip(answered.items(), table["response"], strict=True)
             }
         advance(sum(span is None and asked[place].request is None for place, span in spans.items()))

@@ -1,30 +1,34 @@
-"""The gate stage: measure the SAE on a sample of the run's tokens before anything else is computed."""
+"""The gate stage: measure the SAE on a sample of the run's items, which are read before all others.
+
+The sample has shards of its own (:func:`~competency_gaps.stages.extraction.plan_suite`). They count once the SAE is
+found to fit, so that a folder whose SAE is refused is free.
+"""
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.extract import NOT_FINITE, Extractor
+from competency_gaps.activations.extract import NOT_FINITE
 from competency_gaps.activations.pooling import chunk_tokens
 from competency_gaps.checked import digest, read_document, write_document
-from competency_gaps.config import Span
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.items.item import Reason
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.prompts import PreparedItem
+from competency_gaps.model.prompts import Tokens
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
-from competency_gaps.stages.setting import Setting, check_unreadable, left_out_line
+from competency_gaps.stages.engines import check_share
+from competency_gaps.stages.extraction import BenchmarkPlan, Content, Shard, ShardReader, plan_suite, unreadable
+from competency_gaps.stages.setting import Setting, check_unreadable
 from competency_gaps.table_files import read_parquet
 
 if TYPE_CHECKING:
@@ -39,33 +43,55 @@ _TABLE = "table_sha256"
 """In ``gate.json``: the checksum of ``gate.parquet``."""
 
 
-def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
-    """Measure and judge the SAE, or read the kept measurements of a resumed run.
+def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts, int]:
+    """Measure and judge the SAE and read the sample's shards, or take the kept measurements of a resumed run.
 
     Returns
     -------
     tuple
-        The gate's figures, and the statistics of the SAE's latents on the sampled tokens.
+        The gate's figures; the statistics of the SAE's latents on the sampled tokens; number of items that were read.
 
     Raises
     ------
     UserError
         If the SAE does not fit and ``force`` is off, most items have no finite activations, or no item is left to
-        measure on.
+        measure on; or as :func:`~competency_gaps.stages.engines.check_share`.
     """
     config = setting.config
     figures_file, facts_file = folder / "gate.json", folder / "gate.parquet"
     known = _known(figures_file, facts_file)
     if known is not None and (known[0].passed or config.sae.force):
-        return known
-    prepared = [item for items in setting.prepared.values() for item in items]
-    statistics, facts = _measure(setting.extractor, prepared, config.span, config.sae.gate_tokens, progress)
-    figures = judge(statistics, setting.sae, force=config.sae.force)
+        return *known, 0
+    plans = plan_suite(setting.prepared, config.sae.gate_tokens)
+    sample = [(plan, shard) for plan in plans for shard in plan.shards if shard.sampled]
+    if not sample:
+        raise UserError("every item is excluded, so nothing can be measured: check the reasons above and the span.")
+    sae, prompts = setting.sae, dict[int, "torch.Tensor"]()
+    reader = ShardReader(folder, replace(setting, extractor=replace(setting.extractor, prompts=prompts)))
+    judged = LatentStatistics(sae.d_sae, sae.d_in)
+    facts = LatentStatistics(sae.d_sae, sae.d_in) if config.span == "prompt+bos" else judged
+    read: list[tuple[BenchmarkPlan, Shard, Content]] = []
+    lost: list[Reason] = []
+    with progress.stage("gate", total=sum(shard.tokens for _, shard in sample), unit="tokens") as bar:
+        for plan, shard in sample:
+            content = reader.read(plan, shard, shard.counter(bar.advance))
+            read.append((plan, shard, content))
+            lost += [why for why in unreadable(content.responses) if why != NOT_FINITE]
+            given = ((plan.items[i].tokens, prompts.pop(i)) for i in shard.members if i in prompts)
+            lost += [NOT_FINITE for tokens, x in given if not _measure(sae, judged, facts, tokens, x)]
+    items = sum(len(shard.members) for _, shard, _ in read)
+    check_unreadable(lost, items, "the sample for the SAE's check", setting.lm, share=MOST_UNREADABLE)
+    figures = judge(judged, sae, force=config.sae.force)
+    for plan in plans:
+        tables = [content.responses for benchmark, _, content in read if benchmark is plan]
+        check_share([why for table in tables for why in unreadable(table)], plan, setting)
+    for _, shard, content in read:
+        reader.files.commit(reader.write(shard, content))
     density, share = facts.density.astype(np.float32), facts.template_share.astype(np.float32)
     table = pl.DataFrame({"density": density, "template_share": pl.Series(share).fill_nan(None)})
     write_atomic(facts_file, table.write_parquet)
     write_document(figures_file, {**asdict(figures), _TABLE: digest(facts_file)})
-    return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64))
+    return figures, LatentFacts.of_sample(density.astype(np.float64), share.astype(np.float64)), items
 
 
 def _known(figures_file: Path, facts_file: Path) -> tuple[GateFigures, LatentFacts] | None:
@@ -86,65 +112,28 @@ def _known(figures_file: Path, facts_file: Path) -> tuple[GateFigures, LatentFac
 
 
 def _measure(
-    extractor: Extractor, prepared: Sequence[PreparedItem], span: Span, tokens: int, progress: Progress
-) -> tuple[LatentStatistics, LatentStatistics]:
-    """Statistics over whole prompts of items sampled uniformly from the run, for the verdict and for the kinds.
+    sae: SparseAutoencoder, judged: LatentStatistics, facts: LatentStatistics, tokens: Tokens, activations: torch.Tensor
+) -> bool:
+    """Add a prompt to the statistics for the verdict and for the kinds; whether all is finite.
 
-    All tokens of the prompt are read, so that latents of the template show. The verdict leaves out the BOS token, whose
+    All tokens of the prompt count, so that latents of the template show. The verdict leaves out the BOS token, whose
     activation is an outlier in most models and on which SAEs are not trained; the kinds include it if the span does.
     """
+    counted = ~tokens.bos if sae.average_over == 1 else tokens.own & ~tokens.bos
+    is_finite = _add(judged, sae, sae.inputs(activations, counted), tokens.own[counted])
+    every = np.ones(len(tokens.own), bool)
+    return is_finite and (facts is judged or _add(facts, sae, sae.inputs(activations, every), tokens.own))
+
+
+def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> bool:
+    """Add tokens in chunks that fit into memory, up to one that is not finite in the precision of the SAE."""
     import torch
 
-    usable = [item for item in prepared if item.excluded is None and len(item.tokens.ids)]
-    if not usable:
-        raise UserError("every item is excluded, so nothing can be measured: check the reasons above and the span.")
-    order = np.random.default_rng(0).permutation(len(usable))
-    ends = np.cumsum([len(usable[i].tokens.ids) for i in order])
-    chosen = [usable[i].tokens for i in order[: int(np.searchsorted(ends, tokens)) + 1]]
-    sae = extractor.sae
-    judged = LatentStatistics(sae.d_sae, sae.d_in)
-    every = LatentStatistics(sae.d_sae, sae.d_in) if span == "prompt+bos" else judged
-    lengths = [len(t.ids) for t in chosen]
-    unreadable: list[Reason] = []
-
-    def read(rows: np.ndarray) -> list[torch.Tensor]:
-        return list(read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in rows]))
-
-    with progress.stage("gate", total=sum(lengths), unit="tokens") as bar, torch.inference_mode():
-        for batch, made in extractor.attempts.batches("activations", lengths, extractor.read_at_once, read):
-            for i, activations in zip(batch, made, strict=True):
-                if isinstance(activations, Reason):
-                    unreadable.append(activations)
-                    continue
-                own, bos = chosen[i].own, chosen[i].bos
-                counted = ~bos if sae.average_over == 1 else own & ~bos
-                parts = [(judged, counted)] + [(every, np.ones(len(own), bool))] * (every is not judged)
-                inputs = [sae.inputs(activations, mask) for _, mask in parts]
-                if not all(_is_finite(sae, x) for x in inputs):
-                    unreadable.append(NOT_FINITE)
-                    continue
-                for (statistics, mask), x in zip(parts, inputs, strict=True):
-                    _add(statistics, sae, x, own[mask])
-            bar.advance(sum(lengths[i] for i in batch))
-    check_unreadable(unreadable, len(chosen), "the sample for the SAE's check", extractor.lm, share=MOST_UNREADABLE)
-    if unreadable:
-        progress.say(left_out_line(unreadable, len(chosen)))
-    return judged, every
-
-
-def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> None:
-    """Add tokens in chunks that fit into memory."""
-    start = 0
-    for part in _chunks(sae, x):
-        latents = sae.encode(part)
-        statistics.add(part, latents, sae.sae.decode(latents), own[start : start + len(part)])
-        start += len(part)
-
-
-def _is_finite(sae: SparseAutoencoder, x: torch.Tensor) -> bool:
-    """Whether activations and their latents are finite; the SAE may have another precision than the model."""
-    return bool(x.isfinite().all()) and all(bool(sae.encode(part).isfinite().all()) for part in _chunks(sae, x))
-
-
-def _chunks(sae: SparseAutoencoder, x: torch.Tensor) -> Sequence[torch.Tensor]:
-    return x.to(sae.sae.device, sae.sae.dtype).split(chunk_tokens(sae))
+    with torch.inference_mode():
+        parts = x.to(sae.sae.device, sae.sae.dtype).split(chunk_tokens(sae))
+        for start, part in zip(itertools.count(step=chunk_tokens(sae)), parts):
+            latents = sae.encode(part)
+            if not (part.isfinite().all() and latents.isfinite().all()):
+                return False
+            statistics.add(part, latents, sae.sae.decode(latents), own[start : start + len(part)])
+    return True

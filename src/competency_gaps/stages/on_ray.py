@@ -169,7 +169,7 @@ class Pool:
                 self.work.check(task, result.unreadable)
                 files.commit(draft)
                 self.done.add(task.shard.name)
-                self.work.bar.advance(len(task.shard.members))
+                self.work.bar.advance(task.shard.tokens)
                 return
             result = Fault("the shard in the store is damaged or gone", by_user=False)
         else:

@@ -101,9 +101,10 @@ def _run(
     setting = set_up(config, progress, pair)
     scores = _match_scores(setting, rows, progress) if rows else None
     clock.lap("load")
-    gate, sampled = begin(setting, folder, progress)
+    gate, sampled, items_read = begin(setting, folder, progress)
     clock.lap("gate")
     read, store, record = read_suite(setting, folder, engine, progress)
+    record["items"] += items_read
     clock.lap("reading")
     judged = judge_responses(folder, judge, read, progress)
     clock.lap("judging")
@@ -149,14 +150,14 @@ def _match_scores(setting: Setting, rows: Sequence[Scored], progress: Progress) 
     return matched.table
 
 
-def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
-    """Take the run folder, or continue the run in it, and measure the SAE."""
+def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts, int]:
+    """Take the run folder, or continue the run in it, and measure the SAE; returns as :func:`pass_gate`."""
     config = setting.config
     resumed = claim(folder, plan_identity(config, setting.extractor, setting.bos_id, setting.suite))
     progress.say(f"{'Resuming' if resumed else 'Run folder'} {folder}")
-    gate, sampled = pass_gate(setting, folder, progress)
+    gate, sampled, items = pass_gate(setting, folder, progress)
     progress.say(gate.sentence() + (" - does not fit, but the run goes on" if gate.forced else ""))
-    return gate, sampled
+    return gate, sampled, items
 
 
 def _forget_tables(folder: Path) -> None:

@@ -114,8 +114,8 @@ class ShardWorker:
                 f"a worker would read a different run from the folder's plan: they differ in {differing}. Expected "
                 "the same model, SAE, benchmarks and packages on all machines."
             )
-        self.setting = setting
-        self.tasks = {s.name: Task(plan, s) for plan in plan_suite(setting.prepared) for s in plan.shards}
+        self.setting, plans = setting, plan_suite(setting.prepared, config.sae.gate_tokens)
+        self.tasks = {s.name: Task(plan, s) for plan in plans for s in plan.shards}
         return Ready(socket.gethostname(), os.getpid(), str(setting.lm.device))
 
 

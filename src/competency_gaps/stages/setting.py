@@ -71,12 +71,6 @@ def check_unreadable(reasons: Sequence[Reason], items: int, where: str, lm: Lang
     )
 
 
-def left_out_line(reasons: Sequence[Reason], items: int) -> str:
-    """How many items are left out of the sample for the SAE's check, and why most of them are."""
-    why = Counter(map(str, reasons)).most_common(1)[0][0]
-    return f"gate: {len(reasons)} of {items} sampled items left out: {why}"
-
-
 def excluded_line(benchmark: str, excluded: Sequence[PreparedItem], items: int) -> str:
     """How many of a benchmark's items are excluded, and why the first is."""
     return (

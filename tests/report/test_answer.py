@@ -28,7 +28,7 @@ NAMES = (
 
 def finding(number, gap):
     name = NAMES[number % len(NAMES)]
-    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, 1200, 1234, 0.4, 9, 20,
+    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, 0.97, "solid", 1200, 1234, 0.4, 9, 20,
                    gap / 2, gap - 0.1, gap + 0.1, (("length", 0.3),), 5, (5, 6))  # fmt: skip
 
 

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from scipy.special import ndtr
 
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import Units, units_of
 from competency_gaps.findings.caveats import caveats_of
 from competency_gaps.findings.choose import ERROR, Chosen, Weighed, anything, bars_of, centred, choose, weigh
-from competency_gaps.findings.estimate import HALVES, NORMAL, Again, again, half_samples, resting_on
-from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
+from competency_gaps.findings.estimate import HALVES, NORMAL, Again, again, gaps_of, half_samples, resting_on
+from competency_gaps.findings.finding import LIKELY, SOLID, STRATA, Answer, Caveat, Finding
 from competency_gaps.findings.joint import Joint, sums_by_block
 from competency_gaps.findings.prior import Prior, Seen, fit, learn, seen
 from competency_gaps.outcomes import Kind, Outcome
@@ -282,6 +283,9 @@ def _finding(asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tup
     scored = weighed.belongs(at) & ~np.isnan(asked.outcome.values)
     score = asked.scores.of(asked.outcome.model)[scored]
     typical = tuple(family.typical[at]) if family.typical else ()
+    whole = np.ones((len(asked.values), 1), bool)
+    noise = float(gaps_of(weighed.weights[[at]], asked.values, whole, asked.units.block)[1][0, 0])
+    recurs = float(ndtr(abs(one.gap) / np.hypot(one.error, np.sqrt(2) * noise)))
     return Finding(
         number=0,  # given when the list is ordered
         slice=int(family.number[at]),
@@ -290,6 +294,8 @@ def _finding(asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tup
         gap=float(one.gap),
         low=float(one.gap - NORMAL * one.error),
         high=float(one.gap + NORMAL * one.error),
+        recurs=recurs,
+        belief="solid" if recurs >= SOLID else "likely" if recurs >= LIKELY else "a hint",
         items=int(weighed.items[at]),
         of_items=int(weighed.of_items[at]),
         mean=None if asked.outcome.kind == "parsed" or not len(score) else float(np.nanmean(score)),

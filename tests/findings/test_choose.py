@@ -12,7 +12,7 @@ from competency_gaps.evidence import Covariate, ItemSample, units_of
 from competency_gaps.findings.caveats import _of_form
 from competency_gaps.findings.choose import ERROR, anything, bars_of, centred, choose, shuffled, weigh
 from competency_gaps.findings.estimate import again, gaps_of, half_samples, listed, resting_on
-from competency_gaps.findings.prior import STATED_PRIOR, Prior, fit, learn, seen
+from competency_gaps.findings.prior import fit
 from competency_gaps.runs.covariates import item_covariates
 from competency_gaps.slices import Family
 

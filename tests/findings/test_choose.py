@@ -12,7 +12,8 @@ from competency_gaps.evidence import Covariate, ItemSample, units_of
 from competency_gaps.findings.caveats import _of_form
 from competency_gaps.findings.choose import ERROR, anything, bars_of, centred, choose, shuffled, weigh
 from competency_gaps.findings.estimate import again, gaps_of, half_samples, listed, resting_on
-from competency_gaps.findings.prior import fit
+from competency_gaps.findings.joint import SCALES
+from competency_gaps.findings.prior import fit, learn, seen
 from competency_gaps.runs.covariates import item_covariates
 from competency_gaps.slices import Family
 
@@ -45,9 +46,15 @@ def world(families, outcome, length=None):
     return weighed, bars_of(weighed, own.outcome, own.block), own
 
 
+def fitted(weighed, own):
+    """The model of one outcome alone."""
+    outcome = seen(weighed, own.outcome, np.ones(len(own.outcome), bool), own.block)
+    return fit(outcome, learn([outcome]))
+
+
 def list_of(weighed, bars, own):
     whole = np.ones((len(own.outcome), 1), bool)
-    joint = fit(weighed, bars, own.outcome, whole[:, 0], own.block)
+    joint = fitted(weighed, own)
     p = anything(weighed, bars, own.outcome, whole, own.block)
     return joint, choose(joint, own.outcome, whole, p)[0]
 
@@ -83,24 +90,51 @@ def test_tails_agree_with_many_permutations(nested):
     assert bars[0].questions[0].tail(np.quantile(question.sum(axis=0), 0.99)) == pytest.approx(0.01, abs=0.006)
 
 
-def test_expected_gaps_are_those_of_the_normal_model():
-    # Independently: the conditional mean and covariance of the slices' sums, from the covariance of all outcomes.
+def test_expected_gaps_are_those_of_normal_models_of_each_scale():
+    # Independently: the conditional mean and covariance of the slices' sums from the covariance of all outcomes, at
+    # each scale, weighted by the density of the outcomes there.
     rng = np.random.default_rng(3)
-    weighed, bars, own = world([family("profiles", partition(rng, 5, 200))], rng.random(200))
-    whole = np.ones((200, 1), bool)
-    joint = fit(weighed, bars, own.outcome, whole[:, 0], own.block)
-    rows = joint.rows.toarray() - joint.rows.toarray().mean(axis=1, keepdims=True)
+    weighed, _, own = world([family("profiles", partition(rng, 5, 200))], rng.random(200))
+    joint = fitted(weighed, own).base
     left = own.outcome - own.outcome.mean()
-    joint = joint.anew()
-    signal = rows.T @ (joint.prior[:, None] * rows)
-    kept = signal @ np.linalg.inv(signal + joint.noise * np.eye(200))
+    centre = np.eye(200) - 1 / 200
     other = sp.csr_array(rng.random((3, 200)) < 0.3, dtype=np.float32)  # slices that are not in the model
     for weights in (None, other):
-        asked = rows if weights is None else weights.toarray() - weights.toarray().mean(axis=1, keepdims=True)
-        sums, errors, _ = joint.expected(centred(own.outcome, whole, own.block), 1.0, weights)
-        np.testing.assert_allclose(sums[:, 0], asked @ kept @ left, atol=1e-3)
-        spread = np.sqrt(np.diag(asked @ (signal - kept @ signal) @ asked.T))
-        np.testing.assert_allclose(errors, spread, rtol=1e-3, atol=1e-5)
+        asked = (joint.rows if weights is None else weights).toarray() @ centre
+        density, means, squares = [], [], []
+        for scale, probability in zip(SCALES, joint.scales, strict=True):
+            rows = joint.rows.toarray() @ centre
+            signal = rows.T @ (scale * joint.prior[:, None] * rows)
+            whole = signal + joint.noise * np.eye(200)
+            kept = signal @ np.linalg.inv(whole)
+            density.append(
+                np.log(probability) - 0.5 * (np.linalg.slogdet(whole)[1] + left @ np.linalg.solve(whole, left))
+            )
+            means.append(asked @ kept @ left)
+            squares.append(np.diag(asked @ (signal - kept @ signal) @ asked.T) + means[-1] ** 2)
+        weight = np.exp(density - np.max(density))
+        weight /= weight.sum()
+        sums, deviations, _ = joint.expected(centred(own.outcome, np.ones((200, 1), bool), own.block), 1.0, weights)
+        np.testing.assert_allclose(sums[:, 0], weight @ means, atol=1e-3)
+        np.testing.assert_allclose(
+            deviations[:, 0] ** 2, weight @ squares - (weight @ means) ** 2, rtol=2e-3, atol=1e-4
+        )
+
+
+def test_an_outcome_of_a_run_whose_models_depend_on_nothing_is_shrunk(nested):
+    # Of forty outcomes that go with nothing, those that seem to depend on slices most: what is expected of one alone,
+    # and of one among the others.
+    rng = np.random.default_rng(8)
+    worlds = [world(nested, (rng.random(ITEMS) < 0.5).astype(float)) for _ in range(40)]
+    outcomes = [seen(weighed, own.outcome, np.ones(ITEMS, bool), own.block) for weighed, _, own in worlds]
+    shared = learn(outcomes)
+
+    def largest(outcome, prior):
+        return np.abs(fit(outcome, prior).expected(outcome.left, 1.0)[0] / outcome.design.size[:, None]).max()
+
+    alone, among = np.array([(largest(own, learn([own])), largest(own, shared)) for own in outcomes]).T
+    lucky = np.argsort(alone)[-5:]
+    assert among[lucky].mean() < 0.6 * alone[lucky].mean()
 
 
 def test_planted_gaps_lie_in_their_intervals_although_they_were_chosen(nested):
@@ -119,11 +153,11 @@ def test_planted_gaps_lie_in_their_intervals_although_they_were_chosen(nested):
             errors.append(one.error)
             # The standard error of the mean of its own items less that of all, and half of what they say otherwise.
             apart = row @ (own.outcome - own.outcome.mean()) / row.sum() - one.gap
-            assert one.error >= np.hypot(np.sqrt(joint.noise * (1 / row.sum() - 1 / ITEMS)), apart / 2) * (1 - 1e-4)
+            assert one.error >= abs(apart) / 2 * (1 - 1e-4)  # half of what its own items say otherwise
     expected, errors, true = map(np.array, (expected, errors, true))
     assert len(true) > 50
     assert 0.88 <= (np.abs(true - expected) <= 1.96 * errors).mean() <= 1
-    assert (expected @ true) / (expected @ expected) == pytest.approx(1, abs=0.2)
+    assert (expected @ true) / (expected @ expected) == pytest.approx(0.9, abs=0.2)
 
 
 @pytest.mark.parametrize("effects", ["few", "many"])
@@ -141,12 +175,13 @@ def test_intervals_hold_among_hundreds_of_concepts(effects):
         chance = np.clip(0.5 + own @ concepts, 0.02, 0.98)
         weighed, bars, units = world([family("concepts", concepts)], (rng.random(ITEMS) < chance).astype(float))
         joint, chosen = list_of(weighed, bars, units)
-        true = joint.rows @ (chance - chance.mean()) / joint.size
+        true = joint.rows @ (chance - chance.mean()) / joint.design.size
         gaps += [(one.gap, one.error, true[one.place]) for one in chosen]
     expected, errors, true = np.array(gaps).T
     assert len(true) >= 10
-    assert (np.abs(true - expected) <= 1.96 * errors).mean() >= 0.8
-    assert (expected @ true) / (expected @ expected) == pytest.approx(1, abs=0.25)
+    assert (np.abs(true - expected) <= 1.96 * errors).mean() >= 0.75
+    # A normal model draws a few strong slices among hundreds too far towards 0, never away from it.
+    assert 0.75 <= (expected @ true) / (expected @ expected) <= 3
 
 
 def test_hundreds_of_categories_are_listed():
@@ -155,8 +190,10 @@ def test_hundreds_of_categories_are_listed():
     members = np.array(partition(rng, 320, 5000))
     chance = 0.5 + rng.choice([-0.3, 0.3], 320) @ members
     joint, chosen = list_of(*world([family("lists", members, "entry")], (rng.random(5000) < chance).astype(float)))
-    true = np.array([(joint.rows[[one.place]] @ (chance - chance.mean()))[0] / joint.size[one.place] for one in chosen])
-    assert (joint.family == 0).sum() > 300
+    true = np.array(
+        [(joint.rows[[one.place]] @ (chance - chance.mean()))[0] / joint.design.size[one.place] for one in chosen]
+    )
+    assert (joint.design.family == 0).sum() > 300
     assert len(chosen) == 10
     assert (np.sign(true) == np.sign([one.gap for one in chosen])).all()
 
@@ -166,9 +203,9 @@ def test_a_planted_slice_is_found_and_found_again(nested):
     inside = nested[1].weights[[7]].toarray().ravel() > 0
     weighed, bars, own = world(nested, (rng.random(ITEMS) < np.where(inside, 0.2, 0.6)).astype(float))
     joint, chosen = list_of(weighed, bars, own)
-    assert (joint.family[chosen[0].place], joint.slice[chosen[0].place]) == (1, 7)
+    assert (joint.design.family[chosen[0].place], joint.design.slice[chosen[0].place]) == (1, 7)
     halves = half_samples(ITEMS)
-    lists = choose(joint.anew(), own.outcome, halves, anything(weighed, bars, own.outcome, halves, own.block))
+    lists = choose(joint.base, own.outcome, halves, anything(weighed, bars, own.outcome, halves, own.block))
     held = again(joint, chosen[:1], lists, halves, own.outcome)[0]
     assert held.again >= 15
     truth = -0.4 * (1 - inside.mean())
@@ -224,7 +261,7 @@ def test_of_two_slices_with_the_same_items_the_column_is_listed():
         (rng.random(ITEMS) < np.where(inside, 0.25, 0.6)).astype(float),
     )
     joint, chosen = list_of(weighed, bars, own)
-    assert weighed[joint.family[chosen[0].place]].family.name == "columns"
+    assert weighed[joint.design.family[chosen[0].place]].family.name == "columns"
 
 
 def test_a_gap_rests_on_the_slice_that_makes_it():
@@ -235,7 +272,7 @@ def test_a_gap_rests_on_the_slice_that_makes_it():
         [family("profiles", [cause, follows])], (rng.random(ITEMS) < np.where(cause, 0.2, 0.7)).astype(float)
     )
     joint, chosen = list_of(weighed, bars, own)
-    both = sorted(chosen, key=lambda one: joint.slice[one.place])
+    both = sorted(chosen, key=lambda one: joint.design.slice[one.place])
     if len(both) < 2:
         both = [both[0], both[0]._replace(place=1 - both[0].place)]
     ((name, part),) = resting_on(weighed, joint, both, own.outcome)[1]
@@ -243,7 +280,7 @@ def test_a_gap_rests_on_the_slice_that_makes_it():
     families = [family("columns", [cause, ~cause], "subject"), family("profiles", [follows])]
     weighed, bars, own = world(families, own.outcome)
     joint, chosen = list_of(weighed, bars, own)
-    node = chosen[0]._replace(place=int(np.flatnonzero(joint.family == 1)[0]))
+    node = chosen[0]._replace(place=int(np.flatnonzero(joint.design.family == 1)[0]))
     (((name, part),),) = resting_on(weighed, joint, [node], own.outcome)
     assert name == "subject" and part > 0.7
 

@@ -92,7 +92,7 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         bars, halves = bars_of(families, values, block), half_samples(len(values))
         p, *p_again = anything(families, bars, values, np.concatenate([whole, halves], axis=1), block)
         (chosen,) = choose(joint, values, whole, np.array([p]))
-        lists = choose(joint.anew(), values, halves, np.array(p_again))
+        lists = choose(joint.base or joint, values, halves, np.array(p_again))
         held = again(joint, chosen, lists, halves, values)
         rests_on = resting_on(families, joint, chosen, values)
         made = [_finding(asked, joint, *own) for own in zip(chosen, held, rests_on, strict=True)]

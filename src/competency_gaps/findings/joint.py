@@ -23,14 +23,14 @@ DOUBT = 0.5
 strong gap too far towards the others' (in ``validation/planted_slices.py`` 95% intervals then hold)."""
 SCALES = np.array([0.001, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
 """Scales of the variances of an outcome's coefficients; the first one stands for 0."""
-TAIL = 4.0
+TAIL = 10.0
 """Degrees of freedom of the coefficients' distribution: a few strong ones among many weak are not shrunk like these."""
 TURNS = 2
 """Turns in which the variances of single coefficients are found."""
 SIZES = 4.0
 """Ratio of sizes within which slices of a family have one variance: small and sharp ones are not shrunk like wide ones,
 which are weaker."""
-WIDE = 200
+WIDE = 300
 """Most slices of a family beside those of questions; of more, those that tell most are in the model."""
 Group = tuple[str, str | int]
 """The slices whose coefficients have one variance: a family, and a question or else a class of sizes."""
@@ -172,10 +172,6 @@ class Joint:
         by_scale, _, scales = self._posterior(left, part)
         return np.asarray(self.rows.T @ (self.axes[1] @ np.einsum("lh,lkh->kh", scales, by_scale)))
 
-    def anew(self) -> Joint:
-        """The model before any slice's own outcomes are seen, for subsets of the units that choose for themselves."""
-        return self.base or self
-
     def tailed(self, left: np.ndarray, part: float) -> Joint:
         """The model with variances of single coefficients, by the variational Bayes of Student's t [ours]."""
         scales = self.scale_weights(self.rows @ left, part)[:, 0]
@@ -184,9 +180,9 @@ class Joint:
             by_scale, _, _ = model._posterior(left, part)
             information, basis = model.axes
             square = np.zeros(len(self.prior))
-            for weight, scale, own in zip(scales, SCALES, by_scale, strict=True):
+            for weight, scale, expected in zip(scales, SCALES, by_scale, strict=True):
                 spread = basis**2 @ (scale * self.noise / (self.noise + scale * part * information))
-                square += weight / scale * ((basis @ own[:, 0]) ** 2 + spread)
+                square += weight / scale * ((basis @ expected[:, 0]) ** 2 + spread)
             model = replace(self, prior=(TAIL * self.prior + square) / (TAIL + 1), base=self)
         return model
 

@@ -67,10 +67,10 @@ def seen(families: Sequence[Weighed], outcome: np.ndarray, taken: np.ndarray, bl
 
 def fit(own: Seen, prior: Prior) -> Joint:
     """Fit the model to an outcome."""
-    return _model(own, prior).tailed(own.left, own.part)
+    return _normal(own, prior).tailed(own.left, own.part)
 
 
-def _model(own: Seen, prior: Prior) -> Joint:
+def _normal(own: Seen, prior: Prior) -> Joint:
     variances = np.array([prior.variances.get(group, STATED) for group in own.design.groups])
     return Joint(own.design, variances * own.noise, prior.scales, own.noise)
 
@@ -80,16 +80,20 @@ def learn(outcomes: Sequence[Seen]) -> Prior:
     names = list(dict.fromkeys(group for own in outcomes for group in own.design.groups))
     numbers = {group: number for number, group in enumerate(names)}
     groups = [np.array([numbers[group] for group in own.design.groups], np.int64) for own in outcomes]
+    _, family = np.unique([group[0] for group in names], return_inverse=True)
     variance = np.full(len(names), STATED)
     for _ in range(TURNS):
-        score, known = COUNT * (STATED - variance), np.full(len(names), COUNT)
+        score, known = np.zeros((2, len(names)))
         for own, group in zip(outcomes, groups, strict=True):
             square, determined = _coefficients(own, variance[group])
             score += np.bincount(group, square - determined * variance[group], len(names))
             known += np.bincount(group, determined**2, len(names))
-        variance = np.clip(variance + score / known, variance / STEP, variance * STEP)
+        fitted = known * variance + score  # groups are drawn to their family, and families to what is stated
+        of_family = (np.bincount(family, fitted) + COUNT * STATED) / (np.bincount(family, known) + COUNT)
+        fitted = (fitted + COUNT * np.maximum(of_family, 0)[family]) / (known + COUNT)
+        variance = np.clip(fitted, variance / STEP, variance * STEP)
     prior = Prior(dict(zip(names, variance.tolist(), strict=True)), STATED_PRIOR.scales)
-    flat = [_model(own, prior).scale_weights(own.design.rows @ own.left, own.part)[:, 0] for own in outcomes]
+    flat = [_normal(own, prior).scale_weights(own.design.rows @ own.left, own.part)[:, 0] for own in outcomes]
     return prior._replace(scales=_shares(np.array(flat)))
 
 

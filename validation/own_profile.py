@@ -304,8 +304,10 @@ def sets_of(names: Sequence[str], embedded: str | None) -> dict[str, list[str]]:
     found = {name: [name] for name in names}
     if embedded is not None and "columns" in names:
         found["columns + MiniLM"] = ["columns", embedded]
+    if embedded is not None and {"columns", "profiles"} <= set(names):
         found["columns + MiniLM + profiles"] = ["columns", embedded, "profiles"]
-        found["columns + MiniLM + profiles + concepts"] = ["columns", embedded, "profiles", "concepts"]
+        if "concepts" in names:
+            found["columns + MiniLM + profiles + concepts"] = ["columns", embedded, "profiles", "concepts"]
     if "columns" in names and "profiles" in names:
         found["columns + profiles"] = ["columns", "profiles"]
     found["all of the run"] = own
@@ -375,7 +377,8 @@ def of_run(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[s
     boots: dict[str, np.ndarray] = {}
     gaps: dict[str, list[tuple[float, float, float, float]]] = {}
     trusted: dict[str, np.ndarray] = {}
-    for name in args.sets.split(",") if args.sets else sets:
+    wanted = args.sets.split(",") if args.sets else list(sets)
+    for name in (name for name in wanted if sets.get(name)):
         tells = tell(worlds, sets[name])
         pairs = list(zip(worlds, tells, strict=True))
         profile[name] = [float(correlations(own, told.expected)[0]) for own, told in pairs]
@@ -418,7 +421,7 @@ def space_of(run: cg.Run) -> np.ndarray:
 
 
 def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps of the columns and profiles, and how much others score on their items, net of strata."""
+    """Gaps of columns, profiles and clusters, and how much others score on their items, net of strata."""
     others = np.nanmean(np.delete(asked.scores.values, asked.scores.row(asked.outcome.model), axis=0), axis=0)
     scored = np.flatnonzero(asked.units.unit >= 0)
     hard = np.zeros(len(own.net))
@@ -426,7 +429,7 @@ def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]
     whole = np.ones((len(hard), 1), bool)
     gaps: list[np.ndarray] = []
     difficulties: list[np.ndarray] = []
-    for name in ("columns", "profiles"):
+    for name in ("columns", "profiles", "clusters"):
         if name in own.tried:
             weighed = own.tried[name][0]
             for values, into in ((own.outcome, gaps), (hard, difficulties)):

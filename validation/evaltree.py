@@ -4,12 +4,12 @@
 
 RUN is a finished run with scores; FILE a JSON list of the rows of its items from which everything is chosen (EvalTree's
 split of MMLU; ``--train .7`` draws a share of them instead). A list of at most ``--longest`` slices is chosen on these,
-by the package's own procedure without strata, and each other item is expected to do what its slices let expect. Printed
-is the mean of the ``--counts`` items of which least is expected (of items that are expected alike, a part of each),
-beside the mean accuracy of each category of the items' ``group`` on the training items (their subjects), and beside
-what EvalTree published (Zeng et al., 2025, its results for weak nodes of about as many items). Differences have 95%
-intervals by a bootstrap over clusters of items, with the lists as they are; EvalTree's items are not published, so it
-counts as independent there.
+by the package's own procedure for one model alone, without strata, and each other item is expected to do what its
+slices let expect. Printed is the mean of the ``--counts`` items of which least is expected (of items that are expected
+alike, a part of each), beside the mean accuracy of each category of the items' ``group`` on the training items (their
+subjects), and beside what EvalTree published (Zeng et al., 2025, its results for weak nodes of about as many items).
+Differences have 95% intervals by a bootstrap over clusters of items, with the lists as they are; EvalTree's items are
+not published, so it counts as independent there.
 
 ``--folds K`` never looks at the test items: it judges by K folds of the training ones, to choose settings by.
 ``--against peers`` asks for outcomes against the other models. ``--skills`` is a JSON list (.gz) of a phrase per item

@@ -4,8 +4,9 @@
 
 1,500 items, right or wrong with known chances. *dense*: a quarter of 600 concepts matter (standard deviation .07);
 *sparse*: ten do (.2 up or down); *columns*: 14 categories alone; *tree*: nodes of a nested tree of four scales;
-*mixed*: columns, tree and 600 concepts that go with it. Printed for each family: slices listed, the share of
-intervals that hold the gap that the chances give, the slope of true on shown gaps, and the means of both.
+*mixed*: columns, tree and 600 concepts that go with it. Each world is a run of one model. Printed for each family:
+slices listed, the share of intervals that hold the gap that the chances give, the slope of true on shown gaps, and the
+means of both.
 """
 
 from __future__ import annotations

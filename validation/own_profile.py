@@ -249,6 +249,9 @@ def trust(own: World, told: Told) -> np.ndarray:
 
 def show_trust(name: str, models: np.ndarray) -> dict[str, Any]:
     """Print and return the figures of models, each as :func:`trust` gives it: shape (models, 7, 2)."""
+    if not models[:, 2, 1].any():
+        print(f"{name}, {len(models)} models: no list of {models[:, 3, 1].sum():.0f} says anything", flush=True)
+        return {"counts": models.sum(axis=0)[3:].tolist()}
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(len(models), np.full(len(models), 1 / len(models)), MODEL_BOOTSTRAPS)
     total = models.sum(axis=0)
@@ -261,7 +264,8 @@ def show_trust(name: str, models: np.ndarray) -> dict[str, Any]:
     parts = [f"{head} {a:.2f} ({b:.2f} to {c:.2f})" for head, (a, b, c) in figures.items()]
     parts.append(f"lists not empty {total[3, 0]:.0f} of {total[3, 1]:.0f}")
     sides = zip(("solid", "likely", "a hint"), value[4:], total[4:, 1], strict=True)
-    parts.append("same side: " + ", ".join(f"{word} {100 * share:.0f}% of {lines:.0f}" for word, share, lines in sides))
+    kept = [f"{word} {100 * share:.0f}% of {lines:.0f}" for word, share, lines in sides if lines]
+    parts.append(f"same side: {', '.join(kept)}")
     print(f"{name}, {len(models)} models: {'; '.join(parts)}", flush=True)
     return {**figures, "counts": total[3:].tolist()}
 

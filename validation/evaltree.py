@@ -4,12 +4,12 @@
 
 RUN is a finished run with scores; FILE a JSON list of the rows of its items from which everything is chosen (EvalTree's
 split of MMLU; ``--train .7`` draws a share of them instead). A list of at most ``--longest`` slices is chosen on these,
-by the package's own procedure without strata, and each other item is expected to do what its slices let expect. Printed
-is the mean of the ``--counts`` items of which least is expected (of items that are expected alike, a part of each),
-beside the mean accuracy of each category of the items' ``group`` on the training items (their subjects), and beside
-what EvalTree published (Zeng et al., 2025, its results for weak nodes of about as many items). Differences have 95%
-intervals by a bootstrap over clusters of items, with the lists as they are; EvalTree's items are not published, so it
-counts as independent there.
+by the package's own procedure for one model alone, without strata, and each other item is expected to do what its
+slices let expect. Printed is the mean of the ``--counts`` items of which least is expected (of items that are expected
+alike, a part of each), beside the mean accuracy of each category of the items' ``group`` on the training items (their
+subjects), and beside what EvalTree published (Zeng et al., 2025, its results for weak nodes of about as many items).
+Differences have 95% intervals by a bootstrap over clusters of items, with the lists as they are; EvalTree's items are
+not published, so it counts as independent there.
 
 ``--folds K`` never looks at the test items: it judges by K folds of the training ones, to choose settings by.
 ``--against peers`` asks for outcomes against the other models. ``--skills`` is a JSON list (.gz) of a phrase per item
@@ -36,8 +36,9 @@ from own_profile import embeddings
 import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import outcome_asked, slices_of, units_asked
-from competency_gaps.findings.choose import LEAST, SURE, anything, bars_of, centred, choose, weigh
-from competency_gaps.findings.estimate import fit, shares_of
+from competency_gaps.findings.choose import LEAST, SURE, anything, bars_of, choose, weigh
+from competency_gaps.findings.estimate import shares_of
+from competency_gaps.findings.prior import fit, learn, seen
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
 from competency_gaps.slices.make import questions, renamed
@@ -68,27 +69,32 @@ def tell(
     items: pl.DataFrame, outcome: Any, families: Sequence[Family], train: np.ndarray, limits: dict[str, float]
 ) -> Told:
     """Choose and fit on the training items alone."""
-    seen = replace(outcome, values=np.where(train, outcome.values, np.nan))
-    units, values = units_asked(items, seen, ())
+    known = replace(outcome, values=np.where(train, outcome.values, np.nan))
+    units, values = units_asked(items, known, ())
     kept = items["excluded"].is_null().to_numpy() & train
     weighed = [weigh(family, units, kept) for family in families]
     bars = bars_of(weighed, values, units.block)
     whole = np.ones((len(values), 1), bool)
     p = anything(weighed, bars, values, whole, units.block)
-    joint = fit(weighed, bars, values, whole[:, 0], units.block)
+    own = seen(weighed, values, whole[:, 0], units.block)
+    joint = fit(own, learn([own]))
+    family, place = joint.design.family, joint.design.slice
     chosen = choose(joint, values, whole, p, **limits)[0]  # type: ignore[arg-type]
 
     def rows(places: np.ndarray) -> sp.csr_array:
-        every = [families[joint.family[at]].weights[[joint.slice[at]]] for at in places]
+        every = [families[family[at]].weights[[place[at]]] for at in places]
         return sp.csr_array(sp.vstack(every)) if every else sp.csr_array((0, items.height))
 
     listed = np.array([one.place for one in chosen], int)
     parts = shares_of(joint, chosen, values, whole[:, 0]) if chosen else np.zeros(0)
-    every = joint.coefficients(centred(values, whole, units.block), 1.0)[:, 0]
+    # Coefficients by the axes on which they are independent: those that items say nothing of are 0.
+    information, basis = joint.axes
+    sums = basis.T @ joint.expected(own.left, own.part)[0][:, 0]
+    every = basis @ np.divide(sums, information, out=np.zeros(len(sums)), where=information > 1e-9)
     order = sorted(chosen, key=lambda one: one.gap)
     names = [
-        f"{100 * one.gap:+.0f} {families[joint.family[one.place]].names[joint.slice[one.place]]} "
-        f"[{families[joint.family[one.place]].name}]"
+        f"{100 * one.gap:+.0f} {families[family[one.place]].names[place[one.place]]} "
+        f"[{families[family[one.place]].name}]"
         for one in order
     ]
     return Told(rows(listed).T @ parts, rows(np.arange(len(every))).T @ every, names)

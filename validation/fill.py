@@ -28,22 +28,28 @@ import numpy as np
 import competency_gaps as cg
 from competency_gaps.cli.shared import llm_config
 from competency_gaps.errors import UserError
-from competency_gaps.findings.answer import Asked, answered, ask, held_equal, slices_of, units_asked
+from competency_gaps.findings.answer import POOL, Asked, answered, ask, held_equal, slices_of, units_asked
 from competency_gaps.findings.choose import weigh
 from competency_gaps.findings.estimate import NORMAL
 from competency_gaps.findings.finding import Finding
+from competency_gaps.findings.prior import Seen, learn, seen
 from competency_gaps.improve.lens import Fresh, fresh_gap, lens_of
 from competency_gaps.runs.scores import model_scores
 
 
 def halved(run: cg.Run, asked: Asked, half: np.ndarray) -> Asked:
-    """The same with outcomes of one half of the items."""
+    """The same with outcomes of one half of the items; the prior of a run is of all items."""
     outcome = replace(asked.outcome, values=np.where(half, asked.outcome.values, np.nan))
     families = [own.family for own in asked.families]
     units, values = units_asked(run.items, outcome, held_equal(run, families))
     return asked._replace(
-        outcome=outcome, units=units, values=values, families=[weigh(own, units, half) for own in families]
+        outcome=outcome, units=units, values=values, families=[weigh(own, units, half) for own in families], prior=None
     )
+
+
+def seen_of(asked: Asked) -> Seen:
+    """An outcome, for the prior."""
+    return seen(asked.families, asked.values, np.ones(len(asked.values), bool), asked.units.block)
 
 
 def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
@@ -52,10 +58,15 @@ def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
     cluster, length = (run.items[name].to_numpy() for name in ("cluster", "n_span_tokens"))
     kept = run.items["excluded"].is_null().to_numpy()
     half = (np.random.default_rng(seed).random(cluster.max() + 1) < 0.5)[cluster]
+    scores = model_scores(run)
+    models = sorted(scores.models, key=lambda model: float(np.nanmean(scores.of(model))))
+    halves = {model: halved(run, ask(run, model), half & kept) for model in models}
+    pool = np.unique(np.linspace(0, len(models) - 1, min(POOL, len(models))).round().astype(int))
+    prior = learn([seen_of(halves[models[at]]) for at in pool])
     rows, lenses = [], dict[int, Any]()
-    for model in model_scores(run).models:
+    for model in scores.models:
         asked = ask(run, model)
-        for finding in answered(halved(run, asked, half & kept)).findings:
+        for finding in answered(halves[model]._replace(prior=prior)).findings:
             family, place = placed(run, finding)
             own = family.member[[place]].toarray().ravel() > 0
             if finding.slice not in lenses:

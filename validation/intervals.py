@@ -4,8 +4,9 @@
 
 1,500 items, right or wrong with known chances. *dense*: a quarter of 600 concepts matter (standard deviation .07);
 *sparse*: ten do (.2 up or down); *columns*: 14 categories alone; *tree*: nodes of a nested tree of four scales;
-*mixed*: columns, tree and 600 concepts that go with it. Printed for each family: slices listed, the share of
-intervals that hold the gap that the chances give, the slope of true on shown gaps, and the means of both.
+*mixed*: columns, tree and 600 concepts that go with it. Each world is a run of one model. Printed for each family:
+slices listed, the share of intervals that hold the gap that the chances give, the slope of true on shown gaps, and the
+means of both.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import scipy.sparse as sp
 
 from competency_gaps.evidence import ItemSample, units_of
 from competency_gaps.findings.choose import anything, bars_of, choose, weigh
-from competency_gaps.findings.estimate import NORMAL, fit
+from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.findings.prior import fit, learn, seen
 from competency_gaps.slices import Family
 
 ITEMS = 1500
@@ -72,10 +74,13 @@ def listed(kind: str, seed: int) -> list[tuple[str, float, float, float]]:
         families.append(weigh(family, units, np.ones(ITEMS, bool)))
     bars, whole = bars_of(families, units.outcome, units.block), np.ones((ITEMS, 1), bool)
     p = anything(families, bars, units.outcome, whole, units.block)
-    joint = fit(families, bars, units.outcome, whole[:, 0], units.block)
-    true = joint.rows @ (chance - chance.mean()) / joint.size
+    own = seen(families, units.outcome, whole[:, 0], units.block)
+    joint = fit(own, learn([own]))
+    true = joint.rows @ (chance - chance.mean()) / joint.design.size
     (chosen,) = choose(joint, units.outcome, whole, p)
-    return [(families[joint.family[one.place]].family.name, one.gap, one.error, true[one.place]) for one in chosen]
+    return [
+        (families[joint.design.family[one.place]].family.name, one.gap, one.error, true[one.place]) for one in chosen
+    ]
 
 
 def main() -> None:

@@ -1,15 +1,18 @@
 """Own profile: how well lists of at most ten slices foretell what a model does on items that did not choose them.
 
-    python validation/own_profile.py RUN [--models A,B] [--splits 10] [--rivals] [--shuffled 1000] [--json FILE]
+    python validation/own_profile.py RUN... [--splits 10] [--rivals] [--shuffled 1000] [--json FILE]
 
 RUN is a finished run with scores of several models. A list is chosen on half of the clusters of items, by the same
-procedure for every family of slices; its profile is the correlation, on the other half, of the model's outcome against
-its peers (net of length) with what the list lets expect. Printed are means over models and splits, the slope of
-held-out on expected outcomes (pooled over lists) and of held-out gaps on those that lists show, differences to columns
-and to columns with sentence embeddings, paired and bootstrapped by clusters of items, what all slices together say (the
-ceiling of lists), ridge regression on a space of the items (the ceiling of slices), the share of the intervals that
-hold on the other half, the correlation of gaps, averaged over models, with difficulty, and how many lists of shuffled
-outcomes are not empty.
+procedure for every family of slices, with variances learned from the same half of several models. Its profile is the
+correlation, on the other half, of the model's outcome against its peers (net of length) with what the list lets expect.
+Printed are means over models and splits, the slope of held-out on expected outcomes (pooled over lists) and of held-out
+gaps on those that lists show, differences to columns and to columns with sentence embeddings, paired and bootstrapped
+by clusters of items, what all slices together say (the ceiling of lists), ridge regression on a space of the items (the
+ceiling of slices), the share of the intervals that hold on the other half, the correlation of gaps, averaged over
+models, with difficulty, and how many lists of shuffled outcomes are not empty. For all slices of the run, and for
+columns, follow the slopes and the share with intervals by a bootstrap of models, how many lists are not empty, and how
+many of the lines called solid, likely or a hint have a gap on the same side on the other half; with several runs, also
+over the models of all of them.
 
 ``--rivals`` adds slices of others: clusters of sentence embeddings by a recursive k-means as in EvalTree's stage 3
 (Zeng et al., 2025), words, pairs of features (SliceLine's lattice of two levels), and clusters of the other models'
@@ -27,12 +30,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
+from scipy.special import ndtr
 
 import competency_gaps as cg
 from competency_gaps.evidence import Units
-from competency_gaps.findings.answer import ask
+from competency_gaps.findings.answer import POOL, ask
 from competency_gaps.findings.choose import ERROR, Bar, Weighed, anything, bars_of, centred, choose, shuffled, weigh
-from competency_gaps.findings.estimate import fit, gaps_of, half_samples, listed
+from competency_gaps.findings.estimate import NORMAL, gaps_of, half_samples, listed
+from competency_gaps.findings.finding import LIKELY, SOLID
+from competency_gaps.findings.joint import Design, design_of
+from competency_gaps.findings.prior import Seen, fit, learn
+from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
 from competency_gaps.slices.make import questions
 
@@ -40,6 +48,9 @@ FEWEST = 20
 """Items of a rival's slice."""
 RIDGES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 BOOTSTRAPS = 500
+MODEL_BOOTSTRAPS = 200
+MAIN = ("all of the run", "columns")
+"""Sets of families whose figures have intervals over models."""
 LARGE = 0.08
 """Shown gap that is large."""
 
@@ -147,7 +158,7 @@ def of_others(values: np.ndarray, model: int) -> Family:
     return family("others", k_means(space, (6, 14, 44)))
 
 
-def world(run: cg.Run, model: str, splits: int, made: dict[str, Family]) -> tuple[World, Any]:
+def world(run: cg.Run, model: str, halves: np.ndarray, made: dict[str, Family]) -> tuple[World, Any]:
     """The outcome of a model and the families that may explain it."""
     asked = ask(run, model)
     kept = run.items["excluded"].is_null().to_numpy()
@@ -155,11 +166,13 @@ def world(run: cg.Run, model: str, splits: int, made: dict[str, Family]) -> tupl
     if made:
         others = of_others(asked.scores.values, asked.scores.row(model))
         families |= {name: weigh(own, asked.units, kept) for name, own in {**made, "others' answers": others}.items()}
-    return world_of(run.items, asked.units, asked.values, families, splits), asked
+    return world_of(run.items, asked.units, asked.values, families, halves), asked
 
 
-def world_of(items: pl.DataFrame, units: Units, values: np.ndarray, families: dict[str, Weighed], splits: int) -> World:
-    """An outcome of the units, and the families that may explain it."""
+def world_of(
+    items: pl.DataFrame, units: Units, values: np.ndarray, families: dict[str, Weighed], halves: np.ndarray
+) -> World:
+    """An outcome of the units, and the families that may explain it; ``halves``: (clusters of items, S)."""
     bars = bars_of(list(families.values()), values, units.block)
     whole = np.ones((len(values), 1), bool)
     scored = np.flatnonzero(units.unit >= 0)
@@ -167,7 +180,7 @@ def world_of(items: pl.DataFrame, units: Units, values: np.ndarray, families: di
     cluster[units.unit[scored]] = items["cluster"].to_numpy()[scored]
     tried = {name: (own, bar) for (name, own), bar in zip(families.items(), bars, strict=True)}
     net = centred(values, whole, units.block).ravel().astype(np.float64)
-    return World(values, net, units.block, cluster, half_samples(len(values), splits, seed=1), tried)
+    return World(values, net, units.block, cluster, halves[cluster], tried)
 
 
 class Told(NamedTuple):
@@ -182,27 +195,79 @@ class Told(NamedTuple):
     """Per slice of a list: expected gap and its error, and the gap on the other half and its error."""
 
 
-def tell(own: World, names: Sequence[str]) -> Told:
-    """Choose on each half."""
-    families, bars = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
-    p = anything(families, bars, own.outcome, own.halves, own.block)
-    whole = np.ones((len(own.outcome), 1), bool)
-    expected, every = np.zeros(own.halves.shape), np.zeros(own.halves.shape)
-    lengths, gaps = [], []
-    for split in range(own.halves.shape[1]):
-        taken = own.halves[:, split]
-        joint = fit(families, bars, own.outcome, taken, own.block)
-        chosen = choose(joint, own.outcome, taken[:, None], p[[split]])[0]
-        lengths.append(len(chosen))
-        if p[split] > ERROR:
-            continue
-        left = centred(own.outcome, taken[:, None], own.block)
-        every[:, split] = centred(joint.outcomes(left, float(taken.mean())), whole, own.block).ravel()
-        expected[:, split] = centred(listed(joint, chosen, own.outcome, taken), whole, own.block).ravel()
-        for one in chosen:
-            there, error = gaps_of(joint.rows[[one.place]], own.outcome, ~taken[:, None], own.block)
-            gaps.append((one.gap, one.error, float(there[0, 0]), float(error[0, 0])))
-    return Told(expected, every, lengths, gaps)
+def seen_half(own: World, design: Design, split: int) -> Seen:
+    """The outcome on the half that chooses; the design, which is that of every half, is not made again."""
+    taken = own.halves[:, split]
+    left = centred(own.outcome, taken[:, None], own.block)
+    return Seen(design, left, float(taken.mean()), float((left.astype(np.float64) ** 2).sum() / taken.sum()))
+
+
+def tell(worlds: Sequence[World], names: Sequence[str]) -> list[Told]:
+    """Choose on each half of each model's outcome, with a prior from the same half of some, evenly spaced."""
+    designs = [design_of([own.tried[name][0] for name in names], own.block) for own in worlds]
+    pool = np.unique(np.linspace(0, len(worlds) - 1, min(POOL, len(worlds))).round().astype(int)).tolist()
+    tests, found = [], []
+    for own in worlds:
+        families, bars = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
+        tests.append(anything(families, bars, own.outcome, own.halves, own.block))
+        found.append(Told(np.zeros(own.halves.shape), np.zeros(own.halves.shape), [], []))
+    for split in range(worlds[0].halves.shape[1]):
+        prior = learn([seen_half(worlds[at], designs[at], split) for at in pool])
+        for own, design, p, told in zip(worlds, designs, tests, found, strict=True):
+            if p[split] > ERROR:
+                told.lengths.append(0)
+                continue
+            taken, whole = own.halves[:, split], np.ones((len(own.outcome), 1), bool)
+            seen = seen_half(own, design, split)
+            joint = fit(seen, prior)
+            chosen = choose(joint, own.outcome, taken[:, None], p[[split]])[0]
+            told.lengths.append(len(chosen))
+            told.every[:, split] = centred(joint.outcomes(seen.left, seen.part), whole, own.block).ravel()
+            told.expected[:, split] = centred(listed(joint, chosen, own.outcome, taken), whole, own.block).ravel()
+            for one in chosen:
+                there, error = gaps_of(joint.rows[[one.place]], own.outcome, ~taken[:, None], own.block)
+                told.gaps.append((one.gap, one.error, float(there[0, 0]), float(error[0, 0])))
+    return found
+
+
+def trust(own: World, told: Told) -> np.ndarray:
+    """What the figures of :func:`show_trust` are ratios of, of one model: shape (7, 2)."""
+    out = ~own.halves
+    gap, error, there, there_error = np.array(told.gaps, np.float64).reshape(-1, 4).T
+    weight, spread = there_error**-2, np.hypot(error, there_error)
+    recurs, same = ndtr(np.abs(gap) / spread), gap * there > 0
+    called = (recurs >= SOLID, (recurs >= LIKELY) & (recurs < SOLID), recurs < LIKELY)
+    pairs = [
+        ((told.expected * own.net[:, None] * out).sum(), (told.expected**2 * out).sum()),
+        ((weight * gap * there).sum(), (weight * gap**2).sum()),
+        ((np.abs(gap - there) <= NORMAL * spread).sum(), len(gap)),
+        (np.count_nonzero(told.lengths), len(told.lengths)),
+        *((same[lines].sum(), lines.sum()) for lines in called),
+    ]
+    return np.array(pairs, np.float64)
+
+
+def show_trust(name: str, models: np.ndarray) -> dict[str, Any]:
+    """Print and return the figures of models, each as :func:`trust` gives it: shape (models, 7, 2)."""
+    if not models[:, 2, 1].any():
+        print(f"{name}, {len(models)} models: no list of {models[:, 3, 1].sum():.0f} says anything", flush=True)
+        return {"counts": models.sum(axis=0)[3:].tolist()}
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(len(models), np.full(len(models), 1 / len(models)), MODEL_BOOTSTRAPS)
+    total = models.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = total[:, 0] / total[:, 1]
+        draws = np.einsum("dm,mfp->dfp", drawn, models)
+        low, high = np.nanquantile(draws[:, :3, 0] / draws[:, :3, 1], (0.025, 0.975), axis=0)
+    heads = ("held-out on expected outcomes", "held-out on shown gaps", "intervals that hold")
+    figures = {head: [value[at], low[at], high[at]] for at, head in enumerate(heads)}
+    parts = [f"{head} {a:.2f} ({b:.2f} to {c:.2f})" for head, (a, b, c) in figures.items()]
+    parts.append(f"lists not empty {total[3, 0]:.0f} of {total[3, 1]:.0f}")
+    sides = zip(("solid", "likely", "a hint"), value[4:], total[4:, 1], strict=True)
+    kept = [f"{word} {100 * share:.0f}% of {lines:.0f}" for word, share, lines in sides if lines]
+    parts.append(f"same side: {', '.join(kept)}")
+    print(f"{name}, {len(models)} models: {'; '.join(parts)}", flush=True)
+    return {**figures, "counts": total[3:].tolist()}
 
 
 def correlations(own: World, expected: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -243,8 +308,10 @@ def sets_of(names: Sequence[str], embedded: str | None) -> dict[str, list[str]]:
     found = {name: [name] for name in names}
     if embedded is not None and "columns" in names:
         found["columns + MiniLM"] = ["columns", embedded]
+    if embedded is not None and {"columns", "profiles"} <= set(names):
         found["columns + MiniLM + profiles"] = ["columns", embedded, "profiles"]
-        found["columns + MiniLM + profiles + concepts"] = ["columns", embedded, "profiles", "concepts"]
+        if "concepts" in names:
+            found["columns + MiniLM + profiles + concepts"] = ["columns", embedded, "profiles", "concepts"]
     if "columns" in names and "profiles" in names:
         found["columns + profiles"] = ["columns", "profiles"]
     found["all of the run"] = own
@@ -266,63 +333,88 @@ def nothing_listed(own: World, names: Sequence[str], count: int, seed: int) -> f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--models")
+    parser.add_argument("--sets", help="of families, as they are named; all by default")
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--rivals", action="store_true")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--shuffled", type=int, default=0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    run = cg.open_run(args.run)
+    reports: dict[str, Any] = {}
+    trusted: dict[str, list[np.ndarray]] = {}
+    for path in args.runs:
+        print(f"\n{path.name}", flush=True)
+        reports[path.name], by_set = of_run(path, args)
+        for name, models in by_set.items():
+            reports[path.name]["sets"][name]["trust"] = show_trust(f"{path.name}, {name}", models)
+            trusted.setdefault(name, []).append(models)
+    if len(args.runs) > 1:
+        print()
+        pooled = {name: show_trust(f"all runs, {name}", np.concatenate(models)) for name, models in trusted.items()}
+        reports["all runs"] = pooled
+    if args.json:
+        args.json.write_text(json.dumps(reports, indent=1))
+
+
+def of_run(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Print a run's table; return it, and what is trusted of each model by the main sets of families."""
+    run = cg.open_run(path)
+    scores = model_scores(run)
     names = args.models.split(",") if args.models else run.models["model"].to_list()
-    first, _ = world(run, names[0], 1, {})
-    made = rivals(run, {name: own.family for name, (own, _) in first.tried.items()}, args.cache) if args.rivals else {}
-    space = space_of(run)
-    rng = np.random.default_rng(0)
+    names.sort(key=lambda name: float(np.nanmean(scores.of(name))))  # for the models that a prior is learned from
     clusters = int(run.items["cluster"].to_numpy().max()) + 1
+    halves = half_samples(clusters, args.splits, seed=1)
+    made = {}
+    if args.rivals:
+        made = rivals(run, {own.family.name: own.family for own in ask(run, names[0]).families}, args.cache)
+    worlds, questions_asked = zip(*(world(run, model, halves, made) for model in names), strict=True)
+    rng = np.random.default_rng(0)
     drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), BOOTSTRAPS).T.astype(np.float64)
+    tried = list(worlds[0].tried)
+    embedded = next((name for name in ("clusters", "MiniLM k-means") if name in tried), None)
+    sets = sets_of(tried, embedded)
     profile: dict[str, list[float]] = {}
-    boots: dict[str, np.ndarray] = {}
     every: dict[str, list[float]] = {}
+    boots: dict[str, np.ndarray] = {}
     gaps: dict[str, list[tuple[float, float, float, float]]] = {}
-    slopes: dict[str, np.ndarray] = {}
-    empty: list[float] = []
-    ceiling: list[float] = []
-    by_slice: list[np.ndarray] = []
-    difficulty: list[np.ndarray] = []
-    for model in names:
-        own, asked = world(run, model, args.splits, made)
-        embedded = next((name for name in ("clusters", "MiniLM k-means") if name in own.tried), None)
-        for name, used in sets_of(list(own.tried), embedded).items():
-            told = tell(own, used)
-            profile.setdefault(name, []).append(float(correlations(own, told.expected)[0]))
-            every.setdefault(name, []).append(float(correlations(own, told.every)[0]))
-            boots[name] = boots.get(name, 0) + correlations(own, told.expected, drawn[own.cluster]) / len(names)
-            gaps.setdefault(name, []).extend(told.gaps)
-            out = ~own.halves
-            moments = [(told.expected * own.net[:, None] * out).sum(), (told.expected**2 * out).sum()]
-            slopes[name] = slopes.get(name, 0) + np.array(moments)
-        ceiling.append(ridge(own, space, asked.units.unit))
-        if args.shuffled:
-            used = sets_of(list(own.tried), None)["all of the run"]
-            empty.append(nothing_listed(own, used, args.shuffled, len(empty)))
-        gap, hard = gaps_and_difficulty(own, asked)
-        by_slice.append(gap)
-        difficulty.append(hard)
-        print(f"{model[:28]:28s}", *(f"{name} {held[-1]:.3f};" for name, held in profile.items()), flush=True)
-    report = table(profile, every, slopes, gaps, boots)
-    everywhere = ~np.isnan(by_slice).any(axis=0)
-    mean_gap = np.mean(by_slice, axis=0)[everywhere]
-    with_difficulty = float(np.corrcoef(mean_gap, np.mean(difficulty, axis=0)[everywhere])[0, 1])
+    trusted: dict[str, np.ndarray] = {}
+    wanted = args.sets.split(",") if args.sets else list(sets)
+    for name in (name for name in wanted if sets.get(name)):
+        tells = tell(worlds, sets[name])
+        pairs = list(zip(worlds, tells, strict=True))
+        profile[name] = [float(correlations(own, told.expected)[0]) for own, told in pairs]
+        every[name] = [float(correlations(own, told.every)[0]) for own, told in pairs]
+        boots[name] = np.mean([correlations(own, told.expected, drawn[own.cluster]) for own, told in pairs], axis=0)
+        gaps[name] = [line for told in tells for line in told.gaps]
+        trusted[name] = np.array([trust(own, told) for own, told in pairs])
+        print(f"{name[:42]:42s}", *(f"{value:.3f}" for value in profile[name]), flush=True)
+    report = table(profile, every, {name: models[:, 0].sum(axis=0) for name, models in trusted.items()}, gaps, boots)
+    rest = of_slices(run, worlds, questions_asked)
+    if args.shuffled:
+        rest["not_empty"] = [
+            nothing_listed(own, sets["all of the run"], args.shuffled, at) for at, own in enumerate(worlds)
+        ]
+        share = np.mean(rest["not_empty"])
+        print(f"lists of shuffled outcomes that are not empty: {share:.3f} of {args.shuffled} for each model")
+    shown = {name: models for name, models in trusted.items() if name in MAIN}
+    return {"sets": report, "by_model": profile, "models": names, **rest}, shown
+
+
+def of_slices(run: cg.Run, worlds: Sequence[World], questions_asked: Sequence[Any]) -> dict[str, Any]:
+    """Print and return the ceiling of slices, and what gaps have to do with difficulty."""
+    space = space_of(run)
+    ceiling = [ridge(own, space, asked.units.unit) for own, asked in zip(worlds, questions_asked, strict=True)]
+    pairs = [gaps_and_difficulty(own, asked) for own, asked in zip(worlds, questions_asked, strict=True)]
+    gap, hard = (np.array(part) for part in zip(*pairs, strict=True))
+    everywhere = ~np.isnan(gap).any(axis=0)
+    mean_gap = gap.mean(axis=0)[everywhere]
+    with_difficulty = float(np.corrcoef(mean_gap, hard.mean(axis=0)[everywhere])[0, 1])
     print(f"ridge on concept profiles {np.mean(ceiling):.3f}")
     print(f"gaps averaged over models: spread {mean_gap.std():.4f}, correlation with difficulty {with_difficulty:+.2f}")
-    if empty:
-        print(f"lists of shuffled outcomes that are not empty: {np.mean(empty):.3f} of {args.shuffled} for each model")
-    if args.json:
-        rest = {"ridge": ceiling, "difficulty": with_difficulty, "not_empty": empty, "models": names}
-        args.json.write_text(json.dumps({"sets": report, "by_model": profile, **rest}, indent=1))
+    return {"ridge": ceiling, "difficulty": with_difficulty}
 
 
 def space_of(run: cg.Run) -> np.ndarray:
@@ -333,7 +425,7 @@ def space_of(run: cg.Run) -> np.ndarray:
 
 
 def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps of the columns and profiles, and how much others score on their items, net of strata."""
+    """Gaps of columns, profiles and clusters, and how much others score on their items, net of strata."""
     others = np.nanmean(np.delete(asked.scores.values, asked.scores.row(asked.outcome.model), axis=0), axis=0)
     scored = np.flatnonzero(asked.units.unit >= 0)
     hard = np.zeros(len(own.net))
@@ -341,7 +433,7 @@ def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]
     whole = np.ones((len(hard), 1), bool)
     gaps: list[np.ndarray] = []
     difficulties: list[np.ndarray] = []
-    for name in ("columns", "profiles"):
+    for name in ("columns", "profiles", "clusters"):
         if name in own.tried:
             weighed = own.tried[name][0]
             for values, into in ((own.outcome, gaps), (hard, difficulties)):

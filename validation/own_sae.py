@@ -26,7 +26,7 @@ from own_profile import World, correlations, embeddings, tell, world_of
 import competency_gaps as cg
 from competency_gaps.findings.answer import held_equal, units_asked
 from competency_gaps.findings.choose import centred, weigh
-from competency_gaps.findings.estimate import fit
+from competency_gaps.findings.prior import fit, learn, seen
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
@@ -65,11 +65,10 @@ def ridge(own: World, space: np.ndarray) -> np.ndarray:
 
 def slices(own: World, name: str) -> np.ndarray:
     """What all slices of a family foretell of the units, for each half: shape (U, S)."""
-    family, bar = own.tried[name]
     told = []
     for taken in own.halves.T:
-        joint = fit([family], [bar], own.outcome, taken, own.block)
-        told.append(joint.outcomes(centred(own.outcome, taken[:, None], own.block), float(taken.mean())))
+        half = seen([own.tried[name][0]], own.outcome, taken, own.block)
+        told.append(fit(half, learn([half])).outcomes(half.left, half.part))
     expected = np.concatenate(told, axis=1)
     return centred(expected, np.ones(expected.shape, bool), own.block).astype(np.float64)
 
@@ -100,13 +99,12 @@ def correlations_of(
     outcome = Outcome("score", "", np.where(kept, values, np.nan))
     units, means = units_asked(items, outcome, held_equal(run, []))
     weighed = {name: weigh(family, units, kept) for name, family in families.items()}
-    own = world_of(items, units, means, weighed, 1)
-    own = own._replace(halves=halves[own.cluster])
+    own = world_of(items, units, means, weighed, halves)
     first = np.zeros(len(means), np.int64)
     first[units.unit[rows]] = rows
     found, listed = {}, []
     for name, space in spaces.items():
-        told = tell(own, [name])
+        (told,) = tell([own], [name])
         expected = (slices(own, name), ridge(own, space[first].astype(np.float64)))
         for measure, values_told in zip(MEASURES, expected, strict=True):
             found[measure, name] = float(correlations(own, values_told)[0])

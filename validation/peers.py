@@ -27,7 +27,7 @@ from scipy.special import expit, logit
 import competency_gaps as cg
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import ItemSample, evidence, units_of
-from competency_gaps.evidence.interval import adjusted_gap
+from competency_gaps.evidence.interval import net_association
 from competency_gaps.outcomes import choose_peers, expected_scores
 from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores
@@ -141,7 +141,7 @@ def true_gaps(sample: ItemSample, change: np.ndarray, unscored: np.ndarray) -> n
     """The gap that the planted change of the chances gives each concept."""
     scored = with_outcomes(sample, Outcomes(np.where(unscored, np.nan, change), (-1.0, 1.0)))
     units = units_of(scored)
-    return np.nan_to_num(2 * adjusted_gap(units.sums(units.rows(sample.rows(np.arange(sample.concepts))))))
+    return np.nan_to_num(2 * net_association(units.sums(units.rows(sample.rows(np.arange(sample.concepts))))))
 
 
 def main() -> None:

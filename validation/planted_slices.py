@@ -4,7 +4,8 @@
 
 RUN is a finished run with scores, which are not used, and its families of slices are. In each world an item is right
 with a chance that depends on its benchmark, and that five slices of one family (or of any) raise or lower by a gap,
-each at random. The answer is what ``cgaps show`` says of these scores, against comparable items. Printed are
+each at random. The answer is what ``cgaps show`` says of these scores where no other model has any, against comparable
+items. Printed are
 
 recall      planted slices that a slice of the list stands for: a correlation of at least .5, on the same side
 false       listed slices whose true gap is 0 or on the other side; ``small``: or less than a point on the same side
@@ -48,7 +49,7 @@ def started(run: cg.Run) -> Asked:
     outcome = Outcome("score", asked.outcome.model, np.where(kept, 0.5, np.nan))
     units, values = units_asked(run.items, outcome, held_equal(run, families))
     weighed = [weigh(family, units, kept) for family in families]
-    return asked._replace(outcome=outcome, units=units, values=values, families=weighed)
+    return asked._replace(outcome=outcome, units=units, values=values, families=weighed, prior=None)
 
 
 def net(asked: Asked, rows: np.ndarray) -> np.ndarray:

@@ -38,7 +38,8 @@ from competency_gaps.findings.answer import POOL, ask
 from competency_gaps.findings.choose import ERROR, Bar, Weighed, anything, bars_of, centred, choose, shuffled, weigh
 from competency_gaps.findings.estimate import NORMAL, gaps_of, half_samples, listed
 from competency_gaps.findings.finding import LIKELY, SOLID
-from competency_gaps.findings.joint import Design, design_of
+from competency_gaps.findings.joint import Design
+from competency_gaps.findings.prior import design_of
 from competency_gaps.findings.prior import Seen, fit, learn
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family

@@ -14,7 +14,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.config import SlicesConfig
 from competency_gaps.errors import UserError
-from competency_gaps.findings.answer import slices_of
+from competency_gaps.findings.answer import slice_table, slices_of
 from competency_gaps.matching import match, read_matchings
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import CONCEPTS
@@ -106,8 +106,8 @@ def test_an_entry_is_a_slice_that_may_be_chosen(run, tags, tmp_path):
         and (has[2] == (items["benchmark"] == benchmark).to_numpy()).all()
     )
     assert all(rows & set(np.flatnonzero(has[1])) for rows in same.values())
-    worst = own.answer("failing", "benchmark").findings[0]
-    assert (worst.family, worst.name) == ("lists", "planted") and worst.low < worst.gap < worst.high < 0
+    worst = slice_table(own, "failing", "benchmark").sort("gap").row(0, named=True)
+    assert (worst["family"], worst["name"]) == ("lists", "planted") and worst["low"] < worst["gap"] < 0
     assert match(own, tmp_path / "list.json", model="failing", against="benchmark").how == "items"
 
 

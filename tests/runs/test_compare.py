@@ -285,7 +285,7 @@ def test_with_many_items_a_change_is_the_mean_difference(tmp_path):
         own = difference[subjects == row["name"]]
         reach = 1.96 * own.std() / np.sqrt(len(own))
         assert row["change"] == pytest.approx(own.mean(), abs=0.01)
-        assert (row["high"] - row["low"]) / 2 == pytest.approx(reach, rel=0.15)
+        assert (row["high"] - row["low"]) / 2 == pytest.approx(reach, rel=0.25)
     verdicts = dict(of_subjects.select("name", "verdict").iter_rows())
     assert verdicts == {"algebra": "lost", "history": "no clear change", "law": "gained"}
     assert made.reasons[-1] == "algebra" and "law" not in made.reasons

@@ -7,31 +7,21 @@ integrated over a grid: where it may well be 0, as an outcome that goes with not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
-if TYPE_CHECKING:
-    from competency_gaps.findings.choose import Weighed
-
 DOUBT = 0.5
 """Part of the distance from an expected gap to that of the slice's own items that counts as error: the model may draw a
 strong gap too far towards the others' (in ``validation/planted_slices.py`` 95% intervals then hold)."""
-SCALES = np.array([0.001, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
+SCALES = np.array([0.001, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 """Scales of the variances of an outcome's coefficients; the first one stands for 0."""
 TAIL = 10.0
 """Degrees of freedom of the coefficients' distribution: a few strong ones among many weak are not shrunk like these."""
 TURNS = 2
 """Turns in which the variances of single coefficients are found."""
-SIZES = 4.0
-"""Ratio of sizes within which slices of a family have one variance: small and sharp ones are not shrunk like wide ones,
-which are weaker."""
-WIDE = 300
-"""Most slices of a family beside those of questions; of more, those that tell most are in the model."""
 Group = tuple[str, str | int]
 """The slices whose coefficients have one variance: a family, and a question or else a class of sizes."""
 
@@ -60,36 +50,6 @@ class Design:
     def asked(self) -> np.ndarray:
         """bool of shape (K,): whether it is a category of a question, which was tested as a whole."""
         return np.array([isinstance(group[1], str) for group in self.groups], bool)
-
-
-def design_of(families: Sequence[Weighed], block: np.ndarray) -> Design:
-    """Gather the slices that are in the model."""
-    used = [_used(own) for own in families]
-    rows = sp.csr_array(sp.vstack([own.weights[places] for own, places in zip(families, used, strict=True)]))
-    by_block = sums_by_block(rows, block)
-    family = np.repeat(np.arange(len(families)), [len(places) for places in used])
-    return Design(
-        family,
-        np.concatenate(used),
-        np.array([own.rank for own in families], np.int64)[family],
-        [_group(own, at) for own, places in zip(families, used, strict=True) for at in places.tolist()],
-        rows,
-        np.asarray(rows.sum(axis=1), np.float64).ravel(),
-        (rows @ rows.T).toarray().astype(np.float64) - (by_block / np.bincount(block)) @ by_block.T,
-        block,
-    )
-
-
-def _used(own: Weighed) -> np.ndarray:
-    """The slices of a family that are in the model."""
-    alone = np.flatnonzero(own.alone)
-    most = alone[np.argsort(-own.squares[alone], kind="stable")[:WIDE]]
-    return np.sort(np.concatenate([np.flatnonzero(own.usable & ~own.alone), most]))
-
-
-def _group(own: Weighed, at: int) -> Group:
-    question = own.family.question[at]
-    return own.family.name, int(np.log(own.size[at]) / np.log(SIZES)) if question is None else question
 
 
 @dataclass(frozen=True)

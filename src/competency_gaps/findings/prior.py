@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from competency_gaps.findings.choose import Weighed, centred
-from competency_gaps.findings.joint import SCALES, Design, Group, Joint, design_of
+from competency_gaps.findings.joint import SCALES, Design, Group, Joint, sums_by_block
 
 TURNS = 8
 """Turns in which the variances are fitted."""
@@ -25,6 +26,13 @@ MODELS = 1.0
 """Models that each scale is stated to have."""
 STEP = 5.0
 """Ratio by which a variance changes at most in a turn."""
+
+
+SIZES = 4.0
+"""Ratio of sizes within which slices of a family have one variance: small and sharp ones are not shrunk like wide ones,
+which are weaker."""
+WIDE = 300
+"""Most slices of a family beside those of questions; of more, those that tell most are in the model."""
 
 
 class Prior(NamedTuple):
@@ -52,6 +60,36 @@ class Seen(NamedTuple):
     """Its variance."""
 
 
+def design_of(families: Sequence[Weighed], block: np.ndarray) -> Design:
+    """Gather the slices that are in the model."""
+    used = [_used(own) for own in families]
+    rows = sp.csr_array(sp.vstack([own.weights[places] for own, places in zip(families, used, strict=True)]))
+    by_block = sums_by_block(rows, block)
+    family = np.repeat(np.arange(len(families)), [len(places) for places in used])
+    return Design(
+        family,
+        np.concatenate(used),
+        np.array([own.rank for own in families], np.int64)[family],
+        [_group(own, at) for own, places in zip(families, used, strict=True) for at in places.tolist()],
+        rows,
+        np.asarray(rows.sum(axis=1), np.float64).ravel(),
+        (rows @ rows.T).toarray().astype(np.float64) - (by_block / np.bincount(block)) @ by_block.T,
+        block,
+    )
+
+
+def _used(own: Weighed) -> np.ndarray:
+    """The slices of a family that are in the model."""
+    alone = np.flatnonzero(own.alone)
+    most = alone[np.argsort(-own.squares[alone], kind="stable")[:WIDE]]
+    return np.sort(np.concatenate([np.flatnonzero(own.usable & ~own.alone), most]))
+
+
+def _group(own: Weighed, at: int) -> Group:
+    question = own.family.question[at]
+    return own.family.name, int(np.log(own.size[at]) / np.log(SIZES)) if question is None else question
+
+
 def seen(families: Sequence[Weighed], outcome: np.ndarray, taken: np.ndarray, block: np.ndarray) -> Seen:
     """Gather an outcome and the slices that may explain it.
 
@@ -77,6 +115,8 @@ def _normal(own: Seen, prior: Prior) -> Joint:
 
 def learn(outcomes: Sequence[Seen]) -> Prior:
     """Learn the prior from the outcomes of several models, by maximum likelihood with what is stated."""
+    if not outcomes:
+        return STATED_PRIOR
     names = list(dict.fromkeys(group for own in outcomes for group in own.design.groups))
     numbers = {group: number for number, group in enumerate(names)}
     groups = [np.array([numbers[group] for group in own.design.groups], np.int64) for own in outcomes]

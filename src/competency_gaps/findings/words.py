@@ -6,12 +6,14 @@ Names, labels and examples were written by others and are not escaped: each view
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from competency_gaps.errors import argument
 from competency_gaps.findings.finding import LONGEST, STRATA, Answer, Caveat, Finding
-from competency_gaps.outcomes import Outcome
 from competency_gaps.text import listing, percent, plural, share_of, shorten, signed
+
+if TYPE_CHECKING:
+    from competency_gaps.outcomes import Outcome
 
 UNSCORED = "no item has a score, so this run shows only what its items test."
 SIDE = 5

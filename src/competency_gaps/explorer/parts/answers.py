@@ -67,8 +67,8 @@ def slice_gaps(context: Context, answer: Answer) -> list[SliceGap]:
             weights = family.weights[[at]].toarray()[0]
             shown = finding is not None or context.amounts.sides
             failing, passing = sides.choose(weights, finding) if shown else ([], [])
-            shift = row["comparable"] if answer.kind == "difference" and row["gap"] is not None else 0.0
-            ends = {name: None if row[name] is None else row[name] + shift for name in ("gap", "low", "high")}
+            names = ("change", "change_low", "change_high") if answer.kind == "difference" else ("gap", "low", "high")
+            ends = {key: row[name] for key, name in zip(("gap", "low", "high"), names, strict=True)}
             gaps.append(from_row(SliceGap, row, **ends, failing=failing, passing=passing))
     return gaps
 

@@ -28,15 +28,15 @@ NAMES = (
 
 def finding(number, gap):
     name = NAMES[number % len(NAMES)]
-    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, 0.97, "solid", 1200, 1234, 0.4, 9, 20,
-                   gap / 2, gap - 0.1, gap + 0.1, (("length", 0.3),), 5, (5, 6))  # fmt: skip
+    return Finding(number, 100 + number, "profiles", name, gap, gap - 0.05, gap + 0.05, 0.97, "solid", 1200, 1234, 0.4,
+                   9, 20, gap / 2, gap - 0.1, gap + 0.1, (("length", 0.3),), 5, (5, 6))  # fmt: skip
 
 
 @pytest.fixture
 def answer():
     findings = tuple(finding(number, gap) for number, gap in enumerate(GAPS, 1))
     caveats = (Caveat("unchecked"), Caveat("from a later version", {"value": 3}))
-    return Answer("a-model", "peers", ("b", "c"), 0.427, 12032, 11500, findings, ("profiles",), 300, 0.05, caveats)
+    return Answer("a-model", "peers", ("b", "c"), 0.427, 12032, 11500, findings, ("profiles",), 300, caveats)
 
 
 def lines(view, width):
@@ -57,7 +57,8 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
         gap = GAPS[number - 1]
         assert words.signed_points(gap) in line and words.interval(gap - 0.05, gap + 0.05) in line
         assert ("1,200" in line) == (width > 50)
-    assert ("an item" in shown[3]) == (width >= 100) and "all 10 lines" in " ".join(shown)
+    assert all(("solid" in line) == (width > 50) for line in numbered)
+    assert ("an item" in shown[3]) == (width > 100) and "all 10 lines" in " ".join(shown)
     whole = lines(answer_view(answer, [None] * len(GAPS), width, 10), width)
     assert sum(line.split()[0].isdigit() for line in whole if line.split()) == len(GAPS)
 
@@ -76,22 +77,31 @@ def test_a_part_of_a_group_does_not_look_like_the_group(answer, name, shown):
     assert _slice_text(answer, replace(finding(1, -0.1), name=name), 21) == f" −10  {shown}"
 
 
-def test_sure_lines_come_first_and_others_have_a_question_mark(answer):
+def test_sure_lines_come_first_and_each_says_how_far_to_believe_it(answer):
     gaps = {-0.2: 0.3, -0.1: 0.02, 0.05: 0.01, 0.3: 0.4, 0.1: 0.05}
-    some = [replace(finding(1, gap), low=gap - error, high=gap + error) for gap, error in gaps.items()]
+    beliefs = ("a hint", "solid", "solid", "a hint", "likely")
+    some = [
+        replace(finding(1, gap), low=gap - error, high=gap + error, belief=belief)
+        for (gap, error), belief in zip(gaps.items(), beliefs, strict=True)
+    ]
     ordered = _ordered(some)
     assert [one.gap for one in ordered] == [-0.1, -0.2, 0.1, 0.05, 0.3] and [one.number for one in ordered] == [
         *range(1, 6)
     ]
     changed = [replace(one, change=one.gap - 0.1) for one in some]
     assert [one.gap for one in _ordered(changed)] == [-0.1, -0.2, 0.1, 0.05, 0.3]
-    shown = lines(answer_view(replace(answer, findings=tuple(ordered)), [None] * 5, 100), 100)
-    sides = [
-        next((word for word in line.split() if word in ("weaker", "stronger", "weaker?", "stronger?")), "")
-        for line in shown[2:7]
-    ]
-    assert sides == ["weaker", "weaker?", "stronger", "", "stronger?"] and "no difference from" in shown[-1]
-    assert "perhaps weaker on" in words.sentence_of(answer, ordered[1])
+    shown = lines(answer_view(replace(answer, findings=tuple(ordered)), [None] * 5, 80), 80)
+    found = [next(word for word in ("solid", "likely", "a hint") if word in line) for line in shown[2:7]]
+    assert found == ["solid", "a hint", "likely", "solid", "a hint"]
+    assert "?" not in "".join(shown) and "“solid” 97, “likely” 84, “a hint” 78" in " ".join(shown[7:])
+    assert words.sentence_of(answer, ordered[1]).endswith("; a hint")
+
+
+def test_a_line_says_why_to_believe_it_and_keeps_what_half_samples_measured_apart(answer):
+    likely = replace(answer.findings[0], belief="likely")
+    reason, replicated, *_ = words.background(answer, likely, [])
+    assert reason == "Likely: of 100 such lines 84 keep their side on other items."
+    assert replicated == "Found again in 9 of 20 half-samples; measured on the items left out: −15 (−40 to −20)."
 
 
 @pytest.mark.parametrize("width", [50, 80, 140])
@@ -115,9 +125,9 @@ def test_what_puts_the_list_in_doubt_stands_above_it(answer):
     assert all(words.caveat_words(caveat) in told for caveat in doubted.caveats) and "value 3" in told
 
 
-def test_nothing_found_is_said_with_the_gap_that_could_have_been_seen(answer):
+def test_nothing_found_is_said_with_the_slices_tested(answer):
     shown = " ".join(lines(answer_view(replace(answer, findings=()), [], 100), 100))
-    assert "42.7%" in shown and "300 slices" in shown and " 5 points" in shown
+    assert "42.7%" in shown and "300 slices" in shown
     unscored = lines(answer_view(replace(answer, findings=(), mean=None, scored=0), [], 100), 100)
     assert len(unscored) == 1 and words.UNSCORED in unscored[0]
 

@@ -5,7 +5,7 @@ import { useAnswers } from "../data/hooks";
 import type { ListedAnswer } from "../data/types";
 import { visible } from "../text";
 import { Failed, Loading } from "../ui/State";
-import { Findings, isUnsure } from "./Findings";
+import { Findings } from "./Findings";
 import "./answer.css";
 
 /** What its scores are set against, as the address asks: models at its level where there are some. */
@@ -68,8 +68,7 @@ export function ShownAnswer({ answer, ...of }: { answer: ListedAnswer; model: nu
       </h1>
       <Findings answer={answer} {...of} />
       <p className="soft" data-testid="scored">
-        {visible(answer.scored)}.
-        {answer.findings.some(isUnsure) && " “perhaps”: the interval includes no difference from comparable items."}
+        {visible(answer.scored)}
       </p>
       {answer.caveats.length > 0 && (
         <details className="listing" data-testid="caveats">

@@ -42,14 +42,7 @@ export function Findings({ answer, model, against }: FindingsProps) {
               <h2 className={`side ${tone}`}>{own[0]!.side}</h2>
               <ol className="findings" start={own[0]!.number}>
                 {own.slice(0, all ? own.length : SIDE).map((finding) => (
-                  <Line
-                    key={finding.number}
-                    finding={finding}
-                    unsure={isUnsure(finding)}
-                    tone={tone}
-                    scale={scale}
-                    params={params}
-                  />
+                  <Line key={finding.number} finding={finding} tone={tone} scale={scale} params={params} />
                 ))}
               </ol>
             </section>
@@ -64,30 +57,28 @@ export function Findings({ answer, model, against }: FindingsProps) {
   );
 }
 
-/** Whether the interval of a finding's gap includes 0. */
-export const isUnsure = ({ low, high }: ListedFinding) => low <= 0 && high >= 0;
-
 interface LineProps {
   finding: ListedFinding;
-  unsure: boolean;
   tone: string;
   scale: { from: number; to: number; neutral: number };
   params: Record<string, string | null>;
 }
 
-function Line({ finding, unsure, tone, scale, params }: LineProps) {
+function Line({ finding, tone, scale, params }: LineProps) {
   const route = useRoute();
-  const { number, slice, name, gap, low, high, points, spread, size, example, quote } = finding;
+  const { number, slice, name, gap, low, high, points, spread, belief, believed, size, example, quote } = finding;
   return (
     <li className="finding" data-testid="finding" data-slice={slice}>
       <span className="number-of">{number}</span>
       <a className="finding-name" href={address(route, { view: "slice", rest: slice, params })}>
         <bdi>{visible(name)}</bdi>
-        {unsure && <span className="soft"> perhaps</span>}
       </a>
       <span className={`points ${tone}`}>{points}</span>
       <IntervalBar scale={scale} at={gap} low={low} high={high} status={tone} />
       <span className="soft">{spread}</span>
+      <span className="soft" title={believed} data-testid="belief">
+        {belief}
+      </span>
       <span className="soft">{size}</span>
       {example !== null && (
         <ItemLink row={example} className="quoted">

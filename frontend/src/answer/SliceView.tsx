@@ -59,6 +59,7 @@ function Shown({ slice, slices, gaps, answer }: ShownProps) {
       question !== null && question === slice.question && family === slice.family && number !== slice.number,
   );
   const parent = slices.get(slice.parent);
+  const finding = answer.findings.find((listed) => listed.slice === slice.number);
   return (
     <article className="answer slice" data-testid="slice">
       <Head slice={slice} gap={gap} answer={answer} />
@@ -88,6 +89,12 @@ function Shown({ slice, slices, gaps, answer }: ShownProps) {
       </p>
       <Sides gap={gap} peers={answer.kind === "peers"} concept={concept} />
       <Typical slice={slice} concept={concept} />
+      {finding && (
+        <section aria-label="Replication">
+          <h2>Replication</h2>
+          <p data-testid="slice-again">{capital(visible(finding.again))}.</p>
+        </section>
+      )}
       <EveryModel slice={slice} />
       <Gaps title="Its parts" slices={children} gaps={gaps} />
       <Gaps title={slice.question ? `Other slices of ${slice.question}` : ""} slices={beside} gaps={gaps} />
@@ -129,8 +136,9 @@ function Head({ slice, gap, answer }: { slice: Slice; gap: SliceGap; answer: Lis
         </p>
       )}
       {found && (
-        <p data-testid="slice-again">
-          {capital(visible(found.again))}.{found.rests_on && ` ${visible(found.rests_on)}`}
+        <p data-testid="slice-believed">
+          {found.believed}
+          {found.rests_on && ` ${visible(found.rests_on)}`}
         </p>
       )}
       {gap.mean !== null && answer.kind !== "difference" && (

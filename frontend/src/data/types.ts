@@ -246,7 +246,11 @@ export interface ListedFinding {
   spread: string;
   /** How many items it is about. */
   size: string;
-  /** How often half of the items find it again, and what it is on the other half. */
+  /** How far to believe the line, in a word. */
+  belief: "solid" | "likely" | "a hint";
+  /** The same in a sentence, with the reason. */
+  believed: string;
+  /** How often half of the items find it again, and what is measured on the other half. */
   again: string;
   /** Which other slices or properties explain a part of it; null: none does. */
   rests_on: string | null;
@@ -262,7 +266,7 @@ export interface ListedAnswer {
   /** The peers, or the other model. */
   against: string[];
   headline: string;
-  /** How many items it rests on. */
+  /** How many items it rests on, and what the words of its lines mean. */
   scored: string;
   /** Caveats that may overturn the list; they stand above it. */
   warnings: string[];

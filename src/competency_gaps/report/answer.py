@@ -62,8 +62,8 @@ def answer_view(
         parts.append(findings_table(answer, chosen, [texts[finding.number] for finding in chosen], width))
     if closing and (answer.mean is not None or answer.kind == "parsed"):
         parts.append(plain(words.closing(answer, most), "dim"))
-    elif any(map(words.unsure, chosen)):
-        parts.append(plain(f"“?”: {words.UNSURE}", "dim"))
+    elif chosen:
+        parts.append(plain(words.beliefs(chosen), "dim"))
     return Group(*parts)
 
 
@@ -98,24 +98,25 @@ def answer_picture(answer: Answer, example: ShownItem | None, width: int) -> Gro
 
 
 def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequence[str | None], width: int) -> Table:
-    """Lay out findings, a line each: number, side, name, gap, interval, items, and the example where there is room."""
+    """Lay out findings, a line each: what it is, its figures, and an example where there is room."""
     rows = [
         (
             str(finding.number),
-            words.side(answer, finding) + "?" * words.unsure(finding),
+            words.side(answer, finding),
             words.points_of(answer, finding),
             f"({words.spread_of(answer, finding)})",
+            finding.belief,
             words.count(finding),
             words.share_right(answer, finding),
         )
         for finding in findings
     ]
-    heads = ("", "", "change" if answer.kind == "difference" else "gap", "interval", "items", "right")
+    heads = ("", "", "change" if answer.kind == "difference" else "gap", "interval", "", "items", "right")
     fixed = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    counted = 2 if any(row[-1] for row in rows) else 1
-    room = width - sum(fixed[: 4 + counted]) - (4 + counted) * _GAP
-    if room < EXAMPLE:  # a narrow terminal has no room to count items
-        room, counted = room + sum(fixed[4 : 4 + counted]) + counted * _GAP, 0
+    end = len(heads) if any(row[-1] for row in rows) else len(heads) - 1
+    # A narrow terminal has no room to count items.
+    while (room := width - sum(fixed[:end]) - end * _GAP) < EXAMPLE and end > 4:
+        end -= 1
     names = [visible(" ".join(finding.name.split())) for finding in findings]
     cut = [words.cut_at_word(name, max(min(room, NAME), room - 2 * NAME)) for name in names]
     wide = max(map(len, cut))
@@ -124,11 +125,11 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
         cut = [words.cut_at_word(name, max(room, FEWEST)) for name in names]
         wide = max(map(len, cut))
     table = Table.grid(padding=(0, _GAP, 0, 0))
-    for place, characters in enumerate((*fixed[:2], wide, *fixed[2 : 4 + counted])):
-        table.add_column(justify="left" if place in (1, 2) else "right", no_wrap=True, width=characters)
+    for place, characters in enumerate((*fixed[:2], wide, *fixed[2:end])):
+        table.add_column(justify="left" if place in (1, 2, 5) else "right", no_wrap=True, width=characters)
     if has_examples:
         table.add_column(no_wrap=True, overflow="ellipsis")
-    table.add_row("", "", "", *(Text(head, style="dim") for head in heads[2 : 4 + counted]))
+    table.add_row("", "", "", *(Text(head, style="dim") for head in heads[2:end]))
     last = ""
     for finding, (number, side, gap, *figures), name, example in zip(findings, rows, cut, examples, strict=True):
         text = words.item_text(visible(example or ""), room - wide - _GAP - 2) if has_examples and example else ""
@@ -137,7 +138,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
             Text("" if side == last else side, style=_style(finding)),
             Text(name),
             Text(gap, style=f"bold {_style(finding)}"),
-            *map(Text, figures[: 1 + counted]),
+            *map(Text, figures[: end - 3]),
             *([Text(f"“{text}”" if text else "", style="dim")] if has_examples else []),
         )
         last = side

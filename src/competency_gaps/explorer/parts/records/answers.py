@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from competency_gaps.findings.finding import Belief
 from competency_gaps.outcomes import Kind as OutcomeKind
 
 
@@ -30,8 +31,12 @@ class ListedFinding:
     """Its interval, likewise."""
     size: str
     """How many items it is about."""
+    belief: Belief
+    """How far to believe the line, in a word."""
+    believed: str
+    """The same in a sentence, with the reason."""
     again: str
-    """How often half of the items find it again, and what it is on the other half."""
+    """How often half of the items find it again, and what is measured on the other half."""
     rests_on: str | None
     """Which other slices or properties explain a part of it; None: none does."""
     example: int | None
@@ -49,7 +54,7 @@ class ListedAnswer:
     """The peers, or the other model."""
     headline: str
     scored: str
-    """How many items it rests on."""
+    """How many items it rests on, and what the words of its lines mean."""
     warnings: Sequence[str]
     """Caveats that may overturn the list; they stand above it."""
     caveats: Sequence[str]

@@ -39,8 +39,7 @@ from competency_gaps.findings.choose import ERROR, Bar, Weighed, anything, bars_
 from competency_gaps.findings.estimate import NORMAL, gaps_of, half_samples, listed
 from competency_gaps.findings.finding import LIKELY, SOLID
 from competency_gaps.findings.joint import Design
-from competency_gaps.findings.prior import design_of
-from competency_gaps.findings.prior import Seen, fit, learn
+from competency_gaps.findings.prior import Seen, design_of, fit, learn
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
 from competency_gaps.slices.make import questions

@@ -179,7 +179,7 @@ def test_a_pair_is_the_comparison_of_two_models(modelled, parts):
     assert [line["slice"] for line in pair["answer"]["findings"]] == [one.slice for one in made.answer.findings]
     gaps = {gap["slice"]: gap["gap"] for gap in pair["gaps"]}
     for one in made.answer.findings:
-        assert gaps[one.slice] == pytest.approx(one.gap + one.comparable, abs=1e-6)
+        assert gaps[one.slice] == pytest.approx(one.change, abs=1e-6)
     assert read(parts, f"pairs/{big * (len(names) + 1)}.json")["why"]
     exported = set(Parts(_context(*open_runs([modelled.run]), texts=True)).names())
     assert "models.json" in exported and not any(name.startswith("pairs/") for name in exported)

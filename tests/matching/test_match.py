@@ -106,7 +106,7 @@ def test_an_entry_is_a_slice_that_may_be_chosen(run, tags, tmp_path):
         and (has[2] == (items["benchmark"] == benchmark).to_numpy()).all()
     )
     assert all(rows & set(np.flatnonzero(has[1])) for rows in same.values())
-    worst = slice_table(own, "failing", "benchmark").sort("gap").row(0, named=True)
+    worst = slice_table(own, "failing", "benchmark").sort("gap", nulls_last=True).row(0, named=True)
     assert (worst["family"], worst["name"]) == ("lists", "planted") and worst["low"] < worst["gap"] < 0
     assert match(own, tmp_path / "list.json", model="failing", against="benchmark").how == "items"
 

@@ -93,7 +93,7 @@ def test_sure_lines_come_first_and_each_says_how_far_to_believe_it(answer):
     shown = lines(answer_view(replace(answer, findings=tuple(ordered)), [None] * 5, 80), 80)
     found = [next(word for word in ("solid", "likely", "a hint") if word in line) for line in shown[3:8]]
     assert found == ["solid", "a hint", "likely", "solid", "a hint"]
-    assert "?" not in "".join(shown) and "“solid” 99, “likely” 88, “a hint” 69" in " ".join(shown[8:])
+    assert "?" not in "".join(shown) and "“solid” 99, “likely” 88, “a hint” 69" in " ".join(map(str.strip, shown[8:]))
     assert words.sentence_of(answer, ordered[1]).endswith("; a hint")
 
 

@@ -58,7 +58,7 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
         assert words.signed_points(gap) in line and words.interval(gap - 0.05, gap + 0.05) in line
         assert ("1,200" in line) == (width > 50)
     assert all(("solid" in line) == (width > 50) for line in numbered)
-    assert ("an item" in shown[3]) == (width > 100) and "all 10 lines" in " ".join(shown)
+    assert ("an item" in shown[3]) == (width >= 100) and "all 10 lines" in " ".join(shown)
     whole = lines(answer_view(answer, [None] * len(GAPS), width, 10), width)
     assert sum(line.split()[0].isdigit() for line in whole if line.split()) == len(GAPS)
 
@@ -91,16 +91,17 @@ def test_sure_lines_come_first_and_each_says_how_far_to_believe_it(answer):
     changed = [replace(one, change=one.gap - 0.1) for one in some]
     assert [one.gap for one in _ordered(changed)] == [-0.1, -0.2, 0.1, 0.05, 0.3]
     shown = lines(answer_view(replace(answer, findings=tuple(ordered)), [None] * 5, 80), 80)
-    found = [next(word for word in ("solid", "likely", "a hint") if word in line) for line in shown[2:7]]
+    found = [next(word for word in ("solid", "likely", "a hint") if word in line) for line in shown[3:8]]
     assert found == ["solid", "a hint", "likely", "solid", "a hint"]
-    assert "?" not in "".join(shown) and "“solid” 97, “likely” 84, “a hint” 78" in " ".join(shown[7:])
+    kept = (f"“{word}” {words.KEPT_SIDES[word]}" for word in ("solid", "likely", "a hint"))
+    assert "?" not in "".join(shown) and ", ".join(kept) in " ".join(" ".join(shown[8:]).split())
     assert words.sentence_of(answer, ordered[1]).endswith("; a hint")
 
 
 def test_a_line_says_why_to_believe_it_and_keeps_what_half_samples_measured_apart(answer):
     likely = replace(answer.findings[0], belief="likely")
     reason, replicated, *_ = words.background(answer, likely, [])
-    assert reason == "Likely: of 100 such lines 84 keep their side on other items."
+    assert reason == f"Likely: of 100 such lines {words.KEPT_SIDES['likely']} keep their side on other items."
     assert replicated == "Found again in 9 of 20 half-samples; measured on the items left out: −15 (−40 to −20)."
 
 

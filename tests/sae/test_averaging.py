@@ -14,7 +14,6 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
-from competency_gaps.progress import Progress
 from competency_gaps.sae.load import load_sae, local_mean
 from sae_helpers import build
 
@@ -88,7 +87,7 @@ def test_items_are_averaged_within_their_span(averaging, model_folder):
 
 def test_the_gate_measures_the_items_own_text(averaging, model_folder):
     """Tokens of a template, before and after the item's own, are in no average."""
-    from competency_gaps.stages.gate import _measure
+    from competency_gaps.stages.gate import LatentStatistics, _measure, judge
 
     lm = load_model(ModelConfig(name=str(model_folder("llama")), dtype="float32"))
     hook, sae = resolve_hook(lm.model, HOOK), load_sae(SAEConfig(folder=averaging), "cpu")
@@ -100,7 +99,11 @@ def test_the_gate_measures_the_items_own_text(averaging, model_folder):
         own[5:-3], bos[0] = True, True
         prepared.append(SimpleNamespace(excluded=None, tokens=SimpleNamespace(ids=ids, own=own, bos=bos)))
         means.append(by_hand(read_hook(lm, hook, [ids])[0].numpy()[own], OVER))
-    judged, _ = _measure(Extractor(lm, hook, sae, "mean", 64), prepared, "question", 10**6, Progress(quiet=True))
+    statistics = LatentStatistics(sae.d_sae, sae.d_in)
+    for item in prepared:
+        given = torch.from_numpy(np.asarray(read_hook(lm, hook, [item.tokens.ids])[0])).float()
+        assert _measure(sae, statistics, statistics, item.tokens, given)
+    judged = judge(statistics, sae, force=True)
     x = torch.from_numpy(np.concatenate(means)).float()
     with torch.inference_mode():
         z = sae.sae.encode(x)

@@ -225,7 +225,7 @@ def test_a_column_is_tested_as_a_whole():
     own = together[2]
     assert anything(*together[:2], own.outcome, whole, own.block)[0] < 0.01
     gap, error = gaps_of(alone[0][0].weights, own.outcome, whole, own.block)
-    assert (np.abs(gap / error) < alone[1][0].threshold(0.01)).all()
+    assert (alone[1][0].beyond(np.abs(gap / error)) > 0.01).all()
     assert len(list_of(*together)[1]) >= 3
 
 

@@ -161,13 +161,14 @@ def over_units(
     return Asked(items, scores, outcome, peers, units, values, [weigh(family, units, kept) for family in families])
 
 
-_PRIORS: dict[tuple[str, Kind, bytes], Prior] = {}
-"""Those learned in this process, by run, kind of outcome and scores."""
+_PRIORS: dict[tuple[str, float, Kind, bytes], Prior] = {}
+"""Those learned in this process, by run, when it was last changed, kind of outcome and scores."""
 
 
 def _run_prior(run: RunFolder, scores: ModelScores, kind: Kind) -> Prior:
     """Learn the prior from outcomes of models of the run."""
-    key = str(run.path.resolve()), kind, hashlib.sha256(scores.values.tobytes()).digest()
+    written = (run.path / "manifest.json").stat().st_mtime
+    key = str(run.path.resolve()), written, kind, hashlib.sha256(scores.values.tobytes()).digest()
     if key not in _PRIORS:
         means = np.nan_to_num([np.nanmean(row) if (~np.isnan(row)).any() else 0.0 for row in scores.values])
         order = np.argsort(means, kind="stable")

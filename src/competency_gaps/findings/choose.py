@@ -210,11 +210,6 @@ class Bar:
         place, scale = self.largest
         return -np.expm1(-np.exp(np.minimum((place - largest) / scale, 700.0)))
 
-    def threshold(self, error: float) -> float:
-        """Standing that the largest one exceeds with a chance of ``error``."""
-        place, scale = self.largest
-        return float(place - scale * np.log(-np.log1p(-error)))
-
 
 def bars_of(families: Sequence[Weighed], outcome: np.ndarray, block: np.ndarray) -> list[Bar]:
     """Find the families' bars by shuffling.

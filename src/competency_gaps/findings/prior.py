@@ -2,7 +2,7 @@
 
 A list is read where something was found, and there variances found on the same outcomes are too large. So they are
 those of several models, and so is the distribution of their scale: how many models depend on slices hardly at all.
-Of one model alone little more than what is stated here is used.
+One model alone, or the difference of two, has its own outcome and what is stated here.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ TURNS = 8
 STATED = 0.002
 """Variance of a coefficient, in variances of the outcome, as stated where little is known."""
 COUNT = 4.0
-"""Coefficients, fully determined, that the stated variance counts for in each group."""
+"""Fully determined coefficients that the stated variance counts for in a family, and the family's in a group."""
 MODELS = 1.0
 """Models that each scale is stated to have."""
 STEP = 5.0
 """Ratio by which a variance changes at most in a turn."""
-
-
 SIZES = 4.0
 """Ratio of sizes within which slices of a family have one variance: small and sharp ones are not shrunk like wide ones,
 which are weaker."""
@@ -49,7 +47,7 @@ STATED_PRIOR = Prior({}, np.full(len(SCALES), 1 / len(SCALES)))
 
 
 class Seen(NamedTuple):
-    """An outcome on some of the units."""
+    """An outcome on some of the units, with the slices that may explain it."""
 
     design: Design
     left: np.ndarray

@@ -14,7 +14,7 @@ import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.config import SlicesConfig
 from competency_gaps.errors import UserError
-from competency_gaps.findings.answer import slice_table, slices_of
+from competency_gaps.findings.answer import ask, slice_table, slices_of
 from competency_gaps.matching import match, read_matchings
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import CONCEPTS
@@ -94,9 +94,11 @@ def test_an_entry_is_a_slice_that_may_be_chosen(run, tags, tmp_path):
     ]
     (tmp_path / "list.json").write_text(json.dumps(rows))
     config = SlicesConfig(families=["lists"], lists=[tmp_path / "list.json", tags])
+    ask(own, "failing", "benchmark")  # learns the prior of the slices that it has now
     write_slices(own, Source(own, config))
     own = cg.open_run(own.path)
     family = slices_of(own)[0]
+    assert {group[0] for group in ask(own, "failing", "benchmark").prior.variances} == {"lists"}
     assert family.name == "lists" and family.names == ["planted", "other ones", "by its tag", "planted", "random"]
     has = family.weights.toarray() > 0
     same = {text: set(np.flatnonzero((items["prompt"] == text).to_numpy())) for text in items["prompt"].gather(other)}

@@ -135,7 +135,10 @@ def test_nothing_found_is_said_with_the_slices_tested(answer):
 
 def test_what_is_held_equal_changes_no_difference_of_two_models(answer):
     one = replace(answer.findings[0], rests_on=((STRATA, 0.5),))
-    assert words.rests_on(answer, one) == "Against all items, not just comparable ones, the gap would be −60."
+    assert (
+        words.rests_on(answer, one)
+        == "Holding length and the like equal takes away 50% of its difference from all items."
+    )
     other = replace(answer, kind="difference", against=("b",))
     assert words.rests_on(other, one) is None
     assert words.finding_headline(other, one).startswith("a-model, against b, in points")

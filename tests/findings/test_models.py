@@ -1,4 +1,4 @@
-"""Models side by side: gaps against plain means, what tells models apart, and one error rate over all cells."""
+"""Models side by side: one gap of a slice on every surface, and what tells models apart."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 from scipy.stats import chi2, false_discovery_control
+from typer.testing import CliRunner
 
 import competency_gaps as cg
+from competency_gaps.cli.app import app
 from competency_gaps.evidence import corrected
+from competency_gaps.explorer import tools
+from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts.context import Context
 from competency_gaps.findings.answer import slice_table
 from competency_gaps.findings.models import spread
 from competency_gaps.slices import read_slices
@@ -36,24 +41,43 @@ def run(tiny_run, tmp_path_factory):
     return made
 
 
-def test_gaps_are_those_of_plain_loops(run):
-    """Without strata, repeats and peers a gap is the slice's mean less that of its benchmarks' items."""
-    found = run.model_slices(against="benchmark", models=[f"m{n}" for n in range(6)])
-    families = {own.name: own for own in read_slices(run)}
-    scores = {name: run.as_model(name).outcomes for name in set(found.cells["model"])}
+def test_a_slice_has_one_gap_wherever_it_stands(run):
+    """The answer, the terminal's list as JSON, the heat map, the tool of assistants and the page."""
+    models = [f"m{n}" for n in range(6)]
+    cells, listed = run.model_slices(against="benchmark", models=models).cells, 0
+    parts = Parts(Context(run, "k"))
+    scores = {model: run.as_model(model).outcomes for model in models}
     kept = run.items["excluded"].is_null().to_numpy()
-    assert found.slices.height and found.cells.height == 6 * found.slices.height
-    for row in found.cells.iter_rows(named=True):
-        family = families[row["family"]]
-        (place,) = np.flatnonzero(family.number == row["slice"])
-        own = kept & (family.weights[[place]].toarray().ravel() > 0)
-        score = scores[row["model"]]
-        assert (row["items"], row["of_items"]) == (own.sum(), own.sum())
-        assert row["mean"] == pytest.approx(score[own].mean())
-        table = slice_table(run, row["model"], "benchmark").filter(slice=row["slice"])
-        assert table.select("gap", "low", "high", "verdict").row(0) == tuple(
-            row[name] for name in ("gap", "low", "high", "verdict")
-        )
+    for model in models:
+        asked = ["show", str(run.path), model, "--against", "benchmark", "--list", "slices", "--json", "--limit", "999"]
+        shown = json.loads(CliRunner().invoke(app, asked, catch_exceptions=False).stdout)["slices"]
+        told = tools.slices(run, model=model, against="benchmark", limit=100)["rows"]
+        page = json.loads(parts.read(f"gaps/{run.models['model'].to_list().index(model)}.json"))["benchmark"]
+        table = {row["slice"]: row for row in slice_table(run, model, "benchmark").iter_rows(named=True)}
+        assert len(shown) == len(table) and told and cells.filter(model=model).height
+        for row in (*shown, *told, *cells.filter(model=model).iter_rows(named=True)):
+            expected = table[row["slice"]]
+            assert all(row[name] == pytest.approx(expected[name]) for name in ("gap", "low", "high"))
+            assert row["verdict"] == expected["verdict"] and row["reason"] == expected["reason"]
+            own = kept & (
+                families[expected["family"]].member.toarray()[families[expected["family"]].number == row["slice"]][0]
+                > 0
+            )
+            assert (expected["items"], expected["of_items"]) == (own.sum(), own.sum())
+        for family in read_slices(run):
+            for number, member in zip(family.number.tolist(), family.member.toarray() > 0, strict=True):
+                inside, row = kept & member, table[number]
+                assert (row["items"], row["of_items"]) == (inside.sum(), inside.sum())
+                assert row["mean"] == pytest.approx(scores[model][inside].mean())
+        numbers = [entry["number"] for entry in json.loads(parts.read("slices.json"))["slices"]]
+        for number, entry in zip(numbers, page, strict=True):
+            assert entry["gap"] == pytest.approx(table[number]["gap"])
+        for finding in run.answer(model, "benchmark").findings:
+            listed += 1
+            assert (finding.gap, finding.low, finding.high) == pytest.approx(
+                tuple(table[finding.slice][name] for name in ("gap", "low", "high"))
+            )
+    assert listed
 
 
 def test_the_planted_slice_tells_the_models_apart(run):
@@ -79,7 +103,7 @@ def test_spread_is_cochrans_test_and_the_variance_beyond_noise():
     assert np.isnan(spread(gap, np.ones(gap.shape))["p_value"][3])
 
 
-def test_one_error_rate_over_all_cells():
+def test_q_values_are_those_of_scipy_over_all_cells():
     p_value = np.random.default_rng(2).random((5, 30)) ** 3
     p_value[2, 4] = np.nan
     known = ~np.isnan(p_value)

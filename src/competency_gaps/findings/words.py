@@ -202,7 +202,8 @@ def rests_on(answer: Answer, finding: Finding) -> str | None:
     lines = [f"{start} {', '.join(parts)}."] if parts else []
     # A difference of two models is shown whole, whatever it is compared with.
     for part in (part for name, part in finding.rests_on if name == STRATA and answer.kind != "difference"):
-        lines.append(f"Holding length and the like equal takes away {percent(part, 1)} of its difference from all items.")
+        away = percent(part, 1)
+        lines.append(f"Holding length and the like equal takes away {away} of its difference from all items.")
     return " ".join(lines) or None
 
 

@@ -11,13 +11,18 @@ from rich.console import Console
 
 import competency_gaps as cg
 from competency_gaps.embedded import embedded_sae
-from competency_gaps.embedded.weights import SMOLLM2, local_weights
+from competency_gaps.embedded.weights import SMOLLM2, resolve_weights
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
 pytestmark = pytest.mark.slow
 MODEL, SAE = "embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-8k"
 RESIDUALS, MLP = "blocks.15.hook_resid_post", "blocks.15.hook_mlp_out"
+
+
+@pytest.fixture(autouse=True)
+def place():
+    """The user's cache, not an empty one: the weights are fetched once."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +33,7 @@ def lm():
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_unpacked_weights_are_those_of_the_file(dtype):
     unpacked = cg.load_model(MODEL, dtype=dtype)
-    packed = cg.load_model(str(local_weights(SMOLLM2)), dtype=dtype)
+    packed = cg.load_model(str(resolve_weights(SMOLLM2, Progress(quiet=True))), dtype=dtype)
     for key in ("class", "dtype", "content_sha256", "weights_sha256", "tokenizer"):
         assert unpacked.identity[key] == packed.identity[key], key
     first, second = (lm.tokenizer.backend_tokenizer.to_str() for lm in (unpacked, packed))

@@ -30,7 +30,7 @@ from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import CONCEPTS, Family
 
 Against = str | Sequence[str] | None
-POOL = 8
+POOL = 16
 """Most models that the prior is learned from, evenly spaced by their scores."""
 
 

@@ -18,11 +18,12 @@ from competency_gaps.findings.joint import SCALES, Design, Group, Joint, sums_by
 
 TURNS = 8
 """Turns in which the variances are fitted."""
-STATED = 0.002
+STATED = 0.001
 """Variance of a coefficient, in variances of the outcome, as stated where little is known."""
 COUNT = 4.0
-"""Fully determined coefficients that the stated variance counts for in a family, and the family's in a group."""
-MODELS = 1.0
+"""Fully determined coefficients that the stated variance counts for in a family, and the family's in a group, times the
+root of the number of models: they answered the same items, so they err alike."""
+MODELS = 0.3
 """Models that each scale is stated to have."""
 STEP = 5.0
 """Ratio by which a variance changes at most in a turn."""
@@ -119,7 +120,7 @@ def learn(outcomes: Sequence[Seen]) -> Prior:
     numbers = {group: number for number, group in enumerate(names)}
     groups = [np.array([numbers[group] for group in own.design.groups], np.int64) for own in outcomes]
     _, family = np.unique([group[0] for group in names], return_inverse=True)
-    variance = np.full(len(names), STATED)
+    variance, count = np.full(len(names), STATED), COUNT * np.sqrt(len(outcomes))
     for _ in range(TURNS):
         score, known = np.zeros((2, len(names)))
         for own, group in zip(outcomes, groups, strict=True):
@@ -127,10 +128,12 @@ def learn(outcomes: Sequence[Seen]) -> Prior:
             score += np.bincount(group, square - determined * variance[group], len(names))
             known += np.bincount(group, determined**2, len(names))
         fitted = known * variance + score  # groups are drawn to their family, and families to what is stated
-        of_family = (np.bincount(family, fitted) + COUNT * STATED) / (np.bincount(family, known) + COUNT)
-        fitted = (fitted + COUNT * np.maximum(of_family, 0)[family]) / (known + COUNT)
+        of_family = (np.bincount(family, fitted) + count * STATED) / (np.bincount(family, known) + count)
+        fitted = (fitted + count * np.maximum(of_family, 0)[family]) / (known + count)
         variance = np.clip(fitted, variance / STEP, variance * STEP)
     prior = Prior(dict(zip(names, variance.tolist(), strict=True)), STATED_PRIOR.scales)
+    if len(outcomes) == 1:  # it cannot say how models differ
+        return prior
     flat = [_normal(own, prior).scale_weights(own.design.rows @ own.left, own.part)[:, 0] for own in outcomes]
     return prior._replace(scales=_shares(np.array(flat)))
 

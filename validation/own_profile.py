@@ -10,9 +10,9 @@ gaps on those that lists show, differences to columns and to columns with senten
 by clusters of items, what all slices together say (the ceiling of lists), ridge regression on a space of the items (the
 ceiling of slices), the share of the intervals that hold on the other half, the correlation of gaps, averaged over
 models, with difficulty, and how many lists of shuffled outcomes are not empty. For all slices of the run, and for
-columns, follow the slopes and the share with intervals by a bootstrap of models, how many lists are not empty, and how
-many of the lines called solid, likely or a hint have a gap on the same side on the other half; with several runs, also
-over the models of all of them.
+columns, follow the slopes and the share with intervals by a bootstrap of models and clusters, how many lists are not
+empty, and how many of the lines called solid, likely or a hint have a gap on the same side on the other half; with
+several runs, also over the models of all of them.
 
 ``--rivals`` adds slices of others: clusters of sentence embeddings by a recursive k-means as in EvalTree's stage 3
 (Zeng et al., 2025), words, pairs of features (SliceLine's lattice of two levels), and clusters of the other models'
@@ -51,6 +51,8 @@ BOOTSTRAPS = 500
 MODEL_BOOTSTRAPS = 200
 MAIN = ("all of the run", "columns")
 """Sets of families whose figures have intervals over models."""
+SLICED = ("columns", "profiles", "clusters")
+"""Families whose gaps are set beside difficulty."""
 LARGE = 0.08
 """Shown gap that is large."""
 
@@ -193,6 +195,17 @@ class Told(NamedTuple):
     lengths: list[int]
     gaps: list[tuple[float, float, float, float]]
     """Per slice of a list: expected gap and its error, and the gap on the other half and its error."""
+    shares: list[np.ndarray]
+    """What each unit adds to that gap on the other half: float64 of shape (U,) each."""
+
+
+class Trusted(NamedTuple):
+    """What the figures of :func:`show_trust` are ratios of. M models, C clusters of items."""
+
+    counts: np.ndarray
+    """float64 of shape (M, 5, 2): intervals that hold, lists not empty, and by word lines on the same side."""
+    slopes: np.ndarray
+    """float64 of shape (M, 2, 2, C): of outcomes and of gaps, products with what is expected, and squares of that."""
 
 
 def seen_half(own: World, design: Design, split: int) -> Seen:
@@ -210,7 +223,7 @@ def tell(worlds: Sequence[World], names: Sequence[str]) -> list[Told]:
     for own in worlds:
         families, bars = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
         tests.append(anything(families, bars, own.outcome, own.halves, own.block))
-        found.append(Told(np.zeros(own.halves.shape), np.zeros(own.halves.shape), [], []))
+        found.append(Told(np.zeros(own.halves.shape), np.zeros(own.halves.shape), [], [], []))
     for split in range(worlds[0].halves.shape[1]):
         prior = learn([seen_half(worlds[at], designs[at], split) for at in pool])
         for own, design, p, told in zip(worlds, designs, tests, found, strict=True):
@@ -224,50 +237,69 @@ def tell(worlds: Sequence[World], names: Sequence[str]) -> list[Told]:
             told.lengths.append(len(chosen))
             told.every[:, split] = centred(joint.outcomes(seen.left, seen.part), whole, own.block).ravel()
             told.expected[:, split] = centred(listed(joint, chosen, own.outcome, taken), whole, own.block).ravel()
+            left = centred(own.outcome, ~taken[:, None], own.block).ravel()
             for one in chosen:
-                there, error = gaps_of(joint.rows[[one.place]], own.outcome, ~taken[:, None], own.block)
+                row = joint.rows[[one.place]]
+                there, error = gaps_of(row, own.outcome, ~taken[:, None], own.block)
                 told.gaps.append((one.gap, one.error, float(there[0, 0]), float(error[0, 0])))
+                weight = row.toarray().ravel() * ~taken
+                told.shares.append(weight * left / max(float(weight.sum()), 1e-9))
     return found
 
 
-def trust(own: World, told: Told) -> np.ndarray:
-    """What the figures of :func:`show_trust` are ratios of, of one model: shape (7, 2)."""
-    out = ~own.halves
-    gap, error, there, there_error = np.array(told.gaps, np.float64).reshape(-1, 4).T
-    weight, spread = there_error**-2, np.hypot(error, there_error)
-    recurs, same = ndtr(np.abs(gap) / spread), gap * there > 0
-    called = (recurs >= SOLID, (recurs >= LIKELY) & (recurs < SOLID), recurs < LIKELY)
-    pairs = [
-        ((told.expected * own.net[:, None] * out).sum(), (told.expected**2 * out).sum()),
-        ((weight * gap * there).sum(), (weight * gap**2).sum()),
-        ((np.abs(gap - there) <= NORMAL * spread).sum(), len(gap)),
-        (np.count_nonzero(told.lengths), len(told.lengths)),
-        *((same[lines].sum(), lines.sum()) for lines in called),
-    ]
-    return np.array(pairs, np.float64)
+def trust(pairs: Sequence[tuple[World, Told]]) -> Trusted:
+    """What the figures of :func:`show_trust` are ratios of, of the models of a run."""
+    clusters = 1 + max(int(own.cluster.max()) for own, _ in pairs)
+    counts, slopes = [], np.zeros((len(pairs), 2, 2, clusters))
+    for number, (own, told) in enumerate(pairs):
+        gap, error, there, there_error = np.array(told.gaps, np.float64).reshape(-1, 4).T
+        weight, spread = there_error**-2, np.hypot(error, there_error)
+        recurs, same = ndtr(np.abs(gap) / spread), gap * there > 0
+        called = (recurs >= SOLID, (recurs >= LIKELY) & (recurs < SOLID), recurs < LIKELY)
+        counts.append(
+            [
+                ((np.abs(gap - there) <= NORMAL * spread).sum(), len(gap)),
+                (np.count_nonzero(told.lengths), len(told.lengths)),
+                *((same[lines].sum(), lines.sum()) for lines in called),
+            ]
+        )
+        expected = told.expected * ~own.halves
+        for at, part in enumerate((expected * own.net[:, None], expected**2)):
+            slopes[number, 0, at] = np.bincount(own.cluster, part.sum(axis=1), clusters)
+        if len(gap):
+            products = (weight * gap) @ np.array(told.shares)
+            slopes[number, 1, 0] = np.bincount(own.cluster, products, clusters)
+            slopes[number, 1, 1] = (weight * gap**2).sum() / clusters
+    return Trusted(np.array(counts, np.float64), slopes)
 
 
-def show_trust(name: str, models: np.ndarray) -> dict[str, Any]:
-    """Print and return the figures of models, each as :func:`trust` gives it: shape (models, 7, 2)."""
-    if not models[:, 2, 1].any():
-        print(f"{name}, {len(models)} models: no list of {models[:, 3, 1].sum():.0f} says anything", flush=True)
-        return {"counts": models.sum(axis=0)[3:].tolist()}
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(len(models), np.full(len(models), 1 / len(models)), MODEL_BOOTSTRAPS)
-    total = models.sum(axis=0)
+def show_trust(name: str, runs: Sequence[Trusted]) -> dict[str, Any]:
+    """Print and return the figures of the models of some runs, with intervals by models and clusters of items."""
+    models = sum(len(run.counts) for run in runs)
+    total = np.sum([run.counts.sum(axis=0) for run in runs], axis=0)
+    if not total[0, 1]:
+        print(f"{name}, {models} models: no list of {total[1, 1]:.0f} says anything", flush=True)
+        return {"counts": total[1:].tolist()}
+    rng, draws = np.random.default_rng(0), np.zeros((MODEL_BOOTSTRAPS, 3, 2))
+    for counts, slopes in runs:
+        many, clusters = slopes.shape[0], slopes.shape[-1]
+        by_model = rng.multinomial(many, np.full(many, 1 / many), MODEL_BOOTSTRAPS).astype(np.float64)
+        by_cluster = rng.multinomial(clusters, np.full(clusters, 1 / clusters), MODEL_BOOTSTRAPS).astype(np.float64)
+        draws[:, :2] += np.einsum("dm,mfpd->dfp", by_model, slopes @ by_cluster.T)
+        draws[:, 2] += by_model @ counts[:, 0]
+    sums = np.concatenate([np.sum([run.slopes.sum(axis=(0, 3)) for run in runs], axis=0), total])
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = total[:, 0] / total[:, 1]
-        draws = np.einsum("dm,mfp->dfp", drawn, models)
-        low, high = np.nanquantile(draws[:, :3, 0] / draws[:, :3, 1], (0.025, 0.975), axis=0)
+        value = sums[:, 0] / sums[:, 1]
+        low, high = np.nanquantile(draws[:, :, 0] / draws[:, :, 1], (0.025, 0.975), axis=0)
     heads = ("held-out on expected outcomes", "held-out on shown gaps", "intervals that hold")
     figures = {head: [value[at], low[at], high[at]] for at, head in enumerate(heads)}
     parts = [f"{head} {a:.2f} ({b:.2f} to {c:.2f})" for head, (a, b, c) in figures.items()]
-    parts.append(f"lists not empty {total[3, 0]:.0f} of {total[3, 1]:.0f}")
-    sides = zip(("solid", "likely", "a hint"), value[4:], total[4:, 1], strict=True)
+    parts.append(f"lists not empty {total[1, 0]:.0f} of {total[1, 1]:.0f}")
+    sides = zip(("solid", "likely", "a hint"), value[4:], total[2:, 1], strict=True)
     kept = [f"{word} {100 * share:.0f}% of {lines:.0f}" for word, share, lines in sides if lines]
     parts.append(f"same side: {', '.join(kept)}")
-    print(f"{name}, {len(models)} models: {'; '.join(parts)}", flush=True)
-    return {**figures, "counts": total[3:].tolist()}
+    print(f"{name}, {models} models: {'; '.join(parts)}", flush=True)
+    return {**figures, "counts": total[1:].tolist()}
 
 
 def correlations(own: World, expected: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -344,22 +376,22 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     reports: dict[str, Any] = {}
-    trusted: dict[str, list[np.ndarray]] = {}
+    trusted: dict[str, list[Trusted]] = {}
     for path in args.runs:
         print(f"\n{path.name}", flush=True)
         reports[path.name], by_set = of_run(path, args)
         for name, models in by_set.items():
-            reports[path.name]["sets"][name]["trust"] = show_trust(f"{path.name}, {name}", models)
+            reports[path.name]["sets"][name]["trust"] = show_trust(f"{path.name}, {name}", [models])
             trusted.setdefault(name, []).append(models)
     if len(args.runs) > 1:
         print()
-        pooled = {name: show_trust(f"all runs, {name}", np.concatenate(models)) for name, models in trusted.items()}
+        pooled = {name: show_trust(f"all runs, {name}", models) for name, models in trusted.items()}
         reports["all runs"] = pooled
     if args.json:
         args.json.write_text(json.dumps(reports, indent=1))
 
 
-def of_run(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def of_run(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Trusted]]:
     """Print a run's table; return it, and what is trusted of each model by the main sets of families."""
     run = cg.open_run(path)
     scores = model_scores(run)
@@ -380,7 +412,7 @@ def of_run(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[s
     every: dict[str, list[float]] = {}
     boots: dict[str, np.ndarray] = {}
     gaps: dict[str, list[tuple[float, float, float, float]]] = {}
-    trusted: dict[str, np.ndarray] = {}
+    trusted: dict[str, Trusted] = {}
     wanted = args.sets.split(",") if args.sets else list(sets)
     for name in (name for name in wanted if sets.get(name)):
         tells = tell(worlds, sets[name])
@@ -389,9 +421,10 @@ def of_run(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[s
         every[name] = [float(correlations(own, told.every)[0]) for own, told in pairs]
         boots[name] = np.mean([correlations(own, told.expected, drawn[own.cluster]) for own, told in pairs], axis=0)
         gaps[name] = [line for told in tells for line in told.gaps]
-        trusted[name] = np.array([trust(own, told) for own, told in pairs])
+        trusted[name] = trust(pairs)
         print(f"{name[:42]:42s}", *(f"{value:.3f}" for value in profile[name]), flush=True)
-    report = table(profile, every, {name: models[:, 0].sum(axis=0) for name, models in trusted.items()}, gaps, boots)
+    slopes = {name: models.slopes[:, 0].sum(axis=(0, 2)) for name, models in trusted.items()}
+    report = table(profile, every, slopes, gaps, boots)
     rest = of_slices(run, worlds, questions_asked)
     if args.shuffled:
         rest["not_empty"] = [
@@ -407,12 +440,14 @@ def of_slices(run: cg.Run, worlds: Sequence[World], questions_asked: Sequence[An
     """Print and return the ceiling of slices, and what gaps have to do with difficulty."""
     space = space_of(run)
     ceiling = [ridge(own, space, asked.units.unit) for own, asked in zip(worlds, questions_asked, strict=True)]
+    print(f"ridge on concept profiles {np.mean(ceiling):.3f}")
+    if len(worlds) == 1 or not any(name in worlds[0].tried for name in SLICED):
+        return {"ridge": ceiling}
     pairs = [gaps_and_difficulty(own, asked) for own, asked in zip(worlds, questions_asked, strict=True)]
     gap, hard = (np.array(part) for part in zip(*pairs, strict=True))
     everywhere = ~np.isnan(gap).any(axis=0)
     mean_gap = gap.mean(axis=0)[everywhere]
     with_difficulty = float(np.corrcoef(mean_gap, hard.mean(axis=0)[everywhere])[0, 1])
-    print(f"ridge on concept profiles {np.mean(ceiling):.3f}")
     print(f"gaps averaged over models: spread {mean_gap.std():.4f}, correlation with difficulty {with_difficulty:+.2f}")
     return {"ridge": ceiling, "difficulty": with_difficulty}
 
@@ -433,7 +468,7 @@ def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]
     whole = np.ones((len(hard), 1), bool)
     gaps: list[np.ndarray] = []
     difficulties: list[np.ndarray] = []
-    for name in ("columns", "profiles", "clusters"):
+    for name in SLICED:
         if name in own.tried:
             weighed = own.tried[name][0]
             for values, into in ((own.outcome, gaps), (hard, difficulties)):

@@ -179,9 +179,9 @@ def test_intervals_hold_among_hundreds_of_concepts(effects):
         gaps += [(one.gap, one.error, true[one.place]) for one in chosen]
     expected, errors, true = np.array(gaps).T
     assert len(true) >= 10
-    assert (np.abs(true - expected) <= 1.96 * errors).mean() >= 0.75
+    assert (np.abs(true - expected) <= 1.96 * errors).mean() >= 0.8
     # A normal model draws a few strong slices among hundreds too far towards 0, never away from it.
-    assert 0.75 <= (expected @ true) / (expected @ expected) <= 3
+    assert 0.75 <= (expected @ true) / (expected @ expected) <= 2.4
 
 
 def test_hundreds_of_categories_are_listed():

@@ -18,9 +18,9 @@ DOUBT = 0.5
 strong gap too far towards the others' (in ``validation/planted_slices.py`` 95% intervals then hold)."""
 SCALES = np.array([0.001, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 """Scales of the variances of an outcome's coefficients; the first one stands for 0."""
-TAIL = 6.0
+TAIL = 10.0
 """Degrees of freedom of the coefficients' distribution: a few strong ones among many weak are not shrunk like these."""
-TURNS = 3
+TURNS = 2
 """Turns in which the variances of single coefficients are found."""
 Group = tuple[str, str | int]
 """The slices whose coefficients have one variance: a family, and a question or else a class of sizes."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
 
 Made = TypeVar("Made")
-FORMAT = 1
+FORMAT = 2
 """Rises when the same run gets another answer."""
 
 

@@ -18,11 +18,11 @@ from competency_gaps.findings.joint import SCALES, Design, Group, Joint, sums_by
 
 TURNS = 8
 """Turns in which the variances are fitted."""
-STATED = 0.001
+STATED = 0.0005
 """Variance of a coefficient, in variances of the outcome, as stated where little is known."""
-COUNT = 4.0
-"""Fully determined coefficients that the stated variance counts for in a family, and the family's in a group, times the
-root of the number of models: they answered the same items, so they err alike."""
+COUNT = 2.0
+"""Fully determined coefficients of each model that the stated variance counts for in a family, and the family's in a
+group: models answered the same items, so more of them do not say more of where these differ."""
 MODELS = 0.3
 """Models that each scale is stated to have."""
 STEP = 5.0
@@ -120,7 +120,7 @@ def learn(outcomes: Sequence[Seen]) -> Prior:
     numbers = {group: number for number, group in enumerate(names)}
     groups = [np.array([numbers[group] for group in own.design.groups], np.int64) for own in outcomes]
     _, family = np.unique([group[0] for group in names], return_inverse=True)
-    variance, count = np.full(len(names), STATED), COUNT * np.sqrt(len(outcomes))
+    variance, count = np.full(len(names), STATED), COUNT * len(outcomes)
     for _ in range(TURNS):
         score, known = np.zeros((2, len(names)))
         for own, group in zip(outcomes, groups, strict=True):

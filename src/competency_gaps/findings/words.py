@@ -444,7 +444,8 @@ def _rate_words(n: Mapping[str, Any]) -> str:
     kinds = ", ".join(n["families"])
     return (
         f"From {plural(n['tested'], 'slice')} ({kinds}), the list picks those that explain what no earlier line "
-        f"explains. Where there is nothing to find, {percent(n['error'], 1)} of lists still name a slice."
+        f"explains. Gaps rest on all of them: where texts or a reading bring others, gaps move. Where there is nothing "
+        f"to find, {percent(n['error'], 1)} of lists still name a slice."
     )
 
 

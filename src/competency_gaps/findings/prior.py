@@ -20,7 +20,7 @@ TURNS = 8
 """Turns in which the variances are fitted."""
 STATED = 0.0005
 """Variance of a coefficient, in variances of the outcome, as stated where little is known."""
-COUNT = 2.0
+COUNT = 4.0
 """Fully determined coefficients of each model that the stated variance counts for in a family, and the family's in a
 group: models answered the same items, so more of them do not say more of where these differ."""
 MODELS = 0.3

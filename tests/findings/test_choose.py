@@ -151,9 +151,9 @@ def test_planted_gaps_lie_in_their_intervals_although_they_were_chosen(nested):
             true.append(row @ (chance - chance.mean()) / row.sum())
             expected.append(one.gap)
             errors.append(one.error)
-            # The standard error of the mean of its own items less that of all, and part of what they say otherwise.
+            # The standard error of the mean of its own items less that of all, and half of what they say otherwise.
             apart = row @ (own.outcome - own.outcome.mean()) / row.sum() - one.gap
-            assert one.error >= 0.4 * abs(apart) * (1 - 1e-4)  # part of what its own items say otherwise
+            assert one.error >= abs(apart) / 2 * (1 - 1e-4)  # half of what its own items say otherwise
     expected, errors, true = map(np.array, (expected, errors, true))
     assert len(true) > 50
     assert 0.88 <= (np.abs(true - expected) <= 1.96 * errors).mean() <= 1

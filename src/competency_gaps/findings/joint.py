@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-DOUBT = 0.4
+DOUBT = 0.5
 """Part of the distance from an expected gap to that of the slice's own items that counts as error: the model may draw a
 strong gap too far towards the others' (in ``validation/planted_slices.py`` 95% intervals then hold)."""
 SCALES = np.array([0.001, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0])

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from competency_gaps.errors import UserError, nearest, no_such
 from competency_gaps.items.item import HALF, Benchmark, Item, LeftOut, Message, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
+from competency_gaps.jsonl import float_or_none
 
 _CONSTANT = re.compile(r"'[^']*'")
 _PLACE = re.compile(r"\{([^{}]+)\}")
@@ -221,12 +222,11 @@ def _covariate(row: Row, name: str, value: Any) -> float | str:
     """A number as a float, a truth value as 0 or 1, a text unchanged."""
     if isinstance(value, str) and not row.record.untyped:
         return value
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        if isinstance(value, str):
-            return value
-        raise row.error(f"the covariate {name!r} is {value!r}, expected a number or a text.") from error
+    number = float_or_none(value)
+    if number is None and isinstance(value, str):
+        return value
+    if number is None:
+        raise row.error(f"the covariate {name!r} is {value!r}, expected a number or a text.")
     if not math.isfinite(number):
         raise row.error(f"the covariate {name!r} is {value!r}, expected a finite number. Leave unknown values empty.")
     return number
@@ -490,10 +490,9 @@ def _response(row: Row, closing: str | None) -> str | None:
 def _score(value: Any, where: str) -> float | None:
     if value is None or value == "":
         return None
-    try:
-        number = float(_TRUTH.get(value, value) if isinstance(value, str) else value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{where}: the score {value!r} is not a number. Give a number in [0, 1], or null.") from error
+    number = float_or_none(_TRUTH.get(value, value) if isinstance(value, str) else value)
+    if number is None:
+        raise UserError(f"{where}: the score {value!r} is not a number. Give a number in [0, 1], or null.")
     if math.isnan(number):
         raise UserError(f"{where}: the score is NaN. Write null for an unscored item.")
     if not 0 <= number <= 1:

@@ -350,31 +350,28 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
 def _rows(reading: Reading) -> list[dict[str, Any]]:
     """Rows of the label table: of several labels of a concept by one explainer and source the alphabetically first."""
     texts = [(label, text) for label in reading.labels if (text := _text(label, reading)) is not None]
-    rows: list[dict[str, Any]] = []
-    seen: set[tuple[Any, ...]] = set()
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for label, text in sorted(texts, key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source)):
-        source = clean_line(label.source)
-        if (label.concept, label.explainer, source) in seen:
-            continue
-        seen.add((label.concept, label.explainer, source))
-        rows.append(
-            {
-                **_row(label, source),
-                "label": text,
-                "score": label.score,
-                "scored_by": None if label.score is None else STATED,
-                "placeholder": is_placeholder(label.text or ""),
-            }
-        )
+        rows.setdefault((label.concept, label.explainer, clean_line(label.source)), _row(label, text))
     labelled = {label.concept for label, _ in texts}
     known = {label.concept: label for label in reversed(reading.labels)}
-    return rows + [_row(label, clean_line(label.source)) for concept, label in known.items() if concept not in labelled]
+    return [*rows.values(), *(_row(label, None) for concept, label in known.items() if concept not in labelled)]
 
 
-def _row(label: SourceLabel, source: str | None) -> dict[str, Any]:
-    """The row of a concept that was looked up and has no label."""
-    row = {"concept": label.concept, "kind": "imported", "explainer": label.explainer, "source": source}
-    return {**row, "placeholder": False, "date": today()}
+def _row(label: SourceLabel, text: str | None) -> dict[str, Any]:
+    """A row of the label table; without a text that of a concept that was looked up and has no label."""
+    score = None if text is None else label.score
+    return {
+        "concept": label.concept,
+        "label": text,
+        "kind": "imported",
+        "explainer": label.explainer,
+        "score": score,
+        "scored_by": None if score is None else STATED,
+        "source": clean_line(label.source),
+        "placeholder": text is not None and is_placeholder(label.text or ""),
+        "date": today(),
+    }
 
 
 def _text(label: SourceLabel, reading: Reading) -> str | None:

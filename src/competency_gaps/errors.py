@@ -44,8 +44,6 @@ class MissingExtraError(UserError):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Install it with: {install_command(extra)}"
         )
-        self.package = package
-        self.extra = extra
 
 
 @contextmanager

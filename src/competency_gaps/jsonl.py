@@ -104,8 +104,13 @@ def text_or_none(value: Any) -> str | None:
 
 def number_or_none(value: Any) -> float | None:
     """The value as a float if it is a finite number or a truth value, else None."""
+    number = float_or_none(value) if isinstance(value, (int, float)) else None
+    return number if number is not None and math.isfinite(number) else None
+
+
+def float_or_none(value: Any) -> float | None:
+    """The value, or what it says in digits, as a float, NaN and infinity too; None: it is no number."""
     try:
-        number = float(value) if isinstance(value, (int, float)) else math.nan
-    except OverflowError:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None

@@ -134,6 +134,11 @@ class _Completion(pydantic.BaseModel):
     usage: _Usage | None = None
 
 
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON schema of an object with these properties, all required, and no others."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
 def read_completion(body: Any, id: str) -> Answer:
     """Read the body of a chat completion, which is foreign input.
 

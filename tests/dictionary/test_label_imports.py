@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 import pytest
 
+from competency_gaps.dictionary import neuronpedia
 from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.dictionary.imports import import_labels
 from competency_gaps.dictionary.labels import SCHEMA, shown_labels, today
-from competency_gaps.dictionary.neuronpedia import LabelServer
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
@@ -295,8 +295,10 @@ class Server:
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
     made = Server()
+    for name, value in {"BUCKET": made.address, "ATTEMPTS": 4, "FIRST_WAIT": 0.01, "TIMEOUT": 5}.items():
+        monkeypatch.setattr(neuronpedia, name, value)
     yield made
     made.http.shutdown()
     made.http.server_close()
@@ -304,8 +306,9 @@ def server():
 
 def fetch(server, source, cache, sae=None, **options):
     pytest.importorskip("httpx")
-    place = LabelServer(server.address, workers=4, attempts=4, first_wait=0.01, timeout=5)
-    return read(source, sae, cache=cache, server=place, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CGAPS_CACHE", str(cache))
+        return read(source, sae, **options)
 
 
 def test_a_bulk_export_over_many_pages_and_failures(server, tmp_path):

@@ -102,24 +102,18 @@ def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasB
 
 
 def _make_array(file: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
-    """Make an array of zeros, into which values are placed later."""
+    """Make an array of zeros, into which values are placed later; its space on the disk is taken now."""
     if not shape[0]:  # an empty file cannot be mapped
         np.save(file, np.zeros(shape, dtype))
         return
     open_memmap(file, "w+", dtype, shape).flush()
-    _reserve(file)
-
-
-def _reserve(file: Path) -> None:
-    """Take the space of a file now: a disk that is full when mapped memory is written ends the process."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with file.open("r+b") as handle:
-        try:
-            os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
-        except OSError as error:  # some file systems cannot
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
+    if hasattr(os, "posix_fallocate"):  # a disk that is full only when mapped memory is written ends the process
+        with file.open("r+b") as handle:
+            try:
+                os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
+            except OSError as error:  # some file systems cannot
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
 
 
 def _merged(blocks: Iterable[tuple[int, CasBlock]], folder: Path) -> Iterator[_Entries]:
@@ -228,10 +222,6 @@ class CheckedArray:
         self._release(self._offset + first * self._size, self._offset + last * self._size)
         return rows
 
-    def pieces(self, starts: np.ndarray, ends: np.ndarray) -> Iterator[np.ndarray]:
-        """Copies of several stretches of rows."""
-        return (self[int(start) : int(end)] for start, end in zip(starts, ends, strict=True))
-
     def _release(self, first: int, last: int) -> None:
         """Let go of the blocks that hold some bytes: mapped pages count as this process's memory until then."""
         mapped = getattr(self._raw, "_mmap", None)
@@ -324,8 +314,9 @@ class ByConcept:
             whole = slice(int(starts[0]), int(ends[-1]))
             item, shares = self._item[whole], self._shares[whole]
         else:
+            stretches = [slice(*pair) for pair in zip(starts.tolist(), ends.tolist(), strict=True)]
             item, shares = (
-                np.concatenate([array[:0], *array.pieces(starts, ends)]) for array in (self._item, self._shares)
+                np.concatenate([own[:0], *(own[part] for part in stretches)]) for own in (self._item, self._shares)
             )
         scores = unpack_scores(shares, self._scale[item])
         return sp.csr_array((scores, item, indptr), shape=(len(concepts), items))

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 WHOLE = 2.0**15
 """What the largest score of a row is stored as: a large float16, so that the range below it is wide."""
-_LEAST = np.float16(2.0**-24)
+LEAST = np.float16(2.0**-24)
 """The smallest float16 above 0."""
 _LEAST_SCORE = np.nextafter(np.float32(0), np.float32(1))
 """The smallest float32 above 0."""
@@ -49,7 +49,7 @@ def pack_scores(cas: sp.csr_array) -> PackedScores:
     if len(filled):
         scale[filled] = np.maximum(np.maximum.reduceat(scores, cas.indptr[filled]), _LEAST_SCORE)
     shares = (scores / np.repeat(scale, counts) * np.float32(WHOLE)).astype(np.float16)
-    return PackedScores(np.maximum(shares, _LEAST), scale)
+    return PackedScores(np.maximum(shares, LEAST), scale)
 
 
 def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:

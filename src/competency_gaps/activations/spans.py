@@ -30,14 +30,13 @@ def span_mask(span: Span, prompt: Tokens, response: int) -> np.ndarray:
         ``question``: the item's own text; ``prompt``: the prompt without its BOS token; ``prompt+bos``: the whole
         prompt; ``response``: the response; ``all``: prompt (without BOS) and response.
     """
-    empty = np.zeros(response, dtype=bool)
-    full = np.ones(response, dtype=bool)
-    if span == "question":
-        return np.concatenate([prompt.own, empty])
-    if span == "prompt":
-        return np.concatenate([~prompt.bos, empty])
-    if span == "prompt+bos":
-        return np.concatenate([np.ones_like(prompt.own), empty])
-    if span == "response":
-        return np.concatenate([np.zeros_like(prompt.own), full])
-    return np.concatenate([~prompt.bos, full])
+    none, every = np.zeros_like(prompt.own), np.ones_like(prompt.own)
+    without_bos = ~prompt.bos
+    of_prompt = {
+        "question": prompt.own,
+        "prompt": without_bos,
+        "prompt+bos": every,
+        "response": none,
+        "all": without_bos,
+    }
+    return np.concatenate([of_prompt[span], np.full(response, span in NEEDS_RESPONSE)])

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.activations.packing import narrow, pack_scores, unpack_scores
+from competency_gaps.activations.packing import LEAST, narrow, pack_scores, unpack_scores
 from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.errors import UserError
 from competency_gaps.model.load import versions
@@ -89,8 +89,6 @@ def make_block(
 
 _HALF = (2.0**-10, 65504.0)
 """Range of a shard's largest activation in which float16 is finite and precise enough for display."""
-_LEAST = np.float16(2.0**-24)
-"""The smallest float16 above 0."""
 
 
 def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -109,7 +107,7 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
     small = [np.zeros(0, np.float32), *(row.values for row in rows)]
     values = np.concatenate(small)
     if len(values) and _HALF[0] <= float(values.max()) <= _HALF[1]:
-        values = np.maximum(values.astype(np.float16), _LEAST)
+        values = np.maximum(values.astype(np.float16), LEAST)
     tokens = [place[row.tokens] for row, place in zip(rows, places, strict=True)]
     return {
         "act_ptr": np.cumsum([0, *(len(row.values) for row in rows)]).astype(np.int64),

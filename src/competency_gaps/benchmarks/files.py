@@ -107,7 +107,9 @@ def _load(source: HubSource) -> Any:
     try:
         if any((folder / name).exists() for name in ("dataset_dict.json", "dataset_info.json", "state.json")):
             saved = datasets.load_from_disk(str(folder))
-            return _split_of(saved, source) if isinstance(saved, datasets.DatasetDict) else saved
+            if isinstance(saved, datasets.DatasetDict) and source.split not in saved:
+                raise no_such(f"the dataset {source.path!r} has no split", source.split, saved)
+            return saved[source.split] if isinstance(saved, datasets.DatasetDict) else saved
         place = {"split": source.split, "revision": source.revision}
         return datasets.load_dataset(source.path, source.name, **{**source.arguments, **place})
     except (OSError, TypeError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
@@ -116,9 +118,3 @@ def _load(source: HubSource) -> Any:
             f"the dataset {source.path!r}{configuration}, split {source.split!r} cannot be loaded: {error} "
             "Check path, name, split and revision, and whether this machine can reach the hub."
         ) from error
-
-
-def _split_of(saved: Any, source: HubSource) -> Any:
-    if source.split not in saved:
-        raise no_such(f"the dataset {source.path!r} has no split", source.split, saved)
-    return saved[source.split]

@@ -96,16 +96,9 @@ def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
     try:
         return min(1.0, max(0.0, float(dataset.score_answer(answer, entry))))
     except ModuleNotFoundError as error:
-        raise _missing(error.name, _family(dataset)) from error
+        raise _missing(error.name, type(dataset).__name__) from error
     except _VERIFIER_FAULTS:
         return 0.0
-
-
-def _family(dataset: Any) -> str:
-    """Name under which a generator's class is registered."""
-    datasets = sys.modules["reasoning_gym"].factory.DATASETS if "reasoning_gym" in sys.modules else {}
-    names = [name for name, (kind, _) in datasets.items() if kind is type(dataset)]
-    return names[0] if names else type(dataset).__name__
 
 
 def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list[LeftOut]]:

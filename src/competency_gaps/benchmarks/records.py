@@ -6,6 +6,7 @@ is an error, since it may be a missing value as well as a failed computation.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 from competency_gaps.errors import UserError, nearest, no_such
 from competency_gaps.items.item import HALF, Benchmark, Item, LeftOut, Message, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
+from competency_gaps.jsonl import float_or_none
 
 _CONSTANT = re.compile(r"'[^']*'")
 _PLACE = re.compile(r"\{([^{}]+)\}")
@@ -220,12 +222,11 @@ def _covariate(row: Row, name: str, value: Any) -> float | str:
     """A number as a float, a truth value as 0 or 1, a text unchanged."""
     if isinstance(value, str) and not row.record.untyped:
         return value
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        if isinstance(value, str):
-            return value
-        raise row.error(f"the covariate {name!r} is {value!r}, expected a number or a text.") from error
+    number = float_or_none(value)
+    if number is None and isinstance(value, str):
+        return value
+    if number is None:
+        raise row.error(f"the covariate {name!r} is {value!r}, expected a number or a text.")
     if not math.isfinite(number):
         raise row.error(f"the covariate {name!r} is {value!r}, expected a finite number. Leave unknown values empty.")
     return number
@@ -238,49 +239,24 @@ class _Epoch(NamedTuple):
     where: str
 
 
-class ItemCollector:
-    """Collects a source's items in their order."""
-
-    def __init__(self) -> None:
-        self._epochs: dict[str, list[_Epoch]] = {}
-
-    def add(self, item: Item, epoch: str | None, where: str) -> None:
-        """Take an item.
-
-        Parameters
-        ----------
-        epoch
-            Name of the repeat; None: the item is asked once.
-        where
-            File and line, for messages.
-
-        Raises
-        ------
-        UserError
-            If the id was used before, unless both are epochs of one item that ask the same.
-        """
-        earlier = self._epochs.setdefault(item.id, [])
-        if any(epoch is None or other.name in (None, epoch) for other in earlier):
-            raise UserError(
-                f"{where}: the id {item.id!r} was already used at {earlier[0].where}. Ids must be unique in a "
-                f"benchmark: leave out the field to number the items, or add a field 'epoch' if items were asked "
-                f"several times."
-            )
-        if epoch is not None and item.policy not in (None, "imported"):
-            raise UserError(
-                f"{where}: 'epoch' is for scores that come with the items, but the policy is {item.policy!r} and the "
-                f"model is asked once. Leave 'epoch' out, or set the policy 'imported'."
-            )
-        if earlier and _asked(earlier[0].item) != _asked(item):
-            raise UserError(
-                f"{where}: epoch {epoch!r} of the id {item.id!r} differs from the first epoch in its prompt, "
-                "messages, choices, answer, group or metadata. Give different questions different ids."
-            )
-        earlier.append(_Epoch(item, epoch, where))
-
-    def items(self) -> list[Item]:
-        """Every item once: its score is the mean over its scored epochs, its response the first of theirs."""
-        return [_merged([epoch.item for epoch in epochs]) for epochs in self._epochs.values()]
+def _check_epoch(item: Item, epoch: str | None, where: str, earlier: Sequence[_Epoch]) -> None:
+    """Raise UserError if an item's id was used before, unless all are epochs of one item that ask the same."""
+    if any(epoch is None or other.name in (None, epoch) for other in earlier):
+        raise UserError(
+            f"{where}: the id {item.id!r} was already used at {earlier[0].where}. Ids must be unique in a "
+            f"benchmark: leave out the field to number the items, or add a field 'epoch' if items were asked "
+            f"several times."
+        )
+    if epoch is not None and item.policy not in (None, "imported"):
+        raise UserError(
+            f"{where}: 'epoch' is for scores that come with the items, but the policy is {item.policy!r} and the "
+            f"model is asked once. Leave 'epoch' out, or set the policy 'imported'."
+        )
+    if earlier and _asked(earlier[0].item) != _asked(item):
+        raise UserError(
+            f"{where}: epoch {epoch!r} of the id {item.id!r} differs from the first epoch in its prompt, "
+            "messages, choices, answer, group or metadata. Give different questions different ids."
+        )
 
 
 def _asked(item: Item) -> tuple[object, ...]:
@@ -288,6 +264,7 @@ def _asked(item: Item) -> tuple[object, ...]:
 
 
 def _merged(epochs: list[Item]) -> Item:
+    """One item of all its epochs: its score is the mean over those with a score, its response the first of theirs."""
     if len(epochs) == 1:
         return epochs[0]
     scores = [item.score for item in epochs if item.score is not None]
@@ -297,24 +274,10 @@ def _merged(epochs: list[Item]) -> Item:
     )
 
 
-FIELDS = (
-    "id",
-    "epoch",
-    "prompt",
-    "messages",
-    "choices",
-    "labels",
-    "answer",
-    "group",
-    "cluster",
-    "covariates",
-    "policy",
-    "metric",
-    "pair",
-    "score",
-    "response",
-    "metadata",
-)
+_FROM_LOGS = ("own", "seen", "epochs", "identity")
+"""Fields of ``Item`` that no record states."""
+FIELDS = tuple(own.name for own in dataclasses.fields(Item) if own.name not in _FROM_LOGS)
+FIELDS += ("epoch", "labels", "metric", "pair")
 """Fields of a record. ``metric`` is another word for ``policy``, ``pair`` goes to ``metadata["pair"]``, ``labels`` are
 the source's names of the options, ``epoch`` distinguishes the repeats of an item that was asked several times; the
 others are fields of ``Item``."""
@@ -357,7 +320,7 @@ def gather(
         If a record is wrong, two items have one id, or there is no item at all.
     """
     check_fields(fields)
-    collector = ItemCollector()
+    epochs: dict[str, list[_Epoch]] = {}
     left_out: list[LeftOut] = []
     reports: list[SourceReport] = []
     for index, entry in enumerate(entries):
@@ -377,10 +340,12 @@ def gather(
             case _:
                 raise UserError(f"{where}: expected an Item, found {type(entry).__name__}.")
         if is_whole(item):
-            collector.add(item, epoch, where)
+            earlier = epochs.setdefault(item.id, [])
+            _check_epoch(item, epoch, where, earlier)
+            earlier.append(_Epoch(item, epoch, where))
         else:
             left_out.append(LeftOut(where, HALF))
-    items = collector.items()
+    items = [_merged([epoch.item for epoch in same]) for same in epochs.values()]
     if not items:
         why = f"all records were left out, the first because {left_out[0].reason}" if left_out else "it is empty"
         raise UserError(f"{source} has no items: {why}.")
@@ -448,25 +413,17 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
 
 
 def check_item(item: Item, where: str) -> Item:
-    """Check what must hold of every item, whatever its source, and return it with the score as a float.
+    """Check what must hold of every item, whatever its source and policy, and return it with the score as a float.
 
     Raises
     ------
     UserError
-        If the prompt is empty, the score is not a number in [0, 1], or the gold index of a ``choice`` item is
-        out of range.
+        If the prompt is empty, there is a single option, or the score is not a number in [0, 1].
     """
     if not item.prompt.strip():
         raise UserError(f"{where}: the prompt is empty. Give each item a text, or remove the record.")
     if item.choices is not None and len(item.choices) < 2:
         raise UserError(f"{where}: {len(item.choices)} option in 'choices', expected at least two.")
-    if item.policy == "choice" and item.choices and item.answer is not None:
-        if isinstance(item.answer, bool) or not isinstance(item.answer, int):
-            raise UserError(f"{where}: the answer is {item.answer!r}, expected the 0-based index of an option.")
-        try:
-            gold_index(item.answer, item.choices)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}.") from error
     return replace(item, score=_score(item.score, where))
 
 
@@ -533,10 +490,9 @@ def _response(row: Row, closing: str | None) -> str | None:
 def _score(value: Any, where: str) -> float | None:
     if value is None or value == "":
         return None
-    try:
-        number = float(_TRUTH.get(value, value) if isinstance(value, str) else value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{where}: the score {value!r} is not a number. Give a number in [0, 1], or null.") from error
+    number = float_or_none(_TRUTH.get(value, value) if isinstance(value, str) else value)
+    if number is None:
+        raise UserError(f"{where}: the score {value!r} is not a number. Give a number in [0, 1], or null.")
     if math.isnan(number):
         raise UserError(f"{where}: the score is NaN. Write null for an unscored item.")
     if not 0 <= number <= 1:

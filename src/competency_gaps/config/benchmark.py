@@ -14,11 +14,7 @@ from competency_gaps.registry import LOGS
 
 def _plain(value: Any) -> Any:
     """Turn NumPy's and polars' scalars into plain values, because a configuration is stored as JSON."""
-
-    def scalar(value: Any) -> Any:
-        return value.item() if hasattr(value, "item") else str(value)
-
-    return json.loads(json.dumps(value, default=scalar))
+    return json.loads(json.dumps(value, default=lambda own: own.item() if hasattr(own, "item") else str(own)))
 
 
 class FileSource(Config):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from competency_gaps.config.load import Config, Switch
 from competency_gaps.errors import UserError
@@ -17,10 +17,15 @@ EMBEDDED_SAE = "embedded:smollm2-135m-instruct-l15-8k"
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
+def _named(whole: str) -> AfterValidator:
+    """What ``embedded`` stands for."""
+    return AfterValidator(lambda name: whole if str(name) == "embedded" else name)
+
+
 class ModelConfig(Config):
     """A causal language model of transformers."""
 
-    name: str
+    name: Annotated[str, _named(EMBEDDED_MODEL)]
     """Hub id, folder, ``.gguf`` file, or ``embedded``."""
     revision: str | None = None
     """Branch, tag or commit on the hub."""
@@ -45,11 +50,6 @@ class ModelConfig(Config):
     max_length: Annotated[int, Field(gt=0)] | None = None
     """Longest prompt in tokens; None: the model's context. Longer items are excluded, never cut."""
 
-    @field_validator("name")
-    @classmethod
-    def _whole_name(cls, name: str) -> str:
-        return EMBEDDED_MODEL if name == "embedded" else name
-
 
 class SAEConfig(Config):
     """A sparse autoencoder that SAELens can load."""
@@ -58,7 +58,7 @@ class SAEConfig(Config):
     """Release in SAELens' directory, or a hub repository."""
     id: str | None = None
     """SAE inside the release."""
-    folder: Path | str | None = None
+    folder: Annotated[Path | str | None, _named(EMBEDDED_SAE)] = None
     """Folder with ``cfg.json`` and ``sae_weights.safetensors``, or ``embedded``."""
     hook_name: str | None = None
     """Where the activations are read; None: at the SAE's own hook."""
@@ -70,11 +70,6 @@ class SAEConfig(Config):
     """Run even if the sanity gate finds that the SAE does not fit the activations."""
     gate_tokens: Annotated[int, Field(ge=256)] = 16384
     """Tokens of the run that the sanity gate reads."""
-
-    @field_validator("folder")
-    @classmethod
-    def _whole_name(cls, folder: Path | str | None) -> Path | str | None:
-        return EMBEDDED_SAE if str(folder) == "embedded" else folder
 
     @model_validator(mode="after")
     def _one_place(self) -> SAEConfig:

@@ -17,10 +17,10 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.profiles import FEWEST, SIZE, Scale, cas_of, one_thread, profiles_of, scale_of, unit
-from competency_gaps.dictionary.document import has_table, read_table, write_tables
+from competency_gaps.dictionary.document import has_table, read_columns, write_tables
 from competency_gaps.dictionary.labels import clean_line
 from competency_gaps.errors import UserError
-from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS, schema_fault
+from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 
 FILE, REGIONS_FILE, COUNTS_FILE = "atlas.safetensors", "regions.parquet", "region_counts.parquet"
 SIZES = (12, 50, 250)
@@ -340,10 +340,8 @@ def read_atlas(folder: Path, width: int) -> Atlas | None:
             for name, array in load_file(folder / FILE).items()
         }
         scale = Scale(*(held[name] for name in Scale._fields))
-        regions, counts = (read_table(folder / name, _AGAIN) for name in (REGIONS_FILE, COUNTS_FILE))
-        for table, schema in ((regions, REGIONS), (counts, REGION_COUNTS)):
-            if fault := schema_fault(table.schema, schema):
-                raise TypeError(fault)
+        regions = read_columns(folder / REGIONS_FILE, REGIONS, _AGAIN, nulls=("parent", "name"))
+        counts = read_columns(folder / COUNTS_FILE, REGION_COUNTS, _AGAIN)
         arrays = (held["projection"], held["centres"], float(held["reach"][0]), held["concept_region"])
         atlas = Atlas(scale, *arrays, regions, counts)
     except (SafetensorError, OSError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
@@ -361,7 +359,7 @@ def read_atlas(folder: Path, width: int) -> Atlas | None:
 
 def _is_tree(atlas: Atlas) -> bool:
     """Whether regions are numbered level by level, each lies in one of the level above, and others in finest ones."""
-    level = atlas.regions["level"].fill_null(0).to_numpy()
+    level = atlas.regions["level"].to_numpy()
     numbered = atlas.regions["region"].to_list() == list(range(len(level)))
     if not numbered or set(level) != {*range(1, LEVELS + 1)} or (np.diff(level) < 0).any():
         return False

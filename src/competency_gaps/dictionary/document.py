@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from competency_gaps.change import Write, changing, settle
 from competency_gaps.checked import FILES, read_versioned
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_atomic
+from competency_gaps.runs.schemas import Schema, schema_fault
 from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible
 
@@ -53,6 +54,30 @@ def read_table(path: Path, again: str) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OSError) as error:
         brief = shorten(visible(str(error).split("\n")[0]), 200)
         raise UserError(f"{path} is missing or damaged: {brief}. {again}") from error
+
+
+def read_columns(path: Path, schema: Schema, again: str, nulls: Collection[str] = ()) -> pl.DataFrame:
+    """Read the columns of ``schema`` from a Parquet file, which may come from anyone; further ones are left out.
+
+    Parameters
+    ----------
+    again
+        What makes it again.
+    nulls
+        Columns that may hold null.
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged, or has other columns, or nulls where none may be.
+    """
+    table = read_table(path, again)
+    fault = schema_fault(table.schema, schema)
+    lacking = [name for name in schema if not fault and name not in nulls and table[name].has_nulls()]
+    if fault or lacking:
+        fault = fault or f"lacks values of {', '.join(lacking)}"
+        raise UserError(f"{path} {fault}: it is damaged, or of another version. {again}")
+    return table.select(*schema)
 
 
 def write_tables(folder: Path, tables: Mapping[str, Write], **changed: Any) -> None:

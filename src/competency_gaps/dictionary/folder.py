@@ -146,29 +146,19 @@ def dictionary_of(run: RunFolder) -> Dictionary | None:
     folder of its SAE, if that is a dictionary; the one that comes with the package, for a run of the embedded SAE. They
     are skipped where they are missing, damaged, or about another SAE, since folders move after a run.
     """
-    for folder in _candidates(run):
+    settings = run.manifest["settings"].get("sae") or {}  # withheld in a redacted explorer
+    named = [(run.manifest.get("dictionary") or {}).get("folder"), settings.get("dictionary"), settings.get("folder")]
+    folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]
+    packaged = [embedded_sae(name) for name in SAES]
+    # An embedded SAE is known by its weights alone: a run that does not state their hash is not believed by name.
+    for folder in [*folders, *(packaged if run.manifest["sae"].get("weights_sha256") else ())]:
         try:
             return open_dictionary(folder, run.manifest["sae"])
         except CompetencyGapsError as error:
             # The package's own are only tried: the run need not be of their SAE.
-            if is_dictionary(folder) and folder not in _embedded():
+            if is_dictionary(folder) and folder not in packaged:
                 log.warning("%s is shown without the dictionary %s: %s", run.path, folder, error)
     return None
-
-
-def _candidates(run: RunFolder) -> list[Path]:
-    """Folders that may be the run's dictionary, the likeliest first."""
-    settings = run.manifest["settings"].get("sae") or {}  # withheld in a redacted explorer
-    named = [(run.manifest.get("dictionary") or {}).get("folder"), settings.get("dictionary"), settings.get("folder")]
-    folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]
-    # An embedded SAE is known by its weights alone: a run that does not state their hash is not believed by name.
-    embedded = _embedded() if run.manifest["sae"].get("weights_sha256") else []
-    return [*folders, *embedded]
-
-
-def _embedded() -> list[Path]:
-    """Folders of the SAEs that come with the package."""
-    return [embedded_sae(name) for name in SAES]
 
 
 def read_dictionary(path: Path) -> DictionaryIdentity:

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from competency_gaps import jsonl
+from competency_gaps.benchmarks.files import read_files
+from competency_gaps.config import FileSource
 from competency_gaps.dictionary.folder import check_same_sae, is_dictionary, read_dictionary
 from competency_gaps.dictionary.labels import FILE as LABELS
 from competency_gaps.dictionary.labels import (
@@ -28,11 +30,9 @@ from competency_gaps.dictionary.labels import (
     merge_labels,
     today,
 )
-from competency_gaps.dictionary.neuronpedia import BATCH, LabelServer, fetch_export
+from competency_gaps.dictionary.neuronpedia import BATCH, fetch_export
 from competency_gaps.errors import UserError, argument
-from competency_gaps.files import cache_folder
 from competency_gaps.progress import Progress
-from competency_gaps.table_files import read_csv, read_parquet
 from competency_gaps.text import listing, shorten, visible
 
 COLUMNS = {
@@ -127,8 +127,6 @@ def import_labels(
     width: int,
     progress: Progress,
     force: bool = False,
-    cache: Path | None = None,
-    server: LabelServer | None = None,
 ) -> ImportedLabels:
     """Read labels from elsewhere as rows of the label table.
 
@@ -144,10 +142,6 @@ def import_labels(
         Number of concepts of the SAE.
     force
         Take the labels although the source says that it is about another SAE.
-    cache
-        Where fetched files are kept; None: ``labels`` in the user's cache folder.
-    server
-        Where to fetch from; None: Neuronpedia's own.
 
     Raises
     ------
@@ -159,7 +153,7 @@ def import_labels(
     """
     remote = _REMOTE.fullmatch(str(source))
     if remote:
-        reading = _fetch(remote[1], cache or cache_folder() / "labels", server or LabelServer(), progress)
+        reading = _fetch(remote[1], progress)
     elif (path := Path(source).expanduser()).exists():
         if not force and is_dictionary(home := path if path.is_dir() else path.parent):
             check_same_sae(read_dictionary(home), dict(sae_identity))
@@ -181,7 +175,7 @@ def import_labels(
     return ImportedLabels(table, *counts, left_out, check)
 
 
-def _fetch(name: str, cache: Path, server: LabelServer, progress: Progress) -> Reading:
+def _fetch(name: str, progress: Progress) -> Reading:
     match = _NAME.fullmatch(name)
     if not match:
         raise UserError(
@@ -189,7 +183,7 @@ def _fetch(name: str, cache: Path, server: LabelServer, progress: Progress) -> R
             "neuronpedia:gemma-2-2b/20-gemmascope-res-16k."
         )
     model, source = match.groups()
-    reading = _read_export(fetch_export(model, source, cache, server, progress), progress)
+    reading = _read_export(fetch_export(model, source, progress), progress)
     reading.state({"modelId": model, "layer": source})
     return reading
 
@@ -211,12 +205,8 @@ def _read(path: Path, progress: Progress) -> Reading:
     elif path.suffix == ".json":
         rows = _json_rows(path)
     elif path.suffix in (".csv", ".tsv", ".parquet"):
-        try:
-            frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            brief = _plain(str(error).split("\n")[0])
-            raise UserError(f"labels {str(path)!r}: not a readable {path.suffix[1:]} file ({brief}).") from error
-        rows = ((f"{path.name}, row {number:,}", row) for number, row in enumerate(frame.iter_rows(named=True), 1))
+        read = read_files(FileSource(path=path))
+        rows = ((f"{path.name}, row {number:,}", dict(row.values)) for number, row in enumerate(read, 1))
     else:
         raise UserError(
             f"labels {str(path)!r}: of unknown format; expected .json, .jsonl, .jsonl.gz, .csv, .tsv, .parquet, or a "
@@ -316,11 +306,8 @@ def _index(value: Any) -> int | None:
 
 def _fraction(value: Any) -> float | None:
     """A score as a number in [0, 1]; None for anything else."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if 0 <= number <= 1 and not isinstance(value, bool) else None
+    number = jsonl.float_or_none(value)
+    return number if number is not None and 0 <= number <= 1 and not isinstance(value, bool) else None
 
 
 def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: bool) -> str:
@@ -363,31 +350,28 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
 def _rows(reading: Reading) -> list[dict[str, Any]]:
     """Rows of the label table: of several labels of a concept by one explainer and source the alphabetically first."""
     texts = [(label, text) for label in reading.labels if (text := _text(label, reading)) is not None]
-    rows: list[dict[str, Any]] = []
-    seen: set[tuple[Any, ...]] = set()
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for label, text in sorted(texts, key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source)):
-        source = clean_line(label.source)
-        if (label.concept, label.explainer, source) in seen:
-            continue
-        seen.add((label.concept, label.explainer, source))
-        rows.append(
-            {
-                **_row(label, source),
-                "label": text,
-                "score": label.score,
-                "scored_by": None if label.score is None else STATED,
-                "placeholder": is_placeholder(label.text or ""),
-            }
-        )
+        rows.setdefault((label.concept, label.explainer, clean_line(label.source)), _row(label, text))
     labelled = {label.concept for label, _ in texts}
     known = {label.concept: label for label in reversed(reading.labels)}
-    return rows + [_row(label, clean_line(label.source)) for concept, label in known.items() if concept not in labelled]
+    return [*rows.values(), *(_row(label, None) for concept, label in known.items() if concept not in labelled)]
 
 
-def _row(label: SourceLabel, source: str | None) -> dict[str, Any]:
-    """The row of a concept that was looked up and has no label."""
-    row = {"concept": label.concept, "kind": "imported", "explainer": label.explainer, "source": source}
-    return {**row, "placeholder": False, "date": today()}
+def _row(label: SourceLabel, text: str | None) -> dict[str, Any]:
+    """A row of the label table; without a text that of a concept that was looked up and has no label."""
+    score = None if text is None else label.score
+    return {
+        "concept": label.concept,
+        "label": text,
+        "kind": "imported",
+        "explainer": label.explainer,
+        "score": score,
+        "scored_by": None if score is None else STATED,
+        "source": clean_line(label.source),
+        "placeholder": text is not None and is_placeholder(label.text or ""),
+        "date": today(),
+    }
 
 
 def _text(label: SourceLabel, reading: Reading) -> str | None:

@@ -6,36 +6,27 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.errors import UserError, needed
-from competency_gaps.files import write_atomic
+from competency_gaps.files import cache_folder, write_atomic
 from competency_gaps.progress import Progress
 from competency_gaps.text import shorten, visible
 
 BATCH = re.compile(r"batch-([0-9]{1,9})\.jsonl(\.gz)?")
 
 
-@dataclass(frozen=True)
-class LabelServer:
-    """Where labels are fetched from, and limits of requests."""
-
-    bucket: str = "https://neuronpedia-datasets.s3.us-east-1.amazonaws.com"
-    """Base address of the bucket with Neuronpedia's bulk exports."""
-    workers: int = 8
-    """Requests at a time."""
-    attempts: int = 6
-    """Attempts of one request."""
-    first_wait: float = 1.0
-    """Seconds before the second attempt; doubled after each, up to a minute."""
-    timeout: float = 60.0
-    """Seconds without an answer after which an attempt has failed."""
+BUCKET = "https://neuronpedia-datasets.s3.us-east-1.amazonaws.com"
+"""Base address of the bucket with Neuronpedia's bulk exports."""
+WORKERS, ATTEMPTS = 8, 6
+"""Requests at a time, and attempts of one request."""
+FIRST_WAIT, TIMEOUT = 1.0, 60.0
+"""Seconds before the second attempt, doubled after each up to a minute; and after which one without an answer fails."""
 
 
-def fetch_export(model: str, source: str, cache: Path, server: LabelServer, progress: Progress) -> Path:
+def fetch_export(model: str, source: str, progress: Progress) -> Path:
     """Fetch the explanations of a Neuronpedia source; gives the export's folder.
 
     A batch of the listed size that is there is not fetched again.
@@ -50,13 +41,13 @@ def fetch_export(model: str, source: str, cache: Path, server: LabelServer, prog
     with needed(None, "label", "Fetching labels"):
         import httpx
         import tenacity  # noqa: F401 - missing packages show before anything is asked
-    prefix, folder = f"v1/{model}/{source}/", cache / "neuronpedia" / model / source
-    with httpx.Client(timeout=server.timeout, follow_redirects=True) as client:
-        get = partial(_get, client, server)
+    prefix, folder = f"v1/{model}/{source}/", cache_folder() / "labels" / "neuronpedia" / model / source
+    with httpx.Client(timeout=TIMEOUT, follow_redirects=True) as client:
+        get = partial(_get, client)
         sizes = _list_batches(get, f"{prefix}explanations/")
         if not sizes:
             raise UserError(
-                f"Neuronpedia has no explanations under {prefix}explanations/ at {server.bucket}. "
+                f"Neuronpedia has no explanations under {prefix}explanations/ at {BUCKET}. "
                 f"Check the model and the source as written on its pages: neuronpedia:MODEL/SOURCE."
             )
         files = {folder / "explanations" / name: size for name, size in sizes.items()}
@@ -73,7 +64,7 @@ def fetch_export(model: str, source: str, cache: Path, server: LabelServer, prog
             if content is not None:
                 write_atomic(path, lambda draft: draft.write_bytes(content))
 
-        pool = ThreadPoolExecutor(server.workers)
+        pool = ThreadPoolExecutor(WORKERS)
         with progress.stage("fetching labels", total=len(wanted), unit="files") as bar:
             try:
                 for _ in pool.map(keep, wanted):
@@ -89,35 +80,27 @@ def _list_batches(get: Callable[..., Any], prefix: str) -> dict[str, int]:
     params: dict[str, str] | None = {"list-type": "2", "prefix": prefix}
     while params:
         page = get("", _page, params)
-        for item in page.iter("Contents"):
-            name = item.findtext("Key", "").removeprefix(prefix)
+        for item in page.findall("{*}Contents"):
+            name = item.findtext("{*}Key", "").removeprefix(prefix)
             if BATCH.fullmatch(name):  # names become paths, so only plain ones are taken
-                sizes[name] = int(item.findtext("Size") or -1)
-        token = page.findtext("NextContinuationToken")
+                sizes[name] = int(item.findtext("{*}Size") or -1)
+        token = page.findtext("{*}NextContinuationToken")
         params = {"list-type": "2", "prefix": prefix, "continuation-token": token} if token else None
     return sizes
 
 
 def _page(body: bytes | None) -> ElementTree.Element:
-    """One page of a listing, its tags without their namespace; ValueError if the body is no listing."""
+    """One page of a listing; ValueError if the body is no listing."""
     try:
         root = ElementTree.fromstring(body or b"")
     except ElementTree.ParseError as error:
         raise ValueError(f"not a bucket listing ({error})") from error
-    for element in root.iter():
-        element.tag = element.tag.rsplit("}", 1)[-1]
-    if root.tag != "ListBucketResult":
+    if root.tag.rpartition("}")[2] != "ListBucketResult":
         raise ValueError("no listing of a bucket")
     return root
 
 
-def _get(
-    client: Any,
-    server: LabelServer,
-    path: str,
-    read: Callable[[bytes | None], Any],
-    params: dict[str, str] | None = None,
-) -> Any:
+def _get(client: Any, path: str, read: Callable[[bytes | None], Any], params: dict[str, str] | None = None) -> Any:
     """What ``read`` makes of a body (None: nothing is there); a ValueError of it counts as a broken answer.
 
     The bytes are taken without undoing a content encoding: files of the bucket are gzipped themselves.
@@ -125,7 +108,7 @@ def _get(
     import httpx
     import tenacity
 
-    url, failures = f"{server.bucket}/{path}", (httpx.HTTPError, ValueError)
+    url, failures = f"{BUCKET}/{path}", (httpx.HTTPError, ValueError)
 
     def transient(error: BaseException) -> bool:
         if isinstance(error, httpx.HTTPStatusError):
@@ -141,8 +124,8 @@ def _get(
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(transient),
-        stop=tenacity.stop_after_attempt(server.attempts),
-        wait=tenacity.wait_exponential(server.first_wait, max=60),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_exponential(FIRST_WAIT, max=60),
         reraise=True,
     )
     try:

@@ -229,10 +229,8 @@ class WindowPool:
 
     def add(self, window: int, number: float, concept: np.ndarray) -> None:
         """Offer a window with its active concepts."""
-        if len(self._heap) < self.size:
-            heapq.heappush(self._heap, (number, window, concept.astype(np.int32)))
-        elif number > self._heap[0][0]:
-            heapq.heapreplace(self._heap, (number, window, concept.astype(np.int32)))
+        entry = number, window, concept.astype(np.int32)
+        (heapq.heappush if len(self._heap) < self.size else heapq.heappushpop)(self._heap, entry)
 
     def rows(self) -> PoolRows:
         """The sample."""

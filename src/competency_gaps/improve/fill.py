@@ -39,7 +39,7 @@ from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, member
 from competency_gaps.items.item import Benchmark, Item
 from competency_gaps.items.options import LETTERS, stem
 from competency_gaps.items.policy import Output, Policy
-from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, estimate
+from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, estimate, object_schema
 from competency_gaps.matching.examples import read_records
 from competency_gaps.model.embed import embed_texts, has_default_model
 from competency_gaps.progress import Progress
@@ -589,8 +589,7 @@ class _Answered(pydantic.BaseModel):
 def _request(id: str, step: str, content: Mapping[str, Any], fields: Mapping[str, Any], most: int) -> Request:
     """A request whose answer is a JSON object of these fields."""
     system = files("competency_gaps.improve").joinpath(f"prompts/{step}.txt").read_text(encoding="utf-8").strip()
-    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
-    return Request(id, system, json.dumps(content, ensure_ascii=False), schema, step, most)
+    return Request(id, system, json.dumps(content, ensure_ascii=False), object_schema(fields), step, most)
 
 
 def _stream(path: Path) -> Iterator[_Draft | str]:

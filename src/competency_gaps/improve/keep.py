@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from competency_gaps.dictionary.document import read_columns
 from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import mean
 from competency_gaps.files import make_folder, write_atomic, write_json, write_text
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.kept import model_slices
 from competency_gaps.improve.response import Responses, item_features, responses
-from competency_gaps.improve.tables import read_table
 from competency_gaps.jsonl import json_file, mapping
 from competency_gaps.logs.scores import read_scores
 from competency_gaps.progress import Progress
@@ -260,7 +260,8 @@ def read_kept(folder: Path | str) -> Kept:
         raise UserError(f"{folder} holds no kept items. Give a folder that they were written to.")
     held = mapping(json_file(path))
     try:
-        table = read_table(path.with_suffix(".parquet"), _TABLE, nulls=("ease", "slope", "place", "prompt"))
+        unknown = ("ease", "slope", "place", "prompt")
+        table = read_columns(path.with_suffix(".parquet"), _TABLE, "Make it again.", unknown)
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
         kept = kept.with_columns(influence=pl.Series(held["influence"], dtype=pl.Float64))
         expected, sizes = (pl.DataFrame(held[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from competency_gaps.activations.profiles import FEWEST, Scale, cas_of, profiles_of, scale_of
 from competency_gaps.dictionary.atlas import members_of, places_of, read_atlas, space_of
@@ -22,6 +21,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.findings.estimate import NORMAL
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.slices import CONCEPTS, Family
+from competency_gaps.slices.regions import items_in
 
 EXCITES = 0.25
 """Share of a slice's own items that excite it less than a new item must."""
@@ -119,8 +119,7 @@ def region_lens(run: RunFolder, region: int, own: np.ndarray) -> Lens:
 def members(run: RunFolder, region: int) -> np.ndarray:
     """The items of a run that lie in a region of its atlas: bool of shape (N,)."""
     assert run.regions is not None and run.item_regions is not None
-    finest = run.item_regions.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
-    return np.asarray(members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest)[region])
+    return np.asarray(items_in(run.regions, run.item_regions)[region])
 
 
 def _activation(concept: np.ndarray, run: RunFolder) -> np.ndarray:

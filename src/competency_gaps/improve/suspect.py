@@ -25,9 +25,9 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import lsqr
 from scipy.special import betaln, expit, logsumexp
 
+from competency_gaps.dictionary.document import read_columns
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.improve.tables import read_table
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -205,7 +205,8 @@ class Suspects:
 
 def read_suspects(path: Path) -> Suspects:
     """Read what :meth:`Suspects.write` wrote; raises UserError if it is damaged."""
-    return Suspects(read_table(path, _SCHEMA, ("chance", "solved", "strong", "weak", "other_key")))
+    unknown = ("chance", "solved", "strong", "weak", "other_key")
+    return Suspects(read_columns(path, _SCHEMA, "Make it again.", unknown))
 
 
 def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:

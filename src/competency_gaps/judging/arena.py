@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Score
 from competency_gaps.jsonl import json_lines
-from competency_gaps.judging.arena_figures import Games, arena_figures
+from competency_gaps.judging.arena_figures import arena_figures
 from competency_gaps.judging.judge import (
     JudgedPolicy,
     Ruling,
@@ -57,7 +57,9 @@ class Arena(JudgedPolicy):
         return None
 
     def questions(self, item: Item, response: str) -> tuple[Request, ...] | Reason:
-        other = self._other(item)
+        assert self.baseline is not None, "checked before"
+        known = baseline_answers(self.baseline).get(item.id)
+        other = None if known is None else after_thinking(known)  # a baseline that only thinks has no answer either
         if other is None:
             return Reason("no_baseline_answer", "the baseline has no answer to this item")
         system, user = prompt_parts("arena", 2)
@@ -92,16 +94,10 @@ class Arena(JudgedPolicy):
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
     ) -> dict[str, Any] | None:
-        matches = [_games(detail) for detail in details if detail is not None and "games" in detail]
-        asked = [games for games in matches if games is not None]
+        pairs = [detail["games"] for detail in details if detail is not None and "games" in detail]
+        # Of items both of whose games were put to the judge.
+        asked = [(a["verdict"], b["verdict"]) for a, b in pairs if "asked" not in a and "asked" not in b]
         return arena_figures(asked) if asked else None
-
-    def _other(self, item: Item) -> str | None:
-        if self.baseline is None:
-            raise ValueError("the arena has no baseline")
-        known = baseline_answers(self.baseline).get(item.id)
-        # A baseline that only thinks has no answer either.
-        return None if known is None else after_thinking(known)
 
 
 class _Game(Ruling):
@@ -114,13 +110,6 @@ class _Game(Ruling):
         if label is None:
             raise ValueError(f"{shorten(visible(str(value)), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
         return label
-
-
-def _games(detail: dict[str, Any]) -> Games | None:
-    """The labels of an item's games; None: one of them was not put to the judge."""
-    first, second = detail["games"]
-    unasked = "asked" in first or "asked" in second
-    return None if unasked else (first["verdict"], second["verdict"])
 
 
 @lru_cache(maxsize=8)
@@ -141,15 +130,6 @@ def baseline_answers(path: Path) -> Mapping[str, str]:
     if not path.is_file():
         raise UserError(f"the baseline {str(path)!r} does not exist: expected a JSONL file of answers.")
     answers: dict[str, str] = {}
-    for id, text in _of_file(path):
-        if answers.setdefault(id, text) != text:
-            raise UserError(f"the baseline {str(path)!r} has two different answers for the id {id!r}: keep one.")
-    if not answers:
-        raise UserError(f"the baseline {str(path)!r} holds no answer.")
-    return answers
-
-
-def _of_file(path: Path) -> Iterator[tuple[str, str]]:
     with path.open("rb") as file:
         for line in json_lines(file):
             pair = None if line.fault is not None else _answer(line.value)
@@ -158,7 +138,12 @@ def _of_file(path: Path) -> Iterator[tuple[str, str]]:
                     f"{str(path)!r}, line {line.number}: expected a JSON object with 'id' and 'response', or an answer "
                     "of Arena-Hard-Auto ('uid' and 'messages', or 'question_id' and 'choices')."
                 )
-            yield pair
+            id, text = pair
+            if answers.setdefault(id, text) != text:
+                raise UserError(f"the baseline {str(path)!r} has two different answers for the id {id!r}: keep one.")
+    if not answers:
+        raise UserError(f"the baseline {str(path)!r} holds no answer.")
+    return answers
 
 
 def _answer(value: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.policy import Generation, Output, Policy, Score
 from competency_gaps.items.policy import Request as ModelRequest
-from competency_gaps.llm import Answer, Request
+from competency_gaps.llm import Answer, Request, object_schema
 from competency_gaps.scoring.text import Length, accepted
 from competency_gaps.text import plural, shorten, visible
 
@@ -184,9 +184,8 @@ def ask_verdict(id: str, prompt: tuple[str, str], verdicts: Iterable[int | str],
     known = list(verdicts)
     kind = "integer" if isinstance(known[0], int) else "string"
     fields = {"reasoning": {"type": "string"}, "verdict": {"type": kind, "enum": known}}
-    schema = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
     system, user = prompt
-    return Request(id, f"{system}\n\n{_REASONING}".strip(), user, schema, "verdict", tokens)
+    return Request(id, f"{system}\n\n{_REASONING}".strip(), user, object_schema(fields), "verdict", tokens)
 
 
 def question_of(item: Item, own: str) -> str:

@@ -92,7 +92,8 @@ def suite_logs(
     for log in _named_logs(logs, options, fields):
         by_name.setdefault(log.name, []).append(log)
     _join_tables(by_name)
-    shared = {name for name, same_name in by_name.items() if _of_several_models(same_name)}
+    named = {name: {log.part.model for log in same_name} - {None} for name, same_name in by_name.items()}
+    shared = {name for name, same_name in by_name.items() if len(named[name]) == len(same_name) > 1}
     models = [log.part.model for same_name in by_name.values() for log in same_name if log.part.model is not None]
     own = Counter(models).most_common(1)[0][0] if models else None
     suite = SuiteLogs([], [], {})
@@ -131,11 +132,6 @@ def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
         for place, log in enumerate(logs) if len(logs) > 1 else ():
             model = str(log.part.files[0].resolve().relative_to(root).with_suffix(""))
             logs[place] = log._replace(part=replace(log.part, model=model))
-
-
-def _of_several_models(same_name: Sequence[_NamedLog]) -> bool:
-    models = {log.part.model for log in same_name}
-    return len(models) == len(same_name) > 1 and None not in models
 
 
 def _scores_entry(log: _NamedLog, benchmark: str) -> dict[str, Any]:

@@ -90,10 +90,8 @@ def _families(file: Path) -> dict[str, set[str]]:
 
 def _model_of(setup: Mapping[str, Any]) -> str | None:
     """The model's name of a report's first entry, else its type; before 0.13.1 ``target_*`` was called ``model_*``."""
-    for key in ("target_name", "model_name", "target_type", "model_type"):
-        if setup.get(f"plugins.{key}"):
-            return str(setup[f"plugins.{key}"])
-    return None
+    named = (setup.get(f"plugins.{key}") for key in ("target_name", "model_name", "target_type", "model_type"))
+    return next((str(name) for name in named if name), None)
 
 
 class _Attempt(NamedTuple):

@@ -159,27 +159,20 @@ class _SampleReader:
         known.append(_Epoch(number, exchange, judged, failed, sample.get("target"), sample.get("uuid"), further))
         return None
 
-    def _score(self) -> None:
+    def items(self) -> Iterator[Item | LeftOut]:
+        """One item per sample, in the dataset's order."""
         self.scores.choose()
         for epoch in itertools.chain.from_iterable(self.epochs.values()):
             epoch.score, reason = self.scores.of(epoch.judged)
             if reason is not None:
                 self.unscored[reason] += 1
         self.scores.check()
-
-    def items(self) -> Iterator[Item | LeftOut]:
-        """One item per sample, in the dataset's order."""
-        self._score()
         order = {_key(sample): place for place, sample in enumerate(sequence(self._dataset().get("sample_ids")))}
         for key in sorted((k for k in self.epochs if self.epochs[k]), key=lambda k: order.get(k, len(order))):
             epochs = sorted(self.epochs[key], key=lambda epoch: epoch.number)
-            first = self._first(epochs)
+            # The epoch that provides the item's text.
+            first = min(epochs, key=lambda epoch: (epoch.failed, epoch.score is None, epoch.number))
             yield self.tally.item(self._item(key, epochs, first), first.exchange.asked.method, records=len(epochs))
-
-    @staticmethod
-    def _first(epochs: list[_Epoch]) -> _Epoch:
-        """The epoch that provides the item's text."""
-        return min(epochs, key=lambda epoch: (epoch.failed, epoch.score is None, epoch.number))
 
     def _item(self, key: str, epochs: list[_Epoch], first: _Epoch) -> Item:
         asked = first.exchange.asked
@@ -228,7 +221,9 @@ class _SampleReader:
         return tally.report()
 
     def _warn_of_status(self) -> None:
-        ids, count, epochs = sequence(self._dataset().get("sample_ids")), self._dataset().get("samples"), self._epochs()
+        ids, count = sequence(self._dataset().get("sample_ids")), self._dataset().get("samples")
+        stated = self._config().get("epochs")
+        epochs = stated if isinstance(stated, int) and stated > 0 else 1
         expected = (len(ids) or (count if isinstance(count, int) else 0)) * epochs
         status = self.head.get("status") or "started"
         numbers = (self.tally.records, expected)
@@ -264,10 +259,6 @@ class _SampleReader:
 
     def _config(self) -> dict[str, Any]:
         return mapping(self.head["eval"].get("config"))
-
-    def _epochs(self) -> int:
-        epochs = self._config().get("epochs")
-        return epochs if isinstance(epochs, int) and epochs > 0 else 1
 
 
 def _key(id: Any) -> str:

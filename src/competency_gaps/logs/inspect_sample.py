@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Message, Reason
-from competency_gaps.jsonl import mapping, sequence
+from competency_gaps.jsonl import float_or_none, mapping, sequence
 from competency_gaps.logs.prompt import (
     ROLES,
     WHOLE,
@@ -173,10 +173,10 @@ def number(value: Any) -> LoggedScore:
     known = _VALUES.get(value, _WORDS.get(value.lower()))
     if known is not None:
         return LoggedScore(known)
-    try:
-        return score_in_unit(float(value))
-    except ValueError:
+    score = float_or_none(value)
+    if score is None:
         return LoggedScore(None, Reason("score_text", "the value is a text that is not a score"))
+    return score_in_unit(score)
 
 
 class SampleScores(NamedTuple):

@@ -23,7 +23,7 @@ from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from competency_gaps.items.item import Message, Reason
-from competency_gaps.jsonl import mapping, text_or_none
+from competency_gaps.jsonl import float_or_none, mapping, text_or_none
 from competency_gaps.logs.prompt import (
     NO_PROMPT,
     SHORTEST,
@@ -289,7 +289,7 @@ def _text(answer: Any, arguments: Sequence[Sequence[Any]]) -> str | None:
     second = arguments[0][1] if len(arguments[0]) > 1 else None
     if isinstance(first, str):
         generated = isinstance(second, dict)
-        return first if generated or _float(first) is None else None
+        return first if generated or float_or_none(first) is None else None
     if isinstance(first, list) and len(first) == 2 and str(first[1]) == "True" and isinstance(second, str):
         return second.strip()  # the only continuation is the model's greedy answer
     return None
@@ -298,14 +298,7 @@ def _text(answer: Any, arguments: Sequence[Sequence[Any]]) -> str | None:
 def _likelihood(answer: Any) -> float | None:
     while isinstance(answer, list) and answer:
         answer = answer[0]
-    return _float(answer)
-
-
-def _float(value: Any) -> float | None:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+    return float_or_none(answer)
 
 
 @functools.lru_cache(maxsize=64)

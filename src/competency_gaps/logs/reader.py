@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -70,13 +69,9 @@ def score_in_unit(value: Any) -> LoggedScore:
         return LoggedScore(None, Reason("no_score", "no score"))
     if not isinstance(value, (bool, int, float)):
         return LoggedScore(None, Reason("score_no_number", f"the score is not a number, but a {type(value).__name__}"))
-    try:
-        number = float(value)
-    except OverflowError:
-        return LoggedScore(None, OUTSIDE)
-    if math.isnan(number):
+    if value != value:
         return LoggedScore(None, Reason("score_nan", "the score is NaN"))
-    return LoggedScore(number) if 0 <= number <= 1 else LoggedScore(None, OUTSIDE)
+    return LoggedScore(float(value)) if 0 <= value <= 1 else LoggedScore(None, OUTSIDE)
 
 
 def mean_score(scores: Iterable[float | None]) -> float | None:

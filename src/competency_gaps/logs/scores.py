@@ -17,7 +17,7 @@ from competency_gaps.benchmarks.records import Record
 from competency_gaps.config import FileSource, LogSource, ScoresConfig
 from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Item
-from competency_gaps.jsonl import first_object
+from competency_gaps.jsonl import first_object, float_or_none
 from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.logs.reader import LogPart
 from competency_gaps.registry import LOGS
@@ -100,12 +100,11 @@ def _scored(records: Iterable[Record], columns: list[str], where: str, benchmark
 def _score(cell: Any, where: str) -> float | None:
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return None
-    try:
-        value = float(cell)
-    except (TypeError, ValueError, OverflowError):
+    value = float_or_none(cell)
+    if value is None:
         raise UserError(
             f"{where}: {shorten(repr(cell), 60)} is not a number. Expected a score from 0 to 1, or an empty cell."
-        ) from None
+        )
     return None if math.isnan(value) else value
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.benchmarks.files import SUFFIXES, read_files
-from competency_gaps.benchmarks.records import Record, check_fields, gather
+from competency_gaps.benchmarks.records import check_fields, gather
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally
@@ -62,7 +62,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         records = [
             replace(record, values={k: v for k, v in record.values.items() if k != "score"}) for record in records
         ]
-    elif records and not _has(records[0], column):
+    elif records and column not in records[0].values and not any(sign in column for sign in ".{,'"):
+        # A path, a template or a list of columns is checked where it is read.
         columns = listing(records[0].values, len(records[0].values))
         raise UserError(
             f"{part.files[0]} has no column {column!r} for the score; there are {columns}. "
@@ -88,11 +89,6 @@ def _all_columns(values: Mapping[str, Any]) -> dict[str, str]:
     """Our fields -> columns that a record has for them."""
     named = ((ours, next((c for c in (ours, *columns) if c in values), None)) for ours, columns in _COLUMNS.items())
     return {ours: column for ours, column in named if column is not None}
-
-
-def _has(record: Record, column: str) -> bool:
-    # A path, a template or a list of columns is checked where it is read.
-    return column in record.values or any(sign in column for sign in ".{,'")
 
 
 LOG = Reader("a table: columns prompt and score, or of like names", find, read, ("metric", "fields"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,24 +85,13 @@ def read_records(
     if not (made / MANIFEST).is_file():
         with hold(folder):
             if not (made / MANIFEST).is_file():
-                pipeline.run(_config(run, settings, records, folder, like, ask), made, progress)
+                file = folder / f"{_NAME}.jsonl"
+                write_text(file, "".join(f"{json.dumps(record)}\n" for record in records))
+                # Model and SAE passed the gate in the run itself: unusual texts do not undo that.
+                settings["sae"] = {**run.manifest["settings"]["sae"], "dictionary": None, "force": True}
+                suite = [{**like, "name": _NAME, "source": {"kind": "file", "path": str(file)}}]
+                further = {"slices": {"families": []}, "keep_token_activations": False}
+                data = {**settings, **further, "ask": ask, "benchmarks": suite}
+                config = parse_config(RunConfig, data, f"the settings in {run.path}")
+                pipeline.run(config, made, progress)
     return open_folder(made)
-
-
-def _config(
-    run: RunFolder,
-    settings: dict[str, Any],
-    records: Sequence[Mapping[str, Any]],
-    folder: Path,
-    benchmark: dict[str, Any],
-    ask: bool,
-) -> RunConfig:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{_NAME}.jsonl"
-    write_text(file, "".join(f"{json.dumps(record)}\n" for record in records))
-    # Model and SAE passed the gate in the run itself: unusual texts do not undo that.
-    sae = {**run.manifest["settings"]["sae"], "dictionary": None, "force": True}
-    suite = [{**benchmark, "name": _NAME, "source": {"kind": "file", "path": str(file)}}]
-    further = {"slices": {"families": []}, "keep_token_activations": False}
-    data = {**settings, **further, "ask": ask, "sae": sae, "benchmarks": suite}
-    return parse_config(RunConfig, data, f"the settings in {run.path}")

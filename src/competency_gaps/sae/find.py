@@ -149,8 +149,15 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
             entries.append(replace(sae, relation=relative))
         elif relative is not None:
             unread[sae.place] += 1
+    if not entries and unread:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in unread.items())
+        raise UserError(f"no SAE for {model!r} can be read by this package ({kinds} in SAELens' directory).")
     if not entries:
-        raise UserError(_none_known(model, sorted(related), unread))
+        raise UserError(
+            f"no SAE for the model {model!r} is in SAELens' directory."
+            f"{nearest(model.rpartition('/')[2], sorted(related))} Train one, or let the bundled model read the items: "
+            f"leave out {argument('model')} and {argument('sae')}."
+        )
     ranks, places = ("same", "base", "tuned"), list(PLACES)
     entries.sort(
         key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
@@ -177,16 +184,6 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
         width, layer, l0 = str(config["d_sae"]), int(hook[1]), facts.get("l0")
         entries.append(SaeEntry(name, None, facts["model_name"], related, layer, hook[2], width, l0, labels))
     return entries
-
-
-def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
-    if unread:
-        kinds = ", ".join(f"{count:,} {kind}" for kind, count in unread.items())
-        return f"no SAE for {model!r} can be read by this package ({kinds} in SAELens' directory)."
-    return (
-        f"no SAE for the model {model!r} is in SAELens' directory.{nearest(model.rpartition('/')[2], known)} "
-        f"Train one, or let the bundled model read the items: leave out {argument('model')} and {argument('sae')}."
-    )
 
 
 def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:

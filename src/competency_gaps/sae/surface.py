@@ -96,7 +96,9 @@ class Surface:
         self._form = forms(np.unique(np.concatenate([p.ids[p.own] for p in pieces] or [[]])), tokenizer)
         self._mass = np.zeros((len(FORMS) + 1, width))
         self._first = np.zeros(width)
-        self._peaks = _Peaks(width, average_over)
+        shape = (np.dtype(np.int32), (average_over,))
+        self._peaks = KeptPeaks(width, PEAKS, stretch=shape, value=np.dtype(np.float64))
+        """A random sample of each latent's windows, drawn by a hash: the stretches on which it peaks there."""
         if average_over > 1:
             self._usual = self._stretches_with()
             return
@@ -156,15 +158,16 @@ class Surface:
         latent, value = active.latent, active.value.astype(np.float64)
         if not len(latent):
             return
-        width = len(self._first)
+        width, text = len(self._first), tokens.text[active.token]
         if self._over == 1:
-            text = tokens.text[active.token]
             self._lexical.add(latent, tokens.token[active.token], text, value)
             self._pairs.add(latent, tokens.pair[active.token], text, value)
         else:
             # Neighbouring stretches overlap: each text has one peak.
-            text = tokens.text[active.token]
-            self._peaks.add(latent, tokens.token[tokens.stretch], active.token, text, value)
+            peaks = find_peaks(latent, text, value)
+            draw = mix(mix(latent[peaks].astype(np.uint64)) ^ text[peaks].astype(np.uint64)).astype(np.float64)
+            stretches = tokens.token[tokens.stretch][active.token[peaks]]
+            self._peaks.add(latent[peaks], draw, stretch=stretches, value=value[peaks])
         form = self._form[tokens.token]
         for i in range(len(self._mass)):
             part = (form == i)[tokens.stretch].mean(axis=1)
@@ -181,7 +184,7 @@ class Surface:
         return {
             "lexical_share": self._lexical.share() if single else unknown,
             "pair_share": self._pairs.share() if single else unknown,
-            "word_share": unknown if single else self._peaks.word_share(self._usual),
+            "word_share": unknown if single else _word_share(self._peaks, self._usual),
             **{name: share[i] for i, name in enumerate(FORMS)},
             "first_share": first,
         }
@@ -221,46 +224,31 @@ def form_of(text: str) -> str | None:
     return "markup" if not _MARKUP.isdisjoint(shown) else "punctuation"
 
 
-class _Peaks:
-    """The stretches on which latents peak in windows: a random sample of windows for each, drawn by a hash."""
+def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
+    """Largest share of the peaks' mass, beyond chance, on stretches that hold the same token.
 
-    def __init__(self, width: int, average_over: int) -> None:
-        self._kept = KeptPeaks(width, PEAKS, stretch=(np.dtype(np.int32), (average_over,)), value=np.dtype(np.float64))
+    With ``s`` the share of the mass of ``k`` peaks and ``b`` the usual one, ``s`` is drawn towards ``b`` as by
+    ``PRIOR`` peaks more, ``s' = (k s + PRIOR b) / (k + PRIOR)``, as the largest of many shares of few peaks is large by
+    chance; the share beyond chance is ``(s' - b) / (1 - b)``.
 
-    def add(
-        self, latent: np.ndarray, stretches: np.ndarray, token: np.ndarray, window: np.ndarray, value: np.ndarray
-    ) -> None:
-        """Add activations; ``stretches`` holds the ids of each token's stretch."""
-        peaks = find_peaks(latent, window, value)
-        own, seen = latent[peaks].astype(np.uint64), window[peaks].astype(np.uint64)
-        draw = mix(mix(own) ^ seen).astype(np.float64)
-        self._kept.add(latent[peaks], draw, stretch=stretches[token[peaks]], value=value[peaks])
-
-    def word_share(self, usual: np.ndarray) -> np.ndarray:
-        """Largest share of the peaks' mass, beyond chance, on stretches that hold the same token.
-
-        With ``s`` the share of the mass of ``k`` peaks and ``b`` the usual one, ``s`` is drawn towards ``b`` as by
-        ``PRIOR`` peaks more, ``s' = (k s + PRIOR b) / (k + PRIOR)``, as the largest of many shares of few peaks is
-        large by chance; the share beyond chance is ``(s' - b) / (1 - b)``.
-
-        Parameters
-        ----------
-        usual : ndarray of float64 of shape (largest id + 1,)
-            Share of all stretches that hold each token, ``b``.
-        """
-        stretches = self._kept["stretch"]
-        share = np.full(len(stretches), np.nan)
-        for concept in np.flatnonzero((stretches[:, :, 0] >= 0).sum(axis=1) >= FEWEST_PEAKS):
-            known = stretches[concept, :, 0] >= 0
-            ids = np.sort(stretches[concept, known], axis=1)
-            new = np.c_[np.ones(len(ids), bool), ids[:, 1:] != ids[:, :-1]]
-            value = self._kept["value"][concept, known]
-            held, index = np.unique(ids[new], return_inverse=True)
-            mass = np.bincount(index, np.repeat(value, new.sum(axis=1))) / value.sum()
-            b = np.minimum(usual[held], 0.999)
-            drawn = (len(value) * mass + PRIOR * b) / (len(value) + PRIOR)
-            share[concept] = ((drawn - b) / (1 - b)).max()
-        return share
+    Parameters
+    ----------
+    usual : ndarray of float64 of shape (largest id + 1,)
+        Share of all stretches that hold each token, ``b``.
+    """
+    stretches = kept["stretch"]
+    share = np.full(len(stretches), np.nan)
+    for concept in np.flatnonzero((stretches[:, :, 0] >= 0).sum(axis=1) >= FEWEST_PEAKS):
+        known = stretches[concept, :, 0] >= 0
+        ids = np.sort(stretches[concept, known], axis=1)
+        new = np.c_[np.ones(len(ids), bool), ids[:, 1:] != ids[:, :-1]]
+        value = kept["value"][concept, known]
+        held, index = np.unique(ids[new], return_inverse=True)
+        mass = np.bincount(index, np.repeat(value, new.sum(axis=1))) / value.sum()
+        b = np.minimum(usual[held], 0.999)
+        drawn = (len(value) * mass + PRIOR * b) / (len(value) + PRIOR)
+        share[concept] = ((drawn - b) / (1 - b)).max()
+    return share
 
 
 def find_peaks(latent: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -102,13 +102,9 @@ class Numeric(ReferencePolicy):
     """Largest difference as a share of the gold number; the larger of the two tolerances applies."""
 
     def check(self, item: Item) -> str | None:
-        problem = super().check(item)
-        if problem:
-            return problem
-        for gold in accepted(item.answer):
-            if _gold_number(gold) is None:
-                return f"the answer {gold!r} is not one number"
-        return None
+        unclear = (gold for gold in accepted(item.answer) if _gold_number(gold) is None)
+        faults = (f"the answer {gold!r} is not one number" for gold in unclear)
+        return super().check(item) or next(faults, None)
 
     def score(self, item: Item, output: Output) -> Score:
         number = answer_number(output.text)

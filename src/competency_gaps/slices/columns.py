@@ -76,7 +76,7 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
     if not numeric:
         texts = np.array(["" if value is None else str(value) for value in values])
         return {telling(column, text): texts == text for text in sorted(set(texts)) if text}
-    numbers = np.array([np.nan if value is None else _float(value) for value in values])
+    numbers = np.array([np.nan if value is None else value for value in values], float)
     different = np.unique(numbers[kept & np.isfinite(numbers)])
     if len(different) <= FEW:
         return {f"{column} {_number(value, 12)}": numbers == value for value in different}
@@ -102,10 +102,3 @@ def telling(column: str, category: str) -> str:
 def _number(value: float, digits: int) -> str:
     """Write a number with so many digits, a whole one with all of its own: ``20190131`` rather than ``2.019e+07``."""
     return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.{digits}g}"
-
-
-def _float(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # a whole number of more than 308 digits
-        return np.nan

@@ -11,7 +11,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.slices.family import CONCEPTS, Family, family_of
+from competency_gaps.slices.family import CONCEPTS, Family, family_of, ones_at
 
 FEWEST = 30
 """Items in which a concept must be active, at least, to be a slice."""
@@ -51,6 +51,4 @@ def strongest(scores: sp.csr_array) -> sp.csr_array:
         share = max(WEAKEST, 1 - items / 4 / max(1, b - a))
         least = math.ceil(share * (len(values) - 1))
         rows.append(scores.indices[a:b][values >= np.partition(values, least)[least]] if b > a else scores.indices[:0])
-    start = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    index = np.concatenate([scores.indices[:0], *rows])
-    return sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(rows), items))
+    return ones_at(rows, items)

@@ -51,6 +51,13 @@ class Family:
         return sp.csr_array((belongs.astype(np.float32), *places), shape=self.weights.shape)
 
 
+def ones_at(places: Sequence[np.ndarray], items: int) -> sp.csr_array:
+    """An array of zeros with a 1 at the places of each row: float32 of shape (rows, items)."""
+    start = np.concatenate([[0], np.cumsum([len(own) for own in places])]).astype(np.int64)
+    index = np.concatenate([np.zeros(0, np.int64), *places])
+    return sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(places), items))
+
+
 def family_of(
     name: str,
     weights: sp.csr_array | Sequence[np.ndarray],

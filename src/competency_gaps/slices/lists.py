@@ -17,7 +17,7 @@ from competency_gaps.config import LogSource
 from competency_gaps.config.load import parse_yaml
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Item
-from competency_gaps.jsonl import json_lines
+from competency_gaps.jsonl import float_or_none, json_lines
 from competency_gaps.logs.find import log_entries, read_log
 from competency_gaps.progress import Progress
 from competency_gaps.slices.columns import item_columns
@@ -200,11 +200,8 @@ def _examples(given: Any, path: Path) -> tuple[str, ...]:
 
 
 def _number(given: Any) -> float | None:
-    try:
-        number = float(given)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if np.isfinite(number) and not isinstance(given, bool) else None
+    number = float_or_none(given)
+    return number if number is not None and np.isfinite(number) and not isinstance(given, bool) else None
 
 
 def _of_log(path: Path) -> list[Entry]:

@@ -155,7 +155,7 @@ def profiles(source: Source) -> Family | None:
     if len(source.kept) < LEAST_ITEMS:
         return None
     space = concept_space(source.run.by_concept, source.kept, source.seed)
-    return _tree(source, "profiles", space, {"scikit-learn": importlib.metadata.version("scikit-learn")})
+    return _tree(source, "profiles", space, source.kept, {"scikit-learn": importlib.metadata.version("scikit-learn")})
 
 
 def questions(items: pl.DataFrame) -> list[str]:
@@ -169,7 +169,7 @@ def clusters(source: Source) -> Family | None:
     if len(source.kept) < LEAST_ITEMS or not (named or has_default_model()):
         return None
     space = embed_texts(questions(source.run.items[source.kept]), source.config.embedder, source.progress)
-    return _tree(source, "clusters", space, {"embedder": source.config.embedder or PACKAGED})
+    return _tree(source, "clusters", space, source.kept, {"embedder": source.config.embedder or PACKAGED})
 
 
 def skills(source: Source) -> Family | None:
@@ -181,15 +181,12 @@ def skills(source: Source) -> Family | None:
     if len(rows) < LEAST_ITEMS:
         return None
     space = embed_texts([phrases[row] for row in rows.tolist()], source.config.embedder)
-    tree = tree_of("skills", space, rows, source.run.items.height, source.seed)
-    if tree is None:
-        return None
-    made = {"embedder": source.config.embedder or PACKAGED, "seed": source.seed}
-    return replace(by_skill.with_central_phrases(tree, phrases), made_with=made)
+    tree = _tree(source, "skills", space, rows, {"embedder": source.config.embedder or PACKAGED})
+    return None if tree is None else by_skill.with_central_phrases(tree, phrases)
 
 
-def _tree(source: Source, name: str, space: np.ndarray, made_with: Mapping[str, Any]) -> Family | None:
-    tree = tree_of(name, space, source.kept, source.run.items.height, source.seed)
+def _tree(source: Source, name: str, space: np.ndarray, rows: np.ndarray, made_with: dict[str, Any]) -> Family | None:
+    tree = tree_of(name, space, rows, source.run.items.height, source.seed)
     if tree is None:
         return None
     made = {**made_with, "seed": source.seed}

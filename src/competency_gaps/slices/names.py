@@ -17,7 +17,7 @@ from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS, words_of
 from competency_gaps.slices.columns import telling
 from competency_gaps.slices.concepts import readable
-from competency_gaps.slices.family import Family
+from competency_gaps.slices.family import Family, ones_at
 
 LIMIT = 56
 """Characters of a name."""
@@ -263,11 +263,8 @@ def _having(own: Sequence[set[str]], least: int) -> tuple[list[str], sp.csr_arra
     counts = Counter(word for words in own for word in words)
     frequent = sorted(word for word, count in counts.items() if least <= count <= len(own) / 2)
     number = {word: i for i, word in enumerate(frequent)}
-    places = [[number[word] for word in words if word in number] for words in own]
-    start = np.concatenate([[0], np.cumsum([len(place) for place in places])]).astype(np.int64)
-    index = np.array([word for place in places for word in place], np.int64)
-    by_item = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(own), len(frequent)))
-    return frequent, sp.csr_array(by_item.T.tocsr())
+    places = [np.array([number[word] for word in words if word in number], np.int64) for words in own]
+    return frequent, sp.csr_array(ones_at(places, len(frequent)).T.tocsr())
 
 
 def _openings(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:

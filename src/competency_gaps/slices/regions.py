@@ -60,7 +60,7 @@ def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
         Columns of ``schemas.ITEM_REGIONS``.
     """
     above = regions["parent"].fill_null(-1).to_numpy()
-    inside = _inside(above, items)
+    inside = items_in(regions, items)
     size = inside.sum(axis=1)
     told = above[(above >= 0) & (size == size[above])]
     kept = np.setdiff1d(np.flatnonzero(size >= LEAST), told)
@@ -82,7 +82,7 @@ def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) 
         That the atlas was made from.
     """
     above = regions["parent"].fill_null(-1).to_numpy()
-    family = _family(np.arange(len(above)), _inside(above, places), above, places)
+    family = _family(np.arange(len(above)), items_in(regions, places), above, places)
     items = run.items.with_columns(benchmark=pl.lit(""))  # a benchmark is no subject
     return _with_names(regions, with_names(family, items, run.concepts, run.by_concept).names, "words")
 
@@ -139,11 +139,10 @@ def _with_names(regions: pl.DataFrame, names: Sequence[str | None], kind: str) -
     )
 
 
-def _inside(above: np.ndarray, places: pl.DataFrame) -> np.ndarray:
+def items_in(regions: pl.DataFrame, places: pl.DataFrame) -> np.ndarray:
     """Which items lie in each region: bool of shape (K, N); those that are unlike anything lie in none."""
-    return members_of(
-        above, places.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
-    )
+    finest = places.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
+    return members_of(regions["parent"].fill_null(-1).to_numpy(), finest)
 
 
 def _family(kept: np.ndarray, inside: np.ndarray, above: np.ndarray, places: pl.DataFrame) -> Family:

@@ -12,7 +12,7 @@ import pydantic
 from competency_gaps.answer_json import Failure, parse
 from competency_gaps.config import LLMConfig
 from competency_gaps.items.options import asked
-from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask
+from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, object_schema
 from competency_gaps.progress import Progress
 from competency_gaps.slices.family import Family
 from competency_gaps.text import shorten, visible
@@ -32,12 +32,7 @@ class _Skill(pydantic.BaseModel):
     skill: str
 
 
-_SCHEMA = {
-    "type": "object",
-    "properties": {"skill": {"type": "string"}},
-    "required": ["skill"],
-    "additionalProperties": False,
-}
+_SCHEMA = object_schema({"skill": {"type": "string"}})
 
 
 def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: Progress) -> dict[int, str]:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.profiles import FEWEST, SIZE, cas_of, one_thread, profiles_of, scale_of, unit
-from competency_gaps.slices.family import LEAST, Family, family_of
+from competency_gaps.slices.family import LEAST, Family, family_of, ones_at
 
 SCALES = (6, 14, 44, 150)
 """Numbers of clusters, from coarse to fine. Chosen with the profiles' form on the scores of fourteen models on 12,032
@@ -71,16 +70,15 @@ def tree_of(
             coarser = finer
     if not members:
         return None
-    start = np.concatenate([[0], np.cumsum([len(member) for member in members])])
-    index = np.concatenate(members)
-    weights = sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(members), items))
     place = np.full(items, -1, np.int64)
     place[rows] = np.arange(len(rows))
     typical = []
     for member in members:
         own = space[place[member]]
         typical.append(member[np.argsort(-(own @ own.mean(axis=0)), kind="stable")[:2]].tolist())
-    return replace(family_of(name, weights, [""] * len(members), parent=np.array(parents)), typical=typical)
+    return replace(
+        family_of(name, ones_at(members, items), [""] * len(members), parent=np.array(parents)), typical=typical
+    )
 
 
 def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.ndarray:

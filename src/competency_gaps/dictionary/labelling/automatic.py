@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 
 import numpy as np
-import polars as pl
 
 from competency_gaps.dictionary.exemplars import Exemplar
 from competency_gaps.dictionary.folder import Dictionary
@@ -74,28 +72,22 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Background:
-    """Number of windows that hold each word."""
-
-    windows: int
-    holding: dict[str, int]
-
-    @classmethod
-    def of(cls, texts: pl.Series) -> Background:
-        """Count over the texts of all windows."""
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(words_of(text))
-        return cls(len(texts), dict(counts))
+def _holding(texts: Iterable[str]) -> Counter[str]:
+    """The number of texts that hold each word."""
+    return Counter(word for text in texts for word in words_of(text))
 
 
-def automatic_label(exemplars: list[Exemplar], background: Background) -> str | None:
+def automatic_label(exemplars: list[Exemplar], usual: Mapping[str, float]) -> str | None:
     """Label one concept by what it fires on and by the words around it that are rare elsewhere. Promoted tokens are not
     used: most are misleading parts of words.
+
+    Parameters
+    ----------
+    usual
+        Share of all windows that hold each word, as :func:`label_automatically` makes it.
     """
     head, named = lexical_head(exemplars)
-    around = distinctive_words([exemplar.text for exemplar in exemplars], background, named)
+    around = distinctive_words([exemplar.text for exemplar in exemplars], usual, named)
     if head and around:
         return f"{head} in text about {', '.join(around)}"
     return head or (f"text about {', '.join(around)}" if around else None)
@@ -126,14 +118,11 @@ def lexical_head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
     return None, set()
 
 
-def distinctive_words(texts: list[str], background: Background, named: set[str]) -> list[str]:
+def distinctive_words(texts: list[str], usual: Mapping[str, float], named: set[str]) -> list[str]:
     """Up to three words that many of these windows hold, but few others."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(words_of(text))
     scored = []
-    for word, count in counts.items():
-        share, elsewhere = count / len(texts), (background.holding.get(word, 0) + 1) / (background.windows + 1)
+    for word, count in _holding(texts).items():
+        share, elsewhere = count / len(texts), usual[word]
         usable = len(word) > 2 and word not in STOP_WORDS and word not in named and not word.isdigit()
         if usable and count >= 3 and share >= CONTEXT_SHARE and share >= CONTEXT_LIFT * elsewhere:
             scored.append((-share * math.log(share / elsewhere), word))
@@ -152,11 +141,12 @@ def label_automatically(
         raise UserError(f"{dictionary.folder}: there is nothing to label from. Collect exemplars first.")
     labels: dict[int, str | None] = {}
     exemplars = dictionary.exemplars
-    background = Background.of(exemplars.windows["text"])
+    texts = exemplars.windows["text"]
+    usual = {word: (count + 1) / (len(texts) + 1) for word, count in _holding(texts).items()}
     for concept in exemplars.concepts.tolist():
         # Windows of odd rank are held out for scores.
         chosen = [exemplar for exemplar in exemplars.of(concept, "top", "spread") if exemplar.rank % 2 == 0]
-        labels[concept] = automatic_label(chosen, background)
+        labels[concept] = automatic_label(chosen, usual)
         advance(1)
     wanted = labels if concepts is None else {c: labels[c] for c in concepts if c in labels}
     rows = sorted(wanted.items())

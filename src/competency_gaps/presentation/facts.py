@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,11 +72,6 @@ def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         else:
             lines.append((shorten(name, 80), shorten(str(value), 200)))
     return lines
-
-
-def command_text(command: str | Sequence[str]) -> str:
-    """A command of a manifest as one line."""
-    return command if isinstance(command, str) else shlex.join(str(part) for part in command)
 
 
 def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
@@ -200,10 +194,8 @@ def dictionary_fact(manifest: Mapping[str, Any], concepts: pl.DataFrame) -> Fact
         return None
     alive = concepts.filter(pl.col("alive"))
     labelled = alive.filter(pl.col("label").fill_null("") != "")
-    notes = [f"dictionary {shorten(str(facts.get('name') or 'without a name'), _NAME_LIMIT)}"]
-    if "label_kind" in labelled.columns:
-        counts = dict(labelled.group_by("label_kind").len().iter_rows())
-        notes.insert(0, ", ".join(f"{integer(counts[kind])} {kind}" for kind in KINDS if kind in counts) or "none")
-    regions = facts.get("regions")
-    notes.append("no atlas" if regions is None else f"an atlas of {plural(regions, 'region')}")
-    return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive concepts", "; ".join(notes))
+    counts = dict(labelled.group_by("label_kind").len().iter_rows())
+    kinds = ", ".join(f"{integer(counts[kind])} {kind}" for kind in KINDS if kind in counts) or "none"
+    atlas = "no atlas" if facts["regions"] is None else f"an atlas of {plural(facts['regions'], 'region')}"
+    note = f"{kinds}; dictionary {shorten(facts['name'], _NAME_LIMIT)}; {atlas}"
+    return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive concepts", note)

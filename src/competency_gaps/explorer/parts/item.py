@@ -53,9 +53,6 @@ def item_details(context: Context, rows: Sequence[int], answers: Answers | None 
             item=row,
             benchmark=context.place[fact["benchmark"]],
             models=models,
-            together=len(context.clusters.get(fact["cluster"], [row])),
-            repeats=len(context.repeated.get(fact["cluster"], [row])),
-            epochs=fact["epochs"],
             **_texts(context, row, held.row(row - first, named=True)),
         )
         for row, fact, models in zip(rows, facts, _answers(context, rows, first, count, answers), strict=True)

@@ -76,23 +76,18 @@ def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
 
 def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
     """Lines about a benchmark, from its policies and judges."""
-    entry: Mapping[str, Any] = next((entry for entry in manifest["benchmarks"] if entry["name"] == name), {})
-    told = ((policy, remark) for policy, own in (entry.get("figures") or {}).items() for remark in own["summary"])
-    return [*_judged(manifest, name), *(f"{policy}: {Reason.of(remark)}" for policy, remark in told)]
-
-
-def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
-    judging = manifest.get("judging") or {"benchmarks": {}}
-    count = judging["benchmarks"].get(name)
-    if count is None:
-        return []
-    who = judging["judge"] or "nobody"
-    line = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
-    if count["failed"]:
-        line += f", {integer(count['failed'])} answers of the judge not usable"
-    if count["unasked"]:
-        line += f", {integer(count['unasked'])} items not judged"
-    return [line]
+    lines, judging = [], manifest.get("judging") or {"benchmarks": {}}
+    if count := judging["benchmarks"].get(name):
+        who = judging["judge"] or "nobody"
+        line = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
+        if count["failed"]:
+            line += f", {integer(count['failed'])} answers of the judge not usable"
+        if count["unasked"]:
+            line += f", {integer(count['unasked'])} items not judged"
+        lines.append(line)
+    figures = next((entry.get("figures") for entry in manifest["benchmarks"] if entry["name"] == name), None) or {}
+    told = ((policy, remark) for policy, own in figures.items() for remark in own["summary"])
+    return [*lines, *(f"{policy}: {Reason.of(remark)}" for policy, remark in told)]
 
 
 def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:

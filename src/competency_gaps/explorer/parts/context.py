@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -253,7 +253,8 @@ class Context:
         for name in ("excluded", "unscored"):
             # A reason's text may quote; its code does not.
             words = table[name].struct.field("text" if self.texts else "code")
-            table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
+            words = words.map_elements(last_names, pl.String) if self.portable else words
+            table = table.with_columns(words.alias(name))
         size, same = pl.len().over("cluster"), pl.Series(repeats(table))
         return table.with_columns(together=size, repeats=pl.when(same).then(size).otherwise(1))
 
@@ -427,11 +428,3 @@ def _without_quotes(value: Any) -> Any:
         cleared: dict[str, Any] = {"where": None, "figures": {}}
         return {key: cleared[key] if key in cleared else _without_quotes(item) for key, item in value.items()}
     return [_without_quotes(item) for item in value] if isinstance(value, list) else value
-
-
-def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:
-    """Change each text; most of those that are not null are alike."""
-    known = texts.drop_nulls().unique().to_list()
-    return (
-        texts.cast(pl.String).replace_strict(known, [change(text) for text in known], default=None) if known else texts
-    )

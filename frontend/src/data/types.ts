@@ -127,7 +127,6 @@ export interface BenchmarkSummary {
   mean_score: number | null;
   covered: number;
   missing: number;
-  alive: number;
   mean_span_tokens: number | null;
   tested: number;
   /** Concepts that go with failure in it. */

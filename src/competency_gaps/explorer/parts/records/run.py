@@ -94,7 +94,6 @@ class BenchmarkSummary:
     mean_score: float | None
     covered: int
     missing: int
-    alive: int
     mean_span_tokens: float | None
     tested: int
     failure: int

@@ -94,7 +94,7 @@ def test_it_serves_without_the_key_and_ends_quietly(hostile: Made, tmp_path: Pat
         held = json.loads(content)
         assert [one["key"] for one in held["runs"]] == ["run"]
         state = held["chat"]
-        assert (state["configured"], state["model"], state["host"]) == (True, "some<b>", "127.0.0.1:9")
+        assert (state["configured"], state["model"]) == (True, "some<b>")
         assert get(port, "/")[1] == (page_module.PAGE / "index.html").read_bytes()
         table = get(port, "/data/run/concepts.parquet")[1]
         assert table[:4] == table[-4:] == b"PAR1"

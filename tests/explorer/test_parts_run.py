@@ -28,7 +28,7 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
     run = open_folder(hostile.run)
     for place, (one, row) in enumerate(zip(found["benchmarks"], run.benchmarks.iter_rows(named=True), strict=True)):
         assert one["name"] == row["benchmark"] == NAMES[place] and one["items"] == SIZES[place]
-        for name in ("kept", "excluded", "scored", "covered", "missing", "alive"):
+        for name in ("kept", "excluded", "scored", "covered", "missing"):
             assert one[name] == row[name]
         for name in ("mean_score", "mean_span_tokens"):
             assert one[name] == (None if row[name] is None else pytest.approx(row[name], rel=1e-6))

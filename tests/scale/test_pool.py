@@ -17,7 +17,7 @@ from competency_gaps.stages import on_ray
 from competency_gaps.stages.engines import Task
 from competency_gaps.stages.extraction import Shard, ShardDraft
 from competency_gaps.stages.on_ray import Fit, Pool, fit
-from competency_gaps.stages.ray_worker import Fault, Read, Ready
+from competency_gaps.stages.ray_worker import Fault, Read
 from core_helpers import RayErrors
 
 DIED = Fault("it died", by_user=False)
@@ -58,7 +58,7 @@ class PlayedRay:
 
 
 def ready():
-    return Ready("host", 1, "cpu")
+    return "process 1 on host, cpu"
 
 
 def read(name):

@@ -3,35 +3,16 @@
  * (`explorer/parts/records/`). null: undefined or not known.
  */
 
-/** Whose scores a run shows, and by which model its items are read. */
-export interface Scored {
-  /** The model that was scored. */
-  model: string;
-  /** The model whose activations the concepts are read from. */
-  reader: string;
-  /** Its scores; these against peers, or less another model's; or whether they could be read from its answers. */
-  kind: "score" | "peers" | "difference" | "parsed";
-  /** The peers, or the other model. */
-  against: string[];
-  title: string;
-  sentence: string;
-  /** Whether the run has scores; without any, its items are there for those of other models. */
-  scored: boolean;
-}
-
 /** A run that can be opened. */
 export interface ListedRun {
   key: string;
   title: string;
-  scored: Scored;
 }
 
 /** Whether a model is configured, and which. */
 export interface ChatState {
   configured: boolean;
   model: string | null;
-  /** Host that questions and query results are sent to. */
-  host: string | null;
   /** Says where questions go, or that no model is configured. */
   note: string;
 }
@@ -43,6 +24,19 @@ export interface RunList {
   mode: "served" | "static" | "file";
   /** null in a static explorer, which has no chat. */
   chat: ChatState | null;
+}
+
+/** Whose scores a run shows, and by which model its items are read. */
+export interface Scored {
+  /** The model that was scored. */
+  model: string;
+  /** The model whose activations the concepts are read from. */
+  reader: string;
+  /** Its scores; these against peers, or less another model's; or whether they could be read from its answers. */
+  kind: "score" | "peers" | "difference" | "parsed";
+  sentence: string;
+  /** Whether the run has scores; without any, its items are there for those of other models. */
+  scored: boolean;
 }
 
 /** How many details a part holds. */
@@ -133,7 +127,6 @@ export interface BenchmarkSummary {
   mean_score: number | null;
   covered: number;
   missing: number;
-  alive: number;
   mean_span_tokens: number | null;
   tested: number;
   /** Concepts that go with failure in it. */
@@ -184,9 +177,7 @@ export interface Overlap {
 
 /** `data/KEY/run.json`: all that is small. */
 export interface RunInfo {
-  schema: 1;
   key: string;
-  title: string;
   created: string;
   scored: Scored;
   /** All models with scores on the items, in the order of `answers/K.json` and `ItemDetail.models`. */
@@ -232,7 +223,6 @@ export interface ListedFinding {
   /** From 1 in the order of the list. */
   number: number;
   slice: number;
-  family: string;
   name: string;
   /** Expected on new items. */
   gap: number;
@@ -289,7 +279,6 @@ export interface SliceGap {
   slice: number;
   /** Scored items that belong to it. */
   items: number;
-  of_items: number;
   /** Mean score of these items; null: none is scored. */
   mean: number | null;
   /**

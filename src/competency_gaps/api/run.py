@@ -10,7 +10,6 @@ import polars as pl
 
 from competency_gaps.api.concept import Concept, notebook_card
 from competency_gaps.errors import UserError, argument
-from competency_gaps.presentation.rankings import missing
 from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -144,7 +143,9 @@ class Run(RunFolder):
             If there is no such benchmark.
         """
         if benchmark is None:
-            return missing(self.concepts)
+            # Where there is no reference, the chances are all null.
+            absent = self.concepts.filter("ranked", "missing")
+            return absent.sort("chance_seen", "density", "concept", descending=[True, True, False], nulls_last=True)
         ranked = self.concepts.filter(pl.col("alive") & pl.col("ranked")).select("concept", "density")
         table = self._concept_rows(benchmark).join(ranked, on="concept", maintain_order="left")
         return table.filter(pl.col("coverage_status") == "missing").sort("density", descending=True, nulls_last=True)

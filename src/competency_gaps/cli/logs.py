@@ -59,19 +59,12 @@ def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] |
     if not log.readable:
         return None
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
-    source, out = _log_options(log.logs, given), shared.run_folder(name)
-    if log.model and log.sae:
-        return shared.run_command(log.model, log.sae.name, source, out)
-    return shlex.join(["cgaps", "run", *source, "--out", out])
-
-
-def _log_options(logs: Sequence[str], options: Mapping[str, str | Sequence[str] | None]) -> list[str]:
-    """``--log`` for each log, with the options that were given; None and empty lists are left out."""
-    words = [word for log in logs for word in ("--log", log)]
-    for name, value in options.items():
+    words = ["--model", log.model, "--sae", log.sae.name] if log.model and log.sae else []
+    words += [word for one in log.logs for word in ("--log", one)]
+    for option, value in given.items():
         for text in [value] if isinstance(value, str) else value or []:
-            words += [f"--{name}", text]
-    return words
+            words += [f"--{option}", text]
+    return shlex.join(["cgaps", "run", *words, "--out", shared.run_folder(name)])
 
 
 def _hints(path: str, log: InspectedLog) -> Iterator[str]:

@@ -148,7 +148,8 @@ def print_demo(run: Run) -> None:
 def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
     """Print an answer, so many findings of each side."""
     from competency_gaps.findings.items import example_texts
-    from competency_gaps.report.answer import SIDE, answer_view
+    from competency_gaps.findings.words import SIDE
+    from competency_gaps.report.answer import answer_view
 
     console = Console()
     console.print(answer_view(answer, example_texts(run, answer.findings), console.width, limit or SIDE))

@@ -99,7 +99,7 @@ def run(
         data = read_yaml(config)
     else:
         items = [_benchmark(text, field or []) for text in benchmark or []]
-        data = _from_options(model, sae, items, logs.benchmarks)
+        data = _from_options(model, sae, [*items, *logs.benchmarks])
     entries = data.get("benchmarks")
     for key, value in {"limit": limit, "sample": sample}.items():
         for entry in entries if value is not None and isinstance(entries, list) else []:
@@ -150,21 +150,16 @@ def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, An
         data.setdefault("scores", []).append({"path": path, "benchmark": name})
 
 
-def _from_options(
-    model: str | None,
-    sae: str | None,
-    benchmarks: list[dict[str, Any]],
-    logged: list[dict[str, Any]],
-) -> dict[str, Any]:
+def _from_options(model: str | None, sae: str | None, benchmarks: list[dict[str, Any]]) -> dict[str, Any]:
     from competency_gaps.config import sae_place
 
-    given = (("--model", model), ("--sae", sae), ("--benchmark or --log", benchmarks or logged))
+    given = (("--model", model), ("--sae", sae), ("--benchmark or --log", benchmarks))
     absent = [name for name, value in given if not value]
     if absent:
         raise UserError(
             f"give a configuration file, or --model, --sae and --benchmark or --log; missing: {', '.join(absent)}."
         )
-    return {"model": {"name": model}, "sae": sae_place(str(sae)), "benchmarks": [*benchmarks, *logged]}
+    return {"model": {"name": model}, "sae": sae_place(str(sae)), "benchmarks": benchmarks}
 
 
 def _benchmark(text: str, fields: Sequence[str]) -> dict[str, Any]:

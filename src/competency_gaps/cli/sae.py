@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from competency_gaps.cli import shared
-from competency_gaps.cli.shared import print_json, print_line, run_command
+from competency_gaps.cli.shared import print_json, print_line, run_folder
 from competency_gaps.errors import install_command
 from competency_gaps.text import plural
 
@@ -39,7 +40,9 @@ def sae(
 
     sae_list = find_saes(model, layer=layer)
     proposed = sae_list.proposed()
-    command = run_command(sae_list.hub_id(), proposed.name, ["--benchmark", "FILE"])
+    model = sae_list.hub_id()
+    words = ["--model", model, "--sae", proposed.name, "--benchmark", "FILE", "--out", run_folder(model)]
+    command = shlex.join(["cgaps", "run", *words])
     if json_:
         print_json({**asdict(sae_list), "command": command})
         return

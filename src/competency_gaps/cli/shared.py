@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -135,19 +135,6 @@ def run_document(run: RunFolder) -> dict[str, Any]:
 def typed_command() -> str:
     """The command as it was typed, for a run's manifest."""
     return shlex.join(["cgaps", *sys.argv[1:]])
-
-
-def run_command(model: str, sae: str, source: Sequence[str], out: str | None = None) -> str:
-    """A line of ``cgaps run``, quoted for a shell.
-
-    Parameters
-    ----------
-    source
-        Options that say what is evaluated.
-    out
-        The run folder; None: named after the model.
-    """
-    return shlex.join(["cgaps", "run", "--model", model, "--sae", sae, *source, "--out", out or run_folder(model)])
 
 
 def run_folder(name: str) -> str:

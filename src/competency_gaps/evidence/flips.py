@@ -79,7 +79,7 @@ def paired_differences(weights: sp.csr_array, outcome: np.ndarray, *, seed: int 
     terms.eliminate_zeros()
     statistic, variance = _sum(terms), _sum(terms.power(2))
     mean = _ratio(statistic, total, known)
-    low, high = _interval(rows, outcome, mean, total, squares, known)
+    low, high = _interval(rows, outcome, mean, squares, n_eff)
     signs = sp.csr_array((np.sign(terms.data), terms.indices, terms.indptr), shape=terms.shape)
     better, worse = _sum(signs.maximum(0)), _sum((-signs).maximum(0))
     return Paired(
@@ -145,15 +145,10 @@ def _drawn(terms: sp.csr_array, seed: int) -> np.ndarray:
 
 
 def _interval(
-    rows: sp.csr_array,
-    outcome: np.ndarray,
-    mean: np.ndarray,
-    total: np.ndarray,
-    squares: np.ndarray,
-    known: np.ndarray,
+    rows: sp.csr_array, outcome: np.ndarray, mean: np.ndarray, squares: np.ndarray, n_eff: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of a mean difference: that of a mean score, for the difference mapped from [-1, 1] to [0, 1]."""
-    low, high = np.full(len(total), np.nan), np.full(len(total), np.nan)
+    low, high, known = np.full(len(mean), np.nan), np.full(len(mean), np.nan), n_eff > 0
     if not known.any():
         return low, high
     unit = (outcome + 1) / 2
@@ -161,7 +156,7 @@ def _interval(
     w2o, w2o2 = (np.asarray(rows.power(2) @ unit**k)[known] for k in (1, 2))
     observed = np.maximum(0.0, w2o2 - 2 * chi * w2o + chi**2 * squares[known]) / squares[known]
     graded = float(gradedness(np.array([len(unit)]), np.array([[unit.sum()], [(unit**2).sum()]]))[0])
-    ends = ratio_interval(chi, effective_sample(total, squares)[known], observed, graded)
+    ends = ratio_interval(chi, n_eff[known], observed, graded)
     low[known], high[known] = (2 * end - 1 for end in ends)
     return low, high
 

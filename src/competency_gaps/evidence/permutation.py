@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -222,18 +221,9 @@ def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Log of the chance that ``drawn`` of n units hold none of the ``marked`` ones; -inf if it is impossible."""
-    n, marked, drawn = n.astype(np.int64), marked.astype(np.int64), drawn.astype(np.int64)
-    log = _log_factorials(2 ** int(n.max(initial=1)).bit_length())
     left = n - marked - drawn
-    return np.where(left >= 0, log[n - marked] - log[n] - log[np.maximum(left, 0)] + log[n - drawn], -np.inf)
-
-
-@lru_cache(maxsize=1)
-def _log_factorials(count: int) -> np.ndarray:
-    """``log k!`` for k from 0 to ``count - 1``."""
-    table = np.asarray(gammaln(np.arange(1.0, count + 1)))
-    table.setflags(write=False)
-    return table
+    log = gammaln(n - marked + 1) - gammaln(n + 1) - gammaln(np.maximum(left, 0) + 1) + gammaln(n - drawn + 1)
+    return np.where(left >= 0, log, -np.inf)
 
 
 DRAWS = 20_000

@@ -95,26 +95,19 @@ def evidence_by_benchmark(
         By number of the benchmark, those without a scored item included.
     """
     units, whole, within, single = measure(sample, config.level, single=True)
-    own = {}
-    for number in np.unique(sample.benchmark).tolist():
-        if number in single:
-            own[number] = judge(single[number], sample, config, eligible, within, within.benchmark == number)
-        else:
-            own[number] = untested(sample.concepts, eligible)
+    undefined, nothing = np.full(sample.concepts, np.nan), np.zeros(sample.concepts)
+    unscored = {**dict.fromkeys((field.name for field in fields(Measures)), undefined), "n_eff": nothing}
+    blank = Measures(**{**unscored, "active": nothing > 0})
+    own = {
+        number: judge(single.get(number, blank), sample, config, eligible, within, within.benchmark == number)
+        for number in np.unique(sample.benchmark).tolist()
+    }
     return judge(whole, sample, config, eligible, units), own
-
-
-def untested(concepts: int, eligible: np.ndarray | None = None) -> Evidence:
-    """Give the evidence of a benchmark without a scored item."""
-    blank = {field.name: np.full(concepts, np.nan) for field in fields(Measures)}
-    nothing = np.zeros(concepts)
-    measures = Measures(**{**blank, "n_eff": nothing, "active": nothing > 0})
-    return judge(measures, None, EvidenceConfig(), eligible, None)
 
 
 def judge(
     m: Measures,
-    sample: ItemSample | None,
+    sample: ItemSample,
     config: EvidenceConfig,
     eligible: np.ndarray | None,
     units: Units | None,
@@ -124,17 +117,15 @@ def judge(
 
     Parameters
     ----------
-    sample
-        None: there is no scored item.
     units
         From which p-values are drawn where the closed form is poor; None: none is drawn.
     chosen : ndarray of bool of shape (K,), optional
         Units that take part; None: all.
     """
-    lowest, scale = (0.0, 1.0) if sample is None else (sample.limits[0], sample.scale)
+    lowest, scale = sample.limits[0], sample.scale
     able = np.ones(len(m.association), bool) if eligible is None else eligible
     tested = able & (m.n_eff >= config.min_n_eff) & ~np.isnan(m.low)
-    if units is not None and sample is not None:
+    if units is not None:
         m = _refined(m, tested, sample, units, config.seed, chosen)
     p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(m.low, m.high)), np.nan)
     q_value = np.full(len(m.association), np.nan)

@@ -57,14 +57,14 @@ def chat_state(llm: LLMConfig | None) -> ChatState:
     """Say whether questions can be asked, and where they go; with None they cannot."""
     if llm is None or llm.base_url is None:
         note = f"The explorer was started without a model ({argument('llm')}). Nothing leaves this machine."
-        return ChatState(configured=False, model=None, host=None, note=note)
+        return ChatState(configured=False, model=None, note=note)
     host = visible(urlsplit(llm.base_url).netloc)
     place = f"a server on this machine ({host})" if is_here(llm.base_url) else host
     note = (
         f"Questions go to {place}, along with the last turns and the tools' answers: names, labels, numbers, and "
         "excerpts of prompts and responses. Nothing else is sent."
     )
-    return ChatState(configured=True, model=visible(llm.model or ""), host=host, note=note)
+    return ChatState(configured=True, model=visible(llm.model or ""), note=note)
 
 
 async def converse(run: Opened, asked: ChatRequest, llm: LLMConfig) -> AsyncIterator[ChatEvent]:
@@ -78,6 +78,8 @@ async def converse(run: Opened, asked: ChatRequest, llm: LLMConfig) -> AsyncIter
     import openai
 
     talk: list[dict[str, Any]] = [{"role": "system", "content": f"{INSTRUCTIONS}\n\n{RULES}"}, *_history(asked)]
+    functions = ({"name": name, "description": description(name), "parameters": schema(name)} for name in TOOLS)
+    tools = [{"type": "function", "function": function} for function in functions]
     results: list[tuple[int, Any]] = []
     try:
         async with connect(llm, is_async=True) as client:
@@ -85,7 +87,7 @@ async def converse(run: Opened, asked: ChatRequest, llm: LLMConfig) -> AsyncIter
                 completion = await client.chat.completions.create(
                     model=llm.model,
                     messages=talk,
-                    tools=_tools(),
+                    tools=tools,
                     tool_choice="none" if number == ROUNDS else "auto",
                     extra_body={llm.tokens_key: llm.max_tokens or ANSWER_TOKENS, **llm.extra},
                 )
@@ -106,11 +108,6 @@ async def converse(run: Opened, asked: ChatRequest, llm: LLMConfig) -> AsyncIter
     except Exception as error:  # noqa: BLE001 - the response has begun: a failure can be reported only in its body
         log.error("%s", visible(hide_key("".join(traceback.format_exception(error)), llm)))
         yield FailureEvent("error", f"The server failed ({type(error).__name__}); its terminal says more.")
-
-
-def _tools() -> list[dict[str, Any]]:
-    functions = ({"name": name, "description": description(name), "parameters": schema(name)} for name in TOOLS)
-    return [{"type": "function", "function": function} for function in functions]
 
 
 def _asked(calls: Sequence[Any]) -> list[dict[str, Any]]:

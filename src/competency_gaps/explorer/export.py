@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
@@ -27,6 +27,7 @@ from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
 from competency_gaps.explorer.parts.improve import improve_file
 from competency_gaps.explorer.parts.item import item_details
+from competency_gaps.explorer.parts.names import numbered
 from competency_gaps.explorer.parts.records.details import ItemDetail, RunList
 from competency_gaps.files import no_space_left, write_text
 from competency_gaps.findings.items import against_of, sides_of, slice_weights
@@ -198,20 +199,12 @@ def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[s
         yield from tables
     others = _item_blocks(context, [row for row in _others(context) if row not in shown], suspects)
     for more, share in ((_concept_blocks(context), 0.5), (others, 1.0)):
-        for block in _fitting(more, share * room):
+        left = (1 - share) * room
+        for block in more:
+            if room - len(block) < left:
+                break
             room -= len(block)
             yield block
-
-
-def _fitting(blocks: Iterable[str], room: float) -> list[str]:
-    """The first blocks, as many as have room."""
-    taken: list[str] = []
-    for block in blocks:
-        room -= len(block)
-        if room < 0:
-            break
-        taken.append(block)
-    return taken
 
 
 def _items_shown(context: Context) -> dict[int, Collection[str]]:
@@ -277,11 +270,7 @@ def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterat
 
 def _run_list(opened: Sequence[Opened]) -> RunList:
     """``runs.json``; runs of one name are numbered, since the name of the folder above may be private."""
-    names = [visible(run.run.path.resolve().name) for run in opened]
-    titles = [
-        f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
-    ]
+    titles = numbered([visible(run.run.path.resolve().name) for run in opened])
     listed = run_list(opened, "static", None)
     return replace(listed, runs=[replace(run, title=title) for run, title in zip(listed.runs, titles, strict=True)])
 

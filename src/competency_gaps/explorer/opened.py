@@ -18,7 +18,6 @@ from typing import Any, Literal, NamedTuple
 from competency_gaps.dictionary.folder import Dictionary, dictionary_of
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, Parts
-from competency_gaps.explorer.parts.names import scored_of
 from competency_gaps.explorer.parts.records.details import ChatState, ListedRun, RunList
 from competency_gaps.explorer.tools import ask
 from competency_gaps.runs.manifest import FILE
@@ -42,8 +41,6 @@ class ChangedError(UserError):
 class Shown(NamedTuple):
     """What is shown of a run until something is added to it."""
 
-    number: int
-    """Counts the additions, from 0."""
     added: Stamp
     """The added files that it shows."""
     parts: Parts
@@ -83,8 +80,7 @@ class Opened:
         added = _stamp(self.run.path, ADDED)
         with self._lock:
             if self._shown is None or added != self._shown.added:
-                number = 0 if self._shown is None else self._shown.number + 1
-                self._shown = Shown(number, added, Parts(Context(self.run, self.key, self.dictionary)))
+                self._shown = Shown(added, Parts(Context(self.run, self.key, self.dictionary)))
             return self._shown
 
     def ask(self, name: str, arguments: Any, command: str = "cgaps explore") -> dict[str, Any]:
@@ -155,8 +151,7 @@ def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: 
     chat
         State of the chat; None in a static explorer.
     """
-    runs = [ListedRun(run.key, run.title, scored_of(run.run)) for run in opened]
-    return RunList(runs, mode, chat)
+    return RunList([ListedRun(run.key, run.title) for run in opened], mode, chat)
 
 
 def _key(name: str, opened: Sequence[Opened]) -> str:

@@ -157,18 +157,18 @@ class _Explorer:
         self._runs = as_json(run_list(opened, "served", chat_state(llm)))
         self._opened = {run.key: run for run in opened}
         self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
+        self._locks: WeakValueDictionary[tuple[Any, ...], asyncio.Lock] = WeakValueDictionary()
         self._room, self._talks = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     async def page(self, request: Request) -> Response:
         """One of the page's files."""
         name = request.url.path.removeprefix("/") or "index.html"
-        return _response(self._page[name], FILES[name])
+        return Response(self._page[name], media_type=FILES[name])
 
     async def runs(self, _: Request) -> Response:
         """``data/runs.json``."""
-        return _response(self._runs)
+        return _json(self._runs)
 
     async def part(self, request: Request) -> Response:
         """``data/KEY/NAME``."""
@@ -177,7 +177,8 @@ class _Explorer:
             content = await self._read(request.path_params["key"], name)
         except NoSuchPartError:
             raise HTTPException(404, "This run has no such part.") from None
-        return _response(content, "application/json" if name.endswith(".json") else "application/octet-stream")
+        kind = "application/json" if name.endswith(".json") else "application/octet-stream"
+        return Response(content, media_type=kind)
 
     async def search(self, request: Request) -> Response:
         """``data/KEY/search?q=TEXT``."""
@@ -186,7 +187,7 @@ class _Explorer:
         async with self._room:
             rows = await anyio.to_thread.run_sync(context.search, query, MOST_ROWS)
         self._shown(key)
-        return _response(as_json(rows))
+        return _json(as_json(rows))
 
     async def chat(self, request: Request) -> Response:
         """``POST /chat``: one JSON object a line (``ChatEvent`` of the page)."""
@@ -214,25 +215,25 @@ class _Explorer:
         shown = self._shown(key)
         other = self._against.get((key, name))
         if other is None:
-            content = await self._get(f"{key}/{shown.number}/{name}", lambda: shown.parts.read(name))
+            content = await self._get((key, shown.added, name), lambda: shown.parts.read(name))
         else:
             candidate = other.now()
             contexts = candidate.parts.context, shown.parts.context
-            numbers = f"{shown.number}/{candidate.number}"
-            content = await self._get(f"{key}/{numbers}/{name}", lambda: as_json(paired_runs(*contexts)))
+            made_of = (key, shown.added, candidate.added, name)
+            content = await self._get(made_of, lambda: as_json(paired_runs(*contexts)))
             other.now()
         # The run may have changed while it was read.
         self._shown(key)
         return content
 
-    async def _get(self, name: str, make: Callable[[], bytes]) -> bytes:
+    async def _get(self, made_of: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
         """A part from memory, or made in a thread, once for all who wait for it."""
-        async with self._locks.setdefault(name, asyncio.Lock()):
-            if name not in self._kept:
+        async with self._locks.setdefault(made_of, asyncio.Lock()):
+            if made_of not in self._kept:
                 async with self._room:
-                    self._kept[name] = await anyio.to_thread.run_sync(make)
-            content = self._kept[name]
-            self._kept.move_to_end(name)
+                    self._kept[made_of] = await anyio.to_thread.run_sync(make)
+            content = self._kept[made_of]
+            self._kept.move_to_end(made_of)
             while sum(map(len, self._kept.values())) > KEPT:
                 self._kept.popitem(last=False)
             return content
@@ -243,12 +244,12 @@ class _Explorer:
         return self._opened[key].now()
 
 
-def _response(content: bytes, kind: str = "application/json", status: int = 200) -> Response:
-    return Response(content, status, headers={"content-type": kind})
+def _json(content: bytes, status: int = 200) -> Response:
+    return Response(content, status, media_type="application/json")
 
 
 def _sentence(sentence: str, status: int) -> Response:
-    return _response(as_json({"error": visible(sentence)}), status=status)
+    return _json(as_json({"error": visible(sentence)}), status)
 
 
 async def _refused(_: Request, error: Any) -> Response:

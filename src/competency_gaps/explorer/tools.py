@@ -216,7 +216,10 @@ def items(
         wanted.append(pl.any_horizontal(_contains(name, words) for name in ("prompt", "response", "answer")))
     chosen = table.filter(*wanted).select("item")
     if slice is not None:
-        weights = _weights(run, slice)
+        try:
+            weights = slice_weights(slices_of(run.run_itself()), slice)
+        except KeyError:
+            raise UserError(f"there is no slice {slice}: 'slices' lists them.") from None
         held = np.flatnonzero(weights)
         order = pl.DataFrame({"item": held[np.argsort(-weights[held], kind="stable")]}, schema={"item": pl.UInt32})
         chosen = order.join(chosen, on="item", how="semi", maintain_order="left")
@@ -307,13 +310,6 @@ def _asked(run: RunFolder, model: str | None, against: str | None) -> dict[str, 
         return {"model": model, "against": against}
     own = asked_of(run)
     return own if against is None else {**own, "against": against, "parsed": False}
-
-
-def _weights(run: RunFolder, number: int) -> np.ndarray:
-    try:
-        return slice_weights(slices_of(run.run_itself()), number)
-    except KeyError:
-        raise UserError(f"there is no slice {number}: 'slices' lists them.") from None
 
 
 def _short(item: ShownItem) -> dict[str, Any]:

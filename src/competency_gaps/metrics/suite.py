@@ -126,11 +126,10 @@ def chi_model(sums: Sums) -> np.ndarray:
     -------
     ndarray of float64 of shape (concepts,), in [0, 1]; NaN = undefined, where the sum of CAS is 0.
     """
-    out = np.full(len(sums.weight), np.nan)
-    defined = sums.weight > 0
-    np.divide(sums.weight_score, sums.weight, out=out, where=defined)
+    undefined = np.full(len(sums.weight), np.nan)
+    mean = np.divide(sums.weight_score, sums.weight, out=undefined, where=sums.weight > 0)
     # Rounding of the two sums can put a perfect concept just above 1.
-    return np.clip(out, 0.0, 1.0)
+    return np.clip(mean, 0.0, 1.0)
 
 
 def suite_chi_model(per_benchmark: np.ndarray) -> np.ndarray:
@@ -145,11 +144,8 @@ def suite_chi_model(per_benchmark: np.ndarray) -> np.ndarray:
     -------
     ndarray of float64 of shape (concepts,); NaN where it is undefined in every benchmark.
     """
-    values = np.asarray(per_benchmark, dtype=np.float64)
-    defined = ~np.isnan(values)
-    count = defined.sum(axis=0)
-    total = np.where(defined, values, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    count, total = (~np.isnan(per_benchmark)).sum(axis=0), np.nansum(per_benchmark, axis=0)
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 class BenchmarkOverlap(NamedTuple):
@@ -252,15 +248,14 @@ def combine(
     shares = np.stack([share(s) for s in every])
     # A benchmark whose items are all excluded is left out of the means over benchmarks.
     read = np.array([s.items > 0 for s in every])
-    if reference_share is None:
-        lifts, statuses_lift = np.full_like(shares, np.nan), [None] * len(every)
-        suite_lift = np.full(len(alive), np.nan)
-    else:
+    lifts, suite_lift, has_lift = np.full_like(shares, np.nan), np.full(len(alive), np.nan), reference_share is not None
+    if reference_share is not None:
         lifts = np.stack([lift(own, reference_share) for own in shares])
-        statuses_lift = list(lifts)
-        suite_lift = lift(shares[read].mean(axis=0), reference_share) if read.any() else np.full(len(alive), np.nan)
+        if read.any():
+            suite_lift = lift(shares[read].mean(axis=0), reference_share)
     limits = {"under": config.under_lift, "over": config.over_lift}
-    status = [coverage_status(s, alive, own, **limits) for s, own in zip(every, statuses_lift, strict=True)]
+    pairs = zip(every, lifts, strict=True)
+    status = [coverage_status(s, alive, own if has_lift else None, **limits) for s, own in pairs]
     total = sum(every, Sums.zeros(len(alive)))
     return SuiteMetrics(
         benchmarks=tuple(sums),
@@ -271,7 +266,7 @@ def combine(
         n_benchmarks=(~np.isnan(model)).sum(axis=0),
         support=total.support.astype(np.int64),
         lift=suite_lift,
-        status=coverage_status(total, alive, None if reference_share is None else suite_lift, **limits),
+        status=coverage_status(total, alive, suite_lift if has_lift else None, **limits),
         read=read,
         by_benchmark_chi_bench=bench,
         by_benchmark_chi_model=model,

@@ -251,12 +251,16 @@ GENERAL = (
         "close to 1 if strong.",
     ),
     Term(
-        "kind",
-        "kinds of concepts, ranked",
-        "contextual: includes topics, skills and styles. mixed: its strongest texts have no common meaning. token: "
-        "active mostly on certain tokens; format: on punctuation, white space, digits or markup; position: on the "
-        "first tokens of texts; template: outside the item's own text; dense: on more than a tenth of all tokens. Only "
-        "contextual concepts and those of unknown kind are ranked.",
+        "score",
+        "score",
+        "How well an item was answered, from 0 to 1. Where items are right or wrong, a mean score of 57% means that "
+        "57% are right.",
+    ),
+    Term(
+        "cas",
+        "CAS",
+        "Concept activation score: how strongly a concept is active in an item, averaged over the tokens that the run "
+        "counts (its span).",
     ),
 )
 REGION = Term(
@@ -291,8 +295,8 @@ def glossary(
     regions, labelled, lists : bool
         Whether the page speaks of regions, of labels, and of other people's lists.
     """
-    shown = {column.key: Term(column.key, column.title, f"{column.hint}.") for column in columns}
+    shown = [Term(column.key, column.title, f"{column.hint}.") for column in columns]
     strata = {"strata": alike(evidence) or "all of them"}
     general = [Term(term.key, term.title, term.meaning.format(**strata)) for term in GENERAL]
     more = [*([REGION] if regions else []), *([ENTRY] if lists else []), *([MARKS] if labelled else [])]
-    return [*general, *more, UNDEFINED, *shown.values()]
+    return [*general, *more, UNDEFINED, *shown]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,30 +74,20 @@ def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
     return lines
 
 
-def command_text(command: str | Sequence[str]) -> str:
-    """A command of a manifest as one line."""
-    return command if isinstance(command, str) else shlex.join(str(part) for part in command)
-
-
 def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
     """Lines about a benchmark, from its policies and judges."""
-    entry: Mapping[str, Any] = next((entry for entry in manifest["benchmarks"] if entry["name"] == name), {})
-    told = ((policy, remark) for policy, own in (entry.get("figures") or {}).items() for remark in own["summary"])
-    return [*_judged(manifest, name), *(f"{policy}: {Reason.of(remark)}" for policy, remark in told)]
-
-
-def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
-    judging = manifest.get("judging") or {"benchmarks": {}}
-    count = judging["benchmarks"].get(name)
-    if count is None:
-        return []
-    who = judging["judge"] or "nobody"
-    line = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
-    if count["failed"]:
-        line += f", {integer(count['failed'])} answers of the judge not usable"
-    if count["unasked"]:
-        line += f", {integer(count['unasked'])} items not judged"
-    return [line]
+    lines, judging = [], manifest.get("judging") or {"benchmarks": {}}
+    if count := judging["benchmarks"].get(name):
+        who = judging["judge"] or "nobody"
+        line = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
+        if count["failed"]:
+            line += f", {integer(count['failed'])} answers of the judge not usable"
+        if count["unasked"]:
+            line += f", {integer(count['unasked'])} items not judged"
+        lines.append(line)
+    figures = next((entry.get("figures") for entry in manifest["benchmarks"] if entry["name"] == name), None) or {}
+    told = ((policy, remark) for policy, own in figures.items() for remark in own["summary"])
+    return [*lines, *(f"{policy}: {Reason.of(remark)}" for policy, remark in told)]
 
 
 def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:
@@ -200,10 +189,8 @@ def dictionary_fact(manifest: Mapping[str, Any], concepts: pl.DataFrame) -> Fact
         return None
     alive = concepts.filter(pl.col("alive"))
     labelled = alive.filter(pl.col("label").fill_null("") != "")
-    notes = [f"dictionary {shorten(str(facts.get('name') or 'without a name'), _NAME_LIMIT)}"]
-    if "label_kind" in labelled.columns:
-        counts = dict(labelled.group_by("label_kind").len().iter_rows())
-        notes.insert(0, ", ".join(f"{integer(counts[kind])} {kind}" for kind in KINDS if kind in counts) or "none")
-    regions = facts.get("regions")
-    notes.append("no atlas" if regions is None else f"an atlas of {plural(regions, 'region')}")
-    return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive concepts", "; ".join(notes))
+    counts = dict(labelled.group_by("label_kind").len().iter_rows())
+    kinds = ", ".join(f"{integer(counts[kind])} {kind}" for kind in KINDS if kind in counts) or "none"
+    atlas = "no atlas" if facts["regions"] is None else f"an atlas of {plural(facts['regions'], 'region')}"
+    note = f"{kinds}; dictionary {shorten(facts['name'], _NAME_LIMIT)}; {atlas}"
+    return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive concepts", note)

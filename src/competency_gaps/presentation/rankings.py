@@ -16,20 +16,11 @@ from competency_gaps.text import plural, shorten
 LABEL_LIMIT = 140
 
 
-def missing(concepts: pl.DataFrame) -> pl.DataFrame:
-    """Give the ranked concepts missing in every benchmark, those that should have been seen first."""
-    absent = concepts.filter(pl.col("ranked") & pl.col("missing"))
-    keys = ["chance_seen", "density"] if absent["chance_seen"].null_count() < absent.height else ["density"]
-    return absent.sort(*keys, "concept", descending=[*[True] * len(keys), False], nulls_last=True)
-
-
 def badges_of(row: dict[str, Any]) -> list[str]:
     """List a concept's badges: its kind if it is no topic or skill, and whether it is never active or missing."""
     dead = [] if row["alive"] else ["dead"]
-    # A row of one benchmark has no column ``missing``: its status says so.
-    missing = row.get("missing", row.get("coverage_status") == "missing")
     kind = [] if row["kind"] in (None, CONTEXTUAL) else [row["kind"]]
-    return dead + kind + (["missing"] if missing else [])
+    return dead + kind + (["missing"] if row["missing"] else [])
 
 
 def concept_name(row: dict[str, Any]) -> str:

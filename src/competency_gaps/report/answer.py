@@ -15,7 +15,6 @@ from competency_gaps.items.options import not_in
 from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import integer, plural, shorten, visible
 
-SIDE = words.SIDE
 NAME = 34
 """Characters of a name that no example may take."""
 FEWEST = 14

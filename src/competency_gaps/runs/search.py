@@ -33,27 +33,13 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     terms = words.lower().split()
     if not terms:
         raise UserError("give words to look for in the concepts' labels, or a concept's number.")
-    labelled = _labelled(concepts)
-    matches = labelled.filter(pl.all_horizontal(_has(term) for term in terms)).drop("_label")
-    return matches.sort("support", "concept", descending=[True, False])
-
-
-def _labelled(concepts: pl.DataFrame) -> pl.DataFrame:
-    """The labelled concepts, with ``_label``: the label in lower case with single blanks."""
-    text = pl.col("label").fill_null("").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
-    labelled = concepts.with_columns(_label=text).filter(pl.col("_label") != "")
+    text = pl.col("label").str.strip_chars().str.to_lowercase()
+    labelled = concepts.filter(text != "")
     if labelled.is_empty():
         raise UserError(
             "no concept of this run has a label, so none can be found by words. Label the SAE's concepts, or import "
             "labels, then name the run's concepts by that dictionary."
         )
-    return labelled
-
-
-def _has(term: str) -> pl.Expr:
-    return pl.col("_label").str.contains(_start(term) + pl.escape_regex(term))
-
-
-def _start(term: str) -> str:
-    """Pattern before a term: a word boundary if the term begins with a letter or digit."""
-    return r"\b" if re.match(r"\w", term) else ""
+    starts = (r"\b" if re.match(r"\w", term) else "" for term in terms)
+    holds = (text.str.contains(start + pl.escape_regex(term)) for start, term in zip(starts, terms, strict=True))
+    return labelled.filter(*holds).sort("support", "concept", descending=[True, False])

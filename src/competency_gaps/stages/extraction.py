@@ -321,7 +321,11 @@ class ShardReader:
             item if why is None or item.excluded is not None else replace(item, excluded=Reason.of(why))
             for item, why in zip(items, responses["excluded"], strict=True)
         ]
-        return Extraction(read, responses, self._inputs(read, responses), names)
+        answers = zip(read, responses.select("response", "response_ids").iter_rows(), strict=True)
+        inputs = [
+            self._input(i, item, text, np.asarray(ids, np.int32)) for i, (item, (text, ids)) in enumerate(answers)
+        ]
+        return Extraction(read, responses, inputs, names)
 
     def _stored(
         self,
@@ -339,13 +343,6 @@ class ShardReader:
         ]
         there, rows = [span for span, _ in read], [row for _, row in read]
         return Content(table, self.extractor.block(there, rows), self.extractor.token_tensors(there, rows))
-
-    def _inputs(self, items: Sequence[PreparedItem], responses: pl.DataFrame) -> list[ItemInput]:
-        answers = responses.select("response", "response_ids").iter_rows()
-        return [
-            self._input(i, item, text, np.asarray(ids, np.int32))
-            for i, (item, (text, ids)) in enumerate(zip(items, answers, strict=True))
-        ]
 
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
         lm = self.extractor.lm

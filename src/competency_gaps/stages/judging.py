@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +53,6 @@ class Judged:
             benchmark["figures"] = self.figures.get(benchmark["name"])
 
 
-@dataclass
-class _Count:
-    """The outcomes of one benchmark's items."""
-
-    items: int = 0
-    scored: int = 0
-    unasked: int = 0
-    failed: int = 0
-    """Answers of the judge that cannot be used."""
-    failures: Counter[str] = field(default_factory=Counter)
-    """Why they cannot be used."""
-
-
 @dataclass(frozen=True)
 class _Case:
     """One item to be judged."""
@@ -76,8 +63,10 @@ class _Case:
     policy: JudgedPolicy
     response: str
     """The model's answer without its thinking."""
-    asked: tuple[Request, ...] | Reason
-    """The questions, or why there are none."""
+    requests: tuple[Request, ...]
+    """The questions."""
+    refused: Reason | None
+    """Why there are none; None: there are."""
 
 
 def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
@@ -120,23 +109,20 @@ def judge_responses(
     entry = None
     if cases:
         answers, who, why = _answers(cases, config, folder / FOLDER, progress)
-        counts = {name: _Count() for name in dict.fromkeys(case.benchmark for case in cases)}
-        scores: dict[str, dict[int, Score]] = {name: {} for name in counts}
-        for case in cases:
-            scores[case.benchmark][case.row] = _score(case, answers, why, counts[case.benchmark])
-        for name, count in counts.items():
-            judged[name] = _with_scores(judged[name], scores[name])
-            count.scored = sum(score.value is not None for score in scores[name].values())
-            _say(name, count, why, progress)
-        asked = [request.id for case in cases if not isinstance(case.asked, Reason) for request in case.asked]
+        counts = {}
+        for name in dict.fromkeys(case.benchmark for case in cases):
+            own = [case for case in cases if case.benchmark == name]
+            scores = {case.row: _score(case, answers, why) for case in own}
+            judged[name] = _with_scores(judged[name], scores)
+            counts[name] = _count(own, answers, scores)
+            _say(name, counts[name], why, progress)
+        asked = [request.id for case in cases for request in case.requests]
         entry = {
             "judge": who,
             "where": None if config is None or not config.is_asked else config.base_url or "batch",
             "requests": len(asked),
             "answered": sum(id in answers and answers[id].error is None for id in asked),
-            "benchmarks": {
-                name: vars(count) | {"failures": dict(count.failures.most_common(5))} for name, count in counts.items()
-            },
+            "benchmarks": counts,
         }
     elif config is not None:
         progress.say("A judge is configured but not used: no benchmark has a policy that needs one.")
@@ -151,9 +137,10 @@ def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
                 continue
             answer = after_thinking(text or "")
             asked = THINKS_ON if answer is None else item.policy.questions(item.item, answer)
-            if not isinstance(asked, Reason):
-                asked = tuple(replace(request, id=_id(name, item.item.id, request)) for request in asked)
-            yield _Case(name, row, item, item.policy, answer or "", asked)
+            refused = asked if isinstance(asked, Reason) else None
+            questions = () if isinstance(asked, Reason) else asked
+            requests = tuple(replace(request, id=_id(name, item.item.id, request)) for request in questions)
+            yield _Case(name, row, item, item.policy, answer or "", requests, refused)
 
 
 def _id(benchmark: str, item: str, request: Request) -> str:
@@ -166,8 +153,8 @@ def _answers(
     cases: Sequence[_Case], config: LLMConfig | None, folder: Path, progress: Progress
 ) -> tuple[dict[str, Answer], str | None, Reason]:
     """Answers by id of the request, the judge that gave them, and why others are missing."""
-    policies = {request.id: case.policy for case in cases if isinstance(case.asked, tuple) for request in case.asked}
-    requests = [request for case in cases if isinstance(case.asked, tuple) for request in case.asked]
+    policies = {request.id: case.policy for case in cases for request in case.requests}
+    requests = [request for case in cases for request in case.requests]
     if config is None or not requests:
         return {}, None, Reason("no_judge", "no judge was asked: the configuration sets no 'judge'")
 
@@ -189,27 +176,30 @@ def _answers(
     return received, who, Reason("judge_capped", "the judge was not asked: max_cost was reached first")
 
 
-def _score(case: _Case, answers: Mapping[str, Answer], why: Reason, count: _Count) -> Score:
+def _score(case: _Case, answers: Mapping[str, Answer], why: Reason) -> Score:
     """The judge's score of one item."""
-    count.items += 1
-    if isinstance(case.asked, Reason):
-        count.unasked += 1
-        return Score(None, case.response, case.asked)
-    given = [answers.get(request.id) for request in case.asked]
-    for answer in given:
-        read = None if answer is None else case.policy.read(answer)
-        if isinstance(read, Failure):
-            count.failed += 1
-            count.failures[read.reason] += 1
+    if case.refused is not None:
+        return Score(None, case.response, case.refused)
+    given = [answers.get(request.id) for request in case.requests]
     if all(answer is None for answer in given):
-        count.unasked += 1
         return Score(None, case.response, why)
     score = case.policy.verdict(case.prepared.item, case.response, given)
-    if any(answer is None for answer in given):
-        # The details keep the answers that came; some of the answers alone give no score.
-        count.unasked += 1
-        return score._replace(value=None, unscored=why)
-    return score
+    # The details keep the answers that came; some of the answers alone give no score.
+    return score._replace(value=None, unscored=why) if None in given else score
+
+
+def _count(cases: Sequence[_Case], answers: Mapping[str, Answer], scores: Mapping[int, Score]) -> dict[str, Any]:
+    """What became of one benchmark's items, and the commonest reasons why answers of the judge cannot be used."""
+    given = [[answers.get(request.id) for request in case.requests] for case in cases]
+    read = (case.policy.read(one) for case, own in zip(cases, given, strict=True) for one in own if one is not None)
+    failures = Counter(one.reason for one in read if isinstance(one, Failure))
+    return {
+        "items": len(cases),
+        "scored": sum(score.value is not None for score in scores.values()),
+        "unasked": sum(not own or None in own for own in given),
+        "failed": failures.total(),
+        "failures": dict(failures.most_common(5)),
+    }
 
 
 def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFrame:
@@ -222,13 +212,13 @@ def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFra
     return table.with_columns(pl.Series(name, values, table.schema[name]) for name, values in columns.items())
 
 
-def _say(name: str, count: _Count, why: Reason, progress: Progress) -> None:
-    if count.failed:
-        reason, times = count.failures.most_common(1)[0]
+def _say(name: str, count: Mapping[str, Any], why: Reason, progress: Progress) -> None:
+    if count["failed"]:
+        reason, times = next(iter(count["failures"].items()))
         progress.say(
-            f"{name}: {plural(count.failed, 'answer')} from the judge cannot be used and do not count ({times:,} "
-            "times: "
-            f"{reason}). Repeat the command to ask again; models that think first may need a higher judge.max_tokens."
+            f"{name}: {plural(count['failed'], 'answer')} from the judge cannot be used and do not count ({times:,} "
+            f"times: {reason}). Repeat the command to ask again; models that think first may need a higher "
+            "judge.max_tokens."
         )
-    if count.unasked:
-        progress.say(f"{name}: {plural(count.unasked, 'item')} not judged: {why}")
+    if count["unasked"]:
+        progress.say(f"{name}: {plural(count['unasked'], 'item')} not judged: {why}")

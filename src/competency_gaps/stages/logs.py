@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,10 +51,8 @@ def report_notes(report: SourceReport) -> Iterator[str]:
             yield _line(f"{name}: {value or 'none'}{also}")
     for way, count in report.own_text.items():
         yield _line(f"own text: {way}: {plural(count, 'item')}")
-    for counted in report.left_out:
-        yield _line(f"left out: {plural(counted.count, 'record')}: {counted.reason}")
-    for counted in report.unscored_because:
-        yield _line(f"without a score: {plural(counted.count, 'record')}: {counted.reason}")
+    for what, records in (("left out", report.left_out), ("without a score", report.unscored_because)):
+        yield from (_line(f"{what}: {plural(own.count, 'record')}: {own.reason}") for own in records)
     for warning in report.warnings:
         yield _line(f"note: {warning}")
 
@@ -109,16 +108,11 @@ def same_model(theirs: str, ours: str) -> bool:
     return known in (read_model_name(theirs), read_model_name(theirs.replace("__", "/")))
 
 
-def transformers_model(reports: Iterable[SourceReport]) -> str | None:
-    """Hub id or folder of the model of some logs, if transformers can load it and all logs name the same.
-
-    lm-eval records it as ``pretrained=NAME``, Inspect as ``hf/NAME``. None: no log names one, or the logs differ.
-    """
-    names = {_transformers_model(report) for report in reports}
-    return names.pop() if len(names) == 1 else None
-
-
 def _transformers_model(report: SourceReport) -> str | None:
+    """Hub id or folder of a log's model, if transformers can load it.
+
+    lm-eval records it as ``pretrained=NAME``, Inspect as ``hf/NAME``.
+    """
     if report.format == "lm_eval":
         return pretrained_model(report.files)
     if report.format == "inspect" and report.model:
@@ -217,8 +211,11 @@ def inspect_logs(
             benchmarks.append(_read(entry))
             bar.advance()
     readable = [benchmark for benchmark in benchmarks if benchmark.error is None]
-    model = transformers_model(report for benchmark in readable for report in benchmark.reports)
-    sae = _sae(model) if model is not None else None
+    models = {_transformers_model(report) for benchmark in readable for report in benchmark.reports}
+    model, sae = models.pop() if len(models) == 1 else None, None
+    if model is not None:
+        with contextlib.suppress(UserError):  # none is known, or sae-lens is not installed
+            sae = find_saes(model).proposed()
     logs: tuple[str, ...] = (path,) if readable else ()
     if 0 < len(readable) < len(benchmarks):
         logs = _each(readable) or logs
@@ -241,13 +238,6 @@ def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:
     except UserError as error:
         return InspectedBenchmark(config.name, (), error=str(error))
     return InspectedBenchmark(**vars(read))
-
-
-def _sae(model: str) -> SaeEntry | None:
-    try:
-        return find_saes(model).proposed()
-    except UserError:  # none is known, or sae-lens is not installed
-        return None
 
 
 def _each(readable: Sequence[InspectedBenchmark]) -> tuple[str, ...]:

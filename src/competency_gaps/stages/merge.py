@@ -31,7 +31,7 @@ from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, sae_folder
 from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.engines import Work, known_plan, read_here, read_missing, read_part_of, share
-from competency_gaps.stages.setting import Setting, set_up
+from competency_gaps.stages.setting import set_up
 from competency_gaps.text import listing
 
 _GATE = ("gate.parquet", "gate.json")
@@ -55,7 +55,9 @@ def make_part(
         setting = set_up(planned(config, known_plan(folder, store)), progress)
         pipeline.begin(setting, folder, progress)
         work = read_missing(setting, folder, engine, progress)
-        record = PartRecord(part, work.names, as_dict(config), _pair_record(setting))
+        lm, sae, hook = setting.lm, setting.sae.identity, asdict(setting.extractor.hook)
+        pair = {"model": lm.identity, "sae": sae, "hook": hook, "max_length": lm.max_length, "bos_id": setting.bos_id}
+        record = PartRecord(part, work.names, as_dict(config), pair)
         write_document(folder / PART, asdict(record))
     return record
 
@@ -83,12 +85,6 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
         pair = _pair(config, records[0].pair, progress)
         pipeline.run(config, out, progress, command, pair, functools.partial(_take_shards, places=places))
     return open_folder(out)
-
-
-def _pair_record(setting: Setting) -> dict[str, Any]:
-    """What :func:`_pair` needs of a model and an SAE that are loaded."""
-    known = {"model": setting.lm.identity, "sae": setting.sae.identity, "hook": asdict(setting.extractor.hook)}
-    return {**known, "max_length": setting.lm.max_length, "bos_id": setting.bos_id}
 
 
 def _pair(config: RunConfig, known: dict[str, Any], progress: Progress) -> LoadedPair:

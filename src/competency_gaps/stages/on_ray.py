@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from competency_gaps.config import RayWorkers, as_dict
 from competency_gaps.errors import MachineError, MissingExtraError, UserError, argument
 from competency_gaps.stages.engines import Engine, Task, Work, fetch
-from competency_gaps.stages.ray_worker import Fault, Read, Ready, ShardWorker
+from competency_gaps.stages.ray_worker import Fault, Read, ShardWorker
 from competency_gaps.stages.setting import Setting
 from competency_gaps.text import plural, shorten
 
@@ -151,10 +151,9 @@ class Pool:
         result = self._result(answer)
         if answer in self.loading:
             worker = self.loading.pop(answer)
-            if isinstance(result, Ready):
+            if isinstance(result, str):
                 self.idle.append(worker)
-                where = f"process {result.process} on {result.host}, {result.device}"
-                self.work.progress.say(f"a worker reads: {where}, {plural(self.fit.threads, 'thread')}")
+                self.work.progress.say(f"a worker reads: {result}, {plural(self.fit.threads, 'thread')}")
             elif isinstance(result, Fault):
                 self.ray.kill(worker)
                 self._failed("loading the model", result)
@@ -178,9 +177,9 @@ class Pool:
         self._failed(f"shard {task.shard.name}", result)
         self.queue.appendleft(task)
 
-    def _result(self, answer: Any) -> Ready | Read | Fault:
+    def _result(self, answer: Any) -> str | Read | Fault:
         try:
-            result: Ready | Read | Fault = self.ray.get(answer)
+            result: str | Read | Fault = self.ray.get(answer)
         except self.ray.exceptions.RayTaskError as error:  # a fault of the program or of a package in the worker
             result = Fault(f"{type(error.cause).__name__}: {error.cause}", by_user=False)
         except self.ray.exceptions.RayError as error:

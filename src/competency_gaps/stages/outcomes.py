@@ -84,8 +84,7 @@ def outcome_run(
     name = _folder_name(outcome, chosen=chosen)
     rests_on = _digest(base, scores, outcome)
     folder = outcomes_folder(base.path) / name
-    made = _made(folder)
-    if made is not None and made.manifest["outcome"].get("digest") == rests_on:
+    if made := _made(folder, rests_on):
         return made
     if not can_write(folder):
         raise MachineError(
@@ -103,8 +102,7 @@ def outcome_run(
     }
     progress = progress or Progress(quiet=True)
     with hold(folder), progress.stage(f"evidence of {model}"):
-        made = _made(folder)
-        if made is not None and made.manifest["outcome"].get("digest") == rests_on:  # by another process, meanwhile
+        if made := _made(folder, rests_on):  # by another process, meanwhile
             return made
         _clear(folder)
         return write_tables(base, folder, outcome, record)
@@ -115,15 +113,16 @@ def outcomes_folder(run: Path) -> Path:
     return cache_folder() / FOLDER / hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
 
 
-def _made(folder: Path) -> RunFolder | None:
-    """An outcome that was made; None: there is none, another version wrote it, or it is damaged: it is made again."""
+def _made(folder: Path, rests_on: str) -> RunFolder | None:
+    """An outcome that was made; None: there is none, it rests on something else now, another version wrote it, or it
+    is damaged: it is made again."""
     if not (folder / FILE).is_file():
         return None
     try:
         made = RunFolder(folder, read_whole_manifest(folder))
     except CompetencyGapsError:
         return None
-    return made if made.files.is_whole() else None
+    return made if made.manifest["outcome"].get("digest") == rests_on and made.files.is_whole() else None
 
 
 def _clear(folder: Path) -> None:

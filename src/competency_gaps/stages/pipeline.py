@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def run(
 def _run(
     config: RunConfig, folder: Path, progress: Progress, command: str, pair: LoadedPair | None, engine: Engine
 ) -> RunFolder:
-    clock = _Clock()
+    ends = [("start", time.perf_counter())]
     judge = check_judge(config.judge, folder)
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
     for path in config.slices.lists:
@@ -100,14 +100,14 @@ def _run(
     rows = list(chain.from_iterable(configured_scores(scores) for scores in config.scores))
     setting = set_up(config, progress, pair)
     scores = _match_scores(setting, rows, progress) if rows else None
-    clock.lap("load")
+    ends.append(("load", time.perf_counter()))
     gate, sampled, items_read = begin(setting, folder, progress)
-    clock.lap("gate")
+    ends.append(("gate", time.perf_counter()))
     read, store, record = read_suite(setting, folder, engine, progress)
     record["items"] += items_read
-    clock.lap("reading")
+    ends.append(("reading", time.perf_counter()))
     judged = judge_responses(folder, judge, read, progress)
-    clock.lap("judging")
+    ends.append(("judging", time.perf_counter()))
     with progress.stage("metrics"):
         _forget_tables(folder)
         items = items_table(read, judged.responses, setting.repeats)
@@ -116,9 +116,10 @@ def _run(
         evidence = write_results(
             folder, store, shards, items, tokenizer=tokenizer, reference=reference, sampled=sampled, config=config
         )
-    clock.lap("metrics")
+    ends.append(("metrics", time.perf_counter()))
     manifest = _manifest(setting, gate, shards, items, evidence, command)
-    manifest |= {"read": record, "timings": clock.laps}
+    timings = {name: round(now - before, 2) for (_, before), (name, now) in pairwise(ends)}
+    manifest |= {"read": record, "timings": timings}
     judged.write_into(manifest)
     # A reader that was slower than another may have put down a draft while it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
@@ -231,16 +232,3 @@ def _scored_model(setting: Setting) -> str:
     scored = [report for report in reports if report.metric != NONE] or reports
     models = sorted({report.model or "a model that the log does not name" for report in scored})
     return " and ".join(models)
-
-
-class _Clock:
-    """Seconds per stage."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.laps[stage] = round(now - self._last, 2)
-        self._last = now

@@ -24,14 +24,6 @@ from competency_gaps.stages.extraction import ShardDraft, ShardReader, plan_suit
 from competency_gaps.stages.setting import Setting, set_up
 
 
-class Ready(NamedTuple):
-    """A worker that can read."""
-
-    host: str
-    process: int
-    device: str
-
-
 class Read(NamedTuple):
     """A shard that was read."""
 
@@ -62,8 +54,8 @@ class ShardWorker:
         self.store: RunStore | None = None
         self.tasks: dict[str, Task]
 
-    def load(self) -> Ready | Fault:
-        """Load everything, and check that it is what the run's plan says."""
+    def load(self) -> str | Fault:
+        """Load everything, and check that it is what the run's plan says; gives in words where the worker runs."""
         try:
             return self._load()
         except CompetencyGapsError as error:
@@ -95,7 +87,7 @@ class ShardWorker:
         except CompetencyGapsError as error:
             return _fault(error)
 
-    def _load(self) -> Ready:
+    def _load(self) -> str:
         import torch
 
         torch.set_num_threads(self.threads)
@@ -116,7 +108,7 @@ class ShardWorker:
             )
         self.setting, plans = setting, plan_suite(setting.prepared, config.sae.gate_tokens)
         self.tasks = {s.name: Task(plan, s) for plan in plans for s in plan.shards}
-        return Ready(socket.gethostname(), os.getpid(), str(setting.lm.device))
+        return f"process {os.getpid()} on {socket.gethostname()}, {setting.lm.device}"
 
 
 def _fault(error: CompetencyGapsError) -> Fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -333,15 +334,12 @@ def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray,
         Whether the benchmark has a kept item.
     """
     rows = []
-    for a, first in enumerate(names):
-        for b, second in enumerate(names):
-            if b < a:
-                continue
-            value = overlap(chi_bench[a], chi_bench[b], chi_model[a], chi_model[b])
-            if not (read[a] and read[b]):
-                value = value._replace(jaccard=float("nan"), cosine=float("nan"))
-            for x, y in {(first, second), (second, first)}:
-                rows.append({"benchmark_a": x, "benchmark_b": y, **value._asdict()})
+    for (a, first), (b, second) in combinations_with_replacement(enumerate(names), 2):
+        value = overlap(chi_bench[a], chi_bench[b], chi_model[a], chi_model[b])
+        if not (read[a] and read[b]):
+            value = value._replace(jaccard=float("nan"), cosine=float("nan"))
+        for x, y in {(first, second), (second, first)}:
+            rows.append({"benchmark_a": x, "benchmark_b": y, **value._asdict()})
     table = pl.DataFrame(rows, schema=OVERLAP)
     table = table.with_columns(pl.col(name).fill_nan(None) for name in ("jaccard", "cosine", "spearman"))
     order = {name: i for i, name in enumerate(names)}

@@ -115,7 +115,8 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
     own = sae.folder if sae.folder is not None and is_dictionary(sae.folder) else None
     place = config.sae.dictionary or own
     dictionary = check_dictionary(place, sae.identity) if place else None
-    file = _reference_file(config, sae)
+    beside = sae.folder / REFERENCE_FILE if sae.folder is not None else None
+    file = config.reference or (beside if beside is not None and beside.is_file() else None)
     reference = read_reference(file, sae.d_sae) if file else None
     return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
 
@@ -166,9 +167,3 @@ def _with_warnings(benchmark: Benchmark, config: RunConfig, progress: Progress) 
     for line in left_out_lines(benchmark.name, benchmark.left_out):
         progress.say(line)
     return benchmark
-
-
-def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:
-    """The file of reference statistics: the configured one, else the SAE's own; None: there is neither."""
-    own = sae.folder / REFERENCE_FILE if sae.folder is not None else None
-    return config.reference or (own if own is not None and own.is_file() else None)

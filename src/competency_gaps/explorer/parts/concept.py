@@ -199,7 +199,7 @@ class Uses:
         """Read the items of concepts."""
         columns = (context.run.by_concept.column(concept) for concept in concepts)
         column = ConceptColumn(*map(np.concatenate, zip(*columns, strict=True)))
-        support = context.support[list(concepts)]
+        support = context.run.by_concept.support[list(concepts)]
         tau = np.repeat(context.tau[list(concepts)], support)
         return Uses(
             np.concatenate([[0], np.cumsum(support)]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,7 +23,6 @@ from competency_gaps.findings import kept
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.finding import Answer
 from competency_gaps.matching.match import Matching, read_matchings
-from competency_gaps.presentation.facts import command_text
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import SCORES
@@ -163,7 +162,7 @@ class Context:
         held = self.run.manifest
         if not self.portable:
             return held
-        shown = last_names({**held, "command": command_text(held["command"])})
+        shown = last_names(held)
         for key in _PRIVATE:
             (shown["settings"].get("judge") or {}).pop(key, None)
         if not self.texts:
@@ -245,23 +244,19 @@ class Context:
 
     @cached_property
     def items(self) -> pl.DataFrame:
-        """One row per item: ``ITEM_COLUMNS``, the reasons of ``excluded`` and ``unscored`` in words."""
+        """One row per item: ``ITEM_COLUMNS``, the reasons of ``excluded`` and ``unscored`` in words.
+
+        ``together`` counts the items of its cluster, ``repeats`` those that ask the same: itself too, so both are at
+        least 1.
+        """
         table = self.run.files.collect("items", self.run.scan("items").select(ITEM_COLUMNS))
         for name in ("excluded", "unscored"):
             # A reason's text may quote; its code does not.
             words = table[name].struct.field("text" if self.texts else "code")
-            table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
-        return table
-
-    @cached_property
-    def clusters(self) -> dict[int, list[int]]:
-        """Number of a cluster of several items -> their rows of ``items.parquet``, ascending."""
-        return _rows_of_clusters(self.items.with_row_index("row"))
-
-    @cached_property
-    def repeated(self) -> dict[int, list[int]]:
-        """The same of items that ask the same only: not of those that their benchmark puts together."""
-        return _rows_of_clusters(self.items.with_row_index("row").filter(pl.Series(repeats(self.items))))
+            words = words.map_elements(last_names, pl.String) if self.portable else words
+            table = table.with_columns(words.alias(name))
+        size, same = pl.len().over("cluster"), pl.Series(repeats(table))
+        return table.with_columns(together=size, repeats=pl.when(same).then(size).otherwise(1))
 
     def item_texts(self, first: int, count: int) -> pl.DataFrame:
         """Read ``TEXTS`` of some items, one after the other; null where the parts have no texts."""
@@ -325,18 +320,6 @@ class Context:
         rows = self.run.files.collect("items", found, "streaming")["row"].to_list()
         return SearchResult(rows[:limit], len(rows))
 
-    def benchmark_concepts(self, place: int, columns: Sequence[str]) -> pl.DataFrame:
-        """Read one benchmark's rows of ``concept_benchmarks.parquet``, one per concept, and nothing else of it.
-
-        Parameters
-        ----------
-        place : int
-            The benchmark's place in ``names``.
-        columns : sequence of str
-        """
-        frame = self.run.scan("concept_benchmarks").slice(place * self.run.width, self.run.width)
-        return self.run.files.collect("concept_benchmarks", frame.select(columns))
-
     @cached_property
     def in_benchmarks(self) -> pl.DataFrame:
         """How each concept stands in each benchmark, in the order of the benchmarks."""
@@ -346,11 +329,6 @@ class Context:
         if self.portable:
             scanned = scanned.with_columns(pl.col(pl.Float32).cast(pl.Float64).fill_nan(None).round_sig_figs(4))
         return self.run.files.collect("concept_benchmarks", scanned)
-
-    @cached_property
-    def support(self) -> np.ndarray:
-        """int64 of shape (width,): items in which each concept is active."""
-        return self.run.by_concept.support
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -442,12 +420,6 @@ def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
     return np.where(np.isfinite(up), np.round(values / down * up) / up * down, values)
 
 
-def _rows_of_clusters(items: pl.DataFrame) -> dict[int, list[int]]:
-    rows = items.select("row", "cluster").drop_nulls("cluster")
-    grouped = rows.group_by("cluster").agg(pl.col("row").sort()).filter(pl.col("row").list.len() > 1)
-    return dict(grouped.iter_rows())
-
-
 def _without_quotes(value: Any) -> Any:
     """Leave the texts of reasons out of a manifest, and the places that they name."""
     if isinstance(value, Mapping):
@@ -456,11 +428,3 @@ def _without_quotes(value: Any) -> Any:
         cleared: dict[str, Any] = {"where": None, "figures": {}}
         return {key: cleared[key] if key in cleared else _without_quotes(item) for key, item in value.items()}
     return [_without_quotes(item) for item in value] if isinstance(value, list) else value
-
-
-def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:
-    """Change each text; most of those that are not null are alike."""
-    known = texts.drop_nulls().unique().to_list()
-    return (
-        texts.cast(pl.String).replace_strict(known, [change(text) for text in known], default=None) if known else texts
-    )

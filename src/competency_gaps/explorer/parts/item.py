@@ -53,9 +53,6 @@ def item_details(context: Context, rows: Sequence[int], answers: Answers | None 
             item=row,
             benchmark=context.place[fact["benchmark"]],
             models=models,
-            together=len(context.clusters.get(fact["cluster"], [row])),
-            repeats=len(context.repeated.get(fact["cluster"], [row])),
-            epochs=fact["epochs"],
             **_texts(context, row, held.row(row - first, named=True)),
         )
         for row, fact, models in zip(rows, facts, _answers(context, rows, first, count, answers), strict=True)
@@ -97,31 +94,24 @@ def _answer(context: Context, score: float, held: Mapping[str, Any] | None) -> M
 
 def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
     """Prompt, response, and what is made of them; ``held``: the item's texts."""
-    shown = _shown_text(context, row, held)
-    choices = not_in((shown["text"] or "")[slice(*(shown["own"] or (None,)))], held["choices"])
-    return {
-        **shown,
-        "response": _cut(held["response"], context.amounts.text),
-        "answer": _cut(held["answer"], context.amounts.text),
-        "choices": choices and [_cut(choice, context.amounts.text) for choice in choices],
-        "answer_index": held["answer_index"],
-        "logprobs": context.rounded(np.array(held["logprobs"] or [], np.float64), 7).tolist(),
-        "details": _details(held["details"], context.amounts.text),
-    }
-
-
-def _shown_text(context: Context, row: int, held: Mapping[str, Any]) -> dict[str, Any]:
-    """What the model read of an item: ``text``, ``cut`` and ``own`` as :class:`ItemDetail` has them."""
     text = held["text"]
     start, end, length = (int(values[row]) for values in context.windows)
     if context.amounts.text is None:
         end = length = len(text or "")
     # Of its own text the part that is kept, if it is too long to be kept whole.
     first, last = (min(max((held[name] or 0) - start, 0), end - start) for name in ("own_start", "own_end"))
+    shown, own = text and text[start:end], (first, last) if last > first else None
+    choices = not_in((shown or "")[slice(*(own or (None,)))], held["choices"])
     return {
-        "text": None if text is None else text[start:end],
+        "text": shown,
         "cut": Cut(start, length - end) if end - start < length else None,
-        "own": (first, last) if last > first else None,
+        "own": own,
+        "response": _cut(held["response"], context.amounts.text),
+        "answer": _cut(held["answer"], context.amounts.text),
+        "choices": choices and [_cut(choice, context.amounts.text) for choice in choices],
+        "answer_index": held["answer_index"],
+        "logprobs": context.rounded(np.array(held["logprobs"] or [], np.float64), 7).tolist(),
+        "details": _details(held["details"], context.amounts.text),
     }
 
 

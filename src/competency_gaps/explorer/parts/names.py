@@ -65,34 +65,33 @@ def scored_of(run: RunFolder) -> Scored:
     model, reader = (_shown(short_name(str(name))) for name in (manifest["scored_model"], manifest["model"]["name"]))
     against = tuple(_shown(short_name(name)) for name in manifest.get("outcome", {}).get("against", ()))
     if "outcome" not in manifest and all(entry["policy"] == NOT_SCORED for entry in manifest["benchmarks"]):
-        title = f"no scores of its own, items read by {reader}"
         sentence = f"{reader} reads the items. This run has no scores of its own."
-        return Scored(model, reader, run.kind, against, title, sentence, scored=False)
+        return Scored(model, reader, run.kind, sentence, scored=False)
+    sentence = f"Scores of {model}."
     if run.kind == "peers":
-        title, named = f"{model} against {len(against)} peers", listing(against, len(against), _PEERS_NAMED)
+        named = listing(against, len(against), _PEERS_NAMED)
         sentence = f"Scores of {model} less what its peers make of each item: {named}."
     elif run.kind == "difference":
-        title = f"{model} less {against[0]}"
         sentence = f"Scores of {model} less those of {against[0]}."
     elif run.kind == "parsed":
-        title = f"whether answers of {model} could be read"
         sentence = f"Whether a score could be read from each answer of {model}, not the scores."
-    else:
-        title, sentence = model, f"Scores of {model}."
     if model == reader and run.kind == "score":
-        return Scored(model, reader, run.kind, against, title, f"{sentence} It also reads the items.", scored=True)
-    title = f"{title}, items read by {reader}"
+        return Scored(model, reader, run.kind, f"{sentence} It also reads the items.", scored=True)
     other = "" if model == reader else f", not what goes on in {model}"
     sentence = f"{sentence} {reader} reads the items: its concepts say what an item is about{other}."
-    return Scored(model, reader, run.kind, against, title, sentence, scored=True)
+    return Scored(model, reader, run.kind, sentence, scored=True)
 
 
 def display_names(models: Sequence[str]) -> list[str]:
     """Names of models as they are shown: without folders, numbered where several would be alike."""
-    short = [_shown(short_name(name)) for name in models]
+    return numbered([_shown(short_name(name)) for name in models])
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Number those of some names that are alike."""
     return [
-        f"{name} ({short[: place + 1].count(name)})" if short.count(name) > 1 else name
-        for place, name in enumerate(short)
+        f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
     ]
 
 

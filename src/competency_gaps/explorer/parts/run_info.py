@@ -29,32 +29,26 @@ from competency_gaps.explorer.parts.records.run import (
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns, facts
-from competency_gaps.presentation.columns import Term
 from competency_gaps.runs.assessment import read_assessment
-from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import integer, percent, shorten, visible
+from competency_gaps.text import integer, percent, shorten
 
 log = logging.getLogger(__name__)
 
 _NAME_LIMIT = 120
 
 
-def run_title(run: RunFolder) -> str:
-    """Name a run: whose scores it shows, by which model the items are read, and its folder."""
-    return visible(shorten(f"{scored_of(run).title} ({run.base.resolve().name})", _NAME_LIMIT))
-
-
 def run_info(context: Context) -> RunInfo:
     """Gather what a page shows first."""
     manifest, assessment = context.manifest, read_assessment(context.run.path)
+    models, shown = context.model_scores.models, columns.present(_COLUMNS, context.concepts)
+    labelled = context.concepts["label"].null_count() < context.concepts.height
+    speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}
     return RunInfo(
-        schema=1,
         key=context.key,
-        title=run_title(context.run),
         created=str(manifest["created"]),
         scored=scored_of(context.run),
         models=context.model_names,
-        model=_first_model(context),
+        model=models.index(context.run.scored_model) if context.run.scored_model in models else 0,
         sae=str(manifest["sae"]["name"]),
         sae_sha256=manifest["sae"].get("weights_sha256"),
         width=context.run.width,
@@ -66,22 +60,17 @@ def run_info(context: Context) -> RunInfo:
         evidence=from_row(Thresholds, manifest["evidence"], alike=alike(manifest["evidence"])),
         unit=facts.UNIT,
         regions=_regions(context),
-        glossary=glossary(context),
+        # A concept's name needs no explanation.
+        glossary=columns.glossary([own for own in shown if own is not columns.LABEL], manifest["evidence"], **speaks),
         verdicts=None if assessment is None else [from_row(Verdict, own) for own in assessment.get("verdicts") or ()],
         card=_card(context),
-        command=shorten(facts.command_text(manifest["command"]), 1000),
+        command=shorten(manifest["command"], 1000),
         versions=facts.listing(manifest["versions"]),
         settings=facts.listing(manifest["settings"]),
         benchmarks=_benchmarks(context),
-        columns=column_specs(context),
+        columns=[from_row(ColumnSpec, vars(own), per_benchmark=own.key in BENCHMARK) for own in shown],
         overlap=_overlap(context),
     )
-
-
-def _first_model(context: Context) -> int:
-    """Place of the model that the run's own tables are about; the first one where they are about none."""
-    models = context.model_scores.models
-    return models.index(context.run.scored_model) if context.run.scored_model in models else 0
 
 
 def _has(context: Context) -> Has:
@@ -167,42 +156,6 @@ _COLUMNS = (
     columns.COHERENCE,
 )
 """In the order in which they are read."""
-_TERMS = (
-    Term(
-        "score",
-        "score",
-        "How well an item was answered, from 0 to 1. Where items are right or wrong, a mean score of 57% means that "
-        "57% are right.",
-    ),
-    Term(
-        "cas",
-        "CAS",
-        "Concept activation score: how strongly a concept is active in an item, averaged over the tokens that the run "
-        "counts (its span).",
-    ),
-)
-"""Words that the report does not use."""
-
-
-def column_specs(context: Context) -> list[ColumnSpec]:
-    """Describe the columns of ``concepts.parquet``; an optional one is left out where it is null throughout."""
-    return [
-        from_row(ColumnSpec, vars(column), per_benchmark=column.key in BENCHMARK)
-        for column in columns.present(_COLUMNS, context.concepts)
-    ]
-
-
-def glossary(context: Context) -> list[Term]:
-    """Explain every word that is no plain English: general words first, then the columns."""
-    labelled = context.concepts["label"].null_count() < context.concepts.height
-    # All but a concept's name, which needs no explanation.
-    shown = [column for column in columns.present(_COLUMNS, context.concepts) if column is not columns.LABEL]
-    speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}
-    terms = columns.glossary(shown, context.manifest["evidence"], **speaks)
-    keys = {column.key for column in shown}
-    general = [term for term in terms if term.key not in keys]
-    known = {term.key: term for term in [*general, *_TERMS, *terms]}
-    return list(known.values())
 
 
 def _regions(context: Context) -> list[Region]:

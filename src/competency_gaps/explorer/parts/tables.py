@@ -13,7 +13,6 @@ import polars as pl
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.excerpts import EXCERPTS
 from competency_gaps.outcomes import FEWEST_MODELS
-from competency_gaps.runs import covariates
 from competency_gaps.runs.schemas import ITEM_REGIONS
 
 LABEL_LIMIT = 200
@@ -73,21 +72,19 @@ ITEMS: Mapping[str, Kind] = {
 def concepts_table(context: Context) -> bytes:
     """``concepts.parquet``: one row per concept, in order."""
     table = _cast(context.concepts, CONCEPTS)
-    peak = _cut("peak_token", LABEL_LIMIT) if context.texts else pl.lit(None, pl.String).alias("peak_token")
-    return parquet(table.with_columns(_cut("label", LABEL_LIMIT), peak))
+    peak = _cut("peak_token") if context.texts else pl.lit(None, pl.String).alias("peak_token")
+    return parquet(table.with_columns(_cut("label"), peak))
 
 
 def benchmark_table(context: Context, place: int) -> bytes:
     """``concepts/K.parquet``: one row per concept, in order, within the benchmark at ``place``."""
-    return parquet(_cast(context.benchmark_concepts(place, list(BENCHMARK)), BENCHMARK))
+    rows = context.run.scan("concept_benchmarks").slice(place * context.run.width, context.run.width)
+    return parquet(_cast(context.run.files.collect("concept_benchmarks", rows.select(*BENCHMARK)), BENCHMARK))
 
 
 def items_table(context: Context) -> bytes:
     """``items.parquet``: one row per item, in order."""
-    frame = context.items.with_columns(
-        pl.col("benchmark").replace_strict(context.place, return_dtype=pl.Int32),
-        repeats(context.items),
-    )
+    frame = context.items.with_columns(pl.col("benchmark").replace_strict(context.place, return_dtype=pl.Int32))
     columns = ITEMS
     if len(context.model_scores.models) >= FEWEST_MODELS:
         scores = pl.DataFrame(context.model_scores.values.T).fill_nan(None)
@@ -103,16 +100,10 @@ def item_regions(context: Context) -> bytes:
     return parquet(located.select(*ITEM_REGIONS))
 
 
-def repeats(items: pl.DataFrame) -> pl.Series:
-    """How many items ask the same as each item, itself among them: int32, 1 where it repeats nothing."""
-    same = pl.Series(covariates.repeats(items))
-    counts = items.select(pl.when(same).then(pl.len().over("cluster")).otherwise(1))
-    return counts.to_series().cast(pl.Int32).alias("repeats")
-
-
-def _cut(name: str, limit: int) -> pl.Expr:
+def _cut(name: str) -> pl.Expr:
     text = pl.col(name)
-    return pl.when(text.str.len_chars() > limit).then(text.str.slice(0, limit) + "…").otherwise(text).alias(name)
+    cut = text.str.slice(0, LABEL_LIMIT) + "…"
+    return pl.when(text.str.len_chars() > LABEL_LIMIT).then(cut).otherwise(text).alias(name)
 
 
 def _cast(frame: pl.DataFrame, columns: Mapping[str, Kind]) -> pl.DataFrame:

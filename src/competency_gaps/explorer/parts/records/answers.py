@@ -17,7 +17,6 @@ class ListedFinding:
     number: int
     """From 1 in the order of the list."""
     slice: int
-    family: str
     name: str
     gap: float
     """Expected on new items."""
@@ -80,7 +79,6 @@ class SliceGap:
     slice: int
     items: int
     """Scored items that belong to it."""
-    of_items: int
     mean: float | None
     """Mean score of these items; None: none is scored."""
     gap: float | None

@@ -10,7 +10,7 @@ import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
 from competency_gaps.explorer.parts.records.answers import ListedAnswer, SliceGap
-from competency_gaps.explorer.parts.records.run import Range, Scored
+from competency_gaps.explorer.parts.records.run import Range
 from competency_gaps.matching.match import Matching
 
 
@@ -258,7 +258,6 @@ class ListedRun:
 
     key: str
     title: str
-    scored: Scored
 
 
 @dataclass(frozen=True)
@@ -267,8 +266,6 @@ class ChatState:
 
     configured: bool
     model: str | None
-    host: str | None
-    """Host that questions and query results are sent to."""
     note: str
     """Says where questions go, or that no model is configured."""
 

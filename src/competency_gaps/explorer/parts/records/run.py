@@ -24,9 +24,6 @@ class Scored:
     """The model whose activations the concepts are read from."""
     kind: OutcomeKind
     """Its scores; these against peers, or less another model's; or whether they could be read from its answers."""
-    against: Sequence[str]
-    """The peers, or the other model."""
-    title: str
     sentence: str
     scored: bool
     """Whether the run has scores; without any, its items are there for those of other models."""
@@ -97,7 +94,6 @@ class BenchmarkSummary:
     mean_score: float | None
     covered: int
     missing: int
-    alive: int
     mean_span_tokens: float | None
     tested: int
     failure: int
@@ -164,9 +160,7 @@ class Region:
 class RunInfo:
     """``data/KEY/run.json``: all that is small."""
 
-    schema: Literal[1]
     key: str
-    title: str
     created: str
     scored: Scored
     models: Sequence[str]

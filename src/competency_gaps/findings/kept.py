@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
 
 Made = TypeVar("Made")
-FORMAT = 2
+FORMAT = 3
 """Rises when the same run gets another answer."""
 
 

@@ -57,7 +57,8 @@ def draw_answer(answer: cg.Answer, title: str, axis: str) -> None:
 
 def draw_models(run: cg.Run, models: Sequence[str], family: str, most: int, title: str) -> None:
     """Models beside each other on the slices of a family that tell the run's models apart."""
-    cells = run.model_slices().cells.filter(pl.col("family") == family)
+    cells = run.model_slices().cells.filter(pl.col("family") == family, pl.col("model").is_in(models))
+    cells = cells.filter(pl.col("gap").is_not_null().all().over("slice"))
     names = cells["name"].unique(maintain_order=True)[:most].to_list()[::-1]
     axes = canvas(len(names), title, "points of 100 against peers")
     for place, (model, colour) in enumerate(zip(models, COLOURS, strict=False)):

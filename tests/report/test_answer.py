@@ -102,7 +102,10 @@ def test_a_line_says_why_to_believe_it_and_keeps_what_half_samples_measured_apar
     likely = replace(answer.findings[0], belief="likely")
     reason, replicated, *_ = words.background(answer, likely, [])
     assert reason == f"Likely: of 100 such lines {words.KEPT_SIDES['likely']} keep their side on other items."
-    assert replicated == "Found again in 9 of 20 half-samples; measured on the items left out: −15 (−40 to −20)."
+    assert replicated == (
+        "Chosen again by 9 of 20 half-samples (others chose slices that overlap); measured on the items left out: "
+        "−15 (−40 to −20)."
+    )
 
 
 @pytest.mark.parametrize("width", [50, 80, 140])

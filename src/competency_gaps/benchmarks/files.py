@@ -14,6 +14,7 @@ from competency_gaps.embedded import embedded_benchmark
 from competency_gaps.errors import UserError, nearest, needed, no_such
 from competency_gaps.jsonl import json_lines
 from competency_gaps.table_files import read_csv, read_parquet
+from competency_gaps.text import shorten
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
 
@@ -68,9 +69,10 @@ def _table(path: Path) -> Iterator[Record]:
     try:
         frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     except pl.exceptions.NoDataError as error:
-        raise UserError(f"{path} is empty. Expected a line of column names and one line per item.") from error
+        raise UserError(f"{path} is empty. Expected a line of column names, and lines of values.") from error
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path}: not a readable {path.suffix[1:]} file ({error}).") from error
+        why = shorten(str(error).splitlines()[0], 200)
+        raise UserError(f"{path}: not a readable {path.suffix[1:]} file ({why}).") from error
     for number, row in enumerate(frame.iter_rows(named=True), start=1):
         yield Record(row, f"{path}, row {number}", untyped=path.suffix != ".parquet")
 

@@ -128,7 +128,7 @@ def _fail(stderr: Console, text: str, status: int) -> NoReturn:
 def _usage_message(error: Exception) -> str | None:
     """The message of a fault in the command line itself (unknown option, missing argument), else None."""
     format_message = getattr(error, "format_message", None)
-    return str(format_message()) if callable(format_message) else None
+    return str(format_message()).replace("Value error, ", "") if callable(format_message) else None
 
 
 def _quiet_libraries(console: Console) -> None:

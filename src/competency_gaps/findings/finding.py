@@ -19,8 +19,8 @@ STRATA = "strata"
 
 Belief = Literal["solid", "likely", "a hint"]
 SOLID, LIKELY = 0.93, 0.8
-"""Least ``recurs`` of a finding that is solid, or likely: on held-out halves of nine benchmarks solid, likely and other
-lines keep their side in 95, 87 and 74 of 100 cases, on those of MMLU-Pro more (``validation/own_profile.py``)."""
+"""Least ``recurs`` of a finding that is solid, or likely: on held-out halves of seven benchmarks solid, likely and
+other lines keep their side in 95, 87 and 74 of 100 cases, on those of MMLU-Pro more (``validation/own_profile.py``)."""
 
 
 @dataclass(frozen=True)

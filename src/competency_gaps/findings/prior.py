@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg import solve_triangular
 
 from competency_gaps.findings.choose import Weighed, centred
 from competency_gaps.findings.joint import SCALES, Design, Group, Joint, sums_by_block
@@ -142,9 +143,9 @@ def _coefficients(own: Seen, variance: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Squares of the expected coefficients, in variances of the outcome, and how far each is determined: (K,) each."""
     root = np.sqrt(variance)
     precision = own.part * root[:, None] * own.design.gram * root + np.eye(len(root))
-    covariance = np.linalg.inv(precision)
+    inverse = solve_triangular(np.linalg.cholesky(precision), np.eye(len(root)), lower=True)
     sums = np.asarray(own.design.rows @ own.left, np.float64).ravel() / np.sqrt(own.noise)
-    return (root * (covariance @ (root * sums))) ** 2, 1 - np.diag(covariance)
+    return (root * (inverse.T @ (inverse @ (root * sums)))) ** 2, 1 - (inverse**2).sum(axis=0)
 
 
 def _shares(likely: np.ndarray) -> np.ndarray:

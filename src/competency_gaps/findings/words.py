@@ -171,8 +171,9 @@ def size_and_level(answer: Answer, finding: Finding) -> str:
 def found_again(answer: Answer, finding: Finding) -> str:
     """Say how often half of the items finds it again, and what the others give (ends of its intervals, averaged)."""
     if not finding.again:
-        return f"found again in none of {plural(finding.halves, 'half-sample')}"
-    text = f"found again in {finding.again} of {plural(finding.halves, 'half-sample')}"
+        return f"chosen again by none of {plural(finding.halves, 'half-sample')}"
+    rest = "" if finding.again == finding.halves else " (others chose slices that overlap)"
+    text = f"chosen again by {finding.again} of {plural(finding.halves, 'half-sample')}{rest}"
     if finding.again_gap is None or finding.again_low is None or finding.again_high is None:
         return text
     shift = 0.0 if finding.change is None else finding.change - finding.gap

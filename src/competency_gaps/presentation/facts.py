@@ -191,6 +191,6 @@ def dictionary_fact(manifest: Mapping[str, Any], concepts: pl.DataFrame) -> Fact
     labelled = alive.filter(pl.col("label").fill_null("") != "")
     counts = dict(labelled.group_by("label_kind").len().iter_rows())
     kinds = ", ".join(f"{integer(counts[kind])} {kind}" for kind in KINDS if kind in counts) or "none"
-    atlas = "no atlas" if facts["regions"] is None else f"an atlas of {plural(facts['regions'], 'region')}"
-    note = f"{kinds}; dictionary {shorten(facts['name'], _NAME_LIMIT)}; {atlas}"
+    atlas = f"an atlas of {plural(facts['regions'], 'region')}" if facts.get("regions") else "no atlas"
+    note = f"{kinds}; dictionary {shorten(str(facts.get('name')), _NAME_LIMIT)}; {atlas}"
     return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive concepts", note)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from competency_gaps.jsonl import float_or_none
 from competency_gaps.runs.covariates import read_covariates
 from competency_gaps.slices.family import LEAST, Family, family_of
 
@@ -76,7 +77,7 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
     if not numeric:
         texts = np.array(["" if value is None else str(value) for value in values])
         return {telling(column, text): texts == text for text in sorted(set(texts)) if text}
-    numbers = np.array([np.nan if value is None else value for value in values], float)
+    numbers = np.array([float_or_none(value) for value in values], float)
     different = np.unique(numbers[kept & np.isfinite(numbers)])
     if len(different) <= FEW:
         return {f"{column} {_number(value, 12)}": numbers == value for value in different}

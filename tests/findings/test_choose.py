@@ -132,6 +132,9 @@ def test_an_outcome_of_a_run_whose_models_depend_on_nothing_is_shrunk(nested):
     def largest(outcome, prior):
         return np.abs(fit(outcome, prior).expected(outcome.left, 1.0)[0] / outcome.design.size[:, None]).max()
 
+    # All scales are as likely beforehand for one model; many that depend on nothing make 0 likelier than 1 and more.
+    one = learn(outcomes[:1]).scales
+    assert np.ptp(one) == 0 and shared.scales[SCALES < 1].sum() > one[SCALES < 1].sum()
     alone, among = np.array([(largest(own, learn([own])), largest(own, shared)) for own in outcomes]).T
     lucky = np.argsort(alone)[-5:]
     assert among[lucky].mean() < 0.6 * alone[lucky].mean()

@@ -103,7 +103,7 @@ def test_a_line_says_why_to_believe_it_and_keeps_what_half_samples_measured_apar
     reason, replicated, *_ = words.background(answer, likely, [])
     assert reason == f"Likely: of 100 such lines {words.KEPT_SIDES['likely']} keep their side on other items."
     assert replicated == (
-        "Chosen again by 9 of 20 half-samples (others chose slices that overlap); measured on the items left out: "
+        "Chosen again by 9 of 20 half-samples (others may list one that overlaps); measured on the items left out: "
         "−15 (−40 to −20)."
     )
 

@@ -62,9 +62,10 @@ def test_columns_are_the_categories_of_kept_items():
 
 
 def test_a_category_has_a_name_of_its_own():
-    """Numbers that agree in their first digits, categories that are numbers in a column of texts."""
+    """Numbers that agree in their first digits, categories that are numbers in a column of texts, one beyond floats."""
     size = 200
     held = [{"day": 20190100 + i, "big": 10**7 + i % 5, "mixed": "x" if i % 2 else 1.0} for i in range(size)]
+    held[7]["big"] = 10**400
     frame = pl.DataFrame(
         {"benchmark": ["a"] * size, "group": [None] * size, "covariates": list(map(json.dumps, held))},
         schema_overrides={"group": pl.String},

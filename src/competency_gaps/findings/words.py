@@ -172,7 +172,7 @@ def found_again(answer: Answer, finding: Finding) -> str:
     """Say how often half of the items finds it again, and what the others give (ends of its intervals, averaged)."""
     if not finding.again:
         return f"chosen again by none of {plural(finding.halves, 'half-sample')}"
-    rest = "" if finding.again == finding.halves else " (others chose slices that overlap)"
+    rest = "" if finding.again == finding.halves else " (others may list one that overlaps)"
     text = f"chosen again by {finding.again} of {plural(finding.halves, 'half-sample')}{rest}"
     if finding.again_gap is None or finding.again_low is None or finding.again_high is None:
         return text

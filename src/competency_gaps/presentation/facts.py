@@ -192,5 +192,5 @@ def dictionary_fact(manifest: Mapping[str, Any], concepts: pl.DataFrame) -> Fact
     counts = dict(labelled.group_by("label_kind").len().iter_rows())
     kinds = ", ".join(f"{integer(counts[kind])} {kind}" for kind in KINDS if kind in counts) or "none"
     atlas = f"an atlas of {plural(facts['regions'], 'region')}" if facts.get("regions") else "no atlas"
-    note = f"{kinds}; dictionary {shorten(str(facts.get('name')), _NAME_LIMIT)}; {atlas}"
+    note = f"{kinds}; dictionary {shorten(str(facts.get('name') or 'without a name'), _NAME_LIMIT)}; {atlas}"
     return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive concepts", note)

@@ -11,6 +11,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Item
+from competency_gaps.jsonl import float_or_none
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _covariate(items: pl.DataFrame, name: str) -> Covariate:
     values = [read_covariates(text).get(name) for text in items["covariates"]]
     if any(isinstance(value, str) for value in values):
         return _categories(name, pl.Series([None if value is None else str(value) for value in values]))
-    return Covariate(name, np.array([_number(value) for value in values]))
+    return Covariate(name, np.array([float_or_none(value) for value in values], float))
 
 
 _SIZES = pl.col("choices").list.eval(pl.element().str.len_chars().cast(pl.Int64))
@@ -112,14 +113,6 @@ _OF_OPTIONS = {
     .alias("right"),
 }
 """Covariates of items with options."""
-
-
-def _number(value: float | bool | None) -> float:
-    """As a float; NaN: there is none, or it is beyond all floats."""
-    try:
-        return np.nan if value is None else float(value)
-    except OverflowError:
-        return np.nan
 
 
 def _categories(name: str, values: pl.Series) -> Covariate:

@@ -39,6 +39,7 @@ def outcomes_elsewhere(tmp_path_factory):
         chosen = lambda: Path(os.environ.get("CGAPS_CACHE") or folder)  # noqa: E731
         patch.setattr("competency_gaps.stages.outcomes.cache_folder", chosen)
         patch.setattr("competency_gaps.findings.kept.cache_folder", chosen)
+        patch.setattr("competency_gaps.stages.without_reading.cache_folder", chosen)
         yield
 
 

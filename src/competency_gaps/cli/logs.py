@@ -55,16 +55,21 @@ def logs(
 
 
 def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] | None]) -> str | None:
-    """The run to type; None where nothing can be read."""
+    """What to type next: the answer, or a reading where an SAE of the model is known; None: nothing can be read."""
     if not log.readable:
         return None
+    options = [
+        word
+        for option, value in given.items()
+        for text in ([value] if isinstance(value, str) else value or [])
+        for word in (f"--{option}", text)
+    ]
+    reader = ["--model", log.model, "--sae", log.sae.name] if log.model and log.sae else []
+    if not (reader or options) and log.logs == (path,):
+        return shlex.join(["cgaps", "show", path])
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
-    words = ["--model", log.model, "--sae", log.sae.name] if log.model and log.sae else []
-    words += [word for one in log.logs for word in ("--log", one)]
-    for option, value in given.items():
-        for text in [value] if isinstance(value, str) else value or []:
-            words += [f"--{option}", text]
-    return shlex.join(["cgaps", "run", *words, "--out", shared.run_folder(name)])
+    logs = [word for text in log.logs for word in ("--log", text)]
+    return shlex.join(["cgaps", "run", *reader, *logs, *options, "--out", shared.run_folder(name)])
 
 
 def _hints(path: str, log: InspectedLog) -> Iterator[str]:
@@ -76,15 +81,13 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if (compared := log.compared) is not None:
         yield "What changed between two of these models (needs no SAE):"
         yield f"{shlex.join(['cgaps', 'compare', *compared])}\n"
-    listing = shlex.join(["cgaps", "sae", log.model or "MODEL"])
-    if log.sae is not None and log.sae.relation != "same":
+    if log.sae is None:
+        yield "Where is the model weak? (needs no SAE; seconds):"
+        return
+    if log.sae.relation != "same":
         yield f"The SAE was trained on {log.sae.model}, a relative of {log.model}; the run checks whether it fits."
-    if log.sae is not None:
-        yield f"Where the model is weak, in its own concepts (other SAEs: {listing}):"
-    elif len({report.model for benchmark in log.readable for report in benchmark.reports}) > 1:
-        yield "Where each of them is weak (the bundled model reads the items):"
-    else:
-        yield f"Where the model is weak, read through the bundled model (other SAEs: {listing}):"
+    listing = shlex.join(["cgaps", "sae", str(log.model)])
+    yield f"Where the model is weak, in its own concepts (other SAEs: {listing}):"
 
 
 def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def caveats_of(
 
 def _of_reading(run: RunFolder, families: Sequence[Weighed], assessment: Mapping[str, Any] | None) -> Iterator[Caveat]:
     """What makes the slices or the scores themselves less sure."""
-    gate = run.manifest["gate"]
+    gate = run.manifest["gate"] or {"passed": True}
     if not gate.get("passed") and any(own.family.name in ("concepts", "regions", "profiles") for own in families):
         yield Caveat("gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))})
     for benchmark in run.manifest["benchmarks"]:
@@ -98,9 +98,8 @@ def _of_scores(
         yield Caveat("repeats", numbers)
     if not kept.all():
         yield Caveat("excluded", {"items": items.height, "excluded": int((~kept).sum())})
-    reads = str(run.manifest["model"]["name"])
-    if reads != outcome.model:
-        yield Caveat("lens", {"reads": reads})
+    if run.reader not in (None, outcome.model):
+        yield Caveat("lens", {"reads": run.reader})
     if peers is not None and (len(peers.rows) < FEW_PEERS or peers.distance > NEAR_PEERS):
         yield Caveat("peers", {"peers": len(peers.rows), "distance": peers.distance})
 

@@ -152,7 +152,7 @@ def regions(source: Source) -> Family | None:
 
 def profiles(source: Source) -> Family | None:
     """A tree of the items in the space of their concepts."""
-    if len(source.kept) < LEAST_ITEMS:
+    if len(source.kept) < LEAST_ITEMS or not source.run.has_reading:
         return None
     space = concept_space(source.run.by_concept, source.kept, source.seed)
     return _tree(source, "profiles", space, source.kept, {"scikit-learn": importlib.metadata.version("scikit-learn")})

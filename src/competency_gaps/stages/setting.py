@@ -10,7 +10,7 @@ from pathlib import Path
 
 from competency_gaps.activations.extract import NOT_FINITE, Extractor
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
-from competency_gaps.config import BenchmarkConfig, RunConfig
+from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.items.item import Benchmark, Reason
@@ -23,8 +23,7 @@ from competency_gaps.runs.covariates import check_strata
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
-from competency_gaps.scoring.text import Unscored
-from competency_gaps.stages.load import assign_policies, load_suite
+from competency_gaps.stages.load import load_suite, policies_of
 from competency_gaps.stages.logs import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.stages.naming import check_dictionary
 from competency_gaps.text import share_of
@@ -102,7 +101,7 @@ class Setting:
 def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None) -> Setting:
     """Load everything and tokenise every prompt; errors in the input are raised here, before anything is computed."""
     loaded = load_suite(config.benchmarks, progress)  # first: a missing file is told in a second, a model in minutes
-    policies = {entry.name: _policies(loaded[entry.name], entry, config.ask) for entry in config.benchmarks}
+    policies = {entry.name: policies_of(loaded[entry.name], entry, ask=config.ask) for entry in config.benchmarks}
     pair = pair or load_pair(config.model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [_with_warnings(benchmark, config, progress) for benchmark in loaded.values()]
@@ -119,17 +118,6 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
     file = config.reference or (beside if beside is not None and beside.is_file() else None)
     reference = read_reference(file, sae.d_sae) if file else None
     return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
-
-
-def _policies(benchmark: Benchmark, config: BenchmarkConfig, ask: bool) -> list[Policy]:
-    """The policy of each item; where the model is only read, nothing is scored that would need its answer."""
-    if ask:
-        return assign_policies(benchmark, config.policy, config.options)
-    policies = assign_policies(benchmark, config.policy, config.options, otherwise="none")
-    return [
-        policy if policy.request(item) is None else Unscored()
-        for item, policy in zip(benchmark.items, policies, strict=True)
-    ]
 
 
 def _prepare_prompts(

@@ -93,6 +93,16 @@ def test_a_log_of_inspect(cli, asked, tmp_path):
         assert typed(cli, asked, shown(cli, str(file))[0])[0].model.name == EMBEDDED[0]
 
 
+@pytest.mark.parametrize(
+    ("scored", "text"), [(0, "No item has a score"), (1, "Only 1 item scored"), (11, "Where the model is weak")]
+)
+def test_logs_of_which_no_run_can_show_a_weakness(cli, asked, tmp_path, scored, text):
+    samples = [inspect_sample(n, n % 2, **({} if n < scored else {"scores": {}})) for n in range(max(scored, 2))]
+    line, out = shown(cli, str(write_log(tmp_path / "a.json", samples)))
+    assert text in out and ("is weak, read" in out) == (scored > 10)
+    assert len(load_benchmark(typed(cli, asked, line)[0].benchmarks[0]).items) == len(samples)
+
+
 def test_a_table_with_fields(cli, asked, tmp_path):
     table = tmp_path / "my results.csv"
     table.write_text("question,acc\nWhy?,0.5\nHow?,1\n")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from competency_gaps import read_logs
-from competency_gaps.config import RunConfig
 from competency_gaps.logs.scores import configured_scores, read_score_table
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.logs import inspect_logs
@@ -79,7 +78,7 @@ def test_only_a_whole_model_of_transformers_is_taken(cli, asked, tmp_path, model
     path = str(lm_eval_log(tmp_path / "logs", model=model))
     line, _ = shown(cli, path)
     if expected is None:
-        assert shlex.split(line) == ["cgaps", "show", path]
+        assert shlex.split(line)[:5] == ["cgaps", "run", "--read", "--log", path]  # of so few items
     else:
         assert typed(cli, asked, line)[0].model.name == expected
 
@@ -94,7 +93,20 @@ def test_a_log_of_inspect(cli, asked, tmp_path):
     assert config.benchmarks[0].source.scorer == "rubric"
     for model in ("hf/local", "openai/gpt-4o"):
         file = write_log(tmp_path / "b.json", samples, eval={"model": model})
-        assert shown(cli, str(file))[0] == f"cgaps show {file}"
+        assert shown(cli, str(file))[0].startswith(f"cgaps run --read --log {file} ")
+
+
+@pytest.mark.parametrize(
+    ("scored", "text"), [(0, "No item has a score"), (1, "Only 1 item scored"), (11, "Where the model is weak")]
+)
+def test_logs_of_which_no_run_can_show_a_weakness(cli, asked, tmp_path, scored, text):
+    samples = [inspect_sample(n, n % 2, **({} if n < scored else {"scores": {}})) for n in range(max(scored, 2))]
+    line, out = shown(cli, str(write_log(tmp_path / "a.json", samples)))
+    assert text in out and ("is weak (seconds" in out) == (scored > 10)
+    if scored > 10:
+        assert line == f"cgaps show {tmp_path / 'a.json'}"
+    else:
+        assert len(load_benchmark(typed(cli, asked, line)[0].benchmarks[0]).items) == len(samples)
 
 
 def test_a_table_with_fields(cli, asked, tmp_path):
@@ -102,7 +114,7 @@ def test_a_table_with_fields(cli, asked, tmp_path):
     table.write_text("question,acc\nWhy?,0.5\nHow?,1\n")
     line, _ = shown(cli, str(table), "--field", "prompt=question", "--field", "score=acc")
     config, run_folder = typed(cli, asked, line)
-    assert not isinstance(config, RunConfig)
+    assert config.model.name.startswith("embedded:") and not config.ask
     assert run_folder == Path("runs/my-results")
     assert [item.score for item in load_benchmark(config.benchmarks[0]).items] == [0.5, 1.0]
 
@@ -116,7 +128,7 @@ def test_columns_with_obvious_names_are_found(cli, tmp_path):
     for name in ("a.csv", "b.jsonl"):
         line, out = shown(cli, str(tmp_path / name))
         assert "question as the prompt, correct as the score, subject as the group" in out
-        assert line == f"cgaps show {tmp_path / name}"
+        assert line.startswith(f"cgaps run --read --log {tmp_path / name} ")
         items = read_logs(tmp_path / name).items.select("item_id", "prompt", "score", "group")
         assert items.rows()[:2] == [("q0", "Why 0?", 1.0, "s"), ("q1", "Why 1?", 0.0, "s")]
     paired = json.loads(cli("compare", str(tmp_path / "a.csv"), str(tmp_path / "b.jsonl"), "--json")[1])

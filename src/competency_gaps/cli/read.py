@@ -224,7 +224,7 @@ def _show_slice(run: Run, answer: Answer, line: str, *, json_: bool) -> None:
 
     found = [finding for finding in answer.findings if line in (str(finding.number), finding.name)]
     if not found:
-        raise UserError(f"the answer has no line {line!r}: expected 1 to {len(answer.findings)}.")
+        raise UserError(f"the answer has no line {line}: expected 1 to {len(answer.findings)}.")
     behind = detail(run, answer, found[0])
     if json_:
         print_json({"run": str(run.shown_path), "finding": asdict(found[0]), **asdict(behind)})

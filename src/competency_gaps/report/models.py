@@ -107,6 +107,8 @@ def models_page(
     table = _grid(heads, first, wide, wide)
     for number, name in apart.select("slice", "name").iter_rows():
         own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
+        if own.is_empty():
+            continue
         ends = (own.row(place, named=True) for place in (0, -1))
         texts = (f"{words.signed_points(one['gap']):>4} {called[one['model']]}" for one in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))

@@ -11,16 +11,17 @@ floor.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from startup import CGAPS, processor_seconds
+
 ROOT = Path(__file__).resolve().parents[1]
 FLOOR = "import numpy, scipy.stats, scipy.sparse, polars"
-CGAPS = "from competency_gaps.cli.app import main; main()"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
 
 
 def main() -> None:
@@ -34,26 +35,19 @@ def main() -> None:
         asked = [[str(drawn)], *([args.logs[:1]] if args.logs else []), *([args.logs] if args.logs[1:] else [])]
         took: dict[str, list[float]] = {}
         for turn in range(args.rounds + 1):
-            spent = {"floor": processor_seconds([FLOOR], folder)}
+            spent = {"floor": processor_seconds([FLOOR], **ONE_THREAD)}
             for words in asked:
                 cache = str(Path(folder) / f"cache-{turn}-{'-'.join(words).replace('/', '_')}")
                 for state in ("first", "again"):
-                    spent[f"show {' '.join(words)}, {state}"] = processor_seconds([CGAPS, "show", *words], cache)
+                    spent[f"show {' '.join(words)}, {state}"] = processor_seconds(
+                        [CGAPS, "show", *words], CGAPS_CACHE=cache, **ONE_THREAD
+                    )
             for name, value in spent.items() if turn else ():  # the first turn reads files into memory
                 took.setdefault(name, []).append(value)
     floor = statistics.median(took["floor"])
     for name, seconds in took.items():
         middle = statistics.median(seconds)
         print(f"{name.replace(str(drawn), 'drawn logs'):<70} {middle:6.2f} s, {middle / floor:5.2f} of the floor")
-
-
-def processor_seconds(code: list[str], cache: str) -> float:
-    """User and system seconds of one process."""
-    environment = {**os.environ, "CGAPS_CACHE": cache, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-c", *code], stdout=subprocess.DEVNULL, env=environment)
-    _, status, used = os.wait4(process.pid, 0)
-    assert status == 0, code
-    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.cli.app import COMMANDS
+from competency_gaps.findings.answer import slices_of
 from competency_gaps.stages import without_reading
 from core_helpers import write_lines
 
@@ -43,7 +43,9 @@ def test_tables_are_a_run(logs, tmp_path):
     run = cg.read_logs(folder)
     assert run.items.select("item_id", "prompt", "group").rows() == items.rows()
     assert dict(run.models.select("model", "mean").iter_rows()) == {name: table[name].mean() for name in MODELS}
-    worst = run.answer("ada").findings[0]
+    answer = run.answer("ada")
+    worst = answer.findings[0]
+    assert answer.table.select("name", "gap", "items").row(0) == (worst.name, worst.gap, worst.items)
     assert worst.name == "rivers" and worst.high < -0.3 and run.benchmarks["benchmark"].to_list() == ["rivers"]
     # One table with a column per model, in any format, says the same.
     items.drop("id").with_columns(table.drop("id")).write_parquet(tmp_path / "wide.parquet")
@@ -84,7 +86,6 @@ def test_commands_take_logs(logs, cli, tmp_path):
     assert cli("improve", str(folder), "--keep", "40")[0] == 0
     status, _, err = cli("export", str(folder), "--one-file", str(tmp_path / "page.html"))
     assert status == 0 and (tmp_path / "page.html").is_file(), err
-    assert "show" in {command.__name__ for commands in COMMANDS.values() for command in commands}
 
 
 def test_a_reading_is_added_later(logs, model_folder, sae_folder, cli, tmp_path):
@@ -115,3 +116,27 @@ def test_logs_that_say_nothing_are_refused(tmp_path, rows, says):
     write_lines(tmp_path / "log.jsonl", rows)
     with pytest.raises(cg.UserError, match=says):
         cg.read_logs(tmp_path / "log.jsonl")
+
+
+def test_items_are_clustered_by_their_texts_without_a_reading(logs, tmp_path, monkeypatch):
+    """By vectors that tell rivers, trains and poems apart."""
+    folder, *_ = logs
+    subjects = ("rivers", "trains", "poems")
+
+    def embed(texts, *_):
+        near = np.array([[3.0 * (subject in text) for subject in subjects] for text in texts])
+        near += np.random.default_rng(0).normal(0, 0.3, near.shape)
+        return (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
+
+    monkeypatch.setattr("competency_gaps.slices.make.embed_texts", embed)
+    monkeypatch.setattr("competency_gaps.slices.make.has_default_model", lambda: True)
+    sources = {"kind": "file", "path": str(folder / "items.jsonl")}
+    config = {"benchmarks": [{"name": "quiz", "source": sources}], "scores": [{"path": str(folder / "scores.csv")}]}
+    run = cg.run(config, tmp_path / "run")
+    clusters = next(family for family in slices_of(run) if family.name == "clusters")
+    for subject in subjects:
+        inside = (run.items["group"] == subject).to_numpy()
+        share = clusters.member @ inside / clusters.member.sum(axis=1)
+        of_subject = clusters.member[np.flatnonzero(share > 0.9)].sum(axis=0) > 0
+        assert (of_subject & inside).sum() > 0.9 * inside.sum()
+    assert len(set(clusters.names)) == len(clusters.names)

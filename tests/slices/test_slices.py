@@ -306,9 +306,7 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
             "benchmark": "b",
         }
     )
-    held = SimpleNamespace(
-        items=frame, concepts=run.concepts.head(0), by_concept=Activations(np.zeros((1, len(group))))
-    )
+    held = SimpleNamespace(items=frame, concepts=run.concepts.head(0), has_reading=False)
     held.manifest = {"evidence": {"seed": 0}}
     source = SimpleNamespace(run=held, kept=np.arange(len(group)), config=SlicesConfig(skills=True), llm=None, seed=0)
     source.progress = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, open_run
-from competency_gaps.config import ItemsConfig, ModelConfig, RunConfig, as_dict, parse_config, read_yaml
+from competency_gaps.config import ItemsConfig, ModelConfig, RunConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -184,12 +184,6 @@ def read_config(config: ItemsConfig | Mapping[str, Any] | Path | str) -> ItemsCo
     return parse_config(RunConfig if {"model", "sae"} & data.keys() else ItemsConfig, data, where)
 
 
-def read_reading_config(config: ItemsConfig | Mapping[str, Any] | Path | str) -> RunConfig:
-    """As :func:`read_config`, of a run in which a model reads the items; raises UserError if it names none."""
-    checked = read_config(config)
-    return checked if isinstance(checked, RunConfig) else parse_config(RunConfig, as_dict(checked), "configuration")
-
-
 def make_part(
     config: ItemsConfig | Mapping[str, Any] | Path | str,
     out: Path | str,
@@ -232,7 +226,10 @@ def make_part(
 
     chosen = parse_part("/".join(map(str, part)))
     shared = RunStore(store) if store is not None else None
-    return stage.make_part(read_reading_config(config), Path(out), chosen, progress or Progress(quiet=True), shared)
+    checked = read_config(config)
+    if not isinstance(checked, RunConfig):
+        raise UserError("a part is read by a model and its SAE: name them as 'model' and 'sae'.")
+    return stage.make_part(checked, Path(out), chosen, progress or Progress(quiet=True), shared)
 
 
 def merge(

@@ -56,14 +56,14 @@ def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] |
     """What to type next: the answer, or a reading where an SAE of the model is known; None: nothing can be read."""
     if not log.readable:
         return None
+    from competency_gaps.slices.family import LEAST
+
     options = [
         word
         for option, value in given.items()
         for text in ([value] if isinstance(value, str) else value or [])
         for word in (f"--{option}", text)
     ]
-    from competency_gaps.slices.family import LEAST
-
     reader = ["--model", log.model, "--sae", log.sae.name] if log.model and log.sae else []
     if not reader and _scored(path, log) <= LEAST:
         reader = ["--read"]

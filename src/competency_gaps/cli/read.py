@@ -214,7 +214,7 @@ def _show_scores(run: Run, by: str | None, slice_: str | None, limit: int | None
     elif by is not None:
         Console().print(best_view(table, by, Console().width, limit))
     else:
-        Console().print(scores_view(table, run.answers(), limit))
+        Console().print(scores_view(table, run.model_slices(), limit))
 
 
 def _show_slice(run: Run, answer: Answer, line: str, *, json_: bool) -> None:

@@ -45,7 +45,7 @@ def caveats_of(
     small = sum(int((~own.usable & (own.items >= FLOOR * np.maximum(own.of_items, 1))).sum()) for own in families)
     if small:
         found.append(Caveat("too_small", {"slices": small, "floor": FEWEST}))
-    if own and assessment is None:
+    if own and assessment is None and run.has_reading:
         found.append(Caveat("unchecked"))
     return tuple(found)
 

@@ -114,12 +114,13 @@ def models_page(
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         table.add_row(words.cut_at_word(visible(name), first), *styled)
     more = f" To see {words.see_all(found.slices.height, 'slices')}." if found.slices.height > apart.height else ""
-    notes += f"Who scores best: {argument('by')} COLUMN. One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. "
+    notes += f"Who scores best: {argument('by')} COLUMN. One model: cgaps show RUN MODEL. "
+    notes += "Two: cgaps compare RUN A B. "
     notes += f"Items scored: {argument('list')} models.{more}"
     return Group(
         plain(head, "bold"),
         lines,
-        Text("\nAgainst peers, in points as measured (not who scores best):", "bold"),
+        Text("\nSlices that tell models apart, in the same points:", "bold"),
         table,
         plain(notes, "dim"),
     )
@@ -173,27 +174,27 @@ def _few(row: Mapping[str, Any]) -> str:
     return "*" if row["scored"] < WHOLE * row["items"] else ""
 
 
-def scores_view(table: pl.DataFrame, answers: Mapping[str, Answer], limit: int | None = None) -> RenderableType:
-    """List the models by their scores on one slice, with what its line in their answers says against peers."""
+def scores_view(table: pl.DataFrame, found: ModelSlices, limit: int | None = None) -> RenderableType:
+    """List the models by their scores on one slice, with their gaps there if it tells the models apart."""
     category, items = table["category"][0], table["items"][0]
-    called = cut_names(table["model"], MODEL)
-    figures = (Column(name, justify="right") for name in ("score", "95% interval", "scored"))
-    shown = Table(
-        "model", *figures, "", "gap", box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False
+    called, best = cut_names(table["model"], MODEL), table["may_be_best"].sum()
+    gaps = {row["model"]: row for row in found.cells.filter(name=category).iter_rows(named=True)}
+    figures = (
+        Column(name, justify="right") for name in ("score", "95% interval", "scored", *(["gap"] if gaps else []))
     )
-    best = table["may_be_best"].sum()
+    shown = Table("model", *figures, "", box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
     for row in table.head(limit or table.height).iter_rows(named=True):
-        lines = [one for one in answers[row["model"]].findings if one.name == category]
-        gap = words.points_of(answers[row["model"]], lines[0]) if lines else ""
-        verdict = ("surely the best" if best == 1 else "may be the best") if row["may_be_best"] else ""
         mean = "none" if row["mean"] is None else percent(row["mean"], 1)
         spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
-        shown.add_row(*map(Text, (called[row["model"]], mean, spread, integer(row["scored"]), verdict, gap)))
+        gap = gaps.get(row["model"], {}).get("gap")
+        points = [] if not gaps else ["none" if gap is None else words.signed_points(gap)]
+        verdict = ("surely the best" if best == 1 else "may be the best") if row["may_be_best"] else ""
+        shown.add_row(*map(Text, (called[row["model"]], mean, spread, integer(row["scored"]), *points, verdict)))
     head = f"Scores on {visible(category)}, {plural(items, 'item')}:"
-    note = (
-        "May be the best: no other model surely scores more on the same items. Gap: a line of the model's answer, "
-        "against its peers; a weak model can have the highest gap."
-    )
+    note = "May be the best: no other model surely scores more on the same items."
+    if gaps:
+        against = "its peers" if "peers" in found.cells["against"].to_list() else "its own average"
+        note += f" Gap: expected on new items, against {against}; a weak model can have the highest."
     return Group(plain(head, "bold"), Text(), shown, Text(), plain(note, "dim"))
 
 

@@ -197,7 +197,7 @@ def renamed(run: RunFolder, family: Family, concepts: pl.DataFrame) -> Family:
     """Name a tree's nodes by a run's texts and the labels in a table of its concepts; other families keep theirs."""
     if family.name not in ("profiles", "clusters"):
         return family
-    return with_names(family, run.items, concepts, run.by_concept)
+    return with_names(family, run.items, concepts, run.by_concept if run.has_reading else None)
 
 
 def _added(run: RunFolder, name: str, version: str) -> Family | None:

@@ -105,8 +105,11 @@ _COMMAND = re.compile(r"\\[a-zA-Z]+|<[^>]+>")
 _CUTS = ("; ", ", ", " (", " and ", " or ", " such as ", " with ", " in ", " for ", " from ", " by ", " on ")
 
 
-def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_concept: ByConcept) -> Family:
-    """Name the nodes of a tree, and give the words that mark each against its siblings and all other items."""
+def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_concept: ByConcept | None) -> Family:
+    """Name the nodes of a tree, and give the words that mark each against its siblings and all other items.
+
+    ``by_concept`` None: no model has read the items.
+    """
     members = sp.csr_array((family.weights > 0).astype(np.float32))
     parent = np.where(family.parent >= 0, np.searchsorted(family.number, family.parent), -1)
     vocabulary, having = _words(items)
@@ -280,8 +283,10 @@ def _openings(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
     return _having(own, max(RARE, len(own) // 1000))
 
 
-def _labelled(concepts: pl.DataFrame, by_concept: ByConcept, items: int) -> tuple[list[str], sp.csr_array]:
+def _labelled(concepts: pl.DataFrame, by_concept: ByConcept | None, items: int) -> tuple[list[str], sp.csr_array]:
     """Short labels of the readable concepts, and the items in which each is strong, (labels, N)."""
+    if by_concept is None:
+        return [], sp.csr_array((0, items), dtype=np.float32)
     shown = readable(concepts)
     short = [_short(label) for label in shown["label"]]
     usable = np.array([label is not None for label in short], bool)

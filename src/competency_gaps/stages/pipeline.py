@@ -60,7 +60,7 @@ def run(
     ----------
     config
         What to run. Without a model (no :class:`RunConfig`) nothing is read: the run has items, scores and slices. With
-        one, a run without a reading in the folder gets it, and stands until the reading is complete.
+        one, a run without a reading in the folder gets it, and opens as before until its tables are made anew.
     folder
         The run folder.
     command

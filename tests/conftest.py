@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from competency_gaps.errors import MissingExtraError
 from core_helpers import TEXT, write_lines
 from tiny_models import fit_tiny_sae, tiny_model
 
@@ -45,9 +46,13 @@ def outcomes_elsewhere(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def no_sentence_embeddings():
-    """Runs get no slices by sentence embeddings: loading the packaged model costs each process most of its time."""
+    """Runs get no slices by sentence embeddings: embedding their texts takes each process most of its time."""
+
+    def missing(*_: object) -> None:
+        raise MissingExtraError("onnxruntime", "texts", "Comparing texts by meaning")
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("competency_gaps.slices.make.has_default_model", lambda: False)
+        patch.setattr("competency_gaps.slices.make.embed_texts", missing)
         yield
 
 

@@ -104,7 +104,7 @@ def test_each_kind_of_failure_has_its_status(cli, monkeypatch, error, status, sa
 
 WITHOUT = """
 import sys
-HEAVY = {"torch", "transformers", "sae_lens", "datasets", "reasoning_gym", "sklearn", "sentence_transformers"}
+HEAVY = {"torch", "transformers", "sae_lens", "datasets", "reasoning_gym", "sklearn", "onnxruntime"}
 HEAVY |= {"transformer_lens", "lm_eval"}
 class Without:
     def __init__(self, finder):

@@ -311,7 +311,6 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
     source = SimpleNamespace(run=held, kept=np.arange(len(group)), config=SlicesConfig(skills=True), llm=None, seed=0)
     source.progress = None
     monkeypatch.setattr(make, "embed_texts", lambda texts, *_: space[: len(texts)])
-    monkeypatch.setattr(make, "has_default_model", lambda: True)
     monkeypatch.setattr(make.by_skill, "phrases", lambda *_: {i: f"skill {g}" for i, g in enumerate(group)})
     made = make.clusters(source)
     assert {name.split(", ")[0] for name in made.names[:6]} == {subject for subject, _ in SUBJECTS}

@@ -543,7 +543,7 @@ class Run(RunFolder):
         UserError
             If there is no such benchmark, or a description is given without one, or without an atlas.
         MissingExtraError
-            If there is a description and sentence-transformers is not installed.
+            If there is a description and onnxruntime is not installed.
         """
         from competency_gaps.findings.coverage import coverage
 

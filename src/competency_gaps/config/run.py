@@ -99,7 +99,7 @@ class SlicesConfig(Config):
     skills: bool = False
     """Whether the run's ``judge`` names the skill that each item needs; answers are kept in the run's folder."""
     embedder: str | None = None
-    """Folder or hub id of the sentence-transformers model of the clusters; None: the packaged all-MiniLM-L6-v2."""
+    """Folder or hub id of the clusters' sentence-embedding model, in ONNX; None: all-MiniLM-L6-v2 in int8."""
 
 
 class ScoresConfig(Config):

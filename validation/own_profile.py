@@ -440,7 +440,7 @@ def of_slices(run: cg.Run, worlds: Sequence[World], questions_asked: Sequence[An
     """Print and return the ceiling of slices, and what gaps have to do with difficulty."""
     space = space_of(run)
     ceiling = [ridge(own, space, asked.units.unit) for own, asked in zip(worlds, questions_asked, strict=True)]
-    print(f"ridge on concept profiles {np.mean(ceiling):.3f}")
+    print(f"ridge on {'concept profiles' if run.has_reading else 'sentence embeddings'} {np.mean(ceiling):.3f}")
     if len(worlds) == 1 or not any(name in worlds[0].tried for name in SLICED):
         return {"ridge": ceiling}
     pairs = [gaps_and_difficulty(own, asked) for own, asked in zip(worlds, questions_asked, strict=True)]
@@ -453,9 +453,11 @@ def of_slices(run: cg.Run, worlds: Sequence[World], questions_asked: Sequence[An
 
 
 def space_of(run: cg.Run) -> np.ndarray:
-    """The space in which profiles are clustered, of all items."""
+    """The space in which items are clustered: that of profiles, or of sentence embeddings in a run without a reading."""
     from competency_gaps.slices.tree import concept_space
 
+    if not run.has_reading:
+        return embeddings(questions(run.items), None).astype(np.float64)
     return concept_space(run.by_concept, np.arange(run.items.height)).astype(np.float64)
 
 

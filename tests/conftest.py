@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from competency_gaps.errors import MissingExtraError
 from core_helpers import TEXT, write_lines
 from tiny_models import fit_tiny_sae, tiny_model
 
@@ -39,14 +40,19 @@ def outcomes_elsewhere(tmp_path_factory):
         chosen = lambda: Path(os.environ.get("CGAPS_CACHE") or folder)  # noqa: E731
         patch.setattr("competency_gaps.stages.outcomes.cache_folder", chosen)
         patch.setattr("competency_gaps.findings.kept.cache_folder", chosen)
+        patch.setattr("competency_gaps.stages.without_reading.cache_folder", chosen)
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_sentence_embeddings():
-    """Runs get no slices by sentence embeddings: loading the packaged model costs each process most of its time."""
+    """Runs get no slices by sentence embeddings: embedding their texts takes each process most of its time."""
+
+    def missing(*_: object) -> None:
+        raise MissingExtraError("onnxruntime", "texts", "Comparing texts by meaning")
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("competency_gaps.slices.make.has_default_model", lambda: False)
+        patch.setattr("competency_gaps.slices.make.embed_texts", missing)
         yield
 
 

@@ -19,7 +19,7 @@ apart by cosine (cross-entropy), and a finest region goes where most of its item
 made from halves of the items, sorted ones among them, on all of these and on the other runs' items, by level; how much
 of a region is one benchmark's (ordinary text apart), items that repeat each other counted once; for each other run the
 share of items that are unlike anything on the map, and how well the items' groups can be told (five folds, logistic
-regression) from the regions, from the space that they lie in, and from sentence embeddings, where sentence-transformers
+regression) from the regions, from the space that they lie in, and from sentence embeddings, where the extra texts
 is installed; with ``--residual`` also from the mean of the residual stream where the SAE reads it. Embeddings of the
 map's items are kept in ``--cache``.
 

@@ -15,7 +15,7 @@ not published, so it counts as independent there.
 ``--against peers`` asks for outcomes against the other models. ``--skills`` is a JSON list (.gz) of a phrase per item
 that a language model wrote. Slices are made without scores, of all items; of an item's features some know which
 option is right, so there is a row without these. Vectors of sentences (``--skills``, ``--embed``) are kept in
-``--vectors``; they need sentence-transformers.
+``--vectors``; they need the extra texts.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ several runs, also over the models of all of them.
 
 ``--rivals`` adds slices of others: clusters of sentence embeddings by a recursive k-means as in EvalTree's stage 3
 (Zeng et al., 2025), words, pairs of features (SliceLine's lattice of two levels), and clusters of the other models'
-right and wrong answers. Embeddings need sentence-transformers, and are kept in ``--cache``.
+right and wrong answers. Embeddings need the extra texts, and are kept in ``--cache``.
 """
 
 from __future__ import annotations

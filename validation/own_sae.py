@@ -11,7 +11,7 @@ with everything fitted anew.
 
 Compared are slices (profiles beside clusters of embeddings, all of them fitted together, and lists of ten, which are
 empty where nothing stands out) and ridge regression on the spaces in which both are clustered. Embeddings need
-sentence-transformers, and are kept in ``--vectors``.
+the extra texts, and are kept in ``--vectors``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 ``runs`` prints, for each run, Spearman's correlation over pairs of parts between the models' correlation and several
 likenesses of the parts: cosine of mean concept activations (what ``Run.redundancy`` uses), Jaccard of covered concepts,
-shares of the atlas' regions, and sentence embeddings (one row per item; made where sentence-transformers is installed
+shares of the atlas' regions, and sentence embeddings (one row per item; made where the extra texts is installed
 and no file is given); each beside 95% of shuffles of the parts' names. *Ceiling*: the same between correlations over
 two halves of the models (middle of 40 halves). ``planted`` draws right and wrong answers with one or two axes.
 """

@@ -11,5 +11,5 @@ cp "$here/scenes.py" .
 inspect eval scenes.py --model hf/smollm2 -M model_path=model -M tokenizer_path=model -M device=cpu -M do_sample=false \
   --limit "$items" --max-connections 8 --display plain --log-dir logs
 cgaps logs logs                             # what would be read, and the command to type
-cgaps run --log logs --field group=topic --out run
+cgaps run --log logs --field group=topic --out run --read
 cgaps show run --limit 5                    # of so few items: what stands out, and what could have been found

@@ -21,5 +21,5 @@ PYTHON
 lm_eval --model hf --model_args pretrained=model,dtype=float32 --device cpu --batch_size 8 \
   --include_path "$here" --tasks scenes --log_samples --output_path logs
 cgaps logs logs                             # what would be read, and the command to type
-cgaps run --log logs --field group=group --out run
+cgaps run --log logs --field group=group --out run --read
 cgaps show run --limit 5                    # of so few items: what stands out, and what could have been found

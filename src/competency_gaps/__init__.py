@@ -5,6 +5,7 @@ import competency_gaps as cg
 cg.find_saes("gpt2").saes            # public SAEs that fit a model; needs no torch
 run = cg.run(config)                 # a RunConfig, a mapping, or the path of a YAML file
 run = cg.open_run("runs/my-run")     # a finished run; needs no torch
+run = cg.read_logs("out/")           # logs of evaluations alone: no model, no torch, seconds
 run.answer()                         # where it is weak and strong: one list of slices
 run.associated("failure")            # concepts that go with failure
 run.missing(benchmark="gsm8k")
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         measure_reference,
     )
     from competency_gaps.api.extend import log, policy, slice_family, source
-    from competency_gaps.api.make import compare, export, load_model, make_part, merge, run
+    from competency_gaps.api.make import compare, export, load_model, make_part, merge, read_logs, run
     from competency_gaps.api.run import Run, open_run
     from competency_gaps.config import LLMConfig, RayWorkers
     from competency_gaps.errors import CompetencyGapsError, UserError
@@ -68,6 +69,7 @@ __all__ = [
     "merge",
     "open_run",
     "policy",
+    "read_logs",
     "run",
     "slice_family",
     "source",
@@ -77,7 +79,7 @@ _FROM = {
     "api.concept": "Concept",
     "api.dictionary": "import_labels label_concepts make_atlas make_exemplars measure_reference",
     "api.extend": "log policy slice_family source",
-    "api.make": "compare export load_model make_part merge run",
+    "api.make": "compare export load_model make_part merge read_logs run",
     "api.run": "Run open_run",
     "config": "LLMConfig RayWorkers",
     "errors": "CompetencyGapsError UserError",

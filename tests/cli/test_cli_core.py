@@ -59,7 +59,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["show", "RUN", "--concept", "prime"], "name the run's concepts"),
         (["coverage", "RUN", "--benchmark", "quizz"], "Did you mean 'quiz'?"),
         (["coverage", "RUN", "RUN"], "do not share an atlas"),
-        (["run"], "missing: --model, --sae, --benchmark"),
+        (["run"], "give a configuration file, --log or --benchmark"),
         (["run", "none.yaml"], "there is no such file"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "span"], "expected KEY=VALUE"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "poling=max"], "Did you mean 'pooling'?"),
@@ -90,10 +90,10 @@ def test_wrong_input_is_status_2(arguments, says, cli, tiny_run, tmp_path, monke
     ],
 )
 def test_each_kind_of_failure_has_its_status(cli, monkeypatch, error, status, says):
-    def fails(path):
+    def fails(*_):
         raise error
 
-    monkeypatch.setattr("competency_gaps.api.run.open_run", fails)
+    monkeypatch.setattr("competency_gaps.stages.without_reading.open_source", fails)
     found = cli("show", "x", "a model")
     assert found[:2] == (status, "") and says in found[2] and "Traceback" not in found[2]
     if isinstance(error, ZeroDivisionError):
@@ -104,7 +104,7 @@ def test_each_kind_of_failure_has_its_status(cli, monkeypatch, error, status, sa
 
 WITHOUT = """
 import sys
-HEAVY = {"torch", "transformers", "sae_lens", "datasets", "reasoning_gym", "sklearn", "sentence_transformers"}
+HEAVY = {"torch", "transformers", "sae_lens", "datasets", "reasoning_gym", "sklearn", "onnxruntime"}
 HEAVY |= {"transformer_lens", "lm_eval"}
 class Without:
     def __init__(self, finder):

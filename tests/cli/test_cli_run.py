@@ -99,7 +99,7 @@ def test_without_model_and_sae_the_embedded_ones_only_read(configured, tmp_path)
     config = configured("-b", "items.jsonl")
     assert config.model.name.startswith("embedded:") and str(config.sae.folder).startswith("embedded:")
     assert not config.ask and SAEConfig(folder="embedded") == config.sae  # as in a file
-    with pytest.raises(UserError, match="missing: --sae"):
+    with pytest.raises(UserError, match="give --sae"):
         CliRunner().invoke(app, ["run", "-m", "m", "-b", "x", "-o", str(tmp_path)], catch_exceptions=False)
 
 

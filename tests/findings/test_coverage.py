@@ -21,7 +21,7 @@ WORDS = [f"word{i}" for i in range(300)]
 class Tables(SimpleNamespace):
     """A run without files."""
 
-    benchmark_entry = RunFolder.benchmark_entry
+    benchmark_entry, check_reading, has_reading = RunFolder.benchmark_entry, RunFolder.check_reading, True
 
 
 def embed_words(texts):

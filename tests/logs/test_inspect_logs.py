@@ -83,6 +83,50 @@ def test_messages_are_what_the_model_was_sent(real, task):
     assert compared == len(calls) > 0
 
 
+@pytest.mark.shared
+def test_logs_of_others_are_read_as_inspect_reads_them(shared):
+    """Logs of several releases, and of a format whose events name the messages of a pool: prompts and mean scores."""
+    folder = shared.parent / "results" / "agents" / "transcripts" / "inspect"
+    if not folder.is_dir():
+        pytest.skip("the shared results do not lie beside this checkout")
+    inspect_log = pytest.importorskip("inspect_ai.log")
+    compared = 0
+    for path in sorted(folder.glob("*.eval")):
+        log = inspect_log.read_eval_log(str(path), resolve_attachments="full")
+        sent = {}
+        for one in log.samples:
+            events = one.events
+            with zipfile.ZipFile(path) as archive:
+                raw = json.loads(archive.read(f"samples/{one.id}_epoch_{one.epoch}.json"))
+            if "message_pool" in raw:
+                pool = json.dumps({"messages": raw["message_pool"], "calls": []})
+                events = inspect_log.expand_events(json.dumps(raw["events"]), pool)
+            first = next(event for event in events if event.event == "model")
+            sent.setdefault(str(one.id), []).append([(m.role, m.text) for m in first.input])
+        items, left_out, _ = read_all(path)
+        assert not left_out
+        for item in items:
+            assert [(m["role"], m["content"]) for m in item.messages] in sent[item.id]
+            compared += 1
+        scores = [item.score for item in items if item.score is not None]
+        metrics = log.results.scores[0].metrics if scores else {}
+        for name in {"accuracy", "mean"} & set(metrics):
+            assert sum(scores) / len(scores) == pytest.approx(metrics[name].value, abs=1e-3)
+    assert compared > 200
+
+
+def test_messages_in_a_pool(tmp_path):
+    """Events of format 3 name places in a pool; the sample's own messages are whole."""
+    pool = [message("system", "Be brief. " * 20), message("user", "Which?", "input")]
+    event = {"event": "model", "input": [], "input_refs": [[0, 2]], "tools": ["attachment://0"]}
+    asked = sample(1, "C", messages=[*pool, message("assistant", "This.", "generate")])
+    path = write_log(tmp_path / "log.json", [{**asked, "events": [event], "message_pool": pool}], version=3)
+    ((item,), _, _) = read_all(path)
+    begin, end = event["input_refs"][0]
+    assert [(m["role"], m["content"]) for m in item.messages] == [(m["role"], m["content"]) for m in pool[begin:end]]
+    assert item.score == 1.0
+
+
 def test_both_forms_of_one_log_give_the_same_items(real):
     items, _, report = read_all(log_of(real, "eval", "quiz"))
     again, _, other = read_all(log_of(real, "json", "quiz"))
@@ -399,8 +443,8 @@ def test_damaged_files(tmp_path):
     assert any(one.code == "unreadable_log" and "broken.eval" in one.text for one in part.notes)
     for fresh in ("newer", "bare"):
         (tmp_path / fresh).mkdir()
-    with pytest.raises(UserError, match="version 3"):
-        find_parts(write_log(tmp_path / "newer" / "log.json", [sample(1)], version=3))
+    with pytest.raises(UserError, match=r"version 4.*pip install --upgrade competency-gaps"):
+        find_parts(write_log(tmp_path / "newer" / "log.json", [sample(1)], version=4))
     with pytest.raises(UserError, match="has no samples"):
         read_all(write_log(tmp_path / "bare" / "log.json", None))
 

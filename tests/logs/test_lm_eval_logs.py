@@ -119,7 +119,7 @@ def test_a_run_from_the_log_reads_exactly_the_question(real, model_folder, sae_f
     logs = ["--log", str(real / "plain"), "--log", f"other={other}"]
     done = command("run", *read_by(model, sae_folder), *logs, "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert "own text: the task's template, rendered: 20 items" in done.stderr
+    assert "own text of 40 items: the task's template, rendered" in done.stderr
     # The log that is of this model is not warned of, the other one is.
     said = " ".join(done.stderr.split())
     assert said.count("the log is of the model") == 1

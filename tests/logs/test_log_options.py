@@ -12,6 +12,7 @@ from competency_gaps.logs.find import log_entries
 from competency_gaps.stages.logs import (
     model_warnings,
     report_lines,
+    report_notes,
     same_model,
     with_model_warnings,
 )
@@ -138,12 +139,11 @@ def test_warnings_of_the_model_are_kept():
         SourceReport(format="helm", benchmark="b", model="org/m"),
         SourceReport(format="table", benchmark="b"),
     )
-    benchmark, warnings = with_model_warnings(Benchmark("b", (), (), reports), "m")
-    assert len(warnings) == 1
-    assert benchmark.reports[0].warnings == warnings
+    benchmark = with_model_warnings(Benchmark("b", (), (), reports), "m")
+    assert [warning.code for warning in benchmark.reports[0].warnings] == ["other_model"]
     assert benchmark.reports[1].warnings == ()
     assert [warning.code for warning in benchmark.reports[2].warnings] == ["no_model"]
-    assert any("names no model" in line for line in report_lines(reports[2]))
+    assert any("names no model" in line for line in report_lines(reports[2:]))
 
 
 def test_reports_in_words_are_safe():
@@ -154,6 +154,29 @@ def test_reports_in_words_are_safe():
         available={"metric": ("acc", "\u202ef1")},
         left_out=(Counted(Reason("other", "r"), 2),),
     )
-    lines = list(report_lines(report))
+    lines = list(report_lines([report]))
     assert not any({"\x1b", "\u202e", "\n"} & set(line) for line in lines)
-    assert "    left out: 2 records: r" in lines
+    assert "left out: 2 records: r" in lines
+
+
+def test_notes_of_a_kind_are_one_line():
+    """Counts of several logs add up; texts that differ are counted, with the first of them."""
+    logs = [
+        SourceReport(
+            "inspect",
+            f"task{n}",
+            own_text={"whole prompt": 10 * n},
+            averaged=30,
+            averaged_items=10,
+            left_out=(Counted(Reason("torn", "the line is torn"), n),) if n > 1 else (),
+            warnings=(Reason("older_log", f"{n}.json was not read"), Reason("shuffled", "shuffled")),
+        )
+        for n in (1, 2, 3)
+    ]
+    assert list(report_notes(logs)) == [
+        "own text of 60 items: whole prompt",
+        "epochs: 3 per item, averaged into its score",
+        "note: 1.json was not read (the first of 3 such notes)",
+        "note: shuffled",
+        "task2 and 1 more: left out: 5 records: the line is torn",
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from competency_gaps import read_logs
 from competency_gaps.logs.scores import configured_scores, read_score_table
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.logs import inspect_logs
@@ -15,7 +16,6 @@ from core_helpers import write_lines
 from log_samples import inspect_sample, sample, write_log
 
 STAMP = "2026-11-24T10-00-00.000001"
-EMBEDDED = ("embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-8k")
 
 
 def lm_eval_log(
@@ -69,15 +69,18 @@ def test_a_log_of_lm_eval_names_its_model(cli, asked, tmp_path):
     ("model", "expected"),
     [
         ({"pretrained": "google/gemma-2-2b", "dtype": "auto"}, "google/gemma-2-2b"),
-        ("pretrained=google/gemma-2-2b,peft=me/adapter", EMBEDDED[0]),
-        ("model=gpt-4o,base_url=http://x", EMBEDDED[0]),
-        (None, EMBEDDED[0]),
+        ("pretrained=google/gemma-2-2b,peft=me/adapter", None),
+        ("model=gpt-4o,base_url=http://x", None),
+        (None, None),
     ],
 )
 def test_only_a_whole_model_of_transformers_is_taken(cli, asked, tmp_path, model, expected):
-    line, out = shown(cli, str(lm_eval_log(tmp_path / "logs", model=model)))
-    assert ("cgaps sae MODEL" in out) == (expected == EMBEDDED[0])
-    assert typed(cli, asked, line)[0].model.name == expected
+    path = str(lm_eval_log(tmp_path / "logs", model=model))
+    line, _ = shown(cli, path)
+    if expected is None:
+        assert shlex.split(line)[:5] == ["cgaps", "run", "--read", "--log", path]  # of so few items
+    else:
+        assert typed(cli, asked, line)[0].model.name == expected
 
 
 def test_a_log_of_inspect(cli, asked, tmp_path):
@@ -90,21 +93,33 @@ def test_a_log_of_inspect(cli, asked, tmp_path):
     assert config.benchmarks[0].source.scorer == "rubric"
     for model in ("hf/local", "openai/gpt-4o"):
         file = write_log(tmp_path / "b.json", samples, eval={"model": model})
-        assert typed(cli, asked, shown(cli, str(file))[0])[0].model.name == EMBEDDED[0]
+        assert shown(cli, str(file))[0].startswith(f"cgaps run --read --log {file} ")
+
+
+@pytest.mark.parametrize(
+    ("scored", "text"), [(0, "No item has a score"), (1, "Only 1 item scored"), (11, "Where the model is weak")]
+)
+def test_logs_of_which_no_run_can_show_a_weakness(cli, asked, tmp_path, scored, text):
+    samples = [inspect_sample(n, n % 2, **({} if n < scored else {"scores": {}})) for n in range(max(scored, 2))]
+    line, out = shown(cli, str(write_log(tmp_path / "a.json", samples)))
+    assert text in out and ("is weak (seconds" in out) == (scored > 10)
+    if scored > 10:
+        assert line == f"cgaps show {tmp_path / 'a.json'}"
+    else:
+        assert len(load_benchmark(typed(cli, asked, line)[0].benchmarks[0]).items) == len(samples)
 
 
 def test_a_table_with_fields(cli, asked, tmp_path):
     table = tmp_path / "my results.csv"
     table.write_text("question,acc\nWhy?,0.5\nHow?,1\n")
-    line, out = shown(cli, str(table), "--field", "prompt=question", "--field", "score=acc")
-    assert "cgaps sae MODEL" in out
+    line, _ = shown(cli, str(table), "--field", "prompt=question", "--field", "score=acc")
     config, run_folder = typed(cli, asked, line)
-    assert (config.model.name, str(config.sae.folder)) == EMBEDDED
+    assert config.model.name.startswith("embedded:") and not config.ask
     assert run_folder == Path("runs/my-results")
     assert [item.score for item in load_benchmark(config.benchmarks[0]).items] == [0.5, 1.0]
 
 
-def test_columns_with_obvious_names_are_found(cli, asked, tmp_path):
+def test_columns_with_obvious_names_are_found(cli, tmp_path):
     rows = [{"question": f"Why {n}?", "correct": n % 2 == 0, "subject": "s", "id": f"q{n}"} for n in range(4)]
     (tmp_path / "a.csv").write_text(
         "".join(["id,question,correct,subject\n", *(f"q{n},Why {n}?,{n % 2 == 0},s\n" for n in range(4))])
@@ -113,11 +128,9 @@ def test_columns_with_obvious_names_are_found(cli, asked, tmp_path):
     for name in ("a.csv", "b.jsonl"):
         line, out = shown(cli, str(tmp_path / name))
         assert "question as the prompt, correct as the score, subject as the group" in out
-        items = load_benchmark(typed(cli, asked, line)[0].benchmarks[0]).items
-        assert [(item.id, item.prompt, item.score, item.group) for item in items[:2]] == [
-            ("q0", "Why 0?", 1.0, "s"),
-            ("q1", "Why 1?", 0.0, "s"),
-        ]
+        assert line.startswith(f"cgaps run --read --log {tmp_path / name} ")
+        items = read_logs(tmp_path / name).items.select("item_id", "prompt", "score", "group")
+        assert items.rows()[:2] == [("q0", "Why 0?", 1.0, "s"), ("q1", "Why 1?", 0.0, "s")]
     paired = json.loads(cli("compare", str(tmp_path / "a.csv"), str(tmp_path / "b.jsonl"), "--json")[1])
     assert paired["paired"] == 4
     write_lines(tmp_path / "c.jsonl", [{"question": "Why?", "gold": "x"}])
@@ -145,7 +158,7 @@ def test_where_nothing_can_be_read_there_is_no_run(cli, tmp_path):
     assert json.loads(cli("logs", str(file), "--json")[1])["command"] is None
 
 
-def test_logs_of_several_models_are_compared_or_run(cli, asked, tmp_path):
+def test_logs_of_several_models_are_compared_or_shown(cli, tmp_path):
     for step in (1000, 900):
         lm_eval_log(tmp_path / f"step-{step}" / "x", model=f"pretrained=org/step-{step}")
     lm_eval_log(tmp_path / "step-2000" / "x", model="pretrained=org/step-2000", first=4)  # has no item of the others
@@ -154,8 +167,9 @@ def test_logs_of_several_models_are_compared_or_run(cli, asked, tmp_path):
     assert compare[2:] == [str(tmp_path / f"step-{step}") for step in (1000, 900)]
     status, out, _ = cli(*compare[1:], "--json")
     assert status == 0 and json.loads(out)["paired"] == 4
-    config, _ = typed(cli, asked, line)
-    assert (config.model.name, len(config.benchmarks), len(config.scores)) == (EMBEDDED[0], 1, 2)
+    assert line == f"cgaps show {tmp_path}"
+    made = read_logs(tmp_path)
+    assert (made.items.height, made.models.height, made.has_reading) == (4, 2, False)
 
 
 def test_tables_that_ask_the_same_are_models_called_after_their_files(cli, asked, tmp_path):

@@ -306,14 +306,11 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
             "benchmark": "b",
         }
     )
-    held = SimpleNamespace(
-        items=frame, concepts=run.concepts.head(0), by_concept=Activations(np.zeros((1, len(group))))
-    )
+    held = SimpleNamespace(items=frame, concepts=run.concepts.head(0), has_reading=False)
     held.manifest = {"evidence": {"seed": 0}}
     source = SimpleNamespace(run=held, kept=np.arange(len(group)), config=SlicesConfig(skills=True), llm=None, seed=0)
     source.progress = None
     monkeypatch.setattr(make, "embed_texts", lambda texts, *_: space[: len(texts)])
-    monkeypatch.setattr(make, "has_default_model", lambda: True)
     monkeypatch.setattr(make.by_skill, "phrases", lambda *_: {i: f"skill {g}" for i, g in enumerate(group)})
     made = make.clusters(source)
     assert {name.split(", ")[0] for name in made.names[:6]} == {subject for subject, _ in SUBJECTS}

@@ -134,7 +134,7 @@ function shownAsMarkdown(run: RunInfo, list: RunList, route: Route): string {
   const facts = [
     `Run: ${runName(run.key, list.runs)}, made on ${run.created.slice(0, 10)}`,
     visible(run.scored.sentence),
-    `SAE: ${visible(run.sae)}`,
+    ...(run.sae === null ? [] : [`SAE: ${visible(run.sae)}`]),
     `Benchmarks: ${benchmark === null ? "all" : visible(benchmark)}`,
     `Address: ${location.href}`,
   ];

@@ -54,6 +54,9 @@ const ENTRIES: Entry[] = [
 /** Views of one thing, to which a view of the menu leads. */
 const SINGLE: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show: SliceView }];
 
+/** Views of concepts, which a run has where a model and its SAE have read the items. */
+const OF_READING: View[] = ["atlas", "coverage", "concepts", "correlation"];
+
 /**
  * Why a run lacks a view; null: it has it. An exported page has no chat and cannot open a second run; only a run with
  * the scores of several models has a view of them, and only one that was compared with lists of these.
@@ -61,8 +64,10 @@ const SINGLE: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show
 export function absent(
   view: View,
   { mode, runs }: Pick<RunList, "mode" | "runs">,
-  { has, models }: Pick<RunInfo, "has" | "models">,
+  { has, models, sae }: Pick<RunInfo, "has" | "models" | "sae">,
 ): string | null {
+  if (sae === null && OF_READING.includes(view))
+    return "No model has read the items of this run; cgaps run with --read adds concepts and coverage.";
   if (view === "matches" && !has.matches)
     return "This run has not been compared with a list of known weaknesses; cgaps match does that.";
   if (view === "atlas" && !has.regions)

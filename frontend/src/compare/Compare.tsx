@@ -64,7 +64,7 @@ function With({ other }: { other: string }) {
   const settings = settingsThatDiffer(run, second.data);
   return (
     <>
-      {!same && (
+      {!same && run.sae !== null && second.data.sae !== null && (
         <p className="compare-caution" data-testid="compare-different-sae">
           The runs have different SAEs ({visible(run.sae)}; {visible(second.data.sae)}), so concept 12 of one is not
           concept 12 of the other. Benchmarks are matched by name only.

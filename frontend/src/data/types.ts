@@ -184,7 +184,7 @@ export interface RunInfo {
   models: string[];
   /** Place of the one that is shown first. */
   model: number;
-  sae: string;
+  sae: string | null;
   /** SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal. */
   sae_sha256: string | null;
   /** Number of concepts: ids are 0 to width - 1. */

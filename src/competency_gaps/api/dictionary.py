@@ -204,7 +204,7 @@ def make_atlas(
         If a folder is of the wrong kind, the two belong to different SAEs, there are too few items, or another process
         writes to the dictionary.
     MissingExtraError
-        If scikit-learn or sentence-transformers is missing.
+        If scikit-learn or onnxruntime is missing.
     """
     from competency_gaps.activations.profiles import cas_of
     from competency_gaps.dictionary import atlas as atlases

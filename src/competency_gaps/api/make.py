@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, open_run
-from competency_gaps.config import ModelConfig, RunConfig, parse_config, read_yaml
+from competency_gaps.config import ItemsConfig, ModelConfig, RunConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: RunConfig | Mapping[str, Any] | Path | str,
+    config: ItemsConfig | Mapping[str, Any] | Path | str,
     out: Path | str | None = None,
     *,
     model: LanguageModel | None = None,
@@ -36,7 +36,8 @@ def run(
     Parameters
     ----------
     config
-        A :class:`~competency_gaps.config.RunConfig`, a mapping of the same keys, or a YAML file.
+        A :class:`~competency_gaps.config.RunConfig`, a mapping of the same keys, or a YAML file. Without ``model`` and
+        ``sae`` (an :class:`~competency_gaps.config.ItemsConfig`) no model reads the items: the run has their scores.
     out
         The run folder; None takes the configuration's ``out``, or else a new temporary folder, and a warning says
         which. An interrupted run in the folder is resumed.
@@ -71,7 +72,8 @@ def run(
     from competency_gaps.stages.on_ray import ray_engine
 
     config = read_config(config)
-    if config.ray is not None and model is not None:
+    ray = config.ray if isinstance(config, RunConfig) else None
+    if ray is not None and model is not None:
         raise UserError("workers load the model themselves: give either 'ray' or a loaded model, not both.")
     folder = Path(out) if out is not None else config.out
     if folder is None:
@@ -79,13 +81,61 @@ def run(
         warnings.warn(f"no folder given, so the run is written to {folder}", stacklevel=2)
     progress = progress or Progress(quiet=True)
     shared = RunStore(store) if store is not None else None
-    pair = None if model is None else load_pair(config.model, config.sae, lm=model, progress=progress)
+    pair = None
+    if model is not None and isinstance(config, RunConfig):
+        pair = load_pair(config.model, config.sae, lm=model, progress=progress)
     # Before the model is loaded: there may be no cluster, or no room in it.
-    engines: AbstractContextManager[Engine] = nullcontext(read_here) if config.ray is None else ray_engine(config.ray)
+    engines: AbstractContextManager[Engine] = nullcontext(read_here) if ray is None else ray_engine(ray)
     with engines as engine:
         made = open_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
     made.report(progress=progress)
     return made
+
+
+def read_logs(
+    path: Path | str,
+    *,
+    metric: str | None = None,
+    scorer: str | None = None,
+    fields: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Read logs of evaluations as a run, without a model that reads the items; needs no torch, and takes seconds.
+
+    Slices are those of columns and of features of the texts. The run lies in the cache folder, by the logs' content:
+    the same logs are read once.
+
+    Parameters
+    ----------
+    path
+        A log or table, or a folder of logs of one or several models, as lm-evaluation-harness, Inspect and others
+        write them. A table has a column of prompts, and one of scores or one per model; in a folder, prompts and scores
+        may be in different tables, which share ids.
+    metric, scorer
+        Which of a log's scores; None: each format's default.
+    fields
+        ``OURS=COLUMN`` for tables, such as ``prompt=question``.
+    progress
+        Shows how far it is; None: quiet.
+
+    Returns
+    -------
+    Run
+        Everything that needs only items and scores: :meth:`Run.answer`, :meth:`Run.keep`, ... For concepts and coverage
+        make a run with a model and its SAE (:func:`run`).
+
+    Raises
+    ------
+    UserError
+        If there is no log at the path, or nothing in it has a score.
+    MachineError
+        If the cache folder cannot be written.
+    """
+    from competency_gaps.stages.without_reading import cached_run
+
+    options = {"metric": metric, "scorer": scorer, "fields": list(fields)}
+    made = cached_run(Path(path).expanduser(), options, progress or Progress(quiet=True))
+    return Run(made.path, made.manifest)
 
 
 def load_model(name: str, *, progress: Progress | None = None, **options: Any) -> LanguageModel:
@@ -112,28 +162,30 @@ def load_model(name: str, *, progress: Progress | None = None, **options: Any) -
     return load.load_model(parse_config(ModelConfig, {"name": name, **options}, "model"), progress=progress)
 
 
-def read_config(config: RunConfig | Mapping[str, Any] | Path | str) -> RunConfig:
-    """Check a configuration.
+def read_config(config: ItemsConfig | Mapping[str, Any] | Path | str) -> ItemsConfig:
+    """Check a configuration; one that names neither a model nor an SAE is of a run without a reading.
 
     Parameters
     ----------
     config
-        A :class:`~competency_gaps.config.RunConfig`, a mapping of the same keys, or a YAML file.
+        An :class:`~competency_gaps.config.ItemsConfig`, a mapping of the same keys, or a YAML file.
 
     Raises
     ------
     UserError
         If a key or a value is wrong.
     """
-    if isinstance(config, RunConfig):
+    if isinstance(config, ItemsConfig):
         return config
     if isinstance(config, (str, Path)):
-        return parse_config(RunConfig, read_yaml(Path(config)), str(config))
-    return parse_config(RunConfig, dict(config), "configuration")
+        where, data = str(config), read_yaml(Path(config))
+    else:
+        where, data = "configuration", dict(config)
+    return parse_config(RunConfig if {"model", "sae"} & data.keys() else ItemsConfig, data, where)
 
 
 def make_part(
-    config: RunConfig | Mapping[str, Any] | Path | str,
+    config: ItemsConfig | Mapping[str, Any] | Path | str,
     out: Path | str,
     part: tuple[int, int],
     *,
@@ -174,7 +226,10 @@ def make_part(
 
     chosen = parse_part("/".join(map(str, part)))
     shared = RunStore(store) if store is not None else None
-    return stage.make_part(read_config(config), Path(out), chosen, progress or Progress(quiet=True), shared)
+    checked = read_config(config)
+    if not isinstance(checked, RunConfig):
+        raise UserError("a part is read by a model and its SAE: name them as 'model' and 'sae'.")
+    return stage.make_part(checked, Path(out), chosen, progress or Progress(quiet=True), shared)
 
 
 def merge(
@@ -265,7 +320,7 @@ def export(
     Parameters
     ----------
     runs
-        Run folders.
+        Run folders, or logs as :func:`read_logs` reads them.
     out
         The folder, where an older export is replaced, or the file.
     one_file

@@ -49,7 +49,7 @@ class Run(RunFolder):
         whose = self.scored_model if models.len() < 2 else plural(models.len(), "model")
         benchmarks = self.manifest["benchmarks"]
         items = plural(sum(benchmark["items"] for benchmark in benchmarks), "item")
-        return f"Run({str(self.path)!r}: {whose}, {plural(len(benchmarks), 'benchmark')}, {items})"
+        return f"Run({str(self.shown_path)!r}: {whose}, {plural(len(benchmarks), 'benchmark')}, {items})"
 
     def _repr_html_(self) -> str:
         return notebook_card(self)
@@ -144,7 +144,7 @@ class Run(RunFolder):
         """
         if benchmark is None:
             # Where there is no reference, the chances are all null.
-            absent = self.concepts.filter("ranked", "missing")
+            absent = self._concept_rows(None).filter("ranked", "missing")
             return absent.sort("chance_seen", "density", "concept", descending=[True, True, False], nulls_last=True)
         ranked = self.concepts.filter(pl.col("alive") & pl.col("ranked")).select("concept", "density")
         table = self._concept_rows(benchmark).join(ranked, on="concept", maintain_order="left")
@@ -179,7 +179,7 @@ class Run(RunFolder):
         UserError
             If ``words`` is blank, or no concept of the run has a label.
         """
-        return find_concepts(self.concepts, words)
+        return find_concepts(self._concept_rows(None), words)
 
     @property
     def models(self) -> pl.DataFrame:
@@ -263,6 +263,37 @@ class Run(RunFolder):
         from competency_gaps.findings.kept import model_slices
 
         return model_slices(self, against=against, models=models, most=most)
+
+    def scores_by(self, column: str) -> pl.DataFrame:
+        """How every model scores on the categories of a column, and which may be the best of each.
+
+        Parameters
+        ----------
+        column
+            ``"group"``, ``"benchmark"`` or another column of the items: a ``question`` of :attr:`slices`.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per category and model, the best mean first: ``category``, ``items``, ``model``, ``scored``,
+            ``mean`` (over the scored items; null: none) with its 95% interval ``low``, ``high`` (repeats count once),
+            all in [0, 1], and ``may_be_best``: no other model surely scores more on the items that both were scored on.
+            The best model is among these with at least 95% confidence.
+
+        Raises
+        ------
+        UserError
+            If the items have no such column, or the run no scores.
+        """
+        from competency_gaps.findings.scores_by import scores_by
+
+        return scores_by(self, column)
+
+    def scores_on(self, slice: int | str) -> pl.DataFrame:
+        """How every model scores on one slice, by its number or name in :attr:`slices`; as :meth:`scores_by`."""
+        from competency_gaps.findings.scores_by import scores_on
+
+        return scores_on(self, str(slice))
 
     def item_models(self) -> pl.DataFrame:
         """What all models' scores say about each item.
@@ -412,6 +443,7 @@ class Run(RunFolder):
         from competency_gaps.robustness import assess
         from competency_gaps.stages.outcomes import outcome_run
 
+        self.check_reading("This check")
         progress = progress or Progress(quiet=True)
         other = open_folder(against) if isinstance(against, (Path, str)) else against
         outcome = self.manifest.get("outcome")
@@ -511,7 +543,7 @@ class Run(RunFolder):
         UserError
             If there is no such benchmark, or a description is given without one, or without an atlas.
         MissingExtraError
-            If there is a description and sentence-transformers is not installed.
+            If there is a description and onnxruntime is not installed.
         """
         from competency_gaps.findings.coverage import coverage
 
@@ -655,6 +687,7 @@ class Run(RunFolder):
 
     def _concept_rows(self, benchmark: str | None) -> pl.DataFrame:
         """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""
+        self.check_reading("A list of concepts")
         if benchmark is None:
             return self.concepts
         self.benchmark_entry(benchmark)

@@ -32,7 +32,7 @@ EPILOG = (
 app = typer.Typer(
     name="cgaps",
     help="Where is a language model weak, and what do its benchmarks fail to test?\n\n"
-    "\b\nTry it:           cgaps demo\nLogs:             cgaps logs out/\n"
+    "\b\nTry it:           cgaps demo\nLogs:             cgaps show out/\n"
     "Two checkpoints:  cgaps compare out/NEW out/OLD\nA benchmark:      cgaps run --benchmark quiz.jsonl --out RUN",
     epilog=EPILOG,
     invoke_without_command=True,

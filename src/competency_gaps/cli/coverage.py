@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from competency_gaps.cli.shared import JsonOption, RunsArgument, print_json
+from competency_gaps.cli.shared import JsonOption, RunsArgument, open_source, print_json
 from competency_gaps.errors import UserError
 from competency_gaps.text import integer, plural, visible
 
@@ -46,9 +46,7 @@ def coverage(
     json_: JsonOption = False,
 ) -> None:
     """Show what the items cover and what they miss, by region of the atlas; compares several runs."""
-    from competency_gaps import open_run
-
-    opened = [open_run(run) for run in runs]
+    opened = [open_source(run) for run in runs]
     if len(opened) > 1:
         if benchmark is not None:
             raise UserError("--benchmark needs exactly one run: leave out the others.")
@@ -63,7 +61,7 @@ def coverage(
         documents = [{"run": str(run), **asdict(own)} for run, own in zip(runs, found, strict=True)]
         print_json(documents[0] if len(documents) == 1 else {"runs": documents})
     else:
-        print_coverage(found, [run.path for run in opened], limit)
+        print_coverage(found, [run.shown_path for run in opened], limit)
 
 
 def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) -> None:

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from competency_gaps.cli.shared import JsonOption, LLMOption, RunsArgument, llm_config, print_json, print_line, terminal
+from competency_gaps.cli.shared import (
+    JsonOption,
+    LLMOption,
+    RunsArgument,
+    llm_config,
+    open_source,
+    print_json,
+    print_line,
+    terminal,
+)
 from competency_gaps.errors import UserError, needed
 from competency_gaps.text import plural
 
@@ -40,7 +49,8 @@ def explore(
 
 def export(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="RUN... [DIR]", help="Run folders, then the folder to write to.")
+        list[Path],
+        typer.Argument(metavar="RUN|LOGS... [DIR]", help="Run folders or logs, then the folder to write to."),
     ],
     one_file: Annotated[
         Path | None,
@@ -75,7 +85,7 @@ def export(
             raise UserError(
                 "--every-eval-ever writes items with their texts into a folder: leave the other options out."
             )
-        written = [file for run in runs for file in cg.open_run(run).write_results(out)]
+        written = [file for run in runs for file in open_source(run).write_results(out)]
         if json_:
             print_json({"files": [str(file) for file in written]})
         else:

@@ -11,7 +11,16 @@ import typer
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from competency_gaps.cli.shared import JsonOption, LLMOption, QuietOption, llm_config, print_json, print_line, terminal
+from competency_gaps.cli.shared import (
+    JsonOption,
+    LLMOption,
+    QuietOption,
+    llm_config,
+    open_source,
+    print_json,
+    print_line,
+    terminal,
+)
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +40,9 @@ _OF_MODE = {
 
 
 def improve(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder; with --scores, a folder of kept items.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN|LOGS", help="Run folder or logs; with --scores, a folder of kept items.")
+    ],
     keep: Annotated[
         int | None, typer.Option(metavar="N", min=2, help="Choose N items that predict the scores on all items.")
     ] = None,
@@ -51,7 +62,9 @@ def improve(
     scores: Annotated[
         Path | None, typer.Option(help="A new model's scores on kept items (table or log); predicts its score on all.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to write; default: RUN/improve.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; default: RUN/improve, and nowhere for logs.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate the cost without asking a model.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows per list.")] = None,
     json_: JsonOption = False,
@@ -64,7 +77,6 @@ def improve(
     }
     others = {"--n": n, "--llm": llm, "--corpus": corpus, "--out": out, "--dry-run": dry_run or None, "--limit": limit}
     mode = _mode([name for name, value in asked.items() if value is not None], others)
-    from competency_gaps import open_run
     from competency_gaps.report import improve as report
 
     results: dict[str, Any] = {}
@@ -77,18 +89,17 @@ def improve(
         found, folder = read_kept(run).predict(scores), None
         _print(run, {"predicted": found}, report.predicted_view(found, limit), folder, json_=json_)
         return
-    opened, progress = open_run(run), terminal(quiet)
+    opened, progress = open_source(run), terminal(quiet)
+    # Nothing is written among logs, nor into their run in the cache folder.
+    beside = None if "logs" in opened.manifest else run / "improve"
     if keep is not None:
-        folder = out or run / "improve" / f"keep-{keep}"
+        folder = out or (beside and beside / f"keep-{keep}")
         found = opened.keep(keep, progress=progress)
-        found.write(folder)
         view = report.kept_view(found, limit)
     elif items:
-        folder = out or run / "improve" / "items.parquet"
+        folder = out or (beside and beside / "items.parquet")
         found = opened.suspicious(progress=progress)
-        found.write(folder)
         view = report.suspects_view(found, limit, Console().width)
-        found = replace(found, items=found.items.head(limit or found.items.height))
     elif fill is not None or missing is not None:
         writer = llm_config(llm)
         found = opened.fill(
@@ -97,9 +108,8 @@ def improve(
         folder = None if dry_run else found.folder
         view = report.drafts_view(found, limit or 5)
     elif weights:
-        folder = out or run / "improve" / "weights.parquet"
+        folder = out or (beside and beside / "weights.parquet")
         found = opened.weights()
-        found.write(folder)
         from competency_gaps.improve.weigh import beside_regions
 
         regions, repeats = beside_regions(opened, found), opened.redundancy()
@@ -108,6 +118,10 @@ def improve(
     else:
         _print_first(opened, progress, json_=json_)
         return
+    if folder is not None and fill is None and missing is None:
+        found.write(folder)
+    if items:
+        found = replace(found, items=found.items.head(limit or found.items.height))
     results[mode.strip("-")] = found
     _print(run, results, view, folder, json_=json_)
 
@@ -137,14 +151,14 @@ def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
     count = min(KEPT, run.items["excluded"].null_count() // 2)
     found = {
         "items": told(lambda: run.suspicious(progress=progress)),
-        "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"]},
+        "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"] if run.has_reading},
         "keep": told(lambda: run.keep(count, progress=progress)),
         "weights": told(run.weights),
         "redundancy": told(run.redundancy),
     }
     steps = [{"says": says, "command": command} for says, command in first_steps(run, found)]
     if json_:
-        print_json({"run": str(run.path), "first": steps})
+        print_json({"run": str(run.shown_path), "first": steps})
     else:
         print_line("\n\n".join(f"{step['says']}\n  {step['command']}" for step in steps))
 

@@ -24,8 +24,6 @@ _ROWS = 12
 """Benchmarks that are listed."""
 _SAMPLES = 3
 """Records that are shown with ``--json``."""
-_OTHERS = "; with "
-"""In a note that says what else could be chosen."""
 _BEFORE, _OWN, _AFTER = 160, 500, 160
 """Characters shown of what stands before, in and after an item's own text."""
 
@@ -55,20 +53,31 @@ def logs(
 
 
 def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] | None]) -> str | None:
-    """The run to type; None where nothing can be read."""
+    """What to type next: the answer, or a reading where an SAE of the model is known; None: nothing can be read."""
     if not log.readable:
         return None
+    from competency_gaps.slices.family import LEAST
+
+    options = [
+        word
+        for option, value in given.items()
+        for text in ([value] if isinstance(value, str) else value or [])
+        for word in (f"--{option}", text)
+    ]
+    reader = ["--model", log.model, "--sae", log.sae.name] if log.model and log.sae else []
+    if not reader and _scored(path, log) <= LEAST:
+        reader = ["--read"]
+    if not (reader or options) and log.logs == (path,):
+        return shlex.join(["cgaps", "show", path])
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
-    words = ["--model", log.model, "--sae", log.sae.name] if log.model and log.sae else []
-    words += [word for one in log.logs for word in ("--log", one)]
-    for option, value in given.items():
-        for text in [value] if isinstance(value, str) else value or []:
-            words += [f"--{option}", text]
-    return shlex.join(["cgaps", "run", *words, "--out", shared.run_folder(name)])
+    logs = [word for text in log.logs for word in ("--log", text)]
+    return shlex.join(["cgaps", "run", *reader, *logs, *options, "--out", shared.run_folder(name)])
 
 
 def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     """What to know before the run is typed."""
+    from competency_gaps.slices.family import LEAST
+
     unread = len(log.benchmarks) - len(log.readable)
     if unread:
         todo = "move them out of the folder first." if log.logs == (path,) else "the run leaves them out."
@@ -76,15 +85,36 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if (compared := log.compared) is not None:
         yield "What changed between two of these models (needs no SAE):"
         yield f"{shlex.join(['cgaps', 'compare', *compared])}\n"
-    listing = shlex.join(["cgaps", "sae", log.model or "MODEL"])
-    if log.sae is not None and log.sae.relation != "same":
+    scored = _scored(path, log)
+    what = "Where the model is weak" if scored > LEAST else "What the items test"
+    if not scored:
+        yield (
+            "No item has a score, so nobody can say where the model is weak. Score the answers with the tool that "
+            "wrote the log (Inspect: 'inspect score LOG')."
+        )
+    elif scored <= LEAST:
+        yield (
+            f"Only {plural(scored, 'item')} scored: too few to show where the model is weak, as a slice alone needs "
+            f"{LEAST}. Evaluate more, or give a folder with more logs."
+        )
+    if log.sae is None:
+        yield f"{what}{' (seconds, without an SAE)' if scored > LEAST else ' (the bundled model reads them)'}:"
+        return
+    if log.sae.relation != "same":
         yield f"The SAE was trained on {log.sae.model}, a relative of {log.model}; the run checks whether it fits."
-    if log.sae is not None:
-        yield f"Where the model is weak, in its own concepts (other SAEs: {listing}):"
-    elif len({report.model for benchmark in log.readable for report in benchmark.reports}) > 1:
-        yield "Where each of them is weak (the bundled model reads the items):"
-    else:
-        yield f"Where the model is weak, read through the bundled model (other SAEs: {listing}):"
+    if scored > LEAST:
+        yield f"{what} (seconds, without an SAE):\n{shlex.join(['cgaps', 'show', path])}\n"
+    listing = shlex.join(["cgaps", "sae", str(log.model)])
+    yield f"{what}, in its own concepts (other SAEs: {listing}):"
+
+
+def _scored(path: str, log: InspectedLog) -> int:
+    """How many items have a score, in the logs or in tables beside the items."""
+    from competency_gaps.logs.find import suite_logs
+
+    scored = sum(item.score is not None for benchmark in log.readable for item in benchmark.items)
+    items = sum(len(benchmark.items) for benchmark in log.readable)
+    return scored or (items if log.readable and suite_logs([path]).scores else 0)
 
 
 def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
@@ -106,14 +136,9 @@ def _show(log: InspectedLog) -> None:
     found = [(benchmark, report) for benchmark in log.readable for report in benchmark.reports]
     models = dict.fromkeys(report.model or "a model that is not named" for _, report in found)
     rows: dict[str, list[tuple[InspectedBenchmark, SourceReport]]] = {}
-    notes: dict[str, list[str]] = {}
     for benchmark, report in found:
         row = benchmark.name if len(models) == 1 else report.model or "not named"
         rows.setdefault(row, []).append((benchmark, report))
-        usual = replace(report, warnings=tuple(w for w in report.warnings if w.code != "same_name"))
-        for line in report_notes(usual):
-            if _OTHERS in line or not line.startswith(("metric:", "filter:", "scorer:")):
-                notes.setdefault(line, []).append(benchmark.name)
     if found:
         tools = ", ".join(dict.fromkeys(report.format for _, report in found))
         of = next(iter(models)) if len(models) == 1 else plural(len(models), "model")
@@ -124,9 +149,8 @@ def _show(log: InspectedLog) -> None:
         columns = {name: [plain(cells[name]) for cells in shown.values()] for name in next(iter(shown.values()))}
         Console().print(table_of(title, list(map(plain, shown)), columns))
         shared.print_line(f"{len(rows) - _ROWS} more: --json\n" if len(rows) > _ROWS else "")
-    for line, names in notes.items():
-        others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        _print(line if len(names) == len(found) else f"{names[0]}{others}: {line}")
+    for line in report_notes([_without_same_name(report) for _, report in found]):
+        _print(line)
     for benchmark in log.benchmarks:
         if benchmark.error is not None and len(log.benchmarks) > 1:
             _print(f"{benchmark.name}: cannot be read as it is: {benchmark.error}")
@@ -134,19 +158,23 @@ def _show(log: InspectedLog) -> None:
         _show_item(found[0][0].items[0])
 
 
+def _without_same_name(report: SourceReport) -> SourceReport:
+    # The rows show the models and names already.
+    return replace(report, warnings=tuple(warning for warning in report.warnings if warning.code != "same_name"))
+
+
 def _cells(held: Sequence[tuple[InspectedBenchmark, SourceReport]], *, models: int) -> dict[str, str]:
     """Counts and mean of some logs, as the columns of their row."""
+    from competency_gaps.stages.logs import score_name
+
     scores = [item.score for benchmark, _ in held for item in benchmark.items if item.score is not None]
     report = held[0][1]
-    by = {
-        "score": "/".join(part for part in (report.metric, report.filter, report.scorer) if part not in (None, "none"))
-    }
     return {
         **({"tasks": integer(len(held))} if models > 1 else {}),
         "items": integer(sum(report.items for _, report in held)),
         "scored": integer(len(scores)),
         "mean": f"{sum(scores) / len(scores):.3f}" if scores else NOT_DEFINED,
-        **({} if models > 1 else by),
+        **({} if models > 1 else {"score": score_name(report)}),
     }
 
 

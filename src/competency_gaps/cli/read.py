@@ -11,7 +11,15 @@ import typer
 from rich.console import Console
 
 from competency_gaps.cli.coverage import print_coverage
-from competency_gaps.cli.shared import JsonOption, RunArgument, open_outcome, print_json, print_line, run_document
+from competency_gaps.cli.shared import (
+    JsonOption,
+    SourceArgument,
+    open_outcome,
+    open_source,
+    print_json,
+    print_line,
+    run_document,
+)
 from competency_gaps.errors import UserError, argument
 
 if TYPE_CHECKING:
@@ -28,7 +36,7 @@ def screen_lines() -> int:
 
 
 def show(
-    run: RunArgument,
+    run: SourceArgument,
     model: Annotated[
         str | None, typer.Argument(metavar="MODEL", help="One of the run's models; default: the only one.")
     ] = None,
@@ -44,7 +52,16 @@ def show(
         bool, typer.Option("--parsed", help="Show where answers could not be parsed, instead of scores.")
     ] = False,
     slice_: Annotated[
-        int | None, typer.Option("--slice", metavar="N", min=1, help="Show line N of the answer with its items.")
+        str | None,
+        typer.Option(
+            "--slice",
+            metavar="N|NAME",
+            help="Show line N of the answer with its items; of several models: their scores on a slice.",
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Show all models' scores by a column's categories: who is best at what?"),
     ] = None,
     concept: Annotated[
         str | None, typer.Option(metavar="N|WORDS", help="Show concept N, or find concepts by words in their labels.")
@@ -60,10 +77,9 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Show where a model is weak and strong: one list of slices, worst first."""
-    from competency_gaps.api.run import open_run
     from competency_gaps.runs.scores import model_scores
 
-    asked = {"--slice": slice_, "--concept": concept, "--list": list_, "--caveats": caveats or None}
+    asked = {"--slice": slice_, "--by": by, "--concept": concept, "--list": list_, "--caveats": caveats or None}
     given = [name for name, value in asked.items() if value is not None]
     beside = against[0] if against and len(against) == 1 else against or None
     if len(given) > 1:
@@ -73,27 +89,32 @@ def show(
         opened = open_outcome(run, model, other, parsed=parsed)
         _show_concepts(opened, concept, {"model": model, "against": beside, "parsed": parsed}, limit, json_=json_)
         return
-    opened = open_run(run)
+    opened = open_source(run)
     if list_ == "models":
         of_one = {"MODEL": model, "--against": against, "--parsed": parsed}
         if ignored := [name for name, value in of_one.items() if value]:
             raise UserError(f"--list models shows all models: leave out {' and '.join(ignored)}.")
         if json_:
-            print_json({"run": str(opened.path), "models": opened.models.to_dicts()})
+            print_json({"run": str(opened.shown_path), "models": opened.models.to_dicts()})
         else:
             from competency_gaps.report.models import models_view
 
             Console().print(models_view(opened))
         return
     several = len(model_scores(opened).models)
+    if by is not None or (slice_ is not None and model is None and several > 1):
+        if model is not None or against or parsed:
+            raise UserError("--by shows the scores of all models: leave out MODEL, --against and --parsed.")
+        _show_scores(opened, by, slice_, limit, json_=json_)
+        return
     if not several:
         if json_:
-            print_json({"run": str(opened.path), "answer": None, "coverage": asdict(opened.coverage())})
+            print_json({"run": str(opened.shown_path), "answer": None, "coverage": asdict(opened.coverage())})
         else:
             print_unscored(opened)
         return
     if model is None and several > 1:
-        if slice_ is not None or list_ == "slices" or caveats or parsed:
+        if list_ == "slices" or caveats or parsed:
             asked_of = "--parsed" if parsed else given[0]
             raise UserError(f"{asked_of} needs one model: name it, as in 'cgaps show {run} MODEL'.")
         _show_models(opened, beside, limit, json_=json_)
@@ -108,7 +129,7 @@ def show(
         from competency_gaps.findings.words import answer_words
 
         examples, told = example_texts(opened, answer.findings), answer_words(answer)
-        print_json({"run": str(opened.path), "answer": asdict(answer), "examples": examples, "words": told})
+        print_json({"run": str(opened.shown_path), "answer": asdict(answer), "examples": examples, "words": told})
     elif caveats:
         from competency_gaps.report.answer import caveats_view
 
@@ -122,7 +143,9 @@ def print_run(run: Run, *, json_: bool) -> None:
     if json_:
         print_json({**run_document(run), "report": str(run.report_file)})
         return
-    if run.models.height:
+    if run.models.height > 1:
+        _show_models(run, None, None, json_=False)
+    elif run.models.height:
         print_answer(run, run.answer(run.models["model"][0]))
     else:
         print_unscored(run)
@@ -142,7 +165,9 @@ def print_demo(run: Run) -> None:
     print_line("")
     if run.report_file.is_file():  # a checkout whose page was not built has none
         print_line(f"Open in a browser: {run.report_file.resolve()}")
-    print_line(f"All findings: cgaps show {run.path}. Your own model: cgaps sae MODEL, or its logs: cgaps logs PATH.")
+    print_line(
+        f"All findings: cgaps show {run.shown_path}. Your own model: cgaps sae MODEL, or its logs: cgaps logs PATH."
+    )
 
 
 def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
@@ -160,7 +185,7 @@ def print_unscored(run: Run, limit: int = 6) -> None:
     from competency_gaps.findings.words import UNSCORED, short_name
 
     print_line(f"{short_name(run.scored_model)}: {UNSCORED}")
-    print_coverage([run.coverage()], [run.path], limit)
+    print_coverage([run.coverage()], [run.shown_path], limit)
 
 
 def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) -> None:
@@ -172,24 +197,37 @@ def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) 
         tables = {"models": run.models, "slices": found.slices, "cells": found.cells}
         lists = {model: asdict(answer) for model, answer in answers.items()}
         print_json(
-            {"run": str(run.path), **{name: table.to_dicts() for name, table in tables.items()}, "answers": lists}
+            {"run": str(run.shown_path), **{name: table.to_dicts() for name, table in tables.items()}, "answers": lists}
         )
     else:
         console = Console()
         console.print(models_page(answers, found, console.width, limit))
 
 
-def _show_slice(run: Run, answer: Answer, number: int, *, json_: bool) -> None:
+def _show_scores(run: Run, by: str | None, slice_: str | None, limit: int | None, *, json_: bool) -> None:
+    """Print the scores of all models on the categories of a column, or on one slice."""
+    from competency_gaps.report.models import best_view, scores_view
+
+    table = run.scores_by(by) if by is not None else run.scores_on(str(slice_))
+    if json_:
+        print_json({"run": str(run.shown_path), "scores": table.to_dicts()})
+    elif by is not None:
+        Console().print(best_view(table, by, Console().width, limit))
+    else:
+        Console().print(scores_view(table, run.model_slices(), limit))
+
+
+def _show_slice(run: Run, answer: Answer, line: str, *, json_: bool) -> None:
     """Print one finding with what lies behind it."""
     from competency_gaps.findings.items import detail
     from competency_gaps.report.answer import finding_view
 
-    found = [finding for finding in answer.findings if finding.number == number]
+    found = [finding for finding in answer.findings if line in (str(finding.number), finding.name)]
     if not found:
-        raise UserError(f"the answer has no line {number}: expected 1 to {len(answer.findings)}.")
+        raise UserError(f"the answer has no line {line}: expected 1 to {len(answer.findings)}.")
     behind = detail(run, answer, found[0])
     if json_:
-        print_json({"run": str(run.path), "finding": asdict(found[0]), **asdict(behind)})
+        print_json({"run": str(run.shown_path), "finding": asdict(found[0]), **asdict(behind)})
     else:
         Console().print(finding_view(answer, found[0], behind))
 
@@ -203,7 +241,7 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
     table = slice_table(run, answer.model, against_of(answer), parsed=answer.kind == "parsed")
     table = table.sort("gap", "slice", nulls_last=True)
     if json_:
-        print_json({"run": str(run.path), "slices": table.head(limit or table.height).to_dicts()})
+        print_json({"run": str(run.shown_path), "slices": table.head(limit or table.height).to_dicts()})
         return
     chosen = table if limit is not None else table.filter(table["family"] != "concepts")
     count = min(limit or screen_lines() - 3, chosen.height)

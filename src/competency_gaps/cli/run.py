@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from competency_gaps.logs.find import SuiteLogs
     from competency_gaps.runs.part import PartRecord
 
-LENS = "embedded"
+BUNDLED = "embedded"
 """Model and SAE that read where neither is named."""
 
 
@@ -29,6 +29,9 @@ def run(
     ] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help=shared.MODEL_HELP)] = None,
     sae: Annotated[str | None, typer.Option("--sae", "-s", help=shared.SAE_HELP)] = None,
+    read: Annotated[
+        bool, typer.Option("--read", help="Read the items of logs with the bundled model and SAE: adds concepts.")
+    ] = False,
     benchmark: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,41 +85,49 @@ def run(
     quiet: shared.QuietOption = False,
     json_: shared.JsonOption = False,
 ) -> None:
-    """Audit a model: from benchmarks and an SAE to a run folder and a report."""
+    """Make a run: a model with its SAE reads benchmarks, or logs of evaluations are kept."""
     import competency_gaps as cg
-    from competency_gaps.config import RunConfig, parse_config, read_yaml
+    from competency_gaps.config import ItemsConfig, RunConfig, parse_config, read_yaml
     from competency_gaps.config.load import apply_overrides
     from competency_gaps.runs.part import parse_part
 
     progress = terminal(quiet)
+    if config and (read or model or sae or benchmark or log):
+        raise UserError("give a configuration file and --set, or --log or --benchmark with --read, --model and --sae.")
     logs = _logs(log, metric, scorer, None if benchmark and not log else field, progress)
-    if config and (model or sae or benchmark or log):
-        raise UserError("give a configuration file and --set, or --model and --sae with --benchmark or --log.")
-    if (benchmark or log) and not (config or model or sae):
-        model, sae, no_ask = LENS, LENS, True
+    if read and (model or sae):
+        raise UserError("--read reads the items with the bundled model: leave it out, or --model and --sae.")
+    # Of items without any score a reading is all that there is.
+    if read or (benchmark and not (log or scores or model or sae)):
+        model, sae, no_ask = BUNDLED, BUNDLED, True
         progress.say("Reading the items with SmolLM2-135M, the bundled model; choose another with --model and --sae.")
     if config:
         data = read_yaml(config)
     else:
         items = [_benchmark(text, field or []) for text in benchmark or []]
         data = _from_options(model, sae, [*items, *logs.benchmarks])
+    kind = RunConfig if {"model", "sae"} & data.keys() else ItemsConfig
+    own = {"model.device": device, "model.dtype": dtype, "batch_tokens": batch_size}
+    of_reading = {"--device": device, "--dtype": dtype, "--batch-size": batch_size, "--no-ask": no_ask or None}
+    of_reading |= {"--ray": ray, "--shard": shard, "--store": store}
+    if kind is ItemsConfig and (unused := [name for name, value in of_reading.items() if value is not None]):
+        raise UserError(f"{', '.join(unused)}: no model reads the items. Give --read, or --model and --sae, as well.")
     entries = data.get("benchmarks")
     for key, value in {"limit": limit, "sample": sample}.items():
         for entry in entries if value is not None and isinstance(entries, list) else []:
             if isinstance(entry, dict):
                 entry[key] = value
-    own = {"model.device": device, "model.dtype": dtype, "batch_tokens": batch_size}
     apply_overrides(data, [*(f"{key}={value}" for key, value in own.items() if value), *(set_ or [])])
     _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
     if llm:
         data["judge"] = read_yaml(llm)
     if ray:
         data["ray"] = {**(data.get("ray") or {}), "address": ray}
-    checked = parse_config(RunConfig, data, str(config) if config else "options")
+    checked = parse_config(kind, data, str(config) if config else "options")
     if out is None and checked.out is None:
         raise UserError("no run folder given: give --out, or 'out' in the configuration.")
     if shard is not None:
-        if out is None or checked.ray is not None:
+        if out is None or "ray" in data:
             raise UserError("--shard needs a separate --out for each part, and cannot use Ray.")
         part = cg.make_part(checked, out, parse_part(shard), store=store, progress=progress)
         _print_part(part, out, store, json_=json_)
@@ -153,13 +164,13 @@ def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, An
 def _from_options(model: str | None, sae: str | None, benchmarks: list[dict[str, Any]]) -> dict[str, Any]:
     from competency_gaps.config import sae_place
 
-    given = (("--model", model), ("--sae", sae), ("--benchmark or --log", benchmarks))
-    absent = [name for name, value in given if not value]
-    if absent:
-        raise UserError(
-            f"give a configuration file, or --model, --sae and --benchmark or --log; missing: {', '.join(absent)}."
-        )
-    return {"model": {"name": model}, "sae": sae_place(str(sae)), "benchmarks": benchmarks}
+    if not benchmarks:
+        raise UserError("give a configuration file, --log or --benchmark.")
+    if not (model or sae):
+        return {"benchmarks": benchmarks}
+    if not (model and sae):
+        raise UserError(f"a reading needs a model and its SAE: give {'--sae' if model else '--model'} as well.")
+    return {"model": {"name": model}, "sae": sae_place(sae), "benchmarks": benchmarks}
 
 
 def _benchmark(text: str, fields: Sequence[str]) -> dict[str, Any]:

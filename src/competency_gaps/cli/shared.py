@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
-RunsArgument = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")]
+SourceArgument = Annotated[Path, typer.Argument(metavar="RUN|LOGS", help="Run folder, or logs of evaluations.")]
+RunsArgument = Annotated[
+    list[Path], typer.Argument(metavar="RUN|LOGS...", help="Run folders or logs; several can be compared.")
+]
 DictionaryArgument = Annotated[Path, typer.Argument(help="The dictionary's folder.")]
 MODEL_HELP = "Hub id, folder, .gguf file or embedded."
 SAE_HELP = "SAE folder, SAELens RELEASE/ID or embedded."
@@ -62,11 +65,18 @@ AgainstOption = Annotated[
 LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to ask: YAML with base_url, model, ...")]
 
 
+def open_source(path: Path) -> Run:
+    """Open a run folder, or read logs as a run."""
+    from competency_gaps.api.run import Run
+    from competency_gaps.stages import without_reading
+
+    made = without_reading.open_source(path, terminal(quiet=False))
+    return Run(made.path, made.manifest)
+
+
 def open_outcome(run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False) -> Run:
     """Open a run, or one of its models' scores."""
-    from competency_gaps.api.run import open_run
-
-    opened = open_run(run)
+    opened = open_source(run)
     if model is None:
         if against or parsed:
             raise UserError("--against and --parsed need a model: give its name.")
@@ -118,7 +128,7 @@ def run_document(run: RunFolder) -> dict[str, Any]:
     concepts = run.concepts
     alive = concepts["alive"].sum()
     return {
-        "run": str(run.path),
+        "run": str(run.shown_path),
         "benchmarks": run.benchmarks.to_dicts(),
         "concepts": {
             "width": run.width,

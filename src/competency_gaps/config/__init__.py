@@ -28,6 +28,7 @@ from competency_gaps.config.model import (
 from competency_gaps.config.run import (
     EvidenceConfig,
     GenerationConfig,
+    ItemsConfig,
     MetricsConfig,
     Pooling,
     RayWorkers,
@@ -47,6 +48,7 @@ __all__ = [
     "FileSource",
     "GenerationConfig",
     "HubSource",
+    "ItemsConfig",
     "LLMConfig",
     "LogSource",
     "MetricsConfig",

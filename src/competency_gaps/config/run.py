@@ -99,7 +99,7 @@ class SlicesConfig(Config):
     skills: bool = False
     """Whether the run's ``judge`` names the skill that each item needs; answers are kept in the run's folder."""
     embedder: str | None = None
-    """Folder or hub id of the sentence-transformers model of the clusters; None: the packaged all-MiniLM-L6-v2."""
+    """Folder or hub id of the clusters' sentence-embedding model, in ONNX; None: all-MiniLM-L6-v2 in int8."""
 
 
 class ScoresConfig(Config):
@@ -111,6 +111,8 @@ class ScoresConfig(Config):
     kind: Literal["table", "log"] = "table"
     benchmark: str | None = None
     """The benchmark that the items are of; None: the table's column ``benchmark``, its ids or the log's name say it."""
+    models: list[str] = []
+    """Columns of a table that are models; empty: all but ``id`` and ``benchmark``."""
     model: str | None = None
     """What to call a log's model; None: as the log calls it, or after the file of a table of prompts and scores."""
     format: str | None = None
@@ -138,14 +140,38 @@ class RayWorkers(Config):
     """Of each worker; None: the machine's cores are divided among its workers."""
 
 
-class RunConfig(Config):
-    """Everything that ``cgaps run`` needs."""
+class ItemsConfig(Config):
+    """A run of items and scores: what ``cgaps run`` needs where no model reads the items."""
 
-    model: ModelConfig
-    sae: SAEConfig
     benchmarks: Annotated[list[BenchmarkConfig], Field(min_length=1)]
     out: Path | None = None
     """Run folder, unless the run is given another."""
+    near_repeats: Annotated[float, Field(gt=0, le=1)] | None = 0.8
+    """Similarity of words from which two items count as one piece of evidence (near-repeats); None: only identical
+    items do. At 0.8, 277 of 283 pairs found in 44 public benchmarks were read as repeats; between 0.6 and 0.8,
+    16 of 28 (``benchmarks/near_repeats.py``)."""
+    evidence: EvidenceConfig = EvidenceConfig()
+    slices: SlicesConfig = SlicesConfig()
+    scores: list[ScoresConfig] = []
+    """Scores of other models on the same items, added when the run is finished."""
+    judge: LLMConfig | None = None
+    """The model that scores items which need a judge; None: they stay unscored."""
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _different_names(cls, benchmarks: list[BenchmarkConfig]) -> list[BenchmarkConfig]:
+        names = [benchmark.name for benchmark in benchmarks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two benchmarks are named {name!r}; give each its own 'name'")
+        return benchmarks
+
+
+class RunConfig(ItemsConfig):
+    """Everything that ``cgaps run`` needs where a model and its SAE read the items."""
+
+    model: ModelConfig
+    sae: SAEConfig
     span: Span = "question"
     """Which tokens of an item count."""
     pooling: Pooling = "mean"
@@ -156,36 +182,17 @@ class RunConfig(Config):
     """Reference statistics for lift and kinds; None: those in the SAE's folder, if there are any."""
     keep_token_activations: bool = True
     """Whether the run folder keeps the activations of single tokens, by which the explorer colours an item's text."""
-    near_repeats: Annotated[float, Field(gt=0, le=1)] | None = 0.8
-    """Similarity of words from which two items count as one piece of evidence (near-repeats); None: only identical
-    items do. At 0.8, 277 of 283 pairs found in 44 public benchmarks were read as repeats; between 0.6 and 0.8,
-    16 of 28 (``benchmarks/near_repeats.py``)."""
     batch_tokens: Annotated[int, Field(ge=16)] | None = None
     """Most tokens of a forward pass, padding included; lower it if memory runs out. None: 512 where a processor only
     reads, else 4096."""
     generation: GenerationConfig = GenerationConfig()
     metrics: MetricsConfig = MetricsConfig()
-    evidence: EvidenceConfig = EvidenceConfig()
-    slices: SlicesConfig = SlicesConfig()
     accept_versions: bool = False
     """Whether a run that is not read to its end goes on under another torch or transformers."""
     ask: bool = True
     """Whether the model answers the items; False: it only reads them, for scores of other models."""
-    scores: list[ScoresConfig] = []
-    """Scores of other models on the same items, added when the run is finished."""
-    judge: LLMConfig | None = None
-    """The model that scores items which need a judge; None: they stay unscored."""
     ray: RayWorkers | None = None
     """Workers of Ray that read; None: this process does."""
-
-    @field_validator("benchmarks")
-    @classmethod
-    def _different_names(cls, benchmarks: list[BenchmarkConfig]) -> list[BenchmarkConfig]:
-        names = [benchmark.name for benchmark in benchmarks]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two benchmarks are named {name!r}; give each its own 'name'")
-        return benchmarks
 
     @model_validator(mode="before")
     @classmethod

@@ -146,6 +146,8 @@ def dictionary_of(run: RunFolder) -> Dictionary | None:
     folder of its SAE, if that is a dictionary; the one that comes with the package, for a run of the embedded SAE. They
     are skipped where they are missing, damaged, or about another SAE, since folders move after a run.
     """
+    if not run.has_reading:
+        return None
     settings = run.manifest["settings"].get("sae") or {}  # withheld in a redacted explorer
     named = [(run.manifest.get("dictionary") or {}).get("folder"), settings.get("dictionary"), settings.get("folder")]
     folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]

@@ -270,7 +270,7 @@ def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterat
 
 def _run_list(opened: Sequence[Opened]) -> RunList:
     """``runs.json``; runs of one name are numbered, since the name of the folder above may be private."""
-    titles = numbered([visible(run.run.path.resolve().name) for run in opened])
+    titles = numbered([visible(run.run.shown_path.resolve().name) for run in opened])
     listed = run_list(opened, "static", None)
     return replace(listed, runs=[replace(run, title=title) for run, title in zip(listed.runs, titles, strict=True)])
 

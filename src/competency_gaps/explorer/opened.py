@@ -21,7 +21,8 @@ from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.explorer.parts.records.details import ChatState, ListedRun, RunList
 from competency_gaps.explorer.tools import ask
 from competency_gaps.runs.manifest import FILE
-from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.stages.without_reading import open_source
 from competency_gaps.text import visible
 
 LONGEST_KEY = 40
@@ -116,7 +117,7 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
     Parameters
     ----------
     paths
-        Run folders, at least one.
+        Run folders or logs, at least one.
 
     Raises
     ------
@@ -129,10 +130,10 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
     for place, count in Counter(places).items():
         if count > 1:
             raise UserError(f"the run {str(place)!r} is given {count} times. Give it once.")
-    runs = [open_folder(path) for path in paths]
+    runs = [open_source(path) for path in paths]
     opened: list[Opened] = []
     for run, title in zip(runs, _titles(places), strict=True):
-        key = _key(run.path.resolve().name[:LONGEST_KEY], opened)
+        key = _key(run.shown_path.resolve().name[:LONGEST_KEY], opened)
         opened.append(Opened(key, title, run, dictionary_of(run), _own_stamp(run)))
     return opened
 

@@ -28,6 +28,7 @@ from competency_gaps.matching import read_matchings
 from competency_gaps.presentation.facts import marks_of, run_card
 from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.reading import reading_needed
 from competency_gaps.text import excerpt, shorten, visible
 
 MOST_ROWS = 50
@@ -104,13 +105,13 @@ def overview(run: RunFolder) -> dict[str, Any]:
 
     base, assessment = run.run_itself(), read_assessment(run.path) or {}
     return {
-        "read_by": run.manifest["model"]["name"],
+        "read_by": run.reader,
         "scored_model": run.scored_model,
         "outcome": run.kind,
         "evidence": {name: run.manifest["evidence"].get(name) for name in ("min_n_eff", "q", "level", "strata")},
         "benchmarks": run.benchmarks.to_dicts(),
         "models": models_table(base).sort("mean", descending=True, nulls_last=True).to_dicts(),
-        "coverage": coverage(base).words,
+        "coverage": coverage(base).words if base.has_reading else [reading_needed(base, "Coverage")],
         "overlap": run.overlap.filter(pl.col("benchmark_a") < pl.col("benchmark_b")).to_dicts(),
         "lists": [
             {name: value for name, value in asdict(each).items() if name in ("list", "how", "rates", "lacks")}

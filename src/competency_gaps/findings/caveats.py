@@ -45,14 +45,14 @@ def caveats_of(
     small = sum(int((~own.usable & (own.items >= FLOOR * np.maximum(own.of_items, 1))).sum()) for own in families)
     if small:
         found.append(Caveat("too_small", {"slices": small, "floor": FEWEST}))
-    if own and assessment is None:
+    if own and assessment is None and run.has_reading:
         found.append(Caveat("unchecked"))
     return tuple(found)
 
 
 def _of_reading(run: RunFolder, families: Sequence[Weighed], assessment: Mapping[str, Any] | None) -> Iterator[Caveat]:
     """What makes the slices or the scores themselves less sure."""
-    gate = run.manifest["gate"]
+    gate = run.manifest["gate"] or {"passed": True}
     if not gate.get("passed") and any(own.family.name in ("concepts", "regions", "profiles") for own in families):
         yield Caveat("gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))})
     for benchmark in run.manifest["benchmarks"]:
@@ -98,9 +98,8 @@ def _of_scores(
         yield Caveat("repeats", numbers)
     if not kept.all():
         yield Caveat("excluded", {"items": items.height, "excluded": int((~kept).sum())})
-    reads = str(run.manifest["model"]["name"])
-    if reads != outcome.model:
-        yield Caveat("lens", {"reads": reads})
+    if run.reader not in (None, outcome.model):
+        yield Caveat("lens", {"reads": run.reader})
     if peers is not None and (len(peers.rows) < FEW_PEERS or peers.distance > NEAR_PEERS):
         yield Caveat("peers", {"peers": len(peers.rows), "distance": peers.distance})
 

@@ -232,6 +232,7 @@ def _spread(
 
 def coverage(run: RunFolder, benchmark: str | None = None, description: str | None = None) -> Coverage:
     """Say what a run's items are about and do not test, as :meth:`competency_gaps.Run.coverage` describes."""
+    run.check_reading("Coverage")
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
     if benchmark is not None:
         run.benchmark_entry(benchmark)

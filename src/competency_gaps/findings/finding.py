@@ -113,6 +113,16 @@ class Answer:
     """Mean outcome over the items that have one, such as the overall difference of two models; None: no item has."""
     chance: float | None = None
     """As :attr:`Finding.chance`, over all scored items."""
+
+    @property
+    def table(self) -> pl.DataFrame:
+        """The findings as a frame, one row each in their order: ``number``, ``name``, ``gap`` with its 95% interval
+        ``low``, ``high`` (fractions; 0.08 is 8 points), ``belief``, ``items`` (scored), ``mean`` and ``family``."""
+        kinds = {"number": pl.Int64, "name": pl.String, **dict.fromkeys(("gap", "low", "high"), pl.Float64)}
+        kinds |= {"belief": pl.String, "items": pl.Int64, "mean": pl.Float64, "family": pl.String}
+        rows = [[getattr(one, name) for name in kinds] for one in self.findings]
+        return pl.DataFrame(rows, schema=kinds, orient="row")
+
     _repr_html_: ClassVar[Callable[[Answer], str]]
     """What a notebook shows; set where cards are made, as an answer knows no words."""
 

@@ -190,6 +190,7 @@ def fill(
     progress: Progress | None = None,
 ) -> Drafts:
     """Write new items for a slice or a benchmark, as :meth:`competency_gaps.Run.fill` describes."""
+    run.check_reading("Choosing new items")
     base, progress = run.run_itself(), progress or Progress(quiet=True)
     if (slice is None) == (benchmark is None):
         raise UserError("give either a slice or a benchmark that lacks something, not both.")

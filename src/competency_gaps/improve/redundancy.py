@@ -113,6 +113,7 @@ def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Red
 
 def likeness(run: RunFolder, label: np.ndarray, count: int) -> np.ndarray:
     """Cosines of the parts' summed concept activation scores: shape (P, P), in [0, 1]; 0 where a part has none."""
+    run.check_reading("Overlap by concepts")
     total, benchmark = np.zeros((count, run.width)), run.items["benchmark"].to_numpy()
     for name in run.benchmarks["benchmark"]:
         rows = np.flatnonzero(benchmark == name)

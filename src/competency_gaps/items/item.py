@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -96,10 +96,24 @@ def answer_text(item: Item) -> str | None:
 def is_whole(item: Item) -> bool:
     """Whether every text of an item can be encoded as UTF-8; JSON may hold a lone surrogate."""
     try:
-        json.dumps(asdict(item), ensure_ascii=False, default=str).encode()
+        "".join(_texts(vars(item))).encode()
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in nested fields, mappings and sequences."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from (str(key), *_texts(inner))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, Text):
+        yield value.text
 
 
 @dataclass(frozen=True)
@@ -222,3 +236,21 @@ class Benchmark:
             digest.update(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode())
             digest.update(b"\n")
         return digest.hexdigest()
+
+
+def item_row(benchmark: str, item: Item) -> dict[str, Any]:
+    """What ``items.parquet`` holds of an item that no model has read."""
+    return {
+        "benchmark": benchmark,
+        "item_id": item.id,
+        "prompt": item.prompt,
+        "answer": answer_text(item),
+        "score": item.score,
+        "epochs": item.epochs,
+        "group": item.group,
+        "choices": None if item.choices is None else list(item.choices),
+        "answer_index": answer_index(item),
+        "covariates": json.dumps(item.covariates, ensure_ascii=False) if item.covariates else None,
+        "n_span_tokens": len(item.prompt.split()),
+        "identity": json.dumps(item.identity, ensure_ascii=False, default=str) if item.identity else None,
+    }

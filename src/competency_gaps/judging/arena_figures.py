@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from competency_gaps.evidence.interval import Estimate, mean
 from competency_gaps.items.item import Reason
@@ -82,6 +81,8 @@ def goes_by_place(agreeing: int, items: int) -> bool:
     items
         Items with a win in both games. Ties do not count: a coin that ties often agrees less often as well.
     """
+    from scipy.stats import binomtest  # takes a second to import
+
     return bool(items and binomtest(agreeing, items, 0.5, alternative="less").pvalue <= PLACE_LEVEL)
 
 

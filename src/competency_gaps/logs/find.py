@@ -17,6 +17,7 @@ from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, argument, nearest, no_such
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, refuse_options
+from competency_gaps.logs.table import tables_at
 from competency_gaps.registry import LOGS
 from competency_gaps.text import listing
 
@@ -112,7 +113,22 @@ def suite_logs(
             suite.models[name] = [str(log.part.model) for log in same_name]
         if metric != NONE:
             suite.scores.extend(_scores_entry(log, name) for log in others)
+    if metric != NONE:
+        suite.scores.extend(_score_tables([named_path(text)[1] for text in logs], by_name))
     return suite
+
+
+def _score_tables(paths: Sequence[Path], by_name: Mapping[str, Sequence[_NamedLog]]) -> Iterator[dict[str, Any]]:
+    """Configurations of the scores of models that tables have beside the prompts, or in a table of their own."""
+    tables = {log.part.files[0] for logs in by_name.values() for log in logs if log.part.format == "table"}
+    for name, logs in by_name.items():
+        for log in logs:
+            table = log.part.details.get("table")
+            if table is not None and table.models:
+                yield {"path": str(table.path), "benchmark": name, "models": list(table.models)}
+    for path in paths:
+        if path.is_dir() and any(file.parent == path for file in tables):
+            yield from ({"path": str(own.path)} for own in tables_at(path) if not own.has_prompts)
 
 
 def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
@@ -156,8 +172,11 @@ def _logs_at(
     text: str, mapping: Mapping[str, str], options: Mapping[str, str | None], *, is_table: bool
 ) -> list[_NamedLog]:
     name, path = named_path(text)
-    if is_table or path.suffix in _TABLES:
+    if is_table:
         parts = [LogPart("table", path.stem, (path,), task=path.stem)]
+    elif path.suffix in _TABLES and path.is_file():
+        parts = LOGS["table"].find(path) or [LogPart("table", path.stem, (path,))]
+        parts = [replace(part, task=part.benchmark) for part in parts]
     else:
         parts = find_parts(path)
     tasks = {part.task for part in parts}
@@ -172,7 +191,11 @@ def _logs_at(
         }
         if mapping:
             source["fields"] = dict(mapping)
-        if len(parts) > 1:
+        if part.format == "table":
+            source["path"] = str(part.files[0])
+            if not getattr(part.details.get("table"), "is_scored", True):
+                source["metric"] = NONE
+        elif len(parts) > 1:
             source["benchmark"] = part.benchmark
         called = part.benchmark if name is None else name if len(parts) == 1 else f"{name}:{part.benchmark}"
         shared = part.task if name is None else name if len(tasks) == 1 else f"{name}:{part.task}"

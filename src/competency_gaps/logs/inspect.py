@@ -21,7 +21,7 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from competency_gaps.config import LogSource
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import MissingExtraError, UserError, argument
 from competency_gaps.items.item import Item, LeftOut, Reason
 from competency_gaps.jsonl import files_under, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.inspect_sample import NOTES, Exchange, SampleScores, Scores, read_exchange
@@ -247,8 +247,9 @@ class _SampleReader:
         name = self.scores.metric if self.scores.keys else self.scores.scorer
         for result in self._results():
             if result.get("scorer") == self.scores.scorer and result.get("name") == name:
-                for metric in ("accuracy", "mean"):
-                    self.tally.compare_mean(mapping(mapping(result.get("metrics")).get(metric)).get("value"), metric)
+                metrics = mapping(result.get("metrics"))
+                for metric in [name for name in ("accuracy", "mean") if name in metrics][:1]:
+                    self.tally.compare_mean(mapping(metrics[metric]).get("value"), metric)
 
     def _results(self) -> list[dict[str, Any]]:
         scores = sequence(mapping(self.head.get("results")).get("scores"))
@@ -265,8 +266,11 @@ def _key(id: Any) -> str:
     return json.dumps(id, sort_keys=True, default=str)
 
 
-NEWEST_VERSION = 2
-"""Newest supported version of Inspect's log format (``LOG_SCHEMA_VERSION`` of 0.3.285)."""
+NEWEST_VERSION = 3
+"""Newest supported version of Inspect's log format.
+
+Releases up to 0.3.285 write 2. Logs of 3 keep the messages of events in a pool, but a sample's own ones in full.
+"""
 LARGEST = 512 << 20
 """Size limit of a sample, or of a ``.json`` log, in bytes: a small zip can expand to any size."""
 TOO_LARGE = Reason("value_too_large", f"the value is larger than {LARGEST >> 20} MB", (LARGEST >> 20,))
@@ -299,7 +303,10 @@ def read_head(path: Path) -> dict[str, Any] | None:
     version = head.get("version")
     if isinstance(version, int) and version > NEWEST_VERSION:
         raise UnreadableLogError(
-            f"{path} has version {version} of Inspect's log format; supported up to {NEWEST_VERSION}."
+            f"{path} has version {version} of Inspect's log format; supported up to {NEWEST_VERSION}. Upgrade with "
+            "'pip install --upgrade competency-gaps' ('inspect log convert' keeps the version), or write prompts and "
+            f"scores as a table and name its columns with {argument('fields')} prompt=COLUMN and "
+            f"{argument('fields')} score=COLUMN."
         )
     head.pop("samples", None)
     return head

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -20,11 +19,10 @@ from competency_gaps.items.item import Item
 from competency_gaps.jsonl import first_object, float_or_none
 from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.logs.reader import LogPart
+from competency_gaps.logs.table import KEYS
 from competency_gaps.registry import LOGS
 from competency_gaps.runs.matched_scores import Scored
 from competency_gaps.text import shorten
-
-_KEYS = ("id", "benchmark")
 
 
 def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
@@ -36,7 +34,7 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
         As :func:`read_score_table` and :func:`read_score_log`.
     """
     if config.kind == "table":
-        return read_score_table(config.path.expanduser(), config.benchmark)
+        return read_score_table(config.path.expanduser(), config.benchmark, config.models)
     choices = {name: getattr(config, name) for name in ("model", "part", "metric", "scorer", "fields")}
     return read_score_log(config.path.expanduser(), config.benchmark, format_=config.format, **choices)
 
@@ -48,17 +46,18 @@ def read_scores(
     or else another tool's log."""
     if isinstance(given, pl.DataFrame):
         where, rows = "the table of scores", enumerate(given.iter_rows(named=True), 1)
-        return _scored((Record(row, f"{where}, row {number}") for number, row in rows), given.columns, where, benchmark)
+        records = (Record(row, f"{where}, row {number}") for number, row in rows)
+        return _scored(records, _models(given.columns, where), benchmark)
     if isinstance(given, Mapping):
-        cells = ((model, item, score) for model, own in given.items() for item, score in own.items())
-        return (Scored(model, str(item), benchmark, _score(score, f"{model}, {item}")) for model, item, score in cells)
+        cells = ((model, str(item), score) for model, own in given.items() for item, score in own.items())
+        return (Scored(m, item, benchmark, _score(score, "the scores", item, m)) for m, item, score in cells)
     path = Path(given)
     if path.suffix in SUFFIXES and (path.suffix != ".jsonl" or "id" in first_object(path)):
         return read_score_table(path, benchmark)
     return read_score_log(path, benchmark)
 
 
-def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Scored]:
+def read_score_table(path: Path, benchmark: str | None = None, models: Sequence[str] = ()) -> Iterator[Scored]:
     """Read a table of scores: a column ``id``, and one column per model.
 
     Parameters
@@ -68,6 +67,9 @@ def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Score
         whose column is called ``score``, and the only one, is called after the file.
     benchmark
         The run's benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
+    models
+        The columns of models beside which the table holds the items themselves, whose ids, where it has none, are their
+        numbers from 0; empty: all columns but ``id`` and ``benchmark``.
 
     Raises
     ------
@@ -75,35 +77,44 @@ def read_score_table(path: Path, benchmark: str | None = None) -> Iterator[Score
         If the file cannot be read, has no column ``id`` or no model, or a cell holds something else.
     """
     records = read_files(FileSource(path=path))
+    if models:
+        places = (Record({"id": place, **own.values}, own.where) for place, own in enumerate(records))
+        yield from _scored(places, models, benchmark)
+        return
     first = list(itertools.islice(records, 1))
     columns = list(first[0].values) if first else []
-    for row in _scored(itertools.chain(first, records), columns, str(path), benchmark):
-        yield replace(row, model=path.stem) if {*columns} - {*_KEYS} == {"score"} else row
+    for row in _scored(itertools.chain(first, records), _models(columns, str(path)), benchmark):
+        yield row._replace(model=path.stem) if {*columns} - {*KEYS} == {"score"} else row
 
 
-def _scored(records: Iterable[Record], columns: list[str], where: str, benchmark: str | None) -> Iterator[Scored]:
-    models = [name for name in columns if name not in _KEYS]
+def _models(columns: Sequence[str], where: str) -> list[str]:
+    """The columns of a table of scores that are models."""
+    models = [name for name in columns if name not in KEYS]
     if "id" not in columns or not models:
         raise UserError(
             f"{where} has the columns {', '.join(columns[:8])}: expected 'id' and one column of scores per model."
         )
+    return models
+
+
+def _scored(records: Iterable[Record], models: Sequence[str], benchmark: str | None) -> Iterator[Scored]:
     for record in records:
         row = record.values
-        if row.get("id") is None or not row.keys() <= set(columns):
-            raise UserError(f"{record.where}: the id is empty, or there is a column that the first row lacks.")
-        own = benchmark if benchmark is not None else row.get("benchmark")
+        if row.get("id") is None or not row.keys() >= {*models}:
+            raise UserError(f"{record.where}: the id is empty, or a column of the first row is missing.")
+        item, of = str(row["id"]), benchmark if benchmark is not None else row.get("benchmark")
         for model in models:
-            score = _score(row.get(model), f"{record.where} (id {row['id']!r}), column {model!r}")
-            yield Scored(model, str(row["id"]), own, score)
+            yield Scored(model, item, of, _score(row[model], record.where, item, model))
 
 
-def _score(cell: Any, where: str) -> float | None:
+def _score(cell: Any, where: str, item: str, model: str) -> float | None:
     if cell is None or (isinstance(cell, str) and not cell.strip()):
         return None
     value = float_or_none(cell)
     if value is None:
         raise UserError(
-            f"{where}: {shorten(repr(cell), 60)} is not a number. Expected a score from 0 to 1, or an empty cell."
+            f"{where} (id {item!r}), column {model!r}: {shorten(repr(cell), 60)} is not a number. Expected a score "
+            "from 0 to 1, or an empty cell."
         )
     return None if math.isnan(value) else value
 

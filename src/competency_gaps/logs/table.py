@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.files import SUFFIXES, read_files
-from competency_gaps.benchmarks.records import check_fields, gather
+from competency_gaps.benchmarks.records import FIELDS, check_fields, gather
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError, argument
+from competency_gaps.jsonl import float_or_none
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally
 from competency_gaps.text import listing
 
@@ -21,15 +23,69 @@ _COLUMNS = {
     "group": ("subject", "category", "topic"),
 }
 """Names that the columns of tables have, for fields that are neither mapped nor there."""
+KEYS = ("id", "benchmark")
+"""Columns of a table of scores that say which item a row is of."""
+_LOOKED_AT = 100
+"""Rows by which columns of scores are told from others, such as the number of the right option."""
+
+
+class Table(NamedTuple):
+    """What the first rows of a table say of its columns."""
+
+    path: Path
+    has_prompts: bool
+    is_scored: bool
+    """Whether a column is called as the scores of one model are."""
+    models: tuple[str, ...]
+    """Columns of scores, one per model; of a table without prompts all but the ids."""
 
 
 def find(path: Path) -> list[LogPart]:
-    """A file that is a table with columns of obvious names."""
-    if not path.is_file() or path.suffix not in SUFFIXES:
-        return []
-    first = next(read_files(FileSource(path=path)), None)
-    is_scored = first is not None and {"prompt", "score"} <= _all_columns(first.values).keys()
-    return [LogPart("table", path.stem, (path,))] if is_scored else []
+    """Tables of prompts and scores at a path: a file, or those of a folder.
+
+    In a folder, prompts and scores may stand in different tables.
+    """
+    tables = tables_at(path)
+    is_suite = any(table.models and not table.has_prompts for table in tables)
+    asking = [table for table in tables if table.has_prompts and (table.is_scored or table.models or is_suite)]
+    # A single table of a folder is called as the folder is: many are called items or data.
+    names = [path.resolve().name] if path.is_dir() and len(asking) == 1 else [table.path.stem for table in asking]
+    return [
+        LogPart("table", name, (table.path,), details={"table": table})
+        for name, table in zip(names, asking, strict=True)
+    ]
+
+
+def tables_at(path: Path) -> list[Table]:
+    """The tables at a path that have prompts, or ids with scores of models."""
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    tables = (_table(file) for file in files if file.suffix in SUFFIXES and file.is_file())
+    return [table for table in tables if table.has_prompts or table.models]
+
+
+def _table(path: Path) -> Table:
+    rows = [record.values for record in itertools.islice(read_files(FileSource(path=path)), _LOOKED_AT)]
+    values = rows[0] if rows else {}
+    named = _all_columns(values)
+    if "prompt" in named:
+        models = () if "score" in named else _score_columns(rows, {*named.values(), *FIELDS, *KEYS})
+        return Table(path, True, "score" in named, models)
+    models = _score_columns(rows, KEYS)
+    return Table(path, False, False, models if {*models, *KEYS} >= values.keys() and "id" in values else ())
+
+
+def _score_columns(rows: Sequence[Mapping[str, Any]], others: Collection[str]) -> tuple[str, ...]:
+    """The columns, but for some, of which every cell is empty or a score from 0 to 1."""
+    return tuple(
+        name
+        for name in (rows[0] if rows else ())
+        if name not in others and all(_may_be_score(row.get(name)) for row in rows)
+    )
+
+
+def _may_be_score(cell: Any) -> bool:
+    value = float_or_none(0 if cell in (None, "") else cell)
+    return value is not None and 0 <= value <= 1
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
@@ -91,4 +147,4 @@ def _all_columns(values: Mapping[str, Any]) -> dict[str, str]:
     return {ours: column for ours, column in named if column is not None}
 
 
-LOG = Reader("a table: columns prompt and score, or of like names", find, read, ("metric", "fields"))
+LOG = Reader("a table: a column of prompts, and a column of scores or one per model", find, read, ("metric", "fields"))

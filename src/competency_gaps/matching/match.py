@@ -33,8 +33,7 @@ from competency_gaps.findings.kept import answer
 from competency_gaps.matching.examples import read_examples
 from competency_gaps.matching.ranks import FEWEST, Examples, Ties, dealt, strata, tell
 from competency_gaps.progress import Progress
-from competency_gaps.runs.files import LISTS
-from competency_gaps.runs.manifest import adding_to_run
+from competency_gaps.runs.manifest import LISTS, adding_to_run
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import CONCEPTS

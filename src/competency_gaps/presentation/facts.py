@@ -29,14 +29,17 @@ class Fact:
 def _scored(manifest: Mapping[str, Any]) -> list[Fact]:
     """Whose scores these are, where they are not those of the model that reads the items."""
     name, outcome = str(manifest["scored_model"]), manifest.get("outcome")
-    if name == manifest["model"]["name"] and outcome is None:
+    if manifest["model"] is not None and name == manifest["model"]["name"] and outcome is None:
         return []
+    note = "" if manifest["model"] is None else "the concepts are the model's above"
     against = ", ".join(outcome["against"]) if outcome else ""
-    return [Fact("Scores of", name, f"against {against}" if against else "the concepts are the model's above")]
+    return [Fact("Scores of", name, f"against {against}" if against else note)]
 
 
 def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
-    """Say what was run: model, SAE, hook, gate and settings."""
+    """Say what was run: model, SAE, hook, gate and settings; without a reading, whose scores these are."""
+    if manifest["model"] is None:
+        return [*_scored(manifest), Fact("Reading", "none", f"created {manifest['created']}")]
     model, sae, gate, hook = (manifest[part] for part in ("model", "sae", "gate", "hook"))
     dead = gate.get("dead_share")
     figures_of_gate = [

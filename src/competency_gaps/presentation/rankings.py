@@ -46,6 +46,7 @@ def list_concepts(
     UserError
         If no label has the words; the nearest one is named.
     """
+    run.check_reading("A list of concepts")
     table = run.concepts.drop("tau", strict=False)
     if words is not None:
         matches = find_concepts(run.concepts, words)

@@ -66,10 +66,11 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
         ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`),
         ``weights`` and ``redundancy``; or, for each, the error that says why there is none.
     """
-    command = shlex.join(["cgaps", "improve", str(run.path)])
+    command = shlex.join(["cgaps", "improve", str(run.shown_path)])
     items, repeats, weights = (found[name] for name in ("items", "redundancy", "weights"))
     steps = [(f"Broken: {items if isinstance(items, UserError) else _broken(items)}", f"{command} --items")]
-    name, regions = max(((name, lacks(own)) for name, own in found["missing"].items()), key=lambda own: len(own[1]))
+    lacking = ((name, lacks(own)) for name, own in found["missing"].items())
+    name, regions = max(lacking, key=lambda own: len(own[1]), default=("", []))
     if regions:
         names = "; ".join(f"“{own.name}”" for own in regions[:3]) + f"; {len(regions) - 3} more" * (len(regions) > 3)
         topics = plural(len(regions), "topic")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 from rich import box
@@ -27,8 +28,8 @@ def models_view(run: RunFolder) -> RenderableType:
     from competency_gaps.stages.models import models_table
 
     table = models_table(run)
-    lens = short_name(str(run.manifest["model"]["name"]))
-    head = f"{plural(table.height, 'model')} on {plural(run.items.height, 'item')}; {lens} read the items for concepts."
+    head = f"{plural(table.height, 'model')} on {plural(run.items.height, 'item')}"
+    head += f"; {short_name(run.reader)} read the items for concepts." if run.reader else "."
     figures = (Column(name, justify="right") for name in ("mean", "95% interval", "scored", "unscored"))
     shown = Table("model", *figures, box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
     called = cut_names(table["model"], MODEL)
@@ -93,7 +94,7 @@ def models_page(
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
         lines.add_row(called[answer.model], mean, *extremes)
     beside = "its peers (the nearest in score)" if any(own.kind == "peers" for own in ordered) else "its own average"
-    head = f"{plural(len(ordered), 'model')}, each against {beside}, in points expected on new items:"
+    head = f"Where {plural(len(ordered), 'model')} stand out, each against {beside}, in points expected on new items:"
     both = [side[:1] for answer in ordered for side in words.sides(answer)]
     notes = "" if all(both) else f"“–”: none among the lines of its list, {LONGEST} at most. "
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
@@ -106,14 +107,101 @@ def models_page(
     table = _grid(heads, first, wide, wide)
     for number, name in apart.select("slice", "name").iter_rows():
         own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
+        if own.is_empty():
+            continue
         ends = (own.row(place, named=True) for place in (0, -1))
         texts = (f"{words.signed_points(one['gap']):>4} {called[one['model']]}" for one in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         table.add_row(words.cut_at_word(visible(name), first), *styled)
     more = f" To see {words.see_all(found.slices.height, 'slices')}." if found.slices.height > apart.height else ""
-    notes += "One model: cgaps show RUN MODEL. Two: cgaps compare RUN A B. "
+    notes += f"Who scores best: {argument('by')} COLUMN. One model: cgaps show RUN MODEL. "
+    notes += "Two: cgaps compare RUN A B. "
     notes += f"Items scored: {argument('list')} models.{more}"
-    return Group(plain(head, "bold"), lines, Text("\nIn points as measured:", "bold"), table, plain(notes, "dim"))
+    return Group(
+        plain(head, "bold"),
+        lines,
+        Text("\nSlices that tell models apart, in the same points:", "bold"),
+        table,
+        plain(notes, "dim"),
+    )
+
+
+WHOLE = 0.9
+"""Share of the items from which a mean of the scored ones stands for all."""
+
+
+def best_view(table: pl.DataFrame, column: str, width: int, limit: int | None = None) -> RenderableType:
+    """Say of each category of a column which model scores best there, and which do as well within noise.
+
+    Parameters
+    ----------
+    table
+        As of :func:`~competency_gaps.findings.scores_by.scores_by`.
+    width : int
+        Characters of a line.
+    limit : int, optional
+        Categories.
+    """
+    parts = sorted(table.partition_by("category", maintain_order=True), key=lambda own: -own["items"][0])
+    name = min(max(len(visible(category)) for category in table["category"].unique()), max(width - 64, 14))
+    called = cut_names(table["model"].unique(maintain_order=True), min(MODEL, max((width - name - 28) // 2, 20)))
+    wide = max(map(len, called.values()))
+    rest = max(width - name - 6 - 11 - wide - 8, 15)
+    shown = _grid((column, "items", "best score", "", "as good"), name, 6, 11, wide, rest)
+    for part in parts[:limit]:
+        best, *others = _likely_best(part).iter_rows(named=True)
+        names = [called[own["model"]] + _few(own) for own in others]
+        as_good = ", ".join(names) if names else "surely the best"
+        if len(as_good) > rest:
+            as_good = f"{plural(len(names), 'other model')}"
+        category = words.cut_at_word(visible(part["category"][0]), name)
+        cells = (category, integer(best["items"]), _score(best), called[best["model"]] + _few(best), as_good)
+        shown.add_row(*map(Text, cells))
+    head = f"Which of {plural(table['model'].n_unique(), 'model')} scores best, by {column}, in points of 100:"
+    note = "In brackets 95% intervals. As good: within noise; no model surely scores more on the same items. "
+    note += "*: scored on less than 90% of the items. " if (table["scored"] < WHOLE * table["items"]).any() else ""
+    more = f" To see {words.see_all(len(parts), 'categories')}." if limit and limit < len(parts) else ""
+    return Group(plain(head, "bold"), shown, plain(f"{note}All models: {argument('slice')} NAME.{more}", "dim"))
+
+
+def _likely_best(part: pl.DataFrame) -> pl.DataFrame:
+    """The models that may be the best of a category; those that are scored on most of its items first."""
+    likely = part.filter("may_be_best") if part["may_be_best"].any() else part.head(1)
+    return likely.sort(pl.col("scored") < WHOLE * pl.col("items"), maintain_order=True)
+
+
+def _few(row: Mapping[str, Any]) -> str:
+    return "*" if row["scored"] < WHOLE * row["items"] else ""
+
+
+def scores_view(table: pl.DataFrame, found: ModelSlices, limit: int | None = None) -> RenderableType:
+    """List the models by their scores on one slice, with their gaps there if it tells the models apart."""
+    category, items = table["category"][0], table["items"][0]
+    called, best = cut_names(table["model"], MODEL), table["may_be_best"].sum()
+    gaps = {row["model"]: row for row in found.cells.filter(name=category).iter_rows(named=True)}
+    figures = (
+        Column(name, justify="right") for name in ("score", "95% interval", "scored", *(["gap"] if gaps else []))
+    )
+    shown = Table("model", *figures, "", box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
+    for row in table.head(limit or table.height).iter_rows(named=True):
+        mean = "none" if row["mean"] is None else percent(row["mean"], 1)
+        spread = "" if row["mean"] is None else f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
+        gap = gaps.get(row["model"], {}).get("gap")
+        points = [] if not gaps else ["none" if gap is None else words.signed_points(gap)]
+        verdict = ("surely the best" if best == 1 else "may be the best") if row["may_be_best"] else ""
+        shown.add_row(*map(Text, (called[row["model"]], mean, spread, integer(row["scored"]), *points, verdict)))
+    head = f"Scores on {visible(category)}, {plural(items, 'item')}:"
+    note = "May be the best: no other model surely scores more on the same items."
+    if gaps:
+        against = "its peers" if "peers" in found.cells["against"].to_list() else "its own average"
+        note += f" Gap: expected on new items, against {against}; a weak model can have the highest."
+    return Group(plain(head, "bold"), Text(), shown, Text(), plain(note, "dim"))
+
+
+def _score(row: Mapping[str, Any]) -> str:
+    if row["mean"] is None:
+        return "none"
+    return f"{100 * row['mean']:.0f} ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
 
 
 def _grid(heads: Sequence[str], *widths: int) -> Table:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from polars._typing import EngineType
 
 SCORES = "scores.parquet"
-LISTS = "lists"
-"""Folder of what ``cgaps match`` found."""
 
 
 class RunFiles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from competency_gaps.text import shorten
 
 SCHEMA_VERSION = 12
 FILE = "manifest.json"
+LISTS = "lists"
+"""Folder of what ``cgaps match`` found."""
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
 _FORMER = ".manifest.json.former"
@@ -39,10 +41,15 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     (folder / _FORMER).unlink(missing_ok=True)
 
 
-def set_aside(folder: Path) -> None:
-    """Make a finished run an unfinished one whose tables are made anew; what is not made anew stays known."""
+def set_aside(folder: Path, derived: Iterable[str] = ()) -> None:
+    """Make a finished run an unfinished one whose tables are made anew, without its lists and other ``derived`` files.
+
+    What is not made anew stays known.
+    """
     if (folder / FILE).is_file():
         (folder / FILE).replace(folder / _FORMER)
+    for stale in (*map(folder.joinpath, derived), *(folder / LISTS).glob("*.json")):
+        stale.unlink(missing_ok=True)  # lists name slices by their numbers
 
 
 def files_of_former(folder: Path) -> Mapping[str, Any]:

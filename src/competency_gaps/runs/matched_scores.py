@@ -17,8 +17,7 @@ from competency_gaps.runs.schemas import SCORES
 from competency_gaps.text import plural
 
 
-@dataclass(frozen=True)
-class Scored:
+class Scored(NamedTuple):
     """One model's result on one item, as a file states it."""
 
     model: str
@@ -76,6 +75,8 @@ def match_scores(
     rows: Iterable[Scored],
     own_model: str | None = None,
     present: Mapping[tuple[str, int], Sequence[float | str | None]] = MappingProxyType({}),
+    *,
+    strict: bool = True,
 ) -> MatchedScores:
     """Find the items that scores belong to.
 
@@ -89,6 +90,8 @@ def match_scores(
         The model whose scores the items have already; None: they have none.
     present
         Score and response of models and items of which the run has a score that must not be replaced by another.
+    strict
+        Whether a model none of whose rows belongs to an item is an error.
 
     Raises
     ------
@@ -100,17 +103,27 @@ def match_scores(
     matched: dict[str, dict[int, Scored]] = {}
     lost: dict[str, list[_Match]] = {}
     by_prompt = Counter[str]()
+    asked, match = None, _Match("")
     for row in rows:
         _check(row, own_model)
         own = matched.setdefault(row.model, {})
-        match = known.find(row)
+        # A table has the scores of all models on an item one after another.
+        if asked != (asked := (row.id, row.benchmark, row.prompt)):
+            match = known.find(row)
         if match.item is None:
             lost.setdefault(row.model, []).append(match)
             continue
         _check_alone(row, own.get(match.item), present.get((row.model, match.item)))
         own[match.item] = row
         by_prompt[row.model] += match.by_prompt
-    added = [_added(model, own, by_prompt[model], lost.get(model, []), known) for model, own in matched.items()]
+    added = [_added(model, own, by_prompt[model], lost.get(model, [])) for model, own in matched.items()]
+    for one in added if strict else ():
+        if not one.matched:
+            raise UserError(
+                f"none of the {one.unmatched} rows of {one.model!r} belongs to an item of the run, such as "
+                f"{', '.join(one.examples)}{_other_text(one.other_text)}; the run's ids look like "
+                f"{', '.join(known.examples())}."
+            )
     tables = [_table(model, own) for model, own in matched.items()]
     return MatchedScores(pl.concat([pl.DataFrame(schema=SCORES), *tables]), added)
 
@@ -138,16 +151,11 @@ def _check_alone(row: Scored, other: Scored | None, present: Sequence[float | st
         )
 
 
-def _added(model: str, own: Mapping[int, Scored], by_prompt: int, lost: Sequence[_Match], items: _Items) -> Added:
+def _added(model: str, own: Mapping[int, Scored], by_prompt: int, lost: Sequence[_Match]) -> Added:
     """What became of a model's rows: its own by their items, and those that are lost."""
     examples = tuple(match.id for match in lost[:3])
-    other_text = sum(match.other_text for match in lost)
-    if not own:
-        raise UserError(
-            f"none of the {len(lost)} rows of {model!r} belongs to an item of the run, such as {', '.join(examples)}"
-            f"{_other_text(other_text)}; the run's ids look like {', '.join(items.examples())}."
-        )
     scored = sum(row.score is not None for row in own.values())
+    other_text = sum(match.other_text for match in lost)
     return Added(model, len(own), scored, by_prompt, len(lost), other_text, examples)
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from competency_gaps.errors import UserError, no_such
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.manifest import read_whole_manifest, shard_names
+from competency_gaps.runs.reading import reading_needed
 from competency_gaps.runs.tables import RunTables
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class RunFolder(RunTables):
 
     @property
     def width(self) -> int:
-        """Number of concepts of the SAE."""
-        return int(self.manifest["sae"]["d_sae"])
+        """Number of concepts of the SAE; 0 without a reading."""
+        return int(self.manifest["sae"]["d_sae"]) if self.has_reading else 0
 
     def cas(self, benchmark: str) -> sp.csr_array:
         """Concept activation scores of one benchmark.
@@ -187,10 +188,18 @@ class RunFolder(RunTables):
     @cached_property
     def has_token_activations(self) -> bool:
         """Whether the run keeps activations of single tokens, of some items at least."""
-        return any(self._index.unchecked(number).has_activations for number in range(len(self._index)))
+        return self.has_reading and any(
+            self._index.unchecked(number).has_activations for number in range(len(self._index))
+        )
+
+    def check_reading(self, what: str) -> None:
+        """Raise UserError if the run has no reading, which ``what`` needs."""
+        if not self.has_reading:
+            raise UserError(reading_needed(self, what))
 
     def check_concept(self, concept: int) -> None:
-        """Raise UserError if the SAE has no such concept."""
+        """Raise UserError if the SAE has no such concept, or the run no reading."""
+        self.check_reading("A concept")
         if not isinstance(concept, (int, np.integer)):
             raise UserError(f"concept {concept!r}: expected its number, an int from 0 to {self.width - 1}.")
         if not 0 <= concept < self.width:

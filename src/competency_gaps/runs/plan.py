@@ -64,6 +64,24 @@ def claim(folder: Path, identity: Mapping[str, Any]) -> bool:
     return False
 
 
+def claim_without_reading(folder: Path) -> None:
+    """Claim a folder for a run that no model reads.
+
+    Raises
+    ------
+    UserError
+        If a model has read items there, or the folder holds other files.
+    """
+    if begun(folder):
+        raise UserError(
+            f"a model has read items of the run in {str(folder)!r}: repeat the command that did, or choose another run "
+            "folder."
+        )
+    if not (folder / FILE).is_file():
+        refuse_strangers(folder)
+        write_document(folder / FILE, {"format": FORMAT})
+
+
 def begun(folder: Path) -> dict[str, Any]:
     """The plan of the run in a folder; empty: nothing was computed there."""
     return _read_json(folder / FILE) if any((folder / name).exists() for name in _RESULTS) else {}

@@ -301,6 +301,8 @@ SCHEMAS: Mapping[str, Schema] = {
     "tokens": TOKENS,
 }
 """Name of a table, without suffix -> its columns; of an outcome's items see ``OUTCOME_ITEMS``."""
+READING = ("concepts", "concept_benchmarks", "overlap", "tokens")
+"""Tables that only a run with a reading has."""
 
 
 def schema_fault(held: Schema, expected: Schema, *, partial: bool = False) -> str | None:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.runs.files import RunFiles
+from competency_gaps.runs.schemas import READING, SCHEMAS
 
 if TYPE_CHECKING:
     from competency_gaps.outcomes import Kind
@@ -33,6 +34,21 @@ class RunTables:
         if "outcome" not in self.manifest:
             return self.path
         return Path(self.manifest["outcome"]["run"])
+
+    @property
+    def has_reading(self) -> bool:
+        """Whether a model and its SAE have read the items; else there are no concepts, and their tables are empty."""
+        return self.manifest["sae"] is not None
+
+    @property
+    def reader(self) -> str | None:
+        """Name of the model that read the items; None: none has."""
+        return str(self.manifest["model"]["name"]) if self.has_reading else None
+
+    @property
+    def shown_path(self) -> Path:
+        """What the user gave to open it: its folder, or the logs that it was made of in the cache folder."""
+        return Path(self.manifest.get("logs", self.path))
 
     @property
     def scored_model(self) -> str:
@@ -134,4 +150,6 @@ class RunTables:
         return self._table(name) if self.files.has(name) else None
 
     def _table(self, name: str) -> pl.DataFrame:
+        if name in READING and not self.has_reading:
+            return pl.DataFrame(schema=SCHEMAS[name])
         return self.files.collect(name, self.scan(name))

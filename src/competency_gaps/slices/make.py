@@ -14,8 +14,7 @@ import polars as pl
 from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import MissingExtraError, UserError, no_such
 from competency_gaps.items.options import asked
-from competency_gaps.model.embed import HUB as PACKAGED
-from competency_gaps.model.embed import embed_texts, has_default_model
+from competency_gaps.model.embed import HUB, NoModelError, embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.registry import SLICES
 from competency_gaps.runs.manifest import changing_run
@@ -111,8 +110,11 @@ def make_families(source: Source) -> list[Family]:
         If there is no family of a name that the configuration gives, or a plug-in's slices are no slices.
     MissingExtraError
         If a family that the configuration names needs a package that is not installed.
+    NoModelError
+        If it needs a model that is not here and cannot be fetched.
     """
     wanted = source.config.families
+    configured = {"clusters": source.config.embedder is not None, "skills": source.config.skills}
     families = []
     for name in SLICES if wanted is None else dict.fromkeys(wanted):
         if name not in SLICES:
@@ -120,9 +122,11 @@ def make_families(source: Source) -> list[Family]:
         try:
             version = SLICES.version(name)
             made = SLICES[name](source) if version is None else _added(source.run, name, version)
-        except MissingExtraError:
-            if wanted is not None or (name == "skills" and source.config.skills):
+        except (MissingExtraError, NoModelError) as error:
+            if wanted is not None or configured.get(name):
                 raise
+            if isinstance(error, NoModelError):
+                source.progress.say(f"The slices {name!r} are left out: {error}")
             continue
         if made is not None and made.names:
             families.append(made)
@@ -152,7 +156,7 @@ def regions(source: Source) -> Family | None:
 
 def profiles(source: Source) -> Family | None:
     """A tree of the items in the space of their concepts."""
-    if len(source.kept) < LEAST_ITEMS:
+    if len(source.kept) < LEAST_ITEMS or not source.run.has_reading:
         return None
     space = concept_space(source.run.by_concept, source.kept, source.seed)
     return _tree(source, "profiles", space, source.kept, {"scikit-learn": importlib.metadata.version("scikit-learn")})
@@ -164,12 +168,11 @@ def questions(items: pl.DataFrame) -> list[str]:
 
 
 def clusters(source: Source) -> Family | None:
-    """A tree of the items in the space of a sentence-embedding model, which a run does not fetch by itself."""
-    named = source.config.families is not None or source.config.embedder is not None
-    if len(source.kept) < LEAST_ITEMS or not (named or has_default_model()):
+    """A tree of the items in the space of a sentence-embedding model."""
+    if len(source.kept) < LEAST_ITEMS:
         return None
     space = embed_texts(questions(source.run.items[source.kept]), source.config.embedder, source.progress)
-    return _tree(source, "clusters", space, source.kept, {"embedder": source.config.embedder or PACKAGED})
+    return _tree(source, "clusters", space, source.kept, {"embedder": source.config.embedder or HUB})
 
 
 def skills(source: Source) -> Family | None:
@@ -181,7 +184,7 @@ def skills(source: Source) -> Family | None:
     if len(rows) < LEAST_ITEMS:
         return None
     space = embed_texts([phrases[row] for row in rows.tolist()], source.config.embedder)
-    tree = _tree(source, "skills", space, rows, {"embedder": source.config.embedder or PACKAGED})
+    tree = _tree(source, "skills", space, rows, {"embedder": source.config.embedder or HUB})
     return None if tree is None else by_skill.with_central_phrases(tree, phrases)
 
 
@@ -197,7 +200,7 @@ def renamed(run: RunFolder, family: Family, concepts: pl.DataFrame) -> Family:
     """Name a tree's nodes by a run's texts and the labels in a table of its concepts; other families keep theirs."""
     if family.name not in ("profiles", "clusters"):
         return family
-    return with_names(family, run.items, concepts, run.by_concept)
+    return with_names(family, run.items, concepts, run.by_concept if run.has_reading else None)
 
 
 def _added(run: RunFolder, name: str, version: str) -> Family | None:

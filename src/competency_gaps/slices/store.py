@@ -21,15 +21,17 @@ FILE = "slices.parquet"
 
 
 def read_slices(run: RunFolder) -> list[Family]:
-    """Read the families of slices that a run has; concepts are made from its rows of activations.
+    """Read the families of slices that a run has; concepts are made from its rows of activations, if it has a reading.
 
     Raises
     ------
     UserError
         If the table is missing or damaged.
     """
-    single = concepts(run.concepts, run.by_concept, run.items.height)
-    return [*stored_families(run), *([single] if single.names else [])]
+    families = stored_families(run)
+    if run.has_reading and (single := concepts(run.concepts, run.by_concept, run.items.height)).names:
+        families.append(single)
+    return families
 
 
 def stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:

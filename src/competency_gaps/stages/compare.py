@@ -25,6 +25,7 @@ from competency_gaps.evidence import ItemSample, Paired, paired_differences, uni
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.findings.answer import Asked, answered, held_equal, over_units, slice_gaps, slices_of
 from competency_gaps.findings.finding import Answer
+from competency_gaps.items.item import item_row
 from competency_gaps.logs.find import find_parts, log_entries
 from competency_gaps.logs.scores import read_score_log
 from competency_gaps.outcomes import Outcome, difference
@@ -39,7 +40,6 @@ from competency_gaps.slices.columns import columns
 from competency_gaps.slices.features import features
 from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.models import missing_scores
-from competency_gaps.stages.results import item_row
 from competency_gaps.text import plural
 
 

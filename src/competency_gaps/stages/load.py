@@ -18,6 +18,7 @@ from competency_gaps.items.item import Benchmark, Item, LeftOut, SourceReport
 from competency_gaps.items.policy import Policy
 from competency_gaps.progress import Progress
 from competency_gaps.registry import POLICIES, SOURCES
+from competency_gaps.scoring.text import Unscored
 
 
 def assign_policies(
@@ -54,6 +55,17 @@ def assign_policies(
         if fault:
             raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r}, policy {name!r}: {fault}.")
     return [made[name] for name in names]
+
+
+def policies_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = True) -> list[Policy]:
+    """Return the policy of each item; where no model is asked, nothing is scored that would need its answer."""
+    if ask:
+        return assign_policies(benchmark, config.policy, config.options)
+    policies = assign_policies(benchmark, config.policy, config.options, otherwise="none")
+    return [
+        policy if policy.request(item) is None else Unscored()
+        for item, policy in zip(benchmark.items, policies, strict=True)
+    ]
 
 
 def _make_policies(names: Sequence[str], options: Mapping[str, Any], benchmark: str) -> dict[str, Policy]:

@@ -7,10 +7,10 @@ import itertools
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, argument
 from competency_gaps.items.item import Benchmark, LeftOut, Reason, SourceReport
@@ -26,35 +26,75 @@ NO_MODEL = Reason(
     "the log names no model, so nobody can check that its scores and the run's concepts belong to the same model",
 )
 _LIMIT = 300
+_OWN_TEXT = "own text of"
 _ARGUMENT = re.compile(r"(?:^|,)\s*(?:peft|delta|pretrained|model|path|engine)=([^,]+)")
 
 
-def report_lines(report: SourceReport) -> Iterator[str]:
-    """What was read of one part of a log, with control characters made visible."""
-    counts = [plural(report.records, "record"), plural(report.items, "item")]
-    if report.averaged:
-        counts.append(f"{report.averaged:,} records averaged into {plural(report.averaged_items, 'item')}")
-    counts.append(f"{report.unscored:,} unscored")
-    yield _line(f"{report.benchmark}: {report.format}, {', '.join(counts)}")
-    yield _line(f"    model: {report.model or f'not recorded ({NO_MODEL})'}")
-    yield from (f"    {note}" for note in report_notes(report))
+class _Note(NamedTuple):
+    """A remark on one log."""
+
+    head: str
+    kind: str
+    """With the head: what notes of several logs have in common that become one line."""
+    text: str
+    amount: int = 0
+    """Items, or else records, that add up over logs; 0: the note counts none."""
 
 
-def report_notes(report: SourceReport) -> Iterator[str]:
-    """What was chosen, located, left out and doubted in one part of a log."""
+def report_lines(reports: Sequence[SourceReport]) -> Iterator[str]:
+    """What was read of each log, and what to know of them, with control characters made visible."""
+    for report in reports:
+        counts = [plural(report.records, "record"), plural(report.items, "item"), f"{report.unscored:,} unscored"]
+        score = [f"score {score_name(report)}"] if score_name(report) else []
+        yield _line(", ".join([f"{report.benchmark}: {report.format}", *counts, *score]))
+    unnamed = f"not recorded ({NO_MODEL})"
+    yield from _merged(reports, lambda report: [_Note("model:", str(report.model), report.model or unnamed)])
+    yield from report_notes(reports)
+
+
+def score_name(report: SourceReport) -> str:
+    """The metric, filter and scorer that gave the scores; empty where there is no choice."""
+    return "/".join(part for part in (report.metric, report.filter, report.scorer) if part not in (None, "none"))
+
+
+def report_notes(reports: Sequence[SourceReport]) -> Iterator[str]:
+    """What else could be chosen, and what was located, averaged, left out and doubted: a line for each kind of note."""
+    return _merged(reports, _notes)
+
+
+def _notes(report: SourceReport) -> Iterator[_Note]:
     for name in ("metric", "filter", "scorer"):
         value = getattr(report, name)
         others = [other for other in report.available.get(name, ()) if other != value]
-        if value is not None or others:
+        if others:
             option = argument("scorer" if name == "filter" else name)
-            also = f"; with {option}: {', '.join(others)}" if others else ""
-            yield _line(f"{name}: {value or 'none'}{also}")
+            text = f"{value or 'none'}; with {option}: {', '.join(others)}"
+            yield _Note(f"{name}:", text, text)
     for way, count in report.own_text.items():
-        yield _line(f"own text: {way}: {plural(count, 'item')}")
-    for what, records in (("left out", report.left_out), ("without a score", report.unscored_because)):
-        yield from (_line(f"{what}: {plural(own.count, 'record')}: {own.reason}") for own in records)
-    for warning in report.warnings:
-        yield _line(f"note: {warning}")
+        yield _Note(_OWN_TEXT, way, way, count)
+    if report.averaged:
+        text = f"{report.averaged / report.averaged_items:.3g} per item, averaged into its score"
+        yield _Note("epochs:", text, text)
+    for what, records in (("left out:", report.left_out), ("without a score:", report.unscored_because)):
+        yield from (_Note(what, counted.reason.code, str(counted.reason), counted.count) for counted in records)
+    yield from (_Note("note:", warning.code, str(warning)) for warning in report.warnings)
+
+
+def _merged(reports: Sequence[SourceReport], notes: Callable[[SourceReport], Iterable[_Note]]) -> Iterator[str]:
+    """The notes on several logs, those of one kind as one line, with the first one's text."""
+    kinds: dict[tuple[str, str], list[tuple[str, _Note]]] = {}
+    for report in reports:
+        for note in notes(report):
+            kinds.setdefault((note.head, note.kind), []).append((report.benchmark, note))
+    for alike in kinds.values():
+        first = alike[0][1]
+        logs = list(dict.fromkeys(name for name, _ in alike))
+        others = f" and {len(logs) - 1} more" if len(logs) > 1 else ""
+        where = f"{logs[0]}{others}: " if len(logs) < len(reports) else ""
+        amount = sum(note.amount for _, note in alike)
+        counted = f" {plural(amount, 'item' if first.head == _OWN_TEXT else 'record')}:" if amount else ""
+        more = f" (the first of {len(alike)} such notes)" if len({note.text for _, note in alike}) > 1 else ""
+        yield f"{_line(f'{where}{first.head}{counted} {first.text}')}{more}"
 
 
 def model_warnings(reports: Sequence[SourceReport], model: str) -> Iterator[Reason]:
@@ -69,17 +109,16 @@ def model_warnings(reports: Sequence[SourceReport], model: str) -> Iterator[Reas
             )
 
 
-def with_model_warnings(benchmark: Benchmark, model: str) -> tuple[Benchmark, tuple[Reason, ...]]:
-    """The benchmark with ``model_warnings`` in its reports, so that they are kept; and these warnings.
+def with_model_warnings(benchmark: Benchmark, model: str) -> Benchmark:
+    """The benchmark with ``model_warnings`` in its reports, so that they are kept.
 
     The report of a log that names no model says so.
     """
-    warnings = tuple(model_warnings(benchmark.reports, model))
     reports = []
     for report in benchmark.reports:
         more = [NO_MODEL] if report.model is None else model_warnings([report], model)
         reports.append(replace(report, warnings=(*report.warnings, *more)))
-    return replace(benchmark, reports=tuple(reports)), warnings
+    return replace(benchmark, reports=tuple(reports))
 
 
 def left_out_lines(benchmark: str, left_out: Sequence[LeftOut]) -> Iterator[str]:

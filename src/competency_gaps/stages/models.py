@@ -13,7 +13,7 @@ from competency_gaps.evidence import ItemSample, corrected, evidence
 from competency_gaps.evidence.interval import mean
 from competency_gaps.outcomes import item_facts, wrong_alike
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
+from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config
 
@@ -43,7 +43,7 @@ def models_table(run: RunFolder) -> pl.DataFrame:
         rows.append(
             {
                 "model": model,
-                "reads": model == base.manifest["model"]["name"],
+                "reads": model == base.reader,
                 "scored": int(known.sum()),
                 "unscored": int((asked & ~known).sum()),
                 "mean": estimate and estimate.value,
@@ -149,7 +149,7 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
     """
     base = open_folder(run.base)
     scores, config = model_scores(base), evidence_config(base)
-    sample = item_sample(base.by_concept, base.items, config.strata)
+    sample = slice_sample(base.items, sp.csr_array((0, base.items.height)), config.strata)
     relative = np.full(scores.values.shape, np.nan)
     for number in np.unique(sample.benchmark):
         place = np.flatnonzero(sample.benchmark == number)

@@ -74,6 +74,7 @@ def outcome_run(
         If the run has no scores of a model, or too few peers.
     """
     base = run.run_itself()
+    base.check_reading("A model's figures of concepts")
     scores = model_scores(base)
     model, against = scores.named(model), tuple(map(scores.named, against))
     scores.row(model)

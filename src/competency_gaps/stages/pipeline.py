@@ -14,16 +14,13 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.change import settle
-from competency_gaps.config import RunConfig, as_dict
+from competency_gaps.config import ItemsConfig, RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
-from competency_gaps.files import finite, sha256, write_atomic
+from competency_gaps.files import sha256, write_atomic
 from competency_gaps.lock import hold
-from competency_gaps.logs.reader import NONE
 from competency_gaps.logs.scores import configured_scores
 from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
-from competency_gaps.runs.assessment import FILE as ROBUSTNESS_FILE
-from competency_gaps.runs.files import LISTS
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import set_aside, write_manifest
 from competency_gaps.runs.matched_scores import Scored, match_scores
@@ -43,10 +40,11 @@ from competency_gaps.stages.judging import check_judge, judge_responses
 from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import has_lift, items_table, write_results
 from competency_gaps.stages.setting import Setting, set_up
+from competency_gaps.stages.without_reading import DERIVED, benchmark_entry, run_without_reading, scored_model
 
 
 def run(
-    config: RunConfig,
+    config: ItemsConfig,
     folder: Path,
     progress: Progress | None = None,
     command: str = "",
@@ -61,7 +59,8 @@ def run(
     Parameters
     ----------
     config
-        What to run.
+        What to run. Without a model (no :class:`RunConfig`) nothing is read: the run has items, scores and slices. With
+        one, a run without a reading in the folder gets it, and opens as before until its tables are made anew.
     folder
         The run folder.
     command
@@ -85,6 +84,8 @@ def run(
         # Else a change of the run that stood here, which a kill interrupted, would be put upon the tables of this one.
         settle(folder, MANIFEST_FILE)
         check_scores(folder)
+        if not isinstance(config, RunConfig):
+            return run_without_reading(config, folder, progress, command)
         config = planned(config, known_plan(folder, store))
         return _run(config, folder, progress, command, pair, share(store, engine))
 
@@ -109,7 +110,7 @@ def _run(
     judged = judge_responses(folder, judge, read, progress)
     ends.append(("judging", time.perf_counter()))
     with progress.stage("metrics"):
-        _forget_tables(folder)
+        set_aside(folder, DERIVED)
         items = items_table(read, judged.responses, setting.repeats)
         shards = {name: extraction.shards for name, extraction in read.items()}
         tokenizer, reference = setting.lm.tokenizer, setting.reference
@@ -161,13 +162,6 @@ def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigur
     return gate, sampled, items
 
 
-def _forget_tables(folder: Path) -> None:
-    """Make a run unfinished until all tables are written anew, and remove what was derived from the old ones."""
-    set_aside(folder)
-    for stale in (folder / ROBUSTNESS_FILE, folder / SLICES_FILE, *(folder / LISTS).glob("*.json")):
-        stale.unlink(missing_ok=True)  # lists name slices by their numbers
-
-
 def _manifest(
     setting: Setting,
     gate: GateFigures,
@@ -177,6 +171,7 @@ def _manifest(
     command: str,
 ) -> dict[str, Any]:
     config, hook = setting.config, setting.extractor.hook
+    policies = dict(items.group_by("benchmark").agg(pl.col("policy").unique()).iter_rows())
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -198,37 +193,15 @@ def _manifest(
             "lift": has_lift(config),
         },
         "evidence": evidence,
-        "benchmarks": _benchmark_entries(setting, shards, items),
+        "benchmarks": [
+            benchmark_entry(benchmark, choice, policies[benchmark.name], shards[benchmark.name])
+            for benchmark, choice in zip(setting.suite, config.benchmarks, strict=True)
+        ],
         "settings": as_dict(config),
     }
 
 
-def _benchmark_entries(setting: Setting, shards: dict[str, list[str]], items: pl.DataFrame) -> list[dict[str, Any]]:
-    """What the manifest says of each benchmark."""
-    joined = pl.col("policy").unique().sort().str.join(", ")
-    policies = dict(items.group_by("benchmark", maintain_order=True).agg(joined).iter_rows())
-    return [
-        {
-            "name": benchmark.name,
-            "items": len(benchmark.items),
-            "content_sha256": benchmark.content_hash(),
-            "policy": policies[benchmark.name],
-            "scope": choice.scope,
-            "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
-            "source": [finite(asdict(report)) for report in benchmark.reports],
-            "shards": shards[benchmark.name],
-        }
-        for benchmark, choice in zip(setting.suite, setting.config.benchmarks, strict=True)
-    ]
-
-
 def _scored_model(setting: Setting) -> str:
-    """Name of the model whose scores the items have: that of the logs they came from, else the run's own."""
-    policies = {item.policy.name for items in setting.prepared.values() for item in items}
-    reports = [report for benchmark in setting.suite for report in benchmark.reports]
-    if not policies <= {"imported", "none"} or not reports:
-        return str(setting.lm.identity["name"])
-    # Items that are read without scores are there for the scores of other models.
-    scored = [report for report in reports if report.metric != NONE] or reports
-    models = sorted({report.model or "a model that the log does not name" for report in scored})
-    return " and ".join(models)
+    """Name of the model whose scores the items have."""
+    policies = {name: [item.policy for item in items] for name, items in setting.prepared.items()}
+    return str(scored_model(setting.suite, policies, str(setting.lm.identity["name"])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement
@@ -20,7 +19,7 @@ from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of, ranked
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
-from competency_gaps.items.item import Item, answer_index, answer_text
+from competency_gaps.items.item import item_row
 from competency_gaps.metrics.suite import SuiteMetrics, chance_seen, combine, overlap, typical_cas
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.metrics.tokens import MajorityToken
@@ -67,24 +66,6 @@ def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: di
         "logprobs": response["logprobs"],
         "greedy": response["greedy"],
         "details": response["details"],
-    }
-
-
-def item_row(benchmark: str, item: Item) -> dict[str, Any]:
-    """What ``items.parquet`` holds of an item that no model has read."""
-    return {
-        "benchmark": benchmark,
-        "item_id": item.id,
-        "prompt": item.prompt,
-        "answer": answer_text(item),
-        "score": item.score,
-        "epochs": item.epochs,
-        "group": item.group,
-        "choices": None if item.choices is None else list(item.choices),
-        "answer_index": answer_index(item),
-        "covariates": json.dumps(item.covariates, ensure_ascii=False) if item.covariates else None,
-        "n_span_tokens": len(item.prompt.split()),
-        "identity": json.dumps(item.identity, ensure_ascii=False, default=str) if item.identity else None,
     }
 
 

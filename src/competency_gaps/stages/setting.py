@@ -10,7 +10,7 @@ from pathlib import Path
 
 from competency_gaps.activations.extract import NOT_FINITE, Extractor
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
-from competency_gaps.config import BenchmarkConfig, RunConfig
+from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.items.item import Benchmark, Reason
@@ -23,11 +23,10 @@ from competency_gaps.runs.covariates import check_strata
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
-from competency_gaps.scoring.text import Unscored
-from competency_gaps.stages.load import assign_policies, load_suite
-from competency_gaps.stages.logs import left_out_lines, report_lines, with_model_warnings
+from competency_gaps.stages.load import load_suite, policies_of
+from competency_gaps.stages.logs import left_out_lines, model_warnings, report_lines, with_model_warnings
 from competency_gaps.stages.naming import check_dictionary
-from competency_gaps.text import share_of
+from competency_gaps.text import plural, share_of
 
 
 def check_unreadable(reasons: Sequence[Reason], items: int, where: str, lm: LanguageModel, *, share: float) -> None:
@@ -102,10 +101,10 @@ class Setting:
 def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None) -> Setting:
     """Load everything and tokenise every prompt; errors in the input are raised here, before anything is computed."""
     loaded = load_suite(config.benchmarks, progress)  # first: a missing file is told in a second, a model in minutes
-    policies = {entry.name: _policies(loaded[entry.name], entry, config.ask) for entry in config.benchmarks}
+    policies = {entry.name: policies_of(loaded[entry.name], entry, ask=config.ask) for entry in config.benchmarks}
     pair = pair or load_pair(config.model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
-    suite = [_with_warnings(benchmark, config, progress) for benchmark in loaded.values()]
+    suite = _with_warnings(list(loaded.values()), config.model.name, progress)
     check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])
     repeats = find_clusters(suite, config.near_repeats)
     for line in repeats.lines():
@@ -119,17 +118,6 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
     file = config.reference or (beside if beside is not None and beside.is_file() else None)
     reference = read_reference(file, sae.d_sae) if file else None
     return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
-
-
-def _policies(benchmark: Benchmark, config: BenchmarkConfig, ask: bool) -> list[Policy]:
-    """The policy of each item; where the model is only read, nothing is scored that would need its answer."""
-    if ask:
-        return assign_policies(benchmark, config.policy, config.options)
-    policies = assign_policies(benchmark, config.policy, config.options, otherwise="none")
-    return [
-        policy if policy.request(item) is None else Unscored()
-        for item, policy in zip(benchmark.items, policies, strict=True)
-    ]
 
 
 def _prepare_prompts(
@@ -156,14 +144,16 @@ def _prepare_prompts(
     return prepared
 
 
-def _with_warnings(benchmark: Benchmark, config: RunConfig, progress: Progress) -> Benchmark:
+def _with_warnings(suite: Sequence[Benchmark], model: str, progress: Progress) -> list[Benchmark]:
     """Print what was read from other tools' logs and what was left out; the reports keep the warnings."""
-    for report in benchmark.reports:
-        for line in report_lines(report):
-            progress.say(line)
-    benchmark, warnings = with_model_warnings(benchmark, config.model.name)
-    for warning in warnings:
-        logging.getLogger(__name__).warning(f"{benchmark.name}: {warning}")
-    for line in left_out_lines(benchmark.name, benchmark.left_out):
+    reports = [report for benchmark in suite for report in benchmark.reports]
+    for line in report_lines(reports):
         progress.say(line)
-    return benchmark
+    warnings = list(model_warnings(reports, model))
+    for warning in warnings[:1]:
+        others = f" The same is true of {plural(len(warnings) - 1, 'further model')}." if len(warnings) > 1 else ""
+        logging.getLogger(__name__).warning(f"{warning}{others}")
+    for benchmark in suite:
+        for line in left_out_lines(benchmark.name, benchmark.left_out):
+            progress.say(line)
+    return [with_model_warnings(benchmark, model) for benchmark in suite]

@@ -83,10 +83,11 @@ class Parts:
         """Parts that are there once, with what makes them."""
         whole: dict[str, Callable[[Context], Any]] = {
             "run.json": lambda context: _portable(context, run_info(context)),
-            "concepts.parquet": tables.concepts_table,
             "items.parquet": tables.items_table,
             "improve.json": lambda context: _portable(context, improve_file(context)),
         }
+        if self.context.run.has_reading:
+            whole["concepts.parquet"] = tables.concepts_table
         if self.context.run.regions is not None:
             whole["item_regions.parquet"] = tables.item_regions
         models = len(self.context.model_scores.models)
@@ -103,17 +104,18 @@ class Parts:
         context = self.context
         models, benchmarks = len(context.model_scores.models), len(context.names)
         concepts, items = (context.concepts_per_part, context.run.width), (context.items_per_part, context.items.height)
-        return {
+        kinds = {
             "answers": (models, answers.model_answers),
             "gaps": (models, answers.model_gaps),
-            # Of one benchmark the suite says all.
-            "coverage": (1 + benchmarks if benchmarks > 1 else 1, answers.coverage_part),
-            "concepts": (benchmarks, tables.benchmark_table),
-            "concept": _details(*concepts, concept_details),
             "item": _details(*items, item_details),
-            "active": _details(*items, item_concepts),
             "pairs": (0 if context.portable or models < 2 else models**2, answers.model_pair),
         }
+        if context.run.has_reading:
+            # Of one benchmark the suite says all.
+            kinds |= {"coverage": (1 + benchmarks if benchmarks > 1 else 1, answers.coverage_part)}
+            kinds |= {"concepts": (benchmarks, tables.benchmark_table)}
+            kinds |= {"concept": _details(*concepts, concept_details), "active": _details(*items, item_concepts)}
+        return kinds
 
     def _name(self, kind: str, number: int) -> str:
         return f"{kind}/{number}.{'parquet' if kind == 'concepts' else 'json'}"

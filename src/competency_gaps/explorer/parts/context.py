@@ -24,7 +24,7 @@ from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.finding import Answer
 from competency_gaps.matching.match import Matching, read_matchings
 from competency_gaps.runs.covariates import repeats
-from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import SCORES
 from competency_gaps.runs.scores import ModelScores, model_scores, scan_scores
 from competency_gaps.slices import Family
@@ -176,7 +176,7 @@ class Context:
     @cached_property
     def itself(self) -> RunFolder:
         """The run that this is an outcome of, or the run itself."""
-        return open_folder(self.run.base)
+        return self.run.run_itself()
 
     @cached_property
     def model_scores(self) -> ModelScores:

@@ -62,10 +62,10 @@ _PEERS_NAMED = 4
 def scored_of(run: RunFolder) -> Scored:
     """Describe whose scores a run, or an outcome of one, shows; of its tables none is read."""
     manifest: Mapping[str, Any] = run.manifest
-    model, reader = (_shown(short_name(str(name))) for name in (manifest["scored_model"], manifest["model"]["name"]))
+    model, reader = (_shown(short_name(name)) for name in (run.scored_model, run.reader or ""))
     against = tuple(_shown(short_name(name)) for name in manifest.get("outcome", {}).get("against", ()))
     if "outcome" not in manifest and all(entry["policy"] == NOT_SCORED for entry in manifest["benchmarks"]):
-        sentence = f"{reader} reads the items. This run has no scores of its own."
+        sentence = f"{reader} reads the items. This run has no scores of its own." if reader else ""
         return Scored(model, reader, run.kind, sentence, scored=False)
     sentence = f"Scores of {model}."
     if run.kind == "peers":
@@ -77,6 +77,8 @@ def scored_of(run: RunFolder) -> Scored:
         sentence = f"Whether a score could be read from each answer of {model}, not the scores."
     if model == reader and run.kind == "score":
         return Scored(model, reader, run.kind, f"{sentence} It also reads the items.", scored=True)
+    if not reader:
+        return Scored(model, reader, run.kind, sentence, scored=True)
     other = "" if model == reader else f", not what goes on in {model}"
     sentence = f"{sentence} {reader} reads the items: its concepts say what an item is about{other}."
     return Scored(model, reader, run.kind, sentence, scored=True)

@@ -49,8 +49,8 @@ def run_info(context: Context) -> RunInfo:
         scored=scored_of(context.run),
         models=context.model_names,
         model=models.index(context.run.scored_model) if context.run.scored_model in models else 0,
-        sae=str(manifest["sae"]["name"]),
-        sae_sha256=manifest["sae"].get("weights_sha256"),
+        sae=str(manifest["sae"]["name"]) if manifest["sae"] else None,
+        sae_sha256=manifest["sae"].get("weights_sha256") if manifest["sae"] else None,
         width=context.run.width,
         items=context.items.height,
         shards=Shards(context.concepts_per_part, context.items_per_part),
@@ -112,7 +112,7 @@ def _card(context: Context) -> list[facts.Fact]:
         tests,
         *([labelled] if labelled else []),
         facts.Fact("Time", f"{seconds:,.0f} s", longest),
-        facts.Fact("Folder", context.shown(run.path.resolve())),
+        facts.Fact("Folder", context.shown(run.shown_path.resolve())),
     ]
     return [facts.Fact(fact.name, shorten(fact.value, 200), shorten(fact.note, 300)) for fact in lines]
 

@@ -167,7 +167,7 @@ class RunInfo:
     """All models with scores on the items, in the order of ``answers/K.json`` and ``ItemDetail.models``."""
     model: int
     """Place of the one that is shown first."""
-    sae: str
+    sae: str | None
     sae_sha256: str | None
     """SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal."""
     width: int

@@ -1,0 +1,224 @@
+"""A run of items and scores alone: no model reads the items, so it is made in seconds and needs no torch."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.benchmarks.repeats import Repeats, find_clusters
+from competency_gaps.config import BenchmarkConfig, ItemsConfig, as_dict, parse_config
+from competency_gaps.errors import UserError, argument
+from competency_gaps.files import cache_folder, finite, make_folder, sha256, write_atomic
+from competency_gaps.items.item import Benchmark, item_row
+from competency_gaps.items.policy import Output, Policy
+from competency_gaps.logs.find import suite_logs
+from competency_gaps.logs.reader import NONE
+from competency_gaps.logs.scores import configured_scores
+from competency_gaps.model.load import versions
+from competency_gaps.progress import Progress
+from competency_gaps.runs.assessment import FILE as ROBUSTNESS_FILE
+from competency_gaps.runs.covariates import check_strata
+from competency_gaps.runs.manifest import FILE, SCHEMA_VERSION, set_aside, write_manifest
+from competency_gaps.runs.matched_scores import match_scores
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.plan import FILE as PLAN
+from competency_gaps.runs.plan import claim_without_reading
+from competency_gaps.runs.sample import item_strata, slice_sample
+from competency_gaps.runs.schemas import BENCHMARKS, ITEMS
+from competency_gaps.runs.scores import check_scores, write_scores
+from competency_gaps.slices import FILE as SLICES_FILE
+from competency_gaps.slices.lists import read_list
+from competency_gaps.slices.make import Source, make_slices
+from competency_gaps.stages.items import why_unscored
+from competency_gaps.stages.load import load_suite, policies_of
+from competency_gaps.stages.results import write_items
+
+DERIVED = (ROBUSTNESS_FILE, SLICES_FILE)
+"""Files that are made from a run's tables, beside its lists."""
+
+
+def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, command: str) -> RunFolder:
+    """Write a run folder of items, their scores and their slices; parameters and errors as of
+    :func:`~competency_gaps.stages.pipeline.run`, which holds the folder."""
+    begin = time.perf_counter()
+    for path in config.slices.lists:
+        read_list(path)
+    rows = list(chain.from_iterable(configured_scores(scores) for scores in config.scores))
+    suite = load_suite(config.benchmarks, progress)
+    policies = {entry.name: policies_of(suite[entry.name], entry, ask=False) for entry in config.benchmarks}
+    check_strata(config.evidence.strata, [item for benchmark in suite.values() for item in benchmark.items])
+    repeats = find_clusters(list(suite.values()), config.near_repeats)
+    items = _items(suite, policies, repeats)
+    own = scored_model(suite.values(), policies, None)
+    places = items.select("benchmark", "item_id", "prompt").iter_rows()
+    matched = match_scores(places, rows, own if items["score"].count() else None, strict=False)
+    for added in matched.added:
+        if added.unmatched:
+            progress.say(added.sentence())
+    scores = matched.table
+    if not items["score"].count() and not scores["score"].count():
+        raise UserError(
+            "no item has a score, so there is nothing to say without a reading: give logs with scores, or a table "
+            f"({argument('scores')}); {argument('read')} shows what the items test."
+        )
+    make_folder(folder)
+    claim_without_reading(folder)
+    set_aside(folder, DERIVED)
+    sample = slice_sample(items, sp.csr_array((0, items.height)), config.evidence.strata)
+    items = items.with_columns(stratum=item_strata(sample))
+    write_items(folder / "items.parquet", items)
+    write_atomic(folder / "benchmarks.parquet", _benchmarks(items).write_parquet)
+    manifest = _manifest(config, suite, policies, command)
+    manifest["scored_model"] = own or " and ".join(scores["model"].unique(maintain_order=True))
+    with progress.stage("slices"):
+        slices, manifest["slices"] = make_slices(
+            Source(RunFolder(folder, manifest), config.slices, config.judge, progress)
+        )
+        write_atomic(folder / SLICES_FILE, slices.write_parquet)
+    manifest["timings"] = {"all": round(time.perf_counter() - begin, 2)}
+    check_scores(folder)
+    write_manifest(folder, manifest)
+    if scores.height:
+        write_scores(folder, scores)
+    return open_folder(folder)
+
+
+def scored_model(
+    suite: Iterable[Benchmark], policies: Mapping[str, Sequence[Policy]], reader: str | None
+) -> str | None:
+    """Name of the model whose scores the items have: that of the logs they came from, else the reader's."""
+    names = {policy.name for own in policies.values() for policy in own}
+    reports = [report for benchmark in suite for report in benchmark.reports]
+    if not names <= {"imported", "none"} or not reports:
+        return reader
+    # Items that are read without scores are there for the scores of other models.
+    scored = [report for report in reports if report.metric != NONE] or reports
+    return " and ".join(sorted({report.model or "a model that the log does not name" for report in scored}))
+
+
+def _items(suite: Mapping[str, Benchmark], policies: Mapping[str, Sequence[Policy]], repeats: Repeats) -> pl.DataFrame:
+    """``items.parquet``, but for the strata."""
+    rows = []
+    for name, benchmark in suite.items():
+        for item, policy in zip(benchmark.items, policies[name], strict=True):
+            score = policy.score(item, Output())
+            row = item_row(name, item) | {"policy": policy.name, "score": score.value, "response": score.response}
+            row |= {"unscored": why_unscored(score), "text": item.prompt, "own_start": 0, "own_end": len(item.prompt)}
+            rows.append(row)
+    for row, cluster, kind in zip(rows, *repeats.columns(suite), strict=True):
+        row |= {"cluster": cluster, "cluster_kind": kind}
+    return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
+
+
+def _benchmarks(items: pl.DataFrame) -> pl.DataFrame:
+    """``benchmarks.parquet``, without concepts."""
+    counted = items.group_by("benchmark", maintain_order=True).agg(
+        items=pl.len().cast(pl.Int64),
+        kept=pl.len().cast(pl.Int64),
+        scored=pl.col("score").count().cast(pl.Int64),
+        mean_score=pl.col("score").mean(),
+        mean_span_tokens=pl.col("n_span_tokens").mean(),
+    )
+    none = {name: pl.lit(0, pl.Int64) for name in ("excluded", "covered", "missing", "alive")}
+    return counted.with_columns(**none).select(*BENCHMARKS).cast(pl.Schema(BENCHMARKS))
+
+
+def _manifest(
+    config: ItemsConfig, suite: Mapping[str, Benchmark], policies: Mapping[str, Sequence[Policy]], command: str
+) -> dict[str, Any]:
+    reading = ("model", "sae", "hook", "span", "pooling", "bos_id", "gate", "reference")
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "versions": versions(),
+        **dict.fromkeys(reading),
+        "paper": False,
+        "evidence": config.evidence.model_dump(mode="json"),
+        "benchmarks": [
+            benchmark_entry(benchmark, choice, {policy.name for policy in policies[name]}, [])
+            for (name, benchmark), choice in zip(suite.items(), config.benchmarks, strict=True)
+        ],
+        "settings": as_dict(config),
+    }
+
+
+def benchmark_entry(
+    benchmark: Benchmark, config: BenchmarkConfig, policies: Iterable[str], shards: list[str]
+) -> dict[str, Any]:
+    """What a manifest says of a benchmark."""
+    return {
+        "name": benchmark.name,
+        "items": len(benchmark.items),
+        "content_sha256": benchmark.content_hash(),
+        "policy": ", ".join(sorted(policies)),
+        "scope": config.scope,
+        "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
+        "source": [finite(asdict(report)) for report in benchmark.reports],
+        "shards": shards,
+    }
+
+
+QUICK = ["columns", "features"]
+"""Families that are made in seconds."""
+FORMAT = 1
+"""Of cached runs; those of another format are made again."""
+
+
+def open_source(path: Path, progress: Progress | None = None) -> RunFolder:
+    """Open a run folder, or read logs as a run.
+
+    Raises
+    ------
+    UserError
+        If the path holds neither, or a run that is not finished.
+    MachineError
+        If there are logs, and the cache folder cannot be written.
+    """
+    path = path.expanduser()
+    if (path / FILE).is_file() or (path / PLAN).is_file():
+        return open_folder(path)
+    return cached_run(path, {}, progress or Progress(quiet=True))
+
+
+def cached_run(path: Path, options: Mapping[str, Any], progress: Progress) -> RunFolder:
+    """Open the run of some logs, which is made in the cache folder where it is not there yet.
+
+    Parameters
+    ----------
+    options
+        Of :func:`~competency_gaps.logs.find.suite_logs`.
+    """
+    if not path.exists():
+        raise UserError(f"{str(path)!r} does not exist. Expected a run folder, or logs of an evaluation.")
+    folder = cache_folder() / "logs" / _digest(path, options)
+    if not (folder / FILE).is_file():
+        suite = suite_logs([str(path)], **options)
+        data = {"benchmarks": suite.benchmarks, "scores": suite.scores, "slices": {"families": QUICK}}
+        config = parse_config(ItemsConfig, data, str(path))
+        make_folder(folder.parent)
+        # Nobody sees a run that is not finished, and two processes may make the same one.
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as draft:
+            run_without_reading(config, Path(draft) / "run", progress, "")
+            with suppress(OSError):  # another process was faster
+                (Path(draft) / "run").rename(folder)
+    made = open_folder(folder)
+    return RunFolder(folder, {**made.manifest, "logs": str(path)})
+
+
+def _digest(path: Path, options: Mapping[str, Any]) -> str:
+    """SHA-256 of the logs' names and contents, and of how they are read."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    hashed = [[str(file.relative_to(path.parent)), sha256(file)] for file in files]
+    return hashlib.sha256(json.dumps([FORMAT, SCHEMA_VERSION, options, hashed]).encode()).hexdigest()[:32]

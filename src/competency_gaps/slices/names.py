@@ -122,7 +122,13 @@ def with_names(
         fitting, partly = _by_phrases(vocabulary, lead[node], inside) if vocabulary else ([], [])
         quoted = [f"“{', '.join(marks[node])}”"] if marks[node] else []
         wanted = [*whole, *fitting] if same else [*fitting, *whole]
-        wanted += [*(f"{name}: {text}" for name in wanted[:1] for text in quoted), *part, *partly, *quoted, "mixed items"]
+        wanted += [
+            *(f"{name}: {text}" for name in wanted[:1] for text in quoted),
+            *part,
+            *partly,
+            *quoted,
+            "mixed items",
+        ]
         numbered = (f"{wanted[0]} ({number})" for number in count(2))
         names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
         used.add(names[node].casefold())
@@ -134,11 +140,13 @@ def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, inside: np.ndarray) ->
     """Phrases and pairs of them that hold for most of a node's items, and those that hold for a part; the best first."""
     best = np.argsort(-lead, kind="stable")[:CANDIDATES]
     highest = lead[best].max(initial=0)
-    best = best[lead[best] >= max(vocabulary.least / 2, SECOND_LEAD * highest)]
+    best = best[lead[best] >= SECOND_LEAD * max(vocabulary.least, highest)]
     clear, close = (lead[best] >= vocabulary.least).sum(), (lead[best] >= CLOSE_LEAD * highest).sum()
     covers = vocabulary.covers[best][:, inside].toarray() > 0
     fitting, partly = list[str](), list[str]()
-    for chosen in (*((i,) for i in range(close)), *combinations(range(len(best)), 2)):
+    pairs = list(combinations(range(len(best)), 2))
+    with_best, others = pairs[: max(0, len(best) - 1)], pairs[max(0, len(best) - 1) :]
+    for chosen in ((0,), *with_best, *((i,) for i in range(1, close)), *others) if len(best) else ():
         name, hold = "; ".join(vocabulary.names[best[i]] for i in chosen), covers[list(chosen)]
         if len(name) > NAME_LIMIT:
             continue
@@ -172,7 +180,7 @@ def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], 
             break
         chosen, within = [*chosen, name], within + items
     text = " and ".join(filter(None, (", ".join(chosen[:-1]), *chosen[-1:])))
-    if not text or len(text) > NAME_LIMIT:
+    if not text or len(text) > NAME_LIMIT or within < COVERED / 2 * size:
         return [], [], False
     if within < MOSTLY * size:
         return [], [f"partly {text}"], False
@@ -185,15 +193,21 @@ def _marking_words(members: sp.csr_array, texts: Sequence[str | None]) -> list[l
     By log-odds with a Dirichlet prior, in units of their standard error (Monroe, Colaresi and Quinn, Political Analysis
     16, 2008), of the items that have a word.
     """
-    sets = [{word for word in words_of(text or "") - LABEL_STOP_WORDS if len(word) > 2 and word.isalpha()} for text in texts]
+    sets = [
+        {word for word in words_of(text or "") - LABEL_STOP_WORDS if len(word) > 2 and word.isalpha()} for text in texts
+    ]
     counts = Counter(word for words in sets for word in words)
     frequent = sorted(word for word, items in counts.items() if 5 <= items <= len(texts) / 2)
     number = {word: place for place, word in enumerate(frequent)}
-    having = ones_at([np.array([number[word] for word in words if word in number], np.int64) for words in sets], len(frequent))
+    having = ones_at(
+        [np.array([number[word] for word in words if word in number], np.int64) for words in sets], len(frequent)
+    )
     inside, size = (members @ having).toarray(), members.sum(axis=1)[:, None]
     everywhere, whole = np.asarray(having.sum(axis=0))[None, :], len(texts)
     share = 10 * (everywhere + 0.5) / (whole + 1)  # the prior counts as ten items
-    odds = [np.log((a + share) / (n - a + 10 - share)) for a, n in ((inside, size), (everywhere - inside, whole - size))]
+    odds = [
+        np.log((a + share) / (n - a + 10 - share)) for a, n in ((inside, size), (everywhere - inside, whole - size))
+    ]
     score = (odds[0] - odds[1]) / np.sqrt(1 / (inside + share) + 1 / (everywhere - inside + share))
     score[inside < WORD_SHARE * size] = 0
     best = np.argsort(-score, axis=1, kind="stable")[:, :3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from itertools import combinations, count
@@ -137,7 +137,7 @@ def with_names(
 
 
 def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, inside: np.ndarray) -> tuple[list[str], list[str]]:
-    """Phrases and pairs of them that hold for most of a node's items, and those that hold for a part; the best first."""
+    """Phrases and pairs of them that hold for most of a node's items, and such as hold for a part; the best first."""
     best = np.argsort(-lead, kind="stable")[:CANDIDATES]
     highest = lead[best].max(initial=0)
     best = best[lead[best] >= SECOND_LEAD * max(vocabulary.least, highest)]

@@ -18,11 +18,12 @@ from competency_gaps.errors import UserError
 from competency_gaps.registry import SLICES
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import LEAST, read_slices
+from competency_gaps.slices import names as of_names
 from competency_gaps.slices.columns import columns, readable_category
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.features import features
 from competency_gaps.slices.make import Source, write_slices
-from competency_gaps.slices.names import NAME_LIMIT, labels_for, phrases, phrases_for, with_names
+from competency_gaps.slices.names import NAME_LIMIT, labels_for, phrases_for, with_names
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_space, tree_of
 from core_helpers import write_lines
@@ -163,11 +164,11 @@ def named_tree(change=(), vocabulary=None, taken=()):
 
 def test_nodes_are_named_by_the_phrases_nearest_to_their_items():
     """Six phrases lie where the six subjects are, all others nowhere near."""
-    planted_phrases = phrases()[5:306:60]
+    planted_phrases = of_names.phrases()[5:306:60]
 
     def vocabulary(tree, space, group):
         rng = np.random.default_rng(4)
-        vectors = rng.normal(size=(len(phrases()), space.shape[1])).astype(np.float32)
+        vectors = rng.normal(size=(len(of_names.phrases()), space.shape[1])).astype(np.float32)
         for number in range(6):
             vectors[5 + 60 * number] = 100 * space[group == number].mean(axis=0)
         return phrases_for(tree, np.arange(len(group)), space, vectors)
@@ -176,8 +177,8 @@ def test_nodes_are_named_by_the_phrases_nearest_to_their_items():
     assert sum(phrase in name for phrase, name in zip(planted_phrases, named, strict=True)) == 6
     again, _ = named_tree((), vocabulary, taken=[planted_phrases[0]])
     assert planted_phrases[0] in names and planted_phrases[0] not in again
-    assert len(phrases()) == len(set(phrases())) <= 1000
-    assert all(2 <= len(phrase.split()) <= 5 and len(phrase) <= NAME_LIMIT for phrase in phrases())
+    assert len(of_names.phrases()) == len(set(of_names.phrases())) <= 1000
+    assert all(2 <= len(phrase.split()) <= 5 and len(phrase) <= NAME_LIMIT for phrase in of_names.phrases())
 
 
 def test_without_phrases_nodes_are_named_by_labels_and_words():

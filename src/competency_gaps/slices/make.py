@@ -24,7 +24,7 @@ from competency_gaps.slices import lists as by_list
 from competency_gaps.slices import regions as by_region
 from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of
-from competency_gaps.slices.names import labels_for, phrases, phrases_for, with_names
+from competency_gaps.slices.names import Vocabulary, labels_for, phrases, phrases_for, with_names
 from competency_gaps.slices.store import FILE, stored, stored_families
 from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
 
@@ -212,6 +212,7 @@ def with_tree_names(
     named = dict[str, Family]()
     for family in trees:
         rows = np.unique(family.weights.indices)
+        vocabulary: Vocabulary | None
         try:
             vectors, of_phrases = embed_texts(questions(run.items[rows]), embedder), embed_texts(phrases(), embedder)
             vocabulary = phrases_for(family, rows, vectors, of_phrases)

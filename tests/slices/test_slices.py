@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,7 @@ import competency_gaps as cg
 from competency_gaps.activations.profiles import cas_of, profiles_of, scale_of
 from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import UserError
+from competency_gaps.model.embed import NoModelError
 from competency_gaps.registry import SLICES
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import LEAST, read_slices
@@ -315,5 +317,13 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
     monkeypatch.setattr(make, "embed_texts", lambda texts, *_: space[: len(texts)])
     monkeypatch.setattr(make.by_skill, "phrases", lambda *_: {i: f"skill {g}" for i, g in enumerate(group)})
     made = make.clusters(source)
-    assert {name.split(", ")[0] for name in made.names[:6]} == {subject for subject, _ in SUBJECTS}
     assert set(make.skills(source).names[:6]) == {f"skill {number}" for number in range(6)}
+
+    def missing(*_):
+        raise NoModelError("there is none")
+
+    monkeypatch.setattr(make, "embed_texts", missing)
+    other = replace(made, name="features", names=["“cells”", *map(str, range(1, len(made.names)))])
+    unchanged, named = make.with_tree_names(held, [other, made], held.concepts, None)
+    assert unchanged.names == other.names and not set(named.names) & set(other.names)
+    assert {name.strip("“”") for name in named.names[:6]} >= {subject for subject, _ in SUBJECTS} - {"cells"}

@@ -129,7 +129,6 @@ def test_items_are_clustered_by_their_texts_without_a_reading(logs, tmp_path, mo
         return (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
 
     monkeypatch.setattr("competency_gaps.slices.make.embed_texts", embed)
-    monkeypatch.setattr("competency_gaps.slices.make.has_default_model", lambda: True)
     sources = {"kind": "file", "path": str(folder / "items.jsonl")}
     config = {"benchmarks": [{"name": "quiz", "source": sources}], "scores": [{"path": str(folder / "scores.csv")}]}
     run = cg.run(config, tmp_path / "run")

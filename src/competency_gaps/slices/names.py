@@ -153,7 +153,7 @@ def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, inside: np.ndarray) ->
         if chosen[-1] < clear and hold.any(axis=0).mean() >= COVERED:
             fitting.append(name)
         elif hold.mean(axis=1).min() >= COVERED / 2:
-            partly.append(f"partly {name}")
+            partly.append(f"partly {name.replace('mostly ', '')}")  # of labels
     return fitting, partly
 
 

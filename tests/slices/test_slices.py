@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,14 +16,16 @@ import competency_gaps as cg
 from competency_gaps.activations.profiles import cas_of, profiles_of, scale_of
 from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import UserError
+from competency_gaps.model.embed import NoModelError
 from competency_gaps.registry import SLICES
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import LEAST, read_slices
-from competency_gaps.slices.columns import columns
+from competency_gaps.slices import names as of_names
+from competency_gaps.slices.columns import columns, readable_category
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.features import features
 from competency_gaps.slices.make import Source, write_slices
-from competency_gaps.slices.names import LIMIT, with_names
+from competency_gaps.slices.names import NAME_LIMIT, labels_for, phrases_for, with_names
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_space, tree_of
 from core_helpers import write_lines
@@ -144,44 +147,54 @@ SUBJECTS = [
 ]
 
 
-def named_tree(change=(), labels=(None,) * 6):
-    """The names of the nodes of six subjects, as ``change`` has their items, and the subject of each."""
-    rng = np.random.default_rng(3)
-    space, group = planted(rng)
+def named_tree(change=(), vocabulary=None, taken=()):
+    """The names of the nodes of six subjects, as ``change`` has their items; all, and those of each subject's first."""
+    space, group = planted(np.random.default_rng(3))
     tree = tree_of("profiles", space, np.arange(len(group)), len(group))
     texts = [f"{i} times: the {SUBJECTS[g][0]} and the {SUBJECTS[g][1]} were seen" for i, g in enumerate(group)]
     items = pl.DataFrame(
-        {"prompt": texts, "group": None, "benchmark": "some quiz", "subject": group, "i": range(len(group))}
+        {"prompt": texts, "group": None, "benchmark": "some quiz", "subject": group, "i": range(len(group))},
+        schema_overrides={"group": pl.String},
     )
-    strong = (group[None, :] == np.arange(6)[:, None]) * (1 + rng.random((6, len(group))))
-    table = pl.DataFrame(
-        {"concept": range(6), "label": labels, "label_kind": "explained", "ranked": True, "tau": 1.5},
-        schema_overrides={"label": pl.String, "concept": pl.Int32},
-    )
-    names = with_names(tree, items.with_columns(change), table, Activations(strong)).names
-    assert len(set(names)) == len(names) and max(map(len, names)) <= LIMIT
+    vocabulary = vocabulary and vocabulary(tree, space, group)
+    named = with_names(tree, items.with_columns(change), vocabulary, taken)
+    names = named.names
+    assert len({name.casefold() for name in names}) == len(names) and not {*names} & {*taken}
     first = [int(group[tree.weights[[node]].indices[0]]) for node in range(len(names))]
     return names, [names[first.index(number)] for number in range(6)]
 
 
-def test_nodes_are_named_by_what_marks_them():
-    names, plain = named_tree()
-    assert all(set(words) <= set(name.split(", ")) for words, name in zip(SUBJECTS, plain, strict=True))
-    assert not any("quiz" in name for name in names)  # that of all items says nothing
-    labels = ["cells and enzymes in biology", "violent thrillers", "asking about a planet in a prompt", "coral reefs"]
-    # A fifth of the items speak of a reef.
-    reef = pl.when((pl.col("subject") == 3) & (pl.col("i") % 5 == 0)).then(pl.lit(" near a reef")).otherwise(pl.lit(""))
-    names, named = named_tree(pl.col("prompt") + reef, [*labels, None, None])
-    assert "cells and enzymes in biology" in named[0]
-    assert all(words[0] in name for words, name in zip(SUBJECTS[1:], named[1:], strict=True))
-    assert not any(word in name for name in names for word in ("violent", "prompt", "reefs"))
-    numerals = pl.col("prompt").str.replace_many(SUBJECTS[0], ["nine", "eleven and the everyone"])
-    assert named_tree(numerals)[1][0] == "numbers in words"
-    begins = pl.col("subject").replace_strict({1: "Paint the wall: ", 2: "Find the following: "}, default="")
-    named = named_tree((begins + pl.col("prompt")).alias("prompt"))[1]
-    assert named[1].startswith("“Paint the wall: ") and "“" not in named[2]
-    seldom = pl.when((pl.col("subject") == 5) & (pl.col("i") % 10 > 0)).then(pl.format("{} were seen", "i"))
-    assert named_tree(seldom.otherwise("prompt").alias("prompt"))[1][5] == "items without a common subject"
+def test_nodes_are_named_by_the_phrases_nearest_to_their_items():
+    """Six phrases lie where the six subjects are, all others nowhere near."""
+    planted_phrases = of_names.phrases()[5:306:60]
+
+    def vocabulary(tree, space, group):
+        rng = np.random.default_rng(4)
+        vectors = rng.normal(size=(len(of_names.phrases()), space.shape[1])).astype(np.float32)
+        for number in range(6):
+            vectors[5 + 60 * number] = 100 * space[group == number].mean(axis=0)
+        return phrases_for(tree, np.arange(len(group)), space, vectors)
+
+    names, named = named_tree((), vocabulary)
+    assert sum(phrase in name for phrase, name in zip(planted_phrases, named, strict=True)) == 6
+    again, _ = named_tree((), vocabulary, taken=[planted_phrases[0]])
+    assert planted_phrases[0] in names and planted_phrases[0] not in again
+    assert len(of_names.phrases()) == len(set(of_names.phrases())) <= 1000
+    assert all(2 <= len(phrase.split()) <= 5 and len(phrase) <= NAME_LIMIT for phrase in of_names.phrases())
+
+
+def test_without_phrases_nodes_are_named_by_labels_and_words():
+    def labels(tree, space, group):
+        strong = (group[None, :] == np.arange(6)[:, None]) * 2.0
+        columns = {"concept": range(6), "label": ["cell biology", *["x" * (NAME_LIMIT + 1)] * 5]}
+        table = pl.DataFrame(columns, schema_overrides={"concept": pl.Int32})
+        table = table.with_columns(label_kind=pl.lit("explained"), ranked=True, tau=1.5)
+        return labels_for(tree, table, Activations(strong))
+
+    named = named_tree((), labels)[1]
+    assert named[0].startswith("mostly cell biology")
+    for name, words in zip(named[1:], SUBJECTS[1:], strict=True):
+        assert name.startswith("“") and all(word in name for word in words)
 
 
 def test_nodes_are_named_by_their_groups():
@@ -191,27 +204,18 @@ def test_nodes_are_named_by_their_groups():
         .then(pl.when(tenth < 7).then(pl.lit("old_masters")).otherwise(pl.lit("sculpture")))
         .when(subject == 1)
         .then(pl.when(tenth < 5).then(pl.lit("taxes")).otherwise(pl.lit("bonds")))
-        .when((subject == 2) & (tenth < 4))
-        .then(pl.lit("games"))
-        .when(subject == 3)
-        .then(pl.lit("7"))
+        .when(subject == 2)
+        .then(pl.lit("other"))
     )
     named = named_tree(groups.alias("group"))[1]
-    assert named[0].startswith("old masters: ") and "sculpture" not in named[0]
-    assert named[1].startswith(("taxes and bonds: ", "bonds and taxes: "))
-    assert named[3].startswith("group: 7, ")  # it says nothing by itself
-    assert not any(":" in name for name in (named[2], *named[4:]))  # too few items, none
-    mixed = pl.when((subject == 2) & (tenth >= 4)).then(
-        pl.when(tenth < 7).then(pl.lit("bees")).otherwise(pl.lit("wasps"))
-    )
-    named = named_tree(mixed.otherwise(pl.lit("everywhere")).alias("group"))[1]
-    assert not any(":" in name for name in named)  # the largest is that of most items
-    alone = pl.when(subject == 0).then(pl.lit("a group whose name is longer than what a name of a node may have here"))
-    bare = pl.when(subject == 0).then(pl.format("{} were seen", "i")).otherwise("prompt").alias("prompt")
-    assert named_tree([alone.alias("group"), bare])[1][0].startswith("part of a group whose name")
-    several = pl.when(subject == 4).then(pl.lit("rare_quiz")).otherwise(pl.lit("some quiz")).alias("benchmark")
+    assert named[0].startswith("mostly old masters") and "sculpture" not in named[0]
+    assert named[1].startswith(("mostly taxes and bonds", "mostly bonds and taxes"))
+    assert not any("mostly" in name for name in named[2:])  # it says nothing by itself
+    several = pl.when(subject == 4).then(pl.lit("rare quiz")).otherwise("benchmark").alias("benchmark")
     named = named_tree(several)[1]
-    assert named[4].startswith("rare quiz: ") and not any("some quiz" in name for name in named)
+    assert named[4].startswith("mostly rare quiz") and not any("some quiz" in name for name in named)
+    assert readable_category("group", "other") == "other subjects (group)"
+    assert (readable_category("level", "3"), readable_category("group", "law")) == ("level: 3", "law")
 
 
 def test_concepts_are_the_items_where_they_are_strongest():
@@ -313,5 +317,13 @@ def test_clusters_and_skills_of_vectors(run, monkeypatch):
     monkeypatch.setattr(make, "embed_texts", lambda texts, *_: space[: len(texts)])
     monkeypatch.setattr(make.by_skill, "phrases", lambda *_: {i: f"skill {g}" for i, g in enumerate(group)})
     made = make.clusters(source)
-    assert {name.split(", ")[0] for name in made.names[:6]} == {subject for subject, _ in SUBJECTS}
     assert set(make.skills(source).names[:6]) == {f"skill {number}" for number in range(6)}
+
+    def missing(*_):
+        raise NoModelError("there is none")
+
+    monkeypatch.setattr(make, "embed_texts", missing)
+    other = replace(made, name="features", names=["“cells”", *map(str, range(1, len(made.names)))])
+    unchanged, named = make.with_tree_names(held, [other, made], held.concepts, None)
+    assert unchanged.names == other.names and not set(named.names) & set(other.names)
+    assert {name.strip("“”") for name in named.names[:6]} >= {subject for subject, _ in SUBJECTS} - {"cells"}

@@ -17,9 +17,8 @@ BINS = 4
 """Quantile bins of a number."""
 FEW = 8
 """Most different values of a number that are categories by themselves."""
-_SAYS_NOTHING = frozenset(
-    ("all", "any", "default", "false", "general", "misc", "miscellaneous", "n/a", "none", "other", "others", "true")
-)
+_SAYS_NOTHING = frozenset(("all", "any", "default", "false", "n/a", "none", "true"))
+_OTHER = frozenset(("general", "misc", "miscellaneous", "other", "others", "various"))
 
 
 def columns(items: pl.DataFrame) -> Family | None:
@@ -76,7 +75,7 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
     numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known)
     if not numeric:
         texts = np.array(["" if value is None else str(value) for value in values])
-        return {telling(column, text): texts == text for text in sorted(set(texts)) if text}
+        return {readable_category(column, text): texts == text for text in sorted(set(texts)) if text}
     numbers = np.array([float_or_none(value) for value in values], float)
     different = np.unique(numbers[kept & np.isfinite(numbers)])
     if len(different) <= FEW:
@@ -93,10 +92,11 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
     return categories
 
 
-def telling(column: str, category: str) -> str:
-    """A category with its column if it says nothing by itself."""
-    letters = any(map(str.isalpha, category))
-    says_nothing = len(category) < 3 or category.casefold() in _SAYS_NOTHING or not letters
+def readable_category(column: str, category: str) -> str:
+    """A category with its column if it says nothing by itself: ``other subjects (group)``, ``level: 3``."""
+    if category.casefold() in _OTHER:
+        return f"{category} {'subjects' if column == 'group' else 'values'} ({column})"
+    says_nothing = len(category) < 3 or category.casefold() in _SAYS_NOTHING or not any(map(str.isalpha, category))
     return f"{column}: {category}" if says_nothing else category
 
 

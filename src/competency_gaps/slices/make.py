@@ -24,7 +24,7 @@ from competency_gaps.slices import lists as by_list
 from competency_gaps.slices import regions as by_region
 from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of
-from competency_gaps.slices.names import with_names
+from competency_gaps.slices.names import Vocabulary, labels_for, phrases, phrases_for, with_names
 from competency_gaps.slices.store import FILE, stored, stored_families
 from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
 
@@ -92,13 +92,14 @@ def renamed_slices(
         ``regions.parquet`` and ``item_regions.parquet`` as they are going to be; None: there are none.
     """
     before = [family for family in stored_families(run) if family.name != "regions"]
-    made = {family.name: renamed(run, family, table) for family in before}
+    made = {family.name: family for family in before}
     wanted = run.manifest["settings"].get("slices", {}).get("families")
     if regions is not None and (wanted is None or "regions" in wanted):
         made["regions"] = by_region.regions_of(*regions)
     order = list(SLICES if wanted is None else wanted)
     names = sorted(made, key=lambda name: order.index(name) if name in order else len(order))
-    return stored([made[name] for name in names if made[name].names])
+    embedder = run.manifest["settings"].get("slices", {}).get("embedder")
+    return stored(with_tree_names(run, [made[name] for name in names if made[name].names], table, embedder))
 
 
 def make_families(source: Source) -> list[Family]:
@@ -130,7 +131,7 @@ def make_families(source: Source) -> list[Family]:
             continue
         if made is not None and made.names:
             families.append(made)
-    return families
+    return with_tree_names(source.run, families, source.run.concepts, source.config.embedder)
 
 
 def columns(source: Source) -> Family | None:
@@ -192,15 +193,34 @@ def _tree(source: Source, name: str, space: np.ndarray, rows: np.ndarray, made_w
     tree = tree_of(name, space, rows, source.run.items.height, source.seed)
     if tree is None:
         return None
-    made = {**made_with, "seed": source.seed}
-    return replace(renamed(source.run, tree, source.run.concepts), made_with=made)
+    return replace(tree, made_with={**made_with, "seed": source.seed})
 
 
-def renamed(run: RunFolder, family: Family, concepts: pl.DataFrame) -> Family:
-    """Name a tree's nodes by a run's texts and the labels in a table of its concepts; other families keep theirs."""
-    if family.name not in ("profiles", "clusters"):
-        return family
-    return with_names(family, run.items, concepts, run.by_concept if run.has_reading else None)
+def with_tree_names(
+    run: RunFolder, families: Sequence[Family], concepts: pl.DataFrame, embedder: str | None
+) -> list[Family]:
+    """Name the nodes of ``profiles`` and ``clusters``, so that no two slices of the run have the same name.
+
+    Parameters
+    ----------
+    concepts
+        Their labels name nodes where no sentence-embedding model is at hand.
+    """
+    trees = [family for family in families if family.name in ("profiles", "clusters")]
+    taken = [name for family in families if family.name not in ("profiles", "clusters") for name in family.names]
+    taken += concepts["label"].drop_nulls().to_list()
+    named = dict[str, Family]()
+    for family in trees:
+        rows = np.unique(family.weights.indices)
+        vocabulary: Vocabulary | None
+        try:
+            vectors, of_phrases = embed_texts(questions(run.items[rows]), embedder), embed_texts(phrases(), embedder)
+            vocabulary = phrases_for(family, rows, vectors, of_phrases)
+        except (MissingExtraError, NoModelError):
+            vocabulary = labels_for(family, concepts, run.by_concept) if run.has_reading else None
+        named[family.name] = with_names(family, run.items, vocabulary, taken)
+        taken += named[family.name].names
+    return [named.get(family.name, family) for family in families]
 
 
 def _added(run: RunFolder, name: str, version: str) -> Family | None:

@@ -1,12 +1,12 @@
-"""Names of the nodes of a tree of items: groups, a labelled concept or how they begin, and words that mark a node."""
+"""Names of the nodes of a tree of items: a phrase or two of a vocabulary, categories, or words that mark the items."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count, pairwise
+from importlib.resources import files
+from itertools import combinations, count
 from typing import NamedTuple
 
 import numpy as np
@@ -14,334 +14,201 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
+from competency_gaps.activations.profiles import unit
 from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS, words_of
-from competency_gaps.slices.columns import telling
+from competency_gaps.slices.columns import readable_category
 from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family, ones_at
 
-LIMIT = 56
-"""Characters of a name."""
-LABEL_LIMIT = 40
-"""Characters of a label in it."""
-SHORTEST = 16
-"""Characters that are left of a label that is cut, at least."""
-WORDS = 6
-"""Words that are kept for a node."""
-MARKS = 60
-"""Words, and concepts, that are looked at."""
-SPOKEN = 12
-"""Of a node's words, those that its label is held against."""
-SHARED = 0.4
-"""Share of a label's words that must be among them."""
-BORNE_OUT = 0.5
-"""Share of a node's items that must have a word of its label."""
-GROUPS, GROUP, ALONE = 0.5, 0.15, 0.6
-"""Share of a node's items in the groups that name it; in each of them; and from which the largest needs no other."""
-GROUP_LIFT = 1.3
-"""Times as frequent as in all items that such a group must be."""
-SILENT = "group: "
-"""With what the name of a group begins that says nothing by itself."""
-WORDS_ALONE = 0.15
-"""Share of a node's items that must have one of the words of which alone its name is made."""
-WORD_OFTEN = 0.08
-"""Share of a node's items that have a word of its name, where there are such words."""
-MOST = 6
-"""Words of an opening."""
-STEM = 5
-"""Letters from which two words count as forms of one."""
-_ASKING = """
-according answer best calculate choose claim claims compute consider considered correct define describe determine
-discuss distinguish evaluate explain express false fill find following give given identify incorrect information let
-list mean meant means option passage problem question select sentence solve state statement statements suggest
-suggests suppose true type value word words write
-"""
-ASKING = frozenset(_ASKING.split())
-"""Words that ask, and name no subject."""
-_VAGUE = """
-amount came day end evening everyone everything first half halves number part rest right second single third time times
-total
-"""
-VAGUE = frozenset(_VAGUE.split())
-"""Words of which no name consists; a label that has them may be about them."""
-_NUMBERS = """
-two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
-twenty thirty forty fifty sixty seventy eighty ninety hundred thousand
-"""
-NUMBERS = dict.fromkeys(_NUMBERS.split(), "numbers in words")
-"""Words that name no subject one by one."""
-CLEAR = 8.0
-"""How clear a mark must be: see :func:`_marking`."""
-RARE = 5
-"""Items that have a word, at least, if it is to mark a node."""
-PRIOR = 10.0
-"""Items that the prior of the log-odds counts as."""
+NAME_LIMIT = 72
+"""Characters of a name; longer categories, labels and pairs of phrases name nothing."""
+PHRASE_LEAD, LABEL_LEAD = 0.2, 0.4
+"""Least lead of a phrase, as a cosine, and of a concept's label, as a share of items, inside a node over outside."""
+CANDIDATES = 6
+"""Phrases that are considered for a node."""
+CLOSE_LEAD, SECOND_LEAD = 0.9, 0.7
+"""Least lead of a phrase in place of the best, and beside another, as a share of the lead of the best."""
+NEAREST = 0.03
+"""Share of the vocabulary that counts as near to an item."""
+COVERED = 0.5
+"""Least share of a node's items that must be near to its phrases."""
+CATEGORY_SHARE, CATEGORY_LIFT = 0.15, 1.3
+"""Least share of a node's items in a category that names it, and least ratio to the category's share of all items."""
+MOSTLY = 0.6
+"""Least share of a node's items in the categories that name it."""
+SAME = 0.7
+"""F1 of a node's items and those of its categories from which these name it better than any phrase."""
+WORD_SHARE, WORD_SCORE = 0.15, 3.0
+"""Least share of a node's items with a word that names it, and its least log-odds, in units of their standard error."""
 
 
-class _Bar(NamedTuple):
-    """What is asked of a mark of a node, at least."""
+class Vocabulary(NamedTuple):
+    """What the K nodes of a tree may be called. P names, N items."""
 
-    share: float
-    """Of the node's items that have it."""
-    lift: float
-    """Times as frequent as in all other items."""
-    sibling_lift: float
-    """Times as frequent as in the items of its siblings."""
-
-
-_WORD, _OPENING, _LABEL = _Bar(0.03, 1.3, 0.95), _Bar(0.25, 2.5, 1.2), _Bar(0.4, 2.5, 1.4)
-_BEFORE = """
-a about an any at between by each every for from her his in its my no of on our per some that the their these this those
-three two with your
-"""
-BEFORE = frozenset(_BEFORE.split())
-"""Words after which a noun stands."""
-NOUN, PAIR = 0.1, 0.2
-"""Share of the places of a word, and of a pair of words, where it stands as a noun, at least."""
-FEW_NOUNS = 0.02
-"""Share of all words below which nouns cannot be told."""
-_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[^\w\s]")
-_COMMAND = re.compile(r"\\[a-zA-Z]+|<[^>]+>")
-"""Of LaTeX, and markup."""
-_CUTS = ("; ", ", ", " (", " and ", " or ", " such as ", " with ", " in ", " for ", " from ", " by ", " on ")
+    names: list[str]
+    lead: np.ndarray
+    """float of shape (K, P): how much nearer a name is to the items inside a node than to those outside."""
+    covers: sp.csr_array
+    """float32 of shape (P, N): 1 where a name holds for an item."""
+    least: float
+    """Least lead of a name."""
 
 
-def with_names(family: Family, items: pl.DataFrame, concepts: pl.DataFrame, by_concept: ByConcept | None) -> Family:
-    """Name the nodes of a tree, and give the words that mark each against its siblings and all other items.
+def phrases() -> list[str]:
+    """Return the phrases that come with the package."""
+    text = files("competency_gaps.slices").joinpath("phrases.txt").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
-    ``by_concept`` None: no model has read the items.
+
+def phrases_for(family: Family, rows: np.ndarray, vectors: np.ndarray, phrase_vectors: np.ndarray) -> Vocabulary:
+    """Return how near the phrases are to the nodes of a tree.
+
+    Parameters
+    ----------
+    rows : ndarray of int of shape (n,)
+        Items that have a vector.
+    vectors, phrase_vectors : ndarray of float32 of shape (n, d) and (P, d)
+        Sentence embeddings; what all of a kind have in common is taken away.
     """
-    members = sp.csr_array((family.weights > 0).astype(np.float32))
-    parent = np.where(family.parent >= 0, np.searchsorted(family.number, family.parent), -1)
-    vocabulary, having = _words(items)
-    openings, begins = _openings(items)
-    labels, strong = _labelled(concepts, by_concept, items.height)
-    words, begun, marked = (
-        _marking(members, parent, *own) for own in ((having, _WORD), (begins, _OPENING), (strong, _LABEL))
-    )
-    names: list[str] = []
-    kept: list[list[str]] = []
-    group, stems = _groups(items), [_stems(prompt or "") for prompt in items["prompt"]]
-    usual = Counter(group[row] for row in np.unique(members.indices))
-    frequent = (members @ having.T).toarray() >= WORD_OFTEN * np.diff(members.indptr)[:, None]
-    for node, (own, beginning, concept) in enumerate(zip(words, begun, marked, strict=True)):
+    space, words = (unit(values - values.mean(axis=0)) for values in (vectors, phrase_vectors))
+    names, nearest = phrases(), max(1, round(NEAREST * len(words)))
+    parts = np.array_split(space, 1 + len(space) // 4096)
+    near = np.concatenate([np.argpartition(-(part @ words.T), nearest - 1, axis=1)[:, :nearest] for part in parts])
+    row, column = near.ravel(), np.repeat(rows, nearest)
+    covers = sp.csr_array((np.ones(row.size, np.float32), (row, column)), shape=(len(words), family.weights.shape[1]))
+    return Vocabulary(names, _lead(family.member[:, rows], space @ words.T), covers, PHRASE_LEAD)
+
+
+def labels_for(family: Family, concepts: pl.DataFrame, by_concept: ByConcept) -> Vocabulary:
+    """Return in which items the concepts with a label that people can read are strong."""
+    shown = readable(concepts).filter(pl.col("label").str.len_chars() <= NAME_LIMIT).unique("label", keep="first")
+    strong = by_concept.cas(shown["concept"].to_numpy().astype(np.int64), family.weights.shape[1])
+    typical = shown["tau"].fill_null(0).to_numpy()
+    strong.data = (strong.data >= np.repeat(typical / 2, np.diff(strong.indptr))).astype(np.float32)
+    names = [f"mostly {label}" for label in shown["label"]]  # the concept itself is a slice as well
+    return Vocabulary(names, _lead(family.member, strong.T), strong, LABEL_LEAD)
+
+
+def _lead(members: sp.csr_array, near: np.ndarray | sp.csr_array) -> np.ndarray:
+    """Mean of ``near`` (N, P) over the items of each node (K, N), less that over all others."""
+    size, whole = members.sum(axis=1)[:, None], members.shape[1]
+    inside = members @ near
+    inside = inside.toarray() if sp.issparse(inside) else inside
+    everywhere = np.asarray(near.sum(axis=0)).ravel()
+    return np.asarray(inside / size - (everywhere - inside) / np.maximum(1, whole - size))
+
+
+def with_names(
+    family: Family, items: pl.DataFrame, vocabulary: Vocabulary | None = None, taken: Sequence[str] = ()
+) -> Family:
+    """Name the nodes of a tree, each differently.
+
+    Parameters
+    ----------
+    vocabulary
+        None: columns and words name the nodes.
+    taken
+        Names of other slices, which no node gets.
+    """
+    members, used = family.member, {name.casefold() for name in taken}
+    lead = vocabulary.lead if vocabulary else np.zeros((len(family.names), 0))
+    category, marks = _categories(items), _marking_words(members, items["prompt"].to_list())
+    usual = Counter(category[row] for row in np.unique(members.indices))
+    names, words = [""] * len(family.names), [list[str]() for _ in family.names]
+    # Where several want the same phrase, the node that it fits best gets it.
+    for node in np.argsort(-lead.max(axis=1, initial=0), kind="stable").tolist():
         inside = members[[node]].indices
-        marks = [word for word in own if vocabulary[word] not in ASKING]
-        head = groups = _most(Counter(group[row] for row in inside), usual)
-        if not head:
-            spoken, own_stems = [vocabulary[word] for word in marks[:SPOKEN]], [stems[row] for row in inside]
-            fitting = [labels[at] for at in concept if _shared(labels[at], spoken) >= SHARED]
-            fitting = [label for label in fitting if _speaking(label, own_stems) >= BORNE_OUT]
-            head = max(fitting, key=lambda label: _shared(label, spoken), default="")
-            head = head or max((openings[at] for at in beginning), key=len, default="")
-        taken = VAGUE | set(usual) if groups else VAGUE
-        marks = [word for word in marks if vocabulary[word] not in taken]
-        marks.sort(key=lambda word: not frequent[node, word])
-        told = [NUMBERS.get(vocabulary[word], vocabulary[word]) for word in marks]
-        often = _different(told[: int(frequent[node, marks].sum())])
-        # Rare words are better than none.
-        kept.append(often if len(often) >= (2 if head else 3) else _different(told))
-        named = (head and not head.startswith(SILENT)) or (
-            having[marks[:4]][:, inside].sum(axis=0) > 0
-        ).sum() >= WORDS_ALONE * len(inside)
-        names.append(_name(head, kept[-1] if named else [], {*usual, *names}))
-        if head in openings:
-            kept[-1].append(head)  # it quotes the items, as words do
-    return replace(family, names=names, words=kept)
+        whole, part, same = _by_category(Counter(category[row] for row in inside), usual)
+        fitting, partly = _by_phrases(vocabulary, lead[node], inside) if vocabulary else ([], [])
+        quoted = [f"“{', '.join(marks[node])}”"] if marks[node] else []
+        wanted = [*whole, *fitting] if same else [*fitting, *whole]
+        wanted += [
+            *(f"{name}: {text}" for name in wanted[:1] for text in quoted),
+            *part,
+            *partly,
+            *quoted,
+            "mixed items",
+        ]
+        numbered = (f"{wanted[0]} ({number})" for number in count(2))
+        names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
+        used.add(names[node].casefold())
+        words[node] = marks[node] if quoted and quoted[0] in names[node] else []
+    return replace(family, names=names, words=words)
 
 
-def _groups(items: pl.DataFrame) -> list[str]:
-    """The group of each item, as ``group: x`` where it says nothing by itself, or, in a run of several benchmarks, the
-    item's benchmark; empty: it has none.
-    """
-    several = items["benchmark"].n_unique() > 1
-    found = []
-    for group, benchmark in items.select("group", "benchmark").iter_rows():
-        names = [name.replace("_", " ") for name in (group, benchmark if several else None) if name]
-        own = next(
-            (name for name in names if telling("group", name) == name), telling("group", names[0]) if names else ""
-        )
-        found.append(_cut(own, LIMIT))
-    return found
-
-
-def _most(inside: Counter[str], all_items: Counter[str]) -> str:
-    """The largest groups of a node's items, three at most, that are more frequent there than in all; empty: they hold
-    too few, or the largest is not among them.
-    """
-    size, often = inside.total(), list[tuple[str, int]]()
-    for name, items in inside.most_common(3):
-        if name.startswith(SILENT) and items < ALONE * size:
+def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, inside: np.ndarray) -> tuple[list[str], list[str]]:
+    """Phrases and pairs of them that hold for most of a node's items, and such as hold for a part; the best first."""
+    best = np.argsort(-lead, kind="stable")[:CANDIDATES]
+    highest = lead[best].max(initial=0)
+    best = best[lead[best] >= SECOND_LEAD * max(vocabulary.least, highest)]
+    clear, close = (lead[best] >= vocabulary.least).sum(), (lead[best] >= CLOSE_LEAD * highest).sum()
+    covers = vocabulary.covers[best][:, inside].toarray() > 0
+    fitting, partly = list[str](), list[str]()
+    pairs = list(combinations(range(len(best)), 2))
+    with_best, others = pairs[: max(0, len(best) - 1)], pairs[max(0, len(best) - 1) :]
+    for chosen in ((0,), *with_best, *((i,) for i in range(1, close)), *others) if len(best) else ():
+        name, hold = "; ".join(vocabulary.names[best[i]] for i in chosen), covers[list(chosen)]
+        if len(name) > NAME_LIMIT:
             continue
-        if name and items >= GROUP * size and items / size >= GROUP_LIFT * all_items[name] / all_items.total():
-            often.append((name, items))
-    if not often or inside.most_common(1) != often[:1] or sum(items for _, items in often) < GROUPS * size:
-        return ""
-    names = [name for name, _ in often[: 1 if often[0][1] >= ALONE * size else None]]
-    joined = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
-    return joined if len(joined) <= LIMIT else names[0] if often[0][1] >= GROUPS * size else ""
+        if chosen[-1] < clear and hold.any(axis=0).mean() >= COVERED:
+            fitting.append(name)
+        elif hold.mean(axis=1).min() >= COVERED / 2:
+            partly.append(f"partly {name.replace('mostly ', '')}")  # of labels
+    return fitting, partly
 
 
-def _speaking(label: str, texts: Sequence[set[str]]) -> float:
-    """Share of texts, given by their stems, that have a word of a label."""
-    own = _stems(label)
-    return float(np.mean([not own.isdisjoint(text) for text in texts]))
+def _categories(items: pl.DataFrame) -> list[str]:
+    """The group of each item, or its benchmark in a run of several where that says more; empty: it has none."""
+    several = items["benchmark"].n_unique() > 1
+    names = []
+    for group, benchmark in items.select("group", "benchmark").iter_rows():
+        name = (group or "").replace("_", " ")
+        says = name and readable_category("group", name) == name
+        names.append(name if says else benchmark if several else "")
+    return names
 
 
-def _stems(text: str) -> set[str]:
-    return {word.rstrip("es")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS}
+def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], list[str], bool]:
+    """A name by up to three categories that hold most of a node's items, or by such as hold a part, if there are any.
 
-
-def _shared(label: str, words: Iterable[str]) -> float:
-    """Share of a label's words that others have too, up to their endings: what a concept meant where it was labelled
-    may be something else here.
+    Third: whether the categories hold few other items.
     """
-    own, others = _stems(label), _stems(" ".join(words))
-    return len(own & others) / max(1, len(own))
-
-
-def _name(head: str, words: list[str], taken: set[str]) -> str:
-    """At most ``LIMIT`` characters that no node or group has yet: ``head: word, word`` or ``word, word, word``."""
-    for start in dict.fromkeys((head, "")):
-        own = [word for word in words if word != start and not _shared(word, [start])]
-        for skipped in range(max(1, len(own))):
-            name, separator = start, ", " if start.startswith(SILENT) else ": "
-            for word in (own[:1] + own[1 + skipped :])[: 3 if start else 4]:
-                longer = f"{name}{separator}{word}" if name else word
-                if len(longer) <= LIMIT:
-                    name, separator = longer, ", "
-            if name and name not in taken:
-                return name
-    base = _cut(f"part of {head}", LIMIT - 5) if head else "items without a common subject"
-    return base if base not in taken else next(name for i in count(2) if (name := f"{base} ({i})") not in taken)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
-def _different(words: Iterable[str]) -> list[str]:
-    """The first words, without forms of those before: plurals and other endings."""
-    kept: list[str] = []
-    for word in words:
-        if not _shared(word, kept):
-            kept.append(word)
-        if len(kept) == WORDS:
+    size, chosen, within = inside.total(), list[str](), 0
+    for name, items in inside.most_common(3):
+        lift = items / size / (usual[name] / usual.total())
+        if not name or items < CATEGORY_SHARE * size or lift < CATEGORY_LIFT or within >= MOSTLY * size:
             break
-    return kept
+        chosen, within = [*chosen, name], within + items
+    text = " and ".join(filter(None, (", ".join(chosen[:-1]), *chosen[-1:])))
+    if not text or len(text) > NAME_LIMIT or within < COVERED / 2 * size:
+        return [], [], False
+    if within < MOSTLY * size:
+        return [], [f"partly {text}"], False
+    return [f"mostly {text}"], [], 2 * within >= SAME * (size + sum(usual[name] for name in chosen))
 
 
-def _words(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
-    """What may mark items: nouns of their texts, pairs of words that end in one, and their groups; and which items have
-    it: csr_array of shape (words, N).
+def _marking_words(members: sp.csr_array, texts: Sequence[str | None]) -> list[list[str]]:
+    """Up to three words for each node that are more frequent in its texts than in all others.
 
-    A noun is what often stands between an article or a preposition and a word that names nothing; where hardly any word
-    does, as in other languages, all count.
+    By log-odds with a Dirichlet prior, in units of their standard error (Monroe, Colaresi and Quinn, Political Analysis
+    16, 2008), of the items that have a word.
     """
-    seen, nouns, own = Counter[str](), Counter[str](), list[set[str]]()
-    for prompt in items["prompt"]:
-        phrase, before, words = list[str](), "", set[str]()
-        for token in [*_TOKEN.findall(_COMMAND.sub(" ", prompt or "").casefold()), "."]:
-            if len(token) > 2 and token.isalpha() and token not in LABEL_STOP_WORDS:
-                phrase.append(token)
-                continue
-            told = [*phrase, *map(" ".join, pairwise(phrase))]
-            words.update(told)
-            seen.update(told)
-            if before in BEFORE and 0 < len(phrase) < 3:
-                nouns[" ".join(phrase)] += 1
-            phrase, before = [], token
-        own.append(words)
-    if nouns.total() < FEW_NOUNS * seen.total():
-        nouns = seen
-    is_noun = {word: nouns[word] >= (PAIR if " " in word else NOUN) * times for word, times in seen.items()}
-    groups = [
-        {group.replace("_", " ")} if group and telling("group", group) == group else set() for group in items["group"]
+    sets = [
+        {word for word in words_of(text or "") - LABEL_STOP_WORDS if len(word) > 2 and word.isalpha()} for text in texts
     ]
-    kept = [{word for word in words if is_noun[word] and is_noun[word.split()[-1]]} for words in own]
-    return _having([words | group for words, group in zip(kept, groups, strict=True)], RARE)
-
-
-def _having(own: Sequence[set[str]], least: int) -> tuple[list[str], sp.csr_array]:
-    """The words that at least so many items have, and at most half of them, and which items have them."""
-    counts = Counter(word for words in own for word in words)
-    frequent = sorted(word for word, count in counts.items() if least <= count <= len(own) / 2)
-    number = {word: i for i, word in enumerate(frequent)}
-    places = [np.array([number[word] for word in words if word in number], np.int64) for words in own]
-    return frequent, sp.csr_array(ones_at(places, len(frequent)).T.tocsr())
-
-
-def _openings(items: pl.DataFrame) -> tuple[list[str], sp.csr_array]:
-    """How texts begin, in two to six words of which one does more than ask; and which items do: csr_array of shape
-    (openings, N).
-    """
-    own = list[set[str]]()
-    for prompt in items["prompt"]:
-        words = (prompt or "").casefold().split()[:MOST]
-        texts = (" ".join(words[:n]) for n in range(2, len(words) + 1))
-        saying = (text for text in texts if words_of(text) - LABEL_STOP_WORDS - ASKING)
-        own.append({shown for text in saying if len(shown := f"“{text.capitalize()} …”") <= LABEL_LIMIT})
-    return _having(own, max(RARE, len(own) // 1000))
-
-
-def _labelled(concepts: pl.DataFrame, by_concept: ByConcept | None, items: int) -> tuple[list[str], sp.csr_array]:
-    """Short labels of the readable concepts, and the items in which each is strong, (labels, N)."""
-    if by_concept is None:
-        return [], sp.csr_array((0, items), dtype=np.float32)
-    shown = readable(concepts)
-    short = [_short(label) for label in shown["label"]]
-    usable = np.array([label is not None for label in short], bool)
-    scores = by_concept.cas(shown["concept"].to_numpy().astype(np.int64)[usable], items)
-    typical = shown["tau"].fill_null(0).to_numpy()[usable]
-    scores.data = (scores.data >= np.repeat(typical / 2, np.diff(scores.indptr))).astype(np.float32)
-    scores.eliminate_zeros()
-    return [label for label in short if label is not None], scores
-
-
-def _short(label: str) -> str | None:
-    """A label cut at its last natural end; None: it cannot be cut."""
-    head = label.partition(": ")[0]
-    label = head if len(head) >= SHORTEST else label
-    if len(label) <= LABEL_LIMIT:
-        return label
-    ends = [label.rfind(cut, SHORTEST, LABEL_LIMIT + len(cut)) for cut in _CUTS]
-    return label[: max(ends)].rstrip(" ,:;(") if max(ends) > 0 else None
-
-
-def _marking(members: sp.csr_array, parent: np.ndarray, having: sp.csr_array, bar: _Bar) -> list[list[int]]:
-    """For each node, the rows of ``having`` (M, N) that mark it, the clearest first.
-
-    Clear is what has high log-odds with a Dirichlet prior, in units of their error (Monroe, Colaresi and Quinn,
-    Political Analysis 16, 2008, equations 16 and 22, with presence in place of counts), times the logarithm of how many
-    times as frequent it is, so that general words stand behind: the sum of that against the node's siblings and of that
-    against all other items.
-    """
-    everything = sp.csr_array((members.sum(axis=0) > 0).astype(np.float32).reshape(1, -1))
-    inside = (members @ having.T).toarray()
-    size = np.asarray(members.sum(axis=1)).ravel()[:, None]
-    clear = np.zeros(inside.shape)
-    above = sp.csr_array(sp.vstack([members, everything], format="csr"))
-    for rest, lift in (
-        (above[np.where(parent >= 0, parent, -1)], bar.sibling_lift),
-        (above[np.full(len(parent), -1)], bar.lift),
-    ):
-        others = sp.csr_array(rest - members.multiply(rest))
-        out, count = (others @ having.T).toarray(), np.asarray(others.sum(axis=1)).ravel()[:, None]
-        times = (inside + 0.5) / (size + 1) * (count + 1) / (out + 0.5)
-        score = _log_odds(inside, size, out, count) * np.log(times)
-        score[times < lift] = -np.inf
-        # Nearly all of a parent's items are the child's: nothing tells them apart.
-        clear = np.where(count >= 0.1 * size, clear + score, clear)
-    clear[inside < bar.share * size] = -np.inf
-    best = np.argsort(-clear, axis=1, kind="stable")[:, :MARKS]
-    return [[int(j) for j in row if clear[k, j] > CLEAR] for k, row in enumerate(best)]
-
-
-def _log_odds(inside: np.ndarray, size: np.ndarray, out: np.ndarray, count: np.ndarray) -> np.ndarray:
-    share = (inside + out + 0.5) / (size + count + 1)
-    delta, variance = np.zeros(inside.shape), np.zeros(inside.shape)
-    for sign, having, of in ((1, inside, size), (-1, out, count)):
-        present = having + PRIOR * share
-        absent = of + PRIOR - present
-        delta += sign * np.log(present / absent)
-        variance += 1 / present + 1 / absent
-    return np.asarray(delta / np.sqrt(variance))
+    counts = Counter(word for words in sets for word in words)
+    frequent = sorted(word for word, items in counts.items() if 5 <= items <= len(texts) / 2)
+    number = {word: place for place, word in enumerate(frequent)}
+    having = ones_at(
+        [np.array([number[word] for word in words if word in number], np.int64) for words in sets], len(frequent)
+    )
+    inside, size = (members @ having).toarray(), members.sum(axis=1)[:, None]
+    everywhere, whole = np.asarray(having.sum(axis=0))[None, :], len(texts)
+    share = 10 * (everywhere + 0.5) / (whole + 1)  # the prior counts as ten items
+    odds = [
+        np.log((a + share) / (n - a + 10 - share)) for a, n in ((inside, size), (everywhere - inside, whole - size))
+    ]
+    score = (odds[0] - odds[1]) / np.sqrt(1 / (inside + share) + 1 / (everywhere - inside + share))
+    score[inside < WORD_SHARE * size] = 0
+    best = np.argsort(-score, axis=1, kind="stable")[:, :3]
+    return [[frequent[word] for word in row if score[node, word] >= WORD_SCORE] for node, row in enumerate(best)]

@@ -20,7 +20,7 @@ from competency_gaps.dictionary.labels import clean_line
 from competency_gaps.llm import Answer, ask
 from competency_gaps.runs.schemas import ITEM_REGIONS
 from competency_gaps.slices.family import LEAST, Family, family_of
-from competency_gaps.slices.names import with_names
+from competency_gaps.slices.names import labels_for, with_names
 from competency_gaps.text import shorten
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) 
     above = regions["parent"].fill_null(-1).to_numpy()
     family = _family(np.arange(len(above)), items_in(regions, places), above, places)
     items = run.items.with_columns(benchmark=pl.lit(""))  # a benchmark is no subject
-    return _with_names(regions, with_names(family, items, run.concepts, run.by_concept).names, "words")
+    return _with_names(
+        regions, with_names(family, items, labels_for(family, run.concepts, run.by_concept)).names, "words"
+    )
 
 
 class _Name(pydantic.BaseModel):

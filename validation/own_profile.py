@@ -453,7 +453,7 @@ def of_slices(run: cg.Run, worlds: Sequence[World], questions_asked: Sequence[An
 
 
 def space_of(run: cg.Run) -> np.ndarray:
-    """The space in which items are clustered: that of profiles, or of sentence embeddings in a run without a reading."""
+    """The space in which items are clustered: of profiles, or of sentence embeddings in a run without a reading."""
     from competency_gaps.slices.tree import concept_space
 
     if not run.has_reading:

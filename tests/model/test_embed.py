@@ -1,72 +1,115 @@
-"""Texts as vectors: order, equality, length; and, where the model is there, meaning."""
+"""Texts as vectors, by a tiny model in int8 that is made here: what it computes, and on what that depends."""
 
 from __future__ import annotations
 
-import sys
-import types
+import json
 
 import numpy as np
 import pytest
 
 from competency_gaps.errors import UserError
+from competency_gaps.files import CACHE_VARIABLE
 from competency_gaps.model import embed
-from competency_gaps.model.embed import TEXT_LIMIT, embed_texts
+from competency_gaps.model.embed import TOKENS, NoModelError, embed_texts
+
+onnx = pytest.importorskip("onnx", reason="the tiny model is made with onnx")
+WORDS = ["[UNK]", "river", "train", "poem", "the", "of"]
+TEXTS = ["the river", "train of the poem", "poem " * 50, "the river", "of river of train", "unknown"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A folder with a tokenizer of words and a model: a row of a table for each word, times a matrix in int8."""
+    from onnx import TensorProto, helper, numpy_helper
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    folder, rng = tmp_path_factory.mktemp("model"), np.random.default_rng(0)
+    table, matrix = rng.normal(size=(len(WORDS), 32)), rng.normal(size=(32, 16))
+    table[1:] *= rng.uniform(0.1, 3, (len(WORDS) - 1, 1))  # the scale of a batch depends on what is in it
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
+        helper.make_node("MatMul", ["rows", "matrix"], ["tokens"]),
+    ]
+    weights = [
+        numpy_helper.from_array(values.astype(np.float32), name)
+        for name, values in (("table", table), ("matrix", matrix))
+    ]
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "length"])
+    out = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, ["batch", "length", 16])
+    whole = helper.make_model(
+        helper.make_graph(nodes, "tiny", [ids], [out], weights),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    onnx.save(whole, folder / "whole.onnx")
+    quantize_dynamic(folder / "whole.onnx", folder / "model.onnx", weight_type=QuantType.QInt8, reduce_range=True)
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return str(folder), table @ matrix
 
 
 @pytest.fixture
-def stand_in(monkeypatch):
-    """A model whose vector depends on the text alone, and which records its input."""
-    seen: dict = {"texts": [], "made": []}
+def fresh(tmp_path, monkeypatch):
+    """A cache folder without vectors, time after time."""
+    count = iter(range(100))
 
-    class Stand:
-        def __init__(self, name, **options) -> None:
-            if name == "nowhere/model":
-                raise OSError("cannot reach\nthe hub \x1b[31m")
-            seen["made"].append((name, options))
+    def start() -> None:
+        monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / str(next(count))))
+        embed._load.cache_clear()
 
-        def eval(self):
-            return self
-
-        def encode(self, texts, **options):
-            seen["texts"].append(list(texts))
-            seen["options"] = options
-            return np.array([[len(text), sum(map(ord, text)) % 97 + 1, 3] for text in texts], dtype=np.float64)
-
-    module = types.ModuleType("sentence_transformers")
-    module.SentenceTransformer = Stand
-    monkeypatch.setitem(sys.modules, "sentence_transformers", module)
-    embed._load.cache_clear()
-    yield seen
+    start()
+    yield start
     embed._load.cache_clear()
 
 
-def expected(texts: list[str]) -> np.ndarray:
-    rows = np.array([[len(text), sum(map(ord, text)) % 97 + 1, 3] for text in texts], dtype=float)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def test_rows_follow_the_callers_order_and_have_length_one(stand_in):
-    texts = ["a longer text", "b", "a longer text", "", "cc"]
-    vectors = embed_texts(texts)
-    assert vectors.shape == (5, 3) and vectors.dtype == np.float32
-    np.testing.assert_allclose(vectors, expected(texts), rtol=1e-6)
+def test_a_vector_is_the_mean_over_tokens(model, fresh):
+    folder, rows = model
+    texts = TEXTS
+    wanted = np.array(
+        [np.mean([rows[max(0, WORDS.index(w)) if w in WORDS else 0] for w in t.split()], 0) for t in texts]
+    )
+    vectors = embed_texts(texts, folder)
+    assert vectors.shape == (len(texts), 16) and vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+    assert ((vectors * wanted).sum(axis=1) / np.linalg.norm(wanted, axis=1)).min() > 0.995
 
 
-def test_equal_texts_are_embedded_once(stand_in):
-    texts = ["dd", "a", "ccc", "dd", "bb"]
-    embed_texts(texts)
-    embed_texts(texts[::-1])
-    assert stand_in["texts"] == [["a", "bb", "dd", "ccc"]] * 2
-    assert len(stand_in["made"]) == 1, "the model is loaded once"
+def test_a_vector_depends_on_its_text_alone(model, fresh, monkeypatch):
+    folder, texts = model[0], TEXTS
+    together = embed_texts(texts, folder)
+    for threads, batch, order in ((1, 1, 1), (2, 3, -1), (8, 256, 1)):
+        fresh()
+        monkeypatch.setattr(embed, "THREADS", threads)
+        monkeypatch.setattr(embed, "BATCH", batch)
+        np.testing.assert_array_equal(embed_texts(texts[::order], folder)[::order], together)
+    for text, vector in zip(texts, together, strict=True):
+        fresh()
+        np.testing.assert_array_equal(embed_texts([text], folder)[0], vector)
 
 
-def test_long_texts_are_cut_and_none_give_no_rows(stand_in):
-    embed_texts(["x" * 100_000])
-    assert [len(text) for text in stand_in["texts"][0]] == [TEXT_LIMIT]
-    assert embed_texts([]).shape == (0, 3) and embed_texts([]).dtype == np.float32
+def test_a_text_is_embedded_once_on_a_machine(model, fresh, monkeypatch):
+    folder = model[0]
+    first = embed_texts(["the river", "poem"], folder)
+    embed._load.cache_clear()
+    monkeypatch.setattr(embed._Encoder, "__call__", lambda *_: pytest.fail("embedded again"))
+    np.testing.assert_array_equal(embed_texts(["poem", "the river", "poem"], folder), first[[1, 0, 1]])
 
 
-def test_a_model_out_of_reach_says_what_to_do(stand_in):
-    with pytest.raises(UserError, match=r"'nowhere/model' cannot be loaded: cannot reach.*install.*local folder"):
-        embed_texts(["a"], "nowhere/model")
+def test_long_texts_are_cut(model, fresh):
+    folder = model[0]
+    rivers = "river " * TOKENS
+    many = embed_texts([rivers, rivers + "train " * 20, "train river"], folder)
+    np.testing.assert_array_equal(many[0], many[1])
+    assert (many[0] != many[2]).any()
+
+
+def test_a_model_out_of_reach_or_damaged_says_what_to_do(model, fresh, tmp_path, monkeypatch):
+    monkeypatch.setattr(embed, "_hub_answers", lambda: False)
+    with pytest.raises(NoModelError, match=r"'nobody/nothing' is not on this machine.*slices\.embedder"):
+        embed_texts(["a"], "nobody/nothing")
+    (tmp_path / "model.onnx").write_bytes(b"no model")
+    (tmp_path / "tokenizer.json").write_text(json.dumps({}))
+    with pytest.raises(UserError, match=r"cannot be loaded"):
+        embed_texts(["a"], str(tmp_path))

@@ -53,6 +53,7 @@ def no_sentence_embeddings():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("competency_gaps.slices.make.embed_texts", missing)
+        patch.setattr("competency_gaps.stages.without_reading.embed_texts", missing)
         yield
 
 

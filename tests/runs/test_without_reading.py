@@ -118,20 +118,28 @@ def test_logs_that_say_nothing_are_refused(tmp_path, rows, says):
         cg.read_logs(tmp_path / "log.jsonl")
 
 
-def test_items_are_clustered_by_their_texts_without_a_reading(logs, tmp_path, monkeypatch):
+def test_items_are_clustered_by_their_texts_after_the_first_answer(logs, tmp_path, monkeypatch, cli):
     """By vectors that tell rivers, trains and poems apart."""
     folder, *_ = logs
     subjects = ("rivers", "trains", "poems")
 
     def embed(texts, *_):
-        near = np.array([[3.0 * (subject in text) for subject in subjects] for text in texts])
+        near = np.reshape([[3.0 * (subject in text) for subject in subjects] for text in texts], (-1, 3))
         near += np.random.default_rng(0).normal(0, 0.3, near.shape)
         return (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
 
+    items = pl.read_ndjson(folder / "items.jsonl").with_columns(prompt="Another " + pl.col("prompt"))
+    items.with_columns(pl.read_csv(folder / "scores.csv").drop("id")).write_parquet(tmp_path / "wide.parquet")
+    logs = str(tmp_path / "wide.parquet")
+    status, out, err = cli("show", logs, "ada")
+    assert status == 0 and out.count("ada: ") == 1 and "needs the package 'onnxruntime'" in err
     monkeypatch.setattr("competency_gaps.slices.make.embed_texts", embed)
-    sources = {"kind": "file", "path": str(folder / "items.jsonl")}
-    config = {"benchmarks": [{"name": "quiz", "source": sources}], "scores": [{"path": str(folder / "scores.csv")}]}
-    run = cg.run(config, tmp_path / "run")
+    monkeypatch.setattr("competency_gaps.stages.without_reading.embed_texts", embed)
+    status, out, err = cli("show", logs, "ada")
+    assert status == 0 and out.count("ada: ") == 2 and "come next" in err
+    status, out, err = cli("show", logs, "ada")
+    assert status == 0 and out.count("ada: ") == 1 and "come next" not in err
+    run = cg.read_logs(logs, texts=True)
     clusters = next(family for family in slices_of(run) if family.name == "clusters")
     for subject in subjects:
         inside = (run.items["group"] == subject).to_numpy()

@@ -98,12 +98,13 @@ def read_logs(
     metric: str | None = None,
     scorer: str | None = None,
     fields: Sequence[str] = (),
+    texts: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Read logs of evaluations as a run, without a model that reads the items; needs no torch, and takes seconds.
 
-    Slices are those of columns and of features of the texts. The run lies in the cache folder, by the logs' content:
-    the same logs are read once.
+    Slices are those of columns and of features, and clusters of like texts once these were made. The run lies in the
+    cache folder, by the logs' content: the same logs are read once.
 
     Parameters
     ----------
@@ -115,6 +116,8 @@ def read_logs(
         Which of a log's scores; None: each format's default.
     fields
         ``OURS=COLUMN`` for tables, such as ``prompt=question``.
+    texts
+        Make clusters of like texts, if there are 120 items or more: a minute for each 6,000 texts of a paragraph.
     progress
         Shows how far it is; None: quiet.
 
@@ -127,14 +130,18 @@ def read_logs(
     Raises
     ------
     UserError
-        If there is no log at the path, or nothing in it has a score.
+        If there is no log at the path, or nothing in it has a score; with ``texts``, if the extra ``texts`` is not
+        installed, or its model is not here and cannot be fetched.
     MachineError
         If the cache folder cannot be written.
     """
-    from competency_gaps.stages.without_reading import cached_run
+    from competency_gaps.stages.without_reading import add_text_slices, cached_run
 
     options = {"metric": metric, "scorer": scorer, "fields": list(fields)}
-    made = cached_run(Path(path).expanduser(), options, progress or Progress(quiet=True))
+    progress = progress or Progress(quiet=True)
+    made = cached_run(Path(path).expanduser(), options, progress)
+    if texts:
+        made = add_text_slices(made, progress) or made
     return Run(made.path, made.manifest)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from competency_gaps.cli.shared import (
     print_json,
     print_line,
     run_document,
+    terminal,
 )
 from competency_gaps.errors import UserError, argument
 
@@ -113,11 +115,14 @@ def show(
         else:
             print_unscored(opened)
         return
-    if model is None and several > 1:
-        if list_ == "slices" or caveats or parsed:
-            asked_of = "--parsed" if parsed else given[0]
-            raise UserError(f"{asked_of} needs one model: name it, as in 'cgaps show {run} MODEL'.")
-        _show_models(opened, beside, limit, json_=json_)
+    if model is None and several > 1 and (list_ == "slices" or caveats or parsed):
+        asked_of = "--parsed" if parsed else given[0]
+        raise UserError(f"{asked_of} needs one model: name it, as in 'cgaps show {run} MODEL'.")
+    if not given:
+        if model is None and several > 1:
+            _show_with_texts(opened, lambda own: _show_models(own, beside, limit, json_=json_), json_=json_)
+        else:
+            _show_with_texts(opened, lambda own: _show_answer(own, model, beside, parsed, limit, json_), json_=json_)
         return
     answer = opened.answer(model, beside, parsed=parsed)
     if slice_ is not None:
@@ -125,17 +130,11 @@ def show(
     elif list_ == "slices":
         _list_slices(opened, answer, limit, json_=json_)
     elif json_:
-        from competency_gaps.findings.items import example_texts
-        from competency_gaps.findings.words import answer_words
-
-        examples, told = example_texts(opened, answer.findings), answer_words(answer)
-        print_json({"run": str(opened.shown_path), "answer": asdict(answer), "examples": examples, "words": told})
-    elif caveats:
+        _print_answer_json(opened, answer)
+    else:
         from competency_gaps.report.answer import caveats_view
 
         Console().print(caveats_view(answer))
-    else:
-        print_answer(opened, answer, limit)
 
 
 def print_run(run: Run, *, json_: bool) -> None:
@@ -186,6 +185,48 @@ def print_unscored(run: Run, limit: int = 6) -> None:
 
     print_line(f"{short_name(run.scored_model)}: {UNSCORED}")
     print_coverage([run.coverage()], [run.shown_path], limit)
+
+
+def _show_with_texts(run: Run, show: Callable[[Run], None], *, json_: bool) -> None:
+    """Print the answer of a run; of logs at first that of columns and features, then that of like texts, too."""
+    from competency_gaps.api.run import Run
+    from competency_gaps.errors import MissingExtraError
+    from competency_gaps.model.embed import NoModelError
+    from competency_gaps.stages.without_reading import add_text_slices
+
+    if "logs" not in run.manifest or "clusters" in run.manifest["slices"]:
+        show(run)
+        return
+    if not json_:
+        show(run)
+        print_line("")
+    try:
+        made = add_text_slices(run, terminal(quiet=False))
+    except (MissingExtraError, NoModelError) as error:
+        print_line(f"No clusters of like texts: {error}", error=True)
+        made = None
+    if made is not None and not json_:
+        print_line("")
+    if made is not None or json_:
+        show(Run(made.path, made.manifest) if made is not None else run)
+
+
+def _show_answer(run: Run, model: str | None, beside: Against, parsed: bool, limit: int | None, json_: bool) -> None:
+    """Print where one model is weak and strong."""
+    answer = run.answer(model, beside, parsed=parsed)
+    if json_:
+        _print_answer_json(run, answer)
+    else:
+        print_answer(run, answer, limit)
+
+
+def _print_answer_json(run: Run, answer: Answer) -> None:
+    """Print an answer with examples and in words, as JSON."""
+    from competency_gaps.findings.items import example_texts
+    from competency_gaps.findings.words import answer_words
+
+    examples, told = example_texts(run, answer.findings), answer_words(answer)
+    print_json({"run": str(run.shown_path), "answer": asdict(answer), "examples": examples, "words": told})
 
 
 def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) -> None:

@@ -18,7 +18,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
-from competency_gaps.config import BenchmarkConfig, ItemsConfig, as_dict, parse_config
+from competency_gaps.config import BenchmarkConfig, ItemsConfig, SlicesConfig, as_dict, parse_config
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import cache_folder, finite, make_folder, sha256, write_atomic
 from competency_gaps.items.item import Benchmark, item_row
@@ -26,6 +26,7 @@ from competency_gaps.items.policy import Output, Policy
 from competency_gaps.logs.find import suite_logs
 from competency_gaps.logs.reader import NONE
 from competency_gaps.logs.scores import configured_scores
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.runs.assessment import FILE as ROBUSTNESS_FILE
@@ -40,7 +41,8 @@ from competency_gaps.runs.schemas import BENCHMARKS, ITEMS
 from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices.lists import read_list
-from competency_gaps.slices.make import Source, make_slices
+from competency_gaps.slices.make import Source, make_slices, write_slices
+from competency_gaps.slices.tree import LEAST_ITEMS
 from competency_gaps.stages.items import why_unscored
 from competency_gaps.stages.load import load_suite, policies_of
 from competency_gaps.stages.results import write_items
@@ -215,6 +217,22 @@ def cached_run(path: Path, options: Mapping[str, Any], progress: Progress) -> Ru
                 (Path(draft) / "run").rename(folder)
     made = open_folder(folder)
     return RunFolder(folder, {**made.manifest, "logs": str(path)})
+
+
+def add_text_slices(run: RunFolder, progress: Progress) -> RunFolder | None:
+    """Add clusters of like texts to a run of logs; None: it has them, or too few items.
+
+    Raises
+    ------
+    MissingExtraError, NoModelError
+        As :func:`~competency_gaps.model.embed.embed_texts`; the run stays as it is.
+    """
+    if "clusters" in run.manifest["slices"] or run.items.height < LEAST_ITEMS:
+        return None
+    embed_texts([])  # first of all: the model may not be here
+    progress.say("Clusters of like texts come next, and the answer with them. To leave it at this: Ctrl-C.")
+    write_slices(run, Source(run, SlicesConfig(families=[*QUICK, "clusters"]), progress=progress))
+    return RunFolder(run.path, {**open_folder(run.path).manifest, "logs": run.manifest["logs"]})
 
 
 def _digest(path: Path, options: Mapping[str, Any]) -> str:

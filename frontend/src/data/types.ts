@@ -875,3 +875,6 @@ export const ANSWER_EXCERPT = 80;
 
 /** Number of the slice of concept 0. */
 export const CONCEPTS = 1000000;
+
+/** Share of the items from which a mean of the scored ones stands for all. */
+export const WHOLE = 0.9;

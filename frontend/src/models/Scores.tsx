@@ -23,7 +23,8 @@ export function Scores({ file: { models, overall, scores } }: { file: ModelsFile
   const means = categories.flatMap(({ mean }) => mean.filter((value) => value !== null));
   const [low, high] = [Math.min(...means), Math.max(...means)];
   const colour = sequential(dark);
-  const partly = ({ scored, items }: CategoryScores, place: number) => scored[place]! < WHOLE * items;
+  const partly = ({ scored, items }: CategoryScores, place: number) =>
+    scored[place]! > 0 && scored[place]! < WHOLE * items;
   return (
     <section aria-label="Who scores best">
       <h2>Who scores best</h2>
@@ -38,6 +39,7 @@ export function Scores({ file: { models, overall, scores } }: { file: ModelsFile
         <Select
           size="xs"
           w={260}
+          mb="xs"
           aria-label="Scores by"
           data-testid="scores-by"
           allowDeselect={false}

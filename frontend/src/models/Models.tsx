@@ -15,7 +15,7 @@ import "../compare/compare.css";
 import "../correlation/correlation.css";
 import "./models.css";
 
-/** All models that the run has scores of: a sentence each, their scores, the slices that tell them apart, and two side by side. */
+/** All models that the run has scores of: a sentence each, scores, what tells them apart, and two side by side. */
 export function Models() {
   const run = useRun();
   const models = useModels(run.key);

@@ -9,6 +9,7 @@ model is among those that may be. These are scores, as measured: where the hard 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -79,7 +80,7 @@ def _table(run: RunFolder, categories: Sequence[tuple[int | None, str | None, np
             mean(own[known], size[known]) for own, size in zip(means, sizes, strict=True) for known in [size > 0]
         ]
         ends = {end: [None if e is None else getattr(e, end) for e in estimates] for end in ("value", "low", "high")}
-        columns = {"slice": number, "category": name, "items": len(rows), "model": scores.models}
+        columns: dict[str, Any] = {"slice": number, "category": name, "items": len(rows), "model": scores.models}
         columns |= {"scored": (~np.isnan(scores.values[:, rows])).sum(axis=1), "mean": ends["value"]}
         columns |= {"low": ends["low"], "high": ends["high"], "may_be_best": may_be_best(means)}
         tables.append(pl.DataFrame(columns, schema=SCORES_BY).sort("mean", descending=True, nulls_last=True))

@@ -219,9 +219,9 @@ def _scores(context: Context) -> list[ColumnScores]:
 
 
 def _by_category(context: Context, table: pl.DataFrame) -> list[CategoryScores]:
-    rounded = table.with_columns(pl.col(pl.Float64).round(4), pl.col("model").cast(pl.Enum(context.model_scores.models)))
-    categories = rounded.sort("model").group_by("slice", "category", "items").all()
-    rows = categories.sort("items", "slice", descending=[True, False])
+    order = pl.col("model").cast(pl.Enum(context.model_scores.models))
+    rounded = table.sort(order).with_columns(pl.col(pl.Float64).round(4))
+    rows = rounded.group_by("slice", "category", "items").all().sort("items", "slice", descending=[True, False])
     names = context.slice_names
     return [
         from_row(CategoryScores, row, category=names.get(row["slice"], row["category"]))

@@ -33,6 +33,7 @@ from competency_gaps.explorer.parts.records.details import (
 from competency_gaps.explorer.parts.records.improve import ImproveFile
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.findings.coverage import Coverage
+from competency_gaps.report.models import WHOLE
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.text import HIDDEN
 
@@ -80,6 +81,7 @@ def _constants() -> str:
         ("Characters of an item's own text in `items.parquet`.", f"EXCERPT = {EXCERPT};"),
         ("Characters of its response, expected answer and choices there.", f"ANSWER_EXCERPT = {ANSWER_EXCERPT};"),
         ("Number of the slice of concept 0.", f"CONCEPTS = {CONCEPTS};"),
+        ("Share of the items from which a mean of the scored ones stands for all.", f"WHOLE = {WHOLE};"),
     ]
     return "\n".join(
         line for comment, first, *rest in parts for line in (f"/** {comment} */", f"export const {first}", *rest, "")

@@ -114,6 +114,18 @@ def test_models_are_set_against_slices_as_the_run_does(modelled, parts):
             for name in ("gap", "low", "high", "mean", "items", "verdict", "reason"):
                 wanted = pytest.approx(row[name], rel=1e-6) if isinstance(row[name], float) else row[name]
                 assert cell[name] == wanted, name
+    # Scores: plain means in the order of the models, and who may be the best.
+    scores, benchmark = model_scores(run), run.items["benchmark"].to_numpy()
+    assert held["scores"][0]["column"] == "benchmark" and held["overall"]["items"] == run.items["excluded"].null_count()
+    table = run.scores_by("benchmark")
+    for part in (held["overall"], *held["scores"][0]["categories"]):
+        rows = np.isin(benchmark, part["category"] or benchmark)
+        mean = np.ma.masked_invalid(scores.values[:, rows]).mean(axis=1)
+        assert np.array(part["mean"], float) == pytest.approx(mean.filled(np.nan), abs=6e-5, nan_ok=True)
+        assert part["scored"] == (~np.isnan(scores.values[:, rows])).sum(axis=1).tolist()
+        if part["category"]:
+            best = table.filter(pl.col("may_be_best"), slice=part["slice"])["model"].to_list()
+            assert sorted(best) == sorted(np.array(names)[part["may_be_best"]]) and best
     for place, model in enumerate(held["models"]):
         assert model["sentence"] == words.model_sentence(answer(run, names[place]))
 

@@ -328,11 +328,6 @@ export interface SlicesFile {
 export interface ListedModel {
   /** Its name in at most 28 characters. */
   short: string;
-  mean: number | null;
-  low: number | null;
-  /** Ends of the 95% interval of its mean score. */
-  high: number | null;
-  scored: number;
   /** Items that it was asked and that have no score. */
   unscored: number;
   /** Whether it also reads the items. */
@@ -341,10 +336,36 @@ export interface ListedModel {
   sentence: string;
 }
 
+/** How models score on a category, as measured; lists are in the order of `RunInfo.models`. */
+export interface CategoryScores {
+  /** null: all items. */
+  slice: number | null;
+  category: string | null;
+  items: number;
+  scored: number[];
+  /** Mean score of the scored items; null: none is scored. */
+  mean: (number | null)[];
+  low: (number | null)[];
+  /** Ends of its 95% interval. */
+  high: (number | null)[];
+  /** Whether no other model surely scores more on the same items. */
+  may_be_best: boolean[];
+}
+
+/** Scores by the categories of a column, the largest first. */
+export interface ColumnScores {
+  column: string;
+  categories: CategoryScores[];
+}
+
 /** `data/KEY/models.json`: of a run with the scores of several models. */
 export interface ModelsFile {
   /** In the order of `RunInfo.models`. */
   models: ListedModel[];
+  overall: CategoryScores;
+  scores: ColumnScores[];
+  /** Whether gaps are against peers; else against each model's own average. */
+  peers: boolean;
   /** Places of models in the heat map, similar ones side by side. */
   columns: number[];
   /** Numbers and names of the slices that tell models apart: its rows. */
@@ -854,3 +875,6 @@ export const ANSWER_EXCERPT = 80;
 
 /** Number of the slice of concept 0. */
 export const CONCEPTS = 1000000;
+
+/** Share of the items from which a mean of the scored ones stands for all. */
+export const WHOLE = 0.9;

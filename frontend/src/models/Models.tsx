@@ -3,18 +3,19 @@ import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import { holds, useModels } from "../data/hooks";
 import type { ModelsFile, SliceGap } from "../data/types";
-import { gapPoints, integer, percent, plural, points, spread } from "../format";
+import { gapPoints, integer, plural, points, spread } from "../format";
 import { shorten, visible } from "../text";
 import { diverging } from "../ui/colours";
 import { HeatBar, HeatTable } from "../ui/Heat";
 import { Failed, Loading } from "../ui/State";
 import { Pair } from "./Pair";
+import { byScore, ModelLink, Scores } from "./Scores";
 import "../answer/answer.css";
 import "../compare/compare.css";
 import "../correlation/correlation.css";
 import "./models.css";
 
-/** All models that the run has scores of: a sentence each, the slices that tell them apart, and two side by side. */
+/** All models that the run has scores of: a sentence each, scores, what tells them apart, and two side by side. */
 export function Models() {
   const run = useRun();
   const models = useModels(run.key);
@@ -26,6 +27,7 @@ export function Models() {
         {plural(run.models.length, "model")} on {plural(run.items, "item")}
       </h1>
       <Sentences file={models.data} />
+      <Scores file={models.data} />
       <Heat file={models.data} />
       {holds(run, "pairs", 1) && <Pair />}
     </div>
@@ -36,29 +38,34 @@ export function Models() {
 function Sentences({ file }: { file: ModelsFile }) {
   const run = useRun();
   const route = useRoute();
-  const order = file.models
-    .map((model, place) => ({ ...model, place }))
-    .sort((a, b) => (b.mean ?? -1) - (a.mean ?? -1));
   return (
-    <ol className="model-list" data-testid="models-list">
-      {order.map(({ place, sentence, low, high, scored, unscored, reads }) => (
-        <li key={place}>
-          <a href={address(route, { view: "answer", params: { model: run.models[place]! } })}>
-            <bdi>{visible(sentence)}</bdi>
-          </a>
-          <span
-            className="soft"
-            title={`Mean score ${percent(low, 1)} to ${percent(high, 1)} (95%) on ${plural(scored, "item")}`}
-          >
-            {[reads && "reads the items", unscored > 0.05 * scored && `${integer(unscored)} unscored`]
-              .filter(Boolean)
-              .join(", ")}
-          </span>
-        </li>
-      ))}
-    </ol>
+    <>
+      <p className="soft">Where they stand out, each against {beside(file)}, in points expected on new items.</p>
+      <ol className="model-list" data-testid="models-list">
+        {byScore(file.overall).map((place) => {
+          const { sentence, unscored, reads } = file.models[place]!;
+          return (
+            <li key={place}>
+              <a href={address(route, { view: "answer", params: { model: run.models[place]! } })}>
+                <bdi>{visible(sentence)}</bdi>
+              </a>
+              <span className="soft">
+                {[
+                  reads && "reads the items",
+                  unscored > 0.05 * file.overall.scored[place]! && `${integer(unscored)} unscored`,
+                ]
+                  .filter(Boolean)
+                  .join(", ")}
+              </span>
+            </li>
+          );
+        })}
+      </ol>
+    </>
   );
 }
+
+const beside = ({ peers }: ModelsFile) => (peers ? "its peers (the nearest in score)" : "its own average");
 
 /** Half of the colours' scale: nearly all gaps lie within; at least five points. */
 function reachOf(cells: readonly (readonly SliceGap[])[]): number {
@@ -70,7 +77,8 @@ function reachOf(cells: readonly (readonly SliceGap[])[]): number {
 }
 
 /** Slices against models. A cell leads to the slice of that model, a name of either to all of it. */
-function Heat({ file: { models: listed, slices, columns, cells } }: { file: ModelsFile }) {
+function Heat({ file }: { file: ModelsFile }) {
+  const { models: listed, slices, columns, cells } = file;
   const run = useRun();
   const route = useRoute();
   const dark = useComputedColorScheme("light") === "dark";
@@ -83,11 +91,12 @@ function Heat({ file: { models: listed, slices, columns, cells } }: { file: Mode
     `${visible(models[j]!)}, ${names[i]}: ` +
     (gap === null ? "no gap" : `${gapPoints(gap)} points (${spread(low, high)}), ${plural(items, "item")}`);
   return (
-    <section aria-label="Slices that tell the models apart">
-      <h2>What tells them apart</h2>
+    <section aria-label="Slices that tell models apart">
+      <h2>Slices that tell models apart</h2>
       <p className="soft">
-        Each model’s gap against its peers (the nearest in score), in points expected on new items; choose a cell to see
-        its items. Outlined: the interval leaves out 0. Hatched: no gap, as it has too few scored items.
+        Gaps, not scores: each model against {beside(file)}, in points expected on new items; a weak model can have the
+        highest. Choose a cell to see its items. Outlined: the interval leaves out 0. Hatched: no gap, as it has too few
+        scored items.
       </p>
       <p className="heat-scale" data-testid="models-scale">
         <HeatBar
@@ -107,11 +116,7 @@ function Heat({ file: { models: listed, slices, columns, cells } }: { file: Mode
           </a>
         ))}
         columns={models.map((model, j) => ({
-          name: (
-            <a href={address(route, { view: "answer", params: { model } })}>
-              <bdi>{visible(listed[columns[j]!]!.short)}</bdi>
-            </a>
-          ),
+          name: <ModelLink model={model} short={listed[columns[j]!]!.short} />,
           title: visible(model),
         }))}
         onChoose={(i, j) => go({ view: "slice", rest: slices[i]![0], params: { model: models[j]! } })}

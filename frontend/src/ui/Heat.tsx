@@ -32,7 +32,7 @@ interface HeatTableProps {
   label: string;
   testId: string;
   rows: ReactNode[];
-  columns: { name: ReactNode; title?: string }[];
+  columns: { name: ReactNode; title?: string; sort?: "ascending" | "descending" | "none" }[];
   corner?: string;
   className?: string;
   /** Null: nothing stands there. */
@@ -50,8 +50,8 @@ export function HeatTable({ label, testId, rows, columns, corner, className = ""
         <thead>
           <tr>
             {corner ? <th scope="col">{corner}</th> : <td />}
-            {columns.map(({ name, title }, j) => (
-              <th key={j} scope="col" title={title}>
+            {columns.map(({ name, title, sort }, j) => (
+              <th key={j} scope="col" title={title} aria-sort={sort}>
                 <span>{name}</span>
               </th>
             ))}

@@ -275,10 +275,10 @@ class Run(RunFolder):
         Returns
         -------
         polars.DataFrame
-            One row per category and model, the best mean first: ``category``, ``items``, ``model``, ``scored``,
-            ``mean`` (over the scored items; null: none) with its 95% interval ``low``, ``high`` (repeats count once),
-            all in [0, 1], and ``may_be_best``: no other model surely scores more on the items that both were scored on.
-            The best model is among these with at least 95% confidence.
+            One row per category and model, the best mean first: ``slice`` (its number), ``category``, ``items``,
+            ``model``, ``scored``, ``mean`` (over the scored items; null: none) with its 95% interval ``low``, ``high``
+            (repeats count once), all in [0, 1], and ``may_be_best``: no other model surely scores more on the items
+            that both were scored on. The best model is among these with at least 95% confidence.
 
         Raises
         ------

@@ -9,6 +9,7 @@ model is among those that may be. These are scores, as measured: where the hard 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -24,7 +25,7 @@ from competency_gaps.slices import Family
 ERROR = 0.05
 """Chance that the best model is not among those that may be, at most."""
 SCORES_BY = {
-    **{"category": pl.String, "items": pl.Int64, "model": pl.String, "scored": pl.Int64},
+    **{"slice": pl.Int64, "category": pl.String, "items": pl.Int64, "model": pl.String, "scored": pl.Int64},
     **dict.fromkeys(("mean", "low", "high"), pl.Float64),
     "may_be_best": pl.Boolean,
 }
@@ -38,7 +39,12 @@ def scores_by(run: RunFolder, column: str) -> pl.DataFrame:
     if not places:
         known = dict.fromkeys(own for family in families for own in family.question if own is not None)
         raise no_such("no column of the items is called", column, known)
-    return _table(run, places)
+    return _table(run, _categories(places))
+
+
+def scores_overall(run: RunFolder) -> pl.DataFrame:
+    """Score every model on all items; columns as :func:`scores_by`, without slice and category."""
+    return _table(run, [(None, None, np.flatnonzero(run.run_itself().items["excluded"].is_null()))])
 
 
 def scores_on(run: RunFolder, name: str) -> pl.DataFrame:
@@ -54,23 +60,27 @@ def scores_on(run: RunFolder, name: str) -> pl.DataFrame:
     alike = [(own, at) for own, at in every if name in (own.names[at], str(own.number[at]))]
     if not alike:
         raise no_such("the run has no slice", name, dict.fromkeys(own.names[at] for own, at in every))
-    return _table(run, alike[:1])
+    return _table(run, _categories(alike[:1]))
 
 
-def _table(run: RunFolder, places: Sequence[tuple[Family, int]]) -> pl.DataFrame:
+def _categories(places: Sequence[tuple[Family, int]]) -> list[tuple[int | None, str | None, np.ndarray]]:
+    return [(int(family.number[at]), family.names[at], family.member[[at]].indices) for family, at in places]
+
+
+def _table(run: RunFolder, categories: Sequence[tuple[int | None, str | None, np.ndarray]]) -> pl.DataFrame:
+    """Of each category its slice, its name and the rows of its items."""
     base = run.run_itself()
     scores, cluster = model_scores(base), base.items["cluster"].to_numpy()
     if not scores.models:
         raise UserError(f"the run {run.shown_path} has no scores: add some first.")
     tables = []
-    for family, at in places:
-        rows = family.member[[at]].indices
+    for number, name, rows in categories:
         means, sizes = _by_cluster(scores.values[:, rows], cluster[rows])
         estimates = [
             mean(own[known], size[known]) for own, size in zip(means, sizes, strict=True) for known in [size > 0]
         ]
-        ends = {name: [None if e is None else getattr(e, name) for e in estimates] for name in ("value", "low", "high")}
-        columns = {"category": family.names[at], "items": len(rows), "model": scores.models}
+        ends = {end: [None if e is None else getattr(e, end) for e in estimates] for end in ("value", "low", "high")}
+        columns: dict[str, Any] = {"slice": number, "category": name, "items": len(rows), "model": scores.models}
         columns |= {"scored": (~np.isnan(scores.values[:, rows])).sum(axis=1), "mean": ends["value"]}
         columns |= {"low": ends["low"], "high": ends["high"], "may_be_best": may_be_best(means)}
         tables.append(pl.DataFrame(columns, schema=SCORES_BY).sort("mean", descending=True, nulls_last=True))

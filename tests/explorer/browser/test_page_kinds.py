@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 from explorer_extras import ADDED, DRAFT, POINT, rescored
 from explorer_runs import SECRETS
 from page_helpers import await_rows, close, cut_off, open_view, serious
@@ -15,6 +16,7 @@ from competency_gaps.explorer import export as export_module
 from competency_gaps.explorer.export import export, export_file
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Context, Parts
+from competency_gaps.explorer.parts.names import display_names
 from competency_gaps.findings import words
 from competency_gaps.findings.items import detail
 from competency_gaps.findings.kept import model_slices
@@ -72,6 +74,7 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         heat = page.get_by_test_id("models-heat")
         assert heat.locator("td button").count() == cells_made.height
         wrong = serious(page) + cut_off(page)
+        check_scores(page, run)
         heat.locator("td button").first.click()
         page.get_by_test_id("slice-score").wait_for()
         page.get_by_test_id("model-picker").click()
@@ -90,8 +93,33 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         wrong += serious(page)
         assert not wrong, "\n".join(wrong)
     url = exported(modelled, tmp_path / "page")
-    open_view(page, f"{url}models?a=small&b=big", "models-heat")
+    open_view(page, f"{url}models?a=small&b=big", "models-scores")
+    check_scores(page, run)
     assert page.get_by_test_id("pair-a").count() == page.get_by_test_id("failed").count() == 0
+
+
+def check_scores(page, run) -> None:
+    """The table of scores sorts by the benchmark that is clicked, and marks the models that may be the best there."""
+    scores, benchmark = model_scores(run), run.items["benchmark"].to_numpy()
+    names = np.array([visible(name) for name in display_names(scores.models)])
+    made = run.scores_by("benchmark")
+    may_be_best = set(made.filter("may_be_best").select("category", "model").iter_rows())
+    table = page.get_by_test_id("models-scores")
+    for category in made["category"].unique():
+        mean = np.ma.masked_invalid(scores.values[:, benchmark == category]).mean(axis=1)
+        header = table.locator("thead th").filter(has=page.get_by_text(visible(category), exact=True))
+        column = table.locator(f"tbody td:nth-child({header.evaluate('cell => cell.cellIndex') + 1}) button")
+        for sort, key in (("descending", -mean), ("ascending", mean)):
+            header.get_by_role("button").click()
+            table.locator(f"th[aria-sort={sort}]").filter(has_text=visible(category)).wait_for()
+            order = np.argsort(key.filled(2.0), kind="stable")
+            shown = table.locator("tbody th a").evaluate_all("links => links.map((link) => link.title)")
+            assert shown == names[order].tolist(), (category, sort)
+            texts = column.all_inner_texts()
+            assert texts == ["" if mean.mask[place] else f"{100 * mean[place]:.0f}" for place in order]
+            best = column.evaluate_all("cells => cells.map((cell) => / the best/.test(cell.title))")
+            assert best == [(category, scores.models[place]) in may_be_best for place in order] and any(best)
+            assert column.and_(page.locator(".passes")).count() == sum(best)
 
 
 def test_one_file_leads_to_nothing_that_it_leaves_out(modelled, tmp_path, page, monkeypatch):

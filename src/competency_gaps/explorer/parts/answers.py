@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -14,6 +15,8 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records import from_row
 from competency_gaps.explorer.parts.records.answers import (
+    CategoryScores,
+    ColumnScores,
     ListedAnswer,
     ListedFinding,
     ListedModel,
@@ -32,6 +35,7 @@ from competency_gaps.findings.coverage import Coverage, coverage, sentences
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.items import against_of, sides_of
 from competency_gaps.findings.kept import model_slices
+from competency_gaps.findings.scores_by import scores_by, scores_overall
 from competency_gaps.report.compare import sentences as comparison_words
 from competency_gaps.report.tables import cut_names
 from competency_gaps.slices import Family
@@ -194,10 +198,35 @@ def models_file(context: Context) -> ModelsFile:
     columns = [order[place] for place in similar_order(np.array(gaps))]
     return ModelsFile(
         models,
+        _by_category(context, scores_overall(context.itself))[0],
+        _scores(context),
+        "peers" in made.cells["against"],
         columns,
         [(number, context.slice_names.get(number, name)) for number, name in slices],
         [[from_row(SliceGap, cells[number, known[place]]) for place in columns] for number, _ in slices],
     )
+
+
+MAX_COLUMNS, MAX_CATEGORIES = 12, 60
+"""Columns that a page has scores by, and categories of such a column [ours]."""
+
+
+def _scores(context: Context) -> list[ColumnScores]:
+    """Scores by the run's first columns of several categories, the benchmarks first where there are several."""
+    count = Counter(column for family in context.families for column in family.question if column is not None)
+    columns = [column for column in count if 2 <= count[column] <= MAX_CATEGORIES][:MAX_COLUMNS]
+    return [ColumnScores(column, _by_category(context, scores_by(context.itself, column))) for column in columns]
+
+
+def _by_category(context: Context, table: pl.DataFrame) -> list[CategoryScores]:
+    order = pl.col("model").cast(pl.Enum(context.model_scores.models))
+    rounded = table.sort(order).with_columns(pl.col(pl.Float64).round(4))
+    rows = rounded.group_by("slice", "category", "items").all().sort("items", "slice", descending=[True, False])
+    names = context.slice_names
+    return [
+        from_row(CategoryScores, row, category=names.get(row["slice"], row["category"]))
+        for row in rows.iter_rows(named=True)
+    ]
 
 
 def similar_order(values: np.ndarray) -> list[int]:

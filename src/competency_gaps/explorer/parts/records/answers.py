@@ -134,11 +134,6 @@ class ListedModel:
 
     short: str
     """Its name in at most 28 characters."""
-    mean: float | None
-    low: float | None
-    high: float | None
-    """Ends of the 95% interval of its mean score."""
-    scored: int
     unscored: int
     """Items that it was asked and that have no score."""
     reads: bool
@@ -148,11 +143,41 @@ class ListedModel:
 
 
 @dataclass(frozen=True)
+class CategoryScores:
+    """How models score on a category, as measured; lists are in the order of ``RunInfo.models``."""
+
+    slice: int | None
+    """None: all items."""
+    category: str | None
+    items: int
+    scored: Sequence[int]
+    mean: Sequence[float | None]
+    """Mean score of the scored items; None: none is scored."""
+    low: Sequence[float | None]
+    high: Sequence[float | None]
+    """Ends of its 95% interval."""
+    may_be_best: Sequence[bool]
+    """Whether no other model surely scores more on the same items."""
+
+
+@dataclass(frozen=True)
+class ColumnScores:
+    """Scores by the categories of a column, the largest first."""
+
+    column: str
+    categories: Sequence[CategoryScores]
+
+
+@dataclass(frozen=True)
 class ModelsFile:
     """``data/KEY/models.json``: of a run with the scores of several models."""
 
     models: Sequence[ListedModel]
     """In the order of ``RunInfo.models``."""
+    overall: CategoryScores
+    scores: Sequence[ColumnScores]
+    peers: bool
+    """Whether gaps are against peers; else against each model's own average."""
     columns: Sequence[int]
     """Places of models in the heat map, similar ones side by side."""
     slices: Sequence[tuple[int, str]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -184,3 +185,11 @@ def test_assessment_is_written_and_read(run, monkeypatch):
     assert [one["code"] for one in kept["verdicts"]] == codes
     assert {"subsampling", "ablation", "halves", "against"} <= set(kept)
     json.dumps(kept, allow_nan=False)
+
+
+def test_without_scikit_learn_the_other_tests_are_made(run, monkeypatch):
+    monkeypatch.setattr(sys.modules["competency_gaps.robustness.assess"], "find_spec", lambda name: None)
+    monkeypatch.setattr(draws, "_predicted", None)
+    outcomes = {own["code"]: own for own in assess(run, Progress(quiet=True))["verdicts"]}
+    assert outcomes["split_halves"]["outcome"] in ("agree", "disagree")
+    assert "scikit-learn is not installed" in outcomes["prediction"]["sentence"]

@@ -283,6 +283,8 @@ def _parsed(file: Path, _changed: int) -> Mapping[str, Any]:
     try:
         results = mapping(json_file(file))
     except UserError:
+        if _RESULTS.fullmatch(file.name):  # else its models would be taken for one without a name
+            raise
         return {}
     return results if all(isinstance(results.get(key), dict) for key in ("results", "configs")) else {}
 

@@ -95,7 +95,8 @@ def embed_texts(texts: Sequence[str], model: str | None = None, progress: Progre
         select = "SELECT vector FROM vectors WHERE key = ?"
         vectors = {key: row[0] for key in unique if (row := store.execute(select, (key,)).fetchone())}
         missing = [key for key in unique if key not in vectors]
-        with (progress or Progress(quiet=True)).stage("sentence embeddings", total=len(missing), unit="texts") as bar:
+        shown = progress if progress is not None and missing else Progress(quiet=True)
+        with shown.stage("sentence embeddings", total=len(missing), unit="texts") as bar:
             for start in range(0, len(missing), BATCH):
                 part = missing[start : start + BATCH]
                 new = dict(zip(part, pool.map(encoder, (unique[key][:TEXT_LIMIT] for key in part)), strict=True))

@@ -62,6 +62,9 @@ def _missing(run: RunFolder) -> list[str]:
 
 APART = 8
 """Slices that are listed."""
+WHOLE = 0.9
+"""Share of the items from which a mean of the scored ones stands for all."""
+PARTLY = "*: scored on less than 90% of the items. "
 SLICE = 20
 """Characters that long names of models leave to a column of slices."""
 
@@ -84,20 +87,21 @@ def models_page(
     models = [answer.model for answer in ordered]
     called = cut_names(models, min(max(width - 2 * SLICE - 12, 12), MODEL))
     wide = max(map(len, called.values()))
-    room = max((width - wide - 12) // 2, 12)
-    lines = _grid(("", "score", "weakest", "strongest"), wide, 5, room, room)
+    room = max((width - wide - 13) // 2, 12)
+    lines = _grid(("", "score", "weakest", "strongest"), wide, 6, room, room)
     for answer in ordered:
         extremes = (
             Text(_slice_text(answer, side[0], room) if side else "   –", style)
             for side, style in zip(words.sides(answer), VERDICT_STYLES.values(), strict=True)
         )
-        mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}"
+        mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}" + _star(answer.scored, answer.items)
         lines.add_row(called[answer.model], mean, *extremes)
     beside = "its peers (the nearest in score)" if any(own.kind == "peers" for own in ordered) else "its own average"
     head = f"Where {plural(len(ordered), 'model')} stand out, each against {beside}, in points expected on new items:"
     both = [side[:1] for answer in ordered for side in words.sides(answer)]
     notes = "" if all(both) else f"“–”: none among the lines of its list, {LONGEST} at most. "
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
+    notes += PARTLY if any(_star(own.scored, own.items) for own in answers.values()) else ""
     apart = found.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
     needed = max((len(visible(name)) for name in apart["name"]), default=0)
@@ -126,10 +130,6 @@ def models_page(
     )
 
 
-WHOLE = 0.9
-"""Share of the items from which a mean of the scored ones stands for all."""
-
-
 def best_view(table: pl.DataFrame, column: str, width: int, limit: int | None = None) -> RenderableType:
     """Say of each category of a column which model scores best there, and which do as well within noise.
 
@@ -150,16 +150,17 @@ def best_view(table: pl.DataFrame, column: str, width: int, limit: int | None = 
     shown = _grid((column, "items", "best score", "", "as good"), name, 6, 11, wide, rest)
     for part in parts[:limit]:
         best, *others = _likely_best(part).iter_rows(named=True)
-        names = [called[own["model"]] + _few(own) for own in others]
+        names = [called[own["model"]] + _star(own["scored"], own["items"]) for own in others]
         as_good = ", ".join(names) if names else "surely the best"
         if len(as_good) > rest:
             as_good = f"{plural(len(names), 'other model')}"
         category = words.cut_at_word(visible(part["category"][0]), name)
-        cells = (category, integer(best["items"]), _score(best), called[best["model"]] + _few(best), as_good)
+        first = called[best["model"]] + _star(best["scored"], best["items"])
+        cells = (category, integer(best["items"]), _score(best), first, as_good)
         shown.add_row(*map(Text, cells))
     head = f"Which of {plural(table['model'].n_unique(), 'model')} scores best, by {column}, in points of 100:"
     note = "In brackets 95% intervals. As good: within noise; no model surely scores more on the same items. "
-    note += "*: scored on less than 90% of the items. " if (table["scored"] < WHOLE * table["items"]).any() else ""
+    note += PARTLY if (table["scored"] < WHOLE * table["items"]).any() else ""
     more = f" To see {words.see_all(len(parts), 'categories')}." if limit and limit < len(parts) else ""
     return Group(plain(head, "bold"), shown, plain(f"{note}All models: {argument('slice')} NAME.{more}", "dim"))
 
@@ -170,8 +171,8 @@ def _likely_best(part: pl.DataFrame) -> pl.DataFrame:
     return likely.sort(pl.col("scored") < WHOLE * pl.col("items"), maintain_order=True)
 
 
-def _few(row: Mapping[str, Any]) -> str:
-    return "*" if row["scored"] < WHOLE * row["items"] else ""
+def _star(scored: int, items: int) -> str:
+    return "*" if scored < WHOLE * items else ""
 
 
 def scores_view(table: pl.DataFrame, found: ModelSlices, limit: int | None = None) -> RenderableType:

@@ -6,10 +6,11 @@ import math
 import string
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from competency_gaps.checked import write_document
-from competency_gaps.errors import UserError, needed
+from competency_gaps.errors import UserError, install_command
 from competency_gaps.files import finite
 from competency_gaps.findings.finding import Answer
 from competency_gaps.findings.kept import answer, asked_of
@@ -73,6 +74,9 @@ SENTENCES = {
     "split_halves.agree": "Two halves of the items agree" + _HALVES,
     "split_halves.disagree": "Two halves of the items barely agree" + _HALVES,
     "prediction.few": "Failures could not be predicted: too few scored items of each kind.",
+    "prediction.skipped": "Whether concepts predict failures was not tested: scikit-learn is not installed ("
+    + install_command("robustness")
+    + ").",
     "prediction.better": "Concepts predict" + _AUC,
     "prediction.perhaps": "Concepts may predict" + _AUC,
     "prediction.no_better": "Concepts do not predict" + _AUC,
@@ -186,11 +190,8 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     ------
     UserError
         If the run has no scored item or no tested concept, or shares no item with ``against``.
-    MissingExtraError
-        If scikit-learn is missing.
     """
-    with needed("scikit-learn", "robustness", "The prediction of failures"):
-        import sklearn.linear_model  # noqa: F401
+    predicts = find_spec("sklearn") is not None
     with progress.stage("reading the run"):
         data = run_data(run)
     if not data.tested.any():
@@ -209,9 +210,11 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     with progress.stage("the list on half-samples"):
         listed = list_verdict(answer(run, **asked_of(run)))
     with progress.stage("testing on held-out items"):
-        unseen = halves(data, seed=seed)
+        unseen = halves(data, fits=None if predicts else 0, seed=seed)
     verdicts = [subsampling_verdict(draws), ablation_verdict(removed), listed]
     verdicts += halves_verdicts(unseen, from_peers=data.expected is not None)
+    if not predicts:
+        verdicts[-1] = RobustnessVerdict("prediction", "skipped", {})
     figures: dict[str, Any] = {
         "subsampling": draws,
         "ablation": {side: asdict(own) for side, own in removed.items()},

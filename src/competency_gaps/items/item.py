@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -96,24 +96,14 @@ def answer_text(item: Item) -> str | None:
 def is_whole(item: Item) -> bool:
     """Whether every text of an item can be encoded as UTF-8; JSON may hold a lone surrogate."""
     try:
-        "".join(_texts(vars(item))).encode()
+        json.dumps(vars(item), ensure_ascii=False, skipkeys=True, default=_plain).encode()
     except UnicodeEncodeError:
         return False
     return True
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in nested fields, mappings and sequences."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from (str(key), *_texts(inner))
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _texts(inner)
-    elif isinstance(value, Text):
-        yield value.text
+def _plain(value: Any) -> Any:
+    return value.text if isinstance(value, Text) else dict(value) if isinstance(value, Mapping) else None
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ versions: dist
 	$(PYTHON) -m venv --clear $(OTHER)
 	echo '$(OLDEST)' > $(OTHER).in
 	build/uv/bin/uv pip compile --quiet --python $(OTHER)/bin/python --resolution $(RESOLUTION) --constraint $(OTHER).in \
-		$(addprefix --extra ,dictionary explore hub inspect label plot robustness run) --no-emit-package competency-gaps \
+		$(addprefix --extra ,dictionary explore hub inspect label robustness run) --no-emit-package competency-gaps \
 		--output-file $(OTHER).txt pyproject.toml
 	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --requirement $(OTHER).txt \
 		hypothesis pytest pytest-timeout statsmodels

@@ -64,7 +64,7 @@ def main(run: Path, out: Path) -> None:
         export(copied(run, folder, whole_options(cg.open_run(run))).path, out, "models")
     with tempfile.TemporaryDirectory() as folder:
         many = copied(run, folder, drawn_models(cg.open_run(run))).path
-        for step in (["--keep", "100"], ["--items"], ["--weights"]):
+        for step in (["--keep", "100"], ["--items"]):
             subprocess.run([*notebooks.CGAPS, "improve", str(many), *step, "--quiet"], check=True, capture_output=True)
         export(many, out, "improve")
 

@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/real-models.md from the runs that it describes (needs the extra ``plot``).
+"""Draw the pictures of docs/real-models.md from the runs that it describes.
 
 python docs/pictures.py RUN MMLU GSM [--out docs/images]
 """

@@ -106,7 +106,6 @@ def with_improvements(made: Made, folder: Path) -> Made:
     found = run.suspicious()  # no item of these runs is broken, so one is said to be
     odd = pl.when(pl.int_range(pl.len()) == 0).then(0.7).otherwise("chance").alias("chance")
     replace(found, items=found.items.with_columns(odd)).write(results / "items.parquet")
-    run.weights().write(results / "weights.parquet")
     run.keep(20).write(results / "keep-20")
     kept = {"id": "1", "slice": "s", "weight": 1.0, "prompt": DRAFT, "choices": ["a", POINT], "answer": "a"}
     refused = {"id": "2", "prompt": DRAFT, "source": "corpus", "code": "alike", "reason": f"as {SECRETS[0]}"}

@@ -12,7 +12,6 @@ from competency_gaps.improve.redundancy import (
     RIDGE,
     axes_of,
     correlation,
-    draw,
     effective_number,
     foretells,
     unforetold,
@@ -142,19 +141,3 @@ def test_of_a_run(scored_run):
     assert found.parts.filter(part="third")["with"].item() == "second"
     benchmarks = scored_run.redundancy()
     assert benchmarks.what == "benchmark" and benchmarks.foretold is None
-
-
-def test_the_picture_has_scores_where_there_are_enough_models(scored_run):
-    pytest.importorskip("matplotlib")
-    figure = scored_run.plot.redundancy("group")
-    assert len([panel for panel in figure.axes if panel.get_title()]) == 2 and figure.axes[2].get_xlabel()
-    assert len(draw(scored_run.redundancy("group").__class__(**BARE)).axes) == 2
-
-
-BARE = {
-    "what": "group",
-    "models": ("only",),
-    "parts": pl.DataFrame({"part": ["a", "b"], "items": [10, 10]}),
-    "pairs": pl.DataFrame({"a": ["a"], "b": ["b"], "likeness": [0.5], "models": [1], "correlation": [None]}),
-    "foretold": None,
-}

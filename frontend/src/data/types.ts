@@ -743,7 +743,7 @@ export interface ListedDraft {
 
 /** A result of `cgaps improve`. */
 export interface Improvement {
-  what: "keep" | "items" | "fill" | "weights";
+  what: "keep" | "items" | "fill";
   /** Of its file or folder, without its ending. */
   name: string;
   /** What the terminal says; the first one is the answer. */
@@ -757,7 +757,7 @@ export interface Improvement {
 export interface ImproveFile {
   results: Improvement[];
   /** What makes a result of each kind. */
-  commands: Record<"keep" | "items" | "fill" | "weights", string>;
+  commands: Record<"keep" | "items" | "fill", string>;
 }
 
 /** A category of a column, or a benchmark, in a comparison of two models. Scores are in [0, 1]. */

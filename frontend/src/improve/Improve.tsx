@@ -16,11 +16,6 @@ const KINDS = [
   { what: "keep", title: "Keep fewer items", lacks: "A subset that predicts the scores on all items:" },
   { what: "items", title: "Fix items", lacks: "Items that look broken, judging by all models’ answers:" },
   { what: "fill", title: "Add items", lacks: "New items for a weak or thin slice:" },
-  {
-    what: "weights",
-    title: "Weight items",
-    lacks: "Weights under which slices count equally, and which parts are redundant:",
-  },
 ] as const;
 
 /** What to do about the benchmarks: the answers of `cgaps improve`, of which one is shown in full. */

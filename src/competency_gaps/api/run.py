@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from competency_gaps.findings.finding import Answer, ModelSlices
     from competency_gaps.improve.fill import Drafts
     from competency_gaps.improve.keep import Kept
-    from competency_gaps.improve.redundancy import Redundancy, RunPlots
+    from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
-    from competency_gaps.improve.weigh import Weights
     from competency_gaps.matching import Matching
     from competency_gaps.stages.compare import Comparison
 
@@ -640,26 +639,6 @@ class Run(RunFolder):
             progress=progress,
         )
 
-    def weights(self, over: Sequence[str] | None = None, *, cap: float = 5.0) -> Weights:
-        """Weight the items so that slices count equally, and say whether the order of the models changes.
-
-        Parameters
-        ----------
-        over
-            Whose slices: ``"benchmark"``, ``"group"`` or another column of the items (a ``question`` of
-            :attr:`slices`), ``"regions"`` of the atlas; several are balanced together. None: the first of these.
-        cap
-            No item weighs more than this, nor less than 1 / cap; the mean is 1. Above 1.
-
-        Raises
-        ------
-        UserError
-            If the items have no such slices.
-        """
-        from competency_gaps.improve.weigh import weights
-
-        return weights(self, over, cap=cap)
-
     def redundancy(self, what: str | None = None) -> Redundancy:
         """Which parts are redundant, by the concepts of their items and by the models' scores.
 
@@ -677,13 +656,6 @@ class Run(RunFolder):
         from competency_gaps.improve.redundancy import redundancy
 
         return redundancy(self, what)
-
-    @property
-    def plot(self) -> RunPlots:
-        """Plots of the run with matplotlib (extra ``plot``)."""
-        from competency_gaps.improve.redundancy import RunPlots
-
-        return RunPlots(self)
 
     def _concept_rows(self, benchmark: str | None) -> pl.DataFrame:
         """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""

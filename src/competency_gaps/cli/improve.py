@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
+from rich.console import Console, RenderableType
 
 from competency_gaps.cli.shared import (
     JsonOption,
@@ -32,7 +31,7 @@ _OF_MODE = {
     "--items": ("--out", "--limit"),
     "--fill": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
     "--missing": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
-    "--weights": ("--out", "--limit"),
+    "--overlap": ("--limit",),
     "--scores": ("--limit",),
     "": (),
 }
@@ -53,9 +52,7 @@ def improve(
     missing: Annotated[
         str | None, typer.Option(metavar="BENCHMARK", help="Write new items for what a benchmark lacks.")
     ] = None,
-    weights: Annotated[
-        bool, typer.Option("--weights", help="Weight items so that slices count equally; show redundant parts.")
-    ] = False,
+    overlap: Annotated[bool, typer.Option("--overlap", help="Show which parts are redundant.")] = False,
     n: Annotated[int | None, typer.Option(min=1, help="Number of new items; default: 50.")] = None,
     llm: LLMOption = None,
     corpus: Annotated[Path | None, typer.Option(help="Texts or questions to take new items from.")] = None,
@@ -70,10 +67,10 @@ def improve(
     json_: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Improve a benchmark: which items to keep, fix, add or weigh; without options, where to start."""
+    """Improve a benchmark: which items to keep, fix and add, and what overlaps; without options, where to start."""
     asked = {
         **{"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing},
-        **{"--weights": weights or None, "--scores": scores},
+        **{"--overlap": overlap or None, "--scores": scores},
     }
     others = {"--n": n, "--llm": llm, "--corpus": corpus, "--out": out, "--dry-run": dry_run or None, "--limit": limit}
     mode = _mode([name for name, value in asked.items() if value is not None], others)
@@ -107,14 +104,9 @@ def improve(
         )
         folder = None if dry_run else found.folder
         view = report.drafts_view(found, limit or 5)
-    elif weights:
-        folder = out or (beside and beside / "weights.parquet")
-        found = opened.weights()
-        from competency_gaps.improve.weigh import beside_regions
-
-        regions, repeats = beside_regions(opened, found), opened.redundancy()
-        view = Group(report.weights_view(found, regions, limit), Text(), report.redundancy_view(repeats, limit))
-        results["redundancy"] = repeats
+    elif overlap:
+        found, folder = opened.redundancy(), None
+        view = report.redundancy_view(found, limit)
     else:
         _print_first(opened, progress, json_=json_)
         return
@@ -153,7 +145,6 @@ def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
         "items": told(lambda: run.suspicious(progress=progress)),
         "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"] if run.has_reading},
         "keep": told(lambda: run.keep(count, progress=progress)),
-        "weights": told(run.weights),
         "redundancy": told(run.redundancy),
     }
     steps = [{"says": says, "command": command} for says, command in first_steps(run, found)]

@@ -17,17 +17,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from scipy.cluster.hierarchy import average, leaves_list
 from scipy.stats import rankdata
 
-from competency_gaps.errors import UserError, needed
+from competency_gaps.dictionary.atlas import members_of
+from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import Estimate, quantile
 from competency_gaps.evidence.sample import split_by_size
-from competency_gaps.findings.words import cut_at_word
-from competency_gaps.improve.weigh import parts_of
+from competency_gaps.findings.coverage import LEVEL
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.family import LEAST
+from competency_gaps.slices.store import stored_families
 
 FEWEST = 6
 """Models below which their scores say nothing of what repeats what."""
@@ -39,6 +39,16 @@ STRATA = 10
 """Of difficulty, within which items are dealt to other parts."""
 RIDGE = np.geomspace(1e-4, 1.0, 9)
 """Penalties that are tried, in parts of the predictors' variance."""
+
+
+class Parts(NamedTuple):
+    """A set of slices without common items. K slices, N items of ``items.parquet``."""
+
+    what: str
+    """``benchmark``, the question that a column's categories answer, or ``regions`` (of the atlas)."""
+    names: list[str]
+    label: np.ndarray
+    """int64 of shape (N,): the item's slice; -1: in none, or excluded."""
 
 
 class Foretold(NamedTuple):
@@ -82,6 +92,39 @@ class Redundancy:
     """Effective number of axes; its interval of 95% is by the jackknife over models."""
     apart: float | None = None
     """Effective number if the parts had nothing in common: models shuffled within each."""
+
+
+def parts_of(run: RunFolder, what: str | None = None) -> Parts | None:
+    """The slices that people divide a run by: benchmarks; of one its groups, else regions of the atlas; None: none.
+
+    Parameters
+    ----------
+    what
+            ``benchmark``, ``group`` or another question of a column, or ``regions``; None: the first of these.
+    """
+    kept = run.items["excluded"].is_null().to_numpy()
+    family = next((family for family in stored_families(run) if family.name == "columns"), None)
+    questions = [] if family is None else list(map(str, family.question))
+    known = [
+        *(own for own in ("benchmark", "group") if own in questions),
+        *(["regions"] if run.regions is not None else []),
+    ]
+    wanted = what or next(iter([*known, *questions]), None)
+    label = np.full(run.items.height, -1)
+    if family is not None and wanted in questions:
+        rows = [row for row, question in enumerate(questions) if question == wanted]
+        for place, row in enumerate(rows):
+            label[family.weights[[row]].indices] = place
+        return Parts(str(wanted), [family.names[row] for row in rows], label)
+    if wanted != "regions" or run.regions is None or run.item_regions is None:
+        return None
+    finest = run.item_regions["region"].fill_null(-1).to_numpy().astype(np.int64)
+    inside = members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest) & kept
+    large = (run.regions["level"].to_numpy() == LEVEL) & (inside.sum(axis=1) >= LEAST)
+    rows = np.flatnonzero(large).tolist()
+    for place, row in enumerate(rows):
+        label[inside[row]] = place
+    return Parts("regions", [run.regions["name"][row] for row in rows], label) if len(rows) > 1 else None
 
 
 def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Redundancy:
@@ -311,58 +354,3 @@ def _nearest(names: pl.Series, matrix: np.ndarray, name: str, figure: str) -> di
 
 def _frame(columns: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(columns, nan_to_null=True)
-
-
-@dataclass(frozen=True)
-class RunPlots:
-    """Pictures of a run, as matplotlib figures (``run.plot.redundancy().savefig("redundancy.pdf")``)."""
-
-    run: RunFolder
-
-    def redundancy(self, what: str | None = None) -> Any:
-        """What repeats what: likeness in concepts, correlation of scores, and one against the other.
-
-        Parameters
-        ----------
-        what
-            As of :meth:`competency_gaps.Run.redundancy`.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-
-        Raises
-        ------
-        MissingExtraError
-            If matplotlib is not installed.
-        """
-        return draw(redundancy(self.run, what))
-
-
-def draw(found: Redundancy) -> Any:
-    """Draw it: one panel where the models are too few to compare scores, else three."""
-    with needed("matplotlib", "plot", "Drawing"):
-        from matplotlib.figure import Figure
-    names, pairs = found.parts["part"], found.pairs
-    a, b = (pairs[end].replace_strict(names, range(len(names))).to_numpy() for end in ("a", "b"))
-    scored = pairs["correlation"].is_not_null().any()
-    panels = [("likeness", "Likeness in concepts"), ("correlation", f"Correlation over {len(found.models)} models")]
-    order = leaves_list(average(1 - pairs["likeness"].to_numpy())) if len(names) > 2 else np.arange(len(names))
-    figure = Figure(figsize=(6 * (3 if scored else 1), 5), layout="constrained")
-    axes = figure.subplots(1, 3 if scored else 1, squeeze=False)[0]
-    for panel, (column, title) in zip(axes, panels[: 1 + scored], strict=False):
-        matrix = np.eye(len(names))
-        matrix[a, b] = matrix[b, a] = pairs[column].fill_null(np.nan).to_numpy()
-        shown = panel.imshow(matrix[np.ix_(order, order)], cmap="viridis", vmax=1)
-        labels = [cut_at_word(names[int(at)], 24) for at in order]
-        panel.set_xticks(range(len(names)), labels, rotation=90, fontsize=7, parse_math=False)
-        panel.set_yticks(range(len(names)), labels, fontsize=7, parse_math=False)
-        panel.set_title(title)
-        figure.colorbar(shown, ax=panel, shrink=0.7)
-    if scored:
-        axes[2].plot(pairs["likeness"], pairs["correlation"], "o", alpha=0.6)
-        axes[2].set(xlabel=panels[0][1], ylabel=panels[1][1])
-        if found.foretold is not None:
-            ends = f"{found.foretold.low:.2f} to {found.foretold.high:.2f}"
-            axes[2].set_title(f"Rank correlation {found.foretold.correlation:.2f} ({ends} by chance)")
-    return figure

@@ -1,4 +1,4 @@
-"""What ``cgaps improve`` says, in a terminal: kept items, items that look broken, drafts, weights, redundancy."""
+"""What ``cgaps improve`` says, in a terminal: kept items, items that look broken, drafts, redundancy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from competency_gaps.findings.words import item_text, see_all, short_name
 from competency_gaps.improve.keep import FEWEST_MODELS
 from competency_gaps.improve.redundancy import FEWEST
 from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
-from competency_gaps.report.tables import aligned, cut, cut_names, plain
+from competency_gaps.report.tables import aligned, cut, plain
 from competency_gaps.text import integer, listing, percent, plural, signed, visible
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from competency_gaps.improve.lens import Fresh
     from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
-    from competency_gaps.improve.weigh import Weights
     from competency_gaps.runs.open import RunFolder
 
 SURE = 0.05
@@ -63,11 +62,11 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
     Parameters
     ----------
     found
-        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`),
-        ``weights`` and ``redundancy``; or, for each, the error that says why there is none.
+        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`)
+        and ``redundancy``; or, for each, the error that says why there is none.
     """
     command = shlex.join(["cgaps", "improve", str(run.shown_path)])
-    items, repeats, weights = (found[name] for name in ("items", "redundancy", "weights"))
+    items, repeats = found["items"], found["redundancy"]
     steps = [(f"Broken: {items if isinstance(items, UserError) else _broken(items)}", f"{command} --items")]
     lacking = ((name, lacks(own)) for name, own in found["missing"].items())
     name, regions = max(lacking, key=lambda own: len(own[1]), default=("", []))
@@ -92,7 +91,7 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
         fewer += "." if kept.prior else f"; choosing them needs the scores of {FEWEST_MODELS} models."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
     if not isinstance(repeats, UserError):  # else there is only one part
-        steps.append((f"Overlap: {_repeats(repeats)} {_swaps(weights)}", f"{command} --weights"))
+        steps.append((f"Overlap: {_repeats(repeats)}", f"{command} --overlap"))
     return steps
 
 
@@ -240,63 +239,6 @@ def _fresh(fresh: Fresh) -> str:
         "not": "The finding does not hold",
     }[fresh.verdict or "leans"]
     return f"{asked}; the answer predicts {signed(100 * fresh.expected, 0)} against items outside. {told}."
-
-
-def weights_view(found: Weights, regions: Weights | None, limit: int | None) -> RenderableType:
-    """Say whether equal weights change the order of the models; in one line also for regions of the atlas."""
-    least, most = (f"{own:.2g}" for own in (found.low, found.high))
-    parts: list[RenderableType] = [plain(_swaps(found), "bold")]
-    if found.high - found.low > 0.01:
-        effective = (
-            f"Weights run from {least} to {most} (capped at {found.cap:g}) and are as precise as "
-            f"{integer(found.effective)} equally weighted items; unweighted, with repeats counted once, it is "
-            f"{integer(found.before)}."
-        )
-        parts.append(plain(effective))
-    if found.swaps.height:
-        table = aligned(("ahead now", "behind", "lead", "if equal", ""), (0, 1, 4))
-        called = cut_names(found.models["model"], PART)
-        for row in found.swaps.head(limit or SWAPS).to_dicts():
-            names = (called[row[end]] for end in ("ahead", "behind"))
-            now, then = (
-                f"{signed(100 * row[name], 1)} ± {100 * (row[name] - row[low]):.1f}"
-                for name, low in (("difference", "low"), ("weighted", "weighted_low"))
-            )
-            table.add_row(*names, now, then, _sure(row))
-        parts += [Text(), table]
-    called = cut_names(found.models["model"], MODEL)
-    moved = found.models.filter((pl.col("low") > 0) | (pl.col("high") < 0)).sort(pl.col("shift").abs(), descending=True)
-    if moved.height:
-        moves = (
-            f"{called[row['model']]} {_points(row['shift'], row['low'], row['high'])}"
-            for row in moved.head(3).to_dicts()
-        )
-        parts += [Text(), plain(f"Relative to the other models, these move most (points): {'; '.join(moves)}.")]
-    if regions is not None:
-        surely = regions.swaps.filter("sure").select("behind", "ahead").iter_rows()
-        pairs = "; ".join(" would overtake ".join(called[own] for own in pair) for pair in surely)
-        parts += [Text(), plain(_swaps(regions) + f" {pairs}." * bool(pairs))]
-    return Group(*parts)
-
-
-def _sure(swap: Mapping[str, Any]) -> str:
-    now, then = swap["low"] > 0, swap["weighted_high"] < 0
-    if swap["sure"]:
-        return "beyond noise"
-    return "perhaps" if now and then else "clear now" if now else "clear if equal" if then else "noise"
-
-
-def _swaps(found: Weights) -> str:
-    """What equal weights do to the order of the models."""
-    over = " and ".join(_plural_of(what, found.slices.filter(over=what).height) for what in found.over)
-    if found.high - found.low < 0.01:
-        return f"The {over} count equally already."
-    if found.swaps.height == 0:
-        order = f"the {found.models.height} models would keep their order" if found.pairs else "no order would change"
-        return f"If the {over} counted equally, {order}."
-    how = f"{int(found.swaps['sure'].sum()) or 'none'} of them beyond noise"
-    pairs = plural(found.pairs, "pair")
-    return f"If the {over} counted equally, {found.swaps.height} of {pairs} of models would swap places, {how}."
 
 
 def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:

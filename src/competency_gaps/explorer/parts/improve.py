@@ -23,7 +23,6 @@ from competency_gaps.explorer.parts.records.improve import (
     What,
 )
 from competency_gaps.report import improve as report
-from competency_gaps.table_files import read_parquet
 from competency_gaps.text import plural
 
 FOLDER = "improve"
@@ -31,7 +30,6 @@ _PLACES: dict[What, tuple[str, str]] = {
     "keep": ("keep-*", "--keep 100"),
     "items": ("items.parquet", "--items"),
     "fill": ("fill-*", "--fill SLICE --llm FILE"),
-    "weights": ("weights.parquet", "--weights"),
 }
 """Where the results of each kind are, and how they are asked for."""
 MOST, LEAST = 200, 0.1
@@ -69,22 +67,12 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             known = found.items.filter(pl.col("chance") >= LEAST).head(MOST)
             view, listed = report.suspects_view(found, None, 0), known.height
             items = _items(context, known, "chance")
-        elif what == "fill":
+        else:
             from competency_gaps.improve.fill import read_drafts
 
             made = read_drafts(path)
             view, drafts = report.drafts_view(made, 0), (_drafts(context, made.kept), _drafts(context, made.refused))
-        else:
-            from competency_gaps.improve.redundancy import redundancy
-            from competency_gaps.improve.weigh import beside_regions, weights
-
-            run = context.itself
-            even = weights(run)
-            beside = report.weights_view(even, beside_regions(run, even), None)
-            view = Group(beside, report.redundancy_view(redundancy(run), None))
-            if not read_parquet(path)["weight"].equals(even.items["weight"], null_equal=True):
-                view = Group(view, Text(f"{path.name} holds other weights than these, which are the usual ones."))
-        blocks = [block for block in _blocks(context, view) if block.text or what in ("keep", "weights")]
+        blocks = [block for block in _blocks(context, view) if block.text or what == "keep"]
         if gone := listed - len(items):
             blocks.append(Block(f"{plural(gone, 'item')} of these are no longer in the run.", True, [], []))
     except UserError as error:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-What = Literal["keep", "items", "fill", "weights"]
+What = Literal["keep", "items", "fill"]
 
 
 @dataclass(frozen=True)

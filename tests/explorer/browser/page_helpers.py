@@ -44,14 +44,13 @@ COLUMN = """([grid, column, rows]) => {
 
 
 def open_view(page: Any, address: str, wait_for: str) -> None:
-    """Go to a view, as a link does once the page is there, and wait until what bears the test id is there and whole."""
+    """Go to a view, as a link does once the page is there, and wait until what bears the test id is there."""
     base, _, hash_ = address.partition("#")
     if page.url.split("#")[0] == base:
         page.evaluate(ARRIVED, f"#{hash_}")
     else:
         page.goto(address)
     page.get_by_test_id(wait_for).first.wait_for()
-    page.locator(".grid[aria-busy=true]").first.wait_for(state="detached")  # dimmed until its data are there
 
 
 def await_rows(page: Any, grid: str, count: int) -> None:

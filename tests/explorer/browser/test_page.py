@@ -465,6 +465,7 @@ def test_everybody_can_use_it_in_any_window(site, page):
     wrong = []
     for view, wait_for in {**VIEWS, f"compare?with={site.keys[1]}": "compare-regions"}.items():
         open_view(page, site.address(view), wait_for)
+        page.locator(".grid[aria-busy=true]").first.wait_for(state="detached")  # dimmed until its data are there
         page.wait_for_timeout(300)
         wrong += serious(page) + cut_off(page)
     page.set_viewport_size({"width": 380, "height": 760})

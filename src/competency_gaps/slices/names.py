@@ -30,35 +30,37 @@ LEAD_ALONE, LEAD_OF_WORDS = 0.38, 0.15
 CANDIDATES = 6
 """Phrases that are considered for a node."""
 SECOND_LEAD = 0.7
-"""Least lead of a phrase beside another or in place of it, as a share of the lead of the best."""
+"""Least lead of a phrase beside another, as a share of the lead of the best."""
 NEAREST = 0.03
 """Share of the vocabulary that counts as near to an item."""
-COVERED = 0.6
-"""Least share of a node's items that must be near to its phrases, or have one of its words."""
+COVERED, WORDS_COVERED = 0.6, 0.35
+"""Least share of a node's items that must be near to its phrases, or have its one word; and that must have one of
+several words, else the node is mixed."""
 CATEGORY_SHARE, CATEGORY_LIFT = 0.15, 1.3
 """Least share of a node's items in a category that names it, and least ratio to the category's share of all items."""
 MOSTLY = 0.7
 """Least share of a node's items in the categories that name it."""
 SAME = 0.7
 """F1 of a node's items and those of its categories from which these name it better than any phrase."""
-WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.1, 3.0
-"""Least items and least share of a node's items with a word that names it, and its least log-odds, in units of their
-standard error."""
+WORDS, MOST_WORDS = 3, 5
+"""Words that name a node, and where other nodes have the same."""
+WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
+"""Least items, least share of a node's items with a word that names it, and its least log-odds, in standard errors."""
 STEM = 5
 """Letters from which two words count as forms of one."""
 NOUN = 0.1
-"""Least share of the places of a noun where it stands after an article or the like, and before a word of no subject."""
-_BEFORE = """
-a an any each every five four her his its many more most much my no of one our six some that the their these this those
-three two your
-"""
-BEFORE = frozenset(_BEFORE.split())
+"""Least share of a noun's places after BEFORE or a number and before what is no content word."""
+BEFORE = frozenset(
+    "a an any each every five four her his its many more most my no of one our some that the their this those three two "
+    "your".split()
+)
 """Words after which a noun stands."""
 _ASKING = """
-according amount answer best blank bug calculate choose claim compute consider correct day description determine example
-explain false find first following identify incorrect information kind list lot mean name need number option part
-passage problem question result second select solve state statement statements suppose sure thing third time times total
-true value want way write yes
+according amount answer best blank broke bug calculate case choose claim compute consider correct day description
+determine effect entail example explain false find first fix following gives good identify implies imply important
+incorrect information kind largest list long lot mean name need new number option part passage problem provided
+question questions rest result right second select short smallest solve state statement statements suggests suitable
+suppose sure thing third time times total true value want way write yes
 """
 ASKING = frozenset(_ASKING.split())
 """Words that ask or count, and name no subject."""
@@ -141,39 +143,54 @@ def with_names(
     marks = _marking_words(members, _nouns(items["prompt"].to_list()))
     usual = Counter(category[row] for row in np.unique(members.indices))
     names, words = [""] * len(family.names), [list[str]() for _ in family.names]
-    # Where several want the same phrase, the node that it fits best gets it.
-    for node in np.argsort(-lead.max(axis=1, initial=0), kind="stable").tolist():
-        inside = members[[node]].indices
-        whole, same = _by_category(Counter(category[row] for row in inside), usual)
-        fitting = _by_phrases(vocabulary, lead[node], inside, [stems[row] for row in inside]) if vocabulary else []
-        chosen, covered = marks[node]
-        quoted = [f"“{', '.join(chosen)}”"] if chosen else []
-        bare, pairs = [f"mostly {text}" for text in whole], [f"{text}: {{}}" for text in whole]
-        within = [text for text in (form.format(name) for name in fitting for form in pairs) if len(text) <= NAME_LIMIT]
-        worded = [form.format(text) for text in quoted for form in (*pairs, "{}")]
-        wanted = [*(bare if same else []), *within, *fitting]
-        wanted += [f"{name}: {text}" for name in wanted[:1] for text in quoted]
-        wanted += [*worded, *bare] if covered >= COVERED or not bare else [*worded, *bare]
-        wanted.append("mixed items")
-        numbered = (f"{wanted[0]} ({number})" for number in count(2))
+    for node in np.argsort(-members.sum(axis=1), kind="stable").tolist():  # parents before their children
+        inside, (chosen, covered) = members[[node]].indices, marks[node]
+        categories, same = _by_category(Counter(category[row] for row in inside), usual)
+        bare = [f"mostly {text}" for text in categories]
+        fitting = _by_phrases(vocabulary, lead[node], [stems[row] for row in inside], inside) if vocabulary else []
+        fitting = [_within(name, categories) for name in fitting]
+        quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, max(WORDS, len(chosen)) + 1) if chosen]
+        worded = [f"{text}: {quote}" for quote in quoted for text in categories or ["mixed"]]
+        if covered >= (WORDS_COVERED if len(chosen) > 1 else COVERED):
+            worded = [*(worded if categories else quoted), *bare]
+        else:
+            worded = [*bare, *worded]
+        wanted = [
+            *(bare if same else []),
+            *fitting[:1],
+            *(f"{name}: {text}" for name in fitting[:1] for text in quoted),
+        ]
+        wanted = [*wanted, *fitting[1:], *worded] or ["mixed items"]
+        numbered = (f"{(fitting or wanted)[0]} ({number})" for number in count(2))
         names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
         used.add(names[node].casefold())
-        words[node] = chosen if quoted and quoted[0] in names[node] else []
+        words[node] = chosen[:WORDS] if names[node].endswith("”") else []
     return replace(family, names=names, words=words)
 
 
-def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, inside: np.ndarray, stems: list[set[str]]) -> list[str]:
-    """Phrases and pairs of them that hold for most of a node's items, the best first."""
+def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], inside: np.ndarray) -> list[str]:
+    """The phrase that leads, if it holds for most of a node's items, and pairs that do."""
     best = np.argsort(-lead, kind="stable")[:CANDIDATES]
     spelled = [np.mean([not text.isdisjoint(_stems(vocabulary.names[i])) for text in stems]) for i in best]
     clear = lead[best] >= np.maximum(vocabulary.least, vocabulary.alone - LEAD_OF_WORDS * np.array(spelled))
-    best = best[clear & (lead[best] >= SECOND_LEAD * lead[best].max(initial=0))]
+    if not clear[:1].any():
+        return []
+    best = best[clear & (lead[best] >= SECOND_LEAD * lead[best[0]])]
     covers = vocabulary.covers[best][:, inside].toarray() > 0
-    single = [(i,) for i in range(len(best))]
-    sets = [*single[:1], *combinations(range(len(best)), 2), *single[1:]]
-    names = ["; ".join(vocabulary.names[best[i]] for i in chosen) for chosen in sets]
-    holds = [covers[list(chosen)].any(axis=0).mean() >= COVERED for chosen in sets]
-    return [name for name, hold in zip(names, holds, strict=True) if hold and len(name) <= NAME_LIMIT]
+    sets = [[0], *map(list, combinations(range(len(best)), 2))]
+    names = [
+        "; ".join(vocabulary.names[i] for i in best[chosen])
+        for chosen in sets
+        if covers[chosen].any(axis=0).mean() >= COVERED
+    ]
+    return [name for name in names if len(name) <= NAME_LIMIT]
+
+
+def _within(phrase: str, categories: list[str]) -> str:
+    """A phrase with the category of its items, where that is one and says more."""
+    name = ": ".join([*categories, phrase])
+    says = " and " not in name.removesuffix(phrase) and not _stems(phrase) & _stems(name.removesuffix(phrase))
+    return name if says and len(name) <= NAME_LIMIT else phrase
 
 
 def _stems(text: str) -> set[str]:
@@ -192,7 +209,7 @@ def _categories(items: pl.DataFrame) -> list[str]:
 
 
 def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], bool]:
-    """Up to three categories that hold most of a node's items, if there are any, and whether they hold few others."""
+    """Up to three categories with most of a node's items, if there are such, and whether they hold few others."""
     size, chosen, within = inside.total(), list[str](), 0
     for name, items in inside.most_common(3):
         lift = items / size / (usual[name] / usual.total())
@@ -200,7 +217,7 @@ def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], 
             break
         chosen, within = [*chosen, name], within + items
     text = " and ".join(filter(None, (", ".join(chosen[:-1]), *chosen[-1:])))
-    if not text or len(text) > NAME_LIMIT or within < MOSTLY * size:
+    if len(text) > NAME_LIMIT or within < MOSTLY * size:
         return [], False
     return [text], 2 * within >= SAME * (size + sum(usual[name] for name in chosen))
 
@@ -248,9 +265,10 @@ def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tupl
 def _covering(words: list[str], score: np.ndarray, having: sp.csr_array) -> tuple[list[str], float]:
     best = [i for i in np.argsort(-score, kind="stable")[:40].tolist() if score[i] > 0]
     has = {i: having[:, [i]].toarray().ravel() > 0 for i in best}
-    chosen, covered = list[str](), np.zeros(having.shape[0], bool)
-    while best and len(chosen) < 3:
+    chosen, covered, share = list[str](), np.zeros(having.shape[0], bool), 0.0
+    while best and len(chosen) < MOST_WORDS:
         word = max(best, key=lambda i: score[i] * (0.3 + (has[i] & ~covered).sum() / has[i].sum()))
         chosen, covered = [*chosen, words[word]], covered | has[word]
+        share = float(covered.mean()) if len(chosen) <= WORDS else share
         best = [i for i in best if words[i][:STEM] != words[word][:STEM]]
-    return chosen, float(covered.mean())
+    return chosen, share

@@ -33,36 +33,34 @@ SECOND_LEAD = 0.7
 """Least lead of a phrase beside another, as a share of the lead of the best."""
 NEAREST = 0.03
 """Share of the vocabulary that counts as near to an item."""
-COVERED, WORDS_COVERED = 0.6, 0.35
-"""Least share of a node's items that must be near to its phrases, or have its one word; and that must have one of
-several words, else the node is mixed."""
+MOST, MANY = 0.6, 0.35
+"""Least share of a node's items that must be near to its phrases, in its categories, or have the one word that names
+it; and that must have one of several words, else the node is mixed."""
 CATEGORY_SHARE, CATEGORY_LIFT = 0.15, 1.3
 """Least share of a node's items in a category that names it, and least ratio to the category's share of all items."""
-MOSTLY = 0.7
-"""Least share of a node's items in the categories that name it."""
 SAME = 0.7
 """F1 of a node's items and those of its categories from which these name it better than any phrase."""
-WORDS, MOST_WORDS = 3, 5
-"""Words that name a node, and where other nodes have the same."""
+WORDS, SPARE_WORDS = 3, 2
+"""Words that name a node, and more for nodes that have the same."""
 WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
 """Least items, least share of a node's items with a word that names it, and its least log-odds, in standard errors."""
 STEM = 5
 """Letters from which two words count as forms of one."""
 NOUN = 0.1
-"""Least share of a noun's places after BEFORE or a number and before what is no content word."""
+"""Least share of a noun's places that are after a number or BEFORE, and before no content word."""
 BEFORE = frozenset(
     "a an any each every five four her his its many more most my no of one our some that the their this those three two "
     "your".split()
 )
-"""Words after which a noun stands."""
-_ASKING = """
-according amount answer best blank broke bug calculate case choose claim compute consider correct day description
-determine effect entail example explain false find first fix following gives good identify implies imply important
-incorrect information kind largest list long lot mean name need new number option part passage problem provided
-question questions rest result right second select short smallest solve state statement statements suggests suitable
-suppose sure thing third time times total true value want way write yes
-"""
-ASKING = frozenset(_ASKING.split())
+ASKING = frozenset(
+    """
+    according amount answer best blank broke bug calculate case choose claim compute consider correct day description
+    determine effect entail example explain false find first fix following gives good identify implies imply important
+    incorrect information kind largest list long lot mean name need new number option part passage problem provided
+    question questions rest result right second select short smallest solve state statement statements suggests
+    suitable suppose sure thing third time times total true value want way write yes
+    """.split()
+)
 """Words that ask or count, and name no subject."""
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[^\w\s]")
 
@@ -146,21 +144,17 @@ def with_names(
     for node in np.argsort(-members.sum(axis=1), kind="stable").tolist():  # parents before their children
         inside, (chosen, covered) = members[[node]].indices, marks[node]
         categories, same = _by_category(Counter(category[row] for row in inside), usual)
-        bare = [f"mostly {text}" for text in categories]
         fitting = _by_phrases(vocabulary, lead[node], [stems[row] for row in inside], inside) if vocabulary else []
-        fitting = [_within(name, categories) for name in fitting]
-        quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, max(WORDS, len(chosen)) + 1) if chosen]
-        worded = [f"{text}: {quote}" for quote in quoted for text in categories or ["mixed"]]
-        if covered >= (WORDS_COVERED if len(chosen) > 1 else COVERED):
-            worded = [*(worded if categories else quoted), *bare]
-        else:
-            worded = [*bare, *worded]
+        quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, WORDS + SPARE_WORDS + 1) if chosen]
+        clear = covered >= (MANY if len(chosen) > 1 else MOST)
+        bare = [f"mostly {text}" for text in categories]
+        worded = [": ".join([*(categories or ([] if clear else ["mixed"])), quote]) for quote in quoted]
         wanted = [
             *(bare if same else []),
             *fitting[:1],
             *(f"{name}: {text}" for name in fitting[:1] for text in quoted),
         ]
-        wanted = [*wanted, *fitting[1:], *worded] or ["mixed items"]
+        wanted = [*wanted, *fitting[1:], *(worded + bare if clear else bare + worded)] or ["mixed items"]
         numbered = (f"{(fitting or wanted)[0]} ({number})" for number in count(2))
         names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
         used.add(names[node].casefold())
@@ -178,19 +172,9 @@ def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]],
     best = best[clear & (lead[best] >= SECOND_LEAD * lead[best[0]])]
     covers = vocabulary.covers[best][:, inside].toarray() > 0
     sets = [[0], *map(list, combinations(range(len(best)), 2))]
-    names = [
-        "; ".join(vocabulary.names[i] for i in best[chosen])
-        for chosen in sets
-        if covers[chosen].any(axis=0).mean() >= COVERED
-    ]
+    holding = [best[chosen] for chosen in sets if covers[chosen].any(axis=0).mean() >= MOST]
+    names = ["; ".join(vocabulary.names[i] for i in chosen) for chosen in holding]
     return [name for name in names if len(name) <= NAME_LIMIT]
-
-
-def _within(phrase: str, categories: list[str]) -> str:
-    """A phrase with the category of its items, where that is one and says more."""
-    name = ": ".join([*categories, phrase])
-    says = " and " not in name.removesuffix(phrase) and not _stems(phrase) & _stems(name.removesuffix(phrase))
-    return name if says and len(name) <= NAME_LIMIT else phrase
 
 
 def _stems(text: str) -> set[str]:
@@ -213,37 +197,35 @@ def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], 
     size, chosen, within = inside.total(), list[str](), 0
     for name, items in inside.most_common(3):
         lift = items / size / (usual[name] / usual.total())
-        if not name or items < CATEGORY_SHARE * size or lift < CATEGORY_LIFT or within >= MOSTLY * size:
+        if not name or items < CATEGORY_SHARE * size or lift < CATEGORY_LIFT or within >= MOST * size:
             break
         chosen, within = [*chosen, name], within + items
     text = " and ".join(filter(None, (", ".join(chosen[:-1]), *chosen[-1:])))
-    if len(text) > NAME_LIMIT or within < MOSTLY * size:
+    if len(text) > NAME_LIMIT or within < MOST * size:
         return [], False
     return [text], 2 * within >= SAME * (size + sum(usual[name] for name in chosen))
 
 
 def _nouns(texts: Sequence[str | None]) -> list[set[str]]:
     """The nouns of each text."""
-    seen, noun, sets = Counter[str](), Counter[str](), list[set[str]]()
+    places, as_noun, sets = Counter[str](), Counter[str](), list[set[str]]()
     for text in texts:
-        tokens = _TOKEN.findall((text or "").casefold())
+        tokens = [".", *_TOKEN.findall((text or "").casefold()), "."]
         sets.append(set())
-        for before, word, after in zip([".", *tokens], tokens, [*tokens[1:], "."], strict=False):
-            if len(word) > 2 and word.isalpha() and word not in LABEL_STOP_WORDS | ASKING:
+        for before, word, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+            if len(word) > 2 and word.isalpha() and word not in LABEL_STOP_WORDS and word not in ASKING:
                 sets[-1].add(word)
-                seen[word] += 1
-                noun[word] += (before in BEFORE or before.isdigit()) and (
-                    not after.isalpha() or after in LABEL_STOP_WORDS
-                )
-    return [{word for word in words if noun[word] >= NOUN * seen[word]} for words in sets]
+                places[word] += 1
+                ends = not after.isalpha() or after in LABEL_STOP_WORDS
+                as_noun[word] += ends and (before in BEFORE or before.isdigit())
+    return [{word for word in words if as_noun[word] >= NOUN * places[word]} for words in sets]
 
 
 def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tuple[list[str], float]]:
-    """Up to three words for each node that are more frequent in its items than in all others, and how many have one.
+    """Words that are more frequent in a node's items than in all others; and how many items have one of the first.
 
     By log-odds with a Dirichlet prior, in units of their standard error (Monroe, Colaresi and Quinn, Political Analysis
-    16, 2008), of the items that have a word, times the logarithm of how many times as frequent it is; the second and
-    third word count for the items that have none yet.
+    16, 2008), of the items that have a word, times the logarithm of how many times as frequent it is.
     """
     counts = Counter(word for words in sets for word in words)
     frequent = sorted(word for word, items in counts.items() if 5 <= items <= len(sets) / 2)
@@ -256,19 +238,14 @@ def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tupl
     share = 10 * (inside + outside + 0.5) / (len(sets) + 1)  # the prior counts as ten items
     odds = [np.log((a + share) / (n - a + 10 - share)) for a, n in ((inside, size), (outside, rest))]
     score = (odds[0] - odds[1]) / np.sqrt(1 / (inside + share) + 1 / (outside + share))
-    lift = np.log((inside + 0.5) / (size + 1) * (rest + 1) / (outside + 0.5))
     score[(score < WORD_SCORE) | (inside < WORD_ITEMS) | (inside < WORD_SHARE * size)] = 0
-    score *= np.maximum(lift, 0)
-    return [_covering(frequent, row, having[members[[node]].indices]) for node, row in enumerate(score)]
-
-
-def _covering(words: list[str], score: np.ndarray, having: sp.csr_array) -> tuple[list[str], float]:
-    best = [i for i in np.argsort(-score, kind="stable")[:40].tolist() if score[i] > 0]
-    has = {i: having[:, [i]].toarray().ravel() > 0 for i in best}
-    chosen, covered, share = list[str](), np.zeros(having.shape[0], bool), 0.0
-    while best and len(chosen) < MOST_WORDS:
-        word = max(best, key=lambda i: score[i] * (0.3 + (has[i] & ~covered).sum() / has[i].sum()))
-        chosen, covered = [*chosen, words[word]], covered | has[word]
-        share = float(covered.mean()) if len(chosen) <= WORDS else share
-        best = [i for i in best if words[i][:STEM] != words[word][:STEM]]
-    return chosen, share
+    score *= np.log(np.maximum(1, (inside + 0.5) / (size + 1) * (rest + 1) / (outside + 0.5)))
+    marks = []
+    for node, best in enumerate(np.argsort(-score, axis=1, kind="stable")[:, :20]):
+        forms = dict[str, int]()
+        for i in best[score[node, best] > 0].tolist():
+            forms.setdefault(frequent[i][:STEM], i)
+        chosen = list(forms.values())
+        covered = having[members[[node]].indices][:, chosen[:WORDS]].sum(axis=1) > 0
+        marks.append(([frequent[i] for i in chosen[: WORDS + SPARE_WORDS]], float(covered.mean())))
+    return marks

@@ -54,15 +54,14 @@ BEFORE = frozenset(
 )
 ASKING = frozenset(
     """
-    according amount answer best blank broke bug calculate case choose claim compute consider correct day description
-    determine effect entail example explain false find first fix following gives good identify implies imply important
-    incorrect information kind largest list long lot mean name need new number option part passage problem provided
-    question questions rest result right second select short smallest solve state statement statements suggests
-    suitable suppose sure thing third time times total true value want way write yes
+    amount answer appropriate best blank calculate case choose claim compute consider correct correctly description
+    determine example explain fills find first following gives good identify important imply incorrect kind let list
+    lot mean name need new number option part passage people problem question questions rest result right say second
+    solve state statement statements suggests suitable suppose sure third time total true type value want way write yes
     """.split()
 )
 """Words that ask or count, and name no subject."""
-_TOKEN = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[^\w\s]")
+_TOKEN = re.compile(r"\\?[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[^\w\s]")
 
 
 class Vocabulary(NamedTuple):
@@ -138,11 +137,13 @@ def with_names(
     members, used = family.member, {name.casefold() for name in taken}
     lead = vocabulary.lead if vocabulary else np.zeros((len(family.names), 0))
     category, stems = _categories(items), [_stems(text or "") for text in items["prompt"]]
-    marks = _marking_words(members, _nouns(items["prompt"].to_list()))
+    by_noun, by_word = (_marking_words(members, sets) for sets in _nouns_and_words(items["prompt"].to_list()))
     usual = Counter(category[row] for row in np.unique(members.indices))
     names, words = [""] * len(family.names), [list[str]() for _ in family.names]
     for node in np.argsort(-members.sum(axis=1), kind="stable").tolist():  # parents before their children
-        inside, (chosen, covered) = members[[node]].indices, marks[node]
+        inside, (chosen, covered) = members[[node]].indices, by_noun[node]
+        if covered < MANY:
+            chosen, covered = by_word[node]
         categories, same = _by_category(Counter(category[row] for row in inside), usual)
         fitting = _by_phrases(vocabulary, lead[node], [stems[row] for row in inside], inside) if vocabulary else []
         quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, WORDS + SPARE_WORDS + 1) if chosen]
@@ -206,8 +207,8 @@ def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], 
     return [text], 2 * within >= SAME * (size + sum(usual[name] for name in chosen))
 
 
-def _nouns(texts: Sequence[str | None]) -> list[set[str]]:
-    """The nouns of each text."""
+def _nouns_and_words(texts: Sequence[str | None]) -> tuple[list[set[str]], list[set[str]]]:
+    """The nouns of each text, and all its words but those that name no subject."""
     places, as_noun, sets = Counter[str](), Counter[str](), list[set[str]]()
     for text in texts:
         tokens = [".", *_TOKEN.findall((text or "").casefold()), "."]
@@ -218,7 +219,7 @@ def _nouns(texts: Sequence[str | None]) -> list[set[str]]:
                 places[word] += 1
                 ends = not after.isalpha() or after in LABEL_STOP_WORDS
                 as_noun[word] += ends and (before in BEFORE or before.isdigit())
-    return [{word for word in words if as_noun[word] >= NOUN * places[word]} for words in sets]
+    return [{word for word in words if as_noun[word] >= NOUN * places[word]} for words in sets], sets
 
 
 def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tuple[list[str], float]]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
-from itertools import combinations, count
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -22,24 +22,19 @@ from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family, ones_at
 
 NAME_LIMIT = 72
-"""Characters of a name; longer categories, labels and pairs of phrases name nothing."""
+"""Characters of a name; longer categories and labels name nothing."""
 PHRASE_LEAD, LABEL_LEAD = 0.2, 0.4
 """Least lead of a phrase, as a cosine, and of a concept's label, as a share of items, inside a node over outside."""
 LEAD_ALONE, LEAD_OF_WORDS = 0.38, 0.15
 """Least lead of a phrase that no item spells out, and what it may lack where every item has a word of the phrase."""
-CANDIDATES = 6
-"""Phrases that are considered for a node."""
-SECOND_LEAD = 0.7
-"""Least lead of a phrase beside another, as a share of the lead of the best."""
 NEAREST = 0.03
 """Share of the vocabulary that counts as near to an item."""
-MOST, MANY = 0.6, 0.35
-"""Least share of a node's items that must be near to its phrases, in its categories, or have the one word that names
-it; and that must have one of several words, else the node is mixed."""
-CATEGORY_SHARE, CATEGORY_LIFT = 0.15, 1.3
-"""Least share of a node's items in a category that names it, and least ratio to the category's share of all items."""
-SAME = 0.7
-"""F1 of a node's items and those of its categories from which these name it better than any phrase."""
+MOST, MANY = 0.6, 0.3
+"""Least share of a node's items that are near to its phrase, in its categories, or have the one word that names it;
+and that have one of several words, else the node is mixed."""
+CATEGORY_SHARE, CATEGORY_LIFT, CATEGORY_F1 = 0.15, 1.3, 0.7
+"""Least share of a node's items in a category that names it, and least ratio to the category's share of all items; F1
+of a node's items and those of its categories from which these name it better than any phrase."""
 WORDS, SPARE_WORDS = 3, 2
 """Words that name a node, and more for nodes that have the same."""
 WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
@@ -48,16 +43,13 @@ STEM = 5
 """Letters from which two words count as forms of one."""
 NOUN = 0.1
 """Least share of a noun's places that are after a number or BEFORE, and before no content word."""
-BEFORE = frozenset(
-    "a an any each every five four her his its many more most my no of one our some that the their this those three two "
-    "your".split()
-)
+BEFORE = frozenset("a an any each every her his its many my no of our some that the their this three two your".split())
 ASKING = frozenset(
     """
-    amount answer appropriate best blank calculate case choose claim compute consider correct correctly description
-    determine example explain fills find first following gives good identify important imply incorrect kind let list
-    lot mean name need new number option part passage people problem question questions rest result right say second
-    solve state statement statements suggests suitable suppose sure third time total true type value want way write yes
+    answer appropriate best blank calculate case choose claim claims compute correct correctly determine example false
+    find first following gives good identify important imply information kind let lot mean name need new number option
+    part passage problem question rest result right say second smallest solve state statement statements suitable sure
+    third time total true type value want whereas write yes
     """.split()
 )
 """Words that ask or count, and name no subject."""
@@ -145,37 +137,29 @@ def with_names(
         if covered < MANY:
             chosen, covered = by_word[node]
         categories, same = _by_category(Counter(category[row] for row in inside), usual)
-        fitting = _by_phrases(vocabulary, lead[node], [stems[row] for row in inside], inside) if vocabulary else []
+        phrase = _by_phrase(vocabulary, lead[node], [stems[row] for row in inside], inside) if vocabulary else []
         quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, WORDS + SPARE_WORDS + 1) if chosen]
         clear = covered >= (MANY if len(chosen) > 1 else MOST)
         bare = [f"mostly {text}" for text in categories]
         worded = [": ".join([*(categories or ([] if clear else ["mixed"])), quote]) for quote in quoted]
-        wanted = [
-            *(bare if same else []),
-            *fitting[:1],
-            *(f"{name}: {text}" for name in fitting[:1] for text in quoted),
-        ]
-        wanted = [*wanted, *fitting[1:], *(worded + bare if clear else bare + worded)] or ["mixed items"]
-        numbered = (f"{(fitting or wanted)[0]} ({number})" for number in count(2))
+        wanted = [*(bare if same else []), *phrase, *(f"{phrase[0]}: {text}" for text in quoted if phrase)]
+        wanted = [*wanted, *(worded + bare if clear else bare + worded)] or ["mixed items"]
+        numbered = (f"{(phrase or wanted)[0]} ({number})" for number in count(2))
         names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
         used.add(names[node].casefold())
         words[node] = chosen[:WORDS] if names[node].endswith("”") else []
     return replace(family, names=names, words=words)
 
 
-def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], inside: np.ndarray) -> list[str]:
-    """The phrase that leads, if it holds for most of a node's items, and pairs that do."""
-    best = np.argsort(-lead, kind="stable")[:CANDIDATES]
-    spelled = [np.mean([not text.isdisjoint(_stems(vocabulary.names[i])) for text in stems]) for i in best]
-    clear = lead[best] >= np.maximum(vocabulary.least, vocabulary.alone - LEAD_OF_WORDS * np.array(spelled))
-    if not clear[:1].any():
+def _by_phrase(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], inside: np.ndarray) -> list[str]:
+    """The phrase that leads, if it is near to most of a node's items and they spell it out or it leads far."""
+    if not lead.size:
         return []
-    best = best[clear & (lead[best] >= SECOND_LEAD * lead[best[0]])]
-    covers = vocabulary.covers[best][:, inside].toarray() > 0
-    sets = [[0], *map(list, combinations(range(len(best)), 2))]
-    holding = [best[chosen] for chosen in sets if covers[chosen].any(axis=0).mean() >= MOST]
-    names = ["; ".join(vocabulary.names[i] for i in chosen) for chosen in holding]
-    return [name for name in names if len(name) <= NAME_LIMIT]
+    best, spoken = int(lead.argmax()), _stems(vocabulary.names[int(lead.argmax())])
+    spelled = np.mean([not spoken.isdisjoint(text) for text in stems])
+    least = max(vocabulary.least, vocabulary.alone - LEAD_OF_WORDS * spelled)
+    near = vocabulary.covers[[best]][:, inside].sum() / len(inside)
+    return [vocabulary.names[best]] if lead[best] >= least and near >= MOST else []
 
 
 def _stems(text: str) -> set[str]:
@@ -204,7 +188,7 @@ def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], 
     text = " and ".join(filter(None, (", ".join(chosen[:-1]), *chosen[-1:])))
     if len(text) > NAME_LIMIT or within < MOST * size:
         return [], False
-    return [text], 2 * within >= SAME * (size + sum(usual[name] for name in chosen))
+    return [text], 2 * within >= CATEGORY_F1 * (size + sum(usual[name] for name in chosen))
 
 
 def _nouns_and_words(texts: Sequence[str | None]) -> tuple[list[set[str]], list[set[str]]]:

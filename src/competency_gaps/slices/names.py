@@ -43,16 +43,15 @@ STEM = 5
 """Letters from which two words count as forms of one."""
 NOUN = 0.1
 """Least share of a noun's places that are after a number or BEFORE, and before no content word."""
-BEFORE = frozenset("a an any each every her his its many my no of our some that the their this three two your".split())
-ASKING = frozenset(
-    """
-    answer appropriate best blank calculate case choose claim claims compute correct correctly determine example false
-    find first following gives good identify important imply information kind let lot mean name need new number option
-    part passage problem question rest result right say second smallest solve state statement statements suitable sure
-    third time total true type value want whereas write yes
-    """.split()
-)
-"""Words that ask or count, and name no subject."""
+_BEFORE = "a an any each every her his its many my no of our some that the their this three two your"
+_ASKING = """
+answer appropriate best blank calculate case choose claim claims compute correct correctly determine example false find
+first following gives good identify important imply information kind let lot mean name need new number option part
+passage problem question rest result right say second smallest solve state statement statements suitable sure third time
+total true type value want whereas write yes
+"""
+BEFORE, ASKING = frozenset(_BEFORE.split()), frozenset(_ASKING.split())
+"""Words after which a noun stands; words that ask or count, and name no subject."""
 _TOKEN = re.compile(r"\\?[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[^\w\s]")
 
 
@@ -139,7 +138,7 @@ def with_names(
         categories, same = _by_category(Counter(category[row] for row in inside), usual)
         phrase = _by_phrase(vocabulary, lead[node], [stems[row] for row in inside], inside) if vocabulary else []
         quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, WORDS + SPARE_WORDS + 1) if chosen]
-        clear = covered >= (MANY if len(chosen) > 1 else MOST)
+        clear = covered >= (MOST if len(chosen) < 2 else MANY / 2 if categories else MANY)
         bare = [f"mostly {text}" for text in categories]
         worded = [": ".join([*(categories or ([] if clear else ["mixed"])), quote]) for quote in quoted]
         wanted = [*(bare if same else []), *phrase, *(f"{phrase[0]}: {text}" for text in quoted if phrase)]

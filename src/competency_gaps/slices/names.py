@@ -35,14 +35,12 @@ and that have one of several words, else the node is mixed."""
 CATEGORY_SHARE, CATEGORY_LIFT, CATEGORY_F1 = 0.15, 1.3, 0.7
 """Least share of a node's items in a category that names it, and least ratio to the category's share of all items; F1
 of a node's items and those of its categories from which these name it better than any phrase."""
-WORDS, SPARE_WORDS = 3, 2
-"""Words that name a node, and more for nodes that have the same."""
+WORDS, MOST_WORDS = 3, 5
+"""Words that name a node, and where others have the same."""
 WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
-"""Least items, least share of a node's items with a word that names it, and its least log-odds, in standard errors."""
-STEM = 5
-"""Letters from which two words count as forms of one."""
-NOUN = 0.1
-"""Least share of a noun's places that are after a number or BEFORE, and before no content word."""
+"""Least items and share of a node's items with a word that names it, and its least log-odds, in standard errors."""
+STEM, NOUN = 5, 0.1
+"""Letters from which two words count as forms of one, and least share of a noun's places where it stands as one."""
 _BEFORE = "a an any each every her his its many my no of our some that the their this three two your"
 _ASKING = """
 answer appropriate best blank calculate case choose claim claims compute correct correctly determine example false find
@@ -136,8 +134,10 @@ def with_names(
         if covered < MANY:
             chosen, covered = by_word[node]
         categories, same = _by_category(Counter(category[row] for row in inside), usual)
-        phrase = _by_phrase(vocabulary, lead[node], [stems[row] for row in inside], inside) if vocabulary else []
-        quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, WORDS + SPARE_WORDS + 1) if chosen]
+        phrase = list[str]()
+        if vocabulary and vocabulary.names:
+            phrase = _by_phrase(vocabulary, lead[node], [stems[row] for row in inside], inside)
+        quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, MOST_WORDS + 1) if chosen]
         clear = covered >= (MOST if len(chosen) < 2 else MANY / 2 if categories else MANY)
         bare = [f"mostly {text}" for text in categories]
         worded = [": ".join([*(categories or ([] if clear else ["mixed"])), quote]) for quote in quoted]
@@ -152,13 +152,11 @@ def with_names(
 
 def _by_phrase(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], inside: np.ndarray) -> list[str]:
     """The phrase that leads, if it is near to most of a node's items and they spell it out or it leads far."""
-    if not lead.size:
-        return []
-    best, spoken = int(lead.argmax()), _stems(vocabulary.names[int(lead.argmax())])
+    best = int(lead.argmax())
+    name, spoken = vocabulary.names[best], _stems(vocabulary.names[best])
     spelled = np.mean([not spoken.isdisjoint(text) for text in stems])
     least = max(vocabulary.least, vocabulary.alone - LEAD_OF_WORDS * spelled)
-    near = vocabulary.covers[[best]][:, inside].sum() / len(inside)
-    return [vocabulary.names[best]] if lead[best] >= least and near >= MOST else []
+    return [name] if lead[best] >= least and vocabulary.covers[[best]][:, inside].mean() >= MOST else []
 
 
 def _stems(text: str) -> set[str]:
@@ -228,8 +226,8 @@ def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tupl
     for node, best in enumerate(np.argsort(-score, axis=1, kind="stable")[:, :20]):
         forms = dict[str, int]()
         for i in best[score[node, best] > 0].tolist():
-            forms.setdefault(frequent[i][:STEM], i)
+            forms.setdefault(frequent[i].rstrip("es")[:STEM], i)
         chosen = list(forms.values())
         covered = having[members[[node]].indices][:, chosen[:WORDS]].sum(axis=1) > 0
-        marks.append(([frequent[i] for i in chosen[: WORDS + SPARE_WORDS]], float(covered.mean())))
+        marks.append(([frequent[i] for i in chosen[:MOST_WORDS]], float(covered.mean())))
     return marks

@@ -25,7 +25,16 @@ from competency_gaps.slices.columns import columns, readable_category
 from competency_gaps.slices.concepts import concepts
 from competency_gaps.slices.features import features
 from competency_gaps.slices.make import Source, write_slices
-from competency_gaps.slices.names import NAME_LIMIT, labels_for, phrases_for, with_names
+from competency_gaps.slices.names import (
+    LEAD_ALONE,
+    LEAD_OF_WORDS,
+    NAME_LIMIT,
+    PHRASE_LEAD,
+    Vocabulary,
+    labels_for,
+    phrases_for,
+    with_names,
+)
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_space, tree_of
 from core_helpers import write_lines
@@ -181,6 +190,40 @@ def test_nodes_are_named_by_the_phrases_nearest_to_their_items():
     assert planted_phrases[0] in names and planted_phrases[0] not in again
     assert len(of_names.phrases()) == len(set(of_names.phrases())) <= 1000
     assert all(2 <= len(phrase.split()) <= 5 and len(phrase) <= NAME_LIMIT for phrase in of_names.phrases())
+
+
+def test_a_phrase_that_leads_by_little_must_be_spelled_out():
+    """Half of the subjects have a phrase of their words, half one of others; then all lead far, then none is near."""
+    phrases_of = [*(f"{word}s of all kinds" for word, _ in SUBJECTS[:3]), "old maps", "loud music", "ripe fruit"]
+
+    def named_with(lead, near=1.0):
+        def vocabulary(tree, space, group):
+            subject = sp.csr_array((group[None, :] == np.arange(6)[:, None]).astype(np.float32))
+            inside = (tree.member @ subject.T).toarray() / tree.member.sum(axis=1)[:, None]
+            return Vocabulary(phrases_of, lead * inside, near * subject, PHRASE_LEAD, LEAD_ALONE)
+
+        return [name.split(":")[0] for name in named_tree((), vocabulary)[1]]
+
+    assert 0.3 < LEAD_ALONE < 0.3 + LEAD_OF_WORDS
+    named = named_with(0.3)
+    assert named[:3] == phrases_of[:3] and all(name.startswith("“") for name in named[3:])
+    assert named_with(0.6) == phrases_of
+    assert not {*named_with(0.6, near=0.0)} & {*phrases_of}
+
+
+def test_words_that_mark_a_node_are_nouns():
+    """Nouns stand after articles and before words of no subject; verbs and adjectives do not."""
+    rng = np.random.default_rng(6)
+    texts, inside = [], rng.random(200) < 0.3
+    for marked in inside:
+        noun, verb, adjective = ("kettle", "boils", "copper") if marked else ("ladder", "wobbles", "wooden")
+        texts.append(f"the {noun} which {verb} is {adjective}, says the judge")
+    by_noun, by_word = (
+        of_names._marking_words(sp.csr_array(inside[None, :].astype(np.float32)), sets)[0]
+        for sets in of_names._nouns_and_words(texts)
+    )
+    assert {*by_noun[0]} >= {"kettle"} and not {*by_noun[0]} & {"boils", "copper", "judge", "ladder"}
+    assert {"boils", "copper"} <= {*by_word[0]} and by_noun[1] == by_word[1] == 1
 
 
 def test_without_phrases_nodes_are_named_by_labels_and_words():

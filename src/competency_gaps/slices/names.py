@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
-from itertools import combinations, count
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -21,25 +22,35 @@ from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family, ones_at
 
 NAME_LIMIT = 72
-"""Characters of a name; longer categories, labels and pairs of phrases name nothing."""
+"""Characters of a name; longer categories and labels name nothing."""
 PHRASE_LEAD, LABEL_LEAD = 0.2, 0.4
 """Least lead of a phrase, as a cosine, and of a concept's label, as a share of items, inside a node over outside."""
-CANDIDATES = 6
-"""Phrases that are considered for a node."""
-CLOSE_LEAD, SECOND_LEAD = 0.9, 0.7
-"""Least lead of a phrase in place of the best, and beside another, as a share of the lead of the best."""
+LEAD_ALONE, LEAD_OF_WORDS = 0.38, 0.15
+"""Least lead of a phrase that no item spells out, and what it may lack where every item has a word of the phrase."""
 NEAREST = 0.03
 """Share of the vocabulary that counts as near to an item."""
-COVERED = 0.5
-"""Least share of a node's items that must be near to its phrases."""
-CATEGORY_SHARE, CATEGORY_LIFT = 0.15, 1.3
-"""Least share of a node's items in a category that names it, and least ratio to the category's share of all items."""
-MOSTLY = 0.6
-"""Least share of a node's items in the categories that name it."""
-SAME = 0.7
-"""F1 of a node's items and those of its categories from which these name it better than any phrase."""
-WORD_SHARE, WORD_SCORE = 0.15, 3.0
-"""Least share of a node's items with a word that names it, and its least log-odds, in units of their standard error."""
+MOST, MANY = 0.6, 0.3
+"""Least share of a node's items that are near to its phrase, in its categories, or have the one word that names it;
+and that have one of several words, else the node is mixed."""
+CATEGORY_SHARE, CATEGORY_LIFT, CATEGORY_F1 = 0.15, 1.3, 0.7
+"""Least share of a node's items in a category that names it, and least ratio to the category's share of all items; F1
+of a node's items and those of its categories from which these name it better than any phrase."""
+WORDS, MOST_WORDS = 3, 5
+"""Words that name a node, and where others have the same."""
+WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
+"""Least items and share of a node's items with a word that names it, and its least log-odds, in standard errors."""
+STEM, NOUN = 5, 0.1
+"""Letters from which two words count as forms of one, and least share of a noun's places where it stands as one."""
+_BEFORE = "a an any each every her his its many my no of our some that the their this three two your"
+_ASKING = """
+answer appropriate best blank calculate case choose claim claims compute correct correctly determine example false find
+first following gives good identify important imply information kind let lot mean name need new number option part
+passage problem question rest result right say second smallest solve state statement statements suitable sure third time
+total true type value want whereas write yes
+"""
+BEFORE, ASKING = frozenset(_BEFORE.split()), frozenset(_ASKING.split())
+"""Words after which a noun stands; words that ask or count, and name no subject."""
+_TOKEN = re.compile(r"\\?[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[^\w\s]")
 
 
 class Vocabulary(NamedTuple):
@@ -52,6 +63,8 @@ class Vocabulary(NamedTuple):
     """float32 of shape (P, N): 1 where a name holds for an item."""
     least: float
     """Least lead of a name."""
+    alone: float
+    """Least lead of a name that no item spells out."""
 
 
 def phrases() -> list[str]:
@@ -76,7 +89,7 @@ def phrases_for(family: Family, rows: np.ndarray, vectors: np.ndarray, phrase_ve
     near = np.concatenate([np.argpartition(-(part @ words.T), nearest - 1, axis=1)[:, :nearest] for part in parts])
     row, column = near.ravel(), np.repeat(rows, nearest)
     covers = sp.csr_array((np.ones(row.size, np.float32), (row, column)), shape=(len(words), family.weights.shape[1]))
-    return Vocabulary(names, _lead(family.member[:, rows], space @ words.T), covers, PHRASE_LEAD)
+    return Vocabulary(names, _lead(family.member[:, rows], space @ words.T), covers, PHRASE_LEAD, LEAD_ALONE)
 
 
 def labels_for(family: Family, concepts: pl.DataFrame, by_concept: ByConcept) -> Vocabulary:
@@ -86,7 +99,7 @@ def labels_for(family: Family, concepts: pl.DataFrame, by_concept: ByConcept) ->
     typical = shown["tau"].fill_null(0).to_numpy()
     strong.data = (strong.data >= np.repeat(typical / 2, np.diff(strong.indptr))).astype(np.float32)
     names = [f"mostly {label}" for label in shown["label"]]  # the concept itself is a slice as well
-    return Vocabulary(names, _lead(family.member, strong.T), strong, LABEL_LEAD)
+    return Vocabulary(names, _lead(family.member, strong.T), strong, LABEL_LEAD, LABEL_LEAD + LEAD_OF_WORDS / 2)
 
 
 def _lead(members: sp.csr_array, near: np.ndarray | sp.csr_array) -> np.ndarray:
@@ -112,49 +125,42 @@ def with_names(
     """
     members, used = family.member, {name.casefold() for name in taken}
     lead = vocabulary.lead if vocabulary else np.zeros((len(family.names), 0))
-    category, marks = _categories(items), _marking_words(members, items["prompt"].to_list())
+    category, stems = _categories(items), [_stems(text or "") for text in items["prompt"]]
+    by_noun, by_word = (_marking_words(members, sets) for sets in _nouns_and_words(items["prompt"].to_list()))
     usual = Counter(category[row] for row in np.unique(members.indices))
     names, words = [""] * len(family.names), [list[str]() for _ in family.names]
-    # Where several want the same phrase, the node that it fits best gets it.
-    for node in np.argsort(-lead.max(axis=1, initial=0), kind="stable").tolist():
-        inside = members[[node]].indices
-        whole, part, same = _by_category(Counter(category[row] for row in inside), usual)
-        fitting, partly = _by_phrases(vocabulary, lead[node], inside) if vocabulary else ([], [])
-        quoted = [f"“{', '.join(marks[node])}”"] if marks[node] else []
-        wanted = [*whole, *fitting] if same else [*fitting, *whole]
-        wanted += [
-            *(f"{name}: {text}" for name in wanted[:1] for text in quoted),
-            *part,
-            *partly,
-            *quoted,
-            "mixed items",
-        ]
-        numbered = (f"{wanted[0]} ({number})" for number in count(2))
+    for node in np.argsort(-members.sum(axis=1), kind="stable").tolist():  # parents before their children
+        inside, (chosen, covered) = members[[node]].indices, by_noun[node]
+        if covered < MANY:
+            chosen, covered = by_word[node]
+        categories, same = _by_category(Counter(category[row] for row in inside), usual)
+        phrase = list[str]()
+        if vocabulary and vocabulary.names:
+            phrase = _by_phrase(vocabulary, lead[node], [stems[row] for row in inside], inside)
+        quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, MOST_WORDS + 1) if chosen]
+        clear = covered >= (MOST if len(chosen) < 2 else MANY / 2 if categories else MANY)
+        bare = [f"mostly {text}" for text in categories]
+        worded = [": ".join([*(categories or ([] if clear else ["mixed"])), quote]) for quote in quoted]
+        wanted = [*(bare if same else []), *phrase, *(f"{phrase[0]}: {text}" for text in quoted if phrase)]
+        wanted = [*wanted, *(worded + bare if clear else bare + worded)] or ["mixed items"]
+        numbered = (f"{(phrase or wanted)[0]} ({number})" for number in count(2))
         names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
         used.add(names[node].casefold())
-        words[node] = marks[node] if quoted and quoted[0] in names[node] else []
+        words[node] = chosen[:WORDS] if names[node].endswith("”") else []
     return replace(family, names=names, words=words)
 
 
-def _by_phrases(vocabulary: Vocabulary, lead: np.ndarray, inside: np.ndarray) -> tuple[list[str], list[str]]:
-    """Phrases and pairs of them that hold for most of a node's items, and such as hold for a part; the best first."""
-    best = np.argsort(-lead, kind="stable")[:CANDIDATES]
-    highest = lead[best].max(initial=0)
-    best = best[lead[best] >= SECOND_LEAD * max(vocabulary.least, highest)]
-    clear, close = (lead[best] >= vocabulary.least).sum(), (lead[best] >= CLOSE_LEAD * highest).sum()
-    covers = vocabulary.covers[best][:, inside].toarray() > 0
-    fitting, partly = list[str](), list[str]()
-    pairs = list(combinations(range(len(best)), 2))
-    with_best, others = pairs[: max(0, len(best) - 1)], pairs[max(0, len(best) - 1) :]
-    for chosen in ((0,), *with_best, *((i,) for i in range(1, close)), *others) if len(best) else ():
-        name, hold = "; ".join(vocabulary.names[best[i]] for i in chosen), covers[list(chosen)]
-        if len(name) > NAME_LIMIT:
-            continue
-        if chosen[-1] < clear and hold.any(axis=0).mean() >= COVERED:
-            fitting.append(name)
-        elif hold.mean(axis=1).min() >= COVERED / 2:
-            partly.append(f"partly {name.replace('mostly ', '')}")  # of labels
-    return fitting, partly
+def _by_phrase(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], inside: np.ndarray) -> list[str]:
+    """The phrase that leads, if it is near to most of a node's items and they spell it out or it leads far."""
+    best = int(lead.argmax())
+    name, spoken = vocabulary.names[best], _stems(vocabulary.names[best])
+    spelled = np.mean([not spoken.isdisjoint(text) for text in stems])
+    least = max(vocabulary.least, vocabulary.alone - LEAD_OF_WORDS * spelled)
+    return [name] if lead[best] >= least and vocabulary.covers[[best]][:, inside].mean() >= MOST else []
+
+
+def _stems(text: str) -> set[str]:
+    return {word.rstrip("es")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS if len(word) > 2}
 
 
 def _categories(items: pl.DataFrame) -> list[str]:
@@ -168,47 +174,60 @@ def _categories(items: pl.DataFrame) -> list[str]:
     return names
 
 
-def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], list[str], bool]:
-    """A name by up to three categories that hold most of a node's items, or by such as hold a part, if there are any.
-
-    Third: whether the categories hold few other items.
-    """
+def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], bool]:
+    """Up to three categories with most of a node's items, if there are such, and whether they hold few others."""
     size, chosen, within = inside.total(), list[str](), 0
     for name, items in inside.most_common(3):
         lift = items / size / (usual[name] / usual.total())
-        if not name or items < CATEGORY_SHARE * size or lift < CATEGORY_LIFT or within >= MOSTLY * size:
+        if not name or items < CATEGORY_SHARE * size or lift < CATEGORY_LIFT or within >= MOST * size:
             break
         chosen, within = [*chosen, name], within + items
     text = " and ".join(filter(None, (", ".join(chosen[:-1]), *chosen[-1:])))
-    if not text or len(text) > NAME_LIMIT or within < COVERED / 2 * size:
-        return [], [], False
-    if within < MOSTLY * size:
-        return [], [f"partly {text}"], False
-    return [f"mostly {text}"], [], 2 * within >= SAME * (size + sum(usual[name] for name in chosen))
+    if len(text) > NAME_LIMIT or within < MOST * size:
+        return [], False
+    return [text], 2 * within >= CATEGORY_F1 * (size + sum(usual[name] for name in chosen))
 
 
-def _marking_words(members: sp.csr_array, texts: Sequence[str | None]) -> list[list[str]]:
-    """Up to three words for each node that are more frequent in its texts than in all others.
+def _nouns_and_words(texts: Sequence[str | None]) -> tuple[list[set[str]], list[set[str]]]:
+    """The nouns of each text, and all its words but those that name no subject."""
+    places, as_noun, sets = Counter[str](), Counter[str](), list[set[str]]()
+    for text in texts:
+        tokens = [".", *_TOKEN.findall((text or "").casefold()), "."]
+        sets.append(set())
+        for before, word, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+            if len(word) > 2 and word.isalpha() and word not in LABEL_STOP_WORDS and word not in ASKING:
+                sets[-1].add(word)
+                places[word] += 1
+                ends = not after.isalpha() or after in LABEL_STOP_WORDS
+                as_noun[word] += ends and (before in BEFORE or before.isdigit())
+    return [{word for word in words if as_noun[word] >= NOUN * places[word]} for words in sets], sets
+
+
+def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tuple[list[str], float]]:
+    """Words that are more frequent in a node's items than in all others; and how many items have one of the first.
 
     By log-odds with a Dirichlet prior, in units of their standard error (Monroe, Colaresi and Quinn, Political Analysis
-    16, 2008), of the items that have a word.
+    16, 2008), of the items that have a word, times the logarithm of how many times as frequent it is.
     """
-    sets = [
-        {word for word in words_of(text or "") - LABEL_STOP_WORDS if len(word) > 2 and word.isalpha()} for text in texts
-    ]
     counts = Counter(word for words in sets for word in words)
-    frequent = sorted(word for word, items in counts.items() if 5 <= items <= len(texts) / 2)
+    frequent = sorted(word for word, items in counts.items() if 5 <= items <= len(sets) / 2)
     number = {word: place for place, word in enumerate(frequent)}
     having = ones_at(
         [np.array([number[word] for word in words if word in number], np.int64) for words in sets], len(frequent)
     )
     inside, size = (members @ having).toarray(), members.sum(axis=1)[:, None]
-    everywhere, whole = np.asarray(having.sum(axis=0))[None, :], len(texts)
-    share = 10 * (everywhere + 0.5) / (whole + 1)  # the prior counts as ten items
-    odds = [
-        np.log((a + share) / (n - a + 10 - share)) for a, n in ((inside, size), (everywhere - inside, whole - size))
-    ]
-    score = (odds[0] - odds[1]) / np.sqrt(1 / (inside + share) + 1 / (everywhere - inside + share))
-    score[inside < WORD_SHARE * size] = 0
-    best = np.argsort(-score, axis=1, kind="stable")[:, :3]
-    return [[frequent[word] for word in row if score[node, word] >= WORD_SCORE] for node, row in enumerate(best)]
+    outside, rest = np.asarray(having.sum(axis=0))[None, :] - inside, len(sets) - size
+    share = 10 * (inside + outside + 0.5) / (len(sets) + 1)  # the prior counts as ten items
+    odds = [np.log((a + share) / (n - a + 10 - share)) for a, n in ((inside, size), (outside, rest))]
+    score = (odds[0] - odds[1]) / np.sqrt(1 / (inside + share) + 1 / (outside + share))
+    score[(score < WORD_SCORE) | (inside < WORD_ITEMS) | (inside < WORD_SHARE * size)] = 0
+    score *= np.log(np.maximum(1, (inside + 0.5) / (size + 1) * (rest + 1) / (outside + 0.5)))
+    marks = []
+    for node, best in enumerate(np.argsort(-score, axis=1, kind="stable")[:, :20]):
+        forms = dict[str, int]()
+        for i in best[score[node, best] > 0].tolist():
+            forms.setdefault(frequent[i].rstrip("es")[:STEM], i)
+        chosen = list(forms.values())
+        covered = having[members[[node]].indices][:, chosen[:WORDS]].sum(axis=1) > 0
+        marks.append(([frequent[i] for i in chosen[:MOST_WORDS]], float(covered.mean())))
+    return marks

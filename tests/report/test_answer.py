@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from competency_gaps.findings import words
-from competency_gaps.findings.answer import _chance, _ordered
+from competency_gaps.findings.answer import _chance, _nested, _ordered
 from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.report.answer import BAR, answer_picture, answer_view, caveats_view
 from competency_gaps.report.models import _slice_text
@@ -179,3 +179,19 @@ def test_chance_is_one_of_the_options_of_scored_items_and_none_where_some_have_n
     assert _chance(asked, ~np.isnan(scores)) is None
     scores[0] = 0.5
     assert _chance(asked, np.array([True, True, False, False])) is None
+
+
+def test_a_line_within_another_says_so(answer):
+    findings = list(answer.findings)[:3]
+    items = np.arange(100)
+    held = (items < 20, items < 50, (items >= 14) & (items < 90))
+    inside = dict(zip((own.slice for own in findings), held, strict=True))
+    nested = _nested(findings, inside)  # of the third's line, the first has 6 items of 20
+    assert [own.within for own in nested] == [findings[1].number, None, None]
+    shown = replace(answer, findings=tuple(nested))
+    named = replace(nested[0], name="fractions"), replace(nested[1], name="math"), nested[2]
+    shown = replace(answer, findings=named)
+    number = named[1].number
+    assert words.line_name(shown, named[0], 40) == "fractions (within math)"
+    assert words.line_name(shown, named[0], 12) == f"fractions (within line {number})"
+    assert words.line_name(shown, named[1], 40) == "math"

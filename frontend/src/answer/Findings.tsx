@@ -42,7 +42,14 @@ export function Findings({ answer, model, against }: FindingsProps) {
               <h2 className={`side ${tone}`}>{own[0]!.side}</h2>
               <ol className="findings" start={own[0]!.number}>
                 {own.slice(0, all ? own.length : SIDE).map((finding) => (
-                  <Line key={finding.number} finding={finding} tone={tone} scale={scale} params={params} />
+                  <Line
+                    key={finding.number}
+                    finding={finding}
+                    whole={findings.find(({ number }) => number === finding.within)?.name}
+                    tone={tone}
+                    scale={scale}
+                    params={params}
+                  />
                 ))}
               </ol>
             </section>
@@ -59,12 +66,14 @@ export function Findings({ answer, model, against }: FindingsProps) {
 
 interface LineProps {
   finding: ListedFinding;
+  /** The line in which it lies. */
+  whole: string | undefined;
   tone: string;
   scale: { from: number; to: number; neutral: number };
   params: Record<string, string | null>;
 }
 
-function Line({ finding, tone, scale, params }: LineProps) {
+function Line({ finding, whole, tone, scale, params }: LineProps) {
   const route = useRoute();
   const { number, slice, name, gap, low, high, points, spread, belief, believed, size, example, quote } = finding;
   return (
@@ -72,6 +81,7 @@ function Line({ finding, tone, scale, params }: LineProps) {
       <span className="number-of">{number}</span>
       <a className="finding-name" href={address(route, { view: "slice", rest: slice, params })}>
         <bdi>{visible(name)}</bdi>
+        {whole && <span className="soft"> (within {visible(whole)})</span>}
       </a>
       <span className={`points ${tone}`}>{points}</span>
       <IntervalBar scale={scale} at={gap} low={low} high={high} status={tone} />

@@ -244,6 +244,8 @@ export interface ListedFinding {
   again: string;
   /** Which other slices or properties explain a part of it; null: none does. */
   rests_on: string | null;
+  /** Number of the line that holds nearly all of its items; null: none does. */
+  within: number | null;
   /** Row of a typical item that failed (that passed, for a gap above 0); null: none is scored. */
   example: number | null;
   /** That item in short; null: redacted, or there is none. */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -30,6 +30,8 @@ from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import CONCEPTS, Family
 
 Against = str | Sequence[str] | None
+NESTED = 0.9
+"""Share of a line's items from which it lies within another."""
 POOL = 16
 """Most models that the prior is learned from, evenly spaced by their scores."""
 
@@ -96,7 +98,10 @@ def answered(asked: Asked, caveats: tuple[Caveat, ...] = ()) -> Answer:
         held = again(joint, chosen, lists, halves, values)
         rests_on = resting_on(families, joint, chosen, values)
         made = [_finding(asked, joint, *own) for own in zip(chosen, held, rests_on, strict=True)]
-        findings = _ordered(made)
+        belongs = [
+            families[joint.design.family[own.place]].belongs(int(joint.design.slice[own.place])) for own in chosen
+        ]
+        findings = _nested(_ordered(made), dict(zip((own.slice for own in made), belongs, strict=True)))
     own = asked.scores.of(asked.outcome.model)
     known = own[~np.isnan(own)]
     scored = ~np.isnan(asked.outcome.values)
@@ -277,6 +282,24 @@ def _ordered(findings: list[Finding]) -> list[Finding]:
     return [replace(one, number=number) for number, one in enumerate(order, 1)]
 
 
+def _nested(findings: list[Finding], belongs: Mapping[int, np.ndarray]) -> list[Finding]:
+    """Say which line holds nearly all items of another; ``belongs``: the items of each slice, bool of shape (N,)."""
+    from dataclasses import replace
+
+    sizes = {number: int(inside.sum()) for number, inside in belongs.items()}
+    nested = []
+    for finding in findings:
+        inside, size = belongs[finding.slice], sizes[finding.slice]
+        larger = [
+            other
+            for other in findings
+            if sizes[other.slice] > size and (belongs[other.slice] & inside).sum() >= NESTED * size
+        ]
+        smallest = min(larger, key=lambda other: sizes[other.slice], default=None)
+        nested.append(replace(finding, within=None if smallest is None else smallest.number))
+    return nested
+
+
 def _finding(asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tuple[tuple[str, float], ...]) -> Finding:
     weighed, at = asked.families[joint.design.family[one.place]], int(joint.design.slice[one.place])
     changes = _changes(asked, weighed.weights[[at]], *(np.array([value]) for value in (one.gap, one.error)))
@@ -309,6 +332,7 @@ def _finding(asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tup
         example=_example(asked, family, at, scored, typical, weak=one.gap < 0),
         typical=typical[:2],
         chance=_chance(asked, scored),
+        within=None,  # likewise
         **{name: None if np.isnan(value[0]) else float(value[0]) for name, value in changes.items()},
     )
 

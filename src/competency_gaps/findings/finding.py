@@ -74,6 +74,8 @@ class Finding:
     change_low: float | None = None
     """Lower end of its 95% interval."""
     change_high: float | None = None
+    within: int | None = None
+    """Number of the smallest line that holds nearly all of its items; None: none does."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from competency_gaps.errors import argument
 from competency_gaps.findings.finding import LONGEST, STRATA, Answer, Belief, Caveat, Finding
-from competency_gaps.text import listing, percent, plural, share_of, shorten, signed
+from competency_gaps.text import listing, percent, plural, share_of, shorten, signed, visible
 
 if TYPE_CHECKING:
     from competency_gaps.outcomes import Outcome
@@ -192,6 +192,15 @@ def beliefs(findings: Sequence[Finding]) -> str:
     used = {one.belief for one in findings}
     parts = [f"“{word}” {kept}" for word, kept in KEPT_SIDES.items() if word in used]
     return f"Of 100 such lines, so many keep their side on other items: {', '.join(parts)}."
+
+
+def line_name(answer: Answer, finding: Finding, room: int) -> str:
+    """The name of a line, and the line in which it lies: by its name, where there is room for it."""
+    name = visible(" ".join(finding.name.split()))
+    if finding.within is None:
+        return name
+    whole = f"{name} (within {visible(answer.findings[finding.within - 1].name)})"
+    return whole if len(whole) <= room else f"{name} (within line {finding.within})"
 
 
 def rests_on(answer: Answer, finding: Finding) -> str | None:

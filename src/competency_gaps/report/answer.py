@@ -116,7 +116,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     # A narrow terminal has no room to count items.
     while (room := width - sum(fixed[:end]) - end * _GAP) < EXAMPLE and end > 4:
         end -= 1
-    names = [visible(" ".join(finding.name.split())) for finding in findings]
+    names = [words.line_name(answer, finding, max(room, NAME)) for finding in findings]
     cut = [words.cut_at_word(name, max(min(room, NAME), room - 2 * NAME)) for name in names]
     wide = max(map(len, cut))
     has_examples = any(examples) and room - wide >= EXAMPLE + _GAP

@@ -38,6 +38,8 @@ class ListedFinding:
     """How often half of the items find it again, and what is measured on the other half."""
     rests_on: str | None
     """Which other slices or properties explain a part of it; None: none does."""
+    within: int | None
+    """Number of the line that holds nearly all of its items; None: none does."""
     example: int | None
     """Row of a typical item that failed (that passed, for a gap above 0); None: none is scored."""
     quote: str | None

@@ -153,9 +153,9 @@ def test_every_kind_of_outcome_has_its_words(answer, kind):
     if kind == "difference":
         changed = (replace(one, change=one.gap - 0.1, change_low=-0.9, change_high=0.9) for one in answer.findings)
         other = replace(other, findings=tuple(changed))
-        assert words.spread_of(other, other.findings[0]) == "−90 to +90"
+        assert words.spread_of(other.findings[0]) == "−90 to +90"
     said = words.answer_words(other)
-    assert words.points_of(other, other.findings[0]) == ("−40" if kind == "difference" else "−30")
+    assert words.points_of(other.findings[0]) == ("−40" if kind == "difference" else "−30")
     assert len(said["findings"]) == len(GAPS) and words.model_sentence(other).startswith("a-model")
     assert ("−8.1" in said["headline"]) == (kind == "difference")
     assert ("mean score" in said["headline"]) == (kind == "score")

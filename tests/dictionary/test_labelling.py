@@ -257,5 +257,5 @@ def test_a_folder_without_exemplars_says_what_to_do(tmp_path):
 
 def test_a_mark_on_part_of_a_character_marks_all():
     ends = np.array([2, 2, 3, 6], np.int32)
-    one = Exemplar("top", 0, 1.0, "a é b!", ends, np.array([0, 5, 0, 0], np.float32))
+    one = Exemplar("top", 0, 1.0, 0, "a é b!", ends, np.array([0, 5, 0, 0], np.float32))
     assert marked(one, active_tokens(one)) == "a «é» b!"

@@ -36,6 +36,8 @@ class Exemplar:
     """0 is the strongest (of negatives: the hardest)."""
     value: float
     """Ranking value; for a negative, its cosine to the concept's exemplars."""
+    window: int
+    """Row of ``windows.parquet``."""
     text: str
     ends: np.ndarray
     """int32 of shape (tokens,): where each token ends in ``text``, ascending."""
@@ -89,8 +91,8 @@ class Exemplars:
             _, _, text, ends = self.windows.row(row["window"])
             activations = np.zeros(len(ends), np.float32)
             activations[: len(row["activations"])] = row["activations"]
-            ranked = row["kind"], row["rank"], row["value"]
-            exemplars.append(Exemplar(*ranked, text, np.asarray(ends, np.int32), activations))
+            numbers = row["rank"], row["value"], row["window"]
+            exemplars.append(Exemplar(row["kind"], *numbers, text, np.asarray(ends, np.int32), activations))
         return exemplars
 
 

@@ -29,7 +29,7 @@ from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import ItemSample, evidence, units_of
 from competency_gaps.evidence.interval import net_association
 from competency_gaps.outcomes import choose_peers, expected_scores
-from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
+from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores
 
 PLANTED = 10
@@ -99,7 +99,8 @@ def worlds(run: cg.Run, model: str, count: int, only: list[str] | None) -> list[
     """Draw worlds for one model, and judge each by every method."""
     config = EvidenceConfig()
     real = model_scores(run)
-    row, sample = real.row(model), run_sample(run, config.strata)
+    row, own = real.row(model), Outcomes(run.outcomes, run.limits)
+    sample = item_sample(run.by_concept, run.items, config.strata, own)
     ranked = np.flatnonzero(run.concepts["ranked"].to_numpy())
     cas = sp.csr_array(sample.rows(ranked))  # read once
     sample = replace(sample, rows=lambda asked: sp.csr_array(cas[asked]), support=sample.support[ranked])

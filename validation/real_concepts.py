@@ -10,12 +10,17 @@ import competency_gaps as cg
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.outcomes import choose_peers, expected_scores
 from competency_gaps.runs.outcomes import outcome_of
-from competency_gaps.runs.sample import Outcomes, run_sample, with_outcomes
+from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
 
 DRAWS = 20
 SPLITS = 10
+
+
+def run_sample(run: cg.Run) -> ItemSample:
+    """Make the sample of a run's items, with its outcomes."""
+    return item_sample(run.by_concept, run.items, evidence_config(run).strata, Outcomes(run.outcomes, run.limits))
 
 
 def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[float, float]) -> Evidence:
@@ -27,7 +32,7 @@ def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[fl
 def counts(run: cg.Run, models: list[str]) -> None:
     """Print how many concepts and slices stand out, and the smallest effects (in points of 100) that would."""
     config, scores = evidence_config(run), model_scores(run)
-    sample, least = run_sample(run, config.strata), config.min_association
+    sample, least = run_sample(run), config.min_association
     ways = {"score": "benchmark", "peers": "peers"}
     slices = {kind: run.model_slices(against=way, models=models).cells for kind, way in ways.items()}
     columns = ("failure : success", "slices", "smallest: concept", "slice")
@@ -73,7 +78,7 @@ def slopes(run: cg.Run, scores: ModelScores, model: str) -> list[str]:
 
 def nulls(run: cg.Run, models: list[str]) -> None:
     """Print what is listed if outcomes are shuffled within benchmarks and strata."""
-    sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
+    sample, scores = run_sample(run), model_scores(run)
     print("| model | outcome | draws that list anything | listed in the worst draw |\n| --- | --- | ---: | ---: |")
     for model in models:
         for kind in ("score", "peers"):
@@ -100,7 +105,7 @@ def permuted(values: np.ndarray, unit: np.ndarray, block: np.ndarray, rng: np.ra
 
 def halves(run: cg.Run, models: list[str]) -> None:
     """Print how far what one half of the clusters lists shows on the other half."""
-    sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
+    sample, scores = run_sample(run), model_scores(run)
     print("| model | outcome | listed on a half | same sign on the other | of the association that is left |")
     print("| --- | --- | ---: | ---: | ---: |")
     for model in models:
@@ -126,7 +131,7 @@ def halves(run: cg.Run, models: list[str]) -> None:
 
 def carry(run: cg.Run, pairs: list[str], *, shared: bool) -> None:
     """Print how far what one set of scores lists shows in another set of the same model, on other items."""
-    sample, scores = run_sample(run, evidence_config(run).strata), model_scores(run)
+    sample, scores = run_sample(run), model_scores(run)
     cluster = run.items["cluster"].to_numpy()
     columns = ("failure", "negative there", "failure there", "success", "positive there", "success there")
     print(f"| found with | looked up with | outcome | {' | '.join(columns)} |")

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import pydantic
 
-from competency_gaps.llm import Answer, one_line
+from competency_gaps.llm import Answer
+from competency_gaps.text import one_line
 
 T = TypeVar("T", bound=pydantic.BaseModel)
 _THINKS = re.compile(r"\s*<think(?:ing)?>")

@@ -27,7 +27,7 @@ from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import no_space_left, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
-from competency_gaps.text import plural, shorten, visible
+from competency_gaps.text import one_line, plural, visible
 
 FILE = "answers.jsonl"
 """In the folder given to :func:`ask`."""
@@ -164,11 +164,6 @@ def read_completion(body: Any, id: str) -> Answer:
 def whole(text: str) -> str:
     """Replace lone surrogates, which no UTF-8 file or connection can carry, by U+FFFD."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def one_line(text: object) -> str:
-    """Foreign text on one line, short and harmless."""
-    return shorten(visible(" ".join(str(text)[:10_000].split())), 300)
 
 
 # Asking

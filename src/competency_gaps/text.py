@@ -107,6 +107,11 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… (+{len(text) - limit:,} characters)"
 
 
+def one_line(text: object, limit: int = 300) -> str:
+    """Foreign text on one line, short and harmless."""
+    return shorten(visible(" ".join(str(text)[:10_000].split())), limit)
+
+
 def error_line(error: BaseException) -> str:
     """An error's type and the first line of its message, in a short line."""
     lines = str(error).strip().splitlines()

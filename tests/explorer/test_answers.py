@@ -61,7 +61,7 @@ def test_every_models_answers_are_the_runs(modelled, parts):
                 assert (line["slice"], line["name"]) == (finding.slice, finding.name)
                 assert line["size"] == words.size_and_level(made, finding)
                 assert line["gap"] == pytest.approx(finding.gap, rel=1e-6)
-                assert line["points"] == words.points_of(made, finding)
+                assert line["points"] == words.points_of(finding)
                 assert (line["quote"] is None) == (finding.example is None)
     assert found
     with pytest.raises(NoSuchPartError):

@@ -73,8 +73,8 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
         ("reading data tables, charts, surveys", "reading data…"),
     ],
 )
-def test_a_part_of_a_group_does_not_look_like_the_group(answer, name, shown):
-    assert _slice_text(answer, replace(finding(1, -0.1), name=name), 21) == f" −10  {shown}"
+def test_a_part_of_a_group_does_not_look_like_the_group(name, shown):
+    assert _slice_text(replace(finding(1, -0.1), name=name), 21) == f" −10  {shown}"
 
 
 def test_sure_lines_come_first_and_each_says_how_far_to_believe_it(answer):
@@ -153,9 +153,9 @@ def test_every_kind_of_outcome_has_its_words(answer, kind):
     if kind == "difference":
         changed = (replace(one, change=one.gap - 0.1, change_low=-0.9, change_high=0.9) for one in answer.findings)
         other = replace(other, findings=tuple(changed))
-        assert words.spread_of(other, other.findings[0]) == "−90 to +90"
+        assert words.spread_of(other.findings[0]) == "−90 to +90"
     said = words.answer_words(other)
-    assert words.points_of(other, other.findings[0]) == ("−40" if kind == "difference" else "−30")
+    assert words.points_of(other.findings[0]) == ("−40" if kind == "difference" else "−30")
     assert len(said["findings"]) == len(GAPS) and words.model_sentence(other).startswith("a-model")
     assert ("−8.1" in said["headline"]) == (kind == "difference")
     assert ("mean score" in said["headline"]) == (kind == "score")

@@ -320,7 +320,3 @@ class ByConcept:
             )
         scores = unpack_scores(shares, self._scale[item])
         return sp.csr_array((scores, item, indptr), shape=(len(concepts), items))
-
-    def items(self, concept: int) -> np.ndarray:
-        """One concept's items without their values: int32, rows of ``items.parquet``."""
-        return self._item[int(self._start[concept]) : int(self._start[concept + 1])]

@@ -8,25 +8,17 @@ from typing import Annotated
 
 import typer
 
-from competency_gaps.cli.shared import (
-    JsonOption,
-    LLMOption,
-    RunsArgument,
-    llm_config,
-    open_source,
-    print_json,
-    print_line,
-    terminal,
-)
+from competency_gaps.cli import shared
+from competency_gaps.cli.shared import llm_config, open_source, print_json, print_line, terminal
 from competency_gaps.errors import UserError, needed
 from competency_gaps.text import plural
 
 
 def explore(
-    runs: RunsArgument,
+    runs: shared.RunsArgument,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port, or the next free one; 0: any.")] = 8742,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
-    llm: LLMOption = None,
+    llm: shared.LLMOption = None,
 ) -> None:
     """Explore runs in a browser; serves this machine only, until Ctrl-C.
 
@@ -65,7 +57,7 @@ def export(
     every_eval_ever: Annotated[
         bool, typer.Option("--every-eval-ever", help="Write scores per item for other tools, in that format, instead.")
     ] = False,
-    json_: JsonOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Write runs as a page to mail or to put on a web server.
 
@@ -102,7 +94,7 @@ def export(
 
 
 def mcp(
-    runs: RunsArgument,
+    runs: shared.RunsArgument,
 ) -> None:
     """Answer an assistant's questions about runs (MCP over standard input and output)."""
     import anyio

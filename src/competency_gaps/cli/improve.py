@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
-from competency_gaps.cli.shared import (
-    JsonOption,
-    LLMOption,
-    QuietOption,
-    llm_config,
-    open_source,
-    print_json,
-    print_line,
-    terminal,
-)
+from competency_gaps.cli import shared
+from competency_gaps.cli.shared import llm_config, open_source, print_json, print_line, terminal
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,7 +46,7 @@ def improve(
     ] = None,
     overlap: Annotated[bool, typer.Option("--overlap", help="Show which parts are redundant.")] = False,
     n: Annotated[int | None, typer.Option(min=1, help="Number of new items; default: 50.")] = None,
-    llm: LLMOption = None,
+    llm: shared.LLMOption = None,
     corpus: Annotated[Path | None, typer.Option(help="Texts or questions to take new items from.")] = None,
     scores: Annotated[
         Path | None, typer.Option(help="A new model's scores on kept items (table or log); predicts its score on all.")
@@ -64,8 +56,8 @@ def improve(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate the cost without asking a model.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows per list.")] = None,
-    json_: JsonOption = False,
-    quiet: QuietOption = False,
+    json_: shared.JsonOption = False,
+    quiet: shared.QuietOption = False,
 ) -> None:
     """Improve a benchmark: which items to keep, fix and add, and what overlaps; without options, where to start."""
     asked = {

@@ -8,16 +8,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.shared import (
-    JsonOption,
-    LogOption,
-    MetricOption,
-    RunArgument,
-    ScorerOption,
-    ScoresOption,
-    print_json,
-    print_line,
-)
+from competency_gaps.cli import shared
+from competency_gaps.cli.shared import print_json, print_line
 from competency_gaps.errors import UserError
 
 REGRESSION = 3
@@ -26,16 +18,16 @@ NOT_COMPARABLE = 4
 
 
 def score(
-    run: RunArgument,
-    scores: ScoresOption = None,
-    log: LogOption = None,
+    run: shared.RunArgument,
+    scores: shared.ScoresOption = None,
+    log: shared.LogOption = None,
     as_: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Name for the log's model; default: the log's own.")
     ] = None,
-    metric: MetricOption = None,
-    scorer: ScorerOption = None,
+    metric: shared.MetricOption = None,
+    scorer: shared.ScorerOption = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace scores that were added earlier.")] = False,
-    json_: JsonOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Add other models' scores on a run's items, and list the models."""
     from competency_gaps import open_run
@@ -77,7 +69,7 @@ def compare(
         typer.Option(metavar="regression", help="Exit with 3 on a loss, with 4 if the data cannot tell."),
     ] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write a one-screen summary to this file.")] = None,
-    json_: JsonOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Compare two models item by item: what got better, what got worse?"""
     import competency_gaps as cg

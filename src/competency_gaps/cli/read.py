@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
+from competency_gaps.cli import shared
 from competency_gaps.cli.coverage import print_coverage
-from competency_gaps.cli.shared import (
-    JsonOption,
-    SourceArgument,
-    open_outcome,
-    open_source,
-    print_json,
-    print_line,
-    run_document,
-    terminal,
-)
+from competency_gaps.cli.shared import open_outcome, open_source, print_json, print_line, run_document, terminal
 from competency_gaps.errors import UserError, argument
 
 if TYPE_CHECKING:
@@ -40,7 +32,7 @@ def screen_lines() -> int:
 
 
 def show(
-    run: SourceArgument,
+    run: shared.SourceArgument,
     model: Annotated[
         str | None, typer.Argument(metavar="MODEL", help="One of the run's models; default: the only one.")
     ] = None,
@@ -78,7 +70,7 @@ def show(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Rows per list; default: what fits, and all with --json.")
     ] = None,
-    json_: JsonOption = False,
+    json_: shared.JsonOption = False,
 ) -> None:
     """Show where a model is weak and strong: one list of slices, worst first."""
     from competency_gaps.runs.scores import model_scores

@@ -14,7 +14,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_atomic
 from competency_gaps.runs.schemas import Schema, schema_fault
 from competency_gaps.table_files import read_parquet
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import one_line
 
 SCHEMA_VERSION = 2
 FILE = "dictionary.json"
@@ -52,8 +52,7 @@ def read_table(path: Path, again: str) -> pl.DataFrame:
     try:
         return read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        brief = shorten(visible(str(error).split("\n")[0]), 200)
-        raise UserError(f"{path} is missing or damaged: {brief}. {again}") from error
+        raise UserError(f"{path} is missing or damaged: {one_line(error)}. {again}") from error
 
 
 def read_columns(path: Path, schema: Schema, again: str, nulls: Collection[str] = ()) -> pl.DataFrame:

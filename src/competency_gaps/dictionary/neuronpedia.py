@@ -13,7 +13,7 @@ from typing import Any
 from competency_gaps.errors import UserError, needed
 from competency_gaps.files import cache_folder, write_atomic
 from competency_gaps.progress import Progress
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import one_line
 
 BATCH = re.compile(r"batch-([0-9]{1,9})\.jsonl(\.gz)?")
 
@@ -131,8 +131,7 @@ def _get(client: Any, path: str, read: Callable[[bytes | None], Any], params: di
     try:
         return retrying(fetch)
     except failures as error:
-        why = shorten(visible(str(error).splitlines()[0] if str(error) else type(error).__name__), 200)
         raise UserError(
-            f"{url} cannot be fetched: {why}. What was downloaded is kept: repeat the command or, without a "
-            f"network, give a file or folder of labels."
+            f"{url} cannot be fetched: {one_line(error) or type(error).__name__}. What was downloaded is kept: repeat "
+            "the command or, without a network, give a file or folder of labels."
         ) from error

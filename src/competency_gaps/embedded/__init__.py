@@ -29,8 +29,6 @@ BENCHMARKS = {f"embedded:{path.stem}": path for path in sorted((Path(__file__).p
 DEMO_CONFIG = Path(__file__).parent / "demo.yaml"
 """The demo's configuration."""
 
-__all__ = ["BENCHMARKS", "DEMO_CONFIG", "MODELS", "SAES", "embedded_benchmark", "embedded_model", "embedded_sae"]
-
 
 def embedded_model(name: str, unpack: Callable[[Path, Path], Any], progress: Progress | None = None) -> Path:
     """Folder of an embedded model, whose file of weights is downloaded and unpacked once.

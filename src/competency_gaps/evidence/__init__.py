@@ -9,19 +9,3 @@ from competency_gaps.evidence.flips import Paired, paired_differences
 from competency_gaps.evidence.permutation import corrected
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, shares, units_of
 from competency_gaps.evidence.suite import Evidence, evidence, evidence_by_benchmark, measure_evidence
-
-__all__ = [
-    "Covariate",
-    "Evidence",
-    "ItemSample",
-    "Paired",
-    "Units",
-    "corrected",
-    "evidence",
-    "evidence_by_benchmark",
-    "measure_evidence",
-    "paired_differences",
-    "sample_of",
-    "shares",
-    "units_of",
-]

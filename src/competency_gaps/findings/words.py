@@ -128,12 +128,12 @@ def shown(answer: Answer, most: int = SIDE) -> list[Finding]:
     return [finding for side in sides(answer) for finding in side[:most]]
 
 
-def points_of(answer: Answer, finding: Finding) -> str:
+def points_of(finding: Finding) -> str:
     """The points that stand for a finding: its gap; of two models, their difference on its items."""
     return signed_points(finding.gap if finding.change is None else finding.change)
 
 
-def spread_of(answer: Answer, finding: Finding) -> str:
+def spread_of(finding: Finding) -> str:
     """The interval of :func:`points_of`."""
     if finding.change_low is None or finding.change_high is None:
         return interval(finding.low, finding.high)
@@ -168,7 +168,7 @@ def size_and_level(answer: Answer, finding: Finding) -> str:
     return size(finding) + (f", {share} right" if share else "")
 
 
-def found_again(answer: Answer, finding: Finding) -> str:
+def found_again(finding: Finding) -> str:
     """Say how often half of the items finds it again, and what the others give (ends of its intervals, averaged)."""
     if not finding.again:
         return f"chosen again by none of {plural(finding.halves, 'half-sample')}"
@@ -236,7 +236,7 @@ def unsure(finding: Finding) -> bool:
 
 def sentence_of(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, without its model."""
-    gap = f"{points_of(answer, finding)} points ({spread_of(answer, finding)})"
+    gap = f"{points_of(finding)} points ({spread_of(finding)})"
     mean = "" if finding.mean is None else f", {level(finding.mean, answer)}{_by_chance(finding.chance)}"
     told = "" if answer.kind == "difference" else f"{side(answer, finding)} on "
     return f"{told}{finding.name}: {gap}, {size(finding)}{mean}; {finding.belief}"
@@ -268,7 +268,7 @@ def plain_sentence(answer: Answer, finding: Finding) -> str:
 
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:
     """What stands behind a finding, a sentence each: belief, half-samples, what its gap rests on, where it lies."""
-    again = found_again(answer, finding)
+    again = found_again(finding)
     lines = [believed(finding), f"{again[0].upper()}{again[1:]}.", rests_on(answer, finding)]
     if lies_in:
         places = (f"{percent(share, 1)} in “{cut_at_word(name, NAME_LIMIT)}”" for name, share in lies_in)
@@ -300,7 +300,7 @@ def model_sentence(answer: Answer) -> str:
     if mean is None:
         return headline(answer)
     parts = [
-        f"{'perhaps ' * unsure(side[0])}{word} on {side[0].name} ({points_of(answer, side[0])})"
+        f"{'perhaps ' * unsure(side[0])}{word} on {side[0].name} ({points_of(side[0])})"
         for word, side in zip(("weakest", "strongest"), sides(answer), strict=True)
         if side
     ]

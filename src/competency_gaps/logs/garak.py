@@ -113,7 +113,6 @@ class _Report:
     """What a report holds of one probe family, or of all."""
 
     family: str | None = None
-    model: str | None = None
     attempts: dict[str, _Attempt] = field(default_factory=dict)
     """By uuid, in the report's order."""
     again: list[str] = field(default_factory=list)
@@ -146,7 +145,7 @@ class _Report:
         if kind == "attempt":
             self._attempt(entry, where)
         elif kind == "start_run setup":
-            self.model, self.stated = _model_of(entry), number_or_none(entry.get("run.eval_threshold"))
+            self.stated = number_or_none(entry.get("run.eval_threshold"))
         elif kind == "plugin_cache":
             for name, about in mapping(mapping(entry.get("plugin_cache")).get("probes")).items():
                 self.known[name.removeprefix("probes.")] = mapping(about)

@@ -17,10 +17,6 @@ class Sums:
 
     items: int
     """Kept items."""
-    scored: int
-    """Kept items with a score."""
-    score: float
-    """``sum s`` over scored items."""
     cas: np.ndarray
     """``sum w`` over all kept items."""
     support: np.ndarray
@@ -33,7 +29,7 @@ class Sums:
     @staticmethod
     def zeros(concepts: int) -> Sums:
         """Sums over no items."""
-        return Sums(0, 0, 0.0, *(np.zeros(concepts) for _ in range(4)))
+        return Sums(0, *(np.zeros(concepts) for _ in range(4)))
 
     @staticmethod
     def of(cas: sp.csr_array, scores: np.ndarray) -> Sums:
@@ -51,13 +47,8 @@ class Sums:
         factors = np.stack([np.ones(len(s)), known, s], axis=1)  # of all items, of the scored ones, and their scores
         of_all, weight, weight_score = (sp.csr_array(cas, dtype=np.float64).T @ factors).T
         support = np.bincount(cas.indices[cas.data > 0], minlength=cas.shape[1]).astype(np.float64)
-        return Sums(len(s), int(known.sum()), float(s.sum()), of_all, support, weight, weight_score)
+        return Sums(len(s), of_all, support, weight, weight_score)
 
     def __add__(self, other: Sums) -> Sums:
         """Sums over both sets of items."""
         return Sums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
-
-    @property
-    def mean_score(self) -> float:
-        """Mean score of the scored items; NaN if there are none."""
-        return self.score / self.scored if self.scored else float("nan")

@@ -20,7 +20,7 @@ import numpy as np
 from competency_gaps.errors import UserError, needed
 from competency_gaps.files import cache_folder, make_folder, sha256
 from competency_gaps.progress import Progress
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import one_line
 
 TEXT_LIMIT = 2000
 """Characters of a text that are embedded [ours]; TOKENS usually end before them."""
@@ -173,7 +173,7 @@ def _load(model: str | None) -> _Encoder:
     except UserError:
         raise
     except Exception as error:  # onnxruntime's and tokenizers' errors have no other base
-        raise UserError(f"the embedding model {name!r} cannot be loaded: {_brief(error)}.") from error
+        raise UserError(f"the embedding model {name!r} cannot be loaded: {one_line(error)}.") from error
 
 
 def _local_files(model: str | None) -> tuple[Path, Path] | None:
@@ -205,7 +205,7 @@ def _fetched_files(model: str | None) -> tuple[Path, Path]:
                 with suppress(EntryNotFoundError):
                     return Path(fetch(name)), Path(tokenizer)
         except (OSError, ValueError) as error:
-            reason = _brief(error)
+            reason = one_line(error)
     raise NoModelError(
         f"the embedding model {model or HUB!r} is not on this machine and cannot be fetched: {reason}. Give a folder "
         f"with tokenizer.json and {FILES[-1]} as slices.embedder (in a checkout, recipes/texts_model.py makes one)."
@@ -225,7 +225,3 @@ def _hub_answers() -> bool:
         except OSError:
             return False
     return True
-
-
-def _brief(error: Exception) -> str:
-    return shorten(visible(str(error)).split("\n")[0], 200)

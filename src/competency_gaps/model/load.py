@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import logging
 import math
 import os
 import platform
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-log = logging.getLogger(__name__)
 _OF_A_COPY = ("transformers_version", "dtype", "torch_dtype", "quantization_config")
 """Settings that say how a copy of a model was stored, or by what."""
 _HASHERS = 8

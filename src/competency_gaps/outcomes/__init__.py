@@ -6,22 +6,3 @@ from competency_gaps.outcomes.peers import FEWEST as FEWEST_PEERS
 from competency_gaps.outcomes.peers import NEAREST as FEW_PEERS
 from competency_gaps.outcomes.peers import WITHIN as NEAR_PEERS
 from competency_gaps.outcomes.peers import Expected, Kind, Outcome, choose_peers, difference, distances, expected_scores
-
-__all__ = [
-    "FARTHEST_PEERS",
-    "FEWEST_MODELS",
-    "FEWEST_PEERS",
-    "FEW_PEERS",
-    "NEAR_PEERS",
-    "Expected",
-    "ItemFacts",
-    "Kind",
-    "Outcome",
-    "WrongAlike",
-    "choose_peers",
-    "difference",
-    "distances",
-    "expected_scores",
-    "item_facts",
-    "wrong_alike",
-]

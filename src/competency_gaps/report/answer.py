@@ -86,7 +86,7 @@ def answer_picture(answer: Answer, example: ShownItem | None, width: int) -> Gro
         bar = "▇" * max(1, round(BAR * abs(one.gap) / most))
         left, right = (f"{bar:>{BAR}}", " " * BAR) if one.gap < 0 else (" " * BAR, f"{bar:<{BAR}}")
         picture = Text.assemble((left, _style(one)), "│", (right, _style(one)))
-        points = Text(words.points_of(answer, one), style=f"bold {_style(one)}")
+        points = Text(words.points_of(one), style=f"bold {_style(one)}")
         table.add_row(points, picture, plain(words.plain_sentence(answer, one)))
     parts: list[RenderableType] = [plain(words.plain_level(answer), "bold"), Text(), table]
     if example is not None and example.answer and example.response:
@@ -102,8 +102,8 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
         (
             str(finding.number),
             words.side(answer, finding),
-            words.points_of(answer, finding),
-            f"({words.spread_of(answer, finding)})",
+            words.points_of(finding),
+            f"({words.spread_of(finding)})",
             finding.belief,
             words.count(finding),
             words.share_right(answer, finding),

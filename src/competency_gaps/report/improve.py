@@ -33,7 +33,7 @@ SURE = 0.05
 """Largest p-value of what is said to be so."""
 KEPT = 100
 """Kept items for which the overview gives the error."""
-SWAPS, PARTS = 6, 20
+PARTS = 20
 """Rows of a list."""
 SLICES = 14
 """Slices whose means are listed."""
@@ -50,7 +50,7 @@ _REFUSED = {
     "key": "have a doubtful key",
     "enough": "were not needed",
 }
-MODEL, PART = 28, 17
+PART = 17
 """Characters of a name."""
 TEXT = 16
 """Fewest characters with which an item's text is worth its place."""

@@ -91,7 +91,7 @@ def models_page(
     lines = _grid(("", "score", "weakest", "strongest"), wide, 6, room, room)
     for answer in ordered:
         extremes = (
-            Text(_slice_text(answer, side[0], room) if side else "   –", style)
+            Text(_slice_text(side[0], room) if side else "   –", style)
             for side, style in zip(words.sides(answer), VERDICT_STYLES.values(), strict=True)
         )
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}" + _star(answer.scored, answer.items)
@@ -212,8 +212,8 @@ def _grid(heads: Sequence[str], *widths: int) -> Table:
     return table
 
 
-def _slice_text(answer: Answer, first: Finding, room: int) -> str:
-    points = f"{words.points_of(answer, first):>4}{'?' if words.unsure(first) else ' '}"
+def _slice_text(first: Finding, room: int) -> str:
+    points = f"{words.points_of(first):>4}{'?' if words.unsure(first) else ' '}"
     name, most = visible(first.name), room - 6
     group, _, within = name.partition(": ")
     if len(name) <= most or name.startswith("“") or not within:

@@ -25,7 +25,7 @@ from competency_gaps.runs.schemas import (
     schema_fault,
 )
 from competency_gaps.table_files import collect, scan_parquet
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import one_line
 
 if TYPE_CHECKING:
     from polars._typing import EngineType
@@ -87,7 +87,7 @@ class RunFiles:
         try:
             return collect(table, engine)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise self._damaged(self.find(name), f"is damaged: {_brief(error)}") from error
+            raise self._damaged(self.find(name), f"is damaged: {one_line(error)}") from error
 
     def check_arrays(self) -> None:
         """Check the list of checksums of the arrays of activations by concept."""
@@ -109,7 +109,7 @@ class RunFiles:
         try:
             table = scan_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise self._damaged(path, f"is damaged: {_brief(error)}") from error
+            raise self._damaged(path, f"is damaged: {one_line(error)}") from error
         held = table.collect_schema()
         if schema is CONCEPTS and not LABELS.keys() & held:  # the run is not named yet
             table = table.with_columns(pl.lit(None, kind).alias(name) for name, kind in LABELS.items())
@@ -154,7 +154,3 @@ class RunFiles:
         elif self.path != self.base and path.parent == self.path:
             again = f"Delete {self.path}: it is rebuilt when needed"
         return UserError(f"{path} {fault}. {again}; or restore the file from a copy.")
-
-
-def _brief(error: Exception) -> str:
-    return shorten(visible(" ".join(str(error).split())), 200)

@@ -28,10 +28,6 @@ class Peers(NamedTuple):
 
     rows: np.ndarray
     """int64: the peers' rows of the scores."""
-    expected: np.ndarray
-    """float64 of shape (items,): the score that they let expect of the model."""
-    slopes: dict[str, float]
-    """By benchmark: how much the model's scores change with the peers'."""
     distance: float
     """By how much the peers' means differ from the model's on average, in [0, 1]; peers that share too few items with
     it are left out, and 0 where all do."""
@@ -102,7 +98,6 @@ def outcome_of(
             f"no benchmark has scores of {model} and of {FEWEST_PEERS} of its peers: "
             f"{', '.join(scores.models[peer] for peer in peers)}."
         )
-    slopes = {names[number]: slope for number, slope in expected.slopes.items()}
     against = tuple(scores.models[peer] for peer in peers)
     outcome = Outcome("peers", model, own.values - expected.values, against)
-    return outcome, Peers(peers, expected.values, slopes, distance)
+    return outcome, Peers(peers, distance)

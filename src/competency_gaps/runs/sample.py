@@ -13,12 +13,6 @@ import scipy.sparse as sp
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.evidence import ItemSample, shares, units_of
 from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.open import RunFolder
-
-
-def run_sample(run: RunFolder, strata: Sequence[str]) -> ItemSample:
-    """Make the sample of a finished run's items, with its outcomes."""
-    return item_sample(run.by_concept, run.items, strata, Outcomes(run.outcomes, run.limits))
 
 
 def with_outcomes(sample: ItemSample, outcomes: Outcomes) -> ItemSample:

@@ -25,7 +25,7 @@ from competency_gaps.errors import MachineError, UserError, argument, needed
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences
 from competency_gaps.shards import Draft, ShardFolder, is_shard_name
-from competency_gaps.text import shorten
+from competency_gaps.text import one_line, shorten
 
 log = logging.getLogger(__name__)
 
@@ -165,17 +165,15 @@ class RunStore:
 
     def _document(self, name: str) -> dict[str, Any] | None:
         """A document's content, None where there is none; raises ValueError if it is damaged."""
-        for attempt in range(_TRIES):
-            raw = self._read(name)
-            if raw is None:
-                return None
-            try:
-                return check_document(parse_document(raw))
-            except ValueError:
-                if attempt + 1 == _TRIES:
-                    raise
+        for _ in range(_TRIES - 1):
+            with suppress(ValueError):
+                return self._checked(name)
             time.sleep(_PAUSE)
-        raise AssertionError("unreachable")
+        return self._checked(name)
+
+    def _checked(self, name: str) -> dict[str, Any] | None:
+        raw = self._read(name)
+        return None if raw is None else check_document(parse_document(raw))
 
     def _create(self, name: str, content: bytes) -> bool:
         """Write a file if there is none; False: another was first. Raises MachineError if the store refuses."""
@@ -262,5 +260,4 @@ def _file_system(address: str, scheme: str) -> tuple[Any, str]:
 
 def _reason(error: BaseException | None) -> str:
     """What an error says, or else its kind."""
-    text = " ".join(str(error).split()).rstrip(".")
-    return shorten(text, 300) if text else type(error).__name__
+    return one_line(error).rstrip(".") or type(error).__name__

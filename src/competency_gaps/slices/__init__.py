@@ -7,5 +7,3 @@ list, skills that a language model names.
 
 from competency_gaps.slices.family import CONCEPTS, LEAST, Family, family_of
 from competency_gaps.slices.store import FILE, read_slices
-
-__all__ = ["CONCEPTS", "FILE", "LEAST", "Family", "family_of", "read_slices"]

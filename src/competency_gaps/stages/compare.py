@@ -18,28 +18,24 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.special import ndtr
 
-from competency_gaps.benchmarks.repeats import find_clusters
-from competency_gaps.config import BenchmarkConfig, EvidenceConfig, parse_config
+from competency_gaps.config import EvidenceConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample, Paired, paired_differences, units_of
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.findings.answer import Asked, answered, held_equal, over_units, slice_gaps, slices_of
 from competency_gaps.findings.finding import Answer
-from competency_gaps.items.item import item_row
-from competency_gaps.logs.find import find_parts, log_entries
+from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log
 from competency_gaps.outcomes import Outcome, difference
+from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, slice_sample
-from competency_gaps.runs.schemas import ITEMS
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family, family_of
-from competency_gaps.slices.columns import columns
-from competency_gaps.slices.features import features
-from competency_gaps.stages.load import load_benchmark
 from competency_gaps.stages.models import missing_scores
+from competency_gaps.stages.without_reading import cached_run
 from competency_gaps.text import plural
 
 
@@ -175,18 +171,9 @@ def _run_side(run: RunFolder) -> Side:
 
 def _log_basis(path: Path) -> tuple[Basis, Side]:
     """The items of a log, compared by their columns and features of their texts, and its model's scores."""
-    entries = [{**entry, "policy": "imported"} for entry in log_entries([str(path)])]
-    suite = [load_benchmark(parse_config(BenchmarkConfig, entry, "options")) for entry in entries]
     name = _only_model(path)
-    rows = [item_row(benchmark.name, item) for benchmark in suite for item in benchmark.items]
-    repeats = find_clusters(suite).columns(benchmark.name for benchmark in suite)
-    for row, cluster, kind in zip(rows, *repeats, strict=True):
-        row |= {"cluster": cluster, "cluster_kind": kind}
-    items = pl.DataFrame(rows, schema=ITEMS)
-    families = [family for family in (columns(items), features(items)) if family is not None]
-    values = items["score"].fill_null(float("nan")).to_numpy()
-    basis = Basis(items, families, EvidenceConfig())
-    return basis, Side(name, values, np.ones(len(values), bool))
+    run = cached_run(path.expanduser(), {}, Progress(quiet=True))
+    return basis_of(run), Side(name, run.outcomes, np.ones(run.items.height, bool))
 
 
 def _only_model(path: Path) -> str:

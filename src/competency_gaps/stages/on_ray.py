@@ -20,7 +20,7 @@ from competency_gaps.errors import MachineError, MissingExtraError, UserError, a
 from competency_gaps.stages.engines import Engine, Task, Work, fetch
 from competency_gaps.stages.ray_worker import Fault, Read, ShardWorker
 from competency_gaps.stages.setting import Setting
-from competency_gaps.text import plural, shorten
+from competency_gaps.text import one_line, plural
 
 TRIES = 3
 """Workers that may fail on a shard, or on loading one after another, before it is given up."""
@@ -72,7 +72,7 @@ def read_on_ray(work: Work, ray: Any, fitting: Fit) -> None:
                 pool.stop()
     except lost as error:
         raise MachineError(
-            f"the Ray cluster no longer answers: {shorten(' '.join(str(error).split()), 300)}. Finished work is "
+            f"the Ray cluster no longer answers: {one_line(error)}. Finished work is "
             "kept: repeat the command when the cluster is back."
         ) from error
     finally:
@@ -183,7 +183,7 @@ class Pool:
         except self.ray.exceptions.RayTaskError as error:  # a fault of the program or of a package in the worker
             result = Fault(f"{type(error.cause).__name__}: {error.cause}", by_user=False)
         except self.ray.exceptions.RayError as error:
-            result = Fault(f"its process ended ({shorten(' '.join(str(error).split()), 300)})", by_user=False)
+            result = Fault(f"its process ended ({one_line(error)})", by_user=False)
         return result
 
     def _failed(self, what: str, fault: Any) -> None:
@@ -234,7 +234,7 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
         ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises it as such, where a machine is too busy to start in time
         ray.shutdown()
-        why = shorten(" ".join(str(error).split()), 300)
+        why = one_line(error)
         if settings.address == "local":
             raise MachineError(
                 f"Ray does not start on this machine: {why}. Repeat the command when the machine is less busy, or "

@@ -33,7 +33,7 @@ from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.runs.settings import evidence_config
-from competency_gaps.stages.results import evidence_columns, overlaps
+from competency_gaps.stages.results import evidence_columns, evidence_record, overlaps
 
 FOLDER = "outcomes"
 _NAMED = ("concepts.parquet", "regions.parquet")
@@ -182,15 +182,7 @@ def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[s
     for name, table in tables.items():
         write_atomic(folder / f"{name}.parquet", table.write_parquet)
     manifest = {key: value for key, value in base.manifest.items() if key not in ("schema_version", FILES)}
-    manifest |= {
-        "scored_model": outcome.model,
-        "outcome": record,
-        "evidence": {
-            **config.model_dump(mode="json"),
-            **suite.counts(),
-            "benchmarks": {name: own.counts() for name, own in single.items()},
-        },
-    }
+    manifest |= {"scored_model": outcome.model, "outcome": record, "evidence": evidence_record(config, suite, single)}
     write_manifest(folder, manifest)
     return open_folder(folder)
 
@@ -198,15 +190,12 @@ def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[s
 def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
     """The columns of items that are the outcome's own, row by row."""
     items = base.items
-    rows = pl.DataFrame({"item": np.arange(items.height, dtype=np.int32)})
+    values = pl.Series("outcome", outcome.values).fill_nan(None)
     if outcome.model == base.own_model:
-        own = items.select("score", "response", "unscored")
-    else:
-        added = read_scores(base.path).filter(pl.col("model") == outcome.model).drop("model")
-        own = rows.join(added, on="item", how="left", maintain_order="left").drop("item")
-    own = own.with_columns(pl.Series("outcome", outcome.values).fill_nan(None))
-    if outcome.model == base.own_model:
-        return own
+        return items.select("score", "response", "unscored", values)
+    rows = pl.DataFrame({"item": np.arange(items.height, dtype=np.int32), "outcome": values})
+    added = read_scores(base.path).filter(pl.col("model") == outcome.model).drop("model")
+    own = rows.join(added, on="item", how="left", maintain_order="left").drop("item")
     nothing = pl.lit(Reason("source_no_score", "the source gives no score").as_dict(), DTYPE)
     return own.with_columns(
         pl.when(pl.col("score").is_null()).then(pl.coalesce("unscored", nothing)).alias("unscored"),

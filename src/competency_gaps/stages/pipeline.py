@@ -16,23 +16,21 @@ import polars as pl
 from competency_gaps.change import settle
 from competency_gaps.config import ItemsConfig, RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
-from competency_gaps.files import sha256, write_atomic
+from competency_gaps.files import sha256
 from competency_gaps.lock import hold
 from competency_gaps.logs.scores import configured_scores
 from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
-from competency_gaps.runs.manifest import set_aside, write_manifest
+from competency_gaps.runs.manifest import set_aside
 from competency_gaps.runs.matched_scores import Scored, match_scores
-from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.plan import claim, plan_identity, planned
-from competency_gaps.runs.scores import check_scores, write_scores
+from competency_gaps.runs.scores import check_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.gate import GateFigures
 from competency_gaps.sae.load import LoadedPair
-from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices.lists import read_list
-from competency_gaps.slices.make import Source, make_slices
 from competency_gaps.stages.engines import Engine, known_plan, read_here, read_suite, share
 from competency_gaps.stages.extraction import ShardFiles
 from competency_gaps.stages.gate import pass_gate
@@ -40,7 +38,7 @@ from competency_gaps.stages.judging import check_judge, judge_responses
 from competency_gaps.stages.naming import InPlace, name_run
 from competency_gaps.stages.results import has_lift, items_table, write_results
 from competency_gaps.stages.setting import Setting, set_up
-from competency_gaps.stages.without_reading import DERIVED, benchmark_entry, run_without_reading, scored_model
+from competency_gaps.stages.without_reading import DERIVED, benchmark_entry, finish, run_without_reading, scored_model
 
 
 def run(
@@ -126,16 +124,7 @@ def _run(
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
         manifest |= name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
-    with progress.stage("slices"):
-        slices, manifest["slices"] = make_slices(
-            Source(RunFolder(folder, manifest), config.slices, config.judge, progress)
-        )
-        write_atomic(folder / SLICES_FILE, slices.write_parquet)
-    check_scores(folder)
-    write_manifest(folder, manifest)
-    if scores is not None:
-        write_scores(folder, scores)
-    return open_folder(folder)
+    return finish(config, folder, manifest, scores, progress)
 
 
 def _match_scores(setting: Setting, rows: Sequence[Scored], progress: Progress) -> pl.DataFrame:

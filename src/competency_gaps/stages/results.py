@@ -15,7 +15,7 @@ from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.benchmarks.repeats import Repeats
-from competency_gaps.config import RunConfig
+from competency_gaps.config import EvidenceConfig, RunConfig
 from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of, ranked
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
@@ -160,15 +160,21 @@ def make_tables(
         },
         schema={name: kind for name, kind in CONCEPTS.items() if name not in LABELS},
     )
+    covered = {name: int((sums.cas > 0).sum()) for name, sums in collected.sums.items()}
     shared = (metrics.by_benchmark_chi_bench, metrics.by_benchmark_chi_model, metrics.read)
     tables = {
         "concepts": concepts,
         "concept_benchmarks": _concept_benchmarks(metrics, single, chances),
-        "benchmarks": _benchmarks(collected, metrics, items),
+        "benchmarks": benchmark_table(items, covered, int(metrics.alive.sum())),
         "overlap": overlaps(metrics.benchmarks, *shared),
     }
-    counts = {"benchmarks": {name: evidence.counts() for name, evidence in single.items()}}
-    return tables, {**config.evidence.model_dump(mode="json"), **suite.counts(), **counts}
+    return tables, evidence_record(config.evidence, suite, single)
+
+
+def evidence_record(config: EvidenceConfig, suite: Evidence, single: Mapping[str, Evidence]) -> dict[str, Any]:
+    """The manifest's record: thresholds, and counts of concepts by status, over the suite and by benchmark."""
+    counts = {name: evidence.counts() for name, evidence in single.items()}
+    return {**config.model_dump(mode="json"), **suite.counts(), "benchmarks": counts}
 
 
 def has_lift(config: RunConfig) -> bool:
@@ -281,28 +287,20 @@ def _concept_benchmarks(
     return pl.concat(tables)
 
 
-def _benchmarks(collected: Collected, metrics: SuiteMetrics, items: pl.DataFrame) -> pl.DataFrame:
-    alive = int(metrics.alive.sum())
-    rows = []
-    for name, sums in collected.sums.items():
-        own = items.filter(pl.col("benchmark") == name)
-        covered = int((sums.cas > 0).sum())
-        kept = own.filter(pl.col("excluded").is_null())
-        rows.append(
-            {
-                "benchmark": name,
-                "items": own.height,
-                "kept": sums.items,
-                "excluded": own.height - sums.items,
-                "scored": sums.scored,
-                "mean_score": sums.mean_score if sums.scored else None,
-                "covered": covered,
-                "missing": alive - covered,
-                "alive": alive,
-                "mean_span_tokens": kept["n_span_tokens"].mean() if kept.height else None,
-            }
-        )
-    return pl.DataFrame(rows, schema=BENCHMARKS)
+def benchmark_table(items: pl.DataFrame, covered: Mapping[str, int], alive: int) -> pl.DataFrame:
+    """``benchmarks.parquet``; ``covered``: of the ``alive`` concepts, how many are active in each benchmark."""
+    kept = pl.col("excluded").is_null()
+    scores, active = pl.col("score").filter(kept), pl.col("benchmark").replace_strict(covered, return_dtype=pl.Int64)
+    counted = items.group_by("benchmark", maintain_order=True).agg(
+        items=pl.len(),
+        kept=kept.sum(),
+        excluded=kept.not_().sum(),
+        scored=scores.count(),
+        mean_score=scores.mean(),
+        mean_span_tokens=pl.col("n_span_tokens").filter(kept).mean(),
+    )
+    counted = counted.with_columns(covered=active, missing=alive - active, alive=pl.lit(alive))
+    return counted.select(*BENCHMARKS).cast(pl.Schema(BENCHMARKS))
 
 
 def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray, read: np.ndarray) -> pl.DataFrame:

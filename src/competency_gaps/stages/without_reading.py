@@ -37,7 +37,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import claim_without_reading
 from competency_gaps.runs.sample import item_strata, slice_sample
-from competency_gaps.runs.schemas import BENCHMARKS, ITEMS
+from competency_gaps.runs.schemas import ITEMS
 from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices.lists import read_list
@@ -45,7 +45,7 @@ from competency_gaps.slices.make import Source, make_slices, write_slices
 from competency_gaps.slices.tree import LEAST_ITEMS
 from competency_gaps.stages.items import why_unscored
 from competency_gaps.stages.load import load_suite, policies_of
-from competency_gaps.stages.results import write_items
+from competency_gaps.stages.results import benchmark_table, write_items
 
 DERIVED = (ROBUSTNESS_FILE, SLICES_FILE)
 """Files that are made from a run's tables, beside its lists."""
@@ -81,18 +81,25 @@ def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, c
     sample = slice_sample(items, sp.csr_array((0, items.height)), config.evidence.strata)
     items = items.with_columns(stratum=item_strata(sample))
     write_items(folder / "items.parquet", items)
-    write_atomic(folder / "benchmarks.parquet", _benchmarks(items).write_parquet)
+    nothing = dict.fromkeys(suite, 0)
+    write_atomic(folder / "benchmarks.parquet", benchmark_table(items, nothing, 0).write_parquet)
     manifest = _manifest(config, suite, policies, command)
     manifest["scored_model"] = own or " and ".join(scores["model"].unique(maintain_order=True))
+    manifest["timings"] = {"reading items": round(time.perf_counter() - begin, 2)}
+    return finish(config, folder, manifest, scores, progress)
+
+
+def finish(
+    config: ItemsConfig, folder: Path, manifest: dict[str, Any], scores: pl.DataFrame | None, progress: Progress
+) -> RunFolder:
+    """Make the slices of a run whose other tables are there, and write what makes it a finished one."""
     with progress.stage("slices"):
-        slices, manifest["slices"] = make_slices(
-            Source(RunFolder(folder, manifest), config.slices, config.judge, progress)
-        )
+        source = Source(RunFolder(folder, manifest), config.slices, config.judge, progress)
+        slices, manifest["slices"] = make_slices(source)
         write_atomic(folder / SLICES_FILE, slices.write_parquet)
-    manifest["timings"] = {"all": round(time.perf_counter() - begin, 2)}
     check_scores(folder)
     write_manifest(folder, manifest)
-    if scores.height:
+    if scores is not None and scores.height:
         write_scores(folder, scores)
     return open_folder(folder)
 
@@ -122,19 +129,6 @@ def _items(suite: Mapping[str, Benchmark], policies: Mapping[str, Sequence[Polic
     for row, cluster, kind in zip(rows, *repeats.columns(suite), strict=True):
         row |= {"cluster": cluster, "cluster_kind": kind}
     return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
-
-
-def _benchmarks(items: pl.DataFrame) -> pl.DataFrame:
-    """``benchmarks.parquet``, without concepts."""
-    counted = items.group_by("benchmark", maintain_order=True).agg(
-        items=pl.len().cast(pl.Int64),
-        kept=pl.len().cast(pl.Int64),
-        scored=pl.col("score").count().cast(pl.Int64),
-        mean_score=pl.col("score").mean(),
-        mean_span_tokens=pl.col("n_span_tokens").mean(),
-    )
-    none = {name: pl.lit(0, pl.Int64) for name in ("excluded", "covered", "missing", "alive")}
-    return counted.with_columns(**none).select(*BENCHMARKS).cast(pl.Schema(BENCHMARKS))
 
 
 def _manifest(

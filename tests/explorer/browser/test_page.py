@@ -48,14 +48,14 @@ def test_from_the_answer_to_a_slice_and_its_items(site, page):
     assert lines.count() == len(words.shown(made))
     for line, finding in zip(lines.all(), words.shown(made), strict=True):
         text = line.inner_text()
-        assert words.points_of(made, finding) in text and words.size(finding) in text and finding.belief in text
+        assert words.points_of(finding) in text and words.size(finding) in text and finding.belief in text
     lines.first.get_by_role("link").click()
     page.get_by_test_id("slice-gap").wait_for()
     first = words.shown(made)[0]
     assert page.get_by_test_id("slice-name").inner_text() == visible(first.name)
     assert words.believed(first) in page.get_by_test_id("slice-believed").inner_text()
     again = page.get_by_test_id("slice-again").inner_text()
-    assert words.found_again(made, first).lower() in again.lower()
+    assert words.found_again(first).lower() in again.lower()
     page.get_by_test_id("slice-example").first.locator(".prompt").first.wait_for()
     for head in page.locator("[data-testid=sides] .example-head").all():
         assert "score" in head.inner_text()

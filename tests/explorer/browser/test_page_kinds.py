@@ -133,7 +133,7 @@ def test_one_file_leads_to_nothing_that_it_leaves_out(modelled, tmp_path, page, 
         open_view(page, f"{url}answer?model={model}", "headline")
         for finding in made.findings:
             open_view(page, f"{url}slice/{finding.slice}?model={model}", "slice-gap")
-            assert words.points_of(made, finding) in page.get_by_test_id("slice-gap").inner_text()
+            assert words.points_of(finding) in page.get_by_test_id("slice-gap").inner_text()
             for more in page.get_by_test_id("more-sides").all():
                 more.click()
             behind = detail(run, made, finding)

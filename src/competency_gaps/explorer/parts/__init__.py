@@ -30,8 +30,6 @@ from competency_gaps.explorer.parts.records import as_json, plain
 from competency_gaps.explorer.parts.records.details import MatchesFile
 from competency_gaps.explorer.parts.run_info import run_info
 
-__all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
-
 _NUMBERED = re.compile(r"(\w+)/(0|[1-9][0-9]{0,8})\.(?:parquet|json)", re.ASCII)
 
 

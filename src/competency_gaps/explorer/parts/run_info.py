@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from itertools import starmap
 
@@ -31,8 +30,6 @@ from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns, facts
 from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.text import integer, percent, shorten
-
-log = logging.getLogger(__name__)
 
 _NAME_LIMIT = 120
 

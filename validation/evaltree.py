@@ -41,7 +41,7 @@ from competency_gaps.findings.estimate import shares_of
 from competency_gaps.findings.prior import fit, learn, seen
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
-from competency_gaps.slices.make import questions, renamed
+from competency_gaps.slices.make import questions, with_tree_names
 from competency_gaps.slices.skills import with_central_phrases
 from competency_gaps.slices.tree import SCALES, concept_space, tree_of
 
@@ -132,7 +132,7 @@ def families_of(run: cg.Run, args: argparse.Namespace) -> dict[str, Family]:
     for name, space in spaces.items():
         tree = tree_of(name, space, rows, items.height, scales=scales)
         assert tree is not None, "too few items for a tree"
-        found[name] = renamed(run, tree, run.concepts)
+        (found[name],) = with_tree_names(run, [tree], run.concepts, None)
     if args.skills is not None:
         phrases = json.loads(gzip.decompress(args.skills.read_bytes()))
         space = embeddings(phrases, cache and cache / "skills.npy")[rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from competency_gaps.dictionary import atlas
@@ -15,11 +16,18 @@ from core_helpers import command
 from fake_endpoint import question_of, serve
 
 
+def letters(texts, *_):
+    """Unit vectors by the letters of texts, which need no embedding model."""
+    counts = np.array([[text.count(letter) + 0.1 for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts])
+    return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
+
+
 @pytest.fixture
 def folders(run, tmp_path, monkeypatch):
     """A dictionary without labels, and a copy of a run, which is large enough for a small map."""
     for name, value in {"SIZES": (2, 4, 8), "FEWEST": 2, "SIZE": 8}.items():
         monkeypatch.setattr(atlas, name, value)
+    monkeypatch.setattr("competency_gaps.model.embed.embed_texts", letters)
     write_dictionary(tmp_path / "dictionary", run.manifest["sae"])
     return str(tmp_path / "dictionary"), str(run.path)
 

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Text
 from competency_gaps.progress import Progress
 from core_helpers import benchmark_of
 
@@ -17,10 +17,11 @@ def test_a_lone_surrogate_drops_its_item_alone():
         {"id": "b", "prompt": "whole 🦊", "policy": "none"},
         {"id": "c", "prompt": "whole", "response": "half \udc00", "policy": "none"},
         Item(id="d", prompt="x", policy="none", metadata={"deep": ["\ud83d"]}),
+        Item(id="e", prompt="x", policy="none", seen=Text("x \ud83d", (0, 1), templated=False)),
     ]
     made = benchmark_of("quiz", objects)
     assert [item.id for item in made.items] == ["b"]
-    assert [left.reason.code for left in made.left_out] == ["half_character"] * 3
+    assert [left.reason.code for left in made.left_out] == ["half_character"] * 4
     assert len(made.content_hash()) == 64
 
 

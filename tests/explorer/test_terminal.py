@@ -102,6 +102,13 @@ def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
         cut = printed(lambda console, own=renamed: console.print(models.models_page(own, none, 80)), 80)
         begins = [line.split()[0] for line in cut.splitlines() if "…" in line.split(" ")[0]]
         assert len(begins) == len(set(begins)) == len(answers)
+    first = next(iter(answers))
+    for share, star in ((0.89, "*"), (0.91, "")):
+        scored = {first: replace(answers[first], scored=int(share * answers[first].items))}
+        text_of_one = printed(lambda console, own=scored: console.print(models.models_page(own, none, 80)), 80)
+        assert f"{100 * answers[first].mean:.1f}{star} " in text_of_one and ("less than 90%" in text_of_one) == bool(
+            star
+        )
     places = [text.index(name) for name in run.models.sort("mean", descending=True)["model"] if name in text]
     assert len(places) >= 5 and places == sorted(places)
     listed = printed(lambda console: console.print(models.models_view(run)), 160)

@@ -293,6 +293,13 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path):
     assert any(note.code == "unreadable_log" and "hit log" in note.text for note in part.notes)
 
 
+def test_a_results_file_that_was_cut_off_is_an_error(tmp_path):
+    write_lines(tmp_path / "samples_quiz_2026-11-24T10-00-00.jsonl", [{"doc_id": 0, "doc": {"q": "Why?"}}])
+    (tmp_path / "results_2026-11-24T10-00-00.json").write_text('{"results": {"quiz": ')
+    with pytest.raises(UserError, match=r"results_2026-11-24T10-00-00\.json is not JSON"):
+        find_parts(tmp_path)
+
+
 def test_results_without_samples(tmp_path):
     (tmp_path / "results_2026-11-24T10-00-00.json").write_text(json.dumps({"results": {"a": {}}, "configs": {"a": {}}}))
     with pytest.raises(UserError, match=r"no samples.*--log_samples"):

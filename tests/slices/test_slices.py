@@ -23,6 +23,7 @@ from competency_gaps.slices import LEAST, read_slices
 from competency_gaps.slices import names as of_names
 from competency_gaps.slices.columns import columns, readable_category
 from competency_gaps.slices.concepts import concepts
+from competency_gaps.slices.family import family_of
 from competency_gaps.slices.features import features
 from competency_gaps.slices.make import Source, write_slices
 from competency_gaps.slices.names import (
@@ -224,6 +225,15 @@ def test_words_that_mark_a_node_are_nouns():
     )
     assert {*by_noun[0]} >= {"kettle"} and not {*by_noun[0]} & {"boils", "copper", "judge", "ladder"}
     assert {"boils", "copper"} <= {*by_word[0]} and by_noun[1] == by_word[1] == 1
+
+
+def test_a_numbered_name_says_which_words_it_quotes():
+    """A page without texts hides names by these words."""
+    inside = np.arange(60) < 20
+    items = pl.DataFrame({"prompt": ["the kettle" if own else "the ladder" for own in inside], "benchmark": "quiz"})
+    family = family_of("clusters", np.stack([inside, inside]), ["", ""], parent=np.array([-1, 0]))
+    named = with_names(family, items.with_columns(group=pl.lit(None, pl.String)))
+    assert named.names == ["“kettle”", "“kettle” (2)"] and named.words == [["kettle"]] * 2
 
 
 def test_without_phrases_nodes_are_named_by_labels_and_words():

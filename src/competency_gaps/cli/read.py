@@ -191,16 +191,15 @@ def _show_with_texts(run: Run, show: Callable[[Run], None], *, json_: bool) -> N
     from competency_gaps.model.embed import NoModelError
     from competency_gaps.stages.without_reading import add_text_slices
 
-    if "logs" not in run.manifest or "clusters" in run.manifest["slices"]:
+    if "logs" not in run.manifest:
         show(run)
         return
     if not json_:
         show(run)
-        print_line("")
     try:
         made = add_text_slices(run, terminal(quiet=False))
     except (MissingExtraError, NoModelError) as error:
-        print_line(f"No clusters of like texts: {error}", error=True)
+        print_line(f"\nNo clusters of like texts: {error}", error=True)
         made = None
     if made is not None and not json_:
         print_line("")

@@ -1,4 +1,4 @@
-"""Names of the nodes of a tree of items: a phrase or two of a vocabulary, categories, or words that mark the items."""
+"""Names of the nodes of a tree of items: a phrase of a vocabulary or categories, and words that mark the items."""
 
 from __future__ import annotations
 
@@ -140,14 +140,14 @@ def with_names(
         quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, MOST_WORDS + 1) if chosen]
         clear = covered >= (MOST if len(chosen) < 2 else MANY / 2 if categories else MANY)
         bare = [f"mostly {text}" for text in categories]
-        worded = [": ".join([*(categories or ([] if clear else ["mixed"])), quote]) for quote in quoted]
-        # Readers found 10 of 12 phrases good with words after them, and 20 of 33 without.
+        worded = [": ".join([*(categories or ([] if clear else ["mixed items"])), quote]) for quote in quoted]
+        # With words behind it, a phrase misleads readers less often.
         wanted = [*(bare if same else []), *(f"{phrase[0]}: {text}" for text in quoted if phrase), *phrase]
         wanted = [*wanted, *(worded + bare if clear else bare + worded)] or ["mixed items"]
         numbered = (f"{(phrase or wanted)[0]} ({number})" for number in count(2))
         names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
         used.add(names[node].casefold())
-        words[node] = chosen[:WORDS] if names[node].endswith("”") else []
+        words[node] = chosen if "“" in names[node] else []
     return replace(family, names=names, words=words)
 
 

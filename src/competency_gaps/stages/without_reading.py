@@ -224,7 +224,7 @@ def add_text_slices(run: RunFolder, progress: Progress) -> RunFolder | None:
     if "clusters" in run.manifest["slices"] or run.items.height < LEAST_ITEMS:
         return None
     embed_texts([])  # first of all: the model may not be here
-    progress.say("Clusters of like texts come next, and the answer with them. To leave it at this: Ctrl-C.")
+    progress.say("\nClusters of like texts come next, and the answer with them. To leave it at this: Ctrl-C.")
     write_slices(run, Source(run, SlicesConfig(families=[*QUICK, "clusters"]), progress=progress))
     return RunFolder(run.path, {**open_folder(run.path).manifest, "logs": run.manifest["logs"]})
 

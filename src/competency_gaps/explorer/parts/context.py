@@ -217,11 +217,11 @@ class Context:
 
     @cached_property
     def slice_names(self) -> dict[int, str]:
-        """Names of slices in the place of those that are made of words of their items; without texts only."""
+        """Names of slices without words of their items, in the place of those that have some; without texts only."""
         if self.texts:
             return {}
         return {
-            int(number): f"{family.name} {number}"
+            int(number): " ".join([*filter(None, [name.partition("“")[0].rstrip(": ")]), f"({family.name} {number})"])
             for family in self.families
             for number, name, words in zip(family.number, family.names, family.words, strict=False)
             if any(word in name for word in words)

@@ -59,6 +59,7 @@ def test_logs_are_read_again_where_their_content_changes(logs, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(without_reading, "run_without_reading", None)
         assert cg.read_logs(folder) == before
+        assert without_reading.open_source(folder).path == before.path  # as commands do
     copy = tmp_path / "rivers"
     drawn(copy)
     assert cg.read_logs(copy).path == before.path  # elsewhere, but the same

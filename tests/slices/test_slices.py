@@ -236,6 +236,13 @@ def test_a_numbered_name_says_which_words_it_quotes():
     assert named.names == ["“kettle”", "“kettle” (2)"] and named.words == [["kettle"]] * 2
 
 
+def test_a_node_that_nothing_marks_is_named_by_an_item():
+    items = pl.DataFrame({"prompt": [f"Why did {name} go there alone?" for name in "abcdefghij"], "benchmark": "quiz"})
+    family = replace(family_of("clusters", np.ones((1, 10)), [""]), typical=[[3, 1]])
+    named = with_names(family, items.with_columns(group=pl.lit(None, pl.String)))
+    assert named.names == ["mixed items: “Why did d go there …”"] and named.words == [["Why did d go there"]]
+
+
 def test_without_phrases_nodes_are_named_by_labels_and_words():
     def labels(tree, space, group):
         strong = (group[None, :] == np.arange(6)[:, None]) * 2.0

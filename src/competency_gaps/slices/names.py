@@ -37,6 +37,8 @@ CATEGORY_SHARE, CATEGORY_LIFT, CATEGORY_F1 = 0.15, 1.3, 0.7
 of a node's items and those of its categories from which these name it better than any phrase."""
 WORDS, MOST_WORDS = 3, 5
 """Words that name a node, and where others have the same."""
+OPENING = 5
+"""Words of a typical item that name a node without marking words."""
 WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
 """Least items and share of a node's items with a word that names it, and its least log-odds, in standard errors."""
 STEM, NOUN = 5, 0.1
@@ -143,7 +145,11 @@ def with_names(
         worded = [": ".join([*(categories or ([] if clear else ["mixed items"])), quote]) for quote in quoted]
         # With words behind it, a phrase misleads readers less often.
         wanted = [*(bare if same else []), *(f"{phrase[0]}: {text}" for text in quoted if phrase), *phrase]
-        wanted = [*wanted, *(worded + bare if clear else bare + worded)] or ["mixed items"]
+        wanted += worded + bare if clear else bare + worded
+        if not wanted:
+            typical = family.typical[node][0] if family.typical else inside[0]
+            chosen = [" ".join((items["prompt"][int(typical)] or "").split()[:OPENING])]
+            wanted = [f"mixed items: “{chosen[0]} …”"]
         numbered = (f"{(phrase or wanted)[0]} ({number})" for number in count(2))
         names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
         used.add(names[node].casefold())

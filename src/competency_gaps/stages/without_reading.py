@@ -198,6 +198,7 @@ def cached_run(path: Path, options: Mapping[str, Any], progress: Progress) -> Ru
     """
     if not path.exists():
         raise UserError(f"{str(path)!r} does not exist. Expected a run folder, or logs of an evaluation.")
+    options = {name: value for name, value in options.items() if value}
     folder = cache_folder() / "logs" / _digest(path, options)
     if not (folder / FILE).is_file():
         suite = suite_logs([str(path)], **options)

@@ -23,7 +23,7 @@ from competency_gaps.slices import LEAST, read_slices
 from competency_gaps.slices import names as of_names
 from competency_gaps.slices.columns import columns, readable_category
 from competency_gaps.slices.concepts import concepts
-from competency_gaps.slices.family import family_of
+from competency_gaps.slices.family import family_of, ones_at, subset
 from competency_gaps.slices.features import features
 from competency_gaps.slices.make import Source, write_slices
 from competency_gaps.slices.names import (
@@ -236,11 +236,17 @@ def test_a_numbered_name_says_which_words_it_quotes():
     assert named.names == ["“kettle”", "“kettle” (2)"] and named.words == [["kettle"]] * 2
 
 
-def test_a_node_that_nothing_marks_is_named_by_an_item():
-    items = pl.DataFrame({"prompt": [f"Why did {name} go there alone?" for name in "abcdefghij"], "benchmark": "quiz"})
-    family = replace(family_of("clusters", np.ones((1, 10)), [""]), typical=[[3, 1]])
-    named = with_names(family, items.with_columns(group=pl.lit(None, pl.String)))
-    assert named.names == ["mixed items: “Why did d go there …”"] and named.words == [["Why did d go there"]]
+def test_a_node_that_nothing_marks_goes_and_its_children_move_up():
+    """A chain of three nodes that no word marks, above one that a word does."""
+    texts = [f"Why did {name} go {'past the kettle' if i > 23 else 'there'} alone?" for i, name in enumerate("ab" * 20)]
+    items = pl.DataFrame({"prompt": texts, "benchmark": "quiz"}).with_columns(group=pl.lit(None, pl.String))
+    rows = [np.arange(40), np.arange(39), np.arange(38), np.arange(24, 40)]
+    family = family_of("clusters", ones_at(rows, 40), [""] * 4, parent=np.array([-1, 0, 1, 2]))
+    named = with_names(family, items)
+    assert named.names == ["", "", "", "“kettle, past”"]
+    kept = subset(named, np.array([0, 3]))
+    assert kept.names == ["", "“kettle, past”"] and kept.parent.tolist() == [-1, 0]
+    assert kept.weights.indices[40:].tolist() == rows[3].tolist()
 
 
 def test_without_phrases_nodes_are_named_by_labels_and_words():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +49,33 @@ class Family:
         belongs = self.weights.data >= np.repeat(half, np.diff(self.weights.indptr))
         places = (self.weights.indices, self.weights.indptr)
         return sp.csr_array((belongs.astype(np.float32), *places), shape=self.weights.shape)
+
+
+def subset(family: Family, kept: np.ndarray) -> Family:
+    """Return some slices of a family, in order, numbered from 0 and each below the nearest that is kept above it.
+
+    Parameters
+    ----------
+    kept : ndarray of int of shape (k,)
+        Ascending places in the family.
+    """
+    above = np.where(family.parent < 0, -1, family.parent - family.number[0])
+    new = np.full(len(above) + 1, -1)  # place of each slice, or of the one above it; the last: none
+    new[kept] = np.arange(len(kept))
+    for place in np.setdiff1d(np.arange(len(above)), kept).tolist():  # parents stand before their children
+        new[place] = new[above[place]]
+    lists = (family.names, family.question, family.words, family.typical)
+    names, question, words, typical = ([values[place] for place in kept.tolist()] for values in lists)
+    return replace(
+        family,
+        weights=family.weights[kept],
+        names=names,
+        question=question,
+        parent=new[above[kept]],
+        number=np.arange(len(kept)),
+        words=words,
+        typical=typical,
+    )
 
 
 def ones_at(places: Sequence[np.ndarray], items: int) -> sp.csr_array:

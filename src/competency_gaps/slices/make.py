@@ -23,7 +23,7 @@ from competency_gaps.slices import features as by_feature
 from competency_gaps.slices import lists as by_list
 from competency_gaps.slices import regions as by_region
 from competency_gaps.slices import skills as by_skill
-from competency_gaps.slices.family import Family, family_of
+from competency_gaps.slices.family import Family, family_of, subset
 from competency_gaps.slices.names import Vocabulary, labels_for, phrases, phrases_for, with_names
 from competency_gaps.slices.store import FILE, stored, stored_families
 from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
@@ -201,6 +201,8 @@ def with_tree_names(
 ) -> list[Family]:
     """Name the nodes of ``profiles`` and ``clusters``, so that no two slices of the run have the same name.
 
+    A node that nothing names goes: nobody could act on it.
+
     Parameters
     ----------
     concepts
@@ -218,7 +220,8 @@ def with_tree_names(
             vocabulary = phrases_for(family, rows, vectors, of_phrases)
         except (MissingExtraError, NoModelError):
             vocabulary = labels_for(family, concepts, run.by_concept) if run.has_reading else None
-        named[family.name] = with_names(family, run.items, vocabulary, taken)
+        tree = with_names(family, run.items, vocabulary, taken)
+        named[family.name] = subset(tree, np.flatnonzero(np.array(tree.names) != ""))
         taken += named[family.name].names
     return [named.get(family.name, family) for family in families]
 

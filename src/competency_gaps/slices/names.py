@@ -30,15 +30,18 @@ LEAD_ALONE, LEAD_OF_WORDS = 0.38, 0.15
 NEAREST = 0.03
 """Share of the vocabulary that counts as near to an item."""
 MOST, MANY = 0.6, 0.3
-"""Least share of a node's items that are near to its phrase, in its categories, or have the one word that names it;
-and that have one of several words, else the node is mixed."""
+"""Least share of a node's items that are near to its phrase, in its categories, or have one of the words that name it
+alone; and of those that have one of the words that stand behind its categories."""
+PURE = 0.95
+"""Share of a node's items in one category from which it is a part of that category, whatever phrase is near."""
 CATEGORY_SHARE, CATEGORY_LIFT, CATEGORY_F1 = 0.15, 1.3, 0.7
 """Least share of a node's items in a category that names it, and least ratio to the category's share of all items; F1
 of a node's items and those of its categories from which these name it better than any phrase."""
 WORDS, MOST_WORDS = 3, 5
 """Words that name a node, and where others have the same."""
-OPENING = 5
-"""Words of a typical item that name a node without marking words."""
+CANDIDATES, OVERLAP = 12, 0.1
+"""Words of the highest log-odds among which those are chosen that most items have, and what an item that already has a
+chosen word counts."""
 WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
 """Least items and share of a node's items with a word that names it, and its least log-odds, in standard errors."""
 STEM, NOUN = 5, 0.1
@@ -124,6 +127,11 @@ def with_names(
         None: columns and words name the nodes.
     taken
         Names of other slices, which no node gets.
+
+    Returns
+    -------
+    Family
+        A node that nothing names has the name "".
     """
     members, used = family.member, {name.casefold() for name in taken}
     lead = vocabulary.lead if vocabulary else np.zeros((len(family.names), 0))
@@ -135,21 +143,24 @@ def with_names(
         inside, (chosen, covered) = members[[node]].indices, by_noun[node]
         if covered < MANY:
             chosen, covered = by_word[node]
-        categories, same = _by_category(Counter(category[row] for row in inside), usual)
+        within = Counter(category[row] for row in inside)
+        categories, same = _by_category(within, usual)
         phrase = list[str]()
         if vocabulary and vocabulary.names:
             phrase = _by_phrase(vocabulary, lead[node], [stems[row] for row in inside], inside)
         quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, MOST_WORDS + 1) if chosen]
-        clear = covered >= (MOST if len(chosen) < 2 else MANY / 2 if categories else MANY)
         bare = [f"mostly {text}" for text in categories]
-        worded = [": ".join([*(categories or ([] if clear else ["mixed items"])), quote]) for quote in quoted]
         # With words behind it, a phrase misleads readers less often.
-        wanted = [*(bare if same else []), *(f"{phrase[0]}: {text}" for text in quoted if phrase), *phrase]
-        wanted += worded + bare if clear else bare + worded
+        by_phrase = [*(f"{phrase[0]}: {text}" for text in quoted if phrase), *phrase]
+        worded = [f"{text}: {quote}" for text in categories for quote in quoted]
+        by_category = worded + bare if covered >= MANY else bare + worded
+        pure = bool(categories) and max(within.values()) >= PURE * len(inside)
+        wanted = bare if same else []
+        wanted = wanted + (by_category + by_phrase if pure else by_phrase + by_category)
+        if covered >= MOST:
+            wanted += quoted
         if not wanted:
-            typical = family.typical[node][0] if family.typical else inside[0]
-            chosen = [" ".join((items["prompt"][int(typical)] or "").split()[:OPENING])]
-            wanted = [f"mixed items: “{chosen[0]} …”"]
+            continue
         numbered = (f"{(phrase or wanted)[0]} ({number})" for number in count(2))
         names[node] = next(name for some in (wanted, numbered) for name in some if name.casefold() not in used)
         used.add(names[node].casefold())
@@ -211,7 +222,8 @@ def _nouns_and_words(texts: Sequence[str | None]) -> tuple[list[set[str]], list[
 
 
 def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tuple[list[str], float]]:
-    """Words that are more frequent in a node's items than in all others; and how many items have one of the first.
+    """Words that mark a node's items, each of which many of them have that lack the ones before it; and the share of
+    items that have one of the first.
 
     By log-odds with a Dirichlet prior, in units of their standard error (Monroe, Colaresi and Quinn, Political Analysis
     16, 2008), of the items that have a word, times the logarithm of how many times as frequent it is.
@@ -230,11 +242,17 @@ def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tupl
     score[(score < WORD_SCORE) | (inside < WORD_ITEMS) | (inside < WORD_SHARE * size)] = 0
     score *= np.log(np.maximum(1, (inside + 0.5) / (size + 1) * (rest + 1) / (outside + 0.5)))
     marks = []
-    for node, best in enumerate(np.argsort(-score, axis=1, kind="stable")[:, :20]):
+    for node, best in enumerate(np.argsort(-score, axis=1, kind="stable")[:, :CANDIDATES]):
         forms = dict[str, int]()
         for i in best[score[node, best] > 0].tolist():
             forms.setdefault(frequent[i].rstrip("es")[:STEM], i)
-        chosen = list(forms.values())
-        covered = having[members[[node]].indices][:, chosen[:WORDS]].sum(axis=1) > 0
-        marks.append(([frequent[i] for i in chosen[:MOST_WORDS]], float(covered.mean())))
+        able, weight = np.array([*forms.values()], np.int64), np.sqrt(score[node, [*forms.values()]])
+        has, chosen = having[members[[node]].indices][:, able].toarray() > 0, list[int]()
+        while len(chosen) < min(MOST_WORDS, len(able)):
+            more = ~has[:, chosen].any(axis=1)
+            gain = (has[more].sum(axis=0) + OVERLAP * has.sum(axis=0)) * weight
+            gain[chosen] = -1
+            chosen.append(int(gain.argmax()))
+        covered = has[:, chosen[:WORDS]].any(axis=1)
+        marks.append(([frequent[able[i]] for i in chosen], float(covered.mean())))
     return marks

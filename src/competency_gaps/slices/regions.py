@@ -19,7 +19,7 @@ from competency_gaps.dictionary.labelling.labeller import make_request, plain
 from competency_gaps.dictionary.labels import clean_line
 from competency_gaps.llm import Answer, ask
 from competency_gaps.runs.schemas import ITEM_REGIONS
-from competency_gaps.slices.family import LEAST, Family, family_of
+from competency_gaps.slices.family import LEAST, Family, family_of, subset
 from competency_gaps.slices.names import labels_for, with_names
 from competency_gaps.text import shorten
 
@@ -64,11 +64,10 @@ def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
     size = inside.sum(axis=1)
     told = above[(above >= 0) & (size == size[above])]
     kept = np.setdiff1d(np.flatnonzero(size >= LEAST), told)
-    family = _family(kept, inside, above, items)
     names, kinds = regions["name"].to_list(), regions["kind"].to_list()
     # A name that is made of words quotes the texts of the map, which may be these.
-    words = [[names[region]] if kinds[region] == "words" else [] for region in kept]
-    return replace(family, names=[names[region] for region in kept], words=words)
+    words = [[name] if kind == "words" else [] for name, kind in zip(names, kinds, strict=True)]
+    return subset(replace(_family(inside, above, items), names=names, words=words), kept)
 
 
 def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) -> pl.DataFrame:
@@ -82,11 +81,11 @@ def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) 
         That the atlas was made from.
     """
     above = regions["parent"].fill_null(-1).to_numpy()
-    family = _family(np.arange(len(above)), items_in(regions, places), above, places)
+    family = _family(items_in(regions, places), above, places)
     items = run.items.with_columns(benchmark=pl.lit(""))  # a benchmark is no subject
-    return _with_names(
-        regions, with_names(family, items, labels_for(family, run.concepts, run.by_concept)).names, "words"
-    )
+    names = with_names(family, items, labels_for(family, run.concepts, run.by_concept)).names
+    numbered = [name or f"mixed items ({region})" for region, name in enumerate(names)]
+    return _with_names(regions, numbered, "words")
 
 
 class _Name(pydantic.BaseModel):
@@ -147,13 +146,9 @@ def items_in(regions: pl.DataFrame, places: pl.DataFrame) -> np.ndarray:
     return members_of(regions["parent"].fill_null(-1).to_numpy(), finest)
 
 
-def _family(kept: np.ndarray, inside: np.ndarray, above: np.ndarray, places: pl.DataFrame) -> Family:
-    """Regions, in ascending order, as slices without names, with their most typical items."""
-    place = np.full(len(above) + 1, -1)  # of each among those that are kept, or of what is above it; the last: none
-    for region, over in enumerate(above):
-        place[region] = np.searchsorted(kept, region) if region in kept else place[over]
+def _family(inside: np.ndarray, above: np.ndarray, places: pl.DataFrame) -> Family:
+    """Regions as slices without names, with their most typical items."""
     order = np.argsort(-places["likeness"].fill_null(-1).to_numpy(), kind="stable")
-    typical = [order[own[order]][:2].tolist() for own in inside[kept]]
-    weights = sp.csr_array(inside[kept], dtype=np.float32)
-    family = family_of("regions", weights, [""] * len(kept), parent=place[above[kept]])
+    typical = [order[rows[order]][:2].tolist() for rows in inside]
+    family = family_of("regions", sp.csr_array(inside, dtype=np.float32), [""] * len(above), parent=above)
     return replace(family, typical=typical)

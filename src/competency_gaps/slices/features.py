@@ -46,11 +46,11 @@ def features(items: pl.DataFrame) -> Family | None:
     prompts = pl.Series([None if row is None else row["prompt"] for row in rows], dtype=pl.String)
     for question, feature in _FEATURES.items():
         if isinstance(feature, _Holds):  # polars searches several times as fast
-            values = np.where(prompts.str.contains(feature.pattern).fill_null(value=False), feature.name, "")
+            values = prompts.str.contains(feature.pattern).replace_strict({True: feature.name}, default=None)
         else:
-            values = np.array([(feature(row) or "") if row is not None else "" for row in rows])
-        for name in sorted(set(values) - {""}):
-            has = values == name
+            values = pl.Series([None if row is None else feature(row) for row in rows], dtype=pl.String)
+        for name in values.drop_nulls().unique().sort():
+            has = (values == name).fill_null(value=False).to_numpy()
             if LEAST <= has.sum() <= kept.sum() - LEAST:
                 weights.append(has)
                 names.append(name)

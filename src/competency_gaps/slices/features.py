@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from competency_gaps.items.options import stem

@@ -333,7 +333,9 @@ def gather(
                 reports.append(entry)
                 continue
             case Item():
-                item = replace(entry, policy=policy or entry.policy, score=_score(entry.score, where))
+                score = _score(entry.score, where)
+                same = policy in (None, entry.policy) and score is entry.score
+                item = entry if same else replace(entry, policy=policy or entry.policy, score=score)
                 _check_item(item, where)
             case Record():
                 where, epoch = entry.where, Row(entry, fields).text("epoch")

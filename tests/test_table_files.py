@@ -65,7 +65,7 @@ def test_any_flipped_bit_of_a_footer_is_an_error(tmp_path):
 
 READERS = {
     "benchmark": lambda path: list(read_files(FileSource(path=path))),
-    "scores": lambda path: list(read_score_table(path)),
+    "scores": read_score_table,
     "texts": lambda path: list(read_documents([path])),
     "reference": lambda path: read_reference(path, 40),
 }

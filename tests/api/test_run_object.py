@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from functools import partial
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -60,15 +59,9 @@ def test_what_a_notebook_shows_is_escaped(run):
     assert row in concept.items(limit=1000)["row"]
     with pytest.raises(UserError, match="order 'foo'"):
         concept.items("foo")
-    coloured = concept.coloured(np.int64(row))
-    tokens = run.token_activations(concept.number, [row])[0]
-    assert max(coloured.strengths) == pytest.approx(1) and min(coloured.strengths) > 0
-    assert len(coloured.ranges) == int((tokens.end > tokens.start).sum())
-    assert "<span" in coloured._repr_html_()
     hostile = "<script>alert(1)</script>\x1b[31m"
-    object.__setattr__(run, "items", run.items.with_columns(text=pl.lit(hostile) + pl.col("text")))
     object.__setattr__(run, "concepts", run.concepts.with_columns(label=pl.lit(hostile)))
-    shown = concept.coloured(row)._repr_html_() + concept._repr_html_() + run._repr_html_() + repr(concept)
+    shown = concept._repr_html_() + run._repr_html_() + repr(concept)
     assert run.answer()._repr_html_() in run._repr_html_()
     assert "<script" not in shown.replace(repr(concept), "") and "\x1b" not in shown
 

@@ -14,7 +14,7 @@ import competency_gaps as cg
 from competency_gaps.checked import write_document
 from competency_gaps.matching.match import Lacked, Matched, Matching, Rate, Tie
 from competency_gaps.runs.manifest import changing_run
-from competency_gaps.runs.matched_scores import Scored
+from competency_gaps.runs.matched_scores import ROWS
 from competency_gaps.runs.scores import add_scores
 from core_helpers import seal, seal_dictionary
 
@@ -59,11 +59,11 @@ def with_models(made: Made, folder: Path) -> Made:
     own = items["score"].to_numpy()
     drawn["twin"] = np.where(rng.random(items.height) < 0.9, own, 1 - own)
     rows = [
-        Scored(model, item, benchmark, None if np.isnan(score) else float(score), f"{model} says {SECRETS[1]}")
+        (model, item, benchmark, None if np.isnan(score) else float(score), f"{model} says {SECRETS[1]}", None)
         for model in ADDED
         for item, benchmark, score in zip(items["item_id"], items["benchmark"], drawn[model], strict=True)
     ]
-    add_scores(run, rows)
+    add_scores(run, pl.DataFrame(rows, ROWS, orient="row"))
     return Made(run.path, made.dictionary)
 
 

@@ -62,7 +62,7 @@ def read_log(path: Path) -> None:
         with refusing():
             load_benchmark(BenchmarkConfig(name="x", source=source)).content_hash()
         with refusing():
-            list(read_score_log(path, None, model=None, format_=part.format, part=part.benchmark))
+            read_score_log(path, None, model=None, format_=part.format, part=part.benchmark)
 
 
 def read_table(path: Path) -> None:
@@ -74,7 +74,7 @@ def read_table(path: Path) -> None:
             load_benchmark(BenchmarkConfig(name="x", source=source, policy="none")).content_hash()
     if path.stem == "scores":
         with refusing():
-            list(read_score_table(path))
+            read_score_table(path)
 
 
 def read_config(path: Path) -> None:

@@ -14,7 +14,8 @@ import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.improve.suspect import FEWEST, _lucky, _other_keys, agreement, odds, read_suspects
 from competency_gaps.outcomes import wrong_alike
-from competency_gaps.runs.scores import Scored, add_scores
+from competency_gaps.runs.matched_scores import ROWS
+from competency_gaps.runs.scores import add_scores
 from core_helpers import copied, seal
 
 
@@ -123,12 +124,12 @@ def run(tiny_run, tmp_path_factory):
     scores = (np.random.default_rng(4).random((8, items.height)) < 0.85) * 1.0
     scores[:, 3:5] = 0
     rows = [
-        Scored(f"m{m}", row["item_id"], row["benchmark"], own[n], "answer" if own[n] else "same" if n == 4 else f"m{m}")
+        (f"m{m}", row["item_id"], row["benchmark"], own[n], "answer" if own[n] else "same" if n == 4 else f"m{m}", None)
         for m, own in enumerate(scores)
         for n, row in enumerate(items.iter_rows(named=True))
         if n < items.height - 1 or m < FEWEST - 2
     ]
-    add_scores(made, rows)
+    add_scores(made, pl.DataFrame(rows, ROWS, orient="row"))
     return cg.open_run(folder)
 
 

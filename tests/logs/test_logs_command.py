@@ -180,7 +180,7 @@ def test_tables_that_ask_the_same_are_models_called_after_their_files(cli, asked
     cli("run", *logs, "--field", "prompt=q", "--out", str(tmp_path / "run"))
     config, _ = asked.pop()
     assert [len(load_benchmark(benchmark).items) for benchmark in config.benchmarks] == [4, 1]
-    read = {row.model: row.score for scores in config.scores for row in configured_scores(scores)}
+    read = dict(row for scores in config.scores for row in configured_scores(scores).select("model", "score").rows())
     assert read == {"old": 0.0, "new": 1.0}
     (tmp_path / "mine.csv").write_text("id,score\n1,1\n")
-    assert [row.model for row in read_score_table(tmp_path / "mine.csv")] == ["mine"]
+    assert read_score_table(tmp_path / "mine.csv")["model"].to_list() == ["mine"]

@@ -62,9 +62,9 @@ def test_models_of_one_task_are_one_benchmark_and_scores(logs, form):
     assert [entry["name"] for entry in suite.benchmarks] == [name]
     assert suite.models == {name: ["org/a", "org/b"]}
     (entry,) = suite.scores
-    rows = list(configured_scores(parse_config(ScoresConfig, entry, "the logs")))
-    assert {(row.model, row.benchmark) for row in rows} == {("org/b", name)}
-    assert [row.score for row in rows] == [float((number + 1) % 3 == 0) for number in range(12)]
+    rows = configured_scores(parse_config(ScoresConfig, entry, "the logs"))
+    assert set(rows.select("model", "benchmark").rows()) == {("org/b", name)}
+    assert rows["score"].to_list() == [float((number + 1) % 3 == 0) for number in range(12)]
 
 
 def test_logs_of_one_model_or_of_different_tasks_stay_benchmarks(tmp_path):
@@ -84,7 +84,7 @@ def test_a_chosen_metric_holds_for_every_model(tmp_path):
     suite = suite_logs([str(tmp_path)], metric="acc_norm")
     (entry,) = suite.scores
     assert suite.benchmarks[0]["source"]["metric"] == entry["metric"] == "acc_norm"
-    assert {row.score for row in configured_scores(parse_config(ScoresConfig, entry, "the logs"))} == {0.0}
+    assert set(configured_scores(parse_config(ScoresConfig, entry, "the logs"))["score"]) == {0.0}
     none = suite_logs([str(tmp_path)], metric="none")
     assert len(none.benchmarks) == 1 and not none.scores
 

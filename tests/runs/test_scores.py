@@ -9,7 +9,7 @@ from scores_helpers import kept_rows, table
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
-from competency_gaps.runs.matched_scores import Scored, match_scores
+from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.scores import add_scores, model_scores, read_scores
 from core_helpers import with_benchmarks
 
@@ -34,12 +34,12 @@ def test_rows_are_matched_by_id_else_by_prompt():
     """With its options, with others' letters or, as logs have it, without."""
     items = [("b", "1", "First?\n\nA. yes\nB. no"), ("b", "2", "Second?"), ("b", "3", "Third?\n\nA. yes\nB. no")]
     rows = [
-        Scored("m", "1", "b", 1.0, prompt="Q: First?\n(A) yes (B) no"),
-        Scored("m", "another id", "b", 0.0, prompt=" Second? "),
-        Scored("m", "a third", "b", 0.5, prompt="Third?"),
-        Scored("m", "nobody's", "b", 1.0, prompt="asked nowhere"),
+        ("m", "1", "b", 1.0, None, "Q: First?\n(A) yes (B) no"),
+        ("m", "another id", "b", 0.0, None, " Second? "),
+        ("m", "a third", "b", 0.5, None, "Third?"),
+        ("m", "nobody's", "b", 1.0, None, "asked nowhere"),
     ]
-    table, [added] = match_scores(items, rows)
+    table, [added] = match_scores(items, pl.DataFrame(rows, ROWS, orient="row"))
     assert (added.matched, added.by_prompt, added.unmatched, added.examples) == (3, 2, 1, ("nobody's",))
     assert table.select("item", "score").rows() == [(0, 1.0), (1, 0.0), (2, 0.5)]
 
@@ -133,8 +133,8 @@ def test_items_are_judged_by_all_models_scores_and_answers(run):
     for model in "abcdefgh":
         for number, (benchmark, item) in enumerate(keys):
             answer = " C" if number == 0 else "ABCD"[rng.integers(4)]
-            rows.append(Scored(model, item, benchmark, float(answer == "A"), answer if model < "h" else None))
-    add_scores(run, rows)
+            rows.append((model, item, benchmark, float(answer == "A"), answer if model < "h" else None, None))
+    add_scores(run, pl.DataFrame(rows, ROWS, orient="row"))
     facts = run.item_models()
     assert facts.select("benchmark", "item_id").rows() == keys
     first = facts.row(0, named=True)

@@ -9,34 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.errors import UserError
 from competency_gaps.findings import words
 from competency_gaps.findings.finding import Answer
 from competency_gaps.presentation.rankings import concept_name
 from competency_gaps.runs.open import Order, RunFolder
 from competency_gaps.text import plural, visible
-
-
-@dataclass(frozen=True)
-class ColouredText:
-    """An item's text with the tokens on which a concept is active; a notebook shows it coloured."""
-
-    text: str
-    ranges: list[tuple[int, int]]
-    """Characters [start, end) of each active token, ascending."""
-    strengths: list[float]
-    """In (0, 1]: the token's activation over the item's largest."""
-
-    def _repr_html_(self) -> str:
-        parts, last = [], 0
-        for (start, end), strength in zip(self.ranges, self.strengths, strict=True):
-            start = max(start, last)  # tokens that share a character overlap
-            parts.append(escape(visible(self.text[last:start])))
-            shade = f"background: rgba(255, 170, 0, {0.15 + 0.75 * strength:.2f})"
-            parts.append(f'<span style="{shade}">{escape(visible(self.text[start:end]))}</span>')
-            last = end
-        parts.append(escape(visible(self.text[last:])))
-        return f'<pre style="white-space: pre-wrap">{"".join(parts)}</pre>'
 
 
 @dataclass(frozen=True, repr=False)
@@ -68,36 +45,12 @@ class Concept:
         Returns
         -------
         polars.DataFrame
-            With ``row``, the item's row in ``run.items``, which :meth:`coloured` takes.
+            With ``row``, the item's row in ``run.items``, which :meth:`RunFolder.token_activations` takes.
         """
         items = self.run.concept_items(self.number, benchmark=benchmark, order=order, limit=limit)
         rows = self.run.items.select("benchmark", "item_id").with_row_index("row")
         placed = items.join(rows, on=["benchmark", "item_id"], how="left", maintain_order="left")
         return placed.select("row", pl.exclude("row"))
-
-    def coloured(self, item: int) -> ColouredText:
-        """One item's text with the tokens on which the concept is active.
-
-        Parameters
-        ----------
-        item
-            Row of ``run.items``.
-
-        Raises
-        ------
-        UserError
-            If there is no such row, the item is excluded, or the run kept no token activations.
-        """
-        (tokens,) = self.run.token_activations(self.number, [item])
-        if tokens is None:
-            raise UserError(
-                f"item {item} has no token activations: either it is excluded, or the run was made "
-                "with keep_token_activations: false."
-            )
-        placed = tokens.end > tokens.start  # a token may stand for no text
-        largest = float(tokens.activation.max()) if len(tokens.activation) else 1.0
-        ranges = list(zip(tokens.start[placed].tolist(), tokens.end[placed].tolist(), strict=True))
-        return ColouredText(self.run.items["text"][int(item)], ranges, (tokens.activation[placed] / largest).tolist())
 
     def __repr__(self) -> str:
         row = self.row

@@ -22,6 +22,7 @@ and quantities are English; in other languages, rarity alone identifies content.
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import re
 from collections import Counter
@@ -130,16 +131,21 @@ def near_pairs(
 
 def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64]) -> _WithPartners:
     count = int(benchmark.max(initial=-1)) + 1
-    having = [Counter[tuple[str, int]]() for _ in range(count)]
+    totals = [Counter[tuple[str, int]]() for _ in range(count)]
     answers = [Counter[str | None]() for _ in range(count)]
     blocks = _Numbers()
     block = np.empty(len(questions), np.int64)
     for i, (question, b) in enumerate(zip(questions, benchmark.tolist(), strict=True)):
         words = _words(question.prompt)
-        having[b].update(_occurrences(words))
+        totals[b].update(Counter(words).items())
         answers[b][question.answer] += 1
         asked = question.choices if question.answer is None else question.answer
         block[i] = blocks[question.context, asked, tuple(sorted(filter(_is_exact, words)))]
+    having = [Counter[tuple[str, int]]() for _ in range(count)]
+    for total, own in zip(totals, having, strict=True):
+        for (word, times), holders in total.items():
+            for before in range(times):
+                own[word, before] += holders
     # Most questions are alone in their block: they are not compared, and their words are not kept.
     index = np.flatnonzero(np.bincount(block, minlength=len(blocks))[block] > 1)
     size = np.bincount(benchmark, minlength=count).astype(float)
@@ -183,6 +189,7 @@ def _words(text: str) -> list[str]:
     return [word for word in _WORD.findall(text) if word != "a"]
 
 
+@functools.cache
 def _is_exact(word: str) -> bool:
     """Whether a word is a number, a letter, a symbol, a negation or a word of quantity or order."""
     return len(word) == 1 or word in _EXACT or not word[0].isalpha() or word.endswith(("n't", "n’t"))

@@ -333,13 +333,16 @@ def gather(
                 reports.append(entry)
                 continue
             case Item():
-                item = check_item(replace(entry, policy=policy or entry.policy), where)
+                score = _score(entry.score, where)
+                same = policy in (None, entry.policy) and score is entry.score
+                item = entry if same else replace(entry, policy=policy or entry.policy, score=score)
+                _check_item(item, where)
             case Record():
                 where, epoch = entry.where, Row(entry, fields).text("epoch")
                 item = make_item(entry, index, fields, policy)
             case _:
                 raise UserError(f"{where}: expected an Item, found {type(entry).__name__}.")
-        if is_whole(item):
+        if item.identity or is_whole(item):  # items of logs were checked when they were read
             earlier = epochs.setdefault(item.id, [])
             _check_epoch(item, epoch, where, earlier)
             earlier.append(_Epoch(item, epoch, where))
@@ -404,27 +407,21 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
         choices=tuple(choices) if choices else None,
         answer=answer,
         policy=policy or named,
-        score=row.get("score"),
+        score=_score(row.get("score"), record.where),
         response=_response(row, closing),
         metadata=_metadata(row),
         **further_fields(row),
     )
-    return check_item(item, record.where)
+    _check_item(item, record.where)
+    return item
 
 
-def check_item(item: Item, where: str) -> Item:
-    """Check what must hold of every item, whatever its source and policy, and return it with the score as a float.
-
-    Raises
-    ------
-    UserError
-        If the prompt is empty, there is a single option, or the score is not a number in [0, 1].
-    """
+def _check_item(item: Item, where: str) -> None:
+    """Check what must hold of every item, whatever its source and policy."""
     if not item.prompt.strip():
         raise UserError(f"{where}: the prompt is empty. Give each item a text, or remove the record.")
     if item.choices is not None and len(item.choices) < 2:
         raise UserError(f"{where}: {len(item.choices)} option in 'choices', expected at least two.")
-    return replace(item, score=_score(item.score, where))
 
 
 def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:

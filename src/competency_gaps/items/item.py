@@ -96,7 +96,7 @@ def answer_text(item: Item) -> str | None:
 def is_whole(item: Item) -> bool:
     """Whether every text of an item can be encoded as UTF-8; JSON may hold a lone surrogate."""
     try:
-        json.dumps(vars(item), ensure_ascii=False, skipkeys=True, default=_plain).encode()
+        _ENCODER.encode(vars(item)).encode()
     except UnicodeEncodeError:
         return False
     return True
@@ -104,6 +104,9 @@ def is_whole(item: Item) -> bool:
 
 def _plain(value: Any) -> Any:
     return value.text if isinstance(value, Text) else dict(value) if isinstance(value, Mapping) else None
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, skipkeys=True, default=_plain)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,11 +20,11 @@ from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.logs.reader import LogPart
 from competency_gaps.logs.table import KEYS
 from competency_gaps.registry import LOGS
-from competency_gaps.runs.matched_scores import Scored
+from competency_gaps.runs.matched_scores import ROWS
 from competency_gaps.text import shorten
 
 
-def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
+def configured_scores(config: ScoresConfig) -> pl.DataFrame:
     """Read the scores that a configuration names.
 
     Raises
@@ -41,23 +40,23 @@ def configured_scores(config: ScoresConfig) -> Iterator[Scored]:
 
 def read_scores(
     given: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]], benchmark: str | None = None
-) -> Iterator[Scored]:
+) -> pl.DataFrame:
     """Read a table of scores, as a frame, as ``{model: {id: score}}`` or as a file (a JSONL file is one if it has ids);
     or else another tool's log."""
     if isinstance(given, pl.DataFrame):
         where, rows = "the table of scores", enumerate(given.iter_rows(named=True), 1)
-        records = (Record(row, f"{where}, row {number}") for number, row in rows)
+        records = [Record(row, f"{where}, row {number}") for number, row in rows]
         return _scored(records, _models(given.columns, where), benchmark)
     if isinstance(given, Mapping):
         cells = ((model, str(item), score) for model, own in given.items() for item, score in own.items())
-        return (Scored(m, item, benchmark, _score(score, "the scores", item, m)) for m, item, score in cells)
+        return _rows((m, item, benchmark, _score(cell, "the scores", item, m), None, None) for m, item, cell in cells)
     path = Path(given)
     if path.suffix in SUFFIXES and (path.suffix != ".jsonl" or "id" in first_object(path)):
         return read_score_table(path, benchmark)
     return read_score_log(path, benchmark)
 
 
-def read_score_table(path: Path, benchmark: str | None = None, models: Sequence[str] = ()) -> Iterator[Scored]:
+def read_score_table(path: Path, benchmark: str | None = None, models: Sequence[str] = ()) -> pl.DataFrame:
     """Read a table of scores: a column ``id``, and one column per model.
 
     Parameters
@@ -76,15 +75,13 @@ def read_score_table(path: Path, benchmark: str | None = None, models: Sequence[
     UserError
         If the file cannot be read, has no column ``id`` or no model, or a cell holds something else.
     """
-    records = read_files(FileSource(path=path))
+    records = list(read_files(FileSource(path=path)))
     if models:
-        places = (Record({"id": place, **own.values}, own.where) for place, own in enumerate(records))
-        yield from _scored(places, models, benchmark)
-        return
-    first = list(itertools.islice(records, 1))
-    columns = list(first[0].values) if first else []
-    for row in _scored(itertools.chain(first, records), _models(columns, str(path)), benchmark):
-        yield row._replace(model=path.stem) if {*columns} - {*KEYS} == {"score"} else row
+        places = [Record({"id": place, **own.values}, own.where) for place, own in enumerate(records)]
+        return _scored(places, models, benchmark)
+    columns = list(records[0].values) if records else []
+    rows = _scored(records, _models(columns, str(path)), benchmark)
+    return rows.with_columns(model=pl.lit(path.stem)) if {*columns} - {*KEYS} == {"score"} else rows
 
 
 def _models(columns: Sequence[str], where: str) -> list[str]:
@@ -97,26 +94,34 @@ def _models(columns: Sequence[str], where: str) -> list[str]:
     return models
 
 
-def _scored(records: Iterable[Record], models: Sequence[str], benchmark: str | None) -> Iterator[Scored]:
+def _scored(records: Sequence[Record], models: Sequence[str], benchmark: str | None) -> pl.DataFrame:
+    needed = {*models}
     for record in records:
-        row = record.values
-        if row.get("id") is None or not row.keys() >= {*models}:
+        if record.values.get("id") is None or not record.values.keys() >= needed:
             raise UserError(f"{record.where}: the id is empty, or a column of the first row is missing.")
-        item, of = str(row["id"]), benchmark if benchmark is not None else row.get("benchmark")
-        for model in models:
-            yield Scored(model, item, of, _score(row[model], record.where, item, model))
+    ids = [str(record.values["id"]) for record in records]
+    of = [benchmark if benchmark is not None else record.values.get("benchmark") for record in records]
+    keys = pl.DataFrame({"id": ids, "benchmark": of}, {"id": pl.String, "benchmark": pl.String})
+    none, tables = pl.lit(None, pl.String), []
+    for model in models:
+        scores = [_score(own.values[model], own.where, item, model) for own, item in zip(records, ids, strict=True)]
+        score = pl.Series("score", scores, pl.Float64)
+        tables.append(keys.select(pl.lit(model).alias("model"), pl.all(), score, response=none, prompt=none))
+    return pl.concat(tables)
+
+
+def _rows(rows: Iterable[tuple[str | float | None, ...]]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), ROWS, orient="row")
 
 
 def _score(cell: Any, where: str, item: str, model: str) -> float | None:
-    if cell is None or (isinstance(cell, str) and not cell.strip()):
-        return None
     value = float_or_none(cell)
-    if value is None:
+    if value is None and cell is not None and str(cell).strip():
         raise UserError(
             f"{where} (id {item!r}), column {model!r}: {shorten(repr(cell), 60)} is not a number. Expected a score "
             "from 0 to 1, or an empty cell."
         )
-    return None if math.isnan(value) else value
+    return None if value is None or math.isnan(value) else value
 
 
 def read_score_log(
@@ -129,7 +134,7 @@ def read_score_log(
     metric: str | None = None,
     scorer: str | None = None,
     fields: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[Scored]:
+) -> pl.DataFrame:
     """Read models' scores and responses from another tool's log.
 
     Parameters
@@ -166,6 +171,7 @@ def read_score_log(
             f"one name, {model!r}, for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
             "Add their logs one by one."
         )
+    rows = []
     for log in parts:
         # A table is called as its file is, whatever the benchmark.
         is_table = log.format == "table"
@@ -175,6 +181,6 @@ def read_score_log(
         own = benchmark if benchmark is not None or is_table else log.task
         choices = {"metric": metric, "scorer": scorer, "fields": dict(fields)}
         source = LogSource(path=path, format=log.format, benchmark=log.benchmark, **choices)
-        for entry in read_log(source):
-            if isinstance(entry, Item):
-                yield Scored(name, entry.id, own, entry.score, entry.response, entry.prompt)
+        items = (entry for entry in read_log(source) if isinstance(entry, Item))
+        rows += [(name, item.id, own, item.score, item.response, item.prompt) for item in items]
+    return _rows(rows)

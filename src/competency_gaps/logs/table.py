@@ -116,7 +116,10 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     if not scored:
         # A column that happens to be called ``score`` is not read either.
         records = [
-            replace(record, values={k: v for k, v in record.values.items() if k != "score"}) for record in records
+            replace(record, values={k: v for k, v in record.values.items() if k != "score"})
+            if "score" in record.values
+            else record
+            for record in records
         ]
     elif records and column not in records[0].values and not any(sign in column for sign in ".{,'"):
         # A path, a template or a list of columns is checked where it is read.
@@ -137,7 +140,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     for item in gathered.items:
         identity = {"tool": "table", "doc_id": item.id, "metric": tally.metric, "epochs": item.epochs}
         method = "the prompt is the item's own text" if item.messages is None else "the last user message"
-        yield tally.item(replace(item, identity=identity), method, records=item.epochs)
+        yield tally.item(item, method, records=item.epochs, identity=identity)
     yield tally.report()
 
 

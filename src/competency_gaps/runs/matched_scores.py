@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
@@ -13,23 +11,22 @@ import polars as pl
 from competency_gaps.errors import UserError, argument, no_such
 from competency_gaps.items.item import Reason
 from competency_gaps.items.options import stem
-from competency_gaps.runs.schemas import SCORES
+from competency_gaps.runs.schemas import SCORES, Schema
 from competency_gaps.text import plural
 
-
-class Scored(NamedTuple):
-    """One model's result on one item, as a file states it."""
-
-    model: str
-    id: str
-    benchmark: str | None
-    """None: the id alone says which item it is."""
-    score: float | None
-    """In [0, 1]; None = unscored."""
-    response: str | None = None
-    prompt: str | None = None
-    """The item's own text, by which it is matched where no item of the id asks this; None: by the id alone."""
-    unscored: Reason | None = None
+ROWS: Schema = {
+    "model": pl.String,
+    "id": pl.String,
+    # null: the id alone says which item it is.
+    "benchmark": pl.String,
+    # In [0, 1]; null: unscored.
+    "score": pl.Float64,
+    "response": pl.String,
+    # The item's own text, by which it is matched where no item of the id asks this; null: by the id alone.
+    "prompt": pl.String,
+}
+"""Models' results on items, as files state them: one row per item and model."""
+_ASKED = ["id", "benchmark", "prompt"]
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,9 @@ class MatchedScores(NamedTuple):
 
 def match_scores(
     items: Iterable[tuple[str, str, str]],
-    rows: Iterable[Scored],
+    rows: pl.DataFrame,
     own_model: str | None = None,
-    present: Mapping[tuple[str, int], Sequence[float | str | None]] = MappingProxyType({}),
+    present: pl.DataFrame | None = None,
     *,
     strict: bool = True,
 ) -> MatchedScores:
@@ -85,11 +82,11 @@ def match_scores(
     items
         Benchmark, id and prompt of each item of the run, in order.
     rows
-        The scores.
+        The scores, as ``ROWS``.
     own_model
         The model whose scores the items have already; None: they have none.
     present
-        Score and response of models and items of which the run has a score that must not be replaced by another.
+        Scores and responses of the run, as ``scores.parquet``, that must not be replaced by others.
     strict
         Whether a model none of whose rows belongs to an item is an error.
 
@@ -99,24 +96,14 @@ def match_scores(
         If a model is the run's own, an item has a row of the model already or two rows of it, a score is outside
         [0, 1], an id stands in several benchmarks, or no row of a model belongs to an item.
     """
+    _check(rows, own_model)
     known = _Items(items)
-    matched: dict[str, dict[int, Scored]] = {}
-    lost: dict[str, list[_Match]] = {}
-    by_prompt = Counter[str]()
-    asked, match = None, _Match("")
-    for row in rows:
-        _check(row, own_model)
-        own = matched.setdefault(row.model, {})
-        # A table has the scores of all models on an item one after another.
-        if asked != (asked := (row.id, row.benchmark, row.prompt)):
-            match = known.find(row)
-        if match.item is None:
-            lost.setdefault(row.model, []).append(match)
-            continue
-        _check_alone(row, own.get(match.item), present.get((row.model, match.item)))
-        own[match.item] = row
-        by_prompt[row.model] += match.by_prompt
-    added = [_added(model, own, by_prompt[model], lost.get(model, [])) for model, own in matched.items()]
+    asked = rows.unique(_ASKED, keep="first", maintain_order=True).select("model", *_ASKED)
+    matches = pl.DataFrame(list(map(known.find, *asked)), _MATCH, orient="row")
+    rows = rows.join(asked.drop("model").hstack(matches), _ASKED, "left", nulls_equal=True, maintain_order="left")
+    _check_alone(rows.filter(pl.col("item").is_not_null()), present)
+    of_models = rows.partition_by("model", maintain_order=True)
+    added = [_added(own) for own in of_models]
     for one in added if strict else ():
         if not one.matched:
             raise UserError(
@@ -124,57 +111,55 @@ def match_scores(
                 f"{', '.join(one.examples)}{_other_text(one.other_text)}; the run's ids look like "
                 f"{', '.join(known.examples())}."
             )
-    tables = [_table(model, own) for model, own in matched.items()]
+    why = pl.lit(Reason("source_no_score", "the source gives no score").as_dict(), dtype=SCORES["unscored"])
+    tables = [
+        own.filter(pl.col("item").is_not_null())
+        .sort("item")
+        .select("item", "model", "score", "response", pl.when(pl.col("score").is_null()).then(why).alias("unscored"))
+        for own in of_models
+    ]
     return MatchedScores(pl.concat([pl.DataFrame(schema=SCORES), *tables]), added)
 
 
-def _check(row: Scored, own_model: str | None) -> None:
-    if not row.model.strip():
-        raise UserError(f"the scores of item {row.id!r} belong to a model without a name: name it or drop the column.")
-    if row.model == own_model:
-        raise UserError(f"{row.model!r} is the run's own model: choose another name.")
-    if row.score is not None and not 0 <= row.score <= 1:
-        raise UserError(f"{row.model}, item {row.id!r}: the score {row.score:g} is outside [0, 1].")
+def _check(rows: pl.DataFrame, own_model: str | None) -> None:
+    for item in rows.filter(pl.col("model").str.strip_chars() == "")["id"]:
+        raise UserError(f"the scores of item {item!r} belong to a model without a name: name it or drop the column.")
+    if own_model is not None and own_model in rows["model"]:
+        raise UserError(f"{own_model!r} is the run's own model: choose another name.")
+    for model, item, score in rows.filter(~pl.col("score").is_between(0, 1)).select("model", "id", "score").iter_rows():
+        raise UserError(f"{model}, item {item!r}: the score {score:g} is outside [0, 1].")
 
 
-def _check_alone(row: Scored, other: Scored | None, present: Sequence[float | str | None] | None) -> None:
-    """Refuse a second row of an item and model: ``other`` came with it, ``present`` is the run's score and response."""
-    if present is not None and list(present) != [row.score, row.response]:
+def _check_alone(rows: pl.DataFrame, present: pl.DataFrame | None) -> None:
+    """Refuse a second row of an item and model, and another result than the run has ``present``."""
+    keys = ["model", "item"]
+    if present is not None:
+        both = rows.join(present, keys, suffix="_present", maintain_order="left")
+        changed = [pl.col(name).ne_missing(pl.col(f"{name}_present")) for name in ("score", "response")]
+        for model, item in both.filter(pl.any_horizontal(changed)).select("model", "id").iter_rows():
+            raise UserError(
+                f"the run already has another score of {model!r} on the item {item!r}: choose another name or "
+                f"give {argument('replace')}."
+            )
+    twice = rows.group_by(keys, maintain_order=True).agg("id", "score").filter(pl.col("id").list.len() > 1)
+    for model, _, ids, scores in twice.iter_rows():
         raise UserError(
-            f"the run already has another score of {row.model!r} on the item {row.id!r}: choose another name or "
-            f"give {argument('replace')}."
-        )
-    if other is not None:
-        raise UserError(
-            f"{row.model} has two rows for the item {row.id!r} (scores {_number(other.score)} and "
-            f"{_number(row.score)}). Keep one, or average them first."
+            f"{model} has two rows for the item {ids[1]!r} (scores {_number(scores[0])} and {_number(scores[1])}). "
+            "Keep one, or average them first."
         )
 
 
-def _added(model: str, own: Mapping[int, Scored], by_prompt: int, lost: Sequence[_Match]) -> Added:
+def _added(rows: pl.DataFrame) -> Added:
     """What became of a model's rows: its own by their items, and those that are lost."""
-    examples = tuple(match.id for match in lost[:3])
-    scored = sum(row.score is not None for row in own.values())
-    other_text = sum(match.other_text for match in lost)
-    return Added(model, len(own), scored, by_prompt, len(lost), other_text, examples)
-
-
-def _table(model: str, rows: dict[int, Scored]) -> pl.DataFrame:
-    ordered = sorted(rows.items())
-    return pl.DataFrame(
-        {
-            "item": [item for item, _ in ordered],
-            "model": [model] * len(ordered),
-            "score": [row.score for _, row in ordered],
-            "response": [row.response for _, row in ordered],
-            "unscored": [
-                None
-                if row.score is not None
-                else (row.unscored or Reason("source_no_score", "the source gives no score")).as_dict()
-                for _, row in ordered
-            ],
-        },
-        schema=SCORES,
+    own, lost = rows.filter(pl.col("item").is_not_null()), rows.filter(pl.col("item").is_null())
+    return Added(
+        model=rows["model"][0],
+        matched=own.height,
+        scored=own["score"].count(),
+        by_prompt=int(own["by_prompt"].sum()),
+        unmatched=lost.height,
+        other_text=int(lost["other_text"].sum()),
+        examples=tuple(lost["id"].head(3)),
     )
 
 
@@ -186,16 +171,13 @@ def _number(score: float | None) -> str:
     return "none" if score is None else f"{score:g}"
 
 
-class _Match(NamedTuple):
-    """The item that a row belongs to."""
-
-    id: str
-    """The row's."""
-    item: int | None = None
-    """Its number; None: there is none."""
-    by_prompt: bool = False
-    other_text: bool = False
-    """Whether an item has the row's id, but asks something else."""
+_MATCH: Schema = {
+    # Number of the item that a row belongs to; null: there is none.
+    "item": pl.Int32,
+    "by_prompt": pl.Boolean,
+    # Whether an item has the row's id, but asks something else.
+    "other_text": pl.Boolean,
+}
 
 
 class _Items:
@@ -217,28 +199,26 @@ class _Items:
             if benchmark not in self._benchmarks:
                 self._benchmarks.append(benchmark)
 
-    def find(self, row: Scored) -> _Match:
-        """The item of a row: of its id, unless that asks something else, or of its prompt."""
-        if row.benchmark is not None and row.benchmark not in self._benchmarks:
-            raise no_such(f"scores of {row.model!r}: the run has no benchmark", row.benchmark, self._benchmarks)
-        places = self._by_id.get(row.id, {})
-        if row.benchmark is not None:
-            places = {name: item for name, item in places.items() if name == row.benchmark}
+    def find(self, model: str, row_id: str, benchmark: str | None, prompt: str | None) -> tuple[int | None, bool, bool]:
+        """The item of a row, as ``_MATCH``: of its id, unless that asks something else, or of its prompt."""
+        if benchmark is not None and benchmark not in self._benchmarks:
+            raise no_such(f"scores of {model!r}: the run has no benchmark", benchmark, self._benchmarks)
+        places = self._by_id.get(row_id, {})
+        if benchmark is not None:
+            places = {name: item for name, item in places.items() if name == benchmark}
         if len(places) > 1:
             raise UserError(
-                f"the id {row.id!r} occurs in several benchmarks ({', '.join(places)}): name the benchmark of the "
+                f"the id {row_id!r} occurs in several benchmarks ({', '.join(places)}): name the benchmark of the "
                 "scores."
             )
-        asked = _words(row.prompt or "")
+        asked = _words(prompt or "")
         for item in places.values():
             # A log may hold the options in another form, examples or a template as well.
             if not asked or asked in self._prompts[item] or self._stems[item] in asked:
-                return _Match(row.id, item)
-        alike = [item for name, item in self._by_prompt.get(asked, []) if asked and row.benchmark in (None, name)]
+                return item, False, False
+        alike = [item for name, item in self._by_prompt.get(asked, []) if asked and benchmark in (None, name)]
         # Items that ask the same cannot be told apart by their prompts.
-        if len(alike) == 1:
-            return _Match(row.id, alike[0], by_prompt=True)
-        return _Match(row.id, other_text=bool(places))
+        return (alike[0], True, False) if len(alike) == 1 else (None, False, bool(places))
 
     def examples(self) -> list[str]:
         return list(self._by_id)[:3]

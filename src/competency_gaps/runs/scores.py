@@ -6,7 +6,6 @@ column of scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +19,7 @@ from competency_gaps.lock import hold
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import files_of_former, read_manifest, write_table
-from competency_gaps.runs.matched_scores import Added, Scored, match_scores
+from competency_gaps.runs.matched_scores import Added, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import SCORES
 
@@ -130,11 +129,13 @@ def _files(folder: Path) -> RunFiles:
     return RunFiles(folder, folder, {} if known is None else {FILES: {FILE: known}})
 
 
-def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False) -> list[Added]:
+def add_scores(run: RunFolder, rows: pl.DataFrame, *, replace: bool = False) -> list[Added]:
     """Add models to a run.
 
     Parameters
     ----------
+    rows
+        As :func:`match_scores`.
     replace
         Whether a score that an item has of a model already is replaced; else another one is an error. The same score
         with the same response is none: a command that was stopped may be typed again.
@@ -144,12 +145,8 @@ def add_scores(run: RunFolder, rows: Iterable[Scored], *, replace: bool = False)
     UserError
         As :func:`match_scores`. Nothing is added then.
     """
-    rows = list(rows)
     with hold(run.path):
-        present: dict[tuple[str, int], Sequence[float | str | None]] = {}
-        if not replace:
-            held = read_scores(run.path).select("model", "item", "score", "response").iter_rows()
-            present = {(model, item): result for model, item, *result in held}
+        present = None if replace else read_scores(run.path, "model", "item", "score", "response")
         items = run.items.select("benchmark", "item_id", "prompt").iter_rows()
         matched = match_scores(items, rows, run.own_model, present)
         write_scores(run.path, matched.table)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from competency_gaps.items.options import stem
@@ -26,9 +25,8 @@ _FORMULA = (
 )
 _CODE = r"```|\bdef \w+\(|\bimport \w+\n|\breturn \w|#include|;\s*\n|\bSELECT .{1,200} FROM\b|</\w+>|\w\(\w*\)[;:{]"
 _BLANK = re.compile(r"_{2,}|\[blank\]|\.{4,}")
-_STATEMENT = re.compile(r"\bstatement [12I]\b", re.I)
-_FIRST, _SECOND = re.compile(r"\b(?:I|1)[.)]\s", re.I), re.compile(r"\b(?:II|2)[.)]\s", re.I)
-_OF_THE_OPTIONS = re.compile(r"\b(?:all|none|both|neither) of (?:the|these)\b|\bboth [a-d]\b", re.I)
+_STATEMENTS = r"(?is)\b(?:I|1)[.)]\s.*\b(?:II|2)[.)]\s|\bstatement [12I]\b"
+_OF_THE_OPTIONS = r"(?i)\b(?:all|none|both|neither) of (?:the|these)\b|\bboth [a-d]\b"
 _YES_NO = frozenset(("yes", "no", "true", "false"))
 _LONG = 12
 """Words above which an answer is long."""
@@ -37,20 +35,20 @@ _LONG = 12
 def features(items: pl.DataFrame) -> Family | None:
     """Slices by a dozen features of the items; none that fewer than ``LEAST`` items have, or nearly all."""
     kept = items["excluded"].is_null().to_numpy()
-    columns = ("prompt", "answer", "choices")
     rows = [
-        {**row, "prompt": stem(row["prompt"]) if row["choices"] else row["prompt"]} if keep else None
-        for row, keep in zip(items.select(columns).iter_rows(named=True), kept, strict=True)
+        {**row, "prompt": stem(row["prompt"]) if row["choices"] else row["prompt"]}
+        for row in items.select("prompt", "answer", "choices").iter_rows(named=True)
     ]
     weights, names, questions = [], [], []
-    prompts = pl.Series([None if row is None else row["prompt"] for row in rows], dtype=pl.String)
+    prompts, options = pl.Series([row["prompt"] for row in rows]), items["choices"].list.join("\n")
     for question, feature in _FEATURES.items():
         if isinstance(feature, _Holds):  # polars searches several times as fast
-            values = np.where(prompts.str.contains(feature.pattern).fill_null(value=False), feature.name, "")
+            holds = (options if feature.in_options else prompts).str.contains(feature.pattern)
+            values = holds.replace_strict({True: feature.name}, default=None)
         else:
-            values = np.array([(feature(row) or "") if row is not None else "" for row in rows])
-        for name in sorted(set(values) - {""}):
-            has = values == name
+            values = pl.Series(list(map(feature, rows)), dtype=pl.String)
+        for name in values.drop_nulls().unique().sort():
+            has = (values == name).fill_null(value=False).to_numpy() & kept
             if LEAST <= has.sum() <= kept.sum() - LEAST:
                 weights.append(has)
                 names.append(name)
@@ -97,22 +95,11 @@ def _ending(row: dict[str, Any]) -> str | None:
 
 
 class _Holds(NamedTuple):
-    """A feature of prompts that hold a pattern, of Rust's regular expressions."""
+    """A feature of prompts, or else of options, that hold a pattern, of Rust's regular expressions."""
 
     name: str
     pattern: str
-
-
-def _statements(row: dict[str, Any]) -> str | None:
-    """Whether it numbers statements, or speaks of them."""
-    first = _FIRST.search(row["prompt"])
-    numbered = first is not None and _SECOND.search(row["prompt"], first.end()) is not None
-    return "several statements to judge" if numbered or _STATEMENT.search(row["prompt"]) else None
-
-
-def _among(row: dict[str, Any]) -> str | None:
-    choices: Sequence[str] = row["choices"] or ()
-    return "options such as “all of the above”" if any(map(_OF_THE_OPTIONS.search, choices)) else None
+    in_options: bool = False
 
 
 _FEATURES: dict[str, Callable[[dict[str, Any]], str | None] | _Holds] = {
@@ -123,7 +110,7 @@ _FEATURES: dict[str, Callable[[dict[str, Any]], str | None] | _Holds] = {
     "negation": _Holds("a negation in the question", _NEGATION),
     "formulas": _Holds("formulas", _FORMULA),
     "code": _Holds("code", _CODE),
-    "statements": _statements,
-    "options that refer to options": _among,
+    "statements": _Holds("several statements to judge", _STATEMENTS),
+    "options that refer to options": _Holds("options such as “all of the above”", _OF_THE_OPTIONS, in_options=True),
 }
 """Question -> what gives an item's category, or None."""

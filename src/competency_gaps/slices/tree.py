@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 from threadpoolctl import threadpool_limits
 
 from competency_gaps.activations.by_concept import ByConcept
@@ -83,6 +82,8 @@ def tree_of(
 
 def _k_means(space: np.ndarray, scale: int, seed: int) -> np.ndarray:
     """The better of two clusterings."""
+    from scipy.cluster.vq import kmeans2  # imports what no run of logs needs
+
     made = [
         kmeans2(space, scale, iter=STEPS, minit="points", rng=np.random.default_rng([seed, start])) for start in (0, 1)
     ]

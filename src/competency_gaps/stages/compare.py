@@ -200,16 +200,15 @@ def _paired_side(basis: Basis, source: RunFolder | Path) -> Side:
         lost = known.join(basis.items.select(keys).filter(pl.Series(~np.isnan(values))), on=keys, how="anti")
         return Side(side.name, values, asked, _in_words(lost))
     name = _only_model(source)
-    rows_of = list(read_score_log(source, model=name))
-    matched = match_scores(basis.items.select("benchmark", "item_id", "prompt").iter_rows(), rows_of)
+    rows = read_score_log(source, model=name)
+    matched = match_scores(basis.items.select("benchmark", "item_id", "prompt").iter_rows(), rows)
     place = matched.table["item"].to_numpy()
     values, asked = np.full(basis.items.height, np.nan), np.zeros(basis.items.height, bool)
     values[place] = matched.table["score"].fill_null(float("nan")).to_numpy()
     asked[place] = True
-    ids = set(basis.items["item_id"])
-    scored = [row for row in rows_of if row.score is not None]
-    strangers = [f"{row.benchmark}: {row.id}" for row in scored if row.id not in ids]
-    return Side(name, values, asked, tuple(strangers[: sum(own.unmatched for own in matched.added)]))
+    scored = rows.filter(pl.col("score").is_not_null()).select("benchmark", item_id="id")
+    strangers = _in_words(scored.join(basis.items, on="item_id", how="anti", maintain_order="left"))
+    return Side(name, values, asked, strangers[: sum(own.unmatched for own in matched.added)])
 
 
 def _in_words(items: pl.DataFrame) -> tuple[str, ...]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import set_aside
-from competency_gaps.runs.matched_scores import Scored, match_scores
+from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.plan import claim, plan_identity, planned
 from competency_gaps.runs.scores import check_scores
@@ -96,9 +95,9 @@ def _run(
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
     for path in config.slices.lists:
         read_list(path)
-    rows = list(chain.from_iterable(configured_scores(scores) for scores in config.scores))
+    rows = pl.concat([pl.DataFrame(schema=ROWS), *map(configured_scores, config.scores)])
     setting = set_up(config, progress, pair)
-    scores = _match_scores(setting, rows, progress) if rows else None
+    scores = _match_scores(setting, rows, progress) if rows.height else None
     ends.append(("load", time.perf_counter()))
     gate, sampled, items_read = begin(setting, folder, progress)
     ends.append(("gate", time.perf_counter()))
@@ -127,7 +126,7 @@ def _run(
     return finish(config, folder, manifest, scores, progress)
 
 
-def _match_scores(setting: Setting, rows: Sequence[Scored], progress: Progress) -> pl.DataFrame:
+def _match_scores(setting: Setting, rows: pl.DataFrame, progress: Progress) -> pl.DataFrame:
     """Match scores of other models to the items, and say what matches."""
     items = [(name, item) for name, own in setting.prepared.items() for item in own]
     has_scores = any(

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.assessment import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import FILE, SCHEMA_VERSION, set_aside, write_manifest
-from competency_gaps.runs.matched_scores import match_scores
+from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import claim_without_reading
@@ -57,7 +56,7 @@ def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, c
     begin = time.perf_counter()
     for path in config.slices.lists:
         read_list(path)
-    rows = list(chain.from_iterable(configured_scores(scores) for scores in config.scores))
+    rows = pl.concat([pl.DataFrame(schema=ROWS), *map(configured_scores, config.scores)])
     suite = load_suite(config.benchmarks, progress)
     policies = {entry.name: policies_of(suite[entry.name], entry, ask=False) for entry in config.benchmarks}
     check_strata(config.evidence.strata, [item for benchmark in suite.values() for item in benchmark.items])

@@ -81,7 +81,8 @@ class SAEConfig(Config):
 
 
 def sae_place(name: str) -> dict[str, str]:
-    """Keys of :class:`SAEConfig` for an SAE given as one text: a folder, ``RELEASE/ID`` or ``embedded``.
+    """Keys of :class:`SAEConfig` for an SAE given as one text: a folder, ``RELEASE/ID``, ``hub:OWNER/REPO/FOLDER`` or
+    ``embedded``.
 
     Raises
     ------
@@ -90,9 +91,15 @@ def sae_place(name: str) -> dict[str, str]:
     """
     if name.partition(":")[0] == "embedded" or Path(name).expanduser().is_dir():
         return {"folder": name}
+    if name.startswith("hub:"):
+        owner, repo, *folder = name.removeprefix("hub:").split("/")
+        return {"release": f"{owner}/{repo}", "id": "/".join(folder) or "."}
     release, slash, sae_id = name.partition("/")
     if not slash:
-        raise UserError(f"SAE {name!r}: expected a folder, RELEASE/ID of SAELens' directory, or embedded:NAME.")
+        raise UserError(
+            f"SAE {name!r}: expected a folder, RELEASE/ID of SAELens' directory, hub:OWNER/REPO/FOLDER, or "
+            "embedded:NAME."
+        )
     return {"release": release, "id": sae_id}
 
 

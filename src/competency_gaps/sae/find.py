@@ -32,9 +32,10 @@ PLACES = {
     "mlp_out": "output of the MLP",
     "attn_out": "output of the attention",
     "attn_z": "attention heads before their output projection",
+    "transcoder": "input of the MLP, whose output it rebuilds",
 }
 """Places at which this package reads activations -> what they are."""
-UNREAD = {"transcoder": "transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
+UNREAD = {"cross_layer": "cross-layer transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
 """Kinds of SAEs that this package does not read -> what they are called."""
 
 _DEPTH = 0.6

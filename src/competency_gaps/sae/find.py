@@ -252,9 +252,17 @@ def _installed() -> str | None:
         return None
 
 
-def listed_l0(release: str, sae_id: str) -> float | None:
-    """Active latents per token that SAELens' directory states; None: it does not."""
-    return next((sae.l0 for sae in _directory()[1] if sae.name == f"{release}/{sae_id}"), None)
+def listed(release: str, sae_id: str) -> SaeEntry | None:
+    """An SAE in SAELens' directory; None: it is not there."""
+    return next((sae for sae in _directory()[1] if sae.name == f"{release}/{sae_id}"), None)
+
+
+def trained_on(theirs: str, model: str) -> str | None:
+    """Say that an SAE was trained on another version of a model; None: it was not, or on another model altogether."""
+    kind = relation(theirs, names_of(model))
+    if kind not in ("base", "tuned"):
+        return None
+    return f"trained on the {'base' if kind == 'base' else 'tuned'} model {theirs}, not on {model}"
 
 
 @cache

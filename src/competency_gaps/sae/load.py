@@ -34,7 +34,7 @@ from competency_gaps.model.load import (
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
 from competency_gaps.sae.checkpoints import fetch_checkpoint, find_format, read_checkpoint
-from competency_gaps.sae.find import check_release, listed_l0
+from competency_gaps.sae.find import check_release, listed, trained_on
 from competency_gaps.sae.texts import TokenPiece
 from competency_gaps.text import shorten
 
@@ -246,6 +246,11 @@ def load_pair(
             f"the loaded model is {lm.name!r}, but the configuration names {model.name!r}, which the run would record. "
             "Name the loaded model there."
         )
+    entry = None if sae.release is None else listed(sae.release, str(sae.id))
+    if entry is not None and (other := trained_on(entry.model, model.name)):
+        progress.say(
+            f"SAE {entry.name!r} was {other}: it may explain this model less. The run measures that before it goes on."
+        )
     with progress.stage("loading the SAE"):
         loaded = load_sae(sae, chosen_device(model.device) if lm is None else lm.device)
     if lm is None:
@@ -402,7 +407,8 @@ def _stated_l0(config: SAEConfig, metadata: Mapping[str, Any]) -> float | None:
     """Active latents per token by the SAE's authors: in its own file, or in SAELens' directory."""
     stated = metadata.get("l0")
     if stated is None and config.release is not None:
-        stated = listed_l0(config.release, str(config.id))
+        entry = listed(config.release, str(config.id))
+        stated = entry and entry.l0
     if not isinstance(stated, (int, float)) or isinstance(stated, bool) or not 0 < stated < math.inf:
         return None
     return float(stated)

@@ -52,14 +52,14 @@ class ModelConfig(Config):
 
 
 class SAEConfig(Config):
-    """A sparse autoencoder that SAELens can load."""
+    """A sparse autoencoder."""
 
     release: str | None = None
     """Release in SAELens' directory, or a hub repository."""
     id: str | None = None
     """SAE inside the release."""
     folder: Annotated[Path | str | None, _named(EMBEDDED_SAE)] = None
-    """Folder with ``cfg.json`` and ``sae_weights.safetensors``, or ``embedded``."""
+    """Folder that SAELens, dictionary_learning, sparsify or Llama Scope saved, or ``embedded``."""
     hook_name: str | None = None
     """Where the activations are read; None: at the SAE's own hook."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"

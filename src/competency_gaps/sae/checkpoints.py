@@ -49,13 +49,7 @@ class Converted(NamedTuple):
 
 
 def find_format(folder: Path) -> str | None:
-    """The format of a checkpoint's folder; None: none of those that this module reads.
-
-    Raises
-    ------
-    UserError
-        If the settings are there but the weights are not.
-    """
+    """The format of a checkpoint's folder; None: none of those that this module reads."""
     for name, (settings, weights) in _FILES.items():
         if (folder / weights).is_file() and (folder / settings).is_file():
             return name
@@ -76,13 +70,7 @@ def fetch_checkpoint(repo: str, inside: str) -> Path | None:
 
 
 def read_checkpoint(folder: Path, name: str, *, device: str, dtype: str) -> Any:
-    """SAELens' SAE of a folder in one of the formats, with the trainer's metadata.
-
-    Raises
-    ------
-    UserError
-        If the weights hold code, or have another shape than the settings say.
-    """
+    """SAELens' SAE of a folder in one of the formats, with the trainer's metadata."""
     with needed("sae-lens", "run", "Loading this SAE"):
         import torch
         from sae_lens import SAE
@@ -92,13 +80,18 @@ def read_checkpoint(folder: Path, name: str, *, device: str, dtype: str) -> Any:
     settings = json.loads((folder / settings_file).read_text(encoding="utf-8"))
     convert = {"dictionary_learning": _from_dictionary_learning, "sparsify": _from_sparsify}.get(str(form), _from_scope)
     converted = convert(settings, _read_weights(folder / weights_file, name), folder)
-    _check_shapes(converted, name, settings_file)
+    sizes, tensors = [converted.settings["d_in"], converted.settings["d_sae"]], converted.tensors
+    if (maps := list(tensors["W_enc"].shape)) != sizes:
+        raise UserError(
+            f"SAE {name!r}: its encoder maps {maps[0]} to {maps[1]} dimensions. Expected {sizes[0]} to {sizes[1]}, as "
+            f"{settings_file} says: use the weights and the settings of one SAE."
+        )
     config = {
         **{"dtype": dtype, "device": device, "normalize_activations": "none", "reshape_activations": "none"},
         **converted.settings,
         "metadata": {"sae_lens_version": version("sae-lens"), **converted.metadata},
     }
-    content = (config, converted.tensors)
+    content = (config, tensors)
     sae = SAE.load_from_disk(folder, device=device, dtype=dtype, converter=lambda *_, **__: content)
     if converted.skip is not None:
         sae.register_parameter("W_skip", torch.nn.Parameter(converted.skip.to(sae.device, sae.dtype)))
@@ -120,16 +113,6 @@ def _read_weights(file: Path, name: str) -> dict[str, torch.Tensor]:
             f"dictionary_learning saves; nothing in it was run. Ask its authors for the state_dict alone."
         ) from error
     return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
-
-
-def _check_shapes(converted: Converted, name: str, settings_file: str) -> None:
-    settings, tensors = converted.settings, converted.tensors
-    shape = (settings["d_in"], settings["d_sae"])
-    if tensors["W_enc"].shape != shape:
-        raise UserError(
-            f"SAE {name!r}: its encoder maps {tensors['W_enc'].shape[0]} to {tensors['W_enc'].shape[1]} dimensions. "
-            f"Expected {shape[0]} to {shape[1]}, as {settings_file} says: use the weights and the settings of one SAE."
-        )
 
 
 def _from_dictionary_learning(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _: Path) -> Converted:

@@ -35,7 +35,7 @@ ONE_PLACE = {
     "temporal": "temporal",
     "gemma_2_transcoder": "transcoder",
     "mwhanna_transcoder": "transcoder",
-    "mntss_clt_layer_transcoder": "transcoder",
+    "mntss_clt_layer_transcoder": "cross_layer",
 }
 # Places where the width is written, the most reliable first.
 WIDTHS = (

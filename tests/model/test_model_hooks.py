@@ -92,6 +92,33 @@ def test_every_name_is_the_tensor_of_plain_transformers(kind, model_folder):
             assert torch.equal(by_path[i], ours["hook_resid_post"][i])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_enters_the_mlp(kind, model_folder):
+    """Before the norm, after it without its gain, and with it: gains are random, so that the three differ."""
+    lm = loaded(model_folder(kind))
+    block = lm.model.get_submodule(parts(kind, 1)["block"])
+    norm = block.ln_2 if kind == "gpt2" else (block.pre_feedforward_layernorm if kind == "gemma2" else None)
+    norm = norm if norm is not None else block.post_attention_layernorm
+    before = {name: value.clone() for name, value in norm.named_parameters()}
+    try:
+        with torch.no_grad():
+            for value in norm.parameters():
+                value.copy_(torch.rand(value.shape, generator=torch.Generator().manual_seed(3)) + 0.5)
+        gain = norm.weight + 1 if kind == "gemma2" else norm.weight
+        names = {"mlp": f"{parts(kind, 1)['block']}.mlp", "stream": parts(kind, 1)["block"]}
+        ours = {hook: rows(lm, f"blocks.1.{hook}") for hook in ("hook_mlp_in", "ln2.hook_normalized", "mlp.hook_in")}
+        for i, ids in enumerate(SEQUENCES):
+            truth = plain(lm.model, ids, names)
+            close(ours["mlp.hook_in"][i], truth["mlp:in"])
+            close(norm(ours["hook_mlp_in"][i]), truth["mlp:in"])
+            close(ours["ln2.hook_normalized"][i] * gain + getattr(norm, "bias", 0), truth["mlp:in"])
+            close(rows(lm, "blocks.1.mlp.hook_out")[i], truth["mlp"])
+    finally:
+        with torch.no_grad():
+            for name, value in norm.named_parameters():
+                value.copy_(before[name])
+
+
 def test_post_norm_blocks_add_up():
     """OLMo 2 normalises outputs but not inputs, so its norms' names mean other places than Llama's."""
     from transformers import Olmo2Config, Olmo2ForCausalLM

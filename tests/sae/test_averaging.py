@@ -102,7 +102,7 @@ def test_the_gate_measures_the_items_own_text(averaging, model_folder):
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     for item in prepared:
         given = torch.from_numpy(np.asarray(read_hook(lm, hook, [item.tokens.ids])[0])).float()
-        assert _measure(sae, statistics, statistics, item.tokens, given)
+        assert _measure(sae, statistics, statistics, item.tokens, given, given)
     judged = judge(statistics, sae, force=True)
     x = torch.from_numpy(np.concatenate(means)).float()
     with torch.inference_mode():

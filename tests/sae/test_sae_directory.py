@@ -114,7 +114,7 @@ def test_widths_are_those_that_are_written(ours):
 )
 def test_a_models_saes_are_all_of_its_releases(model, same, related, plain):
     sae_list = find_saes(model)
-    unread = ("transcoder", "clt", "temporal")
+    unread = ("clt", "temporal")
     for models, kinds in ((same, {"same"}), (related, {"base", "tuned"})):
         expected = {
             f"{name}/{key}"
@@ -214,8 +214,12 @@ def test_unknown_models_and_layers_are_refused_with_alternatives():
         find_saes("google/gemma-2-3b")
     with pytest.raises(UserError, match=r"layer 12; choose one of the layers 0, 1, .*, 11\."):
         find_saes("gpt2", layer=12)
-    with pytest.raises(UserError, match=r"\(28 transcoder"):
-        find_saes("Qwen/Qwen3-0.6B")
+    assert find_saes("gemma-2-2b").unread["cross_layer"] == 26
+
+
+def test_transcoders_are_proposed_where_there_is_nothing_else():
+    assert find_saes("Qwen/Qwen3-4B").proposed().name == "mwhanna-qwen3-4b-transcoders/layer_21"
+    assert find_saes("google/gemma-2-2b").proposed().place == "resid_post"
 
 
 def test_one_sae_is_recommended_for_each_layer_and_place():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LAYER = re.compile(r"((?:layer_?|blocks\.|[/.]l))\d+(?=[._/ram]|$)")
 """The layer's number in a name."""
+_L0 = re.compile(r"_l0_\d+")
+"""The L0 in a name."""
 _TRAINED_ON = {
     "same": "Trained on this model ({model})",
     "base": "Trained on the base model {model}: may fit; each run checks",
@@ -63,7 +65,7 @@ def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
         yield "layers  reads      " + ("width    L0  " if every else "") + " --sae (* has public labels)"
         alike: dict[tuple[str, str, bool], list[SaeEntry]] = {}
         for entry in entries:
-            name = entry.name if every else _LAYER.sub(r"\1N", entry.name)
+            name = entry.name if every else _L0.sub("_l0_M", _LAYER.sub(r"\1N", entry.name))
             alike.setdefault((entry.place, name, entry.labels is not None), []).append(entry)
         for (place, name, labelled), own in alike.items():
             layers = [entry.layer for entry in own]
@@ -91,7 +93,7 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
         kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()]
         lines.append(f"Not listed, because a run cannot read them: {', '.join(kinds)}.")
     if not all_ and not all(entry.recommended for entry in sae_list.saes):
-        lines.append("N is the layer. The list has one SAE per layer and place; --all lists every SAE.")
+        lines.append("N is the layer, M the L0. One SAE per layer and place is listed; --all lists all.")
     yield from [*lines, ""] if lines else []
 
 

@@ -52,14 +52,14 @@ class ModelConfig(Config):
 
 
 class SAEConfig(Config):
-    """A sparse autoencoder that SAELens can load."""
+    """A sparse autoencoder."""
 
     release: str | None = None
     """Release in SAELens' directory, or a hub repository."""
     id: str | None = None
     """SAE inside the release."""
     folder: Annotated[Path | str | None, _named(EMBEDDED_SAE)] = None
-    """Folder with ``cfg.json`` and ``sae_weights.safetensors``, or ``embedded``."""
+    """Folder that SAELens, dictionary_learning, sparsify or Llama Scope saved, or ``embedded``."""
     hook_name: str | None = None
     """Where the activations are read; None: at the SAE's own hook."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -81,7 +81,8 @@ class SAEConfig(Config):
 
 
 def sae_place(name: str) -> dict[str, str]:
-    """Keys of :class:`SAEConfig` for an SAE given as one text: a folder, ``RELEASE/ID`` or ``embedded``.
+    """Keys of :class:`SAEConfig` for an SAE given as one text: a folder, ``RELEASE/ID``, ``hub:OWNER/REPO/FOLDER`` or
+    ``embedded``.
 
     Raises
     ------
@@ -90,9 +91,15 @@ def sae_place(name: str) -> dict[str, str]:
     """
     if name.partition(":")[0] == "embedded" or Path(name).expanduser().is_dir():
         return {"folder": name}
+    if name.startswith("hub:"):
+        owner, repo, *folder = name.removeprefix("hub:").split("/")
+        return {"release": f"{owner}/{repo}", "id": "/".join(folder) or "."}
     release, slash, sae_id = name.partition("/")
     if not slash:
-        raise UserError(f"SAE {name!r}: expected a folder, RELEASE/ID of SAELens' directory, or embedded:NAME.")
+        raise UserError(
+            f"SAE {name!r}: expected a folder, RELEASE/ID of SAELens' directory, hub:OWNER/REPO/FOLDER, or "
+            "embedded:NAME."
+        )
     return {"release": release, "id": sae_id}
 
 

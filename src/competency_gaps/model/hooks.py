@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 _BLOCK_HOOK = re.compile(r"^blocks\.(\d+)\.(.+)$")
-_TL_HOOKS = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out", "attn.hook_z")
+_TL_HOOKS = (
+    *("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out", "attn.hook_z"),
+    *("hook_mlp_in", "ln2.hook_normalized", "mlp.hook_in", "mlp.hook_out"),
+)
 # Names of a block's parts, over the families of transformers.
 _ATTENTION = ("self_attn", "attn", "attention", "self_attention")
 _MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
@@ -40,8 +43,8 @@ class Hook:
     """The name given by the user or the SAE."""
     path: str
     """Path of the module inside the Hugging Face model."""
-    side: Literal["input", "output"]
-    """Whether the activation is the module's input or its output."""
+    side: Literal["input", "output", "normalized"]
+    """The module's input or its output; or, of a norm, its output without gain and bias."""
     layer: int | None
     """Index of the decoder block that holds the module; None outside the blocks."""
 
@@ -79,7 +82,9 @@ def resolve_hook(model: nn.Module, name: str) -> Hook:
         A causal language model of transformers.
     name
         ``blocks.L.hook_resid_pre``, ``blocks.L.hook_resid_mid``, ``blocks.L.hook_resid_post``,
-        ``blocks.L.hook_attn_out``, ``blocks.L.hook_mlp_out``, ``blocks.L.attn.hook_z``, or a module path.
+        ``blocks.L.hook_attn_out``, ``blocks.L.hook_mlp_out``, ``blocks.L.attn.hook_z``, ``blocks.L.hook_mlp_in``
+        (before the norm), ``blocks.L.ln2.hook_normalized`` (after it, without its gain), ``blocks.L.mlp.hook_in``
+        (what enters the MLP), ``blocks.L.mlp.hook_out``, or a module path.
 
     Raises
     ------
@@ -124,7 +129,7 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = N
 
     def take(value: torch.Tensor) -> torch.Tensor:
         if passes is None or len(activations) < passes:
-            activations.append(value)
+            activations.append(_normalized(hook.module(model), value) if hook.side == "normalized" else value)
         if stop:
             raise _StopForward
         return value
@@ -146,7 +151,7 @@ def changed(model: nn.Module, hook: Hook, change: Callable[[torch.Tensor], torch
         return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
     module = hook.module(model)
-    if hook.side == "input":
+    if hook.side != "output":
         handle = module.register_forward_pre_hook(on_input, with_kwargs=True)
     else:
         handle = module.register_forward_hook(on_output)
@@ -156,18 +161,33 @@ def changed(model: nn.Module, hook: Hook, change: Callable[[torch.Tensor], torch
         handle.remove()
 
 
+def _normalized(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What a norm gives before its gain and bias, in its input's dtype."""
+    import torch
+
+    y = x.float()
+    if isinstance(norm, torch.nn.LayerNorm):
+        y = y - y.mean(dim=-1, keepdim=True)
+    epsilon = norm.eps if hasattr(norm, "eps") else norm.variance_epsilon
+    return (y * torch.rsqrt(y.square().mean(dim=-1, keepdim=True) + epsilon)).to(x.dtype)
+
+
 class _StopForward(BaseException):
     """Ends a forward pass at the hook. A BaseException, so that handlers of ordinary errors do not catch it."""
 
 
-def _block_part(block: nn.Module, hook: str) -> tuple[str, Literal["input", "output"]]:
+def _block_part(block: nn.Module, hook: str) -> tuple[str, Literal["input", "output", "normalized"]]:
     if hook == "hook_resid_pre":
         return "", "input"
     if hook == "hook_resid_post":
         return "", "output"
     # If outputs are normalised before they are added to the stream, the hook reads the normalised ones.
     norms_outputs = hasattr(block, "post_feedforward_layernorm")
-    if hook == "hook_resid_mid":
+    if hook.startswith("mlp."):
+        return _first(block, _MLP, hook), "input" if hook == "mlp.hook_in" else "output"
+    if hook == "ln2.hook_normalized":
+        return _first(block, _MID_NORM, hook), "normalized"
+    if hook in ("hook_resid_mid", "hook_mlp_in"):
         if norms_outputs and not hasattr(block, "pre_feedforward_layernorm"):  # OLMo 2: the MLP reads the stream bare
             return _first(block, _MLP, hook), "input"
         return _first(block, _MID_NORM, hook), "input"

@@ -32,9 +32,10 @@ PLACES = {
     "mlp_out": "output of the MLP",
     "attn_out": "output of the attention",
     "attn_z": "attention heads before their output projection",
+    "transcoder": "input of the MLP, whose output it rebuilds",
 }
 """Places at which this package reads activations -> what they are."""
-UNREAD = {"transcoder": "transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
+UNREAD = {"cross_layer": "cross-layer transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
 """Kinds of SAEs that this package does not read -> what they are called."""
 
 _DEPTH = 0.6
@@ -251,9 +252,17 @@ def _installed() -> str | None:
         return None
 
 
-def listed_l0(release: str, sae_id: str) -> float | None:
-    """Active latents per token that SAELens' directory states; None: it does not."""
-    return next((sae.l0 for sae in _directory()[1] if sae.name == f"{release}/{sae_id}"), None)
+def listed(release: str, sae_id: str) -> SaeEntry | None:
+    """An SAE in SAELens' directory; None: it is not there."""
+    return next((sae for sae in _directory()[1] if sae.name == f"{release}/{sae_id}"), None)
+
+
+def trained_on(theirs: str, model: str) -> str | None:
+    """Say that an SAE was trained on another version of a model; None: it was not, or on another model altogether."""
+    kind = relation(theirs, names_of(model))
+    if kind not in ("base", "tuned"):
+        return None
+    return f"trained on the {'base' if kind == 'base' else 'tuned'} model {theirs}, not on {model}"
 
 
 @cache

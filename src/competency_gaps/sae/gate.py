@@ -1,5 +1,7 @@
 """The sanity gate: does this SAE fit these activations at all?
 
+A transcoder must rebuild the MLP's output, not what it reads.
+
 A wrong layer, hook, model or normalisation loads without an error and gives meaningless numbers. A sample of the
 run's own tokens shows the mismatch: an SAE that fits reconstructs them sparsely.
 """
@@ -43,8 +45,9 @@ class GateFigures:
     l0: float
     """Mean number of active latents per token."""
     explained_variance: float | None
-    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2 over tokens of usual norm; 1 = perfect, <= 0 = as bad as the mean;
-    None: the activations do not vary, as those of a single stretch."""
+    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2 over tokens of usual norm, with x what is to be rebuilt; 1 = perfect,
+    <= 0 = as bad as the mean; None: it does not vary, as that of a single stretch, or a transcoder does not say where
+    its output is."""
     dead_share: float
     """Share of the latents silent on the whole sample, in [0, 1]; falls as the sample grows."""
     d_sae: int
@@ -74,7 +77,7 @@ class LatentStatistics:
     Memory is a few vectors of the SAE's width, whatever the number of tokens.
     """
 
-    def __init__(self, width: int, d_in: int) -> None:
+    def __init__(self, width: int, d_out: int) -> None:
         self.tokens = 0
         self.template_tokens = 0
         self.active = np.zeros(width)
@@ -85,31 +88,32 @@ class LatentStatistics:
         """Sum of its activation over template and boundary tokens."""
         self._largest: float | None = None
         self._usual = 0
-        self._mean = np.zeros(d_in)
+        self._mean = np.zeros(d_out)
         self._scatter = 0.0
         self._error = 0.0
         self._negative = 0.0
 
-    def add(self, activations: torch.Tensor, latents: torch.Tensor, decoded: torch.Tensor, own: np.ndarray) -> None:
+    def add(self, target: torch.Tensor | None, latents: torch.Tensor, decoded: torch.Tensor, own: np.ndarray) -> None:
         """Add tokens.
 
         Parameters
         ----------
-        activations, decoded : torch.Tensor of shape (tokens, d_in)
-            The model's activations and the SAE's reconstruction.
+        target, decoded : torch.Tensor of shape (tokens, d_out)
+            What the SAE is to rebuild, and what it rebuilds; no target: only firing is counted.
         latents : torch.Tensor of shape (tokens, width)
         own : ndarray of bool of shape (tokens,)
             Tokens of the item's own text; the others are template or boundary tokens.
         """
         import torch
 
-        x, rebuilt = activations.double(), decoded.double()
-        norms = x.norm(dim=1)
-        if self._largest is None:
-            self._largest = OUTLIER * float(norms.median())
-        usual = ~(norms > self._largest)
-        if bool(usual.any()):
-            self._add_variance(x[usual], rebuilt[usual])
+        if target is not None:
+            x, rebuilt = target.double(), decoded.double()
+            norms = x.norm(dim=1)
+            if self._largest is None:
+                self._largest = OUTLIER * float(norms.median())
+            usual = ~(norms > self._largest)
+            if bool(usual.any()):
+                self._add_variance(x[usual], rebuilt[usual])
         self._negative = min(self._negative, float(latents.min()))
         mask = torch.from_numpy(own).to(latents.device)
         mass = latents.sum(dim=0, dtype=torch.float64).cpu().numpy()
@@ -117,7 +121,7 @@ class LatentStatistics:
         self.active += (latents > 0).sum(dim=0).cpu().numpy()
         self.mass += own_mass
         self.template_mass += mass - own_mass
-        self.tokens += len(x)
+        self.tokens += len(latents)
         self.template_tokens += int((~own).sum())
 
     def _add_variance(self, x: torch.Tensor, rebuilt: torch.Tensor) -> None:
@@ -132,12 +136,17 @@ class LatentStatistics:
         self._usual = total
 
     @property
+    def has_target(self) -> bool:
+        """Whether what is to be rebuilt was known."""
+        return self._largest is not None
+
+    @property
     def explained_variance(self) -> float:
         """1 - residual over variance about the mean."""
         return 1.0 - self._error / self._scatter if self._scatter else float("nan")
 
     def explained_about(self, centre: np.ndarray) -> float:
-        """1 - residual over squared distance from a point of shape (d_in,)."""
+        """1 - residual over squared distance from a point of shape (d_out,)."""
         return 1.0 - self._error / (self._scatter + self._usual * float(np.square(self._mean - centre).sum()))
 
     @property
@@ -179,7 +188,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         )
     ev, l0 = statistics.explained_variance, statistics.l0
     faults = []
-    if not ev > 0 and not statistics.explained_about(_centre(sae)) > NEAR:
+    if statistics.has_target and not ev > 0 and not statistics.explained_about(_centre(sae)) > NEAR:
         faults.append(f"explained variance {ev:.3f} (expected above 0)")
     if l0 > DENSEST * sae.d_sae:
         faults.append(f"L0 {l0:.0f} (expected at most {DENSEST * sae.d_sae:.0f}, a tenth of {sae.d_sae} latents)")
@@ -208,7 +217,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
 
 
 def _centre(sae: SparseAutoencoder) -> np.ndarray:
-    """What the SAE decodes where no latent is active: shape (d_in,)."""
+    """What the SAE decodes where no latent is active: shape (d_out,)."""
     import torch
 
     with torch.inference_mode():

@@ -33,7 +33,8 @@ from competency_gaps.model.load import (
 )
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
-from competency_gaps.sae.find import check_release, listed_l0
+from competency_gaps.sae.checkpoints import fetch_checkpoint, find_format, read_checkpoint
+from competency_gaps.sae.find import check_release, listed, trained_on
 from competency_gaps.sae.texts import TokenPiece
 from competency_gaps.text import shorten
 
@@ -136,6 +137,17 @@ class SparseAutoencoder:
         return int(self.identity["d_sae"])
 
     @property
+    def output_hook_name(self) -> str | None:
+        """Where a transcoder's decoder writes, which is not where it reads; None: no transcoder, or unknown."""
+        name: str | None = self.identity.get("output_hook_name")
+        return name
+
+    @property
+    def is_transcoder(self) -> bool:
+        """Whether it predicts an MLP's output from the MLP's input."""
+        return self.output_hook_name is not None or "transcoder" in self.identity["architecture"]
+
+    @property
     def average_over(self) -> int:
         """Tokens over which activations are averaged before they are encoded; 1: they are not."""
         return int(self.identity["average_over"])
@@ -186,6 +198,14 @@ class SparseAutoencoder:
         latents = self.sae.encode(inputs.to(self.sae.device))
         return latents.to_dense() if latents.is_sparse else latents
 
+    def rebuild(self, inputs: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """What the SAE rebuilds of inputs with these latents: (tokens, d_in or, of a transcoder, width of the output).
+
+        A skip transcoder adds a linear map of its input.
+        """
+        decoded, skip = self.sae.decode(latents), getattr(self.sae, "W_skip", None)
+        return decoded if skip is None else decoded + inputs @ skip.T
+
 
 @dataclass(frozen=True)
 class LoadedPair:
@@ -226,6 +246,11 @@ def load_pair(
             f"the loaded model is {lm.name!r}, but the configuration names {model.name!r}, which the run would record. "
             "Name the loaded model there."
         )
+    entry = None if sae.release is None else listed(sae.release, str(sae.id))
+    if entry is not None and (other := trained_on(entry.model, model.name)):
+        progress.say(
+            f"SAE {entry.name!r} was {other}: it may explain this model less. The run measures that before it goes on."
+        )
     with progress.stage("loading the SAE"):
         loaded = load_sae(sae, chosen_device(model.device) if lm is None else lm.device)
     if lm is None:
@@ -239,6 +264,14 @@ def load_pair(
             f"SAE {loaded.name!r} reads activations of width {loaded.d_in}, but {hook.path} ({hook.side}) of "
             f"{lm.name!r} is {width} wide. Use the SAE of this model, or another sae.hook_name."
         )
+    if loaded.output_hook_name is not None:
+        output = resolve_hook(lm.model, loaded.output_hook_name)
+        width, decoded = hook_width(lm, output), loaded.sae.W_dec.shape[1]
+        if width != decoded:
+            raise UserError(
+                f"transcoder {loaded.name!r} rebuilds outputs of width {decoded}, but {output.path} of {lm.name!r} is "
+                f"{width} wide. Use the transcoder of this model."
+            )
     return LoadedPair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))
 
 
@@ -270,7 +303,7 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
             f"SAE {name!r} is temporal: its latents depend on earlier tokens, but spans are encoded token by token. "
             f"Use an SAE of another architecture."
         )
-    own_hook = metadata.get("hook_name") or metadata.get("hf_hook_name")
+    own_hook = _trained_at(metadata)
     hook_name = config.hook_name or own_hook
     if not hook_name:
         raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
@@ -293,7 +326,21 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         "content_sha256": content_hash(sae),
         "settings_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
     }
+    if output := metadata.get("hook_name_out") or metadata.get("hf_hook_name_out"):
+        identity["output_hook_name"] = output
     return SparseAutoencoder(sae, name, str(hook_name), metadata.get("prepend_bos"), folder, identity)
+
+
+def _trained_at(metadata: Mapping[str, Any]) -> str | None:
+    """The hook where an SAE was trained.
+
+    SAELens calls the input of Gemma Scope 2's transcoders by the name of the stream before the norm; their authors
+    give the norm's output.
+    """
+    name, path = metadata.get("hook_name"), metadata.get("hf_hook_name")
+    if name and name.endswith(".hook_mlp_in") and str(path).endswith("norm.output"):
+        return str(name).replace("hook_mlp_in", "mlp.hook_in")
+    return name or path
 
 
 def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
@@ -303,8 +350,9 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
     for file in ("cfg.json", "sae_weights.safetensors"):
         if not (folder / file).is_file():
             raise UserError(
-                f"SAE {name!r}: {folder / file} is missing. Expected a folder saved by SAELens, "
-                f"with cfg.json and sae_weights.safetensors."
+                f"SAE {name!r}: {folder / file} is missing. Expected a folder saved by SAELens (cfg.json and "
+                f"sae_weights.safetensors), sparsify (cfg.json, sae.safetensors), dictionary_learning (config.json, "
+                f"ae.pt) or Llama Scope (hyperparams.json, checkpoints/final.safetensors)."
             )
     content: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
     # Opening reads the table of the tensors and compares it with the file's length.
@@ -329,9 +377,14 @@ def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder
 
         from competency_gaps.sae import threshold
     name, folder = str(config.folder or f"{config.release}/{config.id}"), sae_folder(config)
-    if folder is None:
-        check_release(str(config.release), str(config.id))
     try:
+        if folder is None:
+            check_release(str(config.release), str(config.id))
+        checkpoint = folder
+        if folder is None and "/" in str(config.release):
+            checkpoint = fetch_checkpoint(str(config.release), str(config.id))
+        if checkpoint is not None and find_format(checkpoint):
+            return name, folder, *_parts(read_checkpoint(checkpoint, name, device=device, dtype=config.dtype))
         content = {} if folder is None else _read_cfg(folder, name)
         if folder is not None and threshold.is_threshold_sae(content):
             sae: Autoencoder = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
@@ -354,7 +407,8 @@ def _stated_l0(config: SAEConfig, metadata: Mapping[str, Any]) -> float | None:
     """Active latents per token by the SAE's authors: in its own file, or in SAELens' directory."""
     stated = metadata.get("l0")
     if stated is None and config.release is not None:
-        stated = listed_l0(config.release, str(config.id))
+        entry = listed(config.release, str(config.id))
+        stated = entry and entry.l0
     if not isinstance(stated, (int, float)) or isinstance(stated, bool) or not 0 < stated < math.inf:
         return None
     return float(stated)
@@ -378,6 +432,11 @@ def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> tuple[A
         sae = SAE.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
     else:
         sae = SAE.load_from_disk(folder, device=device, dtype=config.dtype)
+    return _parts(sae)
+
+
+def _parts(sae: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """An SAE of SAELens, ready to encode, with its settings and metadata."""
     sae.eval()
     # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
     sae.turn_off_forward_pass_hook_z_reshaping()

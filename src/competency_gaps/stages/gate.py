@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.items.item import Reason
+from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
@@ -68,8 +71,10 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
         raise UserError("every item is excluded, so nothing can be measured: check the reasons above and the span.")
     sae, prompts = setting.sae, dict[int, "torch.Tensor"]()
     reader = ShardReader(folder, replace(setting, extractor=replace(setting.extractor, prompts=prompts)))
-    judged = LatentStatistics(sae.d_sae, sae.d_in)
-    facts = LatentStatistics(sae.d_sae, sae.d_in) if config.span == "prompt+bos" else judged
+    d_out = sae.sae.W_dec.shape[1]
+    judged = LatentStatistics(sae.d_sae, d_out)
+    facts = LatentStatistics(sae.d_sae, d_out) if config.span == "prompt+bos" else judged
+    target = _target_reader(setting)
     read: list[tuple[BenchmarkPlan, Shard, Content]] = []
     lost: list[Reason] = []
     with progress.stage("gate", total=sum(shard.tokens for _, shard in sample), unit="tokens") as bar:
@@ -78,7 +83,8 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
             read.append((plan, shard, content))
             lost += [why for why in unreadable(content.responses) if why != NOT_FINITE]
             given = ((plan.items[i].tokens, prompts.pop(i)) for i in shard.members if i in prompts)
-            lost += [NOT_FINITE for tokens, x in given if not _measure(sae, judged, facts, tokens, x)]
+            aims = ((tokens, x, target(tokens, x)) for tokens, x in given)
+            lost += [NOT_FINITE for tokens, x, aim in aims if not _measure(sae, judged, facts, tokens, x, aim)]
     items = sum(len(shard.members) for _, shard, _ in read)
     check_unreadable(lost, items, "the sample for the SAE's check", setting.lm, share=MOST_UNREADABLE)
     figures = judge(judged, sae, force=config.sae.force)
@@ -111,8 +117,24 @@ def _known(figures_file: Path, facts_file: Path) -> tuple[GateFigures, LatentFac
     return None
 
 
+def _target_reader(setting: Setting) -> Callable[[Tokens, torch.Tensor], torch.Tensor | None]:
+    """What gives the activations that the SAE is to rebuild of a prompt, from its tokens and what the SAE reads."""
+    lm, sae = setting.lm, setting.sae
+    if not sae.is_transcoder:
+        return lambda _, activations: activations
+    if sae.output_hook_name is None:
+        return lambda *_: None
+    hook = resolve_hook(lm.model, sae.output_hook_name)
+    return lambda tokens, activations: read_hook(lm, hook, [tokens.ids[: len(activations)]])[0]
+
+
 def _measure(
-    sae: SparseAutoencoder, judged: LatentStatistics, facts: LatentStatistics, tokens: Tokens, activations: torch.Tensor
+    sae: SparseAutoencoder,
+    judged: LatentStatistics,
+    facts: LatentStatistics,
+    tokens: Tokens,
+    activations: torch.Tensor,
+    target: torch.Tensor | None,
 ) -> bool:
     """Add a prompt to the statistics for the verdict and for the kinds; whether all is finite.
 
@@ -120,12 +142,18 @@ def _measure(
     activation is an outlier in most models and on which SAEs are not trained; the kinds include it if the span does.
     """
     counted = ~tokens.bos if sae.average_over == 1 else tokens.own & ~tokens.bos
-    is_finite = _add(judged, sae, sae.inputs(activations, counted), tokens.own[counted])
     every = np.ones(len(tokens.own), bool)
-    return is_finite and (facts is judged or _add(facts, sae, sae.inputs(activations, every), tokens.own))
+
+    def add(statistics: LatentStatistics, chosen: np.ndarray) -> bool:
+        aim = None if target is None else sae.inputs(target, chosen)
+        return _add(statistics, sae, sae.inputs(activations, chosen), aim, tokens.own[chosen])
+
+    return add(judged, counted) and (facts is judged or add(facts, every))
 
 
-def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> bool:
+def _add(
+    statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, target: torch.Tensor | None, own: np.ndarray
+) -> bool:
     """Add tokens in chunks that fit into memory, up to one that is not finite in the precision of the SAE."""
     import torch
 
@@ -135,5 +163,7 @@ def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, 
             latents = sae.encode(part)
             if not (part.isfinite().all() and latents.isfinite().all()):
                 return False
-            statistics.add(part, latents, sae.sae.decode(latents), own[start : start + len(part)])
+            here = slice(start, start + len(part))
+            aim = None if target is None else target[here].to(part.device, part.dtype)
+            statistics.add(aim, latents, sae.rebuild(part, latents), own[here])
     return True

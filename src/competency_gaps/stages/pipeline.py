@@ -27,6 +27,7 @@ from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.plan import claim, plan_identity, planned
 from competency_gaps.runs.scores import check_scores
 from competency_gaps.runs.store import RunStore
+from competency_gaps.sae.find import trained_on
 from competency_gaps.sae.gate import GateFigures
 from competency_gaps.sae.load import LoadedPair
 from competency_gaps.slices.lists import read_list
@@ -146,7 +147,9 @@ def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigur
     resumed = claim(folder, plan_identity(config, setting.extractor, setting.bos_id, setting.suite))
     progress.say(f"{'Resuming' if resumed else 'Run folder'} {folder}")
     gate, sampled, items = pass_gate(setting, folder, progress)
-    progress.say(gate.sentence() + (" - does not fit, but the run goes on" if gate.forced else ""))
+    other = trained_on(str(setting.sae.identity["model_name"]), setting.config.model.name)
+    origin = f"; {other}" if other else ""
+    progress.say(gate.sentence() + origin + (" - does not fit, but the run goes on" if gate.forced else ""))
     return gate, sampled, items
 
 

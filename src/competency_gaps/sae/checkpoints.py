@@ -1,0 +1,198 @@
+"""Checkpoints of other trainers of SAEs: dictionary_learning, sparsify and Llama Scope (OpenMOSS), as SAELens' SAEs.
+
+The functions at the end give SAELens' configuration and tensors of a folder, each with the arithmetic of the trainer's
+``encode``. SAELens' loaders of these formats fetch from the hub only, or (sparsify) transpose the decoder wrongly and
+always read the residual stream.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from competency_gaps.errors import UserError, needed
+
+if TYPE_CHECKING:
+    import torch
+
+_FILES = {
+    "dictionary_learning": ("config.json", "ae.pt"),
+    "sparsify": ("cfg.json", "sae.safetensors"),
+    "Llama Scope": ("hyperparams.json", "checkpoints/final.safetensors"),
+}
+"""Format -> the file with its settings and the file with its weights."""
+_LEARNED = {
+    "AutoEncoder": "standard",
+    "AutoEncoderNew": "standard",
+    "GatedAutoEncoder": "gated",
+    "JumpReluAutoEncoder": "jumprelu",
+    "AutoEncoderTopK": "topk",
+    "BatchTopKSAE": "jumprelu",
+    "MatryoshkaBatchTopKSAE": "jumprelu",
+}
+"""Classes of dictionary_learning -> SAELens' architectures."""
+
+
+class Converted(NamedTuple):
+    """An SAE in SAELens' form."""
+
+    settings: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+    metadata: dict[str, Any]
+    skip: torch.Tensor | None = None
+    """Of a skip transcoder, the linear map of its input: (d_out, d_in)."""
+
+
+def find_format(folder: Path) -> str | None:
+    """The format of a checkpoint's folder; None: none of those that this module reads."""
+    for name, (settings, weights) in _FILES.items():
+        if (folder / weights).is_file() and (folder / settings).is_file():
+            return name
+    for settings, weights in (_FILES["Llama Scope"], _FILES["dictionary_learning"]):
+        if (folder / settings).is_file() and not (folder / "cfg.json").is_file():
+            raise UserError(f"SAE {str(folder)!r} has {settings} but not {weights}. Expected both: copy it as well.")
+    return None
+
+
+def fetch_checkpoint(repo: str, inside: str) -> Path | None:
+    """Fetch a folder of a hub repository that holds a checkpoint; None: it is in none of these formats."""
+    with needed("huggingface-hub", "run", "Fetching this SAE"):
+        from huggingface_hub import snapshot_download
+
+    files = [f"{inside}/{file}".removeprefix("./") for pair in _FILES.values() for file in pair]
+    folder = Path(snapshot_download(repo, allow_patterns=[*files, "config.json"])) / inside
+    return folder if find_format(folder) else None
+
+
+def read_checkpoint(folder: Path, name: str, *, device: str, dtype: str) -> Any:
+    """SAELens' SAE of a folder in one of the formats, with the trainer's metadata."""
+    with needed("sae-lens", "run", "Loading this SAE"):
+        import torch
+        from sae_lens import SAE
+
+    form = find_format(folder)
+    settings_file, weights_file = _FILES[str(form)]
+    settings = json.loads((folder / settings_file).read_text(encoding="utf-8"))
+    convert = {"dictionary_learning": _from_dictionary_learning, "sparsify": _from_sparsify}.get(str(form), _from_scope)
+    converted = convert(settings, _read_weights(folder / weights_file, name), folder)
+    sizes, tensors = [converted.settings["d_in"], converted.settings["d_sae"]], converted.tensors
+    if (maps := list(tensors["W_enc"].shape)) != sizes:
+        raise UserError(
+            f"SAE {name!r}: its encoder maps {maps[0]} to {maps[1]} dimensions. Expected {sizes[0]} to {sizes[1]}, as "
+            f"{settings_file} says: use the weights and the settings of one SAE."
+        )
+    config = {
+        **{"dtype": dtype, "device": device, "normalize_activations": "none", "reshape_activations": "none"},
+        **converted.settings,
+        "metadata": {"sae_lens_version": version("sae-lens"), **converted.metadata},
+    }
+    content = (config, tensors)
+    sae = SAE.load_from_disk(folder, device=device, dtype=dtype, converter=lambda *_, **__: content)
+    if converted.skip is not None:
+        sae.register_parameter("W_skip", torch.nn.Parameter(converted.skip.to(sae.device, sae.dtype)))
+    return sae
+
+
+def _read_weights(file: Path, name: str) -> dict[str, torch.Tensor]:
+    import torch
+    from safetensors.torch import load_file
+
+    try:
+        if file.suffix == ".safetensors":
+            tensors = load_file(file)
+        else:
+            tensors = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"SAE {name!r}: {file.name} holds more than tensors, which could run code. Expected the tensors that "
+            f"dictionary_learning saves; nothing in it was run. Ask its authors for the state_dict alone."
+        ) from error
+    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+
+
+def _from_dictionary_learning(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _: Path) -> Converted:
+    """``config.json`` names the class; a BatchTopK SAE encodes with its learned threshold once it is trained."""
+    import torch
+
+    trainer = settings["trainer"]
+    kind = trainer["dict_class"]
+    if kind not in _LEARNED:
+        raise UserError(f"dictionary_learning's {kind!r} is not read. Expected one of {', '.join(_LEARNED)}.")
+    linear = "encoder.weight" in weights
+    tensors = {
+        "W_enc": weights["encoder.weight"].T if linear else weights["W_enc"],
+        "W_dec": weights["decoder.weight"].T if linear else weights["W_dec"],
+        "b_dec": next(weights[key] for key in ("b_dec", "bias", "decoder_bias", "decoder.bias") if key in weights),
+    }
+    for theirs, ours in (("gate_bias", "b_gate"), ("mag_bias", "b_mag"), ("r_mag", "r_mag")):
+        if theirs in weights:
+            tensors[ours] = weights[theirs]
+    if _LEARNED[kind] != "gated":
+        tensors["b_enc"] = weights["encoder.bias"] if linear else weights["b_enc"]
+    if _LEARNED[kind] == "jumprelu":
+        tensors["threshold"] = weights["threshold"].expand(tensors["W_enc"].shape[1]).clamp(min=0).clone()
+    subtracts = kind not in ("AutoEncoderNew", "JumpReluAutoEncoder")
+    form = {"architecture": _LEARNED[kind], "apply_b_dec_to_input": subtracts}
+    form |= {"d_in": trainer["activation_dim"], "d_sae": trainer["dict_size"]}
+    if form["architecture"] == "topk":
+        form["k"] = int(weights.get("k", torch.tensor(trainer["k"])))
+    layer, module = trainer.get("layer"), str(trainer.get("submodule_name") or "")
+    place = next((hook for word, hook in (("mlp", "mlp_out"), ("att", "attn_out")) if word in module), "resid_post")
+    hook = None if layer is None else f"blocks.{layer}.hook_{place}"
+    l0 = trainer.get("k") if "TopK" in kind else None
+    return Converted(form, tensors, {"hook_name": hook, "model_name": trainer.get("lm_name"), "l0": l0})
+
+
+def _from_sparsify(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], folder: Path) -> Converted:
+    """The folder's name is the module whose output is read, or whose input and output a transcoder relates."""
+    if settings.get("activation", "topk") != "topk":
+        raise UserError(f"sparsify's activation {settings['activation']!r} is not read. Expected 'topk'.")
+    d_in, transcodes = settings["d_in"], bool(settings.get("transcode"))
+    d_sae = settings.get("num_latents") or d_in * settings["expansion_factor"]
+    form = {"architecture": "topk", "k": settings["k"], "d_in": d_in, "d_sae": d_sae}
+    tensors = {"W_enc": weights["encoder.weight"].T, "b_enc": weights["encoder.bias"]}
+    tensors |= {"W_dec": weights["W_dec"], "b_dec": weights["b_dec"]}
+    metadata: dict[str, Any] = {"l0": settings["k"]}
+    module = re.fullmatch(r"(?:.*\.)?(?:layers|h|blocks)\.(\d+)(?:\.(mlp|self_attn|attn|attention))?", folder.name)
+    if module:
+        part = {None: "hook_resid_post", "mlp": "mlp.hook_out"}.get(module[2], "hook_attn_out")
+        metadata["hook_name"] = f"blocks.{module[1]}.{part}"
+        if transcodes and part == "mlp.hook_out":
+            metadata |= {"hook_name": f"blocks.{module[1]}.mlp.hook_in", "hook_name_out": metadata["hook_name"]}
+    run = folder.parent / "config.json"
+    if run.is_file():
+        metadata["model_name"] = json.loads(run.read_text(encoding="utf-8")).get("model")
+    return Converted({**form, "apply_b_dec_to_input": not transcodes}, tensors, metadata, weights.get("W_skip"))
+
+
+def _from_scope(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _: Path) -> Converted:
+    """Inputs are scaled by ``f = sqrt(d_model) / their mean norm``, outputs are scaled back.
+
+    The threshold is for unscaled inputs and decoder vectors of length 1, as the library uses it after training; the
+    latents are those of scaled inputs, as SAELens has them.
+    """
+    import torch
+
+    places = settings["hook_point_in"], settings["hook_point_out"]
+    if places[0] != places[1] or settings.get("use_glu_encoder"):
+        raise UserError(f"Llama Scope's gated SAEs and transcoders (here {' to '.join(places)}) are not read.")
+    if settings["act_fn"] not in ("relu", "jumprelu"):
+        raise UserError(f"Llama Scope's activation {settings['act_fn']!r} is not read. Expected 'relu' or 'jumprelu'.")
+    scale = 1.0
+    if settings["norm_activation"] == "dataset-wise":
+        scale = settings["d_model"] ** 0.5 / settings["dataset_average_activation_norm"]["in"]
+    encoder, decoder = weights["encoder.weight"], weights["decoder.weight"]
+    bias = weights.get("decoder.bias", torch.zeros(len(decoder)))
+    b_enc = weights["encoder.bias"] - (encoder @ bias if settings.get("apply_decoder_bias_to_pre_encoder") else 0)
+    tensors = {"W_enc": encoder.T * scale, "b_enc": b_enc, "W_dec": decoder.T / scale, "b_dec": bias / scale}
+    form = {"architecture": "standard", "d_in": settings["d_model"], "d_sae": settings["d_sae"]}
+    if settings["act_fn"] == "jumprelu":
+        norms = decoder.norm(dim=0) if settings.get("sparsity_include_decoder_norm") else torch.ones(decoder.shape[1])
+        form["architecture"] = "jumprelu"
+        tensors["threshold"] = settings["jump_relu_threshold"] * scale / norms
+    return Converted({**form, "apply_b_dec_to_input": False}, tensors, {"hook_name": settings["hook_point_in"]})

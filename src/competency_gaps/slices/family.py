@@ -64,17 +64,15 @@ def subset(family: Family, kept: np.ndarray) -> Family:
     new[kept] = np.arange(len(kept))
     for place in np.setdiff1d(np.arange(len(above)), kept).tolist():  # parents stand before their children
         new[place] = new[above[place]]
-    lists = (family.names, family.question, family.words, family.typical)
-    names, question, words, typical = ([values[place] for place in kept.tolist()] for values in lists)
     return replace(
         family,
         weights=family.weights[kept],
-        names=names,
-        question=question,
+        names=[family.names[place] for place in kept],
+        question=[family.question[place] for place in kept],
         parent=new[above[kept]],
         number=np.arange(len(kept)),
-        words=words,
-        typical=typical,
+        words=[family.words[place] for place in kept],
+        typical=[family.typical[place] for place in kept],
     )
 
 

@@ -187,6 +187,8 @@ def test_nodes_are_named_by_the_phrases_nearest_to_their_items():
 
     names, named = named_tree((), vocabulary)
     assert sum(phrase in name for phrase, name in zip(planted_phrases, named, strict=True)) == 6
+    halves = pl.format("half {}", pl.col("subject") // 3)
+    assert all(name.startswith("half ") for name in named_tree(halves.alias("group"), vocabulary)[1])
     again, _ = named_tree((), vocabulary, taken=[planted_phrases[0]])
     assert planted_phrases[0] in names and planted_phrases[0] not in again
     assert len(of_names.phrases()) == len(set(of_names.phrases())) <= 1000
@@ -225,6 +227,27 @@ def test_words_that_mark_a_node_are_nouns():
     )
     assert {*by_noun[0]} >= {"kettle"} and not {*by_noun[0]} & {"boils", "copper", "judge", "ladder"}
     assert {"boils", "copper"} <= {*by_word[0]} and by_noun[1] == by_word[1] == 1
+
+
+def test_words_are_chosen_so_that_most_items_have_one():
+    """Of 40 items 24 have two words and 14 others a third; none of 160 outside has any."""
+    sets = [{"kettle", "copper"}] * 24 + [{"ladder"}] * 14 + [set()] * 162
+    inside = sp.csr_array((np.arange(200) < 40)[None, :].astype(np.float32))
+    words, covered = of_names._marking_words(inside, sets)[0]
+    assert words[1] == "ladder" and set(words) == {"kettle", "copper", "ladder"} and covered == 38 / 40
+
+
+def test_words_name_a_node_if_enough_items_have_one():
+    def name(having, category):
+        """Of 40 of 400 items, of which some have a word; a category holds them and 60 others."""
+        texts = ["the kettle" if i < having else "the ladder" for i in range(400)]
+        groups = [category if i < 100 else "other subjects" for i in range(400)]
+        items = pl.DataFrame({"prompt": texts, "benchmark": "quiz", "group": groups if category else None})
+        family = family_of("clusters", np.stack([np.arange(400) < size for size in (400, 40)]), ["", ""])
+        return with_names(family, items.cast({"group": pl.String})).names[1]
+
+    assert [name(having, "tea") for having in (10, 14)] == ["mostly tea", "tea: “kettle”"]
+    assert [name(having, None) for having in (20, 28)] == ["", "“kettle”"]
 
 
 def test_a_numbered_name_says_which_words_it_quotes():

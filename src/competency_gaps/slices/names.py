@@ -33,15 +33,16 @@ MOST, MANY = 0.6, 0.3
 """Least share of a node's items that are near to its phrase, in its categories, or have one of the words that name it
 alone; and of those that have one of the words that stand behind its categories."""
 PURE = 0.95
-"""Share of a node's items in one category from which it is a part of that category, whatever phrase is near."""
+"""Share of a node's items in one category from which the category comes before any phrase, as phrases misled most
+there."""
 CATEGORY_SHARE, CATEGORY_LIFT, CATEGORY_F1 = 0.15, 1.3, 0.7
 """Least share of a node's items in a category that names it, and least ratio to the category's share of all items; F1
 of a node's items and those of its categories from which these name it better than any phrase."""
 WORDS, MOST_WORDS = 3, 5
 """Words that name a node, and where others have the same."""
 CANDIDATES, OVERLAP = 12, 0.1
-"""Words of the highest log-odds among which those are chosen that most items have, and what an item that already has a
-chosen word counts."""
+"""Words of the highest log-odds from which the name is chosen; and the weight of an item that has a chosen word
+already, where one without counts 1."""
 WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
 """Least items and share of a node's items with a word that names it, and its least log-odds, in standard errors."""
 STEM, NOUN = 5, 0.1
@@ -222,8 +223,9 @@ def _nouns_and_words(texts: Sequence[str | None]) -> tuple[list[set[str]], list[
 
 
 def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tuple[list[str], float]]:
-    """Words that mark a node's items, each of which many of them have that lack the ones before it; and the share of
-    items that have one of the first.
+    """For each node, words that mark its items, and the share of its items that have one of the first ``WORDS``.
+
+    Each word is one that many items have which lack the words before it.
 
     By log-odds with a Dirichlet prior, in units of their standard error (Monroe, Colaresi and Quinn, Political Analysis
     16, 2008), of the items that have a word, times the logarithm of how many times as frequent it is.

@@ -27,7 +27,7 @@ from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import no_space_left, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
-from competency_gaps.text import one_line, plural, visible
+from competency_gaps.text import one_line, plural, replace_surrogates, visible
 
 FILE = "answers.jsonl"
 """In the folder given to :func:`ask`."""
@@ -72,10 +72,10 @@ class Request:
         if self.schema is not None:
             shown = json.dumps(self.schema, ensure_ascii=False)
             question = f"{question}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}"
-        messages = [{"role": "system", "content": whole(self.system)}] if self.system else []
+        messages = [{"role": "system", "content": replace_surrogates(self.system)}] if self.system else []
         body: dict[str, Any] = {
             "model": config.model or NO_NAME,
-            "messages": [*messages, {"role": "user", "content": whole(question)}],
+            "messages": [*messages, {"role": "user", "content": replace_surrogates(question)}],
             config.tokens_key: config.max_tokens or self.max_tokens,
         }
         if config.temperature is not None:
@@ -152,18 +152,13 @@ def read_completion(body: Any, id: str) -> Answer:
     refusal = message.refusal or ("content_filter" if finish == "content_filter" and not message.content else None)
     return Answer(
         id,
-        text=None if refusal else whole(message.content or ""),
-        refusal=whole(refusal) if refusal else None,
+        text=None if refusal else replace_surrogates(message.content or ""),
+        refusal=replace_surrogates(refusal) if refusal else None,
         model=visible(read.model or "")[:200] or None,
         finish=visible(finish or "")[:50] or None,
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
     )
-
-
-def whole(text: str) -> str:
-    """Replace lone surrogates, which no UTF-8 file or connection can carry, by U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 # Asking
@@ -542,7 +537,7 @@ def read_answers(path: Path) -> Iterator[Answer]:
             ) from None
         if "content" in value:
             text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-            yield Answer(id, whole(text), model=str(model)[:200] if model else None)
+            yield Answer(id, replace_surrogates(text), model=str(model)[:200] if model else None)
             continue
         if value.get("error") or response.get("status_code") != 200:
             yield Answer(id, error=one_line(value.get("error") or response or "no response"))

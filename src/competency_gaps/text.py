@@ -29,6 +29,11 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(lambda match: f"<U+{ord(match.group()):04X}>", text.replace("\r\n", "\n"))
 
 
+def replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which JSON may hold and no UTF-8 file or connection can carry, by U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def show_token(token: str | None) -> str:
     """Write a token so that its white space can be seen; an empty string where there is none."""
     if token is None:

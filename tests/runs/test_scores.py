@@ -9,6 +9,7 @@ from scores_helpers import kept_rows, table
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
+from competency_gaps.logs.scores import read_scores as read_score_source
 from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.scores import add_scores, model_scores, read_scores
 from core_helpers import with_benchmarks
@@ -42,6 +43,13 @@ def test_rows_are_matched_by_id_else_by_prompt():
     table, [added] = match_scores(items, pl.DataFrame(rows, ROWS, orient="row"))
     assert (added.matched, added.by_prompt, added.unmatched, added.examples) == (3, 2, 1, ("nobody's",))
     assert table.select("item", "score").rows() == [(0, 1.0), (1, 0.0), (2, 0.5)]
+
+
+def test_half_a_character_in_a_log_costs_no_score(tmp_path):
+    """JSON may hold a lone surrogate, polars may not."""
+    (tmp_path / "m.jsonl").write_text('{"id": "\\ud800", "m": 1}\n{"id": "2", "m": 0}\n')
+    for scores in ({"m": {"\ud800": 1, "2": 0}}, tmp_path / "m.jsonl"):
+        assert read_score_source(scores).select("id", "score").rows() == [("\ufffd", 1.0), ("2", 0.0)]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from competency_gaps.logs.reader import LogPart
 from competency_gaps.logs.table import KEYS
 from competency_gaps.registry import LOGS
 from competency_gaps.runs.matched_scores import ROWS
-from competency_gaps.text import shorten
+from competency_gaps.text import replace_surrogates, shorten
 
 
 def configured_scores(config: ScoresConfig) -> pl.DataFrame:
@@ -99,19 +99,25 @@ def _scored(records: Sequence[Record], models: Sequence[str], benchmark: str | N
     for record in records:
         if record.values.get("id") is None or not record.values.keys() >= needed:
             raise UserError(f"{record.where}: the id is empty, or a column of the first row is missing.")
-    ids = [str(record.values["id"]) for record in records]
-    of = [benchmark if benchmark is not None else record.values.get("benchmark") for record in records]
-    keys = pl.DataFrame({"id": ids, "benchmark": of}, {"id": pl.String, "benchmark": pl.String})
+    ids = [replace_surrogates(str(record.values["id"])) for record in records]
+    benchmarks = [record.values.get("benchmark") if benchmark is None else benchmark for record in records]
+    named = [None if name is None else replace_surrogates(str(name)) for name in benchmarks]
+    keys = pl.DataFrame({"id": ids, "benchmark": named}, {"id": pl.String, "benchmark": pl.String})
     none, tables = pl.lit(None, pl.String), []
     for model in models:
         scores = [_score(own.values[model], own.where, item, model) for own, item in zip(records, ids, strict=True)]
-        score = pl.Series("score", scores, pl.Float64)
-        tables.append(keys.select(pl.lit(model).alias("model"), pl.all(), score, response=none, prompt=none))
+        name, score = pl.lit(replace_surrogates(model), pl.String), pl.Series("score", scores, pl.Float64)
+        tables.append(keys.select(name.alias("model"), pl.all(), score, response=none, prompt=none))
     return pl.concat(tables)
 
 
 def _rows(rows: Iterable[tuple[str | float | None, ...]]) -> pl.DataFrame:
-    return pl.DataFrame(list(rows), ROWS, orient="row")
+    cells = list(rows)
+    try:
+        return pl.DataFrame(cells, ROWS, orient="row")
+    except UnicodeEncodeError:
+        readable = ([replace_surrogates(cell) if isinstance(cell, str) else cell for cell in row] for row in cells)
+        return pl.DataFrame(list(readable), ROWS, orient="row")
 
 
 def _score(cell: Any, where: str, item: str, model: str) -> float | None:

@@ -337,10 +337,10 @@ def _trained_at(metadata: Mapping[str, Any]) -> str | None:
     SAELens calls the input of Gemma Scope 2's transcoders by the name of the stream before the norm; their authors
     give the norm's output.
     """
-    name, path = metadata.get("hook_name"), metadata.get("hf_hook_name")
-    if name and name.endswith(".hook_mlp_in") and str(path).endswith("norm.output"):
-        return str(name).replace("hook_mlp_in", "mlp.hook_in")
-    return name or path
+    name, path = (str(metadata.get(key) or "") for key in ("hook_name", "hf_hook_name"))
+    if name.endswith(".hook_mlp_in") and path.endswith("norm.output"):
+        return name.replace("hook_mlp_in", "mlp.hook_in")
+    return name or path or None
 
 
 def _read_cfg(folder: Path, name: str) -> dict[str, Any]:

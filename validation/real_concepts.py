@@ -12,7 +12,6 @@ from competency_gaps.outcomes import choose_peers, expected_scores
 from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
-from competency_gaps.runs.settings import evidence_config
 
 DRAWS = 20
 SPLITS = 10
@@ -20,18 +19,18 @@ SPLITS = 10
 
 def run_sample(run: cg.Run) -> ItemSample:
     """Make the sample of a run's items, with its outcomes."""
-    return item_sample(run.by_concept, run.items, evidence_config(run).strata, Outcomes(run.outcomes, run.limits))
+    return item_sample(run.by_concept, run.items, run.evidence_config.strata, Outcomes(run.outcomes, run.limits))
 
 
 def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[float, float]) -> Evidence:
     """Gather the evidence of a run's ranked concepts for some outcomes."""
     ranked = run.concepts["ranked"].to_numpy()
-    return evidence(with_outcomes(sample, Outcomes(values, limits)), evidence_config(run), eligible=ranked)
+    return evidence(with_outcomes(sample, Outcomes(values, limits)), run.evidence_config, eligible=ranked)
 
 
 def counts(run: cg.Run, models: list[str]) -> None:
     """Print how many concepts and slices stand out, and the smallest effects (in points of 100) that would."""
-    config, scores = evidence_config(run), model_scores(run)
+    config, scores = run.evidence_config, model_scores(run)
     sample, least = run_sample(run), config.min_association
     ways = {"score": "benchmark", "peers": "peers"}
     slices = {kind: run.model_slices(against=way, models=models).cells for kind, way in ways.items()}

@@ -26,7 +26,6 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import Peers, outcome_of
 from competency_gaps.runs.sample import Outcomes, slice_sample
 from competency_gaps.runs.scores import ModelScores, model_scores
-from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import CONCEPTS, Family
 
 Against = str | Sequence[str] | None
@@ -265,9 +264,9 @@ def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
     """The covariates within whose strata items are compared: a column that is a slice is not held equal as well."""
     questions = {question for family in families for question in family.question if question is not None}
     names = [str(entry["name"]) for entry in run.manifest["benchmarks"]]
-    inside = {f"{name} in {benchmark}": name for name in evidence_config(run).strata for benchmark in names}
+    inside = {f"{name} in {benchmark}": name for name in run.evidence_config.strata for benchmark in names}
     sliced = questions | {inside[question] for question in questions if question in inside}
-    return [name for name in evidence_config(run).strata if name not in sliced]
+    return [name for name in run.evidence_config.strata if name not in sliced]
 
 
 def _ordered(findings: list[Finding]) -> list[Finding]:

@@ -18,7 +18,6 @@ from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
-from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family
 
 SURE = 0.05
@@ -78,7 +77,7 @@ def plain_gaps(
     run: RunFolder, families: Sequence[Family], weights: sp.csr_array, outcomes: Sequence[Outcome]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measured difference of each slice from comparable items, and the width of its interval: (models, slices) each."""
-    config = evidence_config(run).model_copy(update={"strata": held_equal(run, families)})
+    config = run.evidence_config.model_copy(update={"strata": held_equal(run, families)})
     sample = slice_sample(run.items, weights, config.strata)
     samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
     measured = [evidence(own, config, draw=False) for own in samples]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from competency_gaps.activations.by_concept import ByConcept
     from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex
     from competency_gaps.activations.store import CasBlock, CasStore
+    from competency_gaps.config import EvidenceConfig
     from competency_gaps.evidence import Covariate
 
 Order = Literal["best", "worst", "strongest"]
@@ -55,6 +56,13 @@ class RunFolder(RunTables):
     def width(self) -> int:
         """Number of concepts of the SAE; 0 without a reading."""
         return int(self.manifest["sae"]["d_sae"]) if self.has_reading else 0
+
+    @cached_property
+    def evidence_config(self) -> EvidenceConfig:
+        """The thresholds and strata of the run's evidence."""
+        from competency_gaps.config import EvidenceConfig
+
+        return EvidenceConfig(**{name: self.manifest["evidence"][name] for name in EvidenceConfig.model_fields})
 
     def cas(self, benchmark: str) -> sp.csr_array:
         """Concept activation scores of one benchmark.

@@ -32,7 +32,6 @@ from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, slice_sample
 from competency_gaps.runs.scores import ModelScores, model_scores
-from competency_gaps.runs.settings import evidence_config
 from competency_gaps.slices import Family, family_of
 from competency_gaps.stages.models import missing_scores
 from competency_gaps.stages.without_reading import cached_run
@@ -156,7 +155,7 @@ def basis_of(run: RunFolder) -> Basis:
     """The items of a run and its slices."""
     base = open_folder(run.base)
     families = slices_of(base)
-    config = evidence_config(base).model_copy(update={"strata": held_equal(base, families)})
+    config = base.evidence_config.model_copy(update={"strata": held_equal(base, families)})
     return Basis(base.items, families, config)
 
 

@@ -15,7 +15,6 @@ from competency_gaps.outcomes import item_facts, wrong_alike
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
-from competency_gaps.runs.settings import evidence_config
 
 LONGEST_ANSWER = 80
 """Characters of an answer that other models may give in the same words."""
@@ -148,7 +147,7 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
     The p-values are corrected over the models by Benjamini and Hochberg's method.
     """
     base = open_folder(run.base)
-    scores, config = model_scores(base), evidence_config(base)
+    scores, config = model_scores(base), base.evidence_config
     sample = slice_sample(base.items, sp.csr_array((0, base.items.height)), config.strata)
     relative = np.full(scores.values.shape, np.nan)
     for number in np.unique(sample.benchmark):

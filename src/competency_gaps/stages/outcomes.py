@@ -32,7 +32,6 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
-from competency_gaps.runs.settings import evidence_config
 from competency_gaps.stages.results import evidence_columns, evidence_record, overlaps
 
 FOLDER = "outcomes"
@@ -161,7 +160,7 @@ VERSION = 4
 
 def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
     """Write an outcome into its folder, which opens like a run; ``record`` is what its manifest says of it."""
-    config = evidence_config(base)
+    config = base.evidence_config
     concepts = base.concepts
     sample = item_sample(base.by_concept, base.items, config.strata, Outcomes(outcome.values, outcome.limits))
     eligible = concepts["ranked"].to_numpy()

@@ -48,21 +48,18 @@ class Pair(Policy):
         return item.prompt
 
     def request(self, item: Item) -> Request:
-        return Sentences(self._two(item))
+        return Sentences(self._sentences(item))
 
     def score(self, item: Item, output: Output) -> Score:
-        two = self._two(item)
-        values = per_length(output, self.normalise, [len(text) for text in two])
+        sentences = self._sentences(item)
+        values = per_length(output, self.normalise, [len(text) for text in sentences])
         if not all(math.isfinite(value) for value in values):
             return Score(None, unscored=Reason("not_finite", "a log-probability is not finite"))
         likelier = values[0] >= values[1]
-        return Score(float(likelier), two[0] if likelier else two[1])
+        return Score(float(likelier), sentences[0] if likelier else sentences[1])
 
-    def _two(self, item: Item) -> tuple[str, str]:
+    def _sentences(self, item: Item) -> tuple[str, str]:
         """The preferred sentence and the other."""
-        problem = self.check(item)
-        if problem:
-            raise ValueError(f"item {item.id!r}: {problem}")
         pair = item.metadata.get("pair")
         if pair is not None:
             return pair[self.prefer], pair["stereo" if self.prefer == "anti" else "anti"]

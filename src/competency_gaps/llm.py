@@ -54,8 +54,8 @@ class Request:
     """What the model is told about its task; empty: nothing."""
     user: str
     """The question itself."""
-    schema: dict[str, Any] | None
-    """JSON schema of the answer; None asks for free text. Endpoints that enforce it want every property required and
+    schema: dict[str, Any]
+    """JSON schema of the answer. Endpoints that enforce it want every property required and
     ``additionalProperties`` false."""
     schema_name: str
     """1 to 64 letters, digits, ``_`` and ``-``."""
@@ -68,10 +68,8 @@ class Request:
         The question ends with the schema in words: some servers ignore the field without an error, and small models
         forget what stands before a long question.
         """
-        question = self.user
-        if self.schema is not None:
-            shown = json.dumps(self.schema, ensure_ascii=False)
-            question = f"{question}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}"
+        shown = json.dumps(self.schema, ensure_ascii=False)
+        question = f"{self.user}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}"
         messages = [{"role": "system", "content": replace_surrogates(self.system)}] if self.system else []
         body: dict[str, Any] = {
             "model": config.model or NO_NAME,
@@ -80,10 +78,10 @@ class Request:
         }
         if config.temperature is not None:
             body["temperature"] = config.temperature
-        if self.schema is not None and config.structured == "json_schema":
+        if config.structured == "json_schema":
             schema = {"name": self.schema_name, "strict": True, "schema": self.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        elif self.schema is not None and config.structured == "json_object":
+        elif config.structured == "json_object":
             body["response_format"] = {"type": "json_object"}
         return {**body, **config.extra}
 

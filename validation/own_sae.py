@@ -1,173 +1,199 @@
-"""Does an SAE foretell its own model's failures better than another model's?
+"""Does an SAE foretell its own model's failures better than another's? And is it the SAE, or any directions?
 
-    python validation/own_sae.py RUN [--scores FILE] [--splits 10] [--vectors FILE]
+    python validation/own_sae.py RUN RUN... [--panel SCORES.csv...] [--splits 6] [--vectors FILE]
 
-RUN is a finished run of the SAE's own model, with its scores; FILE a CSV without a head: benchmark, id and score of
-another model on some of the items. What the items' concepts foretell of scores, net of benchmark and length, on halves
-of the items that were not fitted, is set beside what sentence embeddings foretell. If concepts held what goes on in
-their own model, beyond what the items are about, they would be ahead of the embeddings by more for their own model than
-for the other one: the difference of differences. Intervals are by a jackknife over twenty groups of clusters of items,
-with everything fitted anew.
+Each RUN is a finished run of the same items, read through an SAE: those whose model answered give outcomes, all give
+profiles of concepts, beside which stand sentence embeddings (they need the extra texts, and are kept in ``--vectors``).
+``--panel``: tables of other models' scores on some of the items, a column ``id`` and a column a model.
 
-Compared are slices (profiles beside clusters of embeddings, all of them fitted together, and lists of ten, which are
-empty where nothing stands out) and ridge regression on the spaces in which both are clustered. Embeddings need
-the extra texts, and are kept in ``--vectors``.
+What a space of the items foretells of an outcome, net of benchmark and length, is the correlation on halves of the
+items that were not fitted, of ridge regression whose penalty leave-one-out chooses. Outcomes are right or wrong, and
+for the models that were run the margin: the log-probability per character of the right option, less the best other's,
+as a rank. If concepts held what goes on in their own model, beyond what items are about, a model's own SAE would
+foretell more of its outcomes, and another's more of that one's: own less other's, on both sides. Intervals of 95% are
+by 1,000 bootstraps of clusters of items, fits as they are; the smallest difference that would be seen four times of
+five is printed with them. Items are those of the smallest run.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-from own_profile import World, correlations, embeddings, tell, world_of
+from own_profile import embeddings
+from scipy.stats import rankdata
 
 import competency_gaps as cg
 from competency_gaps.findings.answer import held_equal, units_asked
-from competency_gaps.findings.choose import centred, weigh
-from competency_gaps.findings.prior import fit, learn, seen
+from competency_gaps.findings.choose import centred
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.slices import Family
 from competency_gaps.slices.make import questions
-from competency_gaps.slices.tree import concept_space, tree_of
+from competency_gaps.slices.tree import concept_space
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-GROUPS = 20
-MEASURES = ("slices", "ridge regression")
+BOOTSTRAPS = 1000
+POWER = 1.96 + 0.84
+"""Standard errors of a difference that is seen four times of five."""
 
 
-def ridge(own: World, space: np.ndarray) -> np.ndarray:
-    """What a space foretells of the units, for each half: shape (U, S); the penalty by leaving one unit out.
+def ridge(outcome: np.ndarray, block: np.ndarray, space: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """Predict the outcome of each unit from the half that is fitted; the penalty by leaving one unit out.
 
     Parameters
     ----------
+    outcome : ndarray of float of shape (U,)
+    block : ndarray of int of shape (U,)
+        Strata within which outcomes are centred.
     space : ndarray of float of shape (U, d)
+    fitted : ndarray of bool of shape (U,)
+
+    Returns
+    -------
+    ndarray of float of shape (U,)
     """
-    whole = np.ones((len(space), 1), bool)
-    told: np.ndarray = np.zeros(own.halves.shape)
-    for split in range(told.shape[1]):
-        taken = own.halves[:, split]
-        left = centred(own.outcome, taken[:, None], own.block).ravel().astype(np.float64)[taken]
-        x = space - space[taken].mean(axis=0)
-        values, vectors = np.linalg.eigh(x[taken].T @ x[taken])
-        turned = x @ vectors
-        part = turned[taken].T @ left
-        found = []
-        for penalty in PENALTIES:
-            hat = (turned[taken] ** 2 / (values + penalty)).sum(axis=1)
-            fitted = turned[taken] @ (part / (values + penalty))
-            found.append((float((((left - fitted) / (1 - hat)) ** 2).sum()), penalty))
-        told[:, split] = turned @ (part / (values + min(found)[1]))
-    return centred(told, np.repeat(whole, told.shape[1], axis=1), own.block).astype(np.float64)
+    left = centred(outcome, fitted[:, None], block).ravel().astype(np.float64)[fitted]
+    x = space - space[fitted].mean(axis=0)
+    values, vectors = np.linalg.eigh(x[fitted].T @ x[fitted])
+    turned = x @ vectors
+    part = turned[fitted].T @ left
+    errors = []
+    for penalty in PENALTIES:
+        hat = (turned[fitted] ** 2 / (values + penalty)).sum(axis=1)
+        residual = left - turned[fitted] @ (part / (values + penalty))
+        errors.append((float(((residual / (1 - hat)) ** 2).sum()), penalty))
+    return turned @ (part / (values + min(errors)[1]))
 
 
-def slices(own: World, name: str) -> np.ndarray:
-    """What all slices of a family foretell of the units, for each half: shape (U, S)."""
-    told = []
-    for taken in own.halves.T:
-        half = seen([own.tried[name][0]], own.outcome, taken, own.block)
-        told.append(fit(half, learn([half])).outcomes(half.left, half.part))
-    expected = np.concatenate(told, axis=1)
-    return centred(expected, np.ones(expected.shape, bool), own.block).astype(np.float64)
+def rows_of(run: cg.Run, first: cg.Run) -> np.ndarray:
+    """The rows of a run that hold the items of the first, in its order: int of shape (N,)."""
+    keys = ["benchmark", "item_id"]
+    rows = first.items.select(keys).join(run.items.select(keys).with_row_index(), keys, "left", maintain_order="left")
+    assert not rows["index"].has_nulls(), f"{run.path} lacks some of the items of {first.path}"
+    return rows["index"].to_numpy()
 
 
-def others_scores(run: cg.Run, path: Path) -> np.ndarray:
-    """Scores of the other model, NaN where there are none: shape (N,)."""
-    table = pl.read_csv(path, has_header=False, new_columns=["benchmark", "item_id", "other"], infer_schema=False)
-    table = table.with_columns(pl.col("other").cast(pl.Float64, strict=False)).unique(["benchmark", "item_id"])
-    keys = run.items.select("benchmark", "item_id").join(table, ["benchmark", "item_id"], "left", maintain_order="left")
-    return keys["other"].cast(pl.Float64).to_numpy()
+def margins(run: cg.Run) -> np.ndarray:
+    """Rank in (0, 1) of the right option's log-probability per character less the best other's; NaN: not scored."""
+    found = np.full(run.items.height, np.nan)
+    columns = ("score", "choices", "answer_index", "logprobs")
+    for row, (score, choices, right, logprobs) in enumerate(run.items.select(columns).iter_rows()):
+        if score is not None:
+            each = np.array(logprobs) / [len(choice) for choice in choices]
+            found[row] = each[right] - np.delete(each, right).max()
+    scored = ~np.isnan(found)
+    found[scored] = (rankdata(found[scored]) - 0.5) / scored.sum()
+    return found
 
 
-def correlations_of(
-    run: cg.Run, values: np.ndarray, spaces: dict[str, np.ndarray], families: dict[str, Family], halves: np.ndarray
-) -> tuple[dict[tuple[str, str], float], str]:
-    """Own profile of a model by measure and space, and a line on it.
+def panel(items: pl.DataFrame, path: Path) -> dict[str, np.ndarray]:
+    """Scores of each model of a table, NaN where there are none: shape (N,)."""
+    table = items.select(id="item_id").join(pl.read_csv(path), "id", "left", maintain_order="left").drop("id")
+    return {f"{path.parent.name} {name}": table[name].cast(pl.Float64).to_numpy() for name in table.columns}
+
+
+def predictions(run: cg.Run, values: np.ndarray, spaces: dict[str, np.ndarray], halves: np.ndarray) -> np.ndarray:
+    """Correlations on held-out halves of one outcome with what each space foretells.
 
     Parameters
     ----------
     values : ndarray of float of shape (N,)
-        Scores; NaN: not asked.
-    halves : ndarray of bool of shape (clusters, splits)
+        NaN: not scored.
+    halves : ndarray of bool of shape (clusters, S)
         The clusters that are fitted.
+
+    Returns
+    -------
+    ndarray of float of shape (spaces, 1 + BOOTSTRAPS)
+        The first of all units, the others of bootstraps of clusters, the same for all outcomes.
     """
-    items = run.items
-    kept = items["excluded"].is_null().to_numpy() & ~np.isnan(values)
+    kept = run.items["excluded"].is_null().to_numpy() & ~np.isnan(values)
+    units, means = units_asked(run.items, Outcome("score", "", np.where(kept, values, np.nan)), held_equal(run, []))
     rows = np.flatnonzero(kept)
-    outcome = Outcome("score", "", np.where(kept, values, np.nan))
-    units, means = units_asked(items, outcome, held_equal(run, []))
-    weighed = {name: weigh(family, units, kept) for name, family in families.items()}
-    own = world_of(items, units, means, weighed, halves)
     first = np.zeros(len(means), np.int64)
     first[units.unit[rows]] = rows
-    found, listed = {}, []
-    for name, space in spaces.items():
-        (told,) = tell([own], [name])
-        expected = (slices(own, name), ridge(own, space[first].astype(np.float64)))
-        for measure, values_told in zip(MEASURES, expected, strict=True):
-            found[measure, name] = float(correlations(own, values_told)[0])
-        some = sum(length > 0 for length in told.lengths)
-        listed.append(
-            f"{some} of {len(told.lengths)} lists by {name} not empty, correlation "
-            f"{float(correlations(own, told.expected)[0]):+.3f}"
-        )
-    return found, f"{len(means)} units, mean {means.mean():.3f}; {'; '.join(listed)}"
+    cluster = run.items["cluster"].to_numpy()[first]
+    drawn = np.random.default_rng(1).poisson(1.0, (len(halves), BOOTSTRAPS))
+    weights = np.column_stack([np.ones(len(first)), drawn[cluster]])
+    net = centred(means, np.ones((len(means), 1), bool), units.block).ravel().astype(np.float64)
+    result = np.zeros((len(spaces), 1 + BOOTSTRAPS))
+    for number, space in enumerate(spaces.values()):
+        for fitted in halves[cluster].T:
+            expected = ridge(means, units.block, space[first].astype(np.float64), fitted)
+            expected = centred(expected, np.ones((len(means), 1), bool), units.block).ravel().astype(np.float64)
+            result[number] += weighted_correlation(expected[~fitted], net[~fitted], weights[~fitted])
+    return result / halves.shape[1]
 
 
-def interval(estimates: np.ndarray) -> str:
-    """The first value, with an interval of 95% by the others, each of which lacks a group."""
-    rest = estimates[1:]
-    reach = 1.96 * np.sqrt((len(rest) - 1) * np.mean((rest - rest.mean()) ** 2))
-    return f"{estimates[0]:+.3f} ({estimates[0] - reach:+.3f} to {estimates[0] + reach:+.3f})"
+def weighted_correlation(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    n = weights.sum(axis=0)
+    mx, my = x @ weights / n, y @ weights / n
+    variances = ((x**2) @ weights / n - mx**2) * ((y**2) @ weights / n - my**2)
+    return ((x * y) @ weights / n - mx * my) / np.sqrt(np.maximum(variances, 1e-12))
+
+
+def with_interval(draws: np.ndarray) -> str:
+    """The first value, with the interval of 95% of the others."""
+    error = draws[1:].std()
+    return f"{draws[0]:+.3f} ({draws[0] - 1.96 * error:+.3f} to {draws[0] + 1.96 * error:+.3f})"
+
+
+def print_differences(title: str, table: dict[str, np.ndarray], names: Sequence[str], models: Sequence[str]) -> None:
+    """A row per outcome; then own less the other's, the mean over both models that were run."""
+    print(f"\n{title}\n{'':34s}" + "".join(f"{name:>12s}" for name in names))
+    for outcome, draws in table.items():
+        print(f"{outcome[:33]:34s}" + "".join(f"{value:12.3f}" for value in draws[:, 0]))
+    if len(models) > 1:
+        a, b = (names.index(name) for name in models[:2])
+        ours = (table[models[0]][a] - table[models[0]][b] + table[models[1]][b] - table[models[1]][a]) / 2
+        error = ours[1:].std()
+        print(f"own SAE less the other model's: {with_interval(ours)}; {POWER * error:.3f} would be seen 4 times of 5")
+    last = names.index("MiniLM")
+    for name in names[:last]:
+        for outcome in models:
+            difference = table[outcome][names.index(name)] - table[outcome][last]
+            print(f"{outcome}: profiles of {name} less MiniLM {with_interval(difference)}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--scores", type=Path)
-    parser.add_argument("--splits", type=int, default=10)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--panel", type=Path, nargs="*", default=[])
+    parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--vectors", type=Path)
     args = parser.parse_args()
-    run = cg.open_run(args.run)
-    items = run.items
-    space = concept_space(run.by_concept, np.arange(items.height))
-    spaces = {"profiles": space, "MiniLM": embeddings(questions(items), args.vectors)}
-    rows = np.flatnonzero(items["excluded"].is_null().to_numpy())
-    trees = {name: tree_of(name, space[rows], rows, items.height) for name, space in spaces.items()}
-    families = {name: tree for name, tree in trees.items() if tree is not None}
-    cluster = items["cluster"].to_numpy()
-    rng = np.random.default_rng(0)
-    halves = rng.random((int(cluster.max()) + 1, args.splits)) < 0.5
-    group = rng.permutation(len(halves))[cluster] % GROUPS
-    assert run.own_model is not None, "the run's own model has no scores"
-    own = model_scores(run).of(run.own_model)
-    models = {f"{run.own_model}, all items": own}
-    if args.scores is not None:
-        other = others_scores(run, args.scores)
-        both = ~np.isnan(own) & ~np.isnan(other)
-        models |= {"own": np.where(both, own, np.nan), "other": np.where(both, other, np.nan)}
-    found: dict[str, dict[tuple[str, str], np.ndarray]] = {}
-    for name, values in models.items():
-        made, line = correlations_of(run, values, spaces, families, halves)
-        print(f"{name}: {line}", flush=True)
-        without = [
-            correlations_of(run, np.where(group == number, np.nan, values), spaces, families, halves)[0]
-            for number in range(GROUPS)
-        ]
-        found[name] = {key: np.array([one[key] for one in (made, *without)]) for key in made}
-    print(f"\n{'':40s} profiles                  MiniLM                    profiles less MiniLM")
-    for measure in MEASURES:
-        less = {}
-        for name, cells in found.items():
-            ours, theirs = (cells[measure, space] for space in spaces)
-            less[name] = ours - theirs
-            print(
-                f"{measure + '; ' + name[:22]:40s}", *(f"{interval(held):25s}" for held in (ours, theirs, less[name]))
-            )
-        if "other" in less:
-            print(f"{measure + '; own less other':40s}", " " * 51, interval(less["own"] - less["other"]))
+    runs = {path.name.removesuffix("_run"): cg.open_run(path) for path in args.runs}
+    first = min(runs.values(), key=lambda run: run.items.height)
+    rows = {name: rows_of(run, first) for name, run in runs.items()}
+    spaces = {name: concept_space(run.by_concept, rows[name]) for name, run in runs.items()}
+    spaces["MiniLM"] = embeddings(questions(first.items), args.vectors)
+    halves = np.random.default_rng(0).random((int(first.items["cluster"].max()) + 1, args.splits // 2)) < 0.5
+    halves = np.concatenate([halves, ~halves], axis=1)
+    answered = {name: run for name, run in runs.items() if run.own_model is not None}
+    scores = {name: model_scores(run).of(str(run.own_model))[rows[name]] for name, run in answered.items()}
+    others = {name: values for path in args.panel for name, values in panel(first.items, path).items()}
+    names = list(spaces)
+    for title, outcomes in (
+        ("right or wrong", scores),
+        ("margin of the right option", {name: margins(run)[rows[name]] for name, run in answered.items()}),
+    ):
+        table = {name: predictions(first, values, spaces, halves) for name, values in outcomes.items()}
+        print_differences(title, table, names, list(answered))
+    if others:
+        # Own models on the panel's items, so that rows can be compared.
+        asked = ~np.isnan(np.array(list(others.values()))).all(axis=0)
+        models = {name: np.where(asked, values, np.nan) for name, values in scores.items()} | others
+        table = {name: predictions(first, values, spaces, halves) for name, values in models.items()}
+        table["mean of the panel"] = np.mean([table[name] for name in others], axis=0)
+        print_differences("right or wrong, items of the panel", table, names, list(answered))
+        last = names.index("MiniLM")
+        for name in answered:
+            ahead = table[name][names.index(name)] - table[name][last]
+            theirs = table["mean of the panel"][names.index(name)] - table["mean of the panel"][last]
+            print(f"{name}'s profiles less MiniLM, its own model less the panel: {with_interval(ahead - theirs)}")
 
 
 if __name__ == "__main__":

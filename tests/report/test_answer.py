@@ -68,6 +68,7 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
     [
         ("physics", "physics"),
         ("engineering: pipes, steam, surfaces", "pipes, steam…"),
+        ("math: roots, numbers", "math: roots…"),
         ("physics, chemistry and engineering: heat", "physics, chemi…"),
         ("“Find the value: x …”: roots, numbers", "“Find the…"),
         ("reading data tables, charts, surveys", "reading data…"),

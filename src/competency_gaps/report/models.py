@@ -219,4 +219,7 @@ def _slice_text(first: Finding, room: int) -> str:
     if len(name) <= most or name.startswith("“") or not within:
         return f"{points} {words.cut_at_word(name, most)}"
     # What is in one group must not look like the group itself, nor several like the first of them.
+    whole = words.cut_at_word(name, most)
+    if len(whole) > len(group) + 2:
+        return f"{points} {whole}"
     return f"{points} {cut(name, most) if ' and ' in group else words.cut_at_word(within, most)}"

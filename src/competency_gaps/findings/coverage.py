@@ -268,7 +268,7 @@ class Map:
             several = (shares > FACTOR * high[topic]).sum() >= min(2, max(1, len(rows)))
             expected = float(shares.mean()) if len(rows) else 0.0
             if several and expected > FACTOR * max(high[topic], EXERCISED) and share[self.above[topic]] >= EXERCISED:
-                found.append((topic, expected, [self.names[row] for row in rows if self.public[row, topic] > 0]))
+                found.append((topic, expected, [self.names[row] for row in rows]))
         return sorted(found, key=lambda topic: -(topic[1] or 0))
 
     def asked_by(self, topic: int, asked: Sequence[str]) -> tuple[str, ...]:
@@ -579,7 +579,9 @@ def _answer(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
         some = f"{integer(topic.items)}" if topic.items else "none"
         beside = "its scope names it"
         if topic.expected is not None:
-            beside = f"the most similar benchmarks ({_and(topic.similar)}) have {100 * topic.expected:.0f} in 100"
+            beside = (
+                f"the benchmarks most like it otherwise ({_and(topic.similar)}) have {100 * topic.expected:.0f} in 100"
+            )
         line = f"Missing: {found.regions[topic.region].name}: {some} of {plural(whole.items, 'item')}; {beside}."
         by = f" Public benchmarks that ask it: {', '.join(topic.asked_by)}." if topic.asked_by else ""
         lines.append(line + by)

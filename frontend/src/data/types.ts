@@ -403,7 +403,10 @@ export interface BenchmarkCoverage {
   shares: number[];
   /** Other benchmarks of the map that are most alike, and their likeness in [0, 1]. */
   nearest: [string, number][];
-  /** Regions that belong to its scope, the nearest first; null: it states none, or names cannot be compared. */
+  /**
+   * Regions that belong to its scope, the nearest first, or to those of all its benchmarks; null: it states none, or
+   * names cannot be compared.
+   */
   inside: number[] | null;
   /** Whether enough of its items lie in `inside` (`SEEN`) for the map to tell what its scope lacks. */
   within: boolean;

@@ -174,7 +174,8 @@ class BenchmarkCoverage:
     nearest: tuple[tuple[str, float], ...]
     """Other benchmarks of the map that are most alike, and their likeness in [0, 1]."""
     inside: tuple[int, ...] | None
-    """Regions that belong to its scope, the nearest first; None: it states none, or names cannot be compared."""
+    """Regions that belong to its scope, the nearest first, or to those of all its benchmarks; None: it states none, or
+    names cannot be compared."""
     within: bool
     """Whether enough of its items lie in ``inside`` (:data:`SEEN`) for the map to tell what its scope lacks."""
     missing: tuple[MissingTopic, ...]
@@ -352,7 +353,10 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         spread = [_spread(run, map_, [own], own, stated[own], inside.get(own)) for own in asked]
         parts = [part for part, _ in spread]
         if len(asked) > 1:
-            spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, None)]
+            # What none of the scopes names was not meant, where each says what it means.
+            known = all(inside.get(name) for name in asked)
+            union = tuple(dict.fromkeys(region for name in asked for region in inside[name])) if known else None
+            spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, union)]
         whole, own_shares = spread[0]
         regions = _regions(map_, whole, own_shares, concepts)
     lacking = _lacking(concepts)
@@ -614,7 +618,7 @@ def sentences(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
         f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}; they cover {exercised} of {len(top)} "
         f"coarse regions{unlike}. Most similar of {plural(found.public, 'benchmark')}: {near_}."
     )
-    if whole.inside is None:
+    if whole.scope is None or whole.inside is None:
         return [headline, *_absent_words(found)]
     says = f"Its stated scope is “{shorten(str(whole.scope), 200)}”. "
     if whole.inside:

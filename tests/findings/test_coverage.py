@@ -11,7 +11,7 @@ import pytest
 
 from competency_gaps.cli.coverage import print_coverage
 from competency_gaps.errors import UserError
-from competency_gaps.findings.coverage import coverage, lacks, likeness, near, scope_table
+from competency_gaps.findings.coverage import TOPICS, Map, coverage, likeness, near, scope_table
 from competency_gaps.runs.open import RunFolder
 
 COUNT, NAMES = 400, ("quiz", "code")
@@ -49,7 +49,10 @@ def run():
             "chance_seen": rng.random(COUNT),
             "region": pl.Series(rng.integers(24, 72, COUNT), dtype=pl.Int32).replace(30, None),
         }
-    ).with_columns(label_kind=pl.when(pl.col("label").is_not_null()).then(pl.lit("explained")))
+    ).with_columns(
+        label_kind=pl.when(pl.col("label").is_not_null()).then(pl.lit("explained")),
+        label_scored_by=pl.when(pl.col("concept") % 3 > 0).then(pl.lit("detection")),
+    )
     own = pl.concat(
         concepts.select("concept").with_columns(
             benchmark=pl.lit(name),
@@ -180,13 +183,19 @@ def test_shares_are_those_of_loops_over_the_items(run):
 
 def test_a_planted_benchmark_has_what_was_planted(run, monkeypatch):
     # Half of the items lie elsewhere: the map does not see the scope in them, and says nothing of what it lacks.
-    assert coverage(run, "quiz").whole.lacks is None
+    assert not coverage(run, "quiz").whole.within
     monkeypatch.setattr("competency_gaps.findings.coverage.SEEN", 0.3)
     found = coverage(run, "quiz")
     assert found.regions[4].status == "crowded" and found.regions[9].status == "missing"
     assert set(found.whole.inside) >= {4, 9, 14} and len(found.whole.inside) <= 6
-    assert [part.region for part in lacks(found) if part.region in (4, 9, 14)] == [9]
-    assert found.regions[9].name in found.words[2]
+    assert found.whole.within and [topic.region for topic in found.whole.missing] == [9]
+    assert found.answer[0].startswith(f"Missing: {found.regions[9].name}: none of 599 items; its scope names it.")
+    assert found.absent[0].region == 9 and all(topic.region in found.whole.inside for topic in found.absent)
+    named = {lack.concept: lack for topic in found.absent for lack in topic.concepts}
+    table = run.concept_benchmarks.filter(benchmark="quiz").join(run.concepts, on="concept").to_dicts()
+    for row in (row for row in table if row["concept"] in named):
+        assert row["label_scored_by"] == "detection" and row["coverage_status"] == "missing"
+    assert 0 < len(named) <= TOPICS**2
     alone = coverage(run, "code")
     assert alone.whole.inside is None and alone.benchmarks == (alone.whole,)
     assert {part.status for part in alone.regions} <= {None, "missing"}  # 59 items show hardly anything
@@ -203,10 +212,39 @@ def test_a_screen_names_every_coarse_region_in_any_width(run, width, monkeypatch
         assert width == 40 or all(any(word in line for line in lines[-40:]) for word in words)
 
 
+def test_a_hole_is_named_beside_benchmarks_alike_otherwise_and_random_items_are_not():
+    # Three kinds of benchmarks, four of each, about four topics apiece in a coarse region of its own.
+    parents = [None] * 3 + [row // 4 for row in range(12)]
+    regions = pl.DataFrame(
+        {"region": range(15), "level": [1] * 3 + [2] * 12, "parent": parents, "name": list(map(str, range(15)))},
+        schema_overrides={"parent": pl.Int32},
+    )
+    rng = np.random.default_rng(3)
+    parts = [rng.multinomial(400, rng.dirichlet(np.full(4, 20))) for _ in range(12)]
+    rows = [(f"b{row}", 3 + 4 * (row % 3) + at, int(part[at])) for row, part in enumerate(parts) for at in range(4)]
+    atlas = Map(regions, pl.DataFrame(rows, schema=["benchmark", "region", "items"], orient="row"))
+
+    def named(row, items):
+        share = items @ atlas.below.T / items.sum()
+        high = share + 2 * np.sqrt(share * (1 - share) / items.sum()) + 4 / items.sum()
+        return [topic for topic, *_ in atlas.missing(share, high, [f"b{row}"], None, within=False)]
+
+    for row, part in enumerate(parts):
+        items = np.zeros(15, int)
+        items[3 + 4 * (row % 3) :][:4] = part
+        for topic in 3 + 4 * (row % 3) + np.arange(4):
+            hole = np.where(np.arange(15) == topic, 0, items)
+            fewer = items - rng.multivariate_hypergeometric(items, items[topic])
+            assert (named(row, items), named(row, hole), named(row, fewer)) == ([], [topic], [])
+    # Its own row is left out: without it nothing like the benchmark has the topic.
+    alone = Map(regions, pl.DataFrame(rows[:4], schema=["benchmark", "region", "items"], orient="row"))
+    assert alone.similar(atlas.public[0], ["b0"], 4).tolist() == []
+
+
 def test_a_run_without_an_atlas_says_what_concepts_are_missing(run):
     bare = Tables(**{**vars(run), "regions": None, "region_counts": None, "item_regions": None, "scopes": None})
     found = coverage(bare)
-    assert found.regions == () and of(found.all) == of(coverage(run).all) and len(found.words) == 1
+    assert found.regions == () and of(found.all) == of(coverage(run).all) and len(found.words) == 1 and not found.answer
     with pytest.raises(UserError, match="no atlas"):
         coverage(bare, "quiz", "sums")
 

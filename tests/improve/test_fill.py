@@ -234,7 +234,7 @@ def test_what_cannot_be_filled_is_an_error(run, tmp_path):
         run.fill("quizz", corpus=tmp_path)
     with pytest.raises(UserError, match="no generator"):
         run.fill("quiz")
-    with pytest.raises(UserError, match="lacks no region"):
+    with pytest.raises(UserError, match="lacks no topic"):
         run.fill(benchmark="quiz", corpus=tmp_path)
 
 

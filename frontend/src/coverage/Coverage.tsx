@@ -8,14 +8,15 @@ import { ConceptLink, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import "./coverage.css";
 
-/** What the benchmarks are about and leave out: in sentences, then by region, then the concepts. */
+/** What the benchmarks miss, then what they are about: in sentences, by region, then the concepts. */
 export function Coverage() {
   const run = useRun();
   const place = useBenchmark();
   const { data: found, error } = useCoverage(run, place);
   if (error) return <Failed error={error} />;
   if (!found) return <Loading what="what the benchmarks leave out" />;
-  const [headline, ...sentences] = found.words;
+  // Without an atlas there is no answer, only a count of concepts.
+  const [headline, ...sentences] = [...found.answer, ...found.words];
   return (
     <div className="coverage" data-testid="coverage">
       <h1 className="headline" data-testid="coverage-headline">

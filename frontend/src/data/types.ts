@@ -376,6 +376,20 @@ export interface ModelsFile {
   cells: SliceGap[][];
 }
 
+/** A region of level 2 that the items hardly touch, though their scope or similar benchmarks do. */
+export interface MissingTopic {
+  region: number;
+  name: string;
+  /** Kept items in it. */
+  items: number;
+  /** Mean share in `similar`; null: the scope names it. */
+  expected: number | null;
+  /** Benchmarks most alike in all other topics; empty: the scope names it. */
+  similar: string[];
+  /** Public benchmarks with the largest shares in it, at most `TOPICS`. */
+  asked_by: string[];
+}
+
 /** How a benchmark, or all of a run, spreads over the map. */
 export interface BenchmarkCoverage {
   name: string;
@@ -387,15 +401,17 @@ export interface BenchmarkCoverage {
   scope: string | null;
   /** Of each region, in the order of the regions. */
   shares: number[];
-  /** Benchmarks of the map that are most alike, and their likeness in [0, 1]. */
+  /** Other benchmarks of the map that are most alike, and their likeness in [0, 1]. */
   nearest: [string, number][];
-  /** Regions that belong to its scope, the nearest first; null: it states none, or names cannot be compared. */
-  inside: number[] | null;
   /**
-   * Those of them whose share is below `EXERCISED`; null: too few of its items lie in the regions of its scope (`SEEN`)
-   * for the map to tell.
+   * Regions that belong to its scope, the nearest first, or to those of all its benchmarks; null: it states none, or
+   * names cannot be compared.
    */
-  lacks: number[] | null;
+  inside: number[] | null;
+  /** Whether enough of its items lie in `inside` (`SEEN`) for the map to tell what its scope lacks. */
+  within: boolean;
+  /** The most important first. */
+  missing: MissingTopic[];
 }
 
 /** A concept that items do not test, or hardly. */
@@ -437,6 +453,14 @@ export interface RegionCoverage {
   status: "missing" | "thin" | "crowded" | null;
 }
 
+/** Concepts in no item, of a missing topic or of one of the main ones. */
+export interface AbsentConcepts {
+  region: number;
+  name: string;
+  /** At most `TOPICS`, whose labels passed detection. */
+  concepts: Lack[];
+}
+
 /** How far concepts are tested. */
 export interface Covered {
   /** Counted ones. */
@@ -452,7 +476,9 @@ export interface Covered {
 
 /** What the items of a run, or of one of its benchmarks, are about and do not test. */
 export interface Coverage {
-  /** In sentences. */
+  /** What to do, in sentences: the first missing topics, or that there are none. */
+  answer: string[];
+  /** What the items are about, in sentences. */
   words: string[];
   /** Of all items that are asked about; null: the run has no atlas. */
   whole: BenchmarkCoverage | null;
@@ -462,6 +488,8 @@ export interface Coverage {
   benchmarks: BenchmarkCoverage[];
   /** Benchmarks that the map was made from. */
   public: number;
+  /** At most `TOPICS`, of missing topics first. */
+  absent: AbsentConcepts[];
   /** All counted concepts. */
   all: Covered;
   /**

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +34,7 @@ _LEGEND = (
 _BESIDE = "Items per 100.{} all: mean of all benchmarks in the atlas; text: ordinary text."
 _NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
 _NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
-_NO_SCOPE = "To see what it misses of what it is meant to test: --describe TEXT."
+_NO_SCOPE = "What is it meant to test? {}--describe TEXT leaves out the rest."
 
 
 def coverage(
@@ -73,32 +74,45 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
         notes = [_NO_ATLAS]
     else:
         if words:
-            console.print(Text(visible(words.pop(0)), "bold"), highlight=False)
-            console.print(Text(visible(words.pop(0))), highlight=False)
+            _print_answer(found[0], runs[0], console)
+            console.print(Padding(Text(visible(words.pop(0))), (1, 0, 0, 0), expand=False))
         if len(parts) > 1:
             _print_beside(parts, found, limit, console)
             notes = [_BESIDE.format(" here: all these benchmarks together;" * (len(found) == 1))]
         else:
             _print_regions(found[0], limit, console)
-            notes = [_LEGEND] if parts[0][0].scope else [_LEGEND, _NO_SCOPE]
-    if words and not found[0].reference:
+            notes = [_LEGEND]
+    if len(found) == 1 and not found[0].reference:
         notes.append(_NO_REFERENCE)
     for line in (*words, *notes):
         console.print(Padding(Text(visible(line)), (1, 0, 0, 0), expand=False))
 
 
+def _print_answer(found: Coverage, run: Path, console: Console) -> None:
+    """Print what is missing, the command that adds it, and, unless a scope is stated, a request for one."""
+    assert found.whole is not None
+    for line in found.answer:
+        console.print(Text(visible(line), "bold"), highlight=False)
+    alone = len(found.benchmarks) == 1
+    if alone and found.whole.missing:
+        command = shlex.join(["cgaps", "improve", str(run), "--missing", found.whole.name])
+        console.print(Text(visible(f"To add items: {command} --corpus FILE (or --llm FILE)")), highlight=False)
+    if not any(part.scope for part in found.benchmarks):
+        console.print(Text(_NO_SCOPE.format("" if alone else "--benchmark NAME ")), highlight=False)
+
+
 def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     """Print the coarse regions, then finer ones that are crowded, and that are lacking."""
-    from competency_gaps.findings.coverage import LEVEL, lacks
+    from competency_gaps.findings.coverage import LEVEL, TOPICS, rarer
     from competency_gaps.report.tables import aligned
 
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
-    rare = (rarer := lacks(found))[:limit]
+    named = {topic.region for topic in found.whole.missing[:TOPICS]} if found.whole is not None else set()
+    rare = (every := [part for part in rarer(found) if part.region not in named])[: limit // 2]
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded") and part not in rare]
-    scoped = found.whole is not None and found.whole.lacks is not None
-    finer = "finer" if len(rare) == len(rarer) else f"finer; {len(rare)} of {len(rarer)}"
-    lacking = f"missing from its scope ({finer})" if scoped else f"rarer than in the most similar ({finer})"
+    finer = "finer" if len(rare) == len(every) else f"finer; {len(rare)} of {len(every)}"
+    lacking = f"rarer than in the most similar ({finer})"
     table = aligned(("here", "95%", "similar", "all", "text", "", ""), (5, 6), 1)
     for title, parts in (("", top), (lacking, rare), ("over twice the mean of all (finer)", crowded[: limit // 2])):
         if title and parts:
@@ -131,8 +145,8 @@ def _print_beside(
         near, like = part.nearest[0]
         cells = (name, integer(part.items), f"{near} ({100 * like:.0f} of 100)")
         table.add_row(letter, *(Text(visible(cell)) for cell in cells))
-        if part.lacks:
-            lacking.append(f"Missing from the scope of {letter}: {'; '.join(regions[own].name for own in part.lacks)}.")
+        if part.within and part.missing:
+            lacking.append(f"Missing from the scope of {letter}: {'; '.join(own.name for own in part.missing)}.")
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
     shares = np.array([part.shares for _, (part, _) in shown])
     apart = shares.max(axis=0) - shares.min(axis=0)

@@ -111,7 +111,9 @@ def overview(run: RunFolder) -> dict[str, Any]:
         "evidence": {name: run.manifest["evidence"].get(name) for name in ("min_n_eff", "q", "level", "strata")},
         "benchmarks": run.benchmarks.to_dicts(),
         "models": models_table(base).sort("mean", descending=True, nulls_last=True).to_dicts(),
-        "coverage": coverage(base).words if base.has_reading else [reading_needed(base, "Coverage")],
+        "coverage": [*(covered := coverage(base)).answer, *covered.words]
+        if base.has_reading
+        else [reading_needed(base, "Coverage")],
         "overlap": run.overlap.filter(pl.col("benchmark_a") < pl.col("benchmark_b")).to_dicts(),
         "lists": [
             {name: value for name, value in asdict(each).items() if name in ("list", "how", "rates", "lacks")}

@@ -6,6 +6,11 @@ counts the same. *Likeness* of two benchmarks is Bhattacharyya's coefficient (19
 benchmark need not test everything: where it states its scope, regions are judged that belong to it, whose names are
 nearer to the scope, or one of its clauses, than all but :data:`NEAR` of shuffled names [ours].
 
+A topic (a region of level 2) is missing where fewer than 1% of the items lie in it (:data:`EXERCISED`) and the stated
+scope names it; or, without a scope, where the benchmarks that are most alike *in all other topics* surely have more
+than twice as many there, at least two of them, and the items do touch the coarse region around it [ours]. The topic
+itself is left out of that likeness, as what lacks it is unlike all that have it; so is the benchmark's own row.
+
 The similarity of two embedded texts means little by itself, as a general text is similar to everything. So names are
 compared with *shuffled names* [ours]: the words of all names, dealt out to names of the same lengths, function words
 among function words. These have the words and their number but no meaning as a whole. Single words say much, so the
@@ -44,11 +49,15 @@ FACTOR = 2
 """A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""
 NEAREST = 3
 FITS = 0.5
-"""Likeness to the nearest benchmark of the map below which the map is of little use."""
+"""Least likeness of similar benchmarks."""
+TOPICS = 3
+"""Missing topics that are named, at most; and absent concepts of each topic, and topics with these."""
+FEW = 0.1
+"""Share from which a topic is one of a benchmark's main ones; with fewer other items, these are not compared."""
 SEEN = 0.8
 """Share of a benchmark's items that must lie in the regions of its scope, if the map is to say what is lacking."""
 EXERCISED = 0.01
-"""Share from which a region is exercised: a scope lacks those below."""
+"""Share from which a region is exercised: topics below it are missing."""
 NAMED = 12
 """Concepts that are named of what a region lacks, at most."""
 Embed = Callable[[Sequence[str]], np.ndarray]
@@ -124,6 +133,32 @@ class RegionCoverage(Covered):
 
 
 @dataclass(frozen=True)
+class MissingTopic:
+    """A region of level 2 that the items hardly touch, though their scope or similar benchmarks do."""
+
+    region: int
+    name: str
+    items: int
+    """Kept items in it."""
+    expected: float | None
+    """Mean share in ``similar``; None: the scope names it."""
+    similar: tuple[str, ...]
+    """Benchmarks most alike in all other topics; empty: the scope names it."""
+    asked_by: tuple[str, ...]
+    """Public benchmarks with the largest shares in it, at most :data:`TOPICS`."""
+
+
+@dataclass(frozen=True)
+class AbsentConcepts:
+    """Concepts in no item, of a missing topic or of one of the main ones."""
+
+    region: int
+    name: str
+    concepts: tuple[Lack, ...]
+    """At most :data:`TOPICS`, whose labels passed detection."""
+
+
+@dataclass(frozen=True)
 class BenchmarkCoverage:
     """How a benchmark, or all of a run, spreads over the map."""
 
@@ -137,20 +172,24 @@ class BenchmarkCoverage:
     shares: tuple[float, ...]
     """Of each region, in the order of the regions."""
     nearest: tuple[tuple[str, float], ...]
-    """Benchmarks of the map that are most alike, and their likeness in [0, 1]."""
+    """Other benchmarks of the map that are most alike, and their likeness in [0, 1]."""
     inside: tuple[int, ...] | None
-    """Regions that belong to its scope, the nearest first; None: it states none, or names cannot be compared."""
-    lacks: tuple[int, ...] | None
-    """Those of them whose share is below :data:`EXERCISED`; None: too few of its items lie in the regions of its scope
-    (:data:`SEEN`) for the map to tell."""
+    """Regions that belong to its scope, the nearest first, or to those of all its benchmarks; None: it states none, or
+    names cannot be compared."""
+    within: bool
+    """Whether enough of its items lie in ``inside`` (:data:`SEEN`) for the map to tell what its scope lacks."""
+    missing: tuple[MissingTopic, ...]
+    """The most important first."""
 
 
 @dataclass(frozen=True)
 class Coverage:
     """What the items of a run, or of one of its benchmarks, are about and do not test."""
 
+    answer: tuple[str, ...]
+    """What to do, in sentences: the first missing topics, or that there are none."""
     words: tuple[str, ...]
-    """In sentences."""
+    """What the items are about, in sentences."""
     whole: BenchmarkCoverage | None
     """Of all items that are asked about; None: the run has no atlas."""
     regions: tuple[RegionCoverage, ...]
@@ -159,6 +198,8 @@ class Coverage:
     """In the run's order; only the one that was asked for. Empty: the run has no atlas."""
     public: int
     """Benchmarks that the map was made from."""
+    absent: tuple[AbsentConcepts, ...]
+    """At most :data:`TOPICS`, of missing topics first."""
     all: Covered
     """All counted concepts."""
     counted: Literal["labelled", "automatic", "unlabelled"]
@@ -173,13 +214,14 @@ class Coverage:
     """Whether the SAE has reference statistics; without them no concept is known to be thin."""
 
 
-class _Map:
+class Map:
     """The atlas and its benchmarks. R regions, B benchmarks."""
 
     def __init__(self, regions: pl.DataFrame, counts: pl.DataFrame) -> None:
         self.regions = regions
         self.level = regions["level"].to_numpy()
-        self.below = members_of(regions["parent"].fill_null(-1).to_numpy(), np.arange(regions.height))
+        self.above = regions["parent"].fill_null(-1).to_numpy()
+        self.below = members_of(self.above, np.arange(regions.height))
         """bool of shape (R, R): row r holds region r and all below it."""
         names = counts["benchmark"].unique().sort().to_list()
         held = np.zeros((len(names), regions.height))
@@ -192,6 +234,50 @@ class _Map:
         self.public = shares[[name in self.names for name in names]]
         """float64 of shape (B, R): shares of the map's benchmarks."""
 
+    def similar(self, share: np.ndarray, asked: Sequence[str], topic: int) -> np.ndarray:
+        """Rows of the benchmarks most alike in all other topics, at most :data:`NEAREST`, the most alike first."""
+        level = self.level.copy()
+        level[topic] = 0
+        like = likeness(level, share, self.public)
+        # What is about hardly anything else has no other topics to compare.
+        like[np.isin(self.names, asked) | (self.public[:, topic] > 1 - FEW)] = 0
+        return np.array([row for row in np.argsort(-like, kind="stable")[:NEAREST] if like[row] >= FITS], int)
+
+    def missing(
+        self, share: np.ndarray, high: np.ndarray, asked: Sequence[str], inside: Sequence[int] | None, *, within: bool
+    ) -> list[tuple[int, float | None, list[str]]]:
+        """Missing topics, the most important first: each with its share in similar benchmarks, and their names.
+
+        Parameters
+        ----------
+        share, high : ndarray of shape (R,)
+            Shares of the items, and the upper ends of their intervals.
+        asked
+            Names of the benchmarks: rows of the map of the same name are left out.
+        inside, within
+            As in :class:`BenchmarkCoverage`.
+        """
+        topics = np.flatnonzero((self.level == LEVEL) & (share < EXERCISED)).tolist()
+        if inside:
+            topics = [topic for topic in inside if topic in topics]
+        if within:
+            return [(topic, None, []) for topic in topics]
+        found = list[tuple[int, float | None, list[str]]]()
+        for topic in topics:
+            rows = self.similar(share, asked, topic)
+            shares = self.public[rows, topic]
+            several = (shares > FACTOR * high[topic]).sum() >= min(2, max(1, len(rows)))
+            expected = float(shares.mean()) if len(rows) else 0.0
+            if several and expected > FACTOR * max(high[topic], EXERCISED) and share[self.above[topic]] >= EXERCISED:
+                found.append((topic, expected, [self.names[row] for row in rows]))
+        return sorted(found, key=lambda topic: -(topic[1] or 0))
+
+    def asked_by(self, topic: int, asked: Sequence[str]) -> tuple[str, ...]:
+        """Other benchmarks that have it as a main topic, the largest shares first."""
+        order = np.argsort(-self.public[:, topic], kind="stable").tolist()
+        rows = [row for row in order if self.public[row, topic] >= FEW and self.names[row] not in asked]
+        return tuple(self.names[row] for row in rows[:TOPICS])
+
 
 def likeness(level: ArrayLike, shares: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Likeness of a benchmark to one or more others, in [0, 1], from shares of shape (R,) and (..., R)."""
@@ -201,7 +287,7 @@ def likeness(level: ArrayLike, shares: ArrayLike, others: ArrayLike) -> np.ndarr
 
 
 def _spread(
-    run: RunFolder, map_: _Map, asked: Sequence[str], name: str, scope: str | None, inside: tuple[int, ...] | None
+    run: RunFolder, map_: Map, asked: Sequence[str], name: str, scope: str | None, inside: tuple[int, ...] | None
 ) -> tuple[BenchmarkCoverage, dict[str, np.ndarray]]:
     """How some benchmarks together spread over the map; and of each region its items, share and interval.
 
@@ -219,14 +305,22 @@ def _spread(
     share = np.bincount(region, weight[located], count) @ map_.below.T / max(whole.sum(), 1e-9)
     units = max(float(effective_sample(whole.sum(), (whole**2).sum())), 1e-9)
     low, high = wilson(share, np.full(count, units), 0.95)
-    like_ = likeness(map_.level, share, map_.public)
+    like_ = np.where(np.isin(map_.names, asked), -1, likeness(map_.level, share, map_.public))
     nearest_ = [(map_.names[at], float(like_[at])) for at in np.argsort(-like_, kind="stable")[:NEAREST]]
-    lacks = None
-    if inside and share[list(inside)].sum() >= SEEN:
-        lacks = tuple(own for own in inside if share[own] < EXERCISED)
-    made = BenchmarkCoverage(
-        name, int(kept.sum()), int((~located).sum()), scope, tuple(share.tolist()), tuple(nearest_), inside, lacks
+    within = bool(inside) and float(share[list(inside or ())].sum()) >= SEEN
+    missing = tuple(
+        MissingTopic(
+            topic,
+            map_.regions["name"][topic],
+            int(items[topic]),
+            expected,
+            tuple(similar),
+            map_.asked_by(topic, asked),
+        )
+        for topic, expected, similar in map_.missing(share, high, asked, inside, within=within)
     )
+    counts = int(kept.sum()), int((~located).sum())
+    made = BenchmarkCoverage(name, *counts, scope, tuple(share.tolist()), tuple(nearest_), inside, within, missing)
     return made, {"items": items, "share": share, "low": low, "high": high}
 
 
@@ -241,7 +335,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
     if description and benchmark is None:
         raise UserError("a description needs a benchmark: name it.")
     asked = [benchmark] if benchmark is not None else list(stated)
-    map_ = None if run.regions is None or run.region_counts is None else _Map(run.regions, run.region_counts)
+    map_ = None if run.regions is None or run.region_counts is None else Map(run.regions, run.region_counts)
     if description and map_ is None:
         raise UserError("the run has no atlas to find a description on: name it by a dictionary that has one.")
     scopes = run.scopes
@@ -259,22 +353,28 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         spread = [_spread(run, map_, [own], own, stated[own], inside.get(own)) for own in asked]
         parts = [part for part, _ in spread]
         if len(asked) > 1:
-            spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, None)]
+            # What none of the scopes names was not meant, where each says what it means.
+            known = all(inside.get(name) for name in asked)
+            union = tuple(dict.fromkeys(region for name in asked for region in inside[name])) if known else None
+            spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, union)]
         whole, own_shares = spread[0]
         regions = _regions(map_, whole, own_shares, concepts)
+    lacking = _lacking(concepts)
     found = Coverage(
+        (),
         (),
         whole,
         regions,
         tuple(parts),
         0 if map_ is None else len(map_.names),
-        _covered(concepts, _lacking(concepts)),
+        () if map_ is None or whole is None else _absent(map_, whole, regions, lacking),
+        _covered(concepts, lacking),
         counted,
         left_out,
         run.width,
         bool(run.manifest.get("reference")),
     )
-    return replace(found, words=tuple(sentences(found)))
+    return worded(found)
 
 
 def scope_table(regions: pl.DataFrame, stated: Mapping[str, str | None], embed: Embed) -> pl.DataFrame:
@@ -367,7 +467,7 @@ def shuffle(names: Sequence[str], rng: np.random.Generator) -> list[str]:
 
 
 def _regions(
-    map_: _Map, whole: BenchmarkCoverage, own: dict[str, np.ndarray], concepts: pl.DataFrame
+    map_: Map, whole: BenchmarkCoverage, own: dict[str, np.ndarray], concepts: pl.DataFrame
 ) -> tuple[RegionCoverage, ...]:
     mean, thin = map_.public.mean(axis=0), own["high"] < map_.public.mean(axis=0) / FACTOR
     status = np.select(
@@ -409,7 +509,7 @@ def _counted(
     )
     rest = concepts.filter(~chosen).group_by(why.fill_null("other").alias("why")).len()
     left_out = tuple((str(name), int(n)) for name, n in rest.sort("len", descending=True).iter_rows())
-    return counted, concepts.filter(chosen).select("concept", "label", "density", "region"), left_out
+    return counted, concepts.filter(chosen).select("concept", "label", "label_scored_by", "density", "region"), left_out
 
 
 def _lacking(concepts: pl.DataFrame) -> pl.DataFrame:
@@ -428,31 +528,84 @@ def _covered(concepts: pl.DataFrame, lacking: pl.DataFrame) -> Covered:
         missing,
         lacking.height - missing,
         float((1 - chance).sum()) if len(chance) else None,
-        tuple(
-            Lack(number, label, "missing" if status == "missing" else "thin", chance)
-            for number, label, status, chance in named.iter_rows()
-        ),
+        _lacks(named),
     )
 
 
-def lacks(found: Coverage) -> list[RegionCoverage]:
-    """Regions that are lacking: of the scope that is stated, the nearest to it first. Without one, or where too few
-    items lie in it, what the nearest benchmarks of the map have and it surely has less than half as often, the largest
-    first."""
-    if found.whole is not None and found.whole.lacks is not None:
-        return [found.regions[region] for region in found.whole.lacks]
+def _lacks(rows: pl.DataFrame) -> tuple[Lack, ...]:
+    columns = rows.select("concept", "label", "coverage_status", "chance_seen")
+    return tuple(
+        Lack(number, label, "missing" if status == "missing" else "thin", chance)
+        for number, label, status, chance in columns.iter_rows()
+    )
+
+
+def _absent(
+    map_: Map, whole: BenchmarkCoverage, regions: Sequence[RegionCoverage], lacking: pl.DataFrame
+) -> tuple[AbsentConcepts, ...]:
+    """Absent concepts of missing topics, then of the main ones, those that miss most first."""
+    main = [
+        part
+        for part in regions
+        if part.level == LEVEL and part.share >= FEW and part.missing > (part.by_chance or 0) + 1
+    ]
+    main = [part for part in main if not whole.inside or part.region in whole.inside]
+    main.sort(key=lambda part: (part.by_chance or 0) - part.missing)
+    proven = lacking.filter(coverage_status="missing", label_scored_by="detection")
+    absent = []
+    for region in (*(topic.region for topic in whole.missing[:TOPICS]), *(part.region for part in main)):
+        rows = proven.filter(pl.col("region").is_in(np.flatnonzero(map_.below[region]))).head(TOPICS)
+        if rows.height:
+            absent.append(AbsentConcepts(region, regions[region].name, _lacks(rows)))
+    return tuple(absent[:TOPICS])
+
+
+def rarer(found: Coverage) -> list[RegionCoverage]:
+    """Topics that the most similar benchmarks surely have more than twice as often, the largest there first."""
+    if found.whole is None or found.whole.nearest[0][1] < FITS:
+        return []
     own = [part for part in found.regions if part.level == LEVEL and part.high < part.near / FACTOR]
+    own = [part for part in own if part.parent is None or found.regions[part.parent].share >= EXERCISED]
     return sorted(own, key=lambda part: -part.near)
 
 
-def sentences(found: Coverage) -> list[str]:
-    """What it is about, how far its scope is tested, and what concepts are in no item."""
-    located = [] if found.whole is None else [*_headline(found, found.whole), *_scope(found, found.whole)]
-    return [*located, _concepts(found)]
+def worded(found: Coverage) -> Coverage:
+    """Say it: :attr:`Coverage.answer` and :attr:`Coverage.words`."""
+    if found.whole is None:
+        return replace(found, words=(_concepts(found),))
+    return replace(found, answer=tuple(_answer(found, found.whole)), words=tuple(sentences(found, found.whole)))
 
 
-def _headline(found: Coverage, whole: BenchmarkCoverage) -> tuple[str, str]:
-    """What it is about; how much of the atlas it covers, and which benchmarks are similar."""
+def _answer(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
+    """The first missing topics, a sentence or two each; or that there are none."""
+    lines = []
+    for topic in whole.missing[:TOPICS]:
+        some = f"{integer(topic.items)}" if topic.items else "none"
+        beside = "its scope names it"
+        if topic.expected is not None:
+            beside = (
+                f"the benchmarks most like it otherwise ({_and(topic.similar)}) have {100 * topic.expected:.0f} in 100"
+            )
+        line = f"Missing: {found.regions[topic.region].name}: {some} of {plural(whole.items, 'item')}; {beside}."
+        by = f" Public benchmarks that ask it: {', '.join(topic.asked_by)}." if topic.asked_by else ""
+        lines.append(line + by)
+    if lines:
+        more = len(whole.missing) - len(lines)
+        return [*lines[:-1], lines[-1] + f" And {plural(more, 'more topic')}." * (more > 0)]
+    similar = [name for name, like in whole.nearest if like >= FITS]
+    if whole.within:
+        return ["Nothing is missing: each topic that its scope names has 1% of the items or more."]
+    if similar:
+        return [f"Nothing is clearly missing beside the most similar benchmarks ({_and(similar)})."]
+    name, like = whole.nearest[0]
+    return [
+        f"What is missing cannot be said: no public benchmark is similar (the nearest, {name}: {100 * like:.0f} of "
+        "100), and its scope does not tell."
+    ]
+
+
+def sentences(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
+    """What it is about, the regions of its scope, and concepts that are in no item."""
     top = [part for part in found.regions if part.level == 1]
     largest = sorted(top, key=lambda part: -part.share)
     enough = next((k for k in (1, 2) if sum(part.share for part in largest[:k]) >= 0.5), 3)
@@ -460,48 +613,31 @@ def _headline(found: Coverage, whole: BenchmarkCoverage) -> tuple[str, str]:
     exercised = sum(part.share >= EXERCISED for part in top)
     (first, like), *others = whole.nearest
     near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
-    unlike = f" {percent(whole.unlike, whole.items)} of its items are unlike anything in the atlas." * (
-        whole.unlike > 0
+    unlike = f"; {percent(whole.unlike, whole.items)} are unlike anything in the atlas" * (whole.unlike > 0)
+    headline = (
+        f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}; they cover {exercised} of {len(top)} "
+        f"coarse regions{unlike}. Most similar of {plural(found.public, 'benchmark')}: {near_}."
     )
-    fits = "" if like >= FITS else " None of these is close, so read the comparison with care."
-    return (
-        f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}.",
-        f"It covers {exercised} of the atlas's {len(top)} coarse regions (1% of items or more).{unlike} Most similar "
-        f"of {plural(found.public, 'benchmark')}: {near_}.{fits}{_less(found, whole)}",
-    )
+    if whole.scope is None or whole.inside is None:
+        return [headline, *_absent_words(found)]
+    says = f"Its stated scope is “{shorten(str(whole.scope), 200)}”. "
+    if whole.inside:
+        inside = [f"{found.regions[own].name} ({percent(whole.shares[own], 1)})" for own in whole.inside]
+        says += f"Regions with a matching name (a guess): {_and(inside)}."
+        says += f" They hold fewer than {percent(SEEN, 1)} of its items: too few to tell what the scope lacks." * (
+            not whole.within
+        )
+    else:
+        says += "No region of the atlas has a matching name."
+    return [headline, says, *_absent_words(found)]
 
 
-def _less(found: Coverage, whole: BenchmarkCoverage) -> str:
-    """What similar benchmarks ask about and this one hardly; nothing where its scope says what is lacking."""
-    if whole.lacks is not None:
-        return ""
-    less = lacks(found)
-    if not less:
-        return " In no region is its share clearly below half of theirs."
-    named = [f"{own.name} ({percent(own.share, 1)} here, {percent(own.near, 1)} there)" for own in less[:3]]
-    more = f"; and {len(less) - 3} more" if len(less) > 3 else ""
-    return f" It asks less than half as often as these about {'; '.join(named)}{more}."
-
-
-def _scope(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
-    if whole.inside is None:
-        return []
-    says = f"Its stated scope is “{shorten(str(whole.scope), 200)}”."
-    if not whole.inside:
-        return [f"{says} No region of the atlas has a matching name."]
-    says += " Regions with a matching name (a guess):"
-    shares = {own: f"{found.regions[own].name} ({percent(whole.shares[own], 1)})" for own in whole.inside}
-    if whole.lacks is None:
-        within = percent(sum(whole.shares[region] for region in whole.inside), 1)
-        others = (part for part in found.regions if part.level == LEVEL and part.region not in shares)
-        most = max(others, key=lambda part: part.share)
-        return [
-            f"{says} {_and(list(shares.values()))}. Only {within} of its items lie there, and "
-            f"{percent(most.share, 1)} in {most.name}. Names can say what is missing only from {percent(SEEN, 1)} on."
-        ]
-    few = [shares.pop(region) for region in whole.lacks]
-    told = (("fewer than 1% of its items in", few), ("tested:", list(shares.values())))
-    return [f"{says} {'; '.join(f'{word} {_and(own)}' for word, own in told if own)}."]
+def _absent_words(found: Coverage) -> list[str]:
+    parts = [
+        f"of “{found.regions[topic.region].name}”: {', '.join(f'“{lack.label}”' for lack in topic.concepts)}"
+        for topic in found.absent
+    ]
+    return [f"In no item, {'; '.join(parts)}."] if parts else []
 
 
 def _concepts(found: Coverage) -> str:
@@ -515,15 +651,6 @@ def _concepts(found: Coverage) -> str:
     said += "." + f" {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} far rarer than there." * (
         whole.thin > 0
     )
-    # Where a scope is stated, what lies outside it is not missing.
-    asked = found.whole.inside if found.whole is not None and found.whole.lacks is not None else None
-    own = [part for part in found.regions if part.level == LEVEL and (not asked or part.region in asked)]
-    most = [part for part in own if part.missing > (part.by_chance or 0) + 1]
-    most.sort(key=lambda part: (part.by_chance or 0) - part.missing)
-    worst = [(f"In “{one.name}”, {one.missing} of {one.concepts} are absent, such as", one.lacking) for one in most[:2]]
-    for part, lacking in worst or ([] if asked else [("Absent:", whole.lacking)]):
-        labels = [f"“{lack.label}”" for lack in lacking if lack.status == "missing" and lack.label][:2]
-        said += f" {part} {_and(labels)}." if labels else ""
     return said
 
 

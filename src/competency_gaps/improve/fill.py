@@ -33,7 +33,7 @@ from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig, Reaso
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.files import finite, make_folder, write_text
 from competency_gaps.findings.answer import slices_of
-from competency_gaps.findings.coverage import coverage, lacks
+from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.kept import answer
 from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
 from competency_gaps.items.item import Benchmark, Item
@@ -229,11 +229,12 @@ def _slice(run: RunFolder, asked: int | str) -> _Target:
 
 
 def _lacking(run: RunFolder, benchmark: str) -> _Target:
-    """The regions of the atlas that a benchmark lacks."""
-    regions = lacks(coverage(run, benchmark))[:REGIONS]
+    """The topics that a benchmark lacks."""
+    whole = coverage(run, benchmark).whole
+    regions = whole.missing[:REGIONS] if whole is not None else ()
     if not regions:
         raise UserError(
-            f"{benchmark} lacks no region of the atlas, or the run has no atlas. To add to what it has, name a slice."
+            f"{benchmark} clearly lacks no topic, or the run has no atlas. To add to what it has, name a slice."
         )
     inside = (run.items["excluded"].is_null() & (run.items["benchmark"] == benchmark)).to_numpy()
     own = [members(run, one.region) for one in regions]

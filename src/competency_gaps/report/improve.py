@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.coverage import lacks
 from competency_gaps.findings.estimate import NORMAL
 from competency_gaps.findings.words import item_text, see_all, short_name
 from competency_gaps.improve.keep import FEWEST_MODELS
@@ -68,13 +67,13 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
     command = shlex.join(["cgaps", "improve", str(run.shown_path)])
     items, repeats = found["items"], found["redundancy"]
     steps = [(f"Broken: {items if isinstance(items, UserError) else _broken(items)}", f"{command} --items")]
-    lacking = ((name, lacks(own)) for name, own in found["missing"].items())
-    name, regions = max(lacking, key=lambda own: len(own[1]), default=("", []))
+    lacking = ((name, own.whole.missing) for name, own in found["missing"].items() if own.whole is not None)
+    name, regions = max(lacking, key=lambda own: len(own[1]), default=("", ()))
     if regions:
         names = "; ".join(f"“{own.name}”" for own in regions[:3]) + f"; {len(regions) - 3} more" * (len(regions) > 3)
         topics = plural(len(regions), "topic")
-        if found["missing"][name].whole.lacks is None:
-            says = f"Rare: {name} asks about {topics} less than half as often as similar benchmarks: {names}. Are they "
+        if not found["missing"][name].whole.within:
+            says = f"Missing: {name} hardly asks about {topics} that similar benchmarks ask: {names}. Are they "
             says += "part of what it is meant to test? See ‘cgaps coverage --describe’."
         else:
             says = f"Missing: {name} hardly asks about {topics} of its scope: {names}."

@@ -31,7 +31,7 @@ from competency_gaps.explorer.parts.records.details import CategoryChange, Pairi
 from competency_gaps.explorer.parts.tables import parquet
 from competency_gaps.findings import words
 from competency_gaps.findings.answer import slice_table
-from competency_gaps.findings.coverage import Coverage, coverage, sentences
+from competency_gaps.findings.coverage import Coverage, coverage, worded
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.items import against_of, sides_of
 from competency_gaps.findings.kept import model_slices
@@ -168,8 +168,7 @@ def coverage_part(context: Context, number: int) -> Coverage:
     """``coverage/K.json``: what the suite leaves out (0), or the benchmark at place K - 1."""
     found = coverage(context.itself, context.names[number - 1] if number else None)
     regions = tuple(replace(part, name=context.region_names[part.region]) for part in found.regions)
-    found = replace(found, regions=regions)
-    return replace(found, words=tuple(sentences(found)))
+    return worded(replace(found, regions=regions))
 
 
 def scores_table(context: Context) -> bytes:

@@ -1,0 +1,109 @@
+"""Take a topic out of a benchmark: is it the one that coverage calls missing?
+
+    python validation/holes.py [RUN ...]
+
+Draws 20 public benchmarks of the bundled atlas with one of their topics (5% to 50% of the items) that at least two of
+the similar benchmarks ask about (2% of their items; 5% in the mean). The benchmark's own row is left out of the
+comparison, its items of the topic are taken out, and as many random items for comparison. The table counts how often
+the topic is among the first three, with the hole and without, and how often random removal leaves these three as they
+are; for the drawn ones, all such topics, all topics of 5% to 50% whether or not others ask about them, and such topics
+of the runs' benchmarks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.evidence.interval import wilson
+from competency_gaps.findings.coverage import FITS, LEVEL, NEAREST, TOPICS, Map, likeness
+
+PACK = Path("src/competency_gaps/embedded/packs/smollm2-135m-instruct-l15-8k")
+DRAWN, SEED = 20, 0
+PART = (0.05, 0.5)
+"""Least and largest part of a benchmark that is taken out."""
+ASKED, MEAN = 0.02, 0.05
+"""Share of the topic in two of the similar benchmarks, and in their mean, at least."""
+
+
+class Case(NamedTuple):
+    """A benchmark and the topic that is taken out of it."""
+
+    benchmark: str
+    items: np.ndarray
+    """In each finest region: int64 of shape (R,)."""
+    topic: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="*", type=Path)
+    counts = pl.read_parquet(PACK / "region_counts.parquet")
+    atlas = Map(pl.read_parquet(PACK / "regions.parquet"), counts)
+    topics = cases(atlas, counts.filter(pl.col("benchmark").is_in(atlas.names)))
+    shared = [case for case in topics if is_asked(atlas, case)]
+    rng = np.random.default_rng(SEED)
+    drawn = [shared[at] for at in sorted(rng.choice(len(shared), DRAWN, replace=False).tolist())]
+    rows = {"drawn": drawn, "all that similar benchmarks ask": shared, "all": topics}
+    for run in parser.parse_args().runs:
+        fresh = [case for case in cases(atlas, counts_of(run)) if is_asked(atlas, case)]
+        rows["of benchmarks not in the atlas"] = rows.get("of benchmarks not in the atlas", []) + fresh
+    print("| topics taken out | | named with the hole only | named before | same lines without random items |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name, chosen in rows.items():
+        only, before, same = np.array([plant(atlas, case, rng) for case in chosen]).sum(axis=0).tolist()
+        print(f"| {name} | {len(chosen)} | {only} | {before} | {same} |")
+
+
+def counts_of(run: Path) -> pl.DataFrame:
+    """Items of a run's benchmarks by region, as an atlas counts its own."""
+    places = pl.read_parquet(run / "item_regions.parquet", columns=["region", "unlike"])
+    items = pl.read_parquet(run / "items.parquet", columns=["benchmark"])
+    both = pl.concat([items, places], how="horizontal").filter(~pl.col("unlike"))
+    return both.group_by("benchmark", "region").len("items")
+
+
+def cases(atlas: Map, counts: pl.DataFrame) -> list[Case]:
+    """Every topic of 5% to 50% of each benchmark."""
+    found = []
+    for (name,), part in counts.sort("benchmark", "region").group_by("benchmark", maintain_order=True):
+        items = np.zeros(len(atlas.level), np.int64)
+        items[part["region"].to_numpy()] = part["items"].to_numpy()
+        share = items @ atlas.below.T / items.sum()
+        sized = (atlas.level == LEVEL) & (share >= PART[0]) & (share <= PART[1])
+        found += [Case(str(name), items, topic) for topic in np.flatnonzero(sized).tolist()]
+    return found
+
+
+def is_asked(atlas: Map, case: Case) -> bool:
+    """Whether benchmarks similar to the whole one ask about a topic."""
+    like = likeness(atlas.level, case.items @ atlas.below.T / case.items.sum(), atlas.public)
+    like[np.isin(atlas.names, [case.benchmark])] = 0
+    near = [other for other in np.argsort(-like, kind="stable")[:NEAREST] if like[other] >= FITS]
+    shares = atlas.public[near, case.topic]
+    return len(near) > 0 and bool(shares.mean() >= MEAN and (shares >= ASKED).sum() >= min(2, len(near)))
+
+
+def plant(atlas: Map, case: Case, rng: np.random.Generator) -> tuple[bool, bool, bool]:
+    """Whether a topic is named with the hole and not before; before; and whether random removal changes nothing."""
+    items, inside = case.items, atlas.below[case.topic]
+    fewer = rng.multivariate_hypergeometric(items, int(items[inside].sum()))
+    before, hole, random = (
+        named(atlas, case.benchmark, left) for left in (items, np.where(inside, 0, items), items - fewer)
+    )
+    return case.topic in hole and case.topic not in before, case.topic in before, before == random
+
+
+def named(atlas: Map, name: str, items: np.ndarray) -> list[int]:
+    """The topics of the first lines."""
+    share = items @ atlas.below.T / items.sum()
+    _, high = wilson(share, np.full(len(share), float(items.sum())), 0.95)
+    return [topic for topic, *_ in atlas.missing(share, high, [name], None, within=False)][:TOPICS]
+
+
+if __name__ == "__main__":
+    main()

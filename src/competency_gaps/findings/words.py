@@ -471,8 +471,8 @@ _CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "repeats": _repeats_words,
     "excluded": lambda n: f"{share_of(n['excluded'], n['items'])} items were left out when the run was made.",
     "lens": lambda n: (
-        f"Concepts come from {shorten(short_name(n['reads']), 80)}, which read the items for this run; without its slices "
-        "the list can have other lines."
+        f"Concepts come from {shorten(short_name(n['reads']), 80)}, which read the items for this run; without its "
+        "slices the list can have other lines."
     ),
     "remark": lambda n: f"{n['text'][:1].upper()}{n['text'][1:].rstrip('.')}.",
     "peers": _peers_words,

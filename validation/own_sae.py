@@ -170,7 +170,7 @@ def main() -> None:
     rows = {name: rows_of(run, first) for name, run in runs.items()}
     spaces = {name: concept_space(run.by_concept, rows[name]) for name, run in runs.items()}
     spaces["MiniLM"] = embeddings(questions(first.items), args.vectors)
-    halves = np.random.default_rng(0).random((int(first.items["cluster"].max()) + 1, args.splits // 2)) < 0.5
+    halves = np.random.default_rng(0).random((int(first.items["cluster"].to_numpy().max()) + 1, args.splits // 2)) < 0.5
     halves = np.concatenate([halves, ~halves], axis=1)
     answered = {name: run for name, run in runs.items() if run.own_model is not None}
     scores = {name: model_scores(run).of(str(run.own_model))[rows[name]] for name, run in answered.items()}

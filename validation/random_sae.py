@@ -13,8 +13,6 @@ sae.force=true``, as the gate rightly refuses it.
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +21,15 @@ from safetensors.torch import load_file, save_file
 
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.model.batches import plan_batches, token_budget_on
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.model.prompts import resolve_bos
+from competency_gaps.progress import Progress
 from competency_gaps.sae.load import load_sae, local_mean, sae_folder
+from competency_gaps.sae.measure import read_texts
 from competency_gaps.sae.texts import cut_pieces, first_tokens, read_documents
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "recipes" / "stretches"))
-from evaluate import measure
 
 LATENTS_AT_ONCE = 256
 REFERENCE_TOKENS = 30_000
@@ -67,9 +65,11 @@ def main() -> None:
     save_file(baseline, args.out / "sae_weights.safetensors")
     (args.out / "cfg.json").write_text((folder / "cfg.json").read_text())
     made = load_sae(SAEConfig(folder=args.out), lm.device)
-    figures, reference = measure(lm, hook, made, pieces, tokens=REFERENCE_TOKENS, loss_tokens=2_000)
+    statistics, reference = read_texts(
+        lm, hook, made, pieces, tokens=REFERENCE_TOKENS, embed=embed_texts, progress=Progress(quiet=True)
+    )
     reference.write(args.out / "reference.parquet")
-    print(json.dumps(figures, indent=1))
+    print(f"L0 {statistics.l0:.1f}, explained variance {statistics.explained_variance:.3f}")
 
 
 def baseline_of(weights: dict[str, torch.Tensor], activations: torch.Tensor, kind: str) -> dict[str, torch.Tensor]:

@@ -196,7 +196,7 @@ def test_bad_checkpoints_are_refused(tmp_path, tiny_config):
 
         return spoil
 
-    assert "b_dec is missing" in refused(dictionary_learning, without("b_dec"))
+    assert "'b_dec' is missing" in refused(dictionary_learning, without("b_dec"))
     assert "ae.pt is damaged" in refused(dictionary_learning, lambda folder: (folder / "ae.pt").write_bytes(b""))
     assert "k = 65 of 64 latents" in refused(sparsify, change("cfg.json", "k", 65))
     for write in (dictionary_learning, sparsify, llama_scope):

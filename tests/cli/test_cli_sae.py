@@ -1,4 +1,4 @@
-"""``cgaps sae``: a list that fits a terminal, and ends with a run that can be typed."""
+"""``cgaps sae``: a run that can be typed, above a list that fits a terminal."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_the_list_about_fits_a_terminal_and_marks_labels(cli, model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_it_ends_with_a_run_that_can_be_typed(cli, asked, model, tmp_path):
-    line = cli("sae", model)[1].rstrip("\n").split("\n")[-1]
+def test_it_begins_with_a_run_that_can_be_typed(cli, asked, model, tmp_path):
+    line = cli("sae", model)[1].split("\n")[3]
     assert json.loads(cli("sae", model, "--json")[1])["command"] == line
     file = tmp_path / "quiz.jsonl"
     file.write_text('{"prompt": "Why?"}\n')
@@ -71,5 +71,5 @@ def test_without_saelens_the_list_says_how_to_get_it(cli, monkeypatch):
     monkeypatch.setattr("competency_gaps.cli.sae.find_spec", lambda name: None)
     status, out, _ = cli("sae", "gpt2")
     assert status == 0 and "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in out
-    assert "needs SAELens: pip install" in out and out.rstrip().split("\n")[-1].startswith("cgaps run ")
+    assert "needs SAELens: pip install" in out and out.split("\n")[4].startswith("cgaps run ")
     assert "needs SAELens" not in cli("sae", "embedded:smollm2-135m-instruct")[1]

@@ -61,6 +61,8 @@ def dictionary_learning(folder: Path, kind: str = "AutoEncoderTopK"):
         hidden = (hidden + w["b_enc" if matrices else "encoder.bias"]).relu()
         if kind == "AutoEncoderTopK":
             return top(hidden)
+        if kind == "AutoEncoder":  # its ``from_pretrained`` gives decoder vectors the length 1
+            return hidden * w["decoder.weight"].norm(dim=0)
         return hidden * (hidden > w["threshold"]) if "threshold" in w else hidden
 
     return encode
@@ -186,6 +188,17 @@ def test_bad_checkpoints_are_refused(tmp_path, tiny_config):
         Command.file = str(folder / "was_run")
         torch.save({"b_dec": torch.zeros(2), "more": Command()}, folder / "ae.pt")
 
+    def without(key):
+        def spoil(folder):
+            weights = torch.load(folder / "ae.pt")
+            del weights[key]
+            torch.save(weights, folder / "ae.pt")
+
+        return spoil
+
+    assert "'b_dec' is missing" in refused(dictionary_learning, without("b_dec"))
+    assert "ae.pt is damaged" in refused(dictionary_learning, lambda folder: (folder / "ae.pt").write_bytes(b""))
+    assert "k = 65 of 64 latents" in refused(sparsify, change("cfg.json", "k", 65))
     for write in (dictionary_learning, sparsify, llama_scope):
         assert "cannot be loaded" in refused(write, truncate)
     wrong = "its encoder maps 32 to 64 dimensions. Expected 48 to 64, as"
@@ -199,3 +212,39 @@ def test_bad_checkpoints_are_refused(tmp_path, tiny_config):
     assert "'groupmax' is not read. Expected 'topk'" in refused(sparsify, lambda _: None, activation="groupmax")
     other = {"hook_point_out": "blocks.2.hook_mlp_out"}
     assert "are not read" in refused(llama_scope, lambda _: None, **other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["AutoEncoder", "AutoEncoderTopK", "BatchTopKSAE", "MatryoshkaBatchTopKSAE"])
+def test_dictionary_learning_encodes_alike(kind, tmp_path):
+    """The library reads the files that this module's tests write as this package does."""
+    utils = pytest.importorskip("dictionary_learning.utils", reason="dictionary_learning is not installed")
+    dictionary_learning(tmp_path, kind)
+    theirs, _ = utils.load_dictionary(str(tmp_path), "cpu")
+    x = torch.randn(50, WIDTH)
+    with torch.inference_mode():
+        ours = load_sae(SAEConfig(folder=tmp_path, hook_name="blocks.2.hook_resid_post"), "cpu").encode(x)
+        torch.testing.assert_close(ours, theirs.encode(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("transcode", [False, True])
+def test_sparsify_encodes_and_rebuilds_alike(transcode, tmp_path):
+    """Trained for a few steps and saved by the library."""
+    library = pytest.importorskip("sparsify", reason="eai-sparsify is not installed")
+    torch.manual_seed(0)
+    config = library.SparseCoderConfig(num_latents=LATENTS, k=K, transcode=transcode, skip_connection=transcode)
+    theirs, folder = library.SparseCoder(WIDTH, config), tmp_path / "layers.2.mlp"
+    x, y = torch.randn(2, 200, WIDTH)
+    optimizer = torch.optim.Adam(theirs.parameters(), 0.01)
+    for _ in range(20):
+        theirs(x, y if transcode else x).fvu.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    theirs.save_to_disk(folder)
+    ours = load_sae(SAEConfig(folder=folder), "cpu")
+    with torch.inference_mode():
+        truth = theirs.encode(x)
+        latents = torch.zeros(len(x), LATENTS).scatter(1, truth.top_indices, truth.top_acts)
+        torch.testing.assert_close(ours.encode(x), latents, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(ours.rebuild(x, latents), theirs(x, y).sae_out, atol=1e-5, rtol=1e-5)

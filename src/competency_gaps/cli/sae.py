@@ -54,13 +54,14 @@ def sae(
         f"{sae_list.saelens})."
     )
     shown = [entry for entry in sae_list.saes if all_ or entry.recommended]
-    for line in (head, "", *_table(shown, every=all_), *_notes(sae_list, all_=all_), *_labels(proposed), command):
+    for line in (head, "", *_start(proposed, command), *_table(shown, every=all_), *_notes(sae_list, all_=all_)):
         print_line(line)
 
 
 def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
     """By model: a line for each SAE, or without ``every`` one for all layers whose SAEs differ only in the layer."""
     for (trained_on, model), entries in groupby(saes, key=lambda entry: (entry.relation, entry.model)):
+        yield ""
         yield _TRAINED_ON[trained_on].format(model=model)
         yield "layers  reads      " + ("width    L0  " if every else "") + " --sae (* has public labels)"
         alike: dict[tuple[str, str, bool], list[SaeEntry]] = {}
@@ -75,7 +76,6 @@ def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
             yield f"{_ranges(layers):<7} {place:<10} {facts}{'*' if labelled else ' '}{shown}"
             if every and labelled:
                 yield f"{'':19}labels: {own[0].labels}"
-        yield ""
 
 
 def _ranges(layers: Sequence[int]) -> str:
@@ -94,18 +94,20 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
         lines.append(f"Not listed, because a run cannot read them: {', '.join(kinds)}.")
     if not all_ and not all(entry.recommended for entry in sae_list.saes):
         lines.append("N is the layer, M the L0. One SAE per layer and place is listed; --all lists all.")
-    yield from [*lines, ""] if lines else []
+    yield from ["", *lines] if lines else []
 
 
-def _labels(proposed: SaeEntry) -> Iterator[str]:
+def _start(proposed: SaeEntry, command: str) -> Iterator[str]:
+    """The run to start with, and how to get its labels."""
     from competency_gaps.sae.find import PACKAGE
 
+    added = " (add --set sae.dictionary=dictionary to use the labels)" if proposed.labels not in (None, PACKAGE) else ""
+    if proposed.release is not None and find_spec("sae_lens") is None:
+        yield f"A run with it needs SAELens: {install_command('run')}"
+    yield f"To start with layer {proposed.layer}{added}:"
+    yield command
     if proposed.labels == PACKAGE:
         yield "Its labels are included."
     elif proposed.labels is not None:
         yield "Labels, if you want them:"
         yield f"cgaps concepts label dictionary --from neuronpedia:{proposed.labels} --sae {proposed.name}"
-    added = " (add --set sae.dictionary=dictionary to use the labels)" if proposed.labels not in (None, PACKAGE) else ""
-    if proposed.release is not None and find_spec("sae_lens") is None:
-        yield f"A run with it needs SAELens: {install_command('run')}"
-    yield f"To run it{added}:"

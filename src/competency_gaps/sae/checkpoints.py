@@ -86,6 +86,8 @@ def read_checkpoint(folder: Path, name: str, *, device: str, dtype: str) -> Any:
             f"SAE {name!r}: its encoder maps {maps[0]} to {maps[1]} dimensions. Expected {sizes[0]} to {sizes[1]}, as "
             f"{settings_file} says: use the weights and the settings of one SAE."
         )
+    if not 0 < (k := converted.settings.get("k", 1)) <= sizes[1]:
+        raise ValueError(f"k = {k} of {sizes[1]} latents")
     config = {
         **{"dtype": dtype, "device": device, "normalize_activations": "none", "reshape_activations": "none"},
         **converted.settings,
@@ -112,13 +114,13 @@ def _read_weights(file: Path, name: str) -> dict[str, torch.Tensor]:
             f"SAE {name!r}: {file.name} holds more than tensors, which could run code. Expected the tensors that "
             f"dictionary_learning saves; nothing in it was run. Ask its authors for the state_dict alone."
         ) from error
+    except (EOFError, KeyError) as error:
+        raise ValueError(f"{file.name} is damaged") from error
     return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
 
 
 def _from_dictionary_learning(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _: Path) -> Converted:
     """``config.json`` names the class; a BatchTopK SAE encodes with its learned threshold once it is trained."""
-    import torch
-
     trainer = settings["trainer"]
     kind = trainer["dict_class"]
     if kind not in _LEARNED:
@@ -127,20 +129,24 @@ def _from_dictionary_learning(settings: Mapping[str, Any], weights: dict[str, to
     tensors = {
         "W_enc": weights["encoder.weight"].T if linear else weights["W_enc"],
         "W_dec": weights["decoder.weight"].T if linear else weights["W_dec"],
-        "b_dec": next(weights[key] for key in ("b_dec", "bias", "decoder_bias", "decoder.bias") if key in weights),
+        "b_dec": weights[next((key for key in ("bias", "decoder_bias", "decoder.bias") if key in weights), "b_dec")],
     }
     for theirs, ours in (("gate_bias", "b_gate"), ("mag_bias", "b_mag"), ("r_mag", "r_mag")):
         if theirs in weights:
             tensors[ours] = weights[theirs]
     if _LEARNED[kind] != "gated":
         tensors["b_enc"] = weights["encoder.bias"] if linear else weights["b_enc"]
+    if kind == "AutoEncoder":  # the library scales decoder vectors to length 1 when it loads them
+        norms = tensors["W_dec"].norm(dim=1)
+        tensors |= {"W_enc": tensors["W_enc"] * norms, "b_enc": tensors["b_enc"] * norms}
+        tensors["W_dec"] = tensors["W_dec"] / norms[:, None]
     if _LEARNED[kind] == "jumprelu":
         tensors["threshold"] = weights["threshold"].expand(tensors["W_enc"].shape[1]).clamp(min=0).clone()
     subtracts = kind not in ("AutoEncoderNew", "JumpReluAutoEncoder")
     form = {"architecture": _LEARNED[kind], "apply_b_dec_to_input": subtracts}
     form |= {"d_in": trainer["activation_dim"], "d_sae": trainer["dict_size"]}
     if form["architecture"] == "topk":
-        form["k"] = int(weights.get("k", torch.tensor(trainer["k"])))
+        form["k"] = int(weights["k"] if "k" in weights else trainer["k"])
     layer, module = trainer.get("layer"), str(trainer.get("submodule_name") or "")
     place = next((hook for word, hook in (("mlp", "mlp_out"), ("att", "attn_out")) if word in module), "resid_post")
     hook = None if layer is None else f"blocks.{layer}.hook_{place}"

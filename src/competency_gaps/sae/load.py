@@ -392,7 +392,8 @@ def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder
         return name, folder, *_saelens_sae(config, folder, device)
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         first_line, _, _ = str(error).strip().partition("\n")
-        raise UserError(f"SAE {name!r} cannot be loaded: {first_line}") from error
+        missing = " is missing" if isinstance(error, KeyError) else ""
+        raise UserError(f"SAE {name!r} cannot be loaded: {first_line}{missing}") from error
 
 
 def sae_folder(config: SAEConfig) -> Path | None:

@@ -322,7 +322,7 @@ def residual(run: cg.Run, rows: np.ndarray) -> np.ndarray:
         batch = order[start : start + 16]
         read = read_hook(lm, hook, [ids[row] for row in batch]).float().cpu().numpy()
         for row, own in zip(batch, read, strict=True):
-            found[row] = own[1 : len(ids[row])].mean(axis=0)  # the first position is an outlier
+            found[row] = own[min(1, len(ids[row]) - 1) : len(ids[row])].mean(axis=0)  # the first position is an outlier
         if start % 1600 == 0:
             print(f"  residual stream: {start:,} of {len(order):,} items", flush=True)
     return found

@@ -5,6 +5,7 @@
 Each RUN is a finished run of the same items, read through an SAE: those whose model answered give outcomes, all give
 profiles of concepts, beside which stand sentence embeddings (they need the extra texts, and are kept in ``--vectors``).
 ``--panel``: tables of other models' scores on some of the items, a column ``id`` and a column a model.
+``--residual N``: also the mean of the residual stream, where the SAEs of the first N runs read it.
 
 What a space of the items foretells of an outcome, net of benchmark and length, is the correlation on halves of the
 items that were not fitted, of ridge regression whose penalty leave-one-out chooses. Outcomes are right or wrong, and
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from atlas import residual
 from own_profile import embeddings
 from scipy.stats import rankdata
 
@@ -32,7 +34,7 @@ from competency_gaps.findings.choose import centred
 from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.make import questions
-from competency_gaps.slices.tree import concept_space
+from competency_gaps.slices.tree import concept_space, unit
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 BOOTSTRAPS = 1000
@@ -63,8 +65,8 @@ def ridge(outcome: np.ndarray, block: np.ndarray, space: np.ndarray, fitted: np.
     errors = []
     for penalty in PENALTIES:
         hat = (turned[fitted] ** 2 / (values + penalty)).sum(axis=1)
-        residual = left - turned[fitted] @ (part / (values + penalty))
-        errors.append((float(((residual / (1 - hat)) ** 2).sum()), penalty))
+        missed = left - turned[fitted] @ (part / (values + penalty))
+        errors.append((float(((missed / (1 - hat)) ** 2).sum()), penalty))
     return turned @ (part / (values + min(errors)[1]))
 
 
@@ -143,9 +145,9 @@ def with_interval(draws: np.ndarray) -> str:
 
 def print_differences(title: str, table: dict[str, np.ndarray], names: Sequence[str], models: Sequence[str]) -> None:
     """A row per outcome; then own less the other's, the mean over both models that were run."""
-    print(f"\n{title}\n{'':34s}" + "".join(f"{name:>12s}" for name in names))
+    print(f"\n{title}\n{'':34s}" + "".join(f"{name:>16s}" for name in names))
     for outcome, draws in table.items():
-        print(f"{outcome[:33]:34s}" + "".join(f"{value:12.3f}" for value in draws[:, 0]))
+        print(f"{outcome[:33]:34s}" + "".join(f"{value:16.3f}" for value in draws[:, 0]))
     if len(models) > 1:
         a, b = (names.index(name) for name in models[:2])
         ours = (table[models[0]][a] - table[models[0]][b] + table[models[1]][b] - table[models[1]][a]) / 2
@@ -162,6 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--panel", type=Path, nargs="*", default=[])
+    parser.add_argument("--residual", type=int, default=0, metavar="N", help="also of the first N runs' models")
     parser.add_argument("--splits", type=int, default=6)
     parser.add_argument("--vectors", type=Path)
     args = parser.parse_args()
@@ -169,6 +172,9 @@ def main() -> None:
     first = min(runs.values(), key=lambda run: run.items.height)
     rows = {name: rows_of(run, first) for name, run in runs.items()}
     spaces = {name: concept_space(run.by_concept, rows[name]) for name, run in runs.items()}
+    for name, run in list(runs.items())[: args.residual]:
+        mean = residual(run, rows[name])
+        spaces[f"{name} residual"] = unit((mean - mean.mean(axis=0)) / mean.std(axis=0))
     spaces["MiniLM"] = embeddings(questions(first.items), args.vectors)
     halves = np.random.default_rng(0).random((int(first.items["cluster"].to_numpy().max()) + 1, args.splits // 2)) < 0.5
     halves = np.concatenate([halves, ~halves], axis=1)

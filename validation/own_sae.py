@@ -38,6 +38,7 @@ from competency_gaps.slices.tree import concept_space, unit
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 BOOTSTRAPS = 1000
+PANEL = "mean of the panel"
 POWER = 1.96 + 0.84
 """Standard errors of a difference that is seen four times of five."""
 
@@ -153,11 +154,13 @@ def print_differences(title: str, table: dict[str, np.ndarray], names: Sequence[
         ours = (table[models[0]][a] - table[models[0]][b] + table[models[1]][b] - table[models[1]][a]) / 2
         error = ours[1:].std()
         print(f"own SAE less the other model's: {with_interval(ours)}; {POWER * error:.3f} would be seen 4 times of 5")
-    last = names.index("MiniLM")
-    for name in names[:last]:
-        for outcome in models:
-            difference = table[outcome][names.index(name)] - table[outcome][last]
-            print(f"{outcome}: profiles of {name} less MiniLM {with_interval(difference)}")
+    panel_mean = [PANEL] if PANEL in table else []
+    for outcome in [*models, *panel_mean]:
+        own = outcome if outcome in models else models[0]
+        for name in names:
+            if name != own:
+                difference = table[outcome][names.index(own)] - table[outcome][names.index(name)]
+                print(f"{outcome}: {own}'s profiles less {name} {with_interval(difference)}")
 
 
 def main() -> None:
@@ -193,12 +196,12 @@ def main() -> None:
         asked = ~np.isnan(np.array(list(others.values()))).all(axis=0)
         models = {name: np.where(asked, values, np.nan) for name, values in scores.items()} | others
         table = {name: predictions(first, values, spaces, halves) for name, values in models.items()}
-        table["mean of the panel"] = np.mean([table[name] for name in others], axis=0)
+        table[PANEL] = np.mean([table[name] for name in others], axis=0)
         print_differences("right or wrong, items of the panel", table, names, list(answered))
         last = names.index("MiniLM")
         for name in answered:
             ahead = table[name][names.index(name)] - table[name][last]
-            theirs = table["mean of the panel"][names.index(name)] - table["mean of the panel"][last]
+            theirs = table[PANEL][names.index(name)] - table[PANEL][last]
             print(f"{name}'s profiles less MiniLM, its own model less the panel: {with_interval(ahead - theirs)}")
 
 

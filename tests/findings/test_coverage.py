@@ -11,7 +11,8 @@ import pytest
 
 from competency_gaps.cli.coverage import print_coverage
 from competency_gaps.errors import UserError
-from competency_gaps.findings.coverage import TOPICS, Map, coverage, likeness, near, scope_table
+from competency_gaps.findings.coverage import TOPICS, Map, coverage, likeness
+from competency_gaps.findings.scopes import near, scope_table
 from competency_gaps.runs.open import RunFolder
 
 COUNT, NAMES = 400, ("quiz", "code")
@@ -224,7 +225,7 @@ def test_a_hole_is_named_beside_benchmarks_alike_otherwise_and_random_items_are_
     rows = [(f"b{row}", 3 + 4 * (row % 3) + at, int(part[at])) for row, part in enumerate(parts) for at in range(4)]
     atlas = Map(regions, pl.DataFrame(rows, schema=["benchmark", "region", "items"], orient="row"))
 
-    def named(row, items):
+    def named(row, items, atlas=atlas):
         share = items @ atlas.below.T / items.sum()
         high = share + 2 * np.sqrt(share * (1 - share) / items.sum()) + 4 / items.sum()
         return [topic for topic, *_ in atlas.missing(share, high, [f"b{row}"], None, within=False)]
@@ -236,6 +237,18 @@ def test_a_hole_is_named_beside_benchmarks_alike_otherwise_and_random_items_are_
             hole = np.where(np.arange(15) == topic, 0, items)
             fewer = items - rng.multivariate_hypergeometric(items, items[topic])
             assert (named(row, items), named(row, hole), named(row, fewer)) == ([], [topic], [])
+    items = np.where(np.isin(np.arange(15), [4, 5, 6]), 130, 0)
+    for topic, asked, rest, expected in (
+        (3, (40, 40, 40), 130, [3]),
+        (3, (16, 16, 16), 130, []),  # hardly asked by others either
+        (3, (520, 520, 520), 43, [3]),  # they look unlike with it
+        (3, (200, 0, 0), 130, []),  # only one asks it
+        (11, (40, 40, 40), 130, []),  # of a coarse region that the items do not touch
+    ):
+        alike = [(f"c{row}", at, rest) for row in range(3) for at in (4, 5, 6)]
+        alike += [(f"c{row}", topic, count) for row, count in enumerate(asked)]
+        others = Map(regions, pl.DataFrame(alike, schema=["benchmark", "region", "items"], orient="row"))
+        assert named(0, items, others) == expected
     # Its own row is left out: without it nothing like the benchmark has the topic.
     alone = Map(regions, pl.DataFrame(rows[:4], schema=["benchmark", "region", "items"], orient="row"))
     assert alone.similar(atlas.public[0], ["b0"], 4).tolist() == []

@@ -3,18 +3,14 @@
 A region's share is that of the items that lie in it, where repeats of a text count once; its interval is Wilson's, with
 as many trials as there are independent items. Beside it stand the benchmarks that the map was made from, each of which
 counts the same. *Likeness* of two benchmarks is Bhattacharyya's coefficient (1943) of their shares at level 2. A
-benchmark need not test everything: where it states its scope, regions are judged that belong to it, whose names are
-nearer to the scope, or one of its clauses, than all but :data:`NEAR` of shuffled names [ours].
+benchmark need not test everything: where it states its scope, regions are judged that belong to it
+(:mod:`~competency_gaps.findings.scopes`).
 
 A topic (a region of level 2) is missing where fewer than 1% of the items lie in it (:data:`EXERCISED`) and the stated
 scope names it; or, without a scope, where the benchmarks that are most alike *in all other topics* surely have more
-than twice as many there, at least two of them, and the items do touch the coarse region around it [ours]. The topic
-itself is left out of that likeness, as what lacks it is unlike all that have it; so is the benchmark's own row.
-
-The similarity of two embedded texts means little by itself, as a general text is similar to everything. So names are
-compared with *shuffled names* [ours]: the words of all names, dealt out to names of the same lengths, function words
-among function words. These have the words and their number but no meaning as a whole. Single words say much, so the
-comparison is strict for short names. A match by text is a guess.
+than twice as many there (at least two of them, and more than :data:`ASKED` in the mean), and the items do touch the
+coarse region around it [ours]. The topic itself is left out of that likeness, as what lacks it is unlike all that have
+it; so is the benchmark's own row.
 
 Counted concepts are those that a label describes: ranked (contextual) ones that are active somewhere. *Missing* and
 *thin* ones are ``coverage_status`` of ``concepts.parquet`` and ``concept_benchmarks.parquet``.
@@ -22,8 +18,7 @@ Counted concepts are those that a label describes: ranked (contextual) ones that
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -35,16 +30,12 @@ from competency_gaps.dictionary.atlas import ORDINARY, members_of
 from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import wilson
 from competency_gaps.evidence.sums import effective_sample
+from competency_gaps.findings.scopes import LEVEL, scope_table
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.schemas import SCOPES
-from competency_gaps.text import integer, percent, plural, shorten, visible
+from competency_gaps.text import integer, percent, plural, shorten
 
-LEVEL = 2
-"""Of the regions that benchmarks are compared by, and scopes."""
-NEAR = 0.03
-"""Share of shuffled names that would belong to a scope."""
 FACTOR = 2
 """A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""
 NEAREST = 3
@@ -58,23 +49,10 @@ SEEN = 0.8
 """Share of a benchmark's items that must lie in the regions of its scope, if the map is to say what is lacking."""
 EXERCISED = 0.01
 """Share from which a region is exercised: topics below it are missing."""
+ASKED = 0.05
+"""Share of a topic in the mean of similar benchmarks, from which its absence is worth a line."""
 NAMED = 12
 """Concepts that are named of what a region lacks, at most."""
-Embed = Callable[[Sequence[str]], np.ndarray]
-"""Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
-SHUFFLED = 3_000
-"""Shuffled names at least, unless ten draws have fewer."""
-CLAUSES = 40
-LONGEST = 4_000
-"""Most clauses, and most characters, of a description."""
-_BREAK = re.compile(r"[.!?](?=\s|$)|[;:,()]|\s[-–—]\s")
-_WORD = re.compile(r"\w{3,}")
-_FUNCTION_WORDS = """
-a about after an and another are around as at be before between but by during each either for from had has have how in
-into is it its like not of off on onto one or other out over per so such than that the their them then these they this
-those through to too under until up was were what when where which while who whose why with within without
-"""
-_FUNCTION = frozenset(_FUNCTION_WORDS.split())
 _READ_BY_PEOPLE = ("explained", "imported")
 """Kinds of labels that somebody wrote; others are words of exemplars."""
 
@@ -268,7 +246,7 @@ class Map:
             shares = self.public[rows, topic]
             several = (shares > FACTOR * high[topic]).sum() >= min(2, max(1, len(rows)))
             expected = float(shares.mean()) if len(rows) else 0.0
-            if several and expected > FACTOR * max(high[topic], EXERCISED) and share[self.above[topic]] >= EXERCISED:
+            if several and expected > max(FACTOR * high[topic], ASKED) and share[self.above[topic]] >= EXERCISED:
                 found.append((topic, expected, [self.names[row] for row in rows]))
         return sorted(found, key=lambda topic: -(topic[1] or 0))
 
@@ -348,6 +326,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
     counted, base, left_out = _counted(run.concepts)
     table = run.concepts if benchmark is None else run.concept_benchmarks.filter(pl.col("benchmark") == benchmark)
     concepts = base.join(table.select("concept", "coverage_status", "chance_seen"), on="concept", how="left")
+    lacking = _lacking(concepts)
     whole, parts, regions = None, list[BenchmarkCoverage](), tuple[RegionCoverage, ...]()
     if map_ is not None:
         spread = [_spread(run, map_, [own], own, stated[own], inside.get(own)) for own in asked]
@@ -358,8 +337,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
             union = tuple(dict.fromkeys(region for name in asked for region in inside[name])) if known else None
             spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, union)]
         whole, own_shares = spread[0]
-        regions = _regions(map_, whole, own_shares, concepts)
-    lacking = _lacking(concepts)
+        regions = _regions(map_, whole, own_shares, concepts, lacking)
     found = Coverage(
         (),
         (),
@@ -377,97 +355,8 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
     return worded(found)
 
 
-def scope_table(regions: pl.DataFrame, stated: Mapping[str, str | None], embed: Embed) -> pl.DataFrame:
-    """Tell by their names which regions of level 2 belong to the scopes that benchmarks state.
-
-    Parameters
-    ----------
-    regions
-        Columns of ``schemas.REGIONS``.
-    stated
-        What each benchmark claims to test; None: nothing.
-
-    Returns
-    -------
-    polars.DataFrame
-        Columns of ``schemas.SCOPES``: benchmark, region; the nearest first. Empty without scopes.
-    """
-    queries = {name: clauses(text) for name, text in stated.items() if text}
-    inside = near(queries, regions["name"].to_list(), embed, NEAR) if queries else {}
-    level = regions["level"].to_list()
-    rows = [(name, row) for name, own in inside.items() for row in own if level[row] == LEVEL]
-    return pl.DataFrame(rows, schema=SCOPES, orient="row")
-
-
-def clauses(description: str) -> list[str]:
-    """Give the whole description, then its distinct clauses, as a text of several parts has no single direction.
-
-    Raises
-    ------
-    UserError
-        If it has no words, or is no description but a long text.
-    """
-    whole = " ".join(visible(description).split())
-    if not _WORD.search(whole) or len(whole) > LONGEST:
-        raise UserError(
-            f"the description {whole[:60]!r} has {len(whole):,} characters; expected a sentence or a few (up to "
-            f"{LONGEST:,} characters)."
-        )
-    parts = [" ".join(part.split()) for part in _BREAK.split(whole)]
-    return list(dict.fromkeys([whole, *(part for part in parts if _WORD.search(part))]))[:CLAUSES]
-
-
-def near(
-    texts: Mapping[str, Sequence[str]], names: Sequence[str], embed: Embed, level: float, *, seed: int = 0
-) -> dict[str, list[int]]:
-    """Tell which names are nearer to a text than all but a share of shuffled names.
-
-    Parameters
-    ----------
-    texts
-        Parts of each text, of which the nearest counts, by the text's key.
-    names
-        What is compared; an empty one is near nothing.
-    level
-        Share of shuffled names that are as near, in (0, 1).
-
-    Returns
-    -------
-    dict of str to list of int
-        Rows of ``names`` for each text, the nearest first.
-    """
-    distinct = [name for name in dict.fromkeys(names) if name]
-    place = {name: i for i, name in enumerate(distinct)}
-    draws = min(10, -(-SHUFFLED // max(1, len(distinct))))
-    shuffled = [name for draw in range(draws) for name in shuffle(distinct, np.random.default_rng([seed, draw]))]
-    parts = list(dict.fromkeys(part for own in texts.values() for part in own))
-    vectors = embed([*distinct, *shuffled, *parts])
-    real, null, asked = np.split(vectors, [len(distinct), len(distinct) + len(shuffled)])
-    of_part = dict(zip(parts, asked, strict=True))
-    found = {}
-    for key, own in texts.items():
-        mine = np.stack([of_part[part] for part in own])
-        best, by_chance = (real @ mine.T).max(axis=1), (null @ mine.T).max(axis=1)
-        bound = np.quantile(by_chance, 1 - level)
-        value = np.array([best[place[name]] if name else -np.inf for name in names])
-        found[key] = [int(row) for row in np.argsort(-value, kind="stable") if value[row] > bound]
-    return found
-
-
-def shuffle(names: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Deal the words of all names out to names of the same lengths, function words among function words."""
-    flat = [word for name in names for word in name.split()]
-    function = np.array([word.casefold().strip(".,;:!?()[]\"'") in _FUNCTION for word in flat], dtype=bool)
-    source = np.arange(len(flat))
-    for kind in (True, False):
-        places = np.flatnonzero(function == kind)
-        source[places] = rng.permutation(places)
-    order = iter(source.tolist())
-    return [" ".join(flat[next(order)] for _ in name.split()) for name in names]
-
-
 def _regions(
-    map_: Map, whole: BenchmarkCoverage, own: dict[str, np.ndarray], concepts: pl.DataFrame
+    map_: Map, whole: BenchmarkCoverage, own: dict[str, np.ndarray], concepts: pl.DataFrame, lacking: pl.DataFrame
 ) -> tuple[RegionCoverage, ...]:
     mean, thin = map_.public.mean(axis=0), own["high"] < map_.public.mean(axis=0) / FACTOR
     status = np.select(
@@ -475,7 +364,7 @@ def _regions(
     )
     nearest_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]].mean(axis=0)
     beside = {**own, "public": mean, "near": nearest_}
-    lacking, found = _lacking(concepts), []
+    found = []
     for row in map_.regions.select("region", "level", "parent", "name").iter_rows(named=True):
         at = row["region"]
         below = pl.col("region").is_in(np.flatnonzero(map_.below[at]))

@@ -23,7 +23,7 @@ from competency_gaps.dictionary.atlas import members_of
 from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import Estimate, quantile
 from competency_gaps.evidence.sample import split_by_size
-from competency_gaps.findings.coverage import LEVEL
+from competency_gaps.findings.scopes import LEVEL
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.family import LEAST

@@ -19,7 +19,7 @@ from competency_gaps.dictionary.labels import FILE as LABELS_FILE
 from competency_gaps.dictionary.labels import empty_labels, shown_labels
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic
-from competency_gaps.findings.coverage import scope_table
+from competency_gaps.findings.scopes import scope_table
 from competency_gaps.model.embed import embed_texts, has_default_model
 from competency_gaps.runs.manifest import LISTS, RunChange, changing_run
 from competency_gaps.runs.open import RunFolder, open_folder

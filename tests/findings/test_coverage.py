@@ -52,7 +52,7 @@ def run():
         }
     ).with_columns(
         label_kind=pl.when(pl.col("label").is_not_null()).then(pl.lit("explained")),
-        label_scored_by=pl.when(pl.col("concept") % 3 > 0).then(pl.lit("detection")),
+        label_scored_by=pl.when(pl.col("concept") % 2 > 0).then(pl.lit("detection")),
     )
     own = pl.concat(
         concepts.select("concept").with_columns(

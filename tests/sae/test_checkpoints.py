@@ -102,11 +102,36 @@ def llama_scope(folder: Path, **settings: object):
     return encode
 
 
+def lm_saes(folder: Path, **settings: object):
+    """As ``save_pretrained`` and ``save_hyperparameters`` write them."""
+    w = tensors(W_E=(WIDTH, LATENTS), b_E=(LATENTS,), W_D=(LATENTS, WIDTH), b_D=(WIDTH,))
+    hook, threshold = "blocks.2.hook_resid_post", torch.rand(LATENTS) + 0.5
+    w[f"dataset_average_activation_norm.{hook}"] = torch.tensor(9.0)
+    common = {"sae_type": "sae", "hook_point_in": hook, "hook_point_out": hook, "d_model": WIDTH, "top_k": K}
+    common |= {"expansion_factor": LATENTS / WIDTH, "norm_activation": "dataset-wise", "act_fn": "jumprelu"}
+    content = {**common, "use_glu_encoder": False, "sparsity_include_decoder_norm": True, **settings}
+    if content["act_fn"] == "jumprelu":
+        w["activation_function.log_jumprelu_threshold"] = threshold.log()
+    save_file(w, folder / "sae_weights.safetensors")
+    (folder / "config.json").write_text(json.dumps(content))
+
+    def encode(x):
+        """Latents of a top-k SAE are as they are compared: times the norm of their decoder vector."""
+        factor = WIDTH**0.5 / 9.0 if content["norm_activation"] == "dataset-wise" else 1.0
+        hidden = (x * factor) @ w["W_E"] + w["b_E"]
+        compared = hidden * w["W_D"].norm(dim=1) if content["sparsity_include_decoder_norm"] else hidden
+        return top(compared) if content["act_fn"] == "topk" else hidden * (compared > threshold)
+
+    return encode
+
+
 KINDS = ["AutoEncoder", "AutoEncoderNew", "GatedAutoEncoder", "JumpReluAutoEncoder", "AutoEncoderTopK"]
 KINDS += ["BatchTopKSAE", "MatryoshkaBatchTopKSAE"]
 CASES = [(dictionary_learning, {"kind": kind}) for kind in KINDS]
 CASES += [(sparsify, {}), (sparsify, {"transcode": True, "skip_connection": True})]
 CASES += [(llama_scope, {}), (llama_scope, {"apply_decoder_bias_to_pre_encoder": True})]
+CASES += [(lm_saes, {}), (lm_saes, {"act_fn": "topk"})]
+CASES += [(lm_saes, {"norm_activation": "inference", "sparsity_include_decoder_norm": False})]
 
 
 @pytest.mark.parametrize(("write", "settings"), CASES)
@@ -199,7 +224,7 @@ def test_bad_checkpoints_are_refused(tmp_path, tiny_config):
     assert "'b_dec' is missing" in refused(dictionary_learning, without("b_dec"))
     assert "ae.pt is damaged" in refused(dictionary_learning, lambda folder: (folder / "ae.pt").write_bytes(b""))
     assert "k = 65 of 64 latents" in refused(sparsify, change("cfg.json", "k", 65))
-    for write in (dictionary_learning, sparsify, llama_scope):
+    for write in (dictionary_learning, sparsify, llama_scope, lm_saes):
         assert "cannot be loaded" in refused(write, truncate)
     wrong = "its encoder maps 32 to 64 dimensions. Expected 48 to 64, as"
     assert wrong in refused(dictionary_learning, change("config.json", "activation_dim", 48))
@@ -211,7 +236,9 @@ def test_bad_checkpoints_are_refused(tmp_path, tiny_config):
     assert "has config.json but not ae.pt" in refused(dictionary_learning, lambda folder: (folder / "ae.pt").unlink())
     assert "'groupmax' is not read. Expected 'topk'" in refused(sparsify, lambda _: None, activation="groupmax")
     other = {"hook_point_out": "blocks.2.hook_mlp_out"}
-    assert "are not read" in refused(llama_scope, lambda _: None, **other)
+    assert "no transcoders" in refused(llama_scope, lambda _: None, **other)
+    assert "no others" in refused(lm_saes, lambda _: None, sae_type="lorsa")
+    assert "'token-wise' is not read" in refused(lm_saes, lambda _: None, norm_activation="token-wise")
 
 
 @pytest.mark.slow
@@ -248,3 +275,32 @@ def test_sparsify_encodes_and_rebuilds_alike(transcode, tmp_path):
         latents = torch.zeros(len(x), LATENTS).scatter(1, truth.top_indices, truth.top_acts)
         torch.testing.assert_close(ours.encode(x), latents, atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(ours.rebuild(x, latents), theirs(x, y).sae_out, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["relu", "jumprelu", "topk"])
+def test_lm_saes_encodes_alike(kind, tmp_path):
+    library = pytest.importorskip("llamascopium", reason="llamascopium is not installed")
+    hook, typical = "blocks.2.hook_resid_post", 9.0
+    config = library.SAEConfig(
+        hook_point_in=hook, hook_point_out=hook, d_model=WIDTH, expansion_factor=2, act_fn=kind, top_k=K
+    )
+    theirs, w = library.SparseAutoEncoder(config), tensors(W_E=(WIDTH, LATENTS), W_D=(LATENTS, WIDTH), b_D=(WIDTH,))
+    w |= {"b_E": torch.rand(LATENTS)} | (
+        {"activation_function.log_jumprelu_threshold": torch.rand(LATENTS)} if kind == "jumprelu" else {}
+    )
+    theirs.load_state_dict(w)
+    theirs.set_dataset_average_activation_norm({hook: typical})
+    theirs.save_pretrained(tmp_path)
+    config.save_hyperparameters(tmp_path)
+    x = torch.randn(50, WIDTH) * 2
+    ours = load_sae(SAEConfig(folder=tmp_path), "cpu")
+    with torch.inference_mode():
+        scaled = x * theirs.compute_norm_factor(x, hook)
+        truth = theirs.encode(scaled)
+        rebuilt = theirs.decode(truth) / theirs.compute_norm_factor(x, hook)
+        latents = ours.encode(x)
+        torch.testing.assert_close(ours.rebuild(x, latents), rebuilt, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            latents, truth * (w["W_D"].norm(dim=1) if kind == "topk" else 1), atol=1e-5, rtol=1e-5
+        )

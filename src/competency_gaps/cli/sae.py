@@ -63,19 +63,21 @@ def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
     for (trained_on, model), entries in groupby(saes, key=lambda entry: (entry.relation, entry.model)):
         yield ""
         yield _TRAINED_ON[trained_on].format(model=model)
-        yield "layers  reads      " + ("width    L0  " if every else "") + " --sae (* has public labels)"
         alike: dict[tuple[str, str, bool], list[SaeEntry]] = {}
         for entry in entries:
             name = entry.name if every else _L0.sub("_l0_M", _LAYER.sub(r"\1N", entry.name))
             alike.setdefault((entry.place, name, entry.labels is not None), []).append(entry)
-        for (place, name, labelled), own in alike.items():
-            layers = [entry.layer for entry in own]
+        ranges = [_ranges([entry.layer for entry in own]) for own in alike.values()]
+        width = max(map(len, ["layers", *ranges]))
+        columns = "width    L0  " if every else ""
+        yield f"{'layers':<{width}} reads      {columns} --sae (* has public labels)"
+        for layers, ((place, name, labelled), own) in zip(ranges, alike.items(), strict=True):
             l0 = "-" if own[0].l0 is None else f"{own[0].l0:g}"
             facts = f"{own[0].width or '-':>5}  {l0:>4}  " if every else ""
             shown = name if len(own) > 1 else own[0].name
-            yield f"{_ranges(layers):<7} {place:<10} {facts}{'*' if labelled else ' '}{shown}"
+            yield f"{layers:<{width}} {place:<10} {facts}{'*' if labelled else ' '}{shown}"
             if every and labelled:
-                yield f"{'':19}labels: {own[0].labels}"
+                yield f"{'':{width + 12}}labels: {own[0].labels}"
 
 
 def _ranges(layers: Sequence[int]) -> str:
@@ -93,7 +95,7 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
         kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()]
         lines.append(f"Not listed, because a run cannot read them: {', '.join(kinds)}.")
     if not all_ and not all(entry.recommended for entry in sae_list.saes):
-        lines.append("N is the layer, M the L0. One SAE per layer and place is listed; --all lists all.")
+        lines.append("N is the layer, _l0_M the L0. One per layer and place is listed; --all lists all.")
     yield from ["", *lines] if lines else []
 
 

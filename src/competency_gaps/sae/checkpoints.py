@@ -1,4 +1,5 @@
-"""Checkpoints of other trainers of SAEs: dictionary_learning, sparsify and Llama Scope (OpenMOSS), as SAELens' SAEs.
+"""Checkpoints of other trainers of SAEs, as SAELens' SAEs: dictionary_learning, sparsify, and OpenMOSS' Llama Scope and
+the library lm-saes that came of it.
 
 The functions at the end give SAELens' configuration and tensors of a folder, each with the arithmetic of the trainer's
 ``encode``. SAELens' loaders of these formats fetch from the hub only, or (sparsify) transpose the decoder wrongly and
@@ -24,8 +25,14 @@ _FILES = {
     "dictionary_learning": ("config.json", "ae.pt"),
     "sparsify": ("cfg.json", "sae.safetensors"),
     "Llama Scope": ("hyperparams.json", "checkpoints/final.safetensors"),
+    "lm-saes": ("config.json", "sae_weights.safetensors"),
 }
 """Format -> the file with its settings and the file with its weights."""
+_NEEDED = {
+    "hyperparams.json": "checkpoints/final.safetensors",
+    "config.json": "ae.pt (dictionary_learning) or sae_weights.safetensors (lm-saes)",
+}
+"""File with settings -> what must be beside it."""
 _LEARNED = {
     "AutoEncoder": "standard",
     "AutoEncoderNew": "standard",
@@ -50,11 +57,13 @@ class Converted(NamedTuple):
 
 def find_format(folder: Path) -> str | None:
     """The format of a checkpoint's folder; None: none of those that this module reads."""
+    has_cfg = (folder / "cfg.json").is_file()
     for name, (settings, weights) in _FILES.items():
-        if (folder / weights).is_file() and (folder / settings).is_file():
+        # With cfg.json the weights are SAELens' and config.json belongs to the repository.
+        if (folder / weights).is_file() and (folder / settings).is_file() and not (name == "lm-saes" and has_cfg):
             return name
-    for settings, weights in (_FILES["Llama Scope"], _FILES["dictionary_learning"]):
-        if (folder / settings).is_file() and not (folder / "cfg.json").is_file():
+    for settings, weights in _NEEDED.items():
+        if (folder / settings).is_file() and not has_cfg:
             raise UserError(f"SAE {str(folder)!r} has {settings} but not {weights}. Expected both: copy it as well.")
     return None
 
@@ -78,8 +87,7 @@ def read_checkpoint(folder: Path, name: str, *, device: str, dtype: str) -> Any:
     form = find_format(folder)
     settings_file, weights_file = _FILES[str(form)]
     settings = json.loads((folder / settings_file).read_text(encoding="utf-8"))
-    convert = {"dictionary_learning": _from_dictionary_learning, "sparsify": _from_sparsify}.get(str(form), _from_scope)
-    converted = convert(settings, _read_weights(folder / weights_file, name), folder)
+    converted = _CONVERTERS[str(form)](settings, _read_weights(folder / weights_file, name), folder)
     sizes, tensors = [converted.settings["d_in"], converted.settings["d_sae"]], converted.tensors
     if (maps := list(tensors["W_enc"].shape)) != sizes:
         raise UserError(
@@ -184,11 +192,7 @@ def _from_scope(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _
     """
     import torch
 
-    places = settings["hook_point_in"], settings["hook_point_out"]
-    if places[0] != places[1] or settings.get("use_glu_encoder"):
-        raise UserError(f"Llama Scope's gated SAEs and transcoders (here {' to '.join(places)}) are not read.")
-    if settings["act_fn"] not in ("relu", "jumprelu"):
-        raise UserError(f"Llama Scope's activation {settings['act_fn']!r} is not read. Expected 'relu' or 'jumprelu'.")
+    _check_scope(settings, ("relu", "jumprelu"))
     scale = 1.0
     if settings["norm_activation"] == "dataset-wise":
         scale = settings["d_model"] ** 0.5 / settings["dataset_average_activation_norm"]["in"]
@@ -202,3 +206,45 @@ def _from_scope(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _
         form["architecture"] = "jumprelu"
         tensors["threshold"] = settings["jump_relu_threshold"] * scale / norms
     return Converted({**form, "apply_b_dec_to_input": False}, tensors, {"hook_name": settings["hook_point_in"]})
+
+
+def _from_lm_saes(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _: Path) -> Converted:
+    """Inputs are scaled as in Llama Scope; before the activation function latents are times their decoder's norm.
+
+    A top-k SAE gives them so multiplied, which is what it compares.
+    """
+    import torch
+
+    _check_scope(settings, ("relu", "jumprelu", "topk"))
+    hook, norm, kind = settings["hook_point_in"], settings["norm_activation"], settings["act_fn"]
+    if norm not in ("inference", "dataset-wise"):
+        raise UserError(f"lm-saes' normalisation {norm!r} is not read. Expected 'inference' or 'dataset-wise'.")
+    typical = float(weights[f"dataset_average_activation_norm.{hook}"])
+    scale = settings["d_model"] ** 0.5 / typical if norm == "dataset-wise" else 1.0
+    encoder, decoder, b_enc = weights["W_E"] * scale, weights["W_D"] / scale, weights["b_E"]
+    norms = weights["W_D"].norm(dim=1) if settings["sparsity_include_decoder_norm"] else torch.ones(len(b_enc))
+    form = {"architecture": {"relu": "standard"}.get(kind, kind), "d_in": settings["d_model"], "d_sae": len(b_enc)}
+    if kind == "topk":
+        form["k"], encoder, b_enc, decoder = settings["top_k"], encoder * norms, b_enc * norms, decoder / norms[:, None]
+    b_dec = weights.get("b_D", torch.zeros(settings["d_model"])) / scale
+    tensors = {"W_enc": encoder, "b_enc": b_enc, "W_dec": decoder, "b_dec": b_dec}
+    if kind == "jumprelu":
+        tensors["threshold"] = weights["activation_function.log_jumprelu_threshold"].exp() / norms
+    return Converted({**form, "apply_b_dec_to_input": False}, tensors, {"hook_name": hook, "l0": form.get("k")})
+
+
+def _check_scope(settings: Mapping[str, Any], kinds: tuple[str, ...]) -> None:
+    places = settings.get("hook_point_in"), settings.get("hook_point_out")
+    if settings.get("sae_type", "sae") != "sae" or places[0] != places[1] or settings.get("use_glu_encoder"):
+        raise UserError("of OpenMOSS' dictionaries only SAEs without a gate are read, no transcoders and no others.")
+    if settings["act_fn"] not in kinds:
+        expected = ", ".join(map(repr, kinds))
+        raise UserError(f"OpenMOSS' activation {settings['act_fn']!r} is not read. Expected one of {expected}.")
+
+
+_CONVERTERS = {
+    "dictionary_learning": _from_dictionary_learning,
+    "sparsify": _from_sparsify,
+    "Llama Scope": _from_scope,
+    "lm-saes": _from_lm_saes,
+}

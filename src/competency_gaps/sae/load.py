@@ -36,7 +36,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.sae.checkpoints import fetch_checkpoint, find_format, read_checkpoint
 from competency_gaps.sae.find import check_release, listed, trained_on
 from competency_gaps.sae.texts import TokenPiece
-from competency_gaps.text import shorten
+from competency_gaps.text import one_line, shorten
 
 if TYPE_CHECKING:
     import torch
@@ -352,7 +352,8 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
             raise UserError(
                 f"SAE {name!r}: {folder / file} is missing. Expected a folder saved by SAELens (cfg.json and "
                 f"sae_weights.safetensors), sparsify (cfg.json, sae.safetensors), dictionary_learning (config.json, "
-                f"ae.pt) or Llama Scope (hyperparams.json, checkpoints/final.safetensors)."
+                f"ae.pt), Llama Scope (hyperparams.json, checkpoints/final.safetensors) or lm-saes (config.json, "
+                f"sae_weights.safetensors)."
             )
     content: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
     # Opening reads the table of the tensors and compares it with the file's length.
@@ -391,9 +392,8 @@ def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder
             return name, folder, sae, threshold.settings(content, config.dtype), content["metadata"]
         return name, folder, *_saelens_sae(config, folder, device)
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
-        first_line, _, _ = str(error).strip().partition("\n")
         missing = " is missing" if isinstance(error, KeyError) else ""
-        raise UserError(f"SAE {name!r} cannot be loaded: {first_line}{missing}") from error
+        raise UserError(f"SAE {name!r} cannot be loaded: {one_line(error)}{missing}") from error
 
 
 def sae_folder(config: SAEConfig) -> Path | None:

@@ -61,6 +61,13 @@ def test_equal_to_saelens_after_training(kind, tmp_path):
     check(folder, spans())
 
 
+@pytest.mark.parametrize("chosen", [[], [0], [2, 3, 4], [0, 3, 4], [0, 1, 2, 3, 4]])
+def test_only_chosen_tokens_are_encoded(chosen, tmp_path):
+    sae = load_sae(SAEConfig(folder=build("standard", tmp_path)), "cpu")
+    activations = torch.arange(7.0)[:, None].expand(7, WIDTH)
+    assert sae.inputs(activations, np.isin(np.arange(5), chosen))[:, 0].tolist() == chosen
+
+
 @pytest.mark.parametrize("tokens", [1, 3, 7, 8, 1000])
 @pytest.mark.parametrize("architecture", ["standard", "topk"])
 def test_chunks_change_nothing(architecture, tokens, tmp_path, monkeypatch):

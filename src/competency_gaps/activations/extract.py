@@ -105,6 +105,8 @@ class Extractor:
 
         A span whose activations, latents or scores are not all finite gives ``NOT_FINITE`` instead of a row.
         """
+        import torch
+
         if self.prompts is not None:
             pairs = zip(sequences, activations, strict=True)
             self.prompts.update((sequence.item, x[: sequence.prompt]) for sequence, x in pairs)
@@ -112,7 +114,7 @@ class Extractor:
             self.sae.inputs(x, sequence.span[: needed(sequence)])
             for sequence, x in zip(sequences, activations, strict=True)
         ]
-        finite = [bool(span.isfinite().all()) for span in spans]
+        finite = torch.stack([span.isfinite().all() for span in spans]).tolist() if spans else []
         usable = [span for span, is_finite in zip(spans, finite, strict=True) if is_finite]
         rows = iter(pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens))
         return [(next(rows) if is_finite else None) or NOT_FINITE for is_finite in finite]

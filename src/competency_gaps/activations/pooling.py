@@ -22,8 +22,8 @@ CHUNK_ELEMENTS = 2_000_000
 """Most latents (tokens x SAE width) in memory as a dense array, where these are at least ``LEAST_TOKENS`` tokens."""
 LEAST_TOKENS = 64
 """Tokens of a chunk, however wide the SAE: its weights are read once for each chunk."""
-GPU_FACTOR = 16
-"""Factor on a GPU, which needs large products to be busy: 128 MiB in float32."""
+GPU_FACTOR = 64
+"""Factor on a GPU, which waits a little for each chunk: 512 MiB in float32."""
 
 
 class TokenRow(NamedTuple):
@@ -59,10 +59,10 @@ class _Reduced(NamedTuple):
 
     def cut(self, ends: Sequence[int]) -> list[SparseRow]:
         """A row for each span, whose concepts end at ``ends``."""
-        concepts, cas, peaks = (
-            values.to("cpu").numpy().astype(kind)
-            for values, kind in zip(self, (np.int32, np.float32, np.int32), strict=True)
-        )
+        import torch
+
+        kinds = (torch.int32, torch.float32, torch.int32)
+        concepts, cas, peaks = (values.to("cpu", kind).numpy() for values, kind in zip(self, kinds, strict=True))
         return [SparseRow(concepts[a:b], cas[a:b], peaks[a:b]) for a, b in pairwise([0, *ends])]
 
 
@@ -72,11 +72,6 @@ class _Active(NamedTuple):
     tokens: np.ndarray
     concepts: np.ndarray
     values: np.ndarray
-
-    def between(self, start: int, end: int) -> TokenRow:
-        """The activations on tokens ``start`` to ``end - 1``, sorted by concept; tokens numbered from ``start``."""
-        first, last = np.searchsorted(self.tokens, [start, end])
-        return token_row(self.tokens[first:last] - start, self.concepts[first:last], self.values[first:last])
 
 
 def token_row(tokens: np.ndarray, concepts: np.ndarray, values: np.ndarray) -> TokenRow:
@@ -152,25 +147,38 @@ def _pool_group(
     parts = latents.split([len(span) for span in spans])
     highest = torch.stack([part.amax(dim=0) for part in parts])
     cas = torch.stack([part.float().mean(dim=0) for part in parts]) if pooling == "mean" else highest.float()
-    finite = (highest.isfinite() & cas.isfinite()).all(dim=1).tolist()
-    rows, concepts = highest.gt(0).nonzero(as_tuple=True)
-    ends = rows.bincount(minlength=len(spans)).cumsum(0).tolist()
-    made = _Reduced(concepts, cas[rows, concepts], _peaks(parts, concepts, ends)).cut(ends)
+    is_finite = (highest.isfinite() & cas.isfinite()).all(dim=1)
+    active = highest.gt(0)
+    rows, concepts = active.nonzero(as_tuple=True)
+    # As few copies as can be: each waits for the device.
+    finite, ends = torch.stack([is_finite, active.sum(dim=1).cumsum(0)]).tolist()
+    # Of few concepts, what follows costs much less than of all.
+    longest = max(map(len, parts))
+    grid = torch.cat(
+        [
+            torch.nn.functional.pad(part[:, concepts[start:end]].T, (0, longest - len(part)))
+            for part, (start, end) in zip(parts, pairwise([0, *ends]), strict=True)
+        ]
+    )
+    made = _Reduced(concepts, cas[rows, concepts], grid.argmax(dim=1)).cut(ends)
     if keep_tokens:
-        active, bounds = _active(latents), np.cumsum([0, *(len(span) for span in spans)]).tolist()
-        made = [row._replace(tokens=active.between(*own)) for row, own in zip(made, pairwise(bounds), strict=True)]
+        made = [row._replace(tokens=own) for row, own in zip(made, _token_rows(grid, ends), strict=True)]
     return [row if is_finite else None for row, is_finite in zip(made, finite, strict=True)]
 
 
-def _peaks(parts: Sequence[torch.Tensor], concepts: torch.Tensor, ends: Sequence[int]) -> torch.Tensor:
-    """The first token on which each active concept of each span is strongest.
-
-    An ``argmax`` over few concepts costs much less than over all.
-    """
+def _token_rows(grid: torch.Tensor, ends: Sequence[int]) -> list[TokenRow]:
+    """Activations on single tokens of spans, whose concepts end at ``ends``; each has a row of ``grid``."""
     import torch
 
-    own = (concepts[start:end] for start, end in pairwise([0, *ends]))
-    return torch.cat([part[:, active].argmax(dim=0) for part, active in zip(parts, own, strict=True)])
+    active = grid.gt(0)
+    rows, tokens = active.nonzero(as_tuple=True)
+    values = grid[rows, tokens].to("cpu", torch.float32).numpy()
+    counts, places = (numbers.to("cpu", torch.int32).numpy() for numbers in (active.sum(dim=1), tokens))
+    bounds = np.concatenate([[0], np.cumsum(counts)])[[0, *ends]].tolist()
+    return [
+        TokenRow(counts[start:end], places[first:last], values[first:last])
+        for (start, end), (first, last) in zip(pairwise([0, *ends]), pairwise(bounds), strict=True)
+    ]
 
 
 def _pool_long(
@@ -203,7 +211,7 @@ def _pool_long(
     if not keep_tokens:
         return row
     joined = _Active(*(np.concatenate(parts) for parts in zip(*active, strict=True)))
-    return row._replace(tokens=joined.between(0, len(span)))
+    return row._replace(tokens=token_row(joined.tokens, joined.concepts, joined.values))
 
 
 def _active(latents: torch.Tensor) -> _Active:

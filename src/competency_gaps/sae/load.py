@@ -179,8 +179,13 @@ class SparseAutoencoder:
         """
         import torch
 
-        mask = torch.from_numpy(chosen).to(activations.device)
-        return local_mean(activations[: len(chosen)][mask], self.average_over)
+        places = np.flatnonzero(chosen)
+        if len(places) and places[-1] - places[0] < len(places):
+            # A view: for a mask or numbers, a GPU would have to finish all that it does.
+            own = activations[places[0] : places[-1] + 1]
+        else:
+            own = activations[torch.from_numpy(places).to(activations.device)]
+        return local_mean(own, self.average_over)
 
     def encode(self, inputs: torch.Tensor) -> torch.Tensor:
         """Latents of what :meth:`inputs` gave.

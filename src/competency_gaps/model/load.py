@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 _OF_A_COPY = ("transformers_version", "dtype", "torch_dtype", "quantization_config")
 """Settings that say how a copy of a model was stored, or by what."""
 _HASHERS = 8
-"""Most tensors that are hashed at once: each is a copy in memory."""
+"""Most tensors that are hashed at once."""
+_HASHED_AT_ONCE = 2**22
+"""Numbers of a tensor on a GPU that are copied in order to hash them."""
 HASHED = 256
 """Fewest numbers of each parameter in the sample that is hashed (or all, if fewer)."""
 _PACKAGES = (
@@ -84,7 +86,9 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
         import torch
         from transformers import AutoModelForCausalLM
     device = chosen_device(config.device)
-    optional = {"attn_implementation": config.attn_implementation or None, "device_map": config.device_map}
+    # Straight onto a GPU: the machine's memory need not hold the weights.
+    place = config.device_map or (device if device.startswith("cuda") else None)
+    optional = {"attn_implementation": config.attn_implementation or None, "device_map": place}
     options: dict[str, Any] = {key: value for key, value in optional.items() if value is not None}
     options["dtype"] = getattr(torch, chosen_dtype(config.dtype, device))
     with _loading(config.name):
@@ -265,8 +269,10 @@ def content_hash(model: torch.nn.Module) -> str:
     import torch
 
     def digest(tensor: torch.Tensor) -> str:
-        flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-        return hashlib.sha256(flat.view(torch.uint8).numpy()).hexdigest()
+        made = hashlib.sha256()
+        for part in tensor.detach().reshape(-1).split(_HASHED_AT_ONCE):
+            made.update(part.to("cpu").view(torch.uint8).numpy())
+        return made.hexdigest()
 
     state = sorted(model.state_dict().items())
     with ThreadPoolExecutor(min(_HASHERS, os.cpu_count() or 1)) as pool:

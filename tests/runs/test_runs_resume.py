@@ -78,7 +78,10 @@ def stop_at(monkeypatch, owner, name: str, call: int, error: BaseException | Non
     return calls
 
 
-@pytest.mark.parametrize(("owner", "name", "calls"), [(ShardReader, "read", (1, 4)), (Extractor, "rows", (1, 5))])
+@pytest.mark.parametrize(
+    ("owner", "name", "calls"),
+    [(ShardReader, "read", (1, 4)), (Extractor, "rows", (1, 5)), (ShardReader, "write", (1, 5))],
+)
 def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_path, monkeypatch):
     folder = tmp_path / "run"
     for call in calls:

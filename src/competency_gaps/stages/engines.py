@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from competency_gaps.runs.store import RunStore
 from competency_gaps.shards import Draft
 from competency_gaps.stages.extraction import (
     BenchmarkPlan,
+    Content,
     Extraction,
     Shard,
     ShardDraft,
@@ -206,13 +208,21 @@ def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting
 
 
 def read_here(work: Work) -> None:
-    """Read all missing shards in this process."""
+    """Read all missing shards in this process; each is written while the next is read, as a GPU would stand idle."""
     work.check_versions()
-    for task in work.missing:
-        work.bar.note(task.plan.name)
-        content = work.reader.read(task.plan, task.shard, task.shard.counter(work.bar.advance))
-        work.check(task, unreadable(content.responses))
+
+    def write(task: Task, content: Content) -> None:
         work.commit(task, work.reader.write(task.shard, content))
+
+    with ThreadPoolExecutor(1, "writer") as pool:
+        written = pool.submit(lambda: None)
+        for task in work.missing:
+            work.bar.note(task.plan.name)
+            content = work.reader.read(task.plan, task.shard, task.shard.counter(work.bar.advance))
+            work.check(task, unreadable(content.responses))
+            written.result()
+            written = pool.submit(write, task, content)
+        written.result()
 
 
 def read_part_of(part: Part, engine: Engine = read_here) -> Engine:

@@ -24,7 +24,7 @@ import polars as pl
 from competency_gaps.activations.extract import ItemTokens, SpanTap
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.spans import NEEDS_RESPONSE
-from competency_gaps.activations.store import CasBlock, CasStore
+from competency_gaps.activations.store import CasStore
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation
 from competency_gaps.model.prompts import PreparedItem
@@ -172,13 +172,14 @@ class Extraction:
 
 
 class Content(NamedTuple):
-    """What is stored of the items of a shard."""
+    """What was read of the items of a shard."""
 
     responses: pl.DataFrame
     """One row per item; ``excluded`` says why it could not be read."""
-    block: CasBlock
-    tokens: dict[str, np.ndarray]
-    """Tensors of the activations of single tokens."""
+    spans: list[ItemTokens]
+    """Of each item that could be read."""
+    rows: list[SparseRow]
+    """Of the same."""
 
 
 class ShardDraft(NamedTuple):
@@ -294,11 +295,13 @@ class ShardReader:
         uncounted = sum(asked[place].request is None for place in rest) / max(1, len(rest))
         rows = self.extractor.rows(list(rest.values()), lambda number: advance(number * uncounted))
         made |= zip(rest, rows, strict=True)
-        return self._stored(members, table, spans, made)
+        return _content(members, table, spans, made)
 
     def write(self, shard: Shard, content: Content) -> ShardDraft:
         """Write what was read under names of its own."""
-        rows = self.files.store.draft(shard.name, content.block, content.tokens)
+        block = self.extractor.block(content.spans, content.rows)
+        tokens = self.extractor.token_tensors(content.spans, content.rows)
+        rows = self.files.store.draft(shard.name, block, tokens)
         try:
             responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
         except BaseException:
@@ -327,26 +330,23 @@ class ShardReader:
         ]
         return Extraction(read, responses, inputs, names)
 
-    def _stored(
-        self,
-        members: list[int],
-        table: pl.DataFrame,
-        spans: Mapping[int, ItemTokens | None],
-        made: Mapping[int, SparseRow | Reason],
-    ) -> Content:
-        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
-        table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
-        read = [
-            (span, row)
-            for place, span in spans.items()
-            if span is not None and isinstance(row := made[place], SparseRow)
-        ]
-        there, rows = [span for span, _ in read], [row for _, row in read]
-        return Content(table, self.extractor.block(there, rows), self.extractor.token_tensors(there, rows))
-
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
         lm = self.extractor.lm
         return item_input(index, item, self.span, response, response_ids, lm.tokenizer, lm.max_length)
+
+
+def _content(
+    members: list[int],
+    table: pl.DataFrame,
+    spans: Mapping[int, ItemTokens | None],
+    made: Mapping[int, SparseRow | Reason],
+) -> Content:
+    excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
+    table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
+    read = [
+        (span, row) for place, span in spans.items() if span is not None and isinstance(row := made[place], SparseRow)
+    ]
+    return Content(table, [span for span, _ in read], [row for _, row in read])
 
 
 def unreadable(responses: pl.DataFrame) -> list[Reason]:

@@ -17,6 +17,7 @@ measure() {
 measure startup.py --rounds 2
 measure from_logs.py --rounds 1
 measure extraction.py --items 24 --rounds 1
+measure gpu.py --items 40 --rounds 1
 measure beside_work.py --rounds 1 --sample 12
 measure one_pass.py --items 16 --rounds 1
 measure memory.py --small 20 --large 160

@@ -33,7 +33,7 @@ from competency_gaps.robustness.draws import (
     spread,
     subsample,
 )
-from competency_gaps.runs.assessment import read_assessment
+from competency_gaps.runs.manifest import read_assessment
 
 
 def plain(data, mask):

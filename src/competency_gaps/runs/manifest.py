@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ SCHEMA_VERSION = 12
 FILE = "manifest.json"
 LISTS = "lists"
 """Folder of what ``cgaps match`` found."""
+ASSESSMENT = "robustness.json"
+"""What ``cgaps check`` found."""
+_DERIVED = (ASSESSMENT, "slices.parquet")
+"""Files that are made from a run's tables, beside its lists."""
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
 _FORMER = ".manifest.json.former"
@@ -41,14 +45,14 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     (folder / _FORMER).unlink(missing_ok=True)
 
 
-def set_aside(folder: Path, derived: Iterable[str] = ()) -> None:
-    """Make a finished run an unfinished one whose tables are made anew, without its lists and other ``derived`` files.
+def set_aside(folder: Path) -> None:
+    """Make a finished run an unfinished one whose tables are made anew, without its lists and what else is derived.
 
     What is not made anew stays known.
     """
     if (folder / FILE).is_file():
         (folder / FILE).replace(folder / _FORMER)
-    for stale in (*map(folder.joinpath, derived), *(folder / LISTS).glob("*.json")):
+    for stale in (*map(folder.joinpath, _DERIVED), *(folder / LISTS).glob("*.json")):
         stale.unlink(missing_ok=True)  # lists name slices by their numbers
 
 
@@ -182,3 +186,26 @@ def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -
     tables = ("items.parquet", "concepts.parquet")
     if now["created"] != then["created"] or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
         raise UserError(f"the run {folder} changed while it was being read. Repeat the command.")
+
+
+def read_assessment(folder: Path) -> dict[str, Any] | None:
+    """Read the results of the tests of the run in a folder; None if they were not run.
+
+    ``verdicts`` have the fields of :class:`~competency_gaps.robustness.assess.RobustnessVerdict`, ``test`` (a title)
+    and ``sentence``.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged.
+    """
+    path = folder / ASSESSMENT
+    if not path.is_file():
+        return None
+    try:
+        held = read_document(path)
+        for verdict in held["verdicts"]:
+            _ = {name: verdict[name] for name in ("code", "tone", "test", "sentence")}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise damaged(path, error, "Check the run again, or remove the file.") from error
+    return held

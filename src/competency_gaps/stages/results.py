@@ -39,33 +39,30 @@ def items_table(
     read: Mapping[str, Extraction], responses: Mapping[str, pl.DataFrame], repeats: Repeats
 ) -> pl.DataFrame:
     """``items.parquet``: one row per item, in the benchmarks' order; strata come when the evidence is known."""
-    rows = [
-        _row(name, item, item_input, response)
-        for name, own in read.items()
-        for item, item_input, response in zip(own.items, own.inputs, responses[name].iter_rows(named=True), strict=True)
-    ]
-    for row, cluster, kind in zip(rows, *repeats.columns(read), strict=True):
-        row |= {"cluster": cluster, "cluster_kind": kind}
-    return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
+    pairs = ((name, *pair) for name, own in read.items() for pair in zip(own.items, own.inputs, strict=True))
+    columns = ("response", "score", "unscored", "logprobs", "greedy", "details")
+    of_model = pl.concat(responses[name].select(columns) for name in read)
+    return with_clusters([_row(*pair) for pair in pairs], repeats, read).with_columns(of_model)
 
 
-def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: dict[str, Any]) -> dict[str, Any]:
+def with_clusters(rows: list[dict[str, Any]], repeats: Repeats, suite: Iterable[str]) -> pl.DataFrame:
+    """Make ``items.parquet``, but for the strata, of rows in the benchmarks' order; what a row lacks is null."""
+    cluster, kind = repeats.columns(suite)
+    table = pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
+    return table.with_columns(pl.Series("cluster", cluster, pl.Int32), pl.Series("cluster_kind", kind, pl.String))
+
+
+def _row(benchmark: str, item: PreparedItem, item_input: ItemInput) -> dict[str, Any]:
     start, end = item.text.own
     return item_row(benchmark, item.item) | {
         "prompt": item.text.text[start:end],
         "text": item_input.text,
-        "response": response["response"],
-        "score": response["score"],
         "policy": item.policy.name,
         "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
         "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
         "excluded": None if item_input.excluded is None else item_input.excluded.as_dict(),
-        "unscored": response["unscored"],
         "own_start": start,
         "own_end": end,
-        "logprobs": response["logprobs"],
-        "greedy": response["greedy"],
-        "details": response["details"],
     }
 
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from competency_gaps.activations.packing import unpack_scores
-from competency_gaps.activations.store import RowShards, ShardFile
+from competency_gaps.activations.store import ShardFile
 from competency_gaps.errors import UserError
+from competency_gaps.shards import ShardFolder
 
 _OPEN = 1024
 """Shards that stay open: each is mapped, and a process has only so many mappings."""
@@ -54,10 +55,10 @@ class ShardIndex:
         If a shard is missing or damaged.
     """
 
-    def __init__(self, folder: RowShards, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
+    def __init__(self, folder: ShardFolder, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
         self._folder = folder
         self._names = [name for _, names in benchmarks for name in names]
-        self.unchecked = lru_cache(maxsize=_OPEN)(lambda number: folder.open(self._names[number], checked=False))
+        self.unchecked = lru_cache(maxsize=_OPEN)(lambda number: ShardFile(folder.path(self._names[number])))
         """A shard, open, whose content is not checked yet: what it is used for reads the rest by :meth:`file`."""
         self._checked: set[int] = set()
         items = len(kept)

@@ -189,22 +189,11 @@ def _mapped(file: Path) -> dict[str, np.ndarray]:
     }
 
 
-class RowShards(ShardFolder):
-    """The files of CAS rows of an SAE."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, ".safetensors")
-
-    def open(self, name: str, *, checked: bool = True) -> ShardFile:
-        """Open a shard, after a comparison with its checksum; raises UserError if it is missing or damaged."""
-        return ShardFile(self.check(name) if checked else self.path(name))
-
-
 class CasStore:
     """Reads and writes the CAS blocks of a run."""
 
     def __init__(self, folder: Path, width: int) -> None:
-        self.shards = RowShards(folder)
+        self.shards = ShardFolder(folder, ".safetensors")
         self.width = width
 
     def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
@@ -242,7 +231,7 @@ class CasStore:
         UserError
             If it is missing or damaged.
         """
-        shard = self.shards.open(name)
+        shard = ShardFile(self.shards.check(name))
         held = {key: shard.tensor(key) for key in ROWS}
         if len(held["concepts"]) and int(held["concepts"].max()) >= self.width:
             raise UserError(

@@ -29,7 +29,7 @@ from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import PromptRequest, Responded, draw_keys, respond
-from competency_gaps.shards import Draft, ShardFolder
+from competency_gaps.shards import ShardDraft, ShardFolder
 from competency_gaps.stages.items import ItemInput, excluded_table, item_input, read_responses, response_table
 from competency_gaps.stages.setting import Setting
 
@@ -181,15 +181,6 @@ class Content(NamedTuple):
     """Tensors of the activations of single tokens."""
 
 
-class ShardDraft(NamedTuple):
-    """A shard that is written, under names of its own, but does not count yet."""
-
-    name: str
-    made_of: str
-    rows: Draft
-    responses: Draft
-
-
 class ShardFiles:
     """The shards of a run, each a file of responses and a file of CAS rows.
 
@@ -201,6 +192,7 @@ class ShardFiles:
     def __init__(self, folder: Path, width: int) -> None:
         self.responses = ShardFolder(folder / "responses", ".parquet")
         self.store = CasStore(folder / "activations", width)
+        self.folders = (self.store.shards, self.responses)
 
     def finished(self, shard: Shard) -> pl.DataFrame | None:
         """Responses of a finished shard; None: it is not finished, or damaged."""
@@ -216,18 +208,19 @@ class ShardFiles:
 
     def commit(self, draft: ShardDraft) -> None:
         """Let a shard count."""
-        self.store.shards.commit(draft.name, draft.rows, draft.made_of)
-        self.responses.commit(draft.name, draft.responses, _pass(draft.made_of, draft.rows.sha256))
+        rows, responses = draft.files
+        self.store.shards.commit(draft.name, rows, draft.made_of)
+        self.responses.commit(draft.name, responses, _pass(draft.made_of, rows.sha256))
 
     def forget(self, draft: ShardDraft) -> None:
         """Remove a shard that another reader was first to finish."""
-        self.store.shards.forget(draft.rows)
-        self.responses.forget(draft.responses)
+        for folder, file in zip(self.folders, draft.files, strict=True):
+            folder.forget(file)
 
     def sweep(self) -> None:
         """Remove the drafts that killed readers left."""
-        self.store.shards.sweep()
-        self.responses.sweep()
+        for folder in self.folders:
+            folder.sweep()
 
 
 def _pass(made_of: str, rows: str) -> str:
@@ -299,12 +292,8 @@ class ShardReader:
     def write(self, shard: Shard, content: Content) -> ShardDraft:
         """Write what was read under names of its own."""
         rows = self.files.store.draft(shard.name, content.block, content.tokens)
-        try:
-            responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
-        except BaseException:
-            self.files.store.shards.forget(rows)
-            raise
-        return ShardDraft(shard.name, shard.made_of, rows, responses)
+        responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
+        return ShardDraft(shard.name, shard.made_of, [rows, responses])
 
     def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:
         """Put the finished shards of a benchmark together.

@@ -29,7 +29,7 @@ from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import write_atomic, write_json
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.suite import Sums
 from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.model.load import versions
 from competency_gaps.runs.manifest import write_manifest

@@ -15,9 +15,8 @@ from safetensors.numpy import load_file
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.by_item import ItemRows, ShardIndex
 from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens
-from competency_gaps.activations.packing import pack_scores, unpack_scores
 from competency_gaps.activations.pooling import SparseRow
-from competency_gaps.activations.store import CasStore, make_block
+from competency_gaps.activations.store import CasStore, make_block, pack_scores, unpack_scores
 
 LEAST = 2.0**-149
 """The smallest float32 above 0."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from competency_gaps.config import MetricsConfig
 from competency_gaps.metrics.suite import (
+    Sums,
     chi_bench,
     chi_model,
     combine,
@@ -24,7 +25,6 @@ from competency_gaps.metrics.suite import (
     share,
     typical_cas,
 )
-from competency_gaps.metrics.sums import Sums
 
 NAN = float("nan")
 # Concept 0 in all items, 1 in one, 2 in none, 3 only in the unscored item.

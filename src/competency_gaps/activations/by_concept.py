@@ -21,8 +21,7 @@ import scipy.sparse as sp
 from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
 
-from competency_gaps.activations.packing import index_type, pack_scores, unpack_scores
-from competency_gaps.activations.store import CasBlock
+from competency_gaps.activations.store import CasBlock, index_type, pack_scores, unpack_scores
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left

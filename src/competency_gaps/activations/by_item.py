@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from competency_gaps.activations.packing import unpack_scores
-from competency_gaps.activations.store import ShardFile
+from competency_gaps.activations.store import ShardFile, unpack_scores
 from competency_gaps.errors import UserError
 from competency_gaps.shards import ShardFolder
 

@@ -10,11 +10,11 @@ import polars as pl
 
 from competency_gaps.api.concept import Concept, notebook_card
 from competency_gaps.errors import UserError, argument
+from competency_gaps.presentation.rankings import find_concepts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import add_scores
-from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural
 
 if TYPE_CHECKING:

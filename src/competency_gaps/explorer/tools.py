@@ -27,8 +27,7 @@ from competency_gaps.items.options import not_in
 from competency_gaps.matching import read_matchings
 from competency_gaps.presentation.facts import marks_of, run_card
 from competency_gaps.runs.manifest import read_assessment
-from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.reading import reading_needed
+from competency_gaps.runs.open import RunFolder, reading_needed
 from competency_gaps.text import excerpt, shorten, visible
 
 MOST_ROWS = 50

@@ -21,9 +21,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.extract import ItemTokens, SpanTap
+from competency_gaps.activations.extract import NEEDS_RESPONSE, ItemTokens, SpanTap
 from competency_gaps.activations.pooling import SparseRow
-from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.extract import ItemTokens
-from competency_gaps.activations.spans import NEEDS_RESPONSE, span_mask
+from competency_gaps.activations.extract import NEEDS_RESPONSE, ItemTokens, span_mask
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.config import Span
 from competency_gaps.errors import UserError

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
-from competency_gaps.activations.spans import TEXT_ONLY
+from competency_gaps.activations.extract import TEXT_ONLY
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.config import EvidenceConfig, RunConfig
@@ -20,8 +20,7 @@ from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of,
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
 from competency_gaps.items.item import item_row
-from competency_gaps.metrics.suite import SuiteMetrics, chance_seen, combine, overlap, typical_cas
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.suite import SuiteMetrics, Sums, chance_seen, combine, overlap, typical_cas
 from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.runs.sample import item_sample, item_strata

@@ -21,7 +21,7 @@ from competency_gaps.activations.store import CasStore, make_block, token_tensor
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.items.item import Reason, SourceReport
-from competency_gaps.runs.manifest import changing_run, write_manifest
+from competency_gaps.runs.manifest import write_manifest, write_tables
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.schemas import ITEMS, SLICES
 from competency_gaps.sae.reference import SURFACE, Reference
@@ -96,9 +96,8 @@ def hostile_run(folder: Path, *, atlas: bool = True, labels: bool = True, seed: 
             patch.setattr("competency_gaps.stages.naming.embed_texts", _letters)
             name_finished_run(run, dictionary)
     else:
-        with changing_run(run) as change:
-            name_run(open_folder(run), None, change)
-            change.commit(dictionary=None)
+        tables, changed = name_run(open_folder(run), None)
+        write_tables(run, tables, **changed)
     return Made(run, dictionary)
 
 

@@ -113,10 +113,10 @@ def test_a_worker_that_cannot_load_is_replaced():
     assert sorted(work.committed) == ["a", "b", "c"]
 
 
-def test_a_shard_gone_from_the_store_is_reread(monkeypatch):
+def test_a_shard_gone_from_the_store_is_reread():
     work, fetched = Played(["a"]), deque([None, read("a").draft])
-    work.store = SimpleNamespace(address="s3://bucket/run")
-    monkeypatch.setattr(on_ray, "fetch", lambda *_: fetched.popleft())
+    work.store = SimpleNamespace(address="s3://bucket/run", fetch=lambda *_: fetched.popleft())
+    work.reader.files.folders = ()
     Pool(PlayedRay(ready, lambda name: Read(None, [])), work, Fit(1, 1, 0)).read()
     assert work.committed == ["a"]
 

@@ -14,10 +14,11 @@ import polars as pl
 from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import MissingExtraError, UserError, no_such
 from competency_gaps.items.options import asked
+from competency_gaps.lock import hold
 from competency_gaps.model.embed import HUB, NoModelError, embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.registry import SLICES
-from competency_gaps.runs.manifest import changing_run
+from competency_gaps.runs.manifest import write_tables
 from competency_gaps.slices import columns as by_column
 from competency_gaps.slices import features as by_feature
 from competency_gaps.slices import lists as by_list
@@ -73,10 +74,9 @@ def write_slices(run: RunFolder, source: Source | None = None) -> None:
     source
         None: as the run's configuration says.
     """
-    with changing_run(run.path) as change:
+    with hold(run.path):
         table, record = make_slices(source or Source(run, SlicesConfig(**run.manifest["settings"].get("slices", {}))))
-        change.write(FILE, table.write_parquet)
-        change.commit(slices=record)
+        write_tables(run.path, {FILE: table}, slices=record)
 
 
 def renamed_slices(

@@ -18,7 +18,7 @@ from competency_gaps.files import sha256
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
-from competency_gaps.runs.manifest import set_aside
+from competency_gaps.runs.manifest import set_aside, write_tables
 from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.plan import claim, plan_identity, planned
@@ -31,7 +31,7 @@ from competency_gaps.stages.engines import Engine, known_plan, read_here, read_s
 from competency_gaps.stages.extraction import ShardFiles
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.judging import check_judge, judge_responses
-from competency_gaps.stages.naming import InPlace, name_run
+from competency_gaps.stages.naming import name_run
 from competency_gaps.stages.results import has_lift, items_table, write_results
 from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.without_reading import finish, manifest_of, read_inputs, run_without_reading, scored_model
@@ -117,8 +117,9 @@ def _run(
     # A reader that was slower than another may have put down a draft while it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
-        manifest |= name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
-    return finish(config, folder, manifest, scores, progress)
+        tables, named = name_run(RunFolder(folder, manifest), setting.dictionary)
+        write_tables(folder, tables)
+    return finish(config, folder, manifest | named, scores, progress)
 
 
 def _match_scores(setting: Setting, rows: pl.DataFrame, progress: Progress) -> pl.DataFrame:

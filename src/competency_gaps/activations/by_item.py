@@ -30,9 +30,6 @@ class ItemRow(NamedTuple):
     """int32 of shape (active concepts, 2): character range of the token where each is strongest."""
 
 
-_NOTHING = ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
-
-
 class ShardIndex:
     """The shard and row of each item. Some shards stay open; their tensors stay on disk.
 
@@ -102,32 +99,27 @@ class ShardIndex:
 
 
 class ItemRows:
-    """Reads rows of items; keeps a few numbers per item in memory."""
+    """Reads rows of items; keeps a number per item in memory."""
 
     def __init__(self, index: ShardIndex) -> None:
         self._index = index
-        items = len(index.shard)
-        self._first = np.zeros(items, np.int64)
-        self.counts = np.zeros(items, np.int32)
+        self.counts = np.zeros(len(index.shard), np.int32)
         """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
         for number, rows in enumerate(index.rows):
             shard = index.unchecked(number)
             indptr = shard.tensor("indptr")
             if indptr[0] != 0 or indptr[-1] != shard.pairs or (np.diff(indptr) < 0).any():
                 indptr = index.file(number).tensor("indptr")  # says that the shard is damaged
-            self._first[rows] = indptr[:-1]
             self.counts[rows] = np.diff(indptr)
 
     def row(self, row: int) -> ItemRow:
         """One item's row; empty if the item is excluded."""
-        number, count = int(self._index.shard[row]), int(self.counts[row])
+        number, place = int(self._index.shard[row]), int(self._index.place[row])
         if number < 0:
-            return _NOTHING
+            return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
         file = self._index.file(number)
-        if not count:
-            return _NOTHING
-        first, place = int(self._first[row]), int(self._index.place[row])
-        concepts, shares, peaks = (file.part(name, first, first + count) for name in ("concepts", "cas", "peaks"))
+        first, last = file.part("indptr", place, place + 2).tolist()
+        concepts, shares, peaks = (file.part(name, first, last) for name in ("concepts", "cas", "peaks"))
         cas = unpack_scores(shares, file.part("scale", place, place + 1))
         start, end = file.part("token_ptr", place, place + 2).tolist()
         ranges = file.part("token_offsets", start, end)[peaks]

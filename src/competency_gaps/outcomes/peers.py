@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,7 +117,7 @@ def distances(scores: np.ndarray, model: int) -> np.ndarray:
     return away
 
 
-def expected_scores(scores: np.ndarray, model: int, peers: Sequence[int] | np.ndarray, group: np.ndarray) -> Expected:
+def expected_scores(scores: np.ndarray, model: int, peers: np.ndarray, group: np.ndarray) -> Expected:
     """Give the score that peers let expect of a model on each item.
 
     Parameters
@@ -128,18 +127,10 @@ def expected_scores(scores: np.ndarray, model: int, peers: Sequence[int] | np.nd
     model
         Row of the model.
     peers
-        Rows of its peers, at least ``FEWEST``.
+        int64: rows of its peers, at least ``FEWEST``.
     group : ndarray of int64 of shape (N,)
         Number of each item's benchmark.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer peers, or the model is among them.
     """
-    peers = np.asarray(peers, np.int64)
-    if len(peers) < FEWEST or model in peers:
-        raise ValueError(f"peers {peers.tolist()}: expected at least {FEWEST} models other than model {model}")
     values, slopes = np.full(scores.shape[1], np.nan), {}
     for number in np.unique(group).tolist():
         place = np.flatnonzero(group == number)

@@ -223,8 +223,6 @@ def _benchmarks(base: RunFolder, items: pl.DataFrame) -> pl.DataFrame:
 
 
 def _overlap(base: RunFolder, single: dict[str, Evidence]) -> pl.DataFrame:
-    names = list(single)
-    parts = [base.concept_benchmarks.filter(pl.col("benchmark") == name)["chi_bench"] for name in names]
-    chi_bench = np.stack([part.fill_null(0.0).to_numpy() for part in parts])
-    read = np.array([not part.is_null().all() for part in parts])
-    return overlaps(names, chi_bench, np.stack([evidence.chi_model for evidence in single.values()]), read)
+    parts = [base.concept_benchmarks.filter(pl.col("benchmark") == name)["chi_bench"] for name in single]
+    chi_bench = np.stack([part.to_numpy() for part in parts])
+    return overlaps(list(single), chi_bench, np.stack([evidence.chi_model for evidence in single.values()]))

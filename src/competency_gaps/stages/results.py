@@ -20,7 +20,7 @@ from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of,
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
 from competency_gaps.items.item import item_row
-from competency_gaps.metrics.suite import SuiteMetrics, Sums, chance_seen, combine, overlap, typical_cas
+from competency_gaps.metrics.suite import ConceptMetrics, SuiteMetrics, Sums, chance_seen, combine, overlap, typical_cas
 from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.runs.sample import item_sample, item_strata
@@ -144,25 +144,19 @@ def make_tables(
     concepts = pl.DataFrame(
         {
             **identity.to_dict(as_series=True),
-            "chi_bench": metrics.chi_bench,
-            "chi_model": _null(metrics.chi_model),
-            "n_benchmarks": metrics.n_benchmarks.astype(np.int32),
-            "support": metrics.support,
-            **evidence_columns(suite),
-            "lift": _null(metrics.lift),
-            "coverage_status": pl.Series(metrics.status.tolist(), dtype=pl.String),
-            "chance_seen": chances[None],
+            **_columns(metrics.suite, suite, chances[None]),
+            "n_benchmarks": metrics.n_benchmarks,
             "tau": _null(_tau(collected, reference, config)),
-        },
-        schema={name: kind for name, kind in CONCEPTS.items() if name not in LABELS},
+        }
     )
+    schema = {name: kind for name, kind in CONCEPTS.items() if name not in LABELS}
     covered = {name: int((sums.cas > 0).sum()) for name, sums in collected.sums.items()}
-    shared = (metrics.by_benchmark_chi_bench, metrics.by_benchmark_chi_model, metrics.read)
+    vectors = [(own.chi_bench, own.chi_model) for own in metrics.single.values()]
     tables = {
-        "concepts": concepts,
+        "concepts": concepts.select(*schema).cast(pl.Schema(schema)),
         "concept_benchmarks": _concept_benchmarks(metrics, single, chances),
         "benchmarks": benchmark_table(items, covered, int(metrics.alive.sum())),
-        "overlap": overlaps(metrics.benchmarks, *shared),
+        "overlap": overlaps(list(metrics.single), *map(np.stack, zip(*vectors, strict=True))),
     }
     return tables, evidence_record(config.evidence, suite, single)
 
@@ -188,7 +182,7 @@ def _facts(
     of both shares.
     """
     peaks = collected.peaks
-    own_share = np.where(metrics.support >= MIN_SUPPORT, peaks.share(), np.nan)
+    own_share = np.where(metrics.suite.support >= MIN_SUPPORT, peaks.share(), np.nan)
     tokens = [collected.strings[t] if t >= 0 else None for t in peaks.token]
     if reference is None:
         return replace(sample, token_share=own_share, token=tokens)
@@ -216,7 +210,7 @@ def _chances(
     items: pl.DataFrame, reference: Reference | None, config: RunConfig, metrics: SuiteMetrics
 ) -> dict[str | None, pl.Series]:
     """Chance of seeing each concept in the tokens of each benchmark and of the suite (None); null: no base rate."""
-    names: list[str | None] = [*metrics.benchmarks, None]
+    names: list[str | None] = [*metrics.single, None]
     if reference is None or config.span not in TEXT_ONLY:
         nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(metrics.alive))
         return dict.fromkeys(names, nothing)
@@ -261,26 +255,20 @@ def evidence_columns(evidence: Evidence) -> dict[str, Any]:
 def _concept_benchmarks(
     metrics: SuiteMetrics, single: Mapping[str, Evidence], chances: Mapping[str | None, pl.Series]
 ) -> pl.DataFrame:
-    width = len(metrics.alive)
+    concept = pl.Series("concept", np.arange(len(metrics.alive), dtype=np.int32))
     tables = [
-        pl.DataFrame(
-            {
-                "concept": np.arange(width, dtype=np.int32),
-                "benchmark": pl.Series([name], dtype=pl.String).new_from_index(0, width),
-                "chi_bench": _null(np.where(metrics.read[index], metrics.by_benchmark_chi_bench[index], np.nan)),
-                "chi_model": _null(metrics.by_benchmark_chi_model[index]),
-                "support": metrics.by_benchmark_support[index],
-                **evidence_columns(single[name]),
-                "share": _null(np.where(metrics.read[index], metrics.by_benchmark_share[index], np.nan)),
-                "lift": _null(metrics.by_benchmark_lift[index]),
-                "coverage_status": pl.Series(metrics.by_benchmark_status[index].tolist(), dtype=pl.String),
-                "chance_seen": chances[name],
-            },
-            schema=CONCEPT_BENCHMARKS,
-        )
-        for index, name in enumerate(metrics.benchmarks)
+        pl.DataFrame(_columns(own, single[name], chances[name])).with_columns(concept, benchmark=pl.lit(name))
+        for name, own in metrics.single.items()
     ]
-    return pl.concat(tables)
+    return pl.concat(tables).select(*CONCEPT_BENCHMARKS).cast(pl.Schema(CONCEPT_BENCHMARKS))
+
+
+def _columns(own: ConceptMetrics, evidence: Evidence, chance: pl.Series) -> dict[str, Any]:
+    """The columns that a concept has in each benchmark, and, but for its share, over the suite."""
+    columns = {name: _null(getattr(own, name)) for name in ("chi_bench", "chi_model", "share", "lift")}
+    status = pl.Series(own.status.tolist(), dtype=pl.String)
+    more = {"support": own.support, "coverage_status": status, "chance_seen": chance}
+    return {**columns, **evidence_columns(evidence), **more}
 
 
 def benchmark_table(items: pl.DataFrame, covered: Mapping[str, int], alive: int) -> pl.DataFrame:
@@ -299,16 +287,15 @@ def benchmark_table(items: pl.DataFrame, covered: Mapping[str, int], alive: int)
     return counted.select(*BENCHMARKS).cast(pl.Schema(BENCHMARKS))
 
 
-def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray, read: np.ndarray) -> pl.DataFrame:
+def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray) -> pl.DataFrame:
     """``overlap.parquet``: what every two benchmarks share.
 
     Parameters
     ----------
     chi_bench, chi_model : ndarray of float64 of shape (benchmarks, concepts)
-    read : ndarray of bool of shape (benchmarks,)
-        Whether the benchmark has a kept item.
+        NaN throughout ``chi_bench``: the benchmark has no kept item.
     """
-    rows = []
+    rows, read, chi_bench = [], ~np.isnan(chi_bench).all(axis=1), np.nan_to_num(chi_bench)
     for (a, first), (b, second) in combinations_with_replacement(enumerate(names), 2):
         value = overlap(chi_bench[a], chi_bench[b], chi_model[a], chi_model[b])
         if not (read[a] and read[b]):

@@ -21,13 +21,13 @@ import polars as pl
 from competency_gaps.checked import FILES, digest
 from competency_gaps.errors import CompetencyGapsError, MachineError
 from competency_gaps.evidence import Evidence, evidence_by_benchmark
-from competency_gaps.files import CACHE_VARIABLE, cache_folder, can_write, write_atomic
+from competency_gaps.files import CACHE_VARIABLE, cache_folder, can_write
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.lock import hold
 from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.progress import Progress
-from competency_gaps.runs.manifest import FILE, read_whole_manifest, write_manifest
+from competency_gaps.runs.manifest import FILE, read_whole_manifest, write_manifest, write_tables
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
@@ -105,7 +105,7 @@ def outcome_run(
         if made := _made(folder, rests_on):  # by another process, meanwhile
             return made
         _clear(folder)
-        return write_tables(base, folder, outcome, record)
+        return write_outcome(base, folder, outcome, record)
 
 
 def outcomes_folder(run: Path) -> Path:
@@ -158,7 +158,7 @@ VERSION = 4
 """Of the tables of outcomes; older ones are made again."""
 
 
-def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
+def write_outcome(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
     """Write an outcome into its folder, which opens like a run; ``record`` is what its manifest says of it."""
     config = base.evidence_config
     concepts = base.concepts
@@ -178,8 +178,7 @@ def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[s
         "benchmarks": _benchmarks(base, items),
         "overlap": _overlap(base, single),
     }
-    for name, table in tables.items():
-        write_atomic(folder / f"{name}.parquet", table.write_parquet)
+    write_tables(folder, {f"{name}.parquet": table for name, table in tables.items()})
     manifest = {key: value for key, value in base.manifest.items() if key not in ("schema_version", FILES)}
     manifest |= {"scored_model": outcome.model, "outcome": record, "evidence": evidence_record(config, suite, single)}
     write_manifest(folder, manifest)

@@ -23,6 +23,7 @@ from competency_gaps.items.item import item_row
 from competency_gaps.metrics.suite import ConceptMetrics, SuiteMetrics, Sums, chance_seen, combine, overlap, typical_cas
 from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.model.prompts import PreparedItem
+from competency_gaps.runs.manifest import write_tables
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.runs.schemas import BENCHMARKS, CONCEPT_BENCHMARKS, CONCEPTS, ITEMS, LABELS, OVERLAP
 from competency_gaps.sae.reference import SURFACE, WINDOW, Reference
@@ -361,8 +362,7 @@ def write_results(
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
     tables, recorded = make_tables(collected, items, reference, sampled, sample, config)
     write_items(folder / "items.parquet", items.with_columns(stratum=item_strata(sample)))
-    for name, table in {"tokens": tokens, **tables}.items():
-        write_atomic(folder / f"{name}.parquet", table.write_parquet)
+    write_tables(folder, {f"{name}.parquet": table for name, table in {"tokens": tokens, **tables}.items()})
     return recorded
 
 

@@ -164,18 +164,14 @@ def read_tokens(index: ShardIndex, row: int, concepts: np.ndarray) -> ItemTokens
     number = int(index.shard[row])
     if number < 0 or not (shard := index.file(number)).has_activations:
         return None
-    return _read_item(shard, int(index.place[row]), concepts)
-
-
-def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> ItemTokens:
-    """Read the stretch of the item's activations in which those of all the concepts lie."""
+    place = int(index.place[row])
     first, last = shard.part("indptr", place, place + 2).tolist()
     active = shard.part("concepts", first, last)
-    index = np.searchsorted(active, concepts)
-    known = np.flatnonzero(index < len(active))
-    known = known[active[index[known]] == concepts[known]]
+    position = np.searchsorted(active, concepts)
+    known = np.flatnonzero(position < len(active))
+    known = known[active[position[known]] == concepts[known]]
     counts = shard.part("act_counts", first, last)
-    ends, counts = np.cumsum(counts, dtype=np.int64)[index[known]], counts[index[known]].astype(np.int64)
+    ends, counts = np.cumsum(counts, dtype=np.int64)[position[known]], counts[position[known]].astype(np.int64)
     # Places of the wanted tokens among the item's: from ends - counts to ends, for each concept.
     wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
     wanted += shard.part("act_ptr", place, place + 1)[0]

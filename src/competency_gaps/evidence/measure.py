@@ -56,7 +56,7 @@ class ItemSums:
 
 @dataclass(frozen=True)
 class ScoredItems:
-    """The scored items of a sample. N items, B benchmarks with a scored item, K clusters cut at their borders."""
+    """The scored items of a sample. N items, B benchmarks, K clusters cut at their borders."""
 
     scores: np.ndarray
     """float64 of shape (N,): 0 where unscored."""
@@ -204,7 +204,7 @@ def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, M
     scored = ~np.isnan(sample.scores)
     crosses = sample.cluster is not None and len(np.unique(sample.cluster[scored])) != len(within.outcome)
     suite = units_of(sample) if crosses else within
-    numbers = np.unique(sample.benchmark[scored])
+    numbers = np.unique(sample.benchmark)
     of_items = ScoredItems.of(sample, within, numbers)
     own = np.searchsorted(numbers, within.block_benchmark)
 

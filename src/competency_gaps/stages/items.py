@@ -234,13 +234,9 @@ def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([{**empty, **row} for row in rows], schema=_RESPONSES)
 
 
-def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:
+def token_table(blocks: Iterable[CasBlock], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:
     """``tokens.parquet``: id and text of every token that occurs in the run."""
-    tokens: set[int] = set()
-    for blocks in suites:
-        for block in blocks:
-            tokens.update(np.unique(block.token_ids).tolist())
-    ids = sorted(tokens)
+    ids = sorted({token for block in blocks for token in np.unique(block.token_ids).tolist()})
     return pl.DataFrame(
         # Tokenizers decode an empty list to one empty text.
         {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids]) if ids else []},

@@ -32,7 +32,7 @@ from competency_gaps.runs.plan import plan_differences, planned, read_plan, refu
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, sae_folder
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.engines import Engine, Work, known_plan, read_here, read_missing, share
+from competency_gaps.stages.engines import Work, known_plan, read_here, read_missing, share
 from competency_gaps.stages.extraction import ShardFiles
 from competency_gaps.stages.setting import set_up
 from competency_gaps.text import listing
@@ -111,18 +111,6 @@ def read_part(folder: Path) -> PartRecord:
         raise damaged(path, error, "Repeat the command that made the part: it reads only what is missing.") from error
 
 
-def read_part_of(part: Part, engine: Engine = read_here) -> Engine:
-    """An engine that reads a part of the shards; the bar counts only this."""
-
-    def read(work: Work) -> None:
-        own = set(part.choose(work.names))
-        work.missing = [task for task in work.missing if task.shard.name in own]
-        work.bar.expect(work.bar.done + sum(task.shard.tokens for task in work.missing))
-        engine(work)
-
-    return read
-
-
 def make_part(
     config: RunConfig, folder: Path, part: Part, progress: Progress, store: RunStore | None = None
 ) -> PartRecord:
@@ -137,10 +125,16 @@ def make_part(
         settle(folder, MANIFEST)
         if (folder / PART).is_file() and (known := read_part(folder)).part != part:
             raise UserError(f"{str(folder)!r} holds part {known.part}, not {part}. Give each part a folder of its own.")
-        engine = read_part_of(part, share(store, read_here))
+
+        def read(work: Work) -> None:
+            own = set(part.choose(work.names))
+            work.missing = [task for task in work.missing if task.shard.name in own]
+            work.bar.expect(work.bar.done + sum(task.shard.tokens for task in work.missing))
+            share(store, read_here)(work)
+
         setting = set_up(planned(config, known_plan(folder, store)), progress)
         pipeline.begin(setting, folder, progress)
-        work = read_missing(setting, folder, engine, progress)
+        work = read_missing(setting, folder, read, progress)
         lm, sae, hook = setting.lm, setting.sae.identity, asdict(setting.extractor.hook)
         pair = {"model": lm.identity, "sae": sae, "hook": hook, "max_length": lm.max_length, "bos_id": setting.bos_id}
         record = PartRecord(part, work.names, as_dict(config), pair)

@@ -355,7 +355,7 @@ def write_results(
             yield from ((first[name], block) for block in store.blocks(names))
 
     write_by_concept(store.shards.folder, blocks, width)
-    tokens = token_table((store.blocks(names) for names in shards.values()), tokenizer)
+    tokens = token_table((block for _, block in blocks()), tokenizer)
     sample = item_sample(ByConcept(store.shards.folder), items, config.evidence.strata)
     scores = {name: sample.scores[first[name] : first[name] + sizes[name]] for name in shards}
     rows = {name: store.blocks(names) for name, names in shards.items()}

@@ -43,7 +43,7 @@ def main() -> None:
     for benchmark in benchmarks(args.folder):
         if args.only and benchmark.name not in args.only:
             continue
-        kinds = [find_clusters([benchmark], threshold).kinds[benchmark.name] for threshold in thresholds]
+        kinds = [find_clusters([benchmark], threshold).kind for threshold in thresholds]
         row = [len(benchmark.items), kinds[0].count("equal"), *(own.count("near") for own in kinds)]
         total += row
         print(line(benchmark.name, row))

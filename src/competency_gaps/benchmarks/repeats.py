@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,21 +29,19 @@ _REFERS = re.compile(r"\b(?:above|below|these|those|both|neither|none|all of|opt
 
 @dataclass(frozen=True)
 class Repeats:
-    """The clusters of a suite."""
+    """The clusters of a suite's items, benchmark after benchmark."""
 
-    clusters: dict[str, NDArray[np.int32]]
-    """Benchmark -> int32 of shape (items,): cluster of each item, numbered from 0 over the whole suite."""
-    kinds: dict[str, tuple[Kind | None, ...]]
-    """Benchmark -> what binds each item to its cluster; None: it is alone."""
-
-    def columns(self, names: Iterable[str]) -> tuple[list[int], list[Kind | None]]:
-        """Cluster and kind of every item, benchmark after benchmark."""
-        names = list(names)
-        return [c for name in names for c in self.clusters[name].tolist()], [k for n in names for k in self.kinds[n]]
+    sizes: dict[str, int]
+    """Benchmark -> number of its items."""
+    cluster: NDArray[np.int32]
+    """int32 of shape (items,): numbered from 0."""
+    kind: list[Kind | None]
+    """What binds each item to its cluster; None: it is alone."""
 
     def lines(self) -> list[str]:
         """Lines for people: the benchmarks with the most items that add no evidence. Empty: nothing repeats."""
-        sizes = {name: (len(own), len(np.unique(own))) for name, own in self.clusters.items()}
+        parts = np.split(self.cluster, np.cumsum([*self.sizes.values()])[:-1])
+        sizes = {name: (len(own), len(np.unique(own))) for name, own in zip(self.sizes, parts, strict=True)}
         most = sorted((name for name, (n, c) in sizes.items() if c < n), key=lambda name: -np.subtract(*sizes[name]))
         lines = []
         for name in most[:_LINES]:
@@ -86,14 +84,8 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
     # Numbered in the order of the items, so that the numbers do not depend on how the graph is traversed.
     cluster = _numbered(bound.tolist()).astype(np.int32)
     shared = [np.bincount(numbers)[numbers] > 1 for numbers in (equal, given, cluster)]
-    kinds = np.select(shared, ["equal", "given", "near"], default="").astype(object)
-    kinds[kinds == ""] = None
-    ends = np.cumsum([len(benchmark.items) for benchmark in suite])[:-1]
-    names = [benchmark.name for benchmark in suite]
-    return Repeats(
-        dict(zip(names, np.split(cluster, ends), strict=True)),
-        dict(zip(names, (tuple(part.tolist()) for part in np.split(kinds, ends)), strict=True)),
-    )
+    kinds = np.select(shared, ["equal", "given", "near"], default="").tolist()
+    return Repeats({own.name: len(own.items) for own in suite}, cluster, [kind or None for kind in kinds])
 
 
 def question_of(item: Item) -> FoldedQuestion:

@@ -42,14 +42,14 @@ def items_table(
     pairs = ((name, *pair) for name, own in read.items() for pair in zip(own.items, own.inputs, strict=True))
     columns = ("response", "score", "unscored", "logprobs", "greedy", "details")
     of_model = pl.concat(responses[name].select(columns) for name in read)
-    return with_clusters([_row(*pair) for pair in pairs], repeats, read).with_columns(of_model)
+    return with_clusters([_row(*pair) for pair in pairs], repeats).with_columns(of_model)
 
 
-def with_clusters(rows: list[dict[str, Any]], repeats: Repeats, suite: Iterable[str]) -> pl.DataFrame:
+def with_clusters(rows: list[dict[str, Any]], repeats: Repeats) -> pl.DataFrame:
     """Make ``items.parquet``, but for the strata, of rows in the benchmarks' order; what a row lacks is null."""
-    cluster, kind = repeats.columns(suite)
     table = pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
-    return table.with_columns(pl.Series("cluster", cluster, pl.Int32), pl.Series("cluster_kind", kind, pl.String))
+    kind = pl.Series("cluster_kind", repeats.kind, pl.String)
+    return table.with_columns(pl.Series("cluster", repeats.cluster), kind)
 
 
 def _row(benchmark: str, item: PreparedItem, item_input: ItemInput) -> dict[str, Any]:

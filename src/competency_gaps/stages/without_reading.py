@@ -124,7 +124,7 @@ def _items(suite: Mapping[str, Benchmark], policies: Mapping[str, Sequence[Polic
             row = item_row(name, item) | {"policy": policy.name, "score": score.value, "response": score.response}
             row |= {"unscored": why_unscored(score), "text": item.prompt, "own_start": 0, "own_end": len(item.prompt)}
             rows.append(row)
-    return with_clusters(rows, repeats, suite)
+    return with_clusters(rows, repeats)
 
 
 _OF_READING = ("model", "sae", "hook", "span", "pooling", "bos_id", "gate", "reference")

@@ -122,22 +122,15 @@ class Extractor:
         rows = iter(pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens))
         return [(next(rows) if is_finite else None) or NOT_FINITE for is_finite in finite]
 
-    def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
-        """Make a block of sequences and their rows."""
-        return make_block(
-            np.asarray([s.item for s in sequences], np.int64),
-            list(rows),
-            [np.flatnonzero(s.span) for s in sequences],
-            [(s.ids, s.offsets) for s in sequences],
-            self.sae.d_sae,
-        )
-
-    def token_tensors(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> dict[str, np.ndarray]:
-        """Tensors of the activations of single tokens; empty if they are not kept."""
-        if not self.keep_tokens:
-            return {}
+    def block(
+        self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]
+    ) -> tuple[CasBlock, dict[str, np.ndarray]]:
+        """Make a block of sequences and their rows, and tensors of single tokens' activations, if these are kept."""
+        items = np.asarray([s.item for s in sequences], np.int64)
+        places, tokens = [np.flatnonzero(s.span) for s in sequences], [(s.ids, s.offsets) for s in sequences]
         kept = [row.tokens for row in rows if row.tokens is not None]
-        return token_tensors(kept, [np.flatnonzero(s.span) for s in sequences])
+        of_tokens = token_tensors(kept, places) if self.keep_tokens else {}
+        return make_block(items, list(rows), places, tokens, self.sae.d_sae), of_tokens
 
 
 class SpanTap:

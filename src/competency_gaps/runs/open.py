@@ -60,9 +60,7 @@ class RunFolder:
     @property
     def base(self) -> Path:
         """The folder that holds the items and activations: the run's, also for an outcome of it."""
-        if "outcome" not in self.manifest:
-            return self.path
-        return Path(self.manifest["outcome"]["run"])
+        return Path(self.manifest.get("outcome", {}).get("run", self.path))
 
     @property
     def has_reading(self) -> bool:
@@ -93,13 +91,13 @@ class RunFolder:
     @property
     def kind(self) -> Kind:
         """What the evidence rests on: ``score``, ``peers`` (scores against peers), ``difference`` or ``parsed``."""
-        kind: Kind = self.manifest["outcome"]["kind"] if "outcome" in self.manifest else "score"
+        kind: Kind = self.manifest.get("outcome", {}).get("kind", "score")
         return kind
 
     @property
     def limits(self) -> tuple[float, float]:
         """Least and greatest outcome that is possible: 0 and 1 for scores."""
-        low, high = self.manifest["outcome"]["limits"] if "outcome" in self.manifest else (0.0, 1.0)
+        low, high = self.manifest.get("outcome", {}).get("limits", (0.0, 1.0))
         return float(low), float(high)
 
     @cached_property

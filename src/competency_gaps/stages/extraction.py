@@ -330,7 +330,7 @@ class ShardReader:
             if span is not None and isinstance(row := made[place], SparseRow)
         ]
         there, rows = [span for span, _ in read], [row for _, row in read]
-        return Content(table, self.extractor.block(there, rows), self.extractor.token_tensors(there, rows))
+        return Content(table, *self.extractor.block(there, rows))
 
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
         lm = self.extractor.lm

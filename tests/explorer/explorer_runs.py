@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -77,16 +78,9 @@ def hostile_run(folder: Path, *, atlas: bool = True, labels: bool = True, seed: 
     store, words = CasStore(run / "activations", WIDTH), _Words()
     shards = {name: _shards(store, items, name, number, words) for number, name in enumerate(NAMES)}
     config = _config()
-    evidence = write_results(
-        run,
-        store,
-        shards,
-        items,
-        tokenizer=words,
-        reference=_reference(),
-        sampled=LatentFacts.of_sample(_density(), np.full(WIDTH, np.nan)),
-        config=config,
-    )
+    setting = SimpleNamespace(config=config, lm=SimpleNamespace(tokenizer=words), reference=_reference())
+    sampled = LatentFacts.of_sample(_density(), np.full(WIDTH, np.nan))
+    evidence = write_results(run, store, shards, items, setting, sampled)
     pl.DataFrame(schema=SLICES).write_parquet(run / "slices.parquet")
     write_manifest(run, {**_manifest(items, shards, config, evidence), "slices": {}})
     write_slices(open_folder(run))

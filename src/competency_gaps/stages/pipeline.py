@@ -105,10 +105,7 @@ def _run(
         set_aside(folder)
         items = items_table(read, judged.responses, setting.repeats)
         shards = {name: extraction.shards for name, extraction in read.items()}
-        tokenizer, reference = setting.lm.tokenizer, setting.reference
-        evidence = write_results(
-            folder, store, shards, items, tokenizer=tokenizer, reference=reference, sampled=sampled, config=config
-        )
+        evidence = write_results(folder, store, shards, items, setting, sampled)
     ends.append(("metrics", time.perf_counter()))
     timings = {name: round(now - before, 2) for (_, before), (name, now) in pairwise(ends)}
     facts = {"evidence": evidence, "read": record, "timings": timings, **_facts(setting, gate)}

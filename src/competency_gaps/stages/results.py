@@ -30,9 +30,8 @@ from competency_gaps.sae.reference import SURFACE, WINDOW, Reference
 from competency_gaps.stages.items import ItemInput, token_table
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from competency_gaps.stages.extraction import Extraction
+    from competency_gaps.stages.setting import Setting
 
 
 def items_table(
@@ -324,11 +323,8 @@ def write_results(
     store: CasStore,
     shards: Mapping[str, list[str]],
     items: pl.DataFrame,
-    *,
-    tokenizer: PreTrainedTokenizerBase,
-    reference: Reference | None,
+    setting: Setting,
     sampled: LatentFacts,
-    config: RunConfig,
 ) -> dict[str, Any]:
     """Write every table of a run folder but the manifest.
 
@@ -346,7 +342,7 @@ def write_results(
     dict
         The manifest's record of the evidence.
     """
-    width = store.width
+    width, config = store.width, setting.config
     sizes = dict(items.group_by("benchmark", maintain_order=True).len().iter_rows())
     first = dict(zip(shards, np.cumsum([0, *(sizes[name] for name in shards)]).tolist(), strict=False))
 
@@ -355,12 +351,12 @@ def write_results(
             yield from ((first[name], block) for block in store.blocks(names))
 
     write_by_concept(store.shards.folder, blocks, width)
-    tokens = token_table((block for _, block in blocks()), tokenizer)
+    tokens = token_table((block for _, block in blocks()), setting.lm.tokenizer)
     sample = item_sample(ByConcept(store.shards.folder), items, config.evidence.strata)
     scores = {name: sample.scores[first[name] : first[name] + sizes[name]] for name in shards}
     rows = {name: store.blocks(names) for name, names in shards.items()}
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
-    tables, recorded = make_tables(collected, items, reference, sampled, sample, config)
+    tables, recorded = make_tables(collected, items, setting.reference, sampled, sample, config)
     write_items(folder / "items.parquet", items.with_columns(stratum=item_strata(sample)))
     write_tables(folder, {f"{name}.parquet": table for name, table in {"tokens": tokens, **tables}.items()})
     return recorded

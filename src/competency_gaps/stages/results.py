@@ -151,10 +151,14 @@ def make_tables(
     )
     schema = {name: kind for name, kind in CONCEPTS.items() if name not in LABELS}
     covered = {name: int((sums.cas > 0).sum()) for name, sums in collected.sums.items()}
+    by_benchmark = [
+        pl.DataFrame({"concept": identity["concept"], "benchmark": name, **_columns(own, single[name], chances[name])})
+        for name, own in metrics.single.items()
+    ]
     vectors = [(own.chi_bench, own.chi_model) for own in metrics.single.values()]
     tables = {
         "concepts": concepts.select(*schema).cast(pl.Schema(schema)),
-        "concept_benchmarks": _concept_benchmarks(metrics, single, chances),
+        "concept_benchmarks": pl.concat(by_benchmark).select(*CONCEPT_BENCHMARKS).cast(pl.Schema(CONCEPT_BENCHMARKS)),
         "benchmarks": benchmark_table(items, covered, int(metrics.alive.sum())),
         "overlap": overlaps(list(metrics.single), *map(np.stack, zip(*vectors, strict=True))),
     }
@@ -250,17 +254,6 @@ def evidence_columns(evidence: Evidence) -> dict[str, Any]:
     columns = {name: _null(values) for name, values in named.items()}
     status = pl.Series(evidence.status.tolist(), dtype=pl.String)
     return {"n_eff": evidence.n_eff, **columns, "performance_status": status}
-
-
-def _concept_benchmarks(
-    metrics: SuiteMetrics, single: Mapping[str, Evidence], chances: Mapping[str | None, pl.Series]
-) -> pl.DataFrame:
-    concept = pl.Series("concept", np.arange(len(metrics.alive), dtype=np.int32))
-    tables = [
-        pl.DataFrame(_columns(own, single[name], chances[name])).with_columns(concept, benchmark=pl.lit(name))
-        for name, own in metrics.single.items()
-    ]
-    return pl.concat(tables).select(*CONCEPT_BENCHMARKS).cast(pl.Schema(CONCEPT_BENCHMARKS))
 
 
 def _columns(own: ConceptMetrics, evidence: Evidence, chance: pl.Series) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from competency_gaps.config import LLMConfig, ModelConfig, RunConfig, SAEConfig,
 from competency_gaps.dictionary import atlas as atlases
 from competency_gaps.dictionary.collect import ExemplarSettings, PassCounts, collect_texts, write_directions
 from competency_gaps.dictionary.folder import (
-    Dictionary,
     check_same_sae,
     is_dictionary,
     open_dictionary,
@@ -282,20 +281,15 @@ def label_concepts(
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         opened = open_dictionary(folder)
-        chosen = _chosen(opened, runs)
+        opened_runs = [open_folder(Path(path)) for path in runs]
+        for run in opened_runs:
+            check_same_sae(opened.identity, run.manifest["sae"])
+        chosen = important(opened_runs) if opened_runs else None
         if llm is None:
             total = len(opened.exemplars.concepts) if opened.has_exemplars else 0
             with progress.stage("labelling", total=total, unit="concepts") as bar:
                 return label_automatically(opened, chosen, bar.advance)
         return ask_about(opened, step, chosen, llm, progress)  # type: ignore[arg-type]
-
-
-def _chosen(dictionary: Dictionary, runs: Sequence[Path | str]) -> Sequence[int] | None:
-
-    opened = [open_folder(Path(path)) for path in runs]
-    for run in opened:
-        check_same_sae(dictionary.identity, run.manifest["sae"])
-    return important(opened) if opened else None
 
 
 def measure_reference(

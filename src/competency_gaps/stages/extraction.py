@@ -286,7 +286,10 @@ class ShardReader:
         uncounted = sum(asked[place].request is None for place in rest) / max(1, len(rest))
         rows = self.extractor.rows(list(rest.values()), lambda number: advance(number * uncounted))
         made |= zip(rest, rows, strict=True)
-        return self._stored(members, table, spans, made)
+        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
+        table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
+        read = [(span, row) for place, span in spans.items() if span and isinstance(row := made[place], SparseRow)]
+        return Content(table, *self.extractor.block([span for span, _ in read], [row for _, row in read]))
 
     def write(self, shard: Shard, content: Content) -> ShardDraft:
         """Write what was read under names of its own."""
@@ -314,23 +317,6 @@ class ShardReader:
             self._input(i, item, text, np.asarray(ids, np.int32)) for i, (item, (text, ids)) in enumerate(answers)
         ]
         return Extraction(read, responses, inputs, names)
-
-    def _stored(
-        self,
-        members: list[int],
-        table: pl.DataFrame,
-        spans: Mapping[int, ItemTokens | None],
-        made: Mapping[int, SparseRow | Reason],
-    ) -> Content:
-        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
-        table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
-        read = [
-            (span, row)
-            for place, span in spans.items()
-            if span is not None and isinstance(row := made[place], SparseRow)
-        ]
-        there, rows = [span for span, _ in read], [row for _, row in read]
-        return Content(table, *self.extractor.block(there, rows))
 
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
         lm = self.extractor.lm

@@ -141,8 +141,8 @@ def _write_tables(
     write_synthetic_dictionary(folder / "dictionary", sae, world, words, rng)
     manifest = _manifest(config, sae, items, shards, evidence)
     dictionary = open_dictionary(folder / "dictionary")
-    tables, named = name_run(RunFolder(folder, manifest), dictionary)
-    write_tables(folder, tables)
+    of_dictionary, named = name_run(RunFolder(folder, manifest), dictionary)
+    write_tables(folder, of_dictionary)
     manifest |= named
     _say("labels and regions")
     write_manifest(folder, {**manifest, "slices": {}})

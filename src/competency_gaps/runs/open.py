@@ -403,7 +403,10 @@ _LETTERS = 4.0
 
 def reading_needed(run: RunFolder, what: str) -> str:
     """Say that something needs a reading, how long the bundled model would take on this machine, and the command."""
-    minutes = reading_minutes(run.items)
+    letters = run.items.select(pl.col("prompt").str.len_chars().sum()).item() or 0
+    options = pl.col("choices").list.eval(pl.element().str.len_chars()).list.sum().sum()
+    letters += run.items.select(options).item() or 0
+    minutes = letters / _LETTERS / (_TOKENS * _speed() * (os.cpu_count() or 1)) / 60
     time_needed = f"about {plural(round(minutes), 'minute')}" if minutes >= 1 else "less than a minute"
     made_by = str(run.manifest["command"])
     logs = run.manifest.get("logs")
@@ -412,13 +415,6 @@ def reading_needed(run: RunFolder, what: str) -> str:
         f"{what} needs a reading of the items by a model and its SAE, which this run does not have. The bundled model "
         f"would take {time_needed} on this machine's processor for {plural(run.items.height, 'item')}: {command} --read"
     )
-
-
-def reading_minutes(items: pl.DataFrame) -> float:
-    """Estimate how many minutes the bundled model takes to read items on all cores of this machine."""
-    letters = items.select(pl.col("prompt").str.len_chars().sum()).item() or 0
-    letters += items.select(pl.col("choices").list.eval(pl.element().str.len_chars()).list.sum().sum()).item() or 0
-    return letters / _LETTERS / (_TOKENS * _speed() * (os.cpu_count() or 1)) / 60
 
 
 def _speed() -> float:

@@ -35,6 +35,7 @@ from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.stages.results import evidence_columns, evidence_record, overlaps
 
 FOLDER = "outcomes"
+"""In the cache folder; below it, a folder for each run, by its path."""
 _NAMED = ("concepts.parquet", "regions.parquet")
 """Tables that hold labels and names, which ``cgaps concepts name`` replaces."""
 
@@ -83,7 +84,7 @@ def outcome_run(
     chosen = kind == "peers" and not against
     name = _folder_name(outcome, chosen=chosen)
     rests_on = _digest(base, scores, outcome)
-    folder = outcomes_folder(base.path) / name
+    folder = cache_folder() / FOLDER / hashlib.sha256(str(base.path.resolve()).encode()).hexdigest()[:16] / name
     if made := _made(folder, rests_on):
         return made
     if not can_write(folder):
@@ -106,11 +107,6 @@ def outcome_run(
             return made
         _clear(folder)
         return write_outcome(base, folder, outcome, record)
-
-
-def outcomes_folder(run: Path) -> Path:
-    """Where the outcomes of a run are kept: in the cache folder, by the run's path."""
-    return cache_folder() / FOLDER / hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
 
 
 def _made(folder: Path, rests_on: str) -> RunFolder | None:

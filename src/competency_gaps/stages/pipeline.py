@@ -108,9 +108,10 @@ def _run(
         evidence = write_results(folder, store, shards, items, setting, sampled)
     ends.append(("metrics", time.perf_counter()))
     timings = {name: round(now - before, 2) for (_, before), (name, now) in pairwise(ends)}
-    facts = {"evidence": evidence, "read": record, "timings": timings, **_facts(setting, gate)}
-    manifest = manifest_of(config, setting.suite, items, command, facts, shards)
-    judged.write_into(manifest)
+    facts = {"evidence": evidence, "read": record, "timings": timings, "judging": judged.entry}
+    manifest = manifest_of(config, setting.suite, items, command, {**facts, **_facts(setting, gate)}, shards)
+    for benchmark in manifest["benchmarks"]:
+        benchmark["figures"] = judged.figures.get(benchmark["name"])
     # A reader that was slower than another may have put down a draft while it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():

@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.benchmarks.near_repeats import near_pairs
-from competency_gaps.benchmarks.repeats import find_clusters, question_of
+from competency_gaps.benchmarks.repeats import find_clusters, near_pairs, question_of
 from competency_gaps.config import BenchmarkConfig, FileSource
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Benchmark, Item

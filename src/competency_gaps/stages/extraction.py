@@ -319,8 +319,7 @@ class ShardReader:
         return Extraction(read, responses, inputs, names)
 
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
-        lm = self.extractor.lm
-        return item_input(index, item, self.span, response, response_ids, lm.tokenizer, lm.max_length)
+        return item_input(index, item, self.span, response, response_ids, self.extractor.lm)
 
 
 def unreadable(responses: pl.DataFrame) -> list[Reason]:

@@ -19,6 +19,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import finite
 from competency_gaps.items.item import DTYPE, Reason, check_reason
 from competency_gaps.items.policy import Policy, Score
+from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import Responded
 from competency_gaps.runs.schemas import TOKENS
@@ -42,13 +43,7 @@ class ItemInput:
 
 
 def item_input(
-    index: int,
-    item: PreparedItem,
-    span: Span,
-    response: str | None,
-    response_ids: np.ndarray,
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
+    index: int, item: PreparedItem, span: Span, response: str | None, response_ids: np.ndarray, lm: LanguageModel
 ) -> ItemInput:
     """Make the input for one item, with the response if the span includes it."""
     if item.excluded is not None:
@@ -60,16 +55,13 @@ def item_input(
             if span == "response":
                 return ItemInput(None, Reason("no_response", "no response"), text)
         else:
-            extra_ids, extra_offsets, shown = _response_tokens(tokenizer, response, response_ids, text)
+            extra_ids, extra_offsets, shown = _response_tokens(lm.tokenizer, response, response_ids, text)
             ids = np.concatenate([ids, extra_ids])
             offsets = np.concatenate([offsets, extra_offsets + len(text)]).astype(np.int32)
             text, written = text + shown, len(extra_ids)
-    if len(ids) > max_length:
-        return ItemInput(
-            None,
-            Reason("too_long", f"longer than the context: {len(ids)} > {max_length} tokens", (len(ids), max_length)),
-            text,
-        )
+    if len(ids) > lm.max_length:
+        why = f"longer than the context: {len(ids)} > {lm.max_length} tokens"
+        return ItemInput(None, Reason("too_long", why, (len(ids), lm.max_length)), text)
     mask = span_mask(span, item.tokens, written)
     if not mask.any():
         return ItemInput(None, Reason("empty_span", "empty span"), text)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.activations.by_item import ShardIndex
+from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.errors import UserError
@@ -102,4 +102,4 @@ def test_a_shard_of_other_types_or_shapes_is_refused(files, damage):
     tensors = load_file(path)
     save_file(tensors | {"items": damage(tensors["items"])}, path)
     with pytest.raises(UserError, match="damaged: its items"):
-        ShardIndex(files.store.shards, [(1, [SHARD.name])], np.ones(1, bool))
+        ItemRows(files.store.shards, [(1, [SHARD.name])], np.ones(1, bool))

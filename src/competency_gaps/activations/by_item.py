@@ -6,7 +6,7 @@ Activations on tokens are tensors of their own in the shards, in the order of ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +30,21 @@ class ItemRow(NamedTuple):
     """int32 of shape (active concepts, 2): character range of the token where each is strongest."""
 
 
-class ShardIndex:
-    """The shard and row of each item. Some shards stay open; their tensors stay on disk.
+class ItemTokens(NamedTuple):
+    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
+
+    concept: np.ndarray
+    """int64 of shape (tokens,): place of the concept among those that were asked for."""
+    start: np.ndarray
+    """int32 of shape (tokens,): first character in ``items.text``; start = end = 0: the token has no text."""
+    end: np.ndarray
+    """int32 of shape (tokens,): end of the range, exclusive. Ranges of tokens that share a character overlap."""
+    activation: np.ndarray
+    """float32 of shape (tokens,), > 0."""
+
+
+class ItemRows:
+    """The shard and row of each item, and what stands there. Some shards stay open; their tensors stay on disk.
 
     A shard is compared with its checksum before anything but the order of its items is read of it.
 
@@ -97,27 +110,24 @@ class ShardIndex:
         self.shard[own + start] = number
         self.place[own + start] = np.arange(len(own))
 
-
-class ItemRows:
-    """Reads rows of items; keeps a number per item in memory."""
-
-    def __init__(self, index: ShardIndex) -> None:
-        self._index = index
-        self.counts = np.zeros(len(index.shard), np.int32)
+    @cached_property
+    def counts(self) -> np.ndarray:
         """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
-        for number, rows in enumerate(index.rows):
-            shard = index.unchecked(number)
+        counts = np.zeros(len(self.shard), np.int32)
+        for number, rows in enumerate(self.rows):
+            shard = self.unchecked(number)
             indptr = shard.tensor("indptr")
             if indptr[0] != 0 or indptr[-1] != shard.pairs or (np.diff(indptr) < 0).any():
-                indptr = index.file(number).tensor("indptr")  # says that the shard is damaged
-            self.counts[rows] = np.diff(indptr)
+                indptr = self.file(number).tensor("indptr")  # says that the shard is damaged
+            counts[rows] = np.diff(indptr)
+        return counts
 
     def row(self, row: int) -> ItemRow:
         """One item's row; empty if the item is excluded."""
-        number, place = int(self._index.shard[row]), int(self._index.place[row])
+        number, place = int(self.shard[row]), int(self.place[row])
         if number < 0:
             return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
-        file = self._index.file(number)
+        file = self.file(number)
         first, last = file.part("indptr", place, place + 2).tolist()
         concepts, shares, peaks = (file.part(name, first, last) for name in ("concepts", "cas", "peaks"))
         cas = unpack_scores(shares, file.part("scale", place, place + 1))
@@ -125,58 +135,44 @@ class ItemRows:
         ranges = file.part("token_offsets", start, end)[peaks]
         return ItemRow(concepts.astype(np.int32), cas, ranges.astype(np.int32))
 
+    def tokens(self, row: int, concepts: np.ndarray) -> ItemTokens | None:
+        """Some concepts' tokens in one item.
 
-class ItemTokens(NamedTuple):
-    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
+        Parameters
+        ----------
+        row
+            Row of ``items.parquet``.
+        concepts : ndarray of int of shape (n,)
 
-    concept: np.ndarray
-    """int64 of shape (tokens,): place of the concept among those that were asked for."""
-    start: np.ndarray
-    """int32 of shape (tokens,): first character in ``items.text``; start = end = 0: the token has no text."""
-    end: np.ndarray
-    """int32 of shape (tokens,): end of the range, exclusive. Ranges of tokens that share a character overlap."""
-    activation: np.ndarray
-    """float32 of shape (tokens,), > 0."""
+        Returns
+        -------
+        ItemTokens or None
+            None: the item is excluded, or its shard holds no token activations.
 
-
-def read_tokens(index: ShardIndex, row: int, concepts: np.ndarray) -> ItemTokens | None:
-    """Some concepts' tokens in one item.
-
-    Parameters
-    ----------
-    row
-        Row of ``items.parquet``.
-    concepts : ndarray of int of shape (n,)
-
-    Returns
-    -------
-    ItemTokens or None
-        None: the item is excluded, or its shard holds no token activations.
-
-    Raises
-    ------
-    UserError
-        If the row does not exist, or a shard is missing or damaged.
-    """
-    items = len(index.shard)
-    if not 0 <= row < items:
-        raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
-    number = int(index.shard[row])
-    if number < 0 or not (shard := index.file(number)).has_activations:
-        return None
-    place = int(index.place[row])
-    first, last = shard.part("indptr", place, place + 2).tolist()
-    active = shard.part("concepts", first, last)
-    position = np.searchsorted(active, concepts)
-    known = np.flatnonzero(position < len(active))
-    known = known[active[position[known]] == concepts[known]]
-    counts = shard.part("act_counts", first, last)
-    ends, counts = np.cumsum(counts, dtype=np.int64)[position[known]], counts[position[known]].astype(np.int64)
-    # Places of the wanted tokens among the item's: from ends - counts to ends, for each concept.
-    wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
-    wanted += shard.part("act_ptr", place, place + 1)[0]
-    own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
-    ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]]
-    values = shard.part("act_values", 0, None)[wanted].astype(np.float32)
-    starts, ends = ranges.astype(np.int32).T
-    return ItemTokens(np.repeat(known, counts), starts, ends, values)
+        Raises
+        ------
+        UserError
+            If the row does not exist, or a shard is missing or damaged.
+        """
+        items = len(self.shard)
+        if not 0 <= row < items:
+            raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
+        number = int(self.shard[row])
+        if number < 0 or not (shard := self.file(number)).has_activations:
+            return None
+        place = int(self.place[row])
+        first, last = shard.part("indptr", place, place + 2).tolist()
+        active = shard.part("concepts", first, last)
+        position = np.searchsorted(active, concepts)
+        known = np.flatnonzero(position < len(active))
+        known = known[active[position[known]] == concepts[known]]
+        counts = shard.part("act_counts", first, last)
+        ends, counts = np.cumsum(counts, dtype=np.int64)[position[known]], counts[position[known]].astype(np.int64)
+        # Places of the wanted tokens among the item's: from ends - counts to ends, for each concept.
+        wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
+        wanted += shard.part("act_ptr", place, place + 1)[0]
+        own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
+        ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]]
+        values = shard.part("act_values", 0, None)[wanted].astype(np.float32)
+        starts, ends = ranges.astype(np.int32).T
+        return ItemTokens(np.repeat(known, counts), starts, ends, values)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from competency_gaps.activations.by_concept import ByConcept
-    from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex
+    from competency_gaps.activations.by_item import ItemRows, ItemTokens
     from competency_gaps.activations.store import CasBlock, CasStore
     from competency_gaps.config import EvidenceConfig
     from competency_gaps.evidence import Covariate
@@ -322,15 +322,13 @@ class RunFolder:
         UserError
             If there is no such row.
         """
-        from competency_gaps.activations.by_item import read_tokens
-
-        return read_tokens(self._index, row, concepts)
+        return self.item_rows.tokens(row, concepts)
 
     @cached_property
     def has_token_activations(self) -> bool:
         """Whether the run keeps activations of single tokens, of some items at least."""
         return self.has_reading and any(
-            self._index.unchecked(number).has_activations for number in range(len(self._index))
+            self.item_rows.unchecked(number).has_activations for number in range(len(self.item_rows))
         )
 
     def check_reading(self, what: str) -> None:
@@ -364,15 +362,9 @@ class RunFolder:
         """The concepts of each item, on disk."""
         from competency_gaps.activations.by_item import ItemRows
 
-        return ItemRows(self._index)
-
-    @cached_property
-    def _index(self) -> ShardIndex:
-        from competency_gaps.activations.by_item import ShardIndex
-
         known = [(self._sizes[entry["name"]], shard_names(entry)) for entry in self.manifest["benchmarks"]]
         kept = self.files.collect("items", self.scan("items").select(pl.col("excluded").is_null()))
-        return ShardIndex(self._store.shards, known, kept["excluded"].to_numpy())
+        return ItemRows(self._store.shards, known, kept["excluded"].to_numpy())
 
     @cached_property
     def _sizes(self) -> dict[str, int]:

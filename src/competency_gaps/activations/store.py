@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.errors import UserError
@@ -195,8 +197,6 @@ class ShardFile:
     """
 
     def __init__(self, file: Path) -> None:
-        from safetensors import SafetensorError, safe_open
-
         self.file = file
         try:
             with safe_open(file, framework="numpy") as held:
@@ -266,8 +266,6 @@ class CasStore:
 
     def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
         """Write one shard, with the activations of single tokens if there are any; it does not count yet."""
-        from safetensors.numpy import save_file
-
         scores = pack_scores(block.cas)
         tensors = {
             "items": block.items,
@@ -286,8 +284,6 @@ class CasStore:
 
     def read_with(self, name: str) -> str:
         """Versions of the packages that read a finished shard, as JSON."""
-        from safetensors import safe_open
-
         with safe_open(self.shards.path(name), framework="numpy") as held:
             return str(held.metadata()[_READ_WITH])
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -110,10 +110,7 @@ def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[tup
         for group in cut_shards([len(items[i].tokens.ids) for i in part], most)
     )
     for members in (group.tolist() for group in groups):
-        made_of = fingerprint(
-            (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
-            (repr(items[i].request) for i in members),
-        )
+        made_of = fingerprint([items[i] for i in members])
         tokens, sampled = sum(_tokens(items[i]) for i in members), (name, members[0]) in sample
         shards.append(Shard(f"{prefix}-{len(shards):04d}", members, made_of, tokens, sampled))
     return BenchmarkPlan(name, items, draw_keys(name, {i: items[i].tokens.ids for i in kept}), shards)
@@ -146,10 +143,10 @@ def cut_shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
         yield from (group[start : start + items] for start in range(0, len(group), items))
 
 
-def fingerprint(arrays: Iterable[np.ndarray], words: Iterable[str]) -> str:
-    """Hash of arrays and words, in order, that identifies the inputs of a shard."""
-    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
-    for array in arrays:
+def fingerprint(items: Sequence[PreparedItem]) -> str:
+    """Hash of the tokens and requests of a shard's items, in order, that identifies what is read."""
+    digest = hashlib.sha256("\0".join(repr(item.request) for item in items).encode("utf-8", "surrogatepass"))
+    for array in (array for item in items for array in (item.tokens.ids, item.tokens.own)):
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

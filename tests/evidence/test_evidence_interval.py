@@ -18,7 +18,7 @@ from competency_gaps.evidence.interval import (
     unseen_variance,
     wilson,
 )
-from competency_gaps.evidence.sums import block_sums
+from competency_gaps.evidence.sample import block_sums
 from competency_gaps.metrics.suite import Sums, chi_model, suite_chi_model
 
 

@@ -26,8 +26,7 @@ from competency_gaps.evidence.interval import (
     unseen_variance,
 )
 from competency_gaps.evidence.permutation import permutation_tails
-from competency_gaps.evidence.sample import ItemSample, Units, units_of
-from competency_gaps.evidence.sums import BlockSums, effective_sample
+from competency_gaps.evidence.sample import BlockSums, ItemSample, Units, effective_sample, units_of
 
 
 @dataclass(frozen=True)

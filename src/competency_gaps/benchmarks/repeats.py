@@ -89,7 +89,7 @@ class Repeats:
     def lines(self) -> list[str]:
         """Lines for people: the benchmarks with the most items that add no evidence. Empty: nothing repeats."""
         parts = np.split(self.cluster, np.cumsum([*self.sizes.values()])[:-1])
-        sizes = {name: (len(own), len(np.unique(own))) for name, own in zip(self.sizes, parts, strict=True)}
+        sizes = {name: (len(part), len(np.unique(part))) for name, part in zip(self.sizes, parts, strict=True)}
         most = sorted((name for name, (n, c) in sizes.items() if c < n), key=lambda name: -np.subtract(*sizes[name]))
         lines = []
         for name in most[:_LINES]:
@@ -133,7 +133,7 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
     cluster = _numbered(bound.tolist()).astype(np.int32)
     shared = [np.bincount(numbers)[numbers] > 1 for numbers in (equal, given, cluster)]
     kinds = np.select(shared, ["equal", "given", "near"], default="").tolist()
-    return Repeats({own.name: len(own.items) for own in suite}, cluster, [kind or None for kind in kinds])
+    return Repeats({part.name: len(part.items) for part in suite}, cluster, [kind or None for kind in kinds])
 
 
 class FoldedQuestion(NamedTuple):

@@ -284,19 +284,19 @@ def combine(
     if reference_active is None:
         reference_active = np.zeros_like(seen) if reference_share is None else reference_share > 0
     alive = seen | reference_active
-    nothing, active = np.full(len(alive), np.nan), [name for name, own in sums.items() if own.items]
+    nothing, active = np.full(len(alive), np.nan), [name for name, s in sums.items() if s.items]
 
-    def measured(own: Sums, bench: np.ndarray, model: np.ndarray, shares: np.ndarray) -> ConceptMetrics:
+    def measured(s: Sums, bench: np.ndarray, model: np.ndarray, shares: np.ndarray) -> ConceptMetrics:
         lifts = None if reference_share is None else lift(shares, reference_share)
-        status = coverage_status(own, alive, lifts, under=config.under_lift, over=config.over_lift)
-        support = own.support.astype(np.int64)
+        status = coverage_status(s, alive, lifts, under=config.under_lift, over=config.over_lift)
+        support = s.support.astype(np.int64)
         return ConceptMetrics(bench, model, support, shares, nothing if lifts is None else lifts, status)
 
-    single = {name: measured(own, chi_bench(own, alive), chi_model(own), share(own)) for name, own in sums.items()}
+    single = {name: measured(s, chi_bench(s, alive), chi_model(s), share(s)) for name, s in sums.items()}
     # A benchmark whose items are all excluded is left out of the means over benchmarks.
     kept = [single[name] for name in active or single]
-    model = np.stack([own.chi_model for own in single.values()])
-    bench, shares = (np.mean([getattr(own, name) for own in kept], axis=0) for name in ("chi_bench", "share"))
+    model = np.stack([m.chi_model for m in single.values()])
+    bench, shares = (np.mean([getattr(m, name) for m in kept], axis=0) for name in ("chi_bench", "share"))
     suite = measured(sum(every, Sums.zeros(len(alive))), bench, suite_chi_model(model), shares)
     unread = {name: single[name]._replace(chi_bench=nothing, share=nothing) for name in single.keys() - {*active}}
     return SuiteMetrics(alive, alive & ~seen, (~np.isnan(model)).sum(axis=0), suite, {**single, **unread})

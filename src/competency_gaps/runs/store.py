@@ -147,11 +147,11 @@ class RunStore:
         """
         attempt = secrets.token_hex(8)
         files = {}
-        for folder, own in zip(folders, draft.files, strict=True):
+        for folder, written in zip(folders, draft.files, strict=True):
             file = f"{draft.name}.{attempt}{folder.suffix}"
             with self._errors():
-                self._files.put_file(str(folder.folder / own.file), self._path(f"{folder.folder.name}/{file}"))
-            files[folder.folder.name] = (file, own.sha256)
+                self._files.put_file(str(folder.folder / written.file), self._path(f"{folder.folder.name}/{file}"))
+            files[folder.folder.name] = (file, written.sha256)
         marker = f"{_MARKERS}/{draft.name}.json"
         if again:
             self._remove(marker)

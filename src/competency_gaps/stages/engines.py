@@ -224,7 +224,7 @@ def share(store: RunStore | None, engine: Engine) -> Engine:
         work.store, files, there = store, work.reader.files, store.names()
         for shard in work.finished:
             if shard.name not in there:
-                drafts = [Draft(own.path(shard.name).name, own.checksum(shard.name)) for own in files.folders]
+                drafts = [Draft(folder.path(shard.name).name, folder.checksum(shard.name)) for folder in files.folders]
                 store.publish(ShardDraft(shard.name, shard.made_of, drafts), files.folders)
         missing, work.missing = work.missing, []
         taken = 0

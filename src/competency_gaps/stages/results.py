@@ -38,7 +38,7 @@ def items_table(
     read: Mapping[str, Extraction], responses: Mapping[str, pl.DataFrame], repeats: Repeats
 ) -> pl.DataFrame:
     """``items.parquet``: one row per item, in the benchmarks' order; strata come when the evidence is known."""
-    pairs = ((name, *pair) for name, own in read.items() for pair in zip(own.items, own.inputs, strict=True))
+    pairs = ((name, *pair) for name, e in read.items() for pair in zip(e.items, e.inputs, strict=True))
     columns = ("response", "score", "unscored", "logprobs", "greedy", "details")
     of_model = pl.concat(responses[name].select(columns) for name in read)
     return with_clusters([_row(*pair) for pair in pairs], repeats).with_columns(of_model)
@@ -152,10 +152,10 @@ def make_tables(
     schema = {name: kind for name, kind in CONCEPTS.items() if name not in LABELS}
     covered = {name: int((sums.cas > 0).sum()) for name, sums in collected.sums.items()}
     by_benchmark = [
-        pl.DataFrame({"concept": identity["concept"], "benchmark": name, **_columns(own, single[name], chances[name])})
-        for name, own in metrics.single.items()
+        pl.DataFrame({"concept": identity["concept"], "benchmark": name, **_columns(m, single[name], chances[name])})
+        for name, m in metrics.single.items()
     ]
-    vectors = [(own.chi_bench, own.chi_model) for own in metrics.single.values()]
+    vectors = [(m.chi_bench, m.chi_model) for m in metrics.single.values()]
     tables = {
         "concepts": concepts.select(*schema).cast(pl.Schema(schema)),
         "concept_benchmarks": pl.concat(by_benchmark).select(*CONCEPT_BENCHMARKS).cast(pl.Schema(CONCEPT_BENCHMARKS)),
@@ -256,11 +256,11 @@ def evidence_columns(evidence: Evidence) -> dict[str, Any]:
     return {"n_eff": evidence.n_eff, **columns, "performance_status": status}
 
 
-def _columns(own: ConceptMetrics, evidence: Evidence, chance: pl.Series) -> dict[str, Any]:
+def _columns(m: ConceptMetrics, evidence: Evidence, chance: pl.Series) -> dict[str, Any]:
     """The columns that a concept has in each benchmark, and, but for its share, over the suite."""
-    columns = {name: _null(getattr(own, name)) for name in ("chi_bench", "chi_model", "share", "lift")}
-    status = pl.Series(own.status.tolist(), dtype=pl.String)
-    more = {"support": own.support, "coverage_status": status, "chance_seen": chance}
+    columns = {name: _null(getattr(m, name)) for name in ("chi_bench", "chi_model", "share", "lift")}
+    status = pl.Series(m.status.tolist(), dtype=pl.String)
+    more = {"support": m.support, "coverage_status": status, "chance_seen": chance}
     return {**columns, **evidence_columns(evidence), **more}
 
 

@@ -110,7 +110,8 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
         progress.say(line)
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
     prepared: dict[str, list[PreparedItem]] = {}
-    with progress.stage("preparing prompts", total=sum(len(own.items) for own in suite), unit="items") as bar:
+    total = sum(len(benchmark.items) for benchmark in suite)
+    with progress.stage("preparing prompts", total=total, unit="items") as bar:
         for benchmark, choice in zip(suite, config.benchmarks, strict=True):
             bar.note(benchmark.name)
             items = prepared[benchmark.name] = []

@@ -24,7 +24,8 @@ LISTS = "lists"
 """Folder of what ``cgaps match`` found."""
 ASSESSMENT = "robustness.json"
 """What ``cgaps check`` found."""
-_DERIVED = (ASSESSMENT, "slices.parquet")
+SLICES_FILE = "slices.parquet"
+_DERIVED = (ASSESSMENT, SLICES_FILE)
 """Files that are made from a run's tables, beside its lists."""
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""

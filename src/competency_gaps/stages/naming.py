@@ -21,10 +21,9 @@ from competency_gaps.files import sha256
 from competency_gaps.findings.scopes import scope_table
 from competency_gaps.lock import hold
 from competency_gaps.model.embed import embed_texts, has_default_model
-from competency_gaps.runs.manifest import LISTS, write_tables
+from competency_gaps.runs.manifest import LISTS, SLICES_FILE, write_tables
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
-from competency_gaps.slices import FILE as SLICES
 from competency_gaps.slices.make import renamed_slices
 from competency_gaps.slices.regions import located
 
@@ -74,7 +73,7 @@ def name_run(run: RunFolder, dictionary: Dictionary | None) -> tuple[dict[str, p
     changed = {"dictionary": None if dictionary is None else _facts(dictionary, shown, mapped)}
     if run.files.has("slices"):
         regions = (mapped[REGIONS], mapped[ITEMS]) if mapped else None
-        tables[SLICES], changed["slices"] = renamed_slices(run, named, regions)
+        tables[SLICES_FILE], changed["slices"] = renamed_slices(run, named, regions)
     return tables, changed
 
 

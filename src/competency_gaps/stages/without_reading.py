@@ -29,14 +29,13 @@ from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import check_strata
-from competency_gaps.runs.manifest import FILE, SCHEMA_VERSION, set_aside, write_manifest
+from competency_gaps.runs.manifest import FILE, SCHEMA_VERSION, SLICES_FILE, set_aside, write_manifest
 from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import claim_without_reading
 from competency_gaps.runs.sample import item_strata, slice_sample
 from competency_gaps.runs.scores import check_scores, write_scores
-from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices.lists import read_list
 from competency_gaps.slices.make import Source, make_slices, write_slices
 from competency_gaps.slices.tree import LEAST_ITEMS

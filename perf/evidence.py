@@ -26,8 +26,7 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, evidence, sample_of
-from competency_gaps.metrics.suite import combine
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.suite import Sums, combine
 from competency_gaps.robustness.draws import RunData, subsample
 from competency_gaps.stages.extraction import SHARD_ITEMS
 

@@ -112,7 +112,7 @@ def sample(setting: Setting, count: int) -> list[ItemTokens]:
     lm, found, empty = setting.lm, [], np.zeros(0, np.int32)
     for items in setting.prepared.values():
         for index, item in enumerate(items):
-            read = item_input(index, item, "question", None, empty, lm.tokenizer, lm.max_length)
+            read = item_input(index, item, "question", None, empty, lm)
             if read.tokens is not None:
                 found.append(read.tokens)
     order = np.random.default_rng(0).permutation(len(found))[:count]

@@ -43,7 +43,7 @@ from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, PreTra
 
 from competency_gaps.activations import extract, pooling
 from competency_gaps.activations.extract import ItemTokens, needed
-from competency_gaps.activations.store import CasBlock
+from competency_gaps.activations.store import CasBlock, ShardFile
 from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
 from competency_gaps.embedded import BENCHMARKS
 from competency_gaps.model.batches import pad, plan_batches
@@ -149,7 +149,8 @@ def measure(name: str, prompts: list[str], args: argparse.Namespace, folder: Pat
         device = torch.cuda.get_device_name()
     suite = [items_of(setting, plan, shard) for plan in work.plans for shard in plan.shards]
     tokens = sum(needed(item) for items in suite for item in items)
-    shards = [work.reader.files.store.shards.open(shard) for shard in work.names]
+    files = work.reader.files.store.shards
+    shards = [ShardFile(files.check(shard)) for shard in work.names]
     active, pairs = sum(len(shard.tensor("act_values")) for shard in shards), sum(shard.pairs for shard in shards)
     saelens = SAELens(setting, folder)
     print(
@@ -235,7 +236,7 @@ def items_of(setting: Setting, plan: BenchmarkPlan, shard: Shard) -> list[ItemTo
     """What is read of a shard's items."""
     empty = np.zeros(0, np.int32)
     lm, span = setting.lm, setting.config.span
-    inputs = (item_input(i, plan.items[i], span, None, empty, lm.tokenizer, lm.max_length) for i in shard.members)
+    inputs = (item_input(i, plan.items[i], span, None, empty, lm) for i in shard.members)
     return [own.tokens for own in inputs if own.tokens is not None]
 
 

@@ -83,7 +83,7 @@ def sample(setting: Setting, count: int) -> tuple[list[PromptRequest], list[Item
     empty = np.zeros(0, np.int32)
     for items in setting.prepared.values():
         for index, item in enumerate(items):
-            read = item_input(index, item, "question", None, empty, setting.lm.tokenizer, setting.lm.max_length).tokens
+            read = item_input(index, item, "question", None, empty, setting.lm).tokens
             choice = isinstance(item.request, Continuations) and len(item.request.texts) == OPTIONS
             if read is not None and choice:
                 found.append((PromptRequest(item.text.text, item.tokens, item.request), read))

@@ -17,8 +17,7 @@ import polars as pl
 
 import competency_gaps as cg
 from competency_gaps.activations.store import CasBlock, CasStore
-from competency_gaps.metrics.suite import chi_bench, chi_model, suite_chi_model
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.suite import Sums, chi_bench, chi_model, suite_chi_model
 from competency_gaps.shards import Draft
 
 ROWS = ("concepts", "cas", "scale", "peaks")

@@ -10,8 +10,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.activations.packing import narrow
-from competency_gaps.activations.store import CasBlock
+from competency_gaps.activations.store import CasBlock, narrow
 from competency_gaps.items.item import DTYPE, Reason
 
 SHARD = 256

@@ -29,15 +29,15 @@ from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import write_atomic, write_json
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.suite import Sums
 from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.model.load import versions
-from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.runs.manifest import write_manifest, write_tables
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import SURFACE, Reference
 from competency_gaps.slices.make import write_slices
-from competency_gaps.stages.naming import InPlace, name_run
+from competency_gaps.stages.naming import name_run
 from competency_gaps.stages.results import Collected, make_tables, write_items
 
 SUBJECTS = 40
@@ -141,7 +141,9 @@ def _write_tables(
     write_synthetic_dictionary(folder / "dictionary", sae, world, words, rng)
     manifest = _manifest(config, sae, items, shards, evidence)
     dictionary = open_dictionary(folder / "dictionary")
-    manifest |= name_run(RunFolder(folder, manifest), dictionary, InPlace(folder))
+    of_dictionary, named = name_run(RunFolder(folder, manifest), dictionary)
+    write_tables(folder, of_dictionary)
+    manifest |= named
     _say("labels and regions")
     write_manifest(folder, {**manifest, "slices": {}})
     write_slices(open_folder(folder))

@@ -30,8 +30,7 @@ from worlds import World, ranks, within, world_of
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
-from competency_gaps.metrics.suite import chi_model, suite_chi_model
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.suite import Sums, chi_model, suite_chi_model
 
 CONFOUNDERS = (
     Confounder("none"),

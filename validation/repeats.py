@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.benchmarks.near_repeats import near_pairs
-from competency_gaps.benchmarks.repeats import find_clusters, question_of
+from competency_gaps.benchmarks.repeats import find_clusters, near_pairs, question_of
 from competency_gaps.config import BenchmarkConfig, FileSource
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Benchmark, Item
@@ -43,7 +42,7 @@ def main() -> None:
     for benchmark in benchmarks(args.folder):
         if args.only and benchmark.name not in args.only:
             continue
-        kinds = [find_clusters([benchmark], threshold).kinds[benchmark.name] for threshold in thresholds]
+        kinds = [find_clusters([benchmark], threshold).kind for threshold in thresholds]
         row = [len(benchmark.items), kinds[0].count("equal"), *(own.count("near") for own in kinds)]
         total += row
         print(line(benchmark.name, row))

@@ -23,8 +23,6 @@ from competency_gaps.files import sync_folder, write_atomic, write_json
 
 log = logging.getLogger(__name__)
 
-STAGES = (("activations", ".safetensors"), ("responses", ".parquet"))
-"""Folders of a run that hold shards, with the end of their files' names."""
 _DRAFT = ".draft"
 """End of a draft's name."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
@@ -37,6 +35,16 @@ class Draft(NamedTuple):
     """Its name in the folder."""
     sha256: str
     """Of the bytes that were written."""
+
+
+class ShardDraft(NamedTuple):
+    """A shard of several files, each in a folder of its own, that was written but does not count yet."""
+
+    name: str
+    made_of: str
+    """Hash of what was read."""
+    files: list[Draft]
+    """One per folder."""
 
 
 class ShardFolder:

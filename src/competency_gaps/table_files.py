@@ -11,16 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 if TYPE_CHECKING:
-    import polars as pl
     from polars._typing import EngineType
 
 
 @contextmanager
 def panics_are_errors() -> Iterator[None]:
     """Turn a panic inside of polars into its ``ComputeError``."""
-    import polars as pl
-
     try:
         yield
     except pl.exceptions.PanicException as error:
@@ -37,16 +36,12 @@ def read_parquet(path: Path) -> pl.DataFrame:
     OSError
         If the system does not let it be read.
     """
-    import polars as pl
-
     with panics_are_errors():
         return pl.read_parquet(path, glob=False)
 
 
 def scan_parquet(path: Path) -> pl.LazyFrame:
     """Read a table's columns and types, and the rest of it by :func:`collect`; raises as :func:`read_parquet`."""
-    import polars as pl
-
     with panics_are_errors():
         table = pl.scan_parquet(path, glob=False)
         table.collect_schema()
@@ -64,7 +59,5 @@ def read_csv(path: Path) -> pl.DataFrame:
 
     Guessing types would change ids like "007", and answers like "1.50".
     """
-    import polars as pl
-
     with panics_are_errors():
         return pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False, glob=False)

@@ -149,7 +149,7 @@ def test_batches_and_later_tokens_change_nothing(budget, model_folder, sae_folde
         span[length // 2] = True
         span[length - 1] = False
         sequences.append(ItemTokens(100 + index, ids, np.stack([np.arange(length), np.arange(length) + 1], 1), span))
-    block = extractor.block(sequences, extractor.rows(sequences, lambda n: None))
+    block, _ = extractor.block(sequences, extractor.rows(sequences, lambda n: None))
     assert block.items.tolist() == [100, 101, 102, 103, 104, 105]
     for row, one in enumerate(sequences):
         with torch.inference_mode():

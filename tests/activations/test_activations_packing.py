@@ -13,11 +13,10 @@ import torch
 from safetensors.numpy import load_file
 
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
-from competency_gaps.activations.by_item import ItemRows, ShardIndex
+from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.activations.extract import NOT_FINITE, Extractor, ItemTokens
-from competency_gaps.activations.packing import pack_scores, unpack_scores
 from competency_gaps.activations.pooling import SparseRow
-from competency_gaps.activations.store import CasStore, make_block
+from competency_gaps.activations.store import CasStore, make_block, pack_scores, unpack_scores
 
 LEAST = 2.0**-149
 """The smallest float32 above 0."""
@@ -119,7 +118,7 @@ def test_rows_by_item_and_concept_are_the_shards(sizes, dtype, tmp_path):
     read = store.read("b000-0000")
     whole, ranges = np.zeros((3, store.width), np.float32), read.peak_ranges()
     whole[read.items] = read.cas.toarray()
-    by_item = ItemRows(ShardIndex(store.shards, [(3, ["b000-0000"])], np.ones(3, bool)))
+    by_item = ItemRows(store.shards, [(3, ["b000-0000"])], np.ones(3, bool))
     for place, item in enumerate(read.items.tolist()):
         row, part = by_item.row(item), slice(*read.cas.indptr[place : place + 2].tolist())
         assert [values.dtype for values in row] == [np.int32, np.float32, np.int32]

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from competency_gaps.benchmarks.near_repeats import FoldedQuestion, near_pairs
+from competency_gaps.benchmarks.repeats import FoldedQuestion, near_pairs
 
 LETTERS = "bcdefghjklmnopqrstuvwxyz"
 VOCABULARY = [a + b for a in LETTERS[:6] for b in "eou"]
@@ -78,5 +78,5 @@ def test_no_pair_is_missed_and_none_is_added(benchmarks, threshold):
 def test_parts_of_bounded_size_give_the_same(monkeypatch):
     questions, benchmark = drawn(np.random.default_rng(1), 200, 2)
     whole = near_pairs(questions, benchmark, 0.6)
-    monkeypatch.setattr("competency_gaps.benchmarks.near_repeats._ENTRIES", 50)
+    monkeypatch.setattr("competency_gaps.benchmarks.repeats._ENTRIES", 50)
     assert sorted(near_pairs(questions, benchmark, 0.6).tolist()) == sorted(whole.tolist())

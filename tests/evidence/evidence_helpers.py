@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Evidence, evidence, sample_of
-from competency_gaps.evidence.sums import BlockSums, block_sums
+from competency_gaps.evidence.sample import BlockSums, block_sums
 
 
 def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:

@@ -18,9 +18,8 @@ from competency_gaps.evidence.interval import (
     unseen_variance,
     wilson,
 )
-from competency_gaps.evidence.sums import block_sums
-from competency_gaps.metrics.suite import chi_model, suite_chi_model
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.evidence.sample import block_sums
+from competency_gaps.metrics.suite import Sums, chi_model, suite_chi_model
 
 
 def test_wilson_against_scipy():

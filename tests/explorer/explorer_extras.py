@@ -13,7 +13,7 @@ from explorer_runs import SECRETS, Made
 import competency_gaps as cg
 from competency_gaps.checked import write_document
 from competency_gaps.matching.match import Lacked, Matched, Matching, Rate, Tie
-from competency_gaps.runs.manifest import changing_run
+from competency_gaps.runs.manifest import read_manifest, write_tables
 from competency_gaps.runs.matched_scores import ROWS
 from competency_gaps.runs.scores import add_scores
 from core_helpers import seal, seal_dictionary
@@ -28,8 +28,7 @@ def with_extras(made: Made, folder: Path) -> Made:
     run = shutil.copytree(made.run, folder / "run")
     dictionary = shutil.copytree(made.dictionary, folder / "dictionary")
     add_exemplars(dictionary)
-    with changing_run(run) as change:
-        change.commit(dictionary={**change.manifest["dictionary"], "folder": str(dictionary)})
+    write_tables(run, {}, dictionary={**read_manifest(run)["dictionary"], "folder": str(dictionary)})
     verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "test": "halves", "sentence": "Few."}
     write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     return Made(run, dictionary)

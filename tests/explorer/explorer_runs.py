@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from competency_gaps.activations.store import CasStore, make_block, token_tensor
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.items.item import Reason, SourceReport
-from competency_gaps.runs.manifest import changing_run, write_manifest
+from competency_gaps.runs.manifest import write_manifest, write_tables
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.schemas import ITEMS, SLICES
 from competency_gaps.sae.reference import SURFACE, Reference
@@ -77,16 +78,9 @@ def hostile_run(folder: Path, *, atlas: bool = True, labels: bool = True, seed: 
     store, words = CasStore(run / "activations", WIDTH), _Words()
     shards = {name: _shards(store, items, name, number, words) for number, name in enumerate(NAMES)}
     config = _config()
-    evidence = write_results(
-        run,
-        store,
-        shards,
-        items,
-        tokenizer=words,
-        reference=_reference(),
-        sampled=LatentFacts.of_sample(_density(), np.full(WIDTH, np.nan)),
-        config=config,
-    )
+    setting = SimpleNamespace(config=config, lm=SimpleNamespace(tokenizer=words), reference=_reference())
+    sampled = LatentFacts.of_sample(_density(), np.full(WIDTH, np.nan))
+    evidence = write_results(run, store, shards, items, setting, sampled)
     pl.DataFrame(schema=SLICES).write_parquet(run / "slices.parquet")
     write_manifest(run, {**_manifest(items, shards, config, evidence), "slices": {}})
     write_slices(open_folder(run))
@@ -96,9 +90,8 @@ def hostile_run(folder: Path, *, atlas: bool = True, labels: bool = True, seed: 
             patch.setattr("competency_gaps.stages.naming.embed_texts", _letters)
             name_finished_run(run, dictionary)
     else:
-        with changing_run(run) as change:
-            name_run(open_folder(run), None, change)
-            change.commit(dictionary=None)
+        tables, changed = name_run(open_folder(run), None)
+        write_tables(run, tables, **changed)
     return Made(run, dictionary)
 
 

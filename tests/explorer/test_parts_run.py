@@ -72,7 +72,7 @@ def test_regions_are_the_tables_with_what_lies_in_each_and_below_it(hostile, fou
 def test_names_made_of_words_are_hidden_without_texts(hostile, monkeypatch):
     made_of_words = pl.when(pl.col("region") < 2).then(pl.lit("words")).otherwise("kind")
     regions = open_folder(hostile.run).regions.with_columns(kind=made_of_words)
-    monkeypatch.setattr("competency_gaps.runs.tables.RunTables.regions", regions)
+    monkeypatch.setattr("competency_gaps.runs.open.RunFolder.regions", regions)
     for texts, first in ((True, regions["name"][:2].to_list()), (False, ["region 0", "region 1"])):
         parts = Parts(Context(open_folder(hostile.run), "key", texts=texts))
         for name in ("run.json", "coverage/0.json"):

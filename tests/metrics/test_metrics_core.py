@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from competency_gaps.config import MetricsConfig
 from competency_gaps.metrics.suite import (
+    Sums,
     chi_bench,
     chi_model,
     combine,
@@ -24,7 +25,6 @@ from competency_gaps.metrics.suite import (
     share,
     typical_cas,
 )
-from competency_gaps.metrics.sums import Sums
 
 NAN = float("nan")
 # Concept 0 in all items, 1 in one, 2 in none, 3 only in the unscored item.
@@ -78,8 +78,8 @@ def test_a_benchmark_without_kept_items_takes_no_part():
     read = Sums.of(CAS_OF_TWO, np.array([1.0, 0.0]))
     both = combine({"read": read, "excluded": Sums.zeros(3)}, np.array([0.5, 0.25, 0.25]), MetricsConfig())
     alone = combine({"read": read}, np.array([0.5, 0.25, 0.25]), MetricsConfig())
-    assert both.chi_bench.tolist() == alone.chi_bench.tolist()
-    np.testing.assert_array_equal(both.lift, alone.lift)
+    assert both.suite.chi_bench.tolist() == alone.suite.chi_bench.tolist()
+    np.testing.assert_array_equal(both.suite.lift, alone.suite.lift)
     assert both.missing.tolist() == [False, True, False]
 
 
@@ -122,9 +122,9 @@ def test_without_a_reference_covered_concepts_get_no_verdict():
     cas = sp.csr_array(rng.random((30, 12)) * (np.arange(12) > 0))
     made = suite_metrics(cas, np.ones(30), np.repeat(["a", "b"], 15), None)
     with_reference = suite_metrics(cas, np.ones(30), np.repeat(["a", "b"], 15), np.ones(12) / 12)
-    for status in (made.status, *made.by_benchmark_status):
+    for status in (own.status for own in (made.suite, *made.single.values())):
         assert set(status.tolist()) == {None}
-    assert with_reference.status[0] == "missing" and "typical" in with_reference.status.tolist()
+    assert with_reference.suite.status[0] == "missing" and "typical" in with_reference.suite.status.tolist()
 
 
 def test_saliency():
@@ -158,25 +158,25 @@ def test_suite_against_plain_loops():
     reference = np.zeros(12)
     reference[[0, 1, 2]] = [0.5, 0.3, 0.2]
     found = suite_metrics(cas, scores, names, reference)
-    assert found.benchmarks == ("b", "a", "c"), "in order of first appearance"
+    assert list(found.single) == ["b", "a", "c"], "in order of first appearance"
     alive = (dense > 0).any(axis=0) | (reference > 0)
     assert found.alive.tolist() == alive.tolist()
     assert found.missing.tolist() == (dense == 0).all(axis=0).tolist()
     by_c: dict[int, list[float]] = {}
-    for b, name in enumerate(found.benchmarks):
+    for name, own in found.single.items():
         rows = [i for i in range(40) if names[i] == name]
         level = np.mean([dense[i, c] for i in rows for c in range(12) if alive[c]])
         for c in range(12):
-            assert found.by_benchmark_chi_bench[b, c] == pytest.approx(np.mean([dense[i, c] for i in rows]) / level)
-            assert found.by_benchmark_support[b, c] == sum(dense[i, c] > 0 for i in rows)
+            assert own.chi_bench[c] == pytest.approx(np.mean([dense[i, c] for i in rows]) / level)
+            assert own.support[c] == sum(dense[i, c] > 0 for i in rows)
             weight = sum(dense[i, c] for i in rows if not math.isnan(scores[i]))
             if weight:
                 value = sum(dense[i, c] * scores[i] for i in rows if not math.isnan(scores[i])) / weight
                 by_c.setdefault(c, []).append(value)
-                assert found.by_benchmark_chi_model[b, c] == pytest.approx(value)
+                assert own.chi_model[c] == pytest.approx(value)
             else:
-                assert math.isnan(found.by_benchmark_chi_model[b, c])
+                assert math.isnan(own.chi_model[c])
     for c in range(12):
         assert found.n_benchmarks[c] == len(by_c.get(c, []))
-        assert found.chi_model[c] == pytest.approx(np.mean(by_c[c]) if c in by_c else NAN, nan_ok=True)
-    assert found.support.tolist() == (dense > 0).sum(axis=0).tolist()
+        assert found.suite.chi_model[c] == pytest.approx(np.mean(by_c[c]) if c in by_c else NAN, nan_ok=True)
+    assert found.suite.support.tolist() == (dense > 0).sum(axis=0).tolist()

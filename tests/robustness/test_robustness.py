@@ -12,8 +12,7 @@ import pytest
 from robustness_helpers import drawn_run
 
 from competency_gaps.errors import UserError
-from competency_gaps.metrics.suite import chi_bench, chi_model, suite_chi_model
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.suite import Sums, chi_bench, chi_model, suite_chi_model
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import assess, draws
 from competency_gaps.robustness.assess import (
@@ -33,7 +32,7 @@ from competency_gaps.robustness.draws import (
     spread,
     subsample,
 )
-from competency_gaps.runs.assessment import read_assessment
+from competency_gaps.runs.manifest import read_assessment
 
 
 def plain(data, mask):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps.activations.spans import span_mask
+from competency_gaps.activations.extract import span_mask
 from competency_gaps.checked import write_document
 from competency_gaps.errors import UserError
 from competency_gaps.model.prompts import Tokens

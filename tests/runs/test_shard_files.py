@@ -8,13 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.activations.by_item import ShardIndex
+from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
-from competency_gaps.shards import ShardFolder
-from competency_gaps.stages.extraction import Shard, ShardDraft, ShardFiles
+from competency_gaps.shards import ShardDraft, ShardFolder
+from competency_gaps.stages.extraction import Shard, ShardFiles
 from competency_gaps.stages.items import excluded_table
 
 SHARD = Shard("b000-0000", [0, 1], "input")
@@ -40,9 +40,8 @@ def draft(files: ShardFiles, value: float, responses: pl.DataFrame | None = None
     tokens = (np.zeros(1, np.int32), np.zeros((1, 2), np.int32))
     block = make_block(np.zeros(1, np.int64), [row], [np.zeros(1, np.int64)], [tokens], 4)
     written = (table() if responses is None else responses).write_parquet
-    return ShardDraft(
-        SHARD.name, SHARD.made_of, files.store.draft(SHARD.name, block, {}), files.responses.draft(SHARD.name, written)
-    )
+    drafts = [files.store.draft(SHARD.name, block, {}), files.responses.draft(SHARD.name, written)]
+    return ShardDraft(SHARD.name, SHARD.made_of, drafts)
 
 
 def test_rows_and_responses_of_different_passes_do_not_count(files, monkeypatch):
@@ -103,4 +102,4 @@ def test_a_shard_of_other_types_or_shapes_is_refused(files, damage):
     tensors = load_file(path)
     save_file(tensors | {"items": damage(tensors["items"])}, path)
     with pytest.raises(UserError, match="damaged: its items"):
-        ShardIndex(files.store.shards, [(1, [SHARD.name])], np.ones(1, bool))
+        ItemRows(files.store.shards, [(1, [SHARD.name])], np.ones(1, bool))

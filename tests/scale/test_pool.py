@@ -12,12 +12,11 @@ import pytest
 import competency_gaps as cg
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.progress import Progress
-from competency_gaps.shards import Draft
+from competency_gaps.shards import Draft, ShardDraft
 from competency_gaps.stages import on_ray
 from competency_gaps.stages.engines import Task
-from competency_gaps.stages.extraction import Shard, ShardDraft
-from competency_gaps.stages.on_ray import Fit, Pool, fit
-from competency_gaps.stages.ray_worker import Fault, Read
+from competency_gaps.stages.extraction import Shard
+from competency_gaps.stages.on_ray import Fault, Fit, Pool, Read, fit
 from core_helpers import RayErrors
 
 DIED = Fault("it died", by_user=False)
@@ -63,7 +62,7 @@ def ready():
 
 def read(name):
     draft = Draft(f".{name}.draft", "")
-    return Read(ShardDraft(name, "", draft, draft), [])
+    return Read(ShardDraft(name, "", [draft, draft]), [])
 
 
 class Played:
@@ -114,10 +113,10 @@ def test_a_worker_that_cannot_load_is_replaced():
     assert sorted(work.committed) == ["a", "b", "c"]
 
 
-def test_a_shard_gone_from_the_store_is_reread(monkeypatch):
+def test_a_shard_gone_from_the_store_is_reread():
     work, fetched = Played(["a"]), deque([None, read("a").draft])
-    work.store = SimpleNamespace(address="s3://bucket/run")
-    monkeypatch.setattr(on_ray, "fetch", lambda *_: fetched.popleft())
+    work.store = SimpleNamespace(address="s3://bucket/run", fetch=lambda *_: fetched.popleft())
+    work.reader.files.folders = ()
     Pool(PlayedRay(ready, lambda name: Read(None, [])), work, Fit(1, 1, 0)).read()
     assert work.committed == ["a"]
 

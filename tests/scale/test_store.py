@@ -14,7 +14,7 @@ import competency_gaps as cg
 from competency_gaps.errors import MachineError, MissingExtraError, UserError
 from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.runs.store import RunStore
-from competency_gaps.shards import ShardFolder
+from competency_gaps.shards import ShardDraft, ShardFolder
 from competency_gaps.stages import engines
 from competency_gaps.stages.extraction import ShardReader
 from core_helpers import assert_same_run, command
@@ -30,8 +30,9 @@ def folders(place: Path) -> tuple[ShardFolder, ShardFolder]:
     return ShardFolder(place / "activations", ".safetensors"), ShardFolder(place / "responses", ".parquet")
 
 
-def drafts(place: Path, text: str):
-    return [folder.draft("b000-0000", lambda part: part.write_text(text)) for folder in folders(place)]
+def draft(place: Path, text: str) -> ShardDraft:
+    made = [folder.draft("b000-0000", lambda part: part.write_text(text)) for folder in folders(place)]
+    return ShardDraft("b000-0000", "input", made)
 
 
 def held(store: RunStore, place: Path) -> str | None:
@@ -39,7 +40,7 @@ def held(store: RunStore, place: Path) -> str | None:
     made = store.fetch("b000-0000", "input", folders(place))
     if made is None:
         return None
-    rows, answers = ((f.folder / draft.file).read_text() for f, draft in zip(folders(place), made, strict=True))
+    rows, answers = ((f.folder / file.file).read_text() for f, file in zip(folders(place), made.files, strict=True))
     assert rows == answers
     return rows
 
@@ -52,11 +53,11 @@ def test_of_two_writers_the_first_counts(address, tmp_path):
     assert two.plan() == PLAN
     with pytest.raises(UserError, match=r'differs in span \("question" and "prompt"\)'):
         two.claim({**PLAN, "config": {**PLAN["config"], "span": "prompt"}})
-    assert one.publish("b000-0000", "input", folders(tmp_path / "1"), drafts(tmp_path / "1", "first"))
-    assert not two.publish("b000-0000", "input", folders(tmp_path / "2"), drafts(tmp_path / "2", "second"))
+    assert one.publish(draft(tmp_path / "1", "first"), folders(tmp_path / "1"))
+    assert not two.publish(draft(tmp_path / "2", "second"), folders(tmp_path / "2"))
     assert two.names() == {"b000-0000"}
     assert held(two, tmp_path / "3") == "first"
-    assert two.publish("b000-0000", "input", folders(tmp_path / "2"), drafts(tmp_path / "2", "better"), again=True)
+    assert two.publish(draft(tmp_path / "2", "better"), folders(tmp_path / "2"), again=True)
     assert held(one, tmp_path / "4") == "better"
     assert one.fetch("b000-0000", "other input", folders(tmp_path / "5")) is None
     assert one.names() == set(), "a shard of other input is removed"
@@ -67,7 +68,7 @@ def test_one_of_many_writers_at_once_counts(tmp_path):
 
     def write(number: int) -> None:
         place = tmp_path / str(number)
-        if RunStore(address).publish("b000-0000", "input", folders(place), drafts(place, str(number))):
+        if RunStore(address).publish(draft(place, str(number)), folders(place)):
             counts.append(str(number))
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
@@ -82,7 +83,7 @@ def test_one_of_many_writers_at_once_counts(tmp_path):
 @pytest.mark.parametrize("how", ["changed", "missing", "marker", "elsewhere"])
 def test_a_damaged_shard_is_left_out_with_a_warning(tmp_path, caplog, how):
     store, place = RunStore(f"file://{tmp_path}/store"), tmp_path / "1"
-    store.publish("b000-0000", "input", folders(place), drafts(place, "text"))
+    store.publish(draft(place, "text"), folders(place))
     (file,) = (tmp_path / "store" / "responses").iterdir()
     marker = tmp_path / "store" / "shards" / "b000-0000.json"
     if how == "changed":

@@ -1,7 +1,7 @@
 """A concept-major copy of the CAS rows, from which one concept's items are read without the rest.
 
 Memory-mapped arrays on disk, of which each part is compared with a checksum when it is first read: the memory for
-writing them does not grow with the run, that for reading them by 4 bytes for each item.
+writing and for reading them grows by 4 bytes for each item of the run.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ import scipy.sparse as sp
 from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike
 
-from competency_gaps.activations.packing import index_type, pack_scores, unpack_scores
-from competency_gaps.activations.store import CasBlock
+from competency_gaps.activations.store import CasBlock, index_type, pack_scores, unpack_scores
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
@@ -90,13 +89,14 @@ def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasB
     pairs = int(start[-1])
     with no_space_left(target):
         np.save(part / "start.npy", start)
-        _make_array(part / "scale.npy", np.float32, (items,))
+        scale = np.zeros(items, np.float32)
         _make_array(part / "item.npy", np.int32, (pairs,))
         _make_array(part / "cas.npy", np.float16, (pairs,))
         _make_array(part / "peak.npy", index_type(characters), (pairs, 2))
         free = start[:-1].copy()
-        for entries in _merged(blocks(), part):
+        for entries in _merged(blocks(), scale):
             _place(part, free, entries)
+        np.save(part / "scale.npy", scale)
         write_document(part / CHECKS, {name: checks_of(part / f"{name}.npy") for name in _ARRAYS})
         part.rename(target)
 
@@ -116,16 +116,12 @@ def _make_array(file: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
                     raise
 
 
-def _merged(blocks: Iterable[tuple[int, CasBlock]], folder: Path) -> Iterator[_Entries]:
-    """Write the scales of blocks, and put their non-zeros together until there are ``MERGED`` of them."""
+def _merged(blocks: Iterable[tuple[int, CasBlock]], scale: np.ndarray) -> Iterator[_Entries]:
+    """Fill in the scales of blocks' items, and put non-zeros together until there are ``MERGED`` of them."""
     waiting: list[_Entries] = []
     for first, block in blocks:
-        if not len(block.items):  # nor has its array, which cannot be mapped then
-            continue
         items, scores = block.items + first, pack_scores(block.cas)
-        scale = np.load(folder / "scale.npy", mmap_mode="r+")
         scale[items] = scores.scale
-        scale.flush()
         owners = np.repeat(items.astype(np.int32), np.diff(block.cas.indptr))
         waiting.append(_Entries(block.cas.indices.astype(np.int32), owners, scores.shares, block.peak_ranges()))
         if sum(len(entries.concept) for entries in waiting) >= MERGED:

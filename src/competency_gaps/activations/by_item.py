@@ -6,14 +6,14 @@ Activations on tokens are tensors of their own in the shards, in the order of ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from competency_gaps.activations.packing import unpack_scores
-from competency_gaps.activations.store import RowShards, ShardFile
+from competency_gaps.activations.store import ShardFile, unpack_scores
 from competency_gaps.errors import UserError
+from competency_gaps.shards import ShardFolder
 
 _OPEN = 1024
 """Shards that stay open: each is mapped, and a process has only so many mappings."""
@@ -30,11 +30,21 @@ class ItemRow(NamedTuple):
     """int32 of shape (active concepts, 2): character range of the token where each is strongest."""
 
 
-_NOTHING = ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
+class ItemTokens(NamedTuple):
+    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
+
+    concept: np.ndarray
+    """int64 of shape (tokens,): place of the concept among those that were asked for."""
+    start: np.ndarray
+    """int32 of shape (tokens,): first character in ``items.text``; start = end = 0: the token has no text."""
+    end: np.ndarray
+    """int32 of shape (tokens,): end of the range, exclusive. Ranges of tokens that share a character overlap."""
+    activation: np.ndarray
+    """float32 of shape (tokens,), > 0."""
 
 
-class ShardIndex:
-    """The shard and row of each item. Some shards stay open; their tensors stay on disk.
+class ItemRows:
+    """The shard and row of each item, and what stands there. Some shards stay open; their tensors stay on disk.
 
     A shard is compared with its checksum before anything but the order of its items is read of it.
 
@@ -54,10 +64,10 @@ class ShardIndex:
         If a shard is missing or damaged.
     """
 
-    def __init__(self, folder: RowShards, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
+    def __init__(self, folder: ShardFolder, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
         self._folder = folder
         self._names = [name for _, names in benchmarks for name in names]
-        self.unchecked = lru_cache(maxsize=_OPEN)(lambda number: folder.open(self._names[number], checked=False))
+        self.unchecked = lru_cache(maxsize=_OPEN)(lambda number: ShardFile(folder.path(self._names[number])))
         """A shard, open, whose content is not checked yet: what it is used for reads the rest by :meth:`file`."""
         self._checked: set[int] = set()
         items = len(kept)
@@ -100,95 +110,69 @@ class ShardIndex:
         self.shard[own + start] = number
         self.place[own + start] = np.arange(len(own))
 
-
-class ItemRows:
-    """Reads rows of items; keeps a few numbers per item in memory."""
-
-    def __init__(self, index: ShardIndex) -> None:
-        self._index = index
-        items = len(index.shard)
-        self._first = np.zeros(items, np.int64)
-        self.counts = np.zeros(items, np.int32)
+    @cached_property
+    def counts(self) -> np.ndarray:
         """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
-        for number, rows in enumerate(index.rows):
-            shard = index.unchecked(number)
+        counts = np.zeros(len(self.shard), np.int32)
+        for number, rows in enumerate(self.rows):
+            shard = self.unchecked(number)
             indptr = shard.tensor("indptr")
             if indptr[0] != 0 or indptr[-1] != shard.pairs or (np.diff(indptr) < 0).any():
-                indptr = index.file(number).tensor("indptr")  # says that the shard is damaged
-            self._first[rows] = indptr[:-1]
-            self.counts[rows] = np.diff(indptr)
+                indptr = self.file(number).tensor("indptr")  # says that the shard is damaged
+            counts[rows] = np.diff(indptr)
+        return counts
 
     def row(self, row: int) -> ItemRow:
         """One item's row; empty if the item is excluded."""
-        number, count = int(self._index.shard[row]), int(self.counts[row])
+        number, place = int(self.shard[row]), int(self.place[row])
         if number < 0:
-            return _NOTHING
-        file = self._index.file(number)
-        if not count:
-            return _NOTHING
-        first, place = int(self._first[row]), int(self._index.place[row])
-        concepts, shares, peaks = (file.part(name, first, first + count) for name in ("concepts", "cas", "peaks"))
+            return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
+        file = self.file(number)
+        first, last = file.part("indptr", place, place + 2).tolist()
+        concepts, shares, peaks = (file.part(name, first, last) for name in ("concepts", "cas", "peaks"))
         cas = unpack_scores(shares, file.part("scale", place, place + 1))
         start, end = file.part("token_ptr", place, place + 2).tolist()
         ranges = file.part("token_offsets", start, end)[peaks]
         return ItemRow(concepts.astype(np.int32), cas, ranges.astype(np.int32))
 
+    def tokens(self, row: int, concepts: np.ndarray) -> ItemTokens | None:
+        """Some concepts' tokens in one item.
 
-class ItemTokens(NamedTuple):
-    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
+        Parameters
+        ----------
+        row
+            Row of ``items.parquet``.
+        concepts : ndarray of int of shape (n,)
 
-    concept: np.ndarray
-    """int64 of shape (tokens,): place of the concept among those that were asked for."""
-    start: np.ndarray
-    """int32 of shape (tokens,): first character in ``items.text``; start = end = 0: the token has no text."""
-    end: np.ndarray
-    """int32 of shape (tokens,): end of the range, exclusive. Ranges of tokens that share a character overlap."""
-    activation: np.ndarray
-    """float32 of shape (tokens,), > 0."""
+        Returns
+        -------
+        ItemTokens or None
+            None: the item is excluded, or its shard holds no token activations.
 
-
-def read_tokens(index: ShardIndex, row: int, concepts: np.ndarray) -> ItemTokens | None:
-    """Some concepts' tokens in one item.
-
-    Parameters
-    ----------
-    row
-        Row of ``items.parquet``.
-    concepts : ndarray of int of shape (n,)
-
-    Returns
-    -------
-    ItemTokens or None
-        None: the item is excluded, or its shard holds no token activations.
-
-    Raises
-    ------
-    UserError
-        If the row does not exist, or a shard is missing or damaged.
-    """
-    items = len(index.shard)
-    if not 0 <= row < items:
-        raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
-    number = int(index.shard[row])
-    if number < 0 or not (shard := index.file(number)).has_activations:
-        return None
-    return _read_item(shard, int(index.place[row]), concepts)
-
-
-def _read_item(shard: ShardFile, place: int, concepts: np.ndarray) -> ItemTokens:
-    """Read the stretch of the item's activations in which those of all the concepts lie."""
-    first, last = shard.part("indptr", place, place + 2).tolist()
-    active = shard.part("concepts", first, last)
-    index = np.searchsorted(active, concepts)
-    known = np.flatnonzero(index < len(active))
-    known = known[active[index[known]] == concepts[known]]
-    counts = shard.part("act_counts", first, last)
-    ends, counts = np.cumsum(counts, dtype=np.int64)[index[known]], counts[index[known]].astype(np.int64)
-    # Places of the wanted tokens among the item's: from ends - counts to ends, for each concept.
-    wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
-    wanted += shard.part("act_ptr", place, place + 1)[0]
-    own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
-    ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]]
-    values = shard.part("act_values", 0, None)[wanted].astype(np.float32)
-    starts, ends = ranges.astype(np.int32).T
-    return ItemTokens(np.repeat(known, counts), starts, ends, values)
+        Raises
+        ------
+        UserError
+            If the row does not exist, or a shard is missing or damaged.
+        """
+        items = len(self.shard)
+        if not 0 <= row < items:
+            raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
+        number = int(self.shard[row])
+        if number < 0 or not (shard := self.file(number)).has_activations:
+            return None
+        place = int(self.place[row])
+        first, last = shard.part("indptr", place, place + 2).tolist()
+        active = shard.part("concepts", first, last)
+        position = np.searchsorted(active, concepts)
+        known = np.flatnonzero(position < len(active))
+        known = known[active[position[known]] == concepts[known]]
+        counts = shard.part("act_counts", first, last)
+        ends, counts = np.cumsum(counts, dtype=np.int64)[position[known]], counts[position[known]].astype(np.int64)
+        # Places of the wanted tokens among the item's: from ends - counts to ends, for each concept.
+        wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
+        wanted += shard.part("act_ptr", place, place + 1)[0]
+        own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
+        ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]]
+        values = shard.part("act_values", 0, None)[wanted].astype(np.float32)
+        starts, ends = ranges.astype(np.int32).T
+        return ItemTokens(np.repeat(known, counts), starts, ends, values)

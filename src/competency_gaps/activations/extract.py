@@ -10,13 +10,14 @@ import numpy as np
 
 from competency_gaps.activations.pooling import SparseRow, pool
 from competency_gaps.activations.store import CasBlock, make_block, token_tensors
-from competency_gaps.config import Pooling
+from competency_gaps.config import Pooling, Span
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import Attempts, token_budget_on
 from competency_gaps.model.forward import Start, cache_start, read_after, read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import shared_start
+from competency_gaps.model.prompts import Tokens
 from competency_gaps.sae.load import SparseAutoencoder
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 NOT_FINITE = Reason("activations_not_finite", "its activations are not finite")
 """Why an item has no row whose activations, or the SAE's latents, are NaN or infinite."""
+NEEDS_RESPONSE = frozenset({"response", "all"})
+"""Spans that include the model's response."""
+TEXT_ONLY = frozenset({"question", "response"})
+"""Spans without boundary and template tokens, which are comparable with a reference of plain text."""
 
 
 @dataclass(frozen=True)
@@ -119,22 +124,15 @@ class Extractor:
         rows = iter(pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens))
         return [(next(rows) if is_finite else None) or NOT_FINITE for is_finite in finite]
 
-    def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
-        """Make a block of sequences and their rows."""
-        return make_block(
-            np.asarray([s.item for s in sequences], np.int64),
-            list(rows),
-            [np.flatnonzero(s.span) for s in sequences],
-            [(s.ids, s.offsets) for s in sequences],
-            self.sae.d_sae,
-        )
-
-    def token_tensors(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> dict[str, np.ndarray]:
-        """Tensors of the activations of single tokens; empty if they are not kept."""
-        if not self.keep_tokens:
-            return {}
+    def block(
+        self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]
+    ) -> tuple[CasBlock, dict[str, np.ndarray]]:
+        """Make a block of sequences and their rows, and tensors of single tokens' activations, if these are kept."""
+        items = np.asarray([s.item for s in sequences], np.int64)
+        places, tokens = [np.flatnonzero(s.span) for s in sequences], [(s.ids, s.offsets) for s in sequences]
         kept = [row.tokens for row in rows if row.tokens is not None]
-        return token_tensors(kept, [np.flatnonzero(s.span) for s in sequences])
+        of_tokens = token_tensors(kept, places) if self.keep_tokens else {}
+        return make_block(items, list(rows), places, tokens, self.sae.d_sae), of_tokens
 
 
 class SpanTap:
@@ -166,3 +164,23 @@ class SpanTap:
 def needed(sequence: ItemTokens) -> int:
     """Number of tokens up to the span's end, or more if asked for: a causal model need not read what follows."""
     return max(sequence.prompt, int(np.flatnonzero(sequence.span)[-1]) + 1)
+
+
+def span_mask(span: Span, prompt: Tokens, response: int) -> np.ndarray:
+    """Mark the tokens of prompt and response that belong to the span.
+
+    Parameters
+    ----------
+    prompt
+        The tokens of the prompt.
+    response
+        Number of tokens in the response.
+
+    Returns
+    -------
+    ndarray of bool of shape (prompt tokens + response,)
+        ``question``: the item's own text; ``prompt``: the prompt without its BOS token; ``prompt+bos``: the whole
+        prompt; ``response``: the response; ``all``: prompt (without BOS) and response.
+    """
+    of_prompt = {"question": prompt.own, "prompt+bos": np.ones_like(prompt.own), "response": np.zeros_like(prompt.own)}
+    return np.concatenate([of_prompt.get(span, ~prompt.bos), np.full(response, span in NEEDS_RESPONSE)])

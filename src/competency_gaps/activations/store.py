@@ -1,4 +1,15 @@
-"""The CAS rows on disk: one safetensors file per shard of a benchmark's items."""
+"""The CAS rows on disk: one safetensors file per shard of a benchmark's items.
+
+Rows of concept activation scores are stored in few bytes: 2 for a score, 2 for an index wherever it fits.
+A score is stored as float16, in 32,768ths of the largest score of its row, which is stored once as float32:
+``CAS = share / 32768 * scale``. So float16 is precise over nine orders of magnitude below the largest score:
+
+- down to ``2^-29`` of the row's largest score, the stored score is off by at most ``2^-11`` (0.05%) of itself;
+- below, by less than ``2^-39`` of the row's largest score;
+- a score above 0 is stored as one above 0.
+
+Scores that were read from disk are stored again as the same scores, so that copies of a row are equal.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +18,13 @@ import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
-from competency_gaps.activations.packing import LEAST, narrow, pack_scores, unpack_scores
 from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.errors import UserError
 from competency_gaps.model.load import versions
@@ -25,12 +38,69 @@ _READ_WITH = "read_with"
 """Key, in a shard's metadata, of the versions of the packages that read it."""
 _TYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
 
+WHOLE = 2.0**15
+"""What the largest score of a row is stored as: a large float16, so that the range below it is wide."""
+LEAST = np.float16(2.0**-24)
+"""The smallest float16 above 0."""
+_LEAST_SCORE = np.nextafter(np.float32(0), np.float32(1))
+"""The smallest float32 above 0."""
+
+
+class PackedScores(NamedTuple):
+    """The scores of a CAS matrix as they are stored."""
+
+    shares: np.ndarray
+    """float16 of shape (non-zeros,), > 0: scores in 32,768ths of their row's scale."""
+    scale: np.ndarray
+    """float32 of shape (rows,): the largest score of each row; 0 in a row without concepts."""
+
+
+def pack_scores(cas: sp.csr_array) -> PackedScores:
+    """Round scores to what is stored.
+
+    Parameters
+    ----------
+    cas : csr_array of float32
+        Finite scores.
+    """
+    counts = np.diff(cas.indptr)
+    filled = np.flatnonzero(counts)
+    scores = np.asarray(cas.data, np.float32)
+    scale = np.zeros(len(counts), np.float32)
+    if len(filled):
+        scale[filled] = np.maximum(np.maximum.reduceat(scores, cas.indptr[filled]), _LEAST_SCORE)
+    shares = (scores / np.repeat(scale, counts) * np.float32(WHOLE)).astype(np.float16)
+    return PackedScores(np.maximum(shares, LEAST), scale)
+
+
+def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Scores as float32 of shape (n,), all above 0.
+
+    Parameters
+    ----------
+    shares : ndarray of float of shape (n,)
+        As they are stored.
+    scale : ndarray of float32 of shape (n,) or (1,)
+        The scale of each share's row.
+    """
+    return np.maximum(shares.astype(np.float32, copy=False) * np.float32(1 / WHOLE) * scale, _LEAST_SCORE)
+
+
+def index_type(largest: int) -> type[np.unsignedinteger]:
+    """The type of stored indices of which none is above ``largest``: uint16 up to 65,535, else uint32."""
+    return np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
+
+
+def narrow(indices: np.ndarray) -> np.ndarray:
+    """Indices, >= 0, in the type in which they are stored."""
+    return indices.astype(index_type(int(indices.max(initial=0))))
+
 
 @dataclass(frozen=True)
 class CasBlock:
     """CAS rows of some items of a benchmark, with the tokens on which concepts peak.
 
-    Scores that were read from disk are rounded (:mod:`~competency_gaps.activations.packing`), so all that is computed
+    Scores that were read from disk are rounded (:func:`pack_scores`), so all that is computed
     of a run starts from blocks that :class:`CasStore` has read.
     """
 
@@ -127,8 +197,6 @@ class ShardFile:
     """
 
     def __init__(self, file: Path) -> None:
-        from safetensors import SafetensorError, safe_open
-
         self.file = file
         try:
             with safe_open(file, framework="numpy") as held:
@@ -189,28 +257,15 @@ def _mapped(file: Path) -> dict[str, np.ndarray]:
     }
 
 
-class RowShards(ShardFolder):
-    """The files of CAS rows of an SAE."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, ".safetensors")
-
-    def open(self, name: str, *, checked: bool = True) -> ShardFile:
-        """Open a shard, after a comparison with its checksum; raises UserError if it is missing or damaged."""
-        return ShardFile(self.check(name) if checked else self.path(name))
-
-
 class CasStore:
     """Reads and writes the CAS blocks of a run."""
 
     def __init__(self, folder: Path, width: int) -> None:
-        self.shards = RowShards(folder)
+        self.shards = ShardFolder(folder, ".safetensors")
         self.width = width
 
     def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
         """Write one shard, with the activations of single tokens if there are any; it does not count yet."""
-        from safetensors.numpy import save_file
-
         scores = pack_scores(block.cas)
         tensors = {
             "items": block.items,
@@ -229,8 +284,6 @@ class CasStore:
 
     def read_with(self, name: str) -> str:
         """Versions of the packages that read a finished shard, as JSON."""
-        from safetensors import safe_open
-
         with safe_open(self.shards.path(name), framework="numpy") as held:
             return str(held.metadata()[_READ_WITH])
 
@@ -242,7 +295,7 @@ class CasStore:
         UserError
             If it is missing or damaged.
         """
-        shard = self.shards.open(name)
+        shard = ShardFile(self.shards.check(name))
         held = {key: shard.tensor(key) for key in ROWS}
         if len(held["concepts"]) and int(held["concepts"].max()) >= self.width:
             raise UserError(

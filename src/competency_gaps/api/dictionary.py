@@ -5,25 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
 
+from competency_gaps.activations.profiles import cas_of
 from competency_gaps.config import LLMConfig, ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
+from competency_gaps.dictionary import atlas as atlases
+from competency_gaps.dictionary.collect import ExemplarSettings, PassCounts, collect_texts, write_directions
+from competency_gaps.dictionary.folder import (
+    check_same_sae,
+    is_dictionary,
+    open_dictionary,
+    write_dictionary,
+)
+from competency_gaps.dictionary.imports import ImportedLabels
+from competency_gaps.dictionary.imports import import_labels as read
 from competency_gaps.dictionary.labelling import Step
+from competency_gaps.dictionary.labelling.automatic import label_automatically
+from competency_gaps.dictionary.labelling.labeller import Taken, ask_about, important
 from competency_gaps.errors import UserError, argument
 from competency_gaps.lock import hold
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder, open_folder
-
-if TYPE_CHECKING:
-    from competency_gaps.dictionary.collect import ExemplarSettings, PassCounts
-    from competency_gaps.dictionary.folder import Dictionary
-    from competency_gaps.dictionary.imports import ImportedLabels
-    from competency_gaps.dictionary.labelling.labeller import Taken
-    from competency_gaps.sae.gate import LatentStatistics
-    from competency_gaps.sae.load import LoadedPair
+from competency_gaps.sae.gate import LatentStatistics
+from competency_gaps.sae.load import LoadedPair, load_pair, load_sae
+from competency_gaps.sae.measure import embedder, read_texts
+from competency_gaps.sae.texts import PIECE, cut_pieces, read_documents
+from competency_gaps.slices.make import questions
+from competency_gaps.slices.regions import located, named_by_model, named_by_words
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,6 @@ def make_exemplars(
         If texts and run or run and model are given together, neither run nor model is given, the folder is the
         dictionary of another SAE, or another process writes to it.
     """
-    from competency_gaps.dictionary.collect import ExemplarSettings, collect_texts, write_directions
 
     if texts and run is not None:
         raise UserError(f"give texts or {argument('run')}, not both.")
@@ -92,7 +103,6 @@ def make_exemplars(
 def _pair(
     run: RunFolder | None, model: str | None, sae: str | None, hook_name: str | None, progress: Progress
 ) -> LoadedPair:
-    from competency_gaps.sae.load import load_pair
 
     names = (argument("model"), argument("sae"), argument("hook_name"))
     if run is not None:
@@ -137,8 +147,6 @@ def import_labels(
         If the dictionary is missing and neither SAE nor run is given, nothing in the source can be used, or another
         process writes to the dictionary.
     """
-    from competency_gaps.dictionary.folder import open_dictionary
-    from competency_gaps.dictionary.imports import import_labels as read
 
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
@@ -152,7 +160,6 @@ def import_labels(
 
 def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Progress) -> None:
     """Create a new dictionary's folder if there is none."""
-    from competency_gaps.dictionary.folder import is_dictionary, write_dictionary
 
     either = f"{argument('sae')} or {argument('run')}"
     if sae and run:
@@ -160,8 +167,6 @@ def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Prog
     if run is not None:
         write_dictionary(folder, open_folder(Path(run)).manifest["sae"])
     elif sae is not None:
-        from competency_gaps.sae.load import load_sae
-
         with progress.stage("loading the SAE"):
             loaded = load_sae(SAEConfig(**sae_place(sae)), "cpu")
         write_dictionary(folder, loaded.identity)
@@ -206,12 +211,6 @@ def make_atlas(
     MissingExtraError
         If scikit-learn or onnxruntime is missing.
     """
-    from competency_gaps.activations.profiles import cas_of
-    from competency_gaps.dictionary import atlas as atlases
-    from competency_gaps.dictionary.folder import open_dictionary
-    from competency_gaps.model.embed import embed_texts
-    from competency_gaps.slices.make import questions
-    from competency_gaps.slices.regions import located, named_by_model, named_by_words
 
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
@@ -273,9 +272,6 @@ def label_concepts(
         If there is no such step, nothing to ask, a model is given to a step that asks none, or the other way round, or
         another process writes to the dictionary.
     """
-    from competency_gaps.dictionary.folder import open_dictionary
-    from competency_gaps.dictionary.labelling.automatic import label_automatically
-    from competency_gaps.dictionary.labelling.labeller import ask_about
 
     if step not in get_args(Step):
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
@@ -285,22 +281,15 @@ def label_concepts(
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         opened = open_dictionary(folder)
-        chosen = _chosen(opened, runs)
+        opened_runs = [open_folder(Path(path)) for path in runs]
+        for run in opened_runs:
+            check_same_sae(opened.identity, run.manifest["sae"])
+        chosen = important(opened_runs) if opened_runs else None
         if llm is None:
             total = len(opened.exemplars.concepts) if opened.has_exemplars else 0
             with progress.stage("labelling", total=total, unit="concepts") as bar:
                 return label_automatically(opened, chosen, bar.advance)
         return ask_about(opened, step, chosen, llm, progress)  # type: ignore[arg-type]
-
-
-def _chosen(dictionary: Dictionary, runs: Sequence[Path | str]) -> Sequence[int] | None:
-    from competency_gaps.dictionary.folder import check_same_sae
-    from competency_gaps.dictionary.labelling.labeller import important
-
-    opened = [open_folder(Path(path)) for path in runs]
-    for run in opened:
-        check_same_sae(dictionary.identity, run.manifest["sae"])
-    return important(opened) if opened else None
 
 
 def measure_reference(
@@ -337,8 +326,6 @@ def measure_reference(
     MissingExtraError
         If torch is not installed.
     """
-    from competency_gaps.sae.measure import embedder, read_texts
-    from competency_gaps.sae.texts import PIECE, cut_pieces, read_documents
 
     progress = progress or Progress(quiet=True)
     pair = _pair(None, model, sae, hook_name, progress)

@@ -14,12 +14,12 @@ from competency_gaps.config import ItemsConfig, ModelConfig, RunConfig, parse_co
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.part import PartRecord, parse_part
 
 if TYPE_CHECKING:
     from competency_gaps.explorer.export import Exported
     from competency_gaps.model.load import LanguageModel
     from competency_gaps.stages.compare import Comparison
+    from competency_gaps.stages.merge import PartRecord
 
 
 def run(
@@ -231,7 +231,7 @@ def make_part(
     from competency_gaps.runs.store import RunStore
     from competency_gaps.stages import merge as stage
 
-    chosen = parse_part("/".join(map(str, part)))
+    chosen = stage.parse_part("/".join(map(str, part)))
     shared = RunStore(store) if store is not None else None
     checked = read_config(config)
     if not isinstance(checked, RunConfig):

@@ -10,11 +10,12 @@ import polars as pl
 
 from competency_gaps.api.concept import Concept, notebook_card
 from competency_gaps.errors import UserError, argument
+from competency_gaps.findings import kept
+from competency_gaps.presentation.rankings import find_concepts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import add_scores
-from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural
 
 if TYPE_CHECKING:
@@ -77,15 +78,11 @@ class Run(RunFolder):
         UserError
             If the run has no scores of a model, or too few peers.
         """
-        from competency_gaps.findings.kept import answer
-
-        return answer(self.run_itself(), model, against, parsed=parsed)
+        return kept.answer(self.run_itself(), model, against, parsed=parsed)
 
     def answers(self, against: Against = None) -> dict[str, Answer]:
         """The answers of all scored models, by name; ``against`` as in :meth:`answer`."""
-        from competency_gaps.findings.kept import answers
-
-        return answers(self.run_itself(), against=against)
+        return kept.answers(self.run_itself(), against=against)
 
     @property
     def slices(self) -> pl.DataFrame:
@@ -259,9 +256,7 @@ class Run(RunFolder):
         UserError
             If the run has no slices or scores, or no model has what to compare with.
         """
-        from competency_gaps.findings.kept import model_slices
-
-        return model_slices(self, against=against, models=models, most=most)
+        return kept.model_slices(self, against=against, models=models, most=most)
 
     def scores_by(self, column: str) -> pl.DataFrame:
         """How every model scores on the categories of a column, and which may be the best of each.

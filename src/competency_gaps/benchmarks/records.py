@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -259,8 +260,8 @@ def _check_epoch(item: Item, epoch: str | None, where: str, earlier: Sequence[_E
         )
 
 
-def _asked(item: Item) -> tuple[object, ...]:
-    return (item.prompt, item.messages, item.choices, item.answer, item.group, item.metadata)
+_asked = operator.attrgetter("prompt", "messages", "choices", "answer", "group", "metadata")
+"""What all epochs of an item share."""
 
 
 def _merged(epochs: list[Item]) -> Item:

@@ -17,7 +17,7 @@ from competency_gaps.text import plural
 
 if TYPE_CHECKING:
     from competency_gaps.logs.find import SuiteLogs
-    from competency_gaps.runs.part import PartRecord
+    from competency_gaps.stages.merge import PartRecord
 
 BUNDLED = "embedded"
 """Model and SAE that read where neither is named."""
@@ -89,7 +89,7 @@ def run(
     import competency_gaps as cg
     from competency_gaps.config import ItemsConfig, RunConfig, parse_config, read_yaml
     from competency_gaps.config.load import apply_overrides
-    from competency_gaps.runs.part import parse_part
+    from competency_gaps.stages.merge import parse_part
 
     progress = terminal(quiet)
     if config and (read or model or sae or benchmark or log):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
-from competency_gaps.config.load import Config, Switch
+from competency_gaps.config.load import KINDS, Config, Switch
 from competency_gaps.registry import LOGS
 
 
@@ -116,12 +116,9 @@ class PluginSource(Config):
         return _plain(settings) if isinstance(settings, dict) else settings
 
 
-_OURS = ("file", "hub", "log", "objects", "reasoning_gym")
-
-
 def _kind(value: Any) -> str:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if kind in _OURS else "plugin"
+    return kind if kind in KINDS else "plugin"
 
 
 Source = Annotated[

@@ -125,13 +125,13 @@ def _index(node: list[Any], key: str, override: str) -> int:
     return int(key)
 
 
-_TAGS = ("file", "hub", "log", "objects", "reasoning_gym", "plugin")
-"""Parts of a fault's location that name a kind of source instead of a key."""
+KINDS = ("file", "hub", "log", "objects", "reasoning_gym")
+"""Of sources, beside ``plugin``: parts of a fault's location, instead of a key."""
 
 
 def _fault(kind: type[BaseModel], fault: Any) -> str:
     location = list(fault["loc"])
-    keys = (str(part) for part in location if part not in _TAGS)
+    keys = (str(part) for part in location if part not in (*KINDS, "plugin"))
     where = ".".join(keys) if location else "configuration"
     if fault["type"] == "extra_forbidden":
         known = _known_keys(kind, location[:-1])

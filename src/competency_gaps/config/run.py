@@ -149,7 +149,7 @@ class ItemsConfig(Config):
     near_repeats: Annotated[float, Field(gt=0, le=1)] | None = 0.8
     """Similarity of words from which two items count as one piece of evidence (near-repeats); None: only identical
     items do. At 0.8, 277 of 283 pairs found in 44 public benchmarks were read as repeats; between 0.6 and 0.8,
-    16 of 28 (``benchmarks/near_repeats.py``)."""
+    16 of 28 (``benchmarks/repeats.py``)."""
     evidence: EvidenceConfig = EvidenceConfig()
     slices: SlicesConfig = SlicesConfig()
     scores: list[ScoresConfig] = []

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from competency_gaps.activations.extract import TEXT_ONLY
 from competency_gaps.activations.pooling import chunk_tokens
-from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.dictionary import directions
 from competency_gaps.dictionary.exemplars import choose_spread, without, write_exemplars
 from competency_gaps.dictionary.folder import write_dictionary

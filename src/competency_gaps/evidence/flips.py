@@ -16,7 +16,7 @@ from scipy.special import bdtr, ndtri
 
 from competency_gaps.evidence.interval import gradedness, ratio_interval
 from competency_gaps.evidence.permutation import pearson_tail
-from competency_gaps.evidence.sums import effective_sample
+from competency_gaps.evidence.sample import effective_sample
 
 FEW = 30.0
 """Effective number of differing clusters below which tails are drawn."""

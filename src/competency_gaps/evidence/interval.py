@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from competency_gaps.evidence.permutation import statistic
-from competency_gaps.evidence.sums import BlockSums
+from competency_gaps.evidence.sample import BlockSums
 
 CHI_MODEL_PRIOR = 100.0
 """Pseudo-items by which chi_model's variance is shrunk towards the binomial one."""

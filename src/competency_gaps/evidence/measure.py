@@ -26,8 +26,7 @@ from competency_gaps.evidence.interval import (
     unseen_variance,
 )
 from competency_gaps.evidence.permutation import permutation_tails
-from competency_gaps.evidence.sample import ItemSample, Units, units_of
-from competency_gaps.evidence.sums import BlockSums, effective_sample
+from competency_gaps.evidence.sample import BlockSums, ItemSample, Units, effective_sample, units_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class ItemSums:
 
 @dataclass(frozen=True)
 class ScoredItems:
-    """The scored items of a sample. N items, B benchmarks with a scored item, K clusters cut at their borders."""
+    """The scored items of a sample. N items, B benchmarks, K clusters cut at their borders."""
 
     scores: np.ndarray
     """float64 of shape (N,): 0 where unscored."""
@@ -204,7 +203,7 @@ def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, M
     scored = ~np.isnan(sample.scores)
     crosses = sample.cluster is not None and len(np.unique(sample.cluster[scored])) != len(within.outcome)
     suite = units_of(sample) if crosses else within
-    numbers = np.unique(sample.benchmark[scored])
+    numbers = np.unique(sample.benchmark)
     of_items = ScoredItems.of(sample, within, numbers)
     own = np.searchsorted(numbers, within.block_benchmark)
 

@@ -23,7 +23,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import betaincc, gammainc, gammaincc, gammaln, ndtr
 
-from competency_gaps.evidence.sums import BlockSums, effective_sample
+from competency_gaps.evidence.sample import BlockSums, effective_sample
 
 NORMAL = 1e-3
 """Skewness and excess kurtosis below which the normal distribution is used."""

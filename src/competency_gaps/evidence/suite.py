@@ -9,7 +9,7 @@ Roeder and Wasserman, Biometrika 93, 2006): the weights depend on activations al
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -95,12 +95,9 @@ def evidence_by_benchmark(
         By number of the benchmark, those without a scored item included.
     """
     units, whole, within, single = measure(sample, config.level, single=True)
-    undefined, nothing = np.full(sample.concepts, np.nan), np.zeros(sample.concepts)
-    unscored = {**dict.fromkeys((field.name for field in fields(Measures)), undefined), "n_eff": nothing}
-    blank = Measures(**{**unscored, "active": nothing > 0})
     own = {
-        number: judge(single.get(number, blank), sample, config, eligible, within, within.benchmark == number)
-        for number in np.unique(sample.benchmark).tolist()
+        number: judge(measures, sample, config, eligible, within, within.benchmark == number)
+        for number, measures in single.items()
     }
     return judge(whole, sample, config, eligible, units), own
 

@@ -26,9 +26,8 @@ from competency_gaps.findings.kept import answer, asked_of
 from competency_gaps.items.options import not_in
 from competency_gaps.matching import read_matchings
 from competency_gaps.presentation.facts import marks_of, run_card
-from competency_gaps.runs.assessment import read_assessment
-from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.reading import reading_needed
+from competency_gaps.runs.manifest import read_assessment
+from competency_gaps.runs.open import RunFolder, reading_needed
 from competency_gaps.text import excerpt, shorten, visible
 
 MOST_ROWS = 50

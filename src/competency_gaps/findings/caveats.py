@@ -13,8 +13,8 @@ from competency_gaps.evidence.trends import trends
 from competency_gaps.findings.choose import FEWEST, FLOOR, Weighed
 from competency_gaps.findings.finding import Caveat
 from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
-from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.outcomes import Peers
 from competency_gaps.runs.scores import ModelScores

@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike
 from competency_gaps.dictionary.atlas import ORDINARY, members_of
 from competency_gaps.errors import UserError
 from competency_gaps.evidence.interval import wilson
-from competency_gaps.evidence.sums import effective_sample
+from competency_gaps.evidence.sample import effective_sample
 from competency_gaps.findings.scopes import LEVEL, scope_table
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.runs.covariates import repeats

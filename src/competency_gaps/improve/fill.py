@@ -444,9 +444,10 @@ class _Filling:
             for prompt, choices, text, at in columns
         ]
         with self.progress.stage("comparing texts"):
-            clusters = find_clusters([Benchmark("run", tuple(known)), Benchmark("new", tuple(plain))]).clusters
-        first = {cluster: f"item {row} of the run" for row, cluster in enumerate(clusters["run"].tolist())}
-        for draft, cluster in zip(drafts, clusters["new"].tolist(), strict=True):
+            suite = Benchmark("run", tuple(known)), Benchmark("new", tuple(plain))
+            clusters = find_clusters(suite).cluster.tolist()
+        first = {cluster: f"item {row} of the run" for row, cluster in enumerate(clusters[: len(known)])}
+        for draft, cluster in zip(drafts, clusters[len(known) :], strict=True):
             if cluster in first and draft in new:
                 draft.refuse("repeats", f"it repeats {first[cluster]}")
             first.setdefault(cluster, draft.item.id)

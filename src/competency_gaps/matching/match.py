@@ -23,8 +23,8 @@ import scipy.sparse as sp
 from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.errors import UserError
 from competency_gaps.evidence.permutation import pearson_tail, permutation_cumulants
+from competency_gaps.evidence.sample import block_sums, effective_sample
 from competency_gaps.evidence.suite import q_values
-from competency_gaps.evidence.sums import block_sums, effective_sample
 from competency_gaps.files import finite
 from competency_gaps.findings.answer import Against, Asked, ask, slices_of
 from competency_gaps.findings.choose import centred, shuffled

@@ -1,15 +1,62 @@
-"""Coverage, performance and structure of a suite's concepts, from the sums of its benchmarks."""
+"""Coverage, performance and structure of a suite's concepts, from the sums of its benchmarks.
+
+The sums are made in one pass over the rows, and can be merged in any order: a benchmark of any size needs a few vectors
+of the SAE's width.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from competency_gaps.config import MetricsConfig
-from competency_gaps.metrics.sums import Sums
+
+
+@dataclass
+class Sums:
+    """Sums over the kept items of one benchmark. Vectors are float64 of shape (concepts,); ``w = CAS(c, x)``."""
+
+    items: int
+    """Kept items."""
+    cas: np.ndarray
+    """``sum w`` over all kept items."""
+    support: np.ndarray
+    """Kept items in which the concept is active."""
+    weight: np.ndarray
+    """``sum w`` over scored items."""
+    weight_score: np.ndarray
+    """``sum w s`` over scored items."""
+
+    @staticmethod
+    def zeros(concepts: int) -> Sums:
+        """Sums over no items."""
+        return Sums(0, *(np.zeros(concepts) for _ in range(4)))
+
+    @staticmethod
+    def of(cas: sp.csr_array, scores: np.ndarray) -> Sums:
+        """Sums over a block of items.
+
+        Parameters
+        ----------
+        cas : csr_array of shape (items, concepts)
+            CAS rows, >= 0. Rows of excluded items must not be passed.
+        scores : ndarray of float of shape (items,)
+            Scores in [0, 1]; NaN = unscored.
+        """
+        known = ~np.isnan(scores)
+        s = np.where(known, scores, 0.0)
+        factors = np.stack([np.ones(len(s)), known, s], axis=1)  # of all items, of the scored ones, and their scores
+        of_all, weight, weight_score = (sp.csr_array(cas, dtype=np.float64).T @ factors).T
+        support = np.bincount(cas.indices[cas.data > 0], minlength=cas.shape[1]).astype(np.float64)
+        return Sums(len(s), of_all, support, weight, weight_score)
+
+    def __add__(self, other: Sums) -> Sums:
+        """Sums over both sets of items."""
+        return Sums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 def typical_cas(cas_sum: np.ndarray, support: np.ndarray) -> np.ndarray:
@@ -185,41 +232,35 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     return float(spearmanr(a, b).statistic)
 
 
-@dataclass(frozen=True)
-class SuiteMetrics:
-    """Metrics of every concept, per benchmark and over the suite. B benchmarks, C concepts."""
+class ConceptMetrics(NamedTuple):
+    """Metrics of every concept in a benchmark, or over the suite. Arrays of shape (concepts,)."""
 
-    benchmarks: tuple[str, ...]
+    chi_bench: np.ndarray
+    """float64, >= 0; NaN = the benchmark has no kept item, and says nothing of coverage."""
+    chi_model: np.ndarray
+    """float64, in [0, 1]; NaN = undefined."""
+    support: np.ndarray
+    """int64: items in which the concept is active."""
+    share: np.ndarray
+    """float64: share of the benchmark's activation, of the suite the mean over benchmarks; NaN as ``chi_bench``."""
+    lift: np.ndarray
+    """float64; NaN = missing or no reference."""
+    status: np.ndarray
+    """object: coverage: missing, under, typical, over, or None for no verdict."""
+
+
+class SuiteMetrics(NamedTuple):
+    """Metrics of every concept, per benchmark and over the suite. C concepts."""
+
     alive: np.ndarray
     """bool of shape (C,): active in the run or the reference."""
     missing: np.ndarray
     """bool of shape (C,): alive, but CAS is 0 in every item of every benchmark."""
-    chi_bench: np.ndarray
-    """float64 of shape (C,), >= 0."""
-    chi_model: np.ndarray
-    """float64 of shape (C,), in [0, 1]; NaN = undefined."""
     n_benchmarks: np.ndarray
     """int64 of shape (C,): benchmarks in which chi_model is defined."""
-    support: np.ndarray
-    """int64 of shape (C,): items in which the concept is active."""
-    lift: np.ndarray
-    """float64 of shape (C,): lift of the suite (mean share over benchmarks); NaN = missing or no reference."""
-    status: np.ndarray
-    """object of shape (C,): coverage by the suite: missing, under, typical, over, or None for no verdict."""
-    read: np.ndarray
-    """bool of shape (B,): the benchmark has a kept item; one without says nothing of coverage."""
-    by_benchmark_chi_bench: np.ndarray
-    """float64 of shape (B, C)."""
-    by_benchmark_chi_model: np.ndarray
-    """float64 of shape (B, C); NaN = undefined."""
-    by_benchmark_support: np.ndarray
-    """int64 of shape (B, C)."""
-    by_benchmark_share: np.ndarray
-    """float64 of shape (B, C): share of the benchmark's activation."""
-    by_benchmark_lift: np.ndarray
-    """float64 of shape (B, C); NaN = missing or no reference."""
-    by_benchmark_status: np.ndarray
-    """object of shape (B, C): missing, under, typical, over, or None for no verdict."""
+    suite: ConceptMetrics
+    single: dict[str, ConceptMetrics]
+    """By benchmark."""
 
 
 def combine(
@@ -243,35 +284,19 @@ def combine(
     if reference_active is None:
         reference_active = np.zeros_like(seen) if reference_share is None else reference_share > 0
     alive = seen | reference_active
-    bench = np.stack([chi_bench(s, alive) for s in every])
-    model = np.stack([chi_model(s) for s in every])
-    shares = np.stack([share(s) for s in every])
+    nothing, active = np.full(len(alive), np.nan), [name for name, s in sums.items() if s.items]
+
+    def measured(s: Sums, bench: np.ndarray, model: np.ndarray, shares: np.ndarray) -> ConceptMetrics:
+        lifts = None if reference_share is None else lift(shares, reference_share)
+        status = coverage_status(s, alive, lifts, under=config.under_lift, over=config.over_lift)
+        support = s.support.astype(np.int64)
+        return ConceptMetrics(bench, model, support, shares, nothing if lifts is None else lifts, status)
+
+    single = {name: measured(s, chi_bench(s, alive), chi_model(s), share(s)) for name, s in sums.items()}
     # A benchmark whose items are all excluded is left out of the means over benchmarks.
-    read = np.array([s.items > 0 for s in every])
-    lifts, suite_lift, has_lift = np.full_like(shares, np.nan), np.full(len(alive), np.nan), reference_share is not None
-    if reference_share is not None:
-        lifts = np.stack([lift(own, reference_share) for own in shares])
-        if read.any():
-            suite_lift = lift(shares[read].mean(axis=0), reference_share)
-    limits = {"under": config.under_lift, "over": config.over_lift}
-    pairs = zip(every, lifts, strict=True)
-    status = [coverage_status(s, alive, own if has_lift else None, **limits) for s, own in pairs]
-    total = sum(every, Sums.zeros(len(alive)))
-    return SuiteMetrics(
-        benchmarks=tuple(sums),
-        alive=alive,
-        missing=alive & ~seen,
-        chi_bench=(bench[read] if read.any() else bench).mean(axis=0),
-        chi_model=suite_chi_model(model),
-        n_benchmarks=(~np.isnan(model)).sum(axis=0),
-        support=total.support.astype(np.int64),
-        lift=suite_lift,
-        status=coverage_status(total, alive, suite_lift if has_lift else None, **limits),
-        read=read,
-        by_benchmark_chi_bench=bench,
-        by_benchmark_chi_model=model,
-        by_benchmark_support=np.stack([s.support for s in every]).astype(np.int64),
-        by_benchmark_share=shares,
-        by_benchmark_lift=lifts,
-        by_benchmark_status=np.stack(status),
-    )
+    kept = [single[name] for name in active or single]
+    model = np.stack([m.chi_model for m in single.values()])
+    bench, shares = (np.mean([getattr(m, name) for m in kept], axis=0) for name in ("chi_bench", "share"))
+    suite = measured(sum(every, Sums.zeros(len(alive))), bench, suite_chi_model(model), shares)
+    unread = {name: single[name]._replace(chi_bench=nothing, share=nothing) for name in single.keys() - {*active}}
+    return SuiteMetrics(alive, alive & ~seen, (~np.isnan(model)).sum(axis=0), suite, {**single, **unread})

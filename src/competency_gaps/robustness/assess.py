@@ -16,8 +16,7 @@ from competency_gaps.findings.finding import Answer
 from competency_gaps.findings.kept import answer, asked_of
 from competency_gaps.progress import Progress
 from competency_gaps.robustness.draws import Removal, ablate, agreement, halves, run_data, subsample
-from competency_gaps.runs.assessment import FILE
-from competency_gaps.runs.manifest import adding_to_run
+from competency_gaps.runs.manifest import ASSESSMENT, adding_to_run
 from competency_gaps.runs.open import RunFolder
 
 STEADY = 0.05
@@ -225,5 +224,5 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
         figures["against"] = both
     content = finite({"seed": seed, "verdicts": [verdict.as_dict() for verdict in verdicts], **figures})
     with adding_to_run(run.path, run.manifest):
-        write_document(run.path / FILE, content)
+        write_document(run.path / ASSESSMENT, content)
     return content

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from competency_gaps.change import Change, Write, changing, settle
+from competency_gaps.change import changing, settle
 from competency_gaps.checked import FILES, damaged, entry_of, read_document, read_versioned, write_document
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_atomic
@@ -15,10 +15,18 @@ from competency_gaps.lock import hold
 from competency_gaps.shards import is_shard_name
 from competency_gaps.text import shorten
 
+if TYPE_CHECKING:
+    import polars as pl
+
 SCHEMA_VERSION = 12
 FILE = "manifest.json"
 LISTS = "lists"
 """Folder of what ``cgaps match`` found."""
+ASSESSMENT = "robustness.json"
+"""What ``cgaps check`` found."""
+SLICES_FILE = "slices.parquet"
+_DERIVED = (ASSESSMENT, SLICES_FILE)
+"""Files that are made from a run's tables, beside its lists."""
 BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
 _FORMER = ".manifest.json.former"
@@ -41,14 +49,14 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     (folder / _FORMER).unlink(missing_ok=True)
 
 
-def set_aside(folder: Path, derived: Iterable[str] = ()) -> None:
-    """Make a finished run an unfinished one whose tables are made anew, without its lists and other ``derived`` files.
+def set_aside(folder: Path) -> None:
+    """Make a finished run an unfinished one whose tables are made anew, without its lists and what else is derived.
 
     What is not made anew stays known.
     """
     if (folder / FILE).is_file():
         (folder / FILE).replace(folder / _FORMER)
-    for stale in (*map(folder.joinpath, derived), *(folder / LISTS).glob("*.json")):
+    for stale in (*map(folder.joinpath, _DERIVED), *(folder / LISTS).glob("*.json")):
         stale.unlink(missing_ok=True)  # lists name slices by their numbers
 
 
@@ -110,37 +118,10 @@ def shard_names(entry: dict[str, Any]) -> list[str]:
     return names
 
 
-class RunChange:
-    """New tables of a finished run, or of an outcome; see :class:`~competency_gaps.change.Change`."""
+def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame | None], **changed: Any) -> None:
+    """Write tables of a run, or of an outcome, by the names of their files; None removes one.
 
-    def __init__(self, change: Change, manifest: dict[str, Any]) -> None:
-        self.write, self.remove = change.write, change.remove
-        self.manifest = manifest
-        """As it is on disk, until :meth:`commit`."""
-        self._change = change
-
-    def commit(self, **changed: Any) -> None:
-        """Put the tables in place, with the manifest and what is ``changed`` in it."""
-        self._change.commit({**self.manifest, **changed})
-
-
-@contextmanager
-def changing_run(folder: Path) -> Iterator[RunChange]:
-    """Hold a finished run, and write new tables of it: all are put in place by the commit, or none.
-
-    Raises
-    ------
-    UserError
-        If another process writes to the run, or it is not finished.
-    MachineError
-        If the folder cannot be written, or the disk is full.
-    """
-    with changing(folder, FILE) as change:
-        yield RunChange(change, read_manifest(folder))
-
-
-def write_table(folder: Path, name: str, write: Write) -> None:
-    """Write a table of a run, or of an outcome, whether it is finished or not.
+    Of a finished run all are put in place, with the manifest and what is ``changed`` in it, or none.
 
     Raises
     ------
@@ -150,11 +131,20 @@ def write_table(folder: Path, name: str, write: Write) -> None:
         If the folder cannot be written, or the disk is full.
     """
     if not (folder / FILE).is_file():
-        write_atomic(folder / name, write)
+        for name, table in tables.items():
+            if table is None:
+                (folder / name).unlink(missing_ok=True)
+            else:
+                write_atomic(folder / name, table.write_parquet)
         return
-    with changing_run(folder) as change:
-        change.write(name, write)
-        change.commit()
+    with changing(folder, FILE) as change:
+        known = read_manifest(folder)
+        for name, table in tables.items():
+            if table is None:
+                change.remove(name)
+            else:
+                change.write(name, table.write_parquet)
+        change.commit({**known, **changed})
 
 
 @contextmanager
@@ -182,3 +172,26 @@ def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -
     tables = ("items.parquet", "concepts.parquet")
     if now["created"] != then["created"] or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
         raise UserError(f"the run {folder} changed while it was being read. Repeat the command.")
+
+
+def read_assessment(folder: Path) -> dict[str, Any] | None:
+    """Read the results of the tests of the run in a folder; None if they were not run.
+
+    ``verdicts`` have the fields of :class:`~competency_gaps.robustness.assess.RobustnessVerdict`, ``test`` (a title)
+    and ``sentence``.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged.
+    """
+    path = folder / ASSESSMENT
+    if not path.is_file():
+        return None
+    try:
+        held = read_document(path)
+        for verdict in held["verdicts"]:
+            _ = {name: verdict[name] for name in ("code", "tone", "test", "sentence")}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise damaged(path, error, "Check the run again, or remove the file.") from error
+    return held

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,21 +12,24 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from competency_gaps.errors import UserError, no_such
 from competency_gaps.runs.covariates import item_covariates, repeats
+from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import read_whole_manifest, shard_names
-from competency_gaps.runs.reading import reading_needed
-from competency_gaps.runs.tables import RunTables
+from competency_gaps.runs.schemas import READING, SCHEMAS
+from competency_gaps.text import plural
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
     from competency_gaps.activations.by_concept import ByConcept
-    from competency_gaps.activations.by_item import ItemRows, ItemTokens, ShardIndex
+    from competency_gaps.activations.by_item import ItemRows, ItemTokens
     from competency_gaps.activations.store import CasBlock, CasStore
     from competency_gaps.config import EvidenceConfig
     from competency_gaps.evidence import Covariate
+    from competency_gaps.outcomes import Kind
 
 Order = Literal["best", "worst", "strongest"]
 
@@ -42,11 +47,139 @@ def open_folder(path: Path | str) -> RunFolder:
 
 
 @dataclass(frozen=True)
-class RunFolder(RunTables):
+class RunFolder:
     """A finished run, or one outcome of it: another model's scores, or scores against peers.
 
-    Beside the tables, the activations of items and tokens; those of an outcome are the run's.
+    Tables are read when they are first asked for. The folder of an outcome holds the tables that differ; it takes the
+    others, and the activations of items and tokens, from the run's folder, which its manifest names.
     """
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def base(self) -> Path:
+        """The folder that holds the items and activations: the run's, also for an outcome of it."""
+        return Path(self.manifest.get("outcome", {}).get("run", self.path))
+
+    @property
+    def has_reading(self) -> bool:
+        """Whether a model and its SAE have read the items; else there are no concepts, and their tables are empty."""
+        return self.manifest["sae"] is not None
+
+    @property
+    def reader(self) -> str | None:
+        """Name of the model that read the items; None: none has."""
+        return str(self.manifest["model"]["name"]) if self.has_reading else None
+
+    @property
+    def shown_path(self) -> Path:
+        """What the user gave to open it: its folder, or the logs that it was made of in the cache folder."""
+        return Path(self.manifest.get("logs", self.path))
+
+    @property
+    def scored_model(self) -> str:
+        """Name of the model whose scores these are: the run's own, or another whose scores were added."""
+        return str(self.manifest["scored_model"])
+
+    @cached_property
+    def own_model(self) -> str | None:
+        """The model whose scores a run's items have of its own; None: they have none, as where they were only read."""
+        scored = self.scan("items").select(pl.col("score").is_not_null().any())
+        return self.scored_model if self.files.collect("items", scored).item() else None
+
+    @property
+    def kind(self) -> Kind:
+        """What the evidence rests on: ``score``, ``peers`` (scores against peers), ``difference`` or ``parsed``."""
+        kind: Kind = self.manifest.get("outcome", {}).get("kind", "score")
+        return kind
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest outcome that is possible: 0 and 1 for scores."""
+        low, high = self.manifest.get("outcome", {}).get("limits", (0.0, 1.0))
+        return float(low), float(high)
+
+    @cached_property
+    def outcomes(self) -> np.ndarray:
+        """float64 of shape (items,): what the evidence rests on, a score or another outcome.
+
+        NaN = unscored or excluded.
+        """
+        column = "score" if self.kind == "score" else "outcome"
+        kept = pl.when(pl.col("excluded").is_null()).then(pl.col(column)).fill_null(float("nan"))
+        return self.items.select(kept.alias("outcome"))["outcome"].to_numpy()
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """One row per item: benchmark, item_id, prompt, response, score (null = unscored), excluded, ..."""
+        return self._table("items")
+
+    @cached_property
+    def concepts(self) -> pl.DataFrame:
+        """One row per concept of the SAE: label, kind, chi_bench, chi_model (null = undefined), support, ..."""
+        return self._table("concepts")
+
+    @cached_property
+    def concept_benchmarks(self) -> pl.DataFrame:
+        """One row per concept and benchmark."""
+        return self._table("concept_benchmarks")
+
+    @cached_property
+    def benchmarks(self) -> pl.DataFrame:
+        """One row per benchmark: items, kept, excluded, scored, mean_score, covered, missing, alive, ..."""
+        return self._table("benchmarks")
+
+    @cached_property
+    def overlap(self) -> pl.DataFrame:
+        """One row per ordered pair of benchmarks: jaccard, cosine, spearman, n_concepts."""
+        return self._table("overlap")
+
+    @cached_property
+    def regions(self) -> pl.DataFrame | None:
+        """One row per region of the atlas: region, level, parent, name, kind, x, y, items; None without an atlas."""
+        return self._optional("regions")
+
+    @cached_property
+    def region_counts(self) -> pl.DataFrame | None:
+        """Items of the benchmarks that the atlas was made from, by region: benchmark, region, items; None likewise."""
+        return self._optional("region_counts")
+
+    @cached_property
+    def item_regions(self) -> pl.DataFrame | None:
+        """One row per item: region, likeness, unlike, x, y (null: excluded); None without an atlas."""
+        return self._optional("item_regions")
+
+    @cached_property
+    def scopes(self) -> pl.DataFrame | None:
+        """One row per benchmark and region of the atlas that belongs to the scope that it states, the nearest first.
+
+        None where no benchmark states a scope, or the run has no atlas.
+        """
+        return self._optional("scopes")
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """Read a table when it is collected, and only what is chosen of it.
+
+        Raises
+        ------
+        UserError
+            As :meth:`RunFiles.scan`.
+        """
+        return self.files.scan(name)
+
+    @cached_property
+    def files(self) -> RunFiles:
+        """Its files, which are checked before they are read."""
+        return RunFiles(self.path, self.base, self.manifest)
+
+    def _optional(self, name: str) -> pl.DataFrame | None:
+        return self._table(name) if self.files.has(name) else None
+
+    def _table(self, name: str) -> pl.DataFrame:
+        if name in READING and not self.has_reading:
+            return pl.DataFrame(schema=SCHEMAS[name])
+        return self.files.collect(name, self.scan(name))
 
     def run_itself(self) -> RunFolder:
         """The run that this is an outcome of; the run itself if it is none."""
@@ -189,15 +322,13 @@ class RunFolder(RunTables):
         UserError
             If there is no such row.
         """
-        from competency_gaps.activations.by_item import read_tokens
-
-        return read_tokens(self._index, row, concepts)
+        return self.item_rows.tokens(row, concepts)
 
     @cached_property
     def has_token_activations(self) -> bool:
         """Whether the run keeps activations of single tokens, of some items at least."""
         return self.has_reading and any(
-            self._index.unchecked(number).has_activations for number in range(len(self._index))
+            self.item_rows.unchecked(number).has_activations for number in range(len(self.item_rows))
         )
 
     def check_reading(self, what: str) -> None:
@@ -231,15 +362,9 @@ class RunFolder(RunTables):
         """The concepts of each item, on disk."""
         from competency_gaps.activations.by_item import ItemRows
 
-        return ItemRows(self._index)
-
-    @cached_property
-    def _index(self) -> ShardIndex:
-        from competency_gaps.activations.by_item import ShardIndex
-
         known = [(self._sizes[entry["name"]], shard_names(entry)) for entry in self.manifest["benchmarks"]]
         kept = self.files.collect("items", self.scan("items").select(pl.col("excluded").is_null()))
-        return ShardIndex(self._store.shards, known, kept["excluded"].to_numpy())
+        return ItemRows(self._store.shards, known, kept["excluded"].to_numpy())
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
@@ -259,3 +384,38 @@ class RunFolder(RunTables):
         if benchmark not in known:
             raise no_such("the run has no benchmark", benchmark, known)
         return dict(known[benchmark])
+
+
+_TOKENS = 3.5e-9
+"""Tokens that the bundled model and SAE read in the time of one floating-point operation of all cores, in a large
+matrix product [measured]: 1,050 a second on two cores of 148 billion operations a second each."""
+_LETTERS = 4.0
+"""Characters of a token of English."""
+
+
+def reading_needed(run: RunFolder, what: str) -> str:
+    """Say that something needs a reading, how long the bundled model would take on this machine, and the command."""
+    letters = run.items.select(pl.col("prompt").str.len_chars().sum()).item() or 0
+    options = pl.col("choices").list.eval(pl.element().str.len_chars()).list.sum().sum()
+    letters += run.items.select(options).item() or 0
+    minutes = letters / _LETTERS / (_TOKENS * _speed() * (os.cpu_count() or 1)) / 60
+    time_needed = f"about {plural(round(minutes), 'minute')}" if minutes >= 1 else "less than a minute"
+    made_by = str(run.manifest["command"])
+    logs = run.manifest.get("logs")
+    command = f"cgaps run --log {logs} --out RUN" if logs or not made_by.startswith("cgaps run ") else made_by
+    return (
+        f"{what} needs a reading of the items by a model and its SAE, which this run does not have. The bundled model "
+        f"would take {time_needed} on this machine's processor for {plural(run.items.height, 'item')}: {command} --read"
+    )
+
+
+def _speed() -> float:
+    """Floating-point operations per second of one core, in a matrix product of the bundled model's shape."""
+    a, b = np.ones((512, 576), np.float32), np.ones((576, 1536), np.float32)
+    best = np.inf
+    with threadpool_limits(1):
+        for _ in range(10):
+            begin = time.perf_counter()
+            a @ b
+            best = min(best, time.perf_counter() - begin)
+    return float(2 * a.shape[0] * a.shape[1] * b.shape[1] / best)

@@ -7,17 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from competency_gaps import outcomes
 from competency_gaps.errors import UserError, argument
-from competency_gaps.outcomes import (
-    FARTHEST_PEERS,
-    FEWEST_PEERS,
-    Kind,
-    Outcome,
-    choose_peers,
-    difference,
-    distances,
-    expected_scores,
-)
+from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import ModelScores
 from competency_gaps.text import plural
@@ -69,33 +61,33 @@ def outcome_of(
     if kind == "difference":
         if len(against) != 1:
             raise UserError(f"{argument('against')}: expected one other model, got {list(against)}.")
-        return difference(own, Outcome("score", against[0], scores.of(against[0]))), None
-    peers = np.array([scores.row(name) for name in against]) if against else choose_peers(scores.values, row)
-    if len(peers) < FEWEST_PEERS or row in peers:
+        return outcomes.difference(own, Outcome("score", against[0], scores.of(against[0]))), None
+    peers = np.array([scores.row(name) for name in against]) if against else outcomes.choose_peers(scores.values, row)
+    if len(peers) < outcomes.FEWEST_PEERS or row in peers:
         raise UserError(
             f"{model} has {plural(len(peers), 'peer')} ({', '.join(scores.models[peer] for peer in peers) or 'none'}): "
-            f"a comparison with peers needs at least {FEWEST_PEERS} other models with scores on the same items. Add "
-            "models, or compare with a single one."
+            f"a comparison with peers needs at least {outcomes.FEWEST_PEERS} other models with scores on the same "
+            "items. Add models, or compare with a single one."
         )
-    away = distances(scores.values, row)[peers]
+    away = outcomes.distances(scores.values, row)[peers]
     known = np.isfinite(away)
     distance = float(away[known].mean()) if known.any() else 0.0
-    if distance > FARTHEST_PEERS:
+    if distance > outcomes.FARTHEST_PEERS:
         levels = ", ".join(
             f"{scores.models[peer]} by {100 * far:.0f}" for peer, far in zip(peers[known], away[known], strict=True)
         )
         raise UserError(
             f"the peers of {model} are not at its level: their mean scores differ from its own by {100 * distance:.0f} "
-            f"points of 100 on average ({levels}). Beyond {100 * FARTHEST_PEERS:.0f}, what is hard for everybody can "
-            "look like a weakness of its own. Add models at its level, or compare it with a single one "
+            f"points of 100 on average ({levels}). Beyond {100 * outcomes.FARTHEST_PEERS:.0f}, what is hard for "
+            "everybody can look like a weakness of its own. Add models at its level, or compare it with a single one "
             f"({argument('against')})."
         )
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     group = run.items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
-    expected = expected_scores(scores.values, row, peers, group)
+    expected = outcomes.expected_scores(scores.values, row, peers, group)
     if not expected.slopes:
         raise UserError(
-            f"no benchmark has scores of {model} and of {FEWEST_PEERS} of its peers: "
+            f"no benchmark has scores of {model} and of {outcomes.FEWEST_PEERS} of its peers: "
             f"{', '.join(scores.models[peer] for peer in peers)}."
         )
     against = tuple(scores.models[peer] for peer in peers)

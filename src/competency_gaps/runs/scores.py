@@ -18,7 +18,7 @@ from competency_gaps.errors import UserError, no_such
 from competency_gaps.lock import hold
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
-from competency_gaps.runs.manifest import files_of_former, read_manifest, write_table
+from competency_gaps.runs.manifest import files_of_former, read_manifest, write_tables
 from competency_gaps.runs.matched_scores import Added, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import SCORES
@@ -156,4 +156,4 @@ def add_scores(run: RunFolder, rows: pl.DataFrame, *, replace: bool = False) -> 
 def write_scores(folder: Path, table: pl.DataFrame) -> None:
     """Add rows to ``scores.parquet``; they replace rows of the same model and item."""
     rows = pl.concat([read_scores(folder), table]).unique(["model", "item"], keep="last", maintain_order=True)
-    write_table(folder, FILE, rows.write_parquet)
+    write_tables(folder, {FILE: rows})

@@ -24,7 +24,7 @@ from competency_gaps.checked import check_document, parse_document, with_checksu
 from competency_gaps.errors import MachineError, UserError, argument, needed
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences
-from competency_gaps.shards import Draft, ShardFolder, is_shard_name
+from competency_gaps.shards import Draft, ShardDraft, ShardFolder, is_shard_name
 from competency_gaps.text import one_line, shorten
 
 log = logging.getLogger(__name__)
@@ -98,13 +98,13 @@ class RunStore:
         files = (str(path).rpartition("/")[2] for path in paths)
         return {file.removesuffix(".json") for file in files if is_shard_name(file.removesuffix(".json"))}
 
-    def fetch(self, name: str, made_of: str, folders: Sequence[ShardFolder]) -> list[Draft] | None:
+    def fetch(self, name: str, made_of: str, folders: Sequence[ShardFolder]) -> ShardDraft | None:
         """Copy a shard's files from the store, as drafts in folders of these names.
 
         Returns
         -------
-        list of Draft or None
-            One per folder. None: the shard is not there, or is damaged or made of other input; then its marker is
+        ShardDraft or None
+            None: the shard is not there, or is damaged or made of other input; then its marker is
             removed, with a warning.
         """
         marker = f"{_MARKERS}/{name}.json"
@@ -122,7 +122,7 @@ class RunStore:
                 made.append(folder.draft(name, partial(self._download, f"{folder.folder.name}/{file}")))
                 if made[-1].sha256 != sha256:
                     raise ValueError(f"the content of {file} does not match its checksum")
-            return made
+            return ShardDraft(name, made_of, made)
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
             log.warning("%s in %s cannot be used: %s. It is computed again.", marker, self.address, error)
             self._remove(marker)
@@ -130,15 +130,13 @@ class RunStore:
                 folder.forget(draft)
         return None
 
-    def publish(
-        self, name: str, made_of: str, folders: Sequence[ShardFolder], drafts: Sequence[Draft], *, again: bool = False
-    ) -> bool:
+    def publish(self, draft: ShardDraft, folders: Sequence[ShardFolder], *, again: bool = False) -> bool:
         """Put a shard into the store.
 
         Parameters
         ----------
-        drafts
-            Its file in each folder.
+        draft, folders
+            Its files, and where they lie.
         again
             Whether it replaces a shard that is there.
 
@@ -149,15 +147,15 @@ class RunStore:
         """
         attempt = secrets.token_hex(8)
         files = {}
-        for folder, draft in zip(folders, drafts, strict=True):
-            file = f"{name}.{attempt}{folder.suffix}"
+        for folder, written in zip(folders, draft.files, strict=True):
+            file = f"{draft.name}.{attempt}{folder.suffix}"
             with self._errors():
-                self._files.put_file(str(folder.folder / draft.file), self._path(f"{folder.folder.name}/{file}"))
-            files[folder.folder.name] = (file, draft.sha256)
-        marker = f"{_MARKERS}/{name}.json"
+                self._files.put_file(str(folder.folder / written.file), self._path(f"{folder.folder.name}/{file}"))
+            files[folder.folder.name] = (file, written.sha256)
+        marker = f"{_MARKERS}/{draft.name}.json"
         if again:
             self._remove(marker)
-        if self._create(marker, json.dumps(with_checksum({"made_of": made_of, "files": files})).encode()):
+        if self._create(marker, json.dumps(with_checksum({"made_of": draft.made_of, "files": files})).encode()):
             return True
         for kind, (file, _) in files.items():
             self._remove(f"{kind}/{file}")

@@ -6,4 +6,4 @@ list, skills that a language model names.
 """
 
 from competency_gaps.slices.family import CONCEPTS, LEAST, Family, family_of
-from competency_gaps.slices.store import FILE, read_slices
+from competency_gaps.slices.store import read_slices

@@ -14,10 +14,11 @@ import polars as pl
 from competency_gaps.config import LLMConfig, SlicesConfig
 from competency_gaps.errors import MissingExtraError, UserError, no_such
 from competency_gaps.items.options import asked
+from competency_gaps.lock import hold
 from competency_gaps.model.embed import HUB, NoModelError, embed_texts
 from competency_gaps.progress import Progress
 from competency_gaps.registry import SLICES
-from competency_gaps.runs.manifest import changing_run
+from competency_gaps.runs.manifest import SLICES_FILE, write_tables
 from competency_gaps.slices import columns as by_column
 from competency_gaps.slices import features as by_feature
 from competency_gaps.slices import lists as by_list
@@ -25,7 +26,7 @@ from competency_gaps.slices import regions as by_region
 from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of, subset
 from competency_gaps.slices.names import Vocabulary, labels_for, phrases, phrases_for, with_names
-from competency_gaps.slices.store import FILE, stored, stored_families
+from competency_gaps.slices.store import stored, stored_families
 from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
 
 if TYPE_CHECKING:
@@ -73,10 +74,9 @@ def write_slices(run: RunFolder, source: Source | None = None) -> None:
     source
         None: as the run's configuration says.
     """
-    with changing_run(run.path) as change:
+    with hold(run.path):
         table, record = make_slices(source or Source(run, SlicesConfig(**run.manifest["settings"].get("slices", {}))))
-        change.write(FILE, table.write_parquet)
-        change.commit(slices=record)
+        write_tables(run.path, {SLICES_FILE: table}, slices=record)
 
 
 def renamed_slices(

@@ -17,8 +17,6 @@ from competency_gaps.slices.family import Family
 if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
 
-FILE = "slices.parquet"
-
 
 def read_slices(run: RunFolder) -> list[Family]:
     """Read the families of slices that a run has; concepts are made from its rows of activations, if it has a reading.

@@ -21,17 +21,14 @@ from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.model.load import versions
 from competency_gaps.progress import Bar, Progress
-from competency_gaps.runs.part import Part
 from competency_gaps.runs.plan import begun, read_plan
 from competency_gaps.runs.store import RunStore
-from competency_gaps.shards import Draft
+from competency_gaps.shards import Draft, ShardDraft
 from competency_gaps.stages.extraction import (
     BenchmarkPlan,
     Content,
     Extraction,
     Shard,
-    ShardDraft,
-    ShardFiles,
     ShardReader,
     plan_suite,
     unreadable,
@@ -119,8 +116,8 @@ class Work:
 
     def commit(self, task: Task, draft: ShardDraft) -> None:
         """Let a shard count: in the store first, if there is one; where another machine was first, its shard counts."""
-        while self.store is not None and not publish(self.store, self.reader.files, draft, again=task.again):
-            others = fetch(self.store, self.reader.files, task.shard)
+        while self.store is not None and not self.store.publish(draft, self.reader.files.folders, again=task.again):
+            others = self.store.fetch(draft.name, draft.made_of, self.reader.files.folders)
             if others is not None:
                 self.reader.files.forget(draft)
                 draft = others
@@ -225,18 +222,6 @@ def read_here(work: Work) -> None:
         written.result()
 
 
-def read_part_of(part: Part, engine: Engine = read_here) -> Engine:
-    """An engine that reads a part of the shards; the bar counts only this."""
-
-    def read(work: Work) -> None:
-        own = set(part.choose(work.names))
-        work.missing = [task for task in work.missing if task.shard.name in own]
-        work.bar.expect(work.bar.done + sum(task.shard.tokens for task in work.missing))
-        engine(work)
-
-    return read
-
-
 def known_plan(folder: Path, store: RunStore | None) -> dict[str, Any] | None:
     """The plan of the run that a folder or a store holds; empty or None: there is none."""
     return begun(folder) or (store.plan() if store is not None else None)
@@ -256,13 +241,13 @@ def share(store: RunStore | None, engine: Engine) -> Engine:
         work.store, files, there = store, work.reader.files, store.names()
         for shard in work.finished:
             if shard.name not in there:
-                folders = (files.store.shards, files.responses)
-                drafts = [Draft(folder.path(shard.name).name, folder.checksum(shard.name)) for folder in folders]
-                store.publish(shard.name, shard.made_of, folders, drafts)
+                drafts = [Draft(folder.path(shard.name).name, folder.checksum(shard.name)) for folder in files.folders]
+                store.publish(ShardDraft(shard.name, shard.made_of, drafts), files.folders)
         missing, work.missing = work.missing, []
         taken = 0
         for task in missing:
-            draft = fetch(store, files, task.shard) if task.shard.name in there else None
+            name, made_of = task.shard.name, task.shard.made_of
+            draft = store.fetch(name, made_of, files.folders) if name in there else None
             if draft is None:
                 work.missing.append(task)
                 continue
@@ -273,15 +258,3 @@ def share(store: RunStore | None, engine: Engine) -> Engine:
         engine(work)
 
     return read
-
-
-def fetch(store: RunStore, files: ShardFiles, shard: Shard) -> ShardDraft | None:
-    """Copy a shard from a store as a draft; None: it is not there, or cannot be used and was removed."""
-    drafts = store.fetch(shard.name, shard.made_of, (files.store.shards, files.responses))
-    return None if drafts is None else ShardDraft(shard.name, shard.made_of, *drafts)
-
-
-def publish(store: RunStore, files: ShardFiles, draft: ShardDraft, *, again: bool = False) -> bool:
-    """Put a draft into a store, where it may replace the shard that is there; False: another was first."""
-    drafts = (draft.rows, draft.responses)
-    return store.publish(draft.name, draft.made_of, (files.store.shards, files.responses), drafts, again=again)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,15 +21,14 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.extract import ItemTokens, SpanTap
+from competency_gaps.activations.extract import NEEDS_RESPONSE, ItemTokens, SpanTap
 from competency_gaps.activations.pooling import SparseRow
-from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.activations.store import CasStore
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import PromptRequest, Responded, draw_keys, respond
-from competency_gaps.shards import Draft, ShardFolder
+from competency_gaps.shards import ShardDraft, ShardFolder
 from competency_gaps.stages.items import ItemInput, excluded_table, item_input, read_responses, response_table
 from competency_gaps.stages.setting import Setting
 
@@ -111,10 +110,7 @@ def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[tup
         for group in cut_shards([len(items[i].tokens.ids) for i in part], most)
     )
     for members in (group.tolist() for group in groups):
-        made_of = fingerprint(
-            (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
-            (repr(items[i].request) for i in members),
-        )
+        made_of = fingerprint([items[i] for i in members])
         tokens, sampled = sum(_tokens(items[i]) for i in members), (name, members[0]) in sample
         shards.append(Shard(f"{prefix}-{len(shards):04d}", members, made_of, tokens, sampled))
     return BenchmarkPlan(name, items, draw_keys(name, {i: items[i].tokens.ids for i in kept}), shards)
@@ -147,10 +143,10 @@ def cut_shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
         yield from (group[start : start + items] for start in range(0, len(group), items))
 
 
-def fingerprint(arrays: Iterable[np.ndarray], words: Iterable[str]) -> str:
-    """Hash of arrays and words, in order, that identifies the inputs of a shard."""
-    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
-    for array in arrays:
+def fingerprint(items: Sequence[PreparedItem]) -> str:
+    """Hash of the tokens and requests of a shard's items, in order, that identifies what is read."""
+    digest = hashlib.sha256("\0".join(repr(item.request) for item in items).encode("utf-8", "surrogatepass"))
+    for array in (array for item in items for array in (item.tokens.ids, item.tokens.own)):
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -182,15 +178,6 @@ class Content(NamedTuple):
     """Of the same."""
 
 
-class ShardDraft(NamedTuple):
-    """A shard that is written, under names of its own, but does not count yet."""
-
-    name: str
-    made_of: str
-    rows: Draft
-    responses: Draft
-
-
 class ShardFiles:
     """The shards of a run, each a file of responses and a file of CAS rows.
 
@@ -202,6 +189,7 @@ class ShardFiles:
     def __init__(self, folder: Path, width: int) -> None:
         self.responses = ShardFolder(folder / "responses", ".parquet")
         self.store = CasStore(folder / "activations", width)
+        self.folders = (self.store.shards, self.responses)
 
     def finished(self, shard: Shard) -> pl.DataFrame | None:
         """Responses of a finished shard; None: it is not finished, or damaged."""
@@ -217,18 +205,19 @@ class ShardFiles:
 
     def commit(self, draft: ShardDraft) -> None:
         """Let a shard count."""
-        self.store.shards.commit(draft.name, draft.rows, draft.made_of)
-        self.responses.commit(draft.name, draft.responses, _pass(draft.made_of, draft.rows.sha256))
+        rows, responses = draft.files
+        self.store.shards.commit(draft.name, rows, draft.made_of)
+        self.responses.commit(draft.name, responses, _pass(draft.made_of, rows.sha256))
 
     def forget(self, draft: ShardDraft) -> None:
         """Remove a shard that another reader was first to finish."""
-        self.store.shards.forget(draft.rows)
-        self.responses.forget(draft.responses)
+        for folder, file in zip(self.folders, draft.files, strict=True):
+            folder.forget(file)
 
     def sweep(self) -> None:
         """Remove the drafts that killed readers left."""
-        self.store.shards.sweep()
-        self.responses.sweep()
+        for folder in self.folders:
+            folder.sweep()
 
 
 def _pass(made_of: str, rows: str) -> str:
@@ -295,19 +284,16 @@ class ShardReader:
         uncounted = sum(asked[place].request is None for place in rest) / max(1, len(rest))
         rows = self.extractor.rows(list(rest.values()), lambda number: advance(number * uncounted))
         made |= zip(rest, rows, strict=True)
-        return _content(members, table, spans, made)
+        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
+        table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
+        read = [(span, row) for place, span in spans.items() if span and isinstance(row := made[place], SparseRow)]
+        return Content(table, [span for span, _ in read], [row for _, row in read])
 
     def write(self, shard: Shard, content: Content) -> ShardDraft:
         """Write what was read under names of its own."""
-        block = self.extractor.block(content.spans, content.rows)
-        tokens = self.extractor.token_tensors(content.spans, content.rows)
-        rows = self.files.store.draft(shard.name, block, tokens)
-        try:
-            responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
-        except BaseException:
-            self.files.store.shards.forget(rows)
-            raise
-        return ShardDraft(shard.name, shard.made_of, rows, responses)
+        rows = self.files.store.draft(shard.name, *self.extractor.block(content.spans, content.rows))
+        responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
+        return ShardDraft(shard.name, shard.made_of, [rows, responses])
 
     def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:
         """Put the finished shards of a benchmark together.
@@ -331,22 +317,7 @@ class ShardReader:
         return Extraction(read, responses, inputs, names)
 
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
-        lm = self.extractor.lm
-        return item_input(index, item, self.span, response, response_ids, lm.tokenizer, lm.max_length)
-
-
-def _content(
-    members: list[int],
-    table: pl.DataFrame,
-    spans: Mapping[int, ItemTokens | None],
-    made: Mapping[int, SparseRow | Reason],
-) -> Content:
-    excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
-    table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
-    read = [
-        (span, row) for place, span in spans.items() if span is not None and isinstance(row := made[place], SparseRow)
-    ]
-    return Content(table, [span for span, _ in read], [row for _, row in read])
+        return item_input(index, item, self.span, response, response_ids, self.extractor.lm)
 
 
 def unreadable(responses: pl.DataFrame) -> list[Reason]:

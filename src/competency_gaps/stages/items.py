@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.extract import ItemTokens
-from competency_gaps.activations.spans import NEEDS_RESPONSE, span_mask
+from competency_gaps.activations.extract import NEEDS_RESPONSE, ItemTokens, span_mask
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.config import Span
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite
 from competency_gaps.items.item import DTYPE, Reason, check_reason
 from competency_gaps.items.policy import Policy, Score
+from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import Responded
 from competency_gaps.runs.schemas import TOKENS
@@ -43,13 +43,7 @@ class ItemInput:
 
 
 def item_input(
-    index: int,
-    item: PreparedItem,
-    span: Span,
-    response: str | None,
-    response_ids: np.ndarray,
-    tokenizer: PreTrainedTokenizerBase,
-    max_length: int,
+    index: int, item: PreparedItem, span: Span, response: str | None, response_ids: np.ndarray, lm: LanguageModel
 ) -> ItemInput:
     """Make the input for one item, with the response if the span includes it."""
     if item.excluded is not None:
@@ -61,16 +55,13 @@ def item_input(
             if span == "response":
                 return ItemInput(None, Reason("no_response", "no response"), text)
         else:
-            extra_ids, extra_offsets, shown = _response_tokens(tokenizer, response, response_ids, text)
+            extra_ids, extra_offsets, shown = _response_tokens(lm.tokenizer, response, response_ids, text)
             ids = np.concatenate([ids, extra_ids])
             offsets = np.concatenate([offsets, extra_offsets + len(text)]).astype(np.int32)
             text, written = text + shown, len(extra_ids)
-    if len(ids) > max_length:
-        return ItemInput(
-            None,
-            Reason("too_long", f"longer than the context: {len(ids)} > {max_length} tokens", (len(ids), max_length)),
-            text,
-        )
+    if len(ids) > lm.max_length:
+        why = f"longer than the context: {len(ids)} > {lm.max_length} tokens"
+        return ItemInput(None, Reason("too_long", why, (len(ids), lm.max_length)), text)
     mask = span_mask(span, item.tokens, written)
     if not mask.any():
         return ItemInput(None, Reason("empty_span", "empty span"), text)
@@ -235,13 +226,9 @@ def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([{**empty, **row} for row in rows], schema=_RESPONSES)
 
 
-def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:
+def token_table(blocks: Iterable[CasBlock], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:
     """``tokens.parquet``: id and text of every token that occurs in the run."""
-    tokens: set[int] = set()
-    for blocks in suites:
-        for block in blocks:
-            tokens.update(np.unique(block.token_ids).tolist())
-    ids = sorted(tokens)
+    ids = sorted({token for block in blocks for token in np.unique(block.token_ids).tolist()})
     return pl.DataFrame(
         # Tokenizers decode an empty list to one empty text.
         {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids]) if ids else []},

@@ -46,12 +46,6 @@ class Judged:
     figures: dict[str, dict[str, Any]]
     """Per benchmark and policy, results of the whole benchmark."""
 
-    def write_into(self, manifest: dict[str, Any]) -> None:
-        """Put both into a manifest: ``judging``, and ``figures`` of each benchmark."""
-        manifest["judging"] = self.entry
-        for benchmark in manifest["benchmarks"]:
-            benchmark["figures"] = self.figures.get(benchmark["name"])
-
 
 @dataclass(frozen=True)
 class _Case:

@@ -1,18 +1,23 @@
-"""Parts of a run, each read into a folder of its own, and joined into a run without reading anything again."""
+"""Parts of a run, each read into a folder of its own, and joined into a run without reading anything again.
+
+A part holds a plan, the SAE's check and shards, but no tables; and, once all its shards are read, a document that says
+which they are.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from competency_gaps.change import settle
-from competency_gaps.checked import write_document
+from competency_gaps.checked import damaged, read_document, write_document
 from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.errors import UserError
 from competency_gaps.files import make_folder, sync_folder, write_atomic
@@ -22,19 +27,88 @@ from competency_gaps.model.load import LanguageModel, load_tokenizer
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.part import FILE as PART
-from competency_gaps.runs.part import Part, PartRecord, read_part
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences, planned, read_plan, refuse_strangers
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, sae_folder
-from competency_gaps.shards import STAGES, ShardFolder
 from competency_gaps.stages import pipeline
-from competency_gaps.stages.engines import Work, known_plan, read_here, read_missing, read_part_of, share
+from competency_gaps.stages.engines import Work, known_plan, read_here, read_missing, share
+from competency_gaps.stages.extraction import ShardFiles
 from competency_gaps.stages.setting import set_up
 from competency_gaps.text import listing
 
+PART = "part.json"
 _GATE = ("gate.parquet", "gate.json")
+
+
+class Part(NamedTuple):
+    """Every ``of``-th shard of a run, from the ``number``-th on."""
+
+    number: int
+    """From 1 to ``of``."""
+    of: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    def choose(self, names: Sequence[str]) -> list[str]:
+        """The shards of this part. Each part gets long items and short ones, because shards go from long to short."""
+        return list(names[self.number - 1 :: self.of])
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """A finished part of a run."""
+
+    part: Part
+    shards: list[str]
+    """Names of the shards of the whole run."""
+    settings: dict[str, Any]
+    """The configuration."""
+    pair: dict[str, Any]
+    """What joining needs of model and SAE: their identities, the hook, the first token and the longest input."""
+
+    @property
+    def own(self) -> list[str]:
+        """Names of the shards that the part holds."""
+        return self.part.choose(self.shards)
+
+
+def parse_part(text: str) -> Part:
+    """Parse ``I/N``.
+
+    Raises
+    ------
+    UserError
+        If it is no part, such as 0/4 or 5/4.
+    """
+    if not re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}", text):
+        raise UserError(f"part {text[:40]!r}: expected I/N, such as 1/8 for the first of eight parts.")
+    number, of = text.split("/")
+    if not 1 <= int(number) <= int(of):
+        raise UserError(f"part {text}: expected I/N, with I from 1 to N.")
+    return Part(int(number), int(of))
+
+
+def read_part(folder: Path) -> PartRecord:
+    """Read the document of a finished part.
+
+    Raises
+    ------
+    UserError
+        If there is none, or it is damaged.
+    """
+    path = folder / PART
+    try:
+        known = read_document(path)
+        return PartRecord(**{**known, "part": Part(*known["part"])})
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{str(folder)!r} is neither a finished part nor a finished run: repeat the command that makes it; "
+            "finished work in it is kept."
+        ) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise damaged(path, error, "Repeat the command that made the part: it reads only what is missing.") from error
 
 
 def make_part(
@@ -51,10 +125,16 @@ def make_part(
         settle(folder, MANIFEST)
         if (folder / PART).is_file() and (known := read_part(folder)).part != part:
             raise UserError(f"{str(folder)!r} holds part {known.part}, not {part}. Give each part a folder of its own.")
-        engine = read_part_of(part, share(store, read_here))
+
+        def read(work: Work) -> None:
+            own = set(part.choose(work.names))
+            work.missing = [task for task in work.missing if task.shard.name in own]
+            work.bar.expect(work.bar.done + sum(task.shard.tokens for task in work.missing))
+            share(store, read_here)(work)
+
         setting = set_up(planned(config, known_plan(folder, store)), progress)
         pipeline.begin(setting, folder, progress)
-        work = read_missing(setting, folder, engine, progress)
+        work = read_missing(setting, folder, read, progress)
         lm, sae, hook = setting.lm, setting.sae.identity, asdict(setting.extractor.hook)
         pair = {"model": lm.identity, "sae": sae, "hook": hook, "max_length": lm.max_length, "bos_id": setting.bos_id}
         record = PartRecord(part, work.names, as_dict(config), pair)
@@ -150,16 +230,16 @@ def _take_shards(work: Work, places: Mapping[str, Path]) -> None:
     """
     missing, work.missing = work.missing, []
     for task in missing:
-        for sub, suffix in STAGES:
-            folders = (ShardFolder(place / sub, suffix) for place in (places[task.shard.name], work.folder))
-            for source, target in zip(*(folder.files(task.shard.name) for folder in folders), strict=True):
+        name, width = task.shard.name, work.setting.sae.d_sae
+        for there, here in zip(ShardFiles(places[name], width).folders, work.reader.files.folders, strict=True):
+            for source, target in zip(there.files(name), here.files(name), strict=True):
                 if source.is_file():
                     _take(source, target)
         work.look(task.plan, task.shard)
     if lost := [f"{task.shard.name} of {places[task.shard.name]}" for task in work.missing if not task.again]:
         raise UserError(f"shards missing or damaged: {listing(lost, len(lost))}. Repeat the commands of these parts.")
-    for sub, _ in STAGES:
-        sync_folder(work.folder / sub)
+    for folder in work.reader.files.folders:
+        sync_folder(folder.folder)
     work.missing, work.by = [], "a merge"
 
 

@@ -11,20 +11,19 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.change import Write
 from competency_gaps.dictionary.atlas import Atlas, read_atlas
 from competency_gaps.dictionary.document import files_of
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
 from competency_gaps.dictionary.labels import FILE as LABELS_FILE
 from competency_gaps.dictionary.labels import empty_labels, shown_labels
 from competency_gaps.errors import UserError
-from competency_gaps.files import sha256, write_atomic
+from competency_gaps.files import sha256
 from competency_gaps.findings.scopes import scope_table
+from competency_gaps.lock import hold
 from competency_gaps.model.embed import embed_texts, has_default_model
-from competency_gaps.runs.manifest import LISTS, RunChange, changing_run
+from competency_gaps.runs.manifest import LISTS, SLICES_FILE, write_tables
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import LABELS
-from competency_gaps.slices import FILE as SLICES
 from competency_gaps.slices.make import renamed_slices
 from competency_gaps.slices.regions import located
 
@@ -47,34 +46,19 @@ def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
     return dictionary
 
 
-class InPlace:
-    """The folder of a run that is not finished: it is written to as a change of a finished one is."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def write(self, name: str, write: Write) -> None:
-        """Write a table."""
-        write_atomic(self._folder / name, write)
-
-    def remove(self, name: str) -> None:
-        """Remove a table, if it is there."""
-        (self._folder / name).unlink(missing_ok=True)
-
-
-def name_run(run: RunFolder, dictionary: Dictionary | None, tables: RunChange | InPlace) -> dict[str, Any]:
-    """Write labels and regions into a run's table of concepts, and tables and slices that go with them.
+def name_run(run: RunFolder, dictionary: Dictionary | None) -> tuple[dict[str, pl.DataFrame | None], dict[str, Any]]:
+    """Put labels and regions into a run's table of concepts, and make the tables and slices that go with them.
 
     Parameters
     ----------
     dictionary
         None removes labels and regions.
-    tables
-        Where to. Everything is computed before anything is written, so that an error leaves the run unchanged.
 
     Returns
     -------
-    dict
+    tables
+        For :func:`~competency_gaps.runs.manifest.write_tables`.
+    changed
         What changes in the manifest: ``dictionary``, and ``slices`` where the run has these.
     """
     table = dictionary.labels() if dictionary is not None else empty_labels()
@@ -83,26 +67,14 @@ def name_run(run: RunFolder, dictionary: Dictionary | None, tables: RunChange | 
     mapped = {} if atlas is None else _mapped(run, atlas)
     hung = np.full(run.width, -1) if atlas is None else atlas.concept_region
     named = _named(run, shown.with_columns(region=pl.Series(hung, dtype=pl.Int32).replace(-1, None)))
-    scopes = None if atlas is None else _scopes(run, atlas.regions)
-    slices = None
+    stale = (*(f"{LISTS}/{file.name}" for file in (run.path / LISTS).glob("*.json")), REGIONS, COUNTS, ITEMS)
+    tables = {**dict.fromkeys(stale), **mapped, "concepts.parquet": named}
+    tables[SCOPES] = None if atlas is None else _scopes(run, atlas.regions)
+    changed = {"dictionary": None if dictionary is None else _facts(dictionary, shown, mapped)}
     if run.files.has("slices"):
-        slices = renamed_slices(run, named, (mapped[REGIONS], mapped[ITEMS]) if mapped else None)
-    facts = None if dictionary is None else _facts(dictionary, shown, mapped)
-    for name in (
-        *(f"{LISTS}/{file.name}" for file in (run.path / LISTS).glob("*.json")),
-        SCOPES,
-        *(name for name in (REGIONS, COUNTS, ITEMS) if name not in mapped),
-    ):
-        tables.remove(name)
-    for name, frame in mapped.items():
-        tables.write(name, frame.write_parquet)
-    if scopes is not None:
-        tables.write(SCOPES, scopes.write_parquet)
-    tables.write("concepts.parquet", named.write_parquet)
-    if slices is None:
-        return {"dictionary": facts}
-    tables.write(SLICES, slices[0].write_parquet)
-    return {"dictionary": facts, "slices": slices[1]}
+        regions = (mapped[REGIONS], mapped[ITEMS]) if mapped else None
+        tables[SLICES_FILE], changed["slices"] = renamed_slices(run, named, regions)
+    return tables, changed
 
 
 def _mapped(run: RunFolder, atlas: Atlas) -> dict[str, pl.DataFrame]:
@@ -147,12 +119,12 @@ def name_finished_run(folder: Path, dictionary: Path) -> RunFolder:
     UserError
         If either folder is not what it should be, or they belong to different SAEs.
     """
-    with changing_run(folder) as change:
-        run = RunFolder(folder, change.manifest)
+    with hold(folder):
+        run = open_folder(folder)
         known = files_of(dictionary)
         opened = check_dictionary(dictionary, run.manifest["sae"])
-        changed = name_run(run, opened, change)
+        tables, changed = name_run(run, opened)
         if files_of(dictionary) != known:
             raise UserError(f"the dictionary {dictionary} changed while it was being read: repeat the command.")
-        change.commit(**changed)
+        write_tables(folder, tables, **changed)
     return open_folder(folder)

@@ -2,6 +2,9 @@
 
 The driver holds no state: what is finished stands in the folder, and in the store if there is one. It gives out
 shards, and lets a shard count when a worker has written it. A shard whose worker died goes to another one.
+
+A worker holds the model and the SAE. It writes shards into the run folder, which it must see then, or puts them into a
+store. It gets names of shards, and answers with counts and checksums.
 """
 
 from __future__ import annotations
@@ -9,17 +12,24 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import socket
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from competency_gaps.config import RayWorkers, as_dict
-from competency_gaps.errors import MachineError, MissingExtraError, UserError, argument
-from competency_gaps.stages.engines import Engine, Task, Work, fetch
-from competency_gaps.stages.ray_worker import Fault, Read, ShardWorker
-from competency_gaps.stages.setting import Setting
+from competency_gaps.config import RayWorkers, RunConfig, as_dict, parse_config
+from competency_gaps.errors import CompetencyGapsError, MachineError, MissingExtraError, UserError, argument
+from competency_gaps.items.item import Reason
+from competency_gaps.progress import Progress
+from competency_gaps.runs.plan import plan_differences, plan_identity, planned, read_plan
+from competency_gaps.runs.store import RunStore
+from competency_gaps.shards import ShardDraft
+from competency_gaps.stages.engines import Engine, Task, Work, check_share, other_versions
+from competency_gaps.stages.extraction import ShardReader, plan_suite, unreadable
+from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.text import one_line, plural
 
 TRIES = 3
@@ -163,7 +173,9 @@ class Pool:
         if isinstance(result, Read):
             self.idle.append(worker)
             files = self.work.reader.files
-            draft = result.draft if self.work.store is None else fetch(self.work.store, files, task.shard)
+            draft, store, shard = result.draft, self.work.store, task.shard
+            if store is not None:
+                draft = store.fetch(shard.name, shard.made_of, files.folders)
             if draft is not None:
                 self.work.check(task, result.unreadable)
                 files.commit(draft)
@@ -286,3 +298,94 @@ def machines_of(ray: Any) -> list[tuple[int, float]]:
     """Cores and GPUs of each machine of a cluster."""
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return [(int(known.get("CPU", 0)), float(known.get("GPU", 0))) for known in resources]
+
+
+class Read(NamedTuple):
+    """A shard that was read."""
+
+    draft: ShardDraft | None
+    """In the run folder; None: the shard is in the store."""
+    unreadable: list[Reason]
+    """Why items could not be read."""
+
+
+class Fault(NamedTuple):
+    """Why a worker could not do what it was asked."""
+
+    text: str
+    by_user: bool
+    """The input is wrong, so that another worker would fail as well."""
+
+
+class ShardWorker:
+    """Reads shards of one run; each method is called by the driver, one at a time."""
+
+    def __init__(
+        self, folder: str, store: str | None, settings: dict[str, Any], work_folder: str, threads: int
+    ) -> None:
+        """Take what the driver sends: the run folder or the address of a store, and the configuration."""
+        self.folder, self.address, self.settings = folder, store, settings
+        self.work_folder, self.threads = work_folder, threads
+        self.setting: Setting
+        self.store: RunStore | None = None
+        self.tasks: dict[str, Task]
+
+    def load(self) -> str | Fault:
+        """Load everything, and check that it is what the run's plan says; gives in words where the worker runs."""
+        try:
+            return self._load()
+        except CompetencyGapsError as error:
+            return _fault(error)
+
+    def read(self, name: str, made_of: str, again: bool) -> Read | Fault:
+        """Read a shard and write a draft of it, which the driver lets count, or put it into the store.
+
+        Parameters
+        ----------
+        again
+            Whether the shard in the store is replaced.
+        """
+        try:
+            task = self.tasks.get(name)
+            if task is None or task.shard.made_of != made_of:
+                raise UserError(f"shard {name} is made of different items here than where the command runs.")
+            # With a store, a folder that is removed afterwards.
+            with nullcontext(self.folder) if self.address is None else TemporaryDirectory(prefix="cgaps-") as place:
+                reader = ShardReader(Path(place), self.setting)
+                content = reader.read(task.plan, task.shard, lambda items: None)  # the driver counts
+                reasons = unreadable(content.responses)
+                check_share(reasons, task.plan, self.setting)
+                draft = reader.write(task.shard, content)
+                if self.store is None:
+                    return Read(draft, reasons)
+                self.store.publish(draft, reader.files.folders, again=again)
+            return Read(None, reasons)
+        except CompetencyGapsError as error:
+            return _fault(error)
+
+    def _load(self) -> str:
+        import torch
+
+        torch.set_num_threads(self.threads)
+        if Path(self.work_folder).is_dir():  # relative paths are the driver's
+            os.chdir(self.work_folder)
+        self.store = None if self.address is None else RunStore(self.address)
+        plan = read_plan(Path(self.folder)) if self.store is None else self.store.plan()
+        if plan is None:
+            raise UserError(f"there is no run in {self.address}: expected a store that all machines share.")
+        config = planned(parse_config(RunConfig, self.settings, "configuration"), plan)
+        setting = set_up(config, Progress(quiet=True))
+        own = plan_identity(config, setting.extractor, setting.bos_id, setting.suite)
+        others = "" if config.accept_versions else other_versions(plan["versions"], own["versions"])
+        if differing := plan_differences(own, plan) or others:
+            raise UserError(
+                f"a worker would read a different run from the folder's plan: they differ in {differing}. Expected "
+                "the same model, SAE, benchmarks and packages on all machines."
+            )
+        self.setting, plans = setting, plan_suite(setting.prepared, config.sae.gate_tokens)
+        self.tasks = {s.name: Task(plan, s) for plan in plans for s in plan.shards}
+        return f"process {os.getpid()} on {socket.gethostname()}, {setting.lm.device}"
+
+
+def _fault(error: CompetencyGapsError) -> Fault:
+    return Fault(f"on {socket.gethostname()}: {error}", isinstance(error, UserError))

@@ -21,13 +21,13 @@ import polars as pl
 from competency_gaps.checked import FILES, digest
 from competency_gaps.errors import CompetencyGapsError, MachineError
 from competency_gaps.evidence import Evidence, evidence_by_benchmark
-from competency_gaps.files import CACHE_VARIABLE, cache_folder, can_write, write_atomic
+from competency_gaps.files import CACHE_VARIABLE, cache_folder, can_write
 from competency_gaps.items.item import DTYPE, Reason
 from competency_gaps.lock import FILE as LOCK
 from competency_gaps.lock import hold
 from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.progress import Progress
-from competency_gaps.runs.manifest import FILE, read_whole_manifest, write_manifest
+from competency_gaps.runs.manifest import FILE, read_whole_manifest, write_manifest, write_tables
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, item_strata
@@ -35,6 +35,7 @@ from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 from competency_gaps.stages.results import evidence_columns, evidence_record, overlaps
 
 FOLDER = "outcomes"
+"""In the cache folder; below it, a folder for each run, by its path."""
 _NAMED = ("concepts.parquet", "regions.parquet")
 """Tables that hold labels and names, which ``cgaps concepts name`` replaces."""
 
@@ -83,7 +84,7 @@ def outcome_run(
     chosen = kind == "peers" and not against
     name = _folder_name(outcome, chosen=chosen)
     rests_on = _digest(base, scores, outcome)
-    folder = outcomes_folder(base.path) / name
+    folder = cache_folder() / FOLDER / hashlib.sha256(str(base.path.resolve()).encode()).hexdigest()[:16] / name
     if made := _made(folder, rests_on):
         return made
     if not can_write(folder):
@@ -105,12 +106,7 @@ def outcome_run(
         if made := _made(folder, rests_on):  # by another process, meanwhile
             return made
         _clear(folder)
-        return write_tables(base, folder, outcome, record)
-
-
-def outcomes_folder(run: Path) -> Path:
-    """Where the outcomes of a run are kept: in the cache folder, by the run's path."""
-    return cache_folder() / FOLDER / hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:16]
+        return write_outcome(base, folder, outcome, record)
 
 
 def _made(folder: Path, rests_on: str) -> RunFolder | None:
@@ -158,7 +154,7 @@ VERSION = 4
 """Of the tables of outcomes; older ones are made again."""
 
 
-def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
+def write_outcome(base: RunFolder, folder: Path, outcome: Outcome, record: dict[str, Any]) -> RunFolder:
     """Write an outcome into its folder, which opens like a run; ``record`` is what its manifest says of it."""
     config = base.evidence_config
     concepts = base.concepts
@@ -178,8 +174,7 @@ def write_tables(base: RunFolder, folder: Path, outcome: Outcome, record: dict[s
         "benchmarks": _benchmarks(base, items),
         "overlap": _overlap(base, single),
     }
-    for name, table in tables.items():
-        write_atomic(folder / f"{name}.parquet", table.write_parquet)
+    write_tables(folder, {f"{name}.parquet": table for name, table in tables.items()})
     manifest = {key: value for key, value in base.manifest.items() if key not in ("schema_version", FILES)}
     manifest |= {"scored_model": outcome.model, "outcome": record, "evidence": evidence_record(config, suite, single)}
     write_manifest(folder, manifest)
@@ -223,8 +218,6 @@ def _benchmarks(base: RunFolder, items: pl.DataFrame) -> pl.DataFrame:
 
 
 def _overlap(base: RunFolder, single: dict[str, Evidence]) -> pl.DataFrame:
-    names = list(single)
-    parts = [base.concept_benchmarks.filter(pl.col("benchmark") == name)["chi_bench"] for name in names]
-    chi_bench = np.stack([part.fill_null(0.0).to_numpy() for part in parts])
-    read = np.array([not part.is_null().all() for part in parts])
-    return overlaps(names, chi_bench, np.stack([evidence.chi_model for evidence in single.values()]), read)
+    parts = [base.concept_benchmarks.filter(pl.col("benchmark") == name)["chi_bench"] for name in single]
+    chi_bench = np.stack([part.to_numpy() for part in parts])
+    return overlaps(list(single), chi_bench, np.stack([evidence.chi_model for evidence in single.values()]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -13,16 +12,14 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.change import settle
-from competency_gaps.config import ItemsConfig, RunConfig, as_dict
+from competency_gaps.config import ItemsConfig, RunConfig
 from competency_gaps.dictionary.kinds import LatentFacts
 from competency_gaps.files import sha256
 from competency_gaps.lock import hold
-from competency_gaps.logs.scores import configured_scores
-from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
-from competency_gaps.runs.manifest import set_aside
-from competency_gaps.runs.matched_scores import ROWS, match_scores
+from competency_gaps.runs.manifest import set_aside, write_tables
+from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.plan import claim, plan_identity, planned
 from competency_gaps.runs.scores import check_scores
@@ -30,15 +27,14 @@ from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.find import trained_on
 from competency_gaps.sae.gate import GateFigures
 from competency_gaps.sae.load import LoadedPair
-from competency_gaps.slices.lists import read_list
 from competency_gaps.stages.engines import Engine, known_plan, read_here, read_suite, share
 from competency_gaps.stages.extraction import ShardFiles
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.judging import check_judge, judge_responses
-from competency_gaps.stages.naming import InPlace, name_run
+from competency_gaps.stages.naming import name_run
 from competency_gaps.stages.results import has_lift, items_table, write_results
 from competency_gaps.stages.setting import Setting, set_up
-from competency_gaps.stages.without_reading import DERIVED, benchmark_entry, finish, run_without_reading, scored_model
+from competency_gaps.stages.without_reading import finish, manifest_of, read_inputs, run_without_reading, scored_model
 
 
 def run(
@@ -94,9 +90,7 @@ def _run(
     ends = [("start", time.perf_counter())]
     judge = check_judge(config.judge, folder)
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
-    for path in config.slices.lists:
-        read_list(path)
-    rows = pl.concat([pl.DataFrame(schema=ROWS), *map(configured_scores, config.scores)])
+    rows = read_inputs(config)
     setting = set_up(config, progress, pair)
     scores = _match_scores(setting, rows, progress) if rows.height else None
     ends.append(("load", time.perf_counter()))
@@ -108,23 +102,22 @@ def _run(
     judged = judge_responses(folder, judge, read, progress)
     ends.append(("judging", time.perf_counter()))
     with progress.stage("metrics"):
-        set_aside(folder, DERIVED)
+        set_aside(folder)
         items = items_table(read, judged.responses, setting.repeats)
         shards = {name: extraction.shards for name, extraction in read.items()}
-        tokenizer, reference = setting.lm.tokenizer, setting.reference
-        evidence = write_results(
-            folder, store, shards, items, tokenizer=tokenizer, reference=reference, sampled=sampled, config=config
-        )
+        evidence = write_results(folder, store, shards, items, setting, sampled)
     ends.append(("metrics", time.perf_counter()))
-    manifest = _manifest(setting, gate, shards, items, evidence, command)
     timings = {name: round(now - before, 2) for (_, before), (name, now) in pairwise(ends)}
-    manifest |= {"read": record, "timings": timings}
-    judged.write_into(manifest)
+    facts = {"evidence": evidence, "read": record, "timings": timings, "judging": judged.entry}
+    manifest = manifest_of(config, setting.suite, items, command, {**facts, **_facts(setting, gate)}, shards)
+    for benchmark in manifest["benchmarks"]:
+        benchmark["figures"] = judged.figures.get(benchmark["name"])
     # A reader that was slower than another may have put down a draft while it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
-        manifest |= name_run(RunFolder(folder, manifest), setting.dictionary, InPlace(folder))
-    return finish(config, folder, manifest, scores, progress)
+        tables, named = name_run(RunFolder(folder, manifest), setting.dictionary)
+        write_tables(folder, tables)
+    return finish(config, folder, manifest | named, scores, progress)
 
 
 def _match_scores(setting: Setting, rows: pl.DataFrame, progress: Progress) -> pl.DataFrame:
@@ -153,20 +146,11 @@ def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigur
     return gate, sampled, items
 
 
-def _manifest(
-    setting: Setting,
-    gate: GateFigures,
-    shards: dict[str, list[str]],
-    items: pl.DataFrame,
-    evidence: dict[str, Any],
-    command: str,
-) -> dict[str, Any]:
-    config, hook = setting.config, setting.extractor.hook
-    policies = dict(items.group_by("benchmark").agg(pl.col("policy").unique()).iter_rows())
+def _facts(setting: Setting, gate: GateFigures) -> dict[str, Any]:
+    """What the manifest says of the reading."""
+    config, hook, file = setting.config, setting.extractor.hook, setting.reference_file
+    reference = file and {"name": file.name, "sha256": sha256(file), "lift": has_lift(config)}
     return {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": command,
-        "versions": versions(),
         "model": setting.lm.identity,
         "scored_model": _scored_model(setting),
         "sae": setting.sae.identity,
@@ -176,23 +160,11 @@ def _manifest(
         "paper": config.paper,
         "bos_id": setting.bos_id,
         "gate": asdict(gate),
-        "reference": None
-        if setting.reference_file is None
-        else {
-            "name": setting.reference_file.name,
-            "sha256": sha256(setting.reference_file),
-            "lift": has_lift(config),
-        },
-        "evidence": evidence,
-        "benchmarks": [
-            benchmark_entry(benchmark, choice, policies[benchmark.name], shards[benchmark.name])
-            for benchmark, choice in zip(setting.suite, config.benchmarks, strict=True)
-        ],
-        "settings": as_dict(config),
+        "reference": reference,
     }
 
 
 def _scored_model(setting: Setting) -> str:
     """Name of the model whose scores the items have."""
-    policies = {name: [item.policy for item in items] for name, items in setting.prepared.items()}
+    policies = (item.policy.name for items in setting.prepared.values() for item in items)
     return str(scored_model(setting.suite, policies, str(setting.lm.identity["name"])))

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
-from competency_gaps.activations.spans import TEXT_ONLY
+from competency_gaps.activations.extract import TEXT_ONLY
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.config import EvidenceConfig, RunConfig
@@ -20,52 +20,48 @@ from competency_gaps.dictionary.kinds import MIN_SUPPORT, LatentFacts, kinds_of,
 from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.files import write_atomic
 from competency_gaps.items.item import item_row
-from competency_gaps.metrics.suite import SuiteMetrics, chance_seen, combine, overlap, typical_cas
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.metrics.suite import ConceptMetrics, SuiteMetrics, Sums, chance_seen, combine, overlap, typical_cas
 from competency_gaps.metrics.tokens import MajorityToken
 from competency_gaps.model.prompts import PreparedItem
+from competency_gaps.runs.manifest import write_tables
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.runs.schemas import BENCHMARKS, CONCEPT_BENCHMARKS, CONCEPTS, ITEMS, LABELS, OVERLAP
 from competency_gaps.sae.reference import SURFACE, WINDOW, Reference
 from competency_gaps.stages.items import ItemInput, token_table
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
     from competency_gaps.stages.extraction import Extraction
+    from competency_gaps.stages.setting import Setting
 
 
 def items_table(
     read: Mapping[str, Extraction], responses: Mapping[str, pl.DataFrame], repeats: Repeats
 ) -> pl.DataFrame:
     """``items.parquet``: one row per item, in the benchmarks' order; strata come when the evidence is known."""
-    rows = [
-        _row(name, item, item_input, response)
-        for name, own in read.items()
-        for item, item_input, response in zip(own.items, own.inputs, responses[name].iter_rows(named=True), strict=True)
-    ]
-    for row, cluster, kind in zip(rows, *repeats.columns(read), strict=True):
-        row |= {"cluster": cluster, "cluster_kind": kind}
-    return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
+    pairs = ((name, *pair) for name, e in read.items() for pair in zip(e.items, e.inputs, strict=True))
+    columns = ("response", "score", "unscored", "logprobs", "greedy", "details")
+    of_model = pl.concat(responses[name].select(columns) for name in read)
+    return with_clusters([_row(*pair) for pair in pairs], repeats).with_columns(of_model)
 
 
-def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: dict[str, Any]) -> dict[str, Any]:
+def with_clusters(rows: list[dict[str, Any]], repeats: Repeats) -> pl.DataFrame:
+    """Make ``items.parquet``, but for the strata, of rows in the benchmarks' order; what a row lacks is null."""
+    table = pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
+    kind = pl.Series("cluster_kind", repeats.kind, pl.String)
+    return table.with_columns(pl.Series("cluster", repeats.cluster), kind)
+
+
+def _row(benchmark: str, item: PreparedItem, item_input: ItemInput) -> dict[str, Any]:
     start, end = item.text.own
     return item_row(benchmark, item.item) | {
         "prompt": item.text.text[start:end],
         "text": item_input.text,
-        "response": response["response"],
-        "score": response["score"],
         "policy": item.policy.name,
         "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
         "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
         "excluded": None if item_input.excluded is None else item_input.excluded.as_dict(),
-        "unscored": response["unscored"],
         "own_start": start,
         "own_end": end,
-        "logprobs": response["logprobs"],
-        "greedy": response["greedy"],
-        "details": response["details"],
     }
 
 
@@ -148,25 +144,23 @@ def make_tables(
     concepts = pl.DataFrame(
         {
             **identity.to_dict(as_series=True),
-            "chi_bench": metrics.chi_bench,
-            "chi_model": _null(metrics.chi_model),
-            "n_benchmarks": metrics.n_benchmarks.astype(np.int32),
-            "support": metrics.support,
-            **evidence_columns(suite),
-            "lift": _null(metrics.lift),
-            "coverage_status": pl.Series(metrics.status.tolist(), dtype=pl.String),
-            "chance_seen": chances[None],
+            **_columns(metrics.suite, suite, chances[None]),
+            "n_benchmarks": metrics.n_benchmarks,
             "tau": _null(_tau(collected, reference, config)),
-        },
-        schema={name: kind for name, kind in CONCEPTS.items() if name not in LABELS},
+        }
     )
+    schema = {name: kind for name, kind in CONCEPTS.items() if name not in LABELS}
     covered = {name: int((sums.cas > 0).sum()) for name, sums in collected.sums.items()}
-    shared = (metrics.by_benchmark_chi_bench, metrics.by_benchmark_chi_model, metrics.read)
+    by_benchmark = [
+        pl.DataFrame({"concept": identity["concept"], "benchmark": name, **_columns(m, single[name], chances[name])})
+        for name, m in metrics.single.items()
+    ]
+    vectors = [(m.chi_bench, m.chi_model) for m in metrics.single.values()]
     tables = {
-        "concepts": concepts,
-        "concept_benchmarks": _concept_benchmarks(metrics, single, chances),
+        "concepts": concepts.select(*schema).cast(pl.Schema(schema)),
+        "concept_benchmarks": pl.concat(by_benchmark).select(*CONCEPT_BENCHMARKS).cast(pl.Schema(CONCEPT_BENCHMARKS)),
         "benchmarks": benchmark_table(items, covered, int(metrics.alive.sum())),
-        "overlap": overlaps(metrics.benchmarks, *shared),
+        "overlap": overlaps(list(metrics.single), *map(np.stack, zip(*vectors, strict=True))),
     }
     return tables, evidence_record(config.evidence, suite, single)
 
@@ -192,7 +186,7 @@ def _facts(
     of both shares.
     """
     peaks = collected.peaks
-    own_share = np.where(metrics.support >= MIN_SUPPORT, peaks.share(), np.nan)
+    own_share = np.where(metrics.suite.support >= MIN_SUPPORT, peaks.share(), np.nan)
     tokens = [collected.strings[t] if t >= 0 else None for t in peaks.token]
     if reference is None:
         return replace(sample, token_share=own_share, token=tokens)
@@ -220,7 +214,7 @@ def _chances(
     items: pl.DataFrame, reference: Reference | None, config: RunConfig, metrics: SuiteMetrics
 ) -> dict[str | None, pl.Series]:
     """Chance of seeing each concept in the tokens of each benchmark and of the suite (None); null: no base rate."""
-    names: list[str | None] = [*metrics.benchmarks, None]
+    names: list[str | None] = [*metrics.single, None]
     if reference is None or config.span not in TEXT_ONLY:
         nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(metrics.alive))
         return dict.fromkeys(names, nothing)
@@ -262,29 +256,12 @@ def evidence_columns(evidence: Evidence) -> dict[str, Any]:
     return {"n_eff": evidence.n_eff, **columns, "performance_status": status}
 
 
-def _concept_benchmarks(
-    metrics: SuiteMetrics, single: Mapping[str, Evidence], chances: Mapping[str | None, pl.Series]
-) -> pl.DataFrame:
-    width = len(metrics.alive)
-    tables = [
-        pl.DataFrame(
-            {
-                "concept": np.arange(width, dtype=np.int32),
-                "benchmark": pl.Series([name], dtype=pl.String).new_from_index(0, width),
-                "chi_bench": _null(np.where(metrics.read[index], metrics.by_benchmark_chi_bench[index], np.nan)),
-                "chi_model": _null(metrics.by_benchmark_chi_model[index]),
-                "support": metrics.by_benchmark_support[index],
-                **evidence_columns(single[name]),
-                "share": _null(np.where(metrics.read[index], metrics.by_benchmark_share[index], np.nan)),
-                "lift": _null(metrics.by_benchmark_lift[index]),
-                "coverage_status": pl.Series(metrics.by_benchmark_status[index].tolist(), dtype=pl.String),
-                "chance_seen": chances[name],
-            },
-            schema=CONCEPT_BENCHMARKS,
-        )
-        for index, name in enumerate(metrics.benchmarks)
-    ]
-    return pl.concat(tables)
+def _columns(m: ConceptMetrics, evidence: Evidence, chance: pl.Series) -> dict[str, Any]:
+    """The columns that a concept has in each benchmark, and, but for its share, over the suite."""
+    columns = {name: _null(getattr(m, name)) for name in ("chi_bench", "chi_model", "share", "lift")}
+    status = pl.Series(m.status.tolist(), dtype=pl.String)
+    more = {"support": m.support, "coverage_status": status, "chance_seen": chance}
+    return {**columns, **evidence_columns(evidence), **more}
 
 
 def benchmark_table(items: pl.DataFrame, covered: Mapping[str, int], alive: int) -> pl.DataFrame:
@@ -303,16 +280,15 @@ def benchmark_table(items: pl.DataFrame, covered: Mapping[str, int], alive: int)
     return counted.select(*BENCHMARKS).cast(pl.Schema(BENCHMARKS))
 
 
-def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray, read: np.ndarray) -> pl.DataFrame:
+def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray) -> pl.DataFrame:
     """``overlap.parquet``: what every two benchmarks share.
 
     Parameters
     ----------
     chi_bench, chi_model : ndarray of float64 of shape (benchmarks, concepts)
-    read : ndarray of bool of shape (benchmarks,)
-        Whether the benchmark has a kept item.
+        NaN throughout ``chi_bench``: the benchmark has no kept item.
     """
-    rows = []
+    rows, read, chi_bench = [], ~np.isnan(chi_bench).all(axis=1), np.nan_to_num(chi_bench)
     for (a, first), (b, second) in combinations_with_replacement(enumerate(names), 2):
         value = overlap(chi_bench[a], chi_bench[b], chi_model[a], chi_model[b])
         if not (read[a] and read[b]):
@@ -340,11 +316,8 @@ def write_results(
     store: CasStore,
     shards: Mapping[str, list[str]],
     items: pl.DataFrame,
-    *,
-    tokenizer: PreTrainedTokenizerBase,
-    reference: Reference | None,
+    setting: Setting,
     sampled: LatentFacts,
-    config: RunConfig,
 ) -> dict[str, Any]:
     """Write every table of a run folder but the manifest.
 
@@ -362,7 +335,7 @@ def write_results(
     dict
         The manifest's record of the evidence.
     """
-    width = store.width
+    width, config = store.width, setting.config
     sizes = dict(items.group_by("benchmark", maintain_order=True).len().iter_rows())
     first = dict(zip(shards, np.cumsum([0, *(sizes[name] for name in shards)]).tolist(), strict=False))
 
@@ -371,15 +344,14 @@ def write_results(
             yield from ((first[name], block) for block in store.blocks(names))
 
     write_by_concept(store.shards.folder, blocks, width)
-    tokens = token_table((store.blocks(names) for names in shards.values()), tokenizer)
+    tokens = token_table((block for _, block in blocks()), setting.lm.tokenizer)
     sample = item_sample(ByConcept(store.shards.folder), items, config.evidence.strata)
     scores = {name: sample.scores[first[name] : first[name] + sizes[name]] for name in shards}
     rows = {name: store.blocks(names) for name, names in shards.items()}
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
-    tables, recorded = make_tables(collected, items, reference, sampled, sample, config)
+    tables, recorded = make_tables(collected, items, setting.reference, sampled, sample, config)
     write_items(folder / "items.parquet", items.with_columns(stratum=item_strata(sample)))
-    for name, table in {"tokens": tokens, **tables}.items():
-        write_atomic(folder / f"{name}.parquet", table.write_parquet)
+    write_tables(folder, {f"{name}.parquet": table for name, table in {"tokens": tokens, **tables}.items()})
     return recorded
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.items.item import Benchmark, Reason
-from competency_gaps.items.policy import Policy
 from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem, prepare
@@ -110,7 +109,18 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
     for line in repeats.lines():
         progress.say(line)
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
-    prepared = _prepare_prompts(suite, policies, config, lm, bos_id, progress)
+    prepared: dict[str, list[PreparedItem]] = {}
+    total = sum(len(benchmark.items) for benchmark in suite)
+    with progress.stage("preparing prompts", total=total, unit="items") as bar:
+        for benchmark, choice in zip(suite, config.benchmarks, strict=True):
+            bar.note(benchmark.name)
+            items = prepared[benchmark.name] = []
+            for item, policy in zip(benchmark.items, policies[benchmark.name], strict=True):
+                items.append(prepare(item, policy, choice, config.model, lm, bos_id))
+                bar.advance()
+    for name, items in prepared.items():
+        if excluded := [item for item in items if item.excluded is not None]:
+            progress.say(excluded_line(name, excluded, len(items)))
     own = sae.folder if sae.folder is not None and is_dictionary(sae.folder) else None
     place = config.sae.dictionary or own
     dictionary = check_dictionary(place, sae.identity) if place else None
@@ -118,30 +128,6 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
     file = config.reference or (beside if beside is not None and beside.is_file() else None)
     reference = read_reference(file, sae.d_sae) if file else None
     return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
-
-
-def _prepare_prompts(
-    suite: Sequence[Benchmark],
-    policies: Mapping[str, Sequence[Policy]],
-    config: RunConfig,
-    lm: LanguageModel,
-    bos_id: int | None,
-    progress: Progress,
-) -> dict[str, list[PreparedItem]]:
-    prepared: dict[str, list[PreparedItem]] = {}
-    total = sum(len(benchmark.items) for benchmark in suite)
-    with progress.stage("preparing prompts", total=total, unit="items") as bar:
-        for benchmark, choice in zip(suite, config.benchmarks, strict=True):
-            bar.note(benchmark.name)
-            own = prepared[benchmark.name] = []
-            for item, policy in zip(benchmark.items, policies[benchmark.name], strict=True):
-                own.append(prepare(item, policy, choice, config.model, lm, bos_id))
-                bar.advance()
-    for name, items in prepared.items():
-        excluded = [item for item in items if item.excluded is not None]
-        if excluded:
-            progress.say(excluded_line(name, excluded, len(items)))
-    return prepared
 
 
 def _with_warnings(suite: Sequence[Benchmark], model: str, progress: Progress) -> list[Benchmark]:

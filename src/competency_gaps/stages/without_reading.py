@@ -17,7 +17,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
-from competency_gaps.config import BenchmarkConfig, ItemsConfig, SlicesConfig, as_dict, parse_config
+from competency_gaps.config import ItemsConfig, SlicesConfig, as_dict, parse_config
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import cache_folder, finite, make_folder, sha256, write_atomic
 from competency_gaps.items.item import Benchmark, item_row
@@ -28,41 +28,33 @@ from competency_gaps.logs.scores import configured_scores
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.load import versions
 from competency_gaps.progress import Progress
-from competency_gaps.runs.assessment import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.covariates import check_strata
-from competency_gaps.runs.manifest import FILE, SCHEMA_VERSION, set_aside, write_manifest
+from competency_gaps.runs.manifest import FILE, SCHEMA_VERSION, SLICES_FILE, set_aside, write_manifest
 from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import claim_without_reading
 from competency_gaps.runs.sample import item_strata, slice_sample
-from competency_gaps.runs.schemas import ITEMS
 from competency_gaps.runs.scores import check_scores, write_scores
-from competency_gaps.slices import FILE as SLICES_FILE
 from competency_gaps.slices.lists import read_list
 from competency_gaps.slices.make import Source, make_slices, write_slices
 from competency_gaps.slices.tree import LEAST_ITEMS
 from competency_gaps.stages.items import why_unscored
 from competency_gaps.stages.load import load_suite, policies_of
-from competency_gaps.stages.results import benchmark_table, write_items
-
-DERIVED = (ROBUSTNESS_FILE, SLICES_FILE)
-"""Files that are made from a run's tables, beside its lists."""
+from competency_gaps.stages.results import benchmark_table, with_clusters, write_items
 
 
 def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, command: str) -> RunFolder:
     """Write a run folder of items, their scores and their slices; parameters and errors as of
     :func:`~competency_gaps.stages.pipeline.run`, which holds the folder."""
     begin = time.perf_counter()
-    for path in config.slices.lists:
-        read_list(path)
-    rows = pl.concat([pl.DataFrame(schema=ROWS), *map(configured_scores, config.scores)])
+    rows = read_inputs(config)
     suite = load_suite(config.benchmarks, progress)
     policies = {entry.name: policies_of(suite[entry.name], entry, ask=False) for entry in config.benchmarks}
     check_strata(config.evidence.strata, [item for benchmark in suite.values() for item in benchmark.items])
     repeats = find_clusters(list(suite.values()), config.near_repeats)
     items = _items(suite, policies, repeats)
-    own = scored_model(suite.values(), policies, None)
+    own = scored_model(suite.values(), items["policy"], None)
     places = items.select("benchmark", "item_id", "prompt").iter_rows()
     matched = match_scores(places, rows, own if items["score"].count() else None, strict=False)
     for added in matched.added:
@@ -76,16 +68,25 @@ def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, c
         )
     make_folder(folder)
     claim_without_reading(folder)
-    set_aside(folder, DERIVED)
+    set_aside(folder)
     sample = slice_sample(items, sp.csr_array((0, items.height)), config.evidence.strata)
     items = items.with_columns(stratum=item_strata(sample))
     write_items(folder / "items.parquet", items)
     nothing = dict.fromkeys(suite, 0)
     write_atomic(folder / "benchmarks.parquet", benchmark_table(items, nothing, 0).write_parquet)
-    manifest = _manifest(config, suite, policies, command)
-    manifest["scored_model"] = own or " and ".join(scores["model"].unique(maintain_order=True))
-    manifest["timings"] = {"reading items": round(time.perf_counter() - begin, 2)}
-    return finish(config, folder, manifest, scores, progress)
+    facts = {
+        "scored_model": own or " and ".join(scores["model"].unique(maintain_order=True)),
+        "evidence": config.evidence.model_dump(mode="json"),
+        "timings": {"reading items": round(time.perf_counter() - begin, 2)},
+    }
+    return finish(config, folder, manifest_of(config, suite.values(), items, command, facts), scores, progress)
+
+
+def read_inputs(config: ItemsConfig) -> pl.DataFrame:
+    """Give the scores that a configuration names, as ``ROWS``; raises UserError if these or its lists are wrong."""
+    for path in config.slices.lists:
+        read_list(path)
+    return pl.concat([pl.DataFrame(schema=ROWS), *map(configured_scores, config.scores)])
 
 
 def finish(
@@ -103,13 +104,10 @@ def finish(
     return open_folder(folder)
 
 
-def scored_model(
-    suite: Iterable[Benchmark], policies: Mapping[str, Sequence[Policy]], reader: str | None
-) -> str | None:
+def scored_model(suite: Iterable[Benchmark], policies: Iterable[str], reader: str | None) -> str | None:
     """Name of the model whose scores the items have: that of the logs they came from, else the reader's."""
-    names = {policy.name for own in policies.values() for policy in own}
     reports = [report for benchmark in suite for report in benchmark.reports]
-    if not names <= {"imported", "none"} or not reports:
+    if not set(policies) <= {"imported", "none"} or not reports:
         return reader
     # Items that are read without scores are there for the scores of other models.
     scored = [report for report in reports if report.metric != NONE] or reports
@@ -125,43 +123,44 @@ def _items(suite: Mapping[str, Benchmark], policies: Mapping[str, Sequence[Polic
             row = item_row(name, item) | {"policy": policy.name, "score": score.value, "response": score.response}
             row |= {"unscored": why_unscored(score), "text": item.prompt, "own_start": 0, "own_end": len(item.prompt)}
             rows.append(row)
-    for row, cluster, kind in zip(rows, *repeats.columns(suite), strict=True):
-        row |= {"cluster": cluster, "cluster_kind": kind}
-    return pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
+    return with_clusters(rows, repeats)
 
 
-def _manifest(
-    config: ItemsConfig, suite: Mapping[str, Benchmark], policies: Mapping[str, Sequence[Policy]], command: str
+_OF_READING = ("model", "sae", "hook", "span", "pooling", "bos_id", "gate", "reference")
+"""Keys of a manifest that are null without a reading."""
+
+
+def manifest_of(
+    config: ItemsConfig,
+    suite: Iterable[Benchmark],
+    items: pl.DataFrame,
+    command: str,
+    facts: Mapping[str, Any],
+    shards: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Any]:
-    reading = ("model", "sae", "hook", "span", "pooling", "bos_id", "gate", "reference")
+    """Make a run's manifest, but for the checksums; ``facts``: scores, evidence, timings and the reading, if any."""
+    policies = dict(items.group_by("benchmark").agg(pl.col("policy").unique()).iter_rows())
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
         "versions": versions(),
-        **dict.fromkeys(reading),
+        **dict.fromkeys(_OF_READING),
         "paper": False,
-        "evidence": config.evidence.model_dump(mode="json"),
+        **facts,
         "benchmarks": [
-            benchmark_entry(benchmark, choice, {policy.name for policy in policies[name]}, [])
-            for (name, benchmark), choice in zip(suite.items(), config.benchmarks, strict=True)
+            {
+                "name": benchmark.name,
+                "items": len(benchmark.items),
+                "content_sha256": benchmark.content_hash(),
+                "policy": ", ".join(sorted(policies[benchmark.name])),
+                "scope": choice.scope,
+                "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
+                "source": [finite(asdict(report)) for report in benchmark.reports],
+                "shards": (shards or {}).get(benchmark.name, []),
+            }
+            for benchmark, choice in zip(suite, config.benchmarks, strict=True)
         ],
         "settings": as_dict(config),
-    }
-
-
-def benchmark_entry(
-    benchmark: Benchmark, config: BenchmarkConfig, policies: Iterable[str], shards: list[str]
-) -> dict[str, Any]:
-    """What a manifest says of a benchmark."""
-    return {
-        "name": benchmark.name,
-        "items": len(benchmark.items),
-        "content_sha256": benchmark.content_hash(),
-        "policy": ", ".join(sorted(policies)),
-        "scope": config.scope,
-        "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
-        "source": [finite(asdict(report)) for report in benchmark.reports],
-        "shards": shards,
     }
 
 

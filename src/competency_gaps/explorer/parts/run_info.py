@@ -28,7 +28,7 @@ from competency_gaps.explorer.parts.records.run import (
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns, facts
-from competency_gaps.runs.assessment import read_assessment
+from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.text import integer, percent, shorten
 
 _NAME_LIMIT = 120

@@ -1,0 +1,353 @@
+"""Outcomes of items: one number of an item, or none; and which items tell models apart, or look broken [ours].
+
+An item discriminates if the models that do well on it are those that do well elsewhere (the item-rest correlation of
+classical test theory; Lord and Novick, Statistical Theories of Mental Test Scores, 1968, section 15). Where that
+correlation is reliably negative, strong models are wrong and weak ones right: a wrong key, say, or a trick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import bdtrc
+
+from competency_gaps.evidence.permutation import corrected, moment_factors, pearson_tail
+
+Kind = Literal["score", "peers", "difference", "parsed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One number per item. N items.
+
+    ``score`` is how well the model did; ``peers`` is its score less what models at its level make of the item;
+    ``difference`` is its score less another model's; ``parsed`` is 1 where an answer got a score and 0 where none could
+    be read from it.
+    """
+
+    kind: Kind
+    model: str
+    """Name of the model that was scored."""
+    values: np.ndarray
+    """float64 of shape (N,); NaN = unscored."""
+    against: tuple[str, ...] = ()
+    """The peers, or the other model; empty for a score."""
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest value that is possible: 0 and 1 for scores, else symmetric about 0."""
+        if self.kind in ("score", "parsed"):
+            return 0.0, 1.0
+        largest = float(np.nanmax(np.abs(self.values), initial=1.0))
+        return -largest, largest
+
+
+def difference(first: Outcome, second: Outcome) -> Outcome:
+    """``s_A(x) - s_B(x)`` of two scores on the same items; unscored where either is."""
+    return Outcome("difference", first.model, first.values - second.values, (second.model,))
+
+
+NEAR_PEERS = 0.12
+"""Most that a peer's mean score may differ from the model's."""
+FARTHEST_PEERS = 0.25
+"""Most that the peers' means may differ from the model's on average: beyond it what is hard for everybody is found as a
+weakness in more than 1 of 20 worlds without one (``validation/synthetic_peers.py``)."""
+MIN_SHARED_ITEMS = 100
+"""Items that a peer must share with the model; half of the model's, where it has fewer than twice as many."""
+FEW_PEERS = 3
+"""Models that are taken where fewer lie within."""
+MAX_PEERS = 8
+"""Most peers: farther models of another kind blur what is the model's own."""
+FEWEST_PEERS = 2
+"""Fewest peers: with a single one its noise cannot be told from the items' difficulty."""
+MAX_SLOPE = 3.0
+"""Largest slope."""
+MAX_TURNS = 200
+"""Most turns in which the peers' levels and the items' effects are fitted."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What peers make of the items. N items."""
+
+    values: np.ndarray
+    """float64 of shape (N,): the expected score; it may leave [0, 1] by the shift to the model's level. NaN where no
+    peer or not the model is scored in the item or its benchmark."""
+    slopes: dict[int, float]
+    """By number of the benchmark: how much the model's scores change with the peers'."""
+
+
+def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
+    """Find the models of a model's level.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (models, N)
+        In [0, 1]; NaN = unscored.
+    model
+        Row of the model.
+
+    Returns
+    -------
+    ndarray of int64 of shape (peers,)
+        Rows of those whose mean over the items scored for both lies within ``NEAR_PEERS`` of the model's, the nearest
+        first and at most ``MAX_PEERS``; the ``FEW_PEERS`` nearest where fewer do. Models that share fewer than
+        ``MIN_SHARED_ITEMS`` items are none.
+    """
+    away = distances(scores, model)
+    order = np.argsort(away, kind="stable")[: int(np.isfinite(away).sum())]
+    near = order[away[order] <= NEAR_PEERS]
+    return np.asarray(near[:MAX_PEERS] if len(near) >= FEW_PEERS else order[:FEW_PEERS], np.int64)
+
+
+def distances(scores: np.ndarray, model: int) -> np.ndarray:
+    """Give how far each model's mean lies from a model's, over the items scored for both.
+
+    Parameters
+    ----------
+    scores, model
+        As of :func:`choose_peers`.
+
+    Returns
+    -------
+    ndarray of float64 of shape (models,)
+        In [0, 1]; infinite for the model itself and for those that share too few items with it.
+    """
+    both = ~np.isnan(scores) & ~np.isnan(scores[model])
+    shared = both.sum(axis=1)
+    away = np.full(len(scores), np.inf)
+    known = shared >= max(1, min(MIN_SHARED_ITEMS, shared[model] / 2))
+    difference = np.where(both, scores - scores[model], 0.0).sum(axis=1)
+    away[known] = np.abs(difference[known] / shared[known])
+    away[model] = np.inf
+    return away
+
+
+def expected_scores(scores: np.ndarray, model: int, peers: np.ndarray, group: np.ndarray) -> Expected:
+    """Give the score that peers let expect of a model on each item.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (models, N)
+        In [0, 1]; NaN = unscored.
+    model
+        Row of the model.
+    peers
+        int64: rows of its peers, at least ``FEWEST_PEERS``.
+    group : ndarray of int64 of shape (N,)
+        Number of each item's benchmark.
+    """
+    values, slopes = np.full(scores.shape[1], np.nan), {}
+    for number in np.unique(group).tolist():
+        place = np.flatnonzero(group == number)
+        own, others = scores[model, place], scores[np.ix_(peers, place)]
+        others = others[~np.isnan(others).all(axis=1)]
+        if len(others) < FEWEST_PEERS or np.isnan(own).all():
+            continue
+        levels = _levels(others)
+        above = others - levels
+        known = ~np.isnan(above)
+        mean = _mean(np.where(known, above, 0.0), known, axis=0)[0] + float(levels.mean())
+        mean[~known.any(axis=0)] = np.nan
+        both = ~np.isnan(own) & ~np.isnan(mean)
+        if both.any():
+            slopes[number] = _slope(own[both], mean[both], above[:, both])
+            values[place] = own[both].mean() + slopes[number] * (mean - mean[both].mean())
+    return Expected(values, slopes)
+
+
+def _levels(others: np.ndarray) -> np.ndarray:
+    """Level of each peer in scores that are a peer's level plus an item's effect (least squares, by turns).
+
+    A peer that is scored on hard items alone is not weak. Shape (peers, 1); the items' effects average to 0.
+    """
+    known = ~np.isnan(others)
+    level = np.nanmean(others, axis=1, keepdims=True)
+    for _ in range(MAX_TURNS):
+        effect = _mean(np.where(known, others - level, 0.0), known, axis=0)
+        fitted = _mean(np.where(known, others - effect, 0.0), known, axis=1)
+        moved, level = float(np.abs(fitted - level).max()), fitted
+        if moved < 1e-9:
+            break
+    effect = _mean(np.where(known, others - level, 0.0), known, axis=0)
+    return level + effect[known.any(axis=0)[None, :]].mean()
+
+
+def _mean(filled: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
+    """Mean of the known values; 0 where there are none."""
+    return np.asarray(filled.sum(axis=axis, keepdims=True) / np.maximum(known.sum(axis=axis, keepdims=True), 1))
+
+
+def _slope(own: np.ndarray, mean: np.ndarray, above: np.ndarray) -> float:
+    """Regress a model on its peers' true mean; in [0, ``MAX_SLOPE``]. ``above``: the peers' scores less their levels.
+
+    The slope is drawn towards 1, the less so the better the variance of the true mean is known.
+    """
+    common, error = _common_variance(above)
+    if len(own) < 2 or common <= 0:
+        return 1.0
+    raw = float(np.cov(own, mean)[0, 1]) / common
+    known = common**2 / (common**2 + error**2)
+    return float(np.clip(1 + known * (raw - 1), 0.0, MAX_SLOPE))
+
+
+def _common_variance(above: np.ndarray) -> tuple[float, float]:
+    """Variance over items of the peers' true mean: the mean product of two peers' scores, and its standard error."""
+    known = ~np.isnan(above)
+    centred = np.where(known, above, 0.0)
+    pairs = known.sum(axis=0) * (known.sum(axis=0) - 1)
+    product = (centred.sum(axis=0) ** 2 - (centred**2).sum(axis=0))[pairs > 0] / pairs[pairs > 0]
+    if len(product) < 2:
+        return 0.0, 0.0
+    return float(product.mean()), float(product.std(ddof=1) / np.sqrt(len(product)))
+
+
+FEWEST_MODELS = 6
+"""Models with a score that an item must have: with five, no order of them is rarer than 1 in 10."""
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """What many models' scores say of each item. Arrays of shape (N,); NaN = too few models, or all score the same."""
+
+    models: np.ndarray
+    """int64: models that are scored on the item."""
+    mean: np.ndarray
+    """float64 in [0, 1]: their mean score."""
+    discrimination: np.ndarray
+    """float64 in [-1, 1]: correlation of their scores on the item with their mean scores on the benchmark's others."""
+    p_value: np.ndarray
+    """float64 in (0, 1]: chance of a correlation as low or lower if the models' scores on the item are shuffled."""
+    q_value: np.ndarray
+    """float64: Benjamini-Hochberg of ``p_value`` over the items."""
+
+
+def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
+    """Judge each item by the models that were scored on it.
+
+    Models of one family make the same mistakes, so the shuffled models are not quite exchangeable: read a small q-value
+    as a reason to look at the item.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (models, N)
+        In [0, 1]; NaN = unscored.
+    group : ndarray of int64 of shape (N,)
+        Number of each item's benchmark.
+    """
+    known = ~np.isnan(scores)
+    count = known.sum(axis=0)
+    filled = np.where(known, scores, 0.0)
+    mean = np.divide(filled.sum(axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
+    correlation, p_value = np.full(len(count), np.nan), np.full(len(count), np.nan)
+    for number in np.unique(group).tolist():
+        place = np.flatnonzero(group == number)
+        correlation[place], p_value[place] = _item_rest(filled[:, place], known[:, place])
+    return ItemFacts(count.astype(np.int64), mean, correlation, p_value, corrected(p_value))
+
+
+@dataclass(frozen=True)
+class WrongAlike:
+    """How many models give the same wrong answer. Arrays of shape (N,)."""
+
+    wrong: np.ndarray
+    """int64: models with a known answer that is scored below 1/2."""
+    alike: np.ndarray
+    """int64: of these, those that give the most common answer."""
+    p_value: np.ndarray
+    """float64 in (0, 1]: chance of so many alike; NaN where fewer than two are wrong."""
+    q_value: np.ndarray
+    """float64: Benjamini-Hochberg of ``p_value`` over the items."""
+
+
+def wrong_alike(scores: np.ndarray, answers: np.ndarray) -> WrongAlike:
+    """Find the items on which models agree on an answer that the key calls wrong: a wrong key, or a common mistake.
+
+    Two wrong models give the same answer with a chance r, which is taken from all items. The chance that k of n agree
+    is then at most that of k successes in n trials, for each of about ``1 / r`` answers.
+
+    Parameters
+    ----------
+    scores : ndarray of float64 of shape (models, N)
+        In [0, 1]; NaN = unscored.
+    answers : ndarray of int64 of shape (models, N)
+        Number of the model's answer among all answers; -1 = unknown.
+    """
+    known = (answers >= 0) & (np.nan_to_num(scores, nan=1.0) < 0.5)
+    models, item = np.nonzero(known)
+    pair, count = np.unique(np.stack([item, answers[models, item]]), axis=1, return_counts=True)
+    wrong = np.bincount(item, minlength=scores.shape[1])
+    alike = np.zeros(scores.shape[1], np.int64)
+    np.maximum.at(alike, pair[0], count)
+    agreeing, pairs = float((count * (count - 1)).sum()), float((wrong * (wrong - 1)).sum())
+    p_value = np.full(len(wrong), np.nan)
+    tested = wrong > 1
+    if tested.any():
+        chance = max(agreeing / pairs, 1 / pairs)
+        p_value[tested] = np.minimum(1.0, bdtrc(alike[tested] - 1, wrong[tested], chance) / chance)
+    return WrongAlike(wrong.astype(np.int64), alike, p_value, corrected(p_value))
+
+
+def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Item-rest correlations of one benchmark and their lower tails: two arrays of shape (items,)."""
+    others = known.sum(axis=1, keepdims=True) - known
+    rest = np.divide(
+        filled.sum(axis=1, keepdims=True) - filled, others, out=np.zeros(filled.shape), where=known & (others > 0)
+    )
+    usable = known & (others > 0)
+    n = usable.sum(axis=0)
+    x, y = _moments(rest, usable, n), _moments(filled, usable, n)
+    product = (x.centred * y.centred).sum(axis=0)
+    spread = np.sqrt(x.second * y.second)
+    tested = (n >= FEWEST_MODELS) & (spread > 1e-9)
+    correlation = np.divide(product, spread, out=np.full(len(n), np.nan), where=tested)
+    p_value = np.full(len(n), np.nan)
+    if tested.any():
+        tail = _lower_tail(product[tested], n[tested], x.of(tested), y.of(tested))
+        p_value[tested] = np.maximum(tail, _rarest(filled[:, tested], usable[:, tested]))
+    return correlation, p_value
+
+
+def _rarest(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """The smallest p-value that is possible: 1 / (different orders of the item's scores); shape (items,).
+
+    Equal scores cannot be told apart: k right of n models have ``n! / (k! (n - k)!)`` orders.
+    """
+    ordered = np.sort(np.where(usable, scores, 2.0), axis=0)
+    place = np.arange(1, len(ordered) + 1)[:, None]
+    starts = np.concatenate([np.ones((1, ordered.shape[1]), bool), np.diff(ordered, axis=0) != 0])
+    # Place within a run of equal scores: their product over a run is its length's factorial.
+    within = place - np.maximum.accumulate(np.where(starts, place, 0), axis=0) + 1
+    known = ordered <= 1
+    logs = np.where(known, np.log(within) - np.log(place), 0.0)
+    return np.asarray(np.exp(logs.sum(axis=0)))
+
+
+def _lower_tail(product: np.ndarray, n: np.ndarray, x: _Moments, y: _Moments) -> np.ndarray:
+    """Chance of a product sum as low or lower if the item's scores are shuffled among the models."""
+    second, third, of_squares, of_fourth = moment_factors(n.astype(np.float64), (y.second, y.third, y.fourth))
+    scale = np.sqrt(x.second * second)
+    skewness = x.third * third / scale**3
+    excess = (x.second**2 * of_squares + x.fourth * of_fourth) / scale**4
+    return np.asarray(pearson_tail(-product / scale, -skewness, excess))
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Values about the mean over an item's models, 0 where it is unscored, and their power sums over the models."""
+
+    centred: np.ndarray
+    second: np.ndarray
+    third: np.ndarray
+    fourth: np.ndarray
+
+    def of(self, chosen: np.ndarray) -> _Moments:
+        return _Moments(self.centred[:, chosen], self.second[chosen], self.third[chosen], self.fourth[chosen])
+
+
+def _moments(values: np.ndarray, usable: np.ndarray, n: np.ndarray) -> _Moments:
+    mean = np.where(usable, values, 0.0).sum(axis=0) / np.maximum(n, 1)
+    centred = np.where(usable, values - mean, 0.0)
+    return _Moments(centred, *((centred**k).sum(axis=0) for k in (2, 3, 4)))

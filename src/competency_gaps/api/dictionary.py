@@ -144,7 +144,7 @@ def import_labels(
     with hold(folder):
         _begin(folder, sae, run, progress)
         opened = open_dictionary(folder)
-        sae_identity = opened.identity.sae
+        sae_identity = opened.sae
         imported = read(source, sae_identity=sae_identity, width=opened.width, progress=progress, force=force)
         opened.add_labels(imported.table)
     return imported
@@ -299,7 +299,7 @@ def _chosen(dictionary: Dictionary, runs: Sequence[Path | str]) -> Sequence[int]
 
     opened = [open_folder(Path(path)) for path in runs]
     for run in opened:
-        check_same_sae(dictionary.identity, run.manifest["sae"])
+        check_same_sae(dictionary.sae, run.manifest["sae"])
     return important(opened) if opened else None
 
 

@@ -19,7 +19,7 @@ import polars as pl
 from competency_gaps import jsonl
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.config import FileSource
-from competency_gaps.dictionary.folder import check_same_sae, is_dictionary, read_dictionary
+from competency_gaps.dictionary.folder import is_dictionary, open_dictionary
 from competency_gaps.dictionary.labels import FILE as LABELS
 from competency_gaps.dictionary.labels import (
     SCHEMA,
@@ -156,7 +156,7 @@ def import_labels(
         reading = _fetch(remote[1], progress)
     elif (path := Path(source).expanduser()).exists():
         if not force and is_dictionary(home := path if path.is_dir() else path.parent):
-            check_same_sae(read_dictionary(home), dict(sae_identity))
+            open_dictionary(home, dict(sae_identity))
         reading = _read(path, progress)
     else:
         raise UserError(

@@ -15,13 +15,12 @@ import numpy as np
 
 from competency_gaps.metrics.tokens import LexicalShare, Recurring, mix
 from competency_gaps.sae.load import stretch_starts
+from competency_gaps.sae.reference import FORMS
 from competency_gaps.sae.texts import TokenPiece
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMS = ("punctuation", "space", "digits", "markup")
-"""Forms of tokens without a letter."""
 FIRST = 4
 """Tokens at the start of what the model reads at once that count as its first."""
 TEXT_TOKENS = 16_384
@@ -78,8 +77,6 @@ class Surface:
         per token; for averages, group by group.
     average_over
         Tokens that the SAE averages. If more than 1, shares of variance are not known: a single token says little.
-    buckets
-        Sums kept for each latent in place of one per token (see :class:`LexicalShare`); None: as many as fit.
     """
 
     def __init__(
@@ -87,8 +84,7 @@ class Surface:
         width: int,
         pieces: Sequence[TokenPiece],
         tokenizer: PreTrainedTokenizerBase,
-        average_over: int = 1,
-        buckets: int | None = None,
+        average_over: int,
     ) -> None:
         self._pieces = pieces
         self._over = average_over
@@ -103,8 +99,8 @@ class Surface:
             self._usual = self._stretches_with()
             return
         tokens = self.tokens(range(len(pieces)))
-        self._lexical = LexicalShare(width, Recurring.of(tokens.token, tokens.text), buckets)
-        self._pairs = LexicalShare(width, Recurring.of(tokens.pair, tokens.text), buckets)
+        self._lexical = LexicalShare(width, Recurring.of(tokens.token, tokens.text))
+        self._pairs = LexicalShare(width, Recurring.of(tokens.pair, tokens.text))
 
     def blocks(self, tokens: int) -> Iterator[range]:
         """Divide the pieces into groups of whole texts with at least this many tokens (fewer in the last)."""

@@ -13,7 +13,7 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import PrefixTap, Tap, pad_left, read_start, shared_start
+from competency_gaps.model.prefixes import Tap, pad_left, read_start, shared_start, tapped
 
 if TYPE_CHECKING:
     import torch
@@ -91,7 +91,7 @@ def generate(
         watch = _watch()
         drawing = _drawing(config, [seeds[i] for i in rows]) if config.temperature > 0 else []
         options = {**_EXPLICIT, "logits_processor": LogitsProcessorList([watch, *drawing])}
-        with torch.inference_mode(), PrefixTap(tap).over(lm, own, owners, passes=2 if shared else 1):
+        with torch.inference_mode(), tapped(lm, own, owners, tap, passes=2 if shared else 1):
             if shared:
                 options["past_key_values"] = read_start(lm, own[0][:shared], mask)
             out = lm.model.generate(

@@ -17,7 +17,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, common_start, pad
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import PrefixPass, PrefixTap, Tap, read_prefixes, rows_of_cache, shared_start
+from competency_gaps.model.prefixes import PrefixPass, Tap, read_prefixes, rows_of_cache, shared_start
 
 if TYPE_CHECKING:
     import torch
@@ -206,7 +206,7 @@ def likelihoods(
         alike = max(group.alike for group in own)
         with torch.inference_mode():
             read = read_prefixes(
-                lm, prefixes, owners, PrefixTap(tap), shared=shared, kept=alike + 1, model_precision=model_precision
+                lm, prefixes, owners, tap, shared=shared, kept=alike + 1, model_precision=model_precision
             )
             rests = BranchReader(lm, read, own, token_budget, attempts).rests()
             return [

@@ -7,7 +7,6 @@ goes on without paying twice; :func:`competency_gaps.answer_json.parse` reads an
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import threading
@@ -23,7 +22,7 @@ from urllib.parse import urlsplit
 import pydantic
 
 from competency_gaps.config import LLMConfig
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.errors import UserError, needed
 from competency_gaps.files import no_space_left, write_atomic
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
@@ -420,9 +419,9 @@ def _asked_wait(error: BaseException | None) -> float:
 
 def check_installed() -> None:
     """Raise MissingExtraError if a package is missing without which no endpoint can be asked."""
-    for package in ("openai", "tenacity"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "label", "Asking a language model")
+    with needed(None, "label", "Asking a language model"):
+        import openai  # noqa: F401
+        import tenacity  # noqa: F401
 
 
 def connect(config: LLMConfig, *, is_async: bool = False) -> Any:

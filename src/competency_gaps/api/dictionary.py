@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from competency_gaps.dictionary.labelling.labeller import Taken
     from competency_gaps.sae.gate import LatentStatistics
     from competency_gaps.sae.load import LoadedPair
+    from competency_gaps.sae.texts import TokenPiece
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def make_exemplars(
         If texts and run or run and model are given together, neither run nor model is given, the folder is the
         dictionary of another SAE, or another process writes to it.
     """
-    from competency_gaps.dictionary.collect import ExemplarSettings, collect_texts, write_directions
+    from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars, run_pieces, write_directions
 
     if texts and run is not None:
         raise UserError(f"give texts or {argument('run')}, not both.")
@@ -84,8 +85,8 @@ def make_exemplars(
         pair = _pair(opened, model, sae, hook_name, progress)
         collected = None
         if texts or opened is not None:
-            files = [Path(path) for path in texts]
-            collected = collect_texts(pair, files, opened, folder, settings or ExemplarSettings(), progress)
+            pieces = _pieces(pair, texts) if opened is None else run_pieces(opened)
+            collected = collect_exemplars(pair, pieces, folder, settings or ExemplarSettings(), progress)
         return MadeExemplars(collected, *write_directions(pair, folder, progress))
 
 
@@ -99,10 +100,21 @@ def _pair(
         if model or sae or hook_name:
             raise UserError(f"{argument('run')} already names a model and an SAE: leave out {', '.join(names)}.")
         config = parse_config(RunConfig, run.manifest["settings"], f"the settings in {run.path}")
-        return load_pair(config.model, config.sae, progress=progress)
+        pair = load_pair(config.model, config.sae, progress=progress)
+        if run.manifest["sae"]["content_sha256"] != pair.sae.identity["content_sha256"]:
+            raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
+        return pair
     if model is None or sae is None:
         raise UserError(f"give {names[0]} and {names[1]}, or {argument('run')}, which names both.")
     return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name), progress=progress)
+
+
+def _pieces(pair: LoadedPair, texts: Sequence[Path | str]) -> Iterator[TokenPiece]:
+    """The texts in files, as the pair's model reads them."""
+    from competency_gaps.sae.texts import PIECE, cut_pieces, read_documents
+
+    documents = read_documents(map(Path, texts))
+    return cut_pieces(documents, pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
 
 
 def import_labels(
@@ -338,12 +350,10 @@ def measure_reference(
         If torch is not installed.
     """
     from competency_gaps.sae.measure import embedder, read_texts
-    from competency_gaps.sae.texts import PIECE, cut_pieces, read_documents
 
     progress = progress or Progress(quiet=True)
     pair = _pair(None, model, sae, hook_name, progress)
-    documents = read_documents([Path(path) for path in texts])
-    pieces = cut_pieces(documents, pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
+    pieces = _pieces(pair, texts)
     statistics, rates = read_texts(
         pair.lm, pair.hook, pair.sae, pieces, tokens=tokens, embed=embedder(), progress=progress
     )

@@ -34,7 +34,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.load import LoadedPair, stretch_starts
-from competency_gaps.sae.texts import PIECE, TokenPiece, cut_pieces, first_tokens, read_documents
+from competency_gaps.sae.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -161,8 +161,7 @@ CHUNK = 512
 def collect_exemplars(
     pair: LoadedPair, pieces: Iterable[TokenPiece], folder: Path, settings: ExemplarSettings, progress: Progress
 ) -> PassCounts:
-    """Collect each concept's exemplars and write ``exemplars`` and ``windows`` into a dictionary's folder,
-    together with what ``dictionary.json`` says of them, if there is one.
+    """Collect each concept's exemplars and write them into a dictionary's folder.
 
     Parameters
     ----------
@@ -172,8 +171,9 @@ def collect_exemplars(
     Raises
     ------
     UserError
-        If the texts are empty.
+        If the folder is the dictionary of another SAE, or the texts are empty.
     """
+    write_dictionary(folder, pair.sae.identity, pair.lm.identity)
     made = _Pass(pair, settings)
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
         rest = first_tokens(pieces, settings.tokens)
@@ -222,30 +222,6 @@ def _inside(tokens: int, over: int) -> np.ndarray:
     starts = stretch_starts(tokens, over)
     ends = np.minimum(starts + over, tokens) - 1
     return (starts // WINDOW == np.arange(tokens) // WINDOW) & (ends // WINDOW == np.arange(tokens) // WINDOW)
-
-
-def collect_texts(
-    pair: LoadedPair,
-    texts: Sequence[Path],
-    run: RunFolder | None,
-    folder: Path,
-    settings: ExemplarSettings,
-    progress: Progress,
-) -> PassCounts:
-    """Collect the exemplars of a dictionary from texts, or from a run's items.
-
-    Raises
-    ------
-    UserError
-        If the SAE is no longer the run's, or the folder is the dictionary of another SAE.
-    """
-    identity = pair.sae.identity
-    if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:
-        raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
-    documents = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
-    pieces = documents if run is None else run_pieces(run)
-    write_dictionary(folder, identity, pair.lm.identity)
-    return collect_exemplars(pair, pieces, folder, settings, progress)
 
 
 def write_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:

@@ -138,13 +138,9 @@ def write_exemplars(
     parts = [
         _rows(kind, rows, used, sizes) for kind, rows in (("top", top), ("spread", spread), ("negative", negatives))
     ]
-    order = pl.Enum(["top", "spread", "negative"])
-    columns = ["concept", "kind", "rank", "window", "value", "activations"]
-    table = pl.concat([part.with_columns(pl.col("kind").cast(order)) for part in parts], how="diagonal")
-    table = table.sort("concept", "kind", maintain_order=True).with_columns(
-        rank=pl.int_range(pl.len(), dtype=pl.Int32).over("concept", "kind")
-    )
-    table = table.select(columns).with_columns(pl.col("kind").cast(pl.String))
+    table = pl.concat(parts, how="diagonal").sort("concept", maintain_order=True)
+    rank = pl.int_range(pl.len(), dtype=pl.Int32).over("concept", "kind")
+    table = table.select("concept", "kind", rank.alias("rank"), "window", "value", "activations")
     windows = _windows(tokens[used], tokenizer, progress)
     tables: dict[str, Write] = {WINDOWS: windows.write_parquet, EXEMPLARS: table.write_parquet}
     write_tables(folder, tables, exemplars=facts)

@@ -240,14 +240,8 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         table.filter(good)
         .sort(order, descending=[False, False, False, True, False, False, False], nulls_last=True)
         .unique(subset="concept", keep="first", maintain_order=True)
-        .select(
-            "concept",
-            "label",
-            pl.col("kind").alias("label_kind"),
-            pl.col("score").alias("label_score"),
-            pl.col("scored_by").alias("label_scored_by"),
-            "explainer",
-        )
+        .select("concept", "label", "kind", "score", "scored_by", "explainer")
+        .rename({name: f"label_{name}" for name in ("kind", "score", "scored_by")})
     )
     looked_up = pl.col("concept").is_in(table["concept"].unique().to_list())
     state = pl.when(pl.col("label").is_not_null()).then(pl.lit("labelled")).when(looked_up).then(pl.lit("none"))

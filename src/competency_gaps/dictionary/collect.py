@@ -18,7 +18,6 @@ from competency_gaps.dictionary.exemplars import choose_spread, without, write_e
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.windows import (
     WINDOW,
-    BestOf,
     ConceptWindows,
     WindowPool,
     best_of_each_text,
@@ -34,6 +33,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.load import LoadedPair, stretch_starts
+from competency_gaps.sae.surface import KeptPeaks
 from competency_gaps.sae.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ class _Pass:
 
     def __init__(self, pair: LoadedPair, settings: ExemplarSettings) -> None:
         self.pair, self.seed = pair, settings.seed
-        self.top = BestOf(pair.sae.d_sae, settings.top, WINDOW)
-        self.spread = BestOf(pair.sae.d_sae, 2 * settings.spread, WINDOW)
+        facts = {"peak": np.dtype(np.float32), "shape": np.dtype((np.float16, (WINDOW,)))}
+        self.top = KeptPeaks(pair.sae.d_sae, settings.top, **facts)
+        self.spread = KeptPeaks(pair.sae.d_sae, 2 * settings.spread, **facts)
         self.pool = WindowPool(pair.sae.d_sae, settings.pool)
         self.windows: list[np.ndarray] = []
         """Windows' tokens, int32 of shape (windows, WINDOW) each, padded with -1."""
@@ -142,12 +143,11 @@ class _Pass:
             best = best_of_each_text(pairs, np.repeat(np.arange(len(texts)), sizes))
             concept, window, peak = pairs.concept[best], number[pairs.window[best]], pairs.peak[best]
             luck = lottery(window, concept, seed=self.seed)
-            for heap, key in ((self.top, peak.astype(np.float64)), (self.spread, luck)):
-                wanted = np.flatnonzero(heap.wanted(concept, key))
+            for kept, key in ((self.top, -peak.astype(np.float64)), (self.spread, -luck)):
+                wanted = np.flatnonzero(kept.wanted(concept, key))
                 if len(wanted):
                     shape = shapes(latents, start, length, pairs, best[wanted])
-                    own = concept[wanted].astype(np.int32), key[wanted], window[wanted], peak[wanted]
-                    heap.add(ConceptWindows(*own, shape))
+                    kept.add(concept[wanted], key[wanted], place=window[wanted], peak=peak[wanted], shape=shape)
         luck = lottery(number, seed=self.seed)
         edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
         for i in np.flatnonzero(length >= WINDOW // 2):  # a few words are similar to anything
@@ -183,8 +183,8 @@ def collect_exemplars(
     if not done.windows:
         raise UserError("the files contain no text: give files with text in them.")
     with progress.stage("choosing negatives", total=pair.sae.d_sae, unit="concepts") as bar:
-        top, pool, tokens = made.top.rows(), made.pool.rows(), np.concatenate(made.windows)
-        spread = without(choose_spread(made.spread.rows(), settings.spread), top)
+        top, pool, tokens = ConceptWindows.of(made.top), made.pool.rows(), np.concatenate(made.windows)
+        spread = without(choose_spread(ConceptWindows.of(made.spread), settings.spread), top)
         both, embedding = ConceptWindows.join([top, spread]), _embedding(pair.lm)
         negatives = find_negatives(both, pool, tokens, embedding, settings.negatives, bar.advance)
     facts = {"hook_name": pair.hook.name, "texts_read": done.texts, "tokens_read": done.tokens}

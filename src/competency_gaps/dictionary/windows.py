@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.metrics.tokens import mix
+from competency_gaps.sae.surface import KeptPeaks
 
 if TYPE_CHECKING:
     import torch
@@ -112,18 +113,12 @@ def shapes(latents: torch.Tensor, first: np.ndarray, length: np.ndarray, pairs: 
     return np.where(inside, values / pairs.peak[rows][:, None], 0).astype(np.float16)
 
 
-PENDING = 200_000
-"""Rows that are gathered before they are sorted in."""
-
-
 @dataclass(frozen=True)
 class ConceptWindows:
     """Windows in which concepts are active, one row per pair. Arrays of shape (rows,)."""
 
     concept: np.ndarray
     """int32."""
-    key: np.ndarray
-    """float64: key by which the rows of a concept compete; the highest are kept."""
     window: np.ndarray
     """int64: number of the window, in the order of the texts."""
     peak: np.ndarray
@@ -139,11 +134,11 @@ class ConceptWindows:
         return ConceptWindows(*(getattr(self, name)[rows] for name in FIELDS))
 
     @staticmethod
-    def empty(window: int) -> ConceptWindows:
-        """No rows."""
-        types = (np.int32, np.float64, np.int64, np.float32)
-        concept, key, number, peak = (np.zeros(0, dtype) for dtype in types)
-        return ConceptWindows(concept, key, number, peak, np.zeros((0, window), np.float16))
+    def of(kept: KeptPeaks) -> ConceptWindows:
+        """All kept rows: by concept, then the best first."""
+        concept, rank = np.nonzero(kept["place"] >= 0)
+        facts = (kept[name][concept, rank] for name in ("place", "peak", "shape"))
+        return ConceptWindows(concept.astype(np.int32), *facts)
 
     @staticmethod
     def join(parts: list[ConceptWindows]) -> ConceptWindows:
@@ -151,49 +146,7 @@ class ConceptWindows:
         return ConceptWindows(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
 
 
-FIELDS = ("concept", "key", "window", "peak", "shape")
-
-
-class BestOf:
-    """The ``keep`` rows of highest key of each concept; of equal keys the earliest windows.
-
-    What is kept depends on the rows alone, not on how they were cut into batches. Memory: at most
-    ``concepts * keep + PENDING`` rows, and one batch.
-    """
-
-    def __init__(self, concepts: int, keep: int, window: int) -> None:
-        self.keep = keep
-        self._floor = np.full(concepts, -np.inf)
-        self._kept = ConceptWindows.empty(window)
-        self._pending: list[ConceptWindows] = []
-
-    def wanted(self, concept: np.ndarray, key: np.ndarray) -> np.ndarray:
-        """Which rows can still be among the kept ones: bool of shape (rows,)."""
-        return key >= self._floor[concept]
-
-    def add(self, rows: ConceptWindows) -> None:
-        """Add rows."""
-        self._pending.append(rows)
-        if sum(len(part) for part in self._pending) > PENDING:
-            self._sort_in()
-
-    def rows(self) -> ConceptWindows:
-        """All kept rows: by concept, then the best first."""
-        self._sort_in()
-        return self._kept
-
-    def _sort_in(self) -> None:
-        if not self._pending:
-            return
-        rows = ConceptWindows.join([self._kept, *self._pending])
-        self._pending = []
-        order = np.lexsort((rows.window, -rows.key, rows.concept))
-        concept = rows.concept[order]
-        first = np.searchsorted(concept, concept, side="left")
-        rank = np.arange(len(order)) - first
-        self._kept = rows.take(order[rank < self.keep])
-        full = rank == self.keep - 1
-        self._floor[concept[full]] = rows.key[order[full]]
+FIELDS = ("concept", "window", "peak", "shape")
 
 
 def lottery(window: np.ndarray, concept: np.ndarray | int = 0, *, seed: int = 0) -> np.ndarray:

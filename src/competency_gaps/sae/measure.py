@@ -183,7 +183,7 @@ class StrongestWindows:
         texts = number_texts(pieces)
         share = TOKENS / max(1, int(self._sizes.sum()))
         self._compared = mix(texts.astype(np.uint64)) < share * 2.0**64
-        self._kept = KeptPeaks(width, STRONGEST, place=np.dtype(np.int64))
+        self._kept = KeptPeaks(width, STRONGEST)
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""

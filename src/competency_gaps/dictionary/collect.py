@@ -20,7 +20,6 @@ from competency_gaps.dictionary.windows import (
     WINDOW,
     ConceptWindows,
     WindowPool,
-    best_of_each_text,
     find_negatives,
     firing,
     lottery,
@@ -33,7 +32,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.load import LoadedPair, stretch_starts
-from competency_gaps.sae.surface import KeptPeaks
+from competency_gaps.sae.surface import KeptPeaks, find_peaks
 from competency_gaps.sae.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
@@ -140,7 +139,9 @@ class _Pass:
         with torch.inference_mode():
             inside = np.concatenate([_inside(len(ids), self.pair.sae.average_over) for ids in texts])
             pairs, latents = firing(self.pair.sae, x, np.repeat(np.arange(len(length)), length), inside)
-            best = best_of_each_text(pairs, np.repeat(np.arange(len(texts)), sizes))
+            # One window of each text, the first if tied: texts repeat themselves.
+            text = np.repeat(np.arange(len(texts)), sizes)[pairs.window]
+            best = np.sort(find_peaks(pairs.concept, text, pairs.peak))
             concept, window, peak = pairs.concept[best], number[pairs.window[best]], pairs.peak[best]
             luck = lottery(window, concept, seed=self.seed)
             for kept, key in ((self.top, -peak.astype(np.float64)), (self.spread, -luck)):

@@ -159,8 +159,7 @@ def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: 
         return table.with_columns(activations=pl.lit([], dtype=pl.List(pl.Float32)))
     values = rows.shape.astype(np.float32) * rows.peak[:, None]
     activations = pl.Series(values, dtype=pl.Array(pl.Float32, values.shape[1])).arr.to_list()
-    table = table.with_columns(activations=activations, size=pl.Series(sizes[place]))
-    return table.with_columns(pl.col("activations").list.head("size")).drop("size")
+    return table.with_columns(activations=pl.lit(activations).list.head(pl.lit(pl.Series(sizes[place]))))
 
 
 def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: Progress) -> pl.DataFrame:

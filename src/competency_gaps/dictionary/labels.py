@@ -145,7 +145,7 @@ def read_label_table(folder: Path, width: int) -> pl.DataFrame:
     """
     path = folder / FILE
     table = read_table(path, "Restore it from a copy, or delete the dictionary's folder and rebuild it.")
-    check_label_table(table, width, f"labels {str(path)!r}")
+    _check(table, width, f"labels {str(path)!r}")
     return table.select(*SCHEMA).with_columns(_cleaned(table[name]) for name in ("label", "explainer", "source"))
 
 
@@ -157,7 +157,7 @@ def _cleaned(texts: pl.Series) -> pl.Series:
     return texts.scatter(places, pl.Series(done, dtype=pl.String)) if done else texts
 
 
-def check_label_table(table: pl.DataFrame, width: int, what: str = "labels") -> None:
+def _check(table: pl.DataFrame, width: int, what: str) -> None:
     """Refuse a table that breaks a rule of :func:`read_label_table`; ``what`` names it in the message."""
     if dict(table.schema) != SCHEMA:
         expected = ", ".join(f"{name} {dtype}" for name, dtype in SCHEMA.items())

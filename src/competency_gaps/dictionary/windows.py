@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.metrics.tokens import mix
-from competency_gaps.sae.surface import KeptPeaks
+from competency_gaps.sae.surface import KeptPeaks, find_peaks
 
 if TYPE_CHECKING:
     import torch
@@ -62,30 +62,8 @@ def firing(
     token, concept = latents.nonzero(as_tuple=True)
     weights = latents[token, concept].float().cpu().numpy()
     where, who = window[token.cpu().numpy()], concept.cpu().numpy().astype(np.int64)
-    order = np.lexsort((who, where))
-    where, who, weights = where[order], who[order], weights[order]
-    start = np.flatnonzero(np.diff(where, prepend=-1) | np.diff(who, prepend=-1))
-    if not len(start):
-        return Firing(where, who, np.zeros(0, np.float32)), latents
-    return Firing(where[start], who[start], np.maximum.reduceat(weights, start)), latents
-
-
-def best_of_each_text(pairs: Firing, text: np.ndarray) -> np.ndarray:
-    """For each text and concept, the window of the highest activation, the first if tied: texts repeat themselves.
-
-    Parameters
-    ----------
-    text : ndarray of int64 of shape (windows of the batch,)
-        Text of each window.
-
-    Returns
-    -------
-    ndarray of int64: positions in ``pairs``, ascending.
-    """
-    owner = text[pairs.window]
-    order = np.lexsort((pairs.window, -pairs.peak, pairs.concept, owner))
-    new = np.diff(owner[order], prepend=-1).astype(bool) | np.diff(pairs.concept[order], prepend=-1).astype(bool)
-    return np.sort(order[new])
+    peaks = find_peaks(where, who, weights)
+    return Firing(where[peaks], who[peaks], weights[peaks]), latents
 
 
 def shapes(latents: torch.Tensor, first: np.ndarray, length: np.ndarray, pairs: Firing, rows: np.ndarray) -> np.ndarray:

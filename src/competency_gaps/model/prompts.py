@@ -241,14 +241,13 @@ def prepare(
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
     prompt, room = _longest(request, tokens, lm.tokenizer)
-    if max(len(tokens.ids), prompt + room) > lm.max_length:
-        limit = lm.max_length
+    limit, reason = lm.max_length, None
+    if max(len(tokens.ids), prompt + room) > limit:
         reason = Reason("too_long", f"longer than the context: {prompt} > {limit} tokens", (prompt, limit))
         if room:
             words = f"longer than the context: {prompt} + {room} > {limit} tokens"
             reason = Reason("too_long_with_answer", words, (prompt, room, limit))
-        return PreparedItem(item, policy, text, tokens, request, reason)
-    return PreparedItem(item, policy, text, tokens, request, None)
+    return PreparedItem(item, policy, text, tokens, request, reason)
 
 
 def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:

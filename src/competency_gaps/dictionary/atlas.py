@@ -89,21 +89,6 @@ class Places(NamedTuple):
     y: np.ndarray
 
 
-def locate(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> Places:
-    """Locate items on an atlas: in the nearest region of the second level, and there in the nearest of the finest.
-
-    A coarse region is what its parts hold: its own centre locates nothing, since regions of one kind may lie apart.
-
-    Parameters
-    ----------
-    by_concept
-        Of a run through the atlas's SAE.
-    rows : ndarray of int of shape (n,)
-        Rows of ``items.parquet``.
-    """
-    return places_of(atlas, space_of(atlas, by_concept, rows))
-
-
 def space_of(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> np.ndarray:
     """Unit vectors of items in the atlas's space: float32 of shape (n, D)."""
     cas = cas_of(by_concept, rows, atlas.scale.concepts)
@@ -111,7 +96,11 @@ def space_of(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> np.ndarra
 
 
 def places_of(atlas: Atlas, space: np.ndarray) -> Places:
-    """Where items lie, from their vectors: float32 of shape (n, D)."""
+    """Where items lie, from their vectors: float32 of shape (n, D).
+
+    In the nearest region of the second level, and there in the nearest of the finest. A coarse region is what its parts
+    hold: its own centre locates nothing, since regions of one kind may lie apart.
+    """
     likeness = space @ atlas.centres.T
     above, own = atlas.level(LEVELS - 1), atlas.level(LEVELS)
     region = above[likeness[:, above].argmax(axis=1)]

@@ -348,14 +348,12 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
 
 
 def _rows(reading: Reading) -> list[dict[str, Any]]:
-    """Rows of the label table: of several labels of a concept by one explainer and source the alphabetically first."""
+    """Rows of the label table: of those of one concept, explainer and source the alphabetically first stands last."""
     texts = [(label, text) for label in reading.labels if (text := _text(label, reading)) is not None]
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for label, text in sorted(texts, key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source)):
-        rows.setdefault((label.concept, label.explainer, clean_line(label.source)), _row(label, text))
+    texts.sort(key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source))
     labelled = {label.concept for label, _ in texts}
-    known = {label.concept: label for label in reversed(reading.labels)}
-    return [*rows.values(), *(_row(label, None) for concept, label in known.items() if concept not in labelled)]
+    others = {label.concept: (label, None) for label in reversed(reading.labels) if label.concept not in labelled}
+    return [_row(*pair) for pair in (*reversed(texts), *others.values())]
 
 
 def _row(label: SourceLabel, text: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.activations.profiles import unit
 from competency_gaps.metrics.tokens import mix
 from competency_gaps.sae.surface import KeptPeaks, find_peaks
 
@@ -263,7 +264,7 @@ class _TokenVectors:
         plain = self.of(held)
         self.mean = plain.mean(axis=0)
         """float32 of shape (d,): mean of the pool's windows, subtracted from all."""
-        self.pool = _unit(plain - self.mean)
+        self.pool = unit(plain - self.mean)
         """float32 of shape (pool, d), unit rows."""
 
     def of(self, held: np.ndarray) -> np.ndarray:
@@ -273,11 +274,7 @@ class _TokenVectors:
 
 def _centre(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, vectors: _TokenVectors) -> np.ndarray:
     each = vectors.of(tokens[exemplars.window[rows]])
-    return _unit(_unit(each - vectors.mean).mean(axis=0)[None])[0]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
+    return unit(unit(each - vectors.mean).mean(axis=0)[None])[0]
 
 
 def _token_matrix(held: np.ndarray, vocabulary: int) -> sp.csr_array:

@@ -156,8 +156,7 @@ def import_labels(
     with hold(folder):
         _begin(folder, sae, run, progress)
         opened = open_dictionary(folder)
-        sae_identity = opened.sae
-        imported = read(source, sae_identity=sae_identity, width=opened.width, progress=progress, force=force)
+        imported = read(source, sae_identity=opened.sae, progress=progress, force=force)
         opened.add_labels(imported.table)
     return imported
 

@@ -121,12 +121,7 @@ class Reading:
 
 
 def import_labels(
-    source: str | Path,
-    *,
-    sae_identity: Mapping[str, Any],
-    width: int,
-    progress: Progress,
-    force: bool = False,
+    source: str | Path, *, sae_identity: Mapping[str, Any], progress: Progress, force: bool = False
 ) -> ImportedLabels:
     """Read labels from elsewhere as rows of the label table.
 
@@ -138,8 +133,6 @@ def import_labels(
         network).
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
-    width
-        Number of concepts of the SAE.
     force
         Take the labels although the source says that it is about another SAE.
 
@@ -162,6 +155,7 @@ def import_labels(
         raise UserError(
             f"labels {str(source)!r}: there is no such file or folder. Expected a path, or neuronpedia:MODEL/SOURCE."
         )
+    width = sae_identity["d_sae"]
     check = _check_sae(reading, sae_identity, width, force=force)
     rows = _rows(reading)
     left_out = [Omission(reason, *counted) for reason, counted in sorted(reading.left_out.items())]

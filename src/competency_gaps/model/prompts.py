@@ -231,11 +231,10 @@ def prepare(
     excluded with its reason, never truncated.
     """
     request = policy.request(item)
-    own = policy.prompt(item)
     try:
-        text = item.seen or _text(item, own, request, policy, benchmark, config, lm.tokenizer)
+        text = item.seen or _text(item, policy, request, benchmark, config, lm.tokenizer)
     except SpanError as error:
-        return _unfit(item, policy, own, request, error.reason)
+        return _unfit(item, policy, request, error.reason)
     if item.seen is not None and config.bos == "auto":
         # Another tool's text begins as the tokenizer makes it begin, however the SAE was trained.
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
@@ -269,14 +268,13 @@ def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBas
 
 def _text(
     item: Item,
-    own: str,
-    request: Request,
     policy: Policy,
+    request: Request,
     benchmark: BenchmarkConfig,
     config: ModelConfig,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Text:
-    setting = benchmark.chat_template or config.chat_template
+    own, setting = policy.prompt(item), benchmark.chat_template or config.chat_template
     wants_answer = isinstance(request, Generation)
     templated = setting == "on" or (setting == "auto" and wants_answer and tokenizer.chat_template is not None)
     if item.messages is None and not templated:
@@ -306,7 +304,7 @@ def _text(
     return chat_text(tokenizer, messages, own=(index, *place), generation_prompt=True)
 
 
-def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: Reason) -> PreparedItem:
+def _unfit(item: Item, policy: Policy, request: Request, reason: Reason) -> PreparedItem:
     empty = np.zeros(0, np.int32)
     tokens = Tokens(empty, np.zeros((0, 2), np.int32), np.zeros(0, bool), np.zeros(0, bool), 0)
-    return PreparedItem(item, policy, plain_text("", own, ""), tokens, request, reason)
+    return PreparedItem(item, policy, plain_text("", policy.prompt(item), ""), tokens, request, reason)

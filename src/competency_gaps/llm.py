@@ -23,7 +23,7 @@ import pydantic
 
 from competency_gaps.config import LLMConfig
 from competency_gaps.errors import UserError, needed
-from competency_gaps.files import no_space_left, write_atomic
+from competency_gaps.files import no_space_left, write_text
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.text import one_line, plural, replace_surrogates, visible
@@ -497,14 +497,9 @@ def _money(value: float) -> str:
 def write_requests(requests: Iterable[Request], config: LLMConfig) -> None:
     """Write requests into the configured file, one a line."""
     assert config.requests is not None
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="ascii", newline="\n") as file:
-            for request in requests:
-                call = {"custom_id": request.id, "method": "POST", "url": "/v1/chat/completions"}
-                file.write(json.dumps({**call, "body": request.body(config)}) + "\n")
-
-    write_atomic(config.requests, write)
+    call = {"method": "POST", "url": "/v1/chat/completions"}
+    lines = (json.dumps({"custom_id": own.id, **call, "body": own.body(config)}) for own in requests)
+    write_text(config.requests, "".join(f"{line}\n" for line in lines))
 
 
 def read_answers(path: Path) -> Iterator[Answer]:

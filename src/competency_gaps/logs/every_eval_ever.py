@@ -122,7 +122,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     wanted = next(iter(results)) if metric == NONE else metric
     for line in log_lines(file):
         row = line.value
-        if line.fault is None and not _belongs(row, part):
+        name, model = row.get("evaluation_name"), text_or_none(row.get("model_id"))
+        if isinstance(name, str) and (name, model) != (part.details["name"], part.details["model"]):
             continue
         tally.records += 1
         asked = line.fault or asked_in(row, wanted)
@@ -145,11 +146,6 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     if result is not None:
         tally.compare_mean(result.score(result.figure).value, metric)
     yield tally.report()
-
-
-def _belongs(row: Mapping[str, Any], part: LogPart) -> bool:
-    name, model = row.get("evaluation_name"), text_or_none(row.get("model_id"))
-    return not isinstance(name, str) or (name, model) == (part.details["name"], part.details["model"])
 
 
 def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple[float, float]) -> _Result:

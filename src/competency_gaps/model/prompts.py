@@ -234,7 +234,9 @@ def prepare(
     try:
         text = item.seen or _text(item, policy, request, benchmark, config, lm.tokenizer)
     except SpanError as error:
-        return _unfit(item, policy, request, error.reason)
+        flags, none = np.zeros(0, bool), np.zeros((0, 2), np.int32)
+        tokens = Tokens(none[:, 0], none, flags, flags, 0)
+        return PreparedItem(item, policy, plain_text("", policy.prompt(item), ""), tokens, request, error.reason)
     if item.seen is not None and config.bos == "auto":
         # Another tool's text begins as the tokenizer makes it begin, however the SAE was trained.
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
@@ -302,9 +304,3 @@ def _text(
         messages.insert(0, {"role": "system", "content": system})
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
     return chat_text(tokenizer, messages, own=(index, *place), generation_prompt=True)
-
-
-def _unfit(item: Item, policy: Policy, request: Request, reason: Reason) -> PreparedItem:
-    empty = np.zeros(0, np.int32)
-    tokens = Tokens(empty, np.zeros((0, 2), np.int32), np.zeros(0, bool), np.zeros(0, bool), 0)
-    return PreparedItem(item, policy, plain_text("", policy.prompt(item), ""), tokens, request, reason)

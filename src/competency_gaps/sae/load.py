@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,8 @@ from competency_gaps.text import shorten
 
 if TYPE_CHECKING:
     import torch
+
+    from competency_gaps.sae.threshold import ThresholdSAE
 
 _CHECKED = {
     bool: ("apply_b_dec_to_input", "rescale_acts_by_decoder_norm"),
@@ -87,34 +89,12 @@ def local_mean(activations: torch.Tensor, over: int) -> torch.Tensor:
     return means.to(activations.dtype)[starts]
 
 
-class Autoencoder(Protocol):
-    """The arithmetic of an SAE, as of SAELens' SAEs and :class:`~competency_gaps.sae.threshold.ThresholdSAE`."""
-
-    W_enc: torch.Tensor
-    """(d_in, d_sae)."""
-    W_dec: torch.Tensor
-    """(d_sae, d_in)."""
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weights."""
-
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Latents of activations: (tokens, d_in) -> (tokens, d_sae)."""
-
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Activations rebuilt from latents: (tokens, d_sae) -> (tokens, d_in)."""
-
-
 @dataclass(frozen=True)
 class SparseAutoencoder:
     """A loaded SAE and its identity."""
 
-    sae: Autoencoder
+    sae: ThresholdSAE
+    """Or an SAE of SAELens, which has the same attributes and arithmetic."""
     name: str
     """Folder, or ``release/id``."""
     hook_name: str
@@ -370,7 +350,9 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder, Mapping[str, Any], Mapping[str, Any]]:
+def _read(
+    config: SAEConfig, device: str
+) -> tuple[str, Path | None, ThresholdSAE, Mapping[str, Any], Mapping[str, Any]]:
     """Name, folder (None for a release), SAE, settings that change its arithmetic, and metadata."""
     with needed(None, "run", "Running a model"):
         from safetensors import SafetensorError
@@ -384,12 +366,19 @@ def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder
         if folder is None and "/" in str(config.release):
             checkpoint = fetch_checkpoint(str(config.release), str(config.id))
         if checkpoint is not None and find_format(checkpoint):
-            return name, folder, *_parts(read_checkpoint(checkpoint, name, device=device, dtype=config.dtype))
-        content = {} if folder is None else _read_cfg(folder, name)
-        if folder is not None and threshold.is_threshold_sae(content):
-            sae: Autoencoder = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
-            return name, folder, sae, threshold.settings(content, config.dtype), content["metadata"]
-        return name, folder, *_saelens_sae(config, folder, device)
+            sae = read_checkpoint(checkpoint, name, device=device, dtype=config.dtype)
+        else:
+            content = {} if folder is None else _read_cfg(folder, name)
+            if folder is not None and threshold.is_threshold_sae(content):
+                sae = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
+                return name, folder, sae, threshold.settings(content, config.dtype), content["metadata"]
+            sae = _saelens_sae(config, folder, device)
+        sae.eval()
+        # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
+        sae.turn_off_forward_pass_hook_z_reshaping()
+        settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
+        # SAELens' metadata gives None for any unknown name; a plain dictionary does not.
+        return name, folder, sae, settings, dict(sae.cfg.metadata.items())
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         first_line, _, _ = str(error).strip().partition("\n")
         missing = " is missing" if isinstance(error, KeyError) else ""
@@ -425,22 +414,9 @@ def _average_over(metadata: Mapping[str, Any], name: str) -> int:
     return over
 
 
-def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """An SAE of SAELens, its settings, and its metadata."""
+def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> Any:
     with needed("sae-lens", "run", "Loading this SAE"):
         from sae_lens import SAE
     if folder is None:
-        sae = SAE.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
-    else:
-        sae = SAE.load_from_disk(folder, device=device, dtype=config.dtype)
-    return _parts(sae)
-
-
-def _parts(sae: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """An SAE of SAELens, ready to encode, with its settings and metadata."""
-    sae.eval()
-    # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
-    sae.turn_off_forward_pass_hook_z_reshaping()
-    settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
-    # SAELens' metadata gives None for any unknown name; a plain dictionary does not.
-    return sae, settings, dict(sae.cfg.metadata.items())
+        return SAE.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
+    return SAE.load_from_disk(folder, device=device, dtype=config.dtype)

@@ -48,9 +48,7 @@ def pieces(pair):
 
 
 def read(pair, pieces, **options):
-    return measure.read_texts(
-        pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, embed=embed, progress=QUIET, **options
-    )[1].coherence
+    return measure.read_texts(pair, pieces, tokens=10**6, embed=embed, progress=QUIET, **options)[1].coherence
 
 
 def by_brute_force(pair, pieces):

@@ -11,6 +11,7 @@ import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
+from competency_gaps.items.policy import Output
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import Tap, pad_left, read_start, shared_start, tapped
@@ -29,13 +30,13 @@ _EXPLICIT: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class GeneratedAnswer:
-    """A generated answer."""
+class Responded:
+    """The model's answer, for scoring and for the span ``response``."""
 
-    text: str
-    """Decoded without special tokens, up to the first stop string."""
-    ids: np.ndarray
-    """int32 of shape (tokens,): the tokens of ``text``."""
+    output: Output
+    """A generated text is decoded without special tokens, up to the first stop string."""
+    response_ids: np.ndarray
+    """int32: its tokens; empty without any."""
 
 
 def generate(
@@ -51,7 +52,7 @@ def generate(
     keys: Sequence[str],
     tap: Tap | None = None,
     asked: Sequence[int] = (),
-) -> list[GeneratedAnswer | Reason]:
+) -> list[Responded | Reason]:
     """Continue prompts, in the order given; the pass over the prompts also gives their activations.
 
     A sampled answer depends on the seed, the prompt and its key, not on the prompts that it is read with.
@@ -72,19 +73,19 @@ def generate(
 
     Returns
     -------
-    list of GeneratedAnswer or Reason
+    list of Responded or Reason
         A reason says why there is no answer.
     """
     import torch
     from transformers import LogitsProcessorList
 
     wanted = _Stop(tuple(stop), _special_ids(lm, stop))
-    answers: list[GeneratedAnswer | Reason | None] = [None] * len(prompts)
+    answers: list[Responded | Reason | None] = [None] * len(prompts)
     shared = shared_start(lm, prompts)
     lengths = [len(p) + max_new_tokens - shared for p in prompts]
     seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
-    def write(lm: LanguageModel, rows: np.ndarray) -> list[GeneratedAnswer | Reason]:
+    def write(lm: LanguageModel, rows: np.ndarray) -> list[Responded | Reason]:
         own = [prompts[i] for i in rows]
         owners = [[asked[i]] if asked else [] for i in rows]
         ids, mask = pad_left(lm, own)  # all rows end where the answer begins
@@ -186,7 +187,7 @@ def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
     return StoppingCriteriaList([HoldsStop()] if stop.texts else [])
 
 
-def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> GeneratedAnswer:
+def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
     ended = np.flatnonzero(np.isin(ids, [*_ends(lm, stop), lm.pad_id]))
     kept = ids[: ended[0]] if len(ended) else ids
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
@@ -195,7 +196,7 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> GeneratedAnswer:
         # The fewest tokens whose text reaches the stop string.
         count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= place)
         kept, text = kept[:count], text[:place]
-    return GeneratedAnswer(text, kept.astype(np.int32))
+    return Responded(Output(text=text), kept.astype(np.int32))
 
 
 def _decode(lm: LanguageModel, ids: np.ndarray) -> str:

@@ -339,8 +339,8 @@ def _outcomes(
     running: set[Future[tuple[str, Answer, bool]]] = set()
     try:
         while True:
-            for key, same in islice(left, 2 * config.concurrency - len(running)):
-                running.add(pool.submit(_answered, client, key, same[0], config, store, stop))
+            more = islice(left, 2 * config.concurrency - len(running))
+            running |= {pool.submit(_answered, client, key, same[0], config, store, stop) for key, same in more}
             if not running:
                 return
             done, running = wait(running, _LISTENING, FIRST_COMPLETED)

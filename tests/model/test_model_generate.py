@@ -8,6 +8,7 @@ import torch
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
+from competency_gaps.items.policy import Generation
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.generate import generate
 from core_helpers import KINDS, loaded
@@ -24,8 +25,7 @@ def ours(lm, ids, *, stop=(), budget=300, keys=(), **config):
     return generate(
         lm,
         ids,
-        max_new_tokens=NEW,
-        stop=stop,
+        Generation(NEW, stop),
         config=GenerationConfig(**config),
         token_budget=budget,
         advance=lambda n: None,
@@ -147,8 +147,7 @@ def test_sampling_follows_the_models_distribution(model_folder):
     made = generate(
         lm,
         [prompt] * draws,
-        max_new_tokens=1,
-        stop=(),
+        Generation(1),
         config=GenerationConfig(temperature=1.5, top_p=0.6),
         token_budget=20_000,
         advance=lambda n: None,

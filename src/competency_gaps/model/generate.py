@@ -11,7 +11,7 @@ import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
-from competency_gaps.items.policy import Output
+from competency_gaps.items.policy import Generation, Output
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import Tap, pad_left, read_start, shared_start, tapped
@@ -42,9 +42,8 @@ class Responded:
 def generate(
     lm: LanguageModel,
     prompts: Sequence[np.ndarray],
+    request: Generation,
     *,
-    max_new_tokens: int,
-    stop: Sequence[str],
     config: GenerationConfig,
     token_budget: int,
     advance: Callable[[int], None],
@@ -60,9 +59,7 @@ def generate(
     Parameters
     ----------
     prompts : sequence of ndarray of int32
-        Token ids, first token included; each must leave room for ``max_new_tokens``.
-    stop
-        Stop strings: an answer ends before the first of these.
+        Token ids, first token included; each must leave room for the answer.
     attempts
         Runs the batches.
     keys
@@ -79,10 +76,10 @@ def generate(
     import torch
     from transformers import LogitsProcessorList
 
-    wanted = _Stop(tuple(stop), _special_ids(lm, stop))
+    wanted = _Stop(request.stop, _special_ids(lm, request.stop))
     answers: list[Responded | Reason | None] = [None] * len(prompts)
     shared = shared_start(lm, prompts)
-    lengths = [len(p) + max_new_tokens - shared for p in prompts]
+    lengths = [len(p) + request.max_new_tokens - shared for p in prompts]
     seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
     def write(lm: LanguageModel, rows: np.ndarray) -> list[Responded | Reason]:
@@ -98,7 +95,7 @@ def generate(
             out = lm.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=request.max_new_tokens,
                 pad_token_id=lm.pad_id,
                 stopping_criteria=_criteria(lm, ids.shape[1], wanted),
                 eos_token_id=_ends(lm, wanted) or None,

@@ -133,9 +133,7 @@ class Group:
         """Length of their common start that is read with the prefix, less than the shortest."""
         self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
         """Tokens read once for all: the prefix and the common start."""
-        self.owners = list(
-            dict.fromkeys(continuation.asked for continuation in asked if continuation.asked is not None)
-        )
+        self.owners = list(dict.fromkeys(own.asked for own in asked if own.asked is not None))
 
     def rests(self) -> dict[int, tuple[int, ...]]:
         """Tokens that are read after ``read`` to score each continuation; those of which nothing more is read lack.

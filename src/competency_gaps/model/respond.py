@@ -115,8 +115,7 @@ def respond(
         answers = generate(
             lm,
             [asked[i].tokens.ids for i in members],
-            max_new_tokens=request.max_new_tokens,
-            stop=request.stop,
+            request,
             config=config,
             token_budget=token_budget or WRITTEN_AT_ONCE,
             advance=advance,

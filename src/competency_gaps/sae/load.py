@@ -277,7 +277,8 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     UserError
         If there is no such folder, release or id, or it names no hook and none is configured.
     """
-    name, folder, sae, settings, metadata = _read(config, str(device))
+    name, folder = str(config.folder or f"{config.release}/{config.id}"), sae_folder(config)
+    sae, settings, metadata = _read(config, name, folder, str(device))
     if settings["architecture"] == "temporal":
         raise UserError(
             f"SAE {name!r} is temporal: its latents depend on earlier tokens, but spans are encoded token by token. "
@@ -350,15 +351,12 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def _read(
-    config: SAEConfig, device: str
-) -> tuple[str, Path | None, ThresholdSAE, Mapping[str, Any], Mapping[str, Any]]:
-    """Name, folder (None for a release), SAE, settings that change its arithmetic, and metadata."""
+def _read(config: SAEConfig, name: str, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """The SAE in a folder (None: of a release), settings that change its arithmetic, and metadata."""
     with needed(None, "run", "Running a model"):
         from safetensors import SafetensorError
 
         from competency_gaps.sae import threshold
-    name, folder = str(config.folder or f"{config.release}/{config.id}"), sae_folder(config)
     try:
         if folder is None:
             check_release(str(config.release), str(config.id))
@@ -371,14 +369,14 @@ def _read(
             content = {} if folder is None else _read_cfg(folder, name)
             if folder is not None and threshold.is_threshold_sae(content):
                 sae = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
-                return name, folder, sae, threshold.settings(content, config.dtype), content["metadata"]
+                return sae, threshold.settings(content, config.dtype), content["metadata"]
             sae = _saelens_sae(config, folder, device)
         sae.eval()
         # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
         sae.turn_off_forward_pass_hook_z_reshaping()
         settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
         # SAELens' metadata gives None for any unknown name; a plain dictionary does not.
-        return name, folder, sae, settings, dict(sae.cfg.metadata.items())
+        return sae, settings, dict(sae.cfg.metadata.items())
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         first_line, _, _ = str(error).strip().partition("\n")
         missing = " is missing" if isinstance(error, KeyError) else ""

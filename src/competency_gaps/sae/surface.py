@@ -80,11 +80,7 @@ class Surface:
     """
 
     def __init__(
-        self,
-        width: int,
-        pieces: Sequence[TokenPiece],
-        tokenizer: PreTrainedTokenizerBase,
-        average_over: int,
+        self, width: int, pieces: Sequence[TokenPiece], tokenizer: PreTrainedTokenizerBase, average_over: int
     ) -> None:
         self._pieces = pieces
         self._over = average_over

@@ -19,9 +19,10 @@ from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.windows import (
     WINDOW,
     ConceptWindows,
-    WindowPool,
+    PoolRows,
     find_negatives,
     firing,
+    keep_best,
     lottery,
     shapes,
 )
@@ -94,11 +95,11 @@ class _Pass:
     """A pass over texts, and what it has found so far; of all texts only token ids are kept, 4 bytes each."""
 
     def __init__(self, pair: LoadedPair, settings: ExemplarSettings) -> None:
-        self.pair, self.seed = pair, settings.seed
+        self.pair, self.settings = pair, settings
         facts = {"peak": np.dtype(np.float32), "shape": np.dtype((np.float16, (WINDOW,)))}
         self.top = KeptPeaks(pair.sae.d_sae, settings.top, **facts)
         self.spread = KeptPeaks(pair.sae.d_sae, 2 * settings.spread, **facts)
-        self.pool = WindowPool(pair.sae.d_sae, settings.pool)
+        self.pool: list[tuple[float, int, np.ndarray]] = []
         self.windows: list[np.ndarray] = []
         """Windows' tokens, int32 of shape (windows, WINDOW) each, padded with -1."""
         self.done = PassCounts()
@@ -143,16 +144,17 @@ class _Pass:
             text = np.repeat(np.arange(len(texts)), sizes)[pairs.window]
             best = np.sort(find_peaks(pairs.concept, text, pairs.peak))
             concept, window, peak = pairs.concept[best], number[pairs.window[best]], pairs.peak[best]
-            luck = lottery(window, concept, seed=self.seed)
+            luck = lottery(window, concept, seed=self.settings.seed)
             for kept, key in ((self.top, -peak.astype(np.float64)), (self.spread, -luck)):
                 wanted = np.flatnonzero(kept.wanted(concept, key))
                 if len(wanted):
                     shape = shapes(latents, start, length, pairs, best[wanted])
                     kept.add(concept[wanted], key[wanted], place=window[wanted], peak=peak[wanted], shape=shape)
-        luck = lottery(number, seed=self.seed)
+        luck = lottery(number, seed=self.settings.seed)
         edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
         for i in np.flatnonzero(length >= WINDOW // 2):  # a few words are similar to anything
-            self.pool.add(int(number[i]), float(luck[i]), pairs.concept[edges[i] : edges[i + 1]])
+            active = pairs.concept[edges[i] : edges[i + 1]].astype(np.int32)
+            keep_best(self.pool, (float(luck[i]), int(number[i]), active), self.settings.pool)
 
 
 CHUNK = 512
@@ -184,7 +186,8 @@ def collect_exemplars(
     if not done.windows:
         raise UserError("the files contain no text: give files with text in them.")
     with progress.stage("choosing negatives", total=pair.sae.d_sae, unit="concepts") as bar:
-        top, pool, tokens = ConceptWindows.of(made.top), made.pool.rows(), np.concatenate(made.windows)
+        pool, tokens = PoolRows.of(made.pool, pair.sae.d_sae), np.concatenate(made.windows)
+        top = ConceptWindows.of(made.top)
         spread = without(choose_spread(ConceptWindows.of(made.spread), settings.spread), top)
         both, embedding = ConceptWindows.join([top, spread]), _embedding(pair.lm)
         negatives = find_negatives(both, pool, tokens, embedding, settings.negatives, bar.advance)

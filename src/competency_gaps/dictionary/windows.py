@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -150,27 +150,19 @@ class PoolRows:
     active: sp.csr_array
     """bool of shape (windows, concepts): in which windows each concept is active."""
 
-
-class WindowPool:
-    """A random sample: the ``size`` windows with the highest lottery numbers."""
-
-    def __init__(self, concepts: int, size: int) -> None:
-        self.concepts = concepts
-        self.size = size
-        self._heap: list[tuple[float, int, np.ndarray]] = []
-
-    def add(self, window: int, number: float, concept: np.ndarray) -> None:
-        """Offer a window with its active concepts."""
-        entry = number, window, concept.astype(np.int32)
-        (heapq.heappush if len(self._heap) < self.size else heapq.heappushpop)(self._heap, entry)
-
-    def rows(self) -> PoolRows:
-        """The sample."""
-        held = sorted(self._heap, key=lambda entry: entry[1])
+    @staticmethod
+    def of(sample: list[tuple[float, int, np.ndarray]], concepts: int) -> PoolRows:
+        """The pool of a sample: for each window its lottery number, its own number and its active concepts."""
+        held = sorted(sample, key=lambda entry: entry[1])
         indptr = np.cumsum([0, *(len(entry[2]) for entry in held)])
         concept = np.concatenate([entry[2] for entry in held]) if held else np.zeros(0, np.int32)
-        active = sp.csr_array((np.ones(len(concept), bool), concept, indptr), shape=(len(held), self.concepts))
+        active = sp.csr_array((np.ones(len(concept), bool), concept, indptr), shape=(len(held), concepts))
         return PoolRows(np.asarray([entry[1] for entry in held], np.int64), active)
+
+
+def keep_best(heap: list[Any], entry: Any, most: int) -> None:
+    """Keep an entry if it is one of the largest."""
+    (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
 
 
 CHUNK = 256

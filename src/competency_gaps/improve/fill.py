@@ -8,7 +8,6 @@ run's answer lets expect?
 
 from __future__ import annotations
 
-import heapq
 import json
 import random
 import re
@@ -30,6 +29,7 @@ from competency_gaps.benchmarks.records import make_item
 from competency_gaps.benchmarks.repeats import find_clusters
 from competency_gaps.checked import write_document
 from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
+from competency_gaps.dictionary.windows import keep_best
 from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.files import finite, make_folder
 from competency_gaps.findings.answer import slices_of
@@ -255,10 +255,10 @@ class _Filling:
             words = set(_WORD.findall((found if isinstance(found, str) else found.item.prompt).casefold()))
             like = sum(telling.get(word, 0.0) for word in words) / max(1, len(words)) ** 0.5
             if isinstance(found, str):
-                _keep_best(texts, (like, -number, found), 2 * self.n)
+                keep_best(texts, (like, -number, found), 2 * self.n)
             else:
-                _keep_best(best, (like, -number, found), READ[0])
-                _keep_best(drawn, (rng.random(), -number, found), READ[1])
+                keep_best(best, (like, -number, found), READ[0])
+                keep_best(drawn, (rng.random(), -number, found), READ[1])
         self.passages = [text for *_, text in sorted(texts, reverse=True)]
         by_chance = {number: draft for _, number, draft in drawn}
         by_words = {number: draft for _, number, draft in best if number not in by_chance}
@@ -550,8 +550,3 @@ def _stream(path: Path) -> Iterator[_Draft | str]:
         except UserError as error:
             draft.refuse("form", str(error))
         yield draft
-
-
-def _keep_best(heap: list[Any], entry: Any, most: int) -> None:
-    """Keep an entry if it is one of the largest."""
-    (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)

@@ -24,13 +24,7 @@ from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import UserError, needed
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
-from competency_gaps.model.load import (
-    LanguageModel,
-    chosen_device,
-    content_hash,
-    load_model,
-    weights_hash,
-)
+from competency_gaps.model.load import LanguageModel, chosen_device, content_hash, load_model, weights_hash
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
 from competency_gaps.sae.checkpoints import fetch_checkpoint, find_format, read_checkpoint

@@ -30,7 +30,8 @@ from competency_gaps.activations.extract import ItemTokens, SpanTap
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.items.policy import Continuations
-from competency_gaps.model.respond import PromptRequest, respond
+from competency_gaps.model.prompts import PreparedItem
+from competency_gaps.model.respond import respond
 from competency_gaps.progress import Progress
 from competency_gaps.stages.extraction import SHARD_ITEMS, cut_shards
 from competency_gaps.stages.items import item_input
@@ -55,7 +56,7 @@ def main() -> None:
     machine = f"{setting.lm.identity['dtype']}, {torch.get_num_threads()} threads"
     print(f"{len(asked)} items with {OPTIONS} options, {tokens:,} tokens of prompts; {machine}")
     backend = lm_eval_backend(setting, args.lm_eval_batch)
-    routes: dict[str, Callable[[list[PromptRequest], list[ItemTokens]], None]] = {
+    routes: dict[str, Callable[[list[PreparedItem], list[ItemTokens]], None]] = {
         "scoring": lambda some, read: ours(setting, some, None),
         "one pass": lambda some, read: ours(setting, some, read),
         "two steps": lambda some, read: two_steps(setting, backend, some, read),
@@ -77,21 +78,21 @@ def main() -> None:
         print(f"one pass / {other}: {statistics.median(ratios):.2f} of its time (target <= {target})")
 
 
-def sample(setting: Setting, count: int) -> tuple[list[PromptRequest], list[ItemTokens]]:
+def sample(setting: Setting, count: int) -> tuple[list[PreparedItem], list[ItemTokens]]:
     """Draw items from all benchmarks, with the tokens that the model reads of each."""
-    found: list[tuple[PromptRequest, ItemTokens]] = []
+    found: list[tuple[PreparedItem, ItemTokens]] = []
     empty = np.zeros(0, np.int32)
     for items in setting.prepared.values():
         for index, item in enumerate(items):
             read = item_input(index, item, "question", None, empty, setting.lm).tokens
             choice = isinstance(item.request, Continuations) and len(item.request.texts) == OPTIONS
             if read is not None and choice:
-                found.append((PromptRequest(item.text.text, item.tokens, item.request), read))
+                found.append((item, read))
     order = np.random.default_rng(0).permutation(len(found))[:count]
     return [found[i][0] for i in order], [found[i][1] for i in order]
 
 
-def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | None) -> None:
+def ours(setting: Setting, asked: list[PreparedItem], read: list[ItemTokens] | None) -> None:
     """Run the pipeline's pass shard by shard; with ``read``, it also makes CAS rows."""
     for group in cut_shards([len(question.tokens.ids) for question in asked], SHARD_ITEMS):
         sequences = None if read is None else [read[i] for i in group]
@@ -99,6 +100,7 @@ def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | 
         respond(
             setting.lm,
             [asked[i] for i in group],
+            [""] * len(group),
             bos_id=setting.bos_id,
             config=setting.config.generation,
             token_budget=setting.config.batch_tokens,
@@ -117,18 +119,18 @@ def lm_eval_backend(setting: Setting, batch: int) -> Any:
     return HFLM(pretrained=setting.lm.model, tokenizer=setting.lm.tokenizer, batch_size=batch)
 
 
-def continuations(question: PromptRequest) -> Continuations:
+def continuations(question: PreparedItem) -> Continuations:
     """The texts whose likelihoods are asked for."""
     assert isinstance(question.request, Continuations)
     return question.request
 
 
-def two_steps(setting: Setting, backend: Any, asked: list[PromptRequest], read: list[ItemTokens]) -> None:
+def two_steps(setting: Setting, backend: Any, asked: list[PreparedItem], read: list[ItemTokens]) -> None:
     """Score with the harness, then read the activations in separate passes."""
     from lm_eval.api.instance import Instance
 
     requests = [
-        Instance("loglikelihood", {}, (question.text, text), i)
+        Instance("loglikelihood", {}, (question.text.text, text), i)
         for i, question in enumerate(asked)
         for text in continuations(question).texts
     ]

@@ -22,9 +22,10 @@ from competency_gaps import open_run
 from competency_gaps.config import BenchmarkConfig, RunConfig
 from competency_gaps.demo import demo_config
 from competency_gaps.items.item import Item
+from competency_gaps.model.batches import Attempts
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prompts import prepare
-from competency_gaps.model.respond import PromptRequest, respond
+from competency_gaps.model.respond import respond
 from competency_gaps.progress import Progress
 from competency_gaps.scoring.choice import Choice
 from competency_gaps.stages.load import load_suite
@@ -73,11 +74,13 @@ def hidden_scores(
     asked = [prepare(item, policy, benchmark, config.model, lm, None) for item in tails]
     answers = respond(
         lm,
-        [PromptRequest(each.text.text, each.tokens, each.request) for each in asked],
+        asked,
+        [""] * len(asked),
         bos_id=None,
         config=config.generation,
         token_budget=4096,
         advance=lambda count: None,
+        attempts=Attempts(),
     )
     return np.array([policy.score(item, one.output).value for item, one in zip(items, answers, strict=True)])
 

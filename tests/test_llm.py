@@ -187,7 +187,6 @@ def test_this_machine_is_asked_without_a_proxy(tmp_path, monkeypatch):
 
 def test_without_the_packages_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
-    monkeypatch.setattr(llm.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match="label"):
         asked(1, at("http://127.0.0.1:1/v1"), tmp_path)
 

@@ -3,11 +3,12 @@
     python validation/holes.py [RUN ...]
 
 Draws 20 public benchmarks of the bundled atlas with one of their topics (5% to 50% of the items) that at least two of
-the similar benchmarks ask about (2% of their items; 5% in the mean). The benchmark's own row is left out of the
-comparison, its items of the topic are taken out, and as many random items for comparison. The table counts how often
-the topic is among the first three, with the hole and without, and how often random removal leaves these three as they
-are; for the drawn ones, all such topics, all topics of 5% to 50% whether or not others ask about them, and such topics
-of the runs' benchmarks.
+the similar benchmarks, or a close one, ask about (2% of their items; 5% in the mean). The benchmark's own row is left
+out of the comparison, as are those that are nearly one with it; its items of the topic are taken out, and as many
+random items for comparison. The table counts how often the topic is among the first three, with the hole and without,
+and how often random removal leaves these three as they are; for the drawn ones, all such topics, all topics of 5% to
+50% whether or not others ask about them, and such topics of the runs' benchmarks. Then the drawn ones again with some
+of the topic's items left behind, and with fewer items.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.evidence.interval import wilson
-from competency_gaps.findings.coverage import FITS, LEVEL, NEAREST, TOPICS, Map, likeness
+from competency_gaps.findings.coverage import CLOSE, FITS, LEVEL, NEAREST, TOPICS, TWINS, Map, likeness
 
 PACK = Path("src/competency_gaps/embedded/packs/smollm2-135m-instruct-l15-8k")
 DRAWN, SEED = 20, 0
 PART = (0.05, 0.5)
 """Least and largest part of a benchmark that is taken out."""
+LEAKS = (0.02, 0.05, 0.1)
+"""Parts of a topic's items that are left behind."""
+SIZES, REPEATS = (30, 50, 100, 200), 20
 ASKED, MEAN = 0.02, 0.05
 """Share of the topic in two of the similar benchmarks, and in their mean, at least."""
 
@@ -37,6 +41,8 @@ class Case(NamedTuple):
     items: np.ndarray
     """In each finest region: int64 of shape (R,)."""
     topic: int
+    left_out: list[str]
+    """Its own row of the map, and those that are nearly one with it."""
 
 
 def main() -> None:
@@ -57,6 +63,12 @@ def main() -> None:
     for name, chosen in rows.items():
         only, before, same = np.array([plant(atlas, case, rng) for case in chosen]).sum(axis=0).tolist()
         print(f"| {name} | {len(chosen)} | {only} | {before} | {same} |")
+    for part in LEAKS:
+        count = sum(case.topic in named(atlas, case, without(atlas, case, part)) for case in drawn)
+        print(f"named with {part:.0%} of the topic's items left: {count} of {DRAWN}")
+    for size in SIZES:
+        hits = [sampled(atlas, case, size, rng) for case in drawn for _ in range(REPEATS)]
+        print(f"named in samples of {size} items: {np.mean(hits):.0%}")
 
 
 def counts_of(run: Path) -> pl.DataFrame:
@@ -75,34 +87,46 @@ def cases(atlas: Map, counts: pl.DataFrame) -> list[Case]:
         items[part["region"].to_numpy()] = part["items"].to_numpy()
         share = items @ atlas.below.T / items.sum()
         sized = (atlas.level == LEVEL) & (share >= PART[0]) & (share <= PART[1])
-        found += [Case(str(name), items, topic) for topic in np.flatnonzero(sized).tolist()]
+        like = likeness(atlas.level, share, atlas.public)
+        twins = [other for other, alike in zip(atlas.names, like, strict=True) if other == name or alike >= TWINS]
+        found += [Case(str(name), items, topic, twins) for topic in np.flatnonzero(sized).tolist()]
     return found
 
 
 def is_asked(atlas: Map, case: Case) -> bool:
     """Whether benchmarks similar to the whole one ask about a topic."""
     like = likeness(atlas.level, case.items @ atlas.below.T / case.items.sum(), atlas.public)
-    like[np.isin(atlas.names, [case.benchmark])] = 0
+    like[np.isin(atlas.names, case.left_out)] = 0
     near = [other for other in np.argsort(-like, kind="stable")[:NEAREST] if like[other] >= FITS]
     shares = atlas.public[near, case.topic]
-    return len(near) > 0 and bool(shares.mean() >= MEAN and (shares >= ASKED).sum() >= min(2, len(near)))
+    several = (shares >= ASKED).sum() >= 2 or like[near][shares >= ASKED].max(initial=0) >= CLOSE
+    return bool(several and shares.mean() >= MEAN)
 
 
 def plant(atlas: Map, case: Case, rng: np.random.Generator) -> tuple[bool, bool, bool]:
     """Whether a topic is named with the hole and not before; before; and whether random removal changes nothing."""
     items, inside = case.items, atlas.below[case.topic]
     fewer = rng.multivariate_hypergeometric(items, int(items[inside].sum()))
-    before, hole, random = (
-        named(atlas, case.benchmark, left) for left in (items, np.where(inside, 0, items), items - fewer)
-    )
+    before, hole, random = (named(atlas, case, left) for left in (items, without(atlas, case, 0), items - fewer))
     return case.topic in hole and case.topic not in before, case.topic in before, before == random
 
 
-def named(atlas: Map, name: str, items: np.ndarray) -> list[int]:
+def without(atlas: Map, case: Case, part: float) -> np.ndarray:
+    """Items by region, of the topic only a part."""
+    return np.where(atlas.below[case.topic], np.round(case.items * part).astype(int), case.items)
+
+
+def sampled(atlas: Map, case: Case, size: int, rng: np.random.Generator) -> bool:
+    """Whether the topic is named in a sample of what is left without it."""
+    left = without(atlas, case, 0)
+    return case.topic in named(atlas, case, rng.multivariate_hypergeometric(left, min(size, int(left.sum()))))
+
+
+def named(atlas: Map, case: Case, items: np.ndarray) -> list[int]:
     """The topics of the first lines."""
     share = items @ atlas.below.T / items.sum()
     _, high = wilson(share, np.full(len(share), float(items.sum())), 0.95)
-    return [topic for topic, *_ in atlas.missing(share, high, [name], None, within=False)][:TOPICS]
+    return [topic for topic, *_ in atlas.missing(share, high, case.left_out, None, within=False)][:TOPICS]
 
 
 if __name__ == "__main__":

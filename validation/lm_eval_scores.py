@@ -23,7 +23,8 @@ from one_pass import continuations, lm_eval_backend, sample
 
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.items.item import Reason
-from competency_gaps.model.respond import Responded, respond
+from competency_gaps.model.generate import Responded
+from competency_gaps.model.respond import respond
 from competency_gaps.progress import Progress
 from competency_gaps.stages.setting import set_up
 
@@ -47,6 +48,7 @@ def main() -> None:
     found = respond(
         setting.lm,
         asked,
+        [""] * len(asked),
         bos_id=setting.bos_id,
         config=config.generation,
         token_budget=config.batch_tokens,
@@ -54,7 +56,7 @@ def main() -> None:
         attempts=setting.extractor.attempts,
     )
     values = {"ours": np.asarray([_answered(response).output.logprobs for response in found])}
-    pairs = [(question.text, text) for question in asked for text in continuations(question).texts]
+    pairs = [(question.text.text, text) for question in asked for text in continuations(question).texts]
     for batch in args.batches:
         backend = lm_eval_backend(setting, batch)
         requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]

@@ -27,7 +27,7 @@ from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
-from competency_gaps.sae.load import load_sae, local_mean, sae_folder
+from competency_gaps.sae.load import LoadedPair, load_sae, local_mean, sae_folder
 from competency_gaps.sae.measure import read_texts
 from competency_gaps.sae.texts import cut_pieces, first_tokens, read_documents
 
@@ -64,10 +64,9 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     save_file(baseline, args.out / "sae_weights.safetensors")
     (args.out / "cfg.json").write_text((folder / "cfg.json").read_text())
-    made = load_sae(SAEConfig(folder=args.out), lm.device)
-    statistics, reference = read_texts(
-        lm, hook, made, pieces, tokens=REFERENCE_TOKENS, embed=embed_texts, progress=Progress(quiet=True)
-    )
+    made = LoadedPair(lm, load_sae(SAEConfig(folder=args.out), lm.device), hook, None)
+    quiet = Progress(quiet=True)
+    statistics, reference = read_texts(made, pieces, tokens=REFERENCE_TOKENS, embed=embed_texts, progress=quiet)
     reference.write(args.out / "reference.parquet")
     print(f"L0 {statistics.l0:.1f}, explained variance {statistics.explained_variance:.3f}")
 

@@ -29,7 +29,7 @@ from competency_gaps.model.hooks import Hook, changed, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
-from competency_gaps.sae.load import SparseAutoencoder, load_sae, local_mean
+from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, load_sae, local_mean
 from competency_gaps.sae.measure import Embed, read_texts
 from competency_gaps.sae.reference import Reference
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, first_tokens, read_documents
@@ -76,9 +76,8 @@ def measure(
 ) -> tuple[dict[str, Any], Reference]:
     """Figures of an SAE on at most ``tokens`` tokens of texts, and its reference statistics."""
     chosen = list(first_tokens(pieces, tokens))
-    statistics, reference = read_texts(
-        lm, hook, sae, chosen, tokens=tokens, embed=embedder(), progress=Progress(quiet=True)
-    )
+    pair = LoadedPair(lm, sae, hook, None)
+    statistics, reference = read_texts(pair, chosen, tokens=tokens, embed=embedder(), progress=Progress(quiet=True))
     clean, rebuilt, zero = losses(lm, hook, sae, list(first_tokens(chosen, loss_tokens)))
     figures = {
         "tokens": statistics.tokens,

@@ -7,7 +7,6 @@ goes on without paying twice; :func:`competency_gaps.answer_json.parse` reads an
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import threading
@@ -23,8 +22,8 @@ from urllib.parse import urlsplit
 import pydantic
 
 from competency_gaps.config import LLMConfig
-from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.files import no_space_left, write_atomic
+from competency_gaps.errors import UserError, needed
+from competency_gaps.files import no_space_left, write_text
 from competency_gaps.lock import hold
 from competency_gaps.progress import Progress
 from competency_gaps.text import one_line, plural, replace_surrogates, visible
@@ -340,8 +339,8 @@ def _outcomes(
     running: set[Future[tuple[str, Answer, bool]]] = set()
     try:
         while True:
-            for key, same in islice(left, 2 * config.concurrency - len(running)):
-                running.add(pool.submit(_answered, client, key, same[0], config, store, stop))
+            more = islice(left, 2 * config.concurrency - len(running))
+            running |= {pool.submit(_answered, client, key, same[0], config, store, stop) for key, same in more}
             if not running:
                 return
             done, running = wait(running, _LISTENING, FIRST_COMPLETED)
@@ -420,9 +419,9 @@ def _asked_wait(error: BaseException | None) -> float:
 
 def check_installed() -> None:
     """Raise MissingExtraError if a package is missing without which no endpoint can be asked."""
-    for package in ("openai", "tenacity"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "label", "Asking a language model")
+    with needed(None, "label", "Asking a language model"):
+        import openai  # noqa: F401
+        import tenacity  # noqa: F401
 
 
 def connect(config: LLMConfig, *, is_async: bool = False) -> Any:
@@ -498,14 +497,9 @@ def _money(value: float) -> str:
 def write_requests(requests: Iterable[Request], config: LLMConfig) -> None:
     """Write requests into the configured file, one a line."""
     assert config.requests is not None
-
-    def write(part: Path) -> None:
-        with part.open("w", encoding="ascii", newline="\n") as file:
-            for request in requests:
-                call = {"custom_id": request.id, "method": "POST", "url": "/v1/chat/completions"}
-                file.write(json.dumps({**call, "body": request.body(config)}) + "\n")
-
-    write_atomic(config.requests, write)
+    call = {"method": "POST", "url": "/v1/chat/completions"}
+    lines = (json.dumps({"custom_id": own.id, **call, "body": own.body(config)}) for own in requests)
+    write_text(config.requests, "".join(f"{line}\n" for line in lines))
 
 
 def read_answers(path: Path) -> Iterator[Answer]:

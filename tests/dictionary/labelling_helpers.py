@@ -34,7 +34,7 @@ def hand_made(folder: Path, word_of=lambda i: WORDS[i]) -> Dictionary:
                 rows.append((concept, kind, rank, len(windows), value, activations))
                 windows.append((len(windows), list(range(len(tokens))), text, ends))
     folder.mkdir(parents=True, exist_ok=True)
-    write_dictionary(folder, {"name": "by hand", "d_sae": WIDTH}, {"name": "m"}, {"ranking": "activation"})
+    write_dictionary(folder, {"name": "by hand", "d_sae": WIDTH}, {"name": "m"})
     lists = {"tokens": pl.List(pl.Int32), "ends": pl.List(pl.Int32)}
     schema = {"window": pl.UInt32, "tokens": lists["tokens"], "text": pl.String, "ends": lists["ends"]}
     pl.DataFrame(windows, schema=schema, orient="row").write_parquet(folder / "windows.parquet")

@@ -12,7 +12,7 @@ import competency_gaps as cg
 from competency_gaps import change
 from competency_gaps.dictionary.atlas import read_atlas, write_atlas
 from competency_gaps.dictionary.document import FILE, files_of, write_tables
-from competency_gaps.dictionary.folder import open_dictionary, read_dictionary, write_dictionary
+from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.errors import UserError
 from core_helpers import hand_atlas, held_elsewhere
 
@@ -66,10 +66,10 @@ def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
     tables = {"labels.parquet": labels.head(1).write_parquet, "similar.parquet": lambda part: part.write_bytes(b"?")}
     with monkeypatch.context() as patch:
         patch.setattr(change, "_complete", lambda *_: None)  # killed before anything took its place
-        write_dictionary(folder, read_dictionary(folder).sae, exemplars=facts, tables=tables)
+        write_tables(folder, tables, exemplars=facts)
     assert (folder / f".{FILE}.next").is_file() and not (folder / "similar.parquet").exists()
     opened = open_dictionary(folder)
-    assert opened.identity.exemplars == facts and opened.labels().height == 1
+    assert opened.settings == facts and opened.labels().height == 1
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
     with pytest.raises(UserError, match=r"similar\.parquet is missing or damaged"):
         _ = opened.similar

@@ -7,11 +7,12 @@ import json
 import pytest
 
 from competency_gaps.checked import write_document
+from competency_gaps.dictionary.document import write_tables
 from competency_gaps.dictionary.folder import (
     SCHEMA_VERSION,
-    DictionaryIdentity,
+    Dictionary,
     check_same_sae,
-    read_dictionary,
+    open_dictionary,
     write_dictionary,
 )
 from competency_gaps.errors import UserError
@@ -21,22 +22,24 @@ SAE = {"name": "release/a", "d_sae": 64, "hook_name": "blocks.1.hook_resid_post"
 
 def test_what_is_written_is_read(tmp_path):
     folder = tmp_path / "new" / "dictionary"
-    write_dictionary(folder, SAE, {"name": "m"}, {"top": 20, "share": float("nan")})
+    write_dictionary(folder, SAE, {"name": "m"})
+    write_tables(folder, {}, exemplars={"top": 20, "share": float("nan")})
     assert json.loads((folder / "dictionary.json").read_text())["schema_version"] == SCHEMA_VERSION
-    assert read_dictionary(folder) == DictionaryIdentity(SAE, {"name": "m"}, {"top": 20, "share": None})
+    assert open_dictionary(folder) == Dictionary(folder, SAE, {"name": "m"}, {"top": 20, "share": None})
 
 
 def test_writing_without_model_and_exemplars_keeps_both(tmp_path):
-    write_dictionary(tmp_path, SAE, {"name": "m"}, {"top": 20})
+    write_dictionary(tmp_path, SAE, {"name": "m"})
+    write_tables(tmp_path, {}, exemplars={"top": 20})
     write_dictionary(tmp_path, {**SAE, "name": "moved"})
-    assert read_dictionary(tmp_path) == DictionaryIdentity({**SAE, "name": "moved"}, {"name": "m"}, {"top": 20})
+    assert open_dictionary(tmp_path) == Dictionary(tmp_path, {**SAE, "name": "moved"}, {"name": "m"}, {"top": 20})
 
 
 def test_another_saes_dictionary_is_not_overwritten(tmp_path):
     write_dictionary(tmp_path, SAE)
     with pytest.raises(UserError, match=r"release/a.*release/b"):
         write_dictionary(tmp_path, {**SAE, "name": "release/b", "weights_sha256": "b" * 64})
-    assert read_dictionary(tmp_path).sae == SAE
+    assert open_dictionary(tmp_path).sae == SAE
 
 
 @pytest.mark.parametrize(
@@ -55,10 +58,10 @@ def test_another_saes_dictionary_is_not_overwritten(tmp_path):
 def test_weights_decide_and_names_only_without_them(change, same):
     for known, given in ((SAE, {**SAE, **change}), ({**SAE, **change}, SAE)):
         if same:
-            check_same_sae(DictionaryIdentity(known, None, None), given)
+            check_same_sae(known, given)
         else:
             with pytest.raises(UserError) as error:
-                check_same_sae(DictionaryIdentity(known, None, None), given)
+                check_same_sae(known, given)
             assert str(known["name"]) in str(error.value) and str(given["name"]) in str(error.value)
             assert str(known["d_sae"]) in str(error.value) and str(given["d_sae"]) in str(error.value)
 
@@ -79,4 +82,4 @@ def test_damaged_and_newer_files_are_refused(tmp_path, content, named):
     else:
         (tmp_path / "dictionary.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(UserError, match=named):
-        read_dictionary(tmp_path)
+        open_dictionary(tmp_path)

@@ -17,7 +17,7 @@ NAME = "embedded:smollm2-135m-instruct-l15-8k"
 
 def test_it_is_about_this_sae():
     dictionary = open_dictionary(embedded_sae(NAME))
-    check_same_sae(dictionary.identity, load_sae(SAEConfig(folder=NAME), "cpu").identity)
+    check_same_sae(dictionary.sae, load_sae(SAEConfig(folder=NAME), "cpu").identity)
 
 
 def test_alive_concepts_have_labels_or_abstentions_most_ranked_ones_labels():

@@ -10,7 +10,7 @@ from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary import collect
 from competency_gaps.dictionary.collect import ExemplarSettings, collect_exemplars
 from competency_gaps.dictionary.directions import final_gain, logit_lens
-from competency_gaps.dictionary.exemplars import Exemplars
+from competency_gaps.dictionary.exemplars import Exemplars, choose_spread
 from competency_gaps.dictionary.windows import WINDOW, ConceptWindows, PoolRows, find_negatives
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
@@ -146,7 +146,7 @@ def test_negatives_share_peak_tokens_up_to_a_half():
     shape = rng.random((len(concept), WINDOW)).astype(np.float16)
     shape[:, 25:] = 0
     one = np.ones(len(concept), np.float32)
-    exemplars = ConceptWindows(concept, one.astype(float), window, one, shape)
+    exemplars = ConceptWindows(concept, window, one, shape)
     drawn = np.sort(rng.choice(300, 200, replace=False))
     active = rng.random((200, 5)) * (rng.random((200, 5)) < 0.4)
     active[:, 4] = np.arange(200) > 3  # silent in 4 windows only
@@ -215,3 +215,13 @@ def test_of_averages_only_stretches_inside_a_window_count(tokens, over):
         shown = {place // WINDOW for place in range(start, min(start + over, tokens))}
         assert counted[token] == (shown == {token // WINDOW}), token
     assert counted.any()
+
+
+def test_spread_takes_evenly_spaced_ranks():
+    n = 23
+    values = np.random.default_rng(0).permutation(n).astype(np.float32)
+    sample = ConceptWindows(np.zeros(n, np.int32), np.arange(n), values, np.ones((n, 1), np.float16))
+    chosen = choose_spread(sample, 5).peak.tolist()
+    assert chosen == sorted(chosen, reverse=True) and len(chosen) == 5 and chosen[0] == n - 1
+    assert np.diff(chosen).tolist() == pytest.approx([-n / 5] * 4, abs=1)
+    assert len(choose_spread(sample, 50)) == n

@@ -32,7 +32,7 @@ LOCAL = {"name": "/saes/mine", "d_sae": WIDTH, "hook_name": "blocks.5.hook_resid
 
 def read(source, sae=None, **options):
     quiet = Progress(quiet=True)
-    return import_labels(source, sae_identity=sae or SAE, width=WIDTH, progress=quiet, **options)
+    return import_labels(source, sae_identity=sae or SAE, progress=quiet, **options)
 
 
 def labels(imported) -> dict[int, list[str]]:
@@ -159,7 +159,7 @@ def test_the_width_in_the_name_of_a_source_is_compared(tmp_path, width, fits):
     """Where the SAE has no id of Neuronpedia's."""
     rows = [{"index": "0", "description": "zero", "modelId": "gemma-2-2b", "layer": "10-gemmascope-res-16k"}]
     export(tmp_path, {"batch-0.jsonl.gz": rows})
-    options = {"sae_identity": {**LOCAL, "d_sae": width}, "width": width, "progress": Progress(quiet=True)}
+    options = {"sae_identity": {**LOCAL, "d_sae": width}, "progress": Progress(quiet=True)}
     if fits:
         assert import_labels(tmp_path, **options).labelled == 1
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from competency_gaps.dictionary.folder import dictionary_of, read_dictionary, write_dictionary
+from competency_gaps.dictionary.folder import dictionary_of, open_dictionary, write_dictionary
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.runs.open import RunFolder
 
@@ -53,7 +53,7 @@ def test_another_saes_and_a_damaged_one_are_passed_over(folder, tmp_path):
 
 
 def test_the_embedded_dictionary_belongs_to_equal_weights_only(folder):
-    sae = read_dictionary(PACK).sae
+    sae = open_dictionary(PACK).sae
     assert dictionary_of(finished(sae, folder=sae["name"])).folder == PACK
     assert dictionary_of(finished({**sae, "name": "a/copy"}, folder="a/copy")).folder == PACK
     for digest in (None, "c" * 64):

@@ -190,8 +190,8 @@ def test_a_planted_benchmark_has_what_was_planted(run, monkeypatch):
     assert found.regions[4].status == "crowded" and found.regions[9].status == "missing"
     assert set(found.whole.inside) >= {4, 9, 14} and len(found.whole.inside) <= 6
     assert found.whole.within and [topic.region for topic in found.whole.missing] == [9]
-    assert found.answer[0].startswith(f"Missing: {found.regions[9].name}: none of 599 items; its scope names it.")
-    assert found.absent[0].region == 9 and all(topic.region in found.whole.inside for topic in found.absent)
+    assert f"Missing: {found.regions[9].name}: none of 599 items; its scope names it (a guess" in found.answer[0]
+    assert [topic.region for topic in found.absent] == [9]
     named = {lack.concept: lack for topic in found.absent for lack in topic.concepts}
     table = run.concept_benchmarks.filter(benchmark="quiz").join(run.concepts, on="concept").to_dicts()
     for row in (row for row in table if row["concept"] in named):
@@ -221,7 +221,7 @@ def test_a_hole_is_named_beside_benchmarks_alike_otherwise_and_random_items_are_
         schema_overrides={"parent": pl.Int32},
     )
     rng = np.random.default_rng(3)
-    parts = [rng.multinomial(400, rng.dirichlet(np.full(4, 20))) for _ in range(12)]
+    parts = [rng.multinomial(400, rng.dirichlet(np.full(4, 4))) for _ in range(12)]
     rows = [(f"b{row}", 3 + 4 * (row % 3) + at, int(part[at])) for row, part in enumerate(parts) for at in range(4)]
     atlas = Map(regions, pl.DataFrame(rows, schema=["benchmark", "region", "items"], orient="row"))
 
@@ -251,7 +251,7 @@ def test_a_hole_is_named_beside_benchmarks_alike_otherwise_and_random_items_are_
         assert named(0, items, others) == expected
     # Its own row is left out: without it nothing like the benchmark has the topic.
     alone = Map(regions, pl.DataFrame(rows[:4], schema=["benchmark", "region", "items"], orient="row"))
-    assert alone.similar(atlas.public[0], ["b0"], 4).tolist() == []
+    assert alone.similar(atlas.public[0], ["b0"], 4)[0].tolist() == []
 
 
 def test_a_run_without_an_atlas_says_what_concepts_are_missing(run):

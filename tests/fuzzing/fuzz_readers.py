@@ -12,7 +12,7 @@ import fuzz_samples as samples
 from rich.console import Console
 
 import competency_gaps as cg
-from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig
+from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig, ScoresConfig
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.dictionary.atlas import read_atlas
 from competency_gaps.dictionary.folder import open_dictionary
@@ -62,7 +62,7 @@ def read_log(path: Path) -> None:
         with refusing():
             load_benchmark(BenchmarkConfig(name="x", source=source)).content_hash()
         with refusing():
-            read_score_log(path, None, model=None, format_=part.format, part=part.benchmark)
+            read_score_log(ScoresConfig(path=path, format=part.format, part=part.benchmark))
 
 
 def read_table(path: Path) -> None:
@@ -86,7 +86,7 @@ def read_labels(path: Path) -> None:
     """Labels, in the format that is found."""
     for force in (False, True):
         with refusing():
-            import_labels(path, sae_identity=samples.SAE, width=300, progress=Progress(quiet=True), force=force)
+            import_labels(path, sae_identity=samples.SAE, progress=Progress(quiet=True), force=force)
 
 
 def read_list(path: Path) -> None:

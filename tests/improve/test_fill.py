@@ -20,7 +20,7 @@ from competency_gaps.activations.profiles import FEWEST, cas_of, profiles_of, sc
 from competency_gaps.config import BenchmarkConfig, LLMConfig
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import slices_of
-from competency_gaps.improve.fill import lm_eval_task, read_drafts
+from competency_gaps.improve.drafts import lm_eval_task, read_drafts
 from competency_gaps.improve.lens import fresh_gap, lens_of
 from competency_gaps.stages.load import load_benchmark
 from core_helpers import copied, write_lines

@@ -8,6 +8,7 @@ import torch
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
+from competency_gaps.items.policy import Generation
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.generate import generate
 from core_helpers import KINDS, loaded
@@ -24,8 +25,7 @@ def ours(lm, ids, *, stop=(), budget=300, keys=(), **config):
     return generate(
         lm,
         ids,
-        max_new_tokens=NEW,
-        stop=stop,
+        Generation(NEW, stop),
         config=GenerationConfig(**config),
         token_budget=budget,
         advance=lambda n: None,
@@ -50,8 +50,8 @@ def test_greedy_equals_one_by_one(kind, model_folder):
     truth = [alone(lm, one) for one in ids]
     for budget in (64, 400):
         found = ours(lm, ids, budget=budget)
-        assert [f.ids.tolist() for f in found] == truth
-        assert [f.text for f in found] == [lm.tokenizer.decode(t, skip_special_tokens=True) for t in truth]
+        assert [f.response_ids.tolist() for f in found] == truth
+        assert [f.output.text for f in found] == [lm.tokenizer.decode(t, skip_special_tokens=True) for t in truth]
     assert len({tuple(t) for t in truth}) > 2
 
 
@@ -74,7 +74,7 @@ def test_answers_after_a_shared_start(kind, cached, model_folder, monkeypatch):
         with_kwargs=True,
     )
     try:
-        assert [f.ids.tolist() for f in ours(lm, ids, budget=2000)] == truth
+        assert [f.response_ids.tolist() for f in ours(lm, ids, budget=2000)] == truth
     finally:
         handle.remove()
     assert len({tuple(t) for t in truth}) > 2
@@ -90,17 +90,17 @@ def test_stop_strings(model_folder):
     cut = 0
     for index, whole in enumerate(free):
         # Bytes of no character show differently with what follows them, so only what stands before them is a stop.
-        clean = whole.text.split("\ufffd")[0][:-1]
+        clean = whole.output.text.split("\ufffd")[0][:-1]
         for stop in {clean[p : p + 2] for p in range(1, 4) if len(clean) >= p + 2 and not clean[:p].isspace()}:
             found = ours(lm, ids, temperature=1.0, seed=1, stop=(stop, "never said"))[index]
-            lead = len(whole.text) - len(whole.text.lstrip())
-            place = whole.text.index(stop, lead)
-            assert found.text == whole.text[:place]
-            assert found.ids.tolist() == whole.ids[: len(found.ids)].tolist()
-            assert lm.tokenizer.decode(found.ids, skip_special_tokens=True).startswith(found.text)
-            assert len(lm.tokenizer.decode(found.ids[:-1], skip_special_tokens=True)) < len(found.text), (
-                "no token too many"
-            )
+            lead = len(whole.output.text) - len(whole.output.text.lstrip())
+            place = whole.output.text.index(stop, lead)
+            assert found.output.text == whole.output.text[:place]
+            assert found.response_ids.tolist() == whole.response_ids[: len(found.response_ids)].tolist()
+            assert lm.tokenizer.decode(found.response_ids, skip_special_tokens=True).startswith(found.output.text)
+            assert len(lm.tokenizer.decode(found.response_ids[:-1], skip_special_tokens=True)) < len(
+                found.output.text
+            ), "no token too many"
             cut += 1
     assert cut > 2
 
@@ -109,13 +109,13 @@ def test_sampled_is_reproducible_and_depends_on_the_seed(model_folder):
     lm = loaded(model_folder("llama"))
     ids = prompts(lm.model.config.vocab_size)
     torch.manual_seed(1)
-    first = [a.ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=5)]
+    first = [a.response_ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=5)]
     torch.manual_seed(2)
     state = torch.random.get_rng_state()
-    assert [a.ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=5)] == first
+    assert [a.response_ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=5)] == first
     assert torch.equal(torch.random.get_rng_state(), state), "the global generator is left as it was"
-    assert [a.ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=6)] != first
-    assert [a.ids.tolist() for a in ours(lm, ids)] != first
+    assert [a.response_ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=6)] != first
+    assert [a.response_ids.tolist() for a in ours(lm, ids)] != first
 
 
 def test_sampled_answers_do_not_depend_on_their_batch(model_folder):
@@ -127,7 +127,9 @@ def test_sampled_answers_do_not_depend_on_their_batch(model_folder):
 
     def drawn(places, budget):
         chosen = [ids[i] for i in places], [keys[i] for i in places]
-        return [a.ids.tolist() for a in ours(lm, chosen[0], keys=chosen[1], budget=budget, temperature=1.0, seed=5)]
+        return [
+            a.response_ids.tolist() for a in ours(lm, chosen[0], keys=chosen[1], budget=budget, temperature=1.0, seed=5)
+        ]
 
     places = list(range(len(ids)))
     whole = drawn(places, 2000)
@@ -145,8 +147,7 @@ def test_sampling_follows_the_models_distribution(model_folder):
     made = generate(
         lm,
         [prompt] * draws,
-        max_new_tokens=1,
-        stop=(),
+        Generation(1),
         config=GenerationConfig(temperature=1.5, top_p=0.6),
         token_budget=20_000,
         advance=lambda n: None,
@@ -162,10 +163,10 @@ def test_sampling_follows_the_models_distribution(model_folder):
     expected[kept] = shares[kept] / shares[kept].sum()
     # A token that ends the answer leaves no id.
     ends = {1}
-    seen = np.bincount([a.ids[0] if len(a.ids) else 1 for a in made], minlength=len(shares)) / draws
+    seen = np.bincount([a.response_ids[0] if len(a.response_ids) else 1 for a in made], minlength=len(shares)) / draws
     assert len(kept) > 3 and set(np.flatnonzero(seen)) <= set(kept.tolist()) | ends
     assert np.abs(seen - expected).max() < 5 * np.sqrt(0.25 / draws)
-    assert len({a.ids.tobytes() for a in made}) > 3
+    assert len({a.response_ids.tobytes() for a in made}) > 3
 
 
 @pytest.mark.parametrize(("temperature", "value"), [(0.0, float("nan")), (1.0, float("inf"))])
@@ -173,7 +174,7 @@ def test_logits_that_predict_nothing_give_no_answer(temperature, value, model_fo
     """A fault above the hook, which no activation shows, costs the answer of its row only."""
     lm = loaded(model_folder("llama"))
     ids = prompts(lm.model.config.vocab_size)
-    clean = [a.ids.tolist() for a in ours(lm, ids, temperature=temperature)]
+    clean = [a.response_ids.tolist() for a in ours(lm, ids, temperature=temperature)]
     marked = 0
 
     def head(module, args, out):
@@ -190,5 +191,5 @@ def test_logits_that_predict_nothing_give_no_answer(temperature, value, model_fo
     assert marked
     # The longest come first, so the third row is the prompt of 21 tokens.
     assert str(answers[3]) == "the model failed on it: the logits of its answer are not finite"
-    assert [a.ids.tolist() for i, a in enumerate(answers) if i != 3] == clean[:3] + clean[4:]
+    assert [a.response_ids.tolist() for i, a in enumerate(answers) if i != 3] == clean[:3] + clean[4:]
     assert isinstance(answers[3], Reason)

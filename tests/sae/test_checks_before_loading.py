@@ -78,7 +78,7 @@ def test_a_misspelt_release_or_id(outline_folder, monkeypatch):
     import socket
 
     monkeypatch.setattr(socket.socket, "connect", lambda *a: pytest.fail("the network was asked"))
-    monkeypatch.setattr(find, "_installed", lambda: find._directory()[0])  # others speak for themselves
+    monkeypatch.setattr(find, "versions", lambda: {"sae-lens": find._directory()[0]})  # others speak for themselves
     for sae in (
         {"release": "gpt2-small-res-jbb", "id": "x"},
         {"release": "gpt2-small-res-jb", "id": "blocks.8.hook_x"},

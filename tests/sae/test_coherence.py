@@ -48,9 +48,7 @@ def pieces(pair):
 
 
 def read(pair, pieces, **options):
-    return measure.read_texts(
-        pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, embed=embed, progress=QUIET, **options
-    )[1].coherence
+    return measure.read_texts(pair, pieces, tokens=10**6, embed=embed, progress=QUIET, **options)[1].coherence
 
 
 def by_brute_force(pair, pieces):
@@ -138,10 +136,13 @@ def test_topics_are_told_from_latents_that_fire_at_random():
 def test_peaks_that_come_first_are_kept_however_they_are_added():
     rng = np.random.default_rng(3)
     latent, key = rng.integers(7, size=900), rng.integers(40, size=900).astype(float)
-    expected = [np.lexsort((np.flatnonzero(latent == i), key[latent == i]))[:5] for i in range(7)]
+    place = rng.permutation(900)
+    expected = [sorted(np.flatnonzero(latent == i), key=lambda row: (key[row], place[row]))[:5] for i in range(7)]
     for parts in (1, 9):
-        kept = KeptPeaks(7, 5, number=np.dtype(np.int64))
+        kept = KeptPeaks(7, 5, number=np.dtype(np.int64), pair=np.dtype((np.float16, (2,))))
         for part in np.array_split(np.arange(900), parts):
-            kept.add(latent[part], key[part], number=part)
+            kept.add(latent[part], key[part], place=place[part], number=part, pair=np.stack([part, -part], axis=1))
         for i in range(7):
-            assert kept["number"][i].tolist() == np.flatnonzero(latent == i)[expected[i]].tolist()
+            assert kept["number"][i].tolist() == expected[i] and kept["pair"][i, :, 1].tolist() == [
+                -n for n in expected[i]
+            ]

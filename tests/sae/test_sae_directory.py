@@ -180,14 +180,14 @@ def test_the_embedded_sae_is_listed():
 
 
 def test_unknown_releases_are_refused_unless_saelens_is_another(monkeypatch):
-    monkeypatch.setattr(find, "_installed", lambda: find._directory()[0])
+    monkeypatch.setattr(find, "versions", lambda: {"sae-lens": find._directory()[0]})
     check_release("gpt2-small-res-jb", "blocks.3.hook_resid_pre")
     check_release("somebody/saes", "x")
     with pytest.raises(UserError, match="Did you mean 'gpt2-small-res-jb'"):
         check_release("gpt2-small-res-j", "x")
     with pytest.raises(UserError, match=r"Did you mean 'blocks\.3\.hook_resid_pre'"):
         check_release("gpt2-small-res-jb", "blocks.3.hook_resid_pr")
-    monkeypatch.setattr(find, "_installed", lambda: "99")
+    monkeypatch.setattr(find, "versions", lambda: {"sae-lens": "99"})
     check_release("a-newer-release", "x")
 
 

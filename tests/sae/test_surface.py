@@ -40,7 +40,7 @@ def latents(pair, pieces):
 
 
 def read(pair, pieces):
-    return measure.read_texts(pair.lm, pair.hook, pair.sae, pieces, tokens=10**6, progress=QUIET)[1]
+    return measure.read_texts(pair, pieces, tokens=10**6, progress=QUIET)[1]
 
 
 def test_shares_of_mass_equal_a_direct_count(pair, pieces, latents):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +13,13 @@ import polars as pl
 from competency_gaps.activations.profiles import cas_of
 from competency_gaps.config import LLMConfig, ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
 from competency_gaps.dictionary import atlas as atlases
-from competency_gaps.dictionary.collect import ExemplarSettings, PassCounts, collect_texts, write_directions
+from competency_gaps.dictionary.collect import (
+    ExemplarSettings,
+    PassCounts,
+    collect_exemplars,
+    run_pieces,
+    write_directions,
+)
 from competency_gaps.dictionary.folder import (
     check_same_sae,
     is_dictionary,
@@ -33,7 +39,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import LoadedPair, load_pair, load_sae
 from competency_gaps.sae.measure import embedder, read_texts
-from competency_gaps.sae.texts import PIECE, cut_pieces, read_documents
+from competency_gaps.sae.texts import PIECE, TokenPiece, cut_pieces, read_documents
 from competency_gaps.slices.make import questions
 from competency_gaps.slices.regions import located, named_by_model, named_by_words
 
@@ -86,7 +92,6 @@ def make_exemplars(
         If texts and run or run and model are given together, neither run nor model is given, the folder is the
         dictionary of another SAE, or another process writes to it.
     """
-
     if texts and run is not None:
         raise UserError(f"give texts or {argument('run')}, not both.")
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
@@ -95,24 +100,32 @@ def make_exemplars(
         pair = _pair(opened, model, sae, hook_name, progress)
         collected = None
         if texts or opened is not None:
-            files = [Path(path) for path in texts]
-            collected = collect_texts(pair, files, opened, folder, settings or ExemplarSettings(), progress)
+            pieces = _pieces(pair, texts) if opened is None else run_pieces(opened)
+            collected = collect_exemplars(pair, pieces, folder, settings or ExemplarSettings(), progress)
         return MadeExemplars(collected, *write_directions(pair, folder, progress))
 
 
 def _pair(
     run: RunFolder | None, model: str | None, sae: str | None, hook_name: str | None, progress: Progress
 ) -> LoadedPair:
-
     names = (argument("model"), argument("sae"), argument("hook_name"))
     if run is not None:
         if model or sae or hook_name:
             raise UserError(f"{argument('run')} already names a model and an SAE: leave out {', '.join(names)}.")
         config = parse_config(RunConfig, run.manifest["settings"], f"the settings in {run.path}")
-        return load_pair(config.model, config.sae, progress=progress)
+        pair = load_pair(config.model, config.sae, progress=progress)
+        if run.manifest["sae"]["content_sha256"] != pair.sae.identity["content_sha256"]:
+            raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
+        return pair
     if model is None or sae is None:
         raise UserError(f"give {names[0]} and {names[1]}, or {argument('run')}, which names both.")
     return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name), progress=progress)
+
+
+def _pieces(pair: LoadedPair, texts: Sequence[Path | str]) -> Iterator[TokenPiece]:
+    """The texts in files, as the pair's model reads them."""
+    documents = read_documents(map(Path, texts))
+    return cut_pieces(documents, pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
 
 
 def import_labels(
@@ -147,20 +160,17 @@ def import_labels(
         If the dictionary is missing and neither SAE nor run is given, nothing in the source can be used, or another
         process writes to the dictionary.
     """
-
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         _begin(folder, sae, run, progress)
         opened = open_dictionary(folder)
-        sae_identity = opened.identity.sae
-        imported = read(source, sae_identity=sae_identity, width=opened.width, progress=progress, force=force)
+        imported = read(source, sae_identity=opened.sae, progress=progress, force=force)
         opened.add_labels(imported.table)
     return imported
 
 
 def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Progress) -> None:
     """Create a new dictionary's folder if there is none."""
-
     either = f"{argument('sae')} or {argument('run')}"
     if sae and run:
         raise UserError(f"give {either}, not both.")
@@ -211,7 +221,6 @@ def make_atlas(
     MissingExtraError
         If scikit-learn or onnxruntime is missing.
     """
-
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         texts = open_folder(Path(run))
@@ -272,7 +281,6 @@ def label_concepts(
         If there is no such step, nothing to ask, a model is given to a step that asks none, or the other way round, or
         another process writes to the dictionary.
     """
-
     if step not in get_args(Step):
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
     if (llm is None) != (step == "automatic"):
@@ -283,7 +291,7 @@ def label_concepts(
         opened = open_dictionary(folder)
         opened_runs = [open_folder(Path(path)) for path in runs]
         for run in opened_runs:
-            check_same_sae(opened.identity, run.manifest["sae"])
+            check_same_sae(opened.sae, run.manifest["sae"])
         chosen = important(opened_runs) if opened_runs else None
         if llm is None:
             total = len(opened.exemplars.concepts) if opened.has_exemplars else 0
@@ -326,14 +334,10 @@ def measure_reference(
     MissingExtraError
         If torch is not installed.
     """
-
     progress = progress or Progress(quiet=True)
     pair = _pair(None, model, sae, hook_name, progress)
-    documents = read_documents([Path(path) for path in texts])
-    pieces = cut_pieces(documents, pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
-    statistics, rates = read_texts(
-        pair.lm, pair.hook, pair.sae, pieces, tokens=tokens, embed=embedder(), progress=progress
-    )
+    pieces = _pieces(pair, texts)
+    statistics, rates = read_texts(pair, pieces, tokens=tokens, embed=embedder(), progress=progress)
     if not statistics.tokens:
         raise UserError("the files contain no text: give files with text in them.")
     rates.write(Path(out))

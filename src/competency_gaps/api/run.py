@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from competency_gaps.config import LLMConfig
     from competency_gaps.findings.coverage import Coverage
     from competency_gaps.findings.finding import Answer, ModelSlices
-    from competency_gaps.improve.fill import Drafts
+    from competency_gaps.improve.drafts import Drafts
     from competency_gaps.improve.keep import Kept
     from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
@@ -411,10 +411,11 @@ class Run(RunFolder):
         UserError
             As :meth:`add_scores`, or if nothing can be read there.
         """
+        from competency_gaps.config import ScoresConfig
         from competency_gaps.logs.scores import read_score_log
 
-        rows = read_score_log(Path(path), benchmark, model=model, metric=metric, scorer=scorer)
-        return add_scores(self.run_itself(), rows, replace=replace)
+        log = ScoresConfig(path=Path(path), benchmark=benchmark, model=model, metric=metric, scorer=scorer)
+        return add_scores(self.run_itself(), read_score_log(log), replace=replace)
 
     def check(
         self, *, against: RunFolder | Path | str | None = None, seed: int = 0, progress: Progress | None = None

@@ -34,7 +34,7 @@ _LEGEND = (
 _BESIDE = "Items per 100.{} all: mean of all benchmarks in the atlas; text: ordinary text."
 _NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
 _NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
-_NO_SCOPE = "What is it meant to test? {}--describe TEXT leaves out the rest."
+_NO_SCOPE = "No scope says what is meant to be tested ({}--describe TEXT), so similar benchmarks do."
 
 
 def coverage(
@@ -62,10 +62,10 @@ def coverage(
         documents = [{"run": str(run), **asdict(own)} for run, own in zip(runs, found, strict=True)]
         print_json(documents[0] if len(documents) == 1 else {"runs": documents})
     else:
-        print_coverage(found, [run.shown_path for run in opened], limit)
+        print_coverage(found, [run.shown_path for run in opened], limit, describe)
 
 
-def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) -> None:
+def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int, describe: str | None = None) -> None:
     """Print what the items of runs are about and lack: several benchmarks side by side."""
     console = Console()
     parts = [(part, run.name) for own, run in zip(found, runs, strict=True) for part in own.benchmarks]
@@ -73,8 +73,13 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
     if not parts:
         notes = [_NO_ATLAS]
     else:
+        if not any(part.scope for part, _ in parts):
+            alone = len(parts) == 1
+            console.print(Text(_NO_SCOPE.format("" if alone else "--benchmark NAME ")), highlight=False)
+        for own, run in zip(found, runs, strict=True):
+            _print_answer(own, f"{run.name}: " * (len(found) > 1), console)
         if words:
-            _print_answer(found[0], runs[0], console)
+            _print_command(found[0], runs[0], describe, console)
             console.print(Padding(Text(visible(words.pop(0))), (1, 0, 0, 0), expand=False))
         if len(parts) > 1:
             _print_beside(parts, found, limit, console)
@@ -88,17 +93,17 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int) 
         console.print(Padding(Text(visible(line)), (1, 0, 0, 0), expand=False))
 
 
-def _print_answer(found: Coverage, run: Path, console: Console) -> None:
-    """Print what is missing, the command that adds it, and, unless a scope is stated, a request for one."""
-    assert found.whole is not None
+def _print_answer(found: Coverage, before: str, console: Console) -> None:
     for line in found.answer:
-        console.print(Text(visible(line), "bold"), highlight=False)
-    alone = len(found.benchmarks) == 1
-    if alone and found.whole.missing:
-        command = shlex.join(["cgaps", "improve", str(run), "--missing", found.whole.name])
+        console.print(Text(visible(before + line), "bold"), highlight=False)
+
+
+def _print_command(found: Coverage, run: Path, describe: str | None, console: Console) -> None:
+    """Print the command that adds what one benchmark lacks."""
+    if len(found.benchmarks) == 1 and found.benchmarks[0].missing:
+        words = ["cgaps", "improve", str(run), "--missing", found.benchmarks[0].name]
+        command = shlex.join([*words, *(["--describe", describe] if describe else [])])
         console.print(Text(visible(f"To add items: {command} --corpus FILE (or --llm FILE)")), highlight=False)
-    if not any(part.scope for part in found.benchmarks):
-        console.print(Text(_NO_SCOPE.format("" if alone else "--benchmark NAME ")), highlight=False)
 
 
 def _print_regions(found: Coverage, limit: int, console: Console) -> None:

@@ -27,6 +27,8 @@ SIZES = (12, 50, 250)
 """Regions of each level, about."""
 ALIKE = 0.8
 """Cosine from which one of two items is not shown beside the other."""
+TYPICAL, BORDERLINE = 12, 4
+"""Most items of each kind that show what a region holds."""
 UNLIKE = 0.01
 """Share of the map's own items that lie further from their region than the atlas reaches."""
 LEVELS = len(SIZES)
@@ -89,21 +91,6 @@ class Places(NamedTuple):
     y: np.ndarray
 
 
-def locate(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> Places:
-    """Locate items on an atlas: in the nearest region of the second level, and there in the nearest of the finest.
-
-    A coarse region is what its parts hold: its own centre locates nothing, since regions of one kind may lie apart.
-
-    Parameters
-    ----------
-    by_concept
-        Of a run through the atlas's SAE.
-    rows : ndarray of int of shape (n,)
-        Rows of ``items.parquet``.
-    """
-    return places_of(atlas, space_of(atlas, by_concept, rows))
-
-
 def space_of(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> np.ndarray:
     """Unit vectors of items in the atlas's space: float32 of shape (n, D)."""
     cas = cas_of(by_concept, rows, atlas.scale.concepts)
@@ -111,7 +98,11 @@ def space_of(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> np.ndarra
 
 
 def places_of(atlas: Atlas, space: np.ndarray) -> Places:
-    """Where items lie, from their vectors: float32 of shape (n, D)."""
+    """Where items lie, from their vectors: float32 of shape (n, D).
+
+    In the nearest region of the second level, and there in the nearest of the finest. A coarse region is what its parts
+    hold: its own centre locates nothing, since regions of one kind may lie apart.
+    """
     likeness = space @ atlas.centres.T
     above, own = atlas.level(LEVELS - 1), atlas.level(LEVELS)
     region = above[likeness[:, above].argmax(axis=1)]
@@ -147,9 +138,7 @@ def members_of(parent: np.ndarray, finest: np.ndarray) -> np.ndarray:
     return inside
 
 
-def examples_of(
-    atlas: Atlas, space: np.ndarray, typical: int = 12, borderline: int = 4
-) -> list[tuple[list[int], list[int]]]:
+def examples_of(atlas: Atlas, space: np.ndarray) -> list[tuple[list[int], list[int]]]:
     """Items that show what a region holds: those nearest to the centres of its finest regions, in turn, of which none
     repeats another; and those that nearly lie in a sibling, or, of a coarse region, in a part of another.
 
@@ -171,9 +160,9 @@ def examples_of(
         queues = [list(items[np.argsort(-likeness[items, finest[items[0]]], kind="stable")]) for items in own]
         queues.sort(key=len, reverse=True)
         chosen: list[int] = []
-        while any(queues) and len(chosen) < typical:
+        while any(queues) and len(chosen) < TYPICAL:
             for queue in queues:
-                while queue and len(chosen) < typical:
+                while queue and len(chosen) < TYPICAL:
                     item = int(queue.pop(0))
                     if not chosen or (space[chosen] @ space[item]).max() < ALIKE:
                         chosen.append(item)
@@ -185,7 +174,7 @@ def examples_of(
         near_to = likeness[np.ix_(inside, near)]
         margin = near_to[:, holds].max(axis=1, initial=-1) - near_to[:, ~holds].max(axis=1, initial=-1)
         edge = [int(item) for item in inside[np.argsort(margin, kind="stable")] if item not in chosen]
-        found.append((chosen, edge[:borderline]))
+        found.append((chosen, edge[:BORDERLINE]))
     return found
 
 

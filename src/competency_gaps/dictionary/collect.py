@@ -18,12 +18,11 @@ from competency_gaps.dictionary.exemplars import choose_spread, without, write_e
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.windows import (
     WINDOW,
-    BestOf,
     ConceptWindows,
-    WindowPool,
-    best_of_each_text,
+    PoolRows,
     find_negatives,
     firing,
+    keep_best,
     lottery,
     shapes,
 )
@@ -34,7 +33,8 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.load import LoadedPair, stretch_starts
-from competency_gaps.sae.texts import PIECE, TokenPiece, cut_pieces, first_tokens, read_documents
+from competency_gaps.sae.surface import KeptPeaks, find_peaks
+from competency_gaps.sae.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -95,10 +95,11 @@ class _Pass:
     """A pass over texts, and what it has found so far; of all texts only token ids are kept, 4 bytes each."""
 
     def __init__(self, pair: LoadedPair, settings: ExemplarSettings) -> None:
-        self.pair, self.seed = pair, settings.seed
-        self.top = BestOf(pair.sae.d_sae, settings.top, WINDOW)
-        self.spread = BestOf(pair.sae.d_sae, 2 * settings.spread, WINDOW)
-        self.pool = WindowPool(pair.sae.d_sae, settings.pool)
+        self.pair, self.settings = pair, settings
+        facts = {"peak": np.dtype(np.float32), "shape": np.dtype((np.float16, (WINDOW,)))}
+        self.top = KeptPeaks(pair.sae.d_sae, settings.top, **facts)
+        self.spread = KeptPeaks(pair.sae.d_sae, 2 * settings.spread, **facts)
+        self.pool: list[tuple[float, int, np.ndarray]] = []
         self.windows: list[np.ndarray] = []
         """Windows' tokens, int32 of shape (windows, WINDOW) each, padded with -1."""
         self.done = PassCounts()
@@ -139,19 +140,21 @@ class _Pass:
         with torch.inference_mode():
             inside = np.concatenate([_inside(len(ids), self.pair.sae.average_over) for ids in texts])
             pairs, latents = firing(self.pair.sae, x, np.repeat(np.arange(len(length)), length), inside)
-            best = best_of_each_text(pairs, np.repeat(np.arange(len(texts)), sizes))
+            # One window of each text, the first if tied: texts repeat themselves.
+            text = np.repeat(np.arange(len(texts)), sizes)[pairs.window]
+            best = np.sort(find_peaks(pairs.concept, text, pairs.peak))
             concept, window, peak = pairs.concept[best], number[pairs.window[best]], pairs.peak[best]
-            luck = lottery(window, concept, seed=self.seed)
-            for heap, key in ((self.top, peak.astype(np.float64)), (self.spread, luck)):
-                wanted = np.flatnonzero(heap.wanted(concept, key))
+            luck = lottery(window, concept, seed=self.settings.seed)
+            for kept, key in ((self.top, -peak.astype(np.float64)), (self.spread, -luck)):
+                wanted = np.flatnonzero(kept.wanted(concept, key))
                 if len(wanted):
                     shape = shapes(latents, start, length, pairs, best[wanted])
-                    own = concept[wanted].astype(np.int32), key[wanted], window[wanted], peak[wanted]
-                    heap.add(ConceptWindows(*own, shape))
-        luck = lottery(number, seed=self.seed)
+                    kept.add(concept[wanted], key[wanted], place=window[wanted], peak=peak[wanted], shape=shape)
+        luck = lottery(number, seed=self.settings.seed)
         edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
         for i in np.flatnonzero(length >= WINDOW // 2):  # a few words are similar to anything
-            self.pool.add(int(number[i]), float(luck[i]), pairs.concept[edges[i] : edges[i + 1]])
+            active = pairs.concept[edges[i] : edges[i + 1]].astype(np.int32)
+            keep_best(self.pool, (float(luck[i]), int(number[i]), active), self.settings.pool)
 
 
 CHUNK = 512
@@ -161,8 +164,7 @@ CHUNK = 512
 def collect_exemplars(
     pair: LoadedPair, pieces: Iterable[TokenPiece], folder: Path, settings: ExemplarSettings, progress: Progress
 ) -> PassCounts:
-    """Collect each concept's exemplars and write ``exemplars`` and ``windows`` into a dictionary's folder,
-    together with what ``dictionary.json`` says of them, if there is one.
+    """Collect each concept's exemplars and write them into a dictionary's folder.
 
     Parameters
     ----------
@@ -172,8 +174,9 @@ def collect_exemplars(
     Raises
     ------
     UserError
-        If the texts are empty.
+        If the folder is the dictionary of another SAE, or the texts are empty.
     """
+    write_dictionary(folder, pair.sae.identity, pair.lm.identity)
     made = _Pass(pair, settings)
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
         rest = first_tokens(pieces, settings.tokens)
@@ -183,8 +186,9 @@ def collect_exemplars(
     if not done.windows:
         raise UserError("the files contain no text: give files with text in them.")
     with progress.stage("choosing negatives", total=pair.sae.d_sae, unit="concepts") as bar:
-        top, pool, tokens = made.top.rows(), made.pool.rows(), np.concatenate(made.windows)
-        spread = without(choose_spread(made.spread.rows(), settings.spread), top)
+        pool, tokens = PoolRows.of(made.pool, pair.sae.d_sae), np.concatenate(made.windows)
+        top = ConceptWindows.of(made.top)
+        spread = without(choose_spread(ConceptWindows.of(made.spread), settings.spread), top)
         both, embedding = ConceptWindows.join([top, spread]), _embedding(pair.lm)
         negatives = find_negatives(both, pool, tokens, embedding, settings.negatives, bar.advance)
     facts = {"hook_name": pair.hook.name, "texts_read": done.texts, "tokens_read": done.tokens}
@@ -222,30 +226,6 @@ def _inside(tokens: int, over: int) -> np.ndarray:
     starts = stretch_starts(tokens, over)
     ends = np.minimum(starts + over, tokens) - 1
     return (starts // WINDOW == np.arange(tokens) // WINDOW) & (ends // WINDOW == np.arange(tokens) // WINDOW)
-
-
-def collect_texts(
-    pair: LoadedPair,
-    texts: Sequence[Path],
-    run: RunFolder | None,
-    folder: Path,
-    settings: ExemplarSettings,
-    progress: Progress,
-) -> PassCounts:
-    """Collect the exemplars of a dictionary from texts, or from a run's items.
-
-    Raises
-    ------
-    UserError
-        If the SAE is no longer the run's, or the folder is the dictionary of another SAE.
-    """
-    identity = pair.sae.identity
-    if run is not None and run.manifest["sae"]["content_sha256"] != identity["content_sha256"]:
-        raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
-    documents = cut_pieces(read_documents(texts), pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
-    pieces = documents if run is None else run_pieces(run)
-    write_dictionary(folder, identity, pair.lm.identity)
-    return collect_exemplars(pair, pieces, folder, settings, progress)
 
 
 def write_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:

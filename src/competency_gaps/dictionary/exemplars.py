@@ -138,13 +138,9 @@ def write_exemplars(
     parts = [
         _rows(kind, rows, used, sizes) for kind, rows in (("top", top), ("spread", spread), ("negative", negatives))
     ]
-    order = pl.Enum(["top", "spread", "negative"])
-    columns = ["concept", "kind", "rank", "window", "value", "activations"]
-    table = pl.concat([part.with_columns(pl.col("kind").cast(order)) for part in parts], how="diagonal")
-    table = table.sort("concept", "kind", maintain_order=True).with_columns(
-        rank=pl.int_range(pl.len(), dtype=pl.Int32).over("concept", "kind")
-    )
-    table = table.select(columns).with_columns(pl.col("kind").cast(pl.String))
+    table = pl.concat(parts, how="diagonal").sort("concept", maintain_order=True)
+    rank = pl.int_range(pl.len(), dtype=pl.Int32).over("concept", "kind")
+    table = table.select("concept", "kind", rank.alias("rank"), "window", "value", "activations")
     windows = _windows(tokens[used], tokenizer, progress)
     tables: dict[str, Write] = {WINDOWS: windows.write_parquet, EXEMPLARS: table.write_parquet}
     write_tables(folder, tables, exemplars=facts)
@@ -163,8 +159,7 @@ def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: 
         return table.with_columns(activations=pl.lit([], dtype=pl.List(pl.Float32)))
     values = rows.shape.astype(np.float32) * rows.peak[:, None]
     activations = pl.Series(values, dtype=pl.Array(pl.Float32, values.shape[1])).arr.to_list()
-    table = table.with_columns(activations=activations, size=pl.Series(sizes[place]))
-    return table.with_columns(pl.col("activations").list.head("size")).drop("size")
+    return table.with_columns(activations=pl.lit(activations).list.head(pl.lit(pl.Series(sizes[place]))))
 
 
 def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: Progress) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 from competency_gaps.change import Write, changing
 from competency_gaps.checked import FILES, damaged
 from competency_gaps.dictionary.directions import LOGITS, SIMILAR
-from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, has_table, read_content, read_table
+from competency_gaps.dictionary.document import FILE, SCHEMA_VERSION, files_of, has_table, read_content, read_table
 from competency_gaps.dictionary.exemplars import EXEMPLARS, Exemplars
 from competency_gaps.dictionary.labels import FILE as LABELS_FILE
 from competency_gaps.dictionary.labels import (
@@ -34,29 +34,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class DictionaryIdentity:
-    """The SAE, model and exemplars of a dictionary folder."""
-
-    sae: dict[str, Any]
-    """The SAE's identity, as ``SparseAutoencoder.identity``: name, d_sae, hook_name, weights_sha256, and so on."""
-    model: dict[str, Any] | None
-    """The model's identity; None if no model was used (imported labels only)."""
-    exemplars: dict[str, Any] | None
-    """Settings of the exemplars; None without any."""
-
-
-@dataclass(frozen=True)
 class Dictionary:
     """An SAE's concepts: exemplars, tokens, similar concepts and labels. Tables are read on first use."""
 
     folder: Path
-    identity: DictionaryIdentity
+    sae: dict[str, Any]
+    """The SAE's identity, as ``SparseAutoencoder.identity``: name, d_sae, hook_name, weights_sha256, and so on."""
+    model: dict[str, Any] | None
+    """The model's identity; None if no model was used (imported labels only)."""
+    settings: dict[str, Any] | None
+    """Settings of the exemplars; None without any."""
 
     @property
     def width(self) -> int:
         """Number of concepts of the SAE."""
-        width: int = self.identity.sae["d_sae"]
-        return width
+        return int(self.sae["d_sae"])
 
     @cached_property
     def exemplars(self) -> Exemplars:
@@ -126,12 +118,18 @@ def open_dictionary(folder: Path, sae_identity: dict[str, Any] | None = None) ->
     Raises
     ------
     UserError
-        If the folder is no dictionary, is of an unknown version, or is about another SAE.
+        If the folder is no dictionary, its file is damaged or of an unknown version, or it is about another SAE.
     """
-    dictionary = Dictionary(folder, read_dictionary(folder))
+    content = read_content(folder)
+    sae, model, settings = (content.get(name) for name in ("sae", "model", "exemplars"))
+    width = sae.get("d_sae") if isinstance(sae, dict) else None
+    others = isinstance(model, dict | None) and isinstance(settings, dict | None)
+    if not isinstance(sae, dict) or type(width) is not int or not 0 < width < 2**31 or not others:
+        fault = ValueError("it does not name its SAE and the number of concepts")
+        raise damaged(folder / FILE, fault, "Rebuild the dictionary.")
     if sae_identity is not None:
-        check_same_sae(dictionary.identity, sae_identity)
-    return dictionary
+        check_same_sae(sae, sae_identity)
+    return Dictionary(folder, sae, model, settings)
 
 
 def is_dictionary(folder: Path) -> bool:
@@ -163,35 +161,15 @@ def dictionary_of(run: RunFolder) -> Dictionary | None:
     return None
 
 
-def read_dictionary(path: Path) -> DictionaryIdentity:
-    """Read a dictionary folder's identity.
-
-    Raises
-    ------
-    UserError
-        If the folder is no dictionary, its file is damaged, or its schema version is unknown.
-    """
-    content = read_content(path)
-    sae, model, exemplars = (content.get(name) for name in ("sae", "model", "exemplars"))
-    width = sae.get("d_sae") if isinstance(sae, dict) else None
-    others = isinstance(model, dict | None) and isinstance(exemplars, dict | None)
-    if not isinstance(sae, dict) or type(width) is not int or not 0 < width < 2**31 or not others:
-        fault = ValueError("it does not name its SAE and the number of concepts")
-        raise damaged(path / FILE, fault, "Rebuild the dictionary.")
-    return DictionaryIdentity(sae, model, exemplars)
-
-
 def write_dictionary(
     path: Path,
     sae_identity: dict[str, Any],
     model_identity: dict[str, Any] | None = None,
-    exemplars: dict[str, Any] | None = None,
     tables: Mapping[str, Write] | None = None,
 ) -> None:
     """Write a dictionary folder's identity, and tables with it; the folder is created if it is missing.
 
-    Where the folder is a dictionary already, ``None`` keeps what it says of the model or the exemplars, so that a step
-    without them loses nothing.
+    Where the folder is a dictionary already, it keeps what it says of its exemplars and, with ``None``, of the model.
 
     Raises
     ------
@@ -199,20 +177,18 @@ def write_dictionary(
         If the folder is the dictionary of another SAE, or its file cannot be read.
     """
     with changing(path, FILE) as change:
-        held: dict[str, Any] = {}
+        settings = None
         if is_dictionary(path):
-            known, held = read_dictionary(path), read_content(path)
-            check_same_sae(known, sae_identity)
-            model_identity = known.model if model_identity is None else model_identity
-            exemplars = known.exemplars if exemplars is None else exemplars
+            known = open_dictionary(path, sae_identity)
+            model_identity, settings = model_identity or known.model, known.settings
         for name, write in (tables or {}).items():
             change.write(name, write)
-        content = finite({"sae": sae_identity, "model": model_identity, "exemplars": exemplars})
-        change.commit({"schema_version": SCHEMA_VERSION, **content, FILES: held.get(FILES) or {}})
+        content = finite({"sae": sae_identity, "model": model_identity, "exemplars": settings})
+        change.commit({"schema_version": SCHEMA_VERSION, **content, FILES: dict(files_of(path))})
 
 
-def check_same_sae(dictionary: DictionaryIdentity, sae_identity: dict[str, Any]) -> None:
-    """Check that a dictionary is about this SAE.
+def check_same_sae(known: dict[str, Any], given: dict[str, Any]) -> None:
+    """Check that the SAE that a dictionary is known to be about is the given one.
 
     The hash of the weights decides; if either has none, names and widths must agree. [ours] The same weights under
     another name (a folder that was moved) are the same SAE, and settings that change only the arithmetic of ``encode``
@@ -224,7 +200,6 @@ def check_same_sae(dictionary: DictionaryIdentity, sae_identity: dict[str, Any])
     UserError
         If it is about another SAE; the message names both.
     """
-    known, given = dictionary.sae, sae_identity
     if known.get("weights_sha256") and given.get("weights_sha256"):
         same = known["weights_sha256"] == given["weights_sha256"] and known.get("d_sae") == given.get("d_sae")
     else:

@@ -19,7 +19,7 @@ import polars as pl
 from competency_gaps import jsonl
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.config import FileSource
-from competency_gaps.dictionary.folder import check_same_sae, is_dictionary, read_dictionary
+from competency_gaps.dictionary.folder import is_dictionary, open_dictionary
 from competency_gaps.dictionary.labels import FILE as LABELS
 from competency_gaps.dictionary.labels import (
     SCHEMA,
@@ -121,12 +121,7 @@ class Reading:
 
 
 def import_labels(
-    source: str | Path,
-    *,
-    sae_identity: Mapping[str, Any],
-    width: int,
-    progress: Progress,
-    force: bool = False,
+    source: str | Path, *, sae_identity: Mapping[str, Any], progress: Progress, force: bool = False
 ) -> ImportedLabels:
     """Read labels from elsewhere as rows of the label table.
 
@@ -138,8 +133,6 @@ def import_labels(
         network).
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
-    width
-        Number of concepts of the SAE.
     force
         Take the labels although the source says that it is about another SAE.
 
@@ -156,12 +149,13 @@ def import_labels(
         reading = _fetch(remote[1], progress)
     elif (path := Path(source).expanduser()).exists():
         if not force and is_dictionary(home := path if path.is_dir() else path.parent):
-            check_same_sae(read_dictionary(home), dict(sae_identity))
+            open_dictionary(home, dict(sae_identity))
         reading = _read(path, progress)
     else:
         raise UserError(
             f"labels {str(source)!r}: there is no such file or folder. Expected a path, or neuronpedia:MODEL/SOURCE."
         )
+    width = sae_identity["d_sae"]
     check = _check_sae(reading, sae_identity, width, force=force)
     rows = _rows(reading)
     left_out = [Omission(reason, *counted) for reason, counted in sorted(reading.left_out.items())]
@@ -348,14 +342,12 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
 
 
 def _rows(reading: Reading) -> list[dict[str, Any]]:
-    """Rows of the label table: of several labels of a concept by one explainer and source the alphabetically first."""
+    """Rows of the label table: of those of one concept, explainer and source the alphabetically first stands last."""
     texts = [(label, text) for label in reading.labels if (text := _text(label, reading)) is not None]
-    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for label, text in sorted(texts, key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source)):
-        rows.setdefault((label.concept, label.explainer, clean_line(label.source)), _row(label, text))
+    texts.sort(key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source))
     labelled = {label.concept for label, _ in texts}
-    known = {label.concept: label for label in reversed(reading.labels)}
-    return [*rows.values(), *(_row(label, None) for concept, label in known.items() if concept not in labelled)]
+    others = {label.concept: (label, None) for label in reversed(reading.labels) if label.concept not in labelled}
+    return [_row(*pair) for pair in (*reversed(texts), *others.values())]
 
 
 def _row(label: SourceLabel, text: str | None) -> dict[str, Any]:

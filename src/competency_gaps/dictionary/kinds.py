@@ -48,8 +48,7 @@ class LatentFacts:
     @classmethod
     def of_reference(cls, reference: Reference) -> LatentFacts:
         """Facts of a reference alone, without those of a run."""
-        shared = {field.name: getattr(reference, field.name) for field in fields(cls)}
-        return cls(**shared)
+        return cls(**{field.name: getattr(reference, field.name) for field in fields(cls)})
 
     @classmethod
     def of_sample(cls, density: np.ndarray, template_share: np.ndarray) -> LatentFacts:

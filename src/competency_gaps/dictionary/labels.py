@@ -145,7 +145,7 @@ def read_label_table(folder: Path, width: int) -> pl.DataFrame:
     """
     path = folder / FILE
     table = read_table(path, "Restore it from a copy, or delete the dictionary's folder and rebuild it.")
-    check_label_table(table, width, f"labels {str(path)!r}")
+    _check(table, width, f"labels {str(path)!r}")
     return table.select(*SCHEMA).with_columns(_cleaned(table[name]) for name in ("label", "explainer", "source"))
 
 
@@ -157,7 +157,7 @@ def _cleaned(texts: pl.Series) -> pl.Series:
     return texts.scatter(places, pl.Series(done, dtype=pl.String)) if done else texts
 
 
-def check_label_table(table: pl.DataFrame, width: int, what: str = "labels") -> None:
+def _check(table: pl.DataFrame, width: int, what: str) -> None:
     """Refuse a table that breaks a rule of :func:`read_label_table`; ``what`` names it in the message."""
     if dict(table.schema) != SCHEMA:
         expected = ", ".join(f"{name} {dtype}" for name, dtype in SCHEMA.items())
@@ -240,14 +240,8 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
         table.filter(good)
         .sort(order, descending=[False, False, False, True, False, False, False], nulls_last=True)
         .unique(subset="concept", keep="first", maintain_order=True)
-        .select(
-            "concept",
-            "label",
-            pl.col("kind").alias("label_kind"),
-            pl.col("score").alias("label_score"),
-            pl.col("scored_by").alias("label_scored_by"),
-            "explainer",
-        )
+        .select("concept", "label", "kind", "score", "scored_by", "explainer")
+        .rename({name: f"label_{name}" for name in ("kind", "score", "scored_by")})
     )
     looked_up = pl.col("concept").is_in(table["concept"].unique().to_list())
     state = pl.when(pl.col("label").is_not_null()).then(pl.lit("labelled")).when(looked_up).then(pl.lit("none"))

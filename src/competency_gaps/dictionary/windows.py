@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.activations.profiles import unit
 from competency_gaps.metrics.tokens import mix
+from competency_gaps.sae.surface import KeptPeaks, find_peaks
 
 if TYPE_CHECKING:
     import torch
@@ -61,30 +63,8 @@ def firing(
     token, concept = latents.nonzero(as_tuple=True)
     weights = latents[token, concept].float().cpu().numpy()
     where, who = window[token.cpu().numpy()], concept.cpu().numpy().astype(np.int64)
-    order = np.lexsort((who, where))
-    where, who, weights = where[order], who[order], weights[order]
-    start = np.flatnonzero(np.diff(where, prepend=-1) | np.diff(who, prepend=-1))
-    if not len(start):
-        return Firing(where, who, np.zeros(0, np.float32)), latents
-    return Firing(where[start], who[start], np.maximum.reduceat(weights, start)), latents
-
-
-def best_of_each_text(pairs: Firing, text: np.ndarray) -> np.ndarray:
-    """For each text and concept, the window of the highest activation, the first if tied: texts repeat themselves.
-
-    Parameters
-    ----------
-    text : ndarray of int64 of shape (windows of the batch,)
-        Text of each window.
-
-    Returns
-    -------
-    ndarray of int64: positions in ``pairs``, ascending.
-    """
-    owner = text[pairs.window]
-    order = np.lexsort((pairs.window, -pairs.peak, pairs.concept, owner))
-    new = np.diff(owner[order], prepend=-1).astype(bool) | np.diff(pairs.concept[order], prepend=-1).astype(bool)
-    return np.sort(order[new])
+    peaks = find_peaks(where, who, weights)
+    return Firing(where[peaks], who[peaks], weights[peaks]), latents
 
 
 def shapes(latents: torch.Tensor, first: np.ndarray, length: np.ndarray, pairs: Firing, rows: np.ndarray) -> np.ndarray:
@@ -112,18 +92,12 @@ def shapes(latents: torch.Tensor, first: np.ndarray, length: np.ndarray, pairs: 
     return np.where(inside, values / pairs.peak[rows][:, None], 0).astype(np.float16)
 
 
-PENDING = 200_000
-"""Rows that are gathered before they are sorted in."""
-
-
 @dataclass(frozen=True)
 class ConceptWindows:
     """Windows in which concepts are active, one row per pair. Arrays of shape (rows,)."""
 
     concept: np.ndarray
     """int32."""
-    key: np.ndarray
-    """float64: key by which the rows of a concept compete; the highest are kept."""
     window: np.ndarray
     """int64: number of the window, in the order of the texts."""
     peak: np.ndarray
@@ -139,11 +113,11 @@ class ConceptWindows:
         return ConceptWindows(*(getattr(self, name)[rows] for name in FIELDS))
 
     @staticmethod
-    def empty(window: int) -> ConceptWindows:
-        """No rows."""
-        types = (np.int32, np.float64, np.int64, np.float32)
-        concept, key, number, peak = (np.zeros(0, dtype) for dtype in types)
-        return ConceptWindows(concept, key, number, peak, np.zeros((0, window), np.float16))
+    def of(kept: KeptPeaks) -> ConceptWindows:
+        """All kept rows: by concept, then the best first."""
+        concept, rank = np.nonzero(kept["place"] >= 0)
+        facts = (kept[name][concept, rank] for name in ("place", "peak", "shape"))
+        return ConceptWindows(concept.astype(np.int32), *facts)
 
     @staticmethod
     def join(parts: list[ConceptWindows]) -> ConceptWindows:
@@ -151,49 +125,7 @@ class ConceptWindows:
         return ConceptWindows(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
 
 
-FIELDS = ("concept", "key", "window", "peak", "shape")
-
-
-class BestOf:
-    """The ``keep`` rows of highest key of each concept; of equal keys the earliest windows.
-
-    What is kept depends on the rows alone, not on how they were cut into batches. Memory: at most
-    ``concepts * keep + PENDING`` rows, and one batch.
-    """
-
-    def __init__(self, concepts: int, keep: int, window: int) -> None:
-        self.keep = keep
-        self._floor = np.full(concepts, -np.inf)
-        self._kept = ConceptWindows.empty(window)
-        self._pending: list[ConceptWindows] = []
-
-    def wanted(self, concept: np.ndarray, key: np.ndarray) -> np.ndarray:
-        """Which rows can still be among the kept ones: bool of shape (rows,)."""
-        return key >= self._floor[concept]
-
-    def add(self, rows: ConceptWindows) -> None:
-        """Add rows."""
-        self._pending.append(rows)
-        if sum(len(part) for part in self._pending) > PENDING:
-            self._sort_in()
-
-    def rows(self) -> ConceptWindows:
-        """All kept rows: by concept, then the best first."""
-        self._sort_in()
-        return self._kept
-
-    def _sort_in(self) -> None:
-        if not self._pending:
-            return
-        rows = ConceptWindows.join([self._kept, *self._pending])
-        self._pending = []
-        order = np.lexsort((rows.window, -rows.key, rows.concept))
-        concept = rows.concept[order]
-        first = np.searchsorted(concept, concept, side="left")
-        rank = np.arange(len(order)) - first
-        self._kept = rows.take(order[rank < self.keep])
-        full = rank == self.keep - 1
-        self._floor[concept[full]] = rows.key[order[full]]
+FIELDS = ("concept", "window", "peak", "shape")
 
 
 def lottery(window: np.ndarray, concept: np.ndarray | int = 0, *, seed: int = 0) -> np.ndarray:
@@ -218,27 +150,19 @@ class PoolRows:
     active: sp.csr_array
     """bool of shape (windows, concepts): in which windows each concept is active."""
 
-
-class WindowPool:
-    """A random sample: the ``size`` windows with the highest lottery numbers."""
-
-    def __init__(self, concepts: int, size: int) -> None:
-        self.concepts = concepts
-        self.size = size
-        self._heap: list[tuple[float, int, np.ndarray]] = []
-
-    def add(self, window: int, number: float, concept: np.ndarray) -> None:
-        """Offer a window with its active concepts."""
-        entry = number, window, concept.astype(np.int32)
-        (heapq.heappush if len(self._heap) < self.size else heapq.heappushpop)(self._heap, entry)
-
-    def rows(self) -> PoolRows:
-        """The sample."""
-        held = sorted(self._heap, key=lambda entry: entry[1])
+    @staticmethod
+    def of(sample: list[tuple[float, int, np.ndarray]], concepts: int) -> PoolRows:
+        """The pool of a sample: for each window its lottery number, its own number and its active concepts."""
+        held = sorted(sample, key=lambda entry: entry[1])
         indptr = np.cumsum([0, *(len(entry[2]) for entry in held)])
         concept = np.concatenate([entry[2] for entry in held]) if held else np.zeros(0, np.int32)
-        active = sp.csr_array((np.ones(len(concept), bool), concept, indptr), shape=(len(held), self.concepts))
+        active = sp.csr_array((np.ones(len(concept), bool), concept, indptr), shape=(len(held), concepts))
         return PoolRows(np.asarray([entry[1] for entry in held], np.int64), active)
+
+
+def keep_best(heap: list[Any], entry: Any, most: int) -> None:
+    """Keep an entry if it is one of the largest."""
+    (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
 
 
 CHUNK = 256
@@ -332,7 +256,7 @@ class _TokenVectors:
         plain = self.of(held)
         self.mean = plain.mean(axis=0)
         """float32 of shape (d,): mean of the pool's windows, subtracted from all."""
-        self.pool = _unit(plain - self.mean)
+        self.pool = unit(plain - self.mean)
         """float32 of shape (pool, d), unit rows."""
 
     def of(self, held: np.ndarray) -> np.ndarray:
@@ -342,11 +266,7 @@ class _TokenVectors:
 
 def _centre(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, vectors: _TokenVectors) -> np.ndarray:
     each = vectors.of(tokens[exemplars.window[rows]])
-    return _unit(_unit(each - vectors.mean).mean(axis=0)[None])[0]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
+    return unit(unit(each - vectors.mean).mean(axis=0)[None])[0]
 
 
 def _token_matrix(held: np.ndarray, vocabulary: int) -> sp.csr_array:

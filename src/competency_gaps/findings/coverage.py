@@ -6,11 +6,12 @@ counts the same. *Likeness* of two benchmarks is Bhattacharyya's coefficient (19
 benchmark need not test everything: where it states its scope, regions are judged that belong to it
 (:mod:`~competency_gaps.findings.scopes`).
 
-A topic (a region of level 2) is missing where fewer than 1% of the items lie in it (:data:`EXERCISED`) and the stated
-scope names it; or, without a scope, where the benchmarks that are most alike *in all other topics* surely have more
-than twice as many there (at least two of them, and more than :data:`ASKED` in the mean), and the items do touch the
-coarse region around it [ours]. The topic itself is left out of that likeness, as what lacks it is unlike all that have
-it; so is the benchmark's own row.
+A topic (a region of level 2) is missing where the stated scope names it and fewer than 1% of the items lie in it
+(:data:`EXERCISED`), though they touch the coarse region around it. Without a scope it is missing where fewer than 1%,
+or a tenth of the share in similar benchmarks (:data:`HARDLY`), lie in it, and these surely have more than twice as many
+there: two of them, or one that is :data:`CLOSE`, and more than :data:`ASKED` in the mean [ours]. Similar are those most
+alike *in all other topics*, as what lacks one is unlike all that have it. The benchmark's own row is left out, and of
+those that are nearly one (:data:`TWINS`) all but one.
 
 Counted concepts are those that a label describes: ranked (contextual) ones that are active somewhere. *Missing* and
 *thin* ones are ``coverage_status`` of ``concepts.parquet`` and ``concept_benchmarks.parquet``.
@@ -27,7 +28,7 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from competency_gaps.dictionary.atlas import ORDINARY, members_of
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.evidence.interval import wilson
 from competency_gaps.evidence.sample import effective_sample
 from competency_gaps.findings.scopes import LEVEL, scope_table
@@ -41,14 +42,24 @@ FACTOR = 2
 NEAREST = 3
 FITS = 0.5
 """Least likeness of similar benchmarks."""
+TWINS = 0.95
+"""Likeness from which two benchmarks count as one beside a third."""
+CLOSE = 0.8
+"""Likeness from which one similar benchmark is enough."""
+ITSELF = 0.9
+"""Likeness from which a benchmark of the map with the name of one that is asked about is that one."""
 TOPICS = 3
 """Missing topics that are named, at most; and absent concepts of each topic, and topics with these."""
 FEW = 0.1
-"""Share from which a topic is one of a benchmark's main ones; with fewer other items, these are not compared."""
+"""Least share of other topics in a benchmark that is compared in these."""
+TOO_FEW = 0.1
+"""Share in similar benchmarks that a missing topic may need before its line says that the items are few."""
 SEEN = 0.8
 """Share of a benchmark's items that must lie in the regions of its scope, if the map is to say what is lacking."""
 EXERCISED = 0.01
 """Share from which a region is exercised: topics below it are missing."""
+HARDLY = 0.1
+"""Ratio to similar benchmarks below which a topic is missing as well."""
 ASKED = 0.05
 """Share of a topic in the mean of similar benchmarks, from which its absence is worth a line."""
 NAMED = 12
@@ -118,6 +129,8 @@ class MissingTopic:
     name: str
     items: int
     """Kept items in it."""
+    scope_of: str | None
+    """The benchmark whose scope names it; None: similar benchmarks ask it."""
     expected: float | None
     """Mean share in ``similar``; None: the scope names it."""
     similar: tuple[str, ...]
@@ -128,7 +141,7 @@ class MissingTopic:
 
 @dataclass(frozen=True)
 class AbsentConcepts:
-    """Concepts in no item, of a missing topic or of one of the main ones."""
+    """Concepts in no item, of a missing topic."""
 
     region: int
     name: str
@@ -155,7 +168,10 @@ class BenchmarkCoverage:
     """Regions that belong to its scope, the nearest first, or to those of all its benchmarks; None: it states none, or
     names cannot be compared."""
     within: bool
-    """Whether enough of its items lie in ``inside`` (:data:`SEEN`) for the map to tell what its scope lacks."""
+    """Whether enough of its items lie in ``inside`` (:data:`SEEN`) for the map to tell what its scope lacks; of several
+    benchmarks, whether this is so of any."""
+    detectable: float
+    """Least share in similar benchmarks at which a topic without an item is missing: more with few items."""
     missing: tuple[MissingTopic, ...]
     """The most important first."""
 
@@ -177,7 +193,7 @@ class Coverage:
     public: int
     """Benchmarks that the map was made from."""
     absent: tuple[AbsentConcepts, ...]
-    """At most :data:`TOPICS`, of missing topics first."""
+    """At most :data:`TOPICS`, of missing topics."""
     all: Covered
     """All counted concepts."""
     counted: Literal["labelled", "automatic", "unlabelled"]
@@ -212,14 +228,24 @@ class Map:
         self.public = shares[[name in self.names for name in names]]
         """float64 of shape (B, R): shares of the map's benchmarks."""
 
-    def similar(self, share: np.ndarray, asked: Sequence[str], topic: int) -> np.ndarray:
-        """Rows of the benchmarks most alike in all other topics, at most :data:`NEAREST`, the most alike first."""
+    def similar(self, share: np.ndarray, asked: Sequence[str], topic: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the benchmarks most alike in all other topics, at most :data:`NEAREST`, and their likeness."""
         level = self.level.copy()
         level[topic] = 0
         like = likeness(level, share, self.public)
         # What is about hardly anything else has no other topics to compare.
-        like[np.isin(self.names, asked) | (self.public[:, topic] > 1 - FEW)] = 0
-        return np.array([row for row in np.argsort(-like, kind="stable")[:NEAREST] if like[row] >= FITS], int)
+        like[self.is_itself(like, asked) | (self.public[:, topic] > 1 - FEW)] = 0
+        chosen: list[int] = []
+        for row in np.argsort(-like, kind="stable").tolist():
+            twins = likeness(level, self.public[row], self.public[np.array(chosen, int)]) >= TWINS
+            if like[row] >= FITS and len(chosen) < NEAREST and not twins.any():
+                chosen.append(row)
+        rows = np.array(chosen, int)
+        return rows, like[rows]
+
+    def is_itself(self, like: np.ndarray, asked: Sequence[str]) -> np.ndarray:
+        """Which rows are a benchmark that is asked about, by name and likeness: bool of shape (B,)."""
+        return np.isin(self.names, asked) & (like >= ITSELF)
 
     def missing(
         self, share: np.ndarray, high: np.ndarray, asked: Sequence[str], inside: Sequence[int] | None, *, within: bool
@@ -231,30 +257,31 @@ class Map:
         share, high : ndarray of shape (R,)
             Shares of the items, and the upper ends of their intervals.
         asked
-            Names of the benchmarks: rows of the map of the same name are left out.
+            Names of the benchmarks: their own rows of the map are left out.
         inside, within
             As in :class:`BenchmarkCoverage`.
         """
-        topics = np.flatnonzero((self.level == LEVEL) & (share < EXERCISED)).tolist()
+        topics = np.flatnonzero((self.level == LEVEL) & (share[self.above] >= EXERCISED)).tolist()
         if inside:
             topics = [topic for topic in inside if topic in topics]
         if within:
-            return [(topic, None, []) for topic in topics]
+            return [(topic, None, []) for topic in topics if share[topic] < EXERCISED]
         found = list[tuple[int, float | None, list[str]]]()
         for topic in topics:
-            rows = self.similar(share, asked, topic)
-            shares = self.public[rows, topic]
-            several = (shares > FACTOR * high[topic]).sum() >= min(2, max(1, len(rows)))
-            expected = float(shares.mean()) if len(rows) else 0.0
-            if several and expected > max(FACTOR * high[topic], ASKED) and share[self.above[topic]] >= EXERCISED:
-                found.append((topic, expected, [self.names[row] for row in rows]))
+            rows, like = self.similar(share, asked, topic)
+            shares, least = self.public[rows, topic], FACTOR * high[topic]
+            ask, mean = shares > least, float(shares.mean()) if len(rows) else 0.0
+            several = ask.sum() >= 2 or like[ask].max(initial=0) >= CLOSE
+            if several and mean > max(least, ASKED) and share[topic] < max(EXERCISED, HARDLY * mean):
+                found.append((topic, mean, [self.names[row] for row in rows]))
         return sorted(found, key=lambda topic: -(topic[1] or 0))
 
     def asked_by(self, topic: int, asked: Sequence[str]) -> tuple[str, ...]:
-        """Other benchmarks that have it as a main topic, the largest shares first."""
-        order = np.argsort(-self.public[:, topic], kind="stable").tolist()
-        rows = [row for row in order if self.public[row, topic] >= FEW and self.names[row] not in asked]
-        return tuple(self.names[row] for row in rows[:TOPICS])
+        """Other benchmarks that ask it, those with the largest shares first."""
+        shares = np.where(np.isin(self.names, asked), 0, self.public[:, topic])
+        least = max(ASKED, shares.max() / 3)
+        order = np.argsort(-shares, kind="stable").tolist()
+        return tuple(self.names[row] for row in order[:TOPICS] if shares[row] >= least)
 
 
 def likeness(level: ArrayLike, shares: ArrayLike, others: ArrayLike) -> np.ndarray:
@@ -283,7 +310,8 @@ def _spread(
     share = np.bincount(region, weight[located], count) @ map_.below.T / max(whole.sum(), 1e-9)
     units = max(float(effective_sample(whole.sum(), (whole**2).sum())), 1e-9)
     low, high = wilson(share, np.full(count, units), 0.95)
-    like_ = np.where(np.isin(map_.names, asked), -1, likeness(map_.level, share, map_.public))
+    like_ = likeness(map_.level, share, map_.public)
+    like_ = np.where(map_.is_itself(like_, asked), -1, like_)
     nearest_ = [(map_.names[at], float(like_[at])) for at in np.argsort(-like_, kind="stable")[:NEAREST]]
     within = bool(inside) and float(share[list(inside or ())].sum()) >= SEEN
     missing = tuple(
@@ -291,14 +319,16 @@ def _spread(
             topic,
             map_.regions["name"][topic],
             int(items[topic]),
+            name if expected is None else None,
             expected,
             tuple(similar),
             map_.asked_by(topic, asked),
         )
         for topic, expected, similar in map_.missing(share, high, asked, inside, within=within)
     )
-    counts = int(kept.sum()), int((~located).sum())
-    made = BenchmarkCoverage(name, *counts, scope, tuple(share.tolist()), tuple(nearest_), inside, within, missing)
+    counts, alike = (int(kept.sum()), int((~located).sum())), tuple(nearest_)
+    detectable = max(ASKED, FACTOR * float(wilson(np.zeros(1), np.array([units]), 0.95)[1][0]))
+    made = BenchmarkCoverage(name, *counts, scope, tuple(share.tolist()), alike, inside, within, detectable, missing)
     return made, {"items": items, "share": share, "low": low, "high": high}
 
 
@@ -311,7 +341,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
     if description and benchmark is None and len(stated) == 1:
         benchmark = next(iter(stated))
     if description and benchmark is None:
-        raise UserError("a description needs a benchmark: name it.")
+        raise UserError(f"a description is of one benchmark: name it ({argument('benchmark')}).")
     asked = [benchmark] if benchmark is not None else list(stated)
     map_ = None if run.regions is None or run.region_counts is None else Map(run.regions, run.region_counts)
     if description and map_ is None:
@@ -332,10 +362,9 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         spread = [_spread(run, map_, [own], own, stated[own], inside.get(own)) for own in asked]
         parts = [part for part, _ in spread]
         if len(asked) > 1:
-            # What none of the scopes names was not meant, where each says what it means.
-            known = all(inside.get(name) for name in asked)
-            union = tuple(dict.fromkeys(region for name in asked for region in inside[name])) if known else None
-            spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, union)]
+            spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, None)]
+            if any(part.within for part in parts):
+                spread = [(_joined(spread[0][0], parts), spread[0][1])]
         whole, own_shares = spread[0]
         regions = _regions(map_, whole, own_shares, concepts, lacking)
     found = Coverage(
@@ -345,7 +374,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         regions,
         tuple(parts),
         0 if map_ is None else len(map_.names),
-        () if map_ is None or whole is None else _absent(map_, whole, regions, lacking),
+        () if map_ is None or whole is None else _absent(map_, whole, lacking),
         _covered(concepts, lacking),
         counted,
         left_out,
@@ -353,6 +382,13 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         bool(run.manifest.get("reference")),
     )
     return worded(found)
+
+
+def _joined(whole: BenchmarkCoverage, parts: Sequence[BenchmarkCoverage]) -> BenchmarkCoverage:
+    """Several benchmarks, of which what the scope of one names is missing where none asks it."""
+    topics = {topic.region: topic for part in parts if part.within for topic in part.missing}
+    missing = [topic for topic in topics.values() if whole.shares[topic.region] < EXERCISED]
+    return replace(whole, within=True, missing=tuple(missing))
 
 
 def _regions(
@@ -429,24 +465,15 @@ def _lacks(rows: pl.DataFrame) -> tuple[Lack, ...]:
     )
 
 
-def _absent(
-    map_: Map, whole: BenchmarkCoverage, regions: Sequence[RegionCoverage], lacking: pl.DataFrame
-) -> tuple[AbsentConcepts, ...]:
-    """Absent concepts of missing topics, then of the main ones, those that miss most first."""
-    main = [
-        part
-        for part in regions
-        if part.level == LEVEL and part.share >= FEW and part.missing > (part.by_chance or 0) + 1
-    ]
-    main = [part for part in main if not whole.inside or part.region in whole.inside]
-    main.sort(key=lambda part: (part.by_chance or 0) - part.missing)
+def _absent(map_: Map, whole: BenchmarkCoverage, lacking: pl.DataFrame) -> tuple[AbsentConcepts, ...]:
+    """Absent concepts of missing topics."""
     proven = lacking.filter(coverage_status="missing", label_scored_by="detection")
     absent = []
-    for region in (*(topic.region for topic in whole.missing[:TOPICS]), *(part.region for part in main)):
-        rows = proven.filter(pl.col("region").is_in(np.flatnonzero(map_.below[region]))).head(TOPICS)
+    for topic in whole.missing[:TOPICS]:
+        rows = proven.filter(pl.col("region").is_in(np.flatnonzero(map_.below[topic.region]))).head(TOPICS)
         if rows.height:
-            absent.append(AbsentConcepts(region, regions[region].name, _lacks(rows)))
-    return tuple(absent[:TOPICS])
+            absent.append(AbsentConcepts(topic.region, topic.name, _lacks(rows)))
+    return tuple(absent)
 
 
 def rarer(found: Coverage) -> list[RegionCoverage]:
@@ -466,30 +493,40 @@ def worded(found: Coverage) -> Coverage:
 
 
 def _answer(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
-    """The first missing topics, a sentence or two each; or that there are none."""
+    """The first missing topics, a sentence or two each; or that there are none, or that it cannot be said."""
     lines = []
     for topic in whole.missing[:TOPICS]:
         some = f"{integer(topic.items)}" if topic.items else "none"
-        beside = "its scope names it"
+        owner = "its scope" if len(found.benchmarks) == 1 else f"the scope of {topic.scope_of}"
+        beside = f"{owner} names it (a guess by names)"
         if topic.expected is not None:
+            asked = percent(topic.expected, 1)
             beside = (
-                f"the benchmarks most like it otherwise ({_and(topic.similar)}) have {100 * topic.expected:.0f} in 100"
+                f"the benchmarks most like it otherwise ({_and(topic.similar)}) ask it in {asked} of items on average"
             )
-        line = f"Missing: {found.regions[topic.region].name}: {some} of {plural(whole.items, 'item')}; {beside}."
+        line = f"Missing: {topic.name}: {some} of {plural(whole.items, 'item')}; {beside}."
         by = f" Public benchmarks that ask it: {', '.join(topic.asked_by)}." if topic.asked_by else ""
         lines.append(line + by)
     if lines:
         more = len(whole.missing) - len(lines)
         return [*lines[:-1], lines[-1] + f" And {plural(more, 'more topic')}." * (more > 0)]
-    similar = [name for name, like in whole.nearest if like >= FITS]
     if whole.within:
         return ["Nothing is missing: each topic that its scope names has 1% of the items or more."]
-    if similar:
-        return [f"Nothing is clearly missing beside the most similar benchmarks ({_and(similar)})."]
-    name, like = whole.nearest[0]
+    if whole.inside:
+        seen = percent(sum(whole.shares[region] for region in whole.inside), 1)
+        return [f"What its scope lacks cannot be said: {seen} of its items are of topics that it names (a guess)."]
+    similar = [name for name, like in whole.nearest if like >= FITS]
+    if len(similar) < 2:
+        name, like = whole.nearest[0]
+        return [
+            "What is missing cannot be said: fewer than two public benchmarks are similar (the nearest, "
+            f"{name}: {100 * like:.0f} of 100), and no scope tells."
+        ]
+    least = percent(whole.detectable, 1)
+    few = f" With {plural(whole.items, 'item')} only topics that those ask in {least} or more would show."
     return [
-        f"What is missing cannot be said: no public benchmark is similar (the nearest, {name}: {100 * like:.0f} of "
-        "100), and its scope does not tell."
+        f"Nothing is clearly missing beside the most similar benchmarks ({_and(similar)})."
+        f"{few if whole.detectable > TOO_FEW else ''}"
     ]
 
 
@@ -513,9 +550,7 @@ def sentences(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
     if whole.inside:
         inside = [f"{found.regions[own].name} ({percent(whole.shares[own], 1)})" for own in whole.inside]
         says += f"Regions with a matching name (a guess): {_and(inside)}."
-        says += f" They hold fewer than {percent(SEEN, 1)} of its items: too few to tell what the scope lacks." * (
-            not whole.within
-        )
+        says += f" They hold fewer than {percent(SEEN, 1)} of its items." * (not whole.within)
     else:
         says += "No region of the atlas has a matching name."
     return [headline, says, *_absent_words(found)]

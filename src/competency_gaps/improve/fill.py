@@ -8,7 +8,6 @@ run's answer lets expect?
 
 from __future__ import annotations
 
-import heapq
 import json
 import random
 import re
@@ -17,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,13 +27,15 @@ from competency_gaps.answer_json import Failure, parse
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.benchmarks.records import make_item
 from competency_gaps.benchmarks.repeats import find_clusters
-from competency_gaps.checked import damaged, read_document, write_document
+from competency_gaps.checked import write_document
 from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
+from competency_gaps.dictionary.windows import keep_best
 from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.files import finite, make_folder, write_text
+from competency_gaps.files import finite, make_folder
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.kept import answer
+from competency_gaps.improve.drafts import DRAFTS, ROWS, Drafts, Share, lm_eval_task, record_of, write_lines
 from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
 from competency_gaps.items.item import Benchmark, Item
 from competency_gaps.items.options import LETTERS, stem
@@ -65,72 +66,7 @@ REGIONS = 6
 SAME = (0.85, 0.97)
 """Least and greatest cosine of sentence embeddings from which two items say the same: between them, where 1 in 20 of
 the slice's own items is as near to another."""
-DRAFTS = "drafts.json"
 _WORD = re.compile(r"\w+")
-_ROWS: dict[str, Any] = {
-    **dict.fromkeys(("id", "slice", "source", "prompt", "answer", "code", "reason"), pl.String),
-    **{"choices": pl.List(pl.String), "weight": pl.Float64},
-}
-
-
-class Share(NamedTuple):
-    """What new items add to a slice's part of its benchmark, in [0, 1]."""
-
-    name: str
-    added: int
-    before: float
-    after: float
-
-
-@dataclass(frozen=True)
-class Drafts:
-    """New items, and those that were refused."""
-
-    name: str
-    """Of what is filled."""
-    benchmark: str
-    """Whose form the items have."""
-    folder: Path
-    items: pl.DataFrame
-    """``id``, ``slice``, ``weight`` (how much it excites it, times the least that is needed), ``prompt``, ``choices``,
-    ``answer``, ``source``; of those that were refused ``code`` (``form``, ``repeats``, ``unread``, ``elsewhere``,
-    ``alike``, ``key``, ``enough``) and ``reason``."""
-    shares: tuple[Share, ...]
-    precision: float | None
-    """Share of the run's items that excite the slice so much that are its own; None: all, by its definition."""
-    fresh: Fresh | None
-    """What the run's model makes of new items; None: it was not asked."""
-    plan: str | None
-    """What would be done and paid; None: it is done."""
-
-    @property
-    def kept(self) -> pl.DataFrame:
-        """The new items."""
-        return self.items.filter(pl.col("code").is_null())
-
-    @property
-    def refused(self) -> pl.DataFrame:
-        """The others."""
-        return self.items.filter(pl.col("code").is_not_null())
-
-
-def read_drafts(folder: Path) -> Drafts:
-    """Read what :func:`fill` wrote.
-
-    Raises
-    ------
-    UserError
-        If it is missing or damaged.
-    """
-    try:
-        held = read_document(folder / DRAFTS)
-        fresh, shares = held["fresh"] and Fresh(**held["fresh"]), tuple(Share(*one) for one in held["shares"])
-        items = pl.DataFrame(held["items"], schema=_ROWS)
-        return Drafts(**{**held, "folder": folder, "items": items, "shares": shares, "fresh": fresh})
-    except (OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
-        raise damaged(
-            folder / DRAFTS, error, "Repeat the command that made it: answers already paid for are kept."
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -319,10 +255,10 @@ class _Filling:
             words = set(_WORD.findall((found if isinstance(found, str) else found.item.prompt).casefold()))
             like = sum(telling.get(word, 0.0) for word in words) / max(1, len(words)) ** 0.5
             if isinstance(found, str):
-                _keep_best(texts, (like, -number, found), 2 * self.n)
+                keep_best(texts, (like, -number, found), 2 * self.n)
             else:
-                _keep_best(best, (like, -number, found), READ[0])
-                _keep_best(drawn, (rng.random(), -number, found), READ[1])
+                keep_best(best, (like, -number, found), READ[0])
+                keep_best(drawn, (rng.random(), -number, found), READ[1])
         self.passages = [text for *_, text in sorted(texts, reverse=True)]
         by_chance = {number: draft for _, number, draft in drawn}
         by_words = {number: draft for _, number, draft in best if number not in by_chance}
@@ -560,12 +496,14 @@ class _Filling:
         held |= {"precision": self.target.lenses[0].precision, "fresh": None if plan else self._fresh(), "plan": plan}
         if not plan:
             task = lm_eval_task(self.folder, self.policy, self.config.options)
-            _write(self.folder / "items.jsonl", [{**record_of(draft.item), "source": draft.source} for draft in fine])
-            _write(self.folder / "refused.jsonl", [row for row in rows if row["code"] is not None])
-            _write(self.folder / f"{task['task']}.yaml", [task])
+            write_lines(
+                self.folder / "items.jsonl", [{**record_of(draft.item), "source": draft.source} for draft in fine]
+            )
+            write_lines(self.folder / "refused.jsonl", [row for row in rows if row["code"] is not None])
+            write_lines(self.folder / f"{task['task']}.yaml", [task])
             fresh = held["fresh"] and asdict(held["fresh"])
             write_document(self.folder / DRAFTS, finite({**held, "fresh": fresh, "folder": "", "items": rows}))
-        return Drafts(**held, folder=self.folder, items=pl.DataFrame(rows, schema=_ROWS))
+        return Drafts(**held, folder=self.folder, items=pl.DataFrame(rows, schema=ROWS))
 
     def _fresh(self) -> Fresh | None:
         """What the run's model makes of all that passed, needed or not, beside those without the slice."""
@@ -613,47 +551,3 @@ def _stream(path: Path) -> Iterator[_Draft | str]:
         except UserError as error:
             draft.refuse("form", str(error))
         yield draft
-
-
-def _keep_best(heap: list[Any], entry: Any, most: int) -> None:
-    """Keep an entry if it is one of the largest."""
-    (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
-
-
-def record_of(item: Item) -> dict[str, Any]:
-    """An item as a line of a benchmark's JSONL file."""
-    held: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "messages": item.messages, "choices": item.choices}
-    held |= {"answer": item.answer, "metric": item.policy, "group": item.group, "metadata": item.metadata}
-    return {key: value for key, value in held.items() if value not in (None, {}, ())}
-
-
-def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
-
-
-def lm_eval_task(folder: Path, policy: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A task of lm-evaluation-harness over ``items.jsonl``, asked as the benchmark is; as JSON it is YAML too.
-
-    Open answers are compared whole; of ``numeric`` ones the last number.
-    """
-    task: dict[str, Any] = {
-        "task": re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower(),
-        "dataset_path": "json",
-        "dataset_kwargs": {"data_files": {"test": str((folder / "items.jsonl").resolve())}},
-        "test_split": "test",
-    }
-    if policy != "choice":
-        metric = {"metric": "exact_match", "ignore_case": True, "ignore_punctuation": policy != "numeric"}
-        texts = {"doc_to_text": "{{prompt}}", "doc_to_target": "{{answer}}"}
-        if policy == "numeric":
-            last = {"function": "regex", "regex_pattern": r"(-?[\d,]*\.?\d+)", "group_select": -1}
-            task["filter_list"] = [{"name": "number", "filter": [last, {"function": "take_first"}]}]
-            metric["regexes_to_ignore"] = [","]
-        return {**task, "output_type": "generate_until", **texts, "metric_list": [metric]}
-    metric = {"metric": "acc_norm" if options.get("normalise") == "characters" else "acc"}
-    text, choices = "{{prompt}}", "{{choices}}"
-    if options.get("form") != "cloze":
-        listed = f"{{% for one in choices %}}{{{{'{LETTERS}'[loop.index0]}}}}. {{{{one}}}}\n{{% endfor %}}"
-        text, choices = f"{text}\n\n{listed}Answer:", f"{{{{'{LETTERS}'[:choices|length]|list}}}}"
-    texts = {"doc_to_text": text, "doc_to_choice": choices, "doc_to_target": "{{answer}}"}
-    return {**task, "output_type": "multiple_choice", **texts, "metric_list": [metric]}

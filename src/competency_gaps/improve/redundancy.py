@@ -105,11 +105,8 @@ def parts_of(run: RunFolder, what: str | None = None) -> Parts | None:
     kept = run.items["excluded"].is_null().to_numpy()
     family = next((family for family in stored_families(run) if family.name == "columns"), None)
     questions = [] if family is None else list(map(str, family.question))
-    known = [
-        *(own for own in ("benchmark", "group") if own in questions),
-        *(["regions"] if run.regions is not None else []),
-    ]
-    wanted = what or next(iter([*known, *questions]), None)
+    known = {*questions, *(["regions"] if run.regions is not None else [])}
+    wanted = what or next((own for own in ("benchmark", "group", "regions", *questions) if own in known), None)
     label = np.full(run.items.height, -1)
     if family is not None and wanted in questions:
         rows = [row for row, question in enumerate(questions) if question == wanted]

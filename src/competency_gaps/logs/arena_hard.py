@@ -25,7 +25,6 @@ from competency_gaps.text import plural
 
 METRIC = "verdicts of two games"
 FROM_FILE = "question.jsonl"
-NO_QUESTION = Reason("no_question", "its question is missing from question.jsonl, next to model_judgment")
 _LABEL = re.compile(r"\[\[([AB=<>]{3,4})\]\]")
 
 
@@ -95,14 +94,10 @@ class _JudgementReader:
         if name in self.seen:
             return Reason("judgement_again", "the same item was judged before in this file")
         more, games = len(games) > 2, [*games, None, None][:2]
-        known = self.questions.get(name)
-        if known is None:
-            return NO_QUESTION
+        known = self.questions.get(name, {})
         question = _question(known)
         if isinstance(question, Reason):
             return question
-        if not question.strip():
-            return Reason("question_empty", "the question is empty")
         self.seen.add(name)
         self.more_games += more
         labels = _label(games[0]), _label(games[1])
@@ -169,17 +164,17 @@ def _by_id(path: Path) -> dict[str, dict[str, Any]]:
 
 def _question(record: Mapping[str, Any]) -> str | Reason:
     """The question's text, or why there is none."""
+    if not record:
+        return Reason("no_question", "its question is missing from question.jsonl, next to model_judgment")
     content = record.get("prompt")
     if content is None:
         turns = sequence(record.get("turns")) or [None]
         if len(turns) > 1:
             return Reason("question_turns", "the question has several turns")
         content = turns[0].get("content") if isinstance(turns[0], Mapping) else turns[0]
-    return (
-        content
-        if isinstance(content, str)
-        else Reason("question_more_than_text", "the question contains more than text")
-    )
+    if not isinstance(content, str):
+        return Reason("question_more_than_text", "the question contains more than text")
+    return content if content.strip() else Reason("question_empty", "the question is empty")
 
 
 def _system(record: Mapping[str, Any] | None) -> str | None:

@@ -7,7 +7,7 @@ sample under one of the aggregate's results.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ SAMPLES = "_samples.jsonl"
 _REQUIRED = ("evaluation_id", "evaluation_name", "sample_id", "input", "evaluation")
 """Fields by which a line is told from those of other tools."""
 _PERCENT = (0.0, 100.0)
+_Line = tuple[Mapping[str, Any], LoggedPrompt, LoggedScore]
 
 
 class _Result(NamedTuple):
@@ -117,19 +118,19 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     if result is not None and result.shares:
         text = f"the limits of {metric} are 0 and 100, but every score is between 0 and 1, so scores are read as shares"
         tally.warn("shares_for_percent", text)
-    repeats: dict[str, list[tuple[Mapping[str, Any], LoggedPrompt, LoggedScore]]] = {}
+    repeats: dict[str, list[_Line]] = {}
     wanted = next(iter(results)) if metric == NONE else metric
     for line in log_lines(file):
         row = line.value
-        if line.fault is None and not _belongs(row, part):
+        name, model = row.get("evaluation_name"), text_or_none(row.get("model_id"))
+        if isinstance(name, str) and (name, model) != (part.details["name"], part.details["model"]):
             continue
         tally.records += 1
         asked = line.fault or asked_in(row, wanted)
-        if isinstance(asked, Reason) and asked.code == "other_result":
-            tally.drop(line.where, asked)  # counted, not listed
-            continue
         if isinstance(asked, Reason):
-            yield tally.drop(line.where, asked)
+            left_out = tally.drop(line.where, asked)
+            if asked.code != "other_result":  # counted, not listed
+                yield left_out
             continue
         same = repeats.setdefault(str(row["sample_id"]), [])
         if same and same[0][1].prompt != asked.prompt:
@@ -141,16 +142,10 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     for number, lines in repeats.items():
         first, prompt, _ = lines[0]
         further = mapped(source, f"{file.name}, sample {number}", mapping(first.get("metadata")), first)
-        mean = mean_score(score.value for _, _, score in lines)
-        yield tally.item(item_of(first, prompt, mean, metric, len(lines), further), prompt.method, records=len(lines))
+        yield tally.item(_item(lines, metric, further), prompt.method, records=len(lines))
     if result is not None:
         tally.compare_mean(result.score(result.figure).value, metric)
     yield tally.report()
-
-
-def _belongs(row: Mapping[str, Any], part: LogPart) -> bool:
-    name, model = row.get("evaluation_name"), text_or_none(row.get("model_id"))
-    return not isinstance(name, str) or (name, model) == (part.details["name"], part.details["model"])
 
 
 def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple[float, float]) -> _Result:
@@ -228,25 +223,9 @@ def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:
     return read_prompt(asked, raw if len(users) == 1 else "", RAW)
 
 
-def item_of(
-    row: Mapping[str, Any],
-    asked: LoggedPrompt,
-    score: float | None,
-    metric: str,
-    epochs: int,
-    further: Mapping[str, Any],
-) -> Item:
-    """The item of a sample.
-
-    Parameters
-    ----------
-    row
-        Its first line under the metric.
-    score
-        Mean over its ``epochs`` lines; None = unscored.
-    further
-        Mapped fields.
-    """
+def _item(lines: Sequence[_Line], metric: str, further: Mapping[str, Any]) -> Item:
+    """The item of a sample, with its mapped fields, from its lines under the metric."""
+    row, asked, _ = lines[0]
     given = mapping(row.get("input"))
     choices = tuple(choice for choice in sequence(given.get("choices")) if isinstance(choice, str))
     references = [text for text in sequence(given.get("reference")) if isinstance(text, str)]
@@ -256,14 +235,14 @@ def item_of(
     fields = {
         "choices": choices if len(choices) > 1 else None,
         "answer": answer,
-        "score": score,
+        "score": mean_score(score.value for _, _, score in lines),
         "response": _response(row),
-        "epochs": epochs,
+        "epochs": len(lines),
         "identity": {
             "tool": "every_eval_ever",
             "doc_id": str(row["sample_id"]),
             "metric": metric,
-            "epochs": epochs,
+            "epochs": len(lines),
             "sample_hash": row.get("sample_hash"),
         },
     }

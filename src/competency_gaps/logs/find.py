@@ -64,8 +64,7 @@ def log_entries(
     UserError
         If nothing can be read at a path, or an option fits none of the logs.
     """
-    options = {"metric": metric, "scorer": scorer}
-    return [log.entry for log in _named_logs(logs, options, fields)]
+    return [log.entry for log in _named_logs(logs, {"metric": metric, "scorer": scorer}, fields)]
 
 
 def suite_logs(
@@ -88,9 +87,8 @@ def suite_logs(
     UserError
         As :func:`log_entries`.
     """
-    options = {"metric": metric, "scorer": scorer}
     by_name: dict[str, list[_NamedLog]] = {}
-    for log in _named_logs(logs, options, fields):
+    for log in _named_logs(logs, {"metric": metric, "scorer": scorer}, fields):
         by_name.setdefault(log.name, []).append(log)
     _join_tables(by_name)
     named = {name: {log.part.model for log in same_name} - {None} for name, same_name in by_name.items()}
@@ -161,18 +159,15 @@ def _scores_entry(log: _NamedLog, benchmark: str) -> dict[str, Any]:
 
 def _named_logs(logs: Sequence[str], options: Mapping[str, str | None], fields: Sequence[str]) -> list[_NamedLog]:
     mapping = field_mapping(fields)
-    is_table = not all(map(is_further, mapping))
-    named = [log for text in logs for log in _logs_at(text, mapping, options, is_table=is_table)]
+    named = [log for text in logs for log in _logs_at(text, mapping, options)]
     if options["scorer"] is not None and not any("scorer" in log.entry["source"] for log in named):
         raise UserError(f"{argument('scorer')} does not apply to any of the logs. Leave it out.")
     return named
 
 
-def _logs_at(
-    text: str, mapping: Mapping[str, str], options: Mapping[str, str | None], *, is_table: bool
-) -> list[_NamedLog]:
+def _logs_at(text: str, mapping: Mapping[str, str], options: Mapping[str, str | None]) -> list[_NamedLog]:
     name, path = named_path(text)
-    if is_table:
+    if not all(map(is_further, mapping)):  # only a table has the other fields in columns
         parts = [LogPart("table", path.stem, (path,), task=path.stem)]
     elif path.suffix in _TABLES and path.is_file():
         parts = LOGS["table"].find(path) or [LogPart("table", path.stem, (path,))]

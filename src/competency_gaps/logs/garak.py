@@ -121,8 +121,8 @@ class _Report:
     """Attempts without an evaluation: uuid -> place, and their last status."""
     unreadable: list[tuple[str, Reason]] = field(default_factory=list)
     """Lines that cannot be read, so that their family is unknown: place and reason."""
-    known: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Probe -> what the plug-in cache, or the digest at the report's end, says of it."""
+    tags: dict[str, list[str]] = field(default_factory=dict)
+    """Probe -> its tags, from the plug-in cache or the digest at the report's end."""
     counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """(probe, detector) -> garak's own counts of passes and judged outputs."""
     stated: float | None = None
@@ -148,16 +148,18 @@ class _Report:
             self.stated = number_or_none(entry.get("run.eval_threshold"))
         elif kind == "plugin_cache":
             for name, about in mapping(mapping(entry.get("plugin_cache")).get("probes")).items():
-                self.known[name.removeprefix("probes.")] = mapping(about)
+                self._tag(name, mapping(about).get("tags"))
         elif kind == "digest":
             for probes in map(mapping, mapping(entry.get("eval")).values()):
                 for name, results in probes.items():
-                    tags = mapping(mapping(results).get("_summary")).get("probe_tags")
-                    if isinstance(tags, list):
-                        self.known.setdefault(name.removeprefix("probes."), {}).setdefault("tags", tags)
+                    self._tag(name, mapping(mapping(results).get("_summary")).get("probe_tags"))
         elif kind == "eval":
             self._count(entry)
         self.complete = self.complete or kind in ("completion", "digest")
+
+    def _tag(self, probe: str, tags: Any) -> None:
+        if isinstance(tags, list):
+            self.tags.setdefault(probe.removeprefix("probes."), list(map(str, tags)))
 
     def _attempt(self, entry: dict[str, Any], where: str) -> None:
         probe = str(entry.get("probe_classname") or "").removeprefix("garak.").removeprefix("probes.")
@@ -318,7 +320,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         used[name] += 1
         score = _safety(attempt.results, threshold, source.metric)
         tally.unscored_because(Reason("nothing_judged", "no output could be judged") if score is None else None)
-        identity = {"threshold": threshold, "metric": tally.metric, "tags": _tags(report, attempt.probe)}
+        identity = {"threshold": threshold, "metric": tally.metric, "tags": report.tags.get(attempt.probe)}
         yield tally.item(_item(attempt, name if used[name] == 1 else f"{name}:{uuid}", score, identity), OWN_TEXT)
     _warn(report, tally, list(attempts.values()), threshold)
     yield tally.report()
@@ -345,11 +347,6 @@ def _item(attempt: _Attempt, id: str, score: float | None, identity: dict[str, A
             **identity,
         },
     )
-
-
-def _tags(report: _Report, probe: str) -> list[str] | None:
-    tags = report.known.get(probe, {}).get("tags")
-    return [str(tag) for tag in tags] if isinstance(tags, list) else None
 
 
 def _warn(report: _Report, tally: Tally, attempts: list[_Attempt], threshold: float) -> None:

@@ -74,8 +74,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     """
     (path,) = part.files
     head = read_head(path)
-    if head is None:
-        raise UserError(f"{path} is not an Inspect log.")
+    assert head is not None, "found as a log"
     reader = _SampleReader(head, Tally(part), source)
     for sample in samples(path):
         reader.tally.records += 1

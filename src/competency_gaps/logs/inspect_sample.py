@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, no_such
-from competency_gaps.items.item import Message, Reason
+from competency_gaps.items.item import Reason
 from competency_gaps.jsonl import float_or_none, mapping, sequence
 from competency_gaps.logs.prompt import (
     ROLES,
     WHOLE,
     LoggedPrompt,
     OwnText,
+    chat_messages,
     chat_prompt,
     content_text,
     last_occurrence,
@@ -64,14 +65,11 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
     last = users[-1]
     if last + 1 < first:
         notes.append("sample_begun")
-    messages: list[Message] = []
-    for message in raw[: last + 1]:
-        text = content_text(message.get("content"))
-        if text is None:
-            return Reason("more_than_text", "the prompt contains more than text (an image, a document, a recording)")
-        if message.get("role") not in ROLES:
-            return Reason("tool_before_answer", "a tool's message precedes the first answer")
-        messages.append({"role": message["role"], "content": text})
+    messages = chat_messages(raw[: last + 1])
+    if messages is None:
+        return Reason("more_than_text", "the prompt contains more than text (an image, a document, a recording)")
+    if any(message["role"] not in ROLES for message in messages):
+        return Reason("tool_before_answer", "a tool's message precedes the first answer")
     content = messages[-1]["content"]
     if not content.strip():
         return Reason("prompt_empty", "the prompt is empty")
@@ -81,7 +79,7 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
     if any(message.get("role") == "tool" or message.get("tool_calls") for message in after):
         notes.append("sample_tools")
     own = _own_text(content, given, sample.get("choices"))
-    asked = chat_prompt(tuple(messages), own)
+    asked = chat_prompt(messages, own)
     if asked.prompt == content:
         asked = asked._replace(own=None)
     return Exchange(asked, _response(sample, after), tuple(notes))

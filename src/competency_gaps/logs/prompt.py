@@ -153,7 +153,7 @@ def last_occurrence(
         return None
     tail = _tail(seen)
     end = tail if before is None else min(before, tail)
-    places = _places(seen, own, 0, end)
+    places = _places(seen, own, end)
     last = next(places, None)
     if last is None:
         return None
@@ -170,13 +170,13 @@ def _tail(seen: str) -> int:
     return match.start() if match else len(seen)
 
 
-def _places(seen: str, own: str, start: int, end: int) -> Iterator[int]:
+def _places(seen: str, own: str, end: int) -> Iterator[int]:
     """Where a text occurs as whole words, from last to first."""
-    at = seen.rfind(own, start, end)
+    at = seen.rfind(own, 0, end)
     while at >= 0:
         if not _joined(seen, at) and not _joined(seen, at + len(own)):
             yield at
-        at = seen.rfind(own, start, at + len(own) - 1)
+        at = seen.rfind(own, 0, at + len(own) - 1)
 
 
 def _joined(seen: str, at: int) -> bool:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.records import Record, Row, further_fields, is_further
@@ -240,9 +239,7 @@ class Tally:
     reasons: Counter[Reason] = field(default_factory=Counter)
     """Records without a score by reason, where the log gives one."""
 
-    def item(
-        self, item: Item, method: str, *, records: int = 1, identity: Mapping[str, Any] = MappingProxyType({})
-    ) -> Item | LeftOut:
+    def item(self, item: Item, method: str, *, records: int = 1) -> Item | LeftOut:
         """Count an item and return it, without its score if the metric is ``none``.
 
         Its identity gets the SHA-256 of all that the model read as ``prompt_hash``, unless the tool wrote one.
@@ -253,8 +250,6 @@ class Tally:
             How its own text was located in what the model read.
         records
             Records that it was made of; several are averaged.
-        identity
-            Added to the item's.
 
         Returns
         -------
@@ -265,11 +260,8 @@ class Tally:
             self.left_out[HALF] += records
             return LeftOut(f"item {item.id}".encode(errors="replace").decode(), HALF)
         logged = item.identity.get("prompt_hash")
-        identity = {
-            **item.identity,
-            **identity,
-            "prompt_hash": logged if logged and isinstance(logged, str) else _hash(item),
-        }
+        prompt_hash = logged if logged and isinstance(logged, str) else _hash(item)
+        identity = {**item.identity, "prompt_hash": prompt_hash}
         item = replace(item, identity=identity, score=None if self.metric == NONE else item.score)
         self.items += 1
         self.unscored += item.score is None

@@ -305,8 +305,7 @@ _ALPACA_EVAL = Recipe(
 )
 
 
-def _reader(recipe: Recipe) -> Reader:
-    return Reader(recipe.looked_for, partial(find, recipe), partial(read, recipe), ("metric", "fields"))
-
-
-MMLU_PRO, ZEROEVAL, IFEVAL, ALPACA_EVAL = map(_reader, (_MMLU_PRO, _ZEROEVAL, _IFEVAL, _ALPACA_EVAL))
+MMLU_PRO, ZEROEVAL, IFEVAL, ALPACA_EVAL = (
+    Reader(recipe.looked_for, partial(find, recipe), partial(read, recipe), ("metric", "fields"))
+    for recipe in (_MMLU_PRO, _ZEROEVAL, _IFEVAL, _ALPACA_EVAL)
+)

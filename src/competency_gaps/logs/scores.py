@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -34,8 +33,7 @@ def configured_scores(config: ScoresConfig) -> pl.DataFrame:
     """
     if config.kind == "table":
         return read_score_table(config.path.expanduser(), config.benchmark, config.models)
-    choices = {name: getattr(config, name) for name in ("model", "part", "metric", "scorer", "fields")}
-    return read_score_log(config.path.expanduser(), config.benchmark, format_=config.format, **choices)
+    return read_score_log(config)
 
 
 def read_scores(
@@ -53,7 +51,7 @@ def read_scores(
     path = Path(given)
     if path.suffix in SUFFIXES and (path.suffix != ".jsonl" or "id" in first_object(path)):
         return read_score_table(path, benchmark)
-    return read_score_log(path, benchmark)
+    return read_score_log(ScoresConfig(path=path, benchmark=benchmark))
 
 
 def read_score_table(path: Path, benchmark: str | None = None, models: Sequence[str] = ()) -> pl.DataFrame:
@@ -130,62 +128,36 @@ def _score(cell: Any, where: str, item: str, model: str) -> float | None:
     return None if value is None or math.isnan(value) else value
 
 
-def read_score_log(
-    path: Path,
-    benchmark: str | None = None,
-    *,
-    model: str | None = None,
-    format_: str | None = None,
-    part: str | None = None,
-    metric: str | None = None,
-    scorer: str | None = None,
-    fields: Mapping[str, str] = MappingProxyType({}),
-) -> pl.DataFrame:
-    """Read models' scores and responses from another tool's log.
-
-    Parameters
-    ----------
-    path
-        A log, or a folder of logs of one or several models.
-    benchmark
-        The run's benchmark that the items are of; None: the one of the log's own name.
-    model
-        What to call the model; None: as the log calls it, or after the file of a table.
-    format_
-        Of the log; None: detected.
-    part
-        Which of the benchmarks there; None: all.
-    metric, scorer
-        Which of a log's scores; None: each format's default.
-    fields
-        Our field -> the column, of a table.
+def read_score_log(config: ScoresConfig) -> pl.DataFrame:
+    """Read models' scores and responses from another tool's log, or a folder of logs of one or several models.
 
     Raises
     ------
     UserError
         If nothing can be read there, a log does not name its model, or a name is given for several models.
     """
+    path, format_ = config.path.expanduser(), config.format
     if format_ is not None and format_ not in LOGS:
         raise UserError(f"scores are read from logs of {', '.join(LOGS)}, or from a table of scores, not {format_!r}.")
-    every = [LogPart("table", path.stem, (path,))] if fields else find_parts(path, format_)
-    parts = [log for log in every if part in (None, log.benchmark)]
+    every = [LogPart("table", path.stem, (path,))] if config.fields else find_parts(path, format_)
+    parts = [log for log in every if config.part in (None, log.benchmark)]
     if not parts:
-        raise no_such(f"{path} has no benchmark", part, (log.benchmark for log in every))
+        raise no_such(f"{path} has no benchmark", config.part, (log.benchmark for log in every))
     models = {part.model for part in parts}
-    if model is not None and len(models) > 1:
+    if config.model is not None and len(models) > 1:
         raise UserError(
-            f"one name, {model!r}, for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
+            f"one name, {config.model!r}, for {len(models)} models in {path}: {', '.join(sorted(map(str, models)))}. "
             "Add their logs one by one."
         )
     rows = []
     for log in parts:
         # A table is called as its file is, whatever the benchmark.
         is_table = log.format == "table"
-        name = model or log.model or (log.files[0].stem if is_table else None)
+        name = config.model or log.model or (log.files[0].stem if is_table else None)
         if name is None:
             raise UserError(f"{log.files[0]} does not name its model: give a name for it.")
-        own = benchmark if benchmark is not None or is_table else log.task
-        choices = {"metric": metric, "scorer": scorer, "fields": dict(fields)}
+        own = config.benchmark if config.benchmark is not None or is_table else log.task
+        choices = {"metric": config.metric, "scorer": config.scorer, "fields": config.fields}
         source = LogSource(path=path, format=log.format, benchmark=log.benchmark, **choices)
         items = (entry for entry in read_log(source) if isinstance(entry, Item))
         rows += [(name, item.id, own, item.score, item.response, item.prompt) for item in items]

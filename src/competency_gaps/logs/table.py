@@ -140,7 +140,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     for item in gathered.items:
         identity = {"tool": "table", "doc_id": item.id, "metric": tally.metric, "epochs": item.epochs}
         method = "the prompt is the item's own text" if item.messages is None else "the last user message"
-        yield tally.item(item, method, records=item.epochs, identity=identity)
+        yield tally.item(replace(item, identity={**item.identity, **identity}), method, records=item.epochs)
     yield tally.report()
 
 

@@ -135,9 +135,9 @@ class _Encoder:
     """A model with its tokenizer, for one text at a time: an int8 model scales activations over a whole batch."""
 
     def __init__(self, name: str, file: Path, tokenizer: Path) -> None:
-        with needed(None, "texts", "Comparing texts by meaning"):
-            import onnxruntime
-            from tokenizers import Tokenizer
+        import onnxruntime
+        from tokenizers import Tokenizer
+
         self.name, self.digest = name, bytes.fromhex(sha256(file) + sha256(tokenizer)) + bytes([TOKENS])
         self.tokenizer = Tokenizer.from_file(str(tokenizer))
         self.tokenizer.no_padding()
@@ -167,11 +167,12 @@ class _Encoder:
 def _load(model: str | None) -> _Encoder:
     name = model or HUB
     with needed(None, "texts", "Comparing texts by meaning"):
+        import onnxruntime  # noqa: F401
+        import tokenizers  # noqa: F401
+
         files = _local_files(model) or _fetched_files(model)
     try:
         return _Encoder(name, *files)
-    except UserError:
-        raise
     except Exception as error:  # onnxruntime's and tokenizers' errors have no other base
         raise UserError(f"the embedding model {name!r} cannot be loaded: {one_line(error)}.") from error
 

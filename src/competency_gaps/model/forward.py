@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     import torch
 
 
-def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) -> torch.Tensor:
+def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray], cache: Any = None) -> torch.Tensor:
     """Activations at the hook, of shape (rows, longest, width); the pass ends there.
 
     Rows are padded on the right. No attention mask is needed: a position of a causal model never
     sees the padding after it, and a pass without a mask takes the fast attention kernels.
+
+    Parameters
+    ----------
+    cache
+        transformers' cache of what stands before the sequences, which the pass fills; None: nothing does.
 
     Raises
     ------
@@ -33,8 +38,9 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) ->
     import torch
 
     ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
+    before = {} if cache is None else {"past_key_values": cache}
     with torch.inference_mode(), _enough_memory(ids), captured(lm.model, hook, stop=True) as activations:
-        lm.model(input_ids=ids, use_cache=False)
+        lm.model(input_ids=ids, use_cache=cache is not None, **before)
     return _first(activations, hook)
 
 
@@ -62,8 +68,11 @@ class Start:
 
 def cache_start(lm: LanguageModel, hook: Hook, ids: np.ndarray) -> Start:
     """Read a start that :func:`~competency_gaps.model.prefixes.shared_start` found; raises as :func:`read_hook`."""
-    cache, activations = _read_with_cache(lm, hook, [ids], [])
-    return Start([(layer.keys, layer.values) for layer in cache.layers], activations[0])
+    from transformers.cache_utils import DynamicCache
+
+    cache = DynamicCache()
+    activations = read_hook(lm, hook, [ids], cache)[0]
+    return Start([(layer.keys, layer.values) for layer in cache.layers], activations)
 
 
 def read_after(lm: LanguageModel, hook: Hook, start: Start, sequences: Sequence[np.ndarray]) -> list[torch.Tensor]:
@@ -75,28 +84,15 @@ def read_after(lm: LanguageModel, hook: Hook, start: Start, sequences: Sequence[
         One for each sequence, of shape (>= tokens, width); what follows its tokens is padding.
     """
     import torch
+    from transformers.cache_utils import DynamicCache
 
     if not start.keys_values:  # nothing below the hook attends, and some models count positions by the cache
         return list(read_hook(lm, hook, sequences))
     rests = [sequence[len(start) :] for sequence in sequences]
     rows = len(sequences)
     copies = [(k.expand(rows, -1, -1, -1), v.expand(rows, -1, -1, -1)) for k, v in start.keys_values]
-    _, activations = _read_with_cache(lm, hook, rests, copies)
+    activations = read_hook(lm, hook, rests, DynamicCache(copies))
     return [torch.cat([start.activations, row]) for row in activations]
-
-
-def _read_with_cache(
-    lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray], before: Sequence[tuple[torch.Tensor, torch.Tensor]]
-) -> tuple[Any, torch.Tensor]:
-    """A pass up to the hook after cached tokens: the cache that it filled, and its activations."""
-    import torch
-    from transformers.cache_utils import DynamicCache
-
-    ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
-    cache = DynamicCache(before)
-    with torch.inference_mode(), _enough_memory(ids), captured(lm.model, hook, stop=True) as activations:
-        lm.model(input_ids=ids, past_key_values=cache, use_cache=True)
-    return cache, activations[0].flatten(start_dim=2)
 
 
 def hook_width(lm: LanguageModel, hook: Hook) -> int:

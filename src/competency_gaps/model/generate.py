@@ -11,9 +11,10 @@ import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
+from competency_gaps.items.policy import Generation, Output
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import PrefixTap, Tap, pad_left, read_start, shared_start
+from competency_gaps.model.prefixes import Tap, pad_left, read_start, shared_start, tapped
 
 if TYPE_CHECKING:
     import torch
@@ -29,21 +30,20 @@ _EXPLICIT: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class GeneratedAnswer:
-    """A generated answer."""
+class Responded:
+    """The model's answer, for scoring and for the span ``response``."""
 
-    text: str
-    """Decoded without special tokens, up to the first stop string."""
-    ids: np.ndarray
-    """int32 of shape (tokens,): the tokens of ``text``."""
+    output: Output
+    """A generated text is decoded without special tokens, up to the first stop string."""
+    response_ids: np.ndarray
+    """int32: its tokens; empty without any."""
 
 
 def generate(
     lm: LanguageModel,
     prompts: Sequence[np.ndarray],
+    request: Generation,
     *,
-    max_new_tokens: int,
-    stop: Sequence[str],
     config: GenerationConfig,
     token_budget: int,
     advance: Callable[[int], None],
@@ -51,7 +51,7 @@ def generate(
     keys: Sequence[str],
     tap: Tap | None = None,
     asked: Sequence[int] = (),
-) -> list[GeneratedAnswer | Reason]:
+) -> list[Responded | Reason]:
     """Continue prompts, in the order given; the pass over the prompts also gives their activations.
 
     A sampled answer depends on the seed, the prompt and its key, not on the prompts that it is read with.
@@ -59,9 +59,7 @@ def generate(
     Parameters
     ----------
     prompts : sequence of ndarray of int32
-        Token ids, first token included; each must leave room for ``max_new_tokens``.
-    stop
-        Stop strings: an answer ends before the first of these.
+        Token ids, first token included; each must leave room for the answer.
     attempts
         Runs the batches.
     keys
@@ -72,32 +70,32 @@ def generate(
 
     Returns
     -------
-    list of GeneratedAnswer or Reason
+    list of Responded or Reason
         A reason says why there is no answer.
     """
     import torch
     from transformers import LogitsProcessorList
 
-    wanted = _Stop(tuple(stop), _special_ids(lm, stop))
-    answers: list[GeneratedAnswer | Reason | None] = [None] * len(prompts)
+    wanted = _Stop(request.stop, _special_ids(lm, request.stop))
+    answers: list[Responded | Reason | None] = [None] * len(prompts)
     shared = shared_start(lm, prompts)
-    lengths = [len(p) + max_new_tokens - shared for p in prompts]
+    lengths = [len(p) + request.max_new_tokens - shared for p in prompts]
     seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
-    def write(lm: LanguageModel, rows: np.ndarray) -> list[GeneratedAnswer | Reason]:
+    def write(lm: LanguageModel, rows: np.ndarray) -> list[Responded | Reason]:
         own = [prompts[i] for i in rows]
         owners = [[asked[i]] if asked else [] for i in rows]
         ids, mask = pad_left(lm, own)  # all rows end where the answer begins
         watch = _watch()
         drawing = _drawing(config, [seeds[i] for i in rows]) if config.temperature > 0 else []
         options = {**_EXPLICIT, "logits_processor": LogitsProcessorList([watch, *drawing])}
-        with torch.inference_mode(), PrefixTap(tap).over(lm, own, owners, passes=2 if shared else 1):
+        with torch.inference_mode(), tapped(lm, own, owners, tap, passes=2 if shared else 1):
             if shared:
                 options["past_key_values"] = read_start(lm, own[0][:shared], mask)
             out = lm.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=request.max_new_tokens,
                 pad_token_id=lm.pad_id,
                 stopping_criteria=_criteria(lm, ids.shape[1], wanted),
                 eos_token_id=_ends(lm, wanted) or None,
@@ -186,7 +184,7 @@ def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
     return StoppingCriteriaList([HoldsStop()] if stop.texts else [])
 
 
-def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> GeneratedAnswer:
+def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
     ended = np.flatnonzero(np.isin(ids, [*_ends(lm, stop), lm.pad_id]))
     kept = ids[: ended[0]] if len(ended) else ids
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
@@ -195,7 +193,7 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> GeneratedAnswer:
         # The fewest tokens whose text reaches the stop string.
         count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= place)
         kept, text = kept[:count], text[:place]
-    return GeneratedAnswer(text, kept.astype(np.int32))
+    return Responded(Output(text=text), kept.astype(np.int32))
 
 
 def _decode(lm: LanguageModel, ids: np.ndarray) -> str:

@@ -17,7 +17,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, common_start, pad
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import PrefixPass, PrefixTap, Tap, read_prefixes, rows_of_cache, shared_start
+from competency_gaps.model.prefixes import PrefixPass, Tap, read_prefixes, rows_of_cache, shared_start
 
 if TYPE_CHECKING:
     import torch
@@ -133,9 +133,7 @@ class Group:
         """Length of their common start that is read with the prefix, less than the shortest."""
         self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
         """Tokens read once for all: the prefix and the common start."""
-        self.owners = list(
-            dict.fromkeys(continuation.asked for continuation in asked if continuation.asked is not None)
-        )
+        self.owners = list(dict.fromkeys(own.asked for own in asked if own.asked is not None))
 
     def rests(self) -> dict[int, tuple[int, ...]]:
         """Tokens that are read after ``read`` to score each continuation; those of which nothing more is read lack.
@@ -206,7 +204,7 @@ def likelihoods(
         alike = max(group.alike for group in own)
         with torch.inference_mode():
             read = read_prefixes(
-                lm, prefixes, owners, PrefixTap(tap), shared=shared, kept=alike + 1, model_precision=model_precision
+                lm, prefixes, owners, tap, shared=shared, kept=alike + 1, model_precision=model_precision
             )
             rests = BranchReader(lm, read, own, token_budget, attempts).rests()
             return [

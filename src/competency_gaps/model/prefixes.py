@@ -44,46 +44,38 @@ class Tap(Protocol):
         """Receive the activations of some prompts, each of shape (>= wanted tokens, width)."""
 
 
-class PrefixTap:
-    """Gives a :class:`Tap` the activations at its hook in a batched pass over prefixes."""
+@contextmanager
+def tapped(
+    lm: LanguageModel, prefixes: Sequence[np.ndarray], owners: Sequence[Sequence[int]], tap: Tap | None, *, passes: int
+) -> Iterator[None]:
+    """Give a tap the activations of the first passes in the body of the ``with``, which reads padded prefixes.
 
-    def __init__(self, tap: Tap | None) -> None:
-        self.tap = tap
+    Parameters
+    ----------
+    prefixes
+        Padded on the left.
+    owners
+        Per prefix, the numbers of the prompts whose activations it can give; a prompt that the prefix does not hold
+        far enough (for example, because its last blanks went to the continuation) is skipped.
+    passes
+        2: the first pass reads the shared start of all prefixes, in one row, and the second the rest of each.
+    """
+    owned = [(row, prompt) for row, prompts in enumerate(owners) for prompt in prompts]
+    asked = [] if tap is None else [own for own in owned if _holds(prefixes[own[0]], tap.wanted(own[1]))]
+    if tap is None or not asked:
+        yield
+        return
+    with captured(lm.model, tap.hook, stop=False, passes=passes) as captures:
+        yield
+    if len(captures) < passes:
+        return
+    start, rest = captures[0].flatten(start_dim=2)[0], captures[-1].flatten(start_dim=2)
+    activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in asked]
+    tap.take([prompt for _, prompt in asked], activations)
 
-    @contextmanager
-    def over(
-        self, lm: LanguageModel, prefixes: Sequence[np.ndarray], owners: Sequence[Sequence[int]], *, passes: int = 1
-    ) -> Iterator[None]:
-        """Capture the first pass in the body of the ``with``, which reads ``prefixes`` padded on the left.
 
-        Parameters
-        ----------
-        owners
-            Per prefix, the numbers of the prompts whose activations it can give; a prompt that the prefix does not hold
-            far enough (for example, because its last blanks went to the continuation) is skipped.
-        passes
-            2: the first pass reads the shared start of all prefixes, in one row, and the second the rest of each.
-        """
-        asked = [
-            (row, prompt)
-            for row, members in enumerate(owners)
-            for prompt in members
-            if self._held(prefixes[row], prompt)
-        ]
-        if self.tap is None or not asked:
-            yield
-            return
-        with captured(lm.model, self.tap.hook, stop=False, passes=passes) as captures:
-            yield
-        if len(captures) < passes:
-            return
-        start, rest = captures[0].flatten(start_dim=2)[0], captures[-1].flatten(start_dim=2)
-        activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in asked]
-        self.tap.take([prompt for _, prompt in asked], activations)
-
-    def _held(self, prefix: np.ndarray, prompt: int) -> bool:
-        wanted = None if self.tap is None else self.tap.wanted(prompt)
-        return wanted is not None and len(wanted) <= len(prefix) and np.array_equal(prefix[: len(wanted)], wanted)
+def _holds(prefix: np.ndarray, wanted: np.ndarray | None) -> bool:
+    return wanted is not None and np.array_equal(prefix[: len(wanted)], wanted)
 
 
 def _row(start: torch.Tensor, rest: torch.Tensor, tokens: int) -> torch.Tensor:
@@ -133,7 +125,7 @@ def read_prefixes(
     lm: LanguageModel,
     prefixes: Sequence[np.ndarray],
     owners: Sequence[Sequence[int]],
-    tap: PrefixTap,
+    tap: Tap | None,
     *,
     shared: int,
     kept: int,
@@ -152,7 +144,7 @@ def read_prefixes(
     """
     ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
-    with tap.over(lm, prefixes, owners, passes=2 if shared else 1):
+    with tapped(lm, prefixes, owners, tap, passes=2 if shared else 1):
         cache = read_start(lm, prefixes[0][:shared], mask) if shared else None
         out = lm.model(
             input_ids=ids[:, shared:],

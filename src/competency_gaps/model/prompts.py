@@ -231,24 +231,24 @@ def prepare(
     excluded with its reason, never truncated.
     """
     request = policy.request(item)
-    own = policy.prompt(item)
     try:
-        text = item.seen or _text(item, own, request, policy, benchmark, config, lm.tokenizer)
+        text = item.seen or _text(item, policy, request, benchmark, config, lm.tokenizer)
     except SpanError as error:
-        return _unfit(item, policy, own, request, error.reason)
+        flags, none = np.zeros(0, bool), np.zeros((0, 2), np.int32)
+        tokens = Tokens(none[:, 0], none, flags, flags, 0)
+        return PreparedItem(item, policy, plain_text("", policy.prompt(item), ""), tokens, request, error.reason)
     if item.seen is not None and config.bos == "auto":
         # Another tool's text begins as the tokenizer makes it begin, however the SAE was trained.
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
     prompt, room = _longest(request, tokens, lm.tokenizer)
-    if max(len(tokens.ids), prompt + room) > lm.max_length:
-        limit = lm.max_length
+    limit, reason = lm.max_length, None
+    if max(len(tokens.ids), prompt + room) > limit:
         reason = Reason("too_long", f"longer than the context: {prompt} > {limit} tokens", (prompt, limit))
         if room:
             words = f"longer than the context: {prompt} + {room} > {limit} tokens"
             reason = Reason("too_long_with_answer", words, (prompt, room, limit))
-        return PreparedItem(item, policy, text, tokens, request, reason)
-    return PreparedItem(item, policy, text, tokens, request, None)
+    return PreparedItem(item, policy, text, tokens, request, reason)
 
 
 def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
@@ -270,14 +270,13 @@ def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBas
 
 def _text(
     item: Item,
-    own: str,
-    request: Request,
     policy: Policy,
+    request: Request,
     benchmark: BenchmarkConfig,
     config: ModelConfig,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Text:
-    setting = benchmark.chat_template or config.chat_template
+    own, setting = policy.prompt(item), benchmark.chat_template or config.chat_template
     wants_answer = isinstance(request, Generation)
     templated = setting == "on" or (setting == "auto" and wants_answer and tokenizer.chat_template is not None)
     if item.messages is None and not templated:
@@ -305,9 +304,3 @@ def _text(
         messages.insert(0, {"role": "system", "content": system})
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
     return chat_text(tokenizer, messages, own=(index, *place), generation_prompt=True)
-
-
-def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: Reason) -> PreparedItem:
-    empty = np.zeros(0, np.int32)
-    tokens = Tokens(empty, np.zeros((0, 2), np.int32), np.zeros(0, bool), np.zeros(0, bool), 0)
-    return PreparedItem(item, policy, plain_text("", own, ""), tokens, request, reason)

@@ -8,42 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Reason
-from competency_gaps.items.policy import Continuations, Generation, Output, Request, Sentences
+from competency_gaps.items.policy import Continuations, Generation, Output, Sentences
 from competency_gaps.model.batches import WRITTEN_AT_ONCE, Attempts, token_budget_on
-from competency_gaps.model.generate import generate
+from competency_gaps.model.generate import Responded, generate
 from competency_gaps.model.likelihood import Continuation, Likelihood, encode_pair, likelihoods, tokenize_continuation
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import Tap
-from competency_gaps.model.prompts import Tokens
-
-
-@dataclass(frozen=True)
-class PromptRequest:
-    """A request about one prompt."""
-
-    text: str
-    """The prompt as text."""
-    tokens: Tokens
-    """The prompt as tokens."""
-    request: Request
-    key: str = ""
-    """What tells it from requests with the same prompt, whose sampled answers are to differ: see :func:`draw_keys`."""
-
-
-@dataclass(frozen=True)
-class Responded:
-    """The model's answer, for scoring and for the span ``response``."""
-
-    output: Output
-    response_ids: np.ndarray
-    """int32: generated tokens; empty without any."""
+from competency_gaps.model.prompts import PreparedItem
 
 
 def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, str]:
@@ -69,7 +46,8 @@ def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, st
 
 def respond(
     lm: LanguageModel,
-    asked: Sequence[PromptRequest],
+    asked: Sequence[PreparedItem],
+    keys: Sequence[str],
     *,
     bos_id: int | None,
     config: GenerationConfig,
@@ -78,10 +56,12 @@ def respond(
     attempts: Attempts,
     tap: Tap | None = None,
 ) -> list[Responded | Reason]:
-    """Answer requests, in the order given; requests of one kind are batched together.
+    """Answer items' requests, in the order given; requests of one kind are batched together.
 
     Parameters
     ----------
+    keys
+        What tells an item from those with the same prompt, whose sampled answers are to differ: see :func:`draw_keys`.
     token_budget
         Most tokens of a pass, padding included; None: by the kind of request and the device.
     advance
@@ -101,7 +81,7 @@ def respond(
     for index, question in enumerate(asked):
         if question.request is None:
             results[index] = Responded(Output(), empty)
-    likely: dict[bool, dict[int, PromptRequest]] = {False: {}, True: {}}
+    likely: dict[bool, dict[int, PreparedItem]] = {False: {}, True: {}}
     for index, question in enumerate(asked):
         if isinstance(question.request, (Continuations, Sentences)):
             exact = isinstance(question.request, Continuations) and question.request.verbatim
@@ -135,18 +115,17 @@ def respond(
         answers = generate(
             lm,
             [asked[i].tokens.ids for i in members],
-            max_new_tokens=request.max_new_tokens,
-            stop=request.stop,
+            request,
             config=config,
             token_budget=token_budget or WRITTEN_AT_ONCE,
             advance=advance,
             tap=tap,
             asked=members,
             attempts=attempts,
-            keys=[asked[i].key for i in members],
+            keys=[keys[i] for i in members],
         )
         for index, answer in zip(members, answers, strict=True):
-            results[index] = answer if isinstance(answer, Reason) else Responded(Output(text=answer.text), answer.ids)
+            results[index] = answer
     return [result for result in results if result is not None]
 
 
@@ -161,19 +140,19 @@ def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:
     return Output(logprobs, tokens, greedy)
 
 
-def _continuations(lm: LanguageModel, question: PromptRequest, index: int, bos_id: int | None) -> list[Continuation]:
+def _continuations(lm: LanguageModel, question: PreparedItem, index: int, bos_id: int | None) -> list[Continuation]:
     if isinstance(question.request, Continuations):
-        prompt = question.tokens
+        prompt, shown = question.tokens, question.text.text
         if question.request.verbatim:
             first = int(prompt.ids[0]) if prompt.added else None
-            pairs = [encode_pair(lm.tokenizer, question.text, text, bos_id=first) for text in question.request.texts]
+            pairs = [encode_pair(lm.tokenizer, shown, text, bos_id=first) for text in question.request.texts]
             return [Continuation(prefix, rest, asked=index) for prefix, rest in pairs]
         # After a blank (such as a chat template's line end), an option needs no leading space.
-        texts = [text.lstrip() if question.text[-1:].isspace() else text for text in question.request.texts]
+        texts = [text.lstrip() if shown[-1:].isspace() else text for text in question.request.texts]
         return [
             Continuation(
                 prompt.ids,
-                tokenize_continuation(lm.tokenizer, question.text, prompt.ids, text, skip=prompt.added),
+                tokenize_continuation(lm.tokenizer, shown, prompt.ids, text, skip=prompt.added),
                 asked=index,
             )
             for text in texts

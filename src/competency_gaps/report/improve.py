@@ -21,7 +21,7 @@ from competency_gaps.report.tables import aligned, cut, plain
 from competency_gaps.text import integer, listing, percent, plural, signed, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.improve.fill import Drafts
+    from competency_gaps.improve.drafts import Drafts
     from competency_gaps.improve.keep import Kept
     from competency_gaps.improve.lens import Fresh
     from competency_gaps.improve.redundancy import Redundancy

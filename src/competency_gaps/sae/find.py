@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import UserError, argument, nearest, no_such
+from competency_gaps.model.load import versions
 
 Relation = Literal["same", "base", "tuned"]
 """An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
@@ -238,18 +238,11 @@ def check_release(release: str, sae_id: str) -> None:
     ids: dict[str, list[str]] = {}
     for sae in directory:
         ids.setdefault(str(sae.release), []).append(sae.name.removeprefix(f"{sae.release}/"))
-    if sae_id in ids.get(release, ()) or "/" in release or saelens != _installed():
+    if sae_id in ids.get(release, ()) or "/" in release or saelens != versions().get("sae-lens"):
         return
     if release not in ids:
         raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, ids)}")
     raise no_such(f"the release {release!r} has no SAE", sae_id, ids[release])
-
-
-def _installed() -> str | None:
-    try:
-        return version("sae-lens")
-    except PackageNotFoundError:
-        return None
 
 
 def listed(release: str, sae_id: str) -> SaeEntry | None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,13 +24,7 @@ from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import UserError, needed
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
-from competency_gaps.model.load import (
-    LanguageModel,
-    chosen_device,
-    content_hash,
-    load_model,
-    weights_hash,
-)
+from competency_gaps.model.load import LanguageModel, chosen_device, content_hash, load_model, weights_hash
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
 from competency_gaps.sae.checkpoints import fetch_checkpoint, find_format, read_checkpoint
@@ -40,6 +34,8 @@ from competency_gaps.text import one_line, shorten
 
 if TYPE_CHECKING:
     import torch
+
+    from competency_gaps.sae.threshold import ThresholdSAE
 
 _CHECKED = {
     bool: ("apply_b_dec_to_input", "rescale_acts_by_decoder_norm"),
@@ -87,34 +83,12 @@ def local_mean(activations: torch.Tensor, over: int) -> torch.Tensor:
     return means.to(activations.dtype)[starts]
 
 
-class Autoencoder(Protocol):
-    """The arithmetic of an SAE, as of SAELens' SAEs and :class:`~competency_gaps.sae.threshold.ThresholdSAE`."""
-
-    W_enc: torch.Tensor
-    """(d_in, d_sae)."""
-    W_dec: torch.Tensor
-    """(d_sae, d_in)."""
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the weights."""
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Precision of the weights."""
-
-    def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Latents of activations: (tokens, d_in) -> (tokens, d_sae)."""
-
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Activations rebuilt from latents: (tokens, d_sae) -> (tokens, d_in)."""
-
-
 @dataclass(frozen=True)
 class SparseAutoencoder:
     """A loaded SAE and its identity."""
 
-    sae: Autoencoder
+    sae: ThresholdSAE
+    """Or an SAE of SAELens, which has the same attributes and arithmetic."""
     name: str
     """Folder, or ``release/id``."""
     hook_name: str
@@ -302,7 +276,8 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     UserError
         If there is no such folder, release or id, or it names no hook and none is configured.
     """
-    name, folder, sae, settings, metadata = _read(config, str(device))
+    name, folder = str(config.folder or f"{config.release}/{config.id}"), sae_folder(config)
+    sae, settings, metadata = _read(config, name, folder, str(device))
     if settings["architecture"] == "temporal":
         raise UserError(
             f"SAE {name!r} is temporal: its latents depend on earlier tokens, but spans are encoded token by token. "
@@ -376,13 +351,12 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder, Mapping[str, Any], Mapping[str, Any]]:
-    """Name, folder (None for a release), SAE, settings that change its arithmetic, and metadata."""
+def _read(config: SAEConfig, name: str, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """The SAE in a folder (None: of a release), settings that change its arithmetic, and metadata."""
     with needed(None, "run", "Running a model"):
         from safetensors import SafetensorError
 
         from competency_gaps.sae import threshold
-    name, folder = str(config.folder or f"{config.release}/{config.id}"), sae_folder(config)
     try:
         if folder is None:
             check_release(str(config.release), str(config.id))
@@ -390,12 +364,19 @@ def _read(config: SAEConfig, device: str) -> tuple[str, Path | None, Autoencoder
         if folder is None and "/" in str(config.release):
             checkpoint = fetch_checkpoint(str(config.release), str(config.id))
         if checkpoint is not None and find_format(checkpoint):
-            return name, folder, *_parts(read_checkpoint(checkpoint, name, device=device, dtype=config.dtype))
-        content = {} if folder is None else _read_cfg(folder, name)
-        if folder is not None and threshold.is_threshold_sae(content):
-            sae: Autoencoder = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
-            return name, folder, sae, threshold.settings(content, config.dtype), content["metadata"]
-        return name, folder, *_saelens_sae(config, folder, device)
+            sae = read_checkpoint(checkpoint, name, device=device, dtype=config.dtype)
+        else:
+            content = {} if folder is None else _read_cfg(folder, name)
+            if folder is not None and threshold.is_threshold_sae(content):
+                sae = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
+                return sae, threshold.settings(content, config.dtype), content["metadata"]
+            sae = _saelens_sae(config, folder, device)
+        sae.eval()
+        # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
+        sae.turn_off_forward_pass_hook_z_reshaping()
+        settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
+        # SAELens' metadata gives None for any unknown name; a plain dictionary does not.
+        return sae, settings, dict(sae.cfg.metadata.items())
     except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         missing = " is missing" if isinstance(error, KeyError) else ""
         raise UserError(f"SAE {name!r} cannot be loaded: {one_line(error)}{missing}") from error
@@ -430,22 +411,9 @@ def _average_over(metadata: Mapping[str, Any], name: str) -> int:
     return over
 
 
-def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """An SAE of SAELens, its settings, and its metadata."""
+def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> Any:
     with needed("sae-lens", "run", "Loading this SAE"):
         from sae_lens import SAE
     if folder is None:
-        sae = SAE.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
-    else:
-        sae = SAE.load_from_disk(folder, device=device, dtype=config.dtype)
-    return _parts(sae)
-
-
-def _parts(sae: Any) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """An SAE of SAELens, ready to encode, with its settings and metadata."""
-    sae.eval()
-    # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
-    sae.turn_off_forward_pass_hook_z_reshaping()
-    settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
-    # SAELens' metadata gives None for any unknown name; a plain dictionary does not.
-    return sae, settings, dict(sae.cfg.metadata.items())
+        return SAE.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
+    return SAE.load_from_disk(folder, device=device, dtype=config.dtype)

@@ -18,11 +18,10 @@ from competency_gaps.metrics.tokens import MajorityToken, mix
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import LatentStatistics
-from competency_gaps.sae.load import SparseAutoencoder
+from competency_gaps.sae.load import LoadedPair, SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
 from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, Surface, TextTokens, find_peaks, number_texts
 from competency_gaps.sae.texts import TokenPiece, first_tokens
@@ -52,14 +51,7 @@ log = logging.getLogger(__name__)
 
 
 def read_texts(
-    lm: LanguageModel,
-    hook: Hook,
-    sae: SparseAutoencoder,
-    pieces: Iterable[TokenPiece],
-    *,
-    tokens: int,
-    embed: Embed | None = None,
-    progress: Progress,
+    pair: LoadedPair, pieces: Iterable[TokenPiece], *, tokens: int, embed: Embed | None = None, progress: Progress
 ) -> tuple[LatentStatistics, Reference]:
     """Statistics of an SAE's latents over at most ``tokens`` tokens of texts, without first tokens.
 
@@ -68,7 +60,7 @@ def read_texts(
     embed
         Makes unit vectors of texts, by which the coherence of latents is measured; None: it is not.
     """
-    chosen = []
+    lm, sae, chosen = pair.lm, pair.sae, []
     with progress.stage("tokenising texts", total=tokens, unit="tokens") as bar:
         for piece in first_tokens(pieces, tokens):
             chosen.append(piece)
@@ -84,7 +76,7 @@ def read_texts(
             for batch in plan_batches([len(chosen[i].ids) for i in block], token_budget_on(lm.device)):
                 rows = [chosen[block[i]] for i in batch]
                 starts = [int(offsets[i]) for i in batch]
-                activations = read_hook(lm, hook, [p.ids for p in rows])
+                activations = read_hook(lm, pair.hook, [p.ids for p in rows])
                 active += running.add(activations, rows, starts)
                 bar.advance(sum(len(p.ids) for p in rows))
             own, values = surface.tokens(block), Active(*map(np.concatenate, zip(*active, strict=True)))
@@ -183,7 +175,7 @@ class StrongestWindows:
         texts = number_texts(pieces)
         share = TOKENS / max(1, int(self._sizes.sum()))
         self._compared = mix(texts.astype(np.uint64)) < share * 2.0**64
-        self._kept = KeptPeaks(width, STRONGEST, place=np.dtype(np.int64))
+        self._kept = KeptPeaks(width, STRONGEST)
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""

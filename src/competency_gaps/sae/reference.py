@@ -17,17 +17,9 @@ FILE = "reference.parquet"
 WINDOW = 64
 """Tokens of a window: a stretch of text about as long as a benchmark's item."""
 
-SURFACE = (
-    "lexical_share",
-    "pair_share",
-    "word_share",
-    "punctuation",
-    "space",
-    "digits",
-    "markup",
-    "first_share",
-    "coherence",
-)
+FORMS = ("punctuation", "space", "digits", "markup")
+"""Forms of tokens without a letter."""
+SURFACE = ("lexical_share", "pair_share", "word_share", *FORMS, "first_share", "coherence")
 """Columns that say how a latent goes with tokens and texts; runs copy them."""
 _PRESENT = ("mean", "density", "share", "window_density")
 """Columns without nulls."""

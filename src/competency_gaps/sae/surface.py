@@ -15,13 +15,12 @@ import numpy as np
 
 from competency_gaps.metrics.tokens import LexicalShare, Recurring, mix
 from competency_gaps.sae.load import stretch_starts
+from competency_gaps.sae.reference import FORMS
 from competency_gaps.sae.texts import TokenPiece
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FORMS = ("punctuation", "space", "digits", "markup")
-"""Forms of tokens without a letter."""
 FIRST = 4
 """Tokens at the start of what the model reads at once that count as its first."""
 TEXT_TOKENS = 16_384
@@ -78,17 +77,10 @@ class Surface:
         per token; for averages, group by group.
     average_over
         Tokens that the SAE averages. If more than 1, shares of variance are not known: a single token says little.
-    buckets
-        Sums kept for each latent in place of one per token (see :class:`LexicalShare`); None: as many as fit.
     """
 
     def __init__(
-        self,
-        width: int,
-        pieces: Sequence[TokenPiece],
-        tokenizer: PreTrainedTokenizerBase,
-        average_over: int = 1,
-        buckets: int | None = None,
+        self, width: int, pieces: Sequence[TokenPiece], tokenizer: PreTrainedTokenizerBase, average_over: int
     ) -> None:
         self._pieces = pieces
         self._over = average_over
@@ -96,15 +88,14 @@ class Surface:
         self._form = forms(np.unique(np.concatenate([p.ids[p.own] for p in pieces] or [[]])), tokenizer)
         self._mass = np.zeros((len(FORMS) + 1, width))
         self._first = np.zeros(width)
-        shape = (np.dtype(np.int32), (average_over,))
-        self._peaks = KeptPeaks(width, PEAKS, stretch=shape, value=np.dtype(np.float64))
+        self._peaks = KeptPeaks(width, PEAKS, stretch=np.dtype((np.int32, (average_over,))), value=np.dtype(np.float64))
         """A random sample of each latent's windows, drawn by a hash: the stretches on which it peaks there."""
         if average_over > 1:
             self._usual = self._stretches_with()
             return
         tokens = self.tokens(range(len(pieces)))
-        self._lexical = LexicalShare(width, Recurring.of(tokens.token, tokens.text), buckets)
-        self._pairs = LexicalShare(width, Recurring.of(tokens.pair, tokens.text), buckets)
+        self._lexical = LexicalShare(width, Recurring.of(tokens.token, tokens.text))
+        self._pairs = LexicalShare(width, Recurring.of(tokens.pair, tokens.text))
 
     def blocks(self, tokens: int) -> Iterator[range]:
         """Divide the pieces into groups of whole texts with at least this many tokens (fewer in the last)."""
@@ -167,7 +158,7 @@ class Surface:
             peaks = find_peaks(latent, text, value)
             draw = mix(mix(latent[peaks].astype(np.uint64)) ^ text[peaks].astype(np.uint64)).astype(np.float64)
             stretches = tokens.token[tokens.stretch][active.token[peaks]]
-            self._peaks.add(latent[peaks], draw, stretch=stretches, value=value[peaks])
+            self._peaks.add(latent[peaks], draw, place=text[peaks], stretch=stretches, value=value[peaks])
         form = self._form[tokens.token]
         for i in range(len(self._mass)):
             part = (form == i)[tokens.stretch].mean(axis=1)
@@ -236,11 +227,11 @@ def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
     usual : ndarray of float64 of shape (largest id + 1,)
         Share of all stretches that hold each token, ``b``.
     """
-    stretches = kept["stretch"]
-    share = np.full(len(stretches), np.nan)
-    for concept in np.flatnonzero((stretches[:, :, 0] >= 0).sum(axis=1) >= FEWEST_PEAKS):
-        known = stretches[concept, :, 0] >= 0
-        ids = np.sort(stretches[concept, known], axis=1)
+    there = kept["place"] >= 0
+    share = np.full(len(there), np.nan)
+    for concept in np.flatnonzero(there.sum(axis=1) >= FEWEST_PEAKS):
+        known = there[concept]
+        ids = np.sort(kept["stretch"][concept, known], axis=1)
         new = np.c_[np.ones(len(ids), bool), ids[:, 1:] != ids[:, :-1]]
         value = kept["value"][concept, known]
         held, index = np.unique(ids[new], return_inverse=True)
@@ -275,7 +266,7 @@ def find_peaks(latent: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.n
 class KeptPeaks:
     """For each latent, the peaks that come first by a key, in memory that does not grow with their number.
 
-    However peaks are grouped into additions, the same are kept; of equal keys those that were added first.
+    However peaks are grouped into additions, the same are kept; of equal keys those of the earliest places.
 
     Parameters
     ----------
@@ -284,30 +275,34 @@ class KeptPeaks:
     count
         Peaks that are kept of each.
     facts
-        For each fact of a peak, its type, or its type and shape.
+        For each fact of a peak beside its ``place``, its type, which may have a shape.
     """
 
-    def __init__(self, width: int, count: int, **facts: np.dtype | tuple[np.dtype, tuple[int, ...]]) -> None:
+    def __init__(self, width: int, count: int, **facts: np.dtype) -> None:
         self._count = count
         self._key = np.full((width, count), np.inf)
-        shapes = {name: fact if isinstance(fact, tuple) else (fact, ()) for name, fact in facts.items()}
-        self._facts = {name: np.full((width, count, *shape), -1, kind) for name, (kind, shape) in shapes.items()}
+        kinds = {"place": np.dtype(np.int64), **facts}
+        self._facts = {name: np.full((width, count), -1, kind) for name, kind in kinds.items()}
 
     def __getitem__(self, fact: str) -> np.ndarray:
         """A fact of the kept peaks: shape (width, count, ...), in the order of their keys; -1 where there are fewer."""
         return self._facts[fact]
 
+    def wanted(self, latent: np.ndarray, key: np.ndarray) -> np.ndarray:
+        """Which peaks can still be among the kept ones: bool of shape (peaks,)."""
+        return np.asarray(key <= self._key[latent, -1])
+
     def add(self, latent: np.ndarray, key: np.ndarray, **facts: np.ndarray) -> None:
         """Add peaks: arrays of shape (peaks,) or (peaks, ...), the smallest keys being kept."""
-        fresh = key < self._key[latent, -1]
-        latent, key = latent[fresh], key[fresh]
-        touched, rows = np.unique(latent, return_inverse=True)
+        fresh = self.wanted(latent, key)
+        touched, rows = np.unique(latent[fresh], return_inverse=True)
         row = np.concatenate([np.repeat(np.arange(len(touched)), self._count), rows])
-        keys = np.concatenate([self._key[touched].ravel(), key])
-        order = np.lexsort((keys, row))
+        keys = np.concatenate([self._key[touched].ravel(), key[fresh]])
+        old = {name: known[touched].reshape(-1, *known.shape[2:]) for name, known in self._facts.items()}
+        merged = {name: np.concatenate([known, facts[name][fresh]]) for name, known in old.items()}
+        order = np.lexsort((merged["place"], keys, row))
         starts = np.searchsorted(row[order], np.arange(len(touched)))
         kept = order[starts[:, None] + np.arange(self._count)]
         self._key[touched] = keys[kept]
         for name, known in self._facts.items():
-            old = known[touched].reshape(-1, *known.shape[2:])
-            known[touched] = np.concatenate([old, facts[name][fresh].astype(known.dtype)])[kept]
+            known[touched] = merged[name][kept]

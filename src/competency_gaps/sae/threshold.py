@@ -114,10 +114,5 @@ def read_threshold_sae(folder: Path, config: Mapping[str, Any], *, device: str, 
 
 def settings(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
     """The settings that change the arithmetic, as in SAELens' configuration."""
-    return {
-        **{key: config.get(key, value) for key, value in _DEFAULTS.items()},
-        "architecture": config["architecture"],
-        "d_in": config["d_in"],
-        "d_sae": config["d_sae"],
-        "dtype": dtype,
-    }
+    sizes = {key: config[key] for key in ("architecture", "d_in", "d_sae")}
+    return {**{key: config.get(key, value) for key, value in _DEFAULTS.items()}, **sizes, "dtype": dtype}

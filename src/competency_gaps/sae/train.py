@@ -19,7 +19,7 @@ from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model, versions
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
-from competency_gaps.sae.load import load_sae
+from competency_gaps.sae.load import LoadedPair, load_sae
 from competency_gaps.sae.measure import embedder, read_texts
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, read_documents
@@ -79,11 +79,10 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     sae.save_inference_model(out)
     figures: dict[str, Any] = {"trained_tokens": config.tokens}
     if config.heldout:
-        trained = load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device)
+        trained = LoadedPair(lm, load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device), hook, bos_id)
         heldout = cut_pieces(read_documents(config.heldout), lm.tokenizer, context=config.context, bos_id=bos_id)
-        measured, statistics = read_texts(
-            lm, hook, trained, heldout, tokens=config.heldout_tokens, embed=embedder(), progress=progress
-        )
+        tokens, embed = config.heldout_tokens, embedder()
+        measured, statistics = read_texts(trained, heldout, tokens=tokens, embed=embed, progress=progress)
         statistics.write(out / REFERENCE_FILE)
         figures |= {
             "heldout_tokens": measured.tokens,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -156,7 +156,11 @@ class Math(ReferencePolicy):
         golds = accepted(item.answer)
         if any(_words(output.text) == _words(gold) for gold in golds):
             return Score(1.0, output.text)
-        parse, verify = _math_verify()
+        with needed("math-verify", "run", "The scoring policy 'math'"):
+            from math_verify import parse, verify
+        # It warns that there is no time limit; ``time_limit`` is ours.
+        for module in ("math_verify.parser", "math_verify.grader"):
+            logging.getLogger(module).setLevel(logging.ERROR)
 
         def right() -> float:
             # Its own time limits work in the main thread only and would cancel a timer that already runs.
@@ -165,15 +169,6 @@ class Math(ReferencePolicy):
             return float(any(verify(gold, answer, timeout_seconds=None) for gold in known))
 
         return score_within(self.seconds, "comparison", output, right)
-
-
-def _math_verify() -> tuple[Any, Any]:
-    with needed("math-verify", "run", "The scoring policy 'math'"):
-        from math_verify import parse, verify
-    # It warns that there is no time limit; ``time_limit`` is ours.
-    for module in ("math_verify.parser", "math_verify.grader"):
-        logging.getLogger(module).setLevel(logging.ERROR)
-    return parse, verify
 
 
 def _words(text: str) -> str:

@@ -109,11 +109,6 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
-def after_answer(text: str) -> str:
-    """What follows the last ``Answer:``, or the whole text if there is none."""
-    return re.split(r"answer\s*:", text, flags=re.IGNORECASE)[-1]
-
-
 @dataclass(frozen=True)
 class Exact(ReferencePolicy):
     """1 if the answer equals any of the accepted ones, else 0.

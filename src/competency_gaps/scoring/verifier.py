@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -14,7 +15,7 @@ from competency_gaps.benchmarks.generate import unpack
 from competency_gaps.benchmarks.reasoning_gym import make_dataset, verifier_score
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
-from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, after_answer, first_line, score_within
+from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, first_line, score_within
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Verifier(GenerationPolicy):
     def score(self, item: Item, output: Output) -> Score:
         verifier = item.metadata["verifier"]
         dataset = _dataset(verifier["family"], json.dumps(verifier["difficulty"]))
-        answer = after_answer(output.text).strip()
+        answer = re.split(r"answer\s*:", output.text, flags=re.IGNORECASE)[-1].strip()
         one_line = isinstance(item.answer, str) and "\n" not in item.answer.strip()
         if one_line if self.first_line is None else self.first_line:
             answer = first_line(answer)

@@ -54,18 +54,6 @@ class Source:
         return int(self.run.manifest["evidence"]["seed"])
 
 
-def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Make the slices of a run from its items and rows of activations.
-
-    Returns
-    -------
-    tuple of DataFrame and dict
-        The columns of :data:`~competency_gaps.runs.schemas.SLICES`, and the manifest's record: for each family its
-        number of ``slices`` and what it was ``made_with``.
-    """
-    return stored(make_families(source))
-
-
 def write_slices(run: RunFolder, source: Source | None = None) -> None:
     """Make the slices of a finished run anew.
 
@@ -102,8 +90,16 @@ def renamed_slices(
     return stored(with_tree_names(run, [made[name] for name in names if made[name].names], table, embedder))
 
 
-def make_families(source: Source) -> list[Family]:
-    """Make the families that the configuration wants; without a wish, those for which all that they need is there.
+def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Make the slices of a run from its items and rows of activations.
+
+    These are the families that the configuration wants; without a wish, those for which all that they need is there.
+
+    Returns
+    -------
+    tuple of DataFrame and dict
+        The columns of :data:`~competency_gaps.runs.schemas.SLICES`, and the manifest's record: for each family its
+        number of ``slices`` and what it was ``made_with``.
 
     Raises
     ------
@@ -131,7 +127,7 @@ def make_families(source: Source) -> list[Family]:
             continue
         if made is not None and made.names:
             families.append(made)
-    return with_tree_names(source.run, families, source.run.concepts, source.config.embedder)
+    return stored(with_tree_names(source.run, families, source.run.concepts, source.config.embedder))
 
 
 def columns(source: Source) -> Family | None:

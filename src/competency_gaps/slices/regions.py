@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.answer_json import Failure, parse
-from competency_gaps.dictionary.atlas import Atlas, examples_of, locate, members_of, space_of
+from competency_gaps.dictionary.atlas import Atlas, examples_of, members_of, places_of, space_of
 from competency_gaps.dictionary.labelling.labeller import make_request, plain
 from competency_gaps.dictionary.labels import clean_line
 from competency_gaps.llm import Answer, ask
@@ -42,9 +42,10 @@ def located(atlas: Atlas, by_concept: ByConcept, kept: np.ndarray) -> pl.DataFra
     kept : ndarray of bool of shape (N,)
         Items that are not excluded; the others are nowhere.
     """
-    places = pl.DataFrame(locate(atlas, by_concept, np.flatnonzero(kept))._asdict()).cast(pl.Schema(ITEM_REGIONS))
+    places = places_of(atlas, space_of(atlas, by_concept, np.flatnonzero(kept)))
+    table = pl.DataFrame(places._asdict()).cast(pl.Schema(ITEM_REGIONS))
     place = pl.Series(np.where(kept, np.cumsum(kept) - 1, -1)).replace(-1, None)
-    return places.select(pl.all().gather(place))
+    return table.select(pl.all().gather(place))
 
 
 def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:

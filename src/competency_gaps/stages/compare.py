@@ -18,7 +18,7 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.special import ndtr
 
-from competency_gaps.config import EvidenceConfig
+from competency_gaps.config import EvidenceConfig, ScoresConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample, Paired, paired_differences, units_of
 from competency_gaps.evidence.interval import quantile
@@ -199,7 +199,7 @@ def _paired_side(basis: Basis, source: RunFolder | Path) -> Side:
         lost = known.join(basis.items.select(keys).filter(pl.Series(~np.isnan(values))), on=keys, how="anti")
         return Side(side.name, values, asked, _in_words(lost))
     name = _only_model(source)
-    rows = read_score_log(source, model=name)
+    rows = read_score_log(ScoresConfig(path=source, model=name))
     matched = match_scores(basis.items.select("benchmark", "item_id", "prompt").iter_rows(), rows)
     place = matched.table["item"].to_numpy()
     values, asked = np.full(basis.items.height, np.nan), np.zeros(basis.items.height, bool)

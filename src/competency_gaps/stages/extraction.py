@@ -26,8 +26,9 @@ from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation
+from competency_gaps.model.generate import Responded
 from competency_gaps.model.prompts import PreparedItem
-from competency_gaps.model.respond import PromptRequest, Responded, draw_keys, respond
+from competency_gaps.model.respond import draw_keys, respond
 from competency_gaps.shards import ShardDraft, ShardFolder
 from competency_gaps.stages.items import ItemInput, excluded_table, item_input, read_responses, response_table
 from competency_gaps.stages.setting import Setting
@@ -245,7 +246,7 @@ class ShardReader:
             made = self._input(i, items[i], response, response_ids).tokens
             return made and replace(made, prompt=len(items[i].tokens.ids) * shard.sampled)
 
-        asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request, plan.keys[i]) for i in members]
+        asked = [items[i] for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
             tapped = [tokens(i, None, np.zeros(0, np.int32)) for i in members]
@@ -253,6 +254,7 @@ class ShardReader:
         responses = respond(
             self.extractor.lm,
             asked,
+            [plan.keys[i] for i in members],
             bos_id=self.bos_id,
             config=self.generation,
             token_budget=self.extractor.batch_tokens,

@@ -19,9 +19,9 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import finite
 from competency_gaps.items.item import DTYPE, Reason, check_reason
 from competency_gaps.items.policy import Policy, Score
+from competency_gaps.model.generate import Responded
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem
-from competency_gaps.model.respond import Responded
 from competency_gaps.runs.schemas import TOKENS
 from competency_gaps.table_files import read_parquet
 from competency_gaps.text import shorten, visible

@@ -104,7 +104,6 @@ class LabelQuestion:
     """A request about one concept, with what is needed to read its answer."""
 
     concept: int
-    step: Step
     request: Request
     label: str | None = None
     """The label to score; None for an explanation."""
@@ -128,7 +127,7 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
     silent = [shorten(plain(exemplar.text), LONGEST) for exemplar in _of_rank(exemplars, "negative", 0)[:SILENT]]
     promotes = [shorten(plain(token), 40) for token in promoted]
     content = {"windows": windows, "silent": silent, "promotes": promotes}
-    return LabelQuestion(concept, "explain", make_request("explain", concept, content, Explanation, 120))
+    return LabelQuestion(concept, make_request("explain", concept, content, Explanation, 120))
 
 
 def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
@@ -143,7 +142,7 @@ def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int
     windows = [{"number": i + 1, "text": plain(chosen[at][0].text)} for i, at in enumerate(order)]
     truth = tuple(chosen[at][1] for at in order)
     request = make_request("detection", concept, {"label": plain(label), "windows": windows}, Windows, 200)
-    return LabelQuestion(concept, "detection", request, label, truth)
+    return LabelQuestion(concept, request, label, truth)
 
 
 def _of_rank(exemplars: Sequence[Exemplar], kind: ExemplarKind, remainder: int) -> list[Exemplar]:
@@ -237,7 +236,7 @@ def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None
 
 def read_answer(question: LabelQuestion, answer: Answer) -> Explanation | float | Failure:
     """Read an answer: an explanation, or a score in [0, 1] of the label in question."""
-    if question.step == "explain":
+    if question.label is None:
         explained = parse(answer, Explanation)
         if isinstance(explained, Explanation) and repeats_instructions(explained.label or ""):
             return Failure("the label is one of the examples in the instructions")

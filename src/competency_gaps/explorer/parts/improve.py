@@ -68,7 +68,7 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             view, listed = report.suspects_view(found, None, 0), known.height
             items = _items(context, known, "chance")
         else:
-            from competency_gaps.improve.fill import read_drafts
+            from competency_gaps.improve.drafts import read_drafts
 
             made = read_drafts(path)
             view, drafts = report.drafts_view(made, 0), (_drafts(context, made.kept), _drafts(context, made.refused))

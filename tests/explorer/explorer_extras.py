@@ -30,7 +30,14 @@ def with_extras(made: Made, folder: Path) -> Made:
     add_exemplars(dictionary)
     with changing_run(run) as change:
         change.commit(dictionary={**change.manifest["dictionary"], "folder": str(dictionary)})
-    verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "test": "halves", "sentence": "Few."}
+    verdict = {
+        "code": "split_halves",
+        "outcome": "few",
+        "numbers": {},
+        "tone": "open",
+        "test": "halves",
+        "sentence": "Few.",
+    }
     write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     return Made(run, dictionary)
 

@@ -32,7 +32,7 @@ _SHOWN: Mapping[Kind, Callable[[Any], str]] = {
 
 
 @dataclass(frozen=True)
-class Column:
+class Quantity:
     """One quantity of a concept."""
 
     key: str
@@ -59,14 +59,14 @@ class Column:
         return f"{show(value)} [{show(row[f'{self.key}_low'])}, {show(row[f'{self.key}_high'])}]"
 
 
-COVERAGE = Column(
+COVERAGE = Quantity(
     "chi_bench",
     "χ bench",
     "Coverage: the concept's mean activation over items, relative to the mean over alive concepts",
     "magnitude",
     "benchmark",
 )
-PERFORMANCE = Column(
+PERFORMANCE = Quantity(
     "chi_model",
     "χ model",
     "Performance: mean score of items, weighted by the concept's activation (0 to 1), with its interval",
@@ -74,7 +74,7 @@ PERFORMANCE = Column(
     "model",
     interval=True,
 )
-ASSOCIATION = Column(
+ASSOCIATION = Quantity(
     "association",
     "association",
     "In points of 100: mean, over items weighted by the concept's activation, of the score minus the mean of its "
@@ -83,21 +83,21 @@ ASSOCIATION = Column(
     "model",
     interval=True,
 )
-PLAIN_ASSOCIATION = Column(
+PLAIN_ASSOCIATION = Quantity(
     "plain_association",
     "plain association",
     "The same beside the mean of the whole benchmark; the verdict rests on the association within strata",
     "points",
     "model",
 )
-Q_VALUE = Column(
+Q_VALUE = Quantity(
     "q_value",
     "q",
     "False-discovery rate of the list, of failure or of success, that ends with this concept; N/A = not tested",
     "probability",
     "model",
 )
-PERFORMANCE_STATUS = Column(
+PERFORMANCE_STATUS = Quantity(
     "performance_status",
     "verdict",
     "goes with failure or success: by the association, at the run's false-discovery rate; negligible: the same, but "
@@ -106,16 +106,16 @@ PERFORMANCE_STATUS = Column(
     "word",
     "model",
 )
-SUPPORT = Column("support", "support", "Kept items in which the concept is active", "integer")
-N_EFF = Column(
+SUPPORT = Quantity("support", "support", "Kept items in which the concept is active", "integer")
+N_EFF = Quantity(
     "n_eff",
     "n_eff",
     "Effective sample size: how many equally weighted items the average is worth; a cluster counts once",
     "tenths",
     "model",
 )
-N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", "integer")
-LIFT = Column(
+N_BENCHMARKS = Quantity("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", "integer")
+LIFT = Quantity(
     "lift",
     "lift",
     "log₂ of the concept's share of activation here relative to its share in the reference text",
@@ -123,21 +123,21 @@ LIFT = Column(
     "benchmark",
     optional=True,
 )
-DENSITY = Column(
+DENSITY = Quantity(
     "density",
     "density",
     "Share of tokens on which the concept is active, in the reference text or else in a sample of the run",
     "percent",
     "benchmark",
 )
-STATUS = Column(
+STATUS = Quantity(
     "coverage_status",
     "coverage",
     "missing, or under, typical or over by its lift against the reference text (N/A without one)",
     "word",
     "benchmark",
 )
-CHANCE = Column(
+CHANCE = Quantity(
     "chance_seen",
     "chance",
     "Chance that as many tokens of the reference text would contain the concept; near 100%, its absence is news",
@@ -145,14 +145,14 @@ CHANCE = Column(
     "benchmark",
     optional=True,
 )
-KIND = Column(
+KIND = Quantity(
     "kind",
     "kind",
     "contextual (including topics, skills and styles), mixed (no common meaning), or about what a text looks like: "
     "token, format, position, template, dense; N/A = unknown",
     "word",
 )
-LEXICAL = Column(
+LEXICAL = Quantity(
     "lexical_share",
     "by token",
     "Share of the variance of its activation on reference text explained by the token, corrected for chance: near "
@@ -160,7 +160,7 @@ LEXICAL = Column(
     "percent",
     optional=True,
 )
-COHERENCE = Column(
+COHERENCE = Quantity(
     "coherence",
     "coherence",
     "How similar in meaning its ten strongest windows of reference text are, compared with random windows: near 0 if "
@@ -168,8 +168,8 @@ COHERENCE = Column(
     "decimal",
     optional=True,
 )
-LABEL = Column("label", "concept", "What activates the concept, according to its dictionary; N/A = no label", "text")
-LABEL_SCORE = Column(
+LABEL = Quantity("label", "concept", "What activates the concept, according to its dictionary; N/A = no label", "text")
+LABEL_SCORE = Quantity(
     "label_score",
     "label score",
     "How well the label predicts where the concept is active (detection or embedding; 0.5 = chance), or the score "
@@ -177,13 +177,13 @@ LABEL_SCORE = Column(
     "decimal",
     optional=True,
 )
-PEAK = Column("peak_token", "peak token", "The token on which it most often peaks", "text")
+PEAK = Quantity("peak_token", "peak token", "The token on which it most often peaks", "text")
 
 LISTED = (ASSOCIATION, PERFORMANCE_STATUS, N_EFF)
 LEAST_COVERED = (COVERAGE, SUPPORT)
 
 
-def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
+def present(columns: Sequence[Quantity], frame: pl.DataFrame) -> list[Quantity]:
     """Keep the columns that a frame has; an optional column only if some row has a value."""
     return [
         column
@@ -282,13 +282,13 @@ UNDEFINED = Term("na", "N/A", "Not defined; this is not zero.")
 
 
 def glossary(
-    columns: Iterable[Column], evidence: Mapping[str, Any], *, regions: bool, labelled: bool, lists: bool
+    columns: Iterable[Quantity], evidence: Mapping[str, Any], *, regions: bool, labelled: bool, lists: bool
 ) -> list[Term]:
     """Explain the words of a page: general ones first, then its columns.
 
     Parameters
     ----------
-    columns : iterable of Column
+    columns : iterable of Quantity
         Each is explained once.
     evidence : mapping
         The manifest's ``evidence``, for what items are compared at equal values of.

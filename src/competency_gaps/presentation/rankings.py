@@ -31,7 +31,7 @@ def concept_name(row: dict[str, Any]) -> str:
 
 def list_concepts(
     run: RunFolder, words: str | None = None
-) -> tuple[pl.DataFrame, tuple[columns.Column, ...], str | None]:
+) -> tuple[pl.DataFrame, tuple[columns.Quantity, ...], str | None]:
     """List concepts: rows of ``run.concepts`` in order, the columns to show, and in a sentence what was searched for.
 
     Parameters

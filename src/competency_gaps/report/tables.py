@@ -93,7 +93,7 @@ def table_of(
     return table
 
 
-def quantities(frame: pl.DataFrame, shown: Iterable[columns.Column]) -> dict[str, list[Text]]:
+def quantities(frame: pl.DataFrame, shown: Iterable[columns.Quantity]) -> dict[str, list[Text]]:
     """Cells of a frame by the columns' titles."""
     return {column.title: [Text(column.cell(row)) for row in frame.to_dicts()] for column in shown}
 
@@ -139,7 +139,7 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
 
 
 def print_listing(
-    listing: tuple[pl.DataFrame, tuple[columns.Column, ...], str | None],
+    listing: tuple[pl.DataFrame, tuple[columns.Quantity, ...], str | None],
     console: Console,
     *,
     lines: int,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from competency_gaps.dictionary.exemplars import Exemplars
 from competency_gaps.dictionary.folder import Dictionary
@@ -18,7 +19,8 @@ from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.excerpts import excerpts
 from competency_gaps.explorer.parts.names import display_names, last_names
-from competency_gaps.explorer.parts.records.details import SearchResult
+from competency_gaps.explorer.parts.records import names
+from competency_gaps.explorer.parts.records.details import ConceptInBenchmark, ConceptLabel, SearchResult
 from competency_gaps.findings import kept
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.finding import Answer
@@ -86,15 +88,6 @@ TEXTS = (
 """Columns of ``items.parquet`` that only an item's detail needs."""
 SEARCHED = ("text", "response", "answer", "item_id")
 """Columns that a search looks at."""
-LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
-"""What is shown of a label."""
-IN_BENCHMARK = {
-    "support": pl.Int32,
-    **dict.fromkeys(("n_eff", "chi_bench", "chi_model"), pl.Float32),
-    **dict.fromkeys(("association", "association_low", "association_high"), pl.Float32),
-    "performance_status": pl.Categorical,
-}
-"""What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
 _PRIVATE = ("base_url", "key_env", "extra")
 """Settings of the judge that go into no export: where it is, where its key, and what else its server is sent."""
 
@@ -323,9 +316,9 @@ class Context:
     @cached_property
     def in_benchmarks(self) -> pl.DataFrame:
         """How each concept stands in each benchmark, in the order of the benchmarks."""
-        scanned = self.run.scan("concept_benchmarks").select(
-            pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items()
-        )
+        # In the types in which a hundred thousand concepts take least room.
+        small = cs.integer().cast(pl.Int32), cs.float().cast(pl.Float32), cs.string().cast(pl.Categorical)
+        scanned = self.run.scan("concept_benchmarks").select(names(ConceptInBenchmark)).with_columns(*small)
         if self.portable:
             scanned = scanned.with_columns(pl.col(pl.Float32).cast(pl.Float64).fill_nan(None).round_sig_figs(4))
         return self.run.files.collect("concept_benchmarks", scanned)
@@ -365,7 +358,7 @@ class Context:
         table = self.dictionary.labels() if self.dictionary is not None else empty_labels()
         table = table.filter(pl.col("label").is_not_null()).sort("concept", maintain_order=True)
         start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.run.width + 1))
-        return table.select(LABEL).to_dicts(), start
+        return table.select(names(ConceptLabel)).to_dicts(), start
 
     @cached_property
     def lists(self) -> list[Matching]:

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import starmap
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary.directions import LOGITS, SIMILAR
-from competency_gaps.dictionary.document import has_table
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.names import scored_of
 from competency_gaps.explorer.parts.records import from_row
-from competency_gaps.explorer.parts.records.run import (
-    BenchmarkSummary,
-    ColumnSpec,
-    Has,
-    Overlap,
-    Region,
-    RunInfo,
-    Shards,
-    Thresholds,
-    Verdict,
-    Warned,
-)
+from competency_gaps.explorer.parts.records.run import BenchmarkSummary, Overlap, Region, RunInfo, Thresholds
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns, facts
+from competency_gaps.robustness.assess import RobustnessVerdict
 from competency_gaps.runs.assessment import read_assessment
 from competency_gaps.text import integer, percent, shorten
 
@@ -37,6 +24,7 @@ _NAME_LIMIT = 120
 def run_info(context: Context) -> RunInfo:
     """Gather what a page shows first."""
     manifest, assessment = context.manifest, read_assessment(context.run.path)
+    verdicts = None if assessment is None else [from_row(RobustnessVerdict, own) for own in assessment["verdicts"]]
     models, shown = context.model_scores.models, columns.present(_COLUMNS, context.concepts)
     labelled = context.concepts["label"].null_count() < context.concepts.height
     speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}
@@ -50,37 +38,26 @@ def run_info(context: Context) -> RunInfo:
         sae_sha256=manifest["sae"].get("weights_sha256") if manifest["sae"] else None,
         width=context.run.width,
         items=context.items.height,
-        shards=Shards(context.concepts_per_part, context.items_per_part),
+        concepts_per_part=context.concepts_per_part,
+        items_per_part=context.items_per_part,
         redacted=not context.texts,
         cut_items=context.cut_items,
-        has=_has(context),
+        has_tokens=context.run.has_token_activations,
+        has_matches=bool(context.lists),
         evidence=from_row(Thresholds, manifest["evidence"], alike=alike(manifest["evidence"])),
         unit=facts.UNIT,
         regions=_regions(context),
         # A concept's name needs no explanation.
         glossary=columns.glossary([own for own in shown if own is not columns.LABEL], manifest["evidence"], **speaks),
-        verdicts=None if assessment is None else [from_row(Verdict, own) for own in assessment.get("verdicts") or ()],
+        verdicts=verdicts,
         card=_card(context),
         command=shorten(manifest["command"], 1000),
         versions=facts.listing(manifest["versions"]),
         settings=facts.listing(manifest["settings"]),
         benchmarks=_benchmarks(context),
-        columns=[from_row(ColumnSpec, vars(own), per_benchmark=own.key in BENCHMARK) for own in shown],
+        columns=shown,
+        per_benchmark=BENCHMARK,
         overlap=_overlap(context),
-    )
-
-
-def _has(context: Context) -> Has:
-    dictionary = context.dictionary
-    folder = None if dictionary is None else dictionary.folder
-    lift = context.concepts["lift"]
-    return Has(
-        regions=context.run.regions is not None,
-        tokens=context.run.has_token_activations,
-        lift=lift.null_count() < lift.len(),
-        promoted=folder is not None and has_table(folder, LOGITS),
-        similar=folder is not None and has_table(folder, SIMILAR),
-        matches=bool(context.lists),
     )
 
 
@@ -128,7 +105,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
                 **{name: int(counts.get(name, 0)) for name in ("tested", "failure", "success")},
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
-                warnings=list(starmap(Warned, facts.source_warnings(entry).items())),
+                warnings=facts.source_warnings(entry),
                 figures=facts.benchmark_lines(manifest, entry["name"]),
                 left_out=facts.unread(entry["left_out"]),
             )

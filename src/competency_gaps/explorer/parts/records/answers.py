@@ -6,22 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from competency_gaps.findings.finding import Belief
+from competency_gaps.findings.finding import Finding
 from competency_gaps.outcomes import Kind as OutcomeKind
 
 
-@dataclass(frozen=True)
-class ListedFinding:
-    """A line of an answer. Gaps are in units of the outcome (0.1 is ten points of 100)."""
+@dataclass(frozen=True, kw_only=True)
+class ListedFinding(Finding):
+    """A line of an answer, with its words."""
 
-    number: int
-    """From 1 in the order of the list."""
-    slice: int
-    name: str
-    gap: float
-    """Expected on new items."""
-    low: float
-    high: float
     side: str
     """``weaker`` or ``stronger``; of two models ``below`` or ``above`` the overall change."""
     points: str
@@ -30,20 +22,14 @@ class ListedFinding:
     """Its interval, likewise."""
     size: str
     """How many items it is about."""
-    belief: Belief
-    """How far to believe the line, in a word."""
     believed: str
-    """The same in a sentence, with the reason."""
-    again: str
+    """How far to believe the line, with the reason."""
+    replication: str
     """How often half of the items find it again, and what is measured on the other half."""
-    rests_on: str | None
+    explained: str | None
     """Which other slices or properties explain a part of it; None: none does."""
-    within: int | None
-    """Number of the line that holds nearly all of its items; None: none does."""
-    example: int | None
-    """Row of a typical item that failed (that passed, for a gap above 0); None: none is scored."""
     quote: str | None
-    """That item in short; None: redacted, or there is none."""
+    """Its example in short; None: redacted, or there is none."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +107,6 @@ class ListedSlice:
     """Words that mark its items; empty: redacted, or none do."""
     typical: Sequence[int]
     """Rows of its most typical items, at most two."""
-
-
-@dataclass(frozen=True)
-class SlicesFile:
-    """``data/KEY/slices.json``; ``slice_items.parquet`` has their weights."""
-
-    slices: Sequence[ListedSlice]
 
 
 @dataclass(frozen=True)

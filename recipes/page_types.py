@@ -18,7 +18,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from competency_gaps.explorer.parts.excerpts import ANSWER_EXCERPT, EXCERPT
-from competency_gaps.explorer.parts.records.answers import ListedSlice, ModelAnswers, ModelGaps, ModelsFile
+from competency_gaps.explorer.parts.records.answers import ImproveFile, ListedSlice, ModelAnswers, ModelGaps, ModelsFile
 from competency_gaps.explorer.parts.records.details import (
     ChatEvent,
     ChatRequest,
@@ -29,7 +29,6 @@ from competency_gaps.explorer.parts.records.details import (
     RunList,
     SearchResult,
 )
-from competency_gaps.explorer.parts.records.improve import ImproveFile
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.findings.coverage import Coverage
 from competency_gaps.matching.match import Matching

@@ -210,9 +210,9 @@ def test_a_planted_slice_is_found_and_found_again(nested):
     halves = half_samples(ITEMS)
     lists = choose(joint.base, own.outcome, halves, anything(weighed, bars, own.outcome, halves, own.block))
     held = again(joint, chosen[:1], lists, halves, own.outcome)[0]
-    assert held.again >= 15
+    assert held["again"] >= 15
     truth = -0.4 * (1 - inside.mean())
-    assert held.low < truth < held.high
+    assert held["again_low"] < truth < held["again_high"]
     told = listed(joint, chosen, own.outcome, np.ones(ITEMS, bool))
     assert told[inside].mean() - told[~inside].mean() == pytest.approx(-0.4, abs=0.12)
 

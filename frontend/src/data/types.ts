@@ -155,7 +155,7 @@ export interface Quantity {
   interval: boolean;
 }
 
-/** Matrices in the order of the benchmarks; null: undefined. */
+/** Matrices in the order of the benchmarks, empty without a reading; null: undefined. */
 export interface Overlap {
   jaccard: (number | null)[][];
   cosine: (number | null)[][];

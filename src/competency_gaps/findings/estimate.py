@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -39,26 +39,13 @@ def shares_of(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken
     return np.asarray(np.linalg.solve(among, sums[places, 0]))
 
 
-@dataclass(frozen=True)
-class Again:
-    """What half-samples make of a chosen slice."""
-
-    again: int
-    """Half-samples that choose it, or one nearly like it."""
-    gap: float | None
-    """Mean gap on the units that these leave out; None: none chose it."""
-    low: float | None
-    """Lower end of its interval of 95%."""
-    high: float | None
-
-
 def again(
     joint: Joint,
     chosen: Sequence[Chosen],
     lists: Sequence[Sequence[Chosen]],
     halves: np.ndarray,
     outcome: np.ndarray,
-) -> list[Again]:
+) -> list[dict[str, Any]]:
     """Measure the gaps of a list on the units that did not choose it.
 
     Parameters
@@ -68,6 +55,11 @@ def again(
     lists
         Those of the half-samples.
     halves : ndarray of bool of shape (U, half-samples)
+
+    Returns
+    -------
+    list of dict, one per slice
+        Fields of :class:`~competency_gaps.findings.finding.Finding`.
     """
     places = [one.place for one in chosen]
     diagonal = np.sqrt(np.maximum(np.diag(joint.design.gram), 1e-9))
@@ -75,16 +67,16 @@ def again(
     rows, whole = joint.rows[places], np.ones((len(outcome), 1), bool)
     there, _ = gaps_of(rows, outcome, ~halves, joint.design.block)
     _, error = gaps_of(rows, outcome, whole, joint.design.block)
-    found = []
+    found = list[dict[str, Any]]()
     for number, one in enumerate(chosen):
         same = [any(alike[number, other.place] > SAME and other.gap * one.gap > 0 for other in own) for own in lists]
         if not any(same):
-            found.append(Again(0, None, None, None))
+            found.append({"again": 0, "again_gap": None, "again_low": None, "again_high": None})
             continue
         # The means of halves vary about the whole one as much as that does about the truth.
         reach = NORMAL * float(error[number, 0]) * float(np.sqrt(1 + 1 / sum(same)))
         gap = float(there[number, same].mean())
-        found.append(Again(sum(same), gap, gap - reach, gap + reach))
+        found.append({"again": sum(same), "again_gap": gap, "again_low": gap - reach, "again_high": gap + reach})
     return found
 
 

@@ -1,4 +1,4 @@
-"""The columns of every table of concepts, on the page and in the terminal, and what their words mean."""
+"""Tables of concepts, on the page and in the terminal: rows, columns, and what their words mean."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any, Literal
 import polars as pl
 
 from competency_gaps import text
+from competency_gaps.dictionary.kinds import CONTEXTUAL
+from competency_gaps.errors import UserError, nearest
 from competency_gaps.findings.words import alike
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.search import find_concepts
 
 Kind = Literal[
     "text", "word", "flag", "integer", "tenths", "decimal", "signed", "points", "magnitude", "probability", "percent"
@@ -300,3 +304,52 @@ def glossary(
     general = [Term(term.key, term.title, term.meaning.format(**strata)) for term in GENERAL]
     more = [*([REGION] if regions else []), *([ENTRY] if lists else []), *([MARKS] if labelled else [])]
     return [*general, *more, UNDEFINED, *shown]
+
+
+LABEL_LIMIT = 140
+
+
+def badges_of(row: dict[str, Any]) -> list[str]:
+    """List a concept's badges: its kind if it is no topic or skill, and whether it is never active or missing."""
+    dead = [] if row["alive"] else ["dead"]
+    kind = [] if row["kind"] in (None, CONTEXTUAL) else [row["kind"]]
+    return dead + kind + (["missing"] if row["missing"] else [])
+
+
+def concept_name(row: dict[str, Any]) -> str:
+    """Give the label, or ``concept 123`` where the dictionary abstains."""
+    label = row["label"]
+    return text.shorten(label, LABEL_LIMIT) if label else f"concept {row['concept']}"
+
+
+def list_concepts(run: RunFolder, words: str | None = None) -> tuple[pl.DataFrame, tuple[Quantity, ...], str | None]:
+    """List concepts: rows of ``run.concepts`` in order, the columns to show, and in a sentence what was searched for.
+
+    Parameters
+    ----------
+    run : RunFolder
+    words : str, optional
+        Only concepts whose labels have these words, those that are not tested too. None: the tested ones, the
+        lowest association first; where there are none, the ranked ones that are covered, the least first.
+
+    Raises
+    ------
+    UserError
+        If no label has the words; the nearest one is named.
+    """
+    run.check_reading("A list of concepts")
+    table = run.concepts.drop("tau", strict=False)
+    if words is not None:
+        matches = find_concepts(run.concepts, words)
+        if not matches.height:
+            known = run.concepts["label"].drop_nulls().to_list()
+            raise UserError(f"no concept's label has the words {text.shorten(words, 80)!r}.{nearest(words, known)}")
+        table = matches.select("concept").join(table, on="concept", how="left", maintain_order="left")
+        have = "has" if matches.height == 1 else "have"
+        sentence = f"{text.plural(matches.height, 'label')} {have} the words {text.shorten(words, 80)!r}."
+        return table, LISTED, sentence
+    tested = table.filter(pl.col("ranked") & pl.col("q_value").is_not_null())
+    if tested.height:
+        return tested.sort("association", "concept"), LISTED, None
+    covered = table.filter(pl.col("ranked") & (pl.col("chi_bench") > 0))
+    return covered.sort("chi_bench", "concept"), LEAST_COVERED, None

@@ -9,7 +9,7 @@ import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.names import scored_of
-from competency_gaps.explorer.parts.records import from_row
+from competency_gaps.explorer.parts.records import from_row, names
 from competency_gaps.explorer.parts.records.run import BenchmarkSummary, Overlap, Region, RunInfo, Thresholds
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.words import alike
@@ -149,12 +149,6 @@ def _regions(context: Context) -> list[Region]:
 
 def _overlap(context: Context) -> Overlap:
     """How far two benchmarks cover the same concepts."""
-    place, size = context.place, len(context.names)
-    jaccard, cosine, spearman = ([[None] * size for _ in range(size)] for _ in range(3))
-    matrices = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
-    # A pair may be listed once or in both orders.
-    for row in context.run.overlap.iter_rows(named=True):
-        a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
-        for name, matrix in vars(matrices).items():
-            matrix[a][b] = matrix[b][a] = row[name]
-    return matrices
+    rows = context.run.overlap.rows_by_key(["benchmark_a", "benchmark_b"], named=True, unique=True)
+    shown = context.names if context.run.has_reading else []
+    return Overlap(**{name: [[rows[a, b][name] for b in shown] for a in shown] for name in names(Overlap)})

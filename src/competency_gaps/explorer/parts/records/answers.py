@@ -1,8 +1,8 @@
-"""What a page reads of slices and of what was found on them: data, and sentences that are finished."""
+"""What a page reads of slices, of what was found on them and of what to improve: data, and finished sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -165,3 +165,62 @@ class ModelsFile:
     """Numbers and names of the slices that tell models apart: its rows."""
     cells: Sequence[Sequence[SliceGap]]
     """One list per slice, in the order of ``columns``; without items."""
+
+
+What = Literal["keep", "items", "fill"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, or a table."""
+
+    text: str
+    """Empty: a table."""
+    soft: bool
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class ImprovedItem:
+    """An item that is kept, or that looks broken."""
+
+    row: int
+    value: float
+    """By how much it moves a typical model's estimated mean; of one that looks broken, the chance that it is."""
+    reason: str
+    """Why it looks broken; empty: it is kept."""
+
+
+@dataclass(frozen=True)
+class ListedDraft:
+    """A new item."""
+
+    text: str
+    choices: Sequence[str]
+    answer: str | None
+    note: str
+    """Where it comes from, or why it was refused."""
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """A result of ``cgaps improve``."""
+
+    what: What
+    name: str
+    """Of its file or folder, without its ending."""
+    blocks: Sequence[Block]
+    """What the terminal says; the first one is the answer."""
+    items: Sequence[ImprovedItem]
+    drafts: Sequence[ListedDraft]
+    refused: Sequence[ListedDraft]
+
+
+@dataclass(frozen=True)
+class ImproveFile:
+    """``data/KEY/improve.json``."""
+
+    results: Sequence[Improvement]
+    commands: Mapping[What, str]
+    """What makes a result of each kind."""

@@ -70,7 +70,7 @@ class BenchmarkSummary:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Matrices in the order of the benchmarks; None: undefined."""
+    """Matrices in the order of the benchmarks, empty without a reading; None: undefined."""
 
     jaccard: Sequence[Sequence[float | None]]
     cosine: Sequence[Sequence[float | None]]

@@ -95,7 +95,7 @@ export function coverage(run: RunInfo, table: Table, row: number): string {
         ? " It is never active in the reference text."
         : ` Its share of activation is ${size} here than in the reference text (lift ${signed(lift)}).`;
   const judged = text(table, "coverage_status", row) ?? "not judged";
-  return `Coverage ${magnitude(bench)} (${run.unit}), ${judged}.${sentence}${where}`;
+  return `Coverage ${magnitude(bench)} (1 = mean over alive concepts), ${judged}.${sentence}${where}`;
 }
 
 /** How many of its items are drawn, and what is not. */

@@ -192,8 +192,6 @@ export interface RunInfo {
   /** Whether lists of other people were compared with the run (`cgaps match`). */
   has_matches: boolean;
   evidence: Thresholds;
-  /** What chi_bench is measured in. */
-  unit: string;
   /** By level; empty in a run that has no atlas. */
   regions: Region[];
   /** What words mean; `key` is a column's, or a general word's. */
@@ -555,7 +553,6 @@ export interface ItemUse {
 export interface TextWindow {
   tokens: string[];
   activations: number[];
-  value: number;
 }
 
 /** An entry of `data/KEY/concept/N.json`, which holds concepts N * shards.concepts onwards. */

@@ -284,13 +284,13 @@ class Run(RunFolder):
         UserError
             If the items have no such column, or the run no scores.
         """
-        from competency_gaps.findings.scores_by import scores_by
+        from competency_gaps.findings.models import scores_by
 
         return scores_by(self, column)
 
     def scores_on(self, slice: int | str) -> pl.DataFrame:
         """How every model scores on one slice, by its number or name in :attr:`slices`; as :meth:`scores_by`."""
-        from competency_gaps.findings.scores_by import scores_on
+        from competency_gaps.findings.models import scores_on
 
         return scores_on(self, str(slice))
 

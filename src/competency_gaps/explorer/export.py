@@ -247,7 +247,9 @@ def _item_blocks(context: Context, rows: Sequence[int], shown: Mapping[int, Coll
 def _concept_blocks(context: Context) -> Iterator[str]:
     """Concepts, some in a block: those that findings name, then those that matter most."""
     evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
-    ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
+    ranked = context.run.concepts.filter("ranked").sort(
+        ["q_value", "support"], descending=[False, True], nulls_last=True
+    )
     concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:MORE_CONCEPTS]
     for first in range(0, len(concepts), TOGETHER):
         few = concept_details(context, concepts[first : first + TOGETHER])

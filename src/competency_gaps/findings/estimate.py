@@ -24,21 +24,6 @@ def half_samples(units: int, count: int = HALVES, seed: int = 0) -> np.ndarray:
     return np.stack([rng.permutation(units) < units // 2 for _ in range(count)], axis=1)
 
 
-def listed(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """What a list alone lets expect of every unit: shape (U,)."""
-    if not chosen:
-        return np.zeros(len(outcome))
-    return joint.rows[[one.place for one in chosen]].T @ shares_of(joint, chosen, outcome, taken)
-
-
-def shares_of(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """What each slice of a list adds, by projecting the expected outcomes on the list: shape (slices,)."""
-    places = [one.place for one in chosen]
-    sums, *_ = joint.expected(centred(outcome, taken[:, None], joint.design.block), float(taken.mean()))
-    among = joint.design.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
-    return np.asarray(np.linalg.solve(among, sums[places, 0]))
-
-
 def again(
     joint: Joint,
     chosen: Sequence[Chosen],
@@ -64,7 +49,7 @@ def again(
     places = [one.place for one in chosen]
     diagonal = np.sqrt(np.maximum(np.diag(joint.design.gram), 1e-9))
     alike = joint.design.gram[places] / (diagonal * diagonal[places][:, None])
-    rows, whole = joint.rows[places], np.ones((len(outcome), 1), bool)
+    rows, whole = joint.design.rows[places], np.ones((len(outcome), 1), bool)
     there, _ = gaps_of(rows, outcome, ~halves, joint.design.block)
     _, error = gaps_of(rows, outcome, whole, joint.design.block)
     found = list[dict[str, Any]]()
@@ -127,7 +112,7 @@ def resting_on(
         Names and parts in [0, 1], the largest part first.
     """
     left = centred(outcome, np.ones((len(outcome), 1), bool), joint.design.block).ravel().astype(np.float64)
-    sums, plain = joint.rows @ left, joint.rows @ (outcome - outcome.mean())
+    sums, plain = joint.design.rows @ left, joint.design.rows @ (outcome - outcome.mean())
     named = [(families[family].family, at) for family, at in zip(joint.design.family, joint.design.slice, strict=True)]
     questions = [family.question[at] for family, at in named]
     categories: dict[str, list[int]] = {}

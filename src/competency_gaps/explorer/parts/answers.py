@@ -34,7 +34,7 @@ from competency_gaps.findings.coverage import Coverage, coverage, worded
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.items import against_of, sides_of
 from competency_gaps.findings.kept import model_slices
-from competency_gaps.findings.scores_by import scores_by, scores_overall
+from competency_gaps.findings.models import scores_by, scores_overall
 from competency_gaps.report.compare import sentences as comparison_words
 from competency_gaps.report.tables import cut_names
 from competency_gaps.slices import Family

@@ -48,7 +48,7 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
     items = _items(context, uses, concepts)
     histograms = uses.histograms(context.rounded)
     directions, amounts, windows = _directions(context, concepts), context.amounts, context.exemplars
-    facts = context.concepts[list(concepts)].iter_rows(named=True)
+    facts = context.run.concepts[list(concepts)].iter_rows(named=True)
     return [
         ConceptDetail(
             concept=concept,
@@ -157,7 +157,7 @@ def _exemplar(exemplar: Exemplar, limit: int | None) -> TextWindow:
     limit = min(limit or size, size)
     first = int(np.clip(exemplar.activations.argmax() - limit // 2, 0, size - limit)) if size else 0
     part = slice(first, first + limit)
-    return TextWindow(exemplar.tokens()[part], significant(exemplar.activations[part]).tolist(), exemplar.value)
+    return TextWindow(exemplar.tokens()[part], significant(exemplar.activations[part]).tolist())
 
 
 def _page(context: Context, concept: int) -> str | None:

@@ -126,11 +126,6 @@ class Context:
     """How much details hold."""
     _answers_of_models: dict[tuple[int, str | None], Answer | None] = field(default_factory=dict)
 
-    @property
-    def concepts(self) -> pl.DataFrame:
-        """One row per concept."""
-        return self.run.concepts
-
     @cached_property
     def names(self) -> list[str]:
         """Names of the benchmarks, in order."""
@@ -264,9 +259,7 @@ class Context:
         """What other models answered to items, as ``scores.parquet`` has it; responses cut at ``amounts.text``."""
         of_rows = pl.col("item").is_in(list(rows))
         if self.portable:
-            ends = pl.Series([rows[0], rows[-1] + 1], dtype=self._answers.schema["item"])
-            first, last = self._answers["item"].search_sorted(ends, side="left")
-            return self._answers[int(first) : int(last)].filter(of_rows)
+            return self._answers.filter(of_rows)
         return self.itself.files.collect("scores", scan_scores(self.itself.path).filter(of_rows))
 
     def answers_of(self, wanted: Sequence[tuple[int, str]]) -> Answers:
@@ -277,12 +270,12 @@ class Context:
 
     @cached_property
     def _answers(self) -> pl.DataFrame:
-        """All of them, read once: the file is sorted by models. Those that say no more than the score are left out."""
+        """All of them, read once. Those that say no more than the score are left out."""
         told = pl.any_horizontal(pl.col("response", "unscored").is_not_null())
         shown = (
             scan_scores(self.itself.path).filter(told).select("item", "model", "unscored", response=self._cut_response)
         )
-        return self.itself.files.collect("scores", shown.sort("item"), "streaming")
+        return self.itself.files.collect("scores", shown, "streaming")
 
     @property
     def _cut_response(self) -> pl.Expr:

@@ -25,8 +25,8 @@ def run_info(context: Context) -> RunInfo:
     """Gather what a page shows first."""
     manifest, assessment = context.manifest, read_assessment(context.run.path)
     verdicts = None if assessment is None else [from_row(RobustnessVerdict, own) for own in assessment["verdicts"]]
-    models, shown = context.model_scores.models, columns.present(_COLUMNS, context.concepts)
-    labelled = context.concepts["label"].null_count() < context.concepts.height
+    models, shown = context.model_scores.models, columns.present(_COLUMNS, context.run.concepts)
+    labelled = context.run.concepts["label"].null_count() < context.run.concepts.height
     speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}
     return RunInfo(
         key=context.key,
@@ -45,7 +45,6 @@ def run_info(context: Context) -> RunInfo:
         has_tokens=context.run.has_token_activations,
         has_matches=bool(context.lists),
         evidence=from_row(Thresholds, manifest["evidence"], alike=alike(manifest["evidence"])),
-        unit=facts.UNIT,
         regions=_regions(context),
         # A concept's name needs no explanation.
         glossary=columns.glossary([own for own in shown if own is not columns.LABEL], manifest["evidence"], **speaks),
@@ -65,13 +64,13 @@ def _card(context: Context) -> list[facts.Fact]:
     """The report's run card, and what else decides about the figures."""
     run, manifest = context.run, context.manifest
     evidence, reference = manifest["evidence"], manifest.get("reference")
-    labelled = facts.dictionary_fact(context.manifest, context.concepts)
+    labelled = facts.dictionary_fact(context.manifest, context.run.concepts)
     if not reference:
         base = facts.Fact("Reference", "none", "no lift, and alive means active in this run")
     else:
         kind = "base rates for lift and kinds" if reference.get("lift") else "for kinds only: the span has no lift"
         base = facts.Fact("Reference", str(reference.get("name")), kind)
-    tested = context.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).height
+    tested = context.run.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).height
     tests = facts.Fact(
         "Tests",
         f"{integer(tested)} concepts",

@@ -42,7 +42,7 @@ ITEMS = (
 
 def concepts_table(context: Context) -> bytes:
     """``concepts.parquet``: one row per concept, in order."""
-    table = narrow(context.concepts.select(*CONCEPTS))
+    table = narrow(context.run.concepts.select(*CONCEPTS))
     peak = _cut("peak_token") if context.texts else pl.lit(None, pl.String).alias("peak_token")
     return parquet(table.with_columns(_cut("label"), peak))
 

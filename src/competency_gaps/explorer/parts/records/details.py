@@ -74,7 +74,6 @@ class TextWindow:
 
     tokens: Sequence[str]
     activations: Sequence[float]
-    value: float
 
 
 @dataclass(frozen=True)

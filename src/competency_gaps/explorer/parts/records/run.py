@@ -127,8 +127,6 @@ class RunInfo:
     has_matches: bool
     """Whether lists of other people were compared with the run (``cgaps match``)."""
     evidence: Thresholds
-    unit: str
-    """What chi_bench is measured in."""
     regions: Sequence[Region]
     """By level; empty in a run that has no atlas."""
     glossary: Sequence[Term]

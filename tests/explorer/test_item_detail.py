@@ -112,9 +112,9 @@ def test_tokens_of_every_concept_are_those_in_the_shards(context):
                         expected[key].append((*offsets[shard["act_tokens"][at]], float(shard["act_values"][at])))
                         at += 1
     seen = {}
-    for shown in item_concepts(context, range(context.items.height)):
+    for row, shown in enumerate(item_concepts(context, range(context.items.height))):
         for one in shown["concepts"]:
-            seen[shown["item"], one["concept"]] = one["tokens"]
+            seen[row, one["concept"]] = one["tokens"]
     assert seen.keys() == expected.keys() and sum(len(tokens) > 1 for tokens in expected.values()) > 200
     for key, tokens in expected.items():
         assert [token[:2] for token in seen[key]] == [[int(start), int(end)] for start, end, _ in tokens]

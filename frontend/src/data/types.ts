@@ -42,8 +42,6 @@ export interface Scored {
 /** Thresholds of the tests. */
 export interface Thresholds {
   min_n_eff: number;
-  q: number;
-  level: number;
   min_association: number;
   /** What items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
   alike: string;
@@ -649,7 +647,6 @@ export interface ActiveConcept {
 
 /** An entry of `data/KEY/active/N.json`, which holds the same items as `item/N.json`. */
 export interface ItemConcepts {
-  item: number;
   /** How many concepts are active in the item. */
   active: number;
   /** The most salient first: all of them from a server, some in an exported explorer. */
@@ -782,11 +779,7 @@ export interface CategoryChange {
   /** Mean score of the baseline; null: no item is scored for both. */
   before: number | null;
   after: number | null;
-  /** Expected on new items; null: `reason` says why there is none. */
-  change: number | null;
-  low: number | null;
-  high: number | null;
-  /** The change in points of 100, as it is written everywhere. */
+  /** The change that is expected on new items, in points of 100; empty: `reason` says why there is none. */
   points: string;
   /** Its interval, likewise. */
   spread: string;

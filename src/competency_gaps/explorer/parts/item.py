@@ -159,7 +159,7 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
         )
     ]
     bounds = zip(rows, pairwise(first), strict=True)
-    return [ItemConcepts(row, int(counts[row]), active[a:b]) for row, (a, b) in bounds]
+    return [ItemConcepts(int(counts[row]), active[a:b]) for row, (a, b) in bounds]
 
 
 def _most_salient(context: Context, row: int, limit: int | None) -> tuple[np.ndarray, ...]:

@@ -178,7 +178,6 @@ class ActiveConcept:
 class ItemConcepts:
     """An entry of ``data/KEY/active/N.json``, which holds the same items as ``item/N.json``."""
 
-    item: int
     active: int
     """How many concepts are active in the item."""
     concepts: Sequence[ActiveConcept]
@@ -196,12 +195,8 @@ class CategoryChange:
     before: float | None
     """Mean score of the baseline; None: no item is scored for both."""
     after: float | None
-    change: float | None
-    """Expected on new items; None: ``reason`` says why there is none."""
-    low: float | None
-    high: float | None
     points: str
-    """The change in points of 100, as it is written everywhere."""
+    """The change that is expected on new items, in points of 100; empty: ``reason`` says why there is none."""
     spread: str
     """Its interval, likewise."""
     verdict: Literal["lost", "gained", "no clear change"] | None

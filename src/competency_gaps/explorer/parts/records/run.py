@@ -33,8 +33,6 @@ class Thresholds:
     """Thresholds of the tests."""
 
     min_n_eff: float
-    q: float
-    level: float
     min_association: float
     alike: str
     """What items are compared at equal values of, ``at equal length``; empty: within benchmarks only."""

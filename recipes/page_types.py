@@ -18,32 +18,31 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from competency_gaps.explorer.parts.excerpts import ANSWER_EXCERPT, EXCERPT
-from competency_gaps.explorer.parts.records.answers import ModelAnswers, ModelGaps, ModelsFile, SlicesFile
+from competency_gaps.explorer.parts.records.answers import ImproveFile, ListedSlice, ModelAnswers, ModelGaps, ModelsFile
 from competency_gaps.explorer.parts.records.details import (
     ChatEvent,
     ChatRequest,
     ConceptDetail,
     ItemConcepts,
     ItemDetail,
-    MatchesFile,
     Pairing,
     RunList,
     SearchResult,
 )
-from competency_gaps.explorer.parts.records.improve import ImproveFile
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.findings.coverage import Coverage
+from competency_gaps.matching.match import Matching
 from competency_gaps.report.models import WHOLE
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.text import HIDDEN
 
 FILE = Path(__file__).resolve().parents[1] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (
-    *(RunList, RunInfo, ModelAnswers, ModelGaps, SlicesFile, ModelsFile, Coverage, ConceptDetail),
+    *(RunList, RunInfo, ModelAnswers, ModelGaps, ListedSlice, ModelsFile, Coverage, ConceptDetail),
     *(
         ItemDetail,
         ItemConcepts,
-        MatchesFile,
+        Matching,
         ImproveFile,
         Pairing,
         SearchResult,

@@ -31,13 +31,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import scipy.sparse as sp
-from own_profile import embeddings
+from own_profile import embeddings, shares_of
 
 import competency_gaps as cg
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import outcome_asked, slices_of, units_asked
 from competency_gaps.findings.choose import LEAST, SURE, anything, bars_of, choose, weigh
-from competency_gaps.findings.estimate import shares_of
 from competency_gaps.findings.prior import fit, learn, seen
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family

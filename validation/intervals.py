@@ -76,7 +76,7 @@ def listed(kind: str, seed: int) -> list[tuple[str, float, float, float]]:
     p = anything(families, bars, units.outcome, whole, units.block)
     own = seen(families, units.outcome, whole[:, 0], units.block)
     joint = fit(own, learn([own]))
-    true = joint.rows @ (chance - chance.mean()) / joint.design.size
+    true = joint.design.rows @ (chance - chance.mean()) / joint.design.size
     (chosen,) = choose(joint, units.outcome, whole, p)
     return [
         (families[joint.design.family[one.place]].family.name, one.gap, one.error, true[one.place]) for one in chosen

@@ -35,10 +35,21 @@ from scipy.special import ndtr
 import competency_gaps as cg
 from competency_gaps.evidence import Units
 from competency_gaps.findings.answer import POOL, ask
-from competency_gaps.findings.choose import ERROR, Bar, Weighed, anything, bars_of, centred, choose, shuffled, weigh
-from competency_gaps.findings.estimate import NORMAL, gaps_of, half_samples, listed
+from competency_gaps.findings.choose import (
+    ERROR,
+    Bar,
+    Chosen,
+    Weighed,
+    anything,
+    bars_of,
+    centred,
+    choose,
+    shuffled,
+    weigh,
+)
+from competency_gaps.findings.estimate import NORMAL, gaps_of, half_samples
 from competency_gaps.findings.finding import LIKELY, SOLID
-from competency_gaps.findings.joint import Design
+from competency_gaps.findings.joint import Design, Joint
 from competency_gaps.findings.prior import Seen, design_of, fit, learn
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
@@ -71,6 +82,27 @@ class World(NamedTuple):
     """bool of shape (U, S): the units that choose."""
     tried: dict[str, tuple[Weighed, Bar]]
     """By family."""
+
+
+def outcomes(joint: Joint, own: Seen) -> np.ndarray:
+    """What all slices let expect of every unit: shape (U, 1), not centred."""
+    by_scale, _, scales = joint._posterior(own.left, own.part)
+    return np.asarray(joint.design.rows.T @ (joint.axes[1] @ np.einsum("lh,lkh->kh", scales, by_scale)))
+
+
+def listed(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """What a list alone lets expect of every unit: shape (U,)."""
+    if not chosen:
+        return np.zeros(len(outcome))
+    return joint.design.rows[[one.place for one in chosen]].T @ shares_of(joint, chosen, outcome, taken)
+
+
+def shares_of(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """What each slice of a list adds, by projecting the expected outcomes on the list: shape (slices,)."""
+    places = [one.place for one in chosen]
+    sums, *_ = joint.expected(centred(outcome, taken[:, None], joint.design.block), float(taken.mean()))
+    among = joint.design.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
+    return np.asarray(np.linalg.solve(among, sums[places, 0]))
 
 
 def family(name: str, members: Sequence[np.ndarray] | np.ndarray) -> Family:
@@ -235,11 +267,11 @@ def tell(worlds: Sequence[World], names: Sequence[str]) -> list[Told]:
             joint = fit(seen, prior)
             chosen = choose(joint, own.outcome, taken[:, None], p[[split]])[0]
             told.lengths.append(len(chosen))
-            told.every[:, split] = centred(joint.outcomes(seen.left, seen.part), whole, own.block).ravel()
+            told.every[:, split] = centred(outcomes(joint, seen), whole, own.block).ravel()
             told.expected[:, split] = centred(listed(joint, chosen, own.outcome, taken), whole, own.block).ravel()
             left = centred(own.outcome, ~taken[:, None], own.block).ravel()
             for one in chosen:
-                row = joint.rows[[one.place]]
+                row = joint.design.rows[[one.place]]
                 there, error = gaps_of(row, own.outcome, ~taken[:, None], own.block)
                 told.gaps.append((one.gap, one.error, float(there[0, 0]), float(error[0, 0])))
                 weight = row.toarray().ravel() * ~taken

@@ -1,5 +1,5 @@
 /** How numbers are written, everywhere: the same way as in the report, by the rules of `text.py`. */
-import type { ColumnSpec } from "./data/types";
+import type { Quantity } from "./data/types";
 
 export const NOT_DEFINED = "N/A";
 const MINUS = "−";
@@ -82,7 +82,7 @@ export function plural(count: number, noun: string, nouns = `${noun}s`): string 
   return `${integer(count)} ${count === 1 ? noun : nouns}`;
 }
 
-const WRITERS: Record<ColumnSpec["kind"], (value: never) => string> = {
+const WRITERS: Record<Quantity["kind"], (value: never) => string> = {
   text: (value: string | null) => value ?? NOT_DEFINED,
   word: (value: string | null) => value ?? NOT_DEFINED,
   flag: (value: boolean | null) => (value ? "yes" : ""),
@@ -97,7 +97,7 @@ const WRITERS: Record<ColumnSpec["kind"], (value: never) => string> = {
 };
 
 /** Write a value of a column. */
-export function written(kind: ColumnSpec["kind"], value: number | string | boolean | null): string {
+export function written(kind: Quantity["kind"], value: number | string | boolean | null): string {
   return WRITERS[kind](value as never);
 }
 

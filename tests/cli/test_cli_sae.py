@@ -68,7 +68,7 @@ def test_json_equals_the_functions_result(cli):
 
 def test_without_saelens_the_list_says_how_to_get_it(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "sae_lens", None)
-    monkeypatch.setattr("competency_gaps.cli.sae.find_spec", lambda name: None)
+    monkeypatch.setattr("competency_gaps.cli.sources.find_spec", lambda name: None)
     status, out, _ = cli("sae", "gpt2")
     assert status == 0 and "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in out
     assert "needs SAELens: pip install" in out and out.split("\n")[4].startswith("cgaps run ")

@@ -71,10 +71,10 @@ def test_every_models_answers_are_the_runs(modelled, parts):
 def test_slices_have_the_weights_of_the_families(modelled, parts):
     run = cg.open_run(modelled.run)
     families = slices_of(run)
-    listed, weights = read(parts, "slices.json")["slices"], table(parts, "slice_items.parquet")
+    listed, weights = read(parts, "slices.json"), table(parts, "slice_items.parquet")
     numbers = [entry["number"] for entry in listed]
     assert numbers == [int(number) for family in families for number in family.number]
-    portable = read(Parts(Context(run, "k", portable=True)), "slices.json")["slices"]
+    portable = read(Parts(Context(run, "k", portable=True)), "slices.json")
     kept = [entry["number"] for entry in portable]
     assert [number for number in kept if number < CONCEPTS] == [number for number in numbers if number < CONCEPTS]
     named = {

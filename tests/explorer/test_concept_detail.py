@@ -68,7 +68,7 @@ def test_items_are_those_of_the_run(context, details, order, limit):
     table = context.run.items
     for concept, detail in enumerate(details):
         expected = context.run.concept_items(concept, order=order, limit=limit)
-        shown = detail["items"][order]
+        shown = detail[order]
         # Items of two benchmarks may agree in all that they are ordered by.
         ours = sorted(
             (
@@ -96,7 +96,7 @@ def test_tokens_are_the_words_that_excite_the_concept(context, details):
     texts = context.run.items["text"]
     checked = 0
     for concept, detail in enumerate(details):
-        for use in (use for uses in detail["items"].values() for use in uses):
+        for use in (use for order in ("strongest", "best", "worst") for use in detail[order]):
             text = texts[use["item"]]
             for start, end, activation in use["tokens"]:
                 assert activation == pytest.approx(excited(text[start:end])[concept], rel=1e-3)

@@ -112,9 +112,9 @@ def test_tokens_of_every_concept_are_those_in_the_shards(context):
                         expected[key].append((*offsets[shard["act_tokens"][at]], float(shard["act_values"][at])))
                         at += 1
     seen = {}
-    for shown in item_concepts(context, range(context.items.height)):
+    for row, shown in enumerate(item_concepts(context, range(context.items.height))):
         for one in shown["concepts"]:
-            seen[shown["item"], one["concept"]] = one["tokens"]
+            seen[row, one["concept"]] = one["tokens"]
     assert seen.keys() == expected.keys() and sum(len(tokens) > 1 for tokens in expected.values()) > 200
     for key, tokens in expected.items():
         assert [token[:2] for token in seen[key]] == [[int(start), int(end)] for start, end, _ in tokens]
@@ -130,7 +130,7 @@ def test_a_long_text_is_cut_around_the_items_own(context, details):
         if len(whole["text"]) <= limit:
             assert short == whole
             continue
-        before, after = short["cut"]["before"], short["cut"]["after"]
+        before, after = short["cut"]
         assert len(short["text"]) == limit and before + after + limit == len(whole["text"])
         assert short["text"] == whole["text"][before : len(whole["text"]) - after]
         own = whole["text"][slice(*whole["own"])]
@@ -138,7 +138,7 @@ def test_a_long_text_is_cut_around_the_items_own(context, details):
         assert kept == own if len(own) <= limit else (kept == own[:limit])
     assert any(len(whole["text"]) > HUGE for whole in details)
     for short, whole, place in zip(item_concepts(shortened, rows), item_concepts(context, rows), cut, strict=True):
-        before = 0 if place["cut"] is None else place["cut"]["before"]
+        before = 0 if place["cut"] is None else place["cut"][0]
         for one, other in zip(short["concepts"], whole["concepts"], strict=True):
             moved = [[start - before, end - before, value] for start, end, value in other["tokens"]]
             assert one["tokens"] == [token for token in moved if token[0] >= 0 and token[1] <= limit]

@@ -83,10 +83,11 @@ def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):
 
 
 def test_json_has_a_float32s_digits_foreign_numbers_all_digits():
-    value = Thresholds(min_n_eff=12345.678901234, q=0.1 + 0.2, level=float("nan"), min_association=-1e-50, alike="x")
-    shown = json.loads(as_json([value, {"price": 0.12345678912345, "none": float("inf")}]))
-    assert shown[0] == {"min_n_eff": 12345.68, "q": 0.3, "level": None, "min_association": -1e-50, "alike": "x"}
-    assert shown[1] == {"price": 0.12345678912345, "none": None}
+    values = Thresholds(12345.678901234, 0.1 + 0.2, "x"), Thresholds(float("nan"), -1e-50, "x")
+    shown = json.loads(as_json([*values, {"price": 0.12345678912345, "none": float("inf")}]))
+    assert shown[0] == {"min_n_eff": 12345.68, "min_association": 0.3, "alike": "x"}
+    assert shown[1] == {"min_n_eff": None, "min_association": -1e-50, "alike": "x"}
+    assert shown[2] == {"price": 0.12345678912345, "none": None}
     for number in np.random.default_rng(3).lognormal(0, 8, 2_000).astype(np.float32):
         (held,) = json.loads(as_json([float(number)]))
         assert abs(held - float(number)) <= 5.1e-7 * number

@@ -135,8 +135,15 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
     (one,) = open_runs([run])
     with served([one]) as client:
         assert client.get("/data/run/run.json").json()["verdicts"] is None
-        verdict = {"code": "split_halves", "tone": "open", "test": "halves", "sentence": "Few."}
-        write_document(run / "robustness.json", {"seed": 0, "verdicts": [{**verdict, "outcome": "few"}]})
+        verdict = {
+            "code": "split_halves",
+            "outcome": "few",
+            "numbers": {},
+            "tone": "open",
+            "test": "",
+            "sentence": "Few.",
+        }
+        write_document(run / "robustness.json", {"seed": 0, "verdicts": [verdict]})
         assert client.get("/data/run/run.json").json()["verdicts"] == [verdict]
         assert client.get("/data/run/concept/1.json").status_code == 200
 

@@ -16,7 +16,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.explorer.tools import ask
 from competency_gaps.findings.items import example_texts
 from competency_gaps.findings.words import interval, signed_points
-from competency_gaps.presentation.rankings import list_concepts
+from competency_gaps.presentation.columns import list_concepts
 from competency_gaps.report import models, tables
 from competency_gaps.report.answer import answer_view
 from competency_gaps.report.tables import concept_view

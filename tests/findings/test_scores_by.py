@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.findings.scores_by import may_be_best
+from competency_gaps.findings.models import may_be_best
 
 
 def test_the_truly_best_model_may_be_the_best():

@@ -17,10 +17,10 @@ from competency_gaps.progress import Progress
 from competency_gaps.robustness import assess, draws
 from competency_gaps.robustness.assess import (
     SENTENCES,
-    RobustnessVerdict,
     ablation_verdict,
     halves_verdicts,
     list_verdict,
+    verdict,
 )
 from competency_gaps.robustness.draws import (
     _matched,
@@ -108,7 +108,7 @@ def test_difficulty_that_peers_show_is_no_merit_of_the_concepts():
     typical, special = (halves(against_peers(weak)[0], splits=3, fits=3) for weak in (0, 0.35))
     assert typical["auc_baseline"]["mean"] > 0.6, "peers know the difficulty, which a concept could tell as well"
     assert abs(typical["auc_gain"]["mean"]) < 0.02 < special["auc_gain"]["low"]
-    assert "the peers' scores alone" in halves_verdicts(special, from_peers=True)[1].as_dict()["sentence"]
+    assert "the peers' scores alone" in halves_verdicts(special, from_peers=True)[1].sentence
 
 
 def test_clusters_stay_together_across_benchmarks():
@@ -138,8 +138,8 @@ def test_every_outcome_has_a_sentence():
     for place in SENTENCES:
         code, outcome = place.split(".")
         numbers = dict.fromkeys(_fields(SENTENCES[place])) | {"against": "other"}
-        told = RobustnessVerdict(code, outcome, numbers).as_dict()
-        assert told["test"] and "{" not in told["sentence"]
+        told = verdict(code, outcome, numbers)
+        assert told.test and "{" not in told.sentence
 
 
 def _fields(template):

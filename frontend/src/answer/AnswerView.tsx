@@ -27,9 +27,9 @@ export function AnswerView() {
   return (
     <div className="answer" data-testid="answer">
       {run.benchmarks.map(({ name, warnings }) =>
-        warnings
-          .filter(({ bad }) => bad)
-          .map(({ text }) => (
+        Object.entries(warnings)
+          .filter(([, otherModel]) => otherModel)
+          .map(([text]) => (
             <Alert key={`${name} ${text}`} color="orange" mb="sm" className="caution">
               {visible(`${name}: ${text}`)}
             </Alert>

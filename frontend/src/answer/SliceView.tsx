@@ -92,7 +92,7 @@ function Shown({ slice, slices, gaps, answer }: ShownProps) {
       {finding && (
         <section aria-label="Replication">
           <h2>Replication</h2>
-          <p data-testid="slice-again">{capital(visible(finding.again))}.</p>
+          <p data-testid="slice-again">{capital(visible(finding.replication))}.</p>
         </section>
       )}
       <EveryModel slice={slice} />
@@ -138,7 +138,7 @@ function Head({ slice, gap, answer }: { slice: Slice; gap: SliceGap; answer: Lis
       {found && (
         <p data-testid="slice-believed">
           {found.believed}
-          {found.rests_on && ` ${visible(found.rests_on)}`}
+          {found.explained && ` ${visible(found.explained)}`}
         </p>
       )}
       {gap.mean !== null && answer.kind !== "difference" && (

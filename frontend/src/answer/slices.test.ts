@@ -25,7 +25,7 @@ function made() {
       ["slice", "item", "weight"].map((name, i) => [name, column(rows.map((row) => row[i]!))]),
     ),
   };
-  return slicesOf({ slices: [listed(3), listed(9)] }, table);
+  return slicesOf([listed(3), listed(9)], table);
 }
 
 describe("slices", () => {

@@ -1,6 +1,6 @@
 /** Slices: a weight from 0 to 1 per item; and outcomes, a number per item. */
 import { numbers, type Table } from "../data/table";
-import type { ListedSlice, SlicesFile } from "../data/types";
+import type { ListedSlice } from "../data/types";
 
 export interface Slice extends ListedSlice {
   /** Items with a weight, and these weights. */
@@ -11,7 +11,7 @@ export interface Slice extends ListedSlice {
 }
 
 /** All slices of a run, by their numbers. */
-export function slicesOf({ slices }: SlicesFile, table: Table): Map<number, Slice> {
+export function slicesOf(slices: ListedSlice[], table: Table): Map<number, Slice> {
   const [place, item, weight] = ["slice", "item", "weight"].map((name) => numbers(table, name));
   const known = new Map<number, Slice>();
   let from = 0;

@@ -64,13 +64,13 @@ const OF_READING: View[] = ["atlas", "coverage", "concepts", "correlation"];
 export function absent(
   view: View,
   { mode, runs }: Pick<RunList, "mode" | "runs">,
-  { has, models, sae }: Pick<RunInfo, "has" | "models" | "sae">,
+  { has_matches, regions, models, sae }: Pick<RunInfo, "has_matches" | "regions" | "models" | "sae">,
 ): string | null {
   if (sae === null && OF_READING.includes(view))
     return "No model has read the items of this run; cgaps run with --read adds concepts and coverage.";
-  if (view === "matches" && !has.matches)
+  if (view === "matches" && !has_matches)
     return "This run has not been compared with a list of known weaknesses; cgaps match does that.";
-  if (view === "atlas" && !has.regions)
+  if (view === "atlas" && regions.length === 0)
     return "This run has no atlas, because its dictionary has none; cgaps concepts atlas makes one.";
   if (view === "models" && models.length < 2)
     return "This run has the scores of one model only; cgaps score adds others.";

@@ -86,7 +86,10 @@ function Benchmarks({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
 function Sources({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
   const documented = benchmarks.filter(
     (benchmark) =>
-      benchmark.scope || benchmark.figures.length || benchmark.warnings.length || benchmark.left_out.length,
+      benchmark.scope ||
+      benchmark.figures.length ||
+      Object.keys(benchmark.warnings).length ||
+      benchmark.left_out.length,
   );
   if (documented.length === 0) return null;
   return (
@@ -102,9 +105,9 @@ function Sources({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
             {benchmark.figures.map((line) => (
               <div key={line}>{visible(line)}</div>
             ))}
-            {benchmark.warnings.map((warning) => (
-              <div key={warning.text} className="weak-text">
-                {visible(warning.text)}
+            {Object.keys(benchmark.warnings).map((text) => (
+              <div key={text} className="weak-text">
+                {visible(text)}
               </div>
             ))}
             {benchmark.left_out.length > 0 && (

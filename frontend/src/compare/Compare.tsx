@@ -81,7 +81,7 @@ function With({ other }: { other: string }) {
         {!pair.data && !pair.error && <Loading what="the scores of both runs" />}
         {pair.data && <PairedAnswer pair={pair.data} model={null} against={null} />}
       </section>
-      {run.has.regions && sameAtlas(run, second.data) && <Regions second={second.data} />}
+      {run.regions.length > 0 && sameAtlas(run, second.data) && <Regions second={second.data} />}
       <Benchmarks first={run} second={second.data} />
     </>
   );

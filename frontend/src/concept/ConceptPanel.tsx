@@ -95,7 +95,6 @@ function SliceOf({ concept }: { concept: number }) {
 const UNREAD = "Not computed yet: cgaps concepts exemplars --logits-only computes them.";
 
 function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
-  const run = useRun();
   return (
     <>
       <PerBenchmark detail={detail} />
@@ -105,7 +104,7 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
       <Chips
         title="Tokens it promotes"
         tokens={detail.promoted}
-        absent={run.has.promoted ? "None known for this concept." : UNREAD}
+        absent={detail.promoted ? "None known for this concept." : UNREAD}
       />
       <Chips title="Tokens it suppresses" tokens={detail.suppressed} absent={null} />
       <Related
@@ -113,7 +112,7 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
         hint="Cosine of decoder directions"
         pairs={detail.similar}
         table={table}
-        none={run.has.similar ? "None." : UNREAD}
+        none={detail.similar ? "None." : UNREAD}
       />
     </>
   );

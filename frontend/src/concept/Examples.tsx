@@ -14,7 +14,7 @@ const ROOM = 420;
 /** Items behind the concept: those that the model gets wrong beside those that it gets right, then the strongest. */
 export function Examples({ detail }: { detail: ConceptDetail }) {
   const run = useRun();
-  const { best, worst, strongest } = detail.items;
+  const { best, worst, strongest } = detail;
   if (strongest.length === 0) return null;
   const kept = strongest.some((use) => use.tokens !== null);
   const most = deepest(detail);

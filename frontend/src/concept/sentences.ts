@@ -21,6 +21,9 @@ export function verdictWithin(run: RunInfo, table: Table, row: number, name: str
   return of(`In ${name}`, verdict(run, table, row));
 }
 
+/** Whether the run has a reference text to compare activation with. */
+export const hasLift = (run: RunInfo): boolean => run.columns.some(({ key }) => key === "lift");
+
 /** The verdict on the model's performance where the concept is active. */
 export function verdict(run: RunInfo, table: Table, row: number): string {
   const status = text(table, "performance_status", row);
@@ -69,7 +72,7 @@ function untested(table: Table, row: number, support: number): string {
 /** How the suite covers the concept. */
 export function coverage(run: RunInfo, table: Table, row: number): string {
   const density = number(table, "density", row);
-  const tokens = run.has.lift ? "the reference text" : "a sample of the run";
+  const tokens = hasLift(run) ? "the reference text" : "a sample of the run";
   const where = density === null ? "" : ` It is active on ${percent(density, 1)} of the tokens of ${tokens}.`;
   if (value(table, "missing", row) === true) {
     const chance = number(table, "chance_seen", row);
@@ -92,14 +95,14 @@ export function coverage(run: RunInfo, table: Table, row: number): string {
         ? " It is never active in the reference text."
         : ` Its share of activation is ${size} here than in the reference text (lift ${signed(lift)}).`;
   const judged = text(table, "coverage_status", row) ?? "not judged";
-  return `Coverage ${magnitude(bench)} (${run.unit}), ${judged}.${sentence}${where}`;
+  return `Coverage ${magnitude(bench)} (1 = mean over alive concepts), ${judged}.${sentence}${where}`;
 }
 
 /** How many of its items are drawn, and what is not. */
 export function examplesNote(run: RunInfo, kept: boolean): string {
   if (run.redacted) return "This page leaves out prompts and responses, but shows scores and activations.";
   if (kept) return "Tokens are coloured by the concept’s activation; the strongest is outlined.";
-  return run.has.tokens
+  return run.has_tokens
     ? "Only the strongest token is outlined: token activations were not kept for these items."
     : "This run kept no token activations, so only the strongest token is outlined.";
 }

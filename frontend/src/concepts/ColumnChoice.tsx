@@ -1,7 +1,7 @@
 import { Button, Checkbox, Popover } from "@mantine/core";
 import { IconColumns3 } from "@tabler/icons-react";
 import { go } from "../app/route";
-import type { ColumnSpec } from "../data/types";
+import type { Quantity } from "../data/types";
 
 /** Chooses columns. An address without a choice shows what fits the question, whatever is asked next. */
 export function ColumnChoice({
@@ -9,7 +9,7 @@ export function ColumnChoice({
   shown,
   defaults,
 }: {
-  columns: ColumnSpec[];
+  columns: Quantity[];
   shown: string[];
   defaults: string[];
 }) {

@@ -5,6 +5,7 @@ import { useCallback, useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
+import { hasLift } from "../concept/sentences";
 import { holds } from "../data/hooks";
 import { among, columnNamed, type Sort, select, type Table } from "../data/table";
 import { integer } from "../format";
@@ -32,13 +33,13 @@ export function Concepts() {
   const where = shown.benchmark === null ? "the whole suite" : visible(run.benchmarks[shown.benchmark]!.name);
   return (
     <>
-      <Heading shown={shown.benchmark}>{run.has.regions ? "Regions and concepts" : "Concepts"}</Heading>
+      <Heading shown={shown.benchmark}>{run.regions.length > 0 ? "Regions and concepts" : "Concepts"}</Heading>
       <p className="lead">
         {face === "model"
           ? `Concepts on which the model does worse or better, in ${where}.`
           : `Concepts that ${where} tests, and those it misses.`}
       </p>
-      {run.has.regions && <RegionList {...shown} />}
+      {run.regions.length > 0 && <RegionList {...shown} />}
       <TableOfConcepts {...shown} />
     </>
   );
@@ -84,7 +85,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
   const title = sort && [...grid, ...specs].find((column) => column.key === sort.key)?.title;
   const order = title
     ? `by ${visible(title)}, ${sort.descending ? "descending" : "ascending"}`
-    : orderWords(face, run.has.lift);
+    : orderWords(face, hasLift(run));
   return (
     <>
       <div className="tools" role="search" aria-label="Choose concepts">

@@ -1,9 +1,9 @@
 import { type Column, columnNamed, type Table } from "../data/table";
-import type { ColumnSpec } from "../data/types";
+import type { Quantity } from "../data/types";
 import { drawn, roundedUp, type Scale } from "./bar";
 
 /** The scale of a column with intervals: from 0 to 1 for a share; else symmetric, as wide as most of the intervals. */
-export function reach(spec: Pick<ColumnSpec, "key" | "kind">, table: Table): Scale {
+export function reach(spec: Pick<Quantity, "key" | "kind">, table: Table): Scale {
   if (spec.kind !== "points") return { from: 0, to: 1, neutral: null };
   const most = Math.max(
     largest(table, spec.key),

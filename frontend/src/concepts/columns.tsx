@@ -2,7 +2,7 @@
 import type { CSSProperties } from "react";
 import type { Face } from "../app/state";
 import { columnNamed, number, type Table, text } from "../data/table";
-import type { ColumnSpec, RunInfo } from "../data/types";
+import type { Quantity, RunInfo } from "../data/types";
 import { integer, NOT_DEFINED, points, written } from "../format";
 import { visible } from "../text";
 import type { GridColumn } from "../ui/gridColumn";
@@ -13,8 +13,8 @@ import { IntervalBar, reach } from "./IntervalBar";
 import { LabelCell, labelText } from "./LabelCell";
 import { within } from "./table";
 
-const PLAIN = { interval: false, per_benchmark: false } as const;
-const OWN: ColumnSpec[] = [
+const PLAIN = { interval: false, optional: false } as const;
+const OWN: Quantity[] = [
   {
     key: "region_name",
     title: "region",
@@ -44,7 +44,7 @@ const OF_CONCEPT = [
   ...["label_score", "peak_token", "region_name", "density", "n_benchmarks"],
   ...["kind", "lexical_share", "coherence"],
 ];
-const WIDTHS: Record<ColumnSpec["kind"], number> = {
+const WIDTHS: Record<Quantity["kind"], number> = {
   text: 160,
   word: 136,
   flag: 94,
@@ -59,14 +59,16 @@ const WIDTHS: Record<ColumnSpec["kind"], number> = {
 };
 
 /** All columns beside the label, in order. While one benchmark is shown, those of the whole suite say so. */
-export function allColumns(run: RunInfo, benchmark: number | null): ColumnSpec[] {
+export function allColumns(run: RunInfo, benchmark: number | null): Quantity[] {
   const all = [
     ...run.columns.filter((spec) => spec.key !== "label"),
-    ...OWN.filter((spec) => run.has.regions || spec.key === "p_value"),
+    ...OWN.filter((spec) => run.regions.length > 0 || spec.key === "p_value"),
   ];
   if (benchmark === null) return all;
   return all.map((spec) =>
-    spec.per_benchmark || OF_CONCEPT.includes(spec.key) ? spec : { ...spec, title: `${spec.title} (suite)` },
+    run.per_benchmark.includes(spec.key) || OF_CONCEPT.includes(spec.key)
+      ? spec
+      : { ...spec, title: `${spec.title} (suite)` },
   );
 }
 
@@ -78,15 +80,16 @@ export function defaultColumns(run: RunInfo, face: Face, benchmark: number | nul
       (spec) =>
         !HIDDEN.includes(spec.key) &&
         !HIDDEN_OF[face].includes(spec.key) &&
-        (benchmark === null || spec.per_benchmark || OF_CONCEPT.includes(spec.key)),
+        (benchmark === null || run.per_benchmark.includes(spec.key) || OF_CONCEPT.includes(spec.key)),
     )
     .map((spec) => spec.key);
 }
 
 /** The measures that can stand side by side for all benchmarks. */
-export function sharedMeasures(run: RunInfo): ColumnSpec[] {
+export function sharedMeasures(run: RunInfo): Quantity[] {
   return run.columns.filter(
-    (spec) => ["chi_model", "association", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark,
+    (spec) =>
+      ["chi_model", "association", "chi_bench", "lift"].includes(spec.key) && run.per_benchmark.includes(spec.key),
   );
 }
 
@@ -102,9 +105,9 @@ interface Choice {
   run: RunInfo;
   table: Table;
   /** Columns beside the label. */
-  specs: ColumnSpec[];
+  specs: Quantity[];
   /** Measure that is shown for each benchmark; null: none. */
-  each: ColumnSpec | null;
+  each: Quantity | null;
   dark: boolean;
   pinned: boolean;
 }
@@ -135,7 +138,7 @@ function labelColumn(run: RunInfo, table: Table, pinned: boolean): GridColumn {
   };
 }
 
-function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
+function columnOf(spec: Quantity, table: Table, narrow: boolean): GridColumn {
   const base: GridColumn = {
     key: spec.key,
     title: spec.title,
@@ -170,7 +173,7 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
   };
 }
 
-function cellText(spec: ColumnSpec, table: Table, row: number): string {
+function cellText(spec: Quantity, table: Table, row: number): string {
   if (spec.kind === "text" || spec.kind === "word") return visible(text(table, spec.key, row) ?? NOT_DEFINED);
   const value = written(spec.kind, number(table, spec.key, row));
   const low = spec.interval ? number(table, `${spec.key}_low`, row) : null;
@@ -179,7 +182,7 @@ function cellText(spec: ColumnSpec, table: Table, row: number): string {
     : `${value} [${written(spec.kind, low)}, ${written(spec.kind, number(table, `${spec.key}_high`, row))}]`;
 }
 
-function heatColumn(spec: ColumnSpec, benchmark: string, key: string, heat: Heat, table: Table): GridColumn {
+function heatColumn(spec: Quantity, benchmark: string, key: string, heat: Heat, table: Table): GridColumn {
   const style = (row: number): CSSProperties | undefined => {
     const value = number(table, key, row);
     const colour = value === null ? null : heat.colour(value);

@@ -2,7 +2,7 @@
 import type { Face } from "../app/state";
 import { csvFile, save } from "../data/download";
 import { columnNamed, everyRow, numbers, type Sort, sorted, sortedBy, type Table, texts } from "../data/table";
-import type { ColumnSpec, Region, RunInfo } from "../data/types";
+import type { Quantity, Region, RunInfo } from "../data/types";
 
 /** Name of the column that holds a measure within a benchmark. */
 export const within = (measure: string, benchmark: string) => `${measure}@${benchmark}`;
@@ -76,8 +76,8 @@ export function download(
   run: RunInfo,
   table: Table,
   rows: Uint32Array,
-  specs: ColumnSpec[],
-  each: ColumnSpec | null,
+  specs: Quantity[],
+  each: Quantity | null,
 ): void {
   const own = specs.flatMap(({ key, interval }) => (interval ? [key, `${key}_low`, `${key}_high`] : [key]));
   const named = [...new Set([...ALWAYS, ...own])].map((key) => ({ name: key, key }));

@@ -10,14 +10,14 @@ import type {
   ImproveFile,
   ItemConcepts,
   ItemDetail,
-  MatchesFile,
+  ListedSlice,
+  Matching,
   ModelAnswers,
   ModelGaps,
   ModelsFile,
   Pairing,
   RunInfo,
   RunList,
-  SlicesFile,
 } from "./types";
 
 /** Columns are written down in `explorer/parts/tables.py`. */
@@ -55,8 +55,8 @@ const readGaps = (key: string, model: number) => once(`${key}/gaps/${model}.json
 const readModels = (key: string) => once(`${key}/models.json`, json<ModelsFile>);
 const readCoverage = (key: string, part: number) => once(`${key}/coverage/${part}.json`, json<Coverage>);
 const readSlices = async (key: string) =>
-  slicesOf(await once(`${key}/slices.json`, json<SlicesFile>), await readTable(key, "slice_items.parquet"));
-const readMatches = (key: string) => once(`${key}/matches.json`, json<MatchesFile>);
+  slicesOf(await once(`${key}/slices.json`, json<ListedSlice[]>), await readTable(key, "slice_items.parquet"));
+const readMatches = (key: string) => once(`${key}/matches.json`, json<Matching[]>);
 const readImprove = (key: string) => once(`${key}/improve.json`, json<ImproveFile>);
 const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<Pairing>);
 const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<Pairing>);
@@ -70,8 +70,7 @@ export const holds = (run: RunInfo, kind: Kind | "concepts" | "pairs", number: n
 
 /** One of the details of a kind, of which a part holds some. */
 async function readDetail<T>(run: RunInfo, kind: Kind, number: number): Promise<T> {
-  const { concepts, items } = run.shards;
-  const size = { concept: concepts, item: items, active: items }[kind];
+  const size = kind === "concept" ? run.concepts_per_part : run.items_per_part;
   const part = Math.floor(number / size);
   const details = await once(`${run.key}/${kind}/${part}.json`, json<T[]>);
   const detail = details[number - part * size];

@@ -39,29 +39,9 @@ export interface Scored {
   scored: boolean;
 }
 
-/** How many details a part holds. */
-export interface Shards {
-  concepts: number;
-  items: number;
-}
-
-/** What a run and its dictionary have beside tables. */
-export interface Has {
-  /** Whether the run has an atlas. */
-  regions: boolean;
-  tokens: boolean;
-  lift: boolean;
-  promoted: boolean;
-  similar: boolean;
-  /** Whether lists of other people were compared with the run (`cgaps match`). */
-  matches: boolean;
-}
-
 /** Thresholds of the tests. */
 export interface Thresholds {
   min_n_eff: number;
-  q: number;
-  level: number;
   min_association: number;
   /** What items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
   alike: string;
@@ -95,12 +75,19 @@ export interface Term {
   meaning: string;
 }
 
-/** An outcome of `cgaps check`. */
-export interface Verdict {
+/** The verdict of one test. */
+export interface RobustnessVerdict {
+  /** The test; a key of `TITLES`. */
   code: string;
+  /** What came out; `code.outcome` is a key of `SENTENCES`. */
+  outcome: string;
+  /** What the sentence quotes, by name; `against` is the other run's folder. */
+  numbers: Record<string, unknown>;
+  /** `good`: passed; `bad`: failed; `open`: undecided. */
+  tone: "good" | "bad" | "open";
+  /** Its title. */
   test: string;
   sentence: string;
-  tone: "good" | "bad" | "open";
 }
 
 /** One line of the run card. */
@@ -108,13 +95,6 @@ export interface Fact {
   name: string;
   value: string;
   note: string;
-}
-
-/** A warning of a log or task. */
-export interface Warned {
-  text: string;
-  /** The log seems to be of another model. */
-  bad: boolean;
 }
 
 /** A benchmark of the run. */
@@ -134,18 +114,23 @@ export interface BenchmarkSummary {
   success: number;
   policy: string;
   scope: string | null;
-  /** Of the logs and tasks that it was read from; redacted, without what they quote. */
-  warnings: Warned[];
+  /**
+   * Of the logs and tasks that it was read from, and whether the log seems to be of another model; redacted, without
+   * what they quote.
+   */
+  warnings: Record<string, boolean>;
   /** Results of the whole benchmark that its policies and judges give, in words. */
   figures: string[];
   /** Records that became no item, by reason; redacted, without their places. */
   left_out: string[];
 }
 
-/** One quantity of a concept. Its values lie in `concepts.parquet` and, if `per_benchmark`, in `concepts/K.parquet`. */
-export interface ColumnSpec {
+/** One quantity of a concept. */
+export interface Quantity {
+  /** Column of the run's table. */
   key: string;
   title: string;
+  /** What the quantity is, in one line. */
   hint: string;
   /** How a value is written. */
   kind:
@@ -162,12 +147,13 @@ export interface ColumnSpec {
     | "percent";
   /** Which question it belongs to: how well, how much, or both. */
   face: "model" | "benchmark" | "both";
-  /** Has `KEY_low` and `KEY_high` beside it. */
+  /** Left out if no row has a value, as lift without a reference text. */
+  optional: boolean;
+  /** Shown with its interval, from the columns `key_low` and `key_high`. */
   interval: boolean;
-  per_benchmark: boolean;
 }
 
-/** Matrices in the order of the benchmarks; null: undefined. */
+/** Matrices in the order of the benchmarks, empty without a reading; null: undefined. */
 export interface Overlap {
   jaccard: (number | null)[][];
   cosine: (number | null)[][];
@@ -191,43 +177,65 @@ export interface RunInfo {
   width: number;
   /** Number of items: rows are 0 to items - 1. */
   items: number;
-  shards: Shards;
+  concepts_per_part: number;
+  items_per_part: number;
   redacted: boolean;
   /**
    * How many items' texts, responses or answers are cut in this export, so that a search sees only a part of them; 0
    * when served.
    */
   cut_items: number;
-  has: Has;
+  /** Whether the run kept activations of tokens. */
+  has_tokens: boolean;
+  /** Whether lists of other people were compared with the run (`cgaps match`). */
+  has_matches: boolean;
   evidence: Thresholds;
-  /** What chi_bench is measured in. */
-  unit: string;
   /** By level; empty in a run that has no atlas. */
   regions: Region[];
   /** What words mean; `key` is a column's, or a general word's. */
   glossary: Term[];
   /** null: robustness was not tested. */
-  verdicts: Verdict[] | null;
+  verdicts: RobustnessVerdict[] | null;
   card: Fact[];
   /** Empty: redacted, or the run was made from Python. */
   command: string;
   versions: [string, string][];
   settings: [string, string][];
   benchmarks: BenchmarkSummary[];
-  columns: ColumnSpec[];
+  /** Quantities of a concept: columns of `concepts.parquet`. */
+  columns: Quantity[];
+  /** Columns of `concepts/K.parquet`: those that each benchmark has values of its own of. */
+  per_benchmark: string[];
   overlap: Overlap;
 }
 
-/** A line of an answer. Gaps are in units of the outcome (0.1 is ten points of 100). */
+/** A line of an answer, with its words. */
 export interface ListedFinding {
-  /** From 1 in the order of the list. */
   number: number;
   slice: number;
+  family: string;
   name: string;
-  /** Expected on new items. */
   gap: number;
   low: number;
   high: number;
+  recurs: number;
+  belief: "solid" | "likely" | "a hint";
+  items: number;
+  of_items: number;
+  mean: number | null;
+  again: number;
+  halves: number;
+  again_gap: number | null;
+  again_low: number | null;
+  again_high: number | null;
+  rests_on: [string, number][];
+  example: number | null;
+  typical: number[];
+  chance: number | null;
+  change: number | null;
+  change_low: number | null;
+  change_high: number | null;
+  within: number | null;
   /** `weaker` or `stronger`; of two models `below` or `above` the overall change. */
   side: string;
   /** The gap in points of 100, as it is written everywhere. */
@@ -236,19 +244,13 @@ export interface ListedFinding {
   spread: string;
   /** How many items it is about. */
   size: string;
-  /** How far to believe the line, in a word. */
-  belief: "solid" | "likely" | "a hint";
-  /** The same in a sentence, with the reason. */
+  /** How far to believe the line, with the reason. */
   believed: string;
   /** How often half of the items find it again, and what is measured on the other half. */
-  again: string;
+  replication: string;
   /** Which other slices or properties explain a part of it; null: none does. */
-  rests_on: string | null;
-  /** Number of the line that holds nearly all of its items; null: none does. */
-  within: number | null;
-  /** Row of a typical item that failed (that passed, for a gap above 0); null: none is scored. */
-  example: number | null;
-  /** That item in short; null: redacted, or there is none. */
+  explained: string | null;
+  /** Its example in short; null: redacted, or there is none. */
   quote: string | null;
 }
 
@@ -319,11 +321,6 @@ export interface ListedSlice {
   words: string[];
   /** Rows of its most typical items, at most two. */
   typical: number[];
-}
-
-/** `data/KEY/slices.json`; `slice_items.parquet` has their weights. */
-export interface SlicesFile {
-  slices: ListedSlice[];
 }
 
 /** A model with scores on the run's items. */
@@ -550,18 +547,10 @@ export interface ItemUse {
   tokens: [number, number, number][] | null;
 }
 
-/** Items of a concept. */
-export interface ItemUses {
-  strongest: ItemUse[];
-  best: ItemUse[];
-  worst: ItemUse[];
-}
-
 /** A window of text of a dictionary. */
 export interface TextWindow {
   tokens: string[];
   activations: number[];
-  value: number;
 }
 
 /** An entry of `data/KEY/concept/N.json`, which holds concepts N * shards.concepts onwards. */
@@ -582,7 +571,10 @@ export interface ConceptDetail {
   /** In the order of `RunInfo.benchmarks`; null in an exported explorer: `concepts/K.parquet` says it. */
   benchmarks: ConceptInBenchmark[] | null;
   histogram: Histogram;
-  items: ItemUses;
+  /** Items in which it is strongest, and its scored items of the highest and of the lowest scores. */
+  strongest: ItemUse[];
+  best: ItemUse[];
+  worst: ItemUse[];
   /** Windows of text from its dictionary; null: none there. */
   exemplars: TextWindow[] | null;
   /** Address of its page at Neuronpedia. */
@@ -596,12 +588,6 @@ export interface ModelAnswer {
   response: string | null;
   /** Why it has no score; redacted, without what it quotes. */
   unscored: string | null;
-}
-
-/** Characters of a text that are left out. */
-export interface Cut {
-  before: number;
-  after: number;
 }
 
 /** An entry of `data/KEY/item/N.json`, which holds items N * shards.items onwards. */
@@ -630,10 +616,10 @@ export interface ItemDetail {
   /** All that the model read; null: redacted. */
   text: string | null;
   /**
-   * What of `text` is left out in a static explorer of long texts; null: it is whole. A response, answer or details
-   * that are cut say so at their end.
+   * Characters before and after `text` that are left out in a static explorer of long texts; null: it is whole. A
+   * response, answer or details that are cut say so at their end.
    */
-  cut: Cut | null;
+  cut: [number, number] | null;
   /** Range of the item's own text in `text`. */
   own: [number, number] | null;
   response: string | null;
@@ -661,7 +647,6 @@ export interface ActiveConcept {
 
 /** An entry of `data/KEY/active/N.json`, which holds the same items as `item/N.json`. */
 export interface ItemConcepts {
-  item: number;
   /** How many concepts are active in the item. */
   active: number;
   /** The most salient first: all of them from a server, some in an exported explorer. */
@@ -739,11 +724,6 @@ export interface Matching {
   lacks: Lacked[];
 }
 
-/** `data/KEY/matches.json`: of a run that was compared with other people's lists. */
-export interface MatchesFile {
-  lists: Matching[];
-}
-
 /** A paragraph, or a table. */
 export interface Block {
   /** Empty: a table. */
@@ -799,11 +779,7 @@ export interface CategoryChange {
   /** Mean score of the baseline; null: no item is scored for both. */
   before: number | null;
   after: number | null;
-  /** Expected on new items; null: `reason` says why there is none. */
-  change: number | null;
-  low: number | null;
-  high: number | null;
-  /** The change in points of 100, as it is written everywhere. */
+  /** The change that is expected on new items, in points of 100; empty: `reason` says why there is none. */
   points: string;
   /** Its interval, likewise. */
   spread: string;

@@ -115,8 +115,8 @@ export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadT
   const [ownFrom, ownTo] = item.own ?? [0, whole.length];
   const inside = (at: number) => Math.max(from, Math.min(at, to));
   const cuts = [from, inside(ownFrom), inside(ownTo), to] as const;
-  const before = from + (item.cut?.before ?? 0);
-  const after = whole.length - to + (item.cut?.after ?? 0);
+  const before = from + (item.cut?.[0] ?? 0);
+  const after = whole.length - to + (item.cut?.[1] ?? 0);
   const part = (start: number, end: number, dimmed: boolean) =>
     end > start && (
       <span className={dimmed ? "around" : "own"}>

@@ -134,7 +134,7 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
       <p className="soft">
         Text around the item’s own is dimmed.{" "}
         {holds(run, "active", item.item) &&
-          (run.has.tokens
+          (run.has_tokens
             ? "Colour: how strongly the concept chosen below is active on each token. Outline: where it is strongest."
             : "Outline: the token on which the concept chosen below is strongest.")}
       </p>

@@ -49,17 +49,15 @@ const itemUse = (item: number, tokens: ItemUse["tokens"]): ItemUse => ({
   tokens,
 });
 const detail = {
-  items: {
-    best: [itemUse(3, null)],
-    worst: [itemUse(4, [[0, 1, 2.5]])],
-    strongest: [
-      itemUse(4, [[0, 1, 2.5]]),
-      itemUse(9, [
-        [2, 3, 7],
-        [4, 5, 1],
-      ]),
-    ],
-  },
+  best: [itemUse(3, null)],
+  worst: [itemUse(4, [[0, 1, 2.5]])],
+  strongest: [
+    itemUse(4, [[0, 1, 2.5]]),
+    itemUse(9, [
+      [2, 3, 7],
+      [4, 5, 1],
+    ]),
+  ],
 } as unknown as ConceptDetail;
 
 it("finds the item among all that the detail names", () => {
@@ -71,5 +69,5 @@ it("finds the item among all that the detail names", () => {
 
 it("takes the deepest colour of all of them, so that one colour means the same in each", () => {
   expect(deepest(detail)).toBe(7);
-  expect(deepest({ items: { best: [], worst: [], strongest: [] } } as unknown as ConceptDetail)).toBe(0);
+  expect(deepest({ best: [], worst: [], strongest: [] } as unknown as ConceptDetail)).toBe(0);
 });

@@ -34,7 +34,7 @@ export function activityOf(concepts: ActiveConcept[], concept: number | null): A
   return { peak: active.peak, tokens, most: Math.max(0, ...tokens.map(([, , activation]) => activation)) };
 }
 
-const allUses = ({ items: { best, worst, strongest } }: ConceptDetail): ItemUse[] => [...best, ...worst, ...strongest];
+const allUses = ({ best, worst, strongest }: ConceptDetail): ItemUse[] => [...best, ...worst, ...strongest];
 
 /** How the concept is active in the item at `row`; null: the detail does not name it. */
 export const activeIn = (detail: ConceptDetail, row: number): ItemUse | null =>

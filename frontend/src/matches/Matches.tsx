@@ -19,7 +19,7 @@ export function Matches() {
   const place = useNumberParam("list") ?? 0;
   if (file.error) return <Failed error={file.error} />;
   if (!file.data) return <Loading what="the lists" />;
-  const { lists } = file.data;
+  const lists = file.data;
   const list = lists[place];
   if (!list) return <Failed error={new Error(`There is no list ${place}: this run has ${lists.length}.`)} />;
   return (

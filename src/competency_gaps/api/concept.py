@@ -11,7 +11,7 @@ import polars as pl
 
 from competency_gaps.findings import words
 from competency_gaps.findings.finding import Answer
-from competency_gaps.presentation.rankings import concept_name
+from competency_gaps.presentation.columns import concept_name
 from competency_gaps.runs.open import Order, RunFolder
 from competency_gaps.text import plural, visible
 

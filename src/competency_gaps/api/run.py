@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.api.concept import Concept, notebook_card
 from competency_gaps.errors import UserError, argument
 from competency_gaps.findings import kept
-from competency_gaps.presentation.rankings import find_concepts
+from competency_gaps.presentation.columns import find_concepts
 from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -279,13 +279,13 @@ class Run(RunFolder):
         UserError
             If the items have no such column, or the run no scores.
         """
-        from competency_gaps.findings.scores_by import scores_by
+        from competency_gaps.findings.models import scores_by
 
         return scores_by(self, column)
 
     def scores_on(self, slice: int | str) -> pl.DataFrame:
         """How every model scores on one slice, by its number or name in :attr:`slices`; as :meth:`scores_by`."""
-        from competency_gaps.findings.scores_by import scores_on
+        from competency_gaps.findings.models import scores_on
 
         return scores_on(self, str(slice))
 

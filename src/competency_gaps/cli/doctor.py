@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,18 +34,17 @@ def doctor(json_: JsonOption = False) -> None:
 
 def examine() -> dict[str, Any]:
     """Give versions, devices, what of each extra is missing and the command that installs it."""
-    from importlib.metadata import PackageNotFoundError, requires
+    from importlib.metadata import requires
 
     from competency_gaps.explorer.page_files import FILES, PAGE
     from competency_gaps.registry import REGISTRIES
 
     built = all((PAGE / name).is_file() for name in FILES)
     missing: dict[str, list[str]] = {}
-    with suppress(PackageNotFoundError):
-        for line in requires("competency-gaps") or []:
-            name, extra = _REQUIREMENT.fullmatch(line.strip()).groups()  # type: ignore[union-attr]
-            if extra not in (None, "dev"):
-                missing.setdefault(extra, []).extend([] if _installed(name) else [name])
+    for line in requires("competency-gaps") or []:
+        name, extra = _REQUIREMENT.fullmatch(line.strip()).groups()  # type: ignore[union-attr]
+        if extra not in (None, "dev"):
+            missing.setdefault(extra, []).extend([] if _installed(name) else [name])
     plugins = [
         {"kind": registry.kind, "name": name, "package": package}
         for registry in REGISTRIES

@@ -1,4 +1,4 @@
-"""``cgaps score`` and ``compare``: many models on the items of one run; none needs torch."""
+"""``cgaps score``, ``compare`` and ``check``: other models, and other draws, of a run's items; none needs torch."""
 
 from __future__ import annotations
 
@@ -90,3 +90,27 @@ def compare(
         console.print(view.comparison_view(made, width=console.width))
     if fail_on and made.verdict != "no regression":
         raise typer.Exit(REGRESSION if made.verdict == "regression" else NOT_COMPARABLE)
+
+
+def check(
+    run: shared.RunArgument,
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="OTHER", help="A second run on the same items: another SAE or layer, or a repeat."),
+    ] = None,
+    model: shared.OutcomeModelOption = None,
+    against: shared.AgainstOption = None,
+    quiet: shared.QuietOption = False,
+    json_: shared.JsonOption = False,
+) -> None:
+    """Test whether a run's results hold on subsamples of its items, and in another run."""
+    from competency_gaps.report.tables import verdict_table
+
+    opened = shared.open_outcome(run, model, against)
+    outcome = opened.check(against=other, progress=shared.terminal(quiet))
+    if json_:
+        print_json({"run": str(opened.path), **outcome})
+        return
+    Console().print(verdict_table(outcome["verdicts"]))
+    if opened.report_file.is_file():
+        print_line(f"Report: {opened.report_file.resolve()}")

@@ -287,7 +287,7 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
 
 def _show_concepts(run: Run, asked: str | None, outcome: dict[str, Any], limit: int | None, *, json_: bool) -> None:
     """Print one concept with its items, or list concepts: those with some words, or those that stand out."""
-    from competency_gaps.presentation.rankings import list_concepts
+    from competency_gaps.presentation.columns import list_concepts
     from competency_gaps.report.tables import print_listing, slices_view
 
     if asked is not None and re.fullmatch(r"[0-9]{1,18}", asked):

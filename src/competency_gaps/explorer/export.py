@@ -16,10 +16,10 @@ from html import escape
 from importlib.metadata import version
 from itertools import groupby, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.opened import Opened, comparable, open_runs, run_list
+from competency_gaps.explorer.opened import Opened, comparable, open_runs
 from competency_gaps.explorer.page_files import FILES, POLICY, PageMissingError, page_files
 from competency_gaps.explorer.parts import Context, Parts, as_json
 from competency_gaps.explorer.parts.answers import against, paired_runs
@@ -28,7 +28,7 @@ from competency_gaps.explorer.parts.context import EXPORTED, ONE_FILE
 from competency_gaps.explorer.parts.improve import improve_file
 from competency_gaps.explorer.parts.item import item_details
 from competency_gaps.explorer.parts.names import numbered
-from competency_gaps.explorer.parts.records.details import ItemDetail, RunList
+from competency_gaps.explorer.parts.records.details import ItemDetail, ListedRun, RunList
 from competency_gaps.files import no_space_left, write_text
 from competency_gaps.findings.items import against_of, sides_of, slice_weights
 from competency_gaps.progress import Progress
@@ -108,7 +108,7 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
         _clear(part)
         facts = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "runs": list(contexts), "texts": texts}
         write_text(part / MARK, json.dumps({"version": version("competency-gaps"), **facts}))
-        _write(part / DATA, "runs.json", as_json(_run_list(opened)))
+        _write(part / DATA, "runs.json", as_json(_run_list(opened, "static")))
         for context in contexts.values():
             parts = Parts(context)
             names = list(parts.names())
@@ -154,7 +154,7 @@ def export_file(
         raise UserError(f"{str(file)!r} is a folder. Give a file, such as {str(file / 'report.html')!r}.")
     with (progress or Progress(quiet=True)).stage("writing the report"):
         shell = _shell()
-        blocks = [_block("runs.json", as_json(replace(_run_list(opened), mode="file")))]
+        blocks = [_block("runs.json", as_json(_run_list(opened, "file")))]
         # A little is left for the ends of lines.
         spent = len(shell.encode()) + len(blocks[0]) + 10_000
         for run in opened:
@@ -247,7 +247,9 @@ def _item_blocks(context: Context, rows: Sequence[int], shown: Mapping[int, Coll
 def _concept_blocks(context: Context) -> Iterator[str]:
     """Concepts, some in a block: those that findings name, then those that matter most."""
     evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
-    ranked = context.concepts.filter("ranked").sort(["q_value", "support"], descending=[False, True], nulls_last=True)
+    ranked = context.run.concepts.filter("ranked").sort(
+        ["q_value", "support"], descending=[False, True], nulls_last=True
+    )
     concepts = list(dict.fromkeys([*evidence, *ranked["concept"].to_list()]))[:MORE_CONCEPTS]
     for first in range(0, len(concepts), TOGETHER):
         few = concept_details(context, concepts[first : first + TOGETHER])
@@ -268,11 +270,10 @@ def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterat
         yield f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4)
 
 
-def _run_list(opened: Sequence[Opened]) -> RunList:
+def _run_list(opened: Sequence[Opened], mode: Literal["static", "file"]) -> RunList:
     """``runs.json``; runs of one name are numbered, since the name of the folder above may be private."""
     titles = numbered([visible(run.run.shown_path.resolve().name) for run in opened])
-    listed = run_list(opened, "static", None)
-    return replace(listed, runs=[replace(run, title=title) for run, title in zip(listed.runs, titles, strict=True)])
+    return RunList([ListedRun(run.key, title) for run, title in zip(opened, titles, strict=True)], mode, None)
 
 
 def _context(run: Opened, *, texts: bool) -> Context:

@@ -13,12 +13,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from competency_gaps.dictionary.folder import Dictionary, dictionary_of
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, Parts
-from competency_gaps.explorer.parts.records.details import ChatState, ListedRun, RunList
 from competency_gaps.explorer.tools import ask
 from competency_gaps.runs.manifest import FILE
 from competency_gaps.runs.open import RunFolder
@@ -142,17 +141,6 @@ def comparable(opened: Sequence[Opened]) -> list[tuple[Opened, Opened]]:
     """Pairs of runs whose scores can be compared item by item, each way round: outcomes that are no scores cannot."""
     scores = [run for run in opened if run.run.kind == "score"]
     return [(run, other) for run in scores for other in scores if run is not other]
-
-
-def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: ChatState | None) -> RunList:
-    """``runs.json``: which runs are here.
-
-    Parameters
-    ----------
-    chat
-        State of the chat; None in a static explorer.
-    """
-    return RunList([ListedRun(run.key, run.title) for run in opened], mode, chat)
 
 
 def _key(name: str, opened: Sequence[Opened]) -> str:

@@ -8,10 +8,10 @@ The ``Host`` must be ours: else a name that an attacker points at 127.0.0.1 (DNS
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from http import HTTPStatus
 
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from competency_gaps.explorer.page_files import POLICY
@@ -58,26 +58,29 @@ class Guard:
             return
         refused = self._refusal(scope)
         if refused is not None:
-            await _refuse(send, *refused)
+            status, sentence = refused
+            allowed = {"allow": "GET, HEAD"} if status == HTTPStatus.METHOD_NOT_ALLOWED else {}
+            headers = {**allowed, "connection": "close", **HEADERS}
+            await JSONResponse({"error": sentence}, status, headers)(scope, receive, send)
             return
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                own = [(name, value) for name, value in message["headers"] if name.decode().lower() not in HEADERS]
-                message = {**message, "headers": [*own, *_encoded(HEADERS)]}
+                MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
         await self._app(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         """Status and sentence for a request that is refused; None: it is answered."""
-        if _values(scope, "host") not in [[host] for host in self._hosts]:
+        headers = Headers(scope=scope)
+        if headers.getlist("host") not in [[host] for host in self._hosts]:
             return HTTPStatus.MISDIRECTED_REQUEST, self._elsewhere()
-        origin = _values(scope, "origin")
+        origin = headers.getlist("origin")
         if origin and origin not in [[allowed] for allowed in self._origins]:
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
         # Another page may link to this one, but its scripts may read nothing.
-        site, mode = _values(scope, "sec-fetch-site"), _values(scope, "sec-fetch-mode")
+        site, mode = headers.getlist("sec-fetch-site"), headers.getlist("sec-fetch-mode")
         if site and site not in (["same-origin"], ["none"]) and (mode != ["navigate"] or scope["path"] != "/"):
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
         if scope["method"] in ("GET", "HEAD"):
@@ -86,7 +89,7 @@ class Guard:
             return HTTPStatus.METHOD_NOT_ALLOWED, "This server is read-only: it takes GET and HEAD."
         if not origin:
             return HTTPStatus.FORBIDDEN, "The request must name the page that it comes from (Origin)."
-        kind = [value.split(";")[0].strip().lower() for value in _values(scope, "content-type")]
+        kind = [value.split(";")[0].strip().lower() for value in headers.getlist("content-type")]
         if kind != ["application/json"]:
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected a question as application/json."
         return None
@@ -96,21 +99,3 @@ class Guard:
             f"This server answers only to its own address on this machine, http://127.0.0.1:{self._port}. Where a port "
             f"is forwarded it must be the same on both sides (ssh -L {self._port}:localhost:{self._port})."
         )
-
-
-async def _refuse(send: Send, status: HTTPStatus, sentence: str) -> None:
-    body = json.dumps({"error": sentence}).encode()
-    kind = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
-    if status == HTTPStatus.METHOD_NOT_ALLOWED:
-        kind["allow"] = "GET, HEAD"
-    await send({"type": "http.response.start", "status": int(status), "headers": _encoded({**kind, **HEADERS})})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _values(scope: Scope, name: str) -> list[str]:
-    """All values of a header."""
-    return [value.decode("latin-1") for key, value in scope["headers"] if key.decode("latin-1").lower() == name]
-
-
-def _encoded(headers: dict[str, str]) -> Iterable[tuple[bytes, bytes]]:
-    return [(name.encode(), value.encode()) for name, value in headers.items()]

@@ -30,11 +30,11 @@ from starlette.types import ASGIApp
 from competency_gaps.config.llm import LLMConfig
 from competency_gaps.errors import CompetencyGapsError, UserError, argument
 from competency_gaps.explorer.chat import LONGEST, chat_state, converse
-from competency_gaps.explorer.opened import ChangedError, Opened, Shown, comparable, open_runs, run_list
+from competency_gaps.explorer.opened import ChangedError, Opened, Shown, comparable, open_runs
 from competency_gaps.explorer.page_files import FILES, page_files
 from competency_gaps.explorer.parts import NoSuchPartError, as_json
 from competency_gaps.explorer.parts.answers import against, paired_runs
-from competency_gaps.explorer.parts.records.details import ChatRequest
+from competency_gaps.explorer.parts.records.details import ChatRequest, ListedRun, RunList
 from competency_gaps.explorer.security import Guard
 from competency_gaps.text import visible
 
@@ -154,7 +154,7 @@ class _Explorer:
 
     def __init__(self, opened: Sequence[Opened], page: Mapping[str, bytes], llm: LLMConfig | None) -> None:
         self._page, self._llm = page, llm
-        self._runs = as_json(run_list(opened, "served", chat_state(llm)))
+        self._runs = as_json(RunList([ListedRun(run.key, run.title) for run in opened], "served", chat_state(llm)))
         self._opened = {run.key: run for run in opened}
         self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
         self._kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()

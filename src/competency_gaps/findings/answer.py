@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,8 +17,8 @@ from scipy.special import ndtr
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import Units, units_of
 from competency_gaps.findings.caveats import caveats_of
-from competency_gaps.findings.choose import ERROR, Chosen, Weighed, anything, bars_of, centred, choose, weigh
-from competency_gaps.findings.estimate import HALVES, NORMAL, Again, again, gaps_of, half_samples, resting_on
+from competency_gaps.findings.choose import Chosen, Weighed, anything, bars_of, centred, choose, weigh
+from competency_gaps.findings.estimate import HALVES, NORMAL, again, gaps_of, half_samples, resting_on
 from competency_gaps.findings.finding import LIKELY, SOLID, STRATA, Answer, Caveat, Finding
 from competency_gaps.findings.joint import Joint, sums_by_block
 from competency_gaps.findings.prior import Prior, Seen, fit, learn, seen
@@ -79,7 +80,7 @@ def find_answer(run: RunFolder, model: str | None = None, against: Against = Non
     asked = ask(run, model, against, parsed=parsed)
     base = run.run_itself()
     strata = held_equal(base, [own.family for own in asked.families])
-    caveats = caveats_of(base, asked.outcome, asked.peers, asked.scores, asked.families, asked.units, strata, ERROR)
+    caveats = caveats_of(base, asked.outcome, asked.peers, asked.scores, asked.families, asked.units, strata)
     return answered(asked, caveats)
 
 
@@ -271,7 +272,6 @@ def held_equal(run: RunFolder, families: Sequence[Family]) -> list[str]:
 
 def _ordered(findings: list[Finding]) -> list[Finding]:
     """Number the findings, worst first on each side by what is shown; those whose gap may be 0 come last."""
-    from dataclasses import replace
 
     def key(one: Finding) -> tuple[bool, bool, float]:
         shown = one.gap if one.change is None else one.change
@@ -283,8 +283,6 @@ def _ordered(findings: list[Finding]) -> list[Finding]:
 
 def _nested(findings: list[Finding], belongs: Mapping[int, np.ndarray]) -> list[Finding]:
     """Say which line holds nearly all items of another; ``belongs``: the items of each slice, bool of shape (N,)."""
-    from dataclasses import replace
-
     sizes = {number: int(inside.sum()) for number, inside in belongs.items()}
     nested = []
     for finding in findings:
@@ -299,9 +297,12 @@ def _nested(findings: list[Finding], belongs: Mapping[int, np.ndarray]) -> list[
     return nested
 
 
-def _finding(asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tuple[tuple[str, float], ...]) -> Finding:
+def _finding(
+    asked: Asked, joint: Joint, one: Chosen, held: dict[str, Any], rests_on: tuple[tuple[str, float], ...]
+) -> Finding:
     weighed, at = asked.families[joint.design.family[one.place]], int(joint.design.slice[one.place])
     changes = _changes(asked, weighed.weights[[at]], *(np.array([value]) for value in (one.gap, one.error)))
+    held |= {name: None if np.isnan(value[0]) else float(value[0]) for name, value in changes.items()}
     family = weighed.family
     scored = weighed.belongs(at) & ~np.isnan(asked.outcome.values)
     score = asked.scores.of(asked.outcome.model)[scored]
@@ -322,17 +323,13 @@ def _finding(asked: Asked, joint: Joint, one: Chosen, held: Again, rests_on: tup
         items=int(weighed.items[at]),
         of_items=int(weighed.of_items[at]),
         mean=None if asked.outcome.kind == "parsed" or not len(score) else float(np.nanmean(score)),
-        again=held.again,
         halves=HALVES,
-        again_gap=held.gap,
-        again_low=held.low,
-        again_high=held.high,
         rests_on=rests_on,
         example=_example(asked, family, at, scored, typical, weak=one.gap < 0),
         typical=typical[:2],
         chance=_chance(asked, scored),
         within=None,  # likewise
-        **{name: None if np.isnan(value[0]) else float(value[0]) for name, value in changes.items()},
+        **held,
     )
 
 

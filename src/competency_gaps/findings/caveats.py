@@ -10,7 +10,7 @@ import polars as pl
 
 from competency_gaps.evidence import Units
 from competency_gaps.evidence.trends import trends
-from competency_gaps.findings.choose import FEWEST, FLOOR, Weighed
+from competency_gaps.findings.choose import ERROR, FEWEST, FLOOR, Weighed
 from competency_gaps.findings.finding import Caveat
 from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
 from competency_gaps.runs.covariates import repeats
@@ -28,7 +28,6 @@ def caveats_of(
     families: Sequence[Weighed],
     units: Units,
     strata: Sequence[str],
-    error: float,
 ) -> tuple[Caveat, ...]:
     """The caveats of an answer; ``strata``: the covariates that its items are equal in."""
     # Robustness is that of the run's own scores.
@@ -41,7 +40,7 @@ def caveats_of(
     names = [own.family.name for own in families]
     tested = int(sum(own.usable.sum() for own in families))
     if tested:
-        found.append(Caveat("rate", {"error": error, "families": names, "tested": tested}))
+        found.append(Caveat("rate", {"error": ERROR, "families": names, "tested": tested}))
     small = sum(int((~own.usable & (own.items >= FLOOR * np.maximum(own.of_items, 1))).sum()) for own in families)
     if small:
         found.append(Caveat("too_small", {"slices": small, "floor": FEWEST}))

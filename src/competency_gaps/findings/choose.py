@@ -111,8 +111,7 @@ class Weighed:
     @property
     def rank(self) -> int:
         """Place among the families by how easily people check it."""
-        last = CHECKED.index("features")
-        return CHECKED.index(self.family.name) if self.family.name in CHECKED else last
+        return CHECKED.index(self.family.name if self.family.name in CHECKED else "features")
 
 
 def weigh(family: Family, units: Units, kept: np.ndarray) -> Weighed:

@@ -447,13 +447,12 @@ def _lacking(concepts: pl.DataFrame) -> pl.DataFrame:
 def _covered(concepts: pl.DataFrame, lacking: pl.DataFrame) -> Covered:
     chance = concepts["chance_seen"].drop_nulls()
     missing = int((lacking["coverage_status"] == "missing").sum())
-    named = lacking.select("concept", "label", "coverage_status", "chance_seen").head(NAMED)
     return Covered(
         concepts.height,
         missing,
         lacking.height - missing,
         float((1 - chance).sum()) if len(chance) else None,
-        _lacks(named),
+        _lacks(lacking.head(NAMED)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,41 +24,13 @@ def half_samples(units: int, count: int = HALVES, seed: int = 0) -> np.ndarray:
     return np.stack([rng.permutation(units) < units // 2 for _ in range(count)], axis=1)
 
 
-def listed(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """What a list alone lets expect of every unit: shape (U,)."""
-    if not chosen:
-        return np.zeros(len(outcome))
-    return joint.rows[[one.place for one in chosen]].T @ shares_of(joint, chosen, outcome, taken)
-
-
-def shares_of(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """What each slice of a list adds, by projecting the expected outcomes on the list: shape (slices,)."""
-    places = [one.place for one in chosen]
-    sums, *_ = joint.expected(centred(outcome, taken[:, None], joint.design.block), float(taken.mean()))
-    among = joint.design.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
-    return np.asarray(np.linalg.solve(among, sums[places, 0]))
-
-
-@dataclass(frozen=True)
-class Again:
-    """What half-samples make of a chosen slice."""
-
-    again: int
-    """Half-samples that choose it, or one nearly like it."""
-    gap: float | None
-    """Mean gap on the units that these leave out; None: none chose it."""
-    low: float | None
-    """Lower end of its interval of 95%."""
-    high: float | None
-
-
 def again(
     joint: Joint,
     chosen: Sequence[Chosen],
     lists: Sequence[Sequence[Chosen]],
     halves: np.ndarray,
     outcome: np.ndarray,
-) -> list[Again]:
+) -> list[dict[str, Any]]:
     """Measure the gaps of a list on the units that did not choose it.
 
     Parameters
@@ -68,23 +40,28 @@ def again(
     lists
         Those of the half-samples.
     halves : ndarray of bool of shape (U, half-samples)
+
+    Returns
+    -------
+    list of dict, one per slice
+        Fields of :class:`~competency_gaps.findings.finding.Finding`.
     """
     places = [one.place for one in chosen]
     diagonal = np.sqrt(np.maximum(np.diag(joint.design.gram), 1e-9))
     alike = joint.design.gram[places] / (diagonal * diagonal[places][:, None])
-    rows, whole = joint.rows[places], np.ones((len(outcome), 1), bool)
+    rows, whole = joint.design.rows[places], np.ones((len(outcome), 1), bool)
     there, _ = gaps_of(rows, outcome, ~halves, joint.design.block)
     _, error = gaps_of(rows, outcome, whole, joint.design.block)
-    found = []
+    found = list[dict[str, Any]]()
     for number, one in enumerate(chosen):
         same = [any(alike[number, other.place] > SAME and other.gap * one.gap > 0 for other in own) for own in lists]
         if not any(same):
-            found.append(Again(0, None, None, None))
+            found.append({"again": 0, "again_gap": None, "again_low": None, "again_high": None})
             continue
         # The means of halves vary about the whole one as much as that does about the truth.
         reach = NORMAL * float(error[number, 0]) * float(np.sqrt(1 + 1 / sum(same)))
         gap = float(there[number, same].mean())
-        found.append(Again(sum(same), gap, gap - reach, gap + reach))
+        found.append({"again": sum(same), "again_gap": gap, "again_low": gap - reach, "again_high": gap + reach})
     return found
 
 
@@ -135,7 +112,7 @@ def resting_on(
         Names and parts in [0, 1], the largest part first.
     """
     left = centred(outcome, np.ones((len(outcome), 1), bool), joint.design.block).ravel().astype(np.float64)
-    sums, plain = joint.rows @ left, joint.rows @ (outcome - outcome.mean())
+    sums, plain = joint.design.rows @ left, joint.design.rows @ (outcome - outcome.mean())
     named = [(families[family].family, at) for family, at in zip(joint.design.family, joint.design.slice, strict=True)]
     questions = [family.question[at] for family, at in named]
     categories: dict[str, list[int]] = {}

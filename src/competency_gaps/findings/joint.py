@@ -66,11 +66,6 @@ class Joint:
     base: Joint | None = None
     """The model before the variances of single coefficients were found; None: this is it."""
 
-    @property
-    def rows(self) -> sp.csr_array:
-        """As of the design."""
-        return self.design.rows
-
     @cached_property
     def axes(self) -> tuple[np.ndarray, np.ndarray]:
         """Axes on which the coefficients are independent: information (K,), and coefficients of each (K, K)."""
@@ -117,7 +112,7 @@ class Joint:
             Expected products; their standard deviations by the model; and those of intervals, which grow where the
             slice's own items say something else.
         """
-        rows = self.rows if weights is None else sp.csr_array(weights)
+        rows = self.design.rows if weights is None else sp.csr_array(weights)
         cross = self.design.gram if weights is None else self._cross(rows)
         by_scale, mixed, scales = self._posterior(left, part)
         toward = cross @ self.axes[1]
@@ -127,14 +122,9 @@ class Joint:
         deviations = np.sqrt(np.maximum(variance, 1e-12))
         return values, deviations, np.hypot(deviations, DOUBT * (rows @ left / part - values))
 
-    def outcomes(self, left: np.ndarray, part: float) -> np.ndarray:
-        """Expected outcomes of the units, of shape (U, H), not centred."""
-        by_scale, _, scales = self._posterior(left, part)
-        return np.asarray(self.rows.T @ (self.axes[1] @ np.einsum("lh,lkh->kh", scales, by_scale)))
-
     def tailed(self, left: np.ndarray, part: float) -> Joint:
         """The model with variances of single coefficients, by the variational Bayes of Student's t [ours]."""
-        scales = self.scale_weights(self.rows @ left, part)[:, 0]
+        scales = self.scale_weights(self.design.rows @ left, part)[:, 0]
         model = self
         for _ in range(TURNS):
             by_scale, _, _ = model._posterior(left, part)
@@ -148,7 +138,7 @@ class Joint:
 
     def _posterior(self, left: np.ndarray, part: float) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
         """Expected values on the axes at each scale, (K, H) each; mean shrinkage (K, H); weights of scales (L, H)."""
-        sums = np.asarray(self.rows @ left, np.float64)
+        sums = np.asarray(self.design.rows @ left, np.float64)
         information, basis = self.axes
         scales = self.scale_weights(sums, part)
         shrinkage = SCALES[:, None] / (self.noise + SCALES[:, None] * part * information)
@@ -159,7 +149,9 @@ class Joint:
         """Products of other slices with those of the model, about their blocks' means."""
         block = self.design.block
         theirs = sums_by_block(rows, block) / np.bincount(block)
-        return np.asarray((rows @ self.rows.T).toarray() - theirs @ sums_by_block(self.rows, block).T, np.float64)
+        return np.asarray(
+            (rows @ self.design.rows.T).toarray() - theirs @ sums_by_block(self.design.rows, block).T, np.float64
+        )
 
 
 def sums_by_block(weights: sp.csr_array, block: np.ndarray) -> np.ndarray:

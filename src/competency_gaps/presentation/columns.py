@@ -1,7 +1,8 @@
-"""The columns of every table of concepts, on the page and in the terminal, and what their words mean."""
+"""Tables of concepts, on the page and in the terminal: rows, columns, and what their words mean."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,7 +10,10 @@ from typing import Any, Literal
 import polars as pl
 
 from competency_gaps import text
+from competency_gaps.dictionary.kinds import CONTEXTUAL
+from competency_gaps.errors import UserError, nearest
 from competency_gaps.findings.words import alike
+from competency_gaps.runs.open import RunFolder
 
 Kind = Literal[
     "text", "word", "flag", "integer", "tenths", "decimal", "signed", "points", "magnitude", "probability", "percent"
@@ -32,7 +36,7 @@ _SHOWN: Mapping[Kind, Callable[[Any], str]] = {
 
 
 @dataclass(frozen=True)
-class Column:
+class Quantity:
     """One quantity of a concept."""
 
     key: str
@@ -59,14 +63,14 @@ class Column:
         return f"{show(value)} [{show(row[f'{self.key}_low'])}, {show(row[f'{self.key}_high'])}]"
 
 
-COVERAGE = Column(
+COVERAGE = Quantity(
     "chi_bench",
     "χ bench",
     "Coverage: the concept's mean activation over items, relative to the mean over alive concepts",
     "magnitude",
     "benchmark",
 )
-PERFORMANCE = Column(
+PERFORMANCE = Quantity(
     "chi_model",
     "χ model",
     "Performance: mean score of items, weighted by the concept's activation (0 to 1), with its interval",
@@ -74,7 +78,7 @@ PERFORMANCE = Column(
     "model",
     interval=True,
 )
-ASSOCIATION = Column(
+ASSOCIATION = Quantity(
     "association",
     "association",
     "In points of 100: mean, over items weighted by the concept's activation, of the score minus the mean of its "
@@ -83,21 +87,21 @@ ASSOCIATION = Column(
     "model",
     interval=True,
 )
-PLAIN_ASSOCIATION = Column(
+PLAIN_ASSOCIATION = Quantity(
     "plain_association",
     "plain association",
     "The same beside the mean of the whole benchmark; the verdict rests on the association within strata",
     "points",
     "model",
 )
-Q_VALUE = Column(
+Q_VALUE = Quantity(
     "q_value",
     "q",
     "False-discovery rate of the list, of failure or of success, that ends with this concept; N/A = not tested",
     "probability",
     "model",
 )
-PERFORMANCE_STATUS = Column(
+PERFORMANCE_STATUS = Quantity(
     "performance_status",
     "verdict",
     "goes with failure or success: by the association, at the run's false-discovery rate; negligible: the same, but "
@@ -106,16 +110,16 @@ PERFORMANCE_STATUS = Column(
     "word",
     "model",
 )
-SUPPORT = Column("support", "support", "Kept items in which the concept is active", "integer")
-N_EFF = Column(
+SUPPORT = Quantity("support", "support", "Kept items in which the concept is active", "integer")
+N_EFF = Quantity(
     "n_eff",
     "n_eff",
     "Effective sample size: how many equally weighted items the average is worth; a cluster counts once",
     "tenths",
     "model",
 )
-N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", "integer")
-LIFT = Column(
+N_BENCHMARKS = Quantity("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", "integer")
+LIFT = Quantity(
     "lift",
     "lift",
     "log₂ of the concept's share of activation here relative to its share in the reference text",
@@ -123,21 +127,21 @@ LIFT = Column(
     "benchmark",
     optional=True,
 )
-DENSITY = Column(
+DENSITY = Quantity(
     "density",
     "density",
     "Share of tokens on which the concept is active, in the reference text or else in a sample of the run",
     "percent",
     "benchmark",
 )
-STATUS = Column(
+STATUS = Quantity(
     "coverage_status",
     "coverage",
     "missing, or under, typical or over by its lift against the reference text (N/A without one)",
     "word",
     "benchmark",
 )
-CHANCE = Column(
+CHANCE = Quantity(
     "chance_seen",
     "chance",
     "Chance that as many tokens of the reference text would contain the concept; near 100%, its absence is news",
@@ -145,14 +149,14 @@ CHANCE = Column(
     "benchmark",
     optional=True,
 )
-KIND = Column(
+KIND = Quantity(
     "kind",
     "kind",
     "contextual (including topics, skills and styles), mixed (no common meaning), or about what a text looks like: "
     "token, format, position, template, dense; N/A = unknown",
     "word",
 )
-LEXICAL = Column(
+LEXICAL = Quantity(
     "lexical_share",
     "by token",
     "Share of the variance of its activation on reference text explained by the token, corrected for chance: near "
@@ -160,7 +164,7 @@ LEXICAL = Column(
     "percent",
     optional=True,
 )
-COHERENCE = Column(
+COHERENCE = Quantity(
     "coherence",
     "coherence",
     "How similar in meaning its ten strongest windows of reference text are, compared with random windows: near 0 if "
@@ -168,8 +172,8 @@ COHERENCE = Column(
     "decimal",
     optional=True,
 )
-LABEL = Column("label", "concept", "What activates the concept, according to its dictionary; N/A = no label", "text")
-LABEL_SCORE = Column(
+LABEL = Quantity("label", "concept", "What activates the concept, according to its dictionary; N/A = no label", "text")
+LABEL_SCORE = Quantity(
     "label_score",
     "label score",
     "How well the label predicts where the concept is active (detection or embedding; 0.5 = chance), or the score "
@@ -177,13 +181,13 @@ LABEL_SCORE = Column(
     "decimal",
     optional=True,
 )
-PEAK = Column("peak_token", "peak token", "The token on which it most often peaks", "text")
+PEAK = Quantity("peak_token", "peak token", "The token on which it most often peaks", "text")
 
 LISTED = (ASSOCIATION, PERFORMANCE_STATUS, N_EFF)
 LEAST_COVERED = (COVERAGE, SUPPORT)
 
 
-def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
+def present(columns: Sequence[Quantity], frame: pl.DataFrame) -> list[Quantity]:
     """Keep the columns that a frame has; an optional column only if some row has a value."""
     return [
         column
@@ -282,13 +286,13 @@ UNDEFINED = Term("na", "N/A", "Not defined; this is not zero.")
 
 
 def glossary(
-    columns: Iterable[Column], evidence: Mapping[str, Any], *, regions: bool, labelled: bool, lists: bool
+    columns: Iterable[Quantity], evidence: Mapping[str, Any], *, regions: bool, labelled: bool, lists: bool
 ) -> list[Term]:
     """Explain the words of a page: general ones first, then its columns.
 
     Parameters
     ----------
-    columns : iterable of Column
+    columns : iterable of Quantity
         Each is explained once.
     evidence : mapping
         The manifest's ``evidence``, for what items are compared at equal values of.
@@ -300,3 +304,88 @@ def glossary(
     general = [Term(term.key, term.title, term.meaning.format(**strata)) for term in GENERAL]
     more = [*([REGION] if regions else []), *([ENTRY] if lists else []), *([MARKS] if labelled else [])]
     return [*general, *more, UNDEFINED, *shown]
+
+
+LABEL_LIMIT = 140
+
+
+def badges_of(row: dict[str, Any]) -> list[str]:
+    """List a concept's badges: its kind if it is no topic or skill, and whether it is never active or missing."""
+    dead = [] if row["alive"] else ["dead"]
+    kind = [] if row["kind"] in (None, CONTEXTUAL) else [row["kind"]]
+    return dead + kind + (["missing"] if row["missing"] else [])
+
+
+def concept_name(row: dict[str, Any]) -> str:
+    """Give the label, or ``concept 123`` where the dictionary abstains."""
+    label = row["label"]
+    return text.shorten(label, LABEL_LIMIT) if label else f"concept {row['concept']}"
+
+
+def list_concepts(run: RunFolder, words: str | None = None) -> tuple[pl.DataFrame, tuple[Quantity, ...], str | None]:
+    """List concepts: rows of ``run.concepts`` in order, the columns to show, and in a sentence what was searched for.
+
+    Parameters
+    ----------
+    run : RunFolder
+    words : str, optional
+        Only concepts whose labels have these words, those that are not tested too. None: the tested ones, the
+        lowest association first; where there are none, the ranked ones that are covered, the least first.
+
+    Raises
+    ------
+    UserError
+        If no label has the words; the nearest one is named.
+    """
+    run.check_reading("A list of concepts")
+    table = run.concepts.drop("tau", strict=False)
+    if words is not None:
+        matches = find_concepts(run.concepts, words)
+        if not matches.height:
+            known = run.concepts["label"].drop_nulls().to_list()
+            raise UserError(f"no concept's label has the words {text.shorten(words, 80)!r}.{nearest(words, known)}")
+        table = matches.select("concept").join(table, on="concept", how="left", maintain_order="left")
+        have = "has" if matches.height == 1 else "have"
+        sentence = f"{text.plural(matches.height, 'label')} {have} the words {text.shorten(words, 80)!r}."
+        return table, LISTED, sentence
+    tested = table.filter(pl.col("ranked") & pl.col("q_value").is_not_null())
+    if tested.height:
+        return tested.sort("association", "concept"), LISTED, None
+    covered = table.filter(pl.col("ranked") & (pl.col("chi_bench") > 0))
+    return covered.sort("chi_bench", "concept"), LEAST_COVERED, None
+
+
+def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
+    """Find the concepts whose labels contain all given words.
+
+    Parameters
+    ----------
+    concepts : DataFrame
+        ``run.concepts``, with the columns ``concept``, ``label`` and ``support``.
+    words : str
+        In any order and case. A word matches the beginning of a word: ``prime`` finds *primes*, but not *subprime*. A
+        term that begins with a sign matches anywhere.
+
+    Returns
+    -------
+    DataFrame
+        Their rows, the largest support first.
+
+    Raises
+    ------
+    UserError
+        If ``words`` is blank, or no concept has a label.
+    """
+    terms = words.lower().split()
+    if not terms:
+        raise UserError("give words to look for in the concepts' labels, or a concept's number.")
+    text = pl.col("label").str.strip_chars().str.to_lowercase()
+    labelled = concepts.filter(text != "")
+    if labelled.is_empty():
+        raise UserError(
+            "no concept of this run has a label, so none can be found by words. Label the SAE's concepts, or import "
+            "labels, then name the run's concepts by that dictionary."
+        )
+    starts = (r"\b" if re.match(r"\w", term) else "" for term in terms)
+    holds = (text.str.contains(start + pl.escape_regex(term)) for start, term in zip(starts, terms, strict=True))
+    return labelled.filter(*holds).sort("support", "concept", descending=[True, False])

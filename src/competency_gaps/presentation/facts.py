@@ -12,8 +12,6 @@ from competency_gaps.dictionary.labels import STATED
 from competency_gaps.items.item import Reason
 from competency_gaps.text import NOT_DEFINED, decimal, integer, percent, plural, share_of, shorten, tenths, visible
 
-UNIT = "1 = mean over alive concepts"
-"""What chi_bench is measured in."""
 _LIMIT = 600
 
 

@@ -136,7 +136,7 @@ def best_view(table: pl.DataFrame, column: str, width: int, limit: int | None = 
     Parameters
     ----------
     table
-        As of :func:`~competency_gaps.findings.scores_by.scores_by`.
+        As of :func:`~competency_gaps.findings.models.scores_by`.
     width : int
         Characters of a line.
     limit : int, optional

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.findings import words
-from competency_gaps.presentation import columns, facts, rankings
+from competency_gaps.presentation import columns, facts
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import NOT_DEFINED, decimal, excerpt, integer, shorten, show_token, visible
 
@@ -93,7 +93,7 @@ def table_of(
     return table
 
 
-def quantities(frame: pl.DataFrame, shown: Iterable[columns.Column]) -> dict[str, list[Text]]:
+def quantities(frame: pl.DataFrame, shown: Iterable[columns.Quantity]) -> dict[str, list[Text]]:
     """Cells of a frame by the columns' titles."""
     return {column.title: [Text(column.cell(row)) for row in frame.to_dicts()] for column in shown}
 
@@ -101,10 +101,10 @@ def quantities(frame: pl.DataFrame, shown: Iterable[columns.Column]) -> dict[str
 def _name(row: dict[str, Any]) -> Text:
     marks = facts.marks_of(row)
     if row["label"] or row["peak_token"] is None:
-        name = plain(rankings.concept_name(row), "dim" if marks or not row["label"] else "")
+        name = plain(columns.concept_name(row), "dim" if marks or not row["label"] else "")
     else:
         name = Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
-    marks = [*marks, *rankings.badges_of(row)]
+    marks = [*marks, *columns.badges_of(row)]
     return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name
 
 
@@ -139,7 +139,7 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
 
 
 def print_listing(
-    listing: tuple[pl.DataFrame, tuple[columns.Column, ...], str | None],
+    listing: tuple[pl.DataFrame, tuple[columns.Quantity, ...], str | None],
     console: Console,
     *,
     lines: int,
@@ -151,7 +151,7 @@ def print_listing(
     Parameters
     ----------
     listing
-        As :func:`~competency_gaps.presentation.rankings.list_concepts` gives it.
+        As :func:`~competency_gaps.presentation.columns.list_concepts` gives it.
     console : rich.console.Console
     lines : int
         Lines of a screen, which the output fills at most; a single row is shown in any case.
@@ -222,7 +222,7 @@ def concept_view(run: RunFolder, concept: int, gap: str | None = None, examples:
     row = run.concepts.row(concept, named=True)
     marks = facts.marks_of(row)
     number = f"{concept} " if row["label"] else ""
-    heading = Text.assemble((number, "dim"), plain(rankings.concept_name(row), "dim" if marks else "bold"))
+    heading = Text.assemble((number, "dim"), plain(columns.concept_name(row), "dim" if marks else "bold"))
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
     grid = Table.grid(padding=(0, 2))
     for column in columns.present(SHOWN, run.concepts[concept : concept + 1]):

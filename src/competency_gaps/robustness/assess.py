@@ -98,20 +98,23 @@ class RobustnessVerdict:
     """What came out; ``code.outcome`` is a key of ``SENTENCES``."""
     numbers: Mapping[str, Any]
     """What the sentence quotes, by name; ``against`` is the other run's folder."""
+    tone: Tone
+    """``good``: passed; ``bad``: failed; ``open``: undecided."""
+    test: str
+    """Its title."""
+    sentence: str
 
-    @property
-    def tone(self) -> Tone:
-        """``good``: passed; ``bad``: failed; ``open``: undecided."""
-        return "good" if self.outcome in _PASSED else "bad" if self.outcome in _FAILED else "open"
 
-    def as_dict(self) -> dict[str, Any]:
-        """As plain JSON, with its test's title (``test``) and its ``sentence``."""
-        by = "by their number" if self.numbers.get("same_sae") else "by their activation over the items"
-        known = "the peers' scores" if self.numbers.get("from_peers") else "the benchmark's mean"
-        words, given = _Words(), {"by": by, "known": known, **self.numbers}
-        test = words.vformat(TITLES[self.code], (), given)
-        sentence = words.vformat(SENTENCES[f"{self.code}.{self.outcome}"], (), given)
-        return {**asdict(self), "tone": self.tone, "test": test, "sentence": sentence}
+def verdict(code: str, outcome: str, numbers: Mapping[str, Any]) -> RobustnessVerdict:
+    """Put an outcome into words."""
+    by = "by their number" if numbers.get("same_sae") else "by their activation over the items"
+    known = "the peers' scores" if numbers.get("from_peers") else "the benchmark's mean"
+    words, given = _Words(), {"by": by, "known": known, **numbers}
+    tone: Tone = "good" if outcome in _PASSED else "bad" if outcome in _FAILED else "open"
+    test = words.vformat(TITLES[code], (), given)
+    return RobustnessVerdict(
+        code, outcome, numbers, tone, test, words.vformat(SENTENCES[f"{code}.{outcome}"], (), given)
+    )
 
 
 class _Words(string.Formatter):
@@ -127,18 +130,18 @@ def subsampling_verdict(draws: Mapping[str, Any]) -> RobustnessVerdict:
     moves, bench = draws["chi_model_tested"]["mean"], draws["chi_bench"]["mean"]
     outcome = "few" if math.isnan(moves) else "steady" if moves <= STEADY else "unsteady"
     numbers = {"dropped": draws["dropped"], "draws": draws["draws"], "chi_model": moves, "chi_bench": bench}
-    return RobustnessVerdict("subsampling", outcome, numbers)
+    return verdict("subsampling", outcome, numbers)
 
 
 def ablation_verdict(removed: Mapping[str, Removal]) -> RobustnessVerdict:
     """Judge whether the median chi_model depends on the items aligned with concepts."""
     best, worst = removed["best"], removed["worst"]
     if not best.concepts:
-        return RobustnessVerdict("ablation", "few", {})
+        return verdict("ablation", "few", {})
     falls, rises = best.outside and best.change < 0, worst.outside and worst.change > 0
     outcome = {(True, True): "both", (True, False): "best", (False, True): "worst", (False, False): "neither"}
     numbers = {f"{side}_{name}": value for side, own in removed.items() for name, value in asdict(own).items()}
-    return RobustnessVerdict("ablation", outcome[falls, rises], numbers)
+    return verdict("ablation", outcome[falls, rises], numbers)
 
 
 def list_verdict(given: Answer) -> RobustnessVerdict:
@@ -151,11 +154,11 @@ def list_verdict(given: Answer) -> RobustnessVerdict:
         "kept": sum(one.again_gap is not None and one.again_gap * one.gap >= 0 for one in listed),
     }
     if not listed:
-        return RobustnessVerdict("list", "few", numbers)
+        return verdict("list", "few", numbers)
     outcome = (
         "fails" if 2 * numbers["kept"] < len(listed) else "holds" if 2 * numbers["again"] >= len(listed) else "mostly"
     )
-    return RobustnessVerdict("list", outcome, numbers)
+    return verdict("list", outcome, numbers)
 
 
 def halves_verdicts(result: Mapping[str, Mapping[str, float]], *, from_peers: bool = False) -> list[RobustnessVerdict]:
@@ -168,8 +171,8 @@ def halves_verdicts(result: Mapping[str, Mapping[str, float]], *, from_peers: bo
     gains = {"gain": gain["mean"], "gain_low": gain["low"], "gain_high": gain["high"]}
     numbers = {**result["auc"], "baseline": result["auc_baseline"]["mean"], **gains, "from_peers": from_peers}
     return [
-        RobustnessVerdict("split_halves", _agreement(agree["mean"]), agree),
-        RobustnessVerdict("prediction", outcome if gain["splits"] else "few", numbers),
+        verdict("split_halves", _agreement(agree["mean"]), agree),
+        verdict("prediction", outcome if gain["splits"] else "few", numbers),
     ]
 
 
@@ -183,7 +186,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     Returns
     -------
     dict
-        ``verdicts`` (as :meth:`RobustnessVerdict.as_dict` gives them), and the figures of each test.
+        ``verdicts`` (as :class:`RobustnessVerdict` has them), and the figures of each test.
 
     Raises
     ------
@@ -213,16 +216,16 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     verdicts = [subsampling_verdict(draws), ablation_verdict(removed), listed]
     verdicts += halves_verdicts(unseen, from_peers=data.expected is not None)
     if not predicts:
-        verdicts[-1] = RobustnessVerdict("prediction", "skipped", {})
+        verdicts[-1] = verdict("prediction", "skipped", {})
     figures: dict[str, Any] = {
         "subsampling": draws,
         "ablation": {side: asdict(own) for side, own in removed.items()},
         "halves": unseen,
     }
     if both is not None:
-        verdicts.append(RobustnessVerdict("against", _agreement(both["chi_model_correlation"]), both))
+        verdicts.append(verdict("against", _agreement(both["chi_model_correlation"]), both))
         figures["against"] = both
-    content = finite({"seed": seed, "verdicts": [verdict.as_dict() for verdict in verdicts], **figures})
+    content = finite({"seed": seed, "verdicts": [asdict(own) for own in verdicts], **figures})
     with adding_to_run(run.path, run.manifest):
         write_document(run.path / ASSESSMENT, content)
     return content

@@ -177,8 +177,7 @@ def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -
 def read_assessment(folder: Path) -> dict[str, Any] | None:
     """Read the results of the tests of the run in a folder; None if they were not run.
 
-    ``verdicts`` have the fields of :class:`~competency_gaps.robustness.assess.RobustnessVerdict`, ``test`` (a title)
-    and ``sentence``.
+    ``verdicts`` have the fields of :class:`~competency_gaps.robustness.assess.RobustnessVerdict`.
 
     Raises
     ------
@@ -191,7 +190,7 @@ def read_assessment(folder: Path) -> dict[str, Any] | None:
     try:
         held = read_document(path)
         for verdict in held["verdicts"]:
-            _ = {name: verdict[name] for name in ("code", "tone", "test", "sentence")}
+            _ = {name: verdict[name] for name in ("code", "outcome", "numbers", "tone", "test", "sentence")}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise damaged(path, error, "Check the run again, or remove the file.") from error
     return held

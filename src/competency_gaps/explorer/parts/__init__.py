@@ -27,7 +27,6 @@ from competency_gaps.explorer.parts.improve import improve_file
 from competency_gaps.explorer.parts.item import item_concepts, item_details
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records import as_json, plain
-from competency_gaps.explorer.parts.records.details import MatchesFile
 from competency_gaps.explorer.parts.run_info import run_info
 
 _NUMBERED = re.compile(r"(\w+)/(0|[1-9][0-9]{0,8})\.(?:parquet|json)", re.ASCII)
@@ -94,7 +93,7 @@ class Parts:
             whole |= {"scores.parquet": answers.scores_table}
         if models > 1:
             whole |= {"models.json": answers.models_file}
-        return whole | ({"matches.json": lambda context: MatchesFile(context.lists)} if self.context.lists else {})
+        return whole | ({"matches.json": lambda context: context.lists} if self.context.lists else {})
 
     @cached_property
     def _kinds(self) -> dict[str, tuple[int, Callable[[Context, int], Any]]]:

@@ -25,7 +25,6 @@ from competency_gaps.explorer.parts.records.answers import (
     ModelGaps,
     ModelsFile,
     SliceGap,
-    SlicesFile,
 )
 from competency_gaps.explorer.parts.records.details import CategoryChange, Pairing
 from competency_gaps.explorer.parts.tables import parquet
@@ -35,7 +34,7 @@ from competency_gaps.findings.coverage import Coverage, coverage, worded
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.items import against_of, sides_of
 from competency_gaps.findings.kept import model_slices
-from competency_gaps.findings.scores_by import scores_by, scores_overall
+from competency_gaps.findings.models import scores_by, scores_overall
 from competency_gaps.report.compare import sentences as comparison_words
 from competency_gaps.report.tables import cut_names
 from competency_gaps.slices import Family
@@ -94,16 +93,15 @@ def listed(context: Context, answer: Answer) -> ListedAnswer:
 
 
 def _line(context: Context, answer: Answer, finding: Finding) -> ListedFinding:
-    return from_row(
-        ListedFinding,
-        vars(finding),
+    return ListedFinding(
+        **vars(finding),
         side=words.side(answer, finding),
         points=words.points_of(finding),
         spread=words.spread_of(finding),
         size=words.size_and_level(answer, finding),
         believed=words.believed(finding),
-        again=words.found_again(finding),
-        rests_on=words.rests_on(answer, finding),
+        replication=words.found_again(finding),
+        explained=words.rests_on(answer, finding),
         quote=None if finding.example is None else context.excerpts["excerpt"][finding.example],
     )
 
@@ -131,24 +129,22 @@ def _kept(context: Context) -> Iterator[tuple[Family, np.ndarray]]:
             yield family, rows
 
 
-def slices_file(context: Context) -> SlicesFile:
+def slices_file(context: Context) -> list[ListedSlice]:
     """``slices.json``: the slices that a page knows, in the order of ``slice_items.parquet``."""
-    return SlicesFile(
-        [
-            ListedSlice(
-                number=int(family.number[row]),
-                family=family.name,
-                family_words=words.FAMILIES.get(family.name, family.name),
-                name=context.slice_names.get(int(family.number[row]), family.names[row]),
-                question=family.question[row],
-                parent=int(family.parent[row]),
-                words=family.words[row] if context.texts and family.words else [],
-                typical=family.typical[row] if family.typical else [],
-            )
-            for family, rows in _kept(context)
-            for row in rows
-        ]
-    )
+    return [
+        ListedSlice(
+            number=int(family.number[row]),
+            family=family.name,
+            family_words=words.FAMILIES.get(family.name, family.name),
+            name=context.slice_names.get(int(family.number[row]), family.names[row]),
+            question=family.question[row],
+            parent=int(family.parent[row]),
+            words=family.words[row] if context.texts and family.words else [],
+            typical=family.typical[row] if family.typical else [],
+        )
+        for family, rows in _kept(context)
+        for row in rows
+    ]
 
 
 def slice_items(context: Context) -> bytes:

@@ -21,7 +21,6 @@ from competency_gaps.explorer.parts.records.details import (
     ConceptLabel,
     Histogram,
     ItemUse,
-    ItemUses,
     TextWindow,
 )
 from competency_gaps.metrics.suite import saliency
@@ -49,7 +48,7 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
     items = _items(context, uses, concepts)
     histograms = uses.histograms(context.rounded)
     directions, amounts, windows = _directions(context, concepts), context.amounts, context.exemplars
-    facts = context.concepts[list(concepts)].iter_rows(named=True)
+    facts = context.run.concepts[list(concepts)].iter_rows(named=True)
     return [
         ConceptDetail(
             concept=concept,
@@ -61,30 +60,25 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
             if not context.amounts.benchmarks
             else [ConceptInBenchmark(**own) for own in context.in_benchmarks[concept :: context.run.width].to_dicts()],
             histogram=histograms[number],
-            items=items[number],
+            strongest=strongest,
+            best=best,
+            worst=worst,
             exemplars=None
             if windows is None
             else [_exemplar(own, amounts.exemplar_tokens) for own in windows.of(concept, "top")[: amounts.exemplars]],
             neuronpedia=_page(context, concept),
         )
-        for number, (concept, row) in enumerate(zip(concepts, facts, strict=True))
+        for number, (concept, row, (strongest, best, worst)) in enumerate(zip(concepts, facts, items, strict=True))
     ]
 
 
-def _items(context: Context, uses: Uses, concepts: Sequence[int]) -> list[ItemUses]:
+def _items(context: Context, uses: Uses, concepts: Sequence[int]) -> list[list[list[ItemUse]]]:
     """Per concept its strongest, best and worst items."""
     amounts = context.amounts
-    chosen = {
-        "strongest": uses.first(amounts.strongest),
-        "best": uses.first(amounts.best, -1),
-        "worst": uses.first(amounts.best, 1),
-    }
-    places = np.unique(np.concatenate([own for lists in chosen.values() for own in lists]))
+    chosen = uses.first(amounts.strongest), uses.first(amounts.best, -1), uses.first(amounts.best, 1)
+    places = np.unique(np.concatenate([own for lists in chosen for own in lists]))
     use = dict(zip(places.tolist(), _uses(context, uses, concepts, places), strict=True))
-    return [
-        ItemUses(**{kind: [use[place] for place in lists[number].tolist()] for kind, lists in chosen.items()})
-        for number in range(len(concepts))
-    ]
+    return [[[use[place] for place in own.tolist()] for own in lists] for lists in zip(*chosen, strict=True)]
 
 
 def _uses(context: Context, uses: Uses, concepts: Sequence[int], places: np.ndarray) -> list[ItemUse]:
@@ -163,7 +157,7 @@ def _exemplar(exemplar: Exemplar, limit: int | None) -> TextWindow:
     limit = min(limit or size, size)
     first = int(np.clip(exemplar.activations.argmax() - limit // 2, 0, size - limit)) if size else 0
     part = slice(first, first + limit)
-    return TextWindow(exemplar.tokens()[part], significant(exemplar.activations[part]).tolist(), exemplar.value)
+    return TextWindow(exemplar.tokens()[part], significant(exemplar.activations[part]).tolist())
 
 
 def _page(context: Context, concept: int) -> str | None:

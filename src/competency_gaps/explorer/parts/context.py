@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from competency_gaps.dictionary.exemplars import Exemplars
 from competency_gaps.dictionary.folder import Dictionary
@@ -18,7 +19,8 @@ from competency_gaps.dictionary.labels import empty_labels
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.excerpts import excerpts
 from competency_gaps.explorer.parts.names import display_names, last_names
-from competency_gaps.explorer.parts.records.details import SearchResult
+from competency_gaps.explorer.parts.records import names
+from competency_gaps.explorer.parts.records.details import ConceptInBenchmark, ConceptLabel, SearchResult
 from competency_gaps.findings import kept
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.finding import Answer
@@ -86,15 +88,6 @@ TEXTS = (
 """Columns of ``items.parquet`` that only an item's detail needs."""
 SEARCHED = ("text", "response", "answer", "item_id")
 """Columns that a search looks at."""
-LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
-"""What is shown of a label."""
-IN_BENCHMARK = {
-    "support": pl.Int32,
-    **dict.fromkeys(("n_eff", "chi_bench", "chi_model"), pl.Float32),
-    **dict.fromkeys(("association", "association_low", "association_high"), pl.Float32),
-    "performance_status": pl.Categorical,
-}
-"""What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
 _PRIVATE = ("base_url", "key_env", "extra")
 """Settings of the judge that go into no export: where it is, where its key, and what else its server is sent."""
 
@@ -132,11 +125,6 @@ class Context:
     amounts: Amounts = SERVED
     """How much details hold."""
     _answers_of_models: dict[tuple[int, str | None], Answer | None] = field(default_factory=dict)
-
-    @property
-    def concepts(self) -> pl.DataFrame:
-        """One row per concept."""
-        return self.run.concepts
 
     @cached_property
     def names(self) -> list[str]:
@@ -271,9 +259,7 @@ class Context:
         """What other models answered to items, as ``scores.parquet`` has it; responses cut at ``amounts.text``."""
         of_rows = pl.col("item").is_in(list(rows))
         if self.portable:
-            ends = pl.Series([rows[0], rows[-1] + 1], dtype=self._answers.schema["item"])
-            first, last = self._answers["item"].search_sorted(ends, side="left")
-            return self._answers[int(first) : int(last)].filter(of_rows)
+            return self._answers.filter(of_rows)
         return self.itself.files.collect("scores", scan_scores(self.itself.path).filter(of_rows))
 
     def answers_of(self, wanted: Sequence[tuple[int, str]]) -> Answers:
@@ -284,12 +270,12 @@ class Context:
 
     @cached_property
     def _answers(self) -> pl.DataFrame:
-        """All of them, read once: the file is sorted by models. Those that say no more than the score are left out."""
+        """All of them, read once. Those that say no more than the score are left out."""
         told = pl.any_horizontal(pl.col("response", "unscored").is_not_null())
         shown = (
             scan_scores(self.itself.path).filter(told).select("item", "model", "unscored", response=self._cut_response)
         )
-        return self.itself.files.collect("scores", shown.sort("item"), "streaming")
+        return self.itself.files.collect("scores", shown, "streaming")
 
     @property
     def _cut_response(self) -> pl.Expr:
@@ -323,9 +309,9 @@ class Context:
     @cached_property
     def in_benchmarks(self) -> pl.DataFrame:
         """How each concept stands in each benchmark, in the order of the benchmarks."""
-        scanned = self.run.scan("concept_benchmarks").select(
-            pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items()
-        )
+        # In the types in which a hundred thousand concepts take least room.
+        small = cs.integer().cast(pl.Int32), cs.float().cast(pl.Float32), cs.string().cast(pl.Categorical)
+        scanned = self.run.scan("concept_benchmarks").select(names(ConceptInBenchmark)).with_columns(*small)
         if self.portable:
             scanned = scanned.with_columns(pl.col(pl.Float32).cast(pl.Float64).fill_nan(None).round_sig_figs(4))
         return self.run.files.collect("concept_benchmarks", scanned)
@@ -338,10 +324,7 @@ class Context:
     @cached_property
     def rank(self) -> np.ndarray:
         """int32 of shape (items,): each item's place by item_id, then by row; it settles ties."""
-        order = self.items.select("item_id").with_row_index("row").sort("item_id", "row")["row"].to_numpy()
-        rank = np.empty(len(order), np.int32)
-        rank[order] = np.arange(len(order), dtype=np.int32)
-        return rank
+        return self.items["item_id"].rank("ordinal").cast(pl.Int32).to_numpy()
 
     @cached_property
     def tau(self) -> np.ndarray:
@@ -365,7 +348,7 @@ class Context:
         table = self.dictionary.labels() if self.dictionary is not None else empty_labels()
         table = table.filter(pl.col("label").is_not_null()).sort("concept", maintain_order=True)
         start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.run.width + 1))
-        return table.select(LABEL).to_dicts(), start
+        return table.select(names(ConceptLabel)).to_dicts(), start
 
     @cached_property
     def lists(self) -> list[Matching]:

@@ -14,7 +14,7 @@ from rich.text import Text
 from competency_gaps.checked import damaged
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records.improve import (
+from competency_gaps.explorer.parts.records.answers import (
     Block,
     ImprovedItem,
     ImproveFile,

@@ -13,13 +13,7 @@ from competency_gaps.activations.by_item import ItemTokens
 from competency_gaps.explorer.parts.context import Answers, Context, by_item_and_model, significant
 from competency_gaps.explorer.parts.names import last_names
 from competency_gaps.explorer.parts.records import from_row
-from competency_gaps.explorer.parts.records.details import (
-    ActiveConcept,
-    Cut,
-    ItemConcepts,
-    ItemDetail,
-    ModelAnswer,
-)
+from competency_gaps.explorer.parts.records.details import ActiveConcept, ItemConcepts, ItemDetail, ModelAnswer
 from competency_gaps.items.options import not_in
 from competency_gaps.metrics.suite import saliency
 from competency_gaps.text import shorten
@@ -104,7 +98,7 @@ def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
     choices = not_in((shown or "")[slice(*(own or (None,)))], held["choices"])
     return {
         "text": shown,
-        "cut": Cut(start, length - end) if end - start < length else None,
+        "cut": (start, length - end) if end - start < length else None,
         "own": own,
         "response": _cut(held["response"], context.amounts.text),
         "answer": _cut(held["answer"], context.amounts.text),
@@ -165,7 +159,7 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
         )
     ]
     bounds = zip(rows, pairwise(first), strict=True)
-    return [ItemConcepts(row, int(counts[row]), active[a:b]) for row, (a, b) in bounds]
+    return [ItemConcepts(int(counts[row]), active[a:b]) for row, (a, b) in bounds]
 
 
 def _most_salient(context: Context, row: int, limit: int | None) -> tuple[np.ndarray, ...]:

@@ -76,11 +76,10 @@ def scored_of(run: RunFolder) -> Scored:
     elif run.kind == "parsed":
         sentence = f"Whether a score could be read from each answer of {model}, not the scores."
     if model == reader and run.kind == "score":
-        return Scored(model, reader, run.kind, f"{sentence} It also reads the items.", scored=True)
-    if not reader:
-        return Scored(model, reader, run.kind, sentence, scored=True)
-    other = "" if model == reader else f", not what goes on in {model}"
-    sentence = f"{sentence} {reader} reads the items: its concepts say what an item is about{other}."
+        sentence += " It also reads the items."
+    elif reader:
+        other = "" if model == reader else f", not what goes on in {model}"
+        sentence += f" {reader} reads the items: its concepts say what an item is about{other}."
     return Scored(model, reader, run.kind, sentence, scored=True)
 
 

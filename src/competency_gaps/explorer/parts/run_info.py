@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import starmap
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary.directions import LOGITS, SIMILAR
-from competency_gaps.dictionary.document import has_table
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.names import scored_of
-from competency_gaps.explorer.parts.records import from_row
-from competency_gaps.explorer.parts.records.run import (
-    BenchmarkSummary,
-    ColumnSpec,
-    Has,
-    Overlap,
-    Region,
-    RunInfo,
-    Shards,
-    Thresholds,
-    Verdict,
-    Warned,
-)
+from competency_gaps.explorer.parts.records import from_row, names
+from competency_gaps.explorer.parts.records.run import BenchmarkSummary, Overlap, Region, RunInfo, Thresholds
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.words import alike
 from competency_gaps.presentation import columns, facts
+from competency_gaps.robustness.assess import RobustnessVerdict
 from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.text import integer, percent, shorten
 
@@ -37,8 +24,9 @@ _NAME_LIMIT = 120
 def run_info(context: Context) -> RunInfo:
     """Gather what a page shows first."""
     manifest, assessment = context.manifest, read_assessment(context.run.path)
-    models, shown = context.model_scores.models, columns.present(_COLUMNS, context.concepts)
-    labelled = context.concepts["label"].null_count() < context.concepts.height
+    verdicts = None if assessment is None else [from_row(RobustnessVerdict, own) for own in assessment["verdicts"]]
+    models, shown = context.model_scores.models, columns.present(_COLUMNS, context.run.concepts)
+    labelled = context.run.concepts["label"].null_count() < context.run.concepts.height
     speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}
     return RunInfo(
         key=context.key,
@@ -50,37 +38,25 @@ def run_info(context: Context) -> RunInfo:
         sae_sha256=manifest["sae"].get("weights_sha256") if manifest["sae"] else None,
         width=context.run.width,
         items=context.items.height,
-        shards=Shards(context.concepts_per_part, context.items_per_part),
+        concepts_per_part=context.concepts_per_part,
+        items_per_part=context.items_per_part,
         redacted=not context.texts,
         cut_items=context.cut_items,
-        has=_has(context),
+        has_tokens=context.run.has_token_activations,
+        has_matches=bool(context.lists),
         evidence=from_row(Thresholds, manifest["evidence"], alike=alike(manifest["evidence"])),
-        unit=facts.UNIT,
         regions=_regions(context),
         # A concept's name needs no explanation.
         glossary=columns.glossary([own for own in shown if own is not columns.LABEL], manifest["evidence"], **speaks),
-        verdicts=None if assessment is None else [from_row(Verdict, own) for own in assessment.get("verdicts") or ()],
+        verdicts=verdicts,
         card=_card(context),
         command=shorten(manifest["command"], 1000),
         versions=facts.listing(manifest["versions"]),
         settings=facts.listing(manifest["settings"]),
         benchmarks=_benchmarks(context),
-        columns=[from_row(ColumnSpec, vars(own), per_benchmark=own.key in BENCHMARK) for own in shown],
+        columns=shown,
+        per_benchmark=BENCHMARK,
         overlap=_overlap(context),
-    )
-
-
-def _has(context: Context) -> Has:
-    dictionary = context.dictionary
-    folder = None if dictionary is None else dictionary.folder
-    lift = context.concepts["lift"]
-    return Has(
-        regions=context.run.regions is not None,
-        tokens=context.run.has_token_activations,
-        lift=lift.null_count() < lift.len(),
-        promoted=folder is not None and has_table(folder, LOGITS),
-        similar=folder is not None and has_table(folder, SIMILAR),
-        matches=bool(context.lists),
     )
 
 
@@ -88,13 +64,13 @@ def _card(context: Context) -> list[facts.Fact]:
     """The report's run card, and what else decides about the figures."""
     run, manifest = context.run, context.manifest
     evidence, reference = manifest["evidence"], manifest.get("reference")
-    labelled = facts.dictionary_fact(context.manifest, context.concepts)
+    labelled = facts.dictionary_fact(context.manifest, context.run.concepts)
     if not reference:
         base = facts.Fact("Reference", "none", "no lift, and alive means active in this run")
     else:
         kind = "base rates for lift and kinds" if reference.get("lift") else "for kinds only: the span has no lift"
         base = facts.Fact("Reference", str(reference.get("name")), kind)
-    tested = context.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).height
+    tested = context.run.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null()).height
     tests = facts.Fact(
         "Tests",
         f"{integer(tested)} concepts",
@@ -128,7 +104,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
                 **{name: int(counts.get(name, 0)) for name in ("tested", "failure", "success")},
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
-                warnings=list(starmap(Warned, facts.source_warnings(entry).items())),
+                warnings=facts.source_warnings(entry),
                 figures=facts.benchmark_lines(manifest, entry["name"]),
                 left_out=facts.unread(entry["left_out"]),
             )
@@ -172,12 +148,6 @@ def _regions(context: Context) -> list[Region]:
 
 def _overlap(context: Context) -> Overlap:
     """How far two benchmarks cover the same concepts."""
-    place, size = context.place, len(context.names)
-    jaccard, cosine, spearman = ([[None] * size for _ in range(size)] for _ in range(3))
-    matrices = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
-    # A pair may be listed once or in both orders.
-    for row in context.run.overlap.iter_rows(named=True):
-        a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
-        for name, matrix in vars(matrices).items():
-            matrix[a][b] = matrix[b][a] = row[name]
-    return matrices
+    rows = context.run.overlap.rows_by_key(["benchmark_a", "benchmark_b"], named=True, unique=True)
+    shown = context.names if context.run.has_reading else []
+    return Overlap(**{name: [[rows[a, b][name] for b in shown] for a in shown] for name in names(Overlap)})

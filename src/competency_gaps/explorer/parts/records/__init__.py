@@ -28,8 +28,12 @@ def as_json(value: Any, digits: int | None = 7) -> bytes:
 
 def from_row(record: type[T], row: Mapping[str, Any], **more: Any) -> T:
     """Make a record of ``more`` and, for its other fields, of the row's columns of their names."""
-    names = [field.name for field in dataclasses.fields(record) if field.name in row and field.name not in more]
-    return record(**{name: row[name] for name in names}, **more)
+    return record(**{name: row[name] for name in names(record) if name in row and name not in more}, **more)
+
+
+def names(record: type[DataclassInstance]) -> list[str]:
+    """Names of a record's fields."""
+    return [field.name for field in dataclasses.fields(record)]
 
 
 def plain(value: Any, digits: int | None = 7) -> Any:

@@ -1,27 +1,19 @@
-"""What a page reads of slices and of what was found on them: data, and sentences that are finished."""
+"""What a page reads of slices, of what was found on them and of what to improve: data, and finished sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from competency_gaps.findings.finding import Belief
+from competency_gaps.findings.finding import Finding
 from competency_gaps.outcomes import Kind as OutcomeKind
 
 
-@dataclass(frozen=True)
-class ListedFinding:
-    """A line of an answer. Gaps are in units of the outcome (0.1 is ten points of 100)."""
+@dataclass(frozen=True, kw_only=True)
+class ListedFinding(Finding):
+    """A line of an answer, with its words."""
 
-    number: int
-    """From 1 in the order of the list."""
-    slice: int
-    name: str
-    gap: float
-    """Expected on new items."""
-    low: float
-    high: float
     side: str
     """``weaker`` or ``stronger``; of two models ``below`` or ``above`` the overall change."""
     points: str
@@ -30,20 +22,14 @@ class ListedFinding:
     """Its interval, likewise."""
     size: str
     """How many items it is about."""
-    belief: Belief
-    """How far to believe the line, in a word."""
     believed: str
-    """The same in a sentence, with the reason."""
-    again: str
+    """How far to believe the line, with the reason."""
+    replication: str
     """How often half of the items find it again, and what is measured on the other half."""
-    rests_on: str | None
+    explained: str | None
     """Which other slices or properties explain a part of it; None: none does."""
-    within: int | None
-    """Number of the line that holds nearly all of its items; None: none does."""
-    example: int | None
-    """Row of a typical item that failed (that passed, for a gap above 0); None: none is scored."""
     quote: str | None
-    """That item in short; None: redacted, or there is none."""
+    """Its example in short; None: redacted, or there is none."""
 
 
 @dataclass(frozen=True)
@@ -124,13 +110,6 @@ class ListedSlice:
 
 
 @dataclass(frozen=True)
-class SlicesFile:
-    """``data/KEY/slices.json``; ``slice_items.parquet`` has their weights."""
-
-    slices: Sequence[ListedSlice]
-
-
-@dataclass(frozen=True)
 class ListedModel:
     """A model with scores on the run's items."""
 
@@ -186,3 +165,62 @@ class ModelsFile:
     """Numbers and names of the slices that tell models apart: its rows."""
     cells: Sequence[Sequence[SliceGap]]
     """One list per slice, in the order of ``columns``; without items."""
+
+
+What = Literal["keep", "items", "fill"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph, or a table."""
+
+    text: str
+    """Empty: a table."""
+    soft: bool
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class ImprovedItem:
+    """An item that is kept, or that looks broken."""
+
+    row: int
+    value: float
+    """By how much it moves a typical model's estimated mean; of one that looks broken, the chance that it is."""
+    reason: str
+    """Why it looks broken; empty: it is kept."""
+
+
+@dataclass(frozen=True)
+class ListedDraft:
+    """A new item."""
+
+    text: str
+    choices: Sequence[str]
+    answer: str | None
+    note: str
+    """Where it comes from, or why it was refused."""
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """A result of ``cgaps improve``."""
+
+    what: What
+    name: str
+    """Of its file or folder, without its ending."""
+    blocks: Sequence[Block]
+    """What the terminal says; the first one is the answer."""
+    items: Sequence[ImprovedItem]
+    drafts: Sequence[ListedDraft]
+    refused: Sequence[ListedDraft]
+
+
+@dataclass(frozen=True)
+class ImproveFile:
+    """``data/KEY/improve.json``."""
+
+    results: Sequence[Improvement]
+    commands: Mapping[What, str]
+    """What makes a result of each kind."""

@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field
 
 from competency_gaps.explorer.parts.records.answers import ListedAnswer, SliceGap
 from competency_gaps.explorer.parts.records.run import Range
-from competency_gaps.matching.match import Matching
 
 
 @dataclass(frozen=True)
@@ -70,21 +69,11 @@ class ItemUse:
 
 
 @dataclass(frozen=True)
-class ItemUses:
-    """Items of a concept."""
-
-    strongest: Sequence[ItemUse]
-    best: Sequence[ItemUse]
-    worst: Sequence[ItemUse]
-
-
-@dataclass(frozen=True)
 class TextWindow:
     """A window of text of a dictionary."""
 
     tokens: Sequence[str]
     activations: Sequence[float]
-    value: float
 
 
 @dataclass(frozen=True)
@@ -107,19 +96,14 @@ class ConceptDetail:
     benchmarks: Sequence[ConceptInBenchmark] | None
     """In the order of ``RunInfo.benchmarks``; None in an exported explorer: ``concepts/K.parquet`` says it."""
     histogram: Histogram
-    items: ItemUses
+    strongest: Sequence[ItemUse]
+    """Items in which it is strongest, and its scored items of the highest and of the lowest scores."""
+    best: Sequence[ItemUse]
+    worst: Sequence[ItemUse]
     exemplars: Sequence[TextWindow] | None
     """Windows of text from its dictionary; None: none there."""
     neuronpedia: str | None
     """Address of its page at Neuronpedia."""
-
-
-@dataclass(frozen=True)
-class Cut:
-    """Characters of a text that are left out."""
-
-    before: int
-    after: int
 
 
 @dataclass(frozen=True)
@@ -160,9 +144,9 @@ class ItemDetail:
     epochs: int
     text: str | None = None
     """All that the model read; None: redacted."""
-    cut: Cut | None = None
-    """What of ``text`` is left out in a static explorer of long texts; None: it is whole. A response, answer or
-    details that are cut say so at their end."""
+    cut: tuple[int, int] | None = None
+    """Characters before and after ``text`` that are left out in a static explorer of long texts; None: it is whole. A
+    response, answer or details that are cut say so at their end."""
     own: Range | None = None
     """Range of the item's own text in ``text``."""
     response: str | None = None
@@ -194,18 +178,10 @@ class ActiveConcept:
 class ItemConcepts:
     """An entry of ``data/KEY/active/N.json``, which holds the same items as ``item/N.json``."""
 
-    item: int
     active: int
     """How many concepts are active in the item."""
     concepts: Sequence[ActiveConcept]
     """The most salient first: all of them from a server, some in an exported explorer."""
-
-
-@dataclass(frozen=True)
-class MatchesFile:
-    """``data/KEY/matches.json``: of a run that was compared with other people's lists."""
-
-    lists: Sequence[Matching]
 
 
 @dataclass(frozen=True)
@@ -219,12 +195,8 @@ class CategoryChange:
     before: float | None
     """Mean score of the baseline; None: no item is scored for both."""
     after: float | None
-    change: float | None
-    """Expected on new items; None: ``reason`` says why there is none."""
-    low: float | None
-    high: float | None
     points: str
-    """The change in points of 100, as it is written everywhere."""
+    """The change that is expected on new items, in points of 100; empty: ``reason`` says why there is none."""
     spread: str
     """Its interval, likewise."""
     verdict: Literal["lost", "gained", "no clear change"] | None

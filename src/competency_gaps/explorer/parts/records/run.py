@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from competency_gaps.outcomes import Kind as OutcomeKind
-from competency_gaps.presentation.columns import Kind, Term
+from competency_gaps.presentation.columns import Quantity, Term
 from competency_gaps.presentation.facts import Fact
+from competency_gaps.robustness.assess import RobustnessVerdict
 
-Tone = Literal["good", "bad", "open"]
 Pair = tuple[str, str]
 
 
@@ -30,56 +29,13 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Shards:
-    """How many details a part holds."""
-
-    concepts: int
-    items: int
-
-
-@dataclass(frozen=True)
-class Has:
-    """What a run and its dictionary have beside tables."""
-
-    regions: bool
-    """Whether the run has an atlas."""
-    tokens: bool
-    lift: bool
-    promoted: bool
-    similar: bool
-    matches: bool
-    """Whether lists of other people were compared with the run (``cgaps match``)."""
-
-
-@dataclass(frozen=True)
 class Thresholds:
     """Thresholds of the tests."""
 
     min_n_eff: float
-    q: float
-    level: float
     min_association: float
     alike: str
     """What items are compared at equal values of, ``at equal length``; empty: within benchmarks only."""
-
-
-@dataclass(frozen=True)
-class Warned:
-    """A warning of a log or task."""
-
-    text: str
-    bad: bool
-    """The log seems to be of another model."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """An outcome of ``cgaps check``."""
-
-    code: str
-    test: str
-    sentence: str
-    tone: Tone
 
 
 @dataclass(frozen=True)
@@ -101,8 +57,9 @@ class BenchmarkSummary:
     success: int
     policy: str
     scope: str | None
-    warnings: Sequence[Warned]
-    """Of the logs and tasks that it was read from; redacted, without what they quote."""
+    warnings: Mapping[str, bool]
+    """Of the logs and tasks that it was read from, and whether the log seems to be of another model; redacted, without
+    what they quote."""
     figures: Sequence[str]
     """Results of the whole benchmark that its policies and judges give, in words."""
     left_out: Sequence[str]
@@ -110,25 +67,8 @@ class BenchmarkSummary:
 
 
 @dataclass(frozen=True)
-class ColumnSpec:
-    """One quantity of a concept. Its values lie in ``concepts.parquet`` and, if ``per_benchmark``, in
-    ``concepts/K.parquet``."""
-
-    key: str
-    title: str
-    hint: str
-    kind: Kind
-    """How a value is written."""
-    face: Literal["model", "benchmark", "both"]
-    """Which question it belongs to: how well, how much, or both."""
-    interval: bool
-    """Has ``KEY_low`` and ``KEY_high`` beside it."""
-    per_benchmark: bool
-
-
-@dataclass(frozen=True)
 class Overlap:
-    """Matrices in the order of the benchmarks; None: undefined."""
+    """Matrices in the order of the benchmarks, empty without a reading; None: undefined."""
 
     jaccard: Sequence[Sequence[float | None]]
     cosine: Sequence[Sequence[float | None]]
@@ -174,20 +114,22 @@ class RunInfo:
     """Number of concepts: ids are 0 to width - 1."""
     items: int
     """Number of items: rows are 0 to items - 1."""
-    shards: Shards
+    concepts_per_part: int
+    items_per_part: int
     redacted: bool
     cut_items: int
     """How many items' texts, responses or answers are cut in this export, so that a search sees only a part of them;
     0 when served."""
-    has: Has
+    has_tokens: bool
+    """Whether the run kept activations of tokens."""
+    has_matches: bool
+    """Whether lists of other people were compared with the run (``cgaps match``)."""
     evidence: Thresholds
-    unit: str
-    """What chi_bench is measured in."""
     regions: Sequence[Region]
     """By level; empty in a run that has no atlas."""
     glossary: Sequence[Term]
     """What words mean; ``key`` is a column's, or a general word's."""
-    verdicts: Sequence[Verdict] | None
+    verdicts: Sequence[RobustnessVerdict] | None
     """None: robustness was not tested."""
     card: Sequence[Fact]
     command: str
@@ -195,7 +137,10 @@ class RunInfo:
     versions: Sequence[Pair]
     settings: Sequence[Pair]
     benchmarks: Sequence[BenchmarkSummary]
-    columns: Sequence[ColumnSpec]
+    columns: Sequence[Quantity]
+    """Quantities of a concept: columns of ``concepts.parquet``."""
+    per_benchmark: Sequence[str]
+    """Columns of ``concepts/K.parquet``: those that each benchmark has values of its own of."""
     overlap: Overlap
 
 

@@ -3,12 +3,13 @@
     python validation/holes.py [RUN ...]
 
 Draws 20 public benchmarks of the bundled atlas with one of their topics (5% to 50% of the items) that at least two of
-the similar benchmarks, or a close one, ask about (2% of their items; 5% in the mean). The benchmark's own row is left
-out of the comparison, as are those that are nearly one with it; its items of the topic are taken out, and as many
+the similar benchmarks, or the only close one, ask about (2% of their items; 5% in the mean). The benchmark's own row is
+left out of the comparison, as are those that are nearly one with it; its items of the topic are taken out, and as many
 random items for comparison. The table counts how often the topic is among the first three, with the hole and without,
 and how often random removal leaves these three as they are; for the drawn ones, all such topics, all topics of 5% to
 50% whether or not others ask about them, and such topics of the runs' benchmarks. Then the drawn ones again with some
-of the topic's items left behind, and with fewer items.
+of the topic's items left behind, and with fewer items. Last, 18 public benchmarks with a scope that was written for
+each: how many are met by their items, and of these, how many are said to miss a topic, which nobody took out.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.evidence.interval import wilson
-from competency_gaps.findings.coverage import CLOSE, FITS, LEVEL, NEAREST, TOPICS, TWINS, Map, likeness
+from competency_gaps.findings.coverage import CLOSE, FITS, LEVEL, NEAREST, SEEN, TOPICS, TWINS, Map, likeness
+from competency_gaps.findings.scopes import scope_table
+from competency_gaps.model.embed import embed_texts
 
 PACK = Path("src/competency_gaps/embedded/packs/smollm2-135m-instruct-l15-8k")
 DRAWN, SEED = 20, 0
@@ -30,6 +33,26 @@ PART = (0.05, 0.5)
 LEAKS = (0.02, 0.05, 0.1)
 """Parts of a topic's items that are left behind."""
 SIZES, REPEATS = (30, 50, 100, 200), 20
+SCOPES = {
+    "arc_challenge": "science: biology, physics, chemistry, earth science",
+    "arc_easy": "grade-school science questions",
+    "arena_hard": "difficult requests of users: coding, mathematics, writing",
+    "bbh_date_understanding": "calculating dates",
+    "bbh_movie_recommendation": "recommending a movie similar to given ones",
+    "bbh_object_counting": "counting objects",
+    "bbh_sports_understanding": "whether a sentence about sports is plausible",
+    "bbq": "social biases about groups of people",
+    "commonsense_qa": "common sense about everyday objects",
+    "crows_pairs": "stereotypes about social groups",
+    "cute": "spelling and manipulating letters of words",
+    "do_not_answer": "harmful requests that a model should refuse",
+    "hellaswag": "what happens next in everyday situations",
+    "math": "competition mathematics problems",
+    "openbookqa": "elementary science facts and common knowledge",
+    "social_iqa": "why people act, what they feel and what they do next",
+    "vectara": "summarizing news articles faithfully",
+    "winogrande": "pronoun resolution",
+}
 ASKED, MEAN = 0.02, 0.05
 """Share of the topic in two of the similar benchmarks, and in their mean, at least."""
 
@@ -69,6 +92,7 @@ def main() -> None:
     for size in SIZES:
         hits = [sampled(atlas, case, size, rng) for case in drawn for _ in range(REPEATS)]
         print(f"named in samples of {size} items: {np.mean(hits):.0%}")
+    print(of_scopes(atlas))
 
 
 def counts_of(run: Path) -> pl.DataFrame:
@@ -99,7 +123,7 @@ def is_asked(atlas: Map, case: Case) -> bool:
     like[np.isin(atlas.names, case.left_out)] = 0
     near = [other for other in np.argsort(-like, kind="stable")[:NEAREST] if like[other] >= FITS]
     shares = atlas.public[near, case.topic]
-    several = (shares >= ASKED).sum() >= 2 or like[near][shares >= ASKED].max(initial=0) >= CLOSE
+    several = (shares >= ASKED).sum() >= 2 or (len(near) == 1 and shares[0] >= ASKED and like[near[0]] >= CLOSE)
     return bool(several and shares.mean() >= MEAN)
 
 
@@ -120,6 +144,17 @@ def sampled(atlas: Map, case: Case, size: int, rng: np.random.Generator) -> bool
     """Whether the topic is named in a sample of what is left without it."""
     left = without(atlas, case, 0)
     return case.topic in named(atlas, case, rng.multivariate_hypergeometric(left, min(size, int(left.sum()))))
+
+
+def of_scopes(atlas: Map) -> str:
+    """How many scopes are met, and how many of these are followed by a missing topic."""
+    table, found = scope_table(atlas.regions, SCOPES, embed_texts), []
+    for name in SCOPES:
+        inside = table.filter(benchmark=name)["region"].to_list()
+        share = atlas.public[atlas.names.index(name)]
+        if share[inside].sum() >= SEEN:
+            found.append(atlas.missing(share, share, [name], inside, within=True))
+    return f"of {len(SCOPES)} scopes {len(found)} are met; {sum(map(bool, found))} of these are said to lack a topic"
 
 
 def named(atlas: Map, case: Case, items: np.ndarray) -> list[int]:

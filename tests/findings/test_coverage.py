@@ -254,6 +254,62 @@ def test_a_hole_is_named_beside_benchmarks_alike_otherwise_and_random_items_are_
     assert alone.similar(atlas.public[0], ["b0"], 4)[0].tolist() == []
 
 
+def like_public(run, rows, items, scopes=None):
+    """The run with other benchmarks on the map, and its first items in these regions."""
+    places = run.item_regions.with_columns(unlike=pl.lit(False)).head(len(items))
+    table = pl.DataFrame(
+        {"benchmark": ["quiz"] * len(items), "excluded": [None] * len(items), "cluster": range(len(items))},
+        schema_overrides={"excluded": pl.String},
+    ).with_columns(cluster_kind=pl.lit(None, pl.String))
+    entry = {"name": "quiz", "scope": None if scopes is None else "something"}
+    return Tables(
+        **{
+            **vars(run),
+            "items": table,
+            "item_regions": places.with_columns(region=pl.Series(items)),
+            "region_counts": pl.DataFrame(rows, schema=["benchmark", "region", "items"], orient="row"),
+            "scopes": None if scopes is None else pl.DataFrame({"benchmark": ["quiz"] * len(scopes), "region": scopes}),
+            "manifest": {"benchmarks": [entry], "reference": None},
+        }
+    )
+
+
+# Regions 24, 25, 26 and 27 lie in topics 4, 5, 6 and 7 of the first coarse region; 24 to 26 are asked by all.
+ALIKE = [
+    (name, 24 + (at + turn) % 3, count) for turn, name in enumerate("abc") for at, count in enumerate((200, 90, 40))
+]
+ASKING = [*ALIKE, ("a", 27, 60), ("b", 27, 90), ("c", 27, 120)]
+ASKED = [24, 25, 26] * 40
+APART = [(name, 44 + at, count) for at, name in enumerate("abc") for count in [30]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "items", "scopes", "start", "named"),
+    [
+        (ASKING + APART, ASKED, None, "Missing: {7}: none of 120 items; the benchmarks most like it", [7]),
+        (ASKING + APART, [*ASKED, 27], None, "Missing: {7}: 1 of 121 items", [7]),
+        (ASKING + APART, [*ASKED, *[27] * 12], None, "Nothing is clearly missing beside the most similar", []),
+        (ASKING + APART, ASKED[:18], None, "Nothing is clearly missing beside the most similar benchmarks", []),
+        (ASKING + APART, ASKED, [4, 5, 6, 7], "Missing: {7}: none of 120 items; its scope names it", [7]),
+        (ASKING + APART, ASKED, [4, 5, 6], "Nothing is missing: each topic that its scope names", []),
+        (ASKING + APART, ASKED, [4, 5, 6, 12], "Nothing is missing: each topic that its scope names", []),
+        (ASKING + APART, ASKED, [12], "What its scope lacks cannot be said: 0% of its items", []),
+        ([("a", 28, 50), ("b", 29, 50)], ASKED, None, "What is missing cannot be said: fewer than two public", []),
+        ([row for row in ASKING if row[0] == "a"], ASKED, None, "Missing: {7}: none of 120 items; the benchmarks", [7]),
+        ([*ASKING[:9], ("a", 27, 60), *APART], ASKED, None, "Nothing is clearly missing", []),
+    ],
+    ids=[
+        *("hole", "leak", "asked", "few items", "scope", "scope met", "scope of another coarse region"),
+        *("scope not met", "nothing alike", "one close benchmark", "asked by one of three"),
+    ],
+)
+def test_the_answer_says_what_is_missing_or_why_it_cannot(run, rows, items, scopes, start, named):
+    found = coverage(like_public(run, rows, items, scopes), "quiz")
+    assert found.answer[0].startswith(start.format(*run.regions["name"])), found.answer
+    assert [topic.region for topic in found.whole.missing] == named
+    assert ("With 18 items only topics" in found.answer[0]) == (len(items) == 18)
+
+
 def test_a_run_without_an_atlas_says_what_concepts_are_missing(run):
     bare = Tables(**{**vars(run), "regions": None, "region_counts": None, "item_regions": None, "scopes": None})
     found = coverage(bare)

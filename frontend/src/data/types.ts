@@ -379,6 +379,8 @@ export interface MissingTopic {
   name: string;
   /** Kept items in it. */
   items: number;
+  /** The benchmark whose scope names it; null: similar benchmarks ask it. */
+  scope_of: string | null;
   /** Mean share in `similar`; null: the scope names it. */
   expected: number | null;
   /** Benchmarks most alike in all other topics; empty: the scope names it. */
@@ -405,8 +407,13 @@ export interface BenchmarkCoverage {
    * names cannot be compared.
    */
   inside: number[] | null;
-  /** Whether enough of its items lie in `inside` (`SEEN`) for the map to tell what its scope lacks. */
+  /**
+   * Whether enough of its items lie in `inside` (`SEEN`) for the map to tell what its scope lacks; of several
+   * benchmarks, whether this is so of any.
+   */
   within: boolean;
+  /** Least share in similar benchmarks at which a topic without an item is missing: more with few items. */
+  detectable: number;
   /** The most important first. */
   missing: MissingTopic[];
 }
@@ -450,7 +457,7 @@ export interface RegionCoverage {
   status: "missing" | "thin" | "crowded" | null;
 }
 
-/** Concepts in no item, of a missing topic or of one of the main ones. */
+/** Concepts in no item, of a missing topic. */
 export interface AbsentConcepts {
   region: number;
   name: string;
@@ -485,7 +492,7 @@ export interface Coverage {
   benchmarks: BenchmarkCoverage[];
   /** Benchmarks that the map was made from. */
   public: number;
-  /** At most `TOPICS`, of missing topics first. */
+  /** At most `TOPICS`, of missing topics. */
   absent: AbsentConcepts[];
   /** All counted concepts. */
   all: Covered;

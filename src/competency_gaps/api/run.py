@@ -590,6 +590,7 @@ class Run(RunFolder):
         slice: int | str | None = None,
         *,
         benchmark: str | None = None,
+        description: str | None = None,
         n: int = 50,
         llm: LLMConfig | None = None,
         corpus: Path | str | None = None,
@@ -604,6 +605,8 @@ class Run(RunFolder):
         slice
             A line of the run's :meth:`answer`, or the name of one of :attr:`slices`; None: what ``benchmark`` lacks
             of the atlas.
+        description
+            What the benchmark is meant to test, as in :meth:`coverage`; None: its stated scope.
         n
             Items to keep.
         llm
@@ -627,6 +630,7 @@ class Run(RunFolder):
             self,
             slice,
             benchmark=benchmark,
+            description=description,
             n=n,
             llm=llm,
             corpus=corpus,

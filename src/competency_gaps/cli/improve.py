@@ -22,7 +22,7 @@ _OF_MODE = {
     "--keep": ("--out", "--limit"),
     "--items": ("--out", "--limit"),
     "--fill": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
-    "--missing": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
+    "--missing": ("--describe", "--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
     "--overlap": ("--limit",),
     "--scores": ("--limit",),
     "": (),
@@ -44,6 +44,10 @@ def improve(
     missing: Annotated[
         str | None, typer.Option(metavar="BENCHMARK", help="Write new items for what a benchmark lacks.")
     ] = None,
+    describe: Annotated[
+        str | None,
+        typer.Option(help="What it is meant to test; default: its 'scope' in the configuration."),
+    ] = None,
     overlap: Annotated[bool, typer.Option("--overlap", help="Show which parts are redundant.")] = False,
     n: Annotated[int | None, typer.Option(min=1, help="Number of new items; default: 50.")] = None,
     llm: shared.LLMOption = None,
@@ -64,7 +68,10 @@ def improve(
         **{"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing},
         **{"--overlap": overlap or None, "--scores": scores},
     }
-    others = {"--n": n, "--llm": llm, "--corpus": corpus, "--out": out, "--dry-run": dry_run or None, "--limit": limit}
+    others = {
+        **{"--describe": describe, "--n": n, "--llm": llm, "--corpus": corpus, "--out": out},
+        **{"--dry-run": dry_run or None, "--limit": limit},
+    }
     mode = _mode([name for name, value in asked.items() if value is not None], others)
     from competency_gaps.report import improve as report
 
@@ -92,7 +99,15 @@ def improve(
     elif fill is not None or missing is not None:
         writer = llm_config(llm)
         found = opened.fill(
-            fill, benchmark=missing, n=n or 50, llm=writer, corpus=corpus, out=out, dry_run=dry_run, progress=progress
+            fill,
+            benchmark=missing,
+            description=describe,
+            n=n or 50,
+            llm=writer,
+            corpus=corpus,
+            out=out,
+            dry_run=dry_run,
+            progress=progress,
         )
         folder = None if dry_run else found.folder
         view = report.drafts_view(found, limit or 5)

@@ -9,9 +9,9 @@ benchmark need not test everything: where it states its scope, regions are judge
 A topic (a region of level 2) is missing where the stated scope names it and fewer than 1% of the items lie in it
 (:data:`EXERCISED`), though they touch the coarse region around it. Without a scope it is missing where fewer than 1%,
 or a tenth of the share in similar benchmarks (:data:`HARDLY`), lie in it, and these surely have more than twice as many
-there: two of them, or one that is :data:`CLOSE`, and more than :data:`ASKED` in the mean [ours]. Similar are those most
-alike *in all other topics*, as what lacks one is unlike all that have it. The benchmark's own row is left out, and of
-those that are nearly one (:data:`TWINS`) all but one.
+there: two of them, or the only one if it is :data:`CLOSE`, and more than :data:`ASKED` in the mean [ours]. Similar are
+those most alike *in all other topics*, as what lacks one is unlike all that have it. The benchmark's own row is left
+out, and of those that are nearly one (:data:`TWINS`) all but one.
 
 Counted concepts are those that a label describes: ranked (contextual) ones that are active somewhere. *Missing* and
 *thin* ones are ``coverage_status`` of ``concepts.parquet`` and ``concept_benchmarks.parquet``.
@@ -45,7 +45,7 @@ FITS = 0.5
 TWINS = 0.95
 """Likeness from which two benchmarks count as one beside a third."""
 CLOSE = 0.8
-"""Likeness from which one similar benchmark is enough."""
+"""Likeness from which the only similar benchmark is enough."""
 ITSELF = 0.9
 """Likeness from which a benchmark of the map with the name of one that is asked about is that one."""
 TOPICS = 3
@@ -237,7 +237,7 @@ class Map:
         like[self.is_itself(like, asked) | (self.public[:, topic] > 1 - FEW)] = 0
         chosen: list[int] = []
         for row in np.argsort(-like, kind="stable").tolist():
-            twins = likeness(level, self.public[row], self.public[np.array(chosen, int)]) >= TWINS
+            twins = likeness(self.level, self.public[row], self.public[np.array(chosen, int)]) >= TWINS
             if like[row] >= FITS and len(chosen) < NEAREST and not twins.any():
                 chosen.append(row)
         rows = np.array(chosen, int)
@@ -271,7 +271,7 @@ class Map:
             rows, like = self.similar(share, asked, topic)
             shares, least = self.public[rows, topic], FACTOR * high[topic]
             ask, mean = shares > least, float(shares.mean()) if len(rows) else 0.0
-            several = ask.sum() >= 2 or like[ask].max(initial=0) >= CLOSE
+            several = ask.sum() >= 2 or (len(rows) == 1 and ask[0] and like[0] >= CLOSE)
             if several and mean > max(least, ASKED) and share[topic] < max(EXERCISED, HARDLY * mean):
                 found.append((topic, mean, [self.names[row] for row in rows]))
         return sorted(found, key=lambda topic: -(topic[1] or 0))

@@ -118,6 +118,7 @@ def fill(
     slice: int | str | None = None,
     *,
     benchmark: str | None = None,
+    description: str | None = None,
     n: int = 50,
     llm: LLMConfig | None = None,
     corpus: Path | str | None = None,
@@ -131,7 +132,7 @@ def fill(
     if (slice is None) == (benchmark is None):
         raise UserError("give either a slice or a benchmark that lacks something, not both.")
     with progress.stage("measuring the slice"):
-        target = _lacking(base, str(benchmark)) if slice is None else _slice(base, slice)
+        target = _lacking(base, str(benchmark), description) if slice is None else _slice(base, slice)
     name = re.sub(r"[^\w.-]+", "-", target.title).strip("-.")[:40]
     folder = Path(out) if out is not None else base.base / "improve" / f"fill-{name or 'slice'}"
     filling = _Filling(base, target, n, llm, None if corpus is None else Path(corpus), folder, progress)
@@ -164,9 +165,9 @@ def _slice(run: RunFolder, asked: int | str) -> _Target:
     return _Target(name, home, [name], [lens_of(run, family, place)], [own], expected[0] if expected else None)
 
 
-def _lacking(run: RunFolder, benchmark: str) -> _Target:
+def _lacking(run: RunFolder, benchmark: str, description: str | None) -> _Target:
     """The topics that a benchmark lacks."""
-    whole = coverage(run, benchmark).whole
+    whole = coverage(run, benchmark, description).whole
     regions = whole.missing[:REGIONS] if whole is not None else ()
     if not regions:
         raise UserError(

@@ -11,6 +11,9 @@ is one of those at the top of a sheet. ``score`` prints, for each dictionary, th
 skill or a way of talking, how often two readers agree (with Cohen's kappa, on competency or not), and, where concepts
 of all kinds were drawn, how often each agrees with the rule; with the SAE's reference also how well coherence tells
 competencies from the others (area under the ROC curve) and how many of each category are format for the most part.
+With ``--windows`` (run from where the dictionaries are) it prints how well readers' names tell windows that they did
+not see: the chance that the name's sentence embedding is nearer to a strong window of the concept than to one of
+another concept of the same dictionary, mean over concepts with a name.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from competency_gaps.dictionary.exemplars import Exemplar
 from competency_gaps.dictionary.folder import Dictionary, open_dictionary
 from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
 from competency_gaps.dictionary.labelling.labeller import active_tokens, marked
+from competency_gaps.model.embed import embed_texts
 from competency_gaps.sae.reference import FILE, read_reference
 
 CATEGORIES = {
@@ -56,11 +60,12 @@ def main() -> None:
     score.add_argument("folder", type=Path)
     score.add_argument("readers", type=Path, nargs="+")
     score.add_argument("--reference", type=Path, help="reference of the SAE that all concepts of the key are of")
+    score.add_argument("--windows", action="store_true", help="do names tell windows that readers did not see?")
     args = parser.parse_args()
     if args.command == "sheets":
         write_sheets(args.folder, args.dictionary, args.concepts, args.all_kinds, args.seed)
     else:
-        print_score(args.folder, args.readers, args.reference)
+        print_score(args.folder, args.readers, args.reference, windows_too=args.windows)
 
 
 def write_sheets(folder: Path, dictionaries: list[Path], count: int, all_kinds: bool, seed: int) -> None:
@@ -100,7 +105,7 @@ def windows(dictionary: Dictionary, concept: int, rng: random.Random) -> list[st
     return texts
 
 
-def print_score(folder: Path, readers: list[Path], reference: Path | None) -> None:
+def print_score(folder: Path, readers: list[Path], reference: Path | None, *, windows_too: bool) -> None:
     """Print shares and agreements."""
     table = pl.read_csv(folder / "key.csv")
     names = [path.stem for path in readers]
@@ -123,8 +128,24 @@ def print_score(folder: Path, readers: list[Path], reference: Path | None) -> No
             first, second = called.values()
             agree, both = (first == second).mean(), (first & second).mean()
             print(f"  readers agree {agree:.2f}, kappa {kappa(first, second):.2f}; both say competency {both:.2f}")
+        if windows_too:
+            for path in readers:
+                print_windows(part, Path(str(dictionary[0])), path)
         if reference is not None:
             print_facts(part, names, reference)
+
+
+def print_windows(part: pl.DataFrame, folder: Path, path: Path) -> None:
+    """Print how well a reader's names tell unseen windows of their concepts from windows of the others."""
+    names = pl.read_csv(path, columns=["number", "name"]).join(part.select("number", "concept"), on="number")
+    named = names.filter(pl.col("name") != "-")
+    exemplars = open_dictionary(folder).exemplars
+    unseen = [[own.text for own in exemplars.of(concept, "top")[4:]] for concept in named["concept"]]
+    of = np.repeat(np.arange(len(unseen)), list(map(len, unseen)))
+    near = embed_texts(named["name"].to_list()) @ embed_texts([text for texts in unseen for text in texts]).T
+    told = [roc_auc_score(of == row, near[row]) for row in range(len(unseen))]
+    error = np.std(told) / np.sqrt(len(told))
+    print(f"  {path.stem}: {len(told)} names tell unseen windows with an AUC of {np.mean(told):.2f} (s.e. {error:.2f})")
 
 
 def print_facts(part: pl.DataFrame, names: list[str], path: Path) -> None:

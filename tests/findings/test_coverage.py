@@ -280,27 +280,40 @@ ALIKE = [
 ]
 ASKING = [*ALIKE, ("a", 27, 60), ("b", 27, 90), ("c", 27, 120)]
 ASKED = [24, 25, 26] * 40
-APART = [(name, 44 + at, count) for at, name in enumerate("abc") for count in [30]]
+APART = [("a", 44, 30), ("b", 45, 30), ("c", 46, 30)]
+RARELY = [("d", 27, 6), ("d", 29, 94)]
+FAR = [("d", 28, 50), ("e", 29, 50)]
+HALF_ALIKE = [(name, region, count) for name in "ab" for region, count in ((24, 60), (25, 60), (27, 60), (29, 60))]
 
 
 @pytest.mark.parametrize(
     ("rows", "items", "scopes", "start", "named"),
     [
         (ASKING + APART, ASKED, None, "Missing: {7}: none of 120 items; the benchmarks most like it", [7]),
-        (ASKING + APART, [*ASKED, 27], None, "Missing: {7}: 1 of 121 items", [7]),
+        (ASKING + APART, [*ASKED, 27, 27], None, "Missing: {7}: 2 of 122 items", [7]),
         (ASKING + APART, [*ASKED, *[27] * 12], None, "Nothing is clearly missing beside the most similar", []),
         (ASKING + APART, ASKED[:18], None, "Nothing is clearly missing beside the most similar benchmarks", []),
         (ASKING + APART, ASKED, [4, 5, 6, 7], "Missing: {7}: none of 120 items; its scope names it", [7]),
         (ASKING + APART, ASKED, [4, 5, 6], "Nothing is missing: each topic that its scope names", []),
         (ASKING + APART, ASKED, [4, 5, 6, 12], "Nothing is missing: each topic that its scope names", []),
+        (ASKING + APART, ASKED, [7], "Missing: {7}: none of 120 items; the benchmarks most like it", [7]),
         (ASKING + APART, ASKED, [12], "What its scope lacks cannot be said: 0% of its items", []),
-        ([("a", 28, 50), ("b", 29, 50)], ASKED, None, "What is missing cannot be said: fewer than two public", []),
-        ([row for row in ASKING if row[0] == "a"], ASKED, None, "Missing: {7}: none of 120 items; the benchmarks", [7]),
+        (FAR, ASKED, None, "What is missing cannot be said: fewer than two public", []),
+        (
+            [*(row for row in ASKING if row[0] == "c"), *RARELY],
+            ASKED,
+            None,
+            "Missing: {7}: none of 120 items; the benchmarks",
+            [7],
+        ),
+        (HALF_ALIKE + FAR, ASKED, None, "Nothing is clearly missing", []),
+        ([("a", 27, 970), *((name, at, 10) for name, at, _ in ALIKE[:3]), *FAR], ASKED, None, "What is missing", []),
         ([*ASKING[:9], ("a", 27, 60), *APART], ASKED, None, "Nothing is clearly missing", []),
     ],
     ids=[
         *("hole", "leak", "asked", "few items", "scope", "scope met", "scope of another coarse region"),
-        *("scope not met", "nothing alike", "one close benchmark", "asked by one of three"),
+        *("scope not met, a hole", "scope not met", "nothing alike", "one close benchmark", "twins, not close"),
+        *("about hardly anything else", "asked by one of three"),
     ],
 )
 def test_the_answer_says_what_is_missing_or_why_it_cannot(run, rows, items, scopes, start, named):
@@ -308,6 +321,17 @@ def test_the_answer_says_what_is_missing_or_why_it_cannot(run, rows, items, scop
     assert found.answer[0].startswith(start.format(*run.regions["name"])), found.answer
     assert [topic.region for topic in found.whole.missing] == named
     assert ("With 18 items only topics" in found.answer[0]) == (len(items) == 18)
+    if named:
+        assert found.whole.missing[0].asked_by == (("c",) if RARELY[0] in rows else ("c", "b", "a"))
+
+
+def test_of_several_benchmarks_a_scope_lacks_what_none_asks(run, monkeypatch):
+    monkeypatch.setattr("competency_gaps.findings.coverage.SEEN", 0.3)
+    assert "; the scope of quiz names it (a guess by names)." in coverage(run).answer[0]
+    assert [topic.region for topic in coverage(run).whole.missing] == [9]
+    monkeypatch.setattr("competency_gaps.findings.coverage.EXERCISED", 0.001)  # a few items of code lie there
+    assert [topic.region for topic in coverage(run, "quiz").whole.missing] == [9]
+    assert coverage(run).whole.missing == () and coverage(run).answer[0].startswith("Nothing is missing")
 
 
 def test_a_run_without_an_atlas_says_what_concepts_are_missing(run):

@@ -45,7 +45,7 @@ _LEGEND = (
 _BESIDE = "Items per 100.{} all: mean of all benchmarks in the atlas; text: ordinary text."
 _NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
 _NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
-_NO_SCOPE = "No scope says what is meant to be tested ({}--describe TEXT), so similar benchmarks do."
+_NO_SCOPE = "No scope is stated ({}--describe TEXT), so similar benchmarks say what is missing."
 
 
 def coverage(
@@ -84,7 +84,7 @@ def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int, 
     if not parts:
         notes = [_NO_ATLAS]
     else:
-        if not any(part.scope for part, _ in parts):
+        if len(found) == 1 and not any(part.scope for part, _ in parts):
             alone = len(parts) == 1
             console.print(Text(_NO_SCOPE.format("" if alone else "--benchmark NAME ")), highlight=False)
         for own, run in zip(found, runs, strict=True):

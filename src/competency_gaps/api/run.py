@@ -411,10 +411,11 @@ class Run(RunFolder):
         UserError
             As :meth:`add_scores`, or if nothing can be read there.
         """
-        from competency_gaps.config import ScoresConfig
+        from competency_gaps.config import ScoresConfig, parse_config
         from competency_gaps.logs.scores import read_score_log
 
-        log = ScoresConfig(path=Path(path), benchmark=benchmark, model=model, metric=metric, scorer=scorer)
+        given = {"benchmark": benchmark, "model": model, "metric": metric, "scorer": scorer}
+        log = parse_config(ScoresConfig, {"path": str(path), **given}, str(path))
         return add_scores(self.run_itself(), read_score_log(log), replace=replace)
 
     def check(

@@ -1,4 +1,4 @@
-"""Tables of concepts, on the page and in the terminal: rows, columns, and what their words mean."""
+"""Tables of concepts, on the page and in the terminal: rows, columns, what their words mean, and a search by label."""
 
 from __future__ import annotations
 
@@ -379,13 +379,13 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     terms = words.lower().split()
     if not terms:
         raise UserError("give words to look for in the concepts' labels, or a concept's number.")
-    text = pl.col("label").str.strip_chars().str.to_lowercase()
-    labelled = concepts.filter(text != "")
+    label = pl.col("label").str.strip_chars().str.to_lowercase()
+    labelled = concepts.filter(label != "")
     if labelled.is_empty():
         raise UserError(
             "no concept of this run has a label, so none can be found by words. Label the SAE's concepts, or import "
             "labels, then name the run's concepts by that dictionary."
         )
     starts = (r"\b" if re.match(r"\w", term) else "" for term in terms)
-    holds = (text.str.contains(start + pl.escape_regex(term)) for start, term in zip(starts, terms, strict=True))
+    holds = (label.str.contains(start + pl.escape_regex(term)) for start, term in zip(starts, terms, strict=True))
     return labelled.filter(*holds).sort("support", "concept", descending=[True, False])

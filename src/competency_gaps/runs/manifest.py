@@ -1,4 +1,4 @@
-"""The run's manifest: settings, model, SAE, benchmarks, versions, timings, and the checksums of its tables."""
+"""The run's manifest (settings, model, SAE, benchmarks, versions, timings, checksums), and the tables beside it."""
 
 from __future__ import annotations
 

@@ -31,6 +31,8 @@ FEWEST_PEAKS = 5
 """Fewest sampled texts from which a share of words is estimated."""
 PRIOR = 8
 """Peaks as usual that are added to a concept's when its word share is estimated."""
+WAITING = 500_000
+"""Peaks that wait to be merged with the kept ones, at most: a merge costs as much for few as for many."""
 PIECE = 2**26
 """More than the tokens of a piece, and a multiple of ``WINDOW``."""
 _MARKUP = frozenset("<>{}[]#*_=|\\^~`@$&+/%")
@@ -283,9 +285,11 @@ class KeptPeaks:
         self._key = np.full((width, count), np.inf)
         kinds = {"place": np.dtype(np.int64), **facts}
         self._facts = {name: np.full((width, count), -1, kind) for name, kind in kinds.items()}
+        self._waiting: list[dict[str, np.ndarray]] = []
 
     def __getitem__(self, fact: str) -> np.ndarray:
         """A fact of the kept peaks: shape (width, count, ...), in the order of their keys; -1 where there are fewer."""
+        self._merge()
         return self._facts[fact]
 
     def wanted(self, latent: np.ndarray, key: np.ndarray) -> np.ndarray:
@@ -295,11 +299,23 @@ class KeptPeaks:
     def add(self, latent: np.ndarray, key: np.ndarray, **facts: np.ndarray) -> None:
         """Add peaks: arrays of shape (peaks,) or (peaks, ...), the smallest keys being kept."""
         fresh = self.wanted(latent, key)
-        touched, rows = np.unique(latent[fresh], return_inverse=True)
+        self._waiting.append(
+            {name: values[fresh] for name, values in (("latent", latent), ("key", key), *facts.items())}
+        )
+        if sum(len(added["latent"]) for added in self._waiting) > WAITING:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Put waiting peaks among the kept ones."""
+        if not self._waiting:
+            return
+        added = {name: np.concatenate([own[name] for own in self._waiting]) for name in self._waiting[0]}
+        self._waiting = []
+        touched, rows = np.unique(added["latent"], return_inverse=True)
         row = np.concatenate([np.repeat(np.arange(len(touched)), self._count), rows])
-        keys = np.concatenate([self._key[touched].ravel(), key[fresh]])
+        keys = np.concatenate([self._key[touched].ravel(), added["key"]])
         old = {name: known[touched].reshape(-1, *known.shape[2:]) for name, known in self._facts.items()}
-        merged = {name: np.concatenate([known, facts[name][fresh]]) for name, known in old.items()}
+        merged = {name: np.concatenate([known, added[name]]) for name, known in old.items()}
         order = np.lexsort((merged["place"], keys, row))
         starts = np.searchsorted(row[order], np.arange(len(touched)))
         kept = order[starts[:, None] + np.arange(self._count)]

@@ -186,7 +186,10 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
         for plan in plans:
             for shard in plan.shards:
                 work.look(plan, shard)
-        engine(work)
+        try:
+            engine(work)
+        finally:
+            reader.files.sweep()
     return work
 
 
@@ -213,9 +216,15 @@ def read_here(work: Work) -> None:
 
     with ThreadPoolExecutor(1, "writer") as pool:
         written = pool.submit(lambda: None)
+
+        def advance(tokens: float) -> None:
+            if written.done():
+                written.result()  # a full disk stops the reading now
+            work.bar.advance(tokens)
+
         for task in work.missing:
             work.bar.note(task.plan.name)
-            content = work.reader.read(task.plan, task.shard, task.shard.counter(work.bar.advance))
+            content = work.reader.read(task.plan, task.shard, task.shard.counter(advance))
             work.check(task, unreadable(content.responses))
             written.result()
             written = pool.submit(write, task, content)

@@ -40,7 +40,7 @@ SHARD_ITEMS = 256
 TOKEN_CHARACTERS = 4
 """Of a usual token."""
 GENERATED_ITEMS = 64
-"""Items of a shard with generated answers; bounds what a killed run loses."""
+"""Items of a shard with generated answers: a killed run loses two such shards at most."""
 
 
 class Shard(NamedTuple):

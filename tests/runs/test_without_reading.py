@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import competency_gaps as cg
+from competency_gaps.files import CACHE_VARIABLE
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.stages import without_reading
 from core_helpers import write_lines
@@ -140,6 +141,7 @@ def test_items_are_clustered_by_their_texts_after_the_first_answer(logs, tmp_pat
     items = pl.read_ndjson(folder / "items.jsonl").with_columns(prompt="Another " + pl.col("prompt"))
     items.with_columns(pl.read_csv(folder / "scores.csv").drop("id")).write_parquet(tmp_path / "wide.parquet")
     logs = str(tmp_path / "wide.parquet")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))  # where an earlier run of the tests left nothing
     status, out, err = cli("show", logs, "ada")
     assert status == 0 and out.count("ada: ") == 1 and "needs the package 'onnxruntime'" in err
     monkeypatch.setattr("competency_gaps.slices.make.embed_texts", embed)

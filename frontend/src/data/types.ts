@@ -381,7 +381,7 @@ export interface MissingTopic {
   items: number;
   /** The benchmark whose scope names it; null: similar benchmarks ask it. */
   scope_of: string | null;
-  /** Mean share in `similar`; null: the scope names it. */
+  /** Median share in `similar`; null: the scope names it. */
   expected: number | null;
   /** Benchmarks most alike in all other topics; empty: the scope names it. */
   similar: string[];

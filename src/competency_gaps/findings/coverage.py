@@ -9,9 +9,9 @@ benchmark need not test everything: where it states its scope, regions are judge
 A topic (a region of level 2) is missing where the stated scope names it and fewer than 1% of the items lie in it
 (:data:`EXERCISED`), though they touch the coarse region around it. Without a scope it is missing where fewer than 1%,
 or a tenth of the share in similar benchmarks (:data:`HARDLY`), lie in it, and these surely have more than twice as many
-there: two of them, or the only one if it is :data:`CLOSE`, and more than :data:`ASKED` in the mean [ours]. Similar are
-those most alike *in all other topics*, as what lacks one is unlike all that have it. The benchmark's own row is left
-out, and of those that are nearly one (:data:`TWINS`) all but one.
+there: two of them, or the only one if it is :data:`CLOSE`, and more than :data:`ASKED` in the median [ours]. Similar
+are those most alike *in all other topics*, as what lacks one is unlike all that have it. The benchmark's own row is
+left out, and of those that are nearly one (:data:`TWINS`) all but one.
 
 Counted concepts are those that a label describes: ranked (contextual) ones that are active somewhere. *Missing* and
 *thin* ones are ``coverage_status`` of ``concepts.parquet`` and ``concept_benchmarks.parquet``.
@@ -61,7 +61,8 @@ EXERCISED = 0.01
 HARDLY = 0.1
 """Ratio to similar benchmarks below which a topic is missing as well."""
 ASKED = 0.05
-"""Share of a topic in the mean of similar benchmarks, from which its absence is worth a line."""
+"""Share of a topic in the median of similar benchmarks, from which its absence is worth a line: one that asks about
+little else says nothing of the others."""
 NAMED = 12
 """Concepts that are named of what a region lacks, at most."""
 _READ_BY_PEOPLE = ("explained", "imported")
@@ -132,7 +133,7 @@ class MissingTopic:
     scope_of: str | None
     """The benchmark whose scope names it; None: similar benchmarks ask it."""
     expected: float | None
-    """Mean share in ``similar``; None: the scope names it."""
+    """Median share in ``similar``; None: the scope names it."""
     similar: tuple[str, ...]
     """Benchmarks most alike in all other topics; empty: the scope names it."""
     asked_by: tuple[str, ...]
@@ -270,10 +271,10 @@ class Map:
         for topic in topics:
             rows, like = self.similar(share, asked, topic)
             shares, least = self.public[rows, topic], FACTOR * high[topic]
-            ask, mean = shares > least, float(shares.mean()) if len(rows) else 0.0
+            ask, usual = shares > least, float(np.median(shares)) if len(rows) else 0.0
             several = ask.sum() >= 2 or (len(rows) == 1 and ask[0] and like[0] >= CLOSE)
-            if several and mean > max(least, ASKED) and share[topic] < max(EXERCISED, HARDLY * mean):
-                found.append((topic, mean, [self.names[row] for row in rows]))
+            if several and usual > max(least, ASKED) and share[topic] < max(EXERCISED, HARDLY * usual):
+                found.append((topic, usual, [self.names[row] for row in rows]))
         return sorted(found, key=lambda topic: -(topic[1] or 0))
 
     def asked_by(self, topic: int, asked: Sequence[str]) -> tuple[str, ...]:
@@ -501,7 +502,7 @@ def _answer(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
         if topic.expected is not None:
             asked = percent(topic.expected, 1)
             beside = (
-                f"the benchmarks most like it otherwise ({_and(topic.similar)}) ask it in {asked} of items on average"
+                f"the benchmarks most like it otherwise ({_and(topic.similar)}) ask it in {asked} of items (median)"
             )
         line = f"Missing: {topic.name}: {some} of {plural(whole.items, 'item')}; {beside}."
         by = f" Public benchmarks that ask it: {', '.join(topic.asked_by)}." if topic.asked_by else ""
@@ -515,8 +516,8 @@ def _answer(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
         seen = percent(sum(whole.shares[region] for region in whole.inside), 1)
         return [f"What its scope lacks cannot be said: {seen} of its items are of topics that it names (a guess)."]
     similar = [name for name, like in whole.nearest if like >= FITS]
-    if len(similar) < 2:
-        name, like = whole.nearest[0]
+    name, like = whole.nearest[0]
+    if len(similar) < 2 and like < CLOSE:
         return [
             "What is missing cannot be said: fewer than two public benchmarks are similar (the nearest, "
             f"{name}: {100 * like:.0f} of 100), and no scope tells."

@@ -75,6 +75,7 @@ def write_sheets(folder: Path, dictionaries: list[Path], count: int, all_kinds: 
     for path in dictionaries:
         dictionary = open_dictionary(path)
         kinds = kinds_by_rule(path, dictionary)
+        print(f"{path}: {(kinds == CONTEXTUAL).sum():,} of {len(kinds):,} latents are contextual")
         known = [c for c in dictionary.exemplars.concepts.tolist() if all_kinds or kinds[c] == CONTEXTUAL]
         drawn += [(str(path), dictionary, c, kinds[c]) for c in rng.sample(known, min(count, len(known)))]
     rng.shuffle(drawn)

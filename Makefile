@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-PAGE := src/competency_gaps/explorer/page/app.js
+PAGE := src/competency_gaps/view/page/static/app.js
 PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
 .PHONY: demo test resolve tools slow fuzz kills perf lint page site gallery dist versions clean
@@ -40,9 +40,9 @@ versions: dist
 		hypothesis pytest pytest-timeout statsmodels
 	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --no-deps "$$(ls -t dist/*.whl | head -n 1)" \
 		'reasoning-gym>=0.1.20' pyfiglet
-	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest $(addprefix tests/,benchmarks/test_hub.py cli config dictionary embedded \
-		evidence explorer/test_mcp.py explorer/test_server.py findings improve/test_redundancy.py logs/test_inspect_logs.py \
-		model robustness runs sae scoring slices test_llm.py test_lock.py test_pipeline.py)
+	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest $(addprefix tests/,cli concepts embedded evidence findings \
+		improve/test_redundancy.py items logs/test_inspect_logs.py model pipeline/test_pipeline.py runs sae scoring slices \
+		util/test_lock.py view/test_mcp.py view/test_server.py)
 
 # The oldest and the newest versions, resolved and not installed; a wheel that is built, installed and used.
 resolve: $(VENV)/.dev $(PAGE)
@@ -59,7 +59,7 @@ slow: $(VENV)/.dev
 kills: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python validation/kill.py --kills 5 --what run score
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder \
-		tests/scale tests/runs tests/judging tests/dictionary tests/embedded tests/improve tests/test_llm.py
+		tests/pipeline tests/runs tests/scoring tests/concepts tests/embedded tests/improve
 
 # Mutated files, half a minute for each reader.
 fuzz: $(VENV)/.dev
@@ -114,4 +114,4 @@ $(VENV)/.dev: pyproject.toml
 	touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) frontend/node_modules src/competency_gaps/explorer/page demo-run build dist site .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) frontend/node_modules src/competency_gaps/view/page/static demo-run build dist site .pytest_cache .ruff_cache .mypy_cache

@@ -15,13 +15,13 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 OLDEST_NODE = (20, 19)
 """As ``engines`` in ``frontend/package.json`` says."""
-PAGE = Path("src/competency_gaps/explorer/page")
+PAGE = Path("src/competency_gaps/view/page/static")
 WRITTEN = ("app.js", "app.css")
 """What a build writes at its end; the other files are copied first, with the times of their sources or not."""
 
 
 class PageHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Puts the built page into ``explorer/page``."""
+    """Puts the built page into ``view/page/static``."""
 
     PLUGIN_NAME = "custom"
 

@@ -19,7 +19,7 @@ export default defineConfig({
   plugins: [react(), fontLicense],
   define: { "process.env.NODE_ENV": JSON.stringify("production") },
   build: {
-    outDir: "../src/competency_gaps/explorer/page",
+    outDir: "../src/competency_gaps/view/page/static",
     emptyOutDir: true,
     target: "es2022",
     cssCodeSplit: false,

@@ -102,12 +102,12 @@ def tell(process: subprocess.Popen[str], readers: int) -> float:
 
 def read_when_told(args: argparse.Namespace) -> None:
     """Read the items for each line of standard input, which is answered with tokens per second."""
-    from competency_gaps.config import RunConfig, parse_config, read_yaml
     from competency_gaps.embedded import DEMO_CONFIG
+    from competency_gaps.items.config import RunConfig, parse_config, read_yaml
     from competency_gaps.model import batches
-    from competency_gaps.progress import Progress
-    from competency_gaps.stages.extraction import ShardReader, plan_suite
-    from competency_gaps.stages.setting import set_up
+    from competency_gaps.pipeline.extraction import ShardReader, plan_suite
+    from competency_gaps.pipeline.setting import set_up
+    from competency_gaps.util.progress import Progress
 
     file = args.config or DEMO_CONFIG
     config = parse_config(RunConfig, read_yaml(file, args.set), str(file))

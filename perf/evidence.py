@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, evidence, sample_of
-from competency_gaps.metrics.suite import Sums, combine
-from competency_gaps.robustness.draws import RunData, subsample
-from competency_gaps.stages.extraction import SHARD_ITEMS
+from competency_gaps.evidence.chi import Sums, combine
+from competency_gaps.findings.draws import RunData, subsample
+from competency_gaps.items.config import EvidenceConfig, MetricsConfig
+from competency_gaps.pipeline.extraction import SHARD_ITEMS
 
 BENCHMARKS = 10
 LEVELS = np.linspace(0.15, 0.85, BENCHMARKS)

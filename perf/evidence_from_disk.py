@@ -24,13 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from competency_gaps.activations.by_concept import ByConcept, write_by_concept
-from competency_gaps.activations.store import CasBlock, CasStore
-from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, ItemSample, evidence_by_benchmark
-from competency_gaps.metrics.suite import combine
-from competency_gaps.stages.extraction import SHARD_ITEMS
-from competency_gaps.stages.results import collect
+from competency_gaps.evidence.chi import combine
+from competency_gaps.items.config import EvidenceConfig, MetricsConfig
+from competency_gaps.pipeline.extraction import SHARD_ITEMS
+from competency_gaps.pipeline.results import collect
+from competency_gaps.reading.by_concept import ByConcept, write_by_concept
+from competency_gaps.reading.rows import CasBlock, CasStore
 from evidence import BENCHMARKS, LEVELS, PER_ITEM, drawn_rows, peak_memory
 
 TOKENS = 100

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from competency_gaps.explorer.opened import open_runs
-from competency_gaps.explorer.page_files import FILES
+from competency_gaps.view.page.opened import open_runs
+from competency_gaps.view.page.page_files import FILES
 
 DETAILS = 1000
 """Details of concepts and items that are asked for."""

@@ -32,18 +32,18 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from competency_gaps.activations import extract
-from competency_gaps.activations.extract import ItemTokens, needed
-from competency_gaps.activations.pooling import SparseRow
-from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
+from competency_gaps.items.config import RunConfig, parse_config, read_yaml
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import pad, plan_batches
 from competency_gaps.model.forward import read_hook
-from competency_gaps.progress import Progress
-from competency_gaps.stages.extraction import SHARD_ITEMS, cut_shards
-from competency_gaps.stages.items import item_input
-from competency_gaps.stages.setting import Setting, set_up
+from competency_gaps.pipeline.extraction import SHARD_ITEMS, cut_shards
+from competency_gaps.pipeline.items import item_input
+from competency_gaps.pipeline.setting import Setting, set_up
+from competency_gaps.reading import extract
+from competency_gaps.reading.extract import ItemTokens, needed
+from competency_gaps.reading.pooling import SparseRow
+from competency_gaps.util.progress import Progress
 
 PACKED_LENGTH = 256
 PART_ITEMS = 32

@@ -41,22 +41,22 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, PreTrainedTokenizerFast
 
-from competency_gaps.activations import extract, pooling
-from competency_gaps.activations.extract import ItemTokens, needed
-from competency_gaps.activations.store import CasBlock, ShardFile
-from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
 from competency_gaps.embedded import BENCHMARKS
+from competency_gaps.items.config import BenchmarkConfig, RunConfig, parse_config
 from competency_gaps.model.batches import pad, plan_batches
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import LanguageModel, chosen_device
-from competency_gaps.progress import Progress
+from competency_gaps.pipeline.engines import Work, read_here, read_missing
+from competency_gaps.pipeline.extraction import BenchmarkPlan, Shard, ShardFiles, ShardReader
+from competency_gaps.pipeline.items import item_input
+from competency_gaps.pipeline.load import load_benchmark
+from competency_gaps.pipeline.setting import Setting, set_up
+from competency_gaps.reading import extract, pooling
+from competency_gaps.reading.extract import ItemTokens, needed
+from competency_gaps.reading.rows import CasBlock, ShardFile
 from competency_gaps.sae.load import SparseAutoencoder, load_pair
-from competency_gaps.stages.engines import Work, read_here, read_missing
-from competency_gaps.stages.extraction import BenchmarkPlan, Shard, ShardFiles, ShardReader
-from competency_gaps.stages.items import item_input
-from competency_gaps.stages.load import load_benchmark
-from competency_gaps.stages.setting import Setting, set_up
+from competency_gaps.util.progress import Progress
 
 
 class Shape(NamedTuple):

@@ -26,16 +26,16 @@ import numpy as np
 import torch
 from extraction import whole
 
-from competency_gaps.activations.extract import ItemTokens, SpanTap
-from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
+from competency_gaps.items.config import RunConfig, parse_config, read_yaml
 from competency_gaps.items.policy import Continuations
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import respond
-from competency_gaps.progress import Progress
-from competency_gaps.stages.extraction import SHARD_ITEMS, cut_shards
-from competency_gaps.stages.items import item_input
-from competency_gaps.stages.setting import Setting, set_up
+from competency_gaps.pipeline.extraction import SHARD_ITEMS, cut_shards
+from competency_gaps.pipeline.items import item_input
+from competency_gaps.pipeline.setting import Setting, set_up
+from competency_gaps.reading.extract import ItemTokens, SpanTap
+from competency_gaps.util.progress import Progress
 
 OPTIONS = 4
 

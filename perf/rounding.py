@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 import competency_gaps as cg
-from competency_gaps.activations.store import CasBlock, CasStore
-from competency_gaps.metrics.suite import Sums, chi_bench, chi_model, suite_chi_model
-from competency_gaps.shards import Draft
+from competency_gaps.evidence.chi import Sums, chi_bench, chi_model, suite_chi_model
+from competency_gaps.reading.rows import CasBlock, CasStore
+from competency_gaps.util.shards import Draft
 
 ROWS = ("concepts", "cas", "scale", "peaks")
 TOKENS = ("token_ids", "token_offsets")

@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 from synthetic_rows import HOSTILE, World
 
-from competency_gaps.activations.profiles import Scale, unit
-from competency_gaps.dictionary import labels as label_table
-from competency_gaps.dictionary.atlas import Atlas, write_atlas
-from competency_gaps.dictionary.document import write_tables
-from competency_gaps.dictionary.folder import write_dictionary
+from competency_gaps.concepts import labels as label_table
+from competency_gaps.concepts.atlas import Atlas, write_atlas
+from competency_gaps.concepts.document import write_tables
+from competency_gaps.concepts.folder import write_dictionary
+from competency_gaps.reading.profiles import Scale, unit
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 
 DATE = "2026-01-01"

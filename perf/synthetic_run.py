@@ -23,22 +23,22 @@ import polars as pl
 from synthetic_dictionary import write_synthetic_dictionary
 from synthetic_rows import HOSTILE, TOPICS, Drawing, World, make_words, make_world, token_activations
 
-from competency_gaps.activations.by_concept import ByConcept, write_by_concept
-from competency_gaps.activations.store import CasBlock, CasStore
-from competency_gaps.config import RunConfig, as_dict, parse_config
-from competency_gaps.dictionary.folder import open_dictionary
-from competency_gaps.dictionary.kinds import LatentFacts
-from competency_gaps.files import write_atomic, write_json
-from competency_gaps.metrics.suite import Sums
-from competency_gaps.metrics.tokens import MajorityToken
+from competency_gaps.concepts.folder import open_dictionary
+from competency_gaps.concepts.kinds import LatentFacts
+from competency_gaps.evidence.chi import Sums
+from competency_gaps.evidence.tokens import MajorityToken
+from competency_gaps.items.config import RunConfig, as_dict, parse_config
 from competency_gaps.model.load import versions
+from competency_gaps.pipeline.naming import name_run
+from competency_gaps.pipeline.results import Collected, make_tables, write_items
+from competency_gaps.reading.by_concept import ByConcept, write_by_concept
+from competency_gaps.reading.rows import CasBlock, CasStore
 from competency_gaps.runs.manifest import write_manifest, write_tables
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import SURFACE, Reference
 from competency_gaps.slices.make import write_slices
-from competency_gaps.stages.naming import name_run
-from competency_gaps.stages.results import Collected, make_tables, write_items
+from competency_gaps.util.files import write_atomic, write_json
 
 SUBJECTS = 40
 REPEATED = 20

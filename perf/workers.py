@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from competency_gaps.config import RayWorkers, RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
-from competency_gaps.progress import Progress
-from competency_gaps.stages import pipeline
-from competency_gaps.stages.on_ray import Fit, Pool, cluster, read_on_ray
+from competency_gaps.items.config import RayWorkers, RunConfig, parse_config, read_yaml
+from competency_gaps.pipeline import run as pipeline
+from competency_gaps.pipeline.on_ray import Fit, Pool, cluster, read_on_ray
+from competency_gaps.util.progress import Progress
 
 
 class ReadEverything(Exception):

@@ -19,16 +19,16 @@ import numpy as np
 import polars as pl
 
 from competency_gaps import open_run
-from competency_gaps.config import BenchmarkConfig, RunConfig
-from competency_gaps.demo import demo_config
+from competency_gaps.api.demo import demo_config
+from competency_gaps.items.config import BenchmarkConfig, RunConfig
 from competency_gaps.items.item import Item
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prompts import prepare
 from competency_gaps.model.respond import respond
-from competency_gaps.progress import Progress
+from competency_gaps.pipeline.load import load_suite
 from competency_gaps.scoring.choice import Choice
-from competency_gaps.stages.load import load_suite
+from competency_gaps.util.progress import Progress
 
 COLUMNS = ("benchmark", "items", "distinct", "near", "chance", "score", "hidden", "rule", "lead", "low", "high", "fits")
 

@@ -21,10 +21,10 @@ from typing import Any, Literal, NamedTuple
 
 import yaml
 
-from competency_gaps.benchmarks.generate import unpack
-from competency_gaps.benchmarks.reasoning_gym import make_dataset, verifier_score
-from competency_gaps.config import BenchmarkConfig
-from competency_gaps.stages.load import load_benchmark
+from competency_gaps.items.config import BenchmarkConfig
+from competency_gaps.items.generate import unpack
+from competency_gaps.items.reasoning_gym import make_dataset, verifier_score
+from competency_gaps.pipeline.load import load_benchmark
 
 HEAD = """\
 # Made by recipes/generated_suite.py.

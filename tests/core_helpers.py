@@ -19,8 +19,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.activations.profiles import Scale
-from competency_gaps.dictionary.atlas import Atlas
+from competency_gaps.concepts.atlas import Atlas
+from competency_gaps.reading.profiles import Scale
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 
 KINDS = ("llama", "qwen2", "gemma2", "gpt2")
@@ -35,7 +35,7 @@ TEXT = (
 @functools.cache
 def loaded(folder: Path):
     """A tiny model as the package loads it, once per folder."""
-    from competency_gaps.config import ModelConfig
+    from competency_gaps.items.config import ModelConfig
     from competency_gaps.model.load import load_model
 
     return load_model(ModelConfig(name=str(folder), dtype="float32", device="cpu"))
@@ -133,7 +133,7 @@ def shard_bytes(folder: Path) -> dict[str, bytes]:
 HOLD = """
 import sys
 from pathlib import Path
-from competency_gaps.lock import hold
+from competency_gaps.util.lock import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -184,7 +184,7 @@ def seal(folder: Path) -> None:
 
 def seal_dictionary(folder: Path) -> None:
     """Record a dictionary's tables as they are, after a test has written them by hand."""
-    from competency_gaps.checked import entry_of, write_document
+    from competency_gaps.util.checked import entry_of, write_document
 
     held = json.loads((folder / "dictionary.json").read_text(encoding="utf-8"))
     tables = folder.glob("*.parquet")
@@ -240,7 +240,7 @@ def assert_same_run(a, b) -> None:
 
 def benchmark_of(name: str, objects, *, fields=None, policy: str | None = None):
     """A benchmark of records (as in a JSONL file) and ready items."""
-    from competency_gaps.benchmarks.records import Record, gather
+    from competency_gaps.items.records import Record, gather
 
     entries = [
         Record(entry, f"benchmark {name!r}, object {number}") if isinstance(entry, dict) else entry

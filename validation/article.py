@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 import competency_gaps as cg
-from competency_gaps.stages.compare import holm
+from competency_gaps.findings.compare import holm
 
 TOPICS = {
     "being given a task": r"prompt (to|asking|for|instructing)|prompts? (generating|instructing)|instruction prompt|"

@@ -40,8 +40,7 @@ import polars as pl
 import scipy.sparse as sp
 
 import competency_gaps as cg
-from competency_gaps.activations.profiles import cas_of, profiles_of, unit
-from competency_gaps.dictionary.atlas import (
+from competency_gaps.concepts.atlas import (
     LEVELS,
     ORDINARY,
     UNLIKE,
@@ -55,8 +54,9 @@ from competency_gaps.dictionary.atlas import (
     space_of,
     write_atlas,
 )
-from competency_gaps.dictionary.folder import open_dictionary
+from competency_gaps.concepts.folder import open_dictionary
 from competency_gaps.model.embed import embed_texts
+from competency_gaps.reading.profiles import cas_of, profiles_of, unit
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 from competency_gaps.slices.make import questions
 from competency_gaps.slices.tree import concept_space
@@ -308,7 +308,7 @@ def agree(runs: list[Path], located: list[Path], cache: Path | None) -> None:
 
 def residual(run: cg.Run, rows: np.ndarray) -> np.ndarray:
     """Mean of the residual stream over each item's text, where the run's SAE reads it: float32 of shape (n, width)."""
-    from competency_gaps.config import ModelConfig
+    from competency_gaps.items.config import ModelConfig
     from competency_gaps.model.forward import read_hook
     from competency_gaps.model.hooks import resolve_hook
     from competency_gaps.model.load import load_model

@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 
 import competency_gaps as cg
-from competency_gaps.dictionary.atlas import (
+from competency_gaps.concepts.atlas import (
     ALIKE,
     ORDINARY,
     Atlas,
@@ -39,9 +39,9 @@ from competency_gaps.dictionary.atlas import (
     space_of,
     write_atlas,
 )
-from competency_gaps.dictionary.folder import open_dictionary
+from competency_gaps.concepts.folder import open_dictionary
 from competency_gaps.slices.make import questions as whole
-from competency_gaps.text import shorten
+from competency_gaps.util.text import shorten
 
 EACH = (20, 10, 2)
 """Items of a region of each level that judges see."""

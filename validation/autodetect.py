@@ -5,7 +5,7 @@
 
 Every benchmark of RUN is one domain of one model, and the items' ``group`` is AutoDetect's point. Prints Markdown.
 
-recovery    a point is recovered if a slice that goes with it (``competency_gaps.matching.ranks``: chosen on half of its
+recovery    a point is recovered if a slice that goes with it (``competency_gaps.evidence.ranks``: chosen on half of its
             questions, confirmed on the other half, at equal length) is weak on the domain's questions: against others
             of the same task and phase (questions that AutoDetect began with, or searched for), net of length, false
             discoveries controlled over the slices of a family that go with a point. By family and by any, without
@@ -29,9 +29,9 @@ from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import StandardScaler
 
 import competency_gaps as cg
+from competency_gaps.evidence.ranks import Examples, strata, tell
 from competency_gaps.findings.answer import Asked, ask
-from competency_gaps.matching.match import evidence_in, slices_beside
-from competency_gaps.matching.ranks import Examples, strata, tell
+from competency_gaps.findings.match import evidence_in, slices_beside
 from competency_gaps.slices.tree import concept_space
 
 WEAK = 5

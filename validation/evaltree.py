@@ -34,7 +34,6 @@ import scipy.sparse as sp
 from own_profile import embeddings, shares_of
 
 import competency_gaps as cg
-from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import outcome_asked, slices_of, units_asked
 from competency_gaps.findings.choose import LEAST, SURE, anything, bars_of, choose, weigh
 from competency_gaps.findings.prior import fit, learn, seen
@@ -43,6 +42,7 @@ from competency_gaps.slices import Family
 from competency_gaps.slices.make import questions, with_tree_names
 from competency_gaps.slices.skills import with_central_phrases
 from competency_gaps.slices.tree import SCALES, concept_space, tree_of
+from competency_gaps.util.errors import UserError
 
 BOOTSTRAPS = 1000
 PUBLISHED = {

@@ -27,7 +27,6 @@ import numpy as np
 
 import competency_gaps as cg
 from competency_gaps.cli.shared import llm_config
-from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import POOL, Asked, answered, ask, held_equal, slices_of, units_asked
 from competency_gaps.findings.choose import weigh
 from competency_gaps.findings.estimate import NORMAL
@@ -35,6 +34,7 @@ from competency_gaps.findings.finding import Finding
 from competency_gaps.findings.prior import Seen, learn, seen
 from competency_gaps.improve.lens import Fresh, fresh_gap, lens_of
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.util.errors import UserError
 
 
 def halved(run: cg.Run, asked: Asked, half: np.ndarray) -> Asked:

@@ -18,8 +18,8 @@ import numpy as np
 from scipy.stats import binomtest, norm
 
 import competency_gaps as cg
+from competency_gaps.findings.compare import ALPHA, Basis, Comparison, Side, basis_of, compare_scores
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.stages.compare import ALPHA, Basis, Comparison, Side, basis_of, compare_scores
 
 NOISE = (0.0, 0.1)
 """Shares of items that two draws decide differently."""

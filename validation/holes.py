@@ -21,9 +21,9 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from competency_gaps.concepts.scopes import scope_table
 from competency_gaps.evidence.interval import wilson
 from competency_gaps.findings.coverage import CLOSE, FITS, LEVEL, NEAREST, SEEN, TOPICS, TWINS, Map, likeness
-from competency_gaps.findings.scopes import scope_table
 from competency_gaps.model.embed import embed_texts
 
 PACK = Path("src/competency_gaps/embedded/packs/smollm2-135m-instruct-l15-8k")

@@ -53,7 +53,7 @@ def typed(job: Job) -> Callable[[], None]:
 
     def action() -> None:
         from competency_gaps.cli.app import main as cgaps
-        from competency_gaps.stages import extraction
+        from competency_gaps.pipeline import extraction
 
         extraction.SHARD_ITEMS = extraction.GENERATED_ITEMS = SHARD_ITEMS
         if job.on_ray:

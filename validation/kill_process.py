@@ -105,7 +105,7 @@ class _Events:
 
 def _watching_stages() -> list[str]:
     """A list whose only entry is the stage that the command is in, kept up to date."""
-    from competency_gaps.progress import Progress
+    from competency_gaps.util.progress import Progress
 
     stage, original = [START], Progress.stage
 

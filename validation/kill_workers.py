@@ -11,8 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from competency_gaps.stages import extraction, on_ray
-from competency_gaps.stages.on_ray import Fault, ShardWorker
+from competency_gaps.pipeline import extraction, on_ray
+from competency_gaps.pipeline.on_ray import Fault, ShardWorker
 
 PLACE = Path(tempfile.gettempdir()) / f"kr{os.getpid()}"
 """Where Ray keeps sockets and logs, by which its processes are known; their paths must be short."""

@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "perf"))
 
 from one_pass import continuations, lm_eval_backend, sample
 
-from competency_gaps.config import RunConfig, parse_config, read_yaml
+from competency_gaps.items.config import RunConfig, parse_config, read_yaml
 from competency_gaps.items.item import Reason
 from competency_gaps.model.generate import Responded
 from competency_gaps.model.respond import respond
-from competency_gaps.progress import Progress
-from competency_gaps.stages.setting import set_up
+from competency_gaps.pipeline.setting import set_up
+from competency_gaps.util.progress import Progress
 
 
 def main() -> None:

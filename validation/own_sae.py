@@ -29,9 +29,9 @@ from own_profile import embeddings
 from scipy.stats import rankdata
 
 import competency_gaps as cg
+from competency_gaps.evidence.outcomes import Outcome
 from competency_gaps.findings.answer import held_equal, units_asked
 from competency_gaps.findings.choose import centred
-from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.make import questions
 from competency_gaps.slices.tree import concept_space, unit

@@ -25,10 +25,10 @@ import scipy.sparse as sp
 from scipy.special import expit, logit
 
 import competency_gaps as cg
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import ItemSample, evidence, units_of
 from competency_gaps.evidence.interval import net_association
-from competency_gaps.outcomes import choose_peers, expected_scores
+from competency_gaps.evidence.outcomes import choose_peers, expected_scores
+from competency_gaps.items.config import EvidenceConfig
 from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores
 

@@ -28,9 +28,9 @@ import scipy.sparse as sp
 from confounders import Confounder, Draw, direction, draw, model_means
 from worlds import World, ranks, within, world_of
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
-from competency_gaps.metrics.suite import Sums, chi_model, suite_chi_model
+from competency_gaps.evidence.chi import Sums, chi_model, suite_chi_model
+from competency_gaps.items.config import EvidenceConfig
 
 CONFOUNDERS = (
     Confounder("none"),

@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 
 import competency_gaps as cg
+from competency_gaps.evidence.outcomes import Outcome
 from competency_gaps.findings.answer import Asked, answered, ask, held_equal, units_asked
 from competency_gaps.findings.choose import Weighed, centred, weigh
 from competency_gaps.findings.finding import Finding
-from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.scores import model_scores
 
 FAMILIES = ("columns", "profiles", "clusters", "any")

@@ -22,10 +22,10 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
-from competency_gaps.activations.pooling import pool
-from competency_gaps.config import ModelConfig, SAEConfig
+from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import read_hook
+from competency_gaps.reading.pooling import pool
 from competency_gaps.sae.load import LoadedPair, load_pair
 
 BATCH_TOKENS = 512

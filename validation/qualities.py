@@ -37,7 +37,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 import competency_gaps as cg
-from competency_gaps.config import RunConfig, parse_config
+from competency_gaps.items.config import RunConfig, parse_config
 from competency_gaps.sae.load import load_pair
 
 TEN = 10

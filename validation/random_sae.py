@@ -19,17 +19,17 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from competency_gaps.config import ModelConfig, SAEConfig
+from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.model.prompts import resolve_bos
-from competency_gaps.progress import Progress
 from competency_gaps.sae.load import LoadedPair, load_sae, local_mean, sae_folder
 from competency_gaps.sae.measure import read_texts
 from competency_gaps.sae.texts import cut_pieces, first_tokens, read_documents
+from competency_gaps.util.progress import Progress
 
 LATENTS_AT_ONCE = 256
 REFERENCE_TOKENS = 30_000

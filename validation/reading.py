@@ -26,11 +26,11 @@ import numpy as np
 import polars as pl
 from sklearn.metrics import roc_auc_score
 
-from competency_gaps.config import MetricsConfig
-from competency_gaps.dictionary.exemplars import Exemplar
-from competency_gaps.dictionary.folder import Dictionary, open_dictionary
-from competency_gaps.dictionary.kinds import CONTEXTUAL, LatentFacts, kinds_of
-from competency_gaps.dictionary.labelling.labeller import active_tokens, marked
+from competency_gaps.concepts.exemplars import Exemplar
+from competency_gaps.concepts.folder import Dictionary, open_dictionary
+from competency_gaps.concepts.kinds import CONTEXTUAL, LatentFacts, kinds_of
+from competency_gaps.concepts.labelling.labeller import active_tokens, marked
+from competency_gaps.items.config import MetricsConfig
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.sae.reference import FILE, read_reference
 

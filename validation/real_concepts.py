@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 import competency_gaps as cg
 from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
-from competency_gaps.outcomes import choose_peers, expected_scores
+from competency_gaps.evidence.outcomes import choose_peers, expected_scores
 from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores

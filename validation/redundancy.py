@@ -23,10 +23,10 @@ from scipy.special import expit
 from scipy.stats import spearmanr
 
 import competency_gaps as cg
-from competency_gaps.activations.profiles import cas_of
-from competency_gaps.dictionary.atlas import members_of
-from competency_gaps.findings.scopes import LEVEL
+from competency_gaps.concepts.atlas import members_of
+from competency_gaps.concepts.scopes import LEVEL
 from competency_gaps.improve.redundancy import FEWEST, axes_of, correlation, foretells, likeness, parts_of, units_of
+from competency_gaps.reading.profiles import cas_of
 from competency_gaps.runs.scores import model_scores
 
 

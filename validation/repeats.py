@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.benchmarks.repeats import find_clusters, near_pairs, question_of
-from competency_gaps.config import BenchmarkConfig, FileSource
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import BenchmarkConfig, FileSource
 from competency_gaps.items.item import Benchmark, Item
-from competency_gaps.stages.load import load_benchmark
+from competency_gaps.items.repeats import find_clusters, near_pairs, question_of
+from competency_gaps.pipeline.load import load_benchmark
+from competency_gaps.util.errors import UserError
 
 AROUND = 4
 """Words shown before and after a difference."""

@@ -38,8 +38,8 @@ from scipy.special import expit
 
 import competency_gaps as cg
 from competency_gaps.evidence.interval import mean as share_of
+from competency_gaps.evidence.outcomes import wrong_alike
 from competency_gaps.improve.suspect import FEWEST, agreement, odds, shared_slices
-from competency_gaps.outcomes import wrong_alike
 from competency_gaps.runs.scores import model_scores
 
 SHARE = 0.02

@@ -21,9 +21,9 @@ import scipy.sparse as sp
 from peers import outcomes
 from scipy.special import expit
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Covariate, measure_evidence
-from competency_gaps.outcomes import FARTHEST_PEERS, choose_peers, distances
+from competency_gaps.evidence.outcomes import FARTHEST_PEERS, choose_peers, distances
+from competency_gaps.items.config import EvidenceConfig
 
 ITEMS, TOPICS, CONCEPTS, PLANTED = 3000, 30, 400, 10
 FACTOR = 0.5

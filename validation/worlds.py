@@ -13,7 +13,7 @@ from scipy.stats import rankdata
 
 import competency_gaps
 from competency_gaps.evidence import Covariate, ItemSample, sample_of
-from competency_gaps.robustness.draws import run_data
+from competency_gaps.findings.draws import run_data
 from competency_gaps.runs.covariates import repeats
 
 LEAST, MOST = 100.0, 0.05

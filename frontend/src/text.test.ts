@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { csvText, symbols, visible } from "./text";
 
-/** What Python's `visible` writes: tests/report/test_text.py has the same list. */
+/** What Python's `visible` writes: tests/view/test_text.py has the same list. */
 const TAKEN = [
   "\x1b",
   "\x00",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from competency_gaps.config import ModelConfig
+from competency_gaps.items.config import ModelConfig
 from competency_gaps.model.load import LanguageModel, load_model
 
 BATCH = 32

@@ -21,18 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from competency_gaps.config import ModelConfig, SAEConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.items.item import Message
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.hooks import Hook, changed, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prompts import resolve_bos
-from competency_gaps.progress import Progress
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder, load_sae, local_mean
 from competency_gaps.sae.measure import Embed, read_texts
 from competency_gaps.sae.reference import Reference
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, first_tokens, read_documents
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
 
 
 def main() -> None:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from competency_gaps.api.extend import log, policy, slice_family, source
     from competency_gaps.api.make import compare, export, load_model, make_part, merge, read_logs, run
     from competency_gaps.api.run import Run, open_run
-    from competency_gaps.config import LLMConfig, RayWorkers
-    from competency_gaps.errors import CompetencyGapsError, UserError
     from competency_gaps.evidence import measure_evidence
+    from competency_gaps.items.config import LLMConfig, RayWorkers
     from competency_gaps.items.item import Item, Reason
     from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
-    from competency_gaps.progress import Progress
     from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
+    from competency_gaps.util.errors import CompetencyGapsError, UserError
+    from competency_gaps.util.progress import Progress
 
 __version__: str
 __all__ = [
@@ -81,13 +81,13 @@ _FROM = {
     "api.extend": "log policy slice_family source",
     "api.make": "compare export load_model make_part merge read_logs run",
     "api.run": "Run open_run",
-    "config": "LLMConfig RayWorkers",
-    "errors": "CompetencyGapsError UserError",
     "evidence": "measure_evidence",
+    "items.config": "LLMConfig RayWorkers",
     "items.item": "Item Reason",
     "items.policy": "Continuations Generation Output Policy Score Sentences",
-    "progress": "Progress",
     "sae.find": "SaeEntry SaeList find_saes",
+    "util.errors": "CompetencyGapsError UserError",
+    "util.progress": "Progress",
 }
 """Module -> the names above that it has. They are imported when they are first used: the command line needs few."""
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.config import BenchmarkConfig
-from competency_gaps.errors import UserError
-from competency_gaps.registry import POLICIES, REGISTRIES
-from competency_gaps.stages.items import _value
-from competency_gaps.stages.load import assign_policies, load_benchmark
+from competency_gaps.items.config import BenchmarkConfig
+from competency_gaps.items.registry import POLICIES, REGISTRIES
+from competency_gaps.pipeline.items import _value
+from competency_gaps.pipeline.load import assign_policies, load_benchmark
+from competency_gaps.util.errors import UserError
 from core_helpers import ROOT, with_benchmarks
 
 EXAMPLE = ROOT / "examples" / "plugin"
@@ -60,11 +60,11 @@ def test_doctor_lists_it(installed):
 def test_a_configuration_names_what_it_brings(installed):
     code = """
 import json
-from competency_gaps.config import BenchmarkConfig
+from competency_gaps.items.config import BenchmarkConfig
 from competency_gaps.items.policy import Output
-from competency_gaps.registry import POLICIES, REGISTRIES
-from competency_gaps.stages.load import assign_policies
-from competency_gaps.stages.load import load_benchmark
+from competency_gaps.items.registry import POLICIES, REGISTRIES
+from competency_gaps.pipeline.load import assign_policies
+from competency_gaps.pipeline.load import load_benchmark
 benchmark = load_benchmark(BenchmarkConfig(name="roman", source={"kind": "roman_numerals", "start": 4, "size": 3}))
 policy = assign_policies(benchmark, None, {"max_new_tokens": 5})[0]
 print(json.dumps([[item.prompt, item.answer] for item in benchmark.items]))

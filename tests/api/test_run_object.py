@@ -10,7 +10,7 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.api.make import read_config
-from competency_gaps.errors import UserError
+from competency_gaps.util.errors import UserError
 from core_helpers import with_benchmarks
 
 

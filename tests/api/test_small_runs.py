@@ -7,9 +7,9 @@ import json
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.explorer.parts import Context, Parts
-from competency_gaps.findings import words
 from competency_gaps.findings.answer import slice_table
+from competency_gaps.view import words
+from competency_gaps.view.page.parts import Context, Parts
 from core_helpers import command, objects, with_benchmarks
 
 

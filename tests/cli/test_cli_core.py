@@ -9,7 +9,7 @@ import typer.main
 
 import competency_gaps
 from competency_gaps.cli import app as application
-from competency_gaps.errors import MachineError, UserError
+from competency_gaps.util.errors import MachineError, UserError
 from core_helpers import ROOT, command
 
 
@@ -93,7 +93,7 @@ def test_each_kind_of_failure_has_its_status(cli, monkeypatch, error, status, sa
     def fails(*_):
         raise error
 
-    monkeypatch.setattr("competency_gaps.stages.without_reading.open_source", fails)
+    monkeypatch.setattr("competency_gaps.pipeline.without_reading.open_source", fails)
     found = cli("show", "x", "a model")
     assert found[:2] == (status, "") and says in found[2] and "Traceback" not in found[2]
     if isinstance(error, ZeroDivisionError):

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 import competency_gaps
 from competency_gaps.cli.app import app
-from competency_gaps.config import LLMConfig, SAEConfig
-from competency_gaps.errors import UserError, install_command
+from competency_gaps.items.config import LLMConfig, SAEConfig
 from competency_gaps.runs.manifest import SCHEMA_VERSION
+from competency_gaps.util.errors import UserError, install_command
 from core_helpers import TEXT
 
 

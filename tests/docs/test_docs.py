@@ -159,7 +159,7 @@ def test_scripts_and_tests_that_are_named_exist(page):
 
 @pytest.mark.parametrize("name", ["competency_gaps.api.extend", "competency_gaps.evidence.suite"])
 def test_examples_in_docstrings(name):
-    from competency_gaps.registry import POLICIES, SLICES
+    from competency_gaps.items.registry import POLICIES, SLICES
 
     result = doctest.testmod(importlib.import_module(name))
     POLICIES.forget("starts_with")

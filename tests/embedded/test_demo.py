@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from competency_gaps import demo
-from competency_gaps.demo import announcement, demo_config
+from competency_gaps.api import demo
+from competency_gaps.api.demo import announcement, demo_config
 
 
 def test_a_download_is_announced(monkeypatch, tmp_path):

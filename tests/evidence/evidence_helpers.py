@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Evidence, evidence, sample_of
 from competency_gaps.evidence.sample import BlockSums, block_sums
+from competency_gaps.items.config import EvidenceConfig
 
 
 def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:

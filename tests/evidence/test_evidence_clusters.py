@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import (
     Covariate,
     evidence_by_benchmark,
@@ -17,6 +16,7 @@ from competency_gaps.evidence import (
     units_of,
 )
 from competency_gaps.evidence.permutation import permutation_cumulants
+from competency_gaps.items.config import EvidenceConfig
 
 FIELDS = ("n_eff", "low", "high", "association", "association_low", "association_high", "plain_association")
 FIELDS += ("p_value", "q_value")

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from evidence_helpers import intervals, side_by_side, sums_of
 from scipy import stats
 
+from competency_gaps.evidence.chi import Sums, chi_model, suite_chi_model
 from competency_gaps.evidence.interval import (
     association_interval,
     binomial_variance,
@@ -19,7 +20,6 @@ from competency_gaps.evidence.interval import (
     wilson,
 )
 from competency_gaps.evidence.sample import block_sums
-from competency_gaps.metrics.suite import Sums, chi_model, suite_chi_model
 
 
 def test_wilson_against_scipy():

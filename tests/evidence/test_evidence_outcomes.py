@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse as sp
 from scipy.stats import binomtest, permutation_test
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import measure_evidence, paired_differences
 from competency_gaps.evidence.flips import flip_p_values
+from competency_gaps.items.config import EvidenceConfig
 
 
 def test_evidence_moves_with_the_outcomes_unit():

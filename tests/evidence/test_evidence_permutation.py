@@ -11,9 +11,9 @@ import scipy.sparse as sp
 from evidence_helpers import sums_of
 from scipy import stats
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import evidence, measure_evidence, sample_of
 from competency_gaps.evidence.permutation import drawn_tails, pearson_tail, permutation_cumulants, permutation_tails
+from competency_gaps.items.config import EvidenceConfig
 
 
 @pytest.mark.parametrize("binary", [True, False])

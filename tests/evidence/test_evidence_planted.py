@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Covariate, evidence, sample_of
+from competency_gaps.items.config import EvidenceConfig
 
 WORLDS = 60
 HELD = 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import measure_evidence
+from competency_gaps.items.config import EvidenceConfig
 
 FIELDS = ("low", "high", "association", "association_low", "association_high", "p_value", "q_value", "n_eff")
 

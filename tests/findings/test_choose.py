@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import Covariate, ItemSample, units_of
 from competency_gaps.findings.caveats import _of_form
 from competency_gaps.findings.choose import ERROR, anything, bars_of, centred, choose, shuffled, weigh
 from competency_gaps.findings.estimate import again, gaps_of, half_samples, resting_on
 from competency_gaps.findings.joint import SCALES
 from competency_gaps.findings.prior import fit, learn, seen
+from competency_gaps.items.config import EvidenceConfig
 from competency_gaps.runs.covariates import item_covariates
 from competency_gaps.slices import Family
 

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 from competency_gaps.cli.coverage import print_coverage
-from competency_gaps.errors import UserError
+from competency_gaps.concepts.scopes import near, scope_table
 from competency_gaps.findings.coverage import TOPICS, Map, coverage, likeness
-from competency_gaps.findings.scopes import near, scope_table
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.util.errors import UserError
 
 COUNT, NAMES = 400, ("quiz", "code")
 WORDS = [f"word{i}" for i in range(300)]

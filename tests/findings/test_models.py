@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.evidence import corrected
-from competency_gaps.explorer import tools
-from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.parts.context import Context
 from competency_gaps.findings.answer import slice_table
 from competency_gaps.findings.models import spread
 from competency_gaps.slices import read_slices
+from competency_gaps.view.page import tools
+from competency_gaps.view.page.parts import Parts
+from competency_gaps.view.page.parts.context import Context
 from core_helpers import copied, with_groups
 
 

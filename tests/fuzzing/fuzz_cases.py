@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from fuzz_mutations import OUTSIDE, mutate_folder
 from fuzz_readers import READERS, REFUSALS, Reader
 
-from competency_gaps.errors import CompetencyGapsError
+from competency_gaps.util.errors import CompetencyGapsError
 
 _NEVER = (
     "os.system",

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from competency_gaps.table_files import panics_are_errors
+from competency_gaps.util.table_files import panics_are_errors
 
 OUTSIDE = "../outside/secret.json"
 """Where a path in a mutated file may lead: beside the folder that is read."""

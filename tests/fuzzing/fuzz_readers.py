@@ -12,21 +12,21 @@ import fuzz_samples as samples
 from rich.console import Console
 
 import competency_gaps as cg
-from competency_gaps.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig, ScoresConfig
-from competency_gaps.config.load import parse_config, read_yaml
-from competency_gaps.dictionary.atlas import read_atlas
-from competency_gaps.dictionary.folder import open_dictionary
-from competency_gaps.dictionary.imports import import_labels
-from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.explorer.opened import open_runs
+from competency_gaps.concepts.atlas import read_atlas
+from competency_gaps.concepts.folder import open_dictionary
+from competency_gaps.concepts.imports import import_labels
 from competency_gaps.improve.suspect import read_suspects
+from competency_gaps.items.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig, ScoresConfig
+from competency_gaps.items.config.load import parse_config, read_yaml
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log, read_score_table
-from competency_gaps.progress import Progress
-from competency_gaps.report.improve import suspects_view
+from competency_gaps.pipeline.load import load_benchmark
 from competency_gaps.runs.scores import read_scores
 from competency_gaps.slices import lists
-from competency_gaps.stages.load import load_benchmark
+from competency_gaps.util.errors import CompetencyGapsError
+from competency_gaps.util.progress import Progress
+from competency_gaps.view.page.opened import open_runs
+from competency_gaps.view.terminal.improve import suspects_view
 
 Made = Callable[[Path], Sequence[Path]]
 """Writes valid samples into an empty folder; gives the paths to read, within it."""

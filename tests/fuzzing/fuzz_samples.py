@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 _TESTS = Path(__file__).resolve().parents[1]
-for _name in ("", "explorer"):
+for _name in ("", "view"):
     if str(_TESTS / _name) not in sys.path:
         sys.path.append(str(_TESTS / _name))
 

@@ -10,13 +10,13 @@ import pytest
 from fuzz_readers import read_log
 from fuzz_samples import LOGS, REFERENCE, autodetect, garak_rows, saes
 
-from competency_gaps.config import BenchmarkConfig
-from competency_gaps.config.load import read_yaml
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import BenchmarkConfig
+from competency_gaps.items.config.load import read_yaml
 from competency_gaps.logs.find import find_parts
+from competency_gaps.pipeline.load import load_benchmark
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.slices.lists import read_list
-from competency_gaps.stages.load import load_benchmark
+from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 from log_samples import attempt, sample
 from sae_helpers import LATENTS

@@ -16,13 +16,13 @@ import pytest
 
 import competency_gaps as cg
 import fake_endpoint
-from competency_gaps.activations.profiles import FEWEST, cas_of, profiles_of, scale_of
-from competency_gaps.config import BenchmarkConfig, LLMConfig
-from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.improve.drafts import lm_eval_task, read_drafts
 from competency_gaps.improve.lens import fresh_gap, lens_of
-from competency_gaps.stages.load import load_benchmark
+from competency_gaps.items.config import BenchmarkConfig, LLMConfig
+from competency_gaps.pipeline.load import load_benchmark
+from competency_gaps.reading.profiles import FEWEST, cas_of, profiles_of, scale_of
+from competency_gaps.util.errors import UserError
 from core_helpers import copied, write_lines
 
 WORDS = ["fox", "dog", "city", "France", "March", "Paris", "sum", "word"]

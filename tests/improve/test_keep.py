@@ -12,11 +12,11 @@ import pytest
 from scipy.special import expit
 
 import competency_gaps as cg
-from competency_gaps.benchmarks.files import read_files
-from competency_gaps.config.benchmark import FileSource
-from competency_gaps.errors import UserError
 from competency_gaps.improve.keep import keep, read_kept
 from competency_gaps.improve.response import ABILITIES, DESIGN_SCALE, EVERY, responses
+from competency_gaps.items.config.benchmark import FileSource
+from competency_gaps.items.files import read_files
+from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 from log_samples import sample
 

@@ -11,11 +11,11 @@ from scipy.special import expit
 from scipy.stats import beta, betabinom
 
 import competency_gaps as cg
-from competency_gaps.errors import UserError
+from competency_gaps.evidence.outcomes import wrong_alike
 from competency_gaps.improve.suspect import FEWEST, _lucky, _other_keys, agreement, odds, read_suspects
-from competency_gaps.outcomes import wrong_alike
 from competency_gaps.runs.matched_scores import ROWS
 from competency_gaps.runs.scores import add_scores
+from competency_gaps.util.errors import UserError
 from core_helpers import copied, seal
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.config import LogSource
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Counted, Item, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import read_log
 

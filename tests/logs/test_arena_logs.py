@@ -9,10 +9,10 @@ import pytest
 from log_reading import codes
 from log_reading import read as read_all
 
-from competency_gaps.config import BenchmarkConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import BenchmarkConfig
 from competency_gaps.logs.find import find_parts
-from competency_gaps.stages.load import load_benchmark
+from competency_gaps.pipeline.load import load_benchmark
+from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 
 LABELS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]

@@ -14,9 +14,9 @@ from log_reading import counts, read
 from typer.testing import CliRunner
 
 from competency_gaps.cli.app import app
-from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 
 NAME = "f3a1c0de-4b2e-4c1a-9f6d-1b7e5a2c8d40"

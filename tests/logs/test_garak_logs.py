@@ -8,9 +8,9 @@ import pytest
 from log_reading import codes, counts
 from log_reading import read as read_all
 
-from competency_gaps.errors import UserError
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.garak import ALL_DETECTORS
+from competency_gaps.util.errors import UserError
 from log_samples import PROBES, attempt, entries, write_report
 
 

@@ -13,11 +13,11 @@ from inspect_log_tasks import FAILS
 from log_reading import codes, counts
 from log_reading import read as read_all
 
-from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs import inspect as inspect_ai_files
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.inspect_sample import NOT_INSIDE
+from competency_gaps.util.errors import MissingExtraError, UserError
 from log_samples import head, message, write_log
 from log_samples import inspect_sample as sample
 

@@ -8,9 +8,9 @@ import shutil
 import pytest
 from log_reading import codes, counts, read, read_by
 
-from competency_gaps.errors import UserError
 from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs.find import find_parts
+from competency_gaps.util.errors import UserError
 from core_helpers import command, loaded, tokens_of_range, write_lines
 from log_samples import options, sample
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from log_reading import read
 
-from competency_gaps.errors import UserError
 from competency_gaps.logs.find import log_entries
+from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 from log_samples import inspect_sample, sample, write_log
 

@@ -6,16 +6,10 @@ import polars as pl
 import pytest
 from log_reading import read
 
-from competency_gaps.errors import UserError
 from competency_gaps.items.item import Benchmark, Counted, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
-from competency_gaps.stages.logs import (
-    model_warnings,
-    report_lines,
-    report_notes,
-    same_model,
-    with_model_warnings,
-)
+from competency_gaps.pipeline.logs import model_warnings, report_lines, report_notes, same_model, with_model_warnings
+from competency_gaps.util.errors import UserError
 from core_helpers import command, write_lines
 from log_samples import sample
 

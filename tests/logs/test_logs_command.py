@@ -10,8 +10,8 @@ import pytest
 
 from competency_gaps import read_logs
 from competency_gaps.logs.scores import configured_scores, read_score_table
-from competency_gaps.stages.load import load_benchmark
-from competency_gaps.stages.logs import inspect_logs
+from competency_gaps.pipeline.load import load_benchmark
+from competency_gaps.pipeline.logs import inspect_logs
 from core_helpers import write_lines
 from log_samples import inspect_sample, sample, write_log
 

@@ -9,12 +9,12 @@ import pytest
 from log_reading import read_by
 
 import competency_gaps as cg
-from competency_gaps.config import parse_config
-from competency_gaps.config.run import ScoresConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import parse_config
+from competency_gaps.items.config.run import ScoresConfig
 from competency_gaps.logs.find import suite_logs
 from competency_gaps.logs.scores import configured_scores
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.util.errors import UserError
 from core_helpers import command, write_lines
 from log_samples import inspect_sample, message, sample, write_log
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from competency_gaps.errors import MachineError, UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, ran_out_of_memory
+from competency_gaps.util.errors import MachineError, UserError
 
 LM: Any = SimpleNamespace(device=torch.device("meta"))
 """In place of a language model: it is only handed on."""

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from competency_gaps.config import BenchmarkConfig, ModelConfig
-from competency_gaps.config.benchmark import ObjectsSource
+from competency_gaps.items.config import BenchmarkConfig, ModelConfig
+from competency_gaps.items.config.benchmark import ObjectsSource
 from competency_gaps.items.item import Item
 from competency_gaps.model.prompts import prepare
-from competency_gaps.stages.load import make_policy
+from competency_gaps.pipeline.load import make_policy
 from core_helpers import loaded
 
 TEXT = "Answer briefly.\n\nWhat is the capital?\nA) Paris"

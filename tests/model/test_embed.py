@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from competency_gaps.errors import UserError
-from competency_gaps.files import CACHE_VARIABLE
 from competency_gaps.model import embed
 from competency_gaps.model.embed import TOKENS, NoModelError, embed_texts
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import CACHE_VARIABLE
 
 onnx = pytest.importorskip("onnx", reason="the tiny model is made with onnx")
 WORDS = ["[UNK]", "river", "train", "poem", "the", "of"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from competency_gaps.config import GenerationConfig
+from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation
 from competency_gaps.model.batches import Attempts

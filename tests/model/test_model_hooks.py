@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from competency_gaps.errors import UserError
 from competency_gaps.model.batches import pad
 from competency_gaps.model.forward import hook_width, read_hook
 from competency_gaps.model.hooks import captured, decoder_blocks, resolve_hook
+from competency_gaps.util.errors import UserError
 from core_helpers import KINDS, loaded
 
 SEQUENCES = [np.arange(5, 35, dtype=np.int32), np.asarray([0, 40, 7, 90], np.int32), np.arange(60, 83, dtype=np.int32)]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from competency_gaps.config import BenchmarkConfig, ModelConfig
+from competency_gaps.items.config import BenchmarkConfig, ModelConfig
 from competency_gaps.items.item import Item, Text
 from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score
 from competency_gaps.model.likelihood import encode_pair

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.errors import UserError
 from competency_gaps.items.item import Text
 from competency_gaps.model.prompts import SpanError, chat_text, plain_text, resolve_bos, tokenize
+from competency_gaps.util.errors import UserError
 from core_helpers import tokens_of_range
 
 AWKWARD = [

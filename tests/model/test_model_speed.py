@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from competency_gaps.checked import write_document
-from competency_gaps.config import RunConfig
+from competency_gaps.items.config import RunConfig
 from competency_gaps.model import size
 from competency_gaps.model.load import chosen_dtype
 from competency_gaps.runs.plan import begun, planned
+from competency_gaps.util.checked import write_document
 from core_helpers import objects
 
 

@@ -15,7 +15,7 @@ from test_action import Runner, log
 from core_helpers import ROOT
 
 pytestmark = pytest.mark.slow
-PAGE = "src/competency_gaps/explorer/page"
+PAGE = "src/competency_gaps/view/page/static"
 
 
 def done(*command, cwd=None) -> str:
@@ -60,7 +60,7 @@ def test_the_wheel_has_the_page_and_every_file_of_the_package(wheel):
     expected = {path.removeprefix("src/") for path in tracked if (ROOT / path).is_file()}
     with zipfile.ZipFile(wheel) as file:
         held = set(file.namelist())
-    assert held >= expected | {"competency_gaps/explorer/page/app.js"}
+    assert held >= expected | {"competency_gaps/view/page/static/app.js"}
 
 
 def test_the_action_installs_the_wheel_and_compares(wheel, tmp_path):

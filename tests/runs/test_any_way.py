@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from worker_helpers import RayHere
 
 import competency_gaps
-from competency_gaps.errors import UserError
-from competency_gaps.stages import extraction, on_ray
+from competency_gaps.pipeline import extraction, on_ray
+from competency_gaps.util.errors import UserError
 from core_helpers import assert_same_run, objects
 
 WORDS = ("fox", "dog", "city", "France", "March", "Paris", "sum", "word", "number", "reverse")

@@ -16,10 +16,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import competency_gaps
-from competency_gaps.config import ModelConfig
-from competency_gaps.errors import MachineError, UserError
+from competency_gaps.items.config import ModelConfig
 from competency_gaps.model.load import load_model
-from competency_gaps.stages import extraction
+from competency_gaps.pipeline import extraction
+from competency_gaps.util.errors import MachineError, UserError
 from core_helpers import assert_same_run, held_elsewhere, read_only
 
 

@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps import checked
-from competency_gaps.activations import by_concept
-from competency_gaps.activations.by_concept import ByConcept, write_by_concept
-from competency_gaps.errors import UserError
+from competency_gaps.reading import by_concept
+from competency_gaps.reading.by_concept import ByConcept, write_by_concept
 from competency_gaps.runs.manifest import BY_CONCEPT, FILE, read_assessment, read_manifest, set_aside
 from competency_gaps.runs.scores import read_scores
+from competency_gaps.util import checked
+from competency_gaps.util.errors import UserError
 from core_helpers import assert_same_run, seal
 
 

@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.errors import UserError
 from competency_gaps.evidence import paired_differences
-from competency_gaps.explorer.parts import Context
-from competency_gaps.explorer.parts.answers import model_pair
-from competency_gaps.report.compare import sentences
+from competency_gaps.findings.compare import _judged, _p_values
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import read_slices
-from competency_gaps.stages.compare import _judged, _p_values
+from competency_gaps.util.errors import UserError
+from competency_gaps.view.page.parts import Context
+from competency_gaps.view.page.parts.answers import model_pair
+from competency_gaps.view.terminal.compare import sentences
 from core_helpers import seal, with_groups, write_lines
 from log_samples import sample
 

@@ -10,12 +10,12 @@ import pytest
 import scipy.sparse as sp
 from rich.console import Console
 
-from competency_gaps.config import EvidenceConfig
-from competency_gaps.errors import UserError
 from competency_gaps.evidence import ItemSample
-from competency_gaps.report.models import models_view
-from competency_gaps.stages import models
-from competency_gaps.stages.models import Missing, missing_scores
+from competency_gaps.findings import model_scores as models
+from competency_gaps.findings.model_scores import Missing, missing_scores
+from competency_gaps.items.config import EvidenceConfig
+from competency_gaps.util.errors import UserError
+from competency_gaps.view.terminal.models import models_view
 
 
 def add(run, **columns):

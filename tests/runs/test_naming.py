@@ -9,14 +9,14 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps.dictionary.atlas import examples_of, write_atlas
-from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.labels import SCHEMA, write_label_table
-from competency_gaps.errors import UserError
+from competency_gaps.concepts.atlas import examples_of, write_atlas
+from competency_gaps.concepts.folder import write_dictionary
+from competency_gaps.concepts.labels import SCHEMA, write_label_table
+from competency_gaps.pipeline.naming import COUNTS, ITEMS, REGIONS, name_finished_run
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import LEAST, read_slices
 from competency_gaps.slices.regions import regions_of
-from competency_gaps.stages.naming import COUNTS, ITEMS, REGIONS, name_finished_run
+from competency_gaps.util.errors import UserError
 from core_helpers import hand_atlas
 
 

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.errors import MachineError, UserError, nearest
 from competency_gaps.findings.answer import find_answer
 from competency_gaps.findings.models import find_model_slices
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.scores import model_scores, read_scores
+from competency_gaps.util.errors import MachineError, UserError, nearest
 from core_helpers import read_only, seal
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.errors import UserError
 from competency_gaps.runs.covariates import item_covariates, read_covariates
 from competency_gaps.runs.schemas import ITEMS
+from competency_gaps.util.errors import UserError
 
 ODD = ["", "{", "[1]", "1", '"x"', "null", '{"a": [1]}', '{"a": {"b": 1}}', "[" * 100_000]
 

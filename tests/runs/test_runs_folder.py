@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps.activations.extract import span_mask
-from competency_gaps.checked import write_document
-from competency_gaps.errors import UserError
 from competency_gaps.model.prompts import Tokens
+from competency_gaps.pipeline.extraction import cut_shards
+from competency_gaps.pipeline.items import text_ends
+from competency_gaps.reading.extract import span_mask
 from competency_gaps.runs.manifest import SCHEMA_VERSION
-from competency_gaps.stages.extraction import cut_shards
-from competency_gaps.stages.items import text_ends
+from competency_gaps.util.checked import write_document
+from competency_gaps.util.errors import UserError
 from core_helpers import objects, with_benchmarks
 
 

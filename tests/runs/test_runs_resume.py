@@ -9,11 +9,11 @@ import shutil
 import pytest
 
 import competency_gaps
-from competency_gaps.activations.extract import Extractor
-from competency_gaps.errors import MachineError, UserError
-from competency_gaps.files import write_atomic
-from competency_gaps.stages import extraction
-from competency_gaps.stages.extraction import ShardReader
+from competency_gaps.pipeline import extraction
+from competency_gaps.pipeline.extraction import ShardReader
+from competency_gaps.reading.extract import Extractor
+from competency_gaps.util.errors import MachineError, UserError
+from competency_gaps.util.files import write_atomic
 from core_helpers import assert_same_run, shard_bytes
 
 ITEMS, TOKENS = 8, 250

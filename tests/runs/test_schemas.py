@@ -7,10 +7,10 @@ import importlib.util
 import polars as pl
 import pytest
 
-from competency_gaps.checked import FILES, entry_of
-from competency_gaps.errors import UserError
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.schemas import LABELS, SCHEMAS
+from competency_gaps.util.checked import FILES, entry_of
+from competency_gaps.util.errors import UserError
 from core_helpers import ROOT
 
 

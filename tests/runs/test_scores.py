@@ -8,10 +8,10 @@ import pytest
 from scores_helpers import kept_rows, table
 
 import competency_gaps as cg
-from competency_gaps.errors import UserError
 from competency_gaps.logs.scores import read_scores as read_score_source
 from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.scores import add_scores, model_scores, read_scores
+from competency_gaps.util.errors import UserError
 from core_helpers import with_benchmarks
 
 
@@ -90,7 +90,7 @@ def test_a_models_score_on_an_item_may_be_replaced(run):
 
 
 def test_wrong_ids_end_a_run_before_it_reads_anything(tiny_config, tmp_path, monkeypatch):
-    from competency_gaps.stages import pipeline
+    from competency_gaps.pipeline import run as pipeline
 
     def read(*_):
         raise AssertionError("the items were read")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from competency_gaps.presentation.columns import find_concepts
+from competency_gaps.view.columns import find_concepts
 
 LABELS = {
     0: ("Prime numbers", 5),

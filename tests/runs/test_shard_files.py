@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.activations.by_item import ItemRows
-from competency_gaps.activations.pooling import SparseRow
-from competency_gaps.activations.store import make_block
-from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
-from competency_gaps.shards import ShardDraft, ShardFolder
-from competency_gaps.stages.extraction import Shard, ShardFiles
-from competency_gaps.stages.items import excluded_table
+from competency_gaps.pipeline.extraction import Shard, ShardFiles
+from competency_gaps.pipeline.items import excluded_table
+from competency_gaps.reading.by_item import ItemRows
+from competency_gaps.reading.pooling import SparseRow
+from competency_gaps.reading.rows import make_block
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.shards import ShardDraft, ShardFolder
 
 SHARD = Shard("b000-0000", [0, 1], "input")
 

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 import competency_gaps as cg
-from competency_gaps.files import CACHE_VARIABLE
 from competency_gaps.findings.answer import slices_of
-from competency_gaps.stages import without_reading
+from competency_gaps.pipeline import without_reading
+from competency_gaps.util.files import CACHE_VARIABLE
 from core_helpers import write_lines
 
 ITEMS, MODELS = 240, ("ada", "bob", "cy", "dan")
@@ -145,7 +145,7 @@ def test_items_are_clustered_by_their_texts_after_the_first_answer(logs, tmp_pat
     status, out, err = cli("show", logs, "ada")
     assert status == 0 and out.count("ada: ") == 1 and "needs the package 'onnxruntime'" in err
     monkeypatch.setattr("competency_gaps.slices.make.embed_texts", embed)
-    monkeypatch.setattr("competency_gaps.stages.without_reading.embed_texts", embed)
+    monkeypatch.setattr("competency_gaps.pipeline.without_reading.embed_texts", embed)
     status, out, err = cli("show", logs, "ada")
     assert status == 0 and out.count("ada: ") == 2 and "come next" in err
     status, out, err = cli("show", logs, "ada")

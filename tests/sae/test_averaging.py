@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from competency_gaps.activations.extract import Extractor, ItemTokens
-from competency_gaps.config import ModelConfig, SAEConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
+from competency_gaps.reading.extract import Extractor, ItemTokens
 from competency_gaps.sae.load import load_sae, local_mean
+from competency_gaps.util.errors import UserError
 from sae_helpers import build
 
 HOOK = "blocks.2.hook_resid_post"
@@ -87,7 +87,7 @@ def test_items_are_averaged_within_their_span(averaging, model_folder):
 
 def test_the_gate_measures_the_items_own_text(averaging, model_folder):
     """Tokens of a template, before and after the item's own, are in no average."""
-    from competency_gaps.stages.gate import LatentStatistics, _measure, judge
+    from competency_gaps.pipeline.gate import LatentStatistics, _measure, judge
 
     lm = load_model(ModelConfig(name=str(model_folder("llama")), dtype="float32"))
     hook, sae = resolve_hook(lm.model, HOOK), load_sae(SAEConfig(folder=averaging), "cpu")

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 import competency_gaps
-from competency_gaps.config import SAEConfig, sae_place
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import SAEConfig, sae_place
 from competency_gaps.sae.load import load_sae
+from competency_gaps.util.errors import UserError
 
 WIDTH, LATENTS, K = 32, 64, 5
 

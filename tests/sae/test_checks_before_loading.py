@@ -9,11 +9,11 @@ import shutil
 import pytest
 
 import competency_gaps
-from competency_gaps.config import ModelConfig, SAEConfig
-from competency_gaps.errors import UserError
-from competency_gaps.progress import Progress
+from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.sae import find
 from competency_gaps.sae.load import load_pair, load_sae
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
 from sae_helpers import build
 
 

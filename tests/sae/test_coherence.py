@@ -8,13 +8,13 @@ import itertools
 import numpy as np
 import pytest
 
-from competency_gaps.config import MetricsConfig, ModelConfig, SAEConfig
-from competency_gaps.progress import Progress
+from competency_gaps.items.config import MetricsConfig, ModelConfig, SAEConfig
 from competency_gaps.sae import measure
 from competency_gaps.sae.load import load_pair
 from competency_gaps.sae.reference import WINDOW
 from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, TextTokens
 from competency_gaps.sae.texts import TokenPiece, cut_pieces
+from competency_gaps.util.progress import Progress
 from core_helpers import TEXT
 from sae_helpers import build
 

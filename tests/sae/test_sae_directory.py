@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from competency_gaps.errors import UserError
 from competency_gaps.sae import find
 from competency_gaps.sae.find import _ALIASES, SaeEntry, check_release, find_saes, read_model_name, relation
+from competency_gaps.util.errors import UserError
 
 PLACE = {"attn.hook_z": "attn_z", "hook_mlp_in": "transcoder", "ln2.hook_normalized": "transcoder"}
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import competency_gaps
-from competency_gaps.config import SAEConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import SAEConfig
 from competency_gaps.sae.gate import LatentStatistics, judge
 from competency_gaps.sae.load import load_sae
+from competency_gaps.util.errors import UserError
 
 WIDTH, LATENTS = 6, 10
 

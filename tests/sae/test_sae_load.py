@@ -7,9 +7,9 @@ import json
 import pytest
 import torch
 
-from competency_gaps.config import SAEConfig
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.items.config import SAEConfig
 from competency_gaps.sae.load import load_sae
+from competency_gaps.util.errors import MissingExtraError, UserError
 from core_helpers import loaded
 from sae_helpers import INFERENCE, LEFT_OUT, WIDTH, build
 

@@ -10,11 +10,11 @@ import sys
 import pytest
 import torch
 
-from competency_gaps.config import SAEConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import SAEConfig
 from competency_gaps.model.load import weights_hash
 from competency_gaps.sae.load import load_sae
 from competency_gaps.sae.threshold import ThresholdSAE, is_threshold_sae
+from competency_gaps.util.errors import UserError
 from sae_helpers import LATENTS, WIDTH, build, trained
 
 EMBEDDED = "embedded:smollm2-135m-instruct-l15-8k"
@@ -91,7 +91,7 @@ def test_weights_that_do_not_belong_to_the_settings_are_refused(tmp_path, change
 
 def test_saelens_is_not_imported():
     code = (
-        "import sys; from competency_gaps.sae.load import load_sae; from competency_gaps.config import SAEConfig;"
+        "import sys; from competency_gaps.sae.load import load_sae; from competency_gaps.items.config import SAEConfig;"
         f"load_sae(SAEConfig(folder={EMBEDDED!r}), 'cpu'); print('sae_lens' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

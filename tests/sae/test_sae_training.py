@@ -9,15 +9,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from competency_gaps.config import ModelConfig, TrainingConfig, as_dict
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import ModelConfig, TrainingConfig, as_dict
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
-from competency_gaps.progress import Progress
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.sae.texts import cut_pieces, read_documents
 from competency_gaps.sae.train import activation_batches, train_sae
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
 from core_helpers import ROOT, TEXT
 
 HOOK = "blocks.2.hook_resid_post"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from competency_gaps.config import ModelConfig, SAEConfig
-from competency_gaps.progress import Progress
+from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.sae import measure, surface
 from competency_gaps.sae.load import load_pair
 from competency_gaps.sae.texts import TokenPiece, cut_pieces
+from competency_gaps.util.progress import Progress
 from core_helpers import TEXT
 from sae_helpers import build
 

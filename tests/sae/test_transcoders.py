@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import competency_gaps
-from competency_gaps.config import ModelConfig, SAEConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.sae.load import load_pair, load_sae
+from competency_gaps.util.errors import UserError
 from core_helpers import loaded
 from sae_helpers import LATENTS, build
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score, Sentences
-from competency_gaps.stages.load import make_policy
+from competency_gaps.pipeline.load import make_policy
+from competency_gaps.util.errors import UserError
 
 ITEM = Item(id="i", prompt="Which?", choices=("red", "light blue"), answer=1)
 PAIR = Item(id="i", prompt="p", metadata={"pair": {"stereo": "They are bad.", "anti": "We are bad."}})

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output
+from competency_gaps.pipeline.load import make_policy
 from competency_gaps.scoring.numeric import answer_number, numbers
-from competency_gaps.stages.load import make_policy
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output
-from competency_gaps.registry import POLICIES
-from competency_gaps.stages.load import make_policy
+from competency_gaps.items.registry import POLICIES
+from competency_gaps.pipeline.load import make_policy
 from core_helpers import benchmark_of
 
 

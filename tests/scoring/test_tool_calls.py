@@ -3,12 +3,12 @@ import time
 
 import pytest
 
-from competency_gaps.config import BenchmarkConfig
+from competency_gaps.items.config import BenchmarkConfig
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output
+from competency_gaps.pipeline.load import load_benchmark, make_policy
 from competency_gaps.scoring import verifier as verifier_module
 from competency_gaps.scoring.text import TimeLimitReached, time_limit
-from competency_gaps.stages.load import load_benchmark, make_policy
 
 
 def math_score(text, gold):

@@ -13,11 +13,10 @@ import pytest
 import scipy.sparse as sp
 
 import competency_gaps as cg
-from competency_gaps.activations.profiles import cas_of, profiles_of, scale_of
-from competency_gaps.config import LLMConfig, SlicesConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import LLMConfig, SlicesConfig
+from competency_gaps.items.registry import SLICES
 from competency_gaps.model.embed import NoModelError
-from competency_gaps.registry import SLICES
+from competency_gaps.reading.profiles import cas_of, profiles_of, scale_of
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import LEAST, read_slices
 from competency_gaps.slices import names as of_names
@@ -38,6 +37,7 @@ from competency_gaps.slices.names import (
 )
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_space, tree_of
+from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 
 

@@ -20,7 +20,7 @@ import type {
   RunList,
 } from "./types";
 
-/** Columns are written down in `explorer/parts/tables.py`. */
+/** Columns are written down in `view/page/parts/tables.py`. */
 export type TableName =
   | "concepts.parquet"
   | `concepts/${number}.parquet`

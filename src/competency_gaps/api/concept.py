@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.findings import words
 from competency_gaps.findings.finding import Answer
-from competency_gaps.presentation.columns import concept_name
 from competency_gaps.runs.open import Order, RunFolder
-from competency_gaps.text import plural, visible
+from competency_gaps.util.text import plural, visible
+from competency_gaps.view import words
+from competency_gaps.view.columns import concept_name
 
 
 @dataclass(frozen=True, repr=False)
@@ -66,7 +66,7 @@ class Concept:
 def notebook_card(run: RunFolder) -> str:
     """What the run says, worst first, then its benchmarks; of several models only their scores."""
     from competency_gaps.findings.kept import answer
-    from competency_gaps.stages.models import models_table
+    from competency_gaps.findings.model_scores import models_table
 
     models = models_table(run)
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")

@@ -10,31 +10,23 @@ from typing import Any, get_args
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.profiles import cas_of
-from competency_gaps.config import LLMConfig, ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
-from competency_gaps.dictionary import atlas as atlases
-from competency_gaps.dictionary.collect import (
+from competency_gaps.concepts import atlas as atlases
+from competency_gaps.concepts.collect import (
     ExemplarSettings,
     PassCounts,
     collect_exemplars,
     run_pieces,
     write_directions,
 )
-from competency_gaps.dictionary.folder import (
-    check_same_sae,
-    is_dictionary,
-    open_dictionary,
-    write_dictionary,
-)
-from competency_gaps.dictionary.imports import ImportedLabels
-from competency_gaps.dictionary.imports import import_labels as read
-from competency_gaps.dictionary.labelling import Step
-from competency_gaps.dictionary.labelling.automatic import label_automatically
-from competency_gaps.dictionary.labelling.labeller import Taken, ask_about, important
-from competency_gaps.errors import UserError, argument
-from competency_gaps.lock import hold
+from competency_gaps.concepts.folder import check_same_sae, is_dictionary, open_dictionary, write_dictionary
+from competency_gaps.concepts.imports import ImportedLabels
+from competency_gaps.concepts.imports import import_labels as read
+from competency_gaps.concepts.labelling import Step
+from competency_gaps.concepts.labelling.automatic import label_automatically
+from competency_gaps.concepts.labelling.labeller import Taken, ask_about, important
+from competency_gaps.items.config import LLMConfig, ModelConfig, RunConfig, SAEConfig, parse_config, sae_place
 from competency_gaps.model.embed import embed_texts
-from competency_gaps.progress import Progress
+from competency_gaps.reading.profiles import cas_of
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import LoadedPair, load_pair, load_sae
@@ -42,6 +34,9 @@ from competency_gaps.sae.measure import embedder, read_texts
 from competency_gaps.sae.texts import PIECE, TokenPiece, cut_pieces, read_documents
 from competency_gaps.slices.make import questions
 from competency_gaps.slices.regions import located, named_by_model, named_by_words
+from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.lock import hold
+from competency_gaps.util.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ def make_exemplars(
     hook_name
         Where the SAE reads; None: its own hook.
     settings
-        Ranking and numbers of windows; None: :class:`~competency_gaps.dictionary.collect.ExemplarSettings` as it is.
+        Ranking and numbers of windows; None: :class:`~competency_gaps.concepts.collect.ExemplarSettings` as it is.
     progress
         None: quiet.
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from competency_gaps.registry import LOGS, POLICIES, SLICES, SOURCES
-from competency_gaps.stages.load import check_policy
+from competency_gaps.items.registry import LOGS, POLICIES, SLICES, SOURCES
+from competency_gaps.pipeline.load import check_policy
 
 T = TypeVar("T")
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, open_run
-from competency_gaps.config import ItemsConfig, ModelConfig, RunConfig, parse_config, read_yaml
-from competency_gaps.errors import UserError
-from competency_gaps.progress import Progress
+from competency_gaps.items.config import ItemsConfig, ModelConfig, RunConfig, parse_config, read_yaml
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
 
 if TYPE_CHECKING:
-    from competency_gaps.explorer.export import Exported
+    from competency_gaps.findings.compare import Comparison
     from competency_gaps.model.load import LanguageModel
-    from competency_gaps.stages.compare import Comparison
-    from competency_gaps.stages.merge import PartRecord
+    from competency_gaps.pipeline.merge import PartRecord
+    from competency_gaps.view.page.export import Exported
 
 
 def run(
@@ -36,8 +36,8 @@ def run(
     Parameters
     ----------
     config
-        A :class:`~competency_gaps.config.RunConfig`, a mapping of the same keys, or a YAML file. Without ``model`` and
-        ``sae`` (an :class:`~competency_gaps.config.ItemsConfig`) no model reads the items: the run has their scores.
+        A :class:`RunConfig`, a mapping of the same keys, or a YAML file. Without ``model`` and
+        ``sae`` (an :class:`ItemsConfig`) no model reads the items: the run has their scores.
     out
         The run folder; None takes the configuration's ``out``, or else a new temporary folder, and a warning says
         which. An interrupted run in the folder is resumed.
@@ -65,11 +65,11 @@ def run(
     MachineError
         If the machine gives no more (disk, memory, workers), or the store does not answer; what is finished is kept.
     """
+    from competency_gaps.pipeline import run as pipeline
+    from competency_gaps.pipeline.engines import Engine, read_here
+    from competency_gaps.pipeline.on_ray import ray_engine
     from competency_gaps.runs.store import RunStore
     from competency_gaps.sae.load import load_pair
-    from competency_gaps.stages import pipeline
-    from competency_gaps.stages.engines import Engine, read_here
-    from competency_gaps.stages.on_ray import ray_engine
 
     config = read_config(config)
     ray = config.ray if isinstance(config, RunConfig) else None
@@ -135,7 +135,7 @@ def read_logs(
     MachineError
         If the cache folder cannot be written.
     """
-    from competency_gaps.stages.without_reading import add_text_slices, cached_run
+    from competency_gaps.pipeline.without_reading import add_text_slices, cached_run
 
     options = {"metric": metric, "scorer": scorer, "fields": list(fields)}
     progress = progress or Progress(quiet=True)
@@ -155,7 +155,7 @@ def load_model(name: str, *, progress: Progress | None = None, **options: Any) -
     progress
         Shows a download; None: quiet.
     options
-        Other keys of :class:`~competency_gaps.config.ModelConfig`: ``dtype``, ``device``, ``revision``, ...
+        Other keys of :class:`~competency_gaps.items.config.ModelConfig`: ``dtype``, ``device``, ``revision``, ...
 
     Raises
     ------
@@ -175,7 +175,7 @@ def read_config(config: ItemsConfig | Mapping[str, Any] | Path | str) -> ItemsCo
     Parameters
     ----------
     config
-        An :class:`~competency_gaps.config.ItemsConfig`, a mapping of the same keys, or a YAML file.
+        An :class:`ItemsConfig`, a mapping of the same keys, or a YAML file.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def make_part(
     Parameters
     ----------
     config
-        Of the whole run: a :class:`~competency_gaps.config.RunConfig`, a mapping of the same keys, or a YAML file.
+        Of the whole run: a :class:`RunConfig`, a mapping of the same keys, or a YAML file.
     out
         The part's folder; an interrupted part in it is resumed.
     part
@@ -228,8 +228,8 @@ def make_part(
     MachineError
         If the machine gives no more (disk, memory), or the store does not answer; what is finished is kept.
     """
+    from competency_gaps.pipeline import merge as stage
     from competency_gaps.runs.store import RunStore
-    from competency_gaps.stages import merge as stage
 
     chosen = stage.parse_part("/".join(map(str, part)))
     shared = RunStore(store) if store is not None else None
@@ -269,7 +269,7 @@ def merge(
         If a part or a shard is missing (the message names it), or the parts differ in anything that
         matters.
     """
-    from competency_gaps.stages import merge as stage
+    from competency_gaps.pipeline import merge as stage
 
     progress = progress or Progress(quiet=True)
     made = open_run(stage.merge([Path(folder) for folder in folders], Path(out), progress, command).path)
@@ -304,7 +304,7 @@ def compare(
     UserError
         If a path is neither a finished run nor a log of one model, or no item is scored in both.
     """
-    from competency_gaps.stages.compare import compare_runs
+    from competency_gaps.findings.compare import compare_runs
 
     def source(given: RunFolder | Path | str) -> RunFolder | Path:
         if isinstance(given, RunFolder):
@@ -340,9 +340,9 @@ def export(
     UserError
         If the folder holds anything but an older export.
     """
-    from competency_gaps.explorer.export import export as write_folder
-    from competency_gaps.explorer.export import export_file
-    from competency_gaps.explorer.opened import open_runs
+    from competency_gaps.view.page.export import export as write_folder
+    from competency_gaps.view.page.export import export_file
+    from competency_gaps.view.page.opened import open_runs
 
     opened = open_runs([Path(path) for path in runs])
     return (export_file if one_file else write_folder)(opened, Path(out), texts=texts, progress=progress)

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import polars as pl
 
 from competency_gaps.api.concept import Concept, notebook_card
-from competency_gaps.errors import UserError, argument
 from competency_gaps.findings import kept
-from competency_gaps.presentation.columns import find_concepts
-from competency_gaps.progress import Progress
 from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.scores import add_scores
-from competency_gaps.text import plural
+from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import plural
+from competency_gaps.view.columns import find_concepts
 
 if TYPE_CHECKING:
-    from competency_gaps.config import LLMConfig
+    from competency_gaps.findings.compare import Comparison
     from competency_gaps.findings.coverage import Coverage
     from competency_gaps.findings.finding import Answer, ModelSlices
+    from competency_gaps.findings.match import Matching
     from competency_gaps.improve.drafts import Drafts
     from competency_gaps.improve.keep import Kept
     from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
-    from competency_gaps.matching import Matching
-    from competency_gaps.stages.compare import Comparison
+    from competency_gaps.items.config import LLMConfig
 
 Against = Literal["peers"] | str | Sequence[str] | None
 
@@ -184,7 +184,7 @@ class Run(RunFolder):
         One row per model: ``model``, ``reads`` (whether the concepts are read from its activations), ``scored``,
         ``unscored``, ``mean`` over the scored items and its interval ``low``, ``high``.
         """
-        from competency_gaps.stages.models import models_table
+        from competency_gaps.findings.model_scores import models_table
 
         return models_table(self)
 
@@ -222,7 +222,7 @@ class Run(RunFolder):
             If the run has no scores of a model, or too few peers.
         """
         from competency_gaps.findings.answer import kind_asked
-        from competency_gaps.stages.outcomes import outcome_run
+        from competency_gaps.findings.outcomes import outcome_run
 
         if parsed and against is not None:
             raise UserError(f"{argument('parsed')} and {argument('against')}: expected one of the two.")
@@ -301,7 +301,7 @@ class Run(RunFolder):
             (models whose answer is known and wrong), ``alike`` (those of them that give the most common answer) and
             ``alike_q``: agreement on an answer that the key calls wrong.
         """
-        from competency_gaps.stages.models import item_models
+        from competency_gaps.findings.model_scores import item_models
 
         return item_models(self)
 
@@ -326,7 +326,7 @@ class Run(RunFolder):
         UserError
             If the run has no scores of a model, or no item is scored for both.
         """
-        from competency_gaps.stages.compare import compare_models
+        from competency_gaps.findings.compare import compare_models
 
         return compare_models(self.run_itself(), candidate, baseline, min_effect=min_effect)
 
@@ -411,7 +411,7 @@ class Run(RunFolder):
         UserError
             As :meth:`add_scores`, or if nothing can be read there.
         """
-        from competency_gaps.config import ScoresConfig, parse_config
+        from competency_gaps.items.config import ScoresConfig, parse_config
         from competency_gaps.logs.scores import read_score_log
 
         given = {"benchmark": benchmark, "model": model, "metric": metric, "scorer": scorer}
@@ -436,8 +436,8 @@ class Run(RunFolder):
         dict
             ``verdicts`` and the figures behind them, as ``robustness.json`` holds them.
         """
-        from competency_gaps.robustness import assess
-        from competency_gaps.stages.outcomes import outcome_run
+        from competency_gaps.findings.outcomes import outcome_run
+        from competency_gaps.findings.robustness import assess
 
         self.check_reading("This check")
         progress = progress or Progress(quiet=True)
@@ -458,7 +458,7 @@ class Run(RunFolder):
         Run
             The run as it is now on disk; this object keeps the tables that it has read.
         """
-        from competency_gaps.stages.naming import name_finished_run
+        from competency_gaps.pipeline.naming import name_finished_run
 
         progress = progress or Progress(quiet=True)
         with progress.stage("naming concepts"):
@@ -474,7 +474,7 @@ class Run(RunFolder):
 
     def report(self, *, progress: Progress | None = None) -> None:
         """Write ``report.html`` in the run's folder again."""
-        from competency_gaps.explorer.export import write_report
+        from competency_gaps.view.page.export import write_report
 
         write_report(self, self.report_file, progress=progress)
 
@@ -513,7 +513,7 @@ class Run(RunFolder):
         UserError
             If the list cannot be read.
         """
-        from competency_gaps.matching import match
+        from competency_gaps.findings.match import match
 
         return match(self, list, model=model, against=against, level=level, progress=progress)
 

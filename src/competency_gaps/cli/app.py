@@ -18,8 +18,8 @@ from rich.logging import RichHandler
 
 from competency_gaps.cli import concepts, coverage, doctor, explore, improve, models, read, run, sources
 from competency_gaps.cli.shared import option_name, typed_command
-from competency_gaps.errors import MachineError, UserError, spelling
-from competency_gaps.text import visible
+from competency_gaps.util.errors import MachineError, UserError, spelling
+from competency_gaps.util.text import visible
 
 _INTERRUPTED = 130
 """The status that typer returns for Ctrl-C instead of raising."""

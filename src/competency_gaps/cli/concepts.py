@@ -11,8 +11,8 @@ import typer
 
 from competency_gaps.cli import shared
 from competency_gaps.cli.shared import print_facts, print_json, print_line, terminal
-from competency_gaps.dictionary.labelling import Step
-from competency_gaps.errors import UserError
+from competency_gaps.concepts.labelling import Step
+from competency_gaps.util.errors import UserError
 
 
 def exemplars(
@@ -30,7 +30,7 @@ def exemplars(
 ) -> None:
     """Collect the texts in which each concept is active, its promoted tokens and similar concepts."""
     from competency_gaps import make_exemplars
-    from competency_gaps.dictionary.collect import ExemplarSettings
+    from competency_gaps.concepts.collect import ExemplarSettings
 
     made = make_exemplars(
         out,
@@ -148,7 +148,7 @@ def train_sae(
     json_: shared.JsonOption = False,
 ) -> None:
     """Train an SAE on a model's activations on your texts, with the trainer of SAELens."""
-    from competency_gaps.config import TrainingConfig, parse_config, read_yaml
+    from competency_gaps.items.config import TrainingConfig, parse_config, read_yaml
     from competency_gaps.sae.train import CARD
     from competency_gaps.sae.train import train_sae as train
 

@@ -25,12 +25,12 @@ from competency_gaps.cli.shared import (
     print_line,
     terminal,
 )
-from competency_gaps.errors import UserError
-from competency_gaps.text import integer, plural, signed, visible
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.text import integer, plural, signed, visible
 
 if TYPE_CHECKING:
     from competency_gaps.findings.coverage import BenchmarkCoverage, Coverage
-    from competency_gaps.matching import Matched, Matching, Rate
+    from competency_gaps.findings.match import Matched, Matching, Rate
 
 _NUMBERS = 32
 """Characters of a row before its name."""
@@ -120,7 +120,7 @@ def _print_command(found: Coverage, run: Path, describe: str | None, console: Co
 def _print_regions(found: Coverage, limit: int, console: Console) -> None:
     """Print the coarse regions, then finer ones that are crowded, and that are lacking."""
     from competency_gaps.findings.coverage import LEVEL, TOPICS, rarer
-    from competency_gaps.report.tables import aligned
+    from competency_gaps.view.terminal.tables import aligned
 
     by_share = sorted(found.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
@@ -149,7 +149,7 @@ def _print_beside(
     import numpy as np
 
     from competency_gaps.findings.coverage import LEVEL, likeness
-    from competency_gaps.report.tables import aligned
+    from competency_gaps.view.terminal.tables import aligned
 
     names, regions = [part.name for part, _ in parts], found[0].regions
     own = ["here"] * (len(found) == 1)
@@ -195,7 +195,7 @@ def _share(share: float | None, digits: int = 1, least: str = "<") -> str:
 
 
 def _cut(name: str, most: int) -> Text:
-    from competency_gaps.findings.words import cut_at_word
+    from competency_gaps.view.words import cut_at_word
 
     return Text(cut_at_word(visible(name), most))
 
@@ -245,7 +245,7 @@ def match(
 
 def print_matching(found: Matching, limit: int) -> None:
     """Print the rates beside chance, the entries, and what the list lacks."""
-    from competency_gaps.findings.words import see_all
+    from competency_gaps.view.words import see_all
 
     print_line(f"{plural(len(found.entries), 'entry').replace('entrys', 'entries')}, {_HOW[found.how]}:")
     for rate in found.rates:

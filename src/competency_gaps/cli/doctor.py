@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.cli.shared import JsonOption, print_facts, print_json
-from competency_gaps.errors import UserError, install_command
+from competency_gaps.util.errors import UserError, install_command
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -36,8 +36,8 @@ def examine() -> dict[str, Any]:
     """Give versions, devices, what of each extra is missing and the command that installs it."""
     from importlib.metadata import requires
 
-    from competency_gaps.explorer.page_files import FILES, PAGE
-    from competency_gaps.registry import REGISTRIES
+    from competency_gaps.items.registry import REGISTRIES
+    from competency_gaps.view.page.page_files import FILES, PAGE
 
     built = all((PAGE / name).is_file() for name in FILES)
     missing: dict[str, list[str]] = {}

@@ -10,8 +10,8 @@ import typer
 
 from competency_gaps.cli import shared
 from competency_gaps.cli.shared import llm_config, open_source, print_json, print_line, terminal
-from competency_gaps.errors import UserError, needed
-from competency_gaps.text import plural
+from competency_gaps.util.errors import UserError, needed
+from competency_gaps.util.text import plural
 
 
 def explore(
@@ -26,7 +26,7 @@ def explore(
     8742:localhost:8742 HOST. With --llm, that model answers questions about the run, and it alone is sent anything.
     """
     with needed(None, "explore", "The explorer"):
-        from competency_gaps.explorer.server import HOST, serve
+        from competency_gaps.view.page.server import HOST, serve
 
     def announce(taken: int) -> None:
         address = f"http://{HOST}:{taken}/"
@@ -99,8 +99,8 @@ def mcp(
     """Answer an assistant's questions about runs (MCP over standard input and output)."""
     import anyio
 
-    from competency_gaps.explorer.opened import open_runs
+    from competency_gaps.view.page.opened import open_runs
 
     with needed(None, "explore", "'cgaps mcp'"):
-        from competency_gaps.explorer.mcp_server import make_server, serve_stdio
+        from competency_gaps.view.page.mcp_server import make_server, serve_stdio
     anyio.run(serve_stdio, make_server(open_runs(runs)))

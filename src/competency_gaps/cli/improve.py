@@ -12,11 +12,11 @@ from rich.console import Console, RenderableType
 
 from competency_gaps.cli import shared
 from competency_gaps.cli.shared import llm_config, open_source, print_json, print_line, terminal
-from competency_gaps.errors import UserError
+from competency_gaps.util.errors import UserError
 
 if TYPE_CHECKING:
     from competency_gaps.api.run import Run
-    from competency_gaps.progress import Progress
+    from competency_gaps.util.progress import Progress
 
 _OF_MODE = {
     "--keep": ("--out", "--limit"),
@@ -73,7 +73,7 @@ def improve(
         **{"--dry-run": dry_run or None, "--limit": limit},
     }
     mode = _mode([name for name, value in asked.items() if value is not None], others)
-    from competency_gaps.report import improve as report
+    from competency_gaps.view.terminal import improve as report
 
     results: dict[str, Any] = {}
     found: Any
@@ -139,7 +139,7 @@ def _mode(given: list[str], others: dict[str, Any]) -> str:
 
 def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
     """Print what to do first: what each part says at a glance, and its command. Nothing is written."""
-    from competency_gaps.report.improve import KEPT, first_steps
+    from competency_gaps.view.terminal.improve import KEPT, first_steps
 
     def told(ask: Callable[[], Any]) -> Any:
         try:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from competency_gaps.cli import shared
 from competency_gaps.cli.shared import print_json, print_line
-from competency_gaps.errors import UserError
+from competency_gaps.util.errors import UserError
 
 REGRESSION = 3
 """Exit status of a comparison with a regression, where ``--fail-on regression`` asks for it."""
@@ -31,8 +31,8 @@ def score(
 ) -> None:
     """Add other models' scores on a run's items, and list the models."""
     from competency_gaps import open_run
-    from competency_gaps.benchmarks.records import named_path
-    from competency_gaps.report import models
+    from competency_gaps.items.records import named_path
+    from competency_gaps.view.terminal import models
 
     opened = open_run(run)
     if not scores and not log:
@@ -73,7 +73,7 @@ def compare(
 ) -> None:
     """Compare two models item by item: what got better, what got worse?"""
     import competency_gaps as cg
-    from competency_gaps.report import compare as view
+    from competency_gaps.view.terminal import compare as view
 
     if len(what) not in (2, 3):
         raise UserError(f"expected two runs, two logs, or a run and two of its models, found {' '.join(what)!r}.")
@@ -104,7 +104,7 @@ def check(
     json_: shared.JsonOption = False,
 ) -> None:
     """Test whether a run's results hold on subsamples of its items, and in another run."""
-    from competency_gaps.report.tables import verdict_table
+    from competency_gaps.view.terminal.tables import verdict_table
 
     opened = shared.open_outcome(run, model, against)
     outcome = opened.check(against=other, progress=shared.terminal(quiet))

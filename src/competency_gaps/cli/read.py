@@ -14,7 +14,7 @@ from rich.console import Console
 from competency_gaps.cli import shared
 from competency_gaps.cli.coverage import print_coverage
 from competency_gaps.cli.shared import open_outcome, open_source, print_json, print_line, run_document, terminal
-from competency_gaps.errors import UserError, argument
+from competency_gaps.util.errors import UserError, argument
 
 if TYPE_CHECKING:
     import polars as pl
@@ -96,7 +96,7 @@ def show(
         if json_:
             print_json({"run": str(opened.shown_path), "models": opened.models.to_dicts()})
         else:
-            from competency_gaps.report.models import models_view
+            from competency_gaps.view.terminal.models import models_view
 
             Console().print(models_view(opened))
         return
@@ -129,7 +129,7 @@ def show(
     elif json_:
         _print_answer_json(opened, answer)
     else:
-        from competency_gaps.report.answer import caveats_view
+        from competency_gaps.view.terminal.answer import caveats_view
 
         Console().print(caveats_view(answer))
 
@@ -152,8 +152,8 @@ def print_run(run: Run, *, json_: bool) -> None:
 def print_demo(run: Run) -> None:
     """Print what the demo found, in sentences with bars, and what to open."""
     from competency_gaps.findings.items import detail
-    from competency_gaps.findings.words import pictured
-    from competency_gaps.report.answer import answer_picture
+    from competency_gaps.view.terminal.answer import answer_picture
+    from competency_gaps.view.words import pictured
 
     answer, console = run.answer(), Console()
     failing = [item for finding in pictured(answer)[:1] for item in detail(run, answer, finding).failing]
@@ -169,8 +169,8 @@ def print_demo(run: Run) -> None:
 def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
     """Print an answer, so many findings of each side."""
     from competency_gaps.findings.items import example_texts
-    from competency_gaps.findings.words import SIDE
-    from competency_gaps.report.answer import answer_view
+    from competency_gaps.view.terminal.answer import answer_view
+    from competency_gaps.view.words import SIDE
 
     console = Console()
     console.print(answer_view(answer, example_texts(run, answer.findings), console.width, limit or SIDE))
@@ -178,7 +178,7 @@ def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
 
 def print_unscored(run: Run, limit: int = 6) -> None:
     """Print what a run without scores says: what its items do not test."""
-    from competency_gaps.findings.words import UNSCORED, short_name
+    from competency_gaps.view.words import UNSCORED, short_name
 
     print_line(f"{short_name(run.scored_model)}: {UNSCORED}")
     print_coverage([run.coverage()], [run.shown_path], limit)
@@ -187,9 +187,9 @@ def print_unscored(run: Run, limit: int = 6) -> None:
 def _show_with_texts(run: Run, show: Callable[[Run], None], *, json_: bool) -> None:
     """Print the answer of a run; of logs at first that of columns and features, then that of like texts, too."""
     from competency_gaps.api.run import Run
-    from competency_gaps.errors import MissingExtraError
     from competency_gaps.model.embed import NoModelError
-    from competency_gaps.stages.without_reading import add_text_slices
+    from competency_gaps.pipeline.without_reading import add_text_slices
+    from competency_gaps.util.errors import MissingExtraError
 
     if "logs" not in run.manifest:
         show(run)
@@ -219,7 +219,7 @@ def _show_answer(run: Run, model: str | None, beside: Against, parsed: bool, lim
 def _print_answer_json(run: Run, answer: Answer) -> None:
     """Print an answer with examples and in words, as JSON."""
     from competency_gaps.findings.items import example_texts
-    from competency_gaps.findings.words import answer_words
+    from competency_gaps.view.words import answer_words
 
     examples, told = example_texts(run, answer.findings), answer_words(answer)
     print_json({"run": str(run.shown_path), "answer": asdict(answer), "examples": examples, "words": told})
@@ -227,7 +227,7 @@ def _print_answer_json(run: Run, answer: Answer) -> None:
 
 def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) -> None:
     """Print the models of a run with their extreme slices, and the slices that tell models apart."""
-    from competency_gaps.report.models import models_page
+    from competency_gaps.view.terminal.models import models_page
 
     found, answers = run.model_slices(against=against), run.answers(against)
     if json_:
@@ -243,7 +243,7 @@ def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) 
 
 def _show_scores(run: Run, by: str | None, slice_: str | None, limit: int | None, *, json_: bool) -> None:
     """Print the scores of all models on the categories of a column, or on one slice."""
-    from competency_gaps.report.models import best_view, scores_view
+    from competency_gaps.view.terminal.models import best_view, scores_view
 
     table = run.scores_by(by) if by is not None else run.scores_on(str(slice_))
     if json_:
@@ -257,7 +257,7 @@ def _show_scores(run: Run, by: str | None, slice_: str | None, limit: int | None
 def _show_slice(run: Run, answer: Answer, line: str, *, json_: bool) -> None:
     """Print one finding with what lies behind it."""
     from competency_gaps.findings.items import detail
-    from competency_gaps.report.answer import finding_view
+    from competency_gaps.view.terminal.answer import finding_view
 
     found = [finding for finding in answer.findings if line in (str(finding.number), finding.name)]
     if not found:
@@ -273,7 +273,7 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
     """Print all slices with their gaps, the lowest first."""
     from competency_gaps.findings.answer import slice_table
     from competency_gaps.findings.items import against_of
-    from competency_gaps.report.tables import slices_view
+    from competency_gaps.view.terminal.tables import slices_view
 
     table = slice_table(run, answer.model, against_of(answer), parsed=answer.kind == "parsed")
     table = table.sort("gap", "slice", nulls_last=True)
@@ -287,8 +287,8 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
 
 def _show_concepts(run: Run, asked: str | None, outcome: dict[str, Any], limit: int | None, *, json_: bool) -> None:
     """Print one concept with its items, or list concepts: those with some words, or those that stand out."""
-    from competency_gaps.presentation.columns import list_concepts
-    from competency_gaps.report.tables import print_listing, slices_view
+    from competency_gaps.view.columns import list_concepts
+    from competency_gaps.view.terminal.tables import print_listing, slices_view
 
     if asked is not None and re.fullmatch(r"[0-9]{1,18}", asked):
         _show_concept(run, int(asked), outcome, limit or 3, json_=json_)
@@ -341,8 +341,8 @@ def _slices_called(run: Run, words: str, outcome: dict[str, Any]) -> pl.DataFram
 def _show_concept(run: Run, number: int, outcome: dict[str, Any], limit: int, *, json_: bool) -> None:
     """Print a concept's rows and items, and the gap of its slice for an outcome."""
     from competency_gaps.findings.answer import concept_slice
-    from competency_gaps.findings.words import gap_of
-    from competency_gaps.report.tables import concept_view, region_path
+    from competency_gaps.view.terminal.tables import concept_view, region_path
+    from competency_gaps.view.words import gap_of
 
     run.check_concept(number)
     own = concept_slice(run, number, **outcome)

@@ -11,13 +11,13 @@ import typer
 from competency_gaps.cli import shared
 from competency_gaps.cli.read import print_demo, print_run
 from competency_gaps.cli.shared import print_json, print_line, terminal, typed_command
-from competency_gaps.errors import UserError
-from competency_gaps.progress import Progress
-from competency_gaps.text import plural
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import plural
 
 if TYPE_CHECKING:
     from competency_gaps.logs.find import SuiteLogs
-    from competency_gaps.stages.merge import PartRecord
+    from competency_gaps.pipeline.merge import PartRecord
 
 BUNDLED = "embedded"
 """Model and SAE that read where neither is named."""
@@ -87,9 +87,9 @@ def run(
 ) -> None:
     """Make a run: a model with its SAE reads benchmarks, or logs of evaluations are kept."""
     import competency_gaps as cg
-    from competency_gaps.config import ItemsConfig, RunConfig, parse_config, read_yaml
-    from competency_gaps.config.load import apply_overrides
-    from competency_gaps.stages.merge import parse_part
+    from competency_gaps.items.config import ItemsConfig, RunConfig, parse_config, read_yaml
+    from competency_gaps.items.config.load import apply_overrides
+    from competency_gaps.pipeline.merge import parse_part
 
     progress = terminal(quiet)
     if config and (read or model or sae or benchmark or log):
@@ -150,7 +150,7 @@ def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool
 
 def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]], *, no_ask: bool) -> None:
     """Add tables of scores, and logs of further models, to the scores of the file."""
-    from competency_gaps.benchmarks.records import named_path
+    from competency_gaps.items.records import named_path
 
     if no_ask:
         data["ask"] = False
@@ -162,7 +162,7 @@ def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, An
 
 
 def _from_options(model: str | None, sae: str | None, benchmarks: list[dict[str, Any]]) -> dict[str, Any]:
-    from competency_gaps.config import sae_place
+    from competency_gaps.items.config import sae_place
 
     if not benchmarks:
         raise UserError("give a configuration file, --log or --benchmark.")
@@ -175,7 +175,7 @@ def _from_options(model: str | None, sae: str | None, benchmarks: list[dict[str,
 
 def _benchmark(text: str, fields: Sequence[str]) -> dict[str, Any]:
     """Configuration of the benchmark that ``--benchmark`` names."""
-    from competency_gaps.benchmarks.records import field_mapping, named_path
+    from competency_gaps.items.records import field_mapping, named_path
 
     (name, path), mapping = named_path(text), field_mapping(fields)
     if not str(path).startswith("hub:"):
@@ -224,7 +224,7 @@ def demo(
     json_: shared.JsonOption = False,
 ) -> None:
     """Audit the bundled model on the eleven bundled benchmarks, in minutes."""
-    from competency_gaps.demo import run_demo
+    from competency_gaps.api.demo import run_demo
 
     made = run_demo(out, model=model, progress=terminal(quiet), command=typed_command())
     if json_:

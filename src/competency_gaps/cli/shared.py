@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from competency_gaps.errors import UserError
-from competency_gaps.files import finite
-from competency_gaps.progress import Progress
-from competency_gaps.text import visible
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import finite
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import visible
 
 if TYPE_CHECKING:
     from competency_gaps.api.run import Run
-    from competency_gaps.config import LLMConfig
+    from competency_gaps.items.config import LLMConfig
     from competency_gaps.runs.open import RunFolder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
@@ -68,7 +68,7 @@ LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to
 def open_source(path: Path) -> Run:
     """Open a run folder, or read logs as a run."""
     from competency_gaps.api.run import Run
-    from competency_gaps.stages import without_reading
+    from competency_gaps.pipeline import without_reading
 
     made = without_reading.open_source(path, terminal(quiet=False))
     return Run(made.path, made.manifest)
@@ -87,7 +87,7 @@ def open_outcome(run: Path, model: str | None, against: list[str] | None, *, par
 
 def llm_config(llm: Path | None) -> LLMConfig | None:
     """The language model that ``--llm`` names; None: none."""
-    from competency_gaps.config import LLMConfig, parse_config, read_yaml
+    from competency_gaps.items.config import LLMConfig, parse_config, read_yaml
 
     return parse_config(LLMConfig, read_yaml(llm), str(llm)) if llm else None
 
@@ -123,7 +123,7 @@ def print_json(value: Any) -> None:
 
 def run_document(run: RunFolder) -> dict[str, Any]:
     """A run's main figures for JSON output."""
-    from competency_gaps.dictionary.kinds import kind_counts
+    from competency_gaps.concepts.kinds import kind_counts
 
     concepts = run.concepts
     alive = concepts["alive"].sum()

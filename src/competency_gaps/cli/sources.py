@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.text import Text
 
 from competency_gaps.cli import shared
-from competency_gaps.errors import UserError, install_command
-from competency_gaps.text import NOT_DEFINED, decimal, integer, plural, shorten, visible
+from competency_gaps.util.errors import UserError, install_command
+from competency_gaps.util.text import NOT_DEFINED, decimal, integer, plural, shorten, visible
 
 if TYPE_CHECKING:
     from competency_gaps.items.item import Item, SourceReport
+    from competency_gaps.pipeline.logs import InspectedBenchmark, InspectedLog
     from competency_gaps.sae.find import SaeEntry, SaeList
-    from competency_gaps.stages.logs import InspectedBenchmark, InspectedLog
 
 _LAYER = re.compile(r"((?:layer_?|blocks\.|[/.]l))\d+(?=[._/ram]|$)")
 """The layer's number in a name."""
@@ -135,7 +135,7 @@ def logs(
     json_: shared.JsonOption = False,
 ) -> None:
     """Show what a run would read from another tool's log."""
-    from competency_gaps.stages.logs import inspect_logs
+    from competency_gaps.pipeline.logs import inspect_logs
 
     log = inspect_logs(path, metric=metric, scorer=scorer, fields=field or [], progress=shared.terminal(quiet=json_))
     command = _command(path, log, {"metric": metric, "scorer": scorer, "field": field})
@@ -229,8 +229,8 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
 
 def _show(log: InspectedLog) -> None:
     """Print what was found, a row per model or per task of the only one; what to know of it; and an item."""
-    from competency_gaps.report.tables import plain, table_of
-    from competency_gaps.stages.logs import report_notes
+    from competency_gaps.pipeline.logs import report_notes
+    from competency_gaps.view.terminal.tables import plain, table_of
 
     found = [(benchmark, report) for benchmark in log.readable for report in benchmark.reports]
     models = dict.fromkeys(report.model or "a model that is not named" for _, report in found)
@@ -264,7 +264,7 @@ def _without_same_name(report: SourceReport) -> SourceReport:
 
 def _cells(held: Sequence[tuple[InspectedBenchmark, SourceReport]], *, models: int) -> dict[str, str]:
     """Counts and mean of some logs, as the columns of their row."""
-    from competency_gaps.stages.logs import score_name
+    from competency_gaps.pipeline.logs import score_name
 
     scores = [item.score for benchmark, _ in held for item in benchmark.items if item.score is not None]
     report = held[0][1]

@@ -10,12 +10,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from competency_gaps.config import EMBEDDED_MODEL, EMBEDDED_SAE
 from competency_gaps.embedded.weights import SMOLLM2, unpacked_weights
-from competency_gaps.errors import no_such
-from competency_gaps.progress import Progress
+from competency_gaps.util.errors import no_such
+from competency_gaps.util.progress import Progress
 
 T = TypeVar("T")
+
+EMBEDDED_MODEL = "embedded:smollm2-135m-instruct"
+"""The model that comes with the package, which ``embedded`` names too."""
+EMBEDDED_SAE = "embedded:smollm2-135m-instruct-l15-8k"
+"""Its SAE, which ``embedded`` names too."""
 
 MODELS = {EMBEDDED_MODEL: SMOLLM2}
 """Name of an embedded model -> the file with its weights, which is too large for this package and downloaded once."""

@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.progress import Progress
+from competency_gaps.util.errors import CompetencyGapsError
+from competency_gaps.util.progress import Progress
 
 STANDARD_ERROR = 2
 _REASON_LINES = 6

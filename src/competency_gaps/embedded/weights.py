@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from competency_gaps.checked import FILES, entry_of, fault_of, read_document, write_document
 from competency_gaps.embedded.download import FetchError, hub_download, pip_download
-from competency_gaps.errors import MachineError, UserError
-from competency_gaps.files import CACHE_VARIABLE, cache_folder, no_space_left, sha256, write_atomic
-from competency_gaps.progress import Progress
+from competency_gaps.util.checked import FILES, entry_of, fault_of, read_document, write_document
+from competency_gaps.util.errors import MachineError, UserError
+from competency_gaps.util.files import CACHE_VARIABLE, cache_folder, no_space_left, sha256, write_atomic
+from competency_gaps.util.progress import Progress
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import ndtr
 
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence.measure import Measures, measure
 from competency_gaps.evidence.permutation import corrected, drawn_tails
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of
+from competency_gaps.items.config import EvidenceConfig
 
 STATUSES = ("failure", "success", "negligible", "typical", "insufficient")
 

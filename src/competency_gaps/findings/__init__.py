@@ -1,1 +1,1 @@
-"""Findings: slices that explain a model's outcomes, chosen, estimated and put in words."""
+"""What a run says: slices that explain outcomes, models side by side, coverage, and whether it holds up."""

@@ -14,20 +14,20 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.special import ndtr
 
-from competency_gaps.errors import UserError
 from competency_gaps.evidence import Units, units_of
+from competency_gaps.evidence.outcomes import Kind, Outcome
 from competency_gaps.findings.caveats import caveats_of
 from competency_gaps.findings.choose import Chosen, Weighed, anything, bars_of, centred, choose, weigh
 from competency_gaps.findings.estimate import HALVES, NORMAL, again, gaps_of, half_samples, resting_on
 from competency_gaps.findings.finding import LIKELY, SOLID, STRATA, Answer, Caveat, Finding
 from competency_gaps.findings.joint import Joint, sums_by_block
 from competency_gaps.findings.prior import Prior, Seen, fit, learn, seen
-from competency_gaps.outcomes import Kind, Outcome
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import Peers, outcome_of
 from competency_gaps.runs.sample import Outcomes, slice_sample
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.slices import CONCEPTS, Family
+from competency_gaps.util.errors import UserError
 
 Against = str | Sequence[str] | None
 NESTED = 0.9

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.evidence import Units
+from competency_gaps.evidence.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
 from competency_gaps.evidence.trends import trends
 from competency_gaps.findings.choose import ERROR, FEWEST, FLOOR, Weighed
 from competency_gaps.findings.finding import Caveat
-from competency_gaps.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.runs.open import RunFolder

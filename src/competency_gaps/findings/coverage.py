@@ -4,7 +4,7 @@ A region's share is that of the items that lie in it, where repeats of a text co
 as many trials as there are independent items. Beside it stand the benchmarks that the map was made from, each of which
 counts the same. *Likeness* of two benchmarks is Bhattacharyya's coefficient (1943) of their shares at level 2. A
 benchmark need not test everything: where it states its scope, regions are judged that belong to it
-(:mod:`~competency_gaps.findings.scopes`).
+(:mod:`~competency_gaps.concepts.scopes`).
 
 A topic (a region of level 2) is missing where the stated scope names it and fewer than 1% of the items lie in it
 (:data:`EXERCISED`), though they touch the coarse region around it. Without a scope it is missing where fewer than 1%,
@@ -27,15 +27,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
-from competency_gaps.dictionary.atlas import ORDINARY, members_of
-from competency_gaps.errors import UserError, argument
+from competency_gaps.concepts.atlas import ORDINARY, members_of
+from competency_gaps.concepts.scopes import LEVEL, scope_table
 from competency_gaps.evidence.interval import wilson
 from competency_gaps.evidence.sample import effective_sample
-from competency_gaps.findings.scopes import LEVEL, scope_table
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.text import integer, percent, plural, shorten
+from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.text import integer, percent, plural, shorten
 
 FACTOR = 2
 """A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""

@@ -1,4 +1,4 @@
-"""What an answer is made of: data only; its words are made in ``findings/words.py``."""
+"""What an answer is made of: data only; its words are made in ``view/words.py``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import polars as pl
 
 if TYPE_CHECKING:
-    from competency_gaps.outcomes import Kind
+    from competency_gaps.evidence.outcomes import Kind
 
 LONGEST = 10
 """Most slices of a list."""

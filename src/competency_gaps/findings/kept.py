@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
-from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.files import cache_folder, finite, write_json
 from competency_gaps.findings.finding import CELLS, MOST, SLICES, Answer, Caveat, Finding, ModelSlices
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.util.errors import CompetencyGapsError
+from competency_gaps.util.files import cache_folder, finite, write_json
 
 if TYPE_CHECKING:
     from competency_gaps.findings.answer import Against

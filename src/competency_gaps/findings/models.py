@@ -16,15 +16,15 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.special import chdtrc, chdtri, stdtrit
 
-from competency_gaps.errors import UserError, no_such
 from competency_gaps.evidence import corrected, evidence, interval
+from competency_gaps.evidence.outcomes import Outcome
 from competency_gaps.findings.answer import Against, asked_of, held_equal, outcome_asked, slice_gaps, slices_of
 from competency_gaps.findings.finding import CELLS, MOST, SLICES, ModelSlices
-from competency_gaps.outcomes import Outcome
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.slices import Family
+from competency_gaps.util.errors import UserError, no_such
 
 SURE = 0.05
 """False-discovery rate at which a slice tells models apart."""

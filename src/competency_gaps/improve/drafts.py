@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from competency_gaps.checked import damaged, read_document
-from competency_gaps.files import write_text
 from competency_gaps.improve.lens import Fresh
 from competency_gaps.items.item import Item
 from competency_gaps.items.options import LETTERS
+from competency_gaps.util.checked import damaged, read_document
+from competency_gaps.util.files import write_text
 
 DRAFTS = "drafts.json"
 ROWS: dict[str, Any] = {

@@ -22,32 +22,32 @@ import numpy as np
 import polars as pl
 import pydantic
 
-from competency_gaps.activations.profiles import cas_of, unit
-from competency_gaps.answer_json import Failure, parse
-from competency_gaps.benchmarks.files import read_files
-from competency_gaps.benchmarks.records import make_item
-from competency_gaps.benchmarks.repeats import find_clusters
-from competency_gaps.checked import write_document
-from competency_gaps.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
-from competency_gaps.dictionary.windows import keep_best
-from competency_gaps.errors import UserError, argument, nearest
-from competency_gaps.files import finite, make_folder
+from competency_gaps.concepts.windows import keep_best
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.coverage import coverage
+from competency_gaps.findings.examples import read_records
 from competency_gaps.findings.kept import answer
 from competency_gaps.improve.drafts import DRAFTS, ROWS, Drafts, Share, lm_eval_task, record_of, write_lines
 from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
+from competency_gaps.items.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
+from competency_gaps.items.files import read_files
 from competency_gaps.items.item import Benchmark, Item
 from competency_gaps.items.options import LETTERS, stem
 from competency_gaps.items.policy import Output, Policy
-from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, estimate, object_schema
-from competency_gaps.matching.examples import read_records
+from competency_gaps.items.records import make_item
+from competency_gaps.items.repeats import find_clusters
 from competency_gaps.model.embed import embed_texts, has_default_model
-from competency_gaps.progress import Progress
+from competency_gaps.pipeline.load import assign_policies, load_benchmark
+from competency_gaps.reading.profiles import cas_of, unit
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.scoring.answer_json import Failure, parse
+from competency_gaps.scoring.llm import FILE, Answer, AnswerStore, Request, ask, estimate, object_schema
 from competency_gaps.slices.make import questions
-from competency_gaps.stages.load import assign_policies, load_benchmark
-from competency_gaps.text import plural, shorten
+from competency_gaps.util.checked import write_document
+from competency_gaps.util.errors import UserError, argument, nearest
+from competency_gaps.util.files import finite, make_folder
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import plural, shorten
 
 READ = (2000, 1000)
 """Items of a corpus that are read: those whose words are most like the slice's, and as drawn; of a smaller one, all."""

@@ -12,21 +12,21 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from competency_gaps.dictionary.document import read_columns
-from competency_gaps.errors import UserError
+from competency_gaps.concepts.document import read_columns
 from competency_gaps.evidence.interval import mean
-from competency_gaps.files import make_folder, write_atomic, write_json, write_text
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.kept import model_slices
 from competency_gaps.improve.response import Responses, item_features, responses
-from competency_gaps.jsonl import json_file, mapping
 from competency_gaps.logs.scores import read_scores
-from competency_gaps.progress import Progress
 from competency_gaps.runs.covariates import read_covariates, repeats
 from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import Schema
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import make_folder, write_atomic, write_json, write_text
+from competency_gaps.util.jsonl import json_file, mapping
+from competency_gaps.util.progress import Progress
 
 FEWEST_MODELS = 3
 """Source models, below which items are only spread evenly over the benchmarks and their groups."""

@@ -14,14 +14,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from competency_gaps.activations.profiles import FEWEST, Scale, cas_of, profiles_of, scale_of
-from competency_gaps.dictionary.atlas import members_of, places_of, read_atlas, space_of
-from competency_gaps.dictionary.folder import dictionary_of
-from competency_gaps.errors import UserError
+from competency_gaps.concepts.atlas import members_of, places_of, read_atlas, space_of
+from competency_gaps.concepts.folder import dictionary_of
 from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.reading.profiles import FEWEST, Scale, cas_of, profiles_of, scale_of
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.slices import CONCEPTS, Family
 from competency_gaps.slices.regions import items_in
+from competency_gaps.util.errors import UserError
 
 EXCITES = 0.25
 """Share of a slice's own items that excite it less than a new item must."""

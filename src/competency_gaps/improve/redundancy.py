@@ -19,15 +19,15 @@ import polars as pl
 import scipy.sparse as sp
 from scipy.stats import rankdata
 
-from competency_gaps.dictionary.atlas import members_of
-from competency_gaps.errors import UserError
+from competency_gaps.concepts.atlas import members_of
+from competency_gaps.concepts.scopes import LEVEL
 from competency_gaps.evidence.interval import Estimate, quantile
 from competency_gaps.evidence.sample import split_by_size
-from competency_gaps.findings.scopes import LEVEL
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.family import LEAST
 from competency_gaps.slices.store import stored_families
+from competency_gaps.util.errors import UserError
 
 FEWEST = 6
 """Models below which their scores say nothing of what repeats what."""

@@ -25,17 +25,17 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import lsqr
 from scipy.special import betaln, expit, logsumexp
 
-from competency_gaps.dictionary.document import read_columns
-from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
-from competency_gaps.progress import Progress
+from competency_gaps.concepts.document import read_columns
+from competency_gaps.findings.model_scores import item_models
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import Schema
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.store import stored_families
-from competency_gaps.stages.models import item_models
-from competency_gaps.text import plural
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import write_atomic
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import plural
 
 FEWEST = 6
 """Models with a score of an item below which nothing is said of it: with fewer, less than six of ten items at the top

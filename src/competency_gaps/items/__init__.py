@@ -1,1 +1,1 @@
-"""Items, requests, outputs and scores: the types that benchmarks, scoring, model and logs share."""
+"""Items of benchmarks and their parts; where they come from; which repeat each other; what a configuration may say."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.errors import UserError
-from competency_gaps.files import finite
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import finite
 
 DTYPE = pl.Struct({"code": pl.String, "text": pl.String, "numbers": pl.List(pl.Float64)})
 """Type of a column of reasons."""

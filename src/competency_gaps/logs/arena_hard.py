@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.config import LogSource
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, Message, Reason
-from competency_gaps.jsonl import files_under, first_object, mapping, sequence, text_or_none
-from competency_gaps.judging.arena_figures import Games, arena_figures
-from competency_gaps.judging.verdicts import canonical, model_answer, score_of_games
 from competency_gaps.logs.prompt import LoggedPrompt
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines
-from competency_gaps.text import plural
+from competency_gaps.scoring.arena_figures import Games, arena_figures
+from competency_gaps.scoring.verdicts import canonical, model_answer, score_of_games
+from competency_gaps.util.jsonl import files_under, first_object, mapping, sequence, text_or_none
+from competency_gaps.util.text import plural
 
 METRIC = "verdicts of two games"
 FROM_FILE = "question.jsonl"

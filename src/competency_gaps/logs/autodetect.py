@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.jsonl import files_under, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.prompt import NO_PROMPT, LoggedPrompt, read_prompt
 from competency_gaps.logs.reader import LogEntry, LogPart, Reader, Tally, chosen_metric
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.jsonl import files_under, json_file, mapping, sequence, text_or_none
 
 METRIC = "grade"
 LOWEST, HIGHEST = 1.0, 10.0

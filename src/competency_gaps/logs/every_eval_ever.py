@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.config import LogSource
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.jsonl import files_under, first_object, json_file, mapping, number_or_none, sequence, text_or_none
 from competency_gaps.logs.prompt import NO_PROMPT, LoggedPrompt, chat_messages, read_prompt
 from competency_gaps.logs.reader import (
     NONE,
@@ -28,6 +27,15 @@ from competency_gaps.logs.reader import (
     mean_score,
     newest,
     score_in_unit,
+)
+from competency_gaps.util.jsonl import (
+    files_under,
+    first_object,
+    json_file,
+    mapping,
+    number_or_none,
+    sequence,
+    text_or_none,
 )
 
 SAMPLES = "_samples.jsonl"

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from competency_gaps.files import write_text
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
+from competency_gaps.util.files import write_text
 
 VERSION = "0.3.0"
 _SCALE = {"lower_is_better": False, "score_type": "continuous", "min_score": 0.0, "max_score": 1.0}

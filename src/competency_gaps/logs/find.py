@@ -12,14 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.benchmarks.records import field_mapping, is_further, named_path
-from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, argument, nearest, no_such
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Item, Reason
+from competency_gaps.items.records import field_mapping, is_further, named_path
+from competency_gaps.items.registry import LOGS
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, refuse_options
 from competency_gaps.logs.table import tables_at
-from competency_gaps.registry import LOGS
-from competency_gaps.text import listing
+from competency_gaps.util.errors import UserError, argument, nearest, no_such
+from competency_gaps.util.text import listing
 
 _TABLES = (".csv", ".tsv", ".parquet")
 """No tool's log is such a file: it is a table."""
@@ -39,9 +39,9 @@ class SuiteLogs(NamedTuple):
     """Logs as the benchmarks of one run, and as scores of further models on their items."""
 
     benchmarks: list[dict[str, Any]]
-    """Configurations, as :class:`~competency_gaps.config.BenchmarkConfig` reads them."""
+    """Configurations, as :class:`~competency_gaps.items.config.BenchmarkConfig` reads them."""
     scores: list[dict[str, Any]]
-    """Configurations, as :class:`~competency_gaps.config.ScoresConfig` reads them."""
+    """Configurations, as :class:`~competency_gaps.items.config.ScoresConfig` reads them."""
     models: dict[str, list[str]]
     """Benchmarks with scores of further models -> all models with a log; the items are read from the first one's."""
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, no_such
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Item, Message, Reason
-from competency_gaps.jsonl import files_under, first_object, mapping, number_or_none, sequence
 from competency_gaps.logs.prompt import ROLES, LoggedPrompt, last_user
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines, newest
-from competency_gaps.text import plural, shorten
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.jsonl import files_under, first_object, mapping, number_or_none, sequence
+from competency_gaps.util.text import plural, shorten
 
 DEFAULT_THRESHOLD = 0.5
 """garak's default ``eval_threshold``."""

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from competency_gaps.config import LogSource
-from competency_gaps.errors import MissingExtraError, UserError, argument
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, Reason
-from competency_gaps.jsonl import files_under, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.inspect_sample import NOTES, Exchange, SampleScores, Scores, read_exchange
 from competency_gaps.logs.reader import LogEntry, LogPart, LogRecord, Reader, Tally, mapped, mean_score
-from competency_gaps.text import plural, shorten, visible
+from competency_gaps.util.errors import MissingExtraError, UserError, argument
+from competency_gaps.util.jsonl import files_under, json_file, mapping, sequence, text_or_none
+from competency_gaps.util.text import plural, shorten, visible
 
 
 def find(path: Path) -> list[LogPart]:

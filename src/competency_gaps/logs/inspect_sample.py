@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Reason
-from competency_gaps.jsonl import float_or_none, mapping, sequence
 from competency_gaps.logs.prompt import (
     ROLES,
     WHOLE,
@@ -20,7 +18,9 @@ from competency_gaps.logs.prompt import (
     last_occurrence,
 )
 from competency_gaps.logs.reader import NONE, OUTSIDE, LoggedScore, score_in_unit
-from competency_gaps.text import shorten, visible
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.jsonl import float_or_none, mapping, sequence
+from competency_gaps.util.text import shorten, visible
 
 WITH_OPTIONS = "question and lettered options"
 INSIDE = "input inside the last user message"

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, no_such
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Reason
-from competency_gaps.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.lm_eval_document import NOTES, LoggedTask, answer_of, chosen, options_of, read_document
 from competency_gaps.logs.reader import (
     NONE,
@@ -34,7 +32,9 @@ from competency_gaps.logs.reader import (
     newest,
     score_in_unit,
 )
-from competency_gaps.text import shorten
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
+from competency_gaps.util.text import shorten
 
 _GROUPS = ("category", "subject", "topic")
 """Fields of a document that name its sub-topic."""

@@ -23,7 +23,6 @@ from jinja2.exceptions import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from competency_gaps.items.item import Message, Reason
-from competency_gaps.jsonl import float_or_none, mapping, text_or_none
 from competency_gaps.logs.prompt import (
     NO_PROMPT,
     SHORTEST,
@@ -38,6 +37,7 @@ from competency_gaps.logs.prompt import (
     trimmed,
     whole,
 )
+from competency_gaps.util.jsonl import float_or_none, mapping, text_or_none
 
 NOTES = {
     "prompts_of_options": "each option has its own prompt; the first one's counts as what the model read",

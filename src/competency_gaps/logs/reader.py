@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.benchmarks.records import Record, Row, further_fields, is_further
-from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, no_such
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import HALF, Counted, Item, LeftOut, Reason, SourceReport, is_whole
-from competency_gaps.jsonl import json_lines
+from competency_gaps.items.records import Record, Row, further_fields, is_further
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.jsonl import json_lines
 
 _CUT = Reason("line_cut", "the line is cut off (the tool was stopped while writing)")
 _NO_OBJECT = Reason("line_no_object", "the line is not a JSON object")

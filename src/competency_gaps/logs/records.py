@@ -13,9 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.config import LogSource
+from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Reason
-from competency_gaps.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
 from competency_gaps.logs.prompt import NO_PROMPT, LoggedPrompt, read_prompt
 from competency_gaps.logs.reader import (
     LogEntry,
@@ -30,6 +29,7 @@ from competency_gaps.logs.reader import (
     score_in_unit,
 )
 from competency_gaps.scoring.numeric import numbers
+from competency_gaps.util.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
 
 Record = Mapping[str, Any]
 _HEAD = 1 << 20

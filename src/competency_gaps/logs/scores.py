@@ -9,18 +9,18 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.benchmarks.files import SUFFIXES, read_files
-from competency_gaps.benchmarks.records import Record
-from competency_gaps.config import FileSource, LogSource, ScoresConfig
-from competency_gaps.errors import UserError, no_such
+from competency_gaps.items.config import FileSource, LogSource, ScoresConfig
+from competency_gaps.items.files import SUFFIXES, read_files
 from competency_gaps.items.item import Item
-from competency_gaps.jsonl import first_object, float_or_none
+from competency_gaps.items.records import Record
+from competency_gaps.items.registry import LOGS
 from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.logs.reader import LogPart
 from competency_gaps.logs.table import KEYS
-from competency_gaps.registry import LOGS
 from competency_gaps.runs.matched_scores import ROWS
-from competency_gaps.text import replace_surrogates, shorten
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.jsonl import first_object, float_or_none
+from competency_gaps.util.text import replace_surrogates, shorten
 
 
 def configured_scores(config: ScoresConfig) -> pl.DataFrame:

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.benchmarks.files import SUFFIXES, read_files
-from competency_gaps.benchmarks.records import FIELDS, check_fields, gather
-from competency_gaps.config import FileSource, LogSource
-from competency_gaps.errors import UserError, argument
-from competency_gaps.jsonl import float_or_none
+from competency_gaps.items.config import FileSource, LogSource
+from competency_gaps.items.files import SUFFIXES, read_files
+from competency_gaps.items.records import FIELDS, check_fields, gather
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally
-from competency_gaps.text import listing
+from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.jsonl import float_or_none
+from competency_gaps.util.text import listing
 
 _COLUMNS = {
     "prompt": ("question", "instruction", "input", "query", "problem"),

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from competency_gaps.errors import CompetencyGapsError, MachineError
 from competency_gaps.items.item import Reason
-from competency_gaps.text import error_line
+from competency_gaps.util.errors import CompetencyGapsError, MachineError
+from competency_gaps.util.text import error_line
 
 if TYPE_CHECKING:
     import torch

@@ -17,10 +17,10 @@ from urllib.request import getproxies
 
 import numpy as np
 
-from competency_gaps.errors import UserError, needed
-from competency_gaps.files import cache_folder, make_folder, sha256
-from competency_gaps.progress import Progress
-from competency_gaps.text import one_line
+from competency_gaps.util.errors import UserError, needed
+from competency_gaps.util.files import cache_folder, make_folder, sha256
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import one_line
 
 TEXT_LIMIT = 2000
 """Characters of a text that are embedded [ours]; TOKENS usually end before them."""

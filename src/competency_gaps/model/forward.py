@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.model.batches import OutOfMemoryError, device_fault, pad, ran_out_of_memory
 from competency_gaps.model.hooks import Hook, captured
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.text import error_line
+from competency_gaps.util.errors import CompetencyGapsError, UserError
+from competency_gaps.util.text import error_line
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.config import GenerationConfig
+from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Generation, Output
 from competency_gaps.model.batches import Attempts

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from competency_gaps.errors import UserError, nearest, no_such
 from competency_gaps.model.size import text_config
+from competency_gaps.util.errors import UserError, nearest, no_such
 
 if TYPE_CHECKING:
     import torch

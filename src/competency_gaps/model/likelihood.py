@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from competency_gaps.errors import UserError
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, common_start, pad
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import PrefixPass, Tap, read_prefixes, rows_of_cache, shared_start
+from competency_gaps.util.errors import UserError
 
 if TYPE_CHECKING:
     import torch

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.config import ModelConfig
 from competency_gaps.embedded import embedded_model
-from competency_gaps.errors import UserError, needed
+from competency_gaps.items.config import ModelConfig
 from competency_gaps.model.size import fast_bfloat16, text_config
-from competency_gaps.progress import Progress
+from competency_gaps.util.errors import UserError, needed
+from competency_gaps.util.progress import Progress
 
 if TYPE_CHECKING:
     import torch

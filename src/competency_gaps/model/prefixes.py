@@ -16,11 +16,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from competency_gaps.errors import UserError
 from competency_gaps.model.batches import common_start
 from competency_gaps.model.hooks import Hook, captured
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.size import text_config
+from competency_gaps.util.errors import UserError
 
 if TYPE_CHECKING:
     import torch

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.config import BenchmarkConfig, ModelConfig
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import BenchmarkConfig, ModelConfig
 from competency_gaps.items.item import Item, Message, Reason, Text
 from competency_gaps.items.policy import Continuations, Generation, Policy, Request, Sentences
 from competency_gaps.model.load import LanguageModel
+from competency_gaps.util.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 import numpy as np
 
-from competency_gaps.config import GenerationConfig
+from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.items.policy import Continuations, Generation, Output, Sentences
 from competency_gaps.model.batches import WRITTEN_AT_ONCE, Attempts, token_budget_on

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.errors import UserError, no_such
 from competency_gaps.items.item import Item
-from competency_gaps.jsonl import float_or_none
-from competency_gaps.text import shorten, visible
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.jsonl import float_or_none
+from competency_gaps.util.text import shorten, visible
 
 if TYPE_CHECKING:
     from competency_gaps.evidence import Covariate

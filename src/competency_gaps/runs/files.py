@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from competency_gaps.checked import FILES, fault_of
-from competency_gaps.errors import UserError
 from competency_gaps.runs.manifest import BY_CONCEPT, read_manifest
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.schemas import (
@@ -24,8 +22,10 @@ from competency_gaps.runs.schemas import (
     Schema,
     schema_fault,
 )
-from competency_gaps.table_files import collect, scan_parquet
-from competency_gaps.text import one_line
+from competency_gaps.util.checked import FILES, fault_of
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.table_files import collect, scan_parquet
+from competency_gaps.util.text import one_line
 
 if TYPE_CHECKING:
     from polars._typing import EngineType

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.change import changing, settle
-from competency_gaps.checked import FILES, damaged, entry_of, read_document, read_versioned, write_document
-from competency_gaps.errors import UserError, argument
-from competency_gaps.files import write_atomic
-from competency_gaps.lock import hold
-from competency_gaps.shards import is_shard_name
-from competency_gaps.text import shorten
+from competency_gaps.util.change import changing, settle
+from competency_gaps.util.checked import FILES, damaged, entry_of, read_document, read_versioned, write_document
+from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.files import write_atomic
+from competency_gaps.util.lock import hold
+from competency_gaps.util.shards import is_shard_name
+from competency_gaps.util.text import shorten
 
 if TYPE_CHECKING:
     import polars as pl
@@ -177,7 +177,7 @@ def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -
 def read_assessment(folder: Path) -> dict[str, Any] | None:
     """Read the results of the tests of the run in a folder; None if they were not run.
 
-    ``verdicts`` have the fields of :class:`~competency_gaps.robustness.assess.RobustnessVerdict`.
+    ``verdicts`` have the fields of :class:`~competency_gaps.findings.robustness.RobustnessVerdict`.
 
     Raises
     ------

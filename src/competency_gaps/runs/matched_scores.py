@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from competency_gaps.errors import UserError, argument, no_such
 from competency_gaps.items.item import Reason
 from competency_gaps.items.options import stem
 from competency_gaps.runs.schemas import SCORES, Schema
-from competency_gaps.text import plural
+from competency_gaps.util.errors import UserError, argument, no_such
+from competency_gaps.util.text import plural
 
 ROWS: Schema = {
     "model": pl.String,

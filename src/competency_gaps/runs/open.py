@@ -14,22 +14,22 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
-from competency_gaps.errors import UserError, no_such
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import read_whole_manifest, shard_names
 from competency_gaps.runs.schemas import READING, SCHEMAS
-from competency_gaps.text import plural
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.text import plural
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-    from competency_gaps.activations.by_concept import ByConcept
-    from competency_gaps.activations.by_item import ItemRows, ItemTokens
-    from competency_gaps.activations.store import CasBlock, CasStore
-    from competency_gaps.config import EvidenceConfig
     from competency_gaps.evidence import Covariate
-    from competency_gaps.outcomes import Kind
+    from competency_gaps.evidence.outcomes import Kind
+    from competency_gaps.items.config import EvidenceConfig
+    from competency_gaps.reading.by_concept import ByConcept
+    from competency_gaps.reading.by_item import ItemRows, ItemTokens
+    from competency_gaps.reading.rows import CasBlock, CasStore
 
 Order = Literal["best", "worst", "strongest"]
 
@@ -193,7 +193,7 @@ class RunFolder:
     @cached_property
     def evidence_config(self) -> EvidenceConfig:
         """The thresholds and strata of the run's evidence."""
-        from competency_gaps.config import EvidenceConfig
+        from competency_gaps.items.config import EvidenceConfig
 
         return EvidenceConfig(**{name: self.manifest["evidence"][name] for name in EvidenceConfig.model_fields})
 
@@ -249,7 +249,7 @@ class RunFolder:
         UserError
             If there is no such concept or benchmark.
         """
-        from competency_gaps.metrics.suite import saliency
+        from competency_gaps.evidence.chi import saliency
 
         self.check_concept(concept)
         if order not in get_args(Order) or limit < 0:
@@ -352,7 +352,7 @@ class RunFolder:
     @cached_property
     def by_concept(self) -> ByConcept:
         """The items of each concept, on disk."""
-        from competency_gaps.activations.by_concept import ByConcept
+        from competency_gaps.reading.by_concept import ByConcept
 
         self.files.check_arrays()
         return ByConcept(self.base / "activations")
@@ -360,7 +360,7 @@ class RunFolder:
     @cached_property
     def item_rows(self) -> ItemRows:
         """The concepts of each item, on disk."""
-        from competency_gaps.activations.by_item import ItemRows
+        from competency_gaps.reading.by_item import ItemRows
 
         known = [(self._sizes[entry["name"]], shard_names(entry)) for entry in self.manifest["benchmarks"]]
         kept = self.files.collect("items", self.scan("items").select(pl.col("excluded").is_null()))
@@ -374,7 +374,7 @@ class RunFolder:
 
     @property
     def _store(self) -> CasStore:
-        from competency_gaps.activations.store import CasStore
+        from competency_gaps.reading.rows import CasStore
 
         return CasStore(self.base / "activations", self.width)
 

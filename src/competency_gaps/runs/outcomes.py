@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from competency_gaps import outcomes
-from competency_gaps.errors import UserError, argument
-from competency_gaps.outcomes import Kind, Outcome
+from competency_gaps.evidence import outcomes
+from competency_gaps.evidence.outcomes import Kind, Outcome
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import ModelScores
-from competency_gaps.text import plural
+from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.text import plural
 
 
 class Peers(NamedTuple):

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from competency_gaps.activations.extract import Extractor
-from competency_gaps.checked import damaged, read_document, write_document
-from competency_gaps.config import DType, RunConfig, as_dict
-from competency_gaps.errors import UserError
+from competency_gaps.items.config import DType, RunConfig, as_dict
 from competency_gaps.items.item import Benchmark
-from competency_gaps.lock import FILE as LOCK
+from competency_gaps.items.registry import POLICIES, SOURCES
 from competency_gaps.model.load import versions
-from competency_gaps.registry import POLICIES, SOURCES
-from competency_gaps.text import listing, shorten, visible
+from competency_gaps.reading.extract import Extractor
+from competency_gaps.util.checked import damaged, read_document, write_document
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.lock import FILE as LOCK
+from competency_gaps.util.text import listing, shorten, visible
 
 FILE = "plan.json"
 FORMAT = 5

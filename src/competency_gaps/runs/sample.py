@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.evidence import ItemSample, shares, units_of
+from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.runs.covariates import item_covariates, repeats
 
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from competency_gaps.items.item import DTYPE
 from competency_gaps.sae.reference import SURFACE
-from competency_gaps.text import shorten, visible
+from competency_gaps.util.text import shorten, visible
 
 Schema = Mapping[str, Any]
 """Name of a column -> its polars type, in the order in which columns are written."""

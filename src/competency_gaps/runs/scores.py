@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.checked import FILES
-from competency_gaps.errors import UserError, no_such
-from competency_gaps.lock import hold
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import files_of_former, read_manifest, write_tables
 from competency_gaps.runs.matched_scores import Added, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import SCORES
+from competency_gaps.util.checked import FILES
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.lock import hold
 
 NAME = "scores"
 FILE = f"{NAME}.parquet"

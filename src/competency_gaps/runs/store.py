@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from competency_gaps.checked import check_document, parse_document, with_checksum
-from competency_gaps.errors import MachineError, UserError, argument, needed
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import plan_differences
-from competency_gaps.shards import Draft, ShardDraft, ShardFolder, is_shard_name
-from competency_gaps.text import one_line, shorten
+from competency_gaps.util.checked import check_document, parse_document, with_checksum
+from competency_gaps.util.errors import MachineError, UserError, argument, needed
+from competency_gaps.util.shards import Draft, ShardDraft, ShardFolder, is_shard_name
+from competency_gaps.util.text import one_line, shorten
 
 log = logging.getLogger(__name__)
 

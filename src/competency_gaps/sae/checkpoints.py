@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from competency_gaps.errors import UserError, needed
+from competency_gaps.util.errors import UserError, needed
 
 if TYPE_CHECKING:
     import torch

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from competency_gaps.embedded import SAES, embedded_sae
-from competency_gaps.errors import UserError, argument, nearest, no_such
 from competency_gaps.model.load import versions
+from competency_gaps.util.errors import UserError, argument, nearest, no_such
 
 Relation = Literal["same", "base", "tuned"]
 """An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""

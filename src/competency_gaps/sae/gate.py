@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competency_gaps.errors import UserError
 from competency_gaps.sae.load import SparseAutoencoder
+from competency_gaps.util.errors import UserError
 
 if TYPE_CHECKING:
     import torch

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.embedded import embedded_sae
-from competency_gaps.errors import UserError, needed
+from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, chosen_device, content_hash, load_model, weights_hash
 from competency_gaps.model.prompts import resolve_bos
-from competency_gaps.progress import Progress
 from competency_gaps.sae.checkpoints import fetch_checkpoint, find_format, read_checkpoint
 from competency_gaps.sae.find import check_release, listed, trained_on
 from competency_gaps.sae.texts import TokenPiece
-from competency_gaps.text import one_line, shorten
+from competency_gaps.util.errors import UserError, needed
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import one_line, shorten
 
 if TYPE_CHECKING:
     import torch

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competency_gaps.errors import UserError
-from competency_gaps.metrics.suite import typical_cas
-from competency_gaps.metrics.tokens import MajorityToken, mix
+from competency_gaps.evidence.chi import typical_cas
+from competency_gaps.evidence.tokens import MajorityToken, mix
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
 from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, Surface, TextTokens, find_peaks, number_texts
 from competency_gaps.sae.texts import TokenPiece, first_tokens
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
 
 if TYPE_CHECKING:
     import torch

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
-from competency_gaps.table_files import read_parquet
-from competency_gaps.text import shorten, visible
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import write_atomic
+from competency_gaps.util.table_files import read_parquet
+from competency_gaps.util.text import shorten, visible
 
 FILE = "reference.parquet"
 WINDOW = 64

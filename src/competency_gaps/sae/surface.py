@@ -3,7 +3,7 @@
 For an SAE of averages these are all tokens of the stretch that is averaged.
 
 One pass over texts, whose memory depends on the SAE's width and not on the activations: per latent the sums of
-:mod:`competency_gaps.metrics.tokens`, a mass for each form of tokens, and a sample of its windows' peaks.
+:mod:`competency_gaps.evidence.tokens`, a mass for each form of tokens, and a sample of its windows' peaks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from competency_gaps.metrics.tokens import LexicalShare, Recurring, mix
+from competency_gaps.evidence.tokens import LexicalShare, Recurring, mix
 from competency_gaps.sae.load import stretch_starts
 from competency_gaps.sae.reference import FORMS
 from competency_gaps.sae.texts import TokenPiece

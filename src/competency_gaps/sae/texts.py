@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.errors import UserError
 from competency_gaps.items.item import Message, Text
-from competency_gaps.jsonl import json_lines
 from competency_gaps.model.prompts import Tokens, locate_message, overlaps, plain_text, render_chat, tokenize
-from competency_gaps.table_files import collect, scan_parquet
-from competency_gaps.text import shorten, visible
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.jsonl import json_lines
+from competency_gaps.util.table_files import collect, scan_parquet
+from competency_gaps.util.text import shorten, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.config import SAEConfig, TrainingConfig, as_dict
-from competency_gaps.errors import UserError, needed
-from competency_gaps.files import write_json
+from competency_gaps.items.config import SAEConfig, TrainingConfig, as_dict
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.forward import hook_width, read_hook
 from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model, versions
 from competency_gaps.model.prompts import resolve_bos
-from competency_gaps.progress import Progress
 from competency_gaps.sae.load import LoadedPair, load_sae
 from competency_gaps.sae.measure import embedder, read_texts
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, read_documents
+from competency_gaps.util.errors import UserError, needed
+from competency_gaps.util.files import write_json
+from competency_gaps.util.progress import Progress
 
 if TYPE_CHECKING:
     import torch

@@ -1,1 +1,1 @@
-"""Scoring policies that need nothing but the model's output."""
+"""Scores of responses: by rule, by a language model that judges, or by comparison with a baseline."""

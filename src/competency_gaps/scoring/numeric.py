@@ -12,10 +12,10 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from competency_gaps.errors import needed
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
 from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferencePolicy, accepted, score_within
+from competency_gaps.util.errors import needed
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
 _NUMBER = re.compile(

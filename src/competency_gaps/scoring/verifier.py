@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from competency_gaps.benchmarks.generate import unpack
-from competency_gaps.benchmarks.reasoning_gym import make_dataset, verifier_score
+from competency_gaps.items.generate import unpack
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
+from competency_gaps.items.reasoning_gym import make_dataset, verifier_score
 from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, first_line, score_within
 
 

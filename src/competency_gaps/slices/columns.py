@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.jsonl import float_or_none
 from competency_gaps.runs.covariates import read_covariates
 from competency_gaps.slices.family import LEAST, Family, family_of
+from competency_gaps.util.jsonl import float_or_none
 
 BINS = 4
 """Quantile bins of a number."""

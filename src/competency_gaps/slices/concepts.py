@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.activations.by_concept import ByConcept
+from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.slices.family import CONCEPTS, Family, family_of, ones_at
 
 FEWEST = 30

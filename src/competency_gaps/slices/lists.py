@@ -13,17 +13,17 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.config import LogSource
-from competency_gaps.config.load import parse_yaml
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.items.config import LogSource
+from competency_gaps.items.config.load import parse_yaml
 from competency_gaps.items.item import Item
-from competency_gaps.jsonl import float_or_none, json_lines
 from competency_gaps.logs.find import log_entries, read_log
-from competency_gaps.progress import Progress
 from competency_gaps.slices.columns import item_columns
 from competency_gaps.slices.family import LEAST, Family, family_of
-from competency_gaps.table_files import read_csv, read_parquet
-from competency_gaps.text import plural, shorten, visible
+from competency_gaps.util.errors import UserError, nearest
+from competency_gaps.util.jsonl import float_or_none, json_lines
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.table_files import read_csv, read_parquet
+from competency_gaps.util.text import plural, shorten, visible
 
 MOST_TAGS = 1_000
 """Most different values of a column whose values are entries."""

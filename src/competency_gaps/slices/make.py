@@ -11,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.config import LLMConfig, SlicesConfig
-from competency_gaps.errors import MissingExtraError, UserError, no_such
+from competency_gaps.items.config import LLMConfig, SlicesConfig
 from competency_gaps.items.options import asked
-from competency_gaps.lock import hold
+from competency_gaps.items.registry import SLICES
 from competency_gaps.model.embed import HUB, NoModelError, embed_texts
-from competency_gaps.progress import Progress
-from competency_gaps.registry import SLICES
 from competency_gaps.runs.manifest import SLICES_FILE, write_tables
 from competency_gaps.slices import columns as by_column
 from competency_gaps.slices import features as by_feature
@@ -28,6 +25,9 @@ from competency_gaps.slices.family import Family, family_of, subset
 from competency_gaps.slices.names import Vocabulary, labels_for, phrases, phrases_for, with_names
 from competency_gaps.slices.store import stored, stored_families
 from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
+from competency_gaps.util.errors import MissingExtraError, UserError, no_such
+from competency_gaps.util.lock import hold
+from competency_gaps.util.progress import Progress
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.activations.profiles import unit
-from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS, words_of
+from competency_gaps.concepts.labelling.automatic import LABEL_STOP_WORDS, words_of
+from competency_gaps.reading.by_concept import ByConcept
+from competency_gaps.reading.profiles import unit
 from competency_gaps.slices.columns import readable_category
 from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family, ones_at

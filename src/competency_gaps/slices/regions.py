@@ -12,21 +12,21 @@ import polars as pl
 import pydantic
 import scipy.sparse as sp
 
-from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.answer_json import Failure, parse
-from competency_gaps.dictionary.atlas import Atlas, examples_of, members_of, places_of, space_of
-from competency_gaps.dictionary.labelling.labeller import make_request, plain
-from competency_gaps.dictionary.labels import clean_line
-from competency_gaps.llm import Answer, ask
+from competency_gaps.concepts.atlas import Atlas, examples_of, members_of, places_of, space_of
+from competency_gaps.concepts.labelling.labeller import make_request, plain
+from competency_gaps.concepts.labels import clean_line
+from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.runs.schemas import ITEM_REGIONS
+from competency_gaps.scoring.answer_json import Failure, parse
+from competency_gaps.scoring.llm import Answer, ask
 from competency_gaps.slices.family import LEAST, Family, family_of, subset
 from competency_gaps.slices.names import labels_for, with_names
-from competency_gaps.text import shorten
+from competency_gaps.util.text import shorten
 
 if TYPE_CHECKING:
-    from competency_gaps.config import LLMConfig
-    from competency_gaps.progress import Progress
+    from competency_gaps.items.config import LLMConfig
     from competency_gaps.runs.open import RunFolder
+    from competency_gaps.util.progress import Progress
 
 MOST_TEXT = 600
 """Characters of an item that whoever names its region reads."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pydantic
 
-from competency_gaps.answer_json import Failure, parse
-from competency_gaps.config import LLMConfig
+from competency_gaps.items.config import LLMConfig
 from competency_gaps.items.options import asked
-from competency_gaps.llm import FILE, Answer, AnswerStore, Request, ask, object_schema
-from competency_gaps.progress import Progress
+from competency_gaps.scoring.answer_json import Failure, parse
+from competency_gaps.scoring.llm import FILE, Answer, AnswerStore, Request, ask, object_schema
 from competency_gaps.slices.family import Family
-from competency_gaps.text import shorten, visible
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import shorten, visible
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.activations.profiles import FEWEST, SIZE, cas_of, one_thread, profiles_of, scale_of, unit
+from competency_gaps.reading.by_concept import ByConcept
+from competency_gaps.reading.profiles import FEWEST, SIZE, cas_of, one_thread, profiles_of, scale_of, unit
 from competency_gaps.slices.family import LEAST, Family, family_of, ones_at
 
 SCALES = (6, 14, 44, 150)

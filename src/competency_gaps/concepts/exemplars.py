@@ -1,0 +1,192 @@
+"""Exemplars on disk: two tables; reading them needs no torch and no tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.concepts.document import read_table, write_tables
+from competency_gaps.concepts.windows import ConceptWindows, Negatives
+from competency_gaps.util.change import Write
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+EXEMPLARS, WINDOWS = "exemplars.parquet", "windows.parquet"
+_AGAIN = "Collect exemplars again."
+DECODE = 4096
+ExemplarKind = Literal["top", "spread", "negative"]
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """A window of text with a concept's activations."""
+
+    kind: ExemplarKind
+    rank: int
+    """0 is the strongest (of negatives: the hardest)."""
+    value: float
+    """Ranking value; for a negative, its cosine to the concept's exemplars."""
+    window: int
+    """Row of ``windows.parquet``."""
+    text: str
+    ends: np.ndarray
+    """int32 of shape (tokens,): where each token ends in ``text``, ascending."""
+    activations: np.ndarray
+    """float32 of shape (tokens,), >= 0; all 0 in a negative."""
+
+    def tokens(self) -> list[str]:
+        """The text, token by token; if a character has several tokens, all but its last are empty."""
+        starts = [0, *self.ends[:-1].tolist()]
+        return [self.text[a:b] for a, b in zip(starts, self.ends.tolist(), strict=True)]
+
+
+class Exemplars:
+    """Reads a dictionary's exemplars.
+
+    Raises
+    ------
+    UserError
+        If the folder has none, or they are damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in (EXEMPLARS, WINDOWS):
+            if not (folder / name).is_file():
+                raise UserError(f"{folder / name} is missing: collect exemplars first.")
+
+    @cached_property
+    def table(self) -> pl.DataFrame:
+        """concept, kind, rank, window, value, activations; sorted by concept, kind (top, spread, negative), rank."""
+        return read_table(self.folder / EXEMPLARS, _AGAIN)
+
+    @cached_property
+    def windows(self) -> pl.DataFrame:
+        """window, tokens, text, ends."""
+        return read_table(self.folder / WINDOWS, _AGAIN)
+
+    @property
+    def concepts(self) -> np.ndarray:
+        """int32, ascending: concepts that have exemplars."""
+        return self.table["concept"].unique().sort().to_numpy()
+
+    def of(self, concept: int, *kinds: ExemplarKind) -> list[Exemplar]:
+        """A concept's exemplars of these kinds (all if none is named), the best of each kind first."""
+        a, b = self.table["concept"].search_sorted(np.array([concept, concept + 1]), side="left")
+        rows = self.table[int(a) : int(b)]
+        exemplars = []
+        for row in rows.iter_rows(named=True):
+            if kinds and row["kind"] not in kinds:
+                continue
+            _, _, text, ends = self.windows.row(row["window"])
+            activations = np.zeros(len(ends), np.float32)
+            activations[: len(row["activations"])] = row["activations"]
+            numbers = row["rank"], row["value"], row["window"]
+            exemplars.append(Exemplar(row["kind"], *numbers, text, np.asarray(ends, np.int32), activations))
+        return exemplars
+
+
+def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
+    """Choose ``count`` windows of each concept's random sample, evenly spaced by rank of peak."""
+    order = np.lexsort((reservoir.window, -reservoir.peak, reservoir.concept))
+    rows = reservoir.take(order)
+    first = np.searchsorted(rows.concept, rows.concept, side="left")
+    size = np.searchsorted(rows.concept, rows.concept, side="right") - first
+    rank = np.arange(len(rows)) - first
+    part = rank * count // size
+    return rows.take((size <= count) | (rank == 0) | (part != (rank - 1) * count // size))
+
+
+def without(rows: ConceptWindows, others: ConceptWindows) -> ConceptWindows:
+    """The rows whose pair of concept and window is not among the others."""
+    return rows.take(~np.isin(_pairs(rows), _pairs(others)))
+
+
+def write_exemplars(
+    folder: Path,
+    top: ConceptWindows,
+    spread: ConceptWindows,
+    negatives: Negatives,
+    tokens: np.ndarray,
+    tokenizer: PreTrainedTokenizerBase,
+    progress: Progress,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write the results of a pass, without windows that are not used.
+
+    Parameters
+    ----------
+    top, spread
+        Sorted by concept, the best first; no window of a concept is in both.
+    tokens : ndarray of int32 of shape (windows, WINDOW)
+        Tokens of all windows, padded with -1.
+    facts
+        What a dictionary says of the pass.
+    """
+    used = np.unique(np.concatenate([top.window, spread.window, negatives.window]))
+    sizes = (tokens[used] >= 0).sum(axis=1)
+    parts = [
+        _rows(kind, rows, used, sizes) for kind, rows in (("top", top), ("spread", spread), ("negative", negatives))
+    ]
+    table = pl.concat(parts, how="diagonal").sort("concept", maintain_order=True)
+    rank = pl.int_range(pl.len(), dtype=pl.Int32).over("concept", "kind")
+    table = table.select("concept", "kind", rank.alias("rank"), "window", "value", "activations")
+    windows = _windows(tokens[used], tokenizer, progress)
+    tables: dict[str, Write] = {WINDOWS: windows.write_parquet, EXEMPLARS: table.write_parquet}
+    write_tables(folder, tables, exemplars=facts)
+
+
+def _pairs(rows: ConceptWindows) -> np.ndarray:
+    return rows.concept.astype(np.int64) << 40 | rows.window
+
+
+def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
+    place = np.searchsorted(used, rows.window)
+    value = rows.value if isinstance(rows, Negatives) else rows.peak
+    table = pl.DataFrame({"concept": rows.concept, "window": place.astype(np.int32), "value": value})
+    table = table.with_columns(kind=pl.lit(kind))
+    if isinstance(rows, Negatives):
+        return table.with_columns(activations=pl.lit([], dtype=pl.List(pl.Float32)))
+    values = rows.shape.astype(np.float32) * rows.peak[:, None]
+    activations = pl.Series(values, dtype=pl.Array(pl.Float32, values.shape[1])).arr.to_list()
+    return table.with_columns(activations=pl.lit(activations).list.head(pl.lit(pl.Series(sizes[place]))))
+
+
+def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: Progress) -> pl.DataFrame:
+    ids = np.unique(tokens[tokens >= 0])
+    single = dict(zip(ids.tolist(), tokenizer.batch_decode([[int(i)] for i in ids]), strict=True))
+    rows = []
+    with progress.stage("decoding windows", total=len(tokens), unit="windows") as bar:
+        for start in range(0, len(tokens), DECODE):
+            part = [row[row >= 0].tolist() for row in tokens[start : start + DECODE]]
+            for held, text in zip(part, tokenizer.batch_decode(part), strict=True):
+                rows.append((held, text, _ends(held, text, single, tokenizer)))
+            bar.advance(len(part))
+    schema: dict[str, Any] = {"tokens": pl.List(pl.Int32), "text": pl.String, "ends": pl.List(pl.Int32)}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_row_index("window")
+
+
+def _ends(ids: Sequence[int], text: str, single: dict[int, str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Where each token ends; the tokens of one character all end where it ends."""
+    ends = np.cumsum([len(single[i]) for i in ids]).tolist()
+    if "".join(single[i] for i in ids) == text:
+        return ends
+    prefixes = tokenizer.batch_decode([list(ids[: n + 1]) for n in range(len(ids))])
+    place = 0
+    ends = []
+    for prefix in prefixes:
+        whole = prefix.rstrip("\ufffd")
+        if text.startswith(whole):
+            place = max(place, len(whole))
+        ends.append(place)
+    return [*ends[:-1], len(text)]

@@ -1,0 +1,168 @@
+"""The models of a run side by side: how each does, and what they say of each item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.evidence import ItemSample, corrected, evidence
+from competency_gaps.evidence.interval import mean
+from competency_gaps.evidence.outcomes import item_facts, wrong_alike
+from competency_gaps.items.config import EvidenceConfig
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
+from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
+
+LONGEST_ANSWER = 80
+"""Characters of an answer that other models may give in the same words."""
+
+
+def models_table(run: RunFolder) -> pl.DataFrame:
+    """Every model that the run has scores of.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per model: ``model``, ``reads`` (whether its activations are the concepts), ``scored`` and ``unscored``
+        (kept items that it was asked, with and without a score), ``mean`` over the scored items with its interval
+        ``low`` and ``high``, clusters counted once.
+    """
+    base = open_folder(run.base)
+    scores = model_scores(base)
+    cluster = base.items["cluster"].to_numpy()
+    rows = []
+    for model, values, asked in zip(scores.models, scores.values, scores.asked, strict=True):
+        known = ~np.isnan(values)
+        _, own = np.unique(cluster[known], return_inverse=True)
+        size = np.bincount(own) if known.any() else np.zeros(0)
+        estimate = mean(np.bincount(own, values[known]) / size, size.astype(float)) if known.any() else None
+        rows.append(
+            {
+                "model": model,
+                "reads": model == base.reader,
+                "scored": int(known.sum()),
+                "unscored": int((asked & ~known).sum()),
+                "mean": estimate and estimate.value,
+                "low": estimate and estimate.low,
+                "high": estimate and estimate.high,
+            }
+        )
+    kinds = {"model": pl.String, "reads": pl.Boolean, "scored": pl.Int64, "unscored": pl.Int64}
+    return pl.DataFrame(rows, schema={**kinds, "mean": pl.Float64, "low": pl.Float64, "high": pl.Float64})
+
+
+def item_models(run: RunFolder) -> pl.DataFrame:
+    """What all models' scores say of each item, as :meth:`competency_gaps.Run.item_models` describes."""
+    base = open_folder(run.base)
+    items = base.files.collect("items", base.scan("items").select("benchmark", "item_id", "response"))
+    names = items["benchmark"].unique(maintain_order=True).to_list()
+    group = items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
+    scores = model_scores(base)
+    facts = item_facts(scores.values, group)
+    same = wrong_alike(scores.values, _answers(base, scores, items["response"]))
+    columns = {**vars(facts), "wrong": same.wrong, "alike": same.alike, "alike_q": same.q_value}
+    return items.drop("response").with_columns(
+        pl.Series(name, values).fill_nan(None) for name, values in columns.items()
+    )
+
+
+def _answers(run: RunFolder, scores: ModelScores, own: pl.Series) -> np.ndarray:
+    """Number the models' answers, alike where they differ by blanks and case: int64 of shape (models, items).
+
+    -1: no answer is kept, or it is a longer text, which no two models write alike.
+    """
+    added = read_scores(run.base)
+    texts = []
+    for model in scores.models:
+        rows = added.filter(pl.col("model") == model)
+        if rows.is_empty():
+            texts.append(own)
+            continue
+        place = pl.DataFrame({"item": np.arange(len(own), dtype=np.int32)})
+        texts.append(place.join(rows, on="item", how="left", maintain_order="left")["response"])
+    if not texts:
+        return np.zeros((0, len(own)), np.int64)
+    folded = pl.concat(texts).str.strip_chars().str.to_lowercase()
+    short = folded.set((folded.str.len_chars() > LONGEST_ANSWER).fill_null(value=True), None)
+    number = short.cast(pl.Categorical).to_physical().cast(pl.Int64).fill_null(-1)
+    return np.asarray(number.to_numpy().reshape(len(texts), len(own)))
+
+
+SURE = 0.05
+"""Largest p-value at which missing scores are said to depend on difficulty."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """How items without a score differ from the others of their benchmarks and of about equal length."""
+
+    share: float
+    """In [0, 1]: part of the items' scores that are missing."""
+    gap: float
+    """By how much others score more there, in [-1, 1]; negative: scores are missing on hard items. NaN = too few
+    items to tell."""
+    low: float
+    """Lower end of its 95% interval."""
+    high: float
+    p_value: float
+
+    @property
+    def with_difficulty(self) -> bool:
+        """Whether scores are missing on harder, or on easier, items than elsewhere."""
+        return self.p_value <= SURE
+
+
+def missing_scores(
+    sample: ItemSample, lacking: np.ndarray, others: np.ndarray, config: EvidenceConfig
+) -> Missing | None:
+    """Measure whether missing scores depend on the items' difficulty; None: no score is missing.
+
+    Parameters
+    ----------
+    sample
+        The items, with any outcomes.
+    lacking : ndarray of float64 of shape (N,)
+        Part of the models that have no score of the item, in [0, 1]; NaN = the item does not count.
+    others : ndarray of float64 of shape (N,)
+        What others score on the item, on any scale of points; NaN = unknown.
+    """
+    share = float(np.nanmean(lacking)) if not np.isnan(lacking).all() else 0.0
+    if share == 0:
+        return None
+    weight = sp.csr_array(np.nan_to_num(lacking)[None])
+    where = replace(sample, rows=lambda asked: sp.csr_array(weight[asked]), support=np.array([weight.nnz]))
+    difficulty = np.where(np.isnan(lacking), np.nan, others)
+    limits = float(np.nanmin(difficulty, initial=0.0)), float(np.nanmax(difficulty, initial=1.0))
+    harder = evidence(with_outcomes(where, Outcomes(difficulty, limits)), config)
+    names = ("association", "association_low", "association_high", "p_value")
+    return Missing(share, *(float(getattr(harder, name)[0]) for name in names))
+
+
+def missing_of_models(run: RunFolder) -> dict[str, Missing]:
+    """Measure, for each model that was asked items of which it has no score, whether these are hard for the others.
+
+    The p-values are corrected over the models by Benjamini and Hochberg's method.
+    """
+    base = open_folder(run.base)
+    scores, config = model_scores(base), base.evidence_config
+    sample = slice_sample(base.items, sp.csr_array((0, base.items.height)), config.strata)
+    relative = np.full(scores.values.shape, np.nan)
+    for number in np.unique(sample.benchmark):
+        place = np.flatnonzero(sample.benchmark == number)
+        own = np.ma.masked_invalid(scores.values[:, place])
+        relative[:, place] = (own - own.mean(axis=1, keepdims=True)).filled(np.nan)
+    measured = {}
+    for row, model in enumerate(scores.models):
+        others = np.ma.masked_invalid(np.delete(relative, row, axis=0)).mean(axis=0)
+        lacking = np.where(scores.asked[row], np.isnan(scores.values[row]), np.nan)
+        of_model = missing_scores(sample, lacking, np.ma.filled(others, np.nan), config)
+        if of_model is not None:
+            measured[model] = of_model
+    q_value = corrected(np.array([own.p_value for own in measured.values()]))
+    return {
+        model: replace(own, p_value=value)
+        for (model, own), value in zip(measured.items(), q_value.tolist(), strict=True)
+    }

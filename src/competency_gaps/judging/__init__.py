@@ -1,1 +1,0 @@
-"""Judges of answers: policies, prompts, the baseline of a comparison, and figures of their verdicts."""

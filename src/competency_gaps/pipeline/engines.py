@@ -1,0 +1,269 @@
+"""Reading a suite: the shards that are missing are given to an engine, and finished ones are collected.
+
+An engine is a function that reads the missing shards: in this process, in parts, through a store, or not at all;
+workers on many machines are one too (:mod:`competency_gaps.pipeline.on_ray`). Which shards there are does not depend on
+the engine, so results do not either.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.items.item import Reason
+from competency_gaps.model.batches import OUT_OF_MEMORY
+from competency_gaps.model.load import versions
+from competency_gaps.pipeline.extraction import (
+    BenchmarkPlan,
+    Content,
+    Extraction,
+    Shard,
+    ShardReader,
+    plan_suite,
+    unreadable,
+)
+from competency_gaps.pipeline.setting import Setting, check_unreadable, excluded_line
+from competency_gaps.reading.rows import CasStore
+from competency_gaps.runs.plan import begun, read_plan
+from competency_gaps.runs.store import RunStore
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Bar, Progress
+from competency_gaps.util.shards import Draft, ShardDraft
+from competency_gaps.util.table_files import read_parquet
+from competency_gaps.util.text import listing, plural
+
+MOST_UNREADABLE = 0.1
+"""Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
+FEW_UNREADABLE = 9
+"""So many may be, whatever their share, if any other was read."""
+
+
+class Task(NamedTuple):
+    """A shard to read."""
+
+    plan: BenchmarkPlan
+    shard: Shard
+    again: bool = False
+    """Whether it is finished, but memory ran out on some of its items: what was short then may be there now."""
+
+
+@dataclass
+class Work:
+    """What an engine is to read."""
+
+    setting: Setting
+    folder: Path
+    reader: ShardReader
+    bar: Bar
+    """Counts tokens: the longest items are read first."""
+    progress: Progress
+    plans: list[BenchmarkPlan]
+    missing: list[Task] = field(default_factory=list)
+    """In the order of the plans."""
+    finished: list[Shard] = field(default_factory=list)
+    """Shards that were whole in the folder, or taken from the store."""
+    store: RunStore | None = None
+    """With which the shards are shared; None: there is none."""
+    unreadable: dict[str, list[Reason]] = field(default_factory=lambda: defaultdict(list))
+    """Per benchmark, why items could not be read."""
+    by: str = "this process"
+    """Who reads; engines that read elsewhere replace it."""
+    tried: Counter[str] = field(default_factory=Counter)
+    """Per benchmark, items that were read or could not be."""
+
+    @property
+    def to_read(self) -> int:
+        """Number of items in the shards."""
+        return sum(plan.to_read for plan in self.plans)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all shards of the run."""
+        return [shard.name for plan in self.plans for shard in plan.shards]
+
+    def look(self, plan: BenchmarkPlan, shard: Shard, *, again: bool = False) -> bool:
+        """Count a shard if it is finished, else add it to those that are missing."""
+        table = self.reader.files.finished(shard)
+        if table is None or OUT_OF_MEMORY in unreadable(table):
+            self.missing.append(Task(plan, shard, again or table is not None))
+            return False
+        self.bar.skip(shard.tokens)
+        self.tried[plan.name] += len(shard.members)
+        self.unreadable[plan.name] += unreadable(table)
+        self.finished.append(shard)
+        return True
+
+    def check_versions(self) -> None:
+        """Raise UserError if the rest would be read with another torch or transformers, unless that is accepted."""
+        if not self.missing or self.setting.config.accept_versions:
+            return
+        for was in self.read_with(shard.name for shard in self.finished):
+            if differing := other_versions(was, versions()):
+                raise UserError(
+                    f"{str(self.folder)!r} was read in part with {differing}: rows, scores and answers of the rest may "
+                    "differ by rounding, or by what a package changed. To go on, and have the manifest name all "
+                    "versions, add --set accept_versions=true; or install the former ones."
+                )
+
+    def read_with(self, shards: Iterable[str]) -> list[dict[str, str]]:
+        """Versions of the packages that read some shards, each combination once."""
+        return [json.loads(text) for text in sorted({self.reader.files.store.read_with(name) for name in shards})]
+
+    def commit(self, task: Task, draft: ShardDraft) -> None:
+        """Let a shard count: in the store first, if there is one; where another machine was first, its shard counts."""
+        while self.store is not None and not self.store.publish(draft, self.reader.files.folders, again=task.again):
+            others = self.store.fetch(draft.name, draft.made_of, self.reader.files.folders)
+            if others is not None:
+                self.reader.files.forget(draft)
+                draft = others
+                break
+        self.reader.files.commit(draft)
+
+    def check(self, task: Task, reasons: Sequence[Reason]) -> None:
+        """Count a shard's unreadable items; raise if they are too many in its benchmark."""
+        known = self.unreadable[task.plan.name]
+        known.extend(reasons)
+        self.tried[task.plan.name] += len(task.shard.members)
+        check_share(known, task.plan, self.setting, whole=self.tried[task.plan.name] == task.plan.to_read)
+
+
+def other_versions(was: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """Where the versions of packages differ of which another may read otherwise, in words; empty: nowhere."""
+    differing = [name for name in ("torch", "transformers") if was.get(name) != now.get(name)]
+    return listing((f"{name} {was.get(name)}, here {now.get(name)}" for name in differing), len(differing))
+
+
+Engine = Callable[[Work], None]
+
+
+def read_suite(
+    setting: Setting, folder: Path, engine: Engine, progress: Progress
+) -> tuple[dict[str, Extraction], CasStore, dict[str, Any]]:
+    """Ask the model and read its concepts.
+
+    Returns
+    -------
+    tuple
+        What was read, by benchmark; the rows; and for the manifest ``items`` that this command read ``of`` all, ``by``
+        whom, and the ``versions`` of the packages that read any.
+
+    Raises
+    ------
+    UserError, MachineError
+        If more than a tenth of a benchmark's items to read, and at least 10, or all of them, cannot be read; earlier
+        shards are kept.
+    """
+    work = read_missing(setting, folder, engine, progress)
+    files = work.reader.files
+    read: dict[str, Extraction] = {}
+    for plan in work.plans:
+        tables = [read_parquet(files.responses.check(shard.name)) for shard in plan.shards]
+        check_share([why for table in tables for why in unreadable(table)], plan, setting, whole=True)
+        read[plan.name] = work.reader.collect(plan, tables)
+    for name, extraction in read.items():
+        pairs = zip(extraction.items, setting.prepared[name], strict=True)
+        lost = [after for after, before in pairs if after.excluded is not None and before.excluded is None]
+        if lost:
+            progress.say(excluded_line(name, lost, len(extraction.items)))
+    items = sum(len(task.shard.members) for task in work.missing)
+    record = {"items": items, "of": work.to_read, "by": work.by, "versions": work.read_with(work.names)}
+    return read, files.store, record
+
+
+def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:
+    """Let an engine read the shards that are not finished; raises as :func:`read_suite`."""
+    reader = ShardReader(folder, setting)
+    reader.files.sweep()
+    plans = plan_suite(setting.prepared, setting.config.sae.gate_tokens)
+    tokens = sum(shard.tokens for plan in plans for shard in plan.shards)
+    with progress.stage("reading", total=tokens, unit="tokens") as bar:
+        work = Work(setting, folder, reader, bar, progress, plans)
+        for plan in plans:
+            for shard in plan.shards:
+                work.look(plan, shard)
+        try:
+            engine(work)
+        finally:
+            reader.files.sweep()
+    return work
+
+
+def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting, *, whole: bool = False) -> None:
+    """Stop if too many of a benchmark's items are unreadable already.
+
+    Parameters
+    ----------
+    whole
+        Whether all its shards are read: then not all items may be unreadable, however few they are.
+    """
+    if whole and reasons and len(reasons) == plan.to_read:
+        check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=0.0)
+    if len(reasons) > FEW_UNREADABLE:
+        check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=MOST_UNREADABLE)
+
+
+def read_here(work: Work) -> None:
+    """Read all missing shards in this process; each is written while the next is read, as a GPU would stand idle."""
+    work.check_versions()
+
+    def write(task: Task, content: Content) -> None:
+        work.commit(task, work.reader.write(task.shard, content))
+
+    with ThreadPoolExecutor(1, "writer") as pool:
+        written = pool.submit(lambda: None)
+
+        def advance(tokens: float) -> None:
+            if written.done():
+                written.result()  # a full disk stops the reading now
+            work.bar.advance(tokens)
+
+        for task in work.missing:
+            work.bar.note(task.plan.name)
+            content = work.reader.read(task.plan, task.shard, task.shard.counter(advance))
+            work.check(task, unreadable(content.responses))
+            written.result()
+            written = pool.submit(write, task, content)
+        written.result()
+
+
+def known_plan(folder: Path, store: RunStore | None) -> dict[str, Any] | None:
+    """The plan of the run that a folder or a store holds; empty or None: there is none."""
+    return begun(folder) or (store.plan() if store is not None else None)
+
+
+def share(store: RunStore | None, engine: Engine) -> Engine:
+    """Let an engine share shards with a store.
+
+    Shards that are in the store are taken, the engine reads the others, and what is read is put there. The engine
+    raises UserError if the store holds another run, and MachineError if it does not answer any more.
+    """
+    if store is None:
+        return engine
+
+    def read(work: Work) -> None:
+        store.claim(read_plan(work.folder))
+        work.store, files, there = store, work.reader.files, store.names()
+        for shard in work.finished:
+            if shard.name not in there:
+                drafts = [Draft(folder.path(shard.name).name, folder.checksum(shard.name)) for folder in files.folders]
+                store.publish(ShardDraft(shard.name, shard.made_of, drafts), files.folders)
+        missing, work.missing = work.missing, []
+        taken = 0
+        for task in missing:
+            name, made_of = task.shard.name, task.shard.made_of
+            draft = store.fetch(name, made_of, files.folders) if name in there else None
+            if draft is None:
+                work.missing.append(task)
+                continue
+            files.commit(draft)
+            taken += work.look(task.plan, task.shard, again=True)
+        if taken:
+            work.progress.say(f"{plural(taken, 'shard')} taken from {store.address}")
+        engine(work)
+
+    return read

@@ -1,0 +1,327 @@
+"""The extraction stage: the model's responses, their scores and the CAS rows of a benchmark, in shards.
+
+Its steps are apart, because shards may be read by other processes and machines: :func:`plan_suite` cuts benchmarks into
+shards (a pure function of the prepared items, whoever reads them), :meth:`ShardReader.read` reads one of them, and
+:meth:`ShardReader.collect` puts finished ones together.
+
+The pass over a prompt that scores its options or begins its answer also gives the activations of the prompt's span.
+Only if there is no such pass, or the span includes the response, a separate pass, which ends at the hook, gives the
+rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.items.item import Reason
+from competency_gaps.items.policy import Generation
+from competency_gaps.model.generate import Responded
+from competency_gaps.model.prompts import PreparedItem
+from competency_gaps.model.respond import draw_keys, respond
+from competency_gaps.pipeline.items import ItemInput, excluded_table, item_input, read_responses, response_table
+from competency_gaps.pipeline.setting import Setting
+from competency_gaps.reading.extract import NEEDS_RESPONSE, ItemTokens, SpanTap
+from competency_gaps.reading.pooling import SparseRow
+from competency_gaps.reading.rows import CasStore
+from competency_gaps.util.shards import ShardDraft, ShardFolder
+
+log = logging.getLogger(__name__)
+
+SHARD_TOKENS = 32_768
+SHARD_ITEMS = 256
+TOKEN_CHARACTERS = 4
+"""Of a usual token."""
+GENERATED_ITEMS = 64
+"""Items of a shard with generated answers: a killed run loses two such shards at most."""
+
+
+class Shard(NamedTuple):
+    """Items of a benchmark that are read and stored together."""
+
+    name: str
+    """Of its files, without suffix."""
+    members: list[int]
+    """Positions of its items in the benchmark."""
+    made_of: str
+    """Hash of what is read."""
+    tokens: int = 0
+    """About how many tokens are read and written for its items."""
+    sampled: bool = False
+    """Whether the SAE is checked on its items: their prompts are read whole, before all other shards."""
+
+    def counter(self, advance: Callable[[float], None]) -> Callable[[float], None]:
+        """What counts items, which are alike in length, in tokens."""
+        return lambda items: advance(items * self.tokens / len(self.members))
+
+
+@dataclass(frozen=True)
+class BenchmarkPlan:
+    """A benchmark, cut into shards."""
+
+    name: str
+    items: Sequence[PreparedItem]
+    keys: Mapping[int, str]
+    """Per item to read, by its position, what its sampled answers are drawn from."""
+    shards: list[Shard]
+
+    @property
+    def to_read(self) -> int:
+        """Number of items in the shards."""
+        return len(self.keys)
+
+
+def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]], sample_tokens: int) -> list[BenchmarkPlan]:
+    """Cut all benchmarks of a run into shards.
+
+    Parameters
+    ----------
+    sample_tokens
+        Tokens of the prompts, drawn uniformly from the items of the run, on which the SAE is checked. These items have
+        shards of their own.
+    """
+    lengths = {
+        (name, i): len(item.tokens.ids)
+        for name, items in prepared.items()
+        for i, item in enumerate(items)
+        if item.excluded is None and len(item.tokens.ids)
+    }
+    usable = list(lengths)
+    drawn = [usable[k] for k in np.random.default_rng(0).permutation(len(usable))]
+    ends = np.cumsum([lengths[place] for place in drawn])
+    sample = {*drawn[: int(np.searchsorted(ends, sample_tokens)) + 1]}
+    return [_plan(f"b{number:03d}", name, items, sample) for number, (name, items) in enumerate(prepared.items())]
+
+
+def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[tuple[str, int]]) -> BenchmarkPlan:
+    kept = [i for i, item in enumerate(items) if item.excluded is None]
+    most = GENERATED_ITEMS if any(isinstance(items[i].request, Generation) for i in kept) else SHARD_ITEMS
+    shards: list[Shard] = []
+    parts = [[i for i in kept if ((name, i) in sample) is sampled] for sampled in (True, False)]
+    groups = (
+        part[group]
+        for part in map(np.asarray, parts)
+        for group in cut_shards([len(items[i].tokens.ids) for i in part], most)
+    )
+    for members in (group.tolist() for group in groups):
+        made_of = fingerprint([items[i] for i in members])
+        tokens, sampled = sum(_tokens(items[i]) for i in members), (name, members[0]) in sample
+        shards.append(Shard(f"{prefix}-{len(shards):04d}", members, made_of, tokens, sampled))
+    return BenchmarkPlan(name, items, draw_keys(name, {i: items[i].tokens.ids for i in kept}), shards)
+
+
+def _tokens(item: PreparedItem) -> int:
+    """About how many tokens are read and written for an item."""
+    if isinstance(item.request, Generation):
+        return len(item.tokens.ids) + item.request.max_new_tokens
+    return len(item.tokens.ids) + sum(map(len, item.request.texts if item.request else ())) // TOKEN_CHARACTERS
+
+
+def cut_shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
+    """Split items, longest first, into shards of at most ``items`` items and about ``SHARD_TOKENS`` tokens.
+
+    Parameters
+    ----------
+    lengths : sequence of int of shape (items,)
+        Tokens of each item.
+
+    Yields
+    ------
+    ndarray of int64
+        Positions of a shard's items.
+    """
+    sizes = np.asarray(lengths, np.int64)
+    order = np.lexsort((np.arange(len(sizes)), -sizes))
+    part = np.cumsum(sizes[order]) // SHARD_TOKENS
+    for group in np.split(order, np.flatnonzero(np.diff(part)) + 1):
+        yield from (group[start : start + items] for start in range(0, len(group), items))
+
+
+def fingerprint(items: Sequence[PreparedItem]) -> str:
+    """Hash of the tokens and requests of a shard's items, in order, that identifies what is read."""
+    digest = hashlib.sha256("\0".join(repr(item.request) for item in items).encode("utf-8", "surrogatepass"))
+    for array in (array for item in items for array in (item.tokens.ids, item.tokens.own)):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Results of the stage for one benchmark."""
+
+    items: list[PreparedItem]
+    """Per item, as it was prepared; those that could not be read are excluded too."""
+    responses: pl.DataFrame
+    """One row per item in order, as made by :func:`~competency_gaps.pipeline.items.response_table`; excluded items
+    are unscored."""
+    inputs: list[ItemInput]
+    """Per item."""
+    shards: list[str]
+    """Names of the shards of CAS rows."""
+
+
+class Content(NamedTuple):
+    """What was read of the items of a shard."""
+
+    responses: pl.DataFrame
+    """One row per item; ``excluded`` says why it could not be read."""
+    spans: list[ItemTokens]
+    """Of each item that could be read."""
+    rows: list[SparseRow]
+    """Of the same."""
+
+
+class ShardFiles:
+    """The shards of a run, each a file of responses and a file of CAS rows.
+
+    A shard counts only if both files are whole and of one pass: the stamp of the responses is written last, and names
+    the checksum of the rows. Else one pass makes both again, so that a resumed run ends in the same bytes as an
+    uninterrupted one.
+    """
+
+    def __init__(self, folder: Path, width: int) -> None:
+        self.responses = ShardFolder(folder / "responses", ".parquet")
+        self.store = CasStore(folder / "activations", width)
+        self.folders = (self.store.shards, self.responses)
+
+    def finished(self, shard: Shard) -> pl.DataFrame | None:
+        """Responses of a finished shard; None: it is not finished, or damaged."""
+        name = shard.name
+        if not self.store.shards.is_whole(name, shard.made_of):
+            return None
+        if not self.responses.is_whole(name, _pass(shard.made_of, self.store.shards.checksum(name))):
+            return None
+        table = read_responses(self.responses.path(name), shard.members)
+        if table is None:
+            log.warning("%s lacks the responses of its items, so it counts as missing.", self.responses.path(name))
+        return table
+
+    def commit(self, draft: ShardDraft) -> None:
+        """Let a shard count."""
+        rows, responses = draft.files
+        self.store.shards.commit(draft.name, rows, draft.made_of)
+        self.responses.commit(draft.name, responses, _pass(draft.made_of, rows.sha256))
+
+    def forget(self, draft: ShardDraft) -> None:
+        """Remove a shard that another reader was first to finish."""
+        for folder, file in zip(self.folders, draft.files, strict=True):
+            folder.forget(file)
+
+    def sweep(self) -> None:
+        """Remove the drafts that killed readers left."""
+        for folder in self.folders:
+            folder.sweep()
+
+
+def _pass(made_of: str, rows: str) -> str:
+    """What the responses of a shard are made of: the same input as its rows, read in the same pass."""
+    return f"{made_of} {rows}"
+
+
+class ShardReader:
+    """Reads shards of a run: asks the model, and keeps scores and CAS rows.
+
+    An item that cannot be read (its activations are not finite, the model fails on it, it does not fit into memory) is
+    excluded, and the shard says why.
+    """
+
+    def __init__(self, folder: Path, setting: Setting) -> None:
+        self.files = ShardFiles(folder, setting.sae.d_sae)
+        self.extractor, self.bos_id = setting.extractor, setting.bos_id
+        self.span, self.generation = setting.config.span, setting.config.generation
+
+    def read(self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None]) -> Content:
+        """Read a shard; ``advance`` counts items as they are read."""
+        items, members = plan.items, shard.members
+
+        def tokens(i: int, response: str | None, response_ids: np.ndarray) -> ItemTokens | None:
+            made = self._input(i, items[i], response, response_ids).tokens
+            return made and replace(made, prompt=len(items[i].tokens.ids) * shard.sampled)
+
+        asked = [items[i] for i in members]
+        tapped: list[ItemTokens | None] = [None] * len(members)
+        if self.span not in NEEDS_RESPONSE:
+            tapped = [tokens(i, None, np.zeros(0, np.int32)) for i in members]
+        tap = SpanTap(self.extractor, tapped)
+        responses = respond(
+            self.extractor.lm,
+            asked,
+            [plan.keys[i] for i in members],
+            bos_id=self.bos_id,
+            config=self.generation,
+            token_budget=self.extractor.batch_tokens,
+            advance=advance,
+            attempts=self.extractor.attempts,
+            tap=tap,
+        )
+        # By place in the shard, whatever follows: the row of an item, or why it has none. Activations that are not
+        # finite are the cause where the answer fails too.
+        made: dict[int, SparseRow | Reason] = {
+            place: why for place, why in enumerate(responses) if isinstance(why, Reason)
+        }
+        made |= {place: row for place, row in tap.rows.items() if place not in made or isinstance(row, Reason)}
+        answered = {
+            place: answer
+            for place, answer in enumerate(responses)
+            if isinstance(answer, Responded) and not isinstance(made.get(place), Reason)
+        }
+        table = response_table(items, [members[place] for place in answered], list(answered.values()))
+        spans = {place: tapped[place] for place in answered}
+        if self.span in NEEDS_RESPONSE:
+            spans = {
+                place: tokens(members[place], text, answer.response_ids)
+                for (place, answer), text in zip(answered.items(), table["response"], strict=True)
+            }
+        advance(sum(span is None and asked[place].request is None for place, span in spans.items()))
+        rest = {place: span for place, span in spans.items() if span is not None and place not in made}
+        # Those with a request are counted already.
+        uncounted = sum(asked[place].request is None for place in rest) / max(1, len(rest))
+        rows = self.extractor.rows(list(rest.values()), lambda number: advance(number * uncounted))
+        made |= zip(rest, rows, strict=True)
+        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
+        table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
+        read = [(span, row) for place, span in spans.items() if span and isinstance(row := made[place], SparseRow)]
+        return Content(table, [span for span, _ in read], [row for _, row in read])
+
+    def write(self, shard: Shard, content: Content) -> ShardDraft:
+        """Write what was read under names of its own."""
+        rows = self.files.store.draft(shard.name, *self.extractor.block(content.spans, content.rows))
+        responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
+        return ShardDraft(shard.name, shard.made_of, [rows, responses])
+
+    def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:
+        """Put the finished shards of a benchmark together.
+
+        Parameters
+        ----------
+        tables
+            The responses of each shard.
+        """
+        items, names = plan.items, [shard.name for shard in plan.shards]
+        excluded = excluded_table({i: item.excluded for i, item in enumerate(items) if item.excluded})
+        responses = pl.concat([excluded, *tables]).sort("item")
+        read = [
+            item if why is None or item.excluded is not None else replace(item, excluded=Reason.of(why))
+            for item, why in zip(items, responses["excluded"], strict=True)
+        ]
+        answers = zip(read, responses.select("response", "response_ids").iter_rows(), strict=True)
+        inputs = [
+            self._input(i, item, text, np.asarray(ids, np.int32)) for i, (item, (text, ids)) in enumerate(answers)
+        ]
+        return Extraction(read, responses, inputs, names)
+
+    def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
+        return item_input(index, item, self.span, response, response_ids, self.extractor.lm)
+
+
+def unreadable(responses: pl.DataFrame) -> list[Reason]:
+    """Why items of a shard could not be read."""
+    return [Reason.of(why) for why in responses["excluded"].drop_nulls()]

@@ -1,0 +1,218 @@
+"""The judging stage: a language model scores the model's stored answers.
+
+The judge's answers are kept in the run folder as they come, so that a stopped run goes on and pays for nothing twice.
+A run without a judge takes the answers that an earlier run kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.items.config import LLMConfig
+from competency_gaps.items.item import Reason
+from competency_gaps.items.policy import Score
+from competency_gaps.model.prompts import PreparedItem
+from competency_gaps.pipeline.extraction import Extraction
+from competency_gaps.pipeline.items import benchmark_figures, why_unscored
+from competency_gaps.scoring.answer_json import Failure, after_thinking
+from competency_gaps.scoring.judge import JudgedPolicy
+from competency_gaps.scoring.llm import FILE, Answer, AnswerStore, Request, ask, check_installed
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import plural
+
+FOLDER = "judging"
+THINKS_ON = Reason("thinks_on", "the response ends inside the model's thinking")
+"""Thinking is not an answer, and no judge sees it."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The responses with the judge's scores, and the records of the judging."""
+
+    responses: dict[str, pl.DataFrame]
+    """Per benchmark, the responses with ``score``, ``unscored`` and ``details`` of judged items filled in."""
+    entry: dict[str, Any] | None
+    """For the manifest: the judge, the number of answered requests, and per benchmark the items, those scored, the
+    judge's unusable answers and why; None: no item of the run is judged."""
+    figures: dict[str, dict[str, Any]]
+    """Per benchmark and policy, results of the whole benchmark."""
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One item to be judged."""
+
+    benchmark: str
+    row: int
+    prepared: PreparedItem
+    policy: JudgedPolicy
+    response: str
+    """The model's answer without its thinking."""
+    requests: tuple[Request, ...]
+    """The questions."""
+    refused: Reason | None
+    """Why there are none; None: there are."""
+
+
+def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
+    """Check, before other work takes hours, that a run's judge can be asked, or which judge's answers count.
+
+    Raises
+    ------
+    UserError
+        If the configuration names no judge and the run folder has answers of several.
+    MissingExtraError
+        If a package is missing without which no endpoint can be asked.
+    """
+    if config is not None:
+        if config.base_url is not None:
+            check_installed()
+        for path in config.answers:
+            if not path.is_file():
+                raise UserError(f"the answers {str(path)!r}: there is no such file.")
+        return config
+    models = AnswerStore(folder / FOLDER / FILE).models
+    if len(models) > 1:
+        raise UserError(
+            f"{str(folder)!r} has answers of several judges, {', '.join(map(repr, models))}: name one with judge.model."
+        )
+    return LLMConfig(model=models[0]) if models else None
+
+
+def judge_responses(
+    folder: Path, config: LLMConfig | None, read: Mapping[str, Extraction], progress: Progress
+) -> Judged:
+    """Ask the judge about every item whose policy needs one, and score the items.
+
+    Parameters
+    ----------
+    config
+        As :func:`check_judge` gives it.
+    """
+    cases = list(_cases(read))
+    judged = {name: extraction.responses for name, extraction in read.items()}
+    entry = None
+    if cases:
+        answers, who, why = _answers(cases, config, folder / FOLDER, progress)
+        counts = {}
+        for name in dict.fromkeys(case.benchmark for case in cases):
+            own = [case for case in cases if case.benchmark == name]
+            scores = {case.row: _score(case, answers, why) for case in own}
+            judged[name] = _with_scores(judged[name], scores)
+            counts[name] = _count(own, answers, scores)
+            _say(name, counts[name], why, progress)
+        asked = [request.id for case in cases for request in case.requests]
+        entry = {
+            "judge": who,
+            "where": None if config is None or not config.is_asked else config.base_url or "batch",
+            "requests": len(asked),
+            "answered": sum(id in answers and answers[id].error is None for id in asked),
+            "benchmarks": counts,
+        }
+    elif config is not None:
+        progress.say("A judge is configured but not used: no benchmark has a policy that needs one.")
+    figures = {name: values for name in judged if (values := benchmark_figures(read[name].items, judged[name]))}
+    return Judged(judged, entry, figures)
+
+
+def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
+    for name, extraction in read.items():
+        for row, (item, text) in enumerate(zip(extraction.items, extraction.responses["response"], strict=True)):
+            if item.excluded is not None or not isinstance(item.policy, JudgedPolicy):
+                continue
+            answer = after_thinking(text or "")
+            asked = THINKS_ON if answer is None else item.policy.questions(item.item, answer)
+            refused = asked if isinstance(asked, Reason) else None
+            questions = () if isinstance(asked, Reason) else asked
+            requests = tuple(replace(request, id=_id(name, item.item.id, request)) for request in questions)
+            yield _Case(name, row, item, item.policy, answer or "", requests, refused)
+
+
+def _id(benchmark: str, item: str, request: Request) -> str:
+    """An id that depends on the question and the item, so that an answer to another response is not taken for it."""
+    digest = hashlib.sha256("\x00".join((benchmark, item, request.key())).encode("utf-8", "replace")).hexdigest()
+    return f"{request.id}-{digest[:24]}"
+
+
+def _answers(
+    cases: Sequence[_Case], config: LLMConfig | None, folder: Path, progress: Progress
+) -> tuple[dict[str, Answer], str | None, Reason]:
+    """Answers by id of the request, the judge that gave them, and why others are missing."""
+    policies = {request.id: case.policy for case in cases for request in case.requests}
+    requests = [request for case in cases for request in case.requests]
+    if config is None or not requests:
+        return {}, None, Reason("no_judge", "no judge was asked: the configuration sets no 'judge'")
+
+    def usable(answer: Answer) -> bool:
+        return not isinstance(policies[answer.id].read(answer), Failure)
+
+    received = ask(requests, config, folder, progress, usable)
+    store = AnswerStore(folder / FILE)
+    who = config.model or ", ".join(store.models) or None
+    if received is None:
+        assert config.requests is not None
+        progress.say(f"Requests for the judge are in {config.requests}; read answers with judge.answers.")
+        why = f"no judge was asked: its requests are in {config.requests.name}, to be answered and read back"
+        return store.answers(requests, config.model), who, Reason("judge_exported", why)
+    if config.answers:
+        return received, who, Reason("judge_not_imported", "the judge's answer to this item is not among those read")
+    if config.base_url is None:
+        return received, who, Reason("no_judge", "the judge was not asked, and there is no earlier answer")
+    return received, who, Reason("judge_capped", "the judge was not asked: max_cost was reached first")
+
+
+def _score(case: _Case, answers: Mapping[str, Answer], why: Reason) -> Score:
+    """The judge's score of one item."""
+    if case.refused is not None:
+        return Score(None, case.response, case.refused)
+    given = [answers.get(request.id) for request in case.requests]
+    if all(answer is None for answer in given):
+        return Score(None, case.response, why)
+    score = case.policy.verdict(case.prepared.item, case.response, given)
+    # The details keep the answers that came; some of the answers alone give no score.
+    return score._replace(value=None, unscored=why) if None in given else score
+
+
+def _count(cases: Sequence[_Case], answers: Mapping[str, Answer], scores: Mapping[int, Score]) -> dict[str, Any]:
+    """What became of one benchmark's items, and the commonest reasons why answers of the judge cannot be used."""
+    given = [[answers.get(request.id) for request in case.requests] for case in cases]
+    read = (case.policy.read(one) for case, own in zip(cases, given, strict=True) for one in own if one is not None)
+    failures = Counter(one.reason for one in read if isinstance(one, Failure))
+    return {
+        "items": len(cases),
+        "scored": sum(score.value is not None for score in scores.values()),
+        "unasked": sum(not own or None in own for own in given),
+        "failed": failures.total(),
+        "failures": dict(failures.most_common(5)),
+    }
+
+
+def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFrame:
+    """The table with some rows' scores replaced; the stored shards are not changed."""
+    columns = {name: table[name].to_list() for name in ("score", "unscored", "details")}
+    for row, score in scores.items():
+        columns["score"][row] = score.value
+        columns["unscored"][row] = why_unscored(score)
+        columns["details"][row] = None if score.details is None else json.dumps(score.details, ensure_ascii=False)
+    return table.with_columns(pl.Series(name, values, table.schema[name]) for name, values in columns.items())
+
+
+def _say(name: str, count: Mapping[str, Any], why: Reason, progress: Progress) -> None:
+    if count["failed"]:
+        reason, times = next(iter(count["failures"].items()))
+        progress.say(
+            f"{name}: {plural(count['failed'], 'answer')} from the judge cannot be used and do not count ({times:,} "
+            f"times: {reason}). Repeat the command to ask again; models that think first may need a higher "
+            "judge.max_tokens."
+        )
+    if count["unasked"]:
+        progress.say(f"{name}: {plural(count['unasked'], 'item')} not judged: {why}")

@@ -1,0 +1,223 @@
+"""Load benchmarks from their configurations, and make the scoring policy of each item."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError, validate_call
+
+from competency_gaps.items.config import BenchmarkConfig, PluginSource, ReasoningGymSource
+from competency_gaps.items.item import Benchmark, Item, LeftOut, SourceReport
+from competency_gaps.items.policy import Policy
+from competency_gaps.items.reasoning_gym import make_dataset
+from competency_gaps.items.records import gather
+from competency_gaps.items.registry import POLICIES, SOURCES
+from competency_gaps.scoring.text import Unscored
+from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.progress import Progress
+
+
+def assign_policies(
+    benchmark: Benchmark, policy: str | None, options: Mapping[str, Any], otherwise: str | None = None
+) -> list[Policy]:
+    """Return the policy of each item, checked against the item.
+
+    Parameters
+    ----------
+    policy
+        The policy of all items; None: the policy that each item names.
+    options
+        Options of the policy. If items name several policies, each takes the options that it has.
+    otherwise
+        The policy of items that name none; None: they are an error.
+
+    Raises
+    ------
+    UserError
+        If an item names no policy, a policy or an option is unknown, or a policy cannot score an item.
+    """
+    names = []
+    for item in benchmark.items:
+        name = policy or item.policy or otherwise
+        if name is None:
+            raise UserError(
+                f"benchmark {benchmark.name!r}, item {item.id!r} names no scoring policy: set 'policy' in the "
+                f"benchmark's configuration to one of {', '.join(POLICIES)}."
+            )
+        names.append(name)
+    made = _make_policies(sorted(set(names)), options, benchmark.name)
+    for name, item in zip(names, benchmark.items, strict=True):
+        fault = made[name].check(item)
+        if fault:
+            raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r}, policy {name!r}: {fault}.")
+    return [made[name] for name in names]
+
+
+def policies_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = True) -> list[Policy]:
+    """Return the policy of each item; where no model is asked, nothing is scored that would need its answer."""
+    if ask:
+        return assign_policies(benchmark, config.policy, config.options)
+    policies = assign_policies(benchmark, config.policy, config.options, otherwise="none")
+    return [
+        policy if policy.request(item) is None else Unscored()
+        for item, policy in zip(benchmark.items, policies, strict=True)
+    ]
+
+
+def _make_policies(names: Sequence[str], options: Mapping[str, Any], benchmark: str) -> dict[str, Policy]:
+    if len(names) == 1:
+        return {names[0]: make_policy(names[0], options)}
+    own = {name: options.keys() & _options_of(_policy_class(name)) for name in names}
+    for option in options:
+        if not any(option in taken for taken in own.values()):
+            raise UserError(
+                f"benchmark {benchmark!r}: no policy of its items ({', '.join(names)}) has an option {option!r}."
+            )
+    return {name: make_policy(name, {option: options[option] for option in taken}) for name, taken in own.items()}
+
+
+def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
+    """A scoring policy with its options.
+
+    Raises
+    ------
+    UserError
+        If the name or an option is unknown (with the nearest known one), or a value is of the wrong kind.
+    """
+    kind = _policy_class(name)
+    known = _options_of(kind)
+    for option in options or {}:
+        if option not in known:
+            raise no_such(f"the policy {name!r} has no option", option, known)
+    try:
+        policy: Policy = TypeAdapter(kind).validate_python(dict(options or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = (
+            f"the option {'.'.join(map(str, first['loc']))!r} = {first['input']!r}" if first["loc"] else "its options"
+        )
+        raise UserError(f"the policy {name!r} rejects {what}: {first['msg'].removeprefix('Value error, ')}.") from error
+    except PydanticUserError as error:
+        raise UserError(f"the types of the policy {name!r}'s options cannot be read: {error}") from error
+    return policy
+
+
+def _policy_class(name: str) -> Any:
+    if name not in POLICIES:
+        raise no_such("there is no policy", name, POLICIES)
+    kind = POLICIES[name]
+    check_policy(name, kind)
+    return kind
+
+
+def _options_of(kind: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def check_policy(name: str, kind: Any) -> None:
+    """Raise UserError if the value registered under a name is not a policy of that name."""
+    if not (isinstance(kind, type) and issubclass(kind, Policy) and dataclasses.is_dataclass(kind)):
+        raise UserError(
+            f"the policy {name!r} is not a frozen dataclass that extends competency_gaps.Policy (the decorator that "
+            "registers it stands above @dataclass)."
+        )
+    if getattr(kind, "name", None) != name:
+        raise UserError(f"the policy of {name!r} has the name {getattr(kind, 'name', None)!r}: use one name.")
+
+
+def load_benchmark(config: BenchmarkConfig) -> Benchmark:
+    """Read and check one benchmark.
+
+    Raises
+    ------
+    UserError
+        If the source cannot be read, a record is wrong, or no item is left.
+    """
+    if config.source is not None:
+        read = _read(config, config.source)
+        return replace(read, items=_chosen(read.items, config))
+    items: list[Item] = []
+    left_out: list[LeftOut] = []
+    reports: list[SourceReport] = []
+    for number, source in enumerate(config.sources):
+        part = _read(config, source)
+        # Ids are unique only within a source; items without a group take the source's name.
+        items += [replace(i, id=f"{number}:{i.id}", group=i.group or _source_name(source)) for i in part.items]
+        left_out += part.left_out
+        reports += part.reports
+    return Benchmark(config.name, _chosen(tuple(items), config), tuple(left_out), tuple(reports))
+
+
+def _read(config: BenchmarkConfig, source: Any) -> Benchmark:
+    where = f"benchmark {config.name!r} ({_source_name(source)})"
+    entries = _from_plugin(source, where) if isinstance(source, PluginSource) else SOURCES[source.kind](source)
+    # A plug-in may have a setting of its own that is called 'fields'.
+    fields = {} if isinstance(source, PluginSource) else getattr(source, "fields", {})
+    return gather(entries, config.name, source=where, fields=fields, policy=config.policy)
+
+
+def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:
+    """Yield what a plug-in's source yields; errors in it name the source."""
+    if source.kind not in SOURCES:
+        raise no_such(f"{where}: no installed package has a source", source.kind, SOURCES)
+    read = SOURCES[source.kind]
+    with contextlib.suppress(PydanticUserError):  # an annotation that only type checkers can resolve
+        read = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(read)
+    try:
+        yield from read(**(source.model_extra or {}))
+    except UserError:
+        raise
+    except Exception as error:  # settings that do not fit, or whatever a plug-in's code raises
+        raise UserError(f"{where}: the source {source.kind!r} failed: {type(error).__name__}: {error}.") from error
+
+
+def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
+    """Read and check several benchmarks.
+
+    Returns
+    -------
+    dict[str, Benchmark]
+        By name, in the order of ``configs``.
+
+    Raises
+    ------
+    UserError
+        If a benchmark is wrong; families and difficulties are checked before any task is generated.
+    """
+    _check_generators(configs)
+    loaded: dict[str, Benchmark] = {}
+    with progress.stage("loading benchmarks", total=len(configs), unit="benchmarks") as bar:
+        for config in configs:
+            bar.note(config.name)
+            loaded[config.name] = load_benchmark(config)
+            bar.advance()
+    return loaded
+
+
+def _check_generators(configs: Sequence[BenchmarkConfig]) -> None:
+    """Import reasoning-gym, and check the family and difficulty of every source that needs it.
+
+    Importing it here keeps its placeholders for absent packages (:mod:`~competency_gaps.items.generate`) away from
+    imports in other threads.
+    """
+    sources = [source for config in configs for source in config.all_sources if isinstance(source, ReasoningGymSource)]
+    for source in sources:
+        make_dataset(source.family, source.difficulty, seed=source.seed, size=source.size)
+
+
+def _chosen(items: tuple[Item, ...], config: BenchmarkConfig) -> tuple[Item, ...]:
+    """The first ``limit`` items, and of these the ``sample`` at ``floor(i * n / sample)``."""
+    items, size = items[: config.limit], config.sample
+    return items if size is None or size >= len(items) else tuple(items[i * len(items) // size] for i in range(size))
+
+
+def _source_name(source: Any) -> str:
+    if source.kind == "objects":
+        return "Python objects"
+    if source.kind == "reasoning_gym":
+        return str(source.family)
+    return str(getattr(source, "path", source.kind))

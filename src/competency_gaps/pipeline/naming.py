@@ -1,0 +1,130 @@
+"""Add a dictionary to a run: the displayed label of each concept, and where the items lie on its atlas.
+
+Only tables are read, so a finished run can be named again without model or torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.concepts.atlas import Atlas, read_atlas
+from competency_gaps.concepts.document import files_of
+from competency_gaps.concepts.folder import Dictionary, open_dictionary
+from competency_gaps.concepts.labels import FILE as LABELS_FILE
+from competency_gaps.concepts.labels import empty_labels, shown_labels
+from competency_gaps.concepts.scopes import scope_table
+from competency_gaps.model.embed import embed_texts, has_default_model
+from competency_gaps.runs.manifest import LISTS, SLICES_FILE, write_tables
+from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.schemas import LABELS
+from competency_gaps.slices.make import renamed_slices
+from competency_gaps.slices.regions import located
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import sha256
+from competency_gaps.util.lock import hold
+
+SCOPES = "scopes.parquet"
+REGIONS, COUNTS, ITEMS = "regions.parquet", "region_counts.parquet", "item_regions.parquet"
+"""Tables of a run that has an atlas."""
+
+
+def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
+    """Open a dictionary and check that it fits a run's SAE, before anything is computed.
+
+    Raises
+    ------
+    UserError
+        If the folder is not a dictionary, is damaged, or belongs to another SAE.
+    """
+    dictionary = open_dictionary(folder, sae_identity)
+    dictionary.labels()
+    read_atlas(folder, dictionary.width)
+    return dictionary
+
+
+def name_run(run: RunFolder, dictionary: Dictionary | None) -> tuple[dict[str, pl.DataFrame | None], dict[str, Any]]:
+    """Put labels and regions into a run's table of concepts, and make the tables and slices that go with them.
+
+    Parameters
+    ----------
+    dictionary
+        None removes labels and regions.
+
+    Returns
+    -------
+    tables
+        For :func:`~competency_gaps.runs.manifest.write_tables`.
+    changed
+        What changes in the manifest: ``dictionary``, and ``slices`` where the run has these.
+    """
+    table = dictionary.labels() if dictionary is not None else empty_labels()
+    shown = shown_labels(table, run.width)
+    atlas = read_atlas(dictionary.folder, run.width) if dictionary is not None else None
+    mapped = {} if atlas is None else _mapped(run, atlas)
+    hung = np.full(run.width, -1) if atlas is None else atlas.concept_region
+    named = _named(run, shown.with_columns(region=pl.Series(hung, dtype=pl.Int32).replace(-1, None)))
+    stale = (*(f"{LISTS}/{file.name}" for file in (run.path / LISTS).glob("*.json")), REGIONS, COUNTS, ITEMS)
+    tables = {**dict.fromkeys(stale), **mapped, "concepts.parquet": named}
+    tables[SCOPES] = None if atlas is None else _scopes(run, atlas.regions)
+    changed = {"dictionary": None if dictionary is None else _facts(dictionary, shown, mapped)}
+    if run.files.has("slices"):
+        regions = (mapped[REGIONS], mapped[ITEMS]) if mapped else None
+        tables[SLICES_FILE], changed["slices"] = renamed_slices(run, named, regions)
+    return tables, changed
+
+
+def _mapped(run: RunFolder, atlas: Atlas) -> dict[str, pl.DataFrame]:
+    """A run's tables of regions, by file."""
+    kept = run.files.collect("items", run.scan("items").select(pl.col("excluded").is_null()))["excluded"]
+    return {REGIONS: atlas.regions, COUNTS: atlas.counts, ITEMS: located(atlas, run.by_concept, kept.to_numpy())}
+
+
+def _scopes(run: RunFolder, regions: pl.DataFrame) -> pl.DataFrame | None:
+    """The regions of the benchmarks' scopes; None: none is stated, or names cannot be compared here."""
+    stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
+    if not any(stated.values()) or not has_default_model():
+        return None
+    return scope_table(regions, stated, embed_texts)
+
+
+def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
+    """The run's table of concepts with these labels and regions."""
+    concepts = run.files.collect("concepts", run.scan("concepts")).drop(*LABELS, strict=False)
+    first, rest = concepts.columns[:1], concepts.columns[1:]
+    named = concepts.join(shown, on="concept", how="left", maintain_order="left")
+    return named.select(*first, *LABELS, *rest)
+
+
+def _facts(dictionary: Dictionary, shown: pl.DataFrame, mapped: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    labels = dictionary.folder / LABELS_FILE
+    return {
+        "name": dictionary.folder.name,
+        "folder": str(dictionary.folder.resolve()),
+        "labelled": int(shown["label"].is_not_null().sum()),
+        "kinds": dict(shown["label_kind"].drop_nulls().value_counts().sort("label_kind").iter_rows()),
+        "regions": mapped[REGIONS].filter(pl.col("level") == 3).height if mapped else None,
+        "labels_sha256": sha256(labels) if labels.is_file() else None,
+    }
+
+
+def name_finished_run(folder: Path, dictionary: Path) -> RunFolder:
+    """Add a dictionary to a finished run.
+
+    Raises
+    ------
+    UserError
+        If either folder is not what it should be, or they belong to different SAEs.
+    """
+    with hold(folder):
+        run = open_folder(folder)
+        known = files_of(dictionary)
+        opened = check_dictionary(dictionary, run.manifest["sae"])
+        tables, changed = name_run(run, opened)
+        if files_of(dictionary) != known:
+            raise UserError(f"the dictionary {dictionary} changed while it was being read: repeat the command.")
+        write_tables(folder, tables, **changed)
+    return open_folder(folder)

@@ -1,0 +1,562 @@
+"""Ask a language model, over an OpenAI-compatible endpoint or through files in OpenAI's batch form.
+
+:func:`ask` sends :class:`Request` objects and keeps each :class:`Answer` on disk as it comes, so that a killed command
+goes on without paying twice; :func:`competency_gaps.scoring.answer_json.parse` reads an answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import pydantic
+
+from competency_gaps.items.config import LLMConfig
+from competency_gaps.util.errors import UserError, needed
+from competency_gaps.util.files import no_space_left, write_text
+from competency_gaps.util.lock import hold
+from competency_gaps.util.progress import Progress
+from competency_gaps.util.text import one_line, plural, replace_surrogates, visible
+
+FILE = "answers.jsonl"
+"""In the folder given to :func:`ask`."""
+NO_NAME = "export"
+"""Model of exported requests if none is given; to be replaced before they are sent."""
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+"""Seconds before the first retry, doubled each time, and at most."""
+LONGEST_ASKED_WAIT = 600.0
+"""Most seconds that an endpoint may ask to wait; beyond, the command ends."""
+_LISTENING = 0.2
+"""Seconds after which Ctrl-C is noticed: with polars' handler, a wait without end is not interrupted."""
+
+
+# Requests and answers
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question."""
+
+    id: str
+    """Names the question within a command."""
+    system: str
+    """What the model is told about its task; empty: nothing."""
+    user: str
+    """The question itself."""
+    schema: dict[str, Any]
+    """JSON schema of the answer. Endpoints that enforce it want every property required and
+    ``additionalProperties`` false."""
+    schema_name: str
+    """1 to 64 letters, digits, ``_`` and ``-``."""
+    max_tokens: int
+    """Most tokens of the answer, unless the configuration says otherwise."""
+
+    def body(self, config: LLMConfig) -> dict[str, Any]:
+        """Body of the call of chat completions.
+
+        The question ends with the schema in words: some servers ignore the field without an error, and small models
+        forget what stands before a long question.
+        """
+        shown = json.dumps(self.schema, ensure_ascii=False)
+        question = f"{self.user}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}"
+        messages = [{"role": "system", "content": replace_surrogates(self.system)}] if self.system else []
+        body: dict[str, Any] = {
+            "model": config.model or NO_NAME,
+            "messages": [*messages, {"role": "user", "content": replace_surrogates(question)}],
+            config.tokens_key: config.max_tokens or self.max_tokens,
+        }
+        if config.temperature is not None:
+            body["temperature"] = config.temperature
+        if config.structured == "json_schema":
+            schema = {"name": self.schema_name, "strict": True, "schema": self.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif config.structured == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        return {**body, **config.extra}
+
+    def key(self) -> str:
+        """SHA-256 of what is asked, whatever the model and its settings."""
+        text = json.dumps([self.system, self.user, self.schema], separators=(",", ":"))
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one request; with an error, nothing did."""
+
+    id: str
+    """Id of the request."""
+    text: str | None = None
+    """What the model wrote; None if no answer came or it refused."""
+    refusal: str | None = None
+    """Why the model or the endpoint refused, in its words; None: it did not."""
+    error: str | None = None
+    """Why there is no answer; None: there is one."""
+    model: str | None = None
+    """Model as the endpoint names it; None: unknown."""
+    finish: str | None = None
+    """Why the model stopped, in the endpoint's word (``length``: cut off at the limit); None: unknown."""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Message(pydantic.BaseModel):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(pydantic.BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(pydantic.BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Completion(pydantic.BaseModel):
+    choices: Annotated[list[_Choice], pydantic.Field(min_length=1)]
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON schema of an object with these properties, all required, and no others."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def read_completion(body: Any, id: str) -> Answer:
+    """Read the body of a chat completion, which is foreign input.
+
+    An answer that holds nothing, as of a model that spends all tokens on thinking, has an empty text and no error.
+    """
+    try:
+        read = _Completion.model_validate(body)
+    except pydantic.ValidationError:
+        return Answer(id, error=f"no chat completion: {one_line(body)}")
+    message, finish, usage = read.choices[0].message, read.choices[0].finish_reason, read.usage or _Usage()
+    refusal = message.refusal or ("content_filter" if finish == "content_filter" and not message.content else None)
+    return Answer(
+        id,
+        text=None if refusal else replace_surrogates(message.content or ""),
+        refusal=replace_surrogates(refusal) if refusal else None,
+        model=visible(read.model or "")[:200] or None,
+        finish=visible(finish or "")[:50] or None,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+    )
+
+
+# Asking
+
+
+def ask(
+    requests: Iterable[Request],
+    config: LLMConfig,
+    folder: Path,
+    progress: Progress,
+    usable: Callable[[Answer], bool] = lambda answer: True,
+) -> dict[str, Answer] | None:
+    """Answer requests in the way that the configuration says; what a folder keeps is not asked again.
+
+    Parameters
+    ----------
+    folder
+        Where answers are kept. Equal requests share one answer.
+    progress
+        Shows a bar, and says what is going to be asked and what went wrong.
+    usable
+        Whether an answer, with the id of its request, can be used. One that cannot is asked again by the next command.
+
+    Returns
+    -------
+    dict of str to Answer, or None
+        By id of the request. A request that failed has an answer with ``error``; one that ``max_cost`` left unasked, or
+        that no file answers, has none. None: the requests were only written into a file.
+
+    Raises
+    ------
+    UserError
+        If the endpoint refuses the key, account, model or address, gives no answer at all, or asks to wait too long; if
+        a file cannot be read, or another process writes into the folder.
+    MachineError
+        If the disk is full.
+    MissingExtraError
+        If ``openai`` or ``tenacity`` is not installed.
+    """
+    by_id = {request.id: request for request in requests}
+    with hold(folder):
+        store = AnswerStore(folder / FILE)
+        kept = store.answers(by_id.values(), config.model)
+        todo = [r for r in by_id.values() if r.id not in kept or not usable(kept[r.id])]
+        if config.requests is not None:
+            write_requests(todo, config)
+            return None
+        if config.answers:
+            failed = _import(by_id, config, store, progress, usable)
+        else:
+            failed = _send(todo, len(by_id), config, store, progress) if config.base_url and todo else {}
+        return failed | store.answers(by_id.values(), config.model)
+
+
+class AnswerStore:
+    """Answers in an append-only JSONL file, one a line, each on the disk before the next thing happens.
+
+    A last line that a kill cut off is left out. Of several answers to the same question the last counts.
+
+    Raises
+    ------
+    UserError
+        If another line is no answer.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._of: dict[str, dict[str, Answer]] = {}
+        self._length = 0
+        self._guard = threading.Lock()
+        adapter = pydantic.TypeAdapter(Answer)
+        for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.is_file() else (), start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                kept = json.loads(line)
+                self._put(kept.pop("key"), kept.pop("asked"), adapter.validate_python(kept))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise UserError(
+                    f"{str(path)!r}, line {number}: expected an answer in this program's form. Delete the line to ask "
+                    "its request again."
+                ) from None
+            self._length += len(line)
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models that gave the answers, in the order in which they were first asked."""
+        return list(dict.fromkeys(model for kept in self._of.values() for model in kept))
+
+    def answers(self, requests: Iterable[Request], model: str | None) -> dict[str, Answer]:
+        """Kept answers of a model by id of the request; None: of any model."""
+        found = {}
+        for request in requests if self._of else ():
+            kept = self._of.get(request.key(), {})
+            answer = kept.get(model) if model else next(reversed(kept.values()), None)
+            if answer is not None:
+                found[request.id] = replace(answer, id=request.id)
+        return found
+
+    def add(self, model: str, key: str, answer: Answer) -> None:
+        """Keep an answer; when this returns it is on the disk. May be called from several threads.
+
+        Raises
+        ------
+        MachineError
+            If the disk is full; what was there stays whole.
+        """
+        line = json.dumps({"asked": model, "key": key, **asdict(answer)}).encode("ascii") + b"\n"
+        with self._guard, no_space_left(self.path):
+            with self.path.open("r+b" if self.path.exists() else "w+b") as file:
+                file.truncate(self._length)
+                file.seek(self._length)
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            self._length += len(line)
+            self._put(key, model, answer)
+
+    def _put(self, key: str, model: str, answer: Answer) -> None:
+        kept = self._of.setdefault(key, {})
+        kept.pop(model, None)  # the newest stands last
+        kept[model] = answer
+
+
+def _send(
+    todo: Sequence[Request], total: int, config: LLMConfig, store: AnswerStore, progress: Progress
+) -> dict[str, Answer]:
+    """Send requests, of ``total`` that are wanted, and keep the answers; give back those that failed, by id."""
+    check_installed()
+    by_key: dict[str, list[Request]] = {}
+    for request in todo:
+        by_key.setdefault(request.key(), []).append(request)
+    progress.say(estimate([same[0] for same in by_key.values()], total, config))
+    failed: dict[str, Answer] = {}
+    enough, gave_answers = min(config.concurrency, len(by_key)), bool(store.models)
+    lost = prompt = completion = 0
+    with (
+        progress.stage("asking", total=total, unit="requests") as bar,
+        closing(_outcomes(by_key, config, store)) as outcomes,
+    ):
+        bar.skip(total - len(todo))
+        for key, answer, is_lost in outcomes:
+            bar.advance(len(by_key[key]))
+            if answer.error is None:
+                gave_answers, lost = True, 0
+                bound = _tokens(by_key[key][0], config)
+                prompt += bound[0] if answer.prompt_tokens is None else answer.prompt_tokens
+                completion += bound[1] if answer.completion_tokens is None else answer.completion_tokens
+            else:
+                failed |= {request.id: replace(answer, id=request.id) for request in by_key[key]}
+                lost += is_lost
+            # Single requests may be at fault themselves: too long, or refused by a filter.
+            if lost >= enough or (not gave_answers and len(failed) >= enough):
+                raise UserError(
+                    f"{config.base_url} gives no answers: {answer.error}. Expected an OpenAI-compatible server that "
+                    "accepts such requests (see structured, tokens_key, temperature and extra). Answers so far are "
+                    "kept."
+                )
+            cost = config.cost(prompt, completion)
+            used = f"{prompt + completion:,} tokens" + ("" if cost is None else f", {_money(cost)}")
+            bar.note(used + (f", {len(failed):,} failed" if failed else ""))
+            if cost is not None and config.max_cost is not None and cost >= config.max_cost:
+                progress.say(f"max_cost is reached ({used}). Repeat the command to continue.")
+                break
+    if failed:
+        first = next(iter(failed.values())).error
+        progress.say(f"{plural(len(failed), 'request')} got no answer ({first}); repeat the command to ask again.")
+    return failed
+
+
+def _outcomes(
+    by_key: Mapping[str, Sequence[Request]], config: LLMConfig, store: AnswerStore
+) -> Generator[tuple[str, Answer, bool], None, None]:
+    """Keys with their answers as they come, and whether the endpoint was out of reach.
+
+    To close it, or the first interrupt (Ctrl-C), sends nothing more and waits for what is in flight and may be paid
+    for; the second interrupt drops that.
+    """
+    client, stop, left = connect(config), threading.Event(), iter(by_key.items())
+    pool = ThreadPoolExecutor(config.concurrency)
+    running: set[Future[tuple[str, Answer, bool]]] = set()
+    try:
+        while True:
+            more = islice(left, 2 * config.concurrency - len(running))
+            running |= {pool.submit(_answered, client, key, same[0], config, store, stop) for key, same in more}
+            if not running:
+                return
+            done, running = wait(running, _LISTENING, FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    finally:
+        stop.set()
+        running = {future for future in running if not future.cancel()}
+        try:
+            while running:
+                running = wait(running, _LISTENING).not_done
+        except KeyboardInterrupt:
+            client.close()
+            raise
+        pool.shutdown(wait=False)
+
+
+def _answered(
+    client: Any, key: str, request: Request, config: LLMConfig, store: AnswerStore, stop: threading.Event
+) -> tuple[str, Answer, bool]:
+    """Ask one request until it is answered, which is kept, or fails for good."""
+    import openai
+    import tenacity
+
+    def send() -> Answer:
+        raw = client.chat.completions.with_raw_response.create(**request.body(config))
+        answer = read_completion(json.loads(hide_key(raw.http_response.text, config)), request.id)
+        if answer.error is not None:
+            raise ValueError(answer.error)
+        return answer
+
+    exponential = tenacity.wait_exponential_jitter(FIRST_WAIT, LONGEST_WAIT, jitter=FIRST_WAIT)
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: _what_follows(error) == "again"),
+        stop=tenacity.stop_after_attempt(config.retries + 1) | tenacity.stop_when_event_set(stop),
+        wait=lambda state: _asked_wait(state.outcome.exception() if state.outcome else None) or exponential(state),
+        sleep=tenacity.sleep_using_event(stop),
+        reraise=True,
+    )
+    try:
+        answer = retrying(send)
+    except (openai.OpenAIError, ValueError) as error:
+        cause = "" if isinstance(error, openai.APIStatusError) else error.__cause__ or ""
+        reason = hide_key(one_line(f"{error} {cause}"), config)
+        if _what_follows(error) == "end":
+            raise UserError(
+                f"{config.base_url} refuses the request ({reason}). Check base_url, the model {config.model!r}, and "
+                "the key in "
+                f"{config.key_env}, which is {'' if _key(config) else 'not '}set. What is answered is kept."
+            ) from None
+        is_lost = isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
+        return key, Answer(request.id, error=reason), is_lost
+    store.add(str(config.model), key, answer)
+    return key, answer, False
+
+
+def _what_follows(error: BaseException) -> Literal["again", "fail", "end"]:
+    """Whether another attempt may succeed, the request fails, or every other one would fail too."""
+    import openai
+
+    if not isinstance(error, openai.APIStatusError):
+        return "again" if isinstance(error, (openai.APIConnectionError, ValueError)) else "fail"
+    status, no_quota = error.status_code, "insufficient_quota" in error.response.text
+    if status < 400 or status in (401, 402, 403, 404) or no_quota or _asked_wait(error) > LONGEST_ASKED_WAIT:
+        return "end"
+    return "again" if status in (408, 409, 425, 429) or status >= 500 else "fail"
+
+
+def _asked_wait(error: BaseException | None) -> float:
+    """Seconds that the endpoint asks to wait; 0: it does not say."""
+    value = getattr(getattr(error, "response", None), "headers", {}).get("retry-after", "")
+    return float(value) if value.isdecimal() else 0.0
+
+
+# The connection
+
+
+def check_installed() -> None:
+    """Raise MissingExtraError if a package is missing without which no endpoint can be asked."""
+    with needed(None, "label", "Asking a language model"):
+        import openai  # noqa: F401
+        import tenacity  # noqa: F401
+
+
+def connect(config: LLMConfig, *, is_async: bool = False) -> Any:
+    """A client of ``openai`` that follows no redirects, and uses no proxy for this machine.
+
+    Parameters
+    ----------
+    is_async
+        For an event loop: ``AsyncOpenAI``, which makes a failed request twice more by itself.
+
+    Raises
+    ------
+    UserError
+        If the key cannot be sent; the message does not show it.
+    """
+    import openai
+
+    make_http = openai.DefaultAsyncHttpxClient if is_async else openai.DefaultHttpxClient
+    return (openai.AsyncOpenAI if is_async else openai.OpenAI)(
+        api_key=_key(config) or "no-key",
+        base_url=config.base_url,
+        timeout=config.timeout,
+        max_retries=2 if is_async else 0,
+        http_client=make_http(trust_env=not is_here(str(config.base_url)), follow_redirects=False),
+    )
+
+
+def _key(config: LLMConfig) -> str:
+    """The key from the environment; empty: there is none."""
+    value = os.environ.get(config.key_env, "").strip()
+    if not all("!" <= letter <= "~" for letter in value):  # an error of the HTTP client would show it
+        raise UserError(
+            f"the environment variable {config.key_env} contains blanks, line breaks or non-ASCII letters (it is not "
+            "shown): expected a single key. Set it again."
+        )
+    return value
+
+
+def hide_key(text: str, config: LLMConfig) -> str:
+    """Write ``[API key]`` wherever the key stands in a foreign text; shorter ones are placeholders like ``EMPTY``."""
+    key = _key(config)
+    return text.replace(key, "[API key]") if len(key) >= 8 else text
+
+
+def is_here(url: str) -> bool:
+    """Whether an address is this machine by its loopback; other names may lead anywhere."""
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def estimate(requests: Sequence[Request], total: int, config: LLMConfig) -> str:
+    """What requests will use, in a sentence."""
+    prompt, completion = map(sum, zip(*(_tokens(request, config) for request in requests), strict=True))
+    cost = config.cost(prompt, completion)
+    return (
+        f"{len(requests):,} of {plural(total, 'request')} to ask {config.model}: about {prompt:,} prompt tokens, at "
+        f"most {completion:,} answer tokens" + ("." if cost is None else f"; at most about {_money(cost)}.")
+    )
+
+
+def _tokens(request: Request, config: LLMConfig) -> tuple[int, int]:
+    """Tokens of a request, four characters being about one, and most tokens of its answer."""
+    body = json.dumps(request.body(config), ensure_ascii=False)
+    return len(body) // 4, config.max_tokens or request.max_tokens
+
+
+def _money(value: float) -> str:
+    return f"{value:,.2f}" if value >= 1 else f"{value:.2g}"
+
+
+# Files in OpenAI's batch form
+
+
+def write_requests(requests: Iterable[Request], config: LLMConfig) -> None:
+    """Write requests into the configured file, one a line."""
+    assert config.requests is not None
+    call = {"method": "POST", "url": "/v1/chat/completions"}
+    lines = (json.dumps({"custom_id": own.id, **call, "body": own.body(config)}) for own in requests)
+    write_text(config.requests, "".join(f"{line}\n" for line in lines))
+
+
+def read_answers(path: Path) -> Iterator[Answer]:
+    """Read answers, one a line: OpenAI's batch output, or ``{"custom_id", "content": text or object}`` by hand.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or a line has neither form; the message names file and line.
+    """
+    if not path.is_file():
+        raise UserError(f"the answers {str(path)!r}: there is no such file.")
+    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+            id, content, model = value["custom_id"], value.get("content"), value.get("model")
+            response = value.get("response") or {}
+            has_answer = "content" in value or "response" in value or "error" in value
+            if not isinstance(id, str) or not has_answer or not isinstance(response, dict):
+                raise TypeError
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise UserError(
+                f"{str(path)!r}, line {number}: expected a JSON object with 'custom_id' as in the file of requests and "
+                "'response' as in OpenAI's batch output, or 'content' (a text or an object)."
+            ) from None
+        if "content" in value:
+            text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+            yield Answer(id, replace_surrogates(text), model=str(model)[:200] if model else None)
+            continue
+        if value.get("error") or response.get("status_code") != 200:
+            yield Answer(id, error=one_line(value.get("error") or response or "no response"))
+        else:
+            yield read_completion(response.get("body"), id)
+
+
+def _import(
+    by_id: Mapping[str, Request],
+    config: LLMConfig,
+    store: AnswerStore,
+    progress: Progress,
+    usable: Callable[[Answer], bool],
+) -> dict[str, Answer]:
+    """Keep the answers of files like an endpoint's, so that the files are needed once; give back those that failed."""
+    read = {answer.id: answer for path in config.answers for answer in read_answers(path)}
+    known = {id: replace(answer, model=config.model or answer.model) for id, answer in read.items() if id in by_id}
+    kept = store.answers([by_id[id] for id in known], config.model)
+    for id, answer in known.items():
+        before = kept.get(id)
+        is_better = before is None or usable(answer) or not usable(before)
+        if answer.error is None and answer != before and is_better:
+            store.add(answer.model or NO_NAME, by_id[id].key(), answer)
+    if len(read) > len(known):
+        progress.say(
+            f"{plural(len(read) - len(known), 'answer')} left out: they belong to requests that are no longer made."
+        )
+    if missing := len(by_id.keys() - known.keys() - kept.keys()):
+        progress.say(f"{missing:,} of {plural(len(by_id), 'request')} have no answer in the files.")
+    return {id: answer for id, answer in known.items() if answer.error is not None}

@@ -1,0 +1,1 @@
+"""Files, text, errors, progress and locks: nothing that knows what an evaluation is."""

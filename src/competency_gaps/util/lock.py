@@ -1,0 +1,156 @@
+"""One process at a time writes to a folder: a second one is refused, and told who holds it.
+
+The lock is the system's (``flock``), so it ends with the process that holds it, however that ends. Where a file system
+has no locks, a marker file takes their place (filelock's ``SoftFileLock``): it keeps others out as well, and a marker
+whose process was killed on this machine is replaced. Readers need no lock.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from competency_gaps.util.errors import MachineError, UserError
+from competency_gaps.util.files import NOT_WRITABLE, make_folder, no_space_left
+
+if TYPE_CHECKING:
+    from filelock import FileLock, SoftFileLock
+
+FILE = ".lock"
+"""In the folder while it is held; a marker's name begins so too."""
+_WAIT = 0.2
+"""Seconds in which a lock is tried again: its holder may just be removing the file."""
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+"""Error numbers of file systems without locks."""
+
+
+class HeldError(UserError):
+    """Another process or thread holds the folder."""
+
+
+_HERE: dict[Path, int] = {}
+"""Folders that this process holds -> the thread that does, which may hold them again."""
+_GUARD = threading.Lock()
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made, against other processes and threads while the body runs.
+
+    A thread may hold a folder again inside of the body. What the system refuses the body in the folder (no space, no
+    permission) is raised as :class:`~competency_gaps.util.errors.MachineError`.
+
+    Raises
+    ------
+    HeldError
+        If another process or thread holds it; the message names it.
+    UserError
+        If there is a file where the folder should be.
+    MachineError
+        If the folder cannot be written, or the disk is full.
+    """
+    place, thread = folder.resolve(), threading.get_ident()
+    with _GUARD:
+        known = _HERE.get(place)
+        _HERE.setdefault(place, thread)
+    if known not in (None, thread):
+        raise _refused(folder, "another thread of this process")
+    with _writable(folder, place):
+        if known is not None:
+            yield
+            return
+        try:
+            with _locked(folder, place):
+                yield
+        finally:
+            del _HERE[place]
+
+
+@contextmanager
+def _locked(folder: Path, place: Path) -> Iterator[None]:
+    made = not place.exists()
+    lock = _acquire(folder, place / FILE)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            # Removed while it is held: filelock does not take a file that has lost its name.
+            (place / FILE).unlink(missing_ok=True)
+        lock.release()
+        if made:
+            with suppress(OSError):  # something lies in it
+                place.rmdir()
+
+
+def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
+    """Lock the file, and write into it who holds it."""
+    from filelock import FileLock, SoftFileLock, Timeout
+
+    try:
+        make_folder(path.parent)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            f"{str(folder)!r} is a file or inside one, so it cannot hold a run or dictionary. Give a path in a folder."
+        ) from error
+    lock: FileLock | SoftFileLock = FileLock(path, timeout=_WAIT, thread_local=False, fallback_to_soft=False)
+    try:
+        try:
+            lock.acquire()
+        except OSError as error:
+            if isinstance(error, Timeout) or error.errno not in _NO_LOCKS:
+                raise
+            lock = SoftFileLock(path.with_name(f"{FILE}-marker"), timeout=_WAIT, thread_local=False)
+            lock.acquire()
+    except Timeout:
+        raise _refused(folder, _holder(path)) from None
+    since = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    with suppress(PermissionError):  # Windows lets nobody write to a locked file
+        path.write_text(json.dumps([os.getpid(), socket.gethostname(), since]), encoding="ascii")
+    return lock
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock, as its file says."""
+    try:
+        process, host, since = json.loads(path.read_text(encoding="ascii"))
+    except (OSError, ValueError, TypeError):  # it is being written, was removed, or is filelock's own
+        return "another process"
+    return f"process {process} on {host}, since {since}"
+
+
+def _refused(folder: Path, holder: str) -> HeldError:
+    return HeldError(
+        f"{str(folder)!r} is being written by {holder}: only one command can write at a time. Wait for it or stop "
+        "it; finished work is kept."
+    )
+
+
+@contextmanager
+def _writable(folder: Path, place: Path) -> Iterator[None]:
+    """Turn what the system refuses in a folder, which lies at ``place``, into errors that say what to do."""
+    try:
+        yield
+    except Exception as error:
+        named = error.filename if isinstance(error, OSError) else None
+        named = Path(os.fsdecode(named)) if isinstance(named, (str, bytes)) else None
+        if isinstance(error, OSError) and error.errno in NOT_WRITABLE and named and _within(named, place):
+            raise MachineError(
+                f"{folder} cannot be written ({error.strerror}: {named}). Finished work is kept. Copy the folder to "
+                "where you can write, or ask who owns it."
+            ) from error
+        with no_space_left(named or folder):
+            raise
+
+
+def _within(path: Path, place: Path) -> bool:
+    """Whether a path leads into a folder, or to one above it in which it was to be made."""
+    path = path.resolve()
+    return path.is_relative_to(place) or (place.is_relative_to(path) and not place.exists())

@@ -1,0 +1,122 @@
+"""What ``cgaps improve`` wrote into a run's folder: in the terminal's words, and with the items that they are about."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from competency_gaps.util.checked import damaged
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.text import plural
+from competency_gaps.view.page.parts.context import Context
+from competency_gaps.view.page.parts.records.answers import (
+    Block,
+    ImprovedItem,
+    ImproveFile,
+    Improvement,
+    ListedDraft,
+    What,
+)
+from competency_gaps.view.terminal import improve as report
+
+FOLDER = "improve"
+_PLACES: dict[What, tuple[str, str]] = {
+    "keep": ("keep-*", "--keep 100"),
+    "items": ("items.parquet", "--items"),
+    "fill": ("fill-*", "--fill SLICE --llm FILE"),
+}
+"""Where the results of each kind are, and how they are asked for."""
+MOST, LEAST = 200, 0.1
+"""Items that look broken, at most, and the least chance of one that is listed [ours]."""
+
+
+def improve_file(context: Context) -> ImproveFile:
+    """``improve.json``: all results that are there."""
+    folder = context.itself.path
+    command = f"cgaps improve {shlex.quote(context.shown(context.itself.shown_path))}"
+    results = [
+        _result(context, what, path)
+        for what, (pattern, _) in _PLACES.items()
+        for path in sorted((folder / FOLDER).glob(pattern), key=lambda path: (len(path.name), path.name))
+    ]
+    return ImproveFile(results, {what: f"{command} {option}" for what, (_, option) in _PLACES.items()})
+
+
+def _result(context: Context, what: What, path: Path) -> Improvement:
+    """One result; of one that cannot be read, why. What the page lists item by item, it needs in no table."""
+    items: list[ImprovedItem] = []
+    listed = 0
+    drafts: tuple[list[ListedDraft], list[ListedDraft]] = ([], [])
+    try:
+        if what == "keep":
+            from competency_gaps.improve.keep import read_kept
+
+            kept = read_kept(path)
+            view, listed = report.kept_view(kept, None), kept.items.height
+            items = _items(context, kept.items, "influence")
+        elif what == "items":
+            from competency_gaps.improve.suspect import read_suspects
+
+            found = read_suspects(path)
+            known = found.items.filter(pl.col("chance") >= LEAST).head(MOST)
+            view, listed = report.suspects_view(found, None, 0), known.height
+            items = _items(context, known, "chance")
+        else:
+            from competency_gaps.improve.drafts import read_drafts
+
+            made = read_drafts(path)
+            view, drafts = report.drafts_view(made, 0), (_drafts(context, made.kept), _drafts(context, made.refused))
+        blocks = [block for block in _blocks(context, view) if block.text or what == "keep"]
+        if gone := listed - len(items):
+            blocks.append(Block(f"{plural(gone, 'item')} of these are no longer in the run.", True, [], []))
+    except UserError as error:
+        blocks = [*_blocks(context, str(error))]
+    except (AttributeError, KeyError, OSError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        blocks = [*_blocks(context, str(damaged(path, error, "Make it again.")))]
+    return Improvement(what, path.stem, blocks, items, *drafts)
+
+
+def _items(context: Context, table: pl.DataFrame, value: str) -> list[ImprovedItem]:
+    """The items of a table by ``benchmark`` and ``item_id``, in its order; those that the run has no more are left
+    out."""
+    places = context.items.select("benchmark", "item_id").with_row_index("row")
+    joined = table.join(places, on=["benchmark", "item_id"], how="inner", maintain_order="left")
+    return [ImprovedItem(row["row"], row[value], row.get("reason", "")) for row in joined.iter_rows(named=True)]
+
+
+def _drafts(context: Context, table: pl.DataFrame) -> list[ListedDraft]:
+    """New items; without texts none, as they may be near to items of the run."""
+    return [
+        ListedDraft(row["prompt"], row.get("choices") or [], row.get("answer"), row.get("reason") or row["source"])
+        for row in table.iter_rows(named=True)
+        if context.texts
+    ]
+
+
+def _blocks(context: Context, view: RenderableType) -> Iterator[Block]:
+    """The paragraphs and tables of what is printed; without texts, no word of an item names a slice."""
+    if isinstance(view, Group):
+        for part in view.renderables:
+            yield from _blocks(context, part)
+    elif isinstance(view, Table):
+        titles = [_plain(context, column.header) for column in view.columns]
+        cells = [[_plain(context, cell) for cell in column.cells] for column in view.columns]
+        yield Block("", False, titles, [list(row) for row in zip(*cells, strict=True)])
+    elif text := _plain(context, view):
+        yield Block(text, isinstance(view, Text) and view.style == "dim", [], [])
+
+
+def _plain(context: Context, view: RenderableType) -> str:
+    text = view.plain if isinstance(view, Text) else str(view)
+    text = text.replace(str(context.itself.shown_path), context.shown(context.itself.shown_path))
+    regions = [] if context.run.regions is None else context.run.regions["name"].to_list()
+    names = {*context.quoting_names, *(set(regions) - set(context.region_names))}
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, "…")
+    return text.strip()

@@ -1,0 +1,300 @@
+"""What ``cgaps improve`` says, in a terminal: kept items, items that look broken, drafts, redundancy."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.improve.keep import FEWEST_MODELS
+from competency_gaps.improve.redundancy import FEWEST
+from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.text import integer, listing, percent, plural, signed, visible
+from competency_gaps.view.terminal.tables import aligned, cut, plain
+from competency_gaps.view.words import item_text, see_all, short_name
+
+if TYPE_CHECKING:
+    from competency_gaps.improve.drafts import Drafts
+    from competency_gaps.improve.keep import Kept
+    from competency_gaps.improve.lens import Fresh
+    from competency_gaps.improve.redundancy import Redundancy
+    from competency_gaps.improve.suspect import Suspects
+    from competency_gaps.runs.open import RunFolder
+
+SURE = 0.05
+"""Largest p-value of what is said to be so."""
+KEPT = 100
+"""Kept items for which the overview gives the error."""
+PARTS = 20
+"""Rows of a list."""
+SLICES = 14
+"""Slices whose means are listed."""
+SUSPECTS, MOST_SUSPECTS = 10, 50
+"""Rows of suspicious items: so many in any case, and at most, where no limit is given."""
+CLEAR = 0.95
+"""Share of a slice's own among the items that activate it above which the others are not mentioned."""
+_REFUSED = {
+    "form": "do not have the benchmark's form",
+    "repeats": "repeat another item",
+    "unread": "cannot be read",
+    "elsewhere": "activate the slice too little",
+    "alike": "are too similar to another",
+    "key": "have a doubtful key",
+    "enough": "were not needed",
+}
+PART = 17
+"""Characters of a name."""
+TEXT = 16
+"""Fewest characters with which an item's text is worth its place."""
+
+
+def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What to do first about a run's benchmarks: for each step a sentence and the command.
+
+    Parameters
+    ----------
+    found
+        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`)
+        and ``redundancy``; or, for each, the error that says why there is none.
+    """
+    command = shlex.join(["cgaps", "improve", str(run.shown_path)])
+    items, repeats = found["items"], found["redundancy"]
+    steps = [(f"Broken: {items if isinstance(items, UserError) else _broken(items)}", f"{command} --items")]
+    lacking = ((name, own.whole.missing) for name, own in found["missing"].items() if own.whole is not None)
+    name, regions = max(lacking, key=lambda own: len(own[1]), default=("", ()))
+    if regions:
+        names = "; ".join(f"“{own.name}”" for own in regions[:3]) + f"; {len(regions) - 3} more" * (len(regions) > 3)
+        topics = plural(len(regions), "topic")
+        if not found["missing"][name].whole.within:
+            says = f"Missing: {name} hardly asks about {topics} that similar benchmarks ask: {names}. Are they "
+            says += "part of what it is meant to test? See ‘cgaps coverage --describe’."
+        else:
+            says = f"Missing: {name} hardly asks about {topics} of its scope: {names}."
+        steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
+    kept, count = found["keep"], KEPT
+    fewer = str(kept)
+    if not isinstance(kept, UserError):
+        row = kept.expected.row(0, named=True)
+        count = row["kept"]
+        fewer = f"{count} of {integer(row['items'])} items"
+        if row["error"] is not None:
+            error, random = (f"±{100 * NORMAL * row[name]:.1f}" for name in ("error", "random"))
+            fewer += f" predict a new model's score within {error} points (random items: {random})"
+        fewer += "." if kept.prior else f"; choosing them needs the scores of {FEWEST_MODELS} models."
+    steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
+    if not isinstance(repeats, UserError):  # else there is only one part
+        steps.append((f"Overlap: {_repeats(repeats)}", f"{command} --overlap"))
+    return steps
+
+
+def _repeats(found: Redundancy) -> str:
+    if found.axes is None or found.effective is None:
+        return _dimensions(found)
+    own = found.parts.filter("adds")["part"].to_list()
+    over = _plural_of(found.what, found.parts.height)
+    adds = f"only {listing(own, len(own), 6)} add anything beyond the rest" if own else "none adds anything to the rest"
+    level = percent(found.axes["share"][0], 1)
+    worth = f"{found.effective.value:.1f} separate tests ({level} of the models' differences are overall strength)"
+    return f"the {over} are worth {worth}; {adds}."
+
+
+def kept_view(kept: Kept, limit: int | None) -> RenderableType:
+    """Say how well the kept items predict scores on all items, against random ones, and how to use them."""
+    whole = kept.expected.row(0, named=True)
+    head = f"{integer(whole['kept'])} of {integer(whole['items'])} items"
+    known = whole["error"] is not None
+    within = {name: f"±{100 * NORMAL * whole[name]:.1f}" for name in ("error", "random") if known}
+    if not kept.prior:
+        head += ", drawn at random in proportion to each benchmark and group"
+        head += f"; their mean is within {within['random']} points of the mean of all (95% interval)." if known else "."
+        head += f" A better choice needs the scores of {FEWEST_MODELS} models; the run has {len(kept.models)}."
+    else:
+        apart = 100 * NORMAL * 2**0.5 * whole["error"]
+        head += f" predict a new model's score within {within['error']} points (95% interval), random ones within "
+        head += f"{within['random']}.\nThey separate two models that differ by {apart:.0f} points or more. Fitted on "
+        head += f"{plural(len(kept.models), 'model')}, so less reliable for a model stronger than all of them."
+        others = kept.sizes.filter(pl.col("count") != whole["kept"])
+        sizes = ", ".join(f"{n:,} items ±{100 * NORMAL * e:.1f}" for n, e, _ in others.iter_rows())
+        head += f"\nOther sizes: {sizes}."
+    table = aligned(("mean of", "items", "kept", "± points", "± if random"), (0,))
+    for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
+        errors = [f"{100 * NORMAL * row[name]:.1f}" if known else "" for name in ("error", "random")]
+        table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
+    numbered = "doc" in kept.source.columns and kept.source["doc"].is_not_null().any()
+    use = "A slice's estimate also draws on the items of other slices.\n" if table.row_count > 1 and kept.prior else ""
+    use += "To evaluate a new model on them, in the folder written:\n"
+    use += '  lm_eval --samples "$(cat lm_eval.json)"\n' if numbered else ""
+    use += '  inspect eval --sample-id "$(cat BENCHMARK/inspect.txt)"\n  cgaps run --benchmark BENCHMARK/items.jsonl\n'
+    use += "Then predict its score on all items: cgaps improve FOLDER --scores SCORES.csv"
+    parts = (plain(head), Text(), *((table, Text()) if table.row_count > 1 and kept.prior else ()))
+    return Group(*parts, plain(use, "dim"))
+
+
+def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> RenderableType:
+    """Say what new models would score on all items, and on the slices."""
+    parts: list[RenderableType] = []
+    for (model,), own in predicted.group_by("model", maintain_order=True):
+        whole = own.row(0, named=True)
+        head = f"{short_name(str(model))} would score {100 * whole['mean']:.1f} on all items (95% interval "
+        head += f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}), judging by its scores on "
+        head += f"{integer(whole['scored'])} of the {integer(whole['kept'])} kept items."
+        table = aligned(("mean of", "score", "low", "high", "items scored"), (0,))
+        for row in own[1:].filter(pl.col("mean").is_not_null()).head(limit or SLICES).iter_rows(named=True):
+            points = (f"{100 * row[name]:.0f}" for name in ("mean", "low", "high"))
+            table.add_row(plain(cut(row["slice"], 40)), *points, integer(row["scored"]))
+        parts += [plain(head), Text(), *((table, Text()) if table.row_count else ())]
+    return Group(*parts[:-1])
+
+
+def suspects_view(suspects: Suspects, limit: int | None, width: int) -> RenderableType:
+    """List the items that look broken, a line each: how likely, why, and as much of the text as fits."""
+    items = suspects.items.filter(pl.col("chance").is_not_null())
+    probable = items.filter(pl.col("chance") >= 0.5).height
+    most = items.head(limit or MOST_SUSPECTS)
+    if limit is None:
+        most = most.head(max(probable, SUSPECTS)).filter(pl.col("chance") >= 0.1)
+    parts: list[RenderableType] = [plain(_broken(suspects), "bold")]
+    if most.height:
+        told = "broken: in tests (swapped keys, blind readers), about this many of 10 such items were, or more. "
+        told += "Read an item before you change or drop it."
+        parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
+    few = suspects.items.filter(pl.col("chance").is_null())
+    if few.height:
+        names = ", ".join(few["benchmark"].unique(maintain_order=True))
+        lacking = f"fewer than {FEWEST_SCORED} models have scores on them ({names})."
+        parts.append(plain(f"{plural(few.height, 'item')} cannot be judged: {lacking}", "dim"))
+    return Group(*parts)
+
+
+def _broken(suspects: Suspects) -> str:
+    """How many items look broken; and how many probably are, where these are far more."""
+    chances = suspects.items["chance"].drop_nulls()
+    every, probable = float(chances.sum()), int((chances >= 0.5).sum())
+    models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
+    head = f"{integer(probable) if probable else 'None'} of {integer(len(chances))} items look{'s' * (probable == 1)}"
+    more = f" In all, about {every:.0f} probably are; scores cannot tell which the others are."
+    return f"{head} broken, judging by the scores of {models}." + more * (every > 1.5 * probable + 1)
+
+
+def _suspects_table(items: pl.DataFrame, width: int) -> Table:
+    several = items["benchmark"].n_unique() > 1
+    rows = [
+        [cut(row["benchmark"], PART)] * several
+        + [cut(row["item_id"], PART), f"{min(9, round(10 * row['chance']))} of 10", visible(row["reason"])]
+        for row in items.iter_rows(named=True)
+    ]
+    room = width - sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
+    names = [*["benchmark"] * several, "item", "broken", "why", *["text"] * (room >= TEXT)]
+    table = Table(*names, box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for row, text in zip(rows, items["text"], strict=True):
+        table.add_row(*map(Text, row), *[Text(f"“{item_text(visible(text), room)}”", "dim")] * (room >= TEXT))
+    return table
+
+
+def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
+    """Say which new items were kept and rejected, what they change and whether the gap persists; show ``limit``."""
+    if drafts.plan:
+        return plain(drafts.plan, "bold")
+    kept, whole = drafts.kept.height, drafts.kept.height + drafts.refused.height
+    head = f"{plural(kept, 'new item')} for {drafts.name}, from {plural(whole, 'candidate')}."
+    parts: list[RenderableType] = [plain(head, "bold")]
+    for share in drafts.shares:
+        now, then = percent(share.before, 1), percent(share.after, 1)
+        new = plural(share.added, "new item")
+        parts.append(plain(f"{share.name}: {new} raise its share of {drafts.benchmark} from {now} to {then}."))
+    if drafts.precision is not None and drafts.precision < CLEAR:
+        own = percent(drafts.precision, 1)
+        parts.append(plain(f"Of the run's items that activate the slice this much, {own} belong to it."))
+    if drafts.fresh is not None:
+        parts.append(plain(_fresh(drafts.fresh)))
+    counts = drafts.refused["code"].value_counts().sort("count", "code", descending=[True, False])
+    if drafts.refused.height:
+        why = "; ".join(f"{integer(count)} {_REFUSED[code]}" for code, count in counts.iter_rows())
+        parts.append(plain(f"Rejected: {why}."))
+    parts += [Text(f"  {item_text(visible(text), 100)}", "dim") for text in drafts.kept["prompt"].head(limit)]
+    use = "Read them before use. items.jsonl is a benchmark for cgaps run; the .yaml next to it is an lm-eval task."
+    return Group(*parts, *([plain(use, "dim")] if kept else []))
+
+
+def _fresh(fresh: Fresh) -> str:
+    """How the run's model does on new items inside and outside the slice."""
+    asked = (
+        f"The run's model gets {percent(fresh.mean, 1)} of {plural(fresh.items, 'new item')} in the slice right, and "
+        f"{percent(fresh.others_mean, 1)} of {plural(fresh.others, 'comparable new item')} outside it: "
+        f"{_points(fresh.gap, fresh.low, fresh.high)} points"
+    )
+    if fresh.expected is None:
+        return f"{asked}."
+    told = {
+        "holds": "The finding holds",
+        "leans": "The gap has the same sign, but these items are too few to be sure",
+        "not": "The finding does not hold",
+    }[fresh.verdict or "leans"]
+    return f"{asked}; the answer predicts {signed(100 * fresh.expected, 0)} against items outside. {told}."
+
+
+def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
+    """Say which parts are redundant, by concepts and by the models' scores."""
+    parts: list[RenderableType] = [plain(f"{(said := _dimensions(found))[0].upper()}{said[1:]}", "bold")]
+    if found.foretold is not None:
+        value, low, high, _ = (f"{own:.2f}".replace("-", "−") for own in found.foretold)
+        surely = "get" if found.foretold.p_value <= SURE else "need not get"
+        chance = f"rank correlation {value} over {found.pairs.height} pairs ({low} to {high} by chance)"
+        parts.append(plain(f"Parts with similar concepts {surely} similar scores: {chance}."))
+    count = limit or PARTS
+    if found.axes is None:
+        table = aligned(("most similar concepts", "", "of 100"), (0, 1))
+        for a, b, like in found.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows():
+            table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
+        return Group(*parts, Text(), table)
+    table = aligned(("", "closest concepts", "closest scores", "missed", "noise", ""), (0, 1, 2, 5))
+    for row in found.parts.sort("left", descending=True).head(count).to_dicts():
+        near = (_near(row[name], row[figure]) for name, figure in (("like", "likeness"), ("with", "surely")))
+        points = (f"{100 * row[name]:.1f}" for name in ("left", "most"))
+        table.add_row(cut(row["part"], PART), *near, *points, "adds" if row["adds"] else "")
+    note = (
+        "missed: points by which the other parts miss a model's score on this one; noise: the most that random parts "
+        "would miss. A part adds what is missed beyond noise. After names: similarity, of 100 (for scores, its lower "
+        "bound)."
+    )
+    more = f" To see {see_all(found.parts.height, 'parts')}."
+    return Group(*parts, Text(), table, plain(note + more * (found.parts.height > count), "dim"))
+
+
+def _dimensions(found: Redundancy) -> str:
+    over, models = _plural_of(found.what, found.parts.height), plural(len(found.models), "model")
+    if not found.models:
+        return f"no model has scores on all {over}: add them with ‘cgaps score RUN --scores FILE’."
+    if found.axes is None or found.effective is None:
+        return f"{models} scored on all {over}: too few to find redundancy by scores (it needs {FEWEST})."
+    level, *others = found.axes.head(found.count or 1).to_dicts()
+    axes = [f"overall strength ({percent(level['share'], 1)} of their differences)"]
+    for own in others:
+        ends = " against ".join(" and ".join(own[side]) or "the others" for side in ("up", "down"))
+        axes.append(f"{ends} ({percent(own['share'], 1)}; up to {percent(own['most'], 1)} by chance)")
+    number, low, high = (f"{own:.1f}" for own in found.effective)
+    return (
+        f"The {over} tell {models} apart by {'; and by '.join(axes)}. They are worth {number} separate tests ({low} to "
+        f"{high}); with nothing in common, the {found.parts.height} would be worth {found.apart:.1f}."
+    )
+
+
+def _near(name: str | None, figure: float | None) -> str:
+    return "" if name is None or figure is None else f"{cut(name, PART)} {100 * figure:.0f}"
+
+
+def _points(value: float, low: float, high: float) -> str:
+    points, *ends = (signed(100 * own, 1) for own in (value, low, high))
+    return f"{points} ({' to '.join(ends)})"
+
+
+def _plural_of(what: str, count: int) -> str:
+    known = {"benchmark": "benchmarks", "group": "groups", "regions": "regions of the atlas"}
+    return f"{count} {known.get(what, f'categories of {what}')}"

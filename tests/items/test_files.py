@@ -1,0 +1,75 @@
+import json
+
+import pytest
+
+from competency_gaps.items.config import BenchmarkConfig
+from competency_gaps.items.options import with_options
+from competency_gaps.pipeline.load import load_benchmark
+from competency_gaps.util.errors import UserError
+
+
+def load(path, *, fields=None, **more):
+    source = {"kind": "file", "path": path, "fields": fields or {}}
+    return load_benchmark(BenchmarkConfig(name="b", source=source, **more))
+
+
+def write(path, *lines):
+    path.write_bytes("\n".join(lines).encode())
+    return path
+
+
+def test_only_line_feeds_end_a_line(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"prompt": "one\u2028two\x85"}\r', "", '{"prompt": "three"}', "")
+    assert [item.prompt for item in load(path).items] == ["one\u2028two\x85", "three"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"prompt": ', r"a\.jsonl, line 2: not JSON"),
+        ("[1]", r"a\.jsonl, line 2: a list, not an object"),
+        ('{"prompt": ""}', r"a\.jsonl, line 2: the prompt is empty"),
+        ('{"prompt": "p", "score": NaN}', "line 2: the score is NaN"),
+        ('{"id": "0", "prompt": "p"}', r"line 2: the id '0' was already used at .*a\.jsonl, line 1"),
+    ],
+)
+def test_bad_lines(tmp_path, line, message):
+    path = write(tmp_path / "a.jsonl", '{"prompt": "p"}', line)
+    with pytest.raises(UserError, match=message):
+        load(path)
+
+
+def test_a_csv_cell_keeps_its_text(tmp_path):
+    text = 'id,prompt,answer\n007,"two\nlines, ""quoted""",1.50\n008,p,\n'
+    (tmp_path / "a.csv").write_text(text)
+    items = load(tmp_path / "a.csv", policy="exact").items
+    assert [(i.id, i.prompt, i.answer) for i in items] == [("007", 'two\nlines, "quoted"', "1.50"), ("008", "p", None)]
+
+
+def test_a_folder_is_its_files_in_order(tmp_path):
+    write(tmp_path / "b.jsonl", '{"prompt": "second"}')
+    (tmp_path / "a.csv").write_text("prompt\nfirst\n")
+    (tmp_path / "README.md").write_text("no benchmark")
+    assert [(i.id, i.prompt) for i in load(tmp_path).items] == [("0", "first"), ("1", "second")]
+
+
+def test_limit_takes_the_first_and_sample_a_spread(tmp_path):
+    path = write(tmp_path / "a.jsonl", *(json.dumps({"prompt": f"p{i}"}) for i in range(10)))
+    assert [item.id for item in load(path, limit=4).items] == ["0", "1", "2", "3"]
+    assert [item.id for item in load(path, sample=4).items] == ["0", "2", "5", "7"]
+    assert [item.id for item in load(path, limit=6, sample=3).items] == ["0", "2", "4"]
+    assert len(load(path, limit=99, sample=99).items) == 10
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["crows_pairs", "cute", "agieval_en", "arena_hard"])
+def test_shared_benchmarks(shared, name):
+    paths = sorted((shared / name).glob("*.jsonl"))
+    records = [json.loads(line) for path in paths for line in path.read_text("utf-8").split("\n") if line]
+    benchmark = load(shared / name)
+    assert [item.id for item in benchmark.items] == [record["id"] for record in records]
+    for item, record in zip(benchmark.items, records, strict=True):
+        text = with_options(item.prompt, item.choices) if item.choices else item.prompt
+        assert (text, item.policy, item.group) == (record["prompt"], record["metric"], record["group"])
+        assert item.answer == record["answer"]
+        assert item.metadata == ({"pair": record["pair"]} if "pair" in record else {})

@@ -60,7 +60,7 @@ ROOTS = (
 _HEAD = """\
 /**
  * What the explorer reads. Written by `python recipes/page_types.py`; change it there
- * (`explorer/parts/records/`). null: undefined or not known.
+ * (`view/page/parts/records/`). null: undefined or not known.
  */
 """
 _PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null", Any: "unknown"}

@@ -1,6 +1,6 @@
 /**
  * What the explorer reads. Written by `python recipes/page_types.py`; change it there
- * (`explorer/parts/records/`). null: undefined or not known.
+ * (`view/page/parts/records/`). null: undefined or not known.
  */
 
 /** A run that can be opened. */

@@ -26,7 +26,9 @@ map's items are kept in ``--cache``.
 ``agree`` takes runs of the same items through two SAEs, makes a map from each, and locates on both the items of two
 further runs, one through each SAE: the adjusted Rand index by level, the share of items in regions that are each
 other's (assigned one to one, so that most items agree), what that share is when items are shuffled, and the same for
-two maps of the first SAE that differ in the seed of their clustering alone.
+two maps of the first SAE that differ in the seed of their clustering alone; and the share of items whose benchmark, and
+whose subject, is the commonest of their region on other items. All maps are turned towards the same sentence
+embeddings, so agreement is not the SAEs' alone.
 """
 
 from __future__ import annotations
@@ -60,6 +62,9 @@ from competency_gaps.reading.profiles import cas_of, profiles_of, unit
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 from competency_gaps.slices.make import questions
 from competency_gaps.slices.tree import concept_space
+
+SUBJECT_ITEMS = 10
+"""Fewest located items of a subject that is told from regions."""
 
 
 def kept(run: cg.Run) -> np.ndarray:
@@ -304,6 +309,29 @@ def agree(runs: list[Path], located: list[Path], cache: Path | None) -> None:
                 f"{together(a, b):.0%}, shuffled {together(a, b[shuffle]):.0%}",
                 flush=True,
             )
+    benchmark = others["benchmark"].to_numpy()
+    subjects = others.with_columns(n=pl.len().over("benchmark", "group"))
+    large = subjects.select(pl.col("group").is_not_null() & (pl.col("n") >= SUBJECT_ITEMS)).to_series().to_numpy()
+    subject = (others["benchmark"] + " " + others["group"]).to_numpy()
+    for number, name in enumerate(("first SAE", "second SAE", "first SAE, another seed")):
+        for level, regions in enumerate(places[number], 1):
+            print(
+                f"{name}, regions of level {level} tell benchmarks {foretold(regions, benchmark):.1%}"
+                + (f", {len(set(subject[large]))} subjects {foretold(regions[large], subject[large]):.1%}"),
+                flush=True,
+            )
+
+
+def foretold(regions: np.ndarray, labels: np.ndarray) -> float:
+    """Share of items whose label is the commonest of their region on the other items, over five shuffled folds."""
+    from sklearn.model_selection import StratifiedKFold
+
+    right = 0
+    for fitted_on, left_out in StratifiedKFold(5, shuffle=True, random_state=0).split(regions, labels):
+        table = pl.DataFrame({"region": regions[fitted_on], "label": labels[fitted_on]})
+        common = dict(table.group_by("region").agg(pl.col("label").mode().sort().first()).iter_rows())
+        right += sum(common.get(r) == label for r, label in zip(regions[left_out], labels[left_out], strict=True))
+    return right / len(labels)
 
 
 def residual(run: cg.Run, rows: np.ndarray) -> np.ndarray:

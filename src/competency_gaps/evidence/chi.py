@@ -1,7 +1,11 @@
 """Coverage, performance and structure of a suite's concepts, from the sums of its benchmarks.
 
 The sums are made in one pass over the rows, and can be merged in any order: a benchmark of any size needs a few vectors
-of the SAE's width.
+of the SAE's width. They can also be made from plain arrays::
+
+    sums = Sums.of(cas, scores)            # csr_array (items, concepts), NaN = unscored
+    chi_model(sums)                        # per concept, NaN = undefined
+    chi_bench(sums, alive=sums.cas > 0)
 """
 
 from __future__ import annotations

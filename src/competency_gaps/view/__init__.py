@@ -1,1 +1,1 @@
-"""Every sentence and every picture: a run in a terminal, as a page, and as tools for chats and assistants."""
+"""A run as people see it: in a terminal, as a page, and as tools for chats and assistants."""

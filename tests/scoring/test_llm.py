@@ -263,7 +263,7 @@ except KeyboardInterrupt:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["SIGKILL", "SIGINT"])
 def test_a_stopped_command_loses_at_most_what_was_in_flight(tmp_path, kind):
-    roots = os.pathsep.join(map(str, (Path(__file__).parent, Path(llm.__file__).parents[2])))
+    roots = os.pathsep.join(map(str, (*Path(__file__).parents[:2], Path(llm.__file__).parents[2])))
     with serve(delay=0.05) as fake:
         command = [sys.executable, "-c", SCRIPT, fake.url, str(tmp_path)]
         process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": roots})

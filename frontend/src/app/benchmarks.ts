@@ -1,4 +1,3 @@
-import type { RunInfo } from "../data/types";
 import { visible } from "../text";
 
 /** Place of the benchmark of this name; null: there is none. Addresses name benchmarks, parts are numbered by place. */
@@ -7,6 +6,6 @@ export function placeOf(name: string | null, benchmarks: { name: string }[]): nu
   return place < 0 ? null : place;
 }
 
-/** What scored the items of a benchmark; where the run's model answered none, scores come with other models' logs. */
-export const scorer = (policy: string, { models }: Pick<RunInfo, "models">): string =>
+/** Name of what scored the items of a benchmark: where the run's model answered none, scores come from logs. */
+export const scorerName = (policy: string, models: string[]): string =>
   policy === "none" && models.length > 0 ? "imported scores" : visible(policy);

@@ -11,11 +11,10 @@ export const VIEWS = [
   "concepts",
   "items",
   "improve",
-  "matches",
-  "correlation",
+  "benchmarks",
+  "trust",
   "compare",
   "chat",
-  "card",
 ] as const;
 export type View = (typeof VIEWS)[number];
 

@@ -29,7 +29,7 @@ export function useFace(): Face {
   const { scored } = useRun();
   const { view, params } = useRoute();
   // Without scores of the run's own model, no concept has a verdict.
-  const unscored = !scored.scored && ["concepts", "correlation"].includes(view);
+  const unscored = !scored.scored && view === "concepts";
   return view === "coverage" || unscored || params.get("face") === "benchmark" ? "benchmark" : "model";
 }
 

@@ -1,13 +1,12 @@
 /** The views, in the order of the menu. */
 import {
-  IconArrowsLeftRight,
+  IconChartBar,
   IconFileText,
   IconGitCompare,
-  IconIdBadge2,
   IconLayoutDashboard,
-  IconListCheck,
   IconMap2,
   IconMessageCircle,
+  IconShieldCheck,
   IconTable,
   IconTarget,
   IconTool,
@@ -17,17 +16,16 @@ import type { ComponentType } from "react";
 import { AnswerView } from "../answer/AnswerView";
 import { SliceView } from "../answer/SliceView";
 import { Atlas } from "../atlas/Atlas";
-import { Card } from "../card/Card";
+import { Benchmarks } from "../benchmarks/Benchmarks";
 import { Chat } from "../chat/Chat";
 import { Compare } from "../compare/Compare";
 import { Concepts } from "../concepts/Concepts";
-import { Correlation } from "../correlation/Correlation";
 import { Coverage } from "../coverage/Coverage";
 import type { RunInfo, RunList } from "../data/types";
 import { Improve } from "../improve/Improve";
 import { Items } from "../items/Items";
-import { Matches } from "../matches/Matches";
 import { Models } from "../models/Models";
+import { Trust } from "../trust/Trust";
 import type { View } from "./route";
 
 interface Entry {
@@ -39,23 +37,22 @@ interface Entry {
 
 const ENTRIES: Entry[] = [
   { view: "models", title: "Models", icon: IconUsersGroup, show: Models },
-  { view: "answer", title: "Weak and strong", icon: IconTarget, show: AnswerView },
+  { view: "answer", title: "Answer", icon: IconTarget, show: AnswerView },
   { view: "atlas", title: "Atlas", icon: IconMap2, show: Atlas },
-  { view: "coverage", title: "Benchmark gaps", icon: IconLayoutDashboard, show: Coverage },
-  { view: "concepts", title: "Regions and concepts", icon: IconTable, show: Concepts },
+  { view: "concepts", title: "Concepts", icon: IconTable, show: Concepts },
   { view: "items", title: "Items", icon: IconFileText, show: Items },
+  { view: "benchmarks", title: "Benchmarks", icon: IconChartBar, show: Benchmarks },
+  { view: "trust", title: "Trust", icon: IconShieldCheck, show: Trust },
   { view: "improve", title: "Improve", icon: IconTool, show: Improve },
-  { view: "matches", title: "Known weaknesses", icon: IconListCheck, show: Matches },
-  { view: "correlation", title: "Correlation", icon: IconArrowsLeftRight, show: Correlation },
+  { view: "coverage", title: "Coverage", icon: IconLayoutDashboard, show: Coverage },
   { view: "compare", title: "Compare", icon: IconGitCompare, show: Compare },
-  { view: "chat", title: "Chat insights", icon: IconMessageCircle, show: Chat },
-  { view: "card", title: "Trust and run card", icon: IconIdBadge2, show: Card },
+  { view: "chat", title: "Chat", icon: IconMessageCircle, show: Chat },
 ];
 /** Views of one thing, to which a view of the menu leads. */
 const SINGLE: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show: SliceView }];
 
 /** Views of concepts, which a run has where a model and its SAE have read the items. */
-const OF_READING: View[] = ["atlas", "coverage", "concepts", "correlation"];
+const OF_READING: View[] = ["atlas", "coverage", "concepts"];
 
 /**
  * Why a run lacks a view; null: it has it. An exported page has no chat and cannot open a second run; only a run with
@@ -64,12 +61,10 @@ const OF_READING: View[] = ["atlas", "coverage", "concepts", "correlation"];
 export function absent(
   view: View,
   { mode, runs }: Pick<RunList, "mode" | "runs">,
-  { has_matches, regions, models, sae }: Pick<RunInfo, "has_matches" | "regions" | "models" | "sae">,
+  { regions, models, sae }: Pick<RunInfo, "regions" | "models" | "sae">,
 ): string | null {
   if (sae === null && OF_READING.includes(view))
     return "No model has read the items of this run; cgaps run with --read adds concepts and coverage.";
-  if (view === "matches" && !has_matches)
-    return "This run has not been compared with a list of known weaknesses; cgaps match does that.";
   if (view === "atlas" && regions.length === 0)
     return "This run has no atlas, because its dictionary has none; cgaps concepts atlas makes one.";
   if (view === "models" && models.length < 2)

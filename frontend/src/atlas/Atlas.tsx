@@ -133,7 +133,7 @@ function Legend({ by, peers, benchmarks }: { by: Colouring; peers: boolean; benc
           <li>
             <span>
               Numbers: gap expected on new items, in points; <b className="weak-text">orange</b> or{" "}
-              <b className="strong-text">blue</b>: listed in “Weak and strong”
+              <b className="strong-text">blue</b>: listed in the answer
             </span>
           </li>
         </>

@@ -6,10 +6,10 @@ import { holds } from "../data/hooks";
 import { number, numbers, text } from "../data/table";
 import type { SliceGap } from "../data/types";
 import { decimal, percent, plural, points } from "../format";
-import { type Look, Plane, type Spot } from "../scatter/Plane";
 import { shorten, visible } from "../text";
 import { COLOURINGS, type Colouring, discsOf, dotsOf, namesOf } from "./colouring";
 import { type Dots, discAt, dotAt, drawDiscs, drawDots, drawNames, frameOf, type Label } from "./draw";
+import { type Look, Plane, type Spot } from "./Plane";
 import { heldBy, liesIn, pathOf } from "./regions";
 import type { Atlas } from "./useAtlas";
 

@@ -118,7 +118,7 @@ function Sentence({ region: { region }, atlas, peers, gaps, findings }: Of<"gaps
           ; mean score {percent(gap.mean)}.
         </p>
       )}
-      {found.length > 0 && <p>Lines of “Weak and strong” with at least half of their items here:</p>}
+      {found.length > 0 && <p>Lines of the answer with at least half of their items here:</p>}
       <ol className="region-items" data-testid="region-findings">
         {found.map(({ slice, name, points, spread, size, gap }) => (
           <li key={slice}>

@@ -1,5 +1,5 @@
 /** Draws the atlas: items as points straight into pixels, regions as circles or names. */
-import type { Look } from "../scatter/Plane";
+import type { Look } from "./Plane";
 
 /** Items as points. */
 export interface Dots {

@@ -19,7 +19,7 @@ export function Chat() {
   const on = chat.configured && source.chat !== null;
   return (
     <div className="chat">
-      <Heading suite="on the whole suite">Chat insights</Heading>
+      <Heading suite="on the whole suite">Chat</Heading>
       <p className="lead">
         Ask about this run in plain language. A model chooses queries, the page shows their results, and every number in
         the answer links to the query behind it.

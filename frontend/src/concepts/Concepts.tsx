@@ -33,7 +33,7 @@ export function Concepts() {
   const where = shown.benchmark === null ? "the whole suite" : visible(run.benchmarks[shown.benchmark]!.name);
   return (
     <>
-      <Heading shown={shown.benchmark}>{run.regions.length > 0 ? "Regions and concepts" : "Concepts"}</Heading>
+      <Heading shown={shown.benchmark}>Concepts</Heading>
       <p className="lead">
         {face === "model"
           ? `Concepts on which the model does worse or better, in ${where}.`

@@ -1,6 +1,6 @@
 import { VisuallyHidden } from "@mantine/core";
 import { useMemo, useState } from "react";
-import { scorer } from "../app/benchmarks";
+import { scorerName } from "../app/benchmarks";
 import { address, go, useRoute } from "../app/route";
 import { useModel, useNumberParam, useRun } from "../app/state";
 import { characters } from "../data/characters";
@@ -148,7 +148,7 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
 function ItemFacts({ item }: { item: ItemDetail }) {
   const facts = [
     { key: "score", name: "Score", shown: decimal(item.score) },
-    { key: "policy", name: "Scored by", shown: scorer(item.policy, useRun()) },
+    { key: "policy", name: "Scored by", shown: scorerName(item.policy, useRun().models) },
     { key: "length", name: "Length", shown: plural(item.n_span_tokens, "token") },
     { key: "read", name: "Tokens read", shown: integer(item.n_tokens) },
     { key: "asked", name: "Times asked", shown: integer(item.epochs) },

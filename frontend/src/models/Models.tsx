@@ -1,6 +1,7 @@
 import { useComputedColorScheme } from "@mantine/core";
 import { address, go, useRoute } from "../app/route";
 import { useRun } from "../app/state";
+import { byScore, ModelLink } from "../benchmarks/Scores";
 import { holds, useModels } from "../data/hooks";
 import type { ModelsFile, SliceGap } from "../data/types";
 import { gapPoints, integer, plural, points, spread } from "../format";
@@ -9,10 +10,9 @@ import { diverging } from "../ui/colours";
 import { HeatBar, HeatTable } from "../ui/Heat";
 import { Failed, Loading } from "../ui/State";
 import { Pair } from "./Pair";
-import { byScore, ModelLink, Scores } from "./Scores";
+
 import "../answer/answer.css";
 import "../compare/compare.css";
-import "../correlation/correlation.css";
 import "./models.css";
 
 /** All models that the run has scores of: a sentence each, scores, what tells them apart, and two side by side. */
@@ -27,7 +27,6 @@ export function Models() {
         {plural(run.models.length, "model")} on {plural(run.items, "item")}
       </h1>
       <Sentences file={models.data} />
-      <Scores file={models.data} />
       <Heat file={models.data} />
       {holds(run, "pairs", 1) && <Pair />}
     </div>

@@ -1,6 +1,7 @@
 /** Tables of colours, and what the colours mean. */
 import type { CSSProperties, KeyboardEvent, ReactNode } from "react";
 import { inkOn } from "../concepts/heat";
+import "./heat.css";
 
 /** What colours from one end to the other mean. */
 export function HeatBar({ low, stops, high }: { low: string; stops: string[]; high: string }) {

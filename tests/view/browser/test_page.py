@@ -22,7 +22,6 @@ from page_helpers import (
     open_view,
     serious,
 )
-from scipy.stats import spearmanr
 
 from competency_gaps.findings.answer import slice_table
 from competency_gaps.findings.coverage import coverage
@@ -341,25 +340,16 @@ def test_the_atlas_counts_leads_on_and_zooms(site, page):
         open_view(page, site.address(f"atlas?colour={colour}&region={largest}"), "atlas-legend")
 
 
-def test_correlation_equals_scipy(site, page):
-    view = f"correlation?x=sums&y={SECOND.partition('=')[2]}"
-    open_view(page, site.address(view), "correlation-sentence")
-    a, b = (
-        site.run.concept_benchmarks.filter(pl.col("benchmark") == name).join(
-            ranked(site).select("concept"), on="concept"
-        )
-        for name in NAMES[:2]
-    )
-    floor = site.run.manifest["evidence"]["min_n_eff"]
-    both = a.join(b, on="concept", suffix="_b").drop_nulls(["chi_model", "chi_model_b"])
-    enough = both.filter((pl.col("n_eff") >= floor) & (pl.col("n_eff_b") >= floor))
-    assert both.height > enough.height > 10
-    expected = float(spearmanr(enough["chi_model"], enough["chi_model_b"])[0])
-    assert abs(number(page.get_by_test_id("correlation-spearman").inner_text()) - expected) < 0.006
+def test_the_overlap_of_benchmarks_is_that_of_the_tables(site, page):
+    open_view(page, site.address("benchmarks"), "overlap")
     overlap = site.run.overlap.filter((pl.col("benchmark_a") == NAMES[0]) & (pl.col("benchmark_b") == NAMES[1]))
-    heat = page.get_by_test_id("correlation-heat")
+    heat = page.get_by_test_id("overlap")
     assert close(heat.locator("tbody tr").nth(0).locator("td").nth(1).inner_text(), overlap["jaccard"][0], 2)
     page.locator('[data-cell="1/0"]').focus()
+    page.keyboard.press("Enter")
+    shown = page.get_by_test_id("overlap-pair").inner_text()
+    assert f"over {overlap['n_concepts'][0]:,} concepts" in shown
+    assert close(shown.partition("performance")[2], overlap["spearman"][0], 2)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_function('decodeURIComponent(location.hash).includes("y==cmd|\'")')
@@ -385,7 +375,7 @@ def test_a_view_is_copied_for_an_assistant(site, page):
         return page.evaluate("navigator.clipboard.readText()")
 
     text = copied("answer", "headline")
-    assert text.startswith("# Competency Gaps: Weak and strong\n\n- Run: ")
+    assert text.startswith("# Competency Gaps: Answer\n\n- Run: ")
     assert words.headline(answer(site.run)) in text
     text = copied("concepts?concept=2&sort=association&cols=association,support", GRID)
     lines = [line for line in text.splitlines() if line.startswith("|")]
@@ -403,8 +393,8 @@ def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
         "overview",
         "concepts?kinds=all",
         "items?item=0",
-        "correlation",
-        "card",
+        "benchmarks",
+        "trust",
         "answer",
         "coverage",
         "slice/0",
@@ -448,14 +438,14 @@ VIEWS = {
     "atlas?region=0": "region-sentence",
     "atlas?colour=coverage": "atlas-legend",
     "items?item=1": "item-title",
-    "correlation": "correlation-sentence",
-    "card": "run-card",
+    "benchmarks": "overlap",
+    "trust": "run-card",
 }
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci in frontend")
 def test_axe_sees_a_button_without_a_name(site, page):
-    open_view(page, site.address("card"), "run-card")
+    open_view(page, site.address("trust"), "run-card")
     assert serious(page) == []
     page.evaluate("document.querySelector('main').append(document.createElement('button'))")
     assert any("button-name" in fault for fault in serious(page))

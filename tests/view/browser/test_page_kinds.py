@@ -37,7 +37,7 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     url = exported(hostile, tmp_path / "page")
     open_view(page, f"{url}answer", "headline")
     menu = page.get_by_role("navigation", name="Views").inner_text()
-    assert "Weak and strong" in menu and "Chat" not in menu and "Compare" not in menu
+    assert "Answer" in menu and "Chat" not in menu and "Compare" not in menu
     open_view(page, f"{url}chat", "odd-address")
     assert "has no chat" in page.get_by_test_id("odd-address").inner_text()
     open_view(page, f"{url}concepts?concept=2", "concept-benchmarks")
@@ -74,11 +74,13 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         heat = page.get_by_test_id("models-heat")
         assert heat.locator("td button").count() == cells_made.height
         wrong = serious(page) + cut_off(page)
-        check_scores(page, run)
         heat.locator("td button").first.click()
         page.get_by_test_id("slice-score").wait_for()
         page.get_by_test_id("model-picker").click()
         page.get_by_role("option", name="big").click()
+        open_view(page, f"{base}{keys[0]}/benchmarks", "models-scores")
+        check_scores(page, run)
+        wrong += serious(page) + cut_off(page)
         open_view(page, f"{base}{keys[0]}/models?a=small&b=big", "paired-verdict")
         made = run.compare("small", "big")
         assert page.get_by_test_id("paired-verdict").inner_text() == visible(sentences(made)[0][0])
@@ -93,8 +95,7 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         wrong += serious(page)
         assert not wrong, "\n".join(wrong)
     url = exported(modelled, tmp_path / "page")
-    open_view(page, f"{url}models?a=small&b=big", "models-scores")
-    check_scores(page, run)
+    open_view(page, f"{url}models?a=small&b=big", "models-heat")
     assert page.get_by_test_id("pair-a").count() == page.get_by_test_id("failed").count() == 0
 
 
@@ -145,7 +146,12 @@ def test_one_file_leads_to_nothing_that_it_leaves_out(modelled, tmp_path, page, 
                 opened += 1
             assert page.get_by_test_id("failed").count() == 0
     assert opened > 12
-    for view, wait_for in (("items", "items-grid"), ("concepts", "concept-grid"), ("models", "models-heat")):
+    for view, wait_for in (
+        ("items", "items-grid"),
+        ("concepts", "concept-grid"),
+        ("models", "models-heat"),
+        ("benchmarks", "models-scores"),
+    ):
         open_view(page, url + view, wait_for)
         assert page.get_by_test_id("failed").count() == 0
     open_view(page, f"{url}concepts", "concept-grid")
@@ -157,12 +163,12 @@ def test_lists_that_were_compared_with_the_run(listed, page):
     (entry,) = open_runs([listed.run])
     with exploring(str(listed.run), "--port", "0", "--no-open") as (_, port, _):
         url = f"http://127.0.0.1:{port}/#/{entry.key}/"
-        open_view(page, f"{url}matches", "entries")
+        open_view(page, f"{url}trust", "entries")
         (text,) = page.get_by_test_id("entries").locator("tbody tr").all_inner_texts()
         assert "recovered, goes with failure" in text and visible(POINT) in text
         assert page.locator("[data-testid=matches] img, [data-testid=matches] script").count() == 0
         wrong = serious(page) + cut_off(page)
-        open_view(page, f"{url}matches?list=9", "failed")
+        open_view(page, f"{url}trust?list=9", "failed")
         page.goto("about:blank")  # ends what the page still asks of the server, which goes
         assert not wrong, "\n".join(wrong)
 
@@ -239,7 +245,7 @@ def test_another_page_of_this_machine_reads_nothing(hostile, browser):
         answer = page.goto(f"http://rebound.localhost:{port}/")
         assert answer.status == 421 and "own address" in page.inner_text("body")
         page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
-        page.evaluate("(at) => { location.href = at + '#/run/card'; }", at)
+        page.evaluate("(at) => { location.href = at + '#/run/trust'; }", at)
         page.wait_for_selector("#main")
     context.close()
     server.shutdown()

@@ -4,7 +4,7 @@ import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
 import { select } from "d3-selection";
 import { type D3ZoomEvent, type ZoomBehavior, type ZoomTransform, zoom, zoomIdentity } from "d3-zoom";
 import { type MouseEvent, type ReactNode, useEffect, useRef, useState } from "react";
-import "./scatter.css";
+import "./plane.css";
 
 /** How a picture is looked at: its size in CSS pixels, and how it was panned and zoomed. */
 export interface Look {

@@ -7,7 +7,7 @@
   // A row that is still asked for has no text.
   const firstRow = () => [...document.querySelectorAll('main section.grid [row-index="0"]')].map((cell) => cell.innerText).join("|");
   // Until another view is there, the table of the one before is.
-  const tables = { concepts: "concept-grid", items: "items-grid" };
+  const tables = { concepts: "concept-grid", items: "item-grid" };
   const ofView = () => grid()?.dataset.testid === (tables[viewOf(location.hash)] ?? grid()?.dataset.testid);
   const filled = () => grid() !== null && ofView() && (grid().dataset.rows === "0" || firstRow().replaceAll("|", "").trim() !== "");
   const state = () => (grid() ? `${grid().dataset.rows}/${firstRow()}` : "");
@@ -51,11 +51,11 @@
       const done = concept ? () => shows.concept(concept) : (shows[view] ?? (viewOf(location.hash) === view ? changed() : filled));
       return until(() => { location.hash = hash; }, done);
     },
-    columns: () => [...document.querySelectorAll("main section.grid .ag-header-cell[col-id]")]
-      .filter((cell) => cell.querySelector("button.grid-head")).map((cell) => cell.getAttribute("col-id")),
+    columns: () => [...document.querySelectorAll("main section.grid .ag-header-cell-sortable[col-id]")]
+      .map((cell) => cell.getAttribute("col-id")),
     /** Clicks a header; null where the first row stays the same. */
     async sort(column) {
-      const label = one(`main section.grid .ag-header-cell[col-id="${CSS.escape(column)}"] button.grid-head`);
+      const label = one(`main section.grid .ag-header-cell[col-id="${CSS.escape(column)}"] .ag-header-cell-label`);
       const differs = changed();
       let frames = 0;
       const passed = await until(() => label.click(), () => differs() || ++frames > 60);

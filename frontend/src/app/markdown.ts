@@ -7,8 +7,7 @@ const tables = new WeakMap<Element, () => string>();
 export const readsAs = (element: Element, read: () => string) => tables.set(element, read);
 
 /** Nothing of what these hold is said: controls, and what is drawn over others. */
-const LEFT_OUT =
-  "input, select, textarea, svg:not([role=img]), [aria-hidden=true], [hidden], .tools, .actions, .hint-mark";
+const LEFT_OUT = "input, select, textarea, svg:not([role=img]), [aria-hidden=true], [hidden], .tools, .actions";
 const BLOCKS = "p, li, dl > div, h1, h2, h3, h4, h5, summary, blockquote, .quote, [role=img]";
 
 /** The parts of a page in their order, each kind in its own form. `facts` are said first. */

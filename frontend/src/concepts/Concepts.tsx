@@ -1,10 +1,10 @@
 import { Button, Select, useComputedColorScheme } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { IconDownload } from "@tabler/icons-react";
-import { useCallback, useDeferredValue, useMemo } from "react";
+import { useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
-import { readSort, writeSort } from "../app/sort";
-import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
+import { readSort } from "../app/sort";
+import { useBenchmark, useFace, useRun } from "../app/state";
 import { hasLift } from "../concept/sentences";
 import { holds } from "../data/hooks";
 import { among, columnNamed, type Sort, select, type Table } from "../data/table";
@@ -79,8 +79,6 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
     () => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }),
     [run, all, shown, each, dark, wide],
   );
-  const onSort = useCallback((next: Sort | null) => go({ params: { sort: writeSort(next) } }, true), []);
-  const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
   // A column may be sorted by and not be shown.
   const title = sort && [...grid, ...specs].find((column) => column.key === sort.key)?.title;
   const order = title
@@ -131,16 +129,11 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
       </p>
       {error && <Failed error={error} />}
       <Grid
+        kind="concept"
         columns={grid}
         order={rows}
         sort={sort}
-        onSort={onSort}
-        onOpen={onOpen}
-        opens={(row) => holds(run, "concept", row)}
-        opened={useNumberParam("concept")}
         busy={late || benchmark !== asked || (each !== null && parts.length < names.length && !error)}
-        label="Concepts"
-        testId="concept-grid"
         empty={<p>No concept passes all filters.{hidden > 0 && " Unranked ones are hidden."}</p>}
       />
     </>

@@ -5,7 +5,7 @@ import { columnNamed, number, type Table, text } from "../data/table";
 import type { Quantity, RunInfo } from "../data/types";
 import { integer, NOT_DEFINED, points, written } from "../format";
 import { visible } from "../text";
-import type { GridColumn } from "../ui/gridColumn";
+import type { GridColumn } from "../ui/Grid";
 import { Status } from "../ui/Marks";
 import { endDigits } from "./bar";
 import { type Heat, heatOf, inkOn } from "./heat";
@@ -132,9 +132,8 @@ function labelColumn(run: RunInfo, table: Table, pinned: boolean): GridColumn {
     hint: run.columns.find((spec) => spec.key === "label")?.hint ?? "What activates the concept",
     text: (row) => labelText(table, row),
     show: (row) => <LabelCell table={table} row={row} />,
-    width: pinned ? 240 : 184,
+    width: pinned ? 320 : 184,
     pinned,
-    fill: pinned,
   };
 }
 
@@ -146,7 +145,7 @@ function columnOf(spec: Quantity, table: Table, narrow: boolean): GridColumn {
     text: (row) => cellText(spec, table, row),
     width: spec.interval ? (narrow ? 168 : 152) : WIDTHS[spec.kind],
     // Above a bar the name stands where the number does, so that it is seen even if the bar is not.
-    align: ["text", "word", "flag"].includes(spec.kind) || spec.interval ? "start" : "end",
+    numeric: !["text", "word", "flag"].includes(spec.kind) && !spec.interval,
     largestFirst: !["text", "word", "probability", "signed", "points"].includes(spec.kind),
   };
   if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
@@ -195,7 +194,7 @@ function heatColumn(spec: Quantity, benchmark: string, key: string, heat: Heat, 
     hint: `${spec.title} within ${visible(benchmark)}. ${spec.hint}`,
     text: (row) => (columnNamed(table, key) ? written(spec.kind, number(table, key, row)) : "…"),
     style,
-    align: "end",
+    numeric: true,
     width: 112,
     largestFirst: spec.key === "chi_bench",
   };

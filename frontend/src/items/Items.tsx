@@ -3,7 +3,6 @@ import { useMediaQuery } from "@mantine/hooks";
 import { IconX } from "@tabler/icons-react";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
-import { writeSort } from "../app/sort";
 import { useBenchmark, useModel, useNumberParam, useRun } from "../app/state";
 import { rowsIn } from "../atlas/regions";
 import { holds, useSlices, useTable } from "../data/hooks";
@@ -12,8 +11,7 @@ import { columnNamed, number, numbers, type Table, text } from "../data/table";
 import { ANSWER_EXCERPT, EXCERPT } from "../data/types";
 import { decimal, integer, NOT_DEFINED, percent, plural, shownOr } from "../format";
 import { shorten, visible } from "../text";
-import { Grid } from "../ui/Grid";
-import type { GridColumn } from "../ui/gridColumn";
+import { Grid, type GridColumn } from "../ui/Grid";
 import { Heading } from "../ui/Heading";
 import { SearchField } from "../ui/SearchField";
 import { Failed, Loading } from "../ui/State";
@@ -44,7 +42,6 @@ function ItemTable({ table }: { table: Table }) {
   const run = useRun();
   const { params } = useRoute();
   const benchmark = useBenchmark();
-  const opened = useNumberParam("item");
   const search = useSearch(table);
   const sort = itemSort(params);
   const filters = FILTERS.map((name) => params.get(name) ?? "").join("|");
@@ -142,17 +139,12 @@ function ItemTable({ table }: { table: Table }) {
       </p>
       {search.error && <Failed error={search.error} />}
       <Grid
+        kind="item"
         columns={columns}
         order={order}
         sort={sort}
-        onSort={(next) => go({ params: { sort: writeSort(next) } })}
-        onOpen={(row) => go({ params: { item: row } })}
-        opens={(row) => holds(run, "item", row)}
-        opened={opened}
         busy={search.going || slice === undefined}
         rowHeight={wide ? 36 : 54}
-        label="Items"
-        testId="items-grid"
         empty={
           <>
             {search.going ? "Searching …" : "No item matches."}{" "}
@@ -265,7 +257,7 @@ function columnsOf(
     title: "Prompt",
     hint: `Up to ${EXCERPT} characters of the item’s own text, from where it differs from others of its benchmark`,
     text: says("excerpt"),
-    fill: wide,
+    flex: wide,
     width: wide ? 220 : 270,
     show: wide ? undefined : (row) => <span className="two-lines">{says("excerpt")(row)}</span>,
   };
@@ -275,7 +267,7 @@ function columnsOf(
       title: "Score",
       hint: "In [0, 1]; N/A: unscored or excluded",
       text: (row) => decimal(number(table, "score", row)),
-      align: "end",
+      numeric: true,
       width: wide ? 104 : 90,
     },
     !wide && prompt,
@@ -316,7 +308,7 @@ function columnsOf(
       hint: "Items that ask the same, word for word or nearly; they count once in every test",
       text: (row) => repeatsText(number(table, "repeats", row)),
       show: (row) => <Repeats table={table} row={row} />,
-      align: "end",
+      numeric: true,
       width: 104,
       largestFirst: true,
     },
@@ -325,7 +317,7 @@ function columnsOf(
       title: "All models",
       hint: "Mean score of all models on the item",
       text: (row) => percent(number(table, "models_mean", row)),
-      align: "end",
+      numeric: true,
       width: 110,
     },
     hasSome(table, "group") && { key: "group", title: "Group", text: says("group"), width: 140 },
@@ -334,7 +326,7 @@ function columnsOf(
       title: "Tokens",
       hint: "Length: tokens of the item that the run counts for its concepts",
       text: (row) => integer(number(table, "n_span_tokens", row)),
-      align: "end",
+      numeric: true,
       width: 96,
       largestFirst: true,
     },
@@ -345,7 +337,7 @@ function columnsOf(
       text: state,
       sortable: false,
       width: 170,
-      flex: redacted ? 1 : undefined,
+      flex: redacted,
     },
   ];
   return all.filter((entry): entry is GridColumn => entry !== false);

@@ -1,14 +1,10 @@
 import { useComputedColorScheme } from "@mantine/core";
-import { useElementSize, useMergedRef } from "@mantine/hooks";
 import {
-  type CellClassParams,
   CellStyleModule,
   type ColDef,
   ColumnApiModule,
   type GridApi,
   type GridOptions,
-  type GridReadyEvent,
-  type ICellRendererParams,
   type IDatasource,
   InfiniteRowModelModule,
   type IRowNode,
@@ -17,16 +13,17 @@ import {
   RowApiModule,
   ScrollApiModule,
   TooltipModule,
-  type ValueGetterParams,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
-import { type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
+import { type CSSProperties, type ReactNode, useEffect, useMemo, useRef } from "react";
 import { readsAs, tableOf } from "../app/markdown";
+import { go } from "../app/route";
+import { writeSort } from "../app/sort";
+import { useNumberParam, useRun } from "../app/state";
+import { holds } from "../data/hooks";
 import type { Sort } from "../data/table";
 import { NOT_DEFINED } from "../format";
 import "./grid.css";
-import { GridHeader, SortContext } from "./GridHeader";
-import type { GridColumn } from "./gridColumn";
 
 ModuleRegistry.registerModules([
   InfiniteRowModelModule,
@@ -38,36 +35,51 @@ ModuleRegistry.registerModules([
   TooltipModule,
 ]);
 
+/** A column of a grid. `row` is always a row of the table, never its position in the order. */
+export interface GridColumn {
+  /** Unique; the address sorts by it. */
+  key: string;
+  title: string;
+  /** What the quantity is, shown at the header. */
+  hint?: string;
+  /** Text of a cell; N/A is drawn faint. */
+  text: (row: number) => string;
+  /** Drawn instead of the text. */
+  show?: (row: number) => ReactNode;
+  style?: (row: number) => CSSProperties | undefined;
+  /** Numbers are aligned to the right. */
+  numeric?: boolean;
+  /** In pixels; of a column with `flex` the least. */
+  width?: number;
+  /** Takes the room that the others leave. */
+  flex?: boolean;
+  pinned?: boolean;
+  sortable?: boolean;
+  /** The first click on the header sorts the largest to the top. */
+  largestFirst?: boolean;
+}
+
 interface GridProps {
+  /** What a row is: a click opens it beside the view, where this page has it. */
+  kind: "concept" | "item";
   columns: GridColumn[];
   /** Rows of the table in the order in which they are shown. */
   order: Uint32Array;
   sort: Sort | null;
-  onSort: (sort: Sort | null) => void;
-  onOpen: (row: number) => void;
-  /** Whether a row can be opened. */
-  opens: (row: number) => boolean;
-  /** Row that is open beside the grid. */
-  opened: number | null;
   /** The rows are not yet those that the address asks for. */
   busy: boolean;
-  label: string;
-  testId: string;
-  /** What stands there where `order` is empty. */
+  /** Shown where `order` is empty. */
   empty: ReactNode;
   rowHeight?: number;
 }
 
-/** AG Grid holds places only: a cell looks up its row when it is drawn, so a new order costs only the visible cells. */
-type Place = Record<string, never>;
-/** Width of a column that names none, and what the borders and a scroll bar take of the grid's. */
-const [USUAL, EDGES] = [110, 18];
-const MOST_PINNED = 380;
-/** Rows that a copy of the view has. */
-const COPIED = 50;
-const PLACE: Place = {};
+/** AG Grid's rows are empty: a cell looks up its row when it is drawn, so a new order costs only the visible cells. */
+type EmptyRow = Record<string, never>;
+type Latest = { order: Uint32Array; opened: number | null };
 
-const FIXED: GridOptions<Place> = {
+const MAX_COPIED_ROWS = 50;
+
+const OPTIONS: GridOptions<EmptyRow> = {
   theme: "legacy",
   rowModelType: "infinite",
   headerHeight: 38,
@@ -75,69 +87,45 @@ const FIXED: GridOptions<Place> = {
   maxBlocksInCache: 20,
   rowBuffer: 6,
   suppressMovableColumns: true,
+  suppressMultiSort: true,
   suppressOverlays: ["noRows", "loading"],
   ensureDomOrder: true,
   enableCellTextSelection: true,
   tooltipShowDelay: 300,
-  // One stop of the Tab key: arrow keys move inside, to the headers as well.
+  // One stop of the Tab key: arrow keys move inside, from the headers to the rows.
   tabToNextCell: () => false,
   tabToNextHeader: () => false,
 };
 
-/** What AG Grid's callbacks read: they are made once, and properties change. */
-type Latest = Pick<GridProps, "order" | "opened" | "onOpen" | "opens">;
-
 /** A virtualised table. A click or Enter opens a row, arrow keys move, headers sort; Tab enters and leaves. */
-export function Grid({
-  columns,
-  order,
-  sort,
-  onSort,
-  onOpen,
-  opens,
-  opened,
-  busy,
-  label,
-  testId,
-  empty,
-  rowHeight = 36,
-}: GridProps) {
+export function Grid({ kind, columns, order, sort, busy, empty, rowHeight = 36 }: GridProps) {
+  const run = useRun();
+  const opened = useNumberParam(kind);
   const dark = useComputedColorScheme("light") === "dark";
-  const api = useRef<GridApi<Place> | null>(null);
-  const latest = useRef<Latest>({ order, opened, onOpen, opens });
-  Object.assign(latest.current, { onOpen, opens });
-  const { ref: sizeRef, width: room } = useElementSize<HTMLElement>();
+  const api = useRef<GridApi<EmptyRow> | null>(null);
   const frame = useRef<HTMLElement>(null);
-  const place = useMergedRef(sizeRef, frame);
-  const definitions = useMemo(() => columns.map((column) => definition(column, latest.current)), [columns]);
-  // Other definitions would draw all cells anew and take the focus away.
-  const fill = useCallback(() => {
-    const widest = columns.find((column) => column.fill);
-    if (!widest || room === 0) return;
-    const others = columns.reduce((sum, column) => sum + (column.fill ? 0 : (column.width ?? USUAL)), 0);
-    // A pinned column that is wider than the grid, as a panel opens beside it, would leave no room for any other.
-    const most = widest.pinned ? MOST_PINNED : Infinity;
-    const newWidth = Math.min(most, Math.max(widest.width ?? USUAL, room - others - EDGES));
-    api.current?.setColumnWidths([{ key: widest.key, newWidth }]);
-  }, [columns, room]);
-  useEffect(fill, [fill, definitions]);
-  // Said after AG Grid has drawn, which it does later than React.
-  const drawn = useCallback(() => frame.current?.setAttribute("aria-busy", String(busy)), [busy]);
+  const latest = useRef<Latest>({ order, opened });
+  const definitions = useMemo(
+    () => columns.map((column) => definition(column, latest, (row) => holds(run, kind, row))),
+    [columns, run, kind],
+  );
+  const sortKey = sort?.key;
+  const direction = sort?.descending ? "desc" : "asc";
+  useEffect(() => applySort(api.current, sortKey, direction), [sortKey, direction, definitions]);
   useEffect(() => {
     const reordered = latest.current.order !== order;
-    Object.assign(latest.current, { order, opened });
+    latest.current = { order, opened };
     if (!api.current) return;
     if (reordered) {
       api.current.setRowCount(order.length, true);
       if (order.length) api.current.ensureIndexVisible(0, "top");
     }
     api.current.refreshCells({ force: true, suppressFlash: true });
-    drawn();
-  }, [order, opened, definitions, drawn]);
+  }, [order, opened, definitions]);
   useEffect(() => {
     const read = () => {
-      const rows = Array.from(order.slice(0, COPIED), (row) => columns.map((column) => column.text(row)));
-      const rest = order.length > COPIED ? `\n\n(The first ${COPIED} of ${order.length} rows.)` : "";
+      const rows = Array.from(order.slice(0, MAX_COPIED_ROWS), (row) => columns.map((column) => column.text(row)));
+      const rest = order.length > rows.length ? `\n\n(The first ${rows.length} of ${order.length} rows.)` : "";
       return tableOf([columns.map(({ title }) => title), ...rows]) + rest;
     };
     if (frame.current) readsAs(frame.current, read);
@@ -146,103 +134,92 @@ export function Grid({
     () => ({
       getRows: ({ startRow, endRow, successCallback }) => {
         const { length } = latest.current.order;
-        successCallback(new Array<Place>(Math.max(0, Math.min(endRow, length) - startRow)).fill(PLACE), length);
+        successCallback(new Array<EmptyRow>(Math.max(0, Math.min(endRow, length) - startRow)).fill({}), length);
       },
     }),
     [],
   );
-  const sorting = useMemo(() => ({ sort, onSort }), [sort, onSort]);
   const open = (node: IRowNode) => {
     const row = rowAt(latest.current, node);
-    if (row !== undefined && opens(row)) onOpen(row);
-  };
-  const focus = useCallback((place: number, column: string) => {
-    if (!api.current || place < 0) return;
-    api.current.ensureIndexVisible(place);
-    api.current.setFocusedCell(place, column);
-  }, []);
-  // Coming in, one stands where one was, else at the open row, else at the first.
-  const onEntered = useCallback(() => {
-    const { order, opened } = latest.current;
-    const first = api.current?.getAllDisplayedColumns()[0];
-    if (!first || order.length === 0) return false;
-    const before = api.current?.getFocusedCell();
-    const place =
-      before && before.rowIndex < order.length
-        ? before.rowIndex
-        : Math.max(0, opened === null ? 0 : order.indexOf(opened));
-    focus(place, before?.column.getColId() ?? first.getColId());
-    return true;
-  }, [focus]);
-  const onReady = (event: GridReadyEvent<Place>) => {
-    api.current = event.api;
-    fill();
-    drawn();
-    const place = opened === null ? -1 : order.indexOf(opened);
-    if (place >= 0) event.api.ensureIndexVisible(place, "middle");
+    if (row !== undefined && holds(run, kind, row))
+      go({ params: kind === "concept" ? { concept: row, item: null } : { item: row } });
   };
   return (
     <section
-      ref={place}
+      ref={frame}
       className={`grid ${dark ? "ag-theme-quartz-dark" : "ag-theme-quartz"}`}
-      aria-label={label}
-      data-testid={testId}
+      aria-label={`Table of ${kind}s`}
+      aria-busy={busy}
+      data-testid={`${kind}-grid`}
       data-rows={order.length}
     >
-      <SortContext value={sorting}>
-        <AgGridReact<Place>
-          {...FIXED}
-          datasource={source}
-          columnDefs={definitions}
-          rowHeight={rowHeight}
-          infiniteInitialRowCount={order.length}
-          onGridReady={onReady}
-          onRowClicked={({ node, event }) => !getSelection()?.toString() && !onLink(event) && open(node)}
-          onCellKeyDown={({ node, event }) => event instanceof KeyboardEvent && event.key === "Enter" && open(node)}
-          focusGridInnerElement={onEntered}
-        />
-      </SortContext>
+      <AgGridReact<EmptyRow>
+        {...OPTIONS}
+        datasource={source}
+        columnDefs={definitions}
+        rowHeight={rowHeight}
+        infiniteInitialRowCount={order.length}
+        onGridReady={(event) => {
+          api.current = event.api;
+          applySort(event.api, sortKey, direction);
+          const index = opened === null ? -1 : order.indexOf(opened);
+          if (index >= 0) event.api.ensureIndexVisible(index, "middle");
+        }}
+        onSortChanged={({ api, source }) => {
+          if (source !== "uiColumnSorted") return;
+          const sorted = api.getColumnState().find((column) => column.sort);
+          const sort = sorted ? { key: sorted.colId, descending: sorted.sort === "desc" } : null;
+          go({ params: { sort: writeSort(sort) } }, true);
+        }}
+        onRowClicked={({ node, event }) => !getSelection()?.toString() && !onLink(event) && open(node)}
+        onCellKeyDown={({ node, event }) => event instanceof KeyboardEvent && event.key === "Enter" && open(node)}
+      />
       {order.length === 0 && <div className="grid-empty">{empty}</div>}
     </section>
   );
 }
 
-/** What stands in a cell and leads elsewhere does so itself. */
+function applySort(api: GridApi | null, colId: string | undefined, sort: "asc" | "desc"): void {
+  api?.applyColumnState({ state: colId === undefined ? [] : [{ colId, sort }], defaultState: { sort: null } });
+}
+
+/** Links and buttons in a cell act themselves. */
 const onLink = (event: Event | null | undefined) =>
   event?.target instanceof Element && event.target.closest("a, button") !== null;
 
-/** Undefined for a place that is about to go, where fewer rows are shown than before. */
+/** Undefined for a position that is about to go, where fewer rows are shown than before. */
 const rowAt = (latest: Latest, node: IRowNode | null): number | undefined =>
   node?.rowIndex == null ? undefined : latest.order[node.rowIndex];
 
-function definition(column: GridColumn, latest: Latest): ColDef<Place> {
+function definition(
+  column: GridColumn,
+  latest: { current: Latest },
+  opens: (row: number) => boolean,
+): ColDef<EmptyRow> {
   const { show, style } = column;
   const at = <T,>(node: IRowNode | null, read: (row: number) => T, none: T): T => {
-    const row = rowAt(latest, node);
+    const row = rowAt(latest.current, node);
     return row === undefined ? none : read(row);
   };
-  const end = column.align === "end";
   return {
     colId: column.key,
     headerName: column.title,
-    headerComponent: GridHeader,
-    headerComponentParams: { of: column },
-    headerClass: end ? "end" : "start",
-    initialWidth: column.width ?? USUAL,
-    // What takes the room that is left over must not vanish where there is none.
-    minWidth: column.flex ? 180 : 60,
-    flex: column.flex,
+    headerTooltip: column.hint,
+    wrapHeaderText: true,
+    type: column.numeric ? "rightAligned" : undefined,
+    initialWidth: column.flex ? undefined : (column.width ?? 110),
+    minWidth: column.flex ? (column.width ?? 180) : 60,
+    flex: column.flex ? 1 : undefined,
     pinned: column.pinned ? "left" : null,
-    sortable: false,
-    resizable: true,
-    valueGetter: ({ node }: ValueGetterParams<Place>) => at(node, column.text, ""),
-    cellClass: end ? "end" : "start",
+    sortable: column.sortable ?? true,
+    sortingOrder: column.largestFirst ? ["desc", "asc", null] : ["asc", "desc", null],
+    valueGetter: ({ node }) => at(node, column.text, ""),
     cellClassRules: {
-      shut: ({ node }) => !at(node, latest.opens, true),
-      na: ({ value }: CellClassParams<Place>) => value === NOT_DEFINED,
-      opened: ({ node }) => latest.opened !== null && rowAt(latest, node) === latest.opened,
+      shut: ({ node }) => !at(node, opens, true),
+      na: ({ value }) => value === NOT_DEFINED,
+      opened: ({ node }) => latest.current.opened !== null && rowAt(latest.current, node) === latest.current.opened,
     },
-    cellRenderer: show ? ({ node }: ICellRendererParams<Place>) => at(node, show, null) : undefined,
+    cellRenderer: show ? ({ node }: { node: IRowNode }) => at(node, show, null) : undefined,
     cellStyle: style
       ? ({ node }) => ({ backgroundColor: "", color: "", ...at(node, style, undefined) }) as Record<string, string>
       : undefined,

@@ -2,25 +2,11 @@ import { Tooltip } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useRun } from "../app/state";
 
-interface HintProps {
-  hint: string;
-  /** What is explained, for those who only hear it. */
-  name?: string;
-  className?: string;
-  children: ReactNode;
-}
-
 /** A word with an explanation, on hover, focus or tap. */
-export function Hint({ hint, name, className = "hint", children }: HintProps) {
+export function Hint({ hint, children }: { hint: string; children: ReactNode }) {
   return (
     <Tooltip label={hint} multiline w={320} withArrow events={{ hover: true, focus: true, touch: true }}>
-      <button
-        type="button"
-        className={className}
-        aria-label={name}
-        tabIndex={name === undefined ? undefined : -1}
-        onClick={(event) => event.stopPropagation()}
-      >
+      <button type="button" className="hint" onClick={(event) => event.stopPropagation()}>
         {children}
       </button>
     </Tooltip>

@@ -31,7 +31,7 @@ from competency_gaps.util.text import visible
 from competency_gaps.view import words
 
 GRID = "concept-grid"
-ITEMS = "items-grid"
+ITEMS = "item-grid"
 SHOWN = 8
 
 
@@ -152,9 +152,10 @@ def test_by_keyboard_alone(site, page):
     page.keyboard.press("Enter")
     for _ in range(60):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.closest('[role=gridcell]') !== null"):
+        if page.evaluate("document.activeElement.closest('[role=columnheader]') !== null"):
             break
-    page.keyboard.press("ArrowDown")
+    for _ in range(2):
+        page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.get_by_test_id("concept-title").wait_for()
     assert f"concept={listed[1]}" in page.url

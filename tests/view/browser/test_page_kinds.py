@@ -45,9 +45,9 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     page.get_by_test_id("example").first.locator("mark.token").first.wait_for()
     open_view(page, f"{url}items", "items-cut")
     page.get_by_test_id("items-search").fill("zzqqnothing")
-    await_rows(page, "items-grid", 0)
+    await_rows(page, "item-grid", 0)
     page.get_by_test_id("items-search").fill("")
-    await_rows(page, "items-grid", run.items.unique("cluster").height)
+    await_rows(page, "item-grid", run.items.unique("cluster").height)
     export_file(open_runs([hostile.run]), tmp_path / "page.html")
     page.goto((tmp_path / "page.html").as_uri())
     page.get_by_test_id("headline").wait_for()
@@ -147,7 +147,7 @@ def test_one_file_leads_to_nothing_that_it_leaves_out(modelled, tmp_path, page, 
             assert page.get_by_test_id("failed").count() == 0
     assert opened > 12
     for view, wait_for in (
-        ("items", "items-grid"),
+        ("items", "item-grid"),
         ("concepts", "concept-grid"),
         ("models", "models-heat"),
         ("benchmarks", "models-scores"),

@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 
 import competency_gaps as cg
 from competency_gaps.evidence.ranks import Examples, strata, tell
-from competency_gaps.findings.answer import Asked, ask
+from competency_gaps.findings.answer import Analysis, analyse
 from competency_gaps.findings.match import evidence_in, slices_beside
 from competency_gaps.slices.tree import concept_space
 
@@ -102,7 +102,7 @@ def main() -> None:
 
 def recovery(run: cg.Run, domains: list[Domain], draws: int) -> None:
     """Print how many weak and other points are recovered."""
-    asked = ask(run, against="benchmark")
+    analysis = analyse(run, against="benchmark")
     slices = slices_beside(run, run)
     used = np.flatnonzero(~np.isin(slices.family, ("columns", "lists")))
     family, weights = slices.family[used], slices.here[used]
@@ -116,7 +116,7 @@ def recovery(run: cg.Run, domains: list[Domain], draws: int) -> None:
         stratum = strata(np.zeros(len(domain.rows), np.int64), domain.length)
         ties = tell(Examples(weights[:, domain.rows], member, stratum, family))
         rng = np.random.default_rng(0)
-        within = within_tasks(asked, domain)
+        within = within_tasks(analysis, domain)
         outcomes = [within, *(dealt_grades(within, rng) for _ in range(draws))]
         tied = np.isin(np.arange(len(used)), ties.slice)
         found = [
@@ -145,33 +145,35 @@ def told_of(row: np.ndarray) -> str:
     return f"{row[0]} ({row[1:-1].mean():.1f}, up to {np.quantile(row[1:-1], 0.95):.0f}), others {row[-1]}"
 
 
-def within_tasks(asked: Asked, domain: Domain) -> Asked:
+def within_tasks(analysis: Analysis, domain: Domain) -> Analysis:
     """The same with a domain's tasks and phases as strata: what AutoDetect searched for is harder than what it began
     with, and so are whole tasks."""
-    unit = asked.units.unit[domain.rows]
-    block = np.full(len(asked.values), -1)
+    unit = analysis.units.unit[domain.rows]
+    block = np.full(len(analysis.values), -1)
     block[unit] = domain.cell
-    return asked._replace(units=replace(asked.units, block=block))
+    return analysis._replace(units=replace(analysis.units, block=block))
 
 
-def net_of_length(asked: Asked, domain: Domain) -> Asked:
+def net_of_length(analysis: Analysis, domain: Domain) -> Analysis:
     """The same with outcomes net of the logarithm of the length, by a line within strata."""
-    unit, place = np.unique(asked.units.unit[domain.rows], return_inverse=True)
-    block = np.unique(asked.units.block[unit], return_inverse=True)[1]
+    unit, place = np.unique(analysis.units.unit[domain.rows], return_inverse=True)
+    block = np.unique(analysis.units.block[unit], return_inverse=True)[1]
     length = np.bincount(place, np.log(domain.length)) / np.bincount(place)
-    length, left = (own - (np.bincount(block, own) / np.bincount(block))[block] for own in (length, asked.values[unit]))
-    values = asked.values.copy()
+    length, left = (
+        own - (np.bincount(block, own) / np.bincount(block))[block] for own in (length, analysis.values[unit])
+    )
+    values = analysis.values.copy()
     values[unit] = left - length * (length @ left) / (length @ length)
-    return asked._replace(values=values)
+    return analysis._replace(values=values)
 
 
-def dealt_grades(asked: Asked, rng: np.random.Generator) -> Asked:
+def dealt_grades(analysis: Analysis, rng: np.random.Generator) -> Analysis:
     """The same with grades dealt out anew within strata; questions that repeat keep one grade."""
-    values = asked.values.copy()
-    for number in range(asked.units.block.max() + 1):
-        own = np.flatnonzero(asked.units.block == number)
+    values = analysis.values.copy()
+    for number in range(analysis.units.block.max() + 1):
+        own = np.flatnonzero(analysis.units.block == number)
         values[own] = values[rng.permutation(own)]
-    return asked._replace(values=values)
+    return analysis._replace(values=values)
 
 
 def unseen(run: cg.Run, domains: list[Domain], halves: int) -> None:

@@ -34,9 +34,10 @@ import scipy.sparse as sp
 from own_profile import embeddings, shares_of
 
 import competency_gaps as cg
-from competency_gaps.findings.answer import outcome_asked, slices_of, units_asked
-from competency_gaps.findings.choose import LEAST, SURE, anything, bars_of, choose, weigh
-from competency_gaps.findings.prior import fit, learn, seen
+from competency_gaps.findings.answer import chosen_outcome, slices_of, units_with_outcomes
+from competency_gaps.findings.choose import MIN_CERTAINTY, MIN_GAIN, choose, global_p_values, null_distributions
+from competency_gaps.findings.on_units import aggregate
+from competency_gaps.findings.slice_model import fit, learn, observe
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
 from competency_gaps.slices.make import questions, with_tree_names
@@ -69,31 +70,31 @@ def tell(
 ) -> Told:
     """Choose and fit on the training items alone."""
     known = replace(outcome, values=np.where(train, outcome.values, np.nan))
-    units, values = units_asked(items, known, ())
+    units, values = units_with_outcomes(items, known, ())
     kept = items["excluded"].is_null().to_numpy() & train
-    weighed = [weigh(family, units, kept) for family in families]
-    bars = bars_of(weighed, values, units.block)
+    weighed = [aggregate(family, units, kept) for family in families]
+    nulls = null_distributions(weighed, values, units.block)
     whole = np.ones((len(values), 1), bool)
-    p = anything(weighed, bars, values, whole, units.block)
-    own = seen(weighed, values, whole[:, 0], units.block)
-    joint = fit(own, learn([own]))
-    family, place = joint.design.family, joint.design.slice
-    chosen = choose(joint, values, whole, p, **limits)[0]  # type: ignore[arg-type]
+    p = global_p_values(weighed, nulls, values, whole, units.block)
+    own = observe(weighed, values, whole[:, 0], units.block)
+    slice_model = fit(own, learn([own]))
+    family, place = slice_model.design.family, slice_model.design.slice
+    chosen = choose(slice_model, values, whole, p, **limits)[0]  # type: ignore[arg-type]
 
     def rows(places: np.ndarray) -> sp.csr_array:
         every = [families[family[at]].weights[[place[at]]] for at in places]
         return sp.csr_array(sp.vstack(every)) if every else sp.csr_array((0, items.height))
 
-    listed = np.array([one.place for one in chosen], int)
-    parts = shares_of(joint, chosen, values, whole[:, 0]) if chosen else np.zeros(0)
+    listed = np.array([one.position for one in chosen], int)
+    parts = shares_of(slice_model, chosen, values, whole[:, 0]) if chosen else np.zeros(0)
     # Coefficients by the axes on which they are independent: those that items say nothing of are 0.
-    information, basis = joint.axes
-    sums = basis.T @ joint.expected(own.left, own.part)[0][:, 0]
+    information, basis = slice_model.axes
+    sums = basis.T @ slice_model.expected(own.residual, own.share)[0][:, 0]
     every = basis @ np.divide(sums, information, out=np.zeros(len(sums)), where=information > 1e-9)
     order = sorted(chosen, key=lambda one: one.gap)
     names = [
-        f"{100 * one.gap:+.0f} {families[family[one.place]].names[place[one.place]]} "
-        f"[{families[family[one.place]].name}]"
+        f"{100 * one.gap:+.0f} {families[family[one.position]].names[place[one.position]]} "
+        f"[{families[family[one.position]].name}]"
         for one in order
     ]
     return Told(rows(listed).T @ parts, rows(np.arange(len(every))).T @ every, names)
@@ -186,8 +187,8 @@ def main() -> None:
     parser.add_argument("--against", choices=("benchmark", "peers"), default="benchmark")
     parser.add_argument("--counts", default="400,800")
     parser.add_argument("--longest", type=int, default=30)
-    parser.add_argument("--sure", type=float, default=SURE)
-    parser.add_argument("--least", type=float, default=LEAST)
+    parser.add_argument("--sure", type=float, default=MIN_CERTAINTY)
+    parser.add_argument("--least", type=float, default=MIN_GAIN)
     parser.add_argument("--scales", default=",".join(map(str, SCALES)))
     parser.add_argument("--show", help="print the list of this set of families")
     args = parser.parse_args()
@@ -204,7 +205,7 @@ def main() -> None:
     for model in args.models.split(",") if args.models else scores.models:
         others = [name for name in scores.models if name != model]
         try:
-            outcome, _ = outcome_asked(run, scores, model, others if args.against == "peers" else "benchmark")
+            outcome, _ = chosen_outcome(run, scores, model, others if args.against == "peers" else "benchmark")
         except UserError as error:
             print(f"\n{model}: {error}")
             continue

@@ -27,29 +27,41 @@ import numpy as np
 
 import competency_gaps as cg
 from competency_gaps.cli.shared import llm_config
-from competency_gaps.findings.answer import POOL, Asked, answered, ask, held_equal, slices_of, units_asked
-from competency_gaps.findings.choose import weigh
-from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.findings.answer import (
+    MAX_PRIOR_MODELS,
+    Analysis,
+    analyse,
+    answer_of,
+    slices_of,
+    strata_of,
+    units_with_outcomes,
+)
+from competency_gaps.findings.estimate import Z_95
 from competency_gaps.findings.finding import Finding
-from competency_gaps.findings.prior import Seen, learn, seen
+from competency_gaps.findings.on_units import aggregate
+from competency_gaps.findings.slice_model import Observed, learn, observe
 from competency_gaps.improve.lens import Fresh, fresh_gap, lens_of
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.util.errors import UserError
 
 
-def halved(run: cg.Run, asked: Asked, half: np.ndarray) -> Asked:
+def halved(run: cg.Run, analysis: Analysis, half: np.ndarray) -> Analysis:
     """The same with outcomes of one half of the items; the prior of a run is of all items."""
-    outcome = replace(asked.outcome, values=np.where(half, asked.outcome.values, np.nan))
-    families = [own.family for own in asked.families]
-    units, values = units_asked(run.items, outcome, held_equal(run, families))
-    return asked._replace(
-        outcome=outcome, units=units, values=values, families=[weigh(own, units, half) for own in families], prior=None
+    outcome = replace(analysis.outcome, values=np.where(half, analysis.outcome.values, np.nan))
+    families = [own.family for own in analysis.families]
+    units, values = units_with_outcomes(run.items, outcome, strata_of(run, families))
+    return analysis._replace(
+        outcome=outcome,
+        units=units,
+        values=values,
+        families=[aggregate(own, units, half) for own in families],
+        prior=None,
     )
 
 
-def seen_of(asked: Asked) -> Seen:
+def observed_of(analysis: Analysis) -> Observed:
     """An outcome, for the prior."""
-    return seen(asked.families, asked.values, np.ones(len(asked.values), bool), asked.units.block)
+    return observe(analysis.families, analysis.values, np.ones(len(analysis.values), bool), analysis.units.block)
 
 
 def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
@@ -60,13 +72,13 @@ def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
     half = (np.random.default_rng(seed).random(cluster.max() + 1) < 0.5)[cluster]
     scores = model_scores(run)
     models = sorted(scores.models, key=lambda model: float(np.nanmean(scores.of(model))))
-    halves = {model: halved(run, ask(run, model), half & kept) for model in models}
-    pool = np.unique(np.linspace(0, len(models) - 1, min(POOL, len(models))).round().astype(int))
-    prior = learn([seen_of(halves[models[at]]) for at in pool])
+    halves = {model: halved(run, analyse(run, model), half & kept) for model in models}
+    pool = np.unique(np.linspace(0, len(models) - 1, min(MAX_PRIOR_MODELS, len(models))).round().astype(int))
+    prior = learn([observed_of(halves[models[at]]) for at in pool])
     rows, lenses = [], dict[int, Any]()
     for model in scores.models:
-        asked = ask(run, model)
-        for finding in answered(halves[model]._replace(prior=prior)).findings:
+        analysis = analyse(run, model)
+        for finding in answer_of(halves[model]._replace(prior=prior)).findings:
             family, place = placed(run, finding)
             own = family.member[[place]].toarray().ravel() > 0
             if finding.slice not in lenses:
@@ -82,9 +94,9 @@ def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
                 new = ~half & kept
                 expected = finding.gap / (1 - own[kept].mean())
                 fresh = fresh_gap(
-                    asked.outcome.values, new & (values >= lens.bar), new & (values < lens.floor), length, expected
+                    analysis.outcome.values, new & (values >= lens.bar), new & (values < lens.floor), length, expected
                 )
-                true = fresh_gap(asked.outcome.values, new & own, new & ~own, length, expected)
+                true = fresh_gap(analysis.outcome.values, new & own, new & ~own, length, expected)
                 row |= of_fresh(fresh, finding) | {"own": None if true is None else true.gap}
             rows.append(row)
         print(model, len(rows), flush=True)
@@ -129,10 +141,10 @@ def of_fresh(fresh: Fresh | None, finding: Finding) -> dict[str, Any]:
         return {"verdict": None}
     expected = float(fresh.expected or 0)
     errors = (
-        (fresh.high - fresh.low) / (2 * NORMAL),
-        (finding.high - finding.low) / (2 * NORMAL) * expected / finding.gap,
+        (fresh.high - fresh.low) / (2 * Z_95),
+        (finding.high - finding.low) / (2 * Z_95) * expected / finding.gap,
     )
-    return {**vars(fresh), "agrees": abs(fresh.gap - expected) <= NORMAL * float(np.hypot(*errors))}
+    return {**vars(fresh), "agrees": abs(fresh.gap - expected) <= Z_95 * float(np.hypot(*errors))}
 
 
 def show(rows: list[dict[str, Any]], title: str) -> None:

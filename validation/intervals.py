@@ -17,9 +17,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence import ItemSample, units_of
-from competency_gaps.findings.choose import anything, bars_of, choose, weigh
-from competency_gaps.findings.estimate import NORMAL
-from competency_gaps.findings.prior import fit, learn, seen
+from competency_gaps.findings.choose import choose, global_p_values, null_distributions
+from competency_gaps.findings.estimate import Z_95
+from competency_gaps.findings.on_units import aggregate
+from competency_gaps.findings.slice_model import fit, learn, observe
 from competency_gaps.slices import Family
 
 ITEMS = 1500
@@ -71,15 +72,16 @@ def listed(kind: str, seed: int) -> list[tuple[str, float, float, float]]:
         rows = sp.csr_array(members.astype(np.float32))
         names = [f"{name} {i}" for i in range(count)]
         family = Family(name, rows, names, [question] * count, np.full(count, -1), np.arange(count))
-        families.append(weigh(family, units, np.ones(ITEMS, bool)))
-    bars, whole = bars_of(families, units.outcome, units.block), np.ones((ITEMS, 1), bool)
-    p = anything(families, bars, units.outcome, whole, units.block)
-    own = seen(families, units.outcome, whole[:, 0], units.block)
-    joint = fit(own, learn([own]))
-    true = joint.design.rows @ (chance - chance.mean()) / joint.design.size
-    (chosen,) = choose(joint, units.outcome, whole, p)
+        families.append(aggregate(family, units, np.ones(ITEMS, bool)))
+    nulls, whole = null_distributions(families, units.outcome, units.block), np.ones((ITEMS, 1), bool)
+    p = global_p_values(families, nulls, units.outcome, whole, units.block)
+    observed = observe(families, units.outcome, whole[:, 0], units.block)
+    slice_model = fit(observed, learn([observed]))
+    true = slice_model.design.rows @ (chance - chance.mean()) / slice_model.design.size
+    (chosen,) = choose(slice_model, units.outcome, whole, p)
     return [
-        (families[joint.design.family[one.place]].family.name, one.gap, one.error, true[one.place]) for one in chosen
+        (families[slice_model.design.family[one.position]].family.name, one.gap, one.error, true[one.position])
+        for one in chosen
     ]
 
 
@@ -92,7 +94,7 @@ def main() -> None:
         found = [one for seed in range(args.worlds) for one in listed(kind, seed)]
         for name in dict.fromkeys(one[0] for one in found):
             shown, error, true = np.array([one[1:] for one in found if one[0] == name]).T
-            hold = (np.abs(shown - true) <= NORMAL * error).mean()
+            hold = (np.abs(shown - true) <= Z_95 * error).mean()
             means = np.abs(shown).mean(), (np.sign(shown) * true).mean()
             print(
                 f"{kind:9}{name:10}{len(shown):7}{hold:7.3f}{shown @ true / (shown @ shown):7.2f}"

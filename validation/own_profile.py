@@ -34,28 +34,25 @@ from scipy.special import ndtr
 
 import competency_gaps as cg
 from competency_gaps.evidence import Units
-from competency_gaps.findings.answer import POOL, ask
+from competency_gaps.findings.answer import MAX_PRIOR_MODELS, analyse
 from competency_gaps.findings.choose import (
-    ERROR,
-    Bar,
+    ERROR_RATE,
     Chosen,
-    Weighed,
-    anything,
-    bars_of,
-    centred,
+    NullDistribution,
     choose,
+    global_p_values,
+    null_distributions,
     shuffled,
-    weigh,
 )
-from competency_gaps.findings.estimate import NORMAL, gaps_of, half_samples
+from competency_gaps.findings.estimate import Z_95, gaps_of, half_samples
 from competency_gaps.findings.finding import LIKELY, SOLID
-from competency_gaps.findings.joint import Design, Joint
-from competency_gaps.findings.prior import Seen, design_of, fit, learn
+from competency_gaps.findings.on_units import FamilyOnUnits, aggregate, centred
+from competency_gaps.findings.slice_model import Design, Observed, SliceModel, design_of, fit, learn
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import Family
 from competency_gaps.slices.make import questions
 
-FEWEST = 20
+MIN_ITEMS = 20
 """Items of a rival's slice."""
 RIDGES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 BOOTSTRAPS = 500
@@ -80,28 +77,28 @@ class World(NamedTuple):
     """int64 of shape (U,): the cluster of items that each unit is."""
     halves: np.ndarray
     """bool of shape (U, S): the units that choose."""
-    tried: dict[str, tuple[Weighed, Bar]]
+    tried: dict[str, tuple[FamilyOnUnits, NullDistribution]]
     """By family."""
 
 
-def outcomes(joint: Joint, own: Seen) -> np.ndarray:
+def outcomes(slice_model: SliceModel, own: Observed) -> np.ndarray:
     """What all slices let expect of every unit: shape (U, 1), not centred."""
-    by_scale, _, scales = joint._posterior(own.left, own.part)
-    return np.asarray(joint.design.rows.T @ (joint.axes[1] @ np.einsum("lh,lkh->kh", scales, by_scale)))
+    by_scale, _, scales = slice_model._posterior(own.residual, own.share)
+    return np.asarray(slice_model.design.rows.T @ (slice_model.axes[1] @ np.einsum("lh,lkh->kh", scales, by_scale)))
 
 
-def listed(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
+def listed(slice_model: SliceModel, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """What a list alone lets expect of every unit: shape (U,)."""
     if not chosen:
         return np.zeros(len(outcome))
-    return joint.design.rows[[one.place for one in chosen]].T @ shares_of(joint, chosen, outcome, taken)
+    return slice_model.design.rows[[one.position for one in chosen]].T @ shares_of(slice_model, chosen, outcome, taken)
 
 
-def shares_of(joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
+def shares_of(slice_model: SliceModel, chosen: Sequence[Chosen], outcome: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """What each slice of a list adds, by projecting the expected outcomes on the list: shape (slices,)."""
-    places = [one.place for one in chosen]
-    sums, *_ = joint.expected(centred(outcome, taken[:, None], joint.design.block), float(taken.mean()))
-    among = joint.design.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
+    places = [one.position for one in chosen]
+    sums, *_ = slice_model.expected(centred(outcome, taken[:, None], slice_model.design.block), float(taken.mean()))
+    among = slice_model.design.gram[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
     return np.asarray(np.linalg.solve(among, sums[places, 0]))
 
 
@@ -118,7 +115,7 @@ def tree(space: np.ndarray, rows: np.ndarray, depth: int = 0) -> list[np.ndarray
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 
-    if len(rows) < 2 * FEWEST or depth > 6:
+    if len(rows) < 2 * MIN_ITEMS or depth > 6:
         return []
     tried = []
     for k in range(2, 11):
@@ -132,7 +129,7 @@ def tree(space: np.ndarray, rows: np.ndarray, depth: int = 0) -> list[np.ndarray
     nodes = []
     for number in range(member.max() + 1):
         inside = rows[member == number]
-        if len(inside) >= FEWEST:
+        if len(inside) >= MIN_ITEMS:
             nodes += [inside, *tree(space, inside, depth + 1)]
     return nodes
 
@@ -144,7 +141,7 @@ def k_means(space: np.ndarray, scales: Sequence[int] = (6, 14, 44, 150)) -> list
     found = []
     for k in scales:
         member = KMeans(k, n_init=2, random_state=0).fit_predict(space)
-        found += [member == j for j in range(k) if (member == j).sum() >= FEWEST]
+        found += [member == j for j in range(k) if (member == j).sum() >= MIN_ITEMS]
     return found
 
 
@@ -176,7 +173,7 @@ def rivals(run: cg.Run, families: dict[str, Family], cache: Path | None) -> dict
     if "features" in families:
         single = families["features"].weights.toarray() > 0
         pairs = [a & b for i, a in enumerate(single) for b in single[:i]]
-        kept = [pair for pair in pairs if pair.sum() >= FEWEST]
+        kept = [pair for pair in pairs if pair.sum() >= MIN_ITEMS]
         made["pairs of features"] = family("pairs", [*single, *kept])
     return made
 
@@ -194,25 +191,27 @@ def of_others(values: np.ndarray, model: int) -> Family:
 
 def world(run: cg.Run, model: str, halves: np.ndarray, made: dict[str, Family]) -> tuple[World, Any]:
     """The outcome of a model and the families that may explain it."""
-    asked = ask(run, model)
+    analysis = analyse(run, model)
     kept = run.items["excluded"].is_null().to_numpy()
-    families = {own.family.name: own for own in asked.families}
+    families = {own.family.name: own for own in analysis.families}
     if made:
-        others = of_others(asked.scores.values, asked.scores.row(model))
-        families |= {name: weigh(own, asked.units, kept) for name, own in {**made, "others' answers": others}.items()}
-    return world_of(run.items, asked.units, asked.values, families, halves), asked
+        others = of_others(analysis.scores.values, analysis.scores.row(model))
+        families |= {
+            name: aggregate(own, analysis.units, kept) for name, own in {**made, "others' answers": others}.items()
+        }
+    return world_of(run.items, analysis.units, analysis.values, families, halves), analysis
 
 
 def world_of(
-    items: pl.DataFrame, units: Units, values: np.ndarray, families: dict[str, Weighed], halves: np.ndarray
+    items: pl.DataFrame, units: Units, values: np.ndarray, families: dict[str, FamilyOnUnits], halves: np.ndarray
 ) -> World:
     """An outcome of the units, and the families that may explain it; ``halves``: (clusters of items, S)."""
-    bars = bars_of(list(families.values()), values, units.block)
+    nulls = null_distributions(list(families.values()), values, units.block)
     whole = np.ones((len(values), 1), bool)
     scored = np.flatnonzero(units.unit >= 0)
     cluster = np.zeros(len(values), np.int64)
     cluster[units.unit[scored]] = items["cluster"].to_numpy()[scored]
-    tried = {name: (own, bar) for (name, own), bar in zip(families.items(), bars, strict=True)}
+    tried = {name: (own, bar) for (name, own), bar in zip(families.items(), nulls, strict=True)}
     net = centred(values, whole, units.block).ravel().astype(np.float64)
     return World(values, net, units.block, cluster, halves[cluster], tried)
 
@@ -240,38 +239,38 @@ class Trusted(NamedTuple):
     """float64 of shape (M, 2, 2, C): of outcomes and of gaps, products with what is expected, and squares of that."""
 
 
-def seen_half(own: World, design: Design, split: int) -> Seen:
+def seen_half(own: World, design: Design, split: int) -> Observed:
     """The outcome on the half that chooses; the design, which is that of every half, is not made again."""
     taken = own.halves[:, split]
     left = centred(own.outcome, taken[:, None], own.block)
-    return Seen(design, left, float(taken.mean()), float((left.astype(np.float64) ** 2).sum() / taken.sum()))
+    return Observed(design, left, float(taken.mean()), float((left.astype(np.float64) ** 2).sum() / taken.sum()))
 
 
 def tell(worlds: Sequence[World], names: Sequence[str]) -> list[Told]:
     """Choose on each half of each model's outcome, with a prior from the same half of some, evenly spaced."""
     designs = [design_of([own.tried[name][0] for name in names], own.block) for own in worlds]
-    pool = np.unique(np.linspace(0, len(worlds) - 1, min(POOL, len(worlds))).round().astype(int)).tolist()
+    pool = np.unique(np.linspace(0, len(worlds) - 1, min(MAX_PRIOR_MODELS, len(worlds))).round().astype(int)).tolist()
     tests, found = [], []
     for own in worlds:
-        families, bars = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
-        tests.append(anything(families, bars, own.outcome, own.halves, own.block))
+        families, nulls = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
+        tests.append(global_p_values(families, nulls, own.outcome, own.halves, own.block))
         found.append(Told(np.zeros(own.halves.shape), np.zeros(own.halves.shape), [], [], []))
     for split in range(worlds[0].halves.shape[1]):
         prior = learn([seen_half(worlds[at], designs[at], split) for at in pool])
         for own, design, p, told in zip(worlds, designs, tests, found, strict=True):
-            if p[split] > ERROR:
+            if p[split] > ERROR_RATE:
                 told.lengths.append(0)
                 continue
             taken, whole = own.halves[:, split], np.ones((len(own.outcome), 1), bool)
             seen = seen_half(own, design, split)
-            joint = fit(seen, prior)
-            chosen = choose(joint, own.outcome, taken[:, None], p[[split]])[0]
+            slice_model = fit(seen, prior)
+            chosen = choose(slice_model, own.outcome, taken[:, None], p[[split]])[0]
             told.lengths.append(len(chosen))
-            told.every[:, split] = centred(outcomes(joint, seen), whole, own.block).ravel()
-            told.expected[:, split] = centred(listed(joint, chosen, own.outcome, taken), whole, own.block).ravel()
+            told.every[:, split] = centred(outcomes(slice_model, seen), whole, own.block).ravel()
+            told.expected[:, split] = centred(listed(slice_model, chosen, own.outcome, taken), whole, own.block).ravel()
             left = centred(own.outcome, ~taken[:, None], own.block).ravel()
             for one in chosen:
-                row = joint.design.rows[[one.place]]
+                row = slice_model.design.rows[[one.position]]
                 there, error = gaps_of(row, own.outcome, ~taken[:, None], own.block)
                 told.gaps.append((one.gap, one.error, float(there[0, 0]), float(error[0, 0])))
                 weight = row.toarray().ravel() * ~taken
@@ -290,7 +289,7 @@ def trust(pairs: Sequence[tuple[World, Told]]) -> Trusted:
         called = (recurs >= SOLID, (recurs >= LIKELY) & (recurs < SOLID), recurs < LIKELY)
         counts.append(
             [
-                ((np.abs(gap - there) <= NORMAL * spread).sum(), len(gap)),
+                ((np.abs(gap - there) <= Z_95 * spread).sum(), len(gap)),
                 (np.count_nonzero(told.lengths), len(told.lengths)),
                 *((same[lines].sum(), lines.sum()) for lines in called),
             ]
@@ -387,12 +386,14 @@ def sets_of(names: Sequence[str], embedded: str | None) -> dict[str, list[str]]:
 
 def nothing_listed(own: World, names: Sequence[str], count: int, seed: int) -> float:
     """Share of shuffled outcomes whose list would not be empty; models of other seeds are shuffled in other ways."""
-    families, bars = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
+    families, nulls = [own.tried[name][0] for name in names], [own.tried[name][1] for name in names]
     opened = 0
     for start in range(0, count, 250):
         many = min(250, count - start)
         draws = shuffled(own.net, own.block, many, seed=1 + seed * count + start)
-        opened += int((anything(families, bars, draws, np.ones(draws.shape, bool), own.block) <= ERROR).sum())
+        opened += int(
+            (global_p_values(families, nulls, draws, np.ones(draws.shape, bool), own.block) <= ERROR_RATE).sum()
+        )
     return opened / count
 
 
@@ -433,7 +434,7 @@ def of_run(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[s
     halves = half_samples(clusters, args.splits, seed=1)
     made = {}
     if args.rivals:
-        made = rivals(run, {own.family.name: own.family for own in ask(run, names[0]).families}, args.cache)
+        made = rivals(run, {own.family.name: own.family for own in analyse(run, names[0]).families}, args.cache)
     worlds, questions_asked = zip(*(world(run, model, halves, made) for model in names), strict=True)
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), BOOTSTRAPS).T.astype(np.float64)
@@ -471,11 +472,11 @@ def of_run(path: Path, args: argparse.Namespace) -> tuple[dict[str, Any], dict[s
 def of_slices(run: cg.Run, worlds: Sequence[World], questions_asked: Sequence[Any]) -> dict[str, Any]:
     """Print and return the ceiling of slices, and what gaps have to do with difficulty."""
     space = space_of(run)
-    ceiling = [ridge(own, space, asked.units.unit) for own, asked in zip(worlds, questions_asked, strict=True)]
+    ceiling = [ridge(own, space, analysis.units.unit) for own, analysis in zip(worlds, questions_asked, strict=True)]
     print(f"ridge on {'concept profiles' if run.has_reading else 'sentence embeddings'} {np.mean(ceiling):.3f}")
     if len(worlds) == 1 or not any(name in worlds[0].tried for name in SLICED):
         return {"ridge": ceiling}
-    pairs = [gaps_and_difficulty(own, asked) for own, asked in zip(worlds, questions_asked, strict=True)]
+    pairs = [gaps_and_difficulty(own, analysis) for own, analysis in zip(worlds, questions_asked, strict=True)]
     gap, hard = (np.array(part) for part in zip(*pairs, strict=True))
     everywhere = ~np.isnan(gap).any(axis=0)
     mean_gap = gap.mean(axis=0)[everywhere]
@@ -493,12 +494,12 @@ def space_of(run: cg.Run) -> np.ndarray:
     return concept_space(run.by_concept, np.arange(run.items.height)).astype(np.float64)
 
 
-def gaps_and_difficulty(own: World, asked: Any) -> tuple[np.ndarray, np.ndarray]:
+def gaps_and_difficulty(own: World, analysis: Any) -> tuple[np.ndarray, np.ndarray]:
     """Gaps of columns, profiles and clusters, and how much others score on their items, net of strata."""
-    others = np.nanmean(np.delete(asked.scores.values, asked.scores.row(asked.outcome.model), axis=0), axis=0)
-    scored = np.flatnonzero(asked.units.unit >= 0)
+    others = np.nanmean(np.delete(analysis.scores.values, analysis.scores.row(analysis.outcome.model), axis=0), axis=0)
+    scored = np.flatnonzero(analysis.units.unit >= 0)
     hard = np.zeros(len(own.net))
-    hard[asked.units.unit[scored]] = np.nan_to_num(others[scored], nan=float(np.nanmean(others)))
+    hard[analysis.units.unit[scored]] = np.nan_to_num(others[scored], nan=float(np.nanmean(others)))
     whole = np.ones((len(hard), 1), bool)
     gaps: list[np.ndarray] = []
     difficulties: list[np.ndarray] = []

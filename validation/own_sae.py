@@ -30,8 +30,8 @@ from scipy.stats import rankdata
 
 import competency_gaps as cg
 from competency_gaps.evidence.outcomes import Outcome
-from competency_gaps.findings.answer import held_equal, units_asked
-from competency_gaps.findings.choose import centred
+from competency_gaps.findings.answer import strata_of, units_with_outcomes
+from competency_gaps.findings.on_units import centred
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.make import questions
 from competency_gaps.slices.tree import concept_space, unit
@@ -114,7 +114,9 @@ def predictions(run: cg.Run, values: np.ndarray, spaces: dict[str, np.ndarray], 
         The first of all units, the others of bootstraps of clusters, the same for all outcomes.
     """
     kept = run.items["excluded"].is_null().to_numpy() & ~np.isnan(values)
-    units, means = units_asked(run.items, Outcome("score", "", np.where(kept, values, np.nan)), held_equal(run, []))
+    units, means = units_with_outcomes(
+        run.items, Outcome("score", "", np.where(kept, values, np.nan)), strata_of(run, [])
+    )
     rows = np.flatnonzero(kept)
     first = np.zeros(len(means), np.int64)
     first[units.unit[rows]] = rows

@@ -26,9 +26,9 @@ import numpy as np
 
 import competency_gaps as cg
 from competency_gaps.evidence.outcomes import Outcome
-from competency_gaps.findings.answer import Asked, answered, ask, held_equal, units_asked
-from competency_gaps.findings.choose import Weighed, centred, weigh
+from competency_gaps.findings.answer import Analysis, analyse, answer_of, strata_of, units_with_outcomes
 from competency_gaps.findings.finding import Finding
+from competency_gaps.findings.on_units import FamilyOnUnits, aggregate, centred
 from competency_gaps.runs.scores import model_scores
 
 FAMILIES = ("columns", "profiles", "clusters", "any")
@@ -41,28 +41,28 @@ LEVELS = (0.3, 0.8)
 SMALL = 0.01
 
 
-def started(run: cg.Run) -> Asked:
+def started(run: cg.Run) -> Analysis:
     """All kept items with the run's families, scored by nobody yet."""
     kept = run.items["excluded"].is_null().to_numpy()
-    asked = ask(run, model_scores(run).models[0], "benchmark")
-    families = [own.family for own in asked.families]
-    outcome = Outcome("score", asked.outcome.model, np.where(kept, 0.5, np.nan))
-    units, values = units_asked(run.items, outcome, held_equal(run, families))
-    weighed = [weigh(family, units, kept) for family in families]
-    return asked._replace(outcome=outcome, units=units, values=values, families=weighed, prior=None)
+    analysis = analyse(run, model_scores(run).models[0], "benchmark")
+    families = [own.family for own in analysis.families]
+    outcome = Outcome("score", analysis.outcome.model, np.where(kept, 0.5, np.nan))
+    units, values = units_with_outcomes(run.items, outcome, strata_of(run, families))
+    weighed = [aggregate(family, units, kept) for family in families]
+    return analysis._replace(outcome=outcome, units=units, values=values, families=weighed, prior=None)
 
 
-def net(asked: Asked, rows: np.ndarray) -> np.ndarray:
+def net(analysis: Analysis, rows: np.ndarray) -> np.ndarray:
     """Rows of slices less their blocks' means, of unit length: shape (K, U)."""
     whole = np.ones((rows.shape[1], len(rows)), bool)
-    left = centred(rows.T, whole, asked.units.block).T.astype(np.float64)
+    left = centred(rows.T, whole, analysis.units.block).T.astype(np.float64)
     return np.asarray(left / np.maximum(np.linalg.norm(left, axis=1, keepdims=True), 1e-9))
 
 
-def plantable(asked: Asked, name: str) -> list[tuple[Weighed, int]]:
+def plantable(analysis: Analysis, name: str) -> list[tuple[FamilyOnUnits, int]]:
     """Slices of a family, or of any, of a size that may be planted."""
     found = []
-    for own in asked.families:
+    for own in analysis.families:
         if own.family.name == name or (name == "any" and own.family.name in FAMILIES):
             square = np.asarray(own.weights.power(2).sum(axis=1)).ravel()
             effective = own.size**2 / np.maximum(square, 1e-9)
@@ -71,18 +71,20 @@ def plantable(asked: Asked, name: str) -> list[tuple[Weighed, int]]:
     return found
 
 
-def row_of(own: Weighed, at: int) -> np.ndarray:
+def row_of(own: FamilyOnUnits, at: int) -> np.ndarray:
     """The weights of a slice in the units."""
     return own.weights[[at]].toarray().ravel().astype(np.float64)
 
 
-def plant(asked: Asked, slices: Sequence[tuple[Weighed, int]], count: int, rng: np.random.Generator) -> np.ndarray:
+def plant(
+    analysis: Analysis, slices: Sequence[tuple[FamilyOnUnits, int]], count: int, rng: np.random.Generator
+) -> np.ndarray:
     """Places of slices none of which stands for another."""
     taken: list[int] = []
-    rows = np.zeros((0, len(asked.values)))
+    rows = np.zeros((0, len(analysis.values)))
     for place in rng.permutation(len(slices)):
         own, at = slices[place]
-        row = net(asked, row_of(own, at)[None])
+        row = net(analysis, row_of(own, at)[None])
         if len(taken) < count and not (np.abs(rows @ row.T) >= ALIKE).any():
             taken.append(int(place))
             rows = np.concatenate([rows, row])
@@ -90,27 +92,27 @@ def plant(asked: Asked, slices: Sequence[tuple[Weighed, int]], count: int, rng: 
 
 
 def one_world(
-    run: cg.Run, asked: Asked, slices: Sequence[tuple[Weighed, int]], gap: float, count: int, seed: int
+    run: cg.Run, analysis: Analysis, slices: Sequence[tuple[FamilyOnUnits, int]], gap: float, count: int, seed: int
 ) -> dict[str, list[float]]:
     """Draw a world, ask, and compare with the truth: of each planted and each listed slice."""
     rng = np.random.default_rng((seed, round(1000 * gap)))
     _, benchmark = np.unique(run.items["benchmark"].to_numpy(), return_inverse=True)
     levels = np.linspace(*LEVELS, int(benchmark.max()) + 1) if benchmark.max() else np.array([np.mean(LEVELS)])
     chance = rng.permutation(levels)[benchmark]
-    planted = [slices[place] for place in plant(asked, slices, count, rng)] if gap else []
+    planted = [slices[place] for place in plant(analysis, slices, count, rng)] if gap else []
     signs = rng.choice([-1.0, 1.0], len(planted))
     for (own, at), sign in zip(planted, signs, strict=True):
         chance = chance + sign * gap * own.belongs(at)
     chance = np.clip(chance, 0.02, 0.98)
-    kept = ~np.isnan(asked.outcome.values)
-    strata = held_equal(run, [own.family for own in asked.families])
-    truth = units_asked(run.items, replace(asked.outcome, values=np.where(kept, chance, np.nan)), strata)[1]
+    kept = ~np.isnan(analysis.outcome.values)
+    strata = strata_of(run, [own.family for own in analysis.families])
+    truth = units_with_outcomes(run.items, replace(analysis.outcome, values=np.where(kept, chance, np.nan)), strata)[1]
     drawn = np.where(kept, rng.random(len(chance)) < chance, np.nan)
-    outcome = replace(asked.outcome, values=drawn)
-    units, values = units_asked(run.items, outcome, strata)
-    said = answered(asked._replace(outcome=outcome, units=units, values=values)).findings
-    left = centred(truth, np.ones((len(truth), 1), bool), asked.units.block).ravel().astype(np.float64)
-    by_name = {own.family.name: own for own in asked.families}
+    outcome = replace(analysis.outcome, values=drawn)
+    units, values = units_with_outcomes(run.items, outcome, strata)
+    said = answer_of(analysis._replace(outcome=outcome, units=units, values=values)).findings
+    left = centred(truth, np.ones((len(truth), 1), bool), analysis.units.block).ravel().astype(np.float64)
+    by_name = {own.family.name: own for own in analysis.families}
     listed = []
     for one in said:
         own = by_name[one.family]
@@ -119,7 +121,7 @@ def one_world(
     true = [float(row_of(own, at) @ left / own.size[at]) for own, at in listed]
     found = np.zeros(len(planted), bool)
     if rows[0] is not None and rows[1] is not None:
-        alike = net(asked, rows[0]) @ net(asked, rows[1]).T
+        alike = net(analysis, rows[0]) @ net(analysis, rows[1]).T
         same = alike * signs[:, None] * np.sign([one.gap for one in said]) >= ALIKE
         found = same.any(axis=1)
     return {
@@ -129,13 +131,13 @@ def one_world(
         "true": true,
         "low": [one.low for one in said],
         "high": [one.high for one in said],
-        "again": [float(held_by(one, gap)) for one, gap in zip(said, true, strict=True) if one.again],
+        "again": [float(held_by(one, gap)) for one, gap in zip(said, true, strict=True) if one.in_halves],
     }
 
 
 def held_by(one: Finding, gap: float) -> bool:
     """Whether the interval by half-samples holds a gap."""
-    return one.again_low is not None and one.again_high is not None and one.again_low <= gap <= one.again_high
+    return one.heldout_low is not None and one.heldout_high is not None and one.heldout_low <= gap <= one.heldout_high
 
 
 def line(worlds: Sequence[dict[str, list[float]]]) -> str:
@@ -170,16 +172,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="worlds that it holds are not drawn again")
     args = parser.parse_args()
     run = cg.open_run(args.run)
-    asked = started(run)
+    analysis = started(run)
     held = json.loads(args.json.read_text()) if args.json and args.json.is_file() else {}
     for gap in map(float, args.gaps.split(",")):
         for name in FAMILIES if gap else ("nothing",):
-            slices = plantable(asked, name)
+            slices = plantable(analysis, name)
             if gap and len(slices) < args.planted:
                 continue
             worlds = held.setdefault(f"{name} {gap:g}", [])
             for seed in range(len(worlds), args.worlds):
-                worlds.append(one_world(run, asked, slices, gap, args.planted, seed))
+                worlds.append(one_world(run, analysis, slices, gap, args.planted, seed))
                 if args.json:
                     args.json.write_text(json.dumps(held))
             size = np.median([own.size[at] for own, at in slices]) if slices else 0

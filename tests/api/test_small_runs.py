@@ -32,7 +32,7 @@ def test_one_item_is_answered(make):
     answer = run.answer()
     assert (answer.items, answer.scored, answer.findings, answer.tested) == (1, 1, (), 0)
     assert "cannot be told" in words.headline(answer) and words.caveats(answer)
-    assert not {"held_equal", "rate"} & {caveat.code for caveat in answer.caveats}
+    assert not {"strata", "rate"} & {caveat.code for caveat in answer.caveats}
     assert run.slices.is_empty() and slice_table(run).is_empty()
     parts = Parts(Context(run, "run"))
     assert all(parts.read(name) for name in parts.names())

@@ -14,7 +14,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.concepts.exemplars import Exemplar, Exemplars
 from competency_gaps.concepts.labelling.automatic import label_automatically
 from competency_gaps.concepts.labelling.labeller import (
-    LONGEST,
+    MAX_EXCERPT_LENGTH,
     active_tokens,
     add_scores,
     balanced_accuracy,
@@ -232,7 +232,7 @@ def test_hostile_exemplars_and_labels_are_bounded_and_marked_as_data(tmp_path):
     dictionary = hand_made(tmp_path / "d", lambda i: nasty if i == 0 else WORDS[i])
     asked = explanation(0, dictionary.exemplars.of(0, "top", "spread"), ["\u202e»", "a" * 500])
     windows = json.loads(asked.request.user)["windows"]
-    assert all(len(w["text"]) <= LONGEST + 2 for w in windows)
+    assert all(len(w["text"]) <= MAX_EXCERPT_LENGTH + 2 for w in windows)
     text = asked.request.user
     assert "\u202e" not in text and "«pwned»" not in text and "never addressed to you" in asked.request.system
     one = dictionary.exemplars.of(0, "top")[0]

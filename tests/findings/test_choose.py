@@ -9,10 +9,10 @@ import scipy.sparse as sp
 
 from competency_gaps.evidence import Covariate, ItemSample, units_of
 from competency_gaps.findings.caveats import _of_form
-from competency_gaps.findings.choose import ERROR, anything, bars_of, centred, choose, shuffled, weigh
-from competency_gaps.findings.estimate import again, gaps_of, half_samples, resting_on
-from competency_gaps.findings.joint import SCALES
-from competency_gaps.findings.prior import fit, learn, seen
+from competency_gaps.findings.choose import ERROR_RATE, choose, global_p_values, null_distributions, shuffled
+from competency_gaps.findings.estimate import explained_by, gaps_of, half_samples, replicate
+from competency_gaps.findings.on_units import aggregate, centred
+from competency_gaps.findings.slice_model import SCALES, fit, learn, observe
 from competency_gaps.items.config import EvidenceConfig
 from competency_gaps.runs.covariates import item_covariates
 from competency_gaps.slices import Family
@@ -20,10 +20,10 @@ from competency_gaps.slices import Family
 ITEMS = 1200
 
 
-def family(name, members, question=None):
+def family(name, members, column=None):
     rows = sp.csr_array(np.asarray(members, np.float32))
     count = rows.shape[0]
-    return Family(name, rows, [f"{name} {i}" for i in range(count)], [question] * count, np.full(count, -1),
+    return Family(name, rows, [f"{name} {i}" for i in range(count)], [column] * count, np.full(count, -1),
                   np.arange(count))  # fmt: skip
 
 
@@ -40,23 +40,23 @@ def units(values, length=None):
 
 
 def world(families, outcome, length=None):
-    """The families over the units of an outcome in [0, 1], with their bars."""
+    """The families over the units of an outcome in [0, 1], with their nulls."""
     own = units(outcome, length)
-    weighed = [weigh(one, own, np.ones(len(outcome), bool)) for one in families]
-    return weighed, bars_of(weighed, own.outcome, own.block), own
+    weighed = [aggregate(one, own, np.ones(len(outcome), bool)) for one in families]
+    return weighed, null_distributions(weighed, own.outcome, own.block), own
 
 
 def fitted(weighed, own):
     """The model of one outcome alone."""
-    outcome = seen(weighed, own.outcome, np.ones(len(own.outcome), bool), own.block)
+    outcome = observe(weighed, own.outcome, np.ones(len(own.outcome), bool), own.block)
     return fit(outcome, learn([outcome]))
 
 
-def list_of(weighed, bars, own):
+def list_of(weighed, nulls, own):
     whole = np.ones((len(own.outcome), 1), bool)
-    joint = fitted(weighed, own)
-    p = anything(weighed, bars, own.outcome, whole, own.block)
-    return joint, choose(joint, own.outcome, whole, p)[0]
+    slice_model = fitted(weighed, own)
+    p = global_p_values(weighed, nulls, own.outcome, whole, own.block)
+    return slice_model, choose(slice_model, own.outcome, whole, p)[0]
 
 
 @pytest.fixture(scope="module")
@@ -70,24 +70,24 @@ def nested():
 
 def test_lists_of_nothing_are_empty_as_often_as_they_say(nested):
     rng = np.random.default_rng(1)
-    weighed, bars, own = world(nested, (rng.random(ITEMS) < 0.3).astype(float), rng.random(ITEMS))
+    weighed, nulls, own = world(nested, (rng.random(ITEMS) < 0.3).astype(float), rng.random(ITEMS))
     draws = shuffled(own.outcome, own.block, 800, seed=5)
-    p = anything(weighed, bars, draws, np.ones(draws.shape, bool), own.block)
-    assert (p <= ERROR).mean() <= ERROR + 3 * np.sqrt(ERROR * (1 - ERROR) / 800)
-    assert (p <= ERROR).mean() > 0.015  # the rate is used
+    p = global_p_values(weighed, nulls, draws, np.ones(draws.shape, bool), own.block)
+    assert (p <= ERROR_RATE).mean() <= ERROR_RATE + 3 * np.sqrt(ERROR_RATE * (1 - ERROR_RATE) / 800)
+    assert (p <= ERROR_RATE).mean() > 0.015  # the rate is used
 
 
 def test_tails_agree_with_many_permutations(nested):
     rng = np.random.default_rng(2)
-    weighed, bars, own = world(nested, (rng.random(ITEMS) < 0.4).astype(float))
+    weighed, nulls, own = world(nested, (rng.random(ITEMS) < 0.4).astype(float))
     left = centred(own.outcome, np.ones((ITEMS, 1), bool), own.block).ravel()
-    tree, bar = weighed[1], bars[1]
+    tree, null = weighed[1], nulls[1]
     draws = shuffled(left, own.block, 4000, seed=9)
-    z = (tree.weights @ draws)[tree.alone] / np.sqrt(tree.squares[tree.alone] * left.var())[:, None]
-    assert bar.beyond(np.quantile(np.abs(z).max(axis=0), 0.95)) == pytest.approx(0.05, abs=0.02)
-    assert bar.total.tail(np.quantile((z**2).sum(axis=0), 0.95)) == pytest.approx(0.05, abs=0.015)
+    z = (tree.weights @ draws)[tree.outside_columns] / np.sqrt(tree.squares[tree.outside_columns] * left.var())[:, None]
+    assert null.tail_of_largest(np.quantile(np.abs(z).max(axis=0), 0.95)) == pytest.approx(0.05, abs=0.02)
+    assert null.total.tail(np.quantile((z**2).sum(axis=0), 0.95)) == pytest.approx(0.05, abs=0.015)
     question = (weighed[0].weights @ draws) ** 2 / (weighed[0].squares * left.var())[:, None]
-    assert bars[0].questions[0].tail(np.quantile(question.sum(axis=0), 0.99)) == pytest.approx(0.01, abs=0.006)
+    assert nulls[0].by_column[0].tail(np.quantile(question.sum(axis=0), 0.99)) == pytest.approx(0.01, abs=0.006)
 
 
 def test_expected_gaps_are_those_of_normal_models_of_each_scale():
@@ -95,17 +95,17 @@ def test_expected_gaps_are_those_of_normal_models_of_each_scale():
     # each scale, weighted by the density of the outcomes there.
     rng = np.random.default_rng(3)
     weighed, _, own = world([family("profiles", partition(rng, 5, 200))], rng.random(200))
-    joint = fitted(weighed, own).base
+    slice_model = fitted(weighed, own).base
     left = own.outcome - own.outcome.mean()
     centre = np.eye(200) - 1 / 200
     other = sp.csr_array(rng.random((3, 200)) < 0.3, dtype=np.float32)  # slices that are not in the model
     for weights in (None, other):
-        asked = (joint.design.rows if weights is None else weights).toarray() @ centre
+        asked = (slice_model.design.rows if weights is None else weights).toarray() @ centre
         density, means, squares = [], [], []
-        for scale, probability in zip(SCALES, joint.scales, strict=True):
-            rows = joint.design.rows.toarray() @ centre
-            signal = rows.T @ (scale * joint.prior[:, None] * rows)
-            whole = signal + joint.noise * np.eye(200)
+        for scale, probability in zip(SCALES, slice_model.scales, strict=True):
+            rows = slice_model.design.rows.toarray() @ centre
+            signal = rows.T @ (scale * slice_model.prior[:, None] * rows)
+            whole = signal + slice_model.noise * np.eye(200)
             kept = signal @ np.linalg.inv(whole)
             density.append(
                 np.log(probability) - 0.5 * (np.linalg.slogdet(whole)[1] + left @ np.linalg.solve(whole, left))
@@ -114,7 +114,9 @@ def test_expected_gaps_are_those_of_normal_models_of_each_scale():
             squares.append(np.diag(asked @ (signal - kept @ signal) @ asked.T) + means[-1] ** 2)
         weight = np.exp(density - np.max(density))
         weight /= weight.sum()
-        sums, deviations, _ = joint.expected(centred(own.outcome, np.ones((200, 1), bool), own.block), 1.0, weights)
+        sums, deviations, _ = slice_model.expected(
+            centred(own.outcome, np.ones((200, 1), bool), own.block), 1.0, weights
+        )
         np.testing.assert_allclose(sums[:, 0], weight @ means, atol=1e-3)
         np.testing.assert_allclose(
             deviations[:, 0] ** 2, weight @ squares - (weight @ means) ** 2, rtol=2e-3, atol=1e-4
@@ -126,11 +128,11 @@ def test_an_outcome_of_a_run_whose_models_depend_on_nothing_is_shrunk(nested):
     # and of one among the others.
     rng = np.random.default_rng(8)
     worlds = [world(nested, (rng.random(ITEMS) < 0.5).astype(float)) for _ in range(40)]
-    outcomes = [seen(weighed, own.outcome, np.ones(ITEMS, bool), own.block) for weighed, _, own in worlds]
+    outcomes = [observe(weighed, own.outcome, np.ones(ITEMS, bool), own.block) for weighed, _, own in worlds]
     shared = learn(outcomes)
 
     def largest(outcome, prior):
-        return np.abs(fit(outcome, prior).expected(outcome.left, 1.0)[0] / outcome.design.size[:, None]).max()
+        return np.abs(fit(outcome, prior).expected(outcome.residual, 1.0)[0] / outcome.design.size[:, None]).max()
 
     # All scales are as likely beforehand for one model; many that depend on nothing make 0 likelier than 1 and more.
     one = learn(outcomes[:1]).scales
@@ -147,10 +149,10 @@ def test_planted_gaps_lie_in_their_intervals_although_they_were_chosen(nested):
     expected, errors, true = [], [], []
     for _ in range(40):
         chance = 0.5 + rng.normal(0, 0.05, len(members)) @ members
-        weighed, bars, own = world(nested[1:], (rng.random(ITEMS) < np.clip(chance, 0.02, 0.98)).astype(float))
-        joint, chosen = list_of(weighed, bars, own)
+        weighed, nulls, own = world(nested[1:], (rng.random(ITEMS) < np.clip(chance, 0.02, 0.98)).astype(float))
+        slice_model, chosen = list_of(weighed, nulls, own)
         for one in chosen:
-            row = joint.design.rows[[one.place]].toarray().ravel()
+            row = slice_model.design.rows[[one.position]].toarray().ravel()
             true.append(row @ (chance - chance.mean()) / row.sum())
             expected.append(one.gap)
             errors.append(one.error)
@@ -176,10 +178,10 @@ def test_intervals_hold_among_hundreds_of_concepts(effects):
         else:
             own[:100] = rng.normal(0, 0.07, 100)
         chance = np.clip(0.5 + own @ concepts, 0.02, 0.98)
-        weighed, bars, units = world([family("concepts", concepts)], (rng.random(ITEMS) < chance).astype(float))
-        joint, chosen = list_of(weighed, bars, units)
-        true = joint.design.rows @ (chance - chance.mean()) / joint.design.size
-        gaps += [(one.gap, one.error, true[one.place]) for one in chosen]
+        weighed, nulls, units = world([family("concepts", concepts)], (rng.random(ITEMS) < chance).astype(float))
+        slice_model, chosen = list_of(weighed, nulls, units)
+        true = slice_model.design.rows @ (chance - chance.mean()) / slice_model.design.size
+        gaps += [(one.gap, one.error, true[one.position]) for one in chosen]
     expected, errors, true = np.array(gaps).T
     assert len(true) >= 10
     assert (np.abs(true - expected) <= 1.96 * errors).mean() >= 0.75
@@ -192,14 +194,17 @@ def test_hundreds_of_categories_are_listed():
     rng = np.random.default_rng(13)
     members = np.array(partition(rng, 320, 5000))
     chance = 0.5 + rng.choice([-0.3, 0.3], 320) @ members
-    joint, chosen = list_of(*world([family("lists", members, "entry")], (rng.random(5000) < chance).astype(float)))
+    slice_model, chosen = list_of(
+        *world([family("lists", members, "entry")], (rng.random(5000) < chance).astype(float))
+    )
     true = np.array(
         [
-            (joint.design.rows[[one.place]] @ (chance - chance.mean()))[0] / joint.design.size[one.place]
+            (slice_model.design.rows[[one.position]] @ (chance - chance.mean()))[0]
+            / slice_model.design.size[one.position]
             for one in chosen
         ]
     )
-    assert (joint.design.family == 0).sum() > 300
+    assert (slice_model.design.family == 0).sum() > 300
     assert len(chosen) == 10
     assert (np.sign(true) == np.sign([one.gap for one in chosen])).all()
 
@@ -207,15 +212,17 @@ def test_hundreds_of_categories_are_listed():
 def test_a_planted_slice_is_found_and_found_again(nested):
     rng = np.random.default_rng(5)
     inside = nested[1].weights[[7]].toarray().ravel() > 0
-    weighed, bars, own = world(nested, (rng.random(ITEMS) < np.where(inside, 0.2, 0.6)).astype(float))
-    joint, chosen = list_of(weighed, bars, own)
-    assert (joint.design.family[chosen[0].place], joint.design.slice[chosen[0].place]) == (1, 7)
+    weighed, nulls, own = world(nested, (rng.random(ITEMS) < np.where(inside, 0.2, 0.6)).astype(float))
+    slice_model, chosen = list_of(weighed, nulls, own)
+    assert (slice_model.design.family[chosen[0].position], slice_model.design.slice[chosen[0].position]) == (1, 7)
     halves = half_samples(ITEMS)
-    lists = choose(joint.base, own.outcome, halves, anything(weighed, bars, own.outcome, halves, own.block))
-    held = again(joint, chosen[:1], lists, halves, own.outcome)[0]
-    assert held["again"] >= 15
+    lists = choose(
+        slice_model.base, own.outcome, halves, global_p_values(weighed, nulls, own.outcome, halves, own.block)
+    )
+    held = replicate(slice_model, chosen[:1], lists, halves, own.outcome)[0]
+    assert held["in_halves"] >= 15
     truth = -0.4 * (1 - inside.mean())
-    assert held["again_low"] < truth < held["again_high"]
+    assert held["heldout_low"] < truth < held["heldout_high"]
 
 
 def test_a_column_is_tested_as_a_whole():
@@ -227,9 +234,9 @@ def test_a_column_is_tested_as_a_whole():
     whole = np.ones((ITEMS, 1), bool)
     together, alone = (world([family("columns", members, name)], scores) for name in ("subject", None))
     own = together[2]
-    assert anything(*together[:2], own.outcome, whole, own.block)[0] < 0.01
+    assert global_p_values(*together[:2], own.outcome, whole, own.block)[0] < 0.01
     gap, error = gaps_of(alone[0][0].weights, own.outcome, whole, own.block)
-    assert (alone[1][0].beyond(np.abs(gap / error)) > 0.01).all()
+    assert (alone[1][0].tail_of_largest(np.abs(gap / error)) > 0.01).all()
     assert len(list_of(*together)[1]) >= 3
 
 
@@ -237,9 +244,9 @@ def test_a_column_is_tested_as_a_whole():
 @pytest.mark.parametrize("scores", [np.arange(ITEMS) > 0, np.full(ITEMS, np.nan)], ids=["one failure", "no score"])
 def test_hardly_any_outcome_makes_no_list(nested, scores):
     equal = family("clusters", (np.arange(ITEMS) - 1) // 109 == np.arange(11)[:, None])  # all but the first
-    weighed, bars, own = world([*nested, equal], np.asarray(scores, float))
+    weighed, nulls, own = world([*nested, equal], np.asarray(scores, float))
     if len(own.outcome):
-        assert list_of(weighed, bars, own)[1] == []
+        assert list_of(weighed, nulls, own)[1] == []
     else:
         assert not any(one.usable.any() for one in weighed)
 
@@ -260,32 +267,32 @@ def test_of_two_slices_with_the_same_items_the_column_is_listed():
     inside = rng.random(ITEMS) < 0.2
     nearly = inside ^ (rng.random(ITEMS) < 0.02)
     others = partition(rng, 5)
-    weighed, bars, own = world(
+    weighed, nulls, own = world(
         [family("columns", [nearly, ~nearly], "subject"), family("profiles", [inside, *others])],
         (rng.random(ITEMS) < np.where(inside, 0.25, 0.6)).astype(float),
     )
-    joint, chosen = list_of(weighed, bars, own)
-    assert weighed[joint.design.family[chosen[0].place]].family.name == "columns"
+    slice_model, chosen = list_of(weighed, nulls, own)
+    assert weighed[slice_model.design.family[chosen[0].position]].family.name == "columns"
 
 
 def test_a_gap_rests_on_the_slice_that_makes_it():
     rng = np.random.default_rng(9)
     cause = rng.random(ITEMS) < 0.3
     follows = np.where(rng.random(ITEMS) < 0.8, cause, rng.random(ITEMS) < 0.3)
-    weighed, bars, own = world(
+    weighed, nulls, own = world(
         [family("profiles", [cause, follows])], (rng.random(ITEMS) < np.where(cause, 0.2, 0.7)).astype(float)
     )
-    joint, chosen = list_of(weighed, bars, own)
-    both = sorted(chosen, key=lambda one: joint.design.slice[one.place])
+    slice_model, chosen = list_of(weighed, nulls, own)
+    both = sorted(chosen, key=lambda one: slice_model.design.slice[one.position])
     if len(both) < 2:
-        both = [both[0], both[0]._replace(place=1 - both[0].place)]
-    ((name, part),) = resting_on(weighed, joint, both, own.outcome)[1]
+        both = [both[0], both[0]._replace(position=1 - both[0].position)]
+    ((name, part),) = explained_by(weighed, slice_model, both, own.outcome)[1]
     assert name == "profiles 0" and part > 0.7
     families = [family("columns", [cause, ~cause], "subject"), family("profiles", [follows])]
-    weighed, bars, own = world(families, own.outcome)
-    joint, chosen = list_of(weighed, bars, own)
-    node = chosen[0]._replace(place=int(np.flatnonzero(joint.design.family == 1)[0]))
-    (((name, part),),) = resting_on(weighed, joint, [node], own.outcome)
+    weighed, nulls, own = world(families, own.outcome)
+    slice_model, chosen = list_of(weighed, nulls, own)
+    node = chosen[0]._replace(position=int(np.flatnonzero(slice_model.design.family == 1)[0]))
+    (((name, part),),) = explained_by(weighed, slice_model, [node], own.outcome)
     assert name == "subject" and part > 0.7
 
 
@@ -313,4 +320,4 @@ def test_the_place_of_the_answer_is_a_caveat():
         "answer_position",
         "option 1",
     )
-    assert found.numbers["gap"] == pytest.approx(right[place == 0].mean() - right.mean(), abs=0.03)
+    assert found.numbers["difference"] == pytest.approx(right[place == 0].mean() - right.mean(), abs=0.03)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.cli.app import app
-from competency_gaps.findings.answer import ask, slice_table, slices_of
+from competency_gaps.findings.answer import analyse, slice_table, slices_of
 from competency_gaps.findings.match import match, read_matchings
 from competency_gaps.items.config import SlicesConfig
 from competency_gaps.runs.open import open_folder
@@ -94,11 +94,11 @@ def test_an_entry_is_a_slice_that_may_be_chosen(run, tags, tmp_path):
     ]
     (tmp_path / "list.json").write_text(json.dumps(rows))
     config = SlicesConfig(families=["lists"], lists=[tmp_path / "list.json", tags])
-    ask(own, "failing", "benchmark")  # learns the prior of the slices that it has now
+    analyse(own, "failing", "benchmark")  # learns the prior of the slices that it has now
     write_slices(own, Source(own, config))
     own = cg.open_run(own.path)
     family = slices_of(own)[0]
-    assert {group[0] for group in ask(own, "failing", "benchmark").prior.variances} == {"lists"}
+    assert {group[0] for group in analyse(own, "failing", "benchmark").prior.variances} == {"lists"}
     assert family.name == "lists" and family.names == ["planted", "other ones", "by its tag", "planted", "random"]
     has = family.weights.toarray() > 0
     same = {text: set(np.flatnonzero((items["prompt"] == text).to_numpy())) for text in items["prompt"].gather(other)}
@@ -125,18 +125,18 @@ def test_a_run_makes_slices_of_the_lists_that_it_is_given(tiny_run, tiny_config,
 
 def test_a_column_that_holds_the_entries_goes_with_none(run):
     columns = next(family for family in slices_of(run) if family.name == "columns")
-    found = match(run, "group" if "group" in columns.question else "benchmark", model="failing")
+    found = match(run, "group" if "group" in columns.column else "benchmark", model="failing")
     assert not {tie.family for entry in found.entries for tie in entry.ties} & {"columns"}
 
 
 def test_the_association_of_an_entry_is_that_of_its_items(run, tags):
     """Net of the strata that the run holds equal, here the benchmark: with one stratum each, the plain difference."""
     (planted,) = (e for e in match(run, tags, model="failing", against="benchmark").entries if e.id == "planted")
-    from competency_gaps.findings.answer import ask
+    from competency_gaps.findings.answer import analyse
 
-    asked = ask(run, "failing", "benchmark")
-    member = asked.units.rows(items_of(run, planted_concept(run))[None].astype(float)).toarray().ravel()
-    block, values = asked.units.block, asked.values
+    analysis = analyse(run, "failing", "benchmark")
+    member = analysis.units.rows(items_of(run, planted_concept(run))[None].astype(float)).toarray().ravel()
+    block, values = analysis.units.block, analysis.values
     mean = np.array([values[block == own].mean() for own in block])
     assert planted.association == pytest.approx((member * (values - mean)).sum() / member.sum(), abs=1e-6)
 

@@ -117,7 +117,8 @@ def test_clusters_stay_together_across_benchmarks():
 def test_a_slice_that_no_half_sample_chose_keeps_no_sign():
     def outcome(*again_gaps):
         findings = tuple(
-            SimpleNamespace(gap=-0.1, again=0 if gap is None else 3, halves=20, again_gap=gap) for gap in again_gaps
+            SimpleNamespace(gap=-0.1, in_halves=0 if gap is None else 3, halves=20, heldout_gap=gap)
+            for gap in again_gaps
         )
         verdict = list_verdict(SimpleNamespace(findings=findings))
         return verdict.outcome, verdict.numbers["kept"]

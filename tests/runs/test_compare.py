@@ -142,7 +142,7 @@ def test_slices_of_a_comparison_are_those_of_their_items(run):
         assert (row["before"], row["after"]) == pytest.approx((before[own].mean(), after[own].mean()))
         better, worse = (int((own & (sign * (after - before) > 0)).sum()) for sign in (1, -1))
         assert row["p_value"] == pytest.approx(binomtest(better, better + worse).pvalue)
-    for kind in (pl.col("question") == "benchmark", pl.col("question") != "benchmark"):
+    for kind in (pl.col("column") == "benchmark", pl.col("column") != "benchmark"):
         p = made.slices.filter(kind).sort("p_value")["p_value"].to_list()
         adjusted = [max((len(p) - i) * p[i] for i in range(k + 1)) for k in range(len(p))]
         expected = [min(1, 3 * value) for value in adjusted]  # overall, benchmarks, groups

@@ -66,9 +66,9 @@ def test_columns_are_the_categories_of_kept_items():
     ):
         assert rows_of(family, name) == kept.filter(where)["index"].to_list()
     assert not any("rare" in name for name in family.names)
-    asked = dict(zip(family.names, family.question, strict=True))
+    asked = dict(zip(family.names, family.column, strict=True))
     assert (asked["group: x"], asked["group: y (b)"], asked["a"]) == ("group", "group in b", "benchmark")
-    bins = [k for k, question in enumerate(family.question) if question == "year"]
+    bins = [k for k, column in enumerate(family.column) if column == "year"]
     assert len(bins) == 4 and family.weights[bins].sum(axis=0).max() == 1 and family.weights[bins].sum() == len(kept)
     one = columns(frame.filter(pl.col("benchmark") == "a"))
     assert rows_of(one, "group: x") == [i for i in rows_of(family, "group: x") if i < size // 2]

@@ -9,7 +9,7 @@ import pytest
 
 from competency_gaps import open_run
 from competency_gaps.findings.answer import slices_of
-from competency_gaps.view.page.tools import LONGEST, TOOLS, ask, bounded, plain, schema
+from competency_gaps.view.page.tools import MAX_ANSWER_LENGTH, TOOLS, ask, bounded, plain, schema
 from competency_gaps.view.words import headline
 
 
@@ -112,7 +112,7 @@ def test_every_answer_is_harmless_bounded_json(several):
     given = {"concept": {"number": 2}, "items": {"limit": 50}, "concepts": {"limit": 50, "all_kinds": True}}
     for name in TOOLS:
         answer = json.dumps(ask(several, name, given.get(name, {})), allow_nan=False, ensure_ascii=False)
-        assert len(answer) <= LONGEST and "\u202e" not in answer
+        assert len(answer) <= MAX_ANSWER_LENGTH and "\u202e" not in answer
         assert schema(name)["additionalProperties"] is False
 
 

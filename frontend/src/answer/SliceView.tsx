@@ -55,8 +55,8 @@ function Shown({ slice, slices, gaps, answer }: ShownProps) {
   const gap = gaps.get(slice.number)!;
   const children = [...slices.values()].filter(({ parent }) => parent === slice.number);
   const beside = [...slices.values()].filter(
-    ({ question, family, number }) =>
-      question !== null && question === slice.question && family === slice.family && number !== slice.number,
+    ({ column, family, number }) =>
+      column !== null && column === slice.column && family === slice.family && number !== slice.number,
   );
   const parent = slices.get(slice.parent);
   const finding = answer.findings.find((listed) => listed.slice === slice.number);
@@ -97,7 +97,7 @@ function Shown({ slice, slices, gaps, answer }: ShownProps) {
       )}
       <EveryModel slice={slice} />
       <Gaps title="Its parts" slices={children} gaps={gaps} />
-      <Gaps title={slice.question ? `Other slices of ${slice.question}` : ""} slices={beside} gaps={gaps} />
+      <Gaps title={slice.column ? `Other slices of ${slice.column}` : ""} slices={beside} gaps={gaps} />
     </article>
   );
 }

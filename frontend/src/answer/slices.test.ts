@@ -7,7 +7,7 @@ const listed = (number: number) => ({
   family: "columns",
   family_words: "",
   name: `slice ${number}`,
-  question: null,
+  column: null,
   parent: -1,
   words: [],
   typical: [],

@@ -45,7 +45,7 @@ it("counts items in regions of every level", () => {
 it("colours the name of a region that the list has, and of no other, by the gap of the list", () => {
   const slice = (number: number, name: string) => ({
     ...{ number, name, family: "regions", family_words: "" },
-    ...{ question: null, parent: -1, words: [], typical: [] },
+    ...{ column: null, parent: -1, words: [], typical: [] },
   });
   const gap = (slice: number, gap: number | null) => ({ slice, gap }) as SliceGap;
   const table = new Map([gap(40, -0.09), gap(41, -0.2), gap(42, null)].map((gap) => [gap.slice, gap]));

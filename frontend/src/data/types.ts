@@ -223,11 +223,11 @@ export interface ListedFinding {
   items: number;
   of_items: number;
   mean: number | null;
-  again: number;
+  in_halves: number;
   halves: number;
-  again_gap: number | null;
-  again_low: number | null;
-  again_high: number | null;
+  heldout_gap: number | null;
+  heldout_low: number | null;
+  heldout_high: number | null;
   rests_on: [string, number][];
   example: number | null;
   typical: number[];
@@ -314,7 +314,7 @@ export interface ListedSlice {
   family_words: string;
   name: string;
   /** What the slices answer together that share it, as the column of a category. */
-  question: string | null;
+  column: string | null;
   /** The slice that contains it; -1: none. */
   parent: number;
   /** Words that mark its items; empty: redacted, or none do. */

@@ -221,17 +221,17 @@ class Run(RunFolder):
         UserError
             If the run has no scores of a model, or too few peers.
         """
-        from competency_gaps.findings.answer import kind_asked
+        from competency_gaps.findings.answer import outcome_kind
         from competency_gaps.findings.outcomes import outcome_run
 
         if parsed and against is not None:
             raise UserError(f"{argument('parsed')} and {argument('against')}: expected one of the two.")
-        kind, others = kind_asked(against, parsed=parsed)
+        kind, others = outcome_kind(against, parsed=parsed)
         made = outcome_run(self, model, kind, against=others, progress=progress)
         return type(self)(made.path, made.manifest)
 
     def model_slices(
-        self, *, against: Against = None, models: Sequence[str] | None = None, most: int = 40
+        self, *, against: Against = None, models: Sequence[str] | None = None, max_slices: int = 40
     ) -> ModelSlices:
         """How each model does on the slices that tell models apart.
 
@@ -242,7 +242,7 @@ class Run(RunFolder):
             ``"benchmark"``: its own scores; ``"peers"``: only models that have peers.
         models
             None: all that have scores.
-        most
+        max_slices
             Number of slices.
 
         Returns
@@ -256,7 +256,7 @@ class Run(RunFolder):
         UserError
             If the run has no slices or scores, or no model has what to compare with.
         """
-        return kept.model_slices(self, against=against, models=models, most=most)
+        return kept.model_slices(self, against=against, models=models, max_slices=max_slices)
 
     def scores_by(self, column: str) -> pl.DataFrame:
         """How every model scores on the categories of a column, and which may be the best of each.

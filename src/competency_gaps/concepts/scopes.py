@@ -28,7 +28,7 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 SHUFFLED = 3_000
 """Shuffled names at least, unless ten draws have fewer."""
 CLAUSES = 40
-LONGEST = 4_000
+MAX_LENGTH = 4_000
 """Most clauses, and most characters, of a description."""
 _BREAK = re.compile(r"[.!?](?=\s|$)|[;:,()]|\s[-–—]\s")
 _WORD = re.compile(r"\w{3,}")
@@ -71,10 +71,10 @@ def clauses(description: str) -> list[str]:
         If it has no words, or is no description but a long text.
     """
     whole = " ".join(visible(description).split())
-    if not _WORD.search(whole) or len(whole) > LONGEST:
+    if not _WORD.search(whole) or len(whole) > MAX_LENGTH:
         raise UserError(
             f"the description {whole[:60]!r} has {len(whole):,} characters; expected a sentence or a few (up to "
-            f"{LONGEST:,} characters)."
+            f"{MAX_LENGTH:,} characters)."
         )
     parts = [" ".join(part.split()) for part in _BREAK.split(whole)]
     return list(dict.fromkeys([whole, *(part for part in parts if _WORD.search(part))]))[:CLAUSES]

@@ -25,7 +25,7 @@ from scipy.special import betaincc, gammainc, gammaincc, gammaln, ndtr
 
 from competency_gaps.evidence.sample import BlockSums, effective_sample
 
-NORMAL = 1e-3
+Z_95 = 1e-3
 """Skewness and excess kurtosis below which the normal distribution is used."""
 FAR = 1e-4
 """Tail below which a bounded curve is not used alone: it may end before the true distribution does."""
@@ -153,10 +153,10 @@ def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
     -------
     ndarray of float64 of the shape of ``z``, in [0, 1]; accurate in the far tail, where ``1 - cdf`` would round to 0.
     """
-    out, square, skewed = ndtr(-z), skew**2, np.abs(skew) >= NORMAL
+    out, square, skewed = ndtr(-z), skew**2, np.abs(skew) >= Z_95
     if skewed.any():
         out[skewed] = _gamma_tail(z[skewed], skew[skewed])
-    bounded = (skewed | (np.abs(excess) >= NORMAL)) & (excess < 1.5 * square - NORMAL / 10)
+    bounded = (skewed | (np.abs(excess) >= Z_95)) & (excess < 1.5 * square - Z_95 / 10)
     bounded &= excess > square - 1.9  # at -2 only two values are left
     if bounded.any():
         beta = _beta_tail(z[bounded], skew[bounded], excess[bounded])

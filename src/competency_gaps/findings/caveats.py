@@ -11,8 +11,9 @@ import polars as pl
 from competency_gaps.evidence import Units
 from competency_gaps.evidence.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
 from competency_gaps.evidence.trends import trends
-from competency_gaps.findings.choose import ERROR, FEWEST, FLOOR, Weighed
+from competency_gaps.findings.choose import ERROR_RATE
 from competency_gaps.findings.finding import Caveat
+from competency_gaps.findings.on_units import MIN_SCORED_SHARE, MIN_UNITS, FamilyOnUnits
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.runs.open import RunFolder
@@ -25,41 +26,46 @@ def caveats_of(
     outcome: Outcome,
     peers: Peers | None,
     scores: ModelScores,
-    families: Sequence[Weighed],
+    families: Sequence[FamilyOnUnits],
     units: Units,
     strata: Sequence[str],
 ) -> tuple[Caveat, ...]:
-    """The caveats of an answer; ``strata``: the covariates that its items are equal in."""
-    # Robustness is that of the run's own scores.
-    own = outcome.kind == "score" and outcome.model == run.own_model
-    assessment = read_assessment(run.path) if own else None
-    found = [
+    """Return the caveats of an answer, as codes with numbers."""
+    # The assessment of robustness is of the run's own scores.
+    of_own_scores = outcome.kind == "score" and outcome.model == run.own_model
+    assessment = read_assessment(run.path) if of_own_scores else None
+    caveats = [
         *_of_reading(run, families, assessment),
         *_of_scores(run, outcome, peers, scores, families, units, strata),
     ]
-    names = [own.family.name for own in families]
-    tested = int(sum(own.usable.sum() for own in families))
+    names = [on_units.family.name for on_units in families]
+    tested = int(sum(on_units.usable.sum() for on_units in families))
     if tested:
-        found.append(Caveat("rate", {"error": ERROR, "families": names, "tested": tested}))
-    small = sum(int((~own.usable & (own.items >= FLOOR * np.maximum(own.of_items, 1))).sum()) for own in families)
+        caveats.append(Caveat("rate", {"error": ERROR_RATE, "families": names, "tested": tested}))
+    small = 0
+    for on_units in families:
+        scored = on_units.items >= MIN_SCORED_SHARE * np.maximum(on_units.of_items, 1)
+        small += int((scored & ~on_units.usable).sum())
     if small:
-        found.append(Caveat("too_small", {"slices": small, "floor": FEWEST}))
-    if own and assessment is None and run.has_reading:
-        found.append(Caveat("unchecked"))
-    return tuple(found)
+        caveats.append(Caveat("too_small", {"slices": small, "floor": MIN_UNITS}))
+    if of_own_scores and assessment is None and run.has_reading:
+        caveats.append(Caveat("unchecked"))
+    return tuple(caveats)
 
 
-def _of_reading(run: RunFolder, families: Sequence[Weighed], assessment: Mapping[str, Any] | None) -> Iterator[Caveat]:
-    """What makes the slices or the scores themselves less sure."""
+def _of_reading(
+    run: RunFolder, families: Sequence[FamilyOnUnits], assessment: Mapping[str, Any] | None
+) -> Iterator[Caveat]:
+    """Caveats on the reading, the judge and the robustness of the run."""
     gate = run.manifest["gate"] or {"passed": True}
-    if not gate.get("passed") and any(own.family.name in ("concepts", "regions", "profiles") for own in families):
+    if not gate.get("passed") and any(family.family.name in ("concepts", "regions", "profiles") for family in families):
         yield Caveat("gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))})
     for benchmark in run.manifest["benchmarks"]:
         for figures in (benchmark.get("figures") or {}).values():
             if figures.get("by_place"):
-                told = {name: figures[name] for name in ("agreement", "items")}
-                told |= {"benchmark": benchmark["name"], "first": 0.5 + figures["position_bias"]["value"]}
-                yield Caveat("judge_by_place", told)
+                numbers = {name: figures[name] for name in ("agreement", "items")}
+                numbers |= {"benchmark": benchmark["name"], "first": 0.5 + figures["position_bias"]["value"]}
+                yield Caveat("judge_by_place", numbers)
     verdicts = (assessment or {}).get("verdicts") or []
     failed = [verdict["code"] for verdict in verdicts if verdict["tone"] == "bad"]
     if failed:
@@ -71,29 +77,32 @@ def _of_scores(
     outcome: Outcome,
     peers: Peers | None,
     scores: ModelScores,
-    families: Sequence[Weighed],
+    families: Sequence[FamilyOnUnits],
     units: Units,
     strata: Sequence[str],
 ) -> Iterator[Caveat]:
-    """What the outcomes do not cover, and what they are set against."""
+    """Caveats on missing scores, repeats, strata, the reader and the peers."""
     items = run.items
     kept = items["excluded"].is_null().to_numpy()
     missing = int((kept & np.isnan(scores.of(outcome.model))).sum())
-    if missing and outcome.kind != "parsed":  # what is missing is then what it is about
-        yield Caveat(
-            "unscored", {"items": int(kept.sum()), "missing": missing, "gap": _others_gap(run, outcome.model, scores)}
-        )
-    unscored = (own.items < FLOOR * np.maximum(own.of_items, 1) for own in families)
-    floor = [own.family.names[at] for own, few in zip(families, unscored, strict=True) for at in np.flatnonzero(few)]
+    if missing and outcome.kind != "parsed":
+        difference = _others_difference(run, outcome.model, scores)
+        yield Caveat("unscored", {"items": int(kept.sum()), "missing": missing, "difference": difference})
+    unscored = (family.items < MIN_SCORED_SHARE * np.maximum(family.of_items, 1) for family in families)
+    floor = [
+        family.family.names[at]
+        for family, unscored_slices in zip(families, unscored, strict=True)
+        for at in np.flatnonzero(unscored_slices)
+    ]
     if floor:
-        yield Caveat("no_verdict", {"slices": len(floor), "names": floor[:3], "floor": FLOOR})
+        yield Caveat("no_verdict", {"slices": len(floor), "names": floor[:3], "floor": MIN_SCORED_SHARE})
     yield from _of_form(run, outcome, units, strata)
     if strata:
-        yield Caveat("held_equal", {"covariates": list(strata)})
-    same = repeats(items) & kept
+        yield Caveat("strata", {"covariates": list(strata)})
+    repeated = repeats(items) & kept
     clusters, whole = items.filter(kept)["cluster"].n_unique(), int(kept.sum())
     if clusters < whole:
-        numbers = {"items": whole, "clusters": clusters, "repeats": int(same.sum()), "together": whole - clusters}
+        numbers = {"items": whole, "clusters": clusters, "repeats": int(repeated.sum()), "together": whole - clusters}
         yield Caveat("repeats", numbers)
     if not kept.all():
         yield Caveat("excluded", {"items": items.height, "excluded": int((~kept).sum())})
@@ -103,30 +112,31 @@ def _of_scores(
         yield Caveat("peers", {"peers": len(peers.rows), "distance": peers.distance})
 
 
-CLEAR = 0.001
-"""Largest p-value of a trend that is told."""
-SMALLEST = 0.03
-"""Smallest gap that is told."""
+MAX_TREND_P_VALUE = 0.001
+"""P-value up to which a trend becomes a caveat."""
+MIN_TREND_DIFFERENCE = 0.03
+"""Difference of a category's mean from the mean of all, in [0, 1], from which a trend becomes a caveat."""
 
 
 def _of_form(run: RunFolder, outcome: Outcome, units: Units, strata: Sequence[str]) -> Iterator[Caveat]:
-    """Outcomes that clearly go with the form of the items, net of their strata: the part of the largest gap."""
+    """Trends of the outcome with the form of items, net of strata: for each, the category that differs most."""
     covariates = [covariate for covariate in run.form if covariate.name not in strata]
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     scale = outcome.limits[1] - outcome.limits[0]
     for number, name in enumerate(names):
         for trend in trends(units, number, covariates):
             clusters, means = np.array(trend.clusters), np.array(trend.means)
-            gaps = np.where(clusters >= FEWEST, scale * (means - np.average(means, weights=clusters)), 0.0)
-            most = int(np.abs(gaps).argmax())
-            if trend.p_value <= CLEAR and abs(gaps[most]) >= SMALLEST:
-                told = {"benchmark": name if len(names) > 1 else None, "covariate": trend.covariate}
-                told |= {"category": str(trend.values[most]), "gap": float(gaps[most]), "items": trend.clusters[most]}
-                yield Caveat("trend", told)
+            difference = np.where(clusters >= MIN_UNITS, scale * (means - np.average(means, weights=clusters)), 0.0)
+            largest = int(np.abs(difference).argmax())
+            if trend.p_value <= MAX_TREND_P_VALUE and abs(difference[largest]) >= MIN_TREND_DIFFERENCE:
+                numbers = {"benchmark": name if len(names) > 1 else None, "covariate": trend.covariate}
+                numbers |= {"category": str(trend.values[largest]), "difference": float(difference[largest])}
+                yield Caveat("trend", numbers | {"items": trend.clusters[largest]})
 
 
-def _others_gap(run: RunFolder, model: str, scores: ModelScores) -> float | None:
-    """By how much others score more on the items that lack a score, against others of the same benchmark."""
+def _others_difference(run: RunFolder, model: str, scores: ModelScores) -> float | None:
+    """How much higher other models score on the items without a score than on the benchmark's other items; None: not
+    known."""
     others = np.delete(scores.values, scores.row(model), axis=0)
     known = ~np.isnan(others)
     count = known.sum(axis=0)

@@ -21,7 +21,7 @@ from scipy.special import ndtr
 from competency_gaps.evidence import ItemSample, Paired, paired_differences, units_of
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.evidence.outcomes import Outcome, difference
-from competency_gaps.findings.answer import Asked, answered, held_equal, over_units, slice_gaps, slices_of
+from competency_gaps.findings.answer import Analysis, analyse_items, answer_of, slice_gaps, slices_of, strata_of
 from competency_gaps.findings.finding import Answer
 from competency_gaps.findings.model_scores import missing_scores
 from competency_gaps.items.config import EvidenceConfig, ScoresConfig
@@ -101,7 +101,7 @@ class Comparison:
     text count once), ``low``, ``high``, ``better`` and ``worse`` (clusters on which the candidate did so: McNemar's
     counts) and ``detectable`` (the smallest difference found with a power of 0.8)."""
     slices: pl.DataFrame
-    """One row per category of a column, the greatest loss first: ``slice`` (its number), ``name``, ``question`` (the
+    """One row per category of a column, the greatest loss first: ``slice`` (its number), ``name``, ``column`` (the
     column), ``items`` (scored for both), ``before`` and ``after`` (mean scores of baseline and candidate), ``change``
     (expected on new items; of a benchmark or of nearly all items: measured), ``low``, ``high``, and ``reason`` (why
     there is no change and no verdict; null: there is)."""
@@ -155,7 +155,7 @@ def basis_of(run: RunFolder) -> Basis:
     """The items of a run and its slices."""
     base = open_folder(run.base)
     families = slices_of(base)
-    config = base.evidence_config.model_copy(update={"strata": held_equal(base, families)})
+    config = base.evidence_config.model_copy(update={"strata": strata_of(base, families)})
     return Basis(base.items, families, config)
 
 
@@ -234,7 +234,7 @@ def compare_scores(
     if not 0 <= min_effect < 1:
         raise UserError(f"min_effect {min_effect:g}: expected a difference of scores from 0 to 1.")
     found = find_differences(basis, candidate, baseline, min_effect)
-    losses, answer = lost_on(found), answered(found.asked) if listed else None
+    losses, answer = lost_on(found), answer_of(found.asked) if listed else None
     rows = [] if answer is None else [finding.example for finding in answer.findings]
     paired = int((~np.isnan(found.asked.outcome.values)).sum())
     only_candidate, only_baseline = _only(basis, candidate, baseline), _only(basis, baseline, candidate)
@@ -308,7 +308,7 @@ ALPHA = 0.05
 class Differences(NamedTuple):
     """What the gate rests on; the frames are those of :class:`Comparison`."""
 
-    asked: Asked
+    asked: Analysis
     sample: ItemSample
     overall: pl.DataFrame
     slices: pl.DataFrame
@@ -324,11 +324,11 @@ def find_differences(basis: Basis, candidate: Side, baseline: Side, min_effect: 
         )
     values, known = (np.stack([getattr(side, name) for side in sides]) for name in ("scores", "asked"))
     scores = ModelScores((candidate.name, baseline.name), values, known)
-    asked = over_units(basis.items, basis.families, basis.config.strata, scores, outcome)
+    asked = analyse_items(basis.items, basis.families, basis.config.strata, scores, outcome)
     nothing = sp.csr_array((0, basis.items.height))
     sample = slice_sample(basis.items, nothing, basis.config.strata, Outcomes(outcome.values, outcome.limits))
     slices = _slices(basis, asked, min_effect)
-    is_benchmark = (slices["question"] == "benchmark").to_numpy()
+    is_benchmark = (slices["column"] == "benchmark").to_numpy()
     kinds = 1 + len(np.unique(is_benchmark[slices["reason"].is_null().to_numpy()]))
     overall = _overall(sample, asked, basis.config.seed, min_effect, kinds)
     return Differences(
@@ -339,7 +339,7 @@ def find_differences(basis: Basis, candidate: Side, baseline: Side, min_effect: 
     )
 
 
-def _overall(sample: ItemSample, asked: Asked, seed: int, min_effect: float, kinds: int) -> pl.DataFrame:
+def _overall(sample: ItemSample, asked: Analysis, seed: int, min_effect: float, kinds: int) -> pl.DataFrame:
     """Test the pooled difference under each weighting; what a cluster adds to it flips as a whole."""
     known = asked.units.unit >= 0
     unit, benchmark = asked.units.unit[known], sample.benchmark[known]
@@ -359,7 +359,7 @@ def _overall(sample: ItemSample, asked: Asked, seed: int, min_effect: float, kin
     return pl.concat(frames)
 
 
-def _slices(basis: Basis, asked: Asked, min_effect: float) -> pl.DataFrame:
+def _slices(basis: Basis, asked: Analysis, min_effect: float) -> pl.DataFrame:
     """The change of each category, with both models' means and the p-value of what was measured."""
     family, unit, values = basis.columns, asked.units.unit, asked.outcome.values
     known = unit >= 0
@@ -376,7 +376,7 @@ def _slices(basis: Basis, asked: Asked, min_effect: float) -> pl.DataFrame:
     columns[:, tested.to_numpy()] = measured
     change, low, high, p_value = (pl.Series(column, dtype=pl.Float64).fill_nan(None) for column in columns)
     return gaps.select(
-        *("slice", "name", "question", "items"),
+        *("slice", "name", "column", "items"),
         pl.when(pl.col("items") > 0).then(pl.Series(before)).alias("before"),
         after="mean",
         # A benchmark is no slice of what is compared within it: it has the measured difference, as the whole has.
@@ -421,7 +421,7 @@ def holm(p_value: np.ndarray) -> np.ndarray:
     return out
 
 
-FEWEST = 20
+MIN_CLUSTERS = 20
 """Fewest pairs of clusters, and ..."""
 PAIRED = 0.5
 """... least share of either model's scored items that must pair, for a comparison to say anything."""
@@ -449,8 +449,8 @@ def too_few_pairs(clusters: int, paired: int, unpaired: Mapping[str, int]) -> It
     unpaired
         Number of items that only one side is scored on, by its name.
     """
-    if clusters < FEWEST:
-        yield f"only {plural(clusters, 'cluster')} scored for both; {FEWEST} are needed"
+    if clusters < MIN_CLUSTERS:
+        yield f"only {plural(clusters, 'cluster')} scored for both; {MIN_CLUSTERS} are needed"
     for name, only in unpaired.items():
         if paired < PAIRED * (paired + only):
             yield f"only {paired / (paired + only):.0%} of the items scored for {name} are scored for both"

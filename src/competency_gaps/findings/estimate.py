@@ -8,24 +8,25 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.findings.choose import Chosen, Weighed, centred
+from competency_gaps.findings.choose import Chosen
 from competency_gaps.findings.finding import STRATA
-from competency_gaps.findings.joint import Joint
+from competency_gaps.findings.on_units import FamilyOnUnits, centred
+from competency_gaps.findings.slice_model import SliceModel
 
-HALVES = 20
+HALF_SAMPLES = 20
 """Half-samples that choose anew."""
-NORMAL = 1.959964
+Z_95 = 1.959964
 """Half width of an interval of 95%, in standard errors."""
 
 
-def half_samples(units: int, count: int = HALVES, seed: int = 0) -> np.ndarray:
+def half_samples(units: int, count: int = HALF_SAMPLES, seed: int = 0) -> np.ndarray:
     """Draw halves of the units: bool of shape (units, count)."""
     rng = np.random.default_rng(seed)
     return np.stack([rng.permutation(units) < units // 2 for _ in range(count)], axis=1)
 
 
-def again(
-    joint: Joint,
+def replicate(
+    slice_model: SliceModel,
     chosen: Sequence[Chosen],
     lists: Sequence[Sequence[Chosen]],
     halves: np.ndarray,
@@ -46,26 +47,34 @@ def again(
     list of dict, one per slice
         Fields of :class:`~competency_gaps.findings.finding.Finding`.
     """
-    places = [one.place for one in chosen]
-    diagonal = np.sqrt(np.maximum(np.diag(joint.design.gram), 1e-9))
-    alike = joint.design.gram[places] / (diagonal * diagonal[places][:, None])
-    rows, whole = joint.design.rows[places], np.ones((len(outcome), 1), bool)
-    there, _ = gaps_of(rows, outcome, ~halves, joint.design.block)
-    _, error = gaps_of(rows, outcome, whole, joint.design.block)
-    found = list[dict[str, Any]]()
-    for number, one in enumerate(chosen):
-        same = [any(alike[number, other.place] > SAME and other.gap * one.gap > 0 for other in own) for own in lists]
+    positions = [slice_.position for slice_ in chosen]
+    diagonal = np.sqrt(np.maximum(np.diag(slice_model.design.gram), 1e-9))
+    alike = slice_model.design.gram[positions] / (diagonal * diagonal[positions][:, None])
+    rows, whole = slice_model.design.rows[positions], np.ones((len(outcome), 1), bool)
+    unseen, _ = gaps_of(rows, outcome, ~halves, slice_model.design.block)
+    _, error = gaps_of(rows, outcome, whole, slice_model.design.block)
+    fields = list[dict[str, Any]]()
+    for number, slice_ in enumerate(chosen):
+        same = [
+            any(
+                alike[number, candidate.position] > MIN_SAME_CORRELATION and candidate.gap * slice_.gap > 0
+                for candidate in chosen_there
+            )
+            for chosen_there in lists
+        ]
         if not any(same):
-            found.append({"again": 0, "again_gap": None, "again_low": None, "again_high": None})
+            fields.append({"in_halves": 0, "heldout_gap": None, "heldout_low": None, "heldout_high": None})
             continue
         # The means of halves vary about the whole one as much as that does about the truth.
-        reach = NORMAL * float(error[number, 0]) * float(np.sqrt(1 + 1 / sum(same)))
-        gap = float(there[number, same].mean())
-        found.append({"again": sum(same), "again_gap": gap, "again_low": gap - reach, "again_high": gap + reach})
-    return found
+        reach = Z_95 * float(error[number, 0]) * float(np.sqrt(1 + 1 / sum(same)))
+        gap = float(unseen[number, same].mean())
+        fields.append(
+            {"in_halves": sum(same), "heldout_gap": gap, "heldout_low": gap - reach, "heldout_high": gap + reach}
+        )
+    return fields
 
 
-SAME = 0.7
+MIN_SAME_CORRELATION = 0.7
 """Correlation from which two slices are nearly the same."""
 
 
@@ -93,14 +102,14 @@ def gaps_of(
     return gap, np.sqrt(spread * outside / count)
 
 
-PART = 1 / 3
+MIN_EXPLAINED = 1 / 3
 """Least part of a gap that is said to rest on something else."""
-APART = 0.2
+MIN_REST = 0.2
 """Least part of a slice's own variance that another leaves, if its part is to be told."""
 
 
-def resting_on(
-    families: Sequence[Weighed], joint: Joint, chosen: Sequence[Chosen], outcome: np.ndarray
+def explained_by(
+    families: Sequence[FamilyOnUnits], slice_model: SliceModel, chosen: Sequence[Chosen], outcome: np.ndarray
 ) -> list[tuple[tuple[str, float], ...]]:
     """What explains part of each chosen slice's gap: slices chosen before it, other columns, and what is held equal.
 
@@ -111,37 +120,40 @@ def resting_on(
     list of tuple of (str, float), one per slice
         Names and parts in [0, 1], the largest part first.
     """
-    left = centred(outcome, np.ones((len(outcome), 1), bool), joint.design.block).ravel().astype(np.float64)
-    sums, plain = joint.design.rows @ left, joint.design.rows @ (outcome - outcome.mean())
-    named = [(families[family].family, at) for family, at in zip(joint.design.family, joint.design.slice, strict=True)]
-    questions = [family.question[at] for family, at in named]
+    residual = centred(outcome, np.ones((len(outcome), 1), bool), slice_model.design.block).ravel().astype(np.float64)
+    sums, plain = slice_model.design.rows @ residual, slice_model.design.rows @ (outcome - outcome.mean())
+    slices_ = [
+        (families[family].family, at)
+        for family, at in zip(slice_model.design.family, slice_model.design.slice, strict=True)
+    ]
+    columns = [family.column[at] for family, at in slices_]
     categories: dict[str, list[int]] = {}
-    for at in np.flatnonzero(joint.design.asked).tolist():
-        categories.setdefault(str(questions[at]), []).append(at)
-    places = [one.place for one in chosen]
+    for at in np.flatnonzero(slice_model.design.in_column).tolist():
+        categories.setdefault(str(columns[at]), []).append(at)
+    positions = [one.position for one in chosen]
 
     def beside(others: list[int]) -> tuple[list[int], np.ndarray]:
-        among = joint.design.gram[np.ix_(others, others)] + 1e-6 * np.eye(len(others))
-        return others, np.linalg.solve(among, joint.design.gram[np.ix_(others, places)])
+        among = slice_model.design.gram[np.ix_(others, others)] + 1e-6 * np.eye(len(others))
+        return others, np.linalg.solve(among, slice_model.design.gram[np.ix_(others, positions)])
 
-    columns = {name: beside(others) for name, others in categories.items()}
+    by_column = {name: beside(others) for name, others in categories.items()}
     before: dict[str, tuple[list[int], np.ndarray]] = {}
-    found = []
-    for number, place in enumerate(places):
-        own = joint.design.gram[place, place]
+    explanations = []
+    for number, position in enumerate(positions):
+        square = slice_model.design.gram[position, position]
         parts: dict[str, float] = {}
-        for name, (others, shares) in (before | columns).items():
-            if name == questions[place]:
+        for name, (others, shares) in (before | by_column).items():
+            if name == columns[position]:
                 continue  # categories exclude each other
             shared = shares[:, number]
-            rest = own - joint.design.gram[others, place] @ shared
-            if rest > APART * own and sums[place]:
-                net = (sums[place] - sums[others] @ shared) / rest
-                parts[name] = float(np.clip(1 - net / (sums[place] / own), 0, 1))
-        if plain[place] * sums[place] > 0 and abs(plain[place]) > abs(sums[place]):
-            parts[STRATA] = float(1 - sums[place] / plain[place])
-        kept = [pair for pair in parts.items() if pair[1] >= PART]
-        found.append(tuple(sorted(kept, key=lambda pair: -pair[1])[:3]))
-        if questions[place] is None:
-            before[named[place][0].names[named[place][1]]] = beside([place])
-    return found
+            rest = square - slice_model.design.gram[others, position] @ shared
+            if rest > MIN_REST * square and sums[position]:
+                net = (sums[position] - sums[others] @ shared) / rest
+                parts[name] = float(np.clip(1 - net / (sums[position] / square), 0, 1))
+        if plain[position] * sums[position] > 0 and abs(plain[position]) > abs(sums[position]):
+            parts[STRATA] = float(1 - sums[position] / plain[position])
+        kept = [pair for pair in parts.items() if pair[1] >= MIN_EXPLAINED]
+        explanations.append(tuple(sorted(kept, key=lambda pair: -pair[1])[:3]))
+        if columns[position] is None:
+            before[slices_[position][0].names[slices_[position][1]]] = beside([position])
+    return explanations

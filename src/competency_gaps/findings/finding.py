@@ -11,7 +11,7 @@ import polars as pl
 if TYPE_CHECKING:
     from competency_gaps.evidence.outcomes import Kind
 
-LONGEST = 10
+MAX_FINDINGS = 10
 """Most slices of a list."""
 STRATA = "strata"
 """Stands for everything held equal, among the covariates that explain a gap."""
@@ -38,7 +38,7 @@ class Finding:
     name: str
     gap: float
     """Expected on new items: the slice's own gap, shrunk by the joint model of all slices, which corrects for its
-    having been chosen; ``again_gap`` is the plain gap on items that did not choose it."""
+    having been chosen; ``heldout_gap`` is the plain gap on items that did not choose it."""
     low: float
     """Lower end of its 95% interval."""
     high: float
@@ -52,14 +52,14 @@ class Finding:
     """Items that belong to it, scored or not."""
     mean: float | None
     """Mean score of the scored items, in [0, 1]; None: the outcome is not a score."""
-    again: int
+    in_halves: int
     """Half-samples that choose it again, or nearly the same slice."""
     halves: int
     """Half-samples drawn."""
-    again_gap: float | None
+    heldout_gap: float | None
     """Mean gap on the items that these half-samples leave out; None: none chose it."""
-    again_low: float | None
-    again_high: float | None
+    heldout_low: float | None
+    heldout_high: float | None
     rests_on: tuple[tuple[str, float], ...]
     """Names of earlier slices and of columns that explain part of its gap, with that part in [0, 1]; ``STRATA``: the
     part that disappears because only comparable items are compared."""
@@ -129,7 +129,7 @@ class Answer:
     """What a notebook shows; set where cards are made, as an answer knows no words."""
 
 
-MOST = 40
+MAX_SLICES = 40
 """Slices that tell models apart, at most."""
 SLICES = {
     **{"slice": pl.Int64, "family": pl.String, "name": pl.String, "items": pl.Int64},

@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 COMPARED = 12
 """Prompts, evenly chosen, that a template is formed from."""
-LONGEST = 2_000
+MAX_TEXT_LENGTH = 2_000
 """Most tokens of a prompt, beyond the shared beginning and end, that are compared; where there are more, all differ."""
-FEWEST = 3
+MIN_ITEMS = 3
 """Fewest words of a constant part inside a prompt: single words that happen to be shared are not a template."""
 EXAMPLES = 6
 """Failing items of a slice that are chosen, and as many passing ones."""
 SHOWN = 3
 """Of these, the first ones that a terminal and an assistant see."""
-LEAST_SHARE = 0.1
+MIN_SHARE = 0.1
 """Smallest share of a finding's items that another slice must hold to be named as where it lies."""
-LEAST_LIFT = 1.5
+MIN_LIFT = 1.5
 """How much more frequent the other slice must be there than elsewhere."""
-MOST_PLACES = 3
+MAX_SLICES = 3
 
 
 class Piece(NamedTuple):
@@ -184,10 +184,10 @@ class Sides:
 
 def sides_of(run: RunFolder, model: str, against: Against, *, parsed: bool = False) -> Sides:
     """Tell failing from passing items; parameters as of :func:`~competency_gaps.findings.answer.find_answer`."""
-    from competency_gaps.findings.answer import outcome_asked
+    from competency_gaps.findings.answer import chosen_outcome
 
     scores = model_scores(run)
-    outcome = outcome_asked(run, scores, model, against, parsed=parsed)[0]
+    outcome = chosen_outcome(run, scores, model, against, parsed=parsed)[0]
     above = _above_benchmark(run.items, outcome.values)
     own = _above_benchmark(run.items, scores.of(model)) if outcome.kind == "peers" else above
     passed = np.where(np.isnan(above), np.nan, own)
@@ -208,8 +208,8 @@ def _lies_in(families: Sequence[Family], finding: Finding, own: np.ndarray) -> l
         member = (family.weights > 0).astype(np.float64)
         share = np.asarray(member @ own) / max(1, own.sum())
         lift = share * len(own) / np.maximum(1, np.asarray(member.sum(axis=1)).ravel())
-        chosen = np.flatnonzero((share >= LEAST_SHARE) & (lift >= LEAST_LIFT))
-        places += [(family.names[i], float(share[i])) for i in chosen[np.argsort(-share[chosen])][:MOST_PLACES]]
+        chosen = np.flatnonzero((share >= MIN_SHARE) & (lift >= MIN_LIFT))
+        places += [(family.names[i], float(share[i])) for i in chosen[np.argsort(-share[chosen])][:MAX_SLICES]]
         if places:
             break  # columns say it best, where there are any
     return places
@@ -308,7 +308,7 @@ def fold(prompt: str, template: Sequence[str]) -> list[Piece]:
     runs = [(of_template, [token for _, token in run]) for of_template, run in told]
     pieces = []
     for at, (of_template, run) in enumerate(runs):
-        fewest = 1 if at in (0, len(runs) - 1) else FEWEST
+        fewest = 1 if at in (0, len(runs) - 1) else MIN_ITEMS
         pieces.append(Piece("".join(run), of_template and sum(token[0].isalnum() for token in run) >= fewest))
     return [Piece("".join(own.text for own in same), kept) for kept, same in groupby(pieces, itemgetter(1))]
 
@@ -326,7 +326,7 @@ def _shared(first: list[str], second: list[str]) -> list[tuple[int, int]]:
     tail = next((i for i in range(most - head) if first[-1 - i] != second[-1 - i]), most - head)
     places = [(i, i) for i in range(head)]
     inner = first[head : len(first) - tail], second[head : len(second) - tail]
-    if max(map(len, inner)) <= LONGEST:
+    if max(map(len, inner)) <= MAX_TEXT_LENGTH:
         for a, b, size in SequenceMatcher(None, *inner, autojunk=False).get_matching_blocks():
             places += [(head + a + i, head + b + i) for i in range(size)]
     return places + [(len(first) - tail + i, len(second) - tail + i) for i in range(tail)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
-from competency_gaps.findings.finding import CELLS, MOST, SLICES, Answer, Caveat, Finding, ModelSlices
+from competency_gaps.findings.finding import CELLS, MAX_SLICES, SLICES, Answer, Caveat, Finding, ModelSlices
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.util.errors import CompetencyGapsError
 from competency_gaps.util.files import cache_folder, finite, write_json
@@ -39,7 +39,7 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
     return _kept(base.path, ("answer", model, against, parsed), make, asdict, _answer)
 
 
-def asked_of(run: RunFolder) -> dict[str, Any]:
+def outcome_arguments(run: RunFolder) -> dict[str, Any]:
     """Arguments of the answer about what a run holds, or what an outcome of it does."""
     others = run.manifest.get("outcome", {}).get("against")
     against = {"peers": others, "difference": others[0] if others else None}.get(run.kind, "benchmark")
@@ -54,14 +54,14 @@ def answers(run: RunFolder, models: Sequence[str] | None = None, against: Agains
 
 
 def model_slices(
-    run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, most: int = MOST
+    run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, max_slices: int = MAX_SLICES
 ) -> ModelSlices:
     """The slices that tell models apart, as :func:`competency_gaps.findings.models.find_model_slices` finds them."""
 
     def make() -> ModelSlices:
         from competency_gaps.findings.models import find_model_slices
 
-        return find_model_slices(run, against=against, models=models, most=most)
+        return find_model_slices(run, against=against, models=models, max_slices=max_slices)
 
     def plain(made: ModelSlices) -> list[Any]:
         return [table.rows() for table in made]
@@ -70,7 +70,7 @@ def model_slices(
         tables = zip(held, (SLICES, CELLS), strict=True)
         return ModelSlices(*(pl.DataFrame(rows, schema, orient="row") for rows, schema in tables))
 
-    return _kept(run.run_itself().path, ("models", against, models, most), make, plain, read)
+    return _kept(run.run_itself().path, ("models", against, models, max_slices), make, plain, read)
 
 
 def _kept(

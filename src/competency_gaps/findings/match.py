@@ -24,11 +24,12 @@ from competency_gaps.evidence.permutation import pearson_tail, permutation_cumul
 from competency_gaps.evidence.ranks import FEWEST, Examples, Ties, dealt, strata, tell
 from competency_gaps.evidence.sample import block_sums, effective_sample
 from competency_gaps.evidence.suite import q_values
-from competency_gaps.findings.answer import Against, Asked, ask, slices_of
-from competency_gaps.findings.choose import centred, shuffled
-from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.findings.answer import Against, Analysis, analyse, slices_of
+from competency_gaps.findings.choose import shuffled
+from competency_gaps.findings.estimate import Z_95
 from competency_gaps.findings.examples import read_examples
 from competency_gaps.findings.kept import answer
+from competency_gaps.findings.on_units import centred
 from competency_gaps.runs.manifest import LISTS, adding_to_run
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
@@ -135,7 +136,7 @@ class _Slices(NamedTuple):
     number: np.ndarray
     family: np.ndarray
     name: np.ndarray
-    question: np.ndarray
+    column: np.ndarray
     """The column, or list, of a category; None: it is none."""
     here: sp.csr_array
     """float of shape (K, items of the run)."""
@@ -186,7 +187,7 @@ def match(
     """Match a list to a run, as :meth:`competency_gaps.Run.match` describes."""
     base, progress = run.run_itself(), progress or Progress(quiet=True)
     entries, member, part = entries_in(base.items, given)
-    asked = ask(base, model, against) if model_scores(base).models else None
+    analysis = analyse(base, model, against) if model_scores(base).models else None
     source, how = base, "items"
     wanted = np.array([len(entry.examples) for entry in entries])
     if not member.nnz and not wanted.any():
@@ -202,17 +203,17 @@ def match(
     with progress.stage("comparing examples"):
         told = _by_examples(base, source, entries, slices, member, part, level)
     with progress.stage("testing slices"):
-        matched, rates = _tested(base, asked, entries, slices, member, told, level, how)
+        matched, rates = _tested(base, analysis, entries, slices, member, told, level, how)
     lacks: list[Lacked] = []
-    if asked is not None:
+    if analysis is not None:
         tied = same | {tie.slice for entry in matched for tie in entry.ties}
         findings = answer(base, model, against).findings
         lacks = [Lacked(f.slice, f.family, f.name, f.gap) for f in findings if f.slice not in tied]
     matching = Matching(
         str(given),
         how,  # type: ignore[arg-type]
-        None if asked is None else asked.outcome.model,
-        () if asked is None else asked.outcome.against,
+        None if analysis is None else analysis.outcome.model,
+        () if analysis is None else analysis.outcome.against,
         tuple(sorted(matched, key=lambda own: (not own.failure, own.outcome != "recovered", own.association or 0.0))),
         tuple(rates),
         tuple(lacks),
@@ -228,19 +229,19 @@ def slices_beside(base: RunFolder, source: RunFolder) -> _Slices:
     here = [base.by_concept.cas(numbers, base.items.height)]
     number, family = [CONCEPTS + numbers], ["concepts"] * len(numbers)
     name = [label or f"concept {n}" for n, label in zip(numbers, shown["label"], strict=True)]
-    question: list[str | None] = [None] * len(name)
+    column: list[str | None] = [None] * len(name)
     if source is base:
-        for own in slices_of(base):
-            if own.name != "concepts":
-                number.append(own.number)
-                family += [own.name] * len(own.names)
-                name += own.names
-                question += own.question
-                here.append(own.weights)
+        for family_ in slices_of(base):
+            if family_.name != "concepts":
+                number.append(family_.number)
+                family += [family_.name] * len(family_.names)
+                name += family_.names
+                column += family_.column
+                here.append(family_.weights)
     weights = sp.csr_array(sp.vstack(here, format="csr"))
     there = weights if source is base else source.by_concept.cas(numbers, source.items.height)
-    families, names, questions = (np.array(own, object) for own in (family, name, question))
-    return _Slices(np.concatenate(number), families, names, questions, weights, there)
+    families, names, columns = (np.array(family_, object) for family_ in (family, name, column))
+    return _Slices(np.concatenate(number), families, names, columns, weights, there)
 
 
 def _without(slices: _Slices, member: sp.csr_array, items: pl.DataFrame) -> tuple[_Slices, set[int]]:
@@ -253,11 +254,11 @@ def _without(slices: _Slices, member: sp.csr_array, items: pl.DataFrame) -> tupl
     home = (member @ of_benchmark).astype(bool).astype(float)
     both = (inside @ member.T).toarray()
     either = ((inside @ of_benchmark) @ home.T).toarray() + np.asarray(member.sum(axis=1)).ravel() - both
-    in_question = np.array([question is not None for question in slices.question])
-    same = (both >= SAME * np.maximum(either, 1)).any(axis=1) & in_question
-    asked = set(slices.question[same])
-    rows = np.flatnonzero([question not in asked for question in slices.question])
-    return _Slices._make(own[rows] for own in slices), set(slices.number[same].tolist())
+    in_column = np.array([column is not None for column in slices.column])
+    same = (both >= SAME * np.maximum(either, 1)).any(axis=1) & in_column
+    same_columns = set(slices.column[same])
+    rows = np.flatnonzero([column not in same_columns for column in slices.column])
+    return _Slices._make(values[rows] for values in slices), set(slices.number[same].tolist())
 
 
 def _by_examples(
@@ -315,7 +316,7 @@ def _taking_part(
 
 def _tested(
     base: RunFolder,
-    asked: Asked | None,
+    analysis: Analysis | None,
     entries: Sequence[Entry],
     slices: _Slices,
     member: sp.csr_array,
@@ -328,13 +329,13 @@ def _tested(
     failure, recovered = np.zeros(count, bool), np.zeros((count, 1 + DRAWS), bool)
     found: list[_Evidence] = []
     own: list[_Evidence] = []
-    if asked is not None:
+    if analysis is not None:
         for number, rows in enumerate(told.homes):
             tied = np.isin(np.arange(len(slices.name)), ties.slice[told.home[ties.entry] == number])
-            found.append(evidence_in(asked, slices.here, slices.family, rows, tested=tied))
+            found.append(evidence_in(analysis, slices.here, slices.family, rows, tested=tied))
             if how == "items":
                 mine, lists = told.home == number, np.full(count, "lists")
-                own.append(evidence_in(asked, member, lists, rows, tested=mine))
+                own.append(evidence_in(analysis, member, lists, rows, tested=mine))
                 failure[mine] = own[-1].failure(level)[mine, 0]
         for entry, k in zip(ties.entry, ties.slice, strict=True):
             recovered[entry] |= found[told.home[entry]].failure(level)[k]
@@ -353,8 +354,8 @@ def _tested(
         fields: dict[str, Any] = {"outcome": outcome, "ties": goes, "rows": (), "items": 0}
         fields |= dict.fromkeys(("association", "low", "high", "failure"))
         fields |= {"domain": entry.domain or None, "examples": int(told.examples[row]), "score": entry.score}
-        if own and asked is not None:
-            fields |= _own(asked, own[told.home[row]], member, row, bool(failure[row]))
+        if own and analysis is not None:
+            fields |= _own(analysis, own[told.home[row]], member, row, bool(failure[row]))
         matched.append(Matched(id=entry.id, name=entry.name, **fields))
     rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, told.chance)]
     if own:
@@ -369,20 +370,20 @@ def _tested(
     return matched, rates
 
 
-def _own(asked: Asked, evidence: _Evidence, member: sp.csr_array, row: int, failure: bool) -> dict[str, Any]:
+def _own(analysis: Analysis, evidence: _Evidence, member: sp.csr_array, row: int, failure: bool) -> dict[str, Any]:
     """What an entry's own items say of it."""
     rows = member.indices[member.indptr[row] : member.indptr[row + 1]]
-    rows = rows[~np.isnan(asked.outcome.values[rows])]
-    worst = rows[np.argsort(asked.outcome.values[rows], kind="stable")]
+    rows = rows[~np.isnan(analysis.outcome.values[rows])]
+    worst = rows[np.argsort(analysis.outcome.values[rows], kind="stable")]
     held = {"items": len(rows), "rows": tuple(worst[:3].tolist())}
-    mean, half = float(evidence.association[row]), NORMAL * float(evidence.error[row])
+    mean, half = float(evidence.association[row]), Z_95 * float(evidence.error[row])
     if np.isnan(mean):
         return held
     return {**held, "association": mean, "low": mean - half, "high": mean + half, "failure": failure}
 
 
 def evidence_in(
-    asked: Asked,
+    analysis: Analysis,
     weights: sp.csr_array,
     family: np.ndarray,
     items: np.ndarray,
@@ -409,14 +410,14 @@ def evidence_in(
     count = weights.shape[0]
     association, error = np.full((2, count), np.nan)
     q, z = np.ones((count, 1 + draws)), np.zeros((count, 1 + draws))
-    chosen = np.unique(asked.units.unit[items])
+    chosen = np.unique(analysis.units.unit[items])
     chosen = chosen[chosen >= 0]
     places = np.flatnonzero(tested)
     if not len(chosen) or not len(places):
         return _Evidence(association, error, q, z)
-    block = np.unique(asked.units.block[chosen], return_inverse=True)[1]
-    rows = sp.csr_array(asked.units.rows(weights[places]))[:, chosen]
-    outcome = asked.values[chosen]
+    block = np.unique(analysis.units.block[chosen], return_inverse=True)[1]
+    rows = sp.csr_array(analysis.units.rows(weights[places]))[:, chosen]
+    outcome = analysis.values[chosen]
     every = np.column_stack([outcome, shuffled(outcome, block, draws)])
     total = rows @ centred(every, np.ones(every.shape, bool), block).astype(np.float64)
     sums = block_sums(rows, outcome, block, int(block.max()) + 1)

@@ -18,8 +18,8 @@ from scipy.special import chdtrc, chdtri, stdtrit
 
 from competency_gaps.evidence import corrected, evidence, interval
 from competency_gaps.evidence.outcomes import Outcome
-from competency_gaps.findings.answer import Against, asked_of, held_equal, outcome_asked, slice_gaps, slices_of
-from competency_gaps.findings.finding import CELLS, MOST, SLICES, ModelSlices
+from competency_gaps.findings.answer import Against, analysis_of, chosen_outcome, slice_gaps, slices_of, strata_of
+from competency_gaps.findings.finding import CELLS, MAX_SLICES, SLICES, ModelSlices
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
@@ -33,7 +33,7 @@ ALIKE = 0.5
 
 
 def find_model_slices(
-    run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, most: int = MOST
+    run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, max_slices: int = MAX_SLICES
 ) -> ModelSlices:
     """How each model does on the slices that tell models apart.
 
@@ -50,12 +50,14 @@ def find_model_slices(
     if not families:  # the run has hardly an item
         return ModelSlices(pl.DataFrame(schema=SLICES), pl.DataFrame(schema=CELLS))
     weights = sp.csr_array(sp.vstack([family.weights for family in families], format="csr"), dtype=np.float32)
-    tables = [slice_gaps(asked_of(base, scores, own, None)).filter(pl.col("family") != "concepts") for own in outcomes]
+    tables = [
+        slice_gaps(analysis_of(base, scores, own, None)).filter(pl.col("family") != "concepts") for own in outcomes
+    ]
     unscored = np.stack([(table["reason"] == "unscored").fill_null(False).to_numpy() for table in tables])
     gap, width = plain_gaps(base, families, weights, outcomes)
     apart = tables[0].select("slice", "family", "name", items="of_items")
     apart = apart.with_columns(**spread(np.where(unscored, np.nan, gap), width))
-    shown = _chosen(apart, weights, most)
+    shown = _chosen(apart, weights, max_slices)
     cells = pl.concat(
         table[shown].with_columns(
             model=pl.lit(own.model), against=pl.lit("peers" if own.kind == "peers" else "benchmark")
@@ -69,7 +71,7 @@ def _outcomes(run: RunFolder, scores: ModelScores, against: Against, models: Seq
     outcomes, why = [], None
     for model in models:
         try:
-            outcomes.append(outcome_asked(run, scores, model, against)[0])
+            outcomes.append(chosen_outcome(run, scores, model, against)[0])
         except UserError as error:
             why = error
             if against != "peers" or model not in scores.models:
@@ -83,7 +85,7 @@ def plain_gaps(
     run: RunFolder, families: Sequence[Family], weights: sp.csr_array, outcomes: Sequence[Outcome]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measured difference of each slice from comparable items, and the width of its interval: (models, slices) each."""
-    config = run.evidence_config.model_copy(update={"strata": held_equal(run, families)})
+    config = run.evidence_config.model_copy(update={"strata": strata_of(run, families)})
     sample = slice_sample(run.items, weights, config.strata)
     samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
     measured = [evidence(own, config, draw=False) for own in samples]
@@ -120,7 +122,7 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
     return {"spread": deviation, "spread_low": least, "p_value": p_value, "q_value": corrected(p_value)}
 
 
-def _chosen(apart: pl.DataFrame, weights: sp.csr_array, most: int) -> list[int]:
+def _chosen(apart: pl.DataFrame, weights: sp.csr_array, max_slices: int) -> list[int]:
     """Places of the slices that are shown, in order."""
     sure = apart.with_row_index("place").filter(pl.col("q_value") <= SURE)
     order = sure.sort(pl.col("family") != "columns", -pl.col("spread_low"), "place")["place"].to_list()
@@ -129,7 +131,7 @@ def _chosen(apart: pl.DataFrame, weights: sp.csr_array, most: int) -> list[int]:
     alike = product / length / length[:, None] >= ALIKE
     shown: list[int] = []
     for row in range(len(order)):
-        if len(shown) < most and not alike[row, shown].any():
+        if len(shown) < max_slices and not alike[row, shown].any():
             shown.append(row)
     return [order[row] for row in shown]
 
@@ -147,9 +149,9 @@ SCORES_BY = {
 def scores_by(run: RunFolder, column: str) -> pl.DataFrame:
     """Score every model on every category of a column, as :meth:`competency_gaps.Run.scores_by` describes."""
     families = slices_of(run.run_itself())
-    places = [(family, at) for family in families for at, own in enumerate(family.question) if own == column]
+    places = [(family, at) for family in families for at, own in enumerate(family.column) if own == column]
     if not places:
-        known = dict.fromkeys(own for family in families for own in family.question if own is not None)
+        known = dict.fromkeys(own for family in families for own in family.column if own is not None)
         raise no_such("no column of the items is called", column, known)
     return _table(run, _categories(places))
 

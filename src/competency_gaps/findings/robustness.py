@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from competency_gaps.findings.draws import Removal, ablate, agreement, halves, run_data, subsample
 from competency_gaps.findings.finding import Answer
-from competency_gaps.findings.kept import answer, asked_of
+from competency_gaps.findings.kept import answer, outcome_arguments
 from competency_gaps.runs.manifest import ASSESSMENT, adding_to_run
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.checked import write_document
@@ -150,8 +150,8 @@ def list_verdict(given: Answer) -> RobustnessVerdict:
     numbers = {
         "findings": len(listed),
         "halves": listed[0].halves if listed else 0,
-        "again": sum(2 * one.again >= one.halves for one in listed),
-        "kept": sum(one.again_gap is not None and one.again_gap * one.gap >= 0 for one in listed),
+        "again": sum(2 * one.in_halves >= one.halves for one in listed),
+        "kept": sum(one.heldout_gap is not None and one.heldout_gap * one.gap >= 0 for one in listed),
     }
     if not listed:
         return verdict("list", "few", numbers)
@@ -210,7 +210,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     with progress.stage("removing items"):
         removed = ablate(data, seed=seed)
     with progress.stage("the list on half-samples"):
-        listed = list_verdict(answer(run, **asked_of(run)))
+        listed = list_verdict(answer(run, **outcome_arguments(run)))
     with progress.stage("testing on held-out items"):
         unseen = halves(data, fits=None if predicts else 0, seed=seed)
     verdicts = [subsampling_verdict(draws), ablation_verdict(removed), listed]

@@ -16,7 +16,7 @@ import numpy as np
 
 from competency_gaps.concepts.atlas import members_of, places_of, read_atlas, space_of
 from competency_gaps.concepts.folder import dictionary_of
-from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.findings.estimate import Z_95
 from competency_gaps.reading.profiles import FEWEST, Scale, cas_of, profiles_of, scale_of
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.slices import CONCEPTS, Family
@@ -217,7 +217,7 @@ def fresh_gap(
     left = [scores[side] - (sums[at] / counts[at])[stratum[side]] for at, side in enumerate((inside, others))]
     spread = sum((own**2).sum() for own in left) / (inside.sum() + others.sum() - 2 * len(set(stratum[inside])))
     error = np.sqrt(spread * (1 / inside.sum() + (part**2 / counts[1]).sum()))
-    gap, half = mean - beside, NORMAL * float(error)
+    gap, half = mean - beside, Z_95 * float(error)
     verdict: Literal["holds", "leans", "not"] | None = None
     if expected is not None:
         same = gap * np.sign(expected)

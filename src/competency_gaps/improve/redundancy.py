@@ -104,7 +104,7 @@ def parts_of(run: RunFolder, what: str | None = None) -> Parts | None:
     """
     kept = run.items["excluded"].is_null().to_numpy()
     family = next((family for family in stored_families(run) if family.name == "columns"), None)
-    questions = [] if family is None else list(map(str, family.question))
+    questions = [] if family is None else list(map(str, family.column))
     known = {*questions, *(["regions"] if run.regions is not None else [])}
     wanted = what or next((own for own in ("benchmark", "group", "regions", *questions) if own in known), None)
     label = np.full(run.items.height, -1)

@@ -266,8 +266,8 @@ SLICES: Schema = {
     "family": pl.String,
     # What people read.
     "name": pl.String,
-    # Slices that answer one question, as the categories of a column; null: a slice by itself.
-    "question": pl.String,
+    # The column of which the slice is a category; null: it is none.
+    "column": pl.String,
     # The slice above in a tree; null: none.
     "parent": pl.Int64,
     # Rows of `items`, ascending, and their weights above 0; `weights` null: all are 1.

@@ -33,16 +33,16 @@ def columns(items: pl.DataFrame) -> Family | None:
     several = len(set(benchmark[kept])) > 1
     rows: list[np.ndarray] = []
     names: list[str] = []
-    questions: list[str | None] = []
+    column_of: list[str | None] = []
 
-    def add(question: str, categories: Mapping[str, np.ndarray], within: np.ndarray) -> None:
+    def add(column: str, categories: Mapping[str, np.ndarray], within: np.ndarray) -> None:
         slices = {name: has & kept & within for name, has in categories.items()}
         whole = int((kept & within).sum())
         for name, has in slices.items():
             if LEAST <= has.sum() < whole:
                 rows.append(has)
                 names.append(name)
-                questions.append(question)
+                column_of.append(column)
 
     everywhere = np.ones(items.height, bool)
     order = list(dict.fromkeys(benchmark))
@@ -56,9 +56,9 @@ def columns(items: pl.DataFrame) -> Family | None:
         shared = {name: has for name, has in categories.items() if len(set(benchmark[has & kept])) > 1}
         add(column, shared, everywhere)
         for name in order:
-            own = {f"{category} ({name})": has for category, has in categories.items()}
-            add(f"{column} in {name}", own, benchmark == name)
-    return family_of("columns", rows, names, questions) if rows else None
+            within = {f"{category} ({name})": has for category, has in categories.items()}
+            add(f"{column} in {name}", within, benchmark == name)
+    return family_of("columns", rows, names, column_of) if rows else None
 
 
 def item_columns(items: pl.DataFrame) -> Iterator[tuple[str, list[Any]]]:

@@ -27,8 +27,8 @@ class Family:
     """float32 of shape (K, N), in [0, 1]."""
     names: list[str]
     """Of shape (K,): what people read."""
-    question: list[str | None]
-    """Of shape (K,): slices that answer one question, as the categories of a column, are tested as a whole first; None:
+    column: list[str | None]
+    """Of shape (K,): the column of which a slice is a category; a column is tested as a whole first; None:
     a slice by itself."""
     parent: np.ndarray
     """int64 of shape (K,): number of the slice above it in a tree, which holds most of its items; -1: none."""
@@ -68,7 +68,7 @@ def subset(family: Family, kept: np.ndarray) -> Family:
         family,
         weights=family.weights[kept],
         names=[family.names[place] for place in kept],
-        question=[family.question[place] for place in kept],
+        column=[family.column[place] for place in kept],
         parent=new[above[kept]],
         number=np.arange(len(kept)),
         words=[family.words[place] for place in kept],
@@ -87,7 +87,7 @@ def family_of(
     name: str,
     weights: sp.csr_array | Sequence[np.ndarray],
     names: Sequence[str],
-    question: Sequence[str | None] | None = None,
+    column: Sequence[str | None] | None = None,
     parent: np.ndarray | None = None,
 ) -> Family:
     """Make a family whose slices are numbered from 0: numbers in the run are given when it is stored.
@@ -109,7 +109,7 @@ def family_of(
         name,
         sparse,
         list(names),
-        [None] * count if question is None else list(question),
+        [None] * count if column is None else list(column),
         none if parent is None else np.asarray(parent, np.int64),
         np.arange(count, dtype=np.int64),
         [[] for _ in range(count)],

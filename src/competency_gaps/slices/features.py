@@ -39,9 +39,9 @@ def features(items: pl.DataFrame) -> Family | None:
         {**row, "prompt": stem(row["prompt"]) if row["choices"] else row["prompt"]}
         for row in items.select("prompt", "answer", "choices").iter_rows(named=True)
     ]
-    weights, names, questions = [], [], []
+    weights, names, column_of = [], [], []
     prompts, options = pl.Series([row["prompt"] for row in rows]), items["choices"].list.join("\n")
-    for question, feature in _FEATURES.items():
+    for column, feature in _FEATURES.items():
         if isinstance(feature, _Holds):  # polars searches several times as fast
             holds = (options if feature.in_options else prompts).str.contains(feature.pattern)
             values = holds.replace_strict({True: feature.name}, default=None)
@@ -52,8 +52,8 @@ def features(items: pl.DataFrame) -> Family | None:
             if LEAST <= has.sum() <= kept.sum() - LEAST:
                 weights.append(has)
                 names.append(name)
-                questions.append(question)
-    return family_of("features", weights, names, questions) if names else None
+                column_of.append(column)
+    return family_of("features", weights, names, column_of) if names else None
 
 
 def _answer(row: dict[str, Any]) -> str | None:

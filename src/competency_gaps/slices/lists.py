@@ -57,7 +57,7 @@ def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Fam
     kept = items["excluded"].is_null().to_numpy()
     rows: list[sp.csr_array] = []
     names: list[str] = []
-    questions: list[str | None] = []
+    column_of: list[str | None] = []
     for path in paths:
         entries, member, _ = entries_in(items, path)
         member = sp.csr_array(member.multiply(kept[None]))
@@ -69,8 +69,8 @@ def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Fam
         for entry in (entries[at] for at in large):
             twice = named[entry.name] > 1 and entry.domain
             names.append(f"{entry.name} ({entry.domain})" if twice else entry.name)
-            questions.append(f"{path.name}, {entry.domain}" if entry.domain else path.name)
-    return family_of("lists", sp.csr_array(sp.vstack(rows)), names, questions) if names else None
+            column_of.append(f"{path.name}, {entry.domain}" if entry.domain else path.name)
+    return family_of("lists", sp.csr_array(sp.vstack(rows)), names, column_of) if names else None
 
 
 def entries_in(items: pl.DataFrame, given: str | Path) -> tuple[list[Entry], sp.csr_array, np.ndarray | None]:

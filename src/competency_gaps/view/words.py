@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.findings.finding import LONGEST, STRATA, Answer, Belief, Caveat, Finding
+from competency_gaps.findings.finding import MAX_FINDINGS, STRATA, Answer, Belief, Caveat, Finding
 from competency_gaps.util.errors import argument
 from competency_gaps.util.text import listing, percent, plural, share_of, shorten, signed, visible
 
@@ -170,15 +170,15 @@ def size_and_level(answer: Answer, finding: Finding) -> str:
 
 def found_again(finding: Finding) -> str:
     """Say how often half of the items finds it again, and what the others give (ends of its intervals, averaged)."""
-    if not finding.again:
+    if not finding.in_halves:
         return f"chosen again by none of {plural(finding.halves, 'half-sample')}"
-    rest = "" if finding.again == finding.halves else " (others may list one that overlaps)"
-    text = f"chosen again by {finding.again} of {plural(finding.halves, 'half-sample')}{rest}"
-    if finding.again_gap is None or finding.again_low is None or finding.again_high is None:
+    rest = "" if finding.in_halves == finding.halves else " (others may list one that overlaps)"
+    text = f"chosen again by {finding.in_halves} of {plural(finding.halves, 'half-sample')}{rest}"
+    if finding.heldout_gap is None or finding.heldout_low is None or finding.heldout_high is None:
         return text
     shift = 0.0 if finding.change is None else finding.change - finding.gap
-    spread = interval(finding.again_low + shift, finding.again_high + shift)
-    return f"{text}; measured on the items left out: {signed_points(finding.again_gap + shift)} ({spread})"
+    spread = interval(finding.heldout_low + shift, finding.heldout_high + shift)
+    return f"{text}; measured on the items left out: {signed_points(finding.heldout_gap + shift)} ({spread})"
 
 
 def believed(finding: Finding) -> str:
@@ -326,8 +326,8 @@ def closing(answer: Answer, most: int = SIDE) -> str:
     text = "; ".join(parts) + "."
     if answer.findings:
         text += f" {beliefs(shown(answer, most))}"
-    if len(answer.findings) == LONGEST and not all(sides(answer)):
-        text += f" A list ends after {LONGEST} lines: what it leaves out may be on the other side."
+    if len(answer.findings) == MAX_FINDINGS and not all(sides(answer)):
+        text += f" A list ends after {MAX_FINDINGS} lines: what it leaves out may be on the other side."
     return text
 
 
@@ -395,11 +395,11 @@ def _robustness_words(n: Mapping[str, Any]) -> str:
 
 def _unscored_words(n: Mapping[str, Any]) -> str:
     text = f"{share_of(n['missing'], n['items'])} items have no score; the list covers the others"
-    if n.get("gap") is None or abs(n["gap"]) < WHOLE:
+    if n.get("difference") is None or abs(n["difference"]) < WHOLE:
         return f"{text}."
-    side = "harder" if n["gap"] < 0 else "easier"
-    found = f"the unscored ones are {side} for other models ({signed_points(n['gap'])} points)"
-    return f"{text}, which are not a fair sample: {found}."
+    side = "harder" if n["difference"] < 0 else "easier"
+    sample = f"the unscored ones are {side} for other models ({signed_points(n['difference'])} points)"
+    return f"{text}, which are not a fair sample: {sample}."
 
 
 def _rests_words(n: Mapping[str, Any]) -> str:
@@ -421,11 +421,11 @@ _FORMS = {
 
 def _trend_words(n: Mapping[str, Any]) -> str:
     """A trend with the answer key or with the form of the items."""
-    side = "weaker" if n["gap"] < 0 else "stronger"
+    side = "weaker" if n["difference"] < 0 else "stronger"
     begin = "It is" if n.get("benchmark") is None else f"In {shorten(n['benchmark'], NAME_LIMIT)} it is"
     where = _FORMS.get(n["covariate"], f"{covariate_words(n['covariate'])} is {{}}").format(shorten(n["category"], 40))
     return (
-        f"{begin} {side} where {where} ({signed_points(n['gap'])} points). This is an effect of the items' form, and "
+        f"{begin} {side} where {where} ({signed_points(n['difference'])} points). This is an effect of the items' form, and "
         "gaps are not adjusted for it."
     )
 
@@ -467,7 +467,7 @@ _CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "unscored": _unscored_words,
     "no_verdict": _verdict_words,
     "trend": _trend_words,
-    "held_equal": lambda n: f"Gaps compare items {equal_words(n['covariates'])}.",
+    "strata": lambda n: f"Gaps compare items {equal_words(n['covariates'])}.",
     "repeats": _repeats_words,
     "excluded": lambda n: f"{share_of(n['excluded'], n['items'])} items were left out when the run was made.",
     "lens": lambda n: (

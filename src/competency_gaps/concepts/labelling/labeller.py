@@ -32,9 +32,9 @@ OPEN, CLOSE = "«", "»"
 MARKED = 0.3
 """Tokens with at least this share of a window's highest activation are marked."""
 _WORD = re.compile(r"\w+")
-LONGEST = 600
+MAX_EXCERPT_LENGTH = 600
 """Characters of a window that are shown, marks included."""
-MOST = 600
+MAX_LABEL_LENGTH = 600
 """Concepts of a run that are labelled [ours]."""
 
 
@@ -61,11 +61,15 @@ def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
     if inside:
         parts.append(CLOSE)
     text = "".join(parts)
-    if len(text) <= LONGEST:
+    if len(text) <= MAX_EXCERPT_LENGTH:
         return text
     first = text.find(OPEN)
-    start = max(0, min(first - LONGEST // 2, len(text) - LONGEST)) if first >= 0 else 0
-    return ("…" if start else "") + text[start : start + LONGEST] + ("…" if start + LONGEST < len(text) else "")
+    start = max(0, min(first - MAX_EXCERPT_LENGTH // 2, len(text) - MAX_EXCERPT_LENGTH)) if first >= 0 else 0
+    return (
+        ("…" if start else "")
+        + text[start : start + MAX_EXCERPT_LENGTH]
+        + ("…" if start + MAX_EXCERPT_LENGTH < len(text) else "")
+    )
 
 
 def plain(text: str) -> str:
@@ -124,7 +128,9 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
     for exemplar in shown:
         strength = max(1, round(10 * float(exemplar.activations.max()) / strongest))
         windows.append({"strength": strength, "text": marked(exemplar, active_tokens(exemplar))})
-    silent = [shorten(plain(exemplar.text), LONGEST) for exemplar in _of_rank(exemplars, "negative", 0)[:SILENT]]
+    silent = [
+        shorten(plain(exemplar.text), MAX_EXCERPT_LENGTH) for exemplar in _of_rank(exemplars, "negative", 0)[:SILENT]
+    ]
     promotes = [shorten(plain(token), 40) for token in promoted]
     content = {"windows": windows, "silent": silent, "promotes": promotes}
     return LabelQuestion(concept, make_request("explain", concept, content, Explanation, 120))
@@ -193,7 +199,7 @@ def balanced_accuracy(question: LabelQuestion, numbers: Sequence[int]) -> float 
     return float((chosen[truth].mean() + (~chosen[~truth]).mean()) / 2)
 
 
-FEWEST_SCORES = 5
+MIN_SCORES = 5
 """So many scores, each exactly 0.5, say that a scorer does not read the windows [ours]."""
 
 
@@ -334,7 +340,7 @@ def take_answers(
             labels[explainer_of(answer, explainer)].append((question.concept, label))
         else:
             scores.append((question.concept, str(question.label), read))
-    if len(scores) >= FEWEST_SCORES and all(score == 0.5 for _, _, score in scores):
+    if len(scores) >= MIN_SCORES and all(score == 0.5 for _, _, score in scores):
         raise UserError(
             f"each of {len(scores)} scores is exactly 0.5, as if the model named every window or none, so none is "
             "stored. Use a model that reads the windows."
@@ -369,7 +375,7 @@ def add_scores(dictionary: Dictionary, scores: Sequence[tuple[int, str, float]])
     dictionary.add_labels(table.with_columns(score=pl.coalesce("new", "score"), scored_by=by).drop("new"))
 
 
-def important(runs: Sequence[RunFolder], count: int = MOST) -> list[int]:
+def important(runs: Sequence[RunFolder], count: int = MAX_LABEL_LENGTH) -> list[int]:
     """The concepts that matter most in some runs.
 
     Concepts are taken in turn from several lists: those that go with failure and those that go with

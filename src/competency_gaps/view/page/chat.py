@@ -40,7 +40,7 @@ CALLS = 8
 """Tool calls of one round that are answered [ours]."""
 TURNS = 12
 """Messages that are sent with a question, itself among them [ours]."""
-LONGEST = 8_000
+MAX_MESSAGE_LENGTH = 8_000
 """Characters of a message, at most [ours]."""
 ANSWER_TOKENS = 4_096
 """Tokens of one step of the model, thinking included, where nothing else is asked for [ours]."""
@@ -138,7 +138,10 @@ def _answer(text: str, cut: bool, results: Sequence[tuple[int, Any]]) -> AnswerE
 def _history(asked: ChatRequest) -> list[dict[str, str]]:
     """The last turns, each cut, beginning with one of the user."""
     turns = dropwhile(lambda turn: turn.role != "user", asked.messages[-TURNS:])
-    return [{"role": one.role, "content": one.content[:LONGEST].encode("utf-8", "replace").decode()} for one in turns]
+    return [
+        {"role": one.role, "content": one.content[:MAX_MESSAGE_LENGTH].encode("utf-8", "replace").decode()}
+        for one in turns
+    ]
 
 
 def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[TracedNumber]:

@@ -30,7 +30,7 @@ from starlette.types import ASGIApp
 from competency_gaps.items.config.llm import LLMConfig
 from competency_gaps.util.errors import CompetencyGapsError, UserError, argument
 from competency_gaps.util.text import visible
-from competency_gaps.view.page.chat import LONGEST, chat_state, converse
+from competency_gaps.view.page.chat import MAX_MESSAGE_LENGTH, chat_state, converse
 from competency_gaps.view.page.opened import ChangedError, Opened, Shown, comparable, open_runs
 from competency_gaps.view.page.page_files import FILES, page_files
 from competency_gaps.view.page.parts import NoSuchPartError, as_json
@@ -45,7 +45,7 @@ NEARBY = 50
 """Ports that are tried, beginning with the one asked for."""
 KEPT = 256 * 2**20
 """Bytes of parts that are kept in memory."""
-MOST_ROWS = 100_000
+MAX_ROWS = 100_000
 """Rows of a search's result, at most."""
 AT_ONCE = 4
 """Parts and searches that are made, and questions that are answered, at once; others wait [ours]."""
@@ -185,7 +185,7 @@ class _Explorer:
         key, query = request.path_params["key"], request.query_params.get("q", "")
         context = self._shown(key).parts.context
         async with self._room:
-            rows = await anyio.to_thread.run_sync(context.search, query, MOST_ROWS)
+            rows = await anyio.to_thread.run_sync(context.search, query, MAX_ROWS)
         self._shown(key)
         return _json(as_json(rows))
 
@@ -197,8 +197,10 @@ class _Explorer:
             raise HTTPException(
                 400, f"The question does not have the expected form: {error.errors()[0]['msg']}."
             ) from None
-        if asked.messages[-1].role != "user" or len(asked.messages[-1].content) > LONGEST:
-            raise HTTPException(400, f"The last message must be a question of at most {LONGEST:,} characters.")
+        if asked.messages[-1].role != "user" or len(asked.messages[-1].content) > MAX_MESSAGE_LENGTH:
+            raise HTTPException(
+                400, f"The last message must be a question of at most {MAX_MESSAGE_LENGTH:,} characters."
+            )
         if asked.run not in self._opened:
             raise HTTPException(404, "There is no such run here.")
         run, llm = self._opened[asked.run], self._llm

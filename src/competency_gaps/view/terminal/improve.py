@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.findings.estimate import NORMAL
+from competency_gaps.findings.estimate import Z_95
 from competency_gaps.improve.keep import FEWEST_MODELS
 from competency_gaps.improve.redundancy import FEWEST
 from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
@@ -85,7 +85,7 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
         count = row["kept"]
         fewer = f"{count} of {integer(row['items'])} items"
         if row["error"] is not None:
-            error, random = (f"±{100 * NORMAL * row[name]:.1f}" for name in ("error", "random"))
+            error, random = (f"±{100 * Z_95 * row[name]:.1f}" for name in ("error", "random"))
             fewer += f" predict a new model's score within {error} points (random items: {random})"
         fewer += "." if kept.prior else f"; choosing them needs the scores of {FEWEST_MODELS} models."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
@@ -110,22 +110,22 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
     whole = kept.expected.row(0, named=True)
     head = f"{integer(whole['kept'])} of {integer(whole['items'])} items"
     known = whole["error"] is not None
-    within = {name: f"±{100 * NORMAL * whole[name]:.1f}" for name in ("error", "random") if known}
+    within = {name: f"±{100 * Z_95 * whole[name]:.1f}" for name in ("error", "random") if known}
     if not kept.prior:
         head += ", drawn at random in proportion to each benchmark and group"
         head += f"; their mean is within {within['random']} points of the mean of all (95% interval)." if known else "."
         head += f" A better choice needs the scores of {FEWEST_MODELS} models; the run has {len(kept.models)}."
     else:
-        apart = 100 * NORMAL * 2**0.5 * whole["error"]
+        apart = 100 * Z_95 * 2**0.5 * whole["error"]
         head += f" predict a new model's score within {within['error']} points (95% interval), random ones within "
         head += f"{within['random']}.\nThey separate two models that differ by {apart:.0f} points or more. Fitted on "
         head += f"{plural(len(kept.models), 'model')}, so less reliable for a model stronger than all of them."
         others = kept.sizes.filter(pl.col("count") != whole["kept"])
-        sizes = ", ".join(f"{n:,} items ±{100 * NORMAL * e:.1f}" for n, e, _ in others.iter_rows())
+        sizes = ", ".join(f"{n:,} items ±{100 * Z_95 * e:.1f}" for n, e, _ in others.iter_rows())
         head += f"\nOther sizes: {sizes}."
     table = aligned(("mean of", "items", "kept", "± points", "± if random"), (0,))
     for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
-        errors = [f"{100 * NORMAL * row[name]:.1f}" if known else "" for name in ("error", "random")]
+        errors = [f"{100 * Z_95 * row[name]:.1f}" if known else "" for name in ("error", "random")]
         table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
     numbered = "doc" in kept.source.columns and kept.source["doc"].is_not_null().any()
     use = "A slice's estimate also draws on the items of other slices.\n" if table.row_count > 1 and kept.prior else ""

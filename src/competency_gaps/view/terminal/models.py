@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from competency_gaps.findings.finding import LONGEST, Answer, Finding, ModelSlices
+from competency_gaps.findings.finding import MAX_FINDINGS, Answer, Finding, ModelSlices
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import argument
 from competency_gaps.util.text import integer, percent, plural, visible
@@ -99,7 +99,7 @@ def models_page(
     beside = "its peers (the nearest in score)" if any(own.kind == "peers" for own in ordered) else "its own average"
     head = f"Where {plural(len(ordered), 'model')} stand out, each against {beside}, in points expected on new items:"
     both = [side[:1] for answer in ordered for side in words.sides(answer)]
-    notes = "" if all(both) else f"“–”: none among the lines of its list, {LONGEST} at most. "
+    notes = "" if all(both) else f"“–”: none among the lines of its list, {MAX_FINDINGS} at most. "
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
     notes += PARTLY if any(_star(own.scored, own.items) for own in answers.values()) else ""
     apart = found.slices.head(limit or APART)

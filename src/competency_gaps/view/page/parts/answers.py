@@ -137,7 +137,7 @@ def slices_file(context: Context) -> list[ListedSlice]:
             family=family.name,
             family_words=words.FAMILIES.get(family.name, family.name),
             name=context.slice_names.get(int(family.number[row]), family.names[row]),
-            question=family.question[row],
+            column=family.column[row],
             parent=int(family.parent[row]),
             words=family.words[row] if context.texts and family.words else [],
             typical=family.typical[row] if family.typical else [],
@@ -208,7 +208,7 @@ MAX_COLUMNS, MAX_CATEGORIES = 12, 60
 
 def _scores(context: Context) -> list[ColumnScores]:
     """Scores by the run's first columns of several categories, the benchmarks first where there are several."""
-    count = Counter(column for family in context.families for column in family.question if column is not None)
+    count = Counter(column for family in context.families for column in family.column if column is not None)
     columns = [column for column in count if 2 <= count[column] <= MAX_CATEGORIES][:MAX_COLUMNS]
     return [ColumnScores(column, _by_category(context, scores_by(context.itself, column))) for column in columns]
 

@@ -99,7 +99,7 @@ class ListedSlice:
     family_words: str
     """What slices of the family are."""
     name: str
-    question: str | None
+    column: str | None
     """What the slices answer together that share it, as the column of a category."""
     parent: int
     """The slice that contains it; -1: none."""

@@ -94,7 +94,11 @@ def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
                 new = ~half & kept
                 expected = finding.gap / (1 - own[kept].mean())
                 fresh = fresh_gap(
-                    analysis.outcome.values, new & (values >= lens.bar), new & (values < lens.floor), length, expected
+                    analysis.outcome.values,
+                    new & (values >= lens.threshold),
+                    new & (values < lens.floor),
+                    length,
+                    expected,
                 )
                 true = fresh_gap(analysis.outcome.values, new & own, new & ~own, length, expected)
                 row |= of_fresh(fresh, finding) | {"own": None if true is None else true.gap}

@@ -126,7 +126,7 @@ def read_stretches(
             if not shard.exists():
                 write_shard(shard, lm, hook, group, recipe, seed=recipe.seed + number)
             shards.append(shard)
-            bar.advance(sum(int(piece.own.sum()) for piece in group))
+            bar.advance(sum(int(piece.in_body.sum()) for piece in group))
     return shards
 
 
@@ -136,7 +136,7 @@ def groups(pieces: Iterator[TokenPiece], tokens: int) -> Iterator[list[TokenPiec
     size = total = 0
     for piece in pieces:
         group.append(piece)
-        size += int(piece.own.sum())
+        size += int(piece.in_body.sum())
         if size >= min(SHARD_TOKENS, tokens):
             yield group
             total, group, size = total + size, [], 0
@@ -151,7 +151,7 @@ def write_shard(shard: Path, lm: LanguageModel, hook: Hook, group: list[TokenPie
     for batch in plan_batches([len(piece.ids) for piece in group], token_budget_on(lm.device)):
         rows = read_hook(lm, hook, [group[i].ids for i in batch])
         for row, i in zip(rows, batch, strict=True):
-            own = torch.from_numpy(group[i].own).to(row.device)
+            own = torch.from_numpy(group[i].in_body).to(row.device)
             stretches = full_stretches(row[: len(own)][own], recipe.average_over)
             kept.append(stretches[:: recipe.stride].to("cpu", torch.bfloat16))
     activations = torch.cat(kept)

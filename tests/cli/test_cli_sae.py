@@ -30,7 +30,7 @@ def test_the_list_about_fits_a_terminal_and_marks_labels(cli, model):
             for layer in range(int(first), int(last or first) + 1):
                 written = name.lstrip("*").replace("layer_N", f"layer_{layer}").replace("blocks.N", f"blocks.{layer}")
                 listed.append((layer, place, written, name.startswith("*")))
-    known = [(sae.layer, sae.place, sae.name, sae.labels is not None) for sae in recommended]
+    known = [(sae.layer, sae.site, sae.name, sae.labels is not None) for sae in recommended]
     plain = [
         sorted((*row[:2], re.sub(r"_l0_\d+", "_l0_M", row[2]), row[3]) for row in rows) for rows in (listed, known)
     ]

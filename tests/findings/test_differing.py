@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from competency_gaps.findings.items import fold, own_part, template_of
+from competency_gaps.findings.items import fold, body_part, template_of
 
 HEADER = "Answer as shown.\nQ: What is 1 + 1?\nA: 2\n\n"
 
@@ -28,7 +28,7 @@ def test_a_few_shot_header_and_a_template_are_constant():
     prompts = [f"{HEADER}Q: What is {a} + {b}? Give the number only.\nA:" for a, b in ((3, 4), (10, 2), (77, 5))]
     found = differing(prompts)
     assert [own(one) for one in found] == [["3 + 4"], ["10 + 2"], ["77 + 5"]]
-    assert [own_part(one) for one in found] == ["3 + 4", "10 + 2", "77 + 5"]
+    assert [body_part(one) for one in found] == ["3 + 4", "10 + 2", "77 + 5"]
     assert found[0][0].text == f"{HEADER}Q: What is "
     assert found[0][-1].text == "? Give the number only.\nA:"
 

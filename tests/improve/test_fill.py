@@ -61,9 +61,9 @@ def test_the_lens_measures_items_against_means_without_them(run):
         values[row] = profiles[row] @ (profiles[own & others].mean(axis=0) - profiles[~own & others].mean(axis=0))
     lens = lens_of(run, family, place)
     assert values[own].min() > np.median(values[~own])
-    above = values >= lens.bar - 1e-6
+    above = values >= lens.threshold - 1e-6
     assert lens.precision == pytest.approx(own[above].mean()) and lens.precision >= 0.5
-    assert lens.bar >= np.quantile(values[own], 0.25) - 1e-6
+    assert lens.threshold >= np.quantile(values[own], 0.25) - 1e-6
     assert lens.floor == pytest.approx(np.quantile(values[own], 0.1), abs=1e-6)
     assert np.corrcoef(lens.measure(run), values)[0, 1] > 0.99
 

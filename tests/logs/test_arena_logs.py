@@ -79,7 +79,7 @@ def test_question_and_answer_come_from_the_neighbouring_files(tmp_path):
     assert [m["role"] for m in item.messages] == ["system", "user"]
     assert item.group == "hard_prompt"
     assert [one.reason.code for one in left_out] == ["question_more_than_text", "no_question"]
-    assert report.own_text == {"question.jsonl": 1} and report.records == 3
+    assert report.body_text == {"question.jsonl": 1} and report.records == 3
 
 
 def old(id: str, *games):

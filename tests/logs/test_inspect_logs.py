@@ -156,8 +156,8 @@ def test_own_text_is_the_question_with_its_options(real):
     items, _, report = read_all(log_of(real, "eval", "quiz"))
     first = items[0]
     assert first.prompt == "What is 0 plus 0?\n\nA) 0\nB) 1\nC) no idea"
-    assert first.messages[-1]["content"][slice(*first.own)] == first.prompt
-    assert sum(report.own_text.values()) == 6
+    assert first.messages[-1]["content"][slice(*first.body)] == first.prompt
+    assert sum(report.body_text.values()) == 6
     items, _, _ = read_all(log_of(real, "eval", "mixed"))
     assert items[0].prompt == "Say one."
 
@@ -333,7 +333,7 @@ def test_prompts_of_every_kind(tmp_path):
         "tool": "Why?",
         "line\u2028break": "One\u2028two?",
     }
-    assert items[0].own == (6, 10)
+    assert items[0].body == (6, 10)
     assert next(item for item in items if item.id == "tool").response is None
     assert counts(report.left_out) == {
         "more_than_text": 1,
@@ -360,13 +360,13 @@ def test_options_that_do_not_follow_exactly_are_not_own_text(tmp_path):
     ]
     items, _, report = read_all(write_log(tmp_path / "log.json", made))
     assert [item.prompt for item in items] == ["Why?\nA) one\nB) two", "Why?", text]
-    assert len(report.own_text) == 3
+    assert len(report.body_text) == 3
 
 
 def own(tmp_path, content: str, text: str, **more):
     one = sample(1, text=text, messages=[message("user", content)], **more)
     ((item,), _, report) = read_all(write_log(tmp_path / "log.json", [one]))
-    (way,) = report.own_text
+    (way,) = report.body_text
     return item.prompt, way
 
 

@@ -56,9 +56,9 @@ def test_the_response_is_the_option_that_the_metric_is_about(real):
 @pytest.mark.parametrize("log", ["plain", "chat"])
 def test_own_text_is_the_rendered_question(real, log):
     found = read(real / log, benchmark="quiz")
-    assert found.report.own_text == {"the task's template, rendered": 20}
+    assert found.report.body_text == {"the task's template, rendered": 20}
     for item, doc in zip(found.items, docs(real, "quiz"), strict=True):
-        start, end = item.seen.own
+        start, end = item.seen.body
         assert item.seen.text[start:end] == item.prompt == f"Question: {doc['q']}\nAnswer:"
         # Nothing but what closes the turn follows, also where an example asks the same.
         assert item.seen.text[end:] == ("" if log == "plain" else "<|end|>\n<|start|>assistant\n")
@@ -131,11 +131,12 @@ def test_a_run_from_the_log_reads_exactly_the_question(real, model_folder, sae_f
     tokenizer = loaded(model).tokenizer
     for row, doc in zip(items.iter_rows(named=True), docs(real, "quiz"), strict=True):
         question = f"Question: {doc['q']}\nAnswer:"
-        assert row["text"][row["own_start"] : row["own_end"]] == question
+        assert row["text"][row["body_start"] : row["body_end"]] == question
         ids = tokenizer(row["text"])["input_ids"]
         assert row["n_tokens"] == len(ids)
         assert (
-            row["n_span_tokens"] == tokens_of_range(tokenizer, ids, row["text"], row["own_start"], row["own_end"]).sum()
+            row["n_span_tokens"]
+            == tokens_of_range(tokenizer, ids, row["text"], row["body_start"], row["body_end"]).sum()
         )
     assert items["score"].mean() == pytest.approx(figure(real, "plain", "quiz", "acc_norm,none"))
     (source,) = run.manifest["benchmarks"][1]["source"]
@@ -189,7 +190,7 @@ def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
     record = sample(1, prompt=f"Count.\n\n{shots}Q: {question}\nA:")
     found = read(write_lines(tmp_path / NAME, [record]))
     assert found.items[0].prompt == question
-    assert found.report.own_text == {"the document's texts in the prompt": 1}
+    assert found.report.body_text == {"the document's texts in the prompt": 1}
     assert [warning.code for warning in found.report.warnings] == ["no_results_file"]
 
 
@@ -199,7 +200,7 @@ def test_several_texts_of_a_document_keep_their_order(tmp_path):
     record = sample(0, doc=doc, prompt=prompt)
     (item,) = read(write_lines(tmp_path / NAME, [record])).items
     assert item.prompt == f"{doc['passage']}\nAsked: {doc['question']}"
-    assert item.seen.own[0] == prompt.rindex(doc["passage"])
+    assert item.seen.body[0] == prompt.rindex(doc["passage"])
 
 
 def test_options_after_a_blank_line_keep_the_question(tmp_path):
@@ -223,7 +224,7 @@ def test_chat_messages(tmp_path):
     (item,) = found.items
     assert item.seen is None
     assert list(item.messages) == messages
-    assert item.messages[-1]["content"][slice(*item.own)] == item.prompt == "How many foxes are there in house 0?"
+    assert item.messages[-1]["content"][slice(*item.body)] == item.prompt == "How many foxes are there in house 0?"
     assert ("chat_rendered", ()) in codes(found.report.warnings)
 
 
@@ -322,7 +323,7 @@ def test_a_template_that_does_harm_or_fails_is_not_used(tmp_path, template):
     results = {"results": {"task": {}}, "configs": {"task": config}, "n-shot": {"task": 0}}
     (tmp_path / NAME.replace("samples_task", "results").replace(".jsonl", ".json")).write_text(json.dumps(results))
     found = read(write_lines(tmp_path / NAME, [sample(0)]))
-    assert found.report.own_text == {"the document's texts in the prompt": 1}
+    assert found.report.body_text == {"the document's texts in the prompt": 1}
 
 
 def test_hostile_text_does_not_reach_the_terminal(tmp_path):

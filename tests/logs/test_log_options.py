@@ -159,7 +159,7 @@ def test_notes_of_a_kind_are_one_line():
         SourceReport(
             "inspect",
             f"task{n}",
-            own_text={"whole prompt": 10 * n},
+            body_text={"whole prompt": 10 * n},
             averaged=30,
             averaged_items=10,
             left_out=(Counted(Reason("torn", "the line is torn"), n),) if n > 1 else (),

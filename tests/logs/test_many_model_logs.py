@@ -120,7 +120,7 @@ def test_a_run_reads_items_once_for_all_models(tmp_path, model_folder, sae_folde
     run = cg.open_run(tmp_path / "run")
     assert run.items.height == 12 and run.scored_model == "org/a"
     for row in run.items.iter_rows(named=True):
-        assert row["prompt"] == row["text"][row["own_start"] : row["own_end"]] == f"Why is fox {row['item_id']} red?"
+        assert row["prompt"] == row["text"][row["body_start"] : row["body_end"]] == f"Why is fox {row['item_id']} red?"
         assert "system\nBe terse." in row["text"] and json.loads(row["identity"])["tool"] == "inspect"
     scores, values = model_scores(run), {"C": 1.0, "P": 0.5, "I": 0.0}
     assert scores.models == ("org/a", "org/b")

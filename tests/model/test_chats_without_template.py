@@ -15,7 +15,7 @@ from competency_gaps.pipeline.load import make_policy
 from core_helpers import loaded
 
 TEXT = "Answer briefly.\n\nWhat is the capital?\nA) Paris"
-OWN = (17, len(TEXT))
+BODY = (17, len(TEXT))
 
 
 def prepared(lm, item: Item, setting: str):
@@ -34,14 +34,14 @@ def bare(model_folder):
 
 def chat(*roles: str) -> Item:
     messages = tuple({"role": role, "content": TEXT if role == "user" else "You are kind."} for role in roles)
-    return Item(id="1", prompt=TEXT[slice(*OWN)], messages=messages, own=OWN, policy="imported")
+    return Item(id="1", prompt=TEXT[slice(*BODY)], messages=messages, body=BODY, policy="imported")
 
 
 def test_one_message_is_a_plain_text(bare, model_folder):
     for lm, setting in ((bare, "auto"), (bare, "off"), (loaded(model_folder("llama")), "off")):
         one = prepared(lm, chat("user"), setting)
-        assert one.excluded is None and one.text.text == TEXT and one.text.own == OWN
-        assert one.tokens.added == 1 and one.tokens.own.any()
+        assert one.excluded is None and one.text.text == TEXT and one.text.body == BODY
+        assert one.tokens.added == 1 and one.tokens.in_body.any()
 
 
 def test_several_messages_need_a_template(bare, model_folder):
@@ -49,5 +49,5 @@ def test_several_messages_need_a_template(bare, model_folder):
     assert one.excluded is not None and one.excluded.code == "no_chat_template"
     templated = prepared(loaded(model_folder("llama")), chat("system", "user"), "auto")
     assert templated.excluded is None and "<|start|>user" in templated.text.text
-    start, end = templated.text.own
-    assert templated.text.text[start:end] == TEXT[slice(*OWN)]
+    start, end = templated.text.body
+    assert templated.text.text[start:end] == TEXT[slice(*BODY)]

@@ -41,14 +41,14 @@ def with_template(tokenizer, template: str):
 
 def check(tokenizer, text: Text, own: str, *, bos_id: int | None = None) -> None:
     """The own tokens are those that share a byte with the own text, and spell it."""
-    start, end = text.own
+    start, end = text.body
     assert text.text[start:end] == own
     tokens = tokenize(tokenizer, text, bos_id=bos_id)
     ids = tokens.ids[tokens.added :]
     expected = tokens_of_range(tokenizer, ids, text.text, start, end)
-    assert tokens.own.tolist() == [False] * tokens.added + expected.tolist()
-    assert own in tokenizer.decode(tokens.ids[tokens.own])
-    offsets = tokens.offsets[tokens.own]
+    assert tokens.in_body.tolist() == [False] * tokens.added + expected.tolist()
+    assert own in tokenizer.decode(tokens.ids[tokens.in_body])
+    offsets = tokens.offsets[tokens.in_body]
     assert offsets[0, 0] <= start < offsets[0, 1] and offsets[-1, 0] < end <= offsets[-1, 1]
 
 
@@ -68,8 +68,8 @@ def test_plain(tokenizer, own, before, after):
 def test_any_text_plain(tokenizer, before, own, after):
     text = plain_text(before, own, after)
     tokens = tokenize(tokenizer, text, bos_id=None)
-    expected = tokens_of_range(tokenizer, tokens.ids, text.text, *text.own)
-    assert tokens.own.tolist() == expected.tolist()
+    expected = tokens_of_range(tokenizer, tokens.ids, text.text, *text.body)
+    assert tokens.in_body.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("own", AWKWARD)
@@ -82,11 +82,11 @@ def test_chat(tokenizer, own, content, system):
     messages = [{"role": "user", "content": own}]
     if system:
         messages.insert(0, {"role": "system", "content": system})
-    text = chat_text(templated, messages, own=(len(messages) - 1, 0, len(own)), generation_prompt=True)
+    text = chat_text(templated, messages, body=(len(messages) - 1, 0, len(own)), generation_prompt=True)
     assert text.text == templated.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     shown = own.strip() if "trim" in content else own
     # Exactly the last message: what stands before it holds as many copies as the template and the system message bring.
-    head = text.text[: text.own[0]]
+    head = text.text[: text.body[0]]
     assert head.endswith("user\n" + ("[INST] " if "INST" in content else ""))
     assert head.count("<|start|>") == len(messages)
     check(templated, text, shown)
@@ -98,7 +98,7 @@ def test_own_part_of_a_message(tokenizer):
     text = chat_text(
         tokenizer,
         [{"role": "user", "content": content}],
-        own=(0, len(before), len(before) + len(own)),
+        body=(0, len(before), len(before) + len(own)),
         generation_prompt=True,
     )
     check(tokenizer, text, own)
@@ -111,9 +111,9 @@ def test_several_turns(tokenizer):
         {"role": "user", "content": "fox"},
     ]
     for index, earlier in ((0, 0), (2, 2)):
-        text = chat_text(tokenizer, messages, own=(index, 0, 3), generation_prompt=True)
+        text = chat_text(tokenizer, messages, body=(index, 0, 3), generation_prompt=True)
         check(tokenizer, text, "fox")
-        assert text.text[: text.own[0]].count("fox") == earlier
+        assert text.text[: text.body[0]].count("fox") == earlier
 
 
 @pytest.mark.parametrize("own", ["user", "fox"])
@@ -121,7 +121,7 @@ def test_a_template_that_rewrites_the_text_is_refused(tokenizer, own):
     shouting = with_template(tokenizer, BLOCK.replace("CONTENT", "{{ m['content'] | upper }}") + OPEN)
     messages = [{"role": "system", "content": "hello fox"}, {"role": "user", "content": own}]
     with pytest.raises(SpanError, match="rewrites the item's text"):
-        chat_text(shouting, messages, own=(1, 0, len(own)), generation_prompt=True)
+        chat_text(shouting, messages, body=(1, 0, len(own)), generation_prompt=True)
 
 
 def test_a_rewritten_text_is_not_located_in_another_message(tokenizer):
@@ -130,24 +130,24 @@ def test_a_rewritten_text_is_not_located_in_another_message(tokenizer):
     template = BLOCK.replace("CONTENT", shown)
     messages = [{"role": "system", "content": "cat"}, {"role": "user", "content": "cat"}]
     with pytest.raises(SpanError):
-        chat_text(with_template(tokenizer, template), messages, own=(1, 0, 3), generation_prompt=False)
+        chat_text(with_template(tokenizer, template), messages, body=(1, 0, 3), generation_prompt=False)
 
 
 def test_a_template_that_repeats_the_text_is_refused(tokenizer):
     twice = with_template(tokenizer, BLOCK.replace("CONTENT", "{{ m['content'] }} Again: {{ m['content'] }}"))
     with pytest.raises(SpanError):
-        chat_text(twice, [{"role": "user", "content": "a fox"}], own=(0, 0, 5), generation_prompt=False)
+        chat_text(twice, [{"role": "user", "content": "a fox"}], body=(0, 0, 5), generation_prompt=False)
 
 
 def test_refusals(tokenizer):
     with pytest.raises(SpanError, match="empty"):
-        chat_text(tokenizer, [{"role": "user", "content": "  "}], own=(0, 0, 2), generation_prompt=True)
+        chat_text(tokenizer, [{"role": "user", "content": "  "}], body=(0, 0, 2), generation_prompt=True)
     strict = with_template(tokenizer, "{{ raise_exception('no system messages') }}")
     with pytest.raises(UserError, match="no system messages"):
-        chat_text(strict, [{"role": "user", "content": "a"}], own=(0, 0, 1), generation_prompt=True)
+        chat_text(strict, [{"role": "user", "content": "a"}], body=(0, 0, 1), generation_prompt=True)
     bare = with_template(tokenizer, None)
     with pytest.raises(UserError, match="no chat template"):
-        chat_text(bare, [{"role": "user", "content": "a"}], own=(0, 0, 1), generation_prompt=True)
+        chat_text(bare, [{"role": "user", "content": "a"}], body=(0, 0, 1), generation_prompt=True)
 
 
 def test_first_token(tokenizer):
@@ -157,13 +157,13 @@ def test_first_token(tokenizer):
     none = tokenize(tokenizer, plain_text("", "fox", ""), bos_id=None)
     assert none.added == 0 and not none.bos.any() and none.ids.tolist() == plain.ids[1:].tolist()
     # A template brings its own first token, so none is put before it.
-    text = chat_text(tokenizer, [{"role": "user", "content": "fox"}], own=(0, 0, 3), generation_prompt=True)
+    text = chat_text(tokenizer, [{"role": "user", "content": "fox"}], body=(0, 0, 3), generation_prompt=True)
     chat = tokenize(tokenizer, text, bos_id=0)
     assert chat.added == 0 and chat.bos.tolist() == [True] + [False] * (len(chat.ids) - 1)
     assert tokenizer.decode(chat.ids) == text.text
     # A template that starts with the item itself has no first token to leave out.
     bare = with_template(tokenizer, "{{ messages[0]['content'] }}")
-    text = chat_text(bare, [{"role": "user", "content": "<|start|>fox"}], own=(0, 0, 12), generation_prompt=False)
+    text = chat_text(bare, [{"role": "user", "content": "<|start|>fox"}], body=(0, 0, 12), generation_prompt=False)
     assert not tokenize(bare, text, bos_id=0).bos.any()
 
 

@@ -135,7 +135,7 @@ def test_a_missing_part_is_named(parts, tmp_path):
 def test_a_missing_shard_is_named_and_read_again(config, parts, straight, tmp_path):
     part = tmp_path / "2"
     record = cg.make_part(config, part, (2, 3))
-    shard = part / "activations" / f"{record.own[-1]}.safetensors"
+    shard = part / "activations" / f"{record.members[-1]}.safetensors"
     shard.unlink()
     given = [parts[0], part, parts[2]]
     with pytest.raises(UserError, match=f"missing or damaged: {shard.stem} of {part}"):

@@ -63,7 +63,7 @@ def test_text_of_every_token(tiny_run, model_folder, sae_folder):
     for row in range(0, tiny_run.items.height, 9):
         item = tiny_run.items.row(row, named=True)
         ids = lm.tokenizer(item["text"], add_special_tokens=False)["input_ids"]
-        own = tokens_of_range(lm.tokenizer, ids, item["text"], item["own_start"], item["own_end"])
+        own = tokens_of_range(lm.tokenizer, ids, item["text"], item["body_start"], item["body_end"])
         with torch.inference_mode():
             hidden = lm.model(input_ids=torch.tensor([[0, *ids]]), output_hidden_states=True).hidden_states[3][0]
             z = sae.encode(hidden)[1:].numpy() * own[:, None]

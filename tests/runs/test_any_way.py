@@ -90,7 +90,7 @@ def assert_alike(one, other) -> None:
             if a[column].dtype.is_float() and column not in ("p_value", "q_value"):
                 x, y = (table[column].to_numpy().astype(float) for table in (a, b))
                 np.testing.assert_allclose(x, y, **CLOSE, err_msg=f"{name}.{column}")
-    for column in ("response", "excluded", "unscored", "n_tokens", "policy", "answer", "own_start", "own_end"):
+    for column in ("response", "excluded", "unscored", "n_tokens", "policy", "answer", "body_start", "body_end"):
         a, b = (run.items.sort("benchmark", "item_id")[column] for run in (one, other))
         assert a.to_list() == b.to_list(), column
     assert clusters(one) == clusters(other)

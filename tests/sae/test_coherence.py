@@ -54,7 +54,7 @@ def read(pair, pieces, **options):
 def by_brute_force(pair, pieces):
     import torch
 
-    own = [piece.ids[piece.own] for piece in pieces]
+    own = [piece.ids[piece.in_body] for piece in pieces]
     decode = pair.lm.tokenizer.decode
 
     def text(i, token):
@@ -66,7 +66,7 @@ def by_brute_force(pair, pieces):
     for i, piece in enumerate(pieces):
         with torch.inference_mode():
             x = measure.read_hook(pair.lm, pair.hook, [piece.ids])[0]
-            z = pair.sae.encode(pair.sae.inputs(x, piece.own)).numpy()
+            z = pair.sae.encode(pair.sae.inputs(x, piece.in_body)).numpy()
         for token, latent in zip(*np.nonzero(z), strict=True):
             key = (latent, piece.document)
             if z[token, latent] > peaks.get(key, (0, ""))[0]:

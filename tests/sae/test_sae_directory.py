@@ -37,7 +37,7 @@ def ours():
 def test_the_table_is_made_from_the_installed_version():
     saelens, held = find._directory()
     recipe = runpy.run_path(str(Path(__file__).parents[2] / "recipes" / "sae_directory.py"))
-    known = {(sae.release, sae_id(sae), sae.model, sae.layer, sae.place, sae.width, sae.l0, sae.labels) for sae in held}
+    known = {(sae.release, sae_id(sae), sae.model, sae.layer, sae.site, sae.width, sae.l0, sae.labels) for sae in held}
     listed = set(recipe["saes"]())
     if saelens == version("sae-lens"):
         assert known == listed
@@ -80,7 +80,7 @@ def test_layer_place_and_model_are_what_saelens_loaders_say(plain, ours, monkeyp
             facts = config.get("metadata", config)
             hook = re.fullmatch(r"blocks\.(\d+)\.(.+)", facts["hook_name"])
             read = (int(hook[1]), PLACE.get(hook[2], hook[2].removeprefix("hook_"))) if hook else (-1, "embedding")
-            assert (entry.layer, entry.place) == read, entry.name
+            assert (entry.layer, entry.site) == read, entry.name
             assert entry.model == facts["model_name"], entry.name
             checked[form] += 1
     assert checked.total() > 12_000 and len(checked) == 5
@@ -175,7 +175,7 @@ def test_a_folder_goes_by_name_and_configuration(tmp_path):
 def test_the_embedded_sae_is_listed():
     (sae,) = find_saes("HuggingFaceTB/SmolLM2-135M-Instruct").saes
     assert (sae.name, sae.release, sae.relation) == ("embedded:smollm2-135m-instruct-l15-8k", None, "same")
-    assert (sae.layer, sae.place, sae.width, sae.labels) == (15, "resid_post", "8192", "package")
+    assert (sae.layer, sae.site, sae.width, sae.labels) == (15, "resid_post", "8192", "package")
     assert find_saes("HuggingFaceTB/SmolLM2-135M").saes[0].relation == "tuned"
 
 
@@ -219,22 +219,22 @@ def test_unknown_models_and_layers_are_refused_with_alternatives():
 
 def test_transcoders_are_proposed_where_there_is_nothing_else():
     assert find_saes("Qwen/Qwen3-4B").proposed().name == "mwhanna-qwen3-4b-transcoders/layer_21"
-    assert find_saes("google/gemma-2-2b").proposed().place == "resid_post"
+    assert find_saes("google/gemma-2-2b").proposed().site == "resid_post"
 
 
 def test_one_sae_is_recommended_for_each_layer_and_place():
     for model in ("google/gemma-2-2b-it", "gpt2", "meta-llama/Llama-3.1-8B-Instruct", "google/gemma-3-1b-it"):
         saes = find_saes(model).saes
-        groups = {(sae.model, sae.layer, sae.place) for sae in saes}
+        groups = {(sae.model, sae.layer, sae.site) for sae in saes}
         recommended = [sae for sae in saes if sae.recommended]
-        assert len(recommended) == len(groups) == len({(sae.model, sae.layer, sae.place) for sae in recommended})
+        assert len(recommended) == len(groups) == len({(sae.model, sae.layer, sae.site) for sae in recommended})
         for sae in recommended:
             others = [
-                other for other in saes if (other.model, other.layer, other.place) == (sae.model, sae.layer, sae.place)
+                other for other in saes if (other.model, other.layer, other.site) == (sae.model, sae.layer, sae.site)
             ]
             assert sae.labels or not any(other.labels for other in others)
             assert "_step_" not in sae.name or all("_step_" in other.name for other in others)
-    gemma = [sae.name for sae in find_saes("google/gemma-2-2b").saes if sae.recommended and sae.place == "resid_post"]
+    gemma = [sae.name for sae in find_saes("google/gemma-2-2b").saes if sae.recommended and sae.site == "resid_post"]
     assert gemma == [f"gemma-scope-2b-pt-res-canonical/layer_{layer}/width_16k/canonical" for layer in range(26)]
 
 
@@ -262,6 +262,6 @@ def test_which_is_recommended(entries, best):
 def test_the_proposed_sae():
     assert find_saes("google/gemma-2-2b-it").proposed().name.startswith("gemma-scope-2b-pt-res-canonical/layer_15/")
     own = find_saes("meta-llama/Llama-3.1-8B-Instruct").proposed()
-    assert own.relation == "same" and own.place == "resid_post" and own.labels
-    assert find_saes("mistral-7b").proposed().place == "resid_pre"
+    assert own.relation == "same" and own.site == "resid_post" and own.labels
+    assert find_saes("mistral-7b").proposed().site == "resid_pre"
     assert find_saes("gpt2", layer=3).proposed().layer == 3

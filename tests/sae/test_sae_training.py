@@ -91,7 +91,7 @@ def test_it_is_trained_on_the_activations_of_the_texts(config):
     batch = next(activation_batches(lm, hook, 0, plain)).numpy()
     of_texts = {}
     for piece in cut_pieces(read_documents(config.texts), lm.tokenizer, context=64, bos_id=0):
-        for row in read_hook(lm, hook, [piece.ids])[0].numpy()[piece.own]:
+        for row in read_hook(lm, hook, [piece.ids])[0].numpy()[piece.in_body]:
             of_texts[tuple(row.round(2))] = piece.document
     documents = [of_texts.get(tuple(row.round(2))) for row in batch]
     assert batch.shape == (256, 32) and sum(document is not None for document in documents) > 200

@@ -36,7 +36,7 @@ def latents(pair, pieces):
 
     with torch.inference_mode():
         read = [measure.read_hook(pair.lm, pair.hook, [piece.ids])[0] for piece in pieces]
-        return [pair.sae.encode(x)[torch.from_numpy(p.own)].numpy() for x, p in zip(read, pieces, strict=True)]
+        return [pair.sae.encode(x)[torch.from_numpy(p.in_body)].numpy() for x, p in zip(read, pieces, strict=True)]
 
 
 def read(pair, pieces):
@@ -50,7 +50,7 @@ def test_shares_of_mass_equal_a_direct_count(pair, pieces, latents):
     first = np.zeros(len(mass))
     for piece, z in zip(pieces, latents, strict=True):
         first += z[: surface.FIRST].sum(axis=0)
-        for token, row in zip(piece.ids[piece.own], z, strict=True):
+        for token, row in zip(piece.ids[piece.in_body], z, strict=True):
             form = surface.form_of(pair.lm.tokenizer.decode([int(token)]))
             if form is not None:
                 forms[form] += row
@@ -91,12 +91,12 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
     """By brute force: stretch by stretch, for concepts that are active in fewer texts than are sampled."""
     import torch
 
-    pieces = [piece for piece in pieces if piece.own.sum() >= OVER]
+    pieces = [piece for piece in pieces if piece.in_body.sum() >= OVER]
     reference = read(averaging, pieces)
-    own = [piece.ids[piece.own] for piece in pieces]
+    own = [piece.ids[piece.in_body] for piece in pieces]
     with torch.inference_mode():
         at_hook = [measure.read_hook(averaging.lm, averaging.hook, [piece.ids])[0] for piece in pieces]
-        inputs = [averaging.sae.inputs(x, p.own) for x, p in zip(at_hook, pieces, strict=True)]
+        inputs = [averaging.sae.inputs(x, p.in_body) for x, p in zip(at_hook, pieces, strict=True)]
         z = np.concatenate([averaging.sae.encode(x).numpy() for x in inputs])
     stretches = [
         ids[start : start + OVER]

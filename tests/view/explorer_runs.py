@@ -146,8 +146,8 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         if excluded
         else None,
         "unscored": Reason("excluded", "excluded").as_dict() if excluded else _reason(number, i) if unscored else None,
-        "own_start": len(BEFORE),
-        "own_end": len(BEFORE) + len(prompt),
+        "body_start": len(BEFORE),
+        "body_end": len(BEFORE) + len(prompt),
         "logprobs": [-0.5 * (i % 7) - 0.1, -2.25] if number == 1 and not excluded else [],
         "greedy": [True, False] if number == 1 and not excluded else [],
         "details": f'{{"verdict": "<b>{SECRETS[1]}</b>", "n": {i}}}' if i % 4 == 0 else None,
@@ -226,7 +226,7 @@ def _shards(store: CasStore, items: pl.DataFrame, name: str, number: int, words:
     names = []
     for start in range(0, len(kept), size):
         some = kept[start : start + size]
-        made = [_read(own["text"][i], (own["own_start"][i], own["own_end"][i]), words) for i in some]
+        made = [_read(own["text"][i], (own["body_start"][i], own["body_end"][i]), words) for i in some]
         rows, places, tokens = (list(part) for part in zip(*made, strict=True))
         shard = f"b{number:03d}-{start // size:04d}"
         on = token_tensors([row.tokens for row in rows], places)

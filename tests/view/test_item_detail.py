@@ -52,8 +52,8 @@ def test_texts_and_facts_are_the_tables(context, details):
             assert detail[key] == (known[key] and str(Reason.of(known[key])))
         for key in ("score", "text", "response", "answer", "logprobs"):
             assert detail[key] == known[key]
-        assert detail["cut"] is None and detail["own"] == [known["own_start"], known["own_end"]]
-        assert detail["text"][slice(*detail["own"])] == known["prompt"]
+        assert detail["cut"] is None and detail["body"] == [known["body_start"], known["body_end"]]
+        assert detail["text"][slice(*detail["body"])] == known["prompt"]
         assert detail["details"] == (json.loads(known["details"]) if known["details"] else None)
 
 

@@ -72,7 +72,7 @@ def test_shortening_counts_what_was_cut():
 
 def test_a_long_excerpt_keeps_the_peak():
     long = "a" * 50_000 + "PEAK" + "b" * 49_996
-    found = text.excerpt(long, own=(0, len(long)), peak=(50_000, 50_004), limit=400)
+    found = text.excerpt(long, body=(0, len(long)), peak=(50_000, 50_004), limit=400)
     assert found.peak == "PEAK"
     shown = found.before + found.peak + found.after
     assert len(shown) == 400
@@ -80,19 +80,19 @@ def test_a_long_excerpt_keeps_the_peak():
 
 
 def test_an_excerpt_stays_in_the_items_own_text():
-    found = text.excerpt("Answer this. Why?\nAnswer:", own=(13, 17), peak=(13, 16), limit=100)
+    found = text.excerpt("Answer this. Why?\nAnswer:", body=(13, 17), peak=(13, 16), limit=100)
     assert (found.before, found.peak, found.after) == ("", "Why", "?")
     assert (found.cut_before, found.cut_after) == (0, 0)
 
 
 def test_a_peak_outside_of_the_own_text_widens_the_window():
-    found = text.excerpt("System. Why?", own=(8, 12), peak=(0, 6), limit=100)
+    found = text.excerpt("System. Why?", body=(8, 12), peak=(0, 6), limit=100)
     assert found.peak == "System" and found.after == ". Why?"
 
 
 @pytest.mark.parametrize("peak", [(None, None), (5, 5), (-1, 3), (3, 999)])
 def test_without_a_usable_peak_the_beginning_is_shown(peak):
-    found = text.excerpt("abcdef", own=(None, None), peak=peak, limit=4)
+    found = text.excerpt("abcdef", body=(None, None), peak=peak, limit=4)
     assert (found.before, found.peak, found.cut_after) == ("abcd", "", 2)
 
 

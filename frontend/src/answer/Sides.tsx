@@ -108,7 +108,7 @@ function Prompt({ item, activity = NO_ACTIVITY }: { item: ItemDetail; activity?:
   const run = useRun();
   const table = useTable(run.key, "items.parquet").data;
   const whole = useMemo(() => characters(item.text ?? ""), [item]);
-  const [own, end] = item.own ?? [0, whole.length];
+  const [own, end] = item.body ?? [0, whole.length];
   const excerpt = (table && text(table, "excerpt", item.item)) ?? "";
   // The table of items leaves out what all items of a benchmark begin with, and says so by an ellipsis.
   const begin = excerpt.startsWith("… ") ? whole.slice(own, end).indexOf(excerpt.slice(2, 40)) : 0;

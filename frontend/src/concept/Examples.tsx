@@ -93,7 +93,7 @@ function Example({ use, most }: { use: ItemUse; most: number }) {
 function Texts({ item, use, most }: { item: ItemDetail; use: ItemUse; most: number }) {
   if (item.text === null) return null;
   const text = characters(item.text);
-  const [from, to] = windowAround(text.length, use.peak?.[0] ?? item.own?.[0] ?? null, ROOM);
+  const [from, to] = windowAround(text.length, use.peak?.[0] ?? item.body?.[0] ?? null, ROOM);
   return (
     <>
       <div className="quote prompt" dir="auto">

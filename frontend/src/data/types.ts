@@ -628,7 +628,7 @@ export interface ItemDetail {
    */
   cut: [number, number] | null;
   /** Range of the item's own text in `text`. */
-  own: [number, number] | null;
+  body: [number, number] | null;
   response: string | null;
   answer: string | null;
   /** null also where `text` holds them already. */

@@ -79,7 +79,7 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
       .toSorted((a, b) => means[b]! - means[a]!)
       .map((place) => visible(run.models[place]!))
       .join(", ");
-  const own = item.own && item.text ? [...item.text].slice(...item.own).join("") : item.text;
+  const own = item.body && item.text ? [...item.text].slice(...item.body).join("") : item.text;
   return (
     <>
       {own !== null && <LongText text={own} none="" />}

@@ -111,8 +111,8 @@ export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadT
   useLayoutEffect(() => {
     if (place.current && peak) scrollToPeak(place.current);
   }, [peak]);
-  const [from, to] = windowAround(whole.length, item.own?.[0] ?? null, room);
-  const [ownFrom, ownTo] = item.own ?? [0, whole.length];
+  const [from, to] = windowAround(whole.length, item.body?.[0] ?? null, room);
+  const [ownFrom, ownTo] = item.body ?? [0, whole.length];
   const inside = (at: number) => Math.max(from, Math.min(at, to));
   const cuts = [from, inside(ownFrom), inside(ownTo), to] as const;
   const before = from + (item.cut?.[0] ?? 0);

@@ -228,14 +228,14 @@ def make_atlas(
         with progress.stage("making the atlas"):
             cas = cas_of(texts.by_concept, rows, np.arange(texts.width))
             embeddings = embed_texts(questions(texts.items[rows]))
-            made = atlases.make_atlas(cas, embeddings, names.to_list(), seed=seed)
+            atlas = atlases.make_atlas(cas, embeddings, names.to_list(), seed=seed)
         with progress.stage("naming its regions"):
-            places = located(made, texts.by_concept, kept.to_numpy())
-            made = replace(made, regions=named_by_words(made.regions, places, texts))
+            places = located(atlas, texts.by_concept, kept.to_numpy())
+            atlas = replace(atlas, regions=named_by_words(atlas.regions, places, texts))
         if llm is not None:
-            made = replace(made, regions=named_by_model(made, texts, rows, llm, folder / "answers", progress))
-        atlases.write_atlas(folder, made)
-    regions = made.regions
+            atlas = replace(atlas, regions=named_by_model(atlas, texts, rows, llm, folder / "answers", progress))
+        atlases.write_atlas(folder, atlas)
+    regions = atlas.regions
     return {
         "items": len(rows),
         "benchmarks": names.n_unique(),

@@ -87,9 +87,9 @@ def run(
     # Before the model is loaded: there may be no cluster, or no room in it.
     engines: AbstractContextManager[Engine] = nullcontext(read_here) if ray is None else ray_engine(ray)
     with engines as engine:
-        made = open_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
-    made.report(progress=progress)
-    return made
+        finished = open_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
+    finished.report(progress=progress)
+    return finished
 
 
 def read_logs(
@@ -139,10 +139,10 @@ def read_logs(
 
     options = {"metric": metric, "scorer": scorer, "fields": list(fields)}
     progress = progress or Progress(quiet=True)
-    made = cached_run(Path(path).expanduser(), options, progress)
+    finished = cached_run(Path(path).expanduser(), options, progress)
     if texts:
-        made = add_text_slices(made, progress) or made
-    return Run(made.path, made.manifest)
+        finished = add_text_slices(finished, progress) or finished
+    return Run(finished.path, finished.manifest)
 
 
 def load_model(name: str, *, progress: Progress | None = None, **options: Any) -> LanguageModel:
@@ -272,9 +272,9 @@ def merge(
     from competency_gaps.pipeline import merge as stage
 
     progress = progress or Progress(quiet=True)
-    made = open_run(stage.merge([Path(folder) for folder in folders], Path(out), progress, command).path)
-    made.report(progress=progress)
-    return made
+    finished = open_run(stage.merge([Path(folder) for folder in folders], Path(out), progress, command).path)
+    finished.report(progress=progress)
+    return finished
 
 
 def compare(
@@ -306,10 +306,10 @@ def compare(
     """
     from competency_gaps.findings.compare import compare_runs
 
-    def source(given: RunFolder | Path | str) -> RunFolder | Path:
-        if isinstance(given, RunFolder):
-            return given
-        return open_run(given) if (Path(given) / "manifest.json").is_file() else Path(given)
+    def source(run: RunFolder | Path | str) -> RunFolder | Path:
+        if isinstance(run, RunFolder):
+            return run
+        return open_run(run) if (Path(run) / "manifest.json").is_file() else Path(run)
 
     return compare_runs(source(candidate), source(baseline), min_effect=min_effect)
 

@@ -227,8 +227,8 @@ class Run(RunFolder):
         if parsed and against is not None:
             raise UserError(f"{argument('parsed')} and {argument('against')}: expected one of the two.")
         kind, others = outcome_kind(against, parsed=parsed)
-        made = outcome_run(self, model, kind, against=others, progress=progress)
-        return type(self)(made.path, made.manifest)
+        of_model = outcome_run(self, model, kind, against=others, progress=progress)
+        return type(self)(of_model.path, of_model.manifest)
 
     def model_slices(
         self, *, against: Against = None, models: Sequence[str] | None = None, max_slices: int = 40
@@ -414,8 +414,8 @@ class Run(RunFolder):
         from competency_gaps.items.config import ScoresConfig, parse_config
         from competency_gaps.logs.scores import read_score_log
 
-        given = {"benchmark": benchmark, "model": model, "metric": metric, "scorer": scorer}
-        log = parse_config(ScoresConfig, {"path": str(path), **given}, str(path))
+        options = {"benchmark": benchmark, "model": model, "metric": metric, "scorer": scorer}
+        log = parse_config(ScoresConfig, {"path": str(path), **options}, str(path))
         return add_scores(self.run_itself(), read_score_log(log), replace=replace)
 
     def check(

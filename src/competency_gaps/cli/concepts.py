@@ -32,7 +32,7 @@ def exemplars(
     from competency_gaps import make_exemplars
     from competency_gaps.concepts.collect import ExemplarSettings
 
-    made = make_exemplars(
+    summary = make_exemplars(
         out,
         texts or (),
         run=run,
@@ -42,14 +42,14 @@ def exemplars(
         progress=terminal(quiet),
     )
     facts: dict[str, str | int] = {"dictionary": str(out)}
-    if (read := made.collected) is not None:
+    if (read := summary.collected) is not None:
         facts |= {"texts": read.texts, "tokens": read.tokens, "windows": read.windows}
-        facts["concepts"] = f"{read.concepts} of {made.similar_concepts}"
-    promoted = made.promoted_tokens
+        facts["concepts"] = f"{read.concepts} of {summary.similar_concepts}"
+    promoted = summary.promoted_tokens
     facts["promoted_tokens"] = (
         "none: the SAE does not write to the residual stream" if promoted is None else f"of {promoted} concepts"
     )
-    facts["similar_concepts"] = f"of {made.similar_concepts} concepts"
+    facts["similar_concepts"] = f"of {summary.similar_concepts} concepts"
     print_facts(facts, json_=json_)
 
 

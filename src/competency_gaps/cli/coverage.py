@@ -63,69 +63,69 @@ def coverage(
         if benchmark is not None:
             raise UserError("--benchmark needs exactly one run: leave out the others.")
         first, *others = [run.regions for run in opened]
-        if first is None or any(own is None or not own.equals(first) for own in others):
+        if first is None or any(report is None or not report.equals(first) for report in others):
             raise UserError(
                 "the runs do not share an atlas, so their regions cannot be compared: put the same dictionary on each "
                 "(‘cgaps concepts name’)."
             )
-    found = [run.coverage(benchmark, describe) for run in opened]
+    reports = [run.coverage(benchmark, describe) for run in opened]
     if json_:
-        documents = [{"run": str(run), **asdict(own)} for run, own in zip(runs, found, strict=True)]
+        documents = [{"run": str(run), **asdict(report)} for run, report in zip(runs, reports, strict=True)]
         print_json(documents[0] if len(documents) == 1 else {"runs": documents})
     else:
-        print_coverage(found, [run.shown_path for run in opened], limit, describe)
+        print_coverage(reports, [run.shown_path for run in opened], limit, describe)
 
 
-def print_coverage(found: Sequence[Coverage], runs: Sequence[Path], limit: int, describe: str | None = None) -> None:
+def print_coverage(reports: Sequence[Coverage], runs: Sequence[Path], limit: int, describe: str | None = None) -> None:
     """Print what the items of runs are about and lack: several benchmarks side by side."""
     console = Console()
-    parts = [(part, run.name) for own, run in zip(found, runs, strict=True) for part in own.benchmarks]
-    words = list(found[0].words) if len(found) == 1 else []
+    parts = [(part, run.name) for report, run in zip(reports, runs, strict=True) for part in report.benchmarks]
+    words = list(reports[0].words) if len(reports) == 1 else []
     if not parts:
         notes = [_NO_ATLAS]
     else:
-        if len(found) == 1 and not any(part.scope for part, _ in parts):
+        if len(reports) == 1 and not any(part.scope for part, _ in parts):
             alone = len(parts) == 1
             console.print(Text(_NO_SCOPE.format("" if alone else "--benchmark NAME ")), highlight=False)
-        for own, run in zip(found, runs, strict=True):
-            _print_answer(own, f"{run.name}: " * (len(found) > 1), console)
+        for report, run in zip(reports, runs, strict=True):
+            _print_answer(report, f"{run.name}: " * (len(reports) > 1), console)
         if words:
-            _print_command(found[0], runs[0], describe, console)
+            _print_command(reports[0], runs[0], describe, console)
             console.print(Padding(Text(visible(words.pop(0))), (1, 0, 0, 0), expand=False))
         if len(parts) > 1:
-            _print_beside(parts, found, limit, console)
-            notes = [_BESIDE.format(" here: all these benchmarks together;" * (len(found) == 1))]
+            _print_beside(parts, reports, limit, console)
+            notes = [_BESIDE.format(" here: all these benchmarks together;" * (len(reports) == 1))]
         else:
-            _print_regions(found[0], limit, console)
+            _print_regions(reports[0], limit, console)
             notes = [_LEGEND]
-    if len(found) == 1 and not found[0].reference:
+    if len(reports) == 1 and not reports[0].reference:
         notes.append(_NO_REFERENCE)
     for line in (*words, *notes):
         console.print(Padding(Text(visible(line)), (1, 0, 0, 0), expand=False))
 
 
-def _print_answer(found: Coverage, before: str, console: Console) -> None:
-    for line in found.answer:
+def _print_answer(report: Coverage, before: str, console: Console) -> None:
+    for line in report.answer:
         console.print(Text(visible(before + line), "bold"), highlight=False)
 
 
-def _print_command(found: Coverage, run: Path, describe: str | None, console: Console) -> None:
+def _print_command(report: Coverage, run: Path, describe: str | None, console: Console) -> None:
     """Print the command that adds what one benchmark lacks."""
-    if len(found.benchmarks) == 1 and found.benchmarks[0].missing:
-        words = ["cgaps", "improve", str(run), "--missing", found.benchmarks[0].name]
+    if len(report.benchmarks) == 1 and report.benchmarks[0].missing:
+        words = ["cgaps", "improve", str(run), "--missing", report.benchmarks[0].name]
         command = shlex.join([*words, *(["--describe", describe] if describe else [])])
         console.print(Text(visible(f"To add items: {command} --corpus FILE (or --llm FILE)")), highlight=False)
 
 
-def _print_regions(found: Coverage, limit: int, console: Console) -> None:
+def _print_regions(report: Coverage, limit: int, console: Console) -> None:
     """Print the coarse regions, then finer ones that are crowded, and that are lacking."""
     from competency_gaps.findings.coverage import LEVEL, TOPICS, rarer
     from competency_gaps.view.terminal.tables import aligned
 
-    by_share = sorted(found.regions, key=lambda part: -part.share)
+    by_share = sorted(report.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
-    named = {topic.region for topic in found.whole.missing[:TOPICS]} if found.whole is not None else set()
-    rare = (every := [part for part in rarer(found) if part.region not in named])[: limit // 2]
+    named = {topic.region for topic in report.whole.missing[:TOPICS]} if report.whole is not None else set()
+    rare = (every := [part for part in rarer(report) if part.region not in named])[: limit // 2]
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded") and part not in rare]
     finer = "finer" if len(rare) == len(every) else f"finer; {len(rare)} of {len(every)}"
     lacking = f"rarer than in the most similar ({finer})"
@@ -143,7 +143,7 @@ def _print_regions(found: Coverage, limit: int, console: Console) -> None:
 
 
 def _print_beside(
-    parts: Sequence[tuple[BenchmarkCoverage, str]], found: Sequence[Coverage], limit: int, console: Console
+    parts: Sequence[tuple[BenchmarkCoverage, str]], reports: Sequence[Coverage], limit: int, console: Console
 ) -> None:
     """Print benchmarks, each with its run, with their nearest ones and what they lack, and their shares by region."""
     import numpy as np
@@ -151,9 +151,9 @@ def _print_beside(
     from competency_gaps.findings.coverage import LEVEL, likeness
     from competency_gaps.view.terminal.tables import aligned
 
-    names, regions = [part.name for part, _ in parts], found[0].regions
-    own = ["here"] * (len(found) == 1)
-    room = console.width - 11 - 5 * len(own)
+    names, regions = [part.name for part, _ in parts], reports[0].regions
+    here = ["here"] * (len(reports) == 1)
+    room = console.width - 11 - 5 * len(here)
     shown = list(zip(ascii_uppercase[: max(2, (room - _SHORT) // 3)], parts, strict=False))
     table, lacking = aligned(("", "benchmark", "items", "most similar"), (0, 1, 3)), list[str]()
     for letter, (part, run) in shown:
@@ -162,17 +162,17 @@ def _print_beside(
         cells = (name, integer(part.items), f"{near} ({100 * like:.0f} of 100)")
         table.add_row(letter, *(Text(visible(cell)) for cell in cells))
         if part.within and part.missing:
-            lacking.append(f"Missing from the scope of {letter}: {'; '.join(own.name for own in part.missing)}.")
+            lacking.append(f"Missing from the scope of {letter}: {'; '.join(here.name for here in part.missing)}.")
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
     shares = np.array([part.shares for _, (part, _) in shown])
     apart = shares.max(axis=0) - shares.min(axis=0)
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
-    table = aligned((*(letter for letter, _ in shown), *own, "all", "text", ""), (len(shown) + len(own) + 2,), 1)
+    table = aligned((*(letter for letter, _ in shown), *here, "all", "text", ""), (len(shown) + len(here) + 2,), 1)
     for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
         if title:
-            table.add_row(*[""] * (len(shown) + len(own) + 2), Text(title, "dim"))
+            table.add_row(*[""] * (len(shown) + len(here) + 2), Text(title, "dim"))
         for row in rows:
-            every = (*shares[:, row.region], *[row.share] * len(own), row.public, row.text)
+            every = (*shares[:, row.region], *[row.share] * len(here), row.public, row.text)
             table.add_row(*(_share(share, 0) for share in every), _cut(row.name, max(_SHORT, room - 3 * len(shown))))
     console.print(Padding(table, (1, 0, 0, 0), expand=False))
     if len(parts) == 2:
@@ -236,25 +236,25 @@ def match(
     """Check a list of known weaknesses against a run: which does it recover, and what does the list miss?"""
     from competency_gaps import open_run
 
-    found = open_run(run).match(list_, model=model, against=against, progress=terminal(quiet))
+    matching = open_run(run).match(list_, model=model, against=against, progress=terminal(quiet))
     if json_:
-        print_json({"run": str(run), **asdict(found)})
+        print_json({"run": str(run), **asdict(matching)})
     else:
-        print_matching(found, limit)
+        print_matching(matching, limit)
 
 
-def print_matching(found: Matching, limit: int) -> None:
+def print_matching(matching: Matching, limit: int) -> None:
     """Print the rates beside chance, the entries, and what the list lacks."""
     from competency_gaps.view.words import see_all
 
-    print_line(f"{plural(len(found.entries), 'entry').replace('entrys', 'entries')}, {_HOW[found.how]}:")
-    for rate in found.rates:
+    print_line(f"{plural(len(matching.entries), 'entry').replace('entrys', 'entries')}, {_HOW[matching.how]}:")
+    for rate in matching.rates:
         print_line(f"  {_rate(rate)}")
-    measured = any(entry.association is not None for entry in found.entries)
+    measured = any(entry.association is not None for entry in matching.entries)
     entries, slices = Column("entry", overflow="fold", ratio=2), Column("matching slices", overflow="fold", ratio=3)
     figures = [Column(name, justify="right", no_wrap=True) for name in ("association", "items") if measured]
     table = Table(entries, *figures, slices, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    shown = [entry for entry in found.entries if entry.outcome != "few" or entry.association is not None]
+    shown = [entry for entry in matching.entries if entry.outcome != "few" or entry.association is not None]
     for entry in shown[:limit]:
         table.add_row(*_cells(entry, measured))
     if shown:
@@ -262,10 +262,12 @@ def print_matching(found: Matching, limit: int) -> None:
         Console().print(table, markup=False)
     if len(shown) > limit:
         print_line(f"To see {see_all(len(shown), 'entries')}.")
-    if len(shown) < len(found.entries):
-        print_line(f"Not compared, with fewer than 6 examples: {integer(len(found.entries) - len(shown))}.")
-    if found.lacks:
-        names = "; ".join(f"{_shortened(own.name, _NAME)} ({signed(100 * own.gap, 0)})" for own in found.lacks)
+    if len(shown) < len(matching.entries):
+        print_line(f"Not compared, with fewer than 6 examples: {integer(len(matching.entries) - len(shown))}.")
+    if matching.lacks:
+        names = "; ".join(
+            f"{_shortened(lacked.name, _NAME)} ({signed(100 * lacked.gap, 0)})" for lacked in matching.lacks
+        )
         print_line(f"\nIn the model's answer, but not on the list: {names}.")
 
 

@@ -59,7 +59,9 @@ def examine() -> dict[str, Any]:
         "bundled model": _embedded_model(),
         "page": "built" if built else "not built, so it cannot be shown or exported: make page (needs Node.js)",
     }
-    extras = {key: {"missing": own, "install": install_command(key) if own else None} for key, own in missing.items()}
+    extras = {
+        key: {"missing": absent, "install": install_command(key) if absent else None} for key, absent in missing.items()
+    }
     return {"machine": machine, "extras": extras, "plugins": plugins}
 
 

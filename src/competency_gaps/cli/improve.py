@@ -76,29 +76,29 @@ def improve(
     from competency_gaps.view.terminal import improve as report
 
     results: dict[str, Any] = {}
-    found: Any
+    result: Any
     view: RenderableType
     folder: Path | None
     if scores is not None:
         from competency_gaps.improve.keep import read_kept
 
-        found, folder = read_kept(run).predict(scores), None
-        _print(run, {"predicted": found}, report.predicted_view(found, limit), folder, json_=json_)
+        result, folder = read_kept(run).predict(scores), None
+        _print(run, {"predicted": result}, report.predicted_view(result, limit), folder, json_=json_)
         return
     opened, progress = open_source(run), terminal(quiet)
     # Nothing is written among logs, nor into their run in the cache folder.
     beside = None if "logs" in opened.manifest else run / "improve"
     if keep is not None:
         folder = out or (beside and beside / f"keep-{keep}")
-        found = opened.keep(keep, progress=progress)
-        view = report.kept_view(found, limit)
+        result = opened.keep(keep, progress=progress)
+        view = report.kept_view(result, limit)
     elif items:
         folder = out or (beside and beside / "items.parquet")
-        found = opened.suspicious(progress=progress)
-        view = report.suspects_view(found, limit, Console().width)
+        result = opened.suspicious(progress=progress)
+        view = report.suspects_view(result, limit, Console().width)
     elif fill is not None or missing is not None:
         writer = llm_config(llm)
-        found = opened.fill(
+        result = opened.fill(
             fill,
             benchmark=missing,
             description=describe,
@@ -109,27 +109,27 @@ def improve(
             dry_run=dry_run,
             progress=progress,
         )
-        folder = None if dry_run else found.folder
-        view = report.drafts_view(found, limit or 5)
+        folder = None if dry_run else result.folder
+        view = report.drafts_view(result, limit or 5)
     elif overlap:
-        found, folder = opened.redundancy(), None
-        view = report.redundancy_view(found, limit)
+        result, folder = opened.redundancy(), None
+        view = report.redundancy_view(result, limit)
     else:
         _print_first(opened, progress, json_=json_)
         return
     if folder is not None and fill is None and missing is None:
-        found.write(folder)
+        result.write(folder)
     if items:
-        found = replace(found, items=found.items.head(limit or found.items.height))
-    results[mode.strip("-")] = found
+        result = replace(result, items=result.items.head(limit or result.items.height))
+    results[mode.strip("-")] = result
     _print(run, results, view, folder, json_=json_)
 
 
-def _mode(given: list[str], others: dict[str, Any]) -> str:
+def _mode(modes: list[str], others: dict[str, Any]) -> str:
     """What is asked for; raises UserError for two things at once, and for an option that does not go with it."""
-    if len(given) > 1:
-        raise UserError(f"{' and '.join(given)} cannot be combined: give one of them.")
-    mode = given[0] if given else ""
+    if len(modes) > 1:
+        raise UserError(f"{' and '.join(modes)} cannot be combined: give one of them.")
+    mode = modes[0] if modes else ""
     for name, value in others.items():
         if value is not None and name not in _OF_MODE[mode]:
             fitting = [other for other, options in _OF_MODE.items() if name in options]
@@ -141,20 +141,20 @@ def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
     """Print what to do first: what each part says at a glance, and its command. Nothing is written."""
     from competency_gaps.view.terminal.improve import KEPT, first_steps
 
-    def told(ask: Callable[[], Any]) -> Any:
+    def attempt(ask: Callable[[], Any]) -> Any:
         try:
             return ask()
         except UserError as error:  # as of too few models: that is what there is to say
             return error
 
     count = min(KEPT, run.items["excluded"].null_count() // 2)
-    found = {
-        "items": told(lambda: run.suspicious(progress=progress)),
+    report = {
+        "items": attempt(lambda: run.suspicious(progress=progress)),
         "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"] if run.has_reading},
-        "keep": told(lambda: run.keep(count, progress=progress)),
-        "redundancy": told(run.redundancy),
+        "keep": attempt(lambda: run.keep(count, progress=progress)),
+        "redundancy": attempt(run.redundancy),
     }
-    steps = [{"says": says, "command": command} for says, command in first_steps(run, found)]
+    steps = [{"says": says, "command": command} for says, command in first_steps(run, report)]
     if json_:
         print_json({"run": str(run.shown_path), "first": steps})
     else:
@@ -181,7 +181,7 @@ def _document(value: Any) -> Any:
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, dict):
-        return {str(key): _document(own) for key, own in value.items()}
+        return {str(key): _document(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_document(own) for own in value]
+        return [_document(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value

@@ -43,8 +43,8 @@ def score(
         added += opened.add_scores(path, benchmark=benchmark, replace=replace)
     for text in log or []:
         benchmark, path = named_path(text)
-        given = {"model": as_, "metric": metric, "scorer": scorer}
-        added += opened.add_log(path, benchmark=benchmark, replace=replace, **given)
+        options = {"model": as_, "metric": metric, "scorer": scorer}
+        added += opened.add_log(path, benchmark=benchmark, replace=replace, **options)
     if json_:
         print_json({"run": str(opened.path), "added": [vars(one_model) for one_model in added]})
         return
@@ -78,18 +78,18 @@ def compare(
     if len(what) not in (2, 3):
         raise UserError(f"expected two runs, two logs, or a run and two of its models, found {' '.join(what)!r}.")
     if len(what) == 3:
-        made = cg.open_run(what[0]).compare(what[1], what[2], min_effect=min_effect)
+        comparison = cg.open_run(what[0]).compare(what[1], what[2], min_effect=min_effect)
     else:
-        made = cg.compare(what[0], what[1], min_effect=min_effect)
+        comparison = cg.compare(what[0], what[1], min_effect=min_effect)
     if markdown is not None:
-        view.write_markdown(made, markdown)
+        view.write_markdown(comparison, markdown)
     if json_:
-        print_json(view.document(made))
+        print_json(view.document(comparison))
     else:
         console = Console()
-        console.print(view.comparison_view(made, width=console.width))
-    if fail_on and made.verdict != "no regression":
-        raise typer.Exit(REGRESSION if made.verdict == "regression" else NOT_COMPARABLE)
+        console.print(view.comparison_view(comparison, width=console.width))
+    if fail_on and comparison.verdict != "no regression":
+        raise typer.Exit(REGRESSION if comparison.verdict == "regression" else NOT_COMPARABLE)
 
 
 def check(

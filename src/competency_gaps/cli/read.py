@@ -76,10 +76,10 @@ def show(
     from competency_gaps.runs.scores import model_scores
 
     asked = {"--slice": slice_, "--by": by, "--concept": concept, "--list": list_, "--caveats": caveats or None}
-    given = [name for name, value in asked.items() if value is not None]
+    chosen = [name for name, value in asked.items() if value is not None]
     beside = against[0] if against and len(against) == 1 else against or None
-    if len(given) > 1:
-        raise UserError(f"{' and '.join(given)} cannot be combined: give one of them.")
+    if len(chosen) > 1:
+        raise UserError(f"{' and '.join(chosen)} cannot be combined: give one of them.")
     if concept is not None or list_ == "concepts":
         opened = open_source(run)
         if model is None and concept is not None and not concept.isdigit() and len(model_scores(opened).models) > 1:
@@ -113,13 +113,13 @@ def show(
             print_unscored(opened)
         return
     if model is None and several > 1 and (list_ == "slices" or caveats or parsed):
-        asked_of = "--parsed" if parsed else given[0]
+        asked_of = "--parsed" if parsed else chosen[0]
         raise UserError(f"{asked_of} needs one model: name it, as in 'cgaps show {run} MODEL'.")
-    if not given:
+    if not chosen:
         if model is None and several > 1:
-            _show_with_texts(opened, lambda own: _show_models(own, beside, limit, json_=json_), json_=json_)
+            _show_with_texts(opened, lambda run_: _show_models(run_, beside, limit, json_=json_), json_=json_)
         else:
-            _show_with_texts(opened, lambda own: _show_answer(own, model, beside, parsed, limit, json_), json_=json_)
+            _show_with_texts(opened, lambda run_: _show_answer(run_, model, beside, parsed, limit, json_), json_=json_)
         return
     answer = opened.answer(model, beside, parsed=parsed)
     if slice_ is not None:
@@ -197,14 +197,14 @@ def _show_with_texts(run: Run, show: Callable[[Run], None], *, json_: bool) -> N
     if not json_:
         show(run)
     try:
-        made = add_text_slices(run, terminal(quiet=False))
+        with_texts = add_text_slices(run, terminal(quiet=False))
     except (MissingExtraError, NoModelError) as error:
         print_line(f"\nNo clusters of like texts: {error}", error=True)
-        made = None
-    if made is not None and not json_:
+        with_texts = None
+    if with_texts is not None and not json_:
         print_line("")
-    if made is not None or json_:
-        show(Run(made.path, made.manifest) if made is not None else run)
+    if with_texts is not None or json_:
+        show(Run(with_texts.path, with_texts.manifest) if with_texts is not None else run)
 
 
 def _show_answer(run: Run, model: str | None, beside: Against, parsed: bool, limit: int | None, json_: bool) -> None:
@@ -221,24 +221,24 @@ def _print_answer_json(run: Run, answer: Answer) -> None:
     from competency_gaps.findings.items import example_texts
     from competency_gaps.view.words import answer_words
 
-    examples, told = example_texts(run, answer.findings), answer_words(answer)
-    print_json({"run": str(run.shown_path), "answer": asdict(answer), "examples": examples, "words": told})
+    examples, words = example_texts(run, answer.findings), answer_words(answer)
+    print_json({"run": str(run.shown_path), "answer": asdict(answer), "examples": examples, "words": words})
 
 
 def _show_models(run: Run, against: Against, limit: int | None, *, json_: bool) -> None:
     """Print the models of a run with their extreme slices, and the slices that tell models apart."""
     from competency_gaps.view.terminal.models import models_page
 
-    found, answers = run.model_slices(against=against), run.answers(against)
+    slices, answers = run.model_slices(against=against), run.answers(against)
     if json_:
-        tables = {"models": run.models, "slices": found.slices, "cells": found.cells}
+        tables = {"models": run.models, "slices": slices.slices, "cells": slices.cells}
         lists = {model: asdict(answer) for model, answer in answers.items()}
         print_json(
             {"run": str(run.shown_path), **{name: table.to_dicts() for name, table in tables.items()}, "answers": lists}
         )
     else:
         console = Console()
-        console.print(models_page(answers, found, console.width, limit))
+        console.print(models_page(answers, slices, console.width, limit))
 
 
 def _show_scores(run: Run, by: str | None, slice_: str | None, limit: int | None, *, json_: bool) -> None:
@@ -259,14 +259,14 @@ def _show_slice(run: Run, answer: Answer, line: str, *, json_: bool) -> None:
     from competency_gaps.findings.items import detail
     from competency_gaps.view.terminal.answer import finding_view
 
-    found = [finding for finding in answer.findings if line in (str(finding.number), finding.name)]
-    if not found:
+    findings = [finding for finding in answer.findings if line in (str(finding.number), finding.name)]
+    if not findings:
         raise UserError(f"the answer has no line {line}: expected 1 to {len(answer.findings)}.")
-    behind = detail(run, answer, found[0])
+    behind = detail(run, answer, findings[0])
     if json_:
-        print_json({"run": str(run.shown_path), "finding": asdict(found[0]), **asdict(behind)})
+        print_json({"run": str(run.shown_path), "finding": asdict(findings[0]), **asdict(behind)})
     else:
-        Console().print(finding_view(answer, found[0], behind))
+        Console().print(finding_view(answer, findings[0], behind))
 
 
 def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) -> None:
@@ -345,15 +345,15 @@ def _show_concept(run: Run, number: int, outcome: dict[str, Any], limit: int, *,
     from competency_gaps.view.words import gap_of
 
     run.check_concept(number)
-    own = concept_slice(run, number, **outcome)
+    of_slice = concept_slice(run, number, **outcome)
     if not json_:
-        Console().print(concept_view(run, number, own and gap_of(*own), limit))
+        Console().print(concept_view(run, number, of_slice and gap_of(*of_slice), limit))
         return
     orders: tuple[Order, ...] = ("strongest", "best", "worst")
     print_json(
         {
             **run.concepts.row(number, named=True),
-            "slice": own and own[0],
+            "slice": of_slice and of_slice[0],
             "regions": region_path(run, number),
             "benchmarks": run.concept_benchmarks.filter(concept=number).drop("concept").to_dicts(),
             "items": {order: run.concept_items(number, order=order, limit=limit).to_dicts() for order in orders},

@@ -107,7 +107,7 @@ def run(
         items = [_benchmark(text, field or []) for text in benchmark or []]
         data = _from_options(model, sae, [*items, *logs.benchmarks])
     kind = RunConfig if {"model", "sae"} & data.keys() else ItemsConfig
-    own = {"model.device": device, "model.dtype": dtype, "batch_tokens": batch_size}
+    overrides = {"model.device": device, "model.dtype": dtype, "batch_tokens": batch_size}
     of_reading = {"--device": device, "--dtype": dtype, "--batch-size": batch_size, "--no-ask": no_ask or None}
     of_reading |= {"--ray": ray, "--shard": shard, "--store": store}
     if kind is ItemsConfig and (unused := [name for name, value in of_reading.items() if value is not None]):
@@ -117,7 +117,7 @@ def run(
         for entry in entries if value is not None and isinstance(entries, list) else []:
             if isinstance(entry, dict):
                 entry[key] = value
-    apply_overrides(data, [*(f"{key}={value}" for key, value in own.items() if value), *(set_ or [])])
+    apply_overrides(data, [*(f"{key}={value}" for key, value in overrides.items() if value), *(set_ or [])])
     _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
     if llm:
         data["judge"] = read_yaml(llm)
@@ -139,9 +139,9 @@ def run(
 def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool) -> None:
     """Say what a part holds and what to do next."""
     if json_:
-        print_json({"part": str(record.part), "folder": str(out), "shards": record.own})
+        print_json({"part": str(record.part), "folder": str(out), "shards": record.members})
         return
-    print_line(f"Part {record.part}: {len(record.own)} of {plural(len(record.shards), 'shard')} in {out}.")
+    print_line(f"Part {record.part}: {len(record.members)} of {plural(len(record.shards), 'shard')} in {out}.")
     if store is None:
         print_line("When all parts are done: cgaps merge PART... --out RUN")
     else:
@@ -180,12 +180,12 @@ def _benchmark(text: str, fields: Sequence[str]) -> dict[str, Any]:
     (name, path), mapping = named_path(text), field_mapping(fields)
     if not str(path).startswith("hub:"):
         return {"name": name or path.stem, "source": {"kind": "file", "path": str(path), "fields": mapping}}
-    place, _, split = str(path).removeprefix("hub:").partition(":")
-    if not place:
+    dataset_path, _, split = str(path).removeprefix("hub:").partition(":")
+    if not dataset_path:
         raise UserError(f"--benchmark {text}: expected hub:DATASET[:SPLIT], such as hub:openai/gsm8k/main:test.")
-    dataset, configuration = place, None
-    if place.count("/") == 2 and not Path(place).exists():
-        dataset, _, configuration = place.rpartition("/")
+    dataset, configuration = dataset_path, None
+    if dataset_path.count("/") == 2 and not Path(dataset_path).exists():
+        dataset, _, configuration = dataset_path.rpartition("/")
     source = {"kind": "hub", "path": dataset, "name": configuration, "split": split or "test", "fields": mapping}
     return {"name": name or dataset.rpartition("/")[2], "source": source}
 
@@ -201,8 +201,8 @@ def _logs(
     from competency_gaps.logs.find import SuiteLogs, suite_logs
 
     if not logs:
-        given = {"metric": metric, "scorer": scorer, "field": fields}
-        unused = [f"--{name}" for name, value in given.items() if value]
+        options = {"metric": metric, "scorer": scorer, "field": fields}
+        unused = [f"--{name}" for name, value in options.items() if value]
         if unused:
             raise UserError(f"give --log PATH with {', '.join(unused)}.")
         return SuiteLogs([], [], {})
@@ -226,11 +226,11 @@ def demo(
     """Audit the bundled model on the eleven bundled benchmarks, in minutes."""
     from competency_gaps.api.demo import run_demo
 
-    made = run_demo(out, model=model, progress=terminal(quiet), command=typed_command())
+    run = run_demo(out, model=model, progress=terminal(quiet), command=typed_command())
     if json_:
-        print_run(made, json_=True)
+        print_run(run, json_=True)
     else:
-        print_demo(made)
+        print_demo(run)
 
 
 def merge(

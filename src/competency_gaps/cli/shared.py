@@ -70,8 +70,8 @@ def open_source(path: Path) -> Run:
     from competency_gaps.api.run import Run
     from competency_gaps.pipeline import without_reading
 
-    made = without_reading.open_source(path, terminal(quiet=False))
-    return Run(made.path, made.manifest)
+    run = without_reading.open_source(path, terminal(quiet=False))
+    return Run(run.path, run.manifest)
 
 
 def open_outcome(run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False) -> Run:

@@ -70,18 +70,18 @@ def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
         alike: dict[tuple[str, str, bool], list[SaeEntry]] = {}
         for entry in entries:
             name = entry.name if every else _L0.sub("_l0_M", _LAYER.sub(r"\1N", entry.name))
-            alike.setdefault((entry.place, name, entry.labels is not None), []).append(entry)
-        ranges = [_ranges([entry.layer for entry in own]) for own in alike.values()]
+            alike.setdefault((entry.site, name, entry.labels is not None), []).append(entry)
+        ranges = [_ranges([entry.layer for entry in group]) for group in alike.values()]
         width = max(map(len, ["layers", *ranges]))
         columns = "width    L0  " if every else ""
         yield f"{'layers':<{width}} reads      {columns} --sae (* has public labels)"
-        for layers, ((place, name, labelled), own) in zip(ranges, alike.items(), strict=True):
-            l0 = "-" if own[0].l0 is None else f"{own[0].l0:g}"
-            facts = f"{own[0].width or '-':>5}  {l0:>4}  " if every else ""
-            shown = name if len(own) > 1 else own[0].name
-            yield f"{layers:<{width}} {place:<10} {facts}{'*' if labelled else ' '}{shown}"
+        for layers, ((site, name, labelled), group) in zip(ranges, alike.items(), strict=True):
+            l0 = "-" if group[0].l0 is None else f"{group[0].l0:g}"
+            facts = f"{group[0].width or '-':>5}  {l0:>4}  " if every else ""
+            shown = name if len(group) > 1 else group[0].name
+            yield f"{layers:<{width}} {site:<10} {facts}{'*' if labelled else ' '}{shown}"
             if every and labelled:
-                yield f"{'':{width + 12}}labels: {own[0].labels}"
+                yield f"{'':{width + 12}}labels: {group[0].labels}"
 
 
 def _ranges(layers: Sequence[int]) -> str:
@@ -151,26 +151,26 @@ def logs(
         raise UserError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} logs can be read as they are.")
 
 
-def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] | None]) -> str | None:
+def _command(path: str, log: InspectedLog, options: Mapping[str, str | list[str] | None]) -> str | None:
     """What to type next: the answer, or a reading where an SAE of the model is known; None: nothing can be read."""
     if not log.readable:
         return None
     from competency_gaps.slices.family import LEAST
 
-    options = [
+    words = [
         word
-        for option, value in given.items()
+        for option, value in options.items()
         for text in ([value] if isinstance(value, str) else value or [])
         for word in (f"--{option}", text)
     ]
     reader = ["--model", log.model, "--sae", log.sae.name] if log.model and log.sae else []
     if not reader and _scored(path, log) <= LEAST:
         reader = ["--read"]
-    if not (reader or options) and log.logs == (path,):
+    if not (reader or words) and log.logs == (path,):
         return shlex.join(["cgaps", "show", path])
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
     logs = [word for text in log.logs for word in ("--log", text)]
-    return shlex.join(["cgaps", "run", *reader, *logs, *options, "--out", shared.run_folder(name)])
+    return shlex.join(["cgaps", "run", *reader, *logs, *words, "--out", shared.run_folder(name)])
 
 
 def _hints(path: str, log: InspectedLog) -> Iterator[str]:
@@ -232,29 +232,29 @@ def _show(log: InspectedLog) -> None:
     from competency_gaps.pipeline.logs import report_notes
     from competency_gaps.view.terminal.tables import plain, table_of
 
-    found = [(benchmark, report) for benchmark in log.readable for report in benchmark.reports]
-    models = dict.fromkeys(report.model or "a model that is not named" for _, report in found)
+    readable = [(benchmark, report) for benchmark in log.readable for report in benchmark.reports]
+    models = dict.fromkeys(report.model or "a model that is not named" for _, report in readable)
     rows: dict[str, list[tuple[InspectedBenchmark, SourceReport]]] = {}
-    for benchmark, report in found:
+    for benchmark, report in readable:
         row = benchmark.name if len(models) == 1 else report.model or "not named"
         rows.setdefault(row, []).append((benchmark, report))
-    if found:
-        tools = ", ".join(dict.fromkeys(report.format for _, report in found))
+    if readable:
+        tools = ", ".join(dict.fromkeys(report.format for _, report in readable))
         of = next(iter(models)) if len(models) == 1 else plural(len(models), "model")
-        _print(f"{plural(len(found), 'log')} of {of} ({tools}):")
+        _print(f"{plural(len(readable), 'log')} of {of} ({tools}):")
         shared.print_line("")
         title = "task" if len(models) == 1 else "model"
-        shown = {row: _cells(held, models=len(models)) for row, held in list(rows.items())[:_ROWS]}
+        shown = {row: _cells(reports, models=len(models)) for row, reports in list(rows.items())[:_ROWS]}
         columns = {name: [plain(cells[name]) for cells in shown.values()] for name in next(iter(shown.values()))}
         Console().print(table_of(title, list(map(plain, shown)), columns))
         shared.print_line(f"{len(rows) - _ROWS} more: --json\n" if len(rows) > _ROWS else "")
-    for line in report_notes([_without_same_name(report) for _, report in found]):
+    for line in report_notes([_without_same_name(report) for _, report in readable]):
         _print(line)
     for benchmark in log.benchmarks:
         if benchmark.error is not None and len(log.benchmarks) > 1:
             _print(f"{benchmark.name}: cannot be read as it is: {benchmark.error}")
-    if found:
-        _show_item(found[0][0].items[0])
+    if readable:
+        _show_item(readable[0][0].items[0])
 
 
 def _without_same_name(report: SourceReport) -> SourceReport:
@@ -262,15 +262,15 @@ def _without_same_name(report: SourceReport) -> SourceReport:
     return replace(report, warnings=tuple(warning for warning in report.warnings if warning.code != "same_name"))
 
 
-def _cells(held: Sequence[tuple[InspectedBenchmark, SourceReport]], *, models: int) -> dict[str, str]:
+def _cells(reports: Sequence[tuple[InspectedBenchmark, SourceReport]], *, models: int) -> dict[str, str]:
     """Counts and mean of some logs, as the columns of their row."""
     from competency_gaps.pipeline.logs import score_name
 
-    scores = [item.score for benchmark, _ in held for item in benchmark.items if item.score is not None]
-    report = held[0][1]
+    scores = [item.score for benchmark, _ in reports for item in benchmark.items if item.score is not None]
+    report = reports[0][1]
     return {
-        **({"tasks": integer(len(held))} if models > 1 else {}),
-        "items": integer(sum(report.items for _, report in held)),
+        **({"tasks": integer(len(reports))} if models > 1 else {}),
+        "items": integer(sum(report.items for _, report in reports)),
         "scored": integer(len(scores)),
         "mean": f"{sum(scores) / len(scores):.3f}" if scores else NOT_DEFINED,
         **({} if models > 1 else {"score": score_name(report)}),
@@ -291,11 +291,11 @@ def _show_item(item: Item) -> None:
 def _pieces(item: Item) -> Iterator[tuple[str, str]]:
     """What the model read around the item's own text, which is emphasised (and stands in ⟦ ⟧ without colours)."""
     if item.seen is not None:
-        text, (start, end) = item.seen.text, item.seen.own
+        text, (start, end) = item.seen.text, item.seen.body
     elif item.messages is not None:
         content = next(m["content"] for m in reversed(item.messages) if m["role"] == "user")
         earlier = "".join(f"[{m['role']}] {m['content']}\n" for m in item.messages[:-1]) + "[user] "
-        start, end = item.own or (0, len(content))
+        start, end = item.body or (0, len(content))
         text, start, end = earlier + content, start + len(earlier), end + len(earlier)
     else:
         text, start, end = item.prompt, 0, len(item.prompt)

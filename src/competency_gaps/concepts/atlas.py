@@ -104,12 +104,12 @@ def places_of(atlas: Atlas, space: np.ndarray) -> Places:
     hold: its own centre locates nothing, since regions of one kind may lie apart.
     """
     likeness = space @ atlas.centres.T
-    above, own = atlas.level(LEVELS - 1), atlas.level(LEVELS)
+    above, fine = atlas.level(LEVELS - 1), atlas.level(LEVELS)
     region = above[likeness[:, above].argmax(axis=1)]
-    region = own[np.where(atlas.parent[own] == region[:, None], likeness[:, own], -np.inf).argmax(axis=1)]
+    region = fine[np.where(atlas.parent[fine] == region[:, None], likeness[:, fine], -np.inf).argmax(axis=1)]
     highest = np.take_along_axis(likeness, region[:, None], axis=1).ravel()
-    near = np.argsort(-likeness[:, own], axis=1, kind="stable")[:, : NEAR - 1]
-    near = np.column_stack([region, own[near]])  # an item stands with its own region
+    near = np.argsort(-likeness[:, fine], axis=1, kind="stable")[:, : NEAR - 1]
+    near = np.column_stack([region, fine[near]])  # an item stands with its own region
     pull = np.exp((np.take_along_axis(likeness, near, axis=1) - highest[:, None]) / SPREAD)
     pull /= pull.sum(axis=1, keepdims=True)
     xy = (atlas.regions.select("x", "y").to_numpy()[near] * pull[:, :, None]).sum(axis=1).astype(np.float32)
@@ -153,11 +153,11 @@ def examples_of(atlas: Atlas, space: np.ndarray) -> list[tuple[list[int], list[i
         For each region, places in ``space``.
     """
     finest = places_of(atlas, space).region
-    likeness, above, found = space @ atlas.centres.T, atlas.level(LEVELS - 1), []
+    likeness, above, examples = space @ atlas.centres.T, atlas.level(LEVELS - 1), []
     for region, members in enumerate(members_of(atlas.parent, finest)):
         inside = np.flatnonzero(members)
-        own = [inside[finest[inside] == j] for j in np.unique(finest[inside])]
-        queues = [list(items[np.argsort(-likeness[items, finest[items[0]]], kind="stable")]) for items in own]
+        groups = [inside[finest[inside] == j] for j in np.unique(finest[inside])]
+        queues = [list(items[np.argsort(-likeness[items, finest[items[0]]], kind="stable")]) for items in groups]
         queues.sort(key=len, reverse=True)
         chosen: list[int] = []
         while any(queues) and len(chosen) < TYPICAL:
@@ -174,8 +174,8 @@ def examples_of(atlas: Atlas, space: np.ndarray) -> list[tuple[list[int], list[i
         near_to = likeness[np.ix_(inside, near)]
         margin = near_to[:, holds].max(axis=1, initial=-1) - near_to[:, ~holds].max(axis=1, initial=-1)
         edge = [int(item) for item in inside[np.argsort(margin, kind="stable")] if item not in chosen]
-        found.append((chosen, edge[:BORDERLINE]))
-    return found
+        examples.append((chosen, edge[:BORDERLINE]))
+    return examples
 
 
 def least_items() -> int:
@@ -286,14 +286,14 @@ def _regions(space: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndar
         for region in above:
             inside = np.flatnonzero(member == region)
             count = max(1, round(size * weights[inside].sum() / weights.sum()))
-            found = KMeans(min(count, len(inside)), n_init=STARTS, random_state=seed)
-            found.fit(space[inside], sample_weight=weights[inside])
-            own = range(len(parents), len(parents) + found.n_clusters)
-            finer[inside] = own.start + found.labels_
-            centres.append(found.cluster_centers_)
-            parents += [region] * len(own)
-            levels += [level] * len(own)
-            begun += own
+            clustering = KMeans(min(count, len(inside)), n_init=STARTS, random_state=seed)
+            clustering.fit(space[inside], sample_weight=weights[inside])
+            numbers = range(len(parents), len(parents) + clustering.n_clusters)
+            finer[inside] = numbers.start + clustering.labels_
+            centres.append(clustering.cluster_centers_)
+            parents += [region] * len(numbers)
+            levels += [level] * len(numbers)
+            begun += numbers
         member, above = finer, begun
     kept = unit(np.concatenate(centres)).astype(np.float16).astype(np.float32)
     return kept, np.array(parents), np.array(levels)
@@ -324,14 +324,14 @@ def read_atlas(folder: Path, width: int) -> Atlas | None:
     from safetensors.numpy import load_file
 
     try:
-        held = {
+        arrays_ = {
             name: array if array.dtype == np.int32 else array.astype(np.float32)
             for name, array in load_file(folder / FILE).items()
         }
-        scale = Scale(*(held[name] for name in Scale._fields))
+        scale = Scale(*(arrays_[name] for name in Scale._fields))
         regions = read_columns(folder / REGIONS_FILE, REGIONS, _AGAIN, nulls=("parent", "name"))
         counts = read_columns(folder / COUNTS_FILE, REGION_COUNTS, _AGAIN)
-        arrays = (held["projection"], held["centres"], float(held["reach"][0]), held["concept_region"])
+        arrays = (arrays_["projection"], arrays_["centres"], float(arrays_["reach"][0]), arrays_["concept_region"])
         atlas = Atlas(scale, *arrays, regions, counts)
     except (SafetensorError, OSError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{folder / FILE} is missing or damaged: {error}. {_AGAIN}") from error

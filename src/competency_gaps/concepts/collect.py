@@ -47,8 +47,8 @@ def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
     bos_id, spanned = run.manifest["bos_id"], run.manifest["span"] in TEXT_ONLY
     number = 0
     for entry in run.manifest["benchmarks"]:
-        own = run.items.filter(pl.col("benchmark") == entry["name"])
-        starts, ends = own["own_start"].to_numpy(), own["own_end"].to_numpy()
+        items = run.items.filter(pl.col("benchmark") == entry["name"])
+        starts, ends = items["body_start"].to_numpy(), items["body_end"].to_numpy()
         response = run.manifest["span"] == "response"
         for block in run.blocks(entry["name"]):
             for row, item in enumerate(block.items):
@@ -149,7 +149,7 @@ class _Pass:
                 wanted = np.flatnonzero(kept.wanted(concept, key))
                 if len(wanted):
                     shape = shapes(latents, start, length, pairs, best[wanted])
-                    kept.add(concept[wanted], key[wanted], place=window[wanted], peak=peak[wanted], shape=shape)
+                    kept.add(concept[wanted], key[wanted], position=window[wanted], peak=peak[wanted], shape=shape)
         luck = lottery(number, seed=self.settings.seed)
         edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
         for i in np.flatnonzero(length >= WINDOW // 2):  # a few words are similar to anything
@@ -177,18 +177,18 @@ def collect_exemplars(
         If the folder is the dictionary of another SAE, or the texts are empty.
     """
     write_dictionary(folder, pair.sae.identity, pair.lm.identity)
-    made = _Pass(pair, settings)
+    one_pass = _Pass(pair, settings)
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
         rest = first_tokens(pieces, settings.tokens)
         while chunk := list(itertools.islice(rest, CHUNK)):
-            made.read(chunk, bar.advance)
-    done = made.done
+            one_pass.read(chunk, bar.advance)
+    done = one_pass.done
     if not done.windows:
         raise UserError("the files contain no text: give files with text in them.")
     with progress.stage("choosing negatives", total=pair.sae.d_sae, unit="concepts") as bar:
-        pool, tokens = PoolRows.of(made.pool, pair.sae.d_sae), np.concatenate(made.windows)
-        top = ConceptWindows.of(made.top)
-        spread = without(choose_spread(ConceptWindows.of(made.spread), settings.spread), top)
+        pool, tokens = PoolRows.of(one_pass.pool, pair.sae.d_sae), np.concatenate(one_pass.windows)
+        top = ConceptWindows.of(one_pass.top)
+        spread = without(choose_spread(ConceptWindows.of(one_pass.spread), settings.spread), top)
         both, embedding = ConceptWindows.join([top, spread]), _embedding(pair.lm)
         negatives = find_negatives(both, pool, tokens, embedding, settings.negatives, bar.advance)
     facts = {"hook_name": pair.hook.name, "texts_read": done.texts, "tokens_read": done.tokens}

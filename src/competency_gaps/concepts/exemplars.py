@@ -151,15 +151,15 @@ def _pairs(rows: ConceptWindows) -> np.ndarray:
 
 
 def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
-    place = np.searchsorted(used, rows.window)
+    index = np.searchsorted(used, rows.window)
     value = rows.value if isinstance(rows, Negatives) else rows.peak
-    table = pl.DataFrame({"concept": rows.concept, "window": place.astype(np.int32), "value": value})
+    table = pl.DataFrame({"concept": rows.concept, "window": index.astype(np.int32), "value": value})
     table = table.with_columns(kind=pl.lit(kind))
     if isinstance(rows, Negatives):
         return table.with_columns(activations=pl.lit([], dtype=pl.List(pl.Float32)))
     values = rows.shape.astype(np.float32) * rows.peak[:, None]
     activations = pl.Series(values, dtype=pl.Array(pl.Float32, values.shape[1])).arr.to_list()
-    return table.with_columns(activations=pl.lit(activations).list.head(pl.lit(pl.Series(sizes[place]))))
+    return table.with_columns(activations=pl.lit(activations).list.head(pl.lit(pl.Series(sizes[index]))))
 
 
 def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: Progress) -> pl.DataFrame:
@@ -169,8 +169,8 @@ def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: P
     with progress.stage("decoding windows", total=len(tokens), unit="windows") as bar:
         for start in range(0, len(tokens), DECODE):
             part = [row[row >= 0].tolist() for row in tokens[start : start + DECODE]]
-            for held, text in zip(part, tokenizer.batch_decode(part), strict=True):
-                rows.append((held, text, _ends(held, text, single, tokenizer)))
+            for window, text in zip(part, tokenizer.batch_decode(part), strict=True):
+                rows.append((window, text, _ends(window, text, single, tokenizer)))
             bar.advance(len(part))
     schema: dict[str, Any] = {"tokens": pl.List(pl.Int32), "text": pl.String, "ends": pl.List(pl.Int32)}
     return pl.DataFrame(rows, schema=schema, orient="row").with_row_index("window")
@@ -182,11 +182,11 @@ def _ends(ids: Sequence[int], text: str, single: dict[int, str], tokenizer: PreT
     if "".join(single[i] for i in ids) == text:
         return ends
     prefixes = tokenizer.batch_decode([list(ids[: n + 1]) for n in range(len(ids))])
-    place = 0
+    end = 0
     ends = []
     for prefix in prefixes:
         whole = prefix.rstrip("\ufffd")
         if text.startswith(whole):
-            place = max(place, len(whole))
-        ends.append(place)
+            end = max(end, len(whole))
+        ends.append(end)
     return [*ends[:-1], len(text)]

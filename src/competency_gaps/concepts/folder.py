@@ -187,7 +187,7 @@ def write_dictionary(
         change.commit({"schema_version": SCHEMA_VERSION, **content, FILES: dict(files_of(path))})
 
 
-def check_same_sae(known: dict[str, Any], given: dict[str, Any]) -> None:
+def check_same_sae(known: dict[str, Any], sae: dict[str, Any]) -> None:
     """Check that the SAE that a dictionary is known to be about is the given one.
 
     The hash of the weights decides; if either has none, names and widths must agree. [ours] The same weights under
@@ -200,14 +200,14 @@ def check_same_sae(known: dict[str, Any], given: dict[str, Any]) -> None:
     UserError
         If it is about another SAE; the message names both.
     """
-    if known.get("weights_sha256") and given.get("weights_sha256"):
-        same = known["weights_sha256"] == given["weights_sha256"] and known.get("d_sae") == given.get("d_sae")
+    if known.get("weights_sha256") and sae.get("weights_sha256"):
+        same = known["weights_sha256"] == sae["weights_sha256"] and known.get("d_sae") == sae.get("d_sae")
     else:
-        same = all(known.get(key) == given.get(key) for key in ("name", "d_sae"))
+        same = all(known.get(key) == sae.get(key) for key in ("name", "d_sae"))
     if not same:
         raise UserError(
             f"the dictionary belongs to another SAE: it describes {_described(known)}, but this SAE "
-            f"is {_described(given)}. Give the dictionary of this SAE, or a new folder for a new dictionary."
+            f"is {_described(sae)}. Give the dictionary of this SAE, or a new folder for a new dictionary."
         )
 
 

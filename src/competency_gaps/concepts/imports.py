@@ -107,9 +107,9 @@ class Reading:
     left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Reason -> count, first place."""
 
-    def leave_out(self, reason: str, place: str) -> None:
+    def leave_out(self, reason: str, where: str) -> None:
         """Count something that is left out."""
-        count, first = self.left_out.get(reason, (0, place))
+        count, first = self.left_out.get(reason, (0, where))
         self.left_out[reason] = (count + 1, first)
 
     def state(self, row: Mapping[str, Any]) -> None:
@@ -233,18 +233,18 @@ def _read_export(path: Path, progress: Progress) -> Reading:
 
 def _json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a JSONL file, gzipped or not, each with its place."""
-    place = path.name
+    where = path.name
     try:
         with path.open("rb") as raw:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             for line in jsonl.json_lines(gzip.GzipFile(fileobj=raw) if packed else raw):
-                place = f"{path.name}, line {line.number:,}"
+                where = f"{path.name}, line {line.number:,}"
                 if line.fault is None:
-                    yield place, line.value
+                    yield where, line.value
                 else:
-                    reading.leave_out("line is not a JSON object", place)
+                    reading.leave_out("line is not a JSON object", where)
     except (EOFError, zlib.error, OSError):
-        reading.leave_out("file is damaged; the rest is lost", place)
+        reading.leave_out("file is damaged; the rest is lost", where)
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -264,29 +264,29 @@ def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _add_rows(reading: Reading, rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
     """Add rows of a table, or Neuronpedia's explanations, each with its place."""
-    for place, row in rows:
+    for where, row in rows:
         known = {name.strip().casefold(): value for name, value in row.items()}
-        found = {column: next((n for n in names if n in known), None) for column, names in COLUMNS.items()}
-        values = {column: known[name] for column, name in found.items() if name is not None}
+        columns = {column: next((n for n in names if n in known), None) for column, names in COLUMNS.items()}
+        values = {column: known[name] for column, name in columns.items() if name is not None}
         concept, text = _index(values.get("concept")), values.get("label")
         if text != text:  # NaN, as pandas writes a missing value
             text = None
         if concept is None:
-            reading.leave_out(f"no whole number of 0 or more in {' or '.join(COLUMNS['concept'])}", place)
+            reading.leave_out(f"no whole number of 0 or more in {' or '.join(COLUMNS['concept'])}", where)
         elif "label" not in values or not isinstance(text, str | None):
-            reading.leave_out(f"no text in {' or '.join(COLUMNS['label'])}", place)
+            reading.leave_out(f"no text in {' or '.join(COLUMNS['label'])}", where)
         else:
             score, explainer = _fraction(values.get("score")), values.get("explainer")
             explainer = clean_line(explainer) if isinstance(explainer, str) else None
-            reading.labels.append(SourceLabel(concept, text, _source(row, place), explainer, score))
+            reading.labels.append(SourceLabel(concept, text, _source(row, where), explainer, score))
         reading.state(row)
 
 
-def _source(row: Mapping[str, Any], place: str) -> str:
+def _source(row: Mapping[str, Any], where: str) -> str:
     model, source, kind = row.get("modelId"), row.get("layer"), row.get("typeName")
     if isinstance(model, str) and isinstance(source, str):
         return f"neuronpedia:{model}/{source}" + (f"#{kind}" if isinstance(kind, str) and kind else "")
-    return f"file:{place.rsplit(', ', 1)[0]}"
+    return f"file:{where.rsplit(', ', 1)[0]}"
 
 
 def _index(value: Any) -> int | None:
@@ -324,7 +324,7 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
         for concept in beyond:
             reading.leave_out(f"concept beyond the SAE's {width:,}", f"concept {concept}")
         reading.labels = [label for label in reading.labels if label.concept < width]
-    differ = [f"{_plain(theirs)}, but this SAE is {_plain(own)}" for theirs, own in compared if theirs != own]
+    differ = [f"{_plain(theirs)}, but this SAE is {_plain(ours)}" for theirs, ours in compared if theirs != ours]
     if differ and not force:
         raise UserError(
             f"the labels belong to another SAE, namely {differ[0]} (its name: {_plain(repr(name))}). Give the "
@@ -370,11 +370,11 @@ def _text(label: SourceLabel, reading: Reading) -> str | None:
     """The text to store; None, and counted, if it is empty or reports an explainer's failure."""
     if label.text is None:
         return None
-    text, place = clean_line(label.text), f"concept {label.concept}"
+    text, where = clean_line(label.text), f"concept {label.concept}"
     if text is None:
-        reading.leave_out("empty label: recorded as looked up, without a label", place)
+        reading.leave_out("empty label: recorded as looked up, without a label", where)
     elif _FAILED.fullmatch(text.strip(" .[]\"'").casefold()):
-        reading.leave_out("the explainer failed: recorded as looked up, without a label", place)
+        reading.leave_out("the explainer failed: recorded as looked up, without a label", where)
     else:
         return text
     return None

@@ -34,7 +34,9 @@ def clean_line(text: str | None) -> str | None:
     str of 1 to 160 characters, or None
         None if nothing readable is left. Cleaning is idempotent.
     """
-    if text is None or not any(own.isalnum() or unicodedata.category(own)[0] in "LNPS" for own in text):
+    if text is None or not any(
+        character.isalnum() or unicodedata.category(character)[0] in "LNPS" for character in text
+    ):
         return None
     # More than the limit, so that the cut shows; not all, because a line may have 100 kB.
     line = " ".join(text.split())[: LABEL_LIMIT + 1]

@@ -58,7 +58,7 @@ def scope_table(regions: pl.DataFrame, stated: Mapping[str, str | None], embed: 
     queries = {name: clauses(text) for name, text in stated.items() if text}
     inside = near(queries, regions["name"].to_list(), embed, NEAR) if queries else {}
     level = regions["level"].to_list()
-    rows = [(name, row) for name, own in inside.items() for row in own if level[row] == LEVEL]
+    rows = [(name, row) for name, regions_ in inside.items() for row in regions_ if level[row] == LEVEL]
     return pl.DataFrame(rows, schema=SCOPES, orient="row")
 
 
@@ -100,21 +100,21 @@ def near(
         Rows of ``names`` for each text, the nearest first.
     """
     distinct = [name for name in dict.fromkeys(names) if name]
-    place = {name: i for i, name in enumerate(distinct)}
+    position = {name: i for i, name in enumerate(distinct)}
     draws = min(10, -(-SHUFFLED // max(1, len(distinct))))
     shuffled = [name for draw in range(draws) for name in shuffle(distinct, np.random.default_rng([seed, draw]))]
-    parts = list(dict.fromkeys(part for own in texts.values() for part in own))
+    parts = list(dict.fromkeys(part for parts_of in texts.values() for part in parts_of))
     vectors = embed([*distinct, *shuffled, *parts])
     real, null, asked = np.split(vectors, [len(distinct), len(distinct) + len(shuffled)])
     of_part = dict(zip(parts, asked, strict=True))
-    found = {}
-    for key, own in texts.items():
-        mine = np.stack([of_part[part] for part in own])
+    regions_of = {}
+    for key, parts_of in texts.items():
+        mine = np.stack([of_part[part] for part in parts_of])
         best, by_chance = (real @ mine.T).max(axis=1), (null @ mine.T).max(axis=1)
         bound = np.quantile(by_chance, 1 - level)
-        value = np.array([best[place[name]] if name else -np.inf for name in names])
-        found[key] = [int(row) for row in np.argsort(-value, kind="stable") if value[row] > bound]
-    return found
+        value = np.array([best[position[name]] if name else -np.inf for name in names])
+        regions_of[key] = [int(row) for row in np.argsort(-value, kind="stable") if value[row] > bound]
+    return regions_of
 
 
 def shuffle(names: Sequence[str], rng: np.random.Generator) -> list[str]:

@@ -153,11 +153,11 @@ class PoolRows:
     @staticmethod
     def of(sample: list[tuple[float, int, np.ndarray]], concepts: int) -> PoolRows:
         """The pool of a sample: for each window its lottery number, its own number and its active concepts."""
-        held = sorted(sample, key=lambda entry: entry[1])
-        indptr = np.cumsum([0, *(len(entry[2]) for entry in held)])
-        concept = np.concatenate([entry[2] for entry in held]) if held else np.zeros(0, np.int32)
-        active = sp.csr_array((np.ones(len(concept), bool), concept, indptr), shape=(len(held), concepts))
-        return PoolRows(np.asarray([entry[1] for entry in held], np.int64), active)
+        chosen = sorted(sample, key=lambda entry: entry[1])
+        indptr = np.cumsum([0, *(len(entry[2]) for entry in chosen)])
+        concept = np.concatenate([entry[2] for entry in chosen]) if chosen else np.zeros(0, np.int32)
+        active = sp.csr_array((np.ones(len(concept), bool), concept, indptr), shape=(len(chosen), concepts))
+        return PoolRows(np.asarray([entry[1] for entry in chosen], np.int64), active)
 
 
 def keep_best(heap: list[Any], entry: Any, most: int) -> None:
@@ -212,7 +212,7 @@ def find_negatives(
     if not len(pool.window) or not len(exemplars):
         return Negatives(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
     vectors = _TokenVectors(tokens, pool.window, exemplars.window, embedding)
-    held = _token_matrix(tokens[pool.window], len(vectors.row))
+    pool_matrix = _token_matrix(tokens[pool.window], len(vectors.row))
     order = np.argsort(exemplars.concept, kind="stable")
     concepts, start = np.unique(exemplars.concept[order], return_index=True)
     ends = np.append(start[1:], len(order))
@@ -222,7 +222,7 @@ def find_negatives(
         centres = np.stack([_centre(exemplars, tokens, own_rows, vectors) for own_rows in rows])
         cosine = centres @ vectors.pool.T
         silent = ~pool.active[:, concepts[a : a + CHUNK]].toarray().T
-        share = np.stack([_shares(exemplars, tokens, own_rows, held) for own_rows in rows])
+        share = np.stack([_shares(exemplars, tokens, own_rows, pool_matrix) for own_rows in rows])
         for i, concept in enumerate(concepts[a : a + CHUNK]):
             chosen = _choose(cosine[i], silent[i], share[i], count)
             negatives.append((np.full(len(chosen), concept, np.int32), pool.window[chosen], cosine[i, chosen]))
@@ -243,25 +243,25 @@ class _TokenVectors:
     def __init__(
         self, tokens: np.ndarray, pool: np.ndarray, others: np.ndarray, embedding: Callable[[np.ndarray], np.ndarray]
     ) -> None:
-        held = tokens[pool]
+        pool_tokens = tokens[pool]
         ids = np.unique(tokens[np.union1d(pool, others)])
         ids = ids[ids >= 0].astype(np.int64)
         self.row = np.full(int(ids[-1]) + 1, -1, np.int32)
         """Each token's row of the embedding, by its id; -1 where it does not occur."""
         self.row[ids] = np.arange(len(ids))
-        counts = np.bincount(self.row[held[held >= 0]], minlength=len(ids)).astype(np.float64)
+        counts = np.bincount(self.row[pool_tokens[pool_tokens >= 0]], minlength=len(ids)).astype(np.float64)
         weight = (RARE / (RARE + counts / max(1.0, counts.sum()))).astype(np.float32)
         # Float32, and only rows of tokens that occur: vocabularies have hundreds of thousands.
         self._embedding = embedding(ids) * weight[:, None]
-        plain = self.of(held)
+        plain = self.of(pool_tokens)
         self.mean = plain.mean(axis=0)
         """float32 of shape (d,): mean of the pool's windows, subtracted from all."""
         self.pool = unit(plain - self.mean)
         """float32 of shape (pool, d), unit rows."""
 
-    def of(self, held: np.ndarray) -> np.ndarray:
+    def of(self, chosen: np.ndarray) -> np.ndarray:
         """Mean of the weighted tokens of each window: float32 of shape (windows, d)."""
-        return np.stack([self._embedding[self.row[ids[ids >= 0]]].mean(axis=0) for ids in held])
+        return np.stack([self._embedding[self.row[ids[ids >= 0]]].mean(axis=0) for ids in chosen])
 
 
 def _centre(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, vectors: _TokenVectors) -> np.ndarray:
@@ -269,19 +269,19 @@ def _centre(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, vec
     return unit(unit(each - vectors.mean).mean(axis=0)[None])[0]
 
 
-def _token_matrix(held: np.ndarray, vocabulary: int) -> sp.csr_array:
+def _token_matrix(windows: np.ndarray, vocabulary: int) -> sp.csr_array:
     """Bool of shape (vocabulary, pool): which window holds which token."""
-    row, column = np.nonzero(held >= 0)
-    parts = (np.ones(len(row), np.int8), (held[row, column], row))
-    return sp.csr_array(sp.coo_array(parts, shape=(vocabulary, len(held))))
+    row, column = np.nonzero(windows >= 0)
+    parts = (np.ones(len(row), np.int8), (windows[row, column], row))
+    return sp.csr_array(sp.coo_array(parts, shape=(vocabulary, len(windows))))
 
 
-def _shares(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, held: sp.csr_array) -> np.ndarray:
+def _shares(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, pool_matrix: sp.csr_array) -> np.ndarray:
     """Which windows of the pool hold one of the concept's peak tokens: bool of shape (pool,)."""
     peak = exemplars.shape[rows].argmax(axis=1)
     ids, counts = np.unique(tokens[exemplars.window[rows], peak], return_counts=True)
     common = ids[np.argsort(-counts, kind="stable")][:PEAK_TOKENS]
-    share = np.zeros(held.shape[1], bool)
+    share = np.zeros(pool_matrix.shape[1], bool)
     for token in common[common >= 0]:
-        share[held.indices[held.indptr[token] : held.indptr[token + 1]]] = True
+        share[pool_matrix.indices[pool_matrix.indptr[token] : pool_matrix.indptr[token + 1]]] = True
     return share

@@ -154,7 +154,7 @@ def local_weights(weights: PinnedWeights) -> Path | None:
     spec = importlib.util.find_spec(PurePosixPath(weights.member).parts[0])
     folders = [Path(folder) for folder in (spec.submodule_search_locations if spec is not None else None) or []]
     places = [folder / weights.file for folder in (*folders, cache_folder())]
-    return next((place for place in places if _has_content(place, weights.sha256)), None)
+    return next((path for path in places if _has_content(path, weights.sha256)), None)
 
 
 def _from_wheel(weights: PinnedWeights, work: Path, progress: Progress) -> Path:

@@ -101,7 +101,7 @@ def share(sums: Sums) -> np.ndarray:
     return sums.cas / total if total > 0 else np.zeros_like(sums.cas)
 
 
-def lift(own: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def lift(share: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """``lift(c, b) = log2(share(c, b) / share(c, ref))`` [ours].
 
     Returns
@@ -111,8 +111,8 @@ def lift(own: np.ndarray, reference: np.ndarray) -> np.ndarray:
         (*missing*, not a small lift).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.log2(own) - np.log2(reference)
-    return np.where(own > 0, value, np.nan)
+        value = np.log2(share) - np.log2(reference)
+    return np.where(share > 0, value, np.nan)
 
 
 def coverage_status(

@@ -249,9 +249,9 @@ def _residual_squares(s: BlockSums, association: np.ndarray) -> np.ndarray:
     factor = np.where(s.units > 1, s.units / np.maximum(s.units - 1, 1), 0.0)
     mean, scatter = s.mean[s.block], (s.outcome[1] - s.units * s.mean**2)[s.block]
     level, share = mean + association, s.weight / s.units[s.block]
-    own = s.weight2_outcome2 + level * (level * s.weight2 - 2 * s.weight2_outcome)
+    variance_part = s.weight2_outcome2 + level * (level * s.weight2 - 2 * s.weight2_outcome)
     cross = s.weight_outcome2 - (level + mean) * s.weight_outcome + level * mean * s.weight
-    squares = own + share * (share * scatter - 2 * cross)
+    squares = variance_part + share * (share * scatter - 2 * cross)
     return np.maximum(0.0, squares) * factor[s.block]
 
 

@@ -88,12 +88,12 @@ class ScoredItems:
         w = sp.csr_array(cas, dtype=np.float64)
         scored = sp.csr_array((w.data * self.scores[w.indices], w.indices, w.indptr), shape=w.shape)
         whole, right = w @ self.cluster, scored @ self.cluster
-        own = self.of_benchmark
+        membership = self.of_benchmark
         return ItemSums(
-            own.sum(axis=0),
-            np.array([self.scores**k @ own for k in (1, 2)]),
-            (w @ own).toarray(),
-            (scored @ own).toarray(),
+            membership.sum(axis=0),
+            np.array([self.scores**k @ membership for k in (1, 2)]),
+            (w @ membership).toarray(),
+            (scored @ membership).toarray(),
             *((a.multiply(b) @ self.home).toarray() for a, b in ((whole, whole), (whole, right), (right, right))),
         )
 
@@ -205,16 +205,16 @@ def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, M
     suite = units_of(sample) if crosses else within
     numbers = np.unique(sample.benchmark)
     of_items = ScoredItems.of(sample, within, numbers)
-    own = np.searchsorted(numbers, within.block_benchmark)
+    index = np.searchsorted(numbers, within.block_benchmark)
 
     def of_chunk(concepts: np.ndarray) -> list[Measures]:
         cas = sample.rows(concepts)
         items, sums = of_items.sums(cas), within.sums(within.rows(cas))
         whole = suite.sums(suite.rows(cas)) if crosses else sums
         parts = [Measures.of(whole, items, level, single=False)]
-        for place in range(len(numbers) if single else 0):
-            alone = items.of_benchmarks(slice(place, place + 1))
-            parts.append(Measures.of(sums.of_pairs(own[sums.block] == place), alone, level, single=True))
+        for number in range(len(numbers) if single else 0):
+            alone = items.of_benchmarks(slice(number, number + 1))
+            parts.append(Measures.of(sums.of_pairs(index[sums.block] == number), alone, level, single=True))
         return parts
 
     load = sample.support / NONZEROS + max(len(within.block_benchmark), len(suite.block_benchmark)) / CELLS

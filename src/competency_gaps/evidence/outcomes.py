@@ -141,20 +141,20 @@ def expected_scores(scores: np.ndarray, model: int, peers: np.ndarray, group: np
     """
     values, slopes = np.full(scores.shape[1], np.nan), {}
     for number in np.unique(group).tolist():
-        place = np.flatnonzero(group == number)
-        own, others = scores[model, place], scores[np.ix_(peers, place)]
+        columns = np.flatnonzero(group == number)
+        scores_of_model, others = scores[model, columns], scores[np.ix_(peers, columns)]
         others = others[~np.isnan(others).all(axis=1)]
-        if len(others) < FEWEST_PEERS or np.isnan(own).all():
+        if len(others) < FEWEST_PEERS or np.isnan(scores_of_model).all():
             continue
         levels = _levels(others)
         above = others - levels
         known = ~np.isnan(above)
         mean = _mean(np.where(known, above, 0.0), known, axis=0)[0] + float(levels.mean())
         mean[~known.any(axis=0)] = np.nan
-        both = ~np.isnan(own) & ~np.isnan(mean)
+        both = ~np.isnan(scores_of_model) & ~np.isnan(mean)
         if both.any():
-            slopes[number] = _slope(own[both], mean[both], above[:, both])
-            values[place] = own[both].mean() + slopes[number] * (mean - mean[both].mean())
+            slopes[number] = _slope(scores_of_model[both], mean[both], above[:, both])
+            values[columns] = scores_of_model[both].mean() + slopes[number] * (mean - mean[both].mean())
     return Expected(values, slopes)
 
 
@@ -180,15 +180,15 @@ def _mean(filled: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
     return np.asarray(filled.sum(axis=axis, keepdims=True) / np.maximum(known.sum(axis=axis, keepdims=True), 1))
 
 
-def _slope(own: np.ndarray, mean: np.ndarray, above: np.ndarray) -> float:
+def _slope(scores: np.ndarray, mean: np.ndarray, above: np.ndarray) -> float:
     """Regress a model on its peers' true mean; in [0, ``MAX_SLOPE``]. ``above``: the peers' scores less their levels.
 
     The slope is drawn towards 1, the less so the better the variance of the true mean is known.
     """
     common, error = _common_variance(above)
-    if len(own) < 2 or common <= 0:
+    if len(scores) < 2 or common <= 0:
         return 1.0
-    raw = float(np.cov(own, mean)[0, 1]) / common
+    raw = float(np.cov(scores, mean)[0, 1]) / common
     known = common**2 / (common**2 + error**2)
     return float(np.clip(1 + known * (raw - 1), 0.0, MAX_SLOPE))
 
@@ -243,8 +243,8 @@ def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
     mean = np.divide(filled.sum(axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
     correlation, p_value = np.full(len(count), np.nan), np.full(len(count), np.nan)
     for number in np.unique(group).tolist():
-        place = np.flatnonzero(group == number)
-        correlation[place], p_value[place] = _item_rest(filled[:, place], known[:, place])
+        columns = np.flatnonzero(group == number)
+        correlation[columns], p_value[columns] = _item_rest(filled[:, columns], known[:, columns])
     return ItemFacts(count.astype(np.int64), mean, correlation, p_value, corrected(p_value))
 
 
@@ -316,12 +316,12 @@ def _rarest(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
     Equal scores cannot be told apart: k right of n models have ``n! / (k! (n - k)!)`` orders.
     """
     ordered = np.sort(np.where(usable, scores, 2.0), axis=0)
-    place = np.arange(1, len(ordered) + 1)[:, None]
+    rank = np.arange(1, len(ordered) + 1)[:, None]
     starts = np.concatenate([np.ones((1, ordered.shape[1]), bool), np.diff(ordered, axis=0) != 0])
     # Place within a run of equal scores: their product over a run is its length's factorial.
-    within = place - np.maximum.accumulate(np.where(starts, place, 0), axis=0) + 1
+    within = rank - np.maximum.accumulate(np.where(starts, rank, 0), axis=0) + 1
     known = ordered <= 1
-    logs = np.where(known, np.log(within) - np.log(place), 0.0)
+    logs = np.where(known, np.log(within) - np.log(rank), 0.0)
     return np.asarray(np.exp(logs.sum(axis=0)))
 
 

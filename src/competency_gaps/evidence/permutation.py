@@ -25,7 +25,7 @@ from scipy.special import betaincc, gammainc, gammaincc, gammaln, ndtr
 
 from competency_gaps.evidence.sample import BlockSums, effective_sample
 
-Z_95 = 1e-3
+MIN_SKEWNESS = 1e-3
 """Skewness and excess kurtosis below which the normal distribution is used."""
 FAR = 1e-4
 """Tail below which a bounded curve is not used alone: it may end before the true distribution does."""
@@ -153,10 +153,10 @@ def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
     -------
     ndarray of float64 of the shape of ``z``, in [0, 1]; accurate in the far tail, where ``1 - cdf`` would round to 0.
     """
-    out, square, skewed = ndtr(-z), skew**2, np.abs(skew) >= Z_95
+    out, square, skewed = ndtr(-z), skew**2, np.abs(skew) >= MIN_SKEWNESS
     if skewed.any():
         out[skewed] = _gamma_tail(z[skewed], skew[skewed])
-    bounded = (skewed | (np.abs(excess) >= Z_95)) & (excess < 1.5 * square - Z_95 / 10)
+    bounded = (skewed | (np.abs(excess) >= MIN_SKEWNESS)) & (excess < 1.5 * square - MIN_SKEWNESS / 10)
     bounded &= excess > square - 1.9  # at -2 only two values are left
     if bounded.any():
         beta = _beta_tail(z[bounded], skew[bounded], excess[bounded])
@@ -209,14 +209,14 @@ def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray
     if not near.any():
         return np.zeros(0), np.zeros(0)
     pair = np.flatnonzero(near[sums.concept])
-    block, place = sums.block[pair], (np.cumsum(near) - 1)[sums.concept[pair]]
+    block, index = sums.block[pair], (np.cumsum(near) - 1)[sums.concept[pair]]
     graded = np.abs(sums.outcome[0] - sums.outcome[1]) > 1e-9 * np.maximum(sums.units, 1)
     right, drawn = np.clip(np.round(sums.outcome[0]), 0, sums.units)[block], sums.support[pair]
     count = sums.units[block]
     impossible = np.where(graded, -np.inf, 0.0)[block]
     of_none, of_every = (_log_none(count, marked, drawn) + impossible for marked in (right, count - right))
     places = int(near.sum())
-    return np.exp(np.bincount(place, of_none, places)), np.exp(np.bincount(place, of_every, places))
+    return np.exp(np.bincount(index, of_none, places)), np.exp(np.bincount(index, of_every, places))
 
 
 def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:
@@ -261,7 +261,7 @@ def drawn_tails(
     order = np.argsort(block, kind="stable")
     places = [p for p in np.split(order, np.flatnonzero(np.diff(block[order])) + 1) if len(p) > 1]
     used = np.concatenate(places) if places else np.zeros(0, np.int64)
-    parts = np.split(np.arange(len(used)), np.cumsum([len(place) for place in places])[:-1]) if places else []
+    parts = np.split(np.arange(len(used)), np.cumsum([len(rows_) for rows_ in places])[:-1]) if places else []
     rows = sp.csr_array(weights[:, used], dtype=np.float64)
     values = (outcome - (np.bincount(block, outcome) / np.maximum(1, np.bincount(block)))[block])[used]
     observed = rows @ values
@@ -275,8 +275,8 @@ def drawn_tails(
         drawn = min(size, draws - start)
         rng = np.random.Generator(np.random.SFC64((seed, start)))  # a quarter faster than the default
         moved = [rng.permuted(np.broadcast_to(part, (drawn, len(part))), axis=1).T for part in parts]
-        place = np.concatenate(moved) if moved else np.zeros((0, drawn), np.int64)
-        t = rows @ values[place]
+        rows_ = np.concatenate(moved) if moved else np.zeros((0, drawn), np.int64)
+        t = rows @ values[rows_]
         return (t <= (observed + slack)[:, None]).sum(axis=1), (t >= (observed - slack)[:, None]).sum(axis=1)
 
     with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:

@@ -56,10 +56,10 @@ class Ties:
 def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Number the classes of domain and length, of about equal size within a domain: int64 of shape (n,)."""
     stratum = np.zeros(len(domain), np.int64)
-    for own in np.unique(domain):
-        rows = np.flatnonzero(domain == own)
-        place = np.argsort(np.argsort(length[rows], kind="stable"), kind="stable")
-        stratum[rows] = own * LENGTHS + place * LENGTHS // len(rows)
+    for number in np.unique(domain):
+        rows = np.flatnonzero(domain == number)
+        rank = np.argsort(np.argsort(length[rows], kind="stable"), kind="stable")
+        stratum[rows] = number * LENGTHS + rank * LENGTHS // len(rows)
     return np.unique(stratum, return_inverse=True)[1].astype(np.int64)
 
 
@@ -81,7 +81,7 @@ def rank_sums(examples: Examples, part: np.ndarray) -> tuple[np.ndarray, np.ndar
     count = examples.values.shape[0], examples.member.shape[0]
     auc, z = np.full(count, 0.5), np.zeros(count)
     member = sp.csr_array(examples.member[:, part])
-    groups = [np.flatnonzero(examples.stratum[part] == own) for own in np.unique(examples.stratum[part])]
+    groups = [np.flatnonzero(examples.stratum[part] == number) for number in np.unique(examples.stratum[part])]
     drawn = np.stack([np.asarray(member[:, rows].sum(axis=1)).ravel() for rows in groups])
     size = np.array([len(rows) for rows in groups], float)[:, None]
     pairs = (drawn * (size - drawn)).sum(axis=0)
@@ -117,9 +117,9 @@ def halves(member: sp.csr_array, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     choosing = np.full(member.shape[1], -1)
     for entry in np.argsort(np.diff(member.indptr), kind="stable"):
-        own = rng.permutation(member.indices[member.indptr[entry] : member.indptr[entry + 1]])
-        free, chosen = own[choosing[own] < 0], int((choosing[own] == 1).sum())
-        wanted = np.clip((len(own) + rng.integers(2)) // 2 - chosen, 0, len(free))
+        shuffled = rng.permutation(member.indices[member.indptr[entry] : member.indptr[entry + 1]])
+        free, chosen = shuffled[choosing[shuffled] < 0], int((choosing[shuffled] == 1).sum())
+        wanted = np.clip((len(shuffled) + rng.integers(2)) // 2 - chosen, 0, len(free))
         choosing[free] = np.arange(len(free)) < wanted
     rest = rng.permutation(np.flatnonzero(choosing < 0))
     choosing[rest] = np.arange(len(rest)) % 2
@@ -141,11 +141,11 @@ def tell(examples: Examples, *, level: float = 0.05, seed: int = 0) -> Ties:
     enough = np.diff(sp.csr_array(examples.member).indptr) >= FEWEST
     entry, chosen = [], []
     families = [np.flatnonzero(examples.family == name) for name in np.unique(examples.family)]
-    for place in np.flatnonzero(enough):
-        for own in families:
-            order = own[np.argsort(-area[own, place], kind="stable")]
-            best = order[first[order, place] > 2][:MOST]
-            entry += [place] * len(best)
+    for entry_number in np.flatnonzero(enough):
+        for family in families:
+            order = family[np.argsort(-area[family, entry_number], kind="stable")]
+            best = order[first[order, entry_number] > 2][:MOST]
+            entry += [entry_number] * len(best)
             chosen += best.tolist()
     pairs = np.array(entry, np.int64), np.array(chosen, np.int64)
     if not len(entry):
@@ -161,13 +161,13 @@ def tell(examples: Examples, *, level: float = 0.05, seed: int = 0) -> Ties:
 def permuted(examples: Examples, part: np.ndarray, entry: np.ndarray, chosen: np.ndarray, *, seed: int) -> np.ndarray:
     """One-sided p-values of pairs' rank sums, membership permuted within strata: float64 of shape (P,)."""
     stratum = examples.stratum[part]
-    groups = [np.flatnonzero(stratum == own) for own in np.unique(stratum)]
-    numbers, place = np.unique(chosen, return_inverse=True)
+    groups = [np.flatnonzero(stratum == number) for number in np.unique(stratum)]
+    numbers, index = np.unique(chosen, return_inverse=True)
     ranks = _centred_ranks(examples.values[numbers], part, groups)
     member = sp.csr_array(examples.member[:, part])
     of_pair = [member.indices[member.indptr[e] : member.indptr[e + 1]] for e in entry]
-    size = np.array([len(own) for own in of_pair])
-    row = np.repeat(place, size)
+    size = np.array([len(number) for number in of_pair])
+    row = np.repeat(index, size)
     column = np.concatenate([*of_pair, np.zeros(0, np.int64)]).astype(np.int64)
     pair = np.repeat(np.arange(len(entry)), size)
 
@@ -190,15 +190,15 @@ def by_entry(p: np.ndarray, entry: np.ndarray, level: float) -> np.ndarray:
     Benjamini and Bogomolov (JRSS B 76, 2014): the false-discovery rate of the entries that pass, and on average that of
     their pairs, is at most the level.
     """
-    names, place = np.unique(entry, return_inverse=True)
+    names, index = np.unique(entry, return_inverse=True)
     within = np.ones(len(p))
     simes = np.ones(len(names))
     for number in range(len(names)):
-        own = np.flatnonzero(place == number)
-        within[own] = corrected(p[own])
-        simes[number] = within[own].min()
+        tests = np.flatnonzero(index == number)
+        within[tests] = corrected(p[tests])
+        simes[number] = within[tests].min()
     passing = corrected(simes) <= level
-    return np.where(passing[place], np.minimum(1, within * len(names) / max(1, int(passing.sum()))), 1.0)
+    return np.where(passing[index], np.minimum(1, within * len(names) / max(1, int(passing.sum()))), 1.0)
 
 
 def dealt(examples: Examples, rng: np.random.Generator) -> Examples:
@@ -206,6 +206,6 @@ def dealt(examples: Examples, rng: np.random.Generator) -> Examples:
     home = np.argsort(examples.stratum, kind="stable")
     where = np.empty(len(home), np.int64)
     where[home] = np.lexsort((rng.random(len(home)), examples.stratum))
-    own = sp.csr_array(examples.member)
-    member = sp.csr_array((own.data, where[own.indices], own.indptr), shape=own.shape)
+    matrix = sp.csr_array(examples.member)
+    member = sp.csr_array((matrix.data, where[matrix.indices], matrix.indptr), shape=matrix.shape)
     return Examples(examples.values, member, examples.stratum, examples.family)

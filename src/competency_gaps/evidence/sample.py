@@ -127,10 +127,10 @@ def _quantiles(values: np.ndarray, cell: np.ndarray, parts: np.ndarray) -> np.nd
     """Number of the quantile of its cell that each value lies in; -1 = unknown."""
     out = np.full(len(values), -1.0)
     order = np.argsort(cell, kind="stable")
-    for own in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
-        known = own[~np.isnan(values[own])]
+    for group in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        known = group[~np.isnan(values[group])]
         if len(known):
-            count = int(parts[own[0]])
+            count = int(parts[group[0]])
             edges = np.quantile(values[known], np.arange(1, count) / count)
             out[known] = np.searchsorted(np.unique(edges), values[known], side="left")
     return out
@@ -266,47 +266,47 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     cluster = kept if sample.cluster is None else sample.cluster[kept]
     if not across:
         _, cluster = np.unique(np.stack([benchmark, cluster]), axis=1, return_inverse=True)
-    _, own = np.unique(cluster, return_inverse=True)
-    size = np.bincount(own)
-    unit[kept] = own
-    numbers, place = np.unique(benchmark, return_inverse=True)
-    home = first_of_most(own, place, len(numbers))
-    outcome = _outcomes(sample.scores[kept], place, own, home)
-    order = np.lexsort((place != home[own], own))
+    _, unit_of = np.unique(cluster, return_inverse=True)
+    size = np.bincount(unit_of)
+    unit[kept] = unit_of
+    numbers, benchmark_of = np.unique(benchmark, return_inverse=True)
+    home = first_of_most(unit_of, benchmark_of, len(numbers))
+    outcome = _outcomes(sample.scores[kept], benchmark_of, unit_of, home)
+    order = np.lexsort((benchmark_of != home[unit_of], unit_of))
     first = order[np.cumsum(size) - size]  # an item of each unit's own benchmark
-    covariates = [covariate.of_units(kept, own, first, size) for covariate in sample.covariates]
+    covariates = [covariate.of_units(kept, unit_of, first, size) for covariate in sample.covariates]
     block = split_by_size(cut(home, covariates), size)
     block_benchmark = np.zeros(int(block.max()) + 1, np.int64)
     block_benchmark[block] = numbers[home]
     share = np.ones(len(unit))
     if sample.repeats is not None:
-        share[kept] = np.where(sample.repeats[kept], 1 / size[own], 1.0)
+        share[kept] = np.where(sample.repeats[kept], 1 / size[unit_of], 1.0)
     return Units(unit, share, outcome, numbers[home], block, block_benchmark, alone=bool((size == 1).all()))
 
 
-def _outcomes(scores: np.ndarray, place: np.ndarray, own: np.ndarray, home: np.ndarray) -> np.ndarray:
+def _outcomes(scores: np.ndarray, benchmark_of: np.ndarray, unit_of: np.ndarray, home: np.ndarray) -> np.ndarray:
     """Give each unit's outcome: shape (K,).
 
     Parameters
     ----------
-    scores, place, own : ndarray of one shape
+    scores, benchmark_of, own : ndarray of one shape
         Of the scored items: the score, the benchmark's place and the unit.
     home : ndarray of int of shape (K,)
         Place of the benchmark that each unit counts in.
     """
-    level = np.bincount(place, scores) / np.bincount(place)
-    crossing = np.bincount(own, place != home[own]) > 0
-    size = np.bincount(own)
-    outcome = np.bincount(own, scores) / size
+    level = np.bincount(benchmark_of, scores) / np.bincount(benchmark_of)
+    crossing = np.bincount(unit_of, benchmark_of != home[unit_of]) > 0
+    size = np.bincount(unit_of)
+    outcome = np.bincount(unit_of, scores) / size
     if crossing.any():
-        moved = level[home] + np.bincount(own, scores - level[place]) / size
+        moved = level[home] + np.bincount(unit_of, scores - level[benchmark_of]) / size
         outcome = np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
     return np.asarray(outcome)
 
 
-def first_of_most(own: np.ndarray, place: np.ndarray, places: int) -> np.ndarray:
+def first_of_most(unit_of: np.ndarray, benchmark_of: np.ndarray, places: int) -> np.ndarray:
     """Give the place that holds most items of each unit; the first of equals."""
-    pair, count = np.unique(own * places + place, return_counts=True)
+    pair, count = np.unique(unit_of * places + benchmark_of, return_counts=True)
     order = np.lexsort((pair, -count))
     units = pair[order] // places
     _, first = np.unique(units, return_index=True)
@@ -361,8 +361,8 @@ class BlockSums:
         factor : ndarray of float of shape (B,), optional
             What each block's values are multiplied by; None: 1.
         """
-        own = values if factor is None else values * factor[self.block]
-        return np.bincount(self.concept, own, self.concepts)
+        products = values if factor is None else values * factor[self.block]
+        return np.bincount(self.concept, products, self.concepts)
 
     def of_pairs(self, chosen: np.ndarray) -> BlockSums:
         """Keep some pairs (bool of shape (P,)); blocks and concepts keep their numbers."""

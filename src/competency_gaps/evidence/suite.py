@@ -95,11 +95,11 @@ def evidence_by_benchmark(
         By number of the benchmark, those without a scored item included.
     """
     units, whole, within, single = measure(sample, config.level, single=True)
-    own = {
+    by_benchmark = {
         number: judge(measures, sample, config, eligible, within, within.benchmark == number)
         for number, measures in single.items()
     }
-    return judge(whole, sample, config, eligible, units), own
+    return judge(whole, sample, config, eligible, units), by_benchmark
 
 
 def judge(

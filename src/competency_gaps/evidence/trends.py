@@ -48,8 +48,8 @@ def trends(units: Units, benchmark: int, covariates: Sequence[Covariate]) -> lis
     size = np.bincount(units.unit[kept], minlength=len(units.outcome))
     compared = []
     for covariate in covariates:
-        own = covariate.of_units(kept, units.unit[kept], first, size)
-        trend = _trend(Covariate(covariate.name, own.values[chosen], own.categories), outcome[chosen])
+        of_units = covariate.of_units(kept, units.unit[kept], first, size)
+        trend = _trend(Covariate(covariate.name, of_units.values[chosen], of_units.categories), outcome[chosen])
         if trend is not None:
             compared.append(trend)
     return sorted(compared, key=lambda trend: -trend.share)

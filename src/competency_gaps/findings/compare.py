@@ -141,14 +141,14 @@ def compare_runs(candidate: RunFolder | Path, baseline: RunFolder | Path, *, min
     """
     turned = isinstance(candidate, RunFolder) and not isinstance(baseline, RunFolder)
     home, guest = (candidate, baseline) if turned else (baseline, candidate)
-    basis, own = (basis_of(home), _run_side(home)) if isinstance(home, RunFolder) else _log_basis(home)
+    basis, side = (basis_of(home), _run_side(home)) if isinstance(home, RunFolder) else _log_basis(home)
     other = _paired_side(basis, guest)
-    if own.name == other.name:
-        paths = [(side.path if isinstance(side, RunFolder) else side).resolve().parts[::-1] for side in (home, guest)]
+    if side.name == other.name:
+        paths = [(at.path if isinstance(at, RunFolder) else at).resolve().parts[::-1] for at in (home, guest)]
         parts = [*zip(*paths, strict=False)]
         one, two = next((pair for pair in parts if pair[0] != pair[1]), parts[0])
-        own, other = replace(own, name=f"{own.name} ({one})"), replace(other, name=f"{other.name} ({two})")
-    return compare_scores(basis, *((own, other) if turned else (other, own)), min_effect)
+        side, other = replace(side, name=f"{side.name} ({one})"), replace(other, name=f"{other.name} ({two})")
+    return compare_scores(basis, *((side, other) if turned else (other, side)), min_effect)
 
 
 def basis_of(run: RunFolder) -> Basis:
@@ -188,26 +188,26 @@ def _paired_side(basis: Basis, source: RunFolder | Path) -> Side:
     keys = ["benchmark", "item_id"]
     if isinstance(source, RunFolder):
         side = _run_side(source)
-        own = source.items.select(
-            *keys, own_prompt="prompt", scores=pl.Series(side.scores), asked=pl.Series(side.asked)
+        paired = source.items.select(
+            *keys, other_prompt="prompt", scores=pl.Series(side.scores), asked=pl.Series(side.asked)
         )
-        rows = basis.items.select(*keys, "prompt").join(own, on=keys, how="left", maintain_order="left")
-        same = (rows["prompt"] == rows["own_prompt"]).fill_null(value=False).to_numpy()
+        rows = basis.items.select(*keys, "prompt").join(paired, on=keys, how="left", maintain_order="left")
+        same = (rows["prompt"] == rows["other_prompt"]).fill_null(value=False).to_numpy()
         values = np.where(same, rows["scores"].fill_null(float("nan")).to_numpy(), np.nan)
         asked = same & rows["asked"].fill_null(value=False).to_numpy()
-        known = own.filter(pl.col("scores").is_not_nan()).select(keys)
+        known = paired.filter(pl.col("scores").is_not_nan()).select(keys)
         lost = known.join(basis.items.select(keys).filter(pl.Series(~np.isnan(values))), on=keys, how="anti")
         return Side(side.name, values, asked, _in_words(lost))
     name = _only_model(source)
     rows = read_score_log(ScoresConfig(path=source, model=name))
     matched = match_scores(basis.items.select("benchmark", "item_id", "prompt").iter_rows(), rows)
-    place = matched.table["item"].to_numpy()
+    positions = matched.table["item"].to_numpy()
     values, asked = np.full(basis.items.height, np.nan), np.zeros(basis.items.height, bool)
-    values[place] = matched.table["score"].fill_null(float("nan")).to_numpy()
-    asked[place] = True
+    values[positions] = matched.table["score"].fill_null(float("nan")).to_numpy()
+    asked[positions] = True
     scored = rows.filter(pl.col("score").is_not_null()).select("benchmark", item_id="id")
     strangers = _in_words(scored.join(basis.items, on="item_id", how="anti", maintain_order="left"))
-    return Side(name, values, asked, strangers[: sum(own.unmatched for own in matched.added)])
+    return Side(name, values, asked, strangers[: sum(added.unmatched for added in matched.added)])
 
 
 def _in_words(items: pl.DataFrame) -> tuple[str, ...]:
@@ -233,14 +233,14 @@ def compare_scores(
     """
     if not 0 <= min_effect < 1:
         raise UserError(f"min_effect {min_effect:g}: expected a difference of scores from 0 to 1.")
-    found = find_differences(basis, candidate, baseline, min_effect)
-    losses, answer = lost_on(found), answer_of(found.asked) if listed else None
+    differences = find_differences(basis, candidate, baseline, min_effect)
+    losses, answer = lost_on(differences), answer_of(differences.asked) if listed else None
     rows = [] if answer is None else [finding.example for finding in answer.findings]
-    paired = int((~np.isnan(found.asked.outcome.values)).sum())
+    paired = int((~np.isnan(differences.asked.outcome.values)).sum())
     only_candidate, only_baseline = _only(basis, candidate, baseline), _only(basis, baseline, candidate)
     unpaired = {candidate.name: len(only_candidate), baseline.name: len(only_baseline)}
     faults = (
-        *too_few_pairs(int(found.overall["clusters"][0]), paired, unpaired),
+        *too_few_pairs(int(differences.overall["clusters"][0]), paired, unpaired),
         *_unpaired_benchmarks(basis, candidate, baseline),
     )
     after, before = (replace(side, scores=side.completed) for side in (candidate, baseline))
@@ -255,9 +255,9 @@ def compare_scores(
         paired=paired,
         only_candidate=only_candidate,
         only_baseline=only_baseline,
-        missing=_missing(found.sample, candidate, baseline, basis.config),
-        overall=found.overall,
-        slices=found.slices,
+        missing=_missing(differences.sample, candidate, baseline, basis.config),
+        overall=differences.overall,
+        slices=differences.slices,
         answer=answer,
         examples=tuple(None if row is None else basis.items["prompt"][row] for row in rows),
         items=_changed(basis, candidate.scores, baseline.scores),
@@ -279,9 +279,9 @@ def _missing(sample: ItemSample, candidate: Side, baseline: Side, config: Eviden
     return table.with_columns(pl.col(list(numbers)).fill_nan(None))
 
 
-def _only(basis: Basis, own: Side, other: Side) -> tuple[str, ...]:
-    alone = ~np.isnan(own.scores) & np.isnan(other.scores)
-    return (*_in_words(basis.items.select("benchmark", "item_id").filter(pl.Series(alone))), *own.strangers)
+def _only(basis: Basis, side: Side, other: Side) -> tuple[str, ...]:
+    alone = ~np.isnan(side.scores) & np.isnan(other.scores)
+    return (*_in_words(basis.items.select("benchmark", "item_id").filter(pl.Series(alone))), *side.strangers)
 
 
 def _changed(basis: Basis, values: np.ndarray, before: np.ndarray) -> pl.DataFrame:
@@ -295,8 +295,8 @@ def _changed(basis: Basis, values: np.ndarray, before: np.ndarray) -> pl.DataFra
 def _unpaired_benchmarks(basis: Basis, candidate: Side, baseline: Side) -> Iterator[str]:
     """Name the benchmarks of which the candidate lacks most of the baseline's scored items."""
     paired = basis.items.select("benchmark", pl.Series("paired", ~np.isnan(candidate.scores)))
-    own = paired.filter(pl.Series(~np.isnan(baseline.scores)))
-    shares = own.group_by("benchmark", maintain_order=True).agg(pl.col("paired").mean())
+    scored = paired.filter(pl.Series(~np.isnan(baseline.scores)))
+    shares = scored.group_by("benchmark", maintain_order=True).agg(pl.col("paired").mean())
     for name in shares.filter(pl.col("paired") < PAIRED)["benchmark"]:
         yield f"{candidate.name} lacks most scores on the benchmark {name}"
 
@@ -456,8 +456,8 @@ def too_few_pairs(clusters: int, paired: int, unpaired: Mapping[str, int]) -> It
             yield f"only {paired / (paired + only):.0%} of the items scored for {name} are scored for both"
 
 
-def lost_on(found: Differences) -> tuple[str, ...]:
+def lost_on(differences: Differences) -> tuple[str, ...]:
     """What the candidate lost on, the greatest loss first."""
-    overall = found.overall.filter(verdict="lost").sort("difference", maintain_order=True)
+    overall = differences.overall.filter(verdict="lost").sort("difference", maintain_order=True)
     names = [WEIGHTINGS[weighting] for weighting in overall["weighting"]]
-    return (*names, *found.slices.filter(verdict="lost")["name"])
+    return (*names, *differences.slices.filter(verdict="lost")["name"])

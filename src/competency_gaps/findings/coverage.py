@@ -219,10 +219,10 @@ class Map:
         self.below = members_of(self.above, np.arange(regions.height))
         """bool of shape (R, R): row r holds region r and all below it."""
         names = counts["benchmark"].unique().sort().to_list()
-        held = np.zeros((len(names), regions.height))
+        counted = np.zeros((len(names), regions.height))
         for name, region, items in counts.select("benchmark", "region", "items").iter_rows():
-            held[names.index(name), region] = items
-        shares = held @ self.below.T / held.sum(axis=1, keepdims=True)
+            counted[names.index(name), region] = items
+        shares = counted @ self.below.T / counted.sum(axis=1, keepdims=True)
         self.text = shares[names.index(ORDINARY)].tolist() if ORDINARY in names else [None] * regions.height
         """Shares of ordinary text; None: not known."""
         self.names = [name for name in names if name != ORDINARY] or names
@@ -267,15 +267,15 @@ class Map:
             topics = [topic for topic in inside if topic in topics]
         if within:
             return [(topic, None, []) for topic in topics if share[topic] < EXERCISED]
-        found = list[tuple[int, float | None, list[str]]]()
+        topics_missing = list[tuple[int, float | None, list[str]]]()
         for topic in topics:
             rows, like = self.similar(share, asked, topic)
             shares, least = self.public[rows, topic], FACTOR * high[topic]
             ask, usual = shares > least, float(np.median(shares)) if len(rows) else 0.0
             several = ask.sum() >= 2 or (len(rows) == 1 and ask[0] and like[0] >= CLOSE)
             if several and usual > max(least, ASKED) and share[topic] < max(EXERCISED, HARDLY * usual):
-                found.append((topic, usual, [self.names[row] for row in rows]))
-        return sorted(found, key=lambda topic: -(topic[1] or 0))
+                topics_missing.append((topic, usual, [self.names[row] for row in rows]))
+        return sorted(topics_missing, key=lambda topic: -(topic[1] or 0))
 
     def asked_by(self, topic: int, asked: Sequence[str]) -> tuple[str, ...]:
         """Other benchmarks that ask it, those with the largest shares first."""
@@ -288,8 +288,8 @@ class Map:
 def likeness(level: ArrayLike, shares: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Likeness of a benchmark to one or more others, in [0, 1], from shares of shape (R,) and (..., R)."""
     middle = np.asarray(level) == LEVEL
-    own, other = (np.sqrt(np.asarray(held)[..., middle]) for held in (shares, others))
-    return np.asarray(other @ own / np.maximum(np.linalg.norm(other, axis=-1) * np.linalg.norm(own), 1e-9))
+    root, other = (np.sqrt(np.asarray(values)[..., middle]) for values in (shares, others))
+    return np.asarray(other @ root / np.maximum(np.linalg.norm(other, axis=-1) * np.linalg.norm(root), 1e-9))
 
 
 def _spread(
@@ -329,8 +329,10 @@ def _spread(
     )
     counts, alike = (int(kept.sum()), int((~located).sum())), tuple(nearest_)
     detectable = max(ASKED, FACTOR * float(wilson(np.zeros(1), np.array([units]), 0.95)[1][0]))
-    made = BenchmarkCoverage(name, *counts, scope, tuple(share.tolist()), alike, inside, within, detectable, missing)
-    return made, {"items": items, "share": share, "low": low, "high": high}
+    of_benchmark = BenchmarkCoverage(
+        name, *counts, scope, tuple(share.tolist()), alike, inside, within, detectable, missing
+    )
+    return of_benchmark, {"items": items, "share": share, "low": low, "high": high}
 
 
 def coverage(run: RunFolder, benchmark: str | None = None, description: str | None = None) -> Coverage:
@@ -352,7 +354,9 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         stated = {benchmark: description}
         scopes = scope_table(map_.regions, stated, embed_texts)
     inside = (
-        {} if scopes is None else {own: tuple(scopes.filter(benchmark=own)["region"]) for own in asked if stated[own]}
+        {}
+        if scopes is None
+        else {name: tuple(scopes.filter(benchmark=name)["region"]) for name in asked if stated[name]}
     )
     counted, base, left_out = _counted(run.concepts)
     table = run.concepts if benchmark is None else run.concept_benchmarks.filter(pl.col("benchmark") == benchmark)
@@ -360,7 +364,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
     lacking = _lacking(concepts)
     whole, parts, regions = None, list[BenchmarkCoverage](), tuple[RegionCoverage, ...]()
     if map_ is not None:
-        spread = [_spread(run, map_, [own], own, stated[own], inside.get(own)) for own in asked]
+        spread = [_spread(run, map_, [name], name, stated[name], inside.get(name)) for name in asked]
         parts = [part for part, _ in spread]
         if len(asked) > 1:
             spread = [_spread(run, map_, asked, f"All {len(asked)} benchmarks", None, None)]
@@ -368,7 +372,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
                 spread = [(_joined(spread[0][0], parts), spread[0][1])]
         whole, own_shares = spread[0]
         regions = _regions(map_, whole, own_shares, concepts, lacking)
-    found = Coverage(
+    report = Coverage(
         (),
         (),
         whole,
@@ -382,7 +386,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         run.width,
         bool(run.manifest.get("reference")),
     )
-    return worded(found)
+    return worded(report)
 
 
 def _joined(whole: BenchmarkCoverage, parts: Sequence[BenchmarkCoverage]) -> BenchmarkCoverage:
@@ -393,20 +397,20 @@ def _joined(whole: BenchmarkCoverage, parts: Sequence[BenchmarkCoverage]) -> Ben
 
 
 def _regions(
-    map_: Map, whole: BenchmarkCoverage, own: dict[str, np.ndarray], concepts: pl.DataFrame, lacking: pl.DataFrame
+    map_: Map, whole: BenchmarkCoverage, spread: dict[str, np.ndarray], concepts: pl.DataFrame, lacking: pl.DataFrame
 ) -> tuple[RegionCoverage, ...]:
-    mean, thin = map_.public.mean(axis=0), own["high"] < map_.public.mean(axis=0) / FACTOR
+    mean, thin = map_.public.mean(axis=0), spread["high"] < map_.public.mean(axis=0) / FACTOR
     status = np.select(
-        [thin & (own["items"] == 0), thin, own["low"] > mean * FACTOR], ["missing", "thin", "crowded"], ""
+        [thin & (spread["items"] == 0), thin, spread["low"] > mean * FACTOR], ["missing", "thin", "crowded"], ""
     )
     nearest_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]].mean(axis=0)
-    beside = {**own, "public": mean, "near": nearest_}
-    found = []
+    beside = {**spread, "public": mean, "near": nearest_}
+    regions = []
     for row in map_.regions.select("region", "level", "parent", "name").iter_rows(named=True):
         at = row["region"]
         below = pl.col("region").is_in(np.flatnonzero(map_.below[at]))
-        values: dict[str, Any] = {key: held[at].item() for key, held in beside.items()}
-        found.append(
+        values: dict[str, Any] = {key: column[at].item() for key, column in beside.items()}
+        regions.append(
             RegionCoverage(
                 **vars(_covered(concepts.filter(below), lacking.filter(below))),
                 **row,
@@ -415,7 +419,7 @@ def _regions(
                 status=status[at].item() or None,
             )
         )
-    return tuple(found)
+    return tuple(regions)
 
 
 def _counted(
@@ -476,28 +480,28 @@ def _absent(map_: Map, whole: BenchmarkCoverage, lacking: pl.DataFrame) -> tuple
     return tuple(absent)
 
 
-def rarer(found: Coverage) -> list[RegionCoverage]:
+def rarer(report: Coverage) -> list[RegionCoverage]:
     """Topics that the most similar benchmarks surely have more than twice as often, the largest there first."""
-    if found.whole is None or found.whole.nearest[0][1] < FITS:
+    if report.whole is None or report.whole.nearest[0][1] < FITS:
         return []
-    own = [part for part in found.regions if part.level == LEVEL and part.high < part.near / FACTOR]
-    own = [part for part in own if part.parent is None or found.regions[part.parent].share >= EXERCISED]
-    return sorted(own, key=lambda part: -part.near)
+    rare = [part for part in report.regions if part.level == LEVEL and part.high < part.near / FACTOR]
+    rare = [part for part in rare if part.parent is None or report.regions[part.parent].share >= EXERCISED]
+    return sorted(rare, key=lambda part: -part.near)
 
 
-def worded(found: Coverage) -> Coverage:
+def worded(report: Coverage) -> Coverage:
     """Say it: :attr:`Coverage.answer` and :attr:`Coverage.words`."""
-    if found.whole is None:
-        return replace(found, words=(_concepts(found),))
-    return replace(found, answer=tuple(_answer(found, found.whole)), words=tuple(sentences(found, found.whole)))
+    if report.whole is None:
+        return replace(report, words=(_concepts(report),))
+    return replace(report, answer=tuple(_answer(report, report.whole)), words=tuple(sentences(report, report.whole)))
 
 
-def _answer(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
+def _answer(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
     """The first missing topics, a sentence or two each; or that there are none, or that it cannot be said."""
     lines = []
     for topic in whole.missing[:TOPICS]:
         some = f"{integer(topic.items)}" if topic.items else "none"
-        owner = "its scope" if len(found.benchmarks) == 1 else f"the scope of {topic.scope_of}"
+        owner = "its scope" if len(report.benchmarks) == 1 else f"the scope of {topic.scope_of}"
         beside = f"{owner} names it (a guess by names)"
         if topic.expected is not None:
             asked = percent(topic.expected, 1)
@@ -530,43 +534,43 @@ def _answer(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
     ]
 
 
-def sentences(found: Coverage, whole: BenchmarkCoverage) -> list[str]:
+def sentences(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
     """What it is about, the regions of its scope, and concepts that are in no item."""
-    top = [part for part in found.regions if part.level == 1]
+    top = [part for part in report.regions if part.level == 1]
     largest = sorted(top, key=lambda part: -part.share)
     enough = next((k for k in (1, 2) if sum(part.share for part in largest[:k]) >= 0.5), 3)
     about = _and([f"{part.name} ({percent(part.share, 1)})" for part in largest[:enough]])
     exercised = sum(part.share >= EXERCISED for part in top)
     (first, like), *others = whole.nearest
-    near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * own:.0f})" for name, own in others)])
+    near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * like:.0f})" for name, like in others)])
     unlike = f"; {percent(whole.unlike, whole.items)} are unlike anything in the atlas" * (whole.unlike > 0)
     headline = (
         f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}; they cover {exercised} of {len(top)} "
-        f"coarse regions{unlike}. Most similar of {plural(found.public, 'benchmark')}: {near_}."
+        f"coarse regions{unlike}. Most similar of {plural(report.public, 'benchmark')}: {near_}."
     )
     if whole.scope is None or whole.inside is None:
-        return [headline, *_absent_words(found)]
+        return [headline, *_absent_words(report)]
     says = f"Its stated scope is “{shorten(str(whole.scope), 200)}”. "
     if whole.inside:
-        inside = [f"{found.regions[own].name} ({percent(whole.shares[own], 1)})" for own in whole.inside]
+        inside = [f"{report.regions[region].name} ({percent(whole.shares[region], 1)})" for region in whole.inside]
         says += f"Regions with a matching name (a guess): {_and(inside)}."
         says += f" They hold fewer than {percent(SEEN, 1)} of its items." * (not whole.within)
     else:
         says += "No region of the atlas has a matching name."
-    return [headline, says, *_absent_words(found)]
+    return [headline, says, *_absent_words(report)]
 
 
-def _absent_words(found: Coverage) -> list[str]:
+def _absent_words(report: Coverage) -> list[str]:
     parts = [
-        f"of “{found.regions[topic.region].name}”: {', '.join(f'“{lack.label}”' for lack in topic.concepts)}"
-        for topic in found.absent
+        f"of “{report.regions[topic.region].name}”: {', '.join(f'“{lack.label}”' for lack in topic.concepts)}"
+        for topic in report.absent
     ]
     return [f"In no item, {'; '.join(parts)}."] if parts else []
 
 
-def _concepts(found: Coverage) -> str:
-    whole = found.all
-    named = {"labelled": "named ", "automatic": "automatically named ", "unlabelled": ""}[found.counted]
+def _concepts(report: Coverage) -> str:
+    whole = report.all
+    named = {"labelled": "named ", "automatic": "automatically named ", "unlabelled": ""}[report.counted]
     occur = "occurs" if whole.missing == 1 else "occur"
     said = f"{integer(whole.missing)} of {plural(whole.concepts, f'{named}concept')} {occur} in none of your items"
     if whole.by_chance is not None:

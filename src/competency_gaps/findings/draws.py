@@ -74,34 +74,34 @@ class RunData:
 
     def of_items(self, kept: np.ndarray) -> RunData:
         """Keep some items, in an order: bool or int of shape (items,)."""
-        place = np.flatnonzero(kept) if kept.dtype == bool else kept
-        arrays = {name: getattr(self, name)[place] for name in ("cas", "scores", "benchmark", "cluster")}
-        expected = None if self.expected is None else self.expected[place]
-        return replace(self, **arrays, ids=tuple(self.ids[at] for at in place), expected=expected)
+        rows = np.flatnonzero(kept) if kept.dtype == bool else kept
+        arrays = {name: getattr(self, name)[rows] for name in ("cas", "scores", "benchmark", "cluster")}
+        expected = None if self.expected is None else self.expected[rows]
+        return replace(self, **arrays, ids=tuple(self.ids[at] for at in rows), expected=expected)
 
     def draw(self, share: float, rng: np.random.Generator) -> np.ndarray:
         """Draw a share of each benchmark's clusters: bool of shape (N,).
 
         Clusters are drawn whole; one that reaches across benchmarks counts in the first.
         """
-        _, first, own = np.unique(self.cluster, return_index=True, return_inverse=True)
+        _, first, number = np.unique(self.cluster, return_index=True, return_inverse=True)
         home = self.benchmark[first]
         order = np.lexsort((rng.random(len(home)), home))
         size = np.bincount(home)
         rank = np.empty(len(home), np.int64)
         rank[order] = np.arange(len(home)) - np.repeat(np.cumsum(size) - size, size)
-        return np.asarray((rank < np.round(share * size)[home])[own])
+        return np.asarray((rank < np.round(share * size)[home])[number])
 
 
 def run_data(run: RunFolder) -> RunData:
     """Read a run's rows; excluded items are left out."""
-    concepts, place = run.concepts, run.items["excluded"].is_null().arg_true().to_numpy().astype(np.int64)
-    items = run.items[place]
+    concepts, rows = run.concepts, run.items["excluded"].is_null().arg_true().to_numpy().astype(np.int64)
+    items = run.items[rows]
     names = items["benchmark"].unique(maintain_order=True).to_list()
-    expected = items["score"].fill_null(float("nan")).to_numpy() - run.outcomes[place] if run.kind == "peers" else None
+    expected = items["score"].fill_null(float("nan")).to_numpy() - run.outcomes[rows] if run.kind == "peers" else None
     return RunData(
-        sp.csr_array(cas_of(run.by_concept, place, np.arange(run.width)).T),
-        shares(run.outcomes, run.limits)[place],
+        sp.csr_array(cas_of(run.by_concept, rows, np.arange(run.width)).T),
+        shares(run.outcomes, run.limits)[rows],
         items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy(),
         items["cluster"].cast(pl.Int64).to_numpy(),
         tuple(items.select("benchmark", "item_id").iter_rows()),
@@ -127,7 +127,7 @@ def metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray
     bench, model : ndarray of float64 of shape (C, D); NaN = undefined.
     """
     parts = [_metrics_of(data, masks[:, start : start + COLUMNS]) for start in range(0, masks.shape[1], COLUMNS)]
-    bench, model = (np.concatenate(own, axis=1) for own in zip(*parts, strict=True))
+    bench, model = (np.concatenate(values, axis=1) for values in zip(*parts, strict=True))
     return bench, model
 
 
@@ -136,8 +136,8 @@ def _metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarra
     bench, model, defined = (np.zeros(shape) for _ in range(3))
     used = np.unique(data.benchmark)
     for number in used:
-        own = data.benchmark == number
-        cas, scores, kept = data.cas[own], data.scores[own], masks[own].astype(np.float32)
+        inside = data.benchmark == number
+        cas, scores, kept = data.cas[inside], data.scores[inside], masks[inside].astype(np.float32)
         known = ~np.isnan(scores)
         columns = (kept, kept * known[:, None], kept * np.where(known, scores, 0.0).astype(np.float32)[:, None])
         total, scored, score = np.split(np.asarray(cas.T @ np.concatenate(columns, axis=1), np.float64), 3, axis=1)
@@ -252,16 +252,18 @@ def halves(
     """
     rng = np.random.default_rng(seed)
     masks = np.stack([data.draw(0.5, rng) for _ in range(splits)], axis=1)
-    first, second = (metrics_of(data, own)[1][data.tested] for own in (masks, ~masks))
+    first, second = (metrics_of(data, mask)[1][data.tested] for mask in (masks, ~masks))
     agree = [_correlation(a, b) for a, b in zip(first.T, second.T, strict=True)]
-    fitted = [_predicted(data.of_items(own), data.of_items(~own)) for own in masks.T[: FITS if fits is None else fits]]
+    fitted = [
+        _predicted(data.of_items(mask), data.of_items(~mask)) for mask in masks.T[: FITS if fits is None else fits]
+    ]
     values = {
         "chi_model_correlation": agree,
         "auc": [one for one, _ in fitted],
         "auc_baseline": [other for _, other in fitted],
         "auc_gain": [one - other for one, other in fitted],
     }
-    return {name: over_splits(own) for name, own in values.items()}
+    return {name: over_splits(mask) for name, mask in values.items()}
 
 
 def _predicted(first: RunData, second: RunData) -> tuple[float, float]:
@@ -283,7 +285,7 @@ def _predicted(first: RunData, second: RunData) -> tuple[float, float]:
     if first.expected is not None and second.expected is not None:
         known = [np.column_stack([known[0], first.expected]), np.column_stack([known[1], second.expected])]
     baseline = LogisticRegression(C=100, max_iter=1000).fit(known[0], failed)
-    odds = [baseline.decision_function(own) for own in known]
+    odds = [baseline.decision_function(features_known) for features_known in known]
     # The penalty hardly weighs on a column that is as wide as this.
     features, others = (
         sp.csr_array(sp.hstack([10 * sp.csr_array(odd[:, None]), half.saliency], format="csr"))
@@ -330,8 +332,8 @@ def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunDa
             f"the run to compare with must be of the same items."
         )
     here, there = (
-        side.of_items(np.array([place[item] for item in shared]))
-        for side, place in ((own, {item: i for i, item in enumerate(own.ids)}) for own in (data, other_data))
+        side.of_items(np.array([row[item] for item in shared]))
+        for side, row in ((one, {item: i for i, item in enumerate(one.ids)}) for one in (data, other_data))
     )
     same = run.manifest["sae"]["weights_sha256"] == other.manifest["sae"]["weights_sha256"]
     first = second = np.flatnonzero(here.tested & there.tested) if same else np.zeros(0, np.int64)

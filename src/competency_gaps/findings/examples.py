@@ -43,8 +43,13 @@ def read_examples(run: RunFolder, entries: Sequence[Entry], progress: Progress) 
     texts = sorted({text for entry in entries for text in entry.examples})
     records = [{"id": str(number), "prompt": text, "metric": "none"} for number, text in enumerate(texts)]
     examples = read_records(run, records, progress)
-    place = {text: number for number, text in enumerate(examples.items["prompt"])}
-    rows = [(entry, place[text]) for entry, own in enumerate(entries) for text in own.examples if text in place]
+    row = {text: number for number, text in enumerate(examples.items["prompt"])}
+    rows = [
+        (entry, row[text])
+        for entry, example_entry in enumerate(entries)
+        for text in example_entry.examples
+        if text in row
+    ]
     pairs = np.array(rows, np.int64).reshape(-1, 2)
     shape = (len(entries), examples.items.height)
     return examples, sp.csr_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=shape)
@@ -81,10 +86,10 @@ def read_records(
     like = {key: value for key, value in (benchmark or {}).items() if key not in ("name", "scope")}
     content = json.dumps([settings, read_by, like, ask, list(records)], sort_keys=True, default=str)
     folder = cache_folder() / _NAME / hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    made = folder / "run"
-    if not (made / MANIFEST).is_file():
+    finished = folder / "run"
+    if not (finished / MANIFEST).is_file():
         with hold(folder):
-            if not (made / MANIFEST).is_file():
+            if not (finished / MANIFEST).is_file():
                 file = folder / f"{_NAME}.jsonl"
                 write_text(file, "".join(f"{json.dumps(record)}\n" for record in records))
                 # Model and SAE passed the gate in the run itself: unusual texts do not undo that.
@@ -93,5 +98,5 @@ def read_records(
                 further = {"slices": {"families": []}, "keep_token_activations": False}
                 data = {**settings, **further, "ask": ask, "benchmarks": suite}
                 config = parse_config(RunConfig, data, f"the settings in {run.path}")
-                pipeline.run(config, made, progress)
-    return open_folder(made)
+                pipeline.run(config, finished, progress)
+    return open_folder(finished)

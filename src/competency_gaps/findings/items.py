@@ -135,9 +135,9 @@ def slice_weights(families: Sequence[Family], number: int) -> np.ndarray:
         If no family has the slice.
     """
     for family in families:
-        place = np.flatnonzero(family.number == number)
-        if len(place):
-            return np.asarray(family.weights[[int(place[0])]].toarray()[0])
+        position = np.flatnonzero(family.number == number)
+        if len(position):
+            return np.asarray(family.weights[[int(position[0])]].toarray()[0])
     raise KeyError(number)
 
 
@@ -189,8 +189,8 @@ def sides_of(run: RunFolder, model: str, against: Against, *, parsed: bool = Fal
     scores = model_scores(run)
     outcome = chosen_outcome(run, scores, model, against, parsed=parsed)[0]
     above = _above_benchmark(run.items, outcome.values)
-    own = _above_benchmark(run.items, scores.of(model)) if outcome.kind == "peers" else above
-    passed = np.where(np.isnan(above), np.nan, own)
+    above_own_mean = _above_benchmark(run.items, scores.of(model)) if outcome.kind == "peers" else above
+    passed = np.where(np.isnan(above), np.nan, above_own_mean)
     return Sides(outcome.values, above, passed, run.items["cluster"].to_numpy())
 
 
@@ -200,14 +200,14 @@ def _above_benchmark(items: pl.DataFrame, values: np.ndarray) -> np.ndarray:
     return frame.select(pl.col("value") - pl.col("value").mean().over("benchmark"))["value"].to_numpy()
 
 
-def _lies_in(families: Sequence[Family], finding: Finding, own: np.ndarray) -> list[tuple[str, float]]:
+def _lies_in(families: Sequence[Family], finding: Finding, inside: np.ndarray) -> list[tuple[str, float]]:
     places: list[tuple[str, float]] = []
     for family in families:
         if family.name == finding.family or family.name not in ("columns", "regions", "profiles", "clusters"):
             continue
         member = (family.weights > 0).astype(np.float64)
-        share = np.asarray(member @ own) / max(1, own.sum())
-        lift = share * len(own) / np.maximum(1, np.asarray(member.sum(axis=1)).ravel())
+        share = np.asarray(member @ inside) / max(1, inside.sum())
+        lift = share * len(inside) / np.maximum(1, np.asarray(member.sum(axis=1)).ravel())
         chosen = np.flatnonzero((share >= MIN_SHARE) & (lift >= MIN_LIFT))
         places += [(family.names[i], float(share[i])) for i in chosen[np.argsort(-share[chosen])][:MAX_SLICES]]
         if places:
@@ -219,7 +219,7 @@ def example_texts(run: RunFolder, findings: Sequence[Finding]) -> list[str | Non
     """The example of each finding: what its prompt does not share with others of its benchmark; None: no example."""
     wanted = sorted({finding.example for finding in findings if finding.example is not None})
     folded = _folded(run, wanted)
-    return [None if finding.example is None else own_part(folded[finding.example]) for finding in findings]
+    return [None if finding.example is None else body_part(folded[finding.example]) for finding in findings]
 
 
 def _folded(run: RunFolder, rows: Sequence[int]) -> dict[int, list[Piece]]:
@@ -243,10 +243,10 @@ def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) 
     """Some items with the scores and responses of a model."""
     folded = _folded(run, rows)
     scores = model_scores(run).of(model)
-    given = dict(zip(rows, run.items["response"].gather(list(rows)), strict=True))
+    response = dict(zip(rows, run.items["response"].gather(list(rows)), strict=True))
     if run.own_model != model:
-        held = read_scores(run.base).filter((pl.col("model") == model) & pl.col("item").is_in(list(rows)))
-        given = dict(held.select("item", "response").iter_rows())
+        rows_of_scores = read_scores(run.base).filter((pl.col("model") == model) & pl.col("item").is_in(list(rows)))
+        response = dict(rows_of_scores.select("item", "response").iter_rows())
     same = run.items.filter(pl.Series(repeats(run.items)))
     sizes = dict(same["cluster"].value_counts().iter_rows())
     shown = {}
@@ -259,7 +259,7 @@ def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) 
             tuple(folded[row]),
             None if item["choices"] is None else tuple(item["choices"]),
             item["answer"],
-            given.get(row),
+            response.get(row),
             None if np.isnan(scores[row]) else float(scores[row]),
             None if np.isnan(values[row]) else float(values[row]),
             int(sizes.get(item["cluster"], 1)),
@@ -302,18 +302,18 @@ def fold(prompt: str, template: Sequence[str]) -> list[Piece]:
     """
     tokens = _TOKEN.findall(prompt)
     constant = [False] * len(tokens)
-    for _, place in _shared(list(template), tokens):
-        constant[place] = True
-    told = groupby(zip(constant, tokens, strict=True), itemgetter(0))
-    runs = [(of_template, [token for _, token in run]) for of_template, run in told]
+    for _, at in _shared(list(template), tokens):
+        constant[at] = True
+    groups = groupby(zip(constant, tokens, strict=True), itemgetter(0))
+    runs = [(of_template, [token for _, token in run]) for of_template, run in groups]
     pieces = []
     for at, (of_template, run) in enumerate(runs):
         fewest = 1 if at in (0, len(runs) - 1) else MIN_ITEMS
         pieces.append(Piece("".join(run), of_template and sum(token[0].isalnum() for token in run) >= fewest))
-    return [Piece("".join(own.text for own in same), kept) for kept, same in groupby(pieces, itemgetter(1))]
+    return [Piece("".join(piece.text for piece in same), kept) for kept, same in groupby(pieces, itemgetter(1))]
 
 
-def own_part(pieces: Sequence[Piece]) -> str:
+def body_part(pieces: Sequence[Piece]) -> str:
     """The differing part of a prompt on one line, with an ellipsis where a constant part stood between two pieces."""
     text = " … ".join(" ".join(piece.text.split()) for piece in pieces if not piece.is_constant and piece.text.strip())
     return text or " ".join("".join(piece.text for piece in pieces).split())

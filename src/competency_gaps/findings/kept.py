@@ -63,11 +63,11 @@ def model_slices(
 
         return find_model_slices(run, against=against, models=models, max_slices=max_slices)
 
-    def plain(made: ModelSlices) -> list[Any]:
-        return [table.rows() for table in made]
+    def plain(slices: ModelSlices) -> list[Any]:
+        return [table.rows() for table in slices]
 
-    def read(held: list[Any]) -> ModelSlices:
-        tables = zip(held, (SLICES, CELLS), strict=True)
+    def read(content: list[Any]) -> ModelSlices:
+        tables = zip(content, (SLICES, CELLS), strict=True)
         return ModelSlices(*(pl.DataFrame(rows, schema, orient="row") for rows, schema in tables))
 
     return _kept(run.run_itself().path, ("models", against, models, max_slices), make, plain, read)
@@ -78,13 +78,13 @@ def _kept(
 ) -> Made:
     """What is kept for a question; else it is made, and kept as ``plain`` turns it into JSON."""
     file, rests_on = _file(run, asked), _rests_on(run)
-    held = _read(file, rests_on)
-    if held is not None:
-        return read(held)
-    made = make()
+    content = _read(file, rests_on)
+    if content is not None:
+        return read(content)
+    value = make()
     with suppress(CompetencyGapsError, OSError):  # a cache folder that cannot be written keeps nothing
-        write_json(file, {"rests_on": rests_on, "kept": finite(plain(made))})
-    return made
+        write_json(file, {"rests_on": rests_on, "kept": finite(plain(value))})
+    return value
 
 
 def _file(run: Path, asked: Sequence[Any]) -> Path:
@@ -97,24 +97,24 @@ def _file(run: Path, asked: Sequence[Any]) -> Path:
 def _rests_on(run: Path) -> list[Any]:
     """The format, and the tables and documents of a run as they were when they were last changed."""
     files = sorted(file for file in run.iterdir() if file.suffix in (".json", ".parquet") and file.is_file())
-    held = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    return [FORMAT, held]
+    stamps = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+    return [FORMAT, stamps]
 
 
 def _read(file: Path, rests_on: list[Any]) -> Any:
     """What is kept in a file; None: nothing is, or what it rests on has changed."""
     try:
-        held = json.loads(file.read_bytes())
-        return held["kept"] if held["rests_on"] == rests_on else None
+        content = json.loads(file.read_bytes())
+        return content["kept"] if content["rests_on"] == rests_on else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _answer(held: dict[str, Any]) -> Answer:
+def _answer(content: dict[str, Any]) -> Answer:
     findings = (
         Finding(**{**one, "rests_on": tuple(map(tuple, one["rests_on"])), "typical": tuple(one["typical"])})
-        for one in held["findings"]
+        for one in content["findings"]
     )
-    shared = {name: tuple(held[name]) for name in ("against", "families")}
-    caveats = tuple(Caveat(**one) for one in held["caveats"])
-    return Answer(**{**held, **shared, "findings": tuple(findings), "caveats": caveats})
+    shared = {name: tuple(content[name]) for name in ("against", "families")}
+    caveats = tuple(Caveat(**one) for one in content["caveats"])
+    return Answer(**{**content, **shared, "findings": tuple(findings), "caveats": caveats})

@@ -177,7 +177,7 @@ class _Evidence(NamedTuple):
 
 def match(
     run: RunFolder,
-    given: Path | str,
+    path: Path | str,
     *,
     model: str | None = None,
     against: Against = None,
@@ -186,13 +186,13 @@ def match(
 ) -> Matching:
     """Match a list to a run, as :meth:`competency_gaps.Run.match` describes."""
     base, progress = run.run_itself(), progress or Progress(quiet=True)
-    entries, member, part = entries_in(base.items, given)
+    entries, member, part = entries_in(base.items, path)
     analysis = analyse(base, model, against) if model_scores(base).models else None
     source, how = base, "items"
     wanted = np.array([len(entry.examples) for entry in entries])
     if not member.nnz and not wanted.any():
         raise UserError(
-            f"{str(given)!r}: its entries have no examples, and none of their names occurs in the run's items."
+            f"{str(path)!r}: its entries have no examples, and none of their names occurs in the run's items."
         )
     few = (np.diff(member.indptr) >= np.maximum(1, wanted / 2)).mean() < 0.5
     if part is None and few and wanted.any():
@@ -201,20 +201,24 @@ def match(
     slices = slices_beside(base, source)
     slices, same = _without(slices, member, source.items)
     with progress.stage("comparing examples"):
-        told = _by_examples(base, source, entries, slices, member, part, level)
+        examples_of = _by_examples(base, source, entries, slices, member, part, level)
     with progress.stage("testing slices"):
-        matched, rates = _tested(base, analysis, entries, slices, member, told, level, how)
+        matched, rates = _tested(base, analysis, entries, slices, member, examples_of, level, how)
     lacks: list[Lacked] = []
     if analysis is not None:
         tied = same | {tie.slice for entry in matched for tie in entry.ties}
         findings = answer(base, model, against).findings
         lacks = [Lacked(f.slice, f.family, f.name, f.gap) for f in findings if f.slice not in tied]
     matching = Matching(
-        str(given),
+        str(path),
         how,  # type: ignore[arg-type]
         None if analysis is None else analysis.outcome.model,
         () if analysis is None else analysis.outcome.against,
-        tuple(sorted(matched, key=lambda own: (not own.failure, own.outcome != "recovered", own.association or 0.0))),
+        tuple(
+            sorted(
+                matched, key=lambda entry: (not entry.failure, entry.outcome != "recovered", entry.association or 0.0)
+            )
+        ),
         tuple(rates),
         tuple(lacks),
     )
@@ -285,7 +289,7 @@ def _by_examples(
         # All items of the benchmarks in which a domain's examples lie.
         benchmark = base.items["benchmark"].to_numpy()
         inside = [np.unique(benchmark[rows[of_row == number]]) for number in range(domain.max() + 1)]
-        homes = [np.flatnonzero(np.isin(benchmark, own)) for own in inside]
+        homes = [np.flatnonzero(np.isin(benchmark, of_entry)) for of_entry in inside]
     home = domain if source is base else np.zeros_like(domain)
     return _Told(tell(examples, level=level), count >= FEWEST, chance, count, home, homes)
 
@@ -301,10 +305,10 @@ def _taking_part(
     of_item = np.full(items.height, -1)
     benchmark = items["benchmark"].to_numpy()
     for row in range(member.shape[0] - 1, -1, -1):
-        own = member.indices[member.indptr[row] : member.indptr[row + 1]]
+        rows = member.indices[member.indptr[row] : member.indptr[row + 1]]
         if (domain == domain[row]).sum() == 1 and part is None:
-            of_item[np.isin(benchmark, np.unique(benchmark[own])) & (of_item < 0)] = domain[row]
-        of_item[own] = domain[row]
+            of_item[np.isin(benchmark, np.unique(benchmark[rows])) & (of_item < 0)] = domain[row]
+        of_item[rows] = domain[row]
     if part is not None and len(np.unique(domain)) == 1:
         of_item[part] = 0
     kept = np.flatnonzero((of_item >= 0) & items["excluded"].is_null().to_numpy())
@@ -320,30 +324,30 @@ def _tested(
     entries: Sequence[Entry],
     slices: _Slices,
     member: sp.csr_array,
-    told: _Told,
+    examples_of: _Told,
     level: float,
     how: str,
 ) -> tuple[list[Matched], list[Rate]]:
     """The entries with what outcomes do on their items and on the slices that go with them; beside chance."""
-    ties, compared, count = told.ties, told.compared, len(entries)
+    ties, compared, count = examples_of.ties, examples_of.compared, len(entries)
     failure, recovered = np.zeros(count, bool), np.zeros((count, 1 + DRAWS), bool)
-    found: list[_Evidence] = []
-    own: list[_Evidence] = []
+    slice_evidence: list[_Evidence] = []
+    entry_evidence: list[_Evidence] = []
     if analysis is not None:
-        for number, rows in enumerate(told.homes):
-            tied = np.isin(np.arange(len(slices.name)), ties.slice[told.home[ties.entry] == number])
-            found.append(evidence_in(analysis, slices.here, slices.family, rows, tested=tied))
+        for number, rows in enumerate(examples_of.homes):
+            tied = np.isin(np.arange(len(slices.name)), ties.slice[examples_of.home[ties.entry] == number])
+            slice_evidence.append(evidence_in(analysis, slices.here, slices.family, rows, tested=tied))
             if how == "items":
-                mine, lists = told.home == number, np.full(count, "lists")
-                own.append(evidence_in(analysis, member, lists, rows, tested=mine))
-                failure[mine] = own[-1].failure(level)[mine, 0]
+                mine, lists = examples_of.home == number, np.full(count, "lists")
+                entry_evidence.append(evidence_in(analysis, member, lists, rows, tested=mine))
+                failure[mine] = entry_evidence[-1].failure(level)[mine, 0]
         for entry, k in zip(ties.entry, ties.slice, strict=True):
-            recovered[entry] |= found[told.home[entry]].failure(level)[k]
+            recovered[entry] |= slice_evidence[examples_of.home[entry]].failure(level)[k]
     named = pl.col("coverage_status").replace_strict({"missing": "missing", "under": "thin"}, default=None)
     coverage = dict(base.concepts.select("concept", named).iter_rows())
     matched = []
     for row, entry in enumerate(entries):
-        evidence = found[told.home[row]] if found else None
+        evidence = slice_evidence[examples_of.home[row]] if slice_evidence else None
         goes = tuple(
             _tie(slices, ties, at, evidence, level, coverage) for at in np.flatnonzero(ties.entry == row).tolist()
         )
@@ -353,16 +357,16 @@ def _tested(
             outcome = "recovered" if recovered[row, 0] else "untested" if gone else "matched"
         fields: dict[str, Any] = {"outcome": outcome, "ties": goes, "rows": (), "items": 0}
         fields |= dict.fromkeys(("association", "low", "high", "failure"))
-        fields |= {"domain": entry.domain or None, "examples": int(told.examples[row]), "score": entry.score}
-        if own and analysis is not None:
-            fields |= _own(analysis, own[told.home[row]], member, row, bool(failure[row]))
+        fields |= {"domain": entry.domain or None, "examples": int(examples_of.examples[row]), "score": entry.score}
+        if entry_evidence and analysis is not None:
+            fields |= _entry_evidence(analysis, entry_evidence[examples_of.home[row]], member, row, bool(failure[row]))
         matched.append(Matched(id=entry.id, name=entry.name, **fields))
-    rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, told.chance)]
-    if own:
+    rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, examples_of.chance)]
+    if entry_evidence:
         rates.insert(0, _rate("failure", failure, compared, None))
-    if found:
+    if slice_evidence:
         rates.append(_rate("recovered", recovered[:, 0], compared, (recovered[:, 1:] & compared[:, None]).sum(axis=0)))
-    if own:
+    if entry_evidence:
         by_chance = (recovered[:, 1:] & failure[:, None]).sum(axis=0)
         rates.append(_rate("failure recovered", recovered[:, 0], failure, by_chance))
     else:
@@ -370,16 +374,18 @@ def _tested(
     return matched, rates
 
 
-def _own(analysis: Analysis, evidence: _Evidence, member: sp.csr_array, row: int, failure: bool) -> dict[str, Any]:
+def _entry_evidence(
+    analysis: Analysis, evidence: _Evidence, member: sp.csr_array, row: int, failure: bool
+) -> dict[str, Any]:
     """What an entry's own items say of it."""
     rows = member.indices[member.indptr[row] : member.indptr[row + 1]]
     rows = rows[~np.isnan(analysis.outcome.values[rows])]
     worst = rows[np.argsort(analysis.outcome.values[rows], kind="stable")]
-    held = {"items": len(rows), "rows": tuple(worst[:3].tolist())}
+    fields = {"items": len(rows), "rows": tuple(worst[:3].tolist())}
     mean, half = float(evidence.association[row]), Z_95 * float(evidence.error[row])
     if np.isnan(mean):
-        return held
-    return {**held, "association": mean, "low": mean - half, "high": mean + half, "failure": failure}
+        return fields
+    return {**fields, "association": mean, "low": mean - half, "high": mean + half, "failure": failure}
 
 
 def evidence_in(
@@ -426,17 +432,17 @@ def evidence_in(
     n_eff = effective_sample(size, sums.total(sums.weight2))
     cumulants = permutation_cumulants(sums)
     usable = np.flatnonzero((n_eff >= SMALLEST) & (cumulants[0] > 1e-12))
-    own, total, n_eff = places[usable], total[usable], n_eff[usable]
+    tested_slices, total, n_eff = places[usable], total[usable], n_eff[usable]
     second, third, fourth = cumulants[:, usable]
     spread = np.sqrt(second)
-    association[own], error[own] = total[:, 0] / size[usable], spread / size[usable]
-    z[own] = total / spread[:, None]
+    association[tested_slices], error[tested_slices] = total[:, 0] / size[usable], spread / size[usable]
+    z[tested_slices] = total / spread[:, None]
     for column in range(1 + draws):
-        low = pearson_tail(-z[own, column], -third / spread**3, fourth / second**2)
-        high = pearson_tail(z[own, column], third / spread**3, fourth / second**2)
-        for name in np.unique(family[own]):
-            part = family[own] == name
-            q[own[part], column] = q_values(low[part], high[part], total[part, column], n_eff[part])
+        low = pearson_tail(-z[tested_slices, column], -third / spread**3, fourth / second**2)
+        high = pearson_tail(z[tested_slices, column], third / spread**3, fourth / second**2)
+        for name in np.unique(family[tested_slices]):
+            part = family[tested_slices] == name
+            q[tested_slices[part], column] = q_values(low[part], high[part], total[part, column], n_eff[part])
     return _Evidence(association, error, q, z)
 
 
@@ -446,13 +452,13 @@ def _rate(what: Any, which: np.ndarray, of: np.ndarray, chance: Any) -> Rate:
 
 
 def _tie(
-    slices: _Slices, ties: Ties, at: int, found: _Evidence | None, level: float, coverage: dict[int, Status | None]
+    slices: _Slices, ties: Ties, at: int, evidence: _Evidence | None, level: float, coverage: dict[int, Status | None]
 ) -> Tie:
     k = int(ties.slice[at])
     number = int(slices.number[k])
     status = coverage.get(number - CONCEPTS)
-    if found is not None and found.q[k, 0] <= level:
-        status = "failure" if found.z[k, 0] < 0 else "success"
+    if evidence is not None and evidence.q[k, 0] <= level:
+        status = "failure" if evidence.z[k, 0] < 0 else "success"
     return Tie(number, str(slices.family[k]), str(slices.name[k]), float(ties.auc[at]), float(ties.q[at]), status)
 
 
@@ -471,10 +477,10 @@ def read_matchings(run: RunFolder) -> list[Matching]:
     UserError
         If a file is damaged.
     """
-    found = []
+    matchings = []
     for file in sorted((run.base / LISTS).glob("*.json")):
         try:
-            found.append(pydantic.TypeAdapter(Matching).validate_python(read_document(file)))
+            matchings.append(pydantic.TypeAdapter(Matching).validate_python(read_document(file)))
         except (OSError, ValueError) as error:
             raise damaged(file, error, "Match the list again, or remove the file.") from error
-    return found
+    return matchings

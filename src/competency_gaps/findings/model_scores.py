@@ -36,9 +36,9 @@ def models_table(run: RunFolder) -> pl.DataFrame:
     rows = []
     for model, values, asked in zip(scores.models, scores.values, scores.asked, strict=True):
         known = ~np.isnan(values)
-        _, own = np.unique(cluster[known], return_inverse=True)
-        size = np.bincount(own) if known.any() else np.zeros(0)
-        estimate = mean(np.bincount(own, values[known]) / size, size.astype(float)) if known.any() else None
+        _, unit = np.unique(cluster[known], return_inverse=True)
+        size = np.bincount(unit) if known.any() else np.zeros(0)
+        estimate = mean(np.bincount(unit, values[known]) / size, size.astype(float)) if known.any() else None
         rows.append(
             {
                 "model": model,
@@ -69,7 +69,7 @@ def item_models(run: RunFolder) -> pl.DataFrame:
     )
 
 
-def _answers(run: RunFolder, scores: ModelScores, own: pl.Series) -> np.ndarray:
+def _answers(run: RunFolder, scores: ModelScores, responses: pl.Series) -> np.ndarray:
     """Number the models' answers, alike where they differ by blanks and case: int64 of shape (models, items).
 
     -1: no answer is kept, or it is a longer text, which no two models write alike.
@@ -79,16 +79,16 @@ def _answers(run: RunFolder, scores: ModelScores, own: pl.Series) -> np.ndarray:
     for model in scores.models:
         rows = added.filter(pl.col("model") == model)
         if rows.is_empty():
-            texts.append(own)
+            texts.append(responses)
             continue
-        place = pl.DataFrame({"item": np.arange(len(own), dtype=np.int32)})
-        texts.append(place.join(rows, on="item", how="left", maintain_order="left")["response"])
+        every = pl.DataFrame({"item": np.arange(len(responses), dtype=np.int32)})
+        texts.append(every.join(rows, on="item", how="left", maintain_order="left")["response"])
     if not texts:
-        return np.zeros((0, len(own)), np.int64)
+        return np.zeros((0, len(responses)), np.int64)
     folded = pl.concat(texts).str.strip_chars().str.to_lowercase()
     short = folded.set((folded.str.len_chars() > LONGEST_ANSWER).fill_null(value=True), None)
     number = short.cast(pl.Categorical).to_physical().cast(pl.Int64).fill_null(-1)
-    return np.asarray(number.to_numpy().reshape(len(texts), len(own)))
+    return np.asarray(number.to_numpy().reshape(len(texts), len(responses)))
 
 
 SURE = 0.05
@@ -151,9 +151,9 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
     sample = slice_sample(base.items, sp.csr_array((0, base.items.height)), config.strata)
     relative = np.full(scores.values.shape, np.nan)
     for number in np.unique(sample.benchmark):
-        place = np.flatnonzero(sample.benchmark == number)
-        own = np.ma.masked_invalid(scores.values[:, place])
-        relative[:, place] = (own - own.mean(axis=1, keepdims=True)).filled(np.nan)
+        columns = np.flatnonzero(sample.benchmark == number)
+        inside = np.ma.masked_invalid(scores.values[:, columns])
+        relative[:, columns] = (inside - inside.mean(axis=1, keepdims=True)).filled(np.nan)
     measured = {}
     for row, model in enumerate(scores.models):
         others = np.ma.masked_invalid(np.delete(relative, row, axis=0)).mean(axis=0)
@@ -161,8 +161,8 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
         of_model = missing_scores(sample, lacking, np.ma.filled(others, np.nan), config)
         if of_model is not None:
             measured[model] = of_model
-    q_value = corrected(np.array([own.p_value for own in measured.values()]))
+    q_value = corrected(np.array([inside.p_value for inside in measured.values()]))
     return {
-        model: replace(own, p_value=value)
-        for (model, own), value in zip(measured.items(), q_value.tolist(), strict=True)
+        model: replace(inside, p_value=value)
+        for (model, inside), value in zip(measured.items(), q_value.tolist(), strict=True)
     }

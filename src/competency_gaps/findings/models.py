@@ -51,7 +51,8 @@ def find_model_slices(
         return ModelSlices(pl.DataFrame(schema=SLICES), pl.DataFrame(schema=CELLS))
     weights = sp.csr_array(sp.vstack([family.weights for family in families], format="csr"), dtype=np.float32)
     tables = [
-        slice_gaps(analysis_of(base, scores, own, None)).filter(pl.col("family") != "concepts") for own in outcomes
+        slice_gaps(analysis_of(base, scores, outcome, None)).filter(pl.col("family") != "concepts")
+        for outcome in outcomes
     ]
     unscored = np.stack([(table["reason"] == "unscored").fill_null(False).to_numpy() for table in tables])
     gap, width = plain_gaps(base, families, weights, outcomes)
@@ -60,9 +61,9 @@ def find_model_slices(
     shown = _chosen(apart, weights, max_slices)
     cells = pl.concat(
         table[shown].with_columns(
-            model=pl.lit(own.model), against=pl.lit("peers" if own.kind == "peers" else "benchmark")
+            model=pl.lit(outcome.model), against=pl.lit("peers" if outcome.kind == "peers" else "benchmark")
         )
-        for table, own in zip(tables, outcomes, strict=True)
+        for table, outcome in zip(tables, outcomes, strict=True)
     )
     return ModelSlices(apart[shown], cells.select(*CELLS))
 
@@ -87,10 +88,10 @@ def plain_gaps(
     """Measured difference of each slice from comparable items, and the width of its interval: (models, slices) each."""
     config = run.evidence_config.model_copy(update={"strata": strata_of(run, families)})
     sample = slice_sample(run.items, weights, config.strata)
-    samples = (with_outcomes(sample, Outcomes(own.values, own.limits)) for own in outcomes)
-    measured = [evidence(own, config, draw=False) for own in samples]
-    reach = [own.association_high - own.association_low for own in measured]
-    return np.stack([own.association for own in measured]), np.stack(reach)
+    samples = (with_outcomes(sample, Outcomes(one.values, one.limits)) for one in outcomes)
+    measured = [evidence(one, config, draw=False) for one in samples]
+    reach = [one.association_high - one.association_low for one in measured]
+    return np.stack([one.association for one in measured]), np.stack(reach)
 
 
 def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
@@ -118,7 +119,9 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
     p_value = chdtrc(np.maximum(count - 1, 1), (weighted * (gap - pooled) ** 2).sum(axis=0))
     p_value = np.where(enough, p_value, np.nan)
     least = between * np.maximum(count - 1, 1) / chdtri(np.maximum(count - 1, 1), 0.025) - noise
-    deviation, least = (np.where(enough, np.sqrt(np.maximum(own, 0.0)), np.nan) for own in (between - noise, least))
+    deviation, least = (
+        np.where(enough, np.sqrt(np.maximum(variance, 0.0)), np.nan) for variance in (between - noise, least)
+    )
     return {"spread": deviation, "spread_low": least, "p_value": p_value, "q_value": corrected(p_value)}
 
 
@@ -149,9 +152,9 @@ SCORES_BY = {
 def scores_by(run: RunFolder, column: str) -> pl.DataFrame:
     """Score every model on every category of a column, as :meth:`competency_gaps.Run.scores_by` describes."""
     families = slices_of(run.run_itself())
-    places = [(family, at) for family in families for at, own in enumerate(family.column) if own == column]
+    places = [(family, at) for family in families for at, of_slice in enumerate(family.column) if of_slice == column]
     if not places:
-        known = dict.fromkeys(own for family in families for own in family.column if own is not None)
+        known = dict.fromkeys(of_slice for family in families for of_slice in family.column if of_slice is not None)
         raise no_such("no column of the items is called", column, known)
     return _table(run, _categories(places))
 
@@ -171,9 +174,15 @@ def scores_on(run: RunFolder, name: str) -> pl.DataFrame:
     """
     families = slices_of(run.run_itself())
     every = [(family, at) for family in families for at in range(len(family.names))]
-    alike = [(own, at) for own, at in every if name in (own.names[at], str(own.number[at]))]
+    alike = [
+        (slices_of_family, at)
+        for slices_of_family, at in every
+        if name in (slices_of_family.names[at], str(slices_of_family.number[at]))
+    ]
     if not alike:
-        raise no_such("the run has no slice", name, dict.fromkeys(own.names[at] for own, at in every))
+        raise no_such(
+            "the run has no slice", name, dict.fromkeys(slices_of_family.names[at] for slices_of_family, at in every)
+        )
     return _table(run, _categories(alike[:1]))
 
 
@@ -190,7 +199,9 @@ def _table(run: RunFolder, categories: Sequence[tuple[int | None, str | None, np
     tables = []
     for number, name, rows in categories:
         means, sizes = _by_cluster(scores.values[:, rows], cluster[rows])
-        estimates = [interval.mean(own[size > 0], size[size > 0]) for own, size in zip(means, sizes, strict=True)]
+        estimates = [
+            interval.mean(of_slice[size > 0], size[size > 0]) for of_slice, size in zip(means, sizes, strict=True)
+        ]
         ends = {end: [None if e is None else getattr(e, end) for e in estimates] for end in ("value", "low", "high")}
         columns: dict[str, Any] = {"slice": number, "category": name, "items": len(rows), "model": scores.models}
         columns |= {"scored": (~np.isnan(scores.values[:, rows])).sum(axis=1), "mean": ends["value"]}
@@ -203,7 +214,10 @@ def _by_cluster(values: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np
     """Mean score of each cluster, and its scored items: two float64 of shape (models, clusters); NaN: none."""
     _, number = np.unique(cluster, return_inverse=True)
     known = ~np.isnan(values)
-    sizes, sums = (np.stack([np.bincount(number, row) for row in own]) for own in (known, np.where(known, values, 0.0)))
+    sizes, sums = (
+        np.stack([np.bincount(number, row) for row in row_values])
+        for row_values in (known, np.where(known, values, 0.0))
+    )
     return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan), sizes
 
 

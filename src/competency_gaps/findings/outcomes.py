@@ -85,8 +85,8 @@ def outcome_run(
     name = _folder_name(outcome, chosen=chosen)
     rests_on = _digest(base, scores, outcome)
     folder = cache_folder() / FOLDER / hashlib.sha256(str(base.path.resolve()).encode()).hexdigest()[:16] / name
-    if made := _made(folder, rests_on):
-        return made
+    if existing := _existing(folder, rests_on):
+        return existing
     if not can_write(folder):
         raise MachineError(
             f"the tables of {model} cannot be kept in the cache folder {folder}, which cannot be written. Set "
@@ -103,22 +103,22 @@ def outcome_run(
     }
     progress = progress or Progress(quiet=True)
     with hold(folder), progress.stage(f"evidence of {model}"):
-        if made := _made(folder, rests_on):  # by another process, meanwhile
-            return made
+        if existing := _existing(folder, rests_on):  # by another process, meanwhile
+            return existing
         _clear(folder)
         return write_outcome(base, folder, outcome, record)
 
 
-def _made(folder: Path, rests_on: str) -> RunFolder | None:
+def _existing(folder: Path, rests_on: str) -> RunFolder | None:
     """An outcome that was made; None: there is none, it rests on something else now, another version wrote it, or it
     is damaged: it is made again."""
     if not (folder / FILE).is_file():
         return None
     try:
-        made = RunFolder(folder, read_whole_manifest(folder))
+        run = RunFolder(folder, read_whole_manifest(folder))
     except CompetencyGapsError:
         return None
-    return made if made.manifest["outcome"].get("digest") == rests_on and made.files.is_whole() else None
+    return run if run.manifest["outcome"].get("digest") == rests_on and run.files.is_whole() else None
 
 
 def _clear(folder: Path) -> None:
@@ -164,7 +164,7 @@ def write_outcome(base: RunFolder, folder: Path, outcome: Outcome, record: dict[
     names = base.benchmarks["benchmark"].to_list()
     single = {name: numbered[number] for number, name in enumerate(names)}
     items = _items(base, outcome).with_columns(stratum=item_strata(sample))
-    defined = np.sum([~np.isnan(own.chi_model) for own in single.values()], axis=0)
+    defined = np.sum([~np.isnan(evidence.chi_model) for evidence in single.values()], axis=0)
     tables = {
         "items": items,
         "concepts": _replaced(concepts, suite, n_benchmarks=defined),
@@ -189,9 +189,9 @@ def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
         return items.select("score", "response", "unscored", values)
     rows = pl.DataFrame({"item": np.arange(items.height, dtype=np.int32), "outcome": values})
     added = read_scores(base.path).filter(pl.col("model") == outcome.model).drop("model")
-    own = rows.join(added, on="item", how="left", maintain_order="left").drop("item")
+    scores = rows.join(added, on="item", how="left", maintain_order="left").drop("item")
     nothing = pl.lit(Reason("source_no_score", "the source gives no score").as_dict(), DTYPE)
-    return own.with_columns(
+    return scores.with_columns(
         pl.when(pl.col("score").is_null()).then(pl.coalesce("unscored", nothing)).alias("unscored"),
         pl.lit(None, pl.String).alias("details"),
         pl.lit(None, pl.List(pl.Float64)).alias("logprobs"),
@@ -201,15 +201,15 @@ def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
 
 def _replaced(table: pl.DataFrame, evidence: Evidence, **further: np.ndarray) -> pl.DataFrame:
     columns = {"chi_model": pl.Series(evidence.chi_model).fill_nan(None), **evidence_columns(evidence), **further}
-    made = [pl.Series(name, values).cast(table.schema[name]) for name, values in columns.items()]
-    return table.with_columns(made)
+    series = [pl.Series(name, values).cast(table.schema[name]) for name, values in columns.items()]
+    return table.with_columns(series)
 
 
 def _benchmarks(base: RunFolder, items: pl.DataFrame) -> pl.DataFrame:
     kept = base.items.select("benchmark", pl.col("excluded").is_null().alias("kept"))
-    own = pl.concat([kept, items.select("score", "outcome")], how="horizontal").filter("kept")
+    scored = pl.concat([kept, items.select("score", "outcome")], how="horizontal").filter("kept")
     # The mean stays that of the model's scores: against peers it would be 0 in every benchmark.
-    means = own.group_by("benchmark").agg(
+    means = scored.group_by("benchmark").agg(
         pl.col("outcome").count().alias("scored"), pl.col("score").mean().alias("mean_score")
     )
     order, kinds = base.benchmarks.columns, base.benchmarks.schema

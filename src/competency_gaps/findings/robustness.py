@@ -109,11 +109,11 @@ def verdict(code: str, outcome: str, numbers: Mapping[str, Any]) -> RobustnessVe
     """Put an outcome into words."""
     by = "by their number" if numbers.get("same_sae") else "by their activation over the items"
     known = "the peers' scores" if numbers.get("from_peers") else "the benchmark's mean"
-    words, given = _Words(), {"by": by, "known": known, **numbers}
+    words, values = _Words(), {"by": by, "known": known, **numbers}
     tone: Tone = "good" if outcome in _PASSED else "bad" if outcome in _FAILED else "open"
-    test = words.vformat(TITLES[code], (), given)
+    test = words.vformat(TITLES[code], (), values)
     return RobustnessVerdict(
-        code, outcome, numbers, tone, test, words.vformat(SENTENCES[f"{code}.{outcome}"], (), given)
+        code, outcome, numbers, tone, test, words.vformat(SENTENCES[f"{code}.{outcome}"], (), values)
     )
 
 
@@ -140,13 +140,13 @@ def ablation_verdict(removed: Mapping[str, Removal]) -> RobustnessVerdict:
         return verdict("ablation", "few", {})
     falls, rises = best.outside and best.change < 0, worst.outside and worst.change > 0
     outcome = {(True, True): "both", (True, False): "best", (False, True): "worst", (False, False): "neither"}
-    numbers = {f"{side}_{name}": value for side, own in removed.items() for name, value in asdict(own).items()}
+    numbers = {f"{side}_{name}": value for side, removal in removed.items() for name, value in asdict(removal).items()}
     return verdict("ablation", outcome[falls, rises], numbers)
 
 
-def list_verdict(given: Answer) -> RobustnessVerdict:
+def list_verdict(answer: Answer) -> RobustnessVerdict:
     """Judge how many slices of an answer come again on half-samples of the items."""
-    listed = given.findings
+    listed = answer.findings
     numbers = {
         "findings": len(listed),
         "halves": listed[0].halves if listed else 0,
@@ -219,13 +219,13 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
         verdicts[-1] = verdict("prediction", "skipped", {})
     figures: dict[str, Any] = {
         "subsampling": draws,
-        "ablation": {side: asdict(own) for side, own in removed.items()},
+        "ablation": {side: asdict(part) for side, part in removed.items()},
         "halves": unseen,
     }
     if both is not None:
         verdicts.append(verdict("against", _agreement(both["chi_model_correlation"]), both))
         figures["against"] = both
-    content = finite({"seed": seed, "verdicts": [asdict(own) for own in verdicts], **figures})
+    content = finite({"seed": seed, "verdicts": [asdict(part) for part in verdicts], **figures})
     with adding_to_run(run.path, run.manifest):
         write_document(run.path / ASSESSMENT, content)
     return content

@@ -74,10 +74,10 @@ def read_drafts(folder: Path) -> Drafts:
         If it is missing or damaged.
     """
     try:
-        held = read_document(folder / DRAFTS)
-        fresh, shares = held["fresh"] and Fresh(**held["fresh"]), tuple(Share(*one) for one in held["shares"])
-        items = pl.DataFrame(held["items"], schema=ROWS)
-        return Drafts(**{**held, "folder": folder, "items": items, "shares": shares, "fresh": fresh})
+        content = read_document(folder / DRAFTS)
+        fresh, shares = content["fresh"] and Fresh(**content["fresh"]), tuple(Share(*one) for one in content["shares"])
+        items = pl.DataFrame(content["items"], schema=ROWS)
+        return Drafts(**{**content, "folder": folder, "items": items, "shares": shares, "fresh": fresh})
     except (OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
         raise damaged(
             folder / DRAFTS, error, "Repeat the command that made it: answers already paid for are kept."
@@ -86,9 +86,9 @@ def read_drafts(folder: Path) -> Drafts:
 
 def record_of(item: Item) -> dict[str, Any]:
     """An item as a line of a benchmark's JSONL file."""
-    held: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "messages": item.messages, "choices": item.choices}
-    held |= {"answer": item.answer, "metric": item.policy, "group": item.group, "metadata": item.metadata}
-    return {key: value for key, value in held.items() if value not in (None, {}, ())}
+    record: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "messages": item.messages, "choices": item.choices}
+    record |= {"answer": item.answer, "metric": item.policy, "group": item.group, "metadata": item.metadata}
+    return {key: value for key, value in record.items() if value not in (None, {}, ())}
 
 
 def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -77,7 +77,7 @@ class _Target:
     benchmark: str
     names: list[str]
     lenses: list[Lens]
-    own: list[np.ndarray]
+    members: list[np.ndarray]
     """bool of shape (N,) each."""
     expected: float | None = None
 
@@ -107,10 +107,10 @@ class _Draft:
         """As ``Drafts.items`` has it."""
         item, key = self.item, self.item.answer
         text = None if key is None else str(item.choices[key]) if item.choices else str(key)
-        held: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "answer": text}
-        held["choices"] = item.choices and list(item.choices)
-        held |= {"slice": names[self.target], "weight": self.weight, "source": self.source}
-        return held | {"code": self.code, "reason": self.reason}
+        values: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "answer": text}
+        values["choices"] = item.choices and list(item.choices)
+        values |= {"slice": names[self.target], "weight": self.weight, "source": self.source}
+        return values | {"code": self.code, "reason": self.reason}
 
 
 def fill(
@@ -145,24 +145,26 @@ def fill(
 
 def _slice(run: RunFolder, asked: int | str) -> _Target:
     """The slice of a line of the answer, or of a name."""
-    found = answer(run).findings if run.own_model is not None else ()
-    line = next((one.slice for one in found if str(asked) == str(one.number)), None)
-    known = [(own, at) for own in slices_of(run) for at in range(len(own.names))]
-    named = [(own, at) for own, at in known if own.names[at].casefold() == str(asked).casefold()]
-    hits = [(own, at) for own, at in known if own.number[at] == line] or named
+    findings = answer(run).findings if run.own_model is not None else ()
+    line = next((one.slice for one in findings if str(asked) == str(one.number)), None)
+    known = [(family_, at) for family_ in slices_of(run) for at in range(len(family_.names))]
+    named = [(family_, at) for family_, at in known if family_.names[at].casefold() == str(asked).casefold()]
+    hits = [(family_, at) for family_, at in known if family_.number[at] == line] or named
     if not hits:
         raise UserError(
             f"{run.path} has no slice {asked!r}, and its answer has no such line."
-            f"{nearest(str(asked), [own.names[at] for own, at in known])}"
+            f"{nearest(str(asked), [family_.names[at] for family_, at in known])}"
         )
-    family, place = hits[0]
+    family, index = hits[0]
     kept = run.items["excluded"].is_null().to_numpy()
-    own = (family.member[[place]].toarray().ravel() > 0) & kept
-    home = Counter(run.items["benchmark"].filter(pl.Series(own)).to_list()).most_common(1)[0][0]
+    family_ = (family.member[[index]].toarray().ravel() > 0) & kept
+    home = Counter(run.items["benchmark"].filter(pl.Series(family_)).to_list()).most_common(1)[0][0]
     # A finding's gap is against all comparable items, its own among them.
-    expected = [one.gap / max(0.05, 1 - own.sum() / kept.sum()) for one in found if one.slice == family.number[place]]
-    name = family.names[place]
-    return _Target(name, home, [name], [lens_of(run, family, place)], [own], expected[0] if expected else None)
+    expected = [
+        one.gap / max(0.05, 1 - family_.sum() / kept.sum()) for one in findings if one.slice == family.number[index]
+    ]
+    name = family.names[index]
+    return _Target(name, home, [name], [lens_of(run, family, index)], [family_], expected[0] if expected else None)
 
 
 def _lacking(run: RunFolder, benchmark: str, description: str | None) -> _Target:
@@ -174,10 +176,10 @@ def _lacking(run: RunFolder, benchmark: str, description: str | None) -> _Target
             f"{benchmark} clearly lacks no topic, or the run has no atlas. To add to what it has, name a slice."
         )
     inside = (run.items["excluded"].is_null() & (run.items["benchmark"] == benchmark)).to_numpy()
-    own = [members(run, one.region) for one in regions]
-    lenses = [region_lens(run, one.region, rows) for one, rows in zip(regions, own, strict=True)]
+    rows_of = [members(run, one.region) for one in regions]
+    lenses = [region_lens(run, one.region, rows) for one, rows in zip(regions, rows_of, strict=True)]
     names = [one.name for one in regions]
-    return _Target(f"missing-{benchmark}", benchmark, names, lenses, [rows & inside for rows in own])
+    return _Target(f"missing-{benchmark}", benchmark, names, lenses, [rows & inside for rows in rows_of])
 
 
 @dataclass
@@ -196,15 +198,15 @@ class _Filling:
 
     def __post_init__(self) -> None:
         settings, items = self.run.manifest["settings"], self.run.items
-        own = next(entry for entry in settings["benchmarks"] if entry["name"] == self.target.benchmark)
-        self.config = BenchmarkConfig(**own)
-        self.entry = {key: own[key] for key in own.keys() - {"source", "sources", "limit", "sample"}}
+        settings_of = next(entry for entry in settings["benchmarks"] if entry["name"] == self.target.benchmark)
+        self.config = BenchmarkConfig(**settings_of)
+        self.entry = {key: settings_of[key] for key in settings_of.keys() - {"source", "sources", "limit", "sample"}}
         self.home = (items["excluded"].is_null() & (items["benchmark"] == self.config.name)).to_numpy()
         self.options = Counter(items.filter(pl.Series(self.home))["choices"].drop_nulls().list.len().to_list())
         policy = Counter(items["policy"].filter(pl.Series(self.home)).to_list()).most_common(1)[0][0]
         self.asks = bool(settings["ask"]) and policy not in ("none", "imported")
         self.policy = "choice" if policy == "none" and self.options else policy
-        generates = all(isinstance(own, ReasoningGymSource) for own in self.config.all_sources)
+        generates = all(isinstance(settings_of, ReasoningGymSource) for settings_of in self.config.all_sources)
         if self.corpus is None and self.llm is None and not generates:
             raise UserError(
                 f"{self.config.name} has no generator for new items: give a corpus of questions or texts "
@@ -216,13 +218,13 @@ class _Filling:
     def find_items(self) -> None:
         """Find, test and choose candidates: all of a corpus or generator at once, of a language model in rounds."""
         if self.corpus is not None or self.llm is None:
-            found = self._of_corpus() if self.corpus is not None else self._of_generators()
-            if self.passages and self.llm is None and not found:
+            drafts = self._of_corpus() if self.corpus is not None else self._of_generators()
+            if self.passages and self.llm is None and not drafts:
                 raise UserError(
                     f"{self.corpus} has texts but no questions: give a language model to write items about them "
                     f"({argument('llm')})."
                 )
-            self._test(found)
+            self._test(drafts)
             if len(self._fine()) > self.n:
                 self._choose(self._fine())
         for number in range(ROUNDS if self.llm is not None else 0):
@@ -239,27 +241,30 @@ class _Filling:
 
     def _of_generators(self) -> list[_Draft]:
         """Tasks of the benchmark's families from seeds beyond the run's, most of those that have the slice's items."""
-        own = self.run.items.filter(pl.Series(np.any(self.target.own, axis=0) & self.home))["item_id"]
-        prefix, wanted = Counter(id.partition(":")[0] for id in own), []
+        ids = self.run.items.filter(pl.Series(np.any(self.target.members, axis=0) & self.home))["item_id"]
+        prefix, wanted = Counter(id.partition(":")[0] for id in ids), []
         for number, source in enumerate(self.config.all_sources):
-            part, held = prefix[str(number)] / max(1, len(own)) if self.config.sources else 1.0, source.model_dump()
+            part, source_of = (
+                prefix[str(number)] / max(1, len(ids)) if self.config.sources else 1.0,
+                source.model_dump(),
+            )
             size = max(self.n, round(GENERATED * self.n * part))
-            wanted.append({**held, "seed": held["seed"] + 1_000_003, "size": size})
-        made = load_benchmark(BenchmarkConfig(**{**self.entry, "sources": wanted}))
-        return [_Draft(replace(item, id=f"new-{item.id}"), str(item.group)) for item in made.items]
+            wanted.append({**source_of, "seed": source_of["seed"] + 1_000_003, "size": size})
+        benchmark = load_benchmark(BenchmarkConfig(**{**self.entry, "sources": wanted}))
+        return [_Draft(replace(item, id=f"new-{item.id}"), str(item.group)) for item in benchmark.items]
 
     def _of_corpus(self) -> list[_Draft]:
         """Questions of the corpus: those most like the slice by their words, and some at random; passages are kept."""
         telling, rng = self._telling(), random.Random(0)
         best, drawn, texts = list[Any](), list[Any](), list[Any]()
-        for number, found in enumerate(_stream(self.corpus or Path())):
-            words = set(_WORD.findall((found if isinstance(found, str) else found.item.prompt).casefold()))
+        for number, read in enumerate(_stream(self.corpus or Path())):
+            words = set(_WORD.findall((read if isinstance(read, str) else read.item.prompt).casefold()))
             like = sum(telling.get(word, 0.0) for word in words) / max(1, len(words)) ** 0.5
-            if isinstance(found, str):
-                keep_best(texts, (like, -number, found), 2 * self.n)
+            if isinstance(read, str):
+                keep_best(texts, (like, -number, read), 2 * self.n)
             else:
-                keep_best(best, (like, -number, found), READ[0])
-                keep_best(drawn, (rng.random(), -number, found), READ[1])
+                keep_best(best, (like, -number, read), READ[0])
+                keep_best(drawn, (rng.random(), -number, read), READ[1])
         self.passages = [text for *_, text in sorted(texts, reverse=True)]
         by_chance = {number: draft for _, number, draft in drawn}
         by_words = {number: draft for _, number, draft in best if number not in by_chance}
@@ -269,12 +274,12 @@ class _Filling:
 
     def _telling(self) -> dict[str, float]:
         """Log odds of words in the slice's items beside all others; of a slice without items, its name's words."""
-        own, counts = np.any(self.target.own, axis=0), (Counter[str](), Counter[str]())
-        if own.sum() < 10:
+        member, counts = np.any(self.target.members, axis=0), (Counter[str](), Counter[str]())
+        if member.sum() < 10:
             return dict.fromkeys(_WORD.findall(" ".join(self.target.names).casefold()), 1.0)
-        for inside, text in zip(own, self.run.items["prompt"], strict=True):
+        for inside, text in zip(member, self.run.items["prompt"], strict=True):
             counts[int(inside)].update(set(_WORD.findall(text.casefold())))
-        size = (~own).sum(), own.sum()
+        size = (~member).sum(), member.sum()
         share = {word: [(side[word] + 0.5) / (size[at] + 1) for at, side in enumerate(counts)] for word in counts[1]}
         return {word: float(np.log(inside / outside)) for word, (outside, inside) in share.items()}
 
@@ -283,13 +288,13 @@ class _Filling:
         targets = len(self.target.names)
         kinds = [("new", at % targets) for at in range(2 * missing if number else missing)]
         kinds += [("other", -1)] * (self.n if self.asks and not number else 0)
-        return [self._request(f"{kind}-{number}-{at}", own, [at, number]) for at, (kind, own) in enumerate(kinds)]
+        return [self._request(f"{kind}-{number}-{at}", target, [at, number]) for at, (kind, target) in enumerate(kinds)]
 
     def _request(self, id: str, target: int, seed: list[int]) -> Request:
         """Ask for an item about a target, or, -1, about whatever the first near one is about."""
-        rng, own = np.random.default_rng(seed), np.any(self.target.own, axis=0)
-        outside = np.flatnonzero(self.home & ~own)
-        near = outside if target < 0 else np.flatnonzero(self.target.own[target])
+        rng, member = np.random.default_rng(seed), np.any(self.target.members, axis=0)
+        outside = np.flatnonzero(self.home & ~member)
+        near = outside if target < 0 else np.flatnonzero(self.target.members[target])
         content: dict[str, Any] = {"subject": "that of the first example"}
         if target >= 0:
             content["subject"] = self.target.names[target]
@@ -310,32 +315,34 @@ class _Filling:
 
     def _written(self, requests: Sequence[Request]) -> list[_Draft]:
         """What the language model wrote, the right option in a random place."""
-        drafts, written, model = list[_Draft](), self._asked(requests, _Written), str(self.llm and self.llm.model)
-        for id, own in written.items():
-            if own is None:
+        drafts, written, model = list[_Draft](), self._answered(requests, _Written), str(self.llm and self.llm.model)
+        for id, written_item in written.items():
+            if written_item is None:
                 drafts.append(_Draft(Item(id, ""), model, id.startswith("other")))
                 drafts[-1].refuse("unread", "what the language model wrote could not be read")
                 continue
-            texts = [own.right.strip(), *(text.strip() for text in own.wrong)]
+            texts = [written_item.right.strip(), *(text.strip() for text in written_item.wrong)]
             order = random.Random(id).sample(range(len(texts)), len(texts))
-            item = Item(id, own.question.strip(), answer=texts[0], policy=self.policy)
+            item = Item(id, written_item.question.strip(), answer=texts[0], policy=self.policy)
             if self.options:
                 item = replace(item, choices=tuple(texts[at] for at in order), answer=order.index(0))
             drafts.append(_Draft(item, model, id.startswith("other")))
         return drafts
 
-    def _asked(self, requests: Sequence[Request], form: type[Any]) -> dict[str, Any]:
+    def _answered(self, requests: Sequence[Request], form: type[Any]) -> dict[str, Any]:
         """What the language model answers, by id; None: it cannot be read. What was paid for is on the disk."""
 
-        def usable(own: Answer) -> bool:
-            return not isinstance(parse(own, form), Failure)
+        def usable(answer: Answer) -> bool:
+            return not isinstance(parse(answer, form), Failure)
 
         assert self.llm is not None
         kept = AnswerStore(self.folder / FILE).answers(requests, self.llm.model)
         if any(one.id not in kept or not usable(kept[one.id]) for one in requests):
             kept = ask(requests, self.llm, self.folder, self.progress, usable) or {}
         came = (kept[one.id] for one in requests if one.id in kept)
-        return {own.id: parse(own, form) if usable(own) else None for own in came if own.text is not None}
+        return {
+            answer.id: parse(answer, form) if usable(answer) else None for answer in came if answer.text is not None
+        }
 
     # Tests
 
@@ -374,7 +381,7 @@ class _Filling:
     def _repeats(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
         """Refuse items that ask what an item of the run, or an earlier candidate, asks."""
         drafts = [*before, *new]
-        plain = [Item("", own.item.prompt, choices=own.item.choices, answer=own.item.answer) for own in drafts]
+        plain = [Item("", draft.item.prompt, choices=draft.item.choices, answer=draft.item.answer) for draft in drafts]
         columns = self.run.items.select("prompt", "choices", "answer", "answer_index").iter_rows()
         known = [
             Item("", stem(prompt), choices=tuple(choices) if choices else None, answer=text if at is None else at)
@@ -392,42 +399,42 @@ class _Filling:
     def _read(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
         """Read items with the run's model and SAE; the model answers them in the same pass where it can be asked."""
         records = [record_of(draft.item) for draft in new]
-        self._made = read_records(self.run, records, self.progress, benchmark=self.entry, ask=self.asks)
+        self._readings = read_records(self.run, records, self.progress, benchmark=self.entry, ask=self.asks)
         self._row = {draft.item.id: row for row, draft in enumerate(new)}
         times, without = [], np.ones(len(new), bool)
         for lens in self.target.lenses:
-            values = lens.measure(self._made)
-            reached = values / lens.bar if lens.bar > 0 else 1 + np.maximum(values, 0)
-            times.append(np.where(values >= lens.bar, reached, 0.0))
+            values = lens.measure(self._readings)
+            reached = values / lens.threshold if lens.threshold > 0 else 1 + np.maximum(values, 0)
+            times.append(np.where(values >= lens.threshold, reached, 0.0))
             without &= values < lens.floor
-        columns = self._made.items.select("score", "n_span_tokens", "excluded").iter_rows()
+        columns = self._readings.items.select("score", "n_span_tokens", "excluded").iter_rows()
         for row, (draft, (score, length, excluded)) in enumerate(zip(new, columns, strict=True)):
-            of = [own[row] for own in times]
+            of = [lens_times[row] for lens_times in times]
             draft.target, draft.weight = int(np.argmax(of)), float(max(of))
             draft.without, draft.length = bool(without[row]), float(length)
             draft.score = np.nan if score is None else score
             if excluded is not None:
                 draft.refuse("unread", f"the run's model cannot read it: {excluded['text']}")
             elif draft.control != (draft.weight == 0):
-                told = "it activates the slice less than the slice's own items"
-                draft.refuse("elsewhere", "it activates the slice" if draft.control else told)
+                reason = "it activates the slice less than the slice's own items"
+                draft.refuse("elsewhere", "it activates the slice" if draft.control else reason)
 
     def _alike(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
         """Refuse items that say nearly what another says, by sentence embeddings where these are installed."""
         if not has_default_model():
             return
-        own = np.flatnonzero(np.any(self.target.own, axis=0))
-        own = np.random.default_rng(0).permutation(own if len(own) >= 20 else np.flatnonzero(self.home))[: READ[0]]
+        rows = np.flatnonzero(np.any(self.target.members, axis=0))
+        rows = np.random.default_rng(0).permutation(rows if len(rows) >= 20 else np.flatnonzero(self.home))[: READ[0]]
         with self.progress.stage("comparing meanings"):
             texts = ["\n".join((draft.item.prompt, *(draft.item.choices or ()))) for draft in (*before, *new)]
-            vectors = embed_texts([*questions(self.run.items[own]), *texts])
+            vectors = embed_texts([*questions(self.run.items[rows]), *texts])
         like = vectors @ vectors.T
         np.fill_diagonal(like, -1)
-        bound = np.clip(np.quantile(like[: len(own), : len(own)].max(axis=1), 0.95), *SAME)
-        held = np.arange(len(like)) < len(own) + len(before)
-        for row, draft in enumerate(new, len(own) + len(before)):
-            held[row] = like[row, held].max() < bound
-            if not held[row]:
+        bound = np.clip(np.quantile(like[: len(rows), : len(rows)].max(axis=1), 0.95), *SAME)
+        distinct = np.arange(len(like)) < len(rows) + len(before)
+        for row, draft in enumerate(new, len(rows) + len(before)):
+            distinct[row] = like[row, distinct].max() < bound
+            if not distinct[row]:
                 draft.refuse("alike", "it is too similar to another item")
 
     def _agree(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
@@ -438,12 +445,12 @@ class _Filling:
             choices, kind = draft.item.choices or (), dict[str, Any](type="string")
             order = random.Random(draft.item.id).sample(range(len(choices)), len(choices))
             orders[id] = order if id.endswith("1") else [*order[1:], *order[:1]]
-            shown = {LETTERS[at]: choices[own] for at, own in enumerate(orders[id])}
+            shown = {LETTERS[at]: choices[choice] for at, choice in enumerate(orders[id])}
             content = {"question": draft.item.prompt, "attempt": id[-1], "options": shown}
             requests.append(
                 _request(id, "answer", content, {"answer": {**kind, "enum": list(shown)} if shown else kind}, 60)
             )
-        answers = self._asked(requests, _Answered)
+        answers = self._answered(requests, _Answered)
         for id, draft in asked.items():
             if answers.get(id) is None:
                 draft.refuse("key", "its key could not be checked: the language model gave no usable answer")
@@ -452,8 +459,8 @@ class _Filling:
 
     def _is_key(self, item: Item, text: str, order: Sequence[int]) -> bool:
         if item.choices:
-            place = LETTERS.find(text[:1].upper() or "?")
-            return 0 <= place < len(order) and order[place] == item.answer
+            letter = LETTERS.find(text[:1].upper() or "?")
+            return 0 <= letter < len(order) and order[letter] == item.answer
         if self.policy == "none":
             return text.casefold() == str(item.answer).casefold()
         return self._scorer(item).score(item, Output(text=text)).value == 1
@@ -462,7 +469,7 @@ class _Filling:
         """Keep the wanted number: of three times as many that excite their slice most, those that differ most."""
         best = sorted(fine, key=lambda draft: -draft.weight)[: 3 * self.n]
         rows = np.array([self._row[draft.item.id] for draft in best])
-        profiles = unit(cas_of(self._made.by_concept, rows, np.arange(self.run.width)).T.sqrt().toarray())
+        profiles = unit(cas_of(self._readings.by_concept, rows, np.arange(self.run.width)).T.sqrt().toarray())
         chosen, most = [0], profiles @ profiles[0]
         while len(chosen) < self.n:
             most[chosen] = np.inf
@@ -477,24 +484,28 @@ class _Filling:
 
     def plan(self) -> str:
         """What a command would do, and pay at most."""
-        told = "Tasks would be generated and read." if self.llm is None else ""
+        text = "Tasks would be generated and read." if self.llm is None else ""
         if self.corpus is not None:
-            told = f"{plural(len(self._of_corpus()), 'item')} of {self.corpus.name} would be read. "
+            text = f"{plural(len(self._of_corpus()), 'item')} of {self.corpus.name} would be read. "
         if self.llm is None:
-            return told
+            return text
         requests, most = self._requests(0, self.n), plural((ROUNDS - 1) * 2 * self.n, "request")
-        told += f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes, and "
-        return f"{told}{most} more, at most, if too few pass."
+        text += f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes, and "
+        return f"{text}{most} more, at most, if too few pass."
 
     def result(self, plan: str | None = None) -> Drafts:
         """What came of it; unless it is a plan, it is written."""
         fine, whole, shares = self._fine(), int(self.home.sum()), []
         rows = [draft.row(self.target.names) for draft in self.drafts if draft.code is not None or not draft.control]
-        for at, (name, own) in enumerate(zip(self.target.names, self.target.own, strict=True)):
-            added, before = sum(draft.target == at for draft in fine), int((own & self.home).sum())
+        for at, (name, member) in enumerate(zip(self.target.names, self.target.members, strict=True)):
+            added, before = sum(draft.target == at for draft in fine), int((member & self.home).sum())
             shares.append(Share(name, added, before / whole, (before + added) / (whole + len(fine))))
-        held: dict[str, Any] = {"name": self.target.title, "benchmark": self.target.benchmark, "shares": tuple(shares)}
-        held |= {"precision": self.target.lenses[0].precision, "fresh": None if plan else self._fresh(), "plan": plan}
+        fields: dict[str, Any] = {
+            "name": self.target.title,
+            "benchmark": self.target.benchmark,
+            "shares": tuple(shares),
+        }
+        fields |= {"precision": self.target.lenses[0].precision, "fresh": None if plan else self._fresh(), "plan": plan}
         if not plan:
             task = lm_eval_task(self.folder, self.policy, self.config.options)
             write_lines(
@@ -502,9 +513,9 @@ class _Filling:
             )
             write_lines(self.folder / "refused.jsonl", [row for row in rows if row["code"] is not None])
             write_lines(self.folder / f"{task['task']}.yaml", [task])
-            fresh = held["fresh"] and asdict(held["fresh"])
-            write_document(self.folder / DRAFTS, finite({**held, "fresh": fresh, "folder": "", "items": rows}))
-        return Drafts(**held, folder=self.folder, items=pl.DataFrame(rows, schema=ROWS))
+            fresh = fields["fresh"] and asdict(fields["fresh"])
+            write_document(self.folder / DRAFTS, finite({**fields, "fresh": fresh, "folder": "", "items": rows}))
+        return Drafts(**fields, folder=self.folder, items=pl.DataFrame(rows, schema=ROWS))
 
     def _fresh(self) -> Fresh | None:
         """What the run's model makes of all that passed, needed or not, beside those without the slice."""
@@ -514,7 +525,9 @@ class _Filling:
             draft.without and (draft.control and draft.code is None if written else draft.by_chance)
             for draft in self.drafts
         ]
-        scores, length = (np.array([getattr(own, key) for own in self.drafts], float) for key in ("score", "length"))
+        scores, length = (
+            np.array([getattr(draft, key) for draft in self.drafts], float) for key in ("score", "length")
+        )
         return fresh_gap(scores, np.array(inside, bool), np.array(others, bool), length, self.target.expected)
 
 

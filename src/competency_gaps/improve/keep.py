@@ -103,17 +103,17 @@ class Kept:
         UserError
             If the scores cannot be read, or none of a model's belongs to a kept item.
         """
-        place = self.table["place"].drop_nulls().to_numpy()
-        rows = np.flatnonzero(self.table["place"].is_not_null())[np.argsort(place)]
+        position = self.table["place"].drop_nulls().to_numpy()
+        rows = np.flatnonzero(self.table["place"].is_not_null())[np.argsort(position)]
         items = self.table[rows].select("benchmark", "item_id", "prompt")
         benchmarks = items["benchmark"].unique()
         only = str(benchmarks[0]) if len(benchmarks) == 1 else None
         matched = match_scores(items.iter_rows(), read_scores(scores, only)).table
         inside = self._inside()
         tables = []
-        for (model,), own in matched.group_by("model", maintain_order=True):
+        for (model,), rows_of_model in matched.group_by("model", maintain_order=True):
             values = np.full(len(rows), np.nan)
-            values[own["item"].to_numpy()] = own["score"].fill_null(np.nan).to_numpy()
+            values[rows_of_model["item"].to_numpy()] = rows_of_model["score"].fill_null(np.nan).to_numpy()
             if np.isnan(values).all():
                 raise UserError(f"{model} has no score on any kept item.")
             kept = inside[:, rows]
@@ -135,19 +135,19 @@ class Kept:
         make_folder(folder)
         write_atomic(folder / "items.csv", self.items.rename({"item_id": "id"}).write_csv)
         docs = {}
-        for (benchmark,), own in self.source.group_by("benchmark", maintain_order=True):
-            if own["doc"].null_count() == 0:
-                docs[str(benchmark)] = sorted(own["doc"].to_list())
+        for (benchmark,), rows in self.source.group_by("benchmark", maintain_order=True):
+            if rows["doc"].null_count() == 0:
+                docs[str(benchmark)] = sorted(rows["doc"].to_list())
             inside = folder / "".join(c if c.isalnum() or c in "-_." else "_" for c in str(benchmark)).strip(".")
-            lines = [json.dumps(_record(row), ensure_ascii=False) + "\n" for row in own.iter_rows(named=True)]
+            lines = [json.dumps(_record(row), ensure_ascii=False) + "\n" for row in rows.iter_rows(named=True)]
             write_text(inside / "items.jsonl", "".join(lines))
-            write_text(inside / "inspect.txt", ",".join(own["item_id"].to_list()) + "\n")
+            write_text(inside / "inspect.txt", ",".join(rows["item_id"].to_list()) + "\n")
         if docs:
             write_text(folder / "lm_eval.json", json.dumps(docs) + "\n")
         write_atomic(folder / f"{PREDICTOR}.parquet", self.table.write_parquet)
         tables = {name: getattr(self, name).to_dict(as_series=False) for name in ("expected", "sizes")}
-        held = {"models": list(self.models), **tables, "influence": self.items["influence"].to_list()}
-        write_json(folder / f"{PREDICTOR}.json", {**held, "prior": self.prior})
+        content = {"models": list(self.models), **tables, "influence": self.items["influence"].to_list()}
+        write_json(folder / f"{PREDICTOR}.json", {**content, "prior": self.prior})
 
     def _inside(self) -> np.ndarray:
         """Which items each slice holds, all items first: bool of shape (slices, items)."""
@@ -163,12 +163,12 @@ class Kept:
             arrays = {name: np.array(values, np.float64) for name, values in self.prior.items()}
             features = item_features(ease, slope, inside[1:].T).astype(np.float32)
             model = Responses(features, **arrays, sources=len(self.models))
-            found = np.array(model.estimate(rows, values, _means(inside)))
-            found[:, inside[:, rows].sum(axis=1) == 0] = np.nan
+            values_ = np.array(model.estimate(rows, values, _means(inside)))
+            values_[:, inside[:, rows].sum(axis=1) == 0] = np.nan
         else:
-            estimates = [mean(values[own[rows] & ~np.isnan(values)]) for own in inside]
-            found = np.array([own or (np.nan,) * 3 for own in estimates]).T
-        return dict(zip(("mean", "low", "high"), found, strict=True))
+            estimates = [mean(values[estimate[rows] & ~np.isnan(values)]) for estimate in inside]
+            values_ = np.array([estimate or (np.nan,) * 3 for estimate in estimates]).T
+        return dict(zip(("mean", "low", "high"), values_, strict=True))
 
 
 def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kept:
@@ -199,12 +199,12 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
         rows = chosen = _spread(items, cluster, count)
         error, influence = random, np.full(len(rows), 1 / len(rows))
         ease = slope = [None] * len(whole)
-    place = np.full(len(whole), -1)
-    place[rows] = np.arange(len(rows))
-    of_items = [(1 + np.flatnonzero(own)).tolist() for own in inside[1:].T]
+    position = np.full(len(whole), -1)
+    position[rows] = np.arange(len(rows))
+    of_items = [(1 + np.flatnonzero(member)).tolist() for member in inside[1:].T]
     columns = [pl.Series(*column) for column in (("ease", ease, pl.Float32), ("slope", slope, pl.Float32))]
-    columns += [pl.Series("place", place).replace(-1, None), pl.Series("slices", of_items, pl.List(pl.Int64))]
-    columns += [items["prompt"].zip_with(pl.Series(place >= 0), pl.Series([None], dtype=pl.String))]
+    columns += [pl.Series("place", position).replace(-1, None), pl.Series("slices", of_items, pl.List(pl.Int64))]
+    columns += [items["prompt"].zip_with(pl.Series(position >= 0), pl.Series([None], dtype=pl.String))]
     counts = {"items": inside.sum(axis=1), "kept": inside[:, rows].sum(axis=1)}
     expected = pl.DataFrame({"slice": [WHOLE, *names], **counts, "error": error, "random": random})
     sizes = [size for size in (int(count * part) for part in TIMES) if 2 <= size <= len(chosen)] if enough else []
@@ -258,14 +258,14 @@ def read_kept(folder: Path | str) -> Kept:
     path = Path(folder) / f"{PREDICTOR}.json"
     if not path.is_file():
         raise UserError(f"{folder} holds no kept items. Give a folder that they were written to.")
-    held = mapping(json_file(path))
+    content = mapping(json_file(path))
     try:
         unknown = ("ease", "slope", "place", "prompt")
         table = read_columns(path.with_suffix(".parquet"), _TABLE, "Make it again.", unknown)
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
-        kept = kept.with_columns(influence=pl.Series(held["influence"], dtype=pl.Float64))
-        expected, sizes = (pl.DataFrame(held[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
-        models, prior = tuple(map(str, held["models"])), dict(held["prior"])
+        kept = kept.with_columns(influence=pl.Series(content["influence"], dtype=pl.Float64))
+        expected, sizes = (pl.DataFrame(content[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
+        models, prior = tuple(map(str, content["models"])), dict(content["prior"])
         return Kept(kept, expected, sizes, models, table, prior, pl.DataFrame())
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as error:
         raise UserError(f"{folder} is damaged ({error}): choose the items again.") from error
@@ -283,15 +283,18 @@ def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.nd
     """
     apart = model_slices(run, against="benchmark", models=models).slices["slice"].to_list() if models else []
     every = np.ones(run.items.height, bool)
-    found = []
+    candidates = []
     for family in slices_of(run):
         for row, number in enumerate(family.number.tolist()):
             if family.name == "columns" or number in apart:
-                own = family.member[[row]].toarray()[0] > 0
-                place = (family.name != "columns", -int(own.sum()) if family.name == "columns" else apart.index(number))
-                found.append((*place, family.names[row], own))
-    shown = sorted((one for one in found if one[3].sum() >= SMALLEST_SLICE), key=lambda one: one[:3])[:MOST_SLICES]
-    return [name for *_, name, _ in shown], np.array([every, *[own for *_, own in shown]])
+                member = family.member[[row]].toarray()[0] > 0
+                order = (
+                    family.name != "columns",
+                    -int(member.sum()) if family.name == "columns" else apart.index(number),
+                )
+                candidates.append((*order, family.names[row], member))
+    shown = sorted((one for one in candidates if one[3].sum() >= SMALLEST_SLICE), key=lambda one: one[:3])[:MOST_SLICES]
+    return [name for *_, name, _ in shown], np.array([every, *[member for *_, member in shown]])
 
 
 def _means(inside: np.ndarray) -> np.ndarray:
@@ -310,7 +313,7 @@ def _spread(items: pl.DataFrame, cluster: np.ndarray, count: int) -> np.ndarray:
 def _docs(items: pl.DataFrame) -> pl.Series:
     """lm-evaluation-harness' number of each item, where a log told it."""
     known = [mapping(json.loads(text or "{}")).get("doc_id") for text in items["identity"]]
-    return pl.Series("doc", [own if isinstance(own, int) else None for own in known], pl.Int64)
+    return pl.Series("doc", [number if isinstance(number, int) else None for number in known], pl.Int64)
 
 
 def _record(row: dict[str, Any]) -> dict[str, Any]:

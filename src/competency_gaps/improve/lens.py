@@ -44,7 +44,7 @@ class Lens(NamedTuple):
 
     measure: Callable[[RunFolder], np.ndarray]
     """How much each item of a run through them excites it: float64 of shape (items,)."""
-    bar: float
+    threshold: float
     """From here on an item excites it as the slice's own items do."""
     floor: float
     """Below, an item is without it."""
@@ -52,7 +52,7 @@ class Lens(NamedTuple):
     """Share of the run's items above the bar that are its own, in [0, 1]; None: all are, by its definition."""
 
 
-def lens_of(run: RunFolder, family: Family, place: int, rows: np.ndarray | None = None) -> Lens:
+def lens_of(run: RunFolder, family: Family, index: int, rows: np.ndarray | None = None) -> Lens:
     """Measure a slice.
 
     Parameters
@@ -68,31 +68,31 @@ def lens_of(run: RunFolder, family: Family, place: int, rows: np.ndarray | None 
         If what it measures does not tell the slice's items from others.
     """
     kept = run.items["excluded"].is_null().to_numpy() if rows is None else rows
-    own = family.member[[place]].toarray().ravel() > 0
+    member = family.member[[index]].toarray().ravel() > 0
     if family.name == "regions" and run.regions is not None:
         names = run.regions["name"].to_list()
-        return region_lens(run, names.index(family.names[place]), own & kept)
+        return region_lens(run, names.index(family.names[index]), member & kept)
     if family.name == "concepts":
-        measure = partial(_activation, np.array([family.number[place] - CONCEPTS]))
+        measure = partial(_activation, np.array([family.number[index] - CONCEPTS]))
         values = measure(run)
     else:
-        measure, values = _direction(run, own & kept, ~own & kept)
-    bar, auc = _bar(values[kept], own[kept])
+        measure, values = _direction(run, member & kept, ~member & kept)
+    threshold, auc = _threshold(values[kept], member[kept])
     if auc < LEAST_AUC:
         raise UserError(
-            f"the run's model does not tell the items of {family.names[place]!r} from others (AUC {auc:.2f}, at least "
+            f"the run's model does not tell the items of {family.names[index]!r} from others (AUC {auc:.2f}, at least "
             f"{LEAST_AUC} is needed): so it could not be checked whether new items belong to it. Choose another slice."
         )
-    above = kept & (values >= bar)
-    return Lens(measure, bar, float(np.quantile(values[own & kept], WITHOUT)), float(own[above].mean()))
+    above = kept & (values >= threshold)
+    return Lens(measure, threshold, float(np.quantile(values[member & kept], WITHOUT)), float(member[above].mean()))
 
 
-def region_lens(run: RunFolder, region: int, own: np.ndarray) -> Lens:
+def region_lens(run: RunFolder, region: int, member: np.ndarray) -> Lens:
     """Measure a region of the run's atlas by the likeness to its centre, -1 for items that lie elsewhere.
 
     Parameters
     ----------
-    own : ndarray of bool of shape (N,)
+    member : ndarray of bool of shape (N,)
         Its items; with few of them, whatever lies in it excites it.
 
     Raises
@@ -112,8 +112,8 @@ def region_lens(run: RunFolder, region: int, own: np.ndarray) -> Lens:
         inside = members_of(parent, np.where(places.unlike, -1, places.region))[region]
         return np.where(inside, space @ centre, -1.0).astype(np.float64)
 
-    enough = own.sum() >= 2 * FEWEST_OWN
-    return Lens(measure, float(np.quantile(measure(run)[own], EXCITES)) if enough else -0.99, -0.99, None)
+    enough = member.sum() >= 2 * FEWEST_OWN
+    return Lens(measure, float(np.quantile(measure(run)[member], EXCITES)) if enough else -0.99, -0.99, None)
 
 
 def members(run: RunFolder, region: int) -> np.ndarray:
@@ -131,35 +131,35 @@ def _along(scale: Scale, direction: np.ndarray, run: RunFolder) -> np.ndarray:
     return np.asarray(profiles_of(cas, scale) @ direction, np.float64)
 
 
-def _direction(run: RunFolder, own: np.ndarray, others: np.ndarray) -> tuple[partial[np.ndarray], np.ndarray]:
+def _direction(run: RunFolder, member: np.ndarray, others: np.ndarray) -> tuple[partial[np.ndarray], np.ndarray]:
     """What measures items along the direction of a slice, and the run's own items by means that leave them out."""
     concepts = np.flatnonzero(run.by_concept.support >= FEWEST)
     cas = cas_of(run.by_concept, np.arange(run.items.height), concepts)
     scale = scale_of(cas, concepts)
     profiles = profiles_of(cas, scale)
-    if min(own.sum(), others.sum()) < 2:
+    if min(member.sum(), others.sum()) < 2:
         raise UserError("a slice of one item, or of all, has no direction.")
-    means = [np.asarray(profiles[side].mean(axis=0)).ravel() for side in (own, others)]
+    means = [np.asarray(profiles[side].mean(axis=0)).ravel() for side in (member, others)]
     inside, outside = (profiles @ mean for mean in means)
     square = np.asarray(profiles.multiply(profiles).sum(axis=1)).ravel()
     # The mean without x: (n m - x) / (n - 1).
-    inside[own] = (own.sum() * inside[own] - square[own]) / (own.sum() - 1)
+    inside[member] = (member.sum() * inside[member] - square[member]) / (member.sum() - 1)
     outside[others] = (others.sum() * outside[others] - square[others]) / (others.sum() - 1)
     return partial(_along, scale, means[0] - means[1]), np.asarray(inside - outside, np.float64)
 
 
-def _bar(values: np.ndarray, own: np.ndarray) -> tuple[float, float]:
+def _threshold(values: np.ndarray, member: np.ndarray) -> tuple[float, float]:
     """The lower quartile of the own items' values, or what it takes for half of all above to be own; and the AUC."""
     from scipy.stats import rankdata
 
-    count = own.sum()
-    rank = rankdata(values)[own].sum() - count * (count + 1) / 2
-    auc = float(rank / max(1, count * (~own).sum()))
+    count = member.sum()
+    rank = rankdata(values)[member].sum() - count * (count + 1) / 2
+    auc = float(rank / max(1, count * (~member).sum()))
     order = np.argsort(-values, kind="stable")
-    precise = np.cumsum(own[order]) >= PRECISION * np.arange(1, len(order) + 1)
-    enough = precise & (np.cumsum(own[order]) >= FEWEST_OWN)
-    least = values[order][np.flatnonzero(enough)[-1]] if enough.any() else np.median(values[own])
-    return float(max(least, np.quantile(values[own], EXCITES))), auc
+    precise = np.cumsum(member[order]) >= PRECISION * np.arange(1, len(order) + 1)
+    enough = precise & (np.cumsum(member[order]) >= FEWEST_OWN)
+    least = values[order][np.flatnonzero(enough)[-1]] if enough.any() else np.median(values[member])
+    return float(max(least, np.quantile(values[member], EXCITES))), auc
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,9 @@ def fresh_gap(
     mean, beside = (float(part @ (total / count)) for total, count in zip(sums, counts, strict=True))
     # One variance within strata and sides.
     left = [scores[side] - (sums[at] / counts[at])[stratum[side]] for at, side in enumerate((inside, others))]
-    spread = sum((own**2).sum() for own in left) / (inside.sum() + others.sum() - 2 * len(set(stratum[inside])))
+    spread = sum((residual**2).sum() for residual in left) / (
+        inside.sum() + others.sum() - 2 * len(set(stratum[inside]))
+    )
     error = np.sqrt(spread * (1 / inside.sum() + (part**2 / counts[1]).sum()))
     gap, half = mean - beside, Z_95 * float(error)
     verdict: Literal["holds", "leans", "not"] | None = None

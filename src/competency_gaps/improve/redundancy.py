@@ -106,12 +106,12 @@ def parts_of(run: RunFolder, what: str | None = None) -> Parts | None:
     family = next((family for family in stored_families(run) if family.name == "columns"), None)
     questions = [] if family is None else list(map(str, family.column))
     known = {*questions, *(["regions"] if run.regions is not None else [])}
-    wanted = what or next((own for own in ("benchmark", "group", "regions", *questions) if own in known), None)
+    wanted = what or next((column for column in ("benchmark", "group", "regions", *questions) if column in known), None)
     label = np.full(run.items.height, -1)
     if family is not None and wanted in questions:
         rows = [row for row, question in enumerate(questions) if question == wanted]
-        for place, row in enumerate(rows):
-            label[family.weights[[row]].indices] = place
+        for number, row in enumerate(rows):
+            label[family.weights[[row]].indices] = number
         return Parts(str(wanted), [family.names[row] for row in rows], label)
     if wanted != "regions" or run.regions is None or run.item_regions is None:
         return None
@@ -119,8 +119,8 @@ def parts_of(run: RunFolder, what: str | None = None) -> Parts | None:
     inside = members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest) & kept
     large = (run.regions["level"].to_numpy() == LEVEL) & (inside.sum(axis=1) >= LEAST)
     rows = np.flatnonzero(large).tolist()
-    for place, row in enumerate(rows):
-        label[inside[row]] = place
+    for number, row in enumerate(rows):
+        label[inside[row]] = number
     return Parts("regions", [run.regions["name"][row] for row in rows], label) if len(rows) > 1 else None
 
 
@@ -137,8 +137,8 @@ def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Red
     both = (~np.isnan(mean[:, a]) & ~np.isnan(mean[:, b])).sum(axis=0)
     measured = [correlation(mean[:, pair], noise[:, pair]) for pair in np.stack([a, b], axis=1)]
     alike, surely = np.full((2, *like.shape), np.nan)
-    alike[a, b] = alike[b, a] = [own[0] for own in measured]
-    surely[a, b] = surely[b, a] = [own[1] for own in measured]
+    alike[a, b] = alike[b, a] = [pair[0] for pair in measured]
+    surely[a, b] = surely[b, a] = [pair[1] for pair in measured]
     pairs = {"a": names.gather(a), "b": names.gather(b), "likeness": like[a, b], "models": both}
     pairs |= dict(zip(("correlation", "low", "high"), np.transpose(measured), strict=True))
     sizes = np.bincount(parts.label[parts.label >= 0], minlength=len(names))
@@ -158,9 +158,9 @@ def likeness(run: RunFolder, label: np.ndarray, count: int) -> np.ndarray:
     for name in run.benchmarks["benchmark"]:
         rows = np.flatnonzero(benchmark == name)
         for block in run.blocks(name):
-            own = label[rows[block.items]]
-            at = np.flatnonzero(own >= 0)
-            total += sp.csr_array((np.ones(len(at)), (own[at], at)), shape=(count, len(own))) @ block.cas
+            part = label[rows[block.items]]
+            at = np.flatnonzero(part >= 0)
+            total += sp.csr_array((np.ones(len(at)), (part[at], at)), shape=(count, len(part))) @ block.cas
     total /= np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)
     return np.asarray(total @ total.T)
 
@@ -181,13 +181,13 @@ class PartUnits:
     """With those that no item with a score lies in."""
 
     def of(self, models: np.ndarray) -> PartUnits:
-        total, count = (np.asfortranarray(own[models]) for own in (self.total, self.count))
+        total, count = (np.asfortranarray(sums[models]) for sums in (self.total, self.count))
         return replace(self, total=total, count=count)
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """The models' means in each part, and the means' variances: two of shape (M, P); NaN: too few items."""
         part = self.part, self.parts
-        whole, total, seen = (gathered(own, *part) for own in (self.count, self.total, self.count > 0))
+        whole, total, seen = (gathered(sums, *part) for sums in (self.count, self.total, self.count > 0))
         whole[seen < LEAST] = np.nan
         mean = total / whole
         rest = self.total - np.where(np.isnan(mean), 0, mean)[:, self.part] * self.count
@@ -218,7 +218,7 @@ def units_of(scores: np.ndarray, label: np.ndarray, cluster: np.ndarray) -> Part
     size = np.bincount(unit)
     rank = rankdata(np.bincount(unit, mean) / size, method="ordinal") - 1
     stratum = split_by_size(STRATA * rank // len(size), size)
-    total, count = (gathered(own, unit, len(size)) for own in (np.where(known, values - mean, 0), known))
+    total, count = (gathered(values_, unit, len(size)) for values_ in (np.where(known, values - mean, 0), known))
     return PartUnits(total, count, pair[0], stratum, int(label.max(initial=-1)) + 1)
 
 
@@ -292,7 +292,7 @@ def axes_of(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> tup
     value, vector = np.linalg.eigh(covariance(mean))
     value, vector = value[::-1], vector[:, ::-1]
     drawn = [units.dealt(rng) for _ in range(DRAWS)]
-    limit = float(np.quantile([np.linalg.eigvalsh(covariance(own))[-2] for own in drawn], 0.95))
+    limit = float(np.quantile([np.linalg.eigvalsh(covariance(number))[-2] for number in drawn], 0.95))
     count = max(1, int((value > limit).sum()))
     shown = range(min(count + 1, len(value)))
     axes = {
@@ -302,17 +302,17 @@ def axes_of(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> tup
         "up": [_extreme(names, vector[:, axis]) if axis else None for axis in shown],
         "down": [_extreme(names, -vector[:, axis]) if axis else None for axis in shown],
     }
-    left, chance = unforetold(mean), np.array([unforetold(own) for own in drawn])
+    left, chance = unforetold(mean), np.array([unforetold(number) for number in drawn])
     middle = np.median(chance, axis=0)
     most = middle * np.quantile((chance / middle).max(axis=1), 0.95)
     parts = {"spread": mean.std(axis=0, ddof=1), "left": left, "chance": middle, "most": most, "adds": left > most}
-    own = effective_number(mean, noise)
+    number = effective_number(mean, noise)
     without = [effective_number(np.delete(mean, m, axis=0), np.delete(noise, m, axis=0)) for m in range(models)]
     half = quantile(0.95) * np.sqrt((models - 1) * np.var(without))
     columns = np.arange(mean.shape[1])
     mixed = (rng.permuted(np.tile(np.arange(models)[:, None], len(columns)), axis=0) for _ in range(DRAWS))
     apart = float(np.mean([effective_number(mean[order, columns], noise[order, columns]) for order in mixed]))
-    effective = Estimate(own, max(1.0, float(own - half)), float(own + half))
+    effective = Estimate(number, max(1.0, float(number - half)), float(number + half))
     return parts, {"axes": _frame(axes), "count": count, "effective": effective, "apart": apart}
 
 
@@ -335,7 +335,7 @@ def foretells(like: np.ndarray, alike: np.ndarray, seed: int = 0, shuffles: int 
     rank += rank.T
     other, rng = rankdata(alike[a, b]), np.random.default_rng(seed)
     order = [np.arange(parts), *(rng.permutation(parts) for _ in range(shuffles))]
-    drawn = np.array([np.corrcoef(rank[own[a], own[b]], other)[0, 1] for own in order])
+    drawn = np.array([np.corrcoef(rank[shuffled[a], shuffled[b]], other)[0, 1] for shuffled in order])
     low, high = np.quantile(drawn[1:], (0.025, 0.975)).tolist()
     return Foretold(float(drawn[0]), low, high, float((drawn >= drawn[0] - 1e-12).mean()))
 

@@ -82,9 +82,9 @@ class Responses:
         fits, log_evidence = [], []
         for scale, belief in zip(SCALES, BELIEFS, strict=True):
             precision = np.linalg.inv(self.scaled(scale))
-            own = np.asarray(self.features[rows], np.float64)
-            at, spread = _fit(own, scores, self.mean, precision)
-            p = np.clip(expit(own @ at), 1e-9, 1 - 1e-9)
+            features = np.asarray(self.features[rows], np.float64)
+            at, spread = _fit(features, scores, self.mean, precision)
+            p = np.clip(expit(features @ at), 1e-9, 1 - 1e-9)
             away = at - self.mean
             likelihood = float((scores * np.log(p) + (1 - scores) * np.log1p(-p)).sum() - away @ precision @ away / 2)
             volume = float(np.linalg.slogdet(precision)[1] + np.linalg.slogdet(spread)[1]) / 2
@@ -93,7 +93,7 @@ class Responses:
         weight = np.exp(np.array(log_evidence) - max(log_evidence))
         weight /= weight.sum()
         value = sum(w * mean for w, (mean, _) in zip(weight, fits, strict=True))
-        variance = sum(w * (own + (mean - value) ** 2) for w, (mean, own) in zip(weight, fits, strict=True))
+        variance = sum(w * (features + (mean - value) ** 2) for w, (mean, features) in zip(weight, fits, strict=True))
         half = student.ppf(0.975, self.sources - 1) * np.sqrt(variance)
         return Estimate(value, np.clip(value - half, 0, 1), np.clip(value + half, 0, 1))
 
@@ -117,8 +117,8 @@ class Responses:
         for ability in ABILITIES[:-1]:
             p = expit(self.features @ (self.mean + ability * self.towards))
             open_ = p * (1 - p)
-            own = self.features[rows]
-            spread = np.linalg.inv((own * open_[rows, None]).T @ own + np.linalg.inv(self.covariance))
+            features = self.features[rows]
+            spread = np.linalg.inv((features * open_[rows, None]).T @ features + np.linalg.inv(self.covariance))
             open_[rows] = 0.0
             gradient = (targets * open_) @ self.features
             squares.append(np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ open_)
@@ -127,10 +127,10 @@ class Responses:
     def influence(self, rows: np.ndarray, target: np.ndarray) -> np.ndarray:
         """By how much a typical model's estimated mean moves with its score on each of these items: shape (n,)."""
         p = expit(self.features @ self.mean)
-        open_, own = p * (1 - p), self.features[rows]
-        spread = np.linalg.inv((own * open_[rows, None]).T @ own + np.linalg.inv(self.covariance))
+        open_, features = p * (1 - p), self.features[rows]
+        spread = np.linalg.inv((features * open_[rows, None]).T @ features + np.linalg.inv(self.covariance))
         open_[rows] = 0.0
-        return np.asarray(target[rows] + own @ spread @ ((target * open_) @ self.features))
+        return np.asarray(target[rows] + features @ spread @ ((target * open_) @ self.features))
 
     def choose(
         self, count: int, targets: np.ndarray, importance: np.ndarray, unit: np.ndarray, seed: int = 0
@@ -229,8 +229,8 @@ def responses(scores: np.ndarray, member: np.ndarray, seed: int = 0) -> Response
         others = np.arange(len(scores)) != source
         rows = items[known[source, items]]
         near = ease[rows], slope[rows]
-        own = whole.step(filled[np.ix_(others, rows)], known[np.ix_(others, rows)], ability[others], *near)
-        crossed.append((rows, *own))
+        step = whole.step(filled[np.ix_(others, rows)], known[np.ix_(others, rows)], ability[others], *near)
+        crossed.append((rows, *step))
     mean, covariance, fitted = _prior(crossed, scores, member)
     towards = ((fitted - mean) * ability[:, None]).mean(axis=0)
     towards[FEATURES:] = 0.0
@@ -300,8 +300,8 @@ def _prior(
         for source, (rows, ease, slope) in enumerate(crossed):
             x = item_features(ease, slope, member[rows])
             steps = 8 if turn == 0 else 1
-            fitted[source], own = _fit(x, scores[source, rows], mean, precision, fitted[source], steps)
-            within += own
+            fitted[source], within_source = _fit(x, scores[source, rows], mean, precision, fitted[source], steps)
+            within += within_source
         mean[:FEATURES] = fitted[:, :FEATURES].mean(axis=0)
         spread = ((fitted - mean).T @ (fitted - mean) + within) / sources
         core = spread[:FEATURES, :FEATURES]

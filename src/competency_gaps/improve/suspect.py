@@ -232,8 +232,11 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
     facts, shared = item_models(base).with_columns(other_key=_other_keys(items)), shared_slices(base)
     places = items.select("benchmark", row=pl.int_range(pl.len())).group_by("benchmark", maintain_order=True).agg("row")
     with progress.stage("looking for broken items"):
-        rows = (own.to_numpy() for own in places["row"])
-        tables = [_of_benchmark(items[own], facts[own], scores.values[:, own], shared[own]) for own in rows]
+        rows = (rows_of.to_numpy() for rows_of in places["row"])
+        tables = [
+            _of_benchmark(items[rows_of], facts[rows_of], scores.values[:, rows_of], shared[rows_of])
+            for rows_of in rows
+        ]
     return Suspects(pl.concat(tables).sort("chance", descending=True, nulls_last=True))
 
 
@@ -246,8 +249,8 @@ def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, 
     models, mean = facts["models"].to_numpy(), facts["mean"].fill_null(0.0).to_numpy()
     log_odds = weighed.log_odds + agreement(wrong, alike, models * mean, models)
     # Of two keys of one question one is wrong. A repeat in another benchmark may have the name of an item of this one.
-    rivals, own = (items["cluster"].cast(pl.String) + " " + name for name in (facts["other_key"], items["item_id"]))
-    rival = rivals.replace_strict(own, log_odds, default=_BEFORE)
+    rivals, ids = (items["cluster"].cast(pl.String) + " " + name for name in (facts["other_key"], items["item_id"]))
+    rival = rivals.replace_strict(ids, log_odds, default=_BEFORE)
     log_odds -= np.where(facts["other_key"].is_null(), 0.0, rival)
     order, third = np.argsort(-weighed.ability, kind="stable"), max(1, len(values) // 3)
     table = pl.DataFrame(
@@ -263,7 +266,7 @@ def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, 
             **{"wrong": wrong, "alike": alike, "other_key": facts["other_key"], "text": items["prompt"]},
         }
     )
-    reasons = [_reason(own) for own in table.iter_rows(named=True)]
+    reasons = [_reason(ids) for ids in table.iter_rows(named=True)]
     return table.with_columns(reason=pl.Series(reasons, dtype=pl.String)).select(*_SCHEMA)
 
 
@@ -317,5 +320,5 @@ def _other_keys(items: pl.DataFrame) -> pl.Series:
     second = asked.filter(differs).group_by("cluster").agg(second=pl.col("item_id").first())
     asked = asked.join(second, on="cluster", how="left")
     other = asked.select("row", pl.when(differs).then("first_item_id").otherwise("second"))
-    found = dict(other.iter_rows())
-    return pl.Series([found.get(row) for row in range(items.height)], dtype=pl.String)
+    key_of = dict(other.iter_rows())
+    return pl.Series([key_of.get(row) for row in range(items.height)], dtype=pl.String)

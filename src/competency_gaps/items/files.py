@@ -112,8 +112,8 @@ def _load(source: HubSource) -> Any:
             if isinstance(saved, datasets.DatasetDict) and source.split not in saved:
                 raise no_such(f"the dataset {source.path!r} has no split", source.split, saved)
             return saved[source.split] if isinstance(saved, datasets.DatasetDict) else saved
-        place = {"split": source.split, "revision": source.revision}
-        return datasets.load_dataset(source.path, source.name, **{**source.arguments, **place})
+        arguments = {"split": source.split, "revision": source.revision}
+        return datasets.load_dataset(source.path, source.name, **{**source.arguments, **arguments})
     except (OSError, TypeError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         configuration = f", configuration {source.name!r}" if source.name else ""
         raise UserError(

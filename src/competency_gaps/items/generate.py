@@ -55,7 +55,7 @@ def _placeholders() -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
-        for name in finder.made:
+        for name in finder.loaded:
             sys.modules.pop(name, None)
 
 
@@ -63,12 +63,12 @@ class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """The last finder that Python asks; makes modules in which every name is an unusable class."""
 
     def __init__(self) -> None:
-        self.made: list[str] = []
+        self.loaded: list[str] = []
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if name.partition(".")[0] not in _ONE_FAMILY:
             return None
-        self.made.append(name)
+        self.loaded.append(name)
         return importlib.machinery.ModuleSpec(name, self, is_package=True)
 
     def exec_module(self, module: ModuleType) -> None:

@@ -25,7 +25,7 @@ class Text:
     """A text for the model, with the item's own text marked."""
 
     text: str
-    own: tuple[int, int]
+    body: tuple[int, int]
     """Character range [start, end) of the item's own text."""
     templated: bool
     """Whether a chat template made the text, which then brings its own first token."""
@@ -42,7 +42,7 @@ class Item:
     With ``messages``: the content of the last user message."""
     messages: tuple[Message, ...] | None = None
     """Chat messages that the model reads instead of the prompt alone; the last user message holds ``prompt``."""
-    own: tuple[int, int] | None = None
+    body: tuple[int, int] | None = None
     """Character range [start, end) of ``prompt`` in the last user message, whose rest holds few-shot examples or a
     template of the source; None: ``prompt`` is the whole message."""
     seen: Text | None = None
@@ -134,7 +134,7 @@ class Reason:
         return self.text
 
 
-def check_reason(given: object) -> Reason:
+def check_reason(reason: object) -> Reason:
     """Return a plug-in's value, checked to be a reason.
 
     Raises
@@ -142,9 +142,9 @@ def check_reason(given: object) -> Reason:
     UserError
         If it is not.
     """
-    if not isinstance(given, Reason):
-        raise UserError(f"expected a Reason, found {given!r}: give competency_gaps.Reason(code, text).")
-    return given
+    if not isinstance(reason, Reason):
+        raise UserError(f"expected a Reason, found {reason!r}: give competency_gaps.Reason(code, text).")
+    return reason
 
 
 HALF = Reason("half_character", "it contains half a character (a lone surrogate), which cannot be encoded")
@@ -201,7 +201,7 @@ class SourceReport:
     """Records without a score by reason, where the log gives one."""
     left_out: tuple[Counted, ...] = ()
     """Records left out by reason, those of another filter included."""
-    own_text: dict[str, int] = field(default_factory=dict)
+    body_text: dict[str, int] = field(default_factory=dict)
     """Items by how their own text was located in what the model read."""
     warnings: tuple[Reason, ...] = ()
     """What makes the log doubtful."""
@@ -224,7 +224,7 @@ class Benchmark:
             parts = [item.id, item.prompt, item.messages, item.choices, item.answer, item.group, item.policy]
             parts += [item.score, item.response, item.metadata, item.epochs]
             # Fields that only some sources set are hashed only where set, so that other benchmarks keep their hashes.
-            optional = (item.own, item.seen and asdict(item.seen), item.identity, item.cluster, item.covariates)
+            optional = (item.body, item.seen and asdict(item.seen), item.identity, item.cluster, item.covariates)
             parts += [part for part in optional if part]
             digest.update(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode())
             digest.update(b"\n")

@@ -23,21 +23,21 @@ def with_options(stem: str, choices: Sequence[str]) -> str:
 
 def asked(prompt: str, choices: Sequence[str] | None) -> str:
     """The prompt with its options; more options than there are letters stand without them."""
-    own = not_in(prompt, choices)
-    if not own:
+    missing = not_in(prompt, choices)
+    if not missing:
         return prompt
-    return with_options(prompt, own) if len(own) <= len(LETTERS) else "\n".join((prompt, "", *own))
+    return with_options(prompt, missing) if len(missing) <= len(LETTERS) else "\n".join((prompt, "", *missing))
 
 
 def not_in(prompt: str, choices: Sequence[str] | None) -> Sequence[str] | None:
     """The options that are to stand beside a prompt: None where it holds all of them, one after another, already."""
-    place = 0
+    start = 0
     for choice in choices or ():
         # A whole word or number: "1" does not stand in "12".
-        found = re.compile(rf"(?<!\w){re.escape(choice.strip())}(?!\w)").search(prompt, place)
-        if found is None:
+        match = re.compile(rf"(?<!\w){re.escape(choice.strip())}(?!\w)").search(prompt, start)
+        if match is None:
             return choices
-        place = found.end()
+        start = match.end()
     return None
 
 

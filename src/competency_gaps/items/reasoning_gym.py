@@ -123,22 +123,22 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
             f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of difficulty "
             f"{source.difficulty} ({answer['fault']}). Change the difficulty or the size."
         )
-    made = answer["entries"]
+    entries = answer["entries"]
     left_out = [
         LeftOut(
             f"{source.family}, task {i}", Reason("entry_not_stored", f"its entry cannot be stored: {task['left_out']}")
         )
-        for i, task in made
+        for i, task in entries
         if "left_out" in task
     ]
-    if len(made) < source.size:
-        numbers = (len(made), source.size - len(made), source.size)
+    if len(entries) < source.size:
+        numbers = (len(entries), source.size - len(entries), source.size)
         text = (
-            f"the family has only {plural(len(made), 'distinct task')} at this difficulty: {numbers[1]:,} of the "
+            f"the family has only {plural(len(entries), 'distinct task')} at this difficulty: {numbers[1]:,} of the "
             f"{source.size:,} asked for could not be made"
         )
         left_out.append(LeftOut(source.family, Reason("too_few_tasks", text, numbers)))
-    return [(i, unpack(task["entry"])) for i, task in made if "entry" in task], left_out
+    return [(i, unpack(task["entry"])) for i, task in entries if "entry" in task], left_out
 
 
 def _items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:

@@ -148,7 +148,7 @@ def reach(values: Mapping[str, Any], column: str) -> Any:
     if _CONSTANT.fullmatch(column):
         return column[1:-1]
     if _PLACE.search(column):
-        return _PLACE.sub(lambda place: _filled(values, place[1]), column)
+        return _PLACE.sub(lambda slot: _filled(values, slot[1]), column)
     if "," in column:
         return [reach(values, part.strip()) for part in column.split(",")]
     value: Any = values
@@ -277,7 +277,7 @@ def _merged(epochs: list[Item]) -> Item:
 
 _FROM_LOGS = ("own", "seen", "epochs", "identity")
 """Fields of ``Item`` that no record states."""
-FIELDS = tuple(own.name for own in dataclasses.fields(Item) if own.name not in _FROM_LOGS)
+FIELDS = tuple(field_.name for field_ in dataclasses.fields(Item) if field_.name not in _FROM_LOGS)
 FIELDS += ("epoch", "labels", "metric", "pair")
 """Fields of a record. ``metric`` is another word for ``policy``, ``pair`` goes to ``metadata["pair"]``, ``labels`` are
 the source's names of the options, ``epoch`` distinguishes the repeats of an item that was asked several times; the
@@ -446,10 +446,10 @@ def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
     after = messages[last + 1 :]
     if len(after) > 1 or any(message["role"] != "assistant" for message in after):
         raise row.error("after the last user message, 'messages' may contain one assistant message and nothing else.")
-    own = messages[last]["content"]
-    if prompt and prompt != own:
+    content = messages[last]["content"]
+    if prompt and prompt != content:
         raise row.error("'prompt' differs from the last user message in 'messages'. Leave one of them out.")
-    return own, tuple(messages[: last + 1]), after[0]["content"] if after else None
+    return content, tuple(messages[: last + 1]), after[0]["content"] if after else None
 
 
 def _messages(row: Row, raw: Any) -> list[Message]:

@@ -127,11 +127,11 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
     if near_repeats is not None:
         pairs = first[near_pairs([questions[i] for i in first.tolist()], home[first], near_repeats)]
     named = [(b, item.cluster) if item.cluster else None for b, item in zip(home.tolist(), items, strict=True)]
-    given = _numbered(named)
-    bound = _connected(len(items), equal, given, pairs=pairs)
+    named_clusters = _numbered(named)
+    bound = _connected(len(items), equal, named_clusters, pairs=pairs)
     # Numbered in the order of the items, so that the numbers do not depend on how the graph is traversed.
     cluster = _numbered(bound.tolist()).astype(np.int32)
-    shared = [np.bincount(numbers)[numbers] > 1 for numbers in (equal, given, cluster)]
+    shared = [np.bincount(numbers)[numbers] > 1 for numbers in (equal, named_clusters, cluster)]
     kinds = np.select(shared, ["equal", "given", "near"], default="").tolist()
     return Repeats({part.name: len(part.items) for part in suite}, cluster, [kind or None for kind in kinds])
 
@@ -164,11 +164,11 @@ def question_of(item: Item) -> FoldedQuestion:
 
 def _context(item: Item) -> str:
     if item.seen is not None:
-        start, end = item.seen.own
+        start, end = item.seen.body
         parts = [item.seen.text[:start], item.seen.text[end:]]
     elif item.messages is not None:
         last = item.messages[-1]["content"]
-        start, end = item.own or (0, len(last))
+        start, end = item.body or (0, len(last))
         earlier = [f"{message['role']}: {message['content']}" for message in item.messages[:-1]]
         parts = [*earlier, last[:start], last[end:]]
     else:
@@ -277,10 +277,10 @@ def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64])
         asked = question.choices if question.answer is None else question.answer
         block[i] = blocks[question.context, asked, tuple(sorted(filter(_is_exact, words)))]
     having = [Counter[tuple[str, int]]() for _ in range(count)]
-    for total, own in zip(totals, having, strict=True):
+    for total, counts in zip(totals, having, strict=True):
         for (word, times), holders in total.items():
             for before in range(times):
-                own[word, before] += holders
+                counts[word, before] += holders
     # Most questions are alone in their block: they are not compared, and their words are not kept.
     index = np.flatnonzero(np.bincount(block, minlength=len(blocks))[block] > 1)
     size = np.bincount(benchmark, minlength=count).astype(float)
@@ -390,8 +390,8 @@ def _confirmed(compared: _WithPartners, pairs: NDArray[np.int64], threshold: flo
     same_order = compared.order[i] == compared.order[j]
     telling = (answer >= _CONTENT) | (rare & (compared.anchors[i] == compared.anchors[j])) | same_order
     near = (similarity >= threshold - 1e-9) & (exchanged < content) & telling
-    for place in np.flatnonzero(near & (similarity < _REORDERED)).tolist():
-        near[place] = exchanged[place] + _moved(compared, i[place], j[place]) < content[place]
+    for pair in np.flatnonzero(near & (similarity < _REORDERED)).tolist():
+        near[pair] = exchanged[pair] + _moved(compared, i[pair], j[pair]) < content[pair]
     return compared.where[pairs[near]]
 
 
@@ -406,13 +406,13 @@ def _shared(words: sp.csr_array, pairs: NDArray[np.int64]) -> NDArray[np.float64
 def _moved(compared: _WithPartners, i: int, j: int) -> float:
     """Weight of the shared words that stand in another order: of those outside a longest common subsequence."""
     start = compared.words.indptr
-    there = {word: place for place, word in enumerate(compared.text[start[j] : start[j + 1]].tolist())}
+    there = {word: index for index, word in enumerate(compared.text[start[j] : start[j + 1]].tolist())}
     words = [word for word in compared.text[start[i] : start[i + 1]].tolist() if word in there]
     # Each word occurs once there (a second *the* is another word): a common subsequence has increasing places.
     moved = np.ones(len(words), bool)
     moved[_longest_increasing([there[word] for word in words])] = False
-    own = slice(start[i], start[i + 1])
-    weights = dict(zip(compared.words.indices[own].tolist(), compared.words.data[own].tolist(), strict=True))
+    words_of = slice(start[i], start[i + 1])
+    weights = dict(zip(compared.words.indices[words_of].tolist(), compared.words.data[words_of].tolist(), strict=True))
     return sum(weights[word] ** 2 for word, out in zip(words, moved, strict=True) if out)
 
 
@@ -421,14 +421,14 @@ def _longest_increasing(values: Sequence[int]) -> list[int]:
     ends: list[int] = []  # the smallest value that ends an increasing subsequence of each length
     last: list[int] = []  # its place
     previous: list[int] = []
-    for place, value in enumerate(values):
+    for index, value in enumerate(values):
         length = bisect.bisect_left(ends, value)
         ends[length : length + 1] = [value]
-        last[length : length + 1] = [place]
+        last[length : length + 1] = [index]
         previous.append(last[length - 1] if length else -1)
     places = []
-    place = last[-1] if last else -1
-    while place >= 0:
-        places.append(place)
-        place = previous[place]
+    index = last[-1] if last else -1
+    while index >= 0:
+        places.append(index)
+        index = previous[index]
     return places[::-1]

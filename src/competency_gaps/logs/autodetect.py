@@ -57,9 +57,9 @@ def find(path: Path) -> list[LogPart]:
     # Another copy of a task, in another folder, counts as a version: its points have the same names.
     versions: dict[tuple[str, str | None, str], list[tuple[int, Path]]] = {}
     for file in filter(_is_log, files_under(path, "log.json")):
-        place = log_place(file)
-        domain = place.task.name if place.model is None else place.domain or "autodetect"
-        versions.setdefault((domain, place.model, place.task.name), []).append((place.version, file))
+        location = log_place(file)
+        domain = location.task.name if location.model is None else location.domain or "autodetect"
+        versions.setdefault((domain, location.model, location.task.name), []).append((location.version, file))
     parts: dict[tuple[str, str | None], tuple[list[Path], list[Reason]]] = {}
     for (domain, model, name), files in versions.items():
         *older, (_, newest) = sorted(files)
@@ -110,12 +110,12 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 
 def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], phase: str, tally: Tally) -> Item:
-    given = step.get("score")
-    number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    grade = given if number and given is not None and LOWEST <= given <= HIGHEST else None
+    grade_text = step.get("score")
+    number = isinstance(grade_text, (int, float)) and not isinstance(grade_text, bool)
+    grade = grade_text if number and grade_text is not None and LOWEST <= grade_text <= HIGHEST else None
     if grade is None:
         outside = Reason("grade_outside", "the judge's grade is not from 1 to 10")
-        tally.unscored_because(Reason("no_score", "no score") if given is None else outside)
+        tally.unscored_because(Reason("no_score", "no score") if grade_text is None else outside)
     return asked.item(
         id,
         group=point,

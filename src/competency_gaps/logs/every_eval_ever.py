@@ -212,10 +212,10 @@ def asked_in(row: Mapping[str, Any], result: str) -> LoggedPrompt | Reason:
         return Reason("sample_no_id", "the sample has no id")
     if result_of(row) != result:
         return Reason("other_result", f"belongs to the result {result_of(row)!r}, which was not chosen")
-    given = mapping(row.get("input"))
-    raw = text_or_none(given.get("raw")) or ""
+    input_ = mapping(row.get("input"))
+    raw = text_or_none(input_.get("raw")) or ""
     asked = _conversation(row, raw) if row.get("interaction_type") in ("multi_turn", "agentic") else None
-    asked = asked or read_prompt(text_or_none(given.get("formatted")) or raw, raw, RAW)
+    asked = asked or read_prompt(text_or_none(input_.get("formatted")) or raw, raw, RAW)
     return asked or NO_PROMPT
 
 
@@ -234,9 +234,9 @@ def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:
 def _item(lines: Sequence[_Line], metric: str, further: Mapping[str, Any]) -> Item:
     """The item of a sample, with its mapped fields, from its lines under the metric."""
     row, asked, _ = lines[0]
-    given = mapping(row.get("input"))
-    choices = tuple(choice for choice in sequence(given.get("choices")) if isinstance(choice, str))
-    references = [text for text in sequence(given.get("reference")) if isinstance(text, str)]
+    input_ = mapping(row.get("input"))
+    choices = tuple(choice for choice in sequence(input_.get("choices")) if isinstance(choice, str))
+    references = [text for text in sequence(input_.get("reference")) if isinstance(text, str)]
     answer: Any = references[0] if len(references) == 1 else references or None
     if len(choices) > 1 and answer in choices:
         answer = choices.index(answer)

@@ -34,18 +34,18 @@ def write_results(run: RunFolder, out: Path) -> list[Path]:
     """
     scores, files = model_scores(run), []
     out.mkdir(parents=True, exist_ok=True)
-    made = str(int(datetime.fromisoformat(run.manifest["created"]).timestamp()))
+    created = str(int(datetime.fromisoformat(run.manifest["created"]).timestamp()))
     columns = ("item_id", "benchmark", "prompt", "text", "response", "answer", "choices", "group")
     items = run.items.select(columns).to_dicts()
     for number, full_name in enumerate(scores.models):
         model = Path(full_name).name if Path(full_name).is_absolute() else full_name
         stem = re.sub(r"[^\w.-]+", "_", model)
         values = scores.of(full_name)
-        head = {"schema_version": VERSION, "evaluation_id": f"{stem}/{made}"}
-        rows = list(_samples(items, values, {**head, "model_id": model}, own=number == 0))
+        head = {"schema_version": VERSION, "evaluation_id": f"{stem}/{created}"}
+        rows = list(_samples(items, values, {**head, "model_id": model}, of_run=number == 0))
         content = {
             **head,
-            "retrieved_timestamp": made,
+            "retrieved_timestamp": created,
             "source_metadata": _SOURCE,
             "eval_library": {"name": "competency-gaps", "version": version("competency-gaps")},
             "model_info": {"name": model, "id": model, "additional_details": _UNKNOWN},
@@ -60,7 +60,7 @@ def write_results(run: RunFolder, out: Path) -> list[Path]:
 
 
 def _samples(
-    items: list[dict[str, Any]], values: np.ndarray, head: dict[str, str], *, own: bool
+    items: list[dict[str, Any]], values: np.ndarray, head: dict[str, str], *, of_run: bool
 ) -> Iterator[dict[str, Any]]:
     for item, score in zip(items, values, strict=True):
         if np.isnan(score):
@@ -77,7 +77,7 @@ def _samples(
                 "reference": [item["answer"]] if item["answer"] is not None else [],
                 "choices": item["choices"],
             },
-            "output": {"raw": [(item["response"] or "") if own else ""]},
+            "output": {"raw": [(item["response"] or "") if of_run else ""]},
             "answer_attribution": [],
             "evaluation": {"score": float(score), "is_correct": bool(score == 1)},
             "metadata": {"group": item["group"]} if item["group"] is not None else None,

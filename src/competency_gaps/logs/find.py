@@ -94,17 +94,17 @@ def suite_logs(
     named = {name: {log.part.model for log in same_name} - {None} for name, same_name in by_name.items()}
     shared = {name for name, same_name in by_name.items() if len(named[name]) == len(same_name) > 1}
     models = [log.part.model for same_name in by_name.values() for log in same_name if log.part.model is not None]
-    own = Counter(models).most_common(1)[0][0] if models else None
+    most_common = Counter(models).most_common(1)[0][0] if models else None
     suite = SuiteLogs([], [], {})
     for name, same_name in by_name.items():
         if not shared or (name not in shared and len(same_name) > 1):
             suite.benchmarks.extend(log.entry for log in same_name)
             continue
-        same_name.sort(key=lambda log: log.part.model != own)
+        same_name.sort(key=lambda log: log.part.model != most_common)
         first, *others = same_name
         source = first.entry["source"]
         unnamed = first.part.format == "table" and bool(others)
-        if first.part.model is not None and (first.part.model != own or unnamed) and metric != NONE:
+        if first.part.model is not None and (first.part.model != most_common or unnamed) and metric != NONE:
             source, others = {**source, "metric": NONE}, [first, *others]
         suite.benchmarks.append({"name": name, "source": source})
         if others:
@@ -126,7 +126,7 @@ def _score_tables(paths: Sequence[Path], by_name: Mapping[str, Sequence[_NamedLo
                 yield {"path": str(table.path), "benchmark": name, "models": list(table.models)}
     for path in paths:
         if path.is_dir() and any(file.parent == path for file in tables):
-            yield from ({"path": str(own.path)} for own in tables_at(path) if not own.has_prompts)
+            yield from ({"path": str(table.path)} for table in tables_at(path) if not table.has_prompts)
 
 
 def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
@@ -143,9 +143,9 @@ def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
             del by_name[other]
     for logs in tables.values():
         root = os.path.commonpath([log.part.files[0].resolve().parent for log in logs])
-        for place, log in enumerate(logs) if len(logs) > 1 else ():
+        for number, log in enumerate(logs) if len(logs) > 1 else ():
             model = str(log.part.files[0].resolve().relative_to(root).with_suffix(""))
-            logs[place] = log._replace(part=replace(log.part, model=model))
+            logs[number] = log._replace(part=replace(log.part, model=model))
 
 
 def _scores_entry(log: _NamedLog, benchmark: str) -> dict[str, Any]:

@@ -271,8 +271,8 @@ def _text(value: Any) -> str | None:
 
 def _results(entry: Mapping[str, Any]) -> Results:
     """Detectors with results; older reports name detectors without results."""
-    given = mapping(entry.get("detector_results"))
-    lists = {str(name): values for name, values in given.items() if isinstance(values, list) and values}
+    results = mapping(entry.get("detector_results"))
+    lists = {str(name): values for name, values in results.items() if isinstance(values, list) and values}
     return {name: tuple(number_or_none(value) for value in values) for name, values in lists.items()}
 
 
@@ -282,8 +282,8 @@ def _safety(results: Results, threshold: float, detector: str | None = None) -> 
     A detector's pass rate is the share of judged outputs that pass; None where no output could be judged.
     """
     rates = []
-    for name, given in results.items():
-        judged = [result for result in given if result is not None]
+    for name, of_detector in results.items():
+        judged = [result for result in of_detector if result is not None]
         if judged and detector in (None, name):
             rates.append(sum(result < threshold for result in judged) / len(judged))
     return min(rates, default=None)

@@ -166,7 +166,7 @@ class _SampleReader:
             if reason is not None:
                 self.unscored[reason] += 1
         self.scores.check()
-        order = {_key(sample): place for place, sample in enumerate(sequence(self._dataset().get("sample_ids")))}
+        order = {_key(sample): number for number, sample in enumerate(sequence(self._dataset().get("sample_ids")))}
         for key in sorted((k for k in self.epochs if self.epochs[k]), key=lambda k: order.get(k, len(order))):
             epochs = sorted(self.epochs[key], key=lambda epoch: epoch.number)
             # The epoch that provides the item's text.

@@ -11,7 +11,7 @@ from competency_gaps.logs.prompt import (
     ROLES,
     WHOLE,
     LoggedPrompt,
-    OwnText,
+    Body,
     chat_messages,
     chat_prompt,
     content_text,
@@ -55,10 +55,10 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
     examples. An agent's later turns are not read: they hold answers, and the item is the question.
     """
     raw = _list_of_messages(sample.get("messages"))
-    given = _list_of_messages(sample.get("input"))
+    input_ = _list_of_messages(sample.get("input"))
     notes = [] if raw else ["sample_no_messages"]
-    raw = raw or given
-    first = _first_answer(raw, given)
+    raw = raw or input_
+    first = _first_answer(raw, input_)
     users = [i for i in range(first) if raw[i].get("role") == "user"]
     if not users:
         return Reason("no_user_before_answer", "no user message precedes the first answer")
@@ -78,10 +78,10 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
         notes.append("sample_turns")
     if any(message.get("role") == "tool" or message.get("tool_calls") for message in after):
         notes.append("sample_tools")
-    own = _own_text(content, given, sample.get("choices"))
-    asked = chat_prompt(messages, own)
+    body = _body_text(content, input_, sample.get("choices"))
+    asked = chat_prompt(messages, body)
     if asked.prompt == content:
-        asked = asked._replace(own=None)
+        asked = asked._replace(body=None)
     return Exchange(asked, _response(sample, after), tuple(notes))
 
 
@@ -91,48 +91,48 @@ def _list_of_messages(value: Any) -> list[dict[str, Any]]:
     return [message for message in value if isinstance(message, dict)] if isinstance(value, list) else []
 
 
-def _first_answer(messages: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> int:
+def _first_answer(messages: Sequence[Mapping[str, Any]], input_: Sequence[Mapping[str, Any]]) -> int:
     """Index of the model's first answer; the number of messages if there is none."""
     answers = [i for i, message in enumerate(messages) if message.get("role") == "assistant"]
     generated = [i for i in answers if messages[i].get("source") == "generate"]
     if not generated:
         # In logs without the messages' source, those of the dataset's input are no answers.
-        brought = [message.get("content") for message in given if message.get("role") == "assistant"]
+        brought = [message.get("content") for message in input_ if message.get("role") == "assistant"]
         generated = [
             i for i in answers if messages[i].get("source") != "input" and messages[i].get("content") not in brought
         ]
     return generated[0] if generated else len(messages)
 
 
-def _own_text(content: str, given: Sequence[Mapping[str, Any]], choices: Any) -> OwnText:
+def _body_text(content: str, input_: Sequence[Mapping[str, Any]], choices: Any) -> Body:
     """Locate the question, with the options that ``multiple_choice`` appends to it, in the last message.
 
     Options may repeat the question, so they are located first, and then the question before them. A short question that
     occurs more than once cannot be distinguished from an instruction's own words (a bare ``no``).
     """
-    question = next((content_text(m.get("content")) for m in reversed(given) if m.get("role") == "user"), None)
+    question = next((content_text(m.get("content")) for m in reversed(input_) if m.get("role") == "user"), None)
     question = (question or "").strip()
     if question == content.strip():
-        return OwnText(0, len(content), WHOLE)
+        return Body(0, len(content), WHOLE)
     options = lettered(choices) if isinstance(choices, list) else ""
-    place = content.rfind(options) if options else -1
-    own = _before_options(content, question, place) if place >= 0 else None
-    if own is not None:
-        own = OwnText(own.start, place + len(options), WITH_OPTIONS)
+    position = content.rfind(options) if options else -1
+    body = _before_options(content, question, position) if position >= 0 else None
+    if body is not None:
+        body = Body(body.start, position + len(options), WITH_OPTIONS)
     else:
-        own = last_occurrence(content, question, INSIDE)
-    if own is None:
-        return OwnText(0, len(content), NOT_INSIDE)
-    if content[: own.start].strip() or content[own.end :].strip():
-        return own
-    return OwnText(0, len(content), own.method)
+        body = last_occurrence(content, question, INSIDE)
+    if body is None:
+        return Body(0, len(content), NOT_INSIDE)
+    if content[: body.start].strip() or content[body.end :].strip():
+        return body
+    return Body(0, len(content), body.method)
 
 
-def _before_options(content: str, question: str, options: int) -> OwnText | None:
+def _before_options(content: str, question: str, options: int) -> Body | None:
     start = len(content[:options].rstrip()) - len(question)
     joined = start > 0 and question[:1].isalnum() and content[start - 1].isalnum()
     if question and start >= 0 and content.startswith(question, start) and not joined:
-        return OwnText(start, start + len(question), INSIDE)
+        return Body(start, start + len(question), INSIDE)
     return last_occurrence(content, question, INSIDE, before=options)
 
 

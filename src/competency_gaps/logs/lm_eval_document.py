@@ -27,7 +27,7 @@ from competency_gaps.logs.prompt import (
     NO_PROMPT,
     SHORTEST,
     LoggedPrompt,
-    OwnText,
+    Body,
     chat_messages,
     chat_prompt,
     from_first_to_last,
@@ -117,8 +117,8 @@ def read_document(record: dict[str, Any], task: LoggedTask) -> tuple[LoggedPromp
     if chat is None:
         if not isinstance(prompts[0], str):
             return Reason("prompt_no_text", "the prompt is not a text")
-        own = own_text(prompts[0], mapping(record.get("doc")), record.get("target"), task)
-        asked = text_prompt(prompts[0], own, task.bos) if own else None
+        body = body_text(prompts[0], mapping(record.get("doc")), record.get("target"), task)
+        asked = text_prompt(prompts[0], body, task.bos) if body else None
     else:
         last = last_user(chat)
         if last is None or not chat[last]["content"].strip():
@@ -126,12 +126,12 @@ def read_document(record: dict[str, Any], task: LoggedTask) -> tuple[LoggedPromp
         if len(chat) > last + 1:
             warnings.append("begun_answer")
         warnings.append("chat_rendered")
-        own = own_text(chat[last]["content"], mapping(record.get("doc")), record.get("target"), task)
-        asked = chat_prompt(chat[: last + 1], own) if own else None
+        body = body_text(chat[last]["content"], mapping(record.get("doc")), record.get("target"), task)
+        asked = chat_prompt(chat[: last + 1], body) if body else None
     return Reason("prompt_empty", "the prompt is empty") if asked is None else (asked, arguments, warnings)
 
 
-def own_text(prompt: str, doc: dict[str, Any], target: Any, task: LoggedTask) -> OwnText | None:
+def body_text(prompt: str, doc: dict[str, Any], target: Any, task: LoggedTask) -> Body | None:
     """The document's own text in a prompt, by the first method that finds it; None if the prompt is blank."""
     question = _rendered(task.config.get("doc_to_text"), doc)
     if question is not None and not question.strip().isdecimal():

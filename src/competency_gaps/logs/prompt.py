@@ -29,7 +29,7 @@ _UNSPACED = re.compile(
 """Characters of scripts that put no space between words."""
 
 
-class OwnText(NamedTuple):
+class Body(NamedTuple):
     """Where the item's own text stands in a prompt."""
 
     start: int
@@ -44,36 +44,36 @@ class LoggedPrompt(NamedTuple):
 
     prompt: str
     messages: tuple[Message, ...] | None
-    own: tuple[int, int] | None
+    body: tuple[int, int] | None
     seen: Text | None
     method: str
     """How the own text was located."""
 
     def item(self, id: str, **fields: Any) -> Item:
         """An item of this prompt."""
-        prompt, messages, own, seen, _ = self
-        return Item(id, prompt, messages, own, seen, policy="imported", **fields)
+        prompt, messages, body, seen, _ = self
+        return Item(id, prompt, messages, body, seen, policy="imported", **fields)
 
 
-def text_prompt(text: str, own: OwnText, bos: str | None = None) -> LoggedPrompt:
+def text_prompt(text: str, body: Body, bos: str | None = None) -> LoggedPrompt:
     """A prompt of one text.
 
     With its own first token (lm-evaluation-harness's rule) none is prepended. Where the tokenizer's (``bos``) is
     unknown, a prompt that starts with any special token brings its own.
     """
-    place = (own.start, own.end)
+    span = (body.start, body.end)
     begins_itself = _SPECIAL.match(text) is not None if bos is None else text.startswith(bos)
-    seen = Text(text, place, templated=begins_itself)
-    return LoggedPrompt(text[slice(*place)], None, None, seen, own.method)
+    seen = Text(text, span, templated=begins_itself)
+    return LoggedPrompt(text[slice(*span)], None, None, seen, body.method)
 
 
-def chat_prompt(messages: tuple[Message, ...], own: OwnText) -> LoggedPrompt:
+def chat_prompt(messages: tuple[Message, ...], body: Body) -> LoggedPrompt:
     """A prompt of chat messages, of which the last one holds the own text."""
-    place = (own.start, own.end)
-    return LoggedPrompt(messages[-1]["content"][slice(*place)], messages, place, None, own.method)
+    span = (body.start, body.end)
+    return LoggedPrompt(messages[-1]["content"][slice(*span)], messages, span, None, body.method)
 
 
-def read_prompt(asked: Any, own: str, method: str) -> LoggedPrompt | None:
+def read_prompt(asked: Any, text: str, method: str) -> LoggedPrompt | None:
     """Read a prompt that is a text (also as the only element of a list) or chat messages.
 
     Parameters
@@ -92,13 +92,13 @@ def read_prompt(asked: Any, own: str, method: str) -> LoggedPrompt | None:
     last = last_user(messages) if messages else None
     if messages and last is not None:
         content = messages[last]["content"]
-        span = last_occurrence(content, own, method) or whole(content, "the last user message")
+        span = last_occurrence(content, text, method) or whole(content, "the last user message")
         return chat_prompt(messages[: last + 1], span) if span else None
     if isinstance(asked, (list, tuple)) and len(asked) == 1:
         asked = asked[0]
     if not isinstance(asked, str):
         return None
-    span = last_occurrence(asked, own, method) or whole(asked)
+    span = last_occurrence(asked, text, method) or whole(asked)
     return text_prompt(asked, span) if span else None
 
 
@@ -134,8 +134,8 @@ def content_text(content: Any) -> str | None:
 
 
 def last_occurrence(
-    seen: str, own: str, method: str, *, before: int | None = None, closes: bool = False
-) -> OwnText | None:
+    seen: str, body: str, method: str, *, before: int | None = None, closes: bool = False
+) -> Body | None:
     """The last occurrence of a text in what the model read; None if it does not occur or is empty.
 
     Occurrences inside a word (``ant`` in ``assistant``) and in what a chat template appends to the last message do not
@@ -148,19 +148,19 @@ def last_occurrence(
     closes
         The text is expected at the end, where a short one may also occur elsewhere.
     """
-    own = own.strip()
-    if not own:
+    body = body.strip()
+    if not body:
         return None
     tail = _tail(seen)
     end = tail if before is None else min(before, tail)
-    places = _places(seen, own, end)
+    places = _places(seen, body, end)
     last = next(places, None)
     if last is None:
         return None
-    at_end = closes and not seen[last + len(own) : end].strip()
-    if len(own) < SHORTEST and not at_end and next(places, None) is not None:
+    at_end = closes and not seen[last + len(body) : end].strip()
+    if len(body) < SHORTEST and not at_end and next(places, None) is not None:
         return None
-    return OwnText(last, last + len(own), method)
+    return Body(last, last + len(body), method)
 
 
 def _tail(seen: str) -> int:
@@ -170,13 +170,13 @@ def _tail(seen: str) -> int:
     return match.start() if match else len(seen)
 
 
-def _places(seen: str, own: str, end: int) -> Iterator[int]:
+def _places(seen: str, body: str, end: int) -> Iterator[int]:
     """Where a text occurs as whole words, from last to first."""
-    at = seen.rfind(own, 0, end)
+    at = seen.rfind(body, 0, end)
     while at >= 0:
-        if not _joined(seen, at) and not _joined(seen, at + len(own)):
+        if not _joined(seen, at) and not _joined(seen, at + len(body)):
             yield at
-        at = seen.rfind(own, 0, at + len(own) - 1)
+        at = seen.rfind(body, 0, at + len(body) - 1)
 
 
 def _joined(seen: str, at: int) -> bool:
@@ -185,29 +185,29 @@ def _joined(seen: str, at: int) -> bool:
     return at > 0 and len(pair) == 2 and pair.isalnum() and _UNSPACED.search(pair) is None
 
 
-def from_first_to_last(seen: str, parts: Iterable[str], method: str, *, start: int = 0) -> OwnText | None:
+def from_first_to_last(seen: str, parts: Iterable[str], method: str, *, start: int = 0) -> Body | None:
     """The range from the first to the last of several texts after ``start``; None if none occurs.
 
     Of a text that occurs several times, the first occurrence counts.
     """
     spans = [
-        OwnText(at, at + len(text), method)
+        Body(at, at + len(text), method)
         for part in parts
         if (text := part.strip()) and (at := seen.find(text, start)) >= 0
     ]
     if not spans:
         return None
-    return OwnText(min(span.start for span in spans), max(span.end for span in spans), method)
+    return Body(min(span.start for span in spans), max(span.end for span in spans), method)
 
 
-def trimmed(seen: str, start: int, end: int, method: str) -> OwnText | None:
+def trimmed(seen: str, start: int, end: int, method: str) -> Body | None:
     """A range without white space at its ends; None if nothing is left."""
     text = seen[start:end]
     lead = len(text) - len(text.lstrip())
     size = len(text.strip())
-    return OwnText(start + lead, start + lead + size, method) if size else None
+    return Body(start + lead, start + lead + size, method) if size else None
 
 
-def whole(seen: str, method: str = WHOLE) -> OwnText | None:
+def whole(seen: str, method: str = WHOLE) -> Body | None:
     """All that the model read; None if it is blank."""
     return trimmed(seen, 0, len(seen), method)

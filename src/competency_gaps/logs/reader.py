@@ -233,7 +233,7 @@ class Tally:
     sum: float = 0.0
     """Of the items' scores."""
     left_out: Counter[Reason] = field(default_factory=Counter)
-    own_text: Counter[str] = field(default_factory=Counter)
+    body_text: Counter[str] = field(default_factory=Counter)
     warnings: dict[Reason, None] = field(default_factory=dict)
     """Each once, in order."""
     reasons: Counter[Reason] = field(default_factory=Counter)
@@ -266,7 +266,7 @@ class Tally:
         self.items += 1
         self.unscored += item.score is None
         self.sum += item.score or 0.0
-        self.own_text[method] += 1
+        self.body_text[method] += 1
         if records > 1:
             self.averaged += records
             self.averaged_items += 1
@@ -311,7 +311,7 @@ class Tally:
             **{name: getattr(self, name) for name in _AS_COUNTED},
             unscored_because=tuple(Counted(*entry) for entry in self.reasons.items()),
             left_out=tuple(Counted(*entry) for entry in self.left_out.items()),
-            own_text=dict(self.own_text),
+            body_text=dict(self.body_text),
             warnings=(*self.part.notes, *self.warnings),
         )
 

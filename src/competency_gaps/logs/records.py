@@ -61,7 +61,7 @@ class Recipe(NamedTuple):
 
 def find(recipe: Recipe, path: Path) -> list[LogPart]:
     """Every file of results at a path; a file that stands alone may have any name."""
-    found: dict[Path, tuple[str, str | None, dict[str, Path]]] = {}
+    logs: dict[Path, tuple[str, str | None, dict[str, Path]]] = {}
     for file in files_under(path, *(("*.json", "*.jsonl") if path.is_file() else recipe.names)):
         first = _first(file)
         if not recipe.keys <= first.keys():
@@ -69,10 +69,10 @@ def find(recipe: Recipe, path: Path) -> list[LogPart]:
         metric = next((name for name in recipe.metrics if name in file.stem), recipe.metrics[0])
         beside = {name: file.with_name(file.name.replace(metric, name)) for name in recipe.metrics}
         files = {name: other for name, other in beside.items() if path.is_dir() and other.is_file()} or {metric: file}
-        found.setdefault(next(iter(files.values())), (*recipe.called(file, first), files))
-    same = Counter((name, model) for name, model, _ in found.values())
+        logs.setdefault(next(iter(files.values())), (*recipe.called(file, first), files))
+    same = Counter((name, model) for name, model, _ in logs.values())
     parts = []
-    for file, (name, model, files) in found.items():
+    for file, (name, model, files) in logs.items():
         known = model if same[name, model] == 1 else file.stem
         parts.append(LogPart(recipe.format, name, (file,), known, details={"files": files}))
     return parts
@@ -139,14 +139,14 @@ def _alone(text: Any) -> LoggedPrompt | None:
 def _choices(options: Any, answer: Any) -> dict[str, Any]:
     """Options, and the place of the right one, from its letter."""
     texts = tuple(str(option) for option in sequence(options))
-    place = ord(answer) - ord("A") if isinstance(answer, str) and len(answer) == 1 else -1
-    return {"choices": texts, "answer": place if 0 <= place < len(texts) else None} if len(texts) > 1 else {}
+    index = ord(answer) - ord("A") if isinstance(answer, str) and len(answer) == 1 else -1
+    return {"choices": texts, "answer": index if 0 <= index < len(texts) else None} if len(texts) > 1 else {}
 
 
-def _right(given: Any, key: Any) -> LoggedScore:
+def _right(answer: Any, key: Any) -> LoggedScore:
     """Whether the letter or number that was read is the key's."""
     known = key is not None and (not isinstance(key, str) or re.fullmatch("[A-Z]", key))
-    return LoggedScore(float(given == key)) if known else LoggedScore(None, _NO_KEY)
+    return LoggedScore(float(answer == key)) if known else LoggedScore(None, _NO_KEY)
 
 
 _NO_KEY = Reason("no_key", "the key is not a letter or number")
@@ -163,12 +163,12 @@ def _mmlu_pro_response(record: Record) -> str | None:
 
 def _mmlu_pro_score(record: Record) -> LoggedScore:
     """Whether the letter is right; the tool draws one at random where it reads none, which is no answer."""
-    given, response = record["pred"], _mmlu_pro_response(record)
-    if not isinstance(given, str):
+    answer, response = record["pred"], _mmlu_pro_response(record)
+    if not isinstance(answer, str):
         return LoggedScore(None, _NO_ANSWER)
-    if response is not None and given != _mmlu_pro_letter(response):
+    if response is not None and answer != _mmlu_pro_letter(response):
         return LoggedScore(None, _RANDOM)
-    return _right(given, record["answer"])
+    return _right(answer, record["answer"])
 
 
 def _mmlu_pro_letter(response: str) -> str | None:
@@ -218,16 +218,16 @@ def _zeroeval_output(record: Record) -> str | None:
 def _zeroeval_score(record: Record) -> LoggedScore:
     """Whether the answer's first number, or its letter, is the key's."""
     said = list(_ANSWER.finditer(_zeroeval_output(record) or ""))
-    given = (said[-1][1] or said[-1][2] or "").strip() if said else ""
+    answer = (said[-1][1] or said[-1][2] or "").strip() if said else ""
     key = str(record.get("answer", record.get("correct_answer")))
-    if given in ("", "null"):
+    if answer in ("", "null"):
         return LoggedScore(None, _NO_ANSWER)
     if record.get("choices"):
-        letter = re.search(r"\b[A-Z]\b", given)
+        letter = re.search(r"\b[A-Z]\b", answer)
         return _right(letter and letter[0], key)
     if record["dataset"] != "gsm":
         return LoggedScore(None, Reason("no_rule", f"it is not known how answers to {record['dataset']} are scored"))
-    return _right(*(next((number.value for number in numbers(text)), None) for text in (given, key)))
+    return _right(*(next((number.value for number in numbers(text)), None) for text in (answer, key)))
 
 
 _ZEROEVAL = Recipe(

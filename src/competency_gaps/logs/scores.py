@@ -37,18 +37,18 @@ def configured_scores(config: ScoresConfig) -> pl.DataFrame:
 
 
 def read_scores(
-    given: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]], benchmark: str | None = None
+    source: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]], benchmark: str | None = None
 ) -> pl.DataFrame:
     """Read a table of scores, as a frame, as ``{model: {id: score}}`` or as a file (a JSONL file is one if it has ids);
     or else another tool's log."""
-    if isinstance(given, pl.DataFrame):
-        where, rows = "the table of scores", enumerate(given.iter_rows(named=True), 1)
+    if isinstance(source, pl.DataFrame):
+        where, rows = "the table of scores", enumerate(source.iter_rows(named=True), 1)
         records = [Record(row, f"{where}, row {number}") for number, row in rows]
-        return _scored(records, _models(given.columns, where), benchmark)
-    if isinstance(given, Mapping):
-        cells = ((model, str(item), score) for model, own in given.items() for item, score in own.items())
+        return _scored(records, _models(source.columns, where), benchmark)
+    if isinstance(source, Mapping):
+        cells = ((model, str(item), score) for model, by_item in source.items() for item, score in by_item.items())
         return _rows((m, item, benchmark, _score(cell, "the scores", item, m), None, None) for m, item, cell in cells)
-    path = Path(given)
+    path = Path(source)
     if path.suffix in SUFFIXES and (path.suffix != ".jsonl" or "id" in first_object(path)):
         return read_score_table(path, benchmark)
     return read_score_log(ScoresConfig(path=path, benchmark=benchmark))
@@ -75,7 +75,7 @@ def read_score_table(path: Path, benchmark: str | None = None, models: Sequence[
     """
     records = list(read_files(FileSource(path=path)))
     if models:
-        places = [Record({"id": place, **own.values}, own.where) for place, own in enumerate(records)]
+        places = [Record({"id": number, **record.values}, record.where) for number, record in enumerate(records)]
         return _scored(places, models, benchmark)
     columns = list(records[0].values) if records else []
     rows = _scored(records, _models(columns, str(path)), benchmark)
@@ -103,7 +103,9 @@ def _scored(records: Sequence[Record], models: Sequence[str], benchmark: str | N
     keys = pl.DataFrame({"id": ids, "benchmark": named}, {"id": pl.String, "benchmark": pl.String})
     none, tables = pl.lit(None, pl.String), []
     for model in models:
-        scores = [_score(own.values[model], own.where, item, model) for own, item in zip(records, ids, strict=True)]
+        scores = [
+            _score(record.values[model], record.where, item, model) for record, item in zip(records, ids, strict=True)
+        ]
         name, score = pl.lit(replace_surrogates(model), pl.String), pl.Series("score", scores, pl.Float64)
         tables.append(keys.select(name.alias("model"), pl.all(), score, response=none, prompt=none))
     return pl.concat(tables)
@@ -156,9 +158,9 @@ def read_score_log(config: ScoresConfig) -> pl.DataFrame:
         name = config.model or log.model or (log.files[0].stem if is_table else None)
         if name is None:
             raise UserError(f"{log.files[0]} does not name its model: give a name for it.")
-        own = config.benchmark if config.benchmark is not None or is_table else log.task
+        name_ = config.benchmark if config.benchmark is not None or is_table else log.task
         choices = {"metric": config.metric, "scorer": config.scorer, "fields": config.fields}
         source = LogSource(path=path, format=log.format, benchmark=log.benchmark, **choices)
         items = (entry for entry in read_log(source) if isinstance(entry, Item))
-        rows += [(name, item.id, own, item.score, item.response, item.prompt) for item in items]
+        rows += [(name, item.id, name_, item.score, item.response, item.prompt) for item in items]
     return _rows(rows)

@@ -199,13 +199,13 @@ class Attempts:
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     reader, rows = running.pop(done)
                     idle.append(reader)
-                    made = done.result()
-                    if isinstance(made, list):
-                        yield rows, made
+                    outcome = done.result()
+                    if isinstance(outcome, list):
+                        yield rows, outcome
                     elif len(rows) == 1:
-                        yield rows, [made]
+                        yield rows, [outcome]
                     else:
-                        if made == OUT_OF_MEMORY:
+                        if outcome == OUT_OF_MEMORY:
                             self._too_large[kind] = size = _size(rows, lengths)
                             if not self._warned:
                                 log.warning(_TOO_LARGE, len(rows), size // len(rows), token_budget)

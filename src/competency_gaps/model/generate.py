@@ -83,15 +83,15 @@ def generate(
     seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
     def write(lm: LanguageModel, rows: np.ndarray) -> list[Responded | Reason]:
-        own = [prompts[i] for i in rows]
+        group = [prompts[i] for i in rows]
         owners = [[asked[i]] if asked else [] for i in rows]
-        ids, mask = pad_left(lm, own)  # all rows end where the answer begins
+        ids, mask = pad_left(lm, group)  # all rows end where the answer begins
         watch = _watch()
         drawing = _drawing(config, [seeds[i] for i in rows]) if config.temperature > 0 else []
         options = {**_EXPLICIT, "logits_processor": LogitsProcessorList([watch, *drawing])}
-        with torch.inference_mode(), tapped(lm, own, owners, tap, passes=2 if shared else 1):
+        with torch.inference_mode(), tapped(lm, group, owners, tap, passes=2 if shared else 1):
             if shared:
-                options["past_key_values"] = read_start(lm, own[0][:shared], mask)
+                options["past_key_values"] = read_start(lm, group[0][:shared], mask)
             out = lm.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
@@ -106,8 +106,8 @@ def generate(
             for row, failed in zip(out, watch.failed.tolist(), strict=True)
         ]
 
-    for rows, made in attempts.batches(lm, "answers", lengths, token_budget, write, cached=shared):
-        for index, answer in zip(rows, made, strict=True):
+    for rows, batch in attempts.batches(lm, "answers", lengths, token_budget, write, cached=shared):
+        for index, answer in zip(rows, batch, strict=True):
             answers[index] = answer
         advance(len(rows))
     return [answer for answer in answers if answer is not None]
@@ -127,10 +127,10 @@ class _Stop:
     ids: tuple[int, ...]
     """Stop strings that are special tokens: they decode to no text."""
 
-    def place(self, text: str) -> int | None:
+    def position(self, text: str) -> int | None:
         """Start of the first stop string; one in the blanks before the answer does not count."""
         lead = len(text) - len(text.lstrip())
-        places = [place for stop in self.texts if (place := text.find(stop, lead)) >= 0]
+        places = [position for stop in self.texts if (position := text.find(stop, lead)) >= 0]
         return min(places) if places and text.strip() else None
 
 
@@ -163,7 +163,7 @@ def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
 
         def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
             self.generators = self.generators or [torch.Generator(scores.device).manual_seed(seed) for seed in seeds]
-            drawn = [torch.empty_like(scores[0]).exponential_(generator=own) for own in self.generators]
+            drawn = [torch.empty_like(scores[0]).exponential_(generator=generator) for generator in self.generators]
             # The largest of log p - log E, with E exponential, is token t with probability p(t).
             return scores - torch.stack(drawn).clamp_min(torch.finfo(scores.dtype).tiny).log()
 
@@ -179,7 +179,7 @@ def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
     class HoldsStop(StoppingCriteria):  # type: ignore[misc]
         def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
             texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
-            return torch.tensor([stop.place(text) is not None for text in texts], device=input_ids.device)
+            return torch.tensor([stop.position(text) is not None for text in texts], device=input_ids.device)
 
     return StoppingCriteriaList([HoldsStop()] if stop.texts else [])
 
@@ -188,11 +188,11 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
     ended = np.flatnonzero(np.isin(ids, [*_ends(lm, stop), lm.pad_id]))
     kept = ids[: ended[0]] if len(ended) else ids
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
-    place = stop.place(text)
-    if place is not None:
+    position = stop.position(text)
+    if position is not None:
         # The fewest tokens whose text reaches the stop string.
-        count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= place)
-        kept, text = kept[:count], text[:place]
+        count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= position)
+        kept, text = kept[:count], text[:position]
     return Responded(Output(text=text), kept.astype(np.int32))
 
 

@@ -72,9 +72,9 @@ def tokenize_continuation(
         If the continuation is empty.
     """
     whole = tokenizer(prompt_text + text, add_special_tokens=False, verbose=False)["input_ids"]
-    own = prompt_ids[skip:]
-    if len(whole) > len(own) and np.array_equal(whole[: len(own)], own):
-        return np.asarray(whole[len(own) :], dtype=np.int32)
+    prefix = prompt_ids[skip:]
+    if len(whole) > len(prefix) and np.array_equal(whole[: len(prefix)], prefix):
+        return np.asarray(whole[len(prefix) :], dtype=np.int32)
     alone = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
     if not alone:
         raise UserError(f"the option {text!r} has no tokens, so its likelihood is not defined.")
@@ -133,7 +133,7 @@ class Group:
         """Length of their common start that is read with the prefix, less than the shortest."""
         self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
         """Tokens read once for all: the prefix and the common start."""
-        self.owners = list(dict.fromkeys(own.asked for own in asked if own.asked is not None))
+        self.owners = list(dict.fromkeys(option.asked for option in asked if option.asked is not None))
 
     def rests(self) -> dict[int, tuple[int, ...]]:
         """Tokens that are read after ``read`` to score each continuation; those of which nothing more is read lack.
@@ -199,23 +199,23 @@ def likelihoods(
     lengths = [len(group.read) - shared for group in groups]
 
     def score(lm: LanguageModel, rows: np.ndarray) -> list[list[Likelihood | Reason]]:
-        own = [groups[row] for row in rows]
-        prefixes, owners = [group.read for group in own], [group.owners for group in own]
-        alike = max(group.alike for group in own)
+        members = [groups[row] for row in rows]
+        prefixes, owners = [group.read for group in members], [group.owners for group in members]
+        alike = max(group.alike for group in members)
         with torch.inference_mode():
             read = read_prefixes(
                 lm, prefixes, owners, tap, shared=shared, kept=alike + 1, model_precision=model_precision
             )
-            rests = BranchReader(lm, read, own, token_budget, attempts).rests()
+            rests = BranchReader(lm, read, members, token_budget, attempts).rests()
             return [
                 [_likelihood(logprobs, group, i, rests.get((row, i))) for i in range(len(group.asked))]
-                for row, (logprobs, group) in enumerate(zip(read.logprobs, own, strict=True))
+                for row, (logprobs, group) in enumerate(zip(read.logprobs, members, strict=True))
             ]
 
     for rows, scored in attempts.batches(lm, "prefixes", lengths, token_budget, score, cached=shared, logits=kept):
         for row, values in zip(rows, scored, strict=True):
-            for place, index in enumerate(places[row]):
-                results[index] = values if isinstance(values, Reason) else values[place]
+            for position, index in enumerate(places[row]):
+                results[index] = values if isinstance(values, Reason) else values[position]
             advance(len(places[row]))
     return [value for value in results if value is not None]
 
@@ -291,18 +291,18 @@ class BranchReader:
             for row, group in enumerate(self._groups)
             for ids, scored in group.branches().items()
         ]
-        made: dict[tuple[int, int], Steps | Reason] = {}
+        steps: dict[tuple[int, int], Steps | Reason] = {}
         alone: dict[tuple[int, tuple[int, ...]], list[int]] = {}
         for branch, results in self._results(shared):
-            made |= results
+            steps |= results
             if any(isinstance(result, Reason) for result in results.values()):
-                own = self._groups[branch.row].rests()
+                rests = self._groups[branch.row].rests()
                 for i in branch.scored:
-                    if own[i] != branch.ids:
-                        alone.setdefault((branch.row, own[i]), []).append(i)
+                    if rests[i] != branch.ids:
+                        alone.setdefault((branch.row, rests[i]), []).append(i)
         for _, results in self._results([_Branch(row, ids, scored) for (row, ids), scored in alone.items()]):
-            made |= results
-        return made
+            steps |= results
+        return steps
 
     def _results(self, branches: list[_Branch]) -> Iterator[tuple[_Branch, dict[tuple[int, int], Steps | Reason]]]:
         def follow(lm: LanguageModel, part: np.ndarray) -> list[dict[int, Steps]]:
@@ -335,9 +335,9 @@ class BranchReader:
             past_key_values=rows_of_cache(read.cache, chosen),
             use_cache=True,
         ).logits
-        made = []
-        for place, branch in enumerate(branches):
-            logprobs = logits[place, : len(branch.ids)].to(read.logprobs.dtype).log_softmax(dim=-1)
+        steps_of = []
+        for row, branch in enumerate(branches):
+            logprobs = logits[row, : len(branch.ids)].to(read.logprobs.dtype).log_softmax(dim=-1)
             group = self._groups[branch.row]
-            made.append({i: steps(logprobs, group.asked[i].ids[group.alike + 1 :]) for i in branch.scored})
-        return made
+            steps_of.append({i: steps(logprobs, group.asked[i].ids[group.alike + 1 :]) for i in branch.scored})
+        return steps_of

@@ -87,8 +87,8 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
         from transformers import AutoModelForCausalLM
     device = chosen_device(config.device)
     # Straight onto a GPU: the machine's memory need not hold the weights.
-    place = config.device_map or (device if device.startswith("cuda") else None)
-    optional = {"attn_implementation": config.attn_implementation or None, "device_map": place}
+    device_map = config.device_map or (device if device.startswith("cuda") else None)
+    optional = {"attn_implementation": config.attn_implementation or None, "device_map": device_map}
     options: dict[str, Any] = {key: value for key, value in optional.items() if value is not None}
     options["dtype"] = getattr(torch, chosen_dtype(config.dtype, device))
     with _loading(config.name):
@@ -269,27 +269,27 @@ def content_hash(model: torch.nn.Module) -> str:
     import torch
 
     def digest(tensor: torch.Tensor) -> str:
-        made = hashlib.sha256()
+        hash_ = hashlib.sha256()
         for part in tensor.detach().reshape(-1).split(_HASHED_AT_ONCE):
-            made.update(part.to("cpu").view(torch.uint8).numpy())
-        return made.hexdigest()
+            hash_.update(part.to("cpu").view(torch.uint8).numpy())
+        return hash_.hexdigest()
 
     state = sorted(model.state_dict().items())
     with ThreadPoolExecutor(min(_HASHERS, os.cpu_count() or 1)) as pool:
-        made = pool.map(digest, (tensor for _, tensor in state))
+        digests = pool.map(digest, (tensor for _, tensor in state))
         facts = [
-            f"{name} {tensor.dtype} {tuple(tensor.shape)} {own}\n"
-            for (name, tensor), own in zip(state, made, strict=True)
+            f"{name} {tensor.dtype} {tuple(tensor.shape)} {digest_}\n"
+            for (name, tensor), digest_ in zip(state, digests, strict=True)
         ]
     return hashlib.sha256("".join(facts).encode()).hexdigest()
 
 
 def _settings(model: PreTrainedModel) -> dict[str, Any]:
     """What of the model's configuration, and of how it ends a text, may change its results, as plain JSON."""
-    held: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
+    config: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
     ends = getattr(model.generation_config, "eos_token_id", None)
-    own: dict[str, Any] = _without_copy(held)
-    return {**own, "ends_generation": ends}
+    settings: dict[str, Any] = _without_copy(config)
+    return {**settings, "ends_generation": ends}
 
 
 def _without_copy(settings: Any) -> Any:
@@ -306,8 +306,8 @@ def _text_hash(text: str | dict[str, str] | None) -> str | None:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that can change a result; absent ones are left out."""
-    made = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in _PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
-            made[package] = importlib.metadata.version(package)
-    return made
+            installed[package] = importlib.metadata.version(package)
+    return installed

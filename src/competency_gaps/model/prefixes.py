@@ -61,7 +61,7 @@ def tapped(
         2: the first pass reads the shared start of all prefixes, in one row, and the second the rest of each.
     """
     owned = [(row, prompt) for row, prompts in enumerate(owners) for prompt in prompts]
-    asked = [] if tap is None else [own for own in owned if _holds(prefixes[own[0]], tap.wanted(own[1]))]
+    asked = [] if tap is None else [pair for pair in owned if _holds(prefixes[pair[0]], tap.wanted(pair[1]))]
     if tap is None or not asked:
         yield
         return
@@ -89,8 +89,8 @@ def _row(start: torch.Tensor, rest: torch.Tensor, tokens: int) -> torch.Tensor:
     import torch
 
     before = max(0, tokens - len(rest))
-    own = rest[len(rest) - (tokens - before) :]
-    return torch.cat([start[:before], own]) if before else own
+    rest_ = rest[len(rest) - (tokens - before) :]
+    return torch.cat([start[:before], rest_]) if before else rest_
 
 
 @dataclass(frozen=True)

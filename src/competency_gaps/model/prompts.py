@@ -39,7 +39,7 @@ class Tokens:
     """int32 of shape (tokens,): token ids, first token included."""
     offsets: np.ndarray
     """int32 of shape (tokens, 2): character range of each token; (0, 0) for tokens without text."""
-    own: np.ndarray
+    in_body: np.ndarray
     """bool of shape (tokens,): the token holds some of the item's own text."""
     bos: np.ndarray
     """bool of shape (tokens,): the token only marks the start of the input."""
@@ -47,16 +47,16 @@ class Tokens:
     """Number of leading tokens prepended to the text: 0 or 1."""
 
 
-def plain_text(before: str, own: str, after: str) -> Text:
+def plain_text(before: str, body: str, after: str) -> Text:
     """A prompt without a chat template: few-shot examples and lead-in, the item's text, and the text after it."""
-    return Text(before + own + after, (len(before), len(before) + len(own)), templated=False)
+    return Text(before + body + after, (len(before), len(before) + len(body)), templated=False)
 
 
 def chat_text(
     tokenizer: PreTrainedTokenizerBase,
     messages: Sequence[Message],
     *,
-    own: tuple[int, int, int],
+    body: tuple[int, int, int],
     generation_prompt: bool,
 ) -> Text:
     """Render messages with the tokenizer's chat template and locate the item's own text in the result.
@@ -76,7 +76,7 @@ def chat_text(
         If the template rewrites a message so that its text cannot be found exactly.
     """
     rendered = render_chat(tokenizer, messages, generation_prompt=generation_prompt)
-    index, start, end = own
+    index, start, end = body
     origin, first, last = locate_message(tokenizer, messages, index, rendered, generation_prompt=generation_prompt)
     return Text(rendered, (max(first, origin + start), min(last, origin + end)), templated=True)
 
@@ -159,20 +159,20 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | No
     encoded = tokenizer(text.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids = np.asarray(encoded["input_ids"], dtype=np.int32)
     offsets = np.asarray(encoded["offset_mapping"], dtype=np.int32).reshape(-1, 2)
-    own = overlaps(offsets, *text.own)
+    in_body = overlaps(offsets, *text.body)
     bos = np.zeros(len(ids), dtype=bool)
     added = 0
     if text.templated:
         # The first token of a template marks the start if it is a special token.
         if len(ids) and int(ids[0]) in set(tokenizer.all_special_ids):
-            bos[0] = not own[0]
+            bos[0] = not in_body[0]
     elif bos_id is not None:
         ids = np.concatenate([np.asarray([bos_id], dtype=np.int32), ids])
         offsets = np.concatenate([np.zeros((1, 2), dtype=np.int32), offsets])
-        own = np.concatenate([[False], own])
+        in_body = np.concatenate([[False], in_body])
         bos = np.concatenate([[True], bos])
         added = 1
-    return Tokens(ids, offsets, own, bos, added)
+    return Tokens(ids, offsets, in_body, bos, added)
 
 
 def overlaps(offsets: np.ndarray, start: int, end: int) -> np.ndarray:
@@ -199,8 +199,8 @@ def resolve_bos(tokenizer: PreTrainedTokenizerBase, setting: str, *, sae_prepend
     if setting == "none":
         return None
     if setting == "auto":
-        own = tokenizer("a", verbose=False)["input_ids"]
-        adds = bool(own) and own[0] == tokenizer.bos_token_id
+        ids = tokenizer("a", verbose=False)["input_ids"]
+        adds = bool(ids) and ids[0] == tokenizer.bos_token_id
         wanted = adds if sae_prepends is None else sae_prepends
         return int(tokenizer.bos_token_id) if wanted and tokenizer.bos_token_id is not None else None
     vocabulary = tokenizer.get_vocab()
@@ -276,31 +276,31 @@ def _text(
     config: ModelConfig,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Text:
-    own, setting = policy.prompt(item), benchmark.chat_template or config.chat_template
+    text, setting = policy.prompt(item), benchmark.chat_template or config.chat_template
     wants_answer = isinstance(request, Generation)
     templated = setting == "on" or (setting == "auto" and wants_answer and tokenizer.chat_template is not None)
     if item.messages is None and not templated:
         after = policy.default_after if benchmark.after is None else benchmark.after
-        return plain_text(benchmark.before, own, after)
-    content = benchmark.before + own + (benchmark.after or "")
-    place = (len(benchmark.before), len(benchmark.before) + len(own))
+        return plain_text(benchmark.before, text, after)
+    content = benchmark.before + text + (benchmark.after or "")
+    span = (len(benchmark.before), len(benchmark.before) + len(text))
     system = benchmark.system_prompt or config.system_prompt
     if item.messages is None:
         messages = [{"role": "user", "content": content}]
     else:
         messages = [dict(message) for message in item.messages]
         last = max(i for i, message in enumerate(messages) if message["role"] == "user")
-        if item.own is None:
+        if item.body is None:
             messages[last]["content"] = content
         else:
-            place = item.own
+            span = item.body
     bare = setting == "off" or (setting == "auto" and tokenizer.chat_template is None)
     if bare and item.messages is not None and [message["role"] for message in messages] == ["user"]:
-        return Text(messages[0]["content"], place, templated=False)
+        return Text(messages[0]["content"], span, templated=False)
     if tokenizer.chat_template is None and item.messages is not None:
         text = "a chat of several messages, but the tokenizer has no chat template to render it"
         raise SpanError("no_chat_template", text)
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
-    return chat_text(tokenizer, messages, own=(index, *place), generation_prompt=True)
+    return chat_text(tokenizer, messages, body=(index, *span), generation_prompt=True)

@@ -104,8 +104,8 @@ def respond(
                 attempts=attempts,
             )
         )
-        for index, own in wanted.items():
-            output = _output(list(islice(values, len(own))))
+        for index, continuations in wanted.items():
+            output = _output(list(islice(values, len(continuations))))
             results[index] = output if isinstance(output, Reason) else Responded(output, empty)
     written: dict[Generation, list[int]] = {}
     for index, question in enumerate(asked):
@@ -158,10 +158,10 @@ def _continuations(lm: LanguageModel, question: PreparedItem, index: int, bos_id
             for text in texts
         ]
     assert isinstance(question.request, Sentences)
-    made = []
+    continuations = []
     for text in question.request.texts:
         ids = np.asarray(lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], dtype=np.int32)
         # Without a BOS token, the likelihood of the sentence's first token is undefined and left out.
         prefix, rest = (np.asarray([bos_id], np.int32), ids) if bos_id is not None else (ids[:1], ids[1:])
-        made.append(Continuation(prefix, rest))
-    return made
+        continuations.append(Continuation(prefix, rest))
+    return continuations

@@ -95,7 +95,7 @@ def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]], sample_tokens: in
     }
     usable = list(lengths)
     drawn = [usable[k] for k in np.random.default_rng(0).permutation(len(usable))]
-    ends = np.cumsum([lengths[place] for place in drawn])
+    ends = np.cumsum([lengths[position] for position in drawn])
     sample = {*drawn[: int(np.searchsorted(ends, sample_tokens)) + 1]}
     return [_plan(f"b{number:03d}", name, items, sample) for number, (name, items) in enumerate(prepared.items())]
 
@@ -147,7 +147,7 @@ def cut_shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
 def fingerprint(items: Sequence[PreparedItem]) -> str:
     """Hash of the tokens and requests of a shard's items, in order, that identifies what is read."""
     digest = hashlib.sha256("\0".join(repr(item.request) for item in items).encode("utf-8", "surrogatepass"))
-    for array in (array for item in items for array in (item.tokens.ids, item.tokens.own)):
+    for array in (array for item in items for array in (item.tokens.ids, item.tokens.in_body)):
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -243,8 +243,8 @@ class ShardReader:
         items, members = plan.items, shard.members
 
         def tokens(i: int, response: str | None, response_ids: np.ndarray) -> ItemTokens | None:
-            made = self._input(i, items[i], response, response_ids).tokens
-            return made and replace(made, prompt=len(items[i].tokens.ids) * shard.sampled)
+            row = self._input(i, items[i], response, response_ids).tokens
+            return row and replace(row, prompt=len(items[i].tokens.ids) * shard.sampled)
 
         asked = [items[i] for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
@@ -264,31 +264,35 @@ class ShardReader:
         )
         # By place in the shard, whatever follows: the row of an item, or why it has none. Activations that are not
         # finite are the cause where the answer fails too.
-        made: dict[int, SparseRow | Reason] = {
-            place: why for place, why in enumerate(responses) if isinstance(why, Reason)
+        rows_: dict[int, SparseRow | Reason] = {
+            position: why for position, why in enumerate(responses) if isinstance(why, Reason)
         }
-        made |= {place: row for place, row in tap.rows.items() if place not in made or isinstance(row, Reason)}
+        rows_ |= {
+            position: row for position, row in tap.rows.items() if position not in rows_ or isinstance(row, Reason)
+        }
         answered = {
-            place: answer
-            for place, answer in enumerate(responses)
-            if isinstance(answer, Responded) and not isinstance(made.get(place), Reason)
+            position: answer
+            for position, answer in enumerate(responses)
+            if isinstance(answer, Responded) and not isinstance(rows_.get(position), Reason)
         }
-        table = response_table(items, [members[place] for place in answered], list(answered.values()))
-        spans = {place: tapped[place] for place in answered}
+        table = response_table(items, [members[position] for position in answered], list(answered.values()))
+        spans = {position: tapped[position] for position in answered}
         if self.span in NEEDS_RESPONSE:
             spans = {
-                place: tokens(members[place], text, answer.response_ids)
-                for (place, answer), text in zip(answered.items(), table["response"], strict=True)
+                position: tokens(members[position], text, answer.response_ids)
+                for (position, answer), text in zip(answered.items(), table["response"], strict=True)
             }
-        advance(sum(span is None and asked[place].request is None for place, span in spans.items()))
-        rest = {place: span for place, span in spans.items() if span is not None and place not in made}
+        advance(sum(span is None and asked[position].request is None for position, span in spans.items()))
+        rest = {position: span for position, span in spans.items() if span is not None and position not in rows_}
         # Those with a request are counted already.
-        uncounted = sum(asked[place].request is None for place in rest) / max(1, len(rest))
+        uncounted = sum(asked[position].request is None for position in rest) / max(1, len(rest))
         rows = self.extractor.rows(list(rest.values()), lambda number: advance(number * uncounted))
-        made |= zip(rest, rows, strict=True)
-        excluded = {members[place]: why for place, why in sorted(made.items()) if isinstance(why, Reason)}
+        rows_ |= zip(rest, rows, strict=True)
+        excluded = {members[position]: why for position, why in sorted(rows_.items()) if isinstance(why, Reason)}
         table = pl.concat([table.filter(~pl.col("item").is_in(list(excluded))), excluded_table(excluded)])
-        read = [(span, row) for place, span in spans.items() if span and isinstance(row := made[place], SparseRow)]
+        read = [
+            (span, row) for position, span in spans.items() if span and isinstance(row := rows_[position], SparseRow)
+        ]
         return Content(table, [span for span, _ in read], [row for _, row in read])
 
     def write(self, shard: Shard, content: Content) -> ShardDraft:

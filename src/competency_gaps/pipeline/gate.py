@@ -82,8 +82,8 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
             content = reader.read(plan, shard, shard.counter(bar.advance))
             read.append((plan, shard, content))
             lost += [why for why in unreadable(content.responses) if why != NOT_FINITE]
-            given = ((plan.items[i].tokens, prompts.pop(i)) for i in shard.members if i in prompts)
-            aims = ((tokens, x, target(tokens, x)) for tokens, x in given)
+            inputs = ((plan.items[i].tokens, prompts.pop(i)) for i in shard.members if i in prompts)
+            aims = ((tokens, x, target(tokens, x)) for tokens, x in inputs)
             lost += [NOT_FINITE for tokens, x, aim in aims if not _measure(sae, judged, facts, tokens, x, aim)]
     items = sum(len(shard.members) for _, shard, _ in read)
     check_unreadable(lost, items, "the sample for the SAE's check", setting.lm, share=MOST_UNREADABLE)
@@ -141,18 +141,22 @@ def _measure(
     All tokens of the prompt count, so that latents of the template show. The verdict leaves out the BOS token, whose
     activation is an outlier in most models and on which SAEs are not trained; the kinds include it if the span does.
     """
-    counted = ~tokens.bos if sae.average_over == 1 else tokens.own & ~tokens.bos
-    every = np.ones(len(tokens.own), bool)
+    counted = ~tokens.bos if sae.average_over == 1 else tokens.in_body & ~tokens.bos
+    every = np.ones(len(tokens.in_body), bool)
 
     def add(statistics: LatentStatistics, chosen: np.ndarray) -> bool:
         aim = None if target is None else sae.inputs(target, chosen)
-        return _add(statistics, sae, sae.inputs(activations, chosen), aim, tokens.own[chosen])
+        return _add(statistics, sae, sae.inputs(activations, chosen), aim, tokens.in_body[chosen])
 
     return add(judged, counted) and (facts is judged or add(facts, every))
 
 
 def _add(
-    statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, target: torch.Tensor | None, own: np.ndarray
+    statistics: LatentStatistics,
+    sae: SparseAutoencoder,
+    x: torch.Tensor,
+    target: torch.Tensor | None,
+    in_body: np.ndarray,
 ) -> bool:
     """Add tokens in chunks that fit into memory, up to one that is not finite in the precision of the SAE."""
     import torch
@@ -165,5 +169,5 @@ def _add(
                 return False
             here = slice(start, start + len(part))
             aim = None if target is None else target[here].to(part.device, part.dtype)
-            statistics.add(aim, latents, sae.rebuild(part, latents), own[here])
+            statistics.add(aim, latents, sae.rebuild(part, latents), in_body[here])
     return True

@@ -105,10 +105,10 @@ def judge_responses(
         answers, who, why = _answers(cases, config, folder / FOLDER, progress)
         counts = {}
         for name in dict.fromkeys(case.benchmark for case in cases):
-            own = [case for case in cases if case.benchmark == name]
-            scores = {case.row: _score(case, answers, why) for case in own}
+            cases_of = [case for case in cases if case.benchmark == name]
+            scores = {case.row: _score(case, answers, why) for case in cases_of}
             judged[name] = _with_scores(judged[name], scores)
-            counts[name] = _count(own, answers, scores)
+            counts[name] = _count(cases_of, answers, scores)
             _say(name, counts[name], why, progress)
         asked = [request.id for case in cases for request in case.requests]
         entry = {
@@ -174,23 +174,28 @@ def _score(case: _Case, answers: Mapping[str, Answer], why: Reason) -> Score:
     """The judge's score of one item."""
     if case.refused is not None:
         return Score(None, case.response, case.refused)
-    given = [answers.get(request.id) for request in case.requests]
-    if all(answer is None for answer in given):
+    verdicts = [answers.get(request.id) for request in case.requests]
+    if all(answer is None for answer in verdicts):
         return Score(None, case.response, why)
-    score = case.policy.verdict(case.prepared.item, case.response, given)
+    score = case.policy.verdict(case.prepared.item, case.response, verdicts)
     # The details keep the answers that came; some of the answers alone give no score.
-    return score._replace(value=None, unscored=why) if None in given else score
+    return score._replace(value=None, unscored=why) if None in verdicts else score
 
 
 def _count(cases: Sequence[_Case], answers: Mapping[str, Answer], scores: Mapping[int, Score]) -> dict[str, Any]:
     """What became of one benchmark's items, and the commonest reasons why answers of the judge cannot be used."""
-    given = [[answers.get(request.id) for request in case.requests] for case in cases]
-    read = (case.policy.read(one) for case, own in zip(cases, given, strict=True) for one in own if one is not None)
+    verdicts = [[answers.get(request.id) for request in case.requests] for case in cases]
+    read = (
+        case.policy.read(one)
+        for case, of_case in zip(cases, verdicts, strict=True)
+        for one in of_case
+        if one is not None
+    )
     failures = Counter(one.reason for one in read if isinstance(one, Failure))
     return {
         "items": len(cases),
         "scored": sum(score.value is not None for score in scores.values()),
-        "unasked": sum(not own or None in own for own in given),
+        "unasked": sum(not of_case or None in of_case for of_case in verdicts),
         "failed": failures.total(),
         "failures": dict(failures.most_common(5)),
     }

@@ -49,12 +49,12 @@ def assign_policies(
                 f"benchmark's configuration to one of {', '.join(POLICIES)}."
             )
         names.append(name)
-    made = _make_policies(sorted(set(names)), options, benchmark.name)
+    by_name = _make_policies(sorted(set(names)), options, benchmark.name)
     for name, item in zip(names, benchmark.items, strict=True):
-        fault = made[name].check(item)
+        fault = by_name[name].check(item)
         if fault:
             raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r}, policy {name!r}: {fault}.")
-    return [made[name] for name in names]
+    return [by_name[name] for name in names]
 
 
 def policies_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = True) -> list[Policy]:
@@ -71,13 +71,13 @@ def policies_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = Tr
 def _make_policies(names: Sequence[str], options: Mapping[str, Any], benchmark: str) -> dict[str, Policy]:
     if len(names) == 1:
         return {names[0]: make_policy(names[0], options)}
-    own = {name: options.keys() & _options_of(_policy_class(name)) for name in names}
+    accepted = {name: options.keys() & _options_of(_policy_class(name)) for name in names}
     for option in options:
-        if not any(option in taken for taken in own.values()):
+        if not any(option in taken for taken in accepted.values()):
             raise UserError(
                 f"benchmark {benchmark!r}: no policy of its items ({', '.join(names)}) has an option {option!r}."
             )
-    return {name: make_policy(name, {option: options[option] for option in taken}) for name, taken in own.items()}
+    return {name: make_policy(name, {option: options[option] for option in taken}) for name, taken in accepted.items()}
 
 
 def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:

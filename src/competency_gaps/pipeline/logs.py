@@ -70,7 +70,7 @@ def _notes(report: SourceReport) -> Iterator[_Note]:
             option = argument("scorer" if name == "filter" else name)
             text = f"{value or 'none'}; with {option}: {', '.join(others)}"
             yield _Note(f"{name}:", text, text)
-    for way, count in report.own_text.items():
+    for way, count in report.body_text.items():
         yield _Note(_OWN_TEXT, way, way, count)
     if report.averaged:
         text = f"{report.averaged / report.averaged_items:.3g} per item, averaged into its score"
@@ -192,17 +192,17 @@ class InspectedLog:
 
         The newer is first. None: there are no such models with logs of their own.
         """
-        read = [(own, report) for own in self.readable for report in own.reports if report.model]
+        read = [(benchmark, report) for benchmark in self.readable for report in benchmark.reports if report.model]
         if len({report.model for _, report in read}) < 2:
             return None
         root = Path(os.path.commonpath([report.files[0] for _, report in read]))
         places, asked = defaultdict[str, set[Path]](set), defaultdict[str, set[tuple[str, str]]](set)
-        for own, report in read:
+        for benchmark, report in read:
             places[str(report.model)].add(root / Path(report.files[0]).relative_to(root).parts[0])
             task = report.benchmark.partition("@")[0]
-            asked[str(report.model)].update((task, item.prompt) for item in own.items if item.score is not None)
-        holders = Counter(place for held in places.values() for place in held)
-        alone = [model for model, held in places.items() if len(held) == 1 and holders[min(held)] == 1]
+            asked[str(report.model)].update((task, item.prompt) for item in benchmark.items if item.score is not None)
+        holders = Counter(path for paths_of in places.values() for path in paths_of)
+        alone = [model for model, paths_of in places.items() if len(paths_of) == 1 and holders[min(paths_of)] == 1]
         pairs = itertools.combinations(sorted(alone, key=_by_number, reverse=True), 2)
         pair = next((pair for pair in pairs if not asked[pair[0]].isdisjoint(asked[pair[1]])), None)
         return pair and (str(min(places[pair[0]])), str(min(places[pair[1]])))

@@ -69,7 +69,7 @@ class PartRecord:
     """What joining needs of model and SAE: their identities, the hook, the first token and the longest input."""
 
     @property
-    def own(self) -> list[str]:
+    def members(self) -> list[str]:
         """Names of the shards that the part holds."""
         return self.part.choose(self.shards)
 
@@ -127,8 +127,8 @@ def make_part(
             raise UserError(f"{str(folder)!r} holds part {known.part}, not {part}. Give each part a folder of its own.")
 
         def read(work: Work) -> None:
-            own = set(part.choose(work.names))
-            work.missing = [task for task in work.missing if task.shard.name in own]
+            members = set(part.choose(work.names))
+            work.missing = [task for task in work.missing if task.shard.name in members]
             work.bar.expect(work.bar.done + sum(task.shard.tokens for task in work.missing))
             share(store, read_here)(work)
 
@@ -159,7 +159,7 @@ def merge(folders: Sequence[Path], out: Path, progress: Progress, command: str =
     records = [read_part(folder) for folder in folders]
     _check_parts(folders, records)
     config = parse_config(RunConfig, {**records[0].settings, "out": None}, str(folders[0]))
-    places = {name: folder for folder, record in zip(folders, records, strict=True) for name in record.own}
+    places = {name: folder for folder, record in zip(folders, records, strict=True) for name in record.members}
     with hold(out):
         _begin(folders[0], out)
         pair = _pair(config, records[0].pair, progress)

@@ -274,11 +274,11 @@ def fit(settings: RayWorkers, machines: Sequence[tuple[int, float]]) -> Fit:
     """
     gpus = settings.gpus_per_worker
     if gpus is None:
-        gpus = float(any(given > 0 for _, given in machines))
+        gpus = float(any(count > 0 for _, count in machines))
 
     def room(threads: int) -> int:
         """Number of workers that the machines hold."""
-        return sum(min(cores // threads, int(given / gpus + 1e-9) if gpus else cores) for cores, given in machines)
+        return sum(min(cores // threads, int(count / gpus + 1e-9) if gpus else cores) for cores, count in machines)
 
     workers = settings.workers
     if workers is None:
@@ -286,7 +286,7 @@ def fit(settings: RayWorkers, machines: Sequence[tuple[int, float]]) -> Fit:
     most = max(1, sum(cores for cores, _ in machines) // max(1, workers))
     threads = settings.threads or next((number for number in range(most, 0, -1) if room(number) >= workers), 1)
     if not 1 <= workers <= room(threads):
-        there = ", ".join(f"{cores} cores and {given:g} GPUs" for cores, given in machines[:6])
+        there = ", ".join(f"{cores} cores and {count:g} GPUs" for cores, count in machines[:6])
         raise UserError(
             f"{argument('workers')} {workers} with {threads} threads and {gpus:g} GPUs each: the cluster has room for "
             f"{room(threads)} ({there}). Ask for fewer workers, or for less per worker."
@@ -350,8 +350,8 @@ class ShardWorker:
             if task is None or task.shard.made_of != made_of:
                 raise UserError(f"shard {name} is made of different items here than where the command runs.")
             # With a store, a folder that is removed afterwards.
-            with nullcontext(self.folder) if self.address is None else TemporaryDirectory(prefix="cgaps-") as place:
-                reader = ShardReader(Path(place), self.setting)
+            with nullcontext(self.folder) if self.address is None else TemporaryDirectory(prefix="cgaps-") as folder:
+                reader = ShardReader(Path(folder), self.setting)
                 content = reader.read(task.plan, task.shard, lambda items: None)  # the driver counts
                 reasons = unreadable(content.responses)
                 check_share(reasons, task.plan, self.setting)
@@ -375,9 +375,9 @@ class ShardWorker:
             raise UserError(f"there is no run in {self.address}: expected a store that all machines share.")
         config = planned(parse_config(RunConfig, self.settings, "configuration"), plan)
         setting = set_up(config, Progress(quiet=True))
-        own = plan_identity(config, setting.extractor, setting.bos_id, setting.suite)
-        others = "" if config.accept_versions else other_versions(plan["versions"], own["versions"])
-        if differing := plan_differences(own, plan) or others:
+        identity = plan_identity(config, setting.extractor, setting.bos_id, setting.suite)
+        others = "" if config.accept_versions else other_versions(plan["versions"], identity["versions"])
+        if differing := plan_differences(identity, plan) or others:
             raise UserError(
                 f"a worker would read a different run from the folder's plan: they differ in {differing}. Expected "
                 "the same model, SAE, benchmarks and packages on all machines."

@@ -52,7 +52,7 @@ def with_clusters(rows: list[dict[str, Any]], repeats: Repeats) -> pl.DataFrame:
 
 
 def _row(benchmark: str, item: PreparedItem, item_input: ItemInput) -> dict[str, Any]:
-    start, end = item.text.own
+    start, end = item.text.body
     return item_row(benchmark, item.item) | {
         "prompt": item.text.text[start:end],
         "text": item_input.text,
@@ -60,8 +60,8 @@ def _row(benchmark: str, item: PreparedItem, item_input: ItemInput) -> dict[str,
         "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
         "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
         "excluded": None if item_input.excluded is None else item_input.excluded.as_dict(),
-        "own_start": start,
-        "own_end": end,
+        "body_start": start,
+        "body_end": end,
     }
 
 
@@ -190,7 +190,7 @@ def _facts(
     tokens = [collected.strings[t] if t >= 0 else None for t in peaks.token]
     if reference is None:
         return replace(sample, token_share=own_share, token=tokens)
-    known = [own if own is not None else other for own, other in zip(tokens, reference.token, strict=True)]
+    known = [token if token is not None else other for token, other in zip(tokens, reference.token, strict=True)]
     seen = ~np.isnan(reference.token_share)
     larger = np.fmax(reference.template_share, sample.template_share)
     return replace(
@@ -204,10 +204,10 @@ def _facts(
 def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -> np.ndarray:
     """Typical CAS of each concept: over the reference's windows if it is active there, else over the run."""
     total = sum(collected.sums.values(), Sums.zeros(len(collected.peaks.token)))
-    own = typical_cas(total.cas, total.support)
+    of_run = typical_cas(total.cas, total.support)
     if reference is None or config.pooling != "mean":  # the windows' CAS is a mean
-        return own
-    return np.where(np.isnan(reference.window_cas), own, reference.window_cas)
+        return of_run
+    return np.where(np.isnan(reference.window_cas), of_run, reference.window_cas)
 
 
 def _chances(
@@ -249,8 +249,8 @@ def _identity(
 def evidence_columns(evidence: Evidence) -> dict[str, Any]:
     """The columns of the evidence on concepts."""
     named = {"chi_model_low": evidence.low, "chi_model_high": evidence.high}
-    own = ("association", "association_low", "association_high", "plain_association", "p_value", "q_value")
-    named |= {name: getattr(evidence, name) for name in own}
+    names = ("association", "association_low", "association_high", "plain_association", "p_value", "q_value")
+    named |= {name: getattr(evidence, name) for name in names}
     columns = {name: _null(values) for name, values in named.items()}
     status = pl.Series(evidence.status.tolist(), dtype=pl.String)
     return {"n_eff": evidence.n_eff, **columns, "performance_status": status}

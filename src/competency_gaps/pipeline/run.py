@@ -122,12 +122,12 @@ def _run(
 
 def _match_scores(setting: Setting, rows: pl.DataFrame, progress: Progress) -> pl.DataFrame:
     """Match scores of other models to the items, and say what matches."""
-    items = [(name, item) for name, own in setting.prepared.items() for item in own]
+    items = [(name, item) for name, prepared_items in setting.prepared.items() for item in prepared_items]
     has_scores = any(
         item.item.score is not None if item.policy.name == "imported" else item.policy.name != "none"
         for _, item in items
     )
-    places = ((name, item.item.id, item.text.text[slice(*item.text.own)]) for name, item in items)
+    places = ((name, item.item.id, item.text.text[slice(*item.text.body)]) for name, item in items)
     matched = match_scores(places, rows, _scored_model(setting) if has_scores else None)
     for added in matched.added:
         progress.say(added.sentence())

@@ -121,9 +121,9 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
     for name, items in prepared.items():
         if excluded := [item for item in items if item.excluded is not None]:
             progress.say(excluded_line(name, excluded, len(items)))
-    own = sae.folder if sae.folder is not None and is_dictionary(sae.folder) else None
-    place = config.sae.dictionary or own
-    dictionary = check_dictionary(place, sae.identity) if place else None
+    beside_sae = sae.folder if sae.folder is not None and is_dictionary(sae.folder) else None
+    path = config.sae.dictionary or beside_sae
+    dictionary = check_dictionary(path, sae.identity) if path else None
     beside = sae.folder / REFERENCE_FILE if sae.folder is not None else None
     file = config.reference or (beside if beside is not None and beside.is_file() else None)
     reference = read_reference(file, sae.d_sae) if file else None

@@ -54,9 +54,9 @@ def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, c
     check_strata(config.evidence.strata, [item for benchmark in suite.values() for item in benchmark.items])
     repeats = find_clusters(list(suite.values()), config.near_repeats)
     items = _items(suite, policies, repeats)
-    own = scored_model(suite.values(), items["policy"], None)
+    model = scored_model(suite.values(), items["policy"], None)
     places = items.select("benchmark", "item_id", "prompt").iter_rows()
-    matched = match_scores(places, rows, own if items["score"].count() else None, strict=False)
+    matched = match_scores(places, rows, model if items["score"].count() else None, strict=False)
     for added in matched.added:
         if added.unmatched:
             progress.say(added.sentence())
@@ -75,7 +75,7 @@ def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, c
     nothing = dict.fromkeys(suite, 0)
     write_atomic(folder / "benchmarks.parquet", benchmark_table(items, nothing, 0).write_parquet)
     facts = {
-        "scored_model": own or " and ".join(scores["model"].unique(maintain_order=True)),
+        "scored_model": model or " and ".join(scores["model"].unique(maintain_order=True)),
         "evidence": config.evidence.model_dump(mode="json"),
         "timings": {"reading items": round(time.perf_counter() - begin, 2)},
     }
@@ -121,7 +121,7 @@ def _items(suite: Mapping[str, Benchmark], policies: Mapping[str, Sequence[Polic
         for item, policy in zip(benchmark.items, policies[name], strict=True):
             score = policy.score(item, Output())
             row = item_row(name, item) | {"policy": policy.name, "score": score.value, "response": score.response}
-            row |= {"unscored": why_unscored(score), "text": item.prompt, "own_start": 0, "own_end": len(item.prompt)}
+            row |= {"unscored": why_unscored(score), "text": item.prompt, "body_start": 0, "body_end": len(item.prompt)}
             rows.append(row)
     return with_clusters(rows, repeats)
 
@@ -208,8 +208,8 @@ def cached_run(path: Path, options: Mapping[str, Any], progress: Progress) -> Ru
             run_without_reading(config, Path(draft) / "run", progress, "")
             with suppress(OSError):  # another process was faster
                 (Path(draft) / "run").rename(folder)
-    made = open_folder(folder)
-    return RunFolder(folder, {**made.manifest, "logs": str(path)})
+    run = open_folder(folder)
+    return RunFolder(folder, {**run.manifest, "logs": str(path)})
 
 
 def add_text_slices(run: RunFolder, progress: Progress) -> RunFolder | None:

@@ -234,8 +234,8 @@ class CheckedArray:
             return
         for block in range(begin, end):
             if not self._seen[block]:
-                held = self._raw[block * BLOCK : (block + 1) * BLOCK]
-                if hashlib.sha256(held.data).hexdigest() != self._blocks[block]:
+                content = self._raw[block * BLOCK : (block + 1) * BLOCK]
+                if hashlib.sha256(content.data).hexdigest() != self._blocks[block]:
                     raise self._damaged("its content does not match its checksum")
                 self._seen[block] = 1
 
@@ -255,19 +255,19 @@ class ByConcept:
     """
 
     def __init__(self, folder: Path) -> None:
-        place = folder / FOLDER
+        store = folder / FOLDER
         try:
-            checks = read_document(place / CHECKS)
+            checks = read_document(store / CHECKS)
         except (OSError, ValueError) as error:
-            raise damaged(place / CHECKS, error, _AGAIN) from error
+            raise damaged(store / CHECKS, error, _AGAIN) from error
         arrays = {
-            name: CheckedArray(place / f"{name}.npy", checks[name], dtypes, shape)
+            name: CheckedArray(store / f"{name}.npy", checks[name], dtypes, shape)
             for name, (dtypes, shape) in _ARRAYS.items()
         }
         self._start = arrays.pop("start")[:]
         self._scale = arrays.pop("scale")[:]
         if {len(array) for array in arrays.values()} != {int(self._start[-1])}:
-            raise damaged(place, ValueError("its arrays do not fit together"), _AGAIN)
+            raise damaged(store, ValueError("its arrays do not fit together"), _AGAIN)
         self._item, self._shares, self._peak = arrays.values()
 
     @property
@@ -312,7 +312,8 @@ class ByConcept:
         else:
             stretches = [slice(*pair) for pair in zip(starts.tolist(), ends.tolist(), strict=True)]
             item, shares = (
-                np.concatenate([own[:0], *(own[part] for part in stretches)]) for own in (self._item, self._shares)
+                np.concatenate([array[:0], *(array[part] for part in stretches)])
+                for array in (self._item, self._shares)
             )
         scores = unpack_scores(shares, self._scale[item])
         return sp.csr_array((scores, item, indptr), shape=(len(concepts), items))

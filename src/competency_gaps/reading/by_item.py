@@ -75,7 +75,7 @@ class ItemRows:
         """Per shard, int64: its rows of ``items.parquet``, in its order."""
         self.shard = np.full(items, -1, np.int32)
         """int32 of shape (items,): number of its shard; -1: the item is excluded."""
-        self.place = np.zeros(items, np.int32)
+        self.position = np.zeros(items, np.int32)
         """int32 of shape (items,): row in its shard."""
         start = 0
         for size, names in benchmarks:
@@ -99,16 +99,16 @@ class ItemRows:
     def _add(self, start: int, size: int) -> None:
         """Add the next shard, of a benchmark's items."""
         number = len(self.rows)
-        own = self.unchecked(number).tensor("items")
-        if len(own) and (not 0 <= own.min() <= own.max() < size or (self.shard[own + start] >= 0).any()):
+        rows = self.unchecked(number).tensor("items")
+        if len(rows) and (not 0 <= rows.min() <= rows.max() < size or (self.shard[rows + start] >= 0).any()):
             self.file(number)  # says so if it is damaged
             path = self._folder.path(self._names[number])
             raise UserError(
                 f"{path} has unknown or repeated items, so the run is damaged. Repeat the command that made it."
             )
-        self.rows.append(own + start)
-        self.shard[own + start] = number
-        self.place[own + start] = np.arange(len(own))
+        self.rows.append(rows + start)
+        self.shard[rows + start] = number
+        self.position[rows + start] = np.arange(len(rows))
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -124,14 +124,14 @@ class ItemRows:
 
     def row(self, row: int) -> ItemRow:
         """One item's row; empty if the item is excluded."""
-        number, place = int(self.shard[row]), int(self.place[row])
+        number, position = int(self.shard[row]), int(self.position[row])
         if number < 0:
             return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
         file = self.file(number)
-        first, last = file.part("indptr", place, place + 2).tolist()
+        first, last = file.part("indptr", position, position + 2).tolist()
         concepts, shares, peaks = (file.part(name, first, last) for name in ("concepts", "cas", "peaks"))
-        cas = unpack_scores(shares, file.part("scale", place, place + 1))
-        start, end = file.part("token_ptr", place, place + 2).tolist()
+        cas = unpack_scores(shares, file.part("scale", position, position + 1))
+        start, end = file.part("token_ptr", position, position + 2).tolist()
         ranges = file.part("token_offsets", start, end)[peaks]
         return ItemRow(concepts.astype(np.int32), cas, ranges.astype(np.int32))
 
@@ -160,8 +160,8 @@ class ItemRows:
         number = int(self.shard[row])
         if number < 0 or not (shard := self.file(number)).has_activations:
             return None
-        place = int(self.place[row])
-        first, last = shard.part("indptr", place, place + 2).tolist()
+        at = int(self.position[row])
+        first, last = shard.part("indptr", at, at + 2).tolist()
         active = shard.part("concepts", first, last)
         position = np.searchsorted(active, concepts)
         known = np.flatnonzero(position < len(active))
@@ -170,9 +170,9 @@ class ItemRows:
         ends, counts = np.cumsum(counts, dtype=np.int64)[position[known]], counts[position[known]].astype(np.int64)
         # Places of the wanted tokens among the item's: from ends - counts to ends, for each concept.
         wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
-        wanted += shard.part("act_ptr", place, place + 1)[0]
-        own_first, own_last = shard.part("token_ptr", place, place + 2).tolist()
-        ranges = shard.part("token_offsets", own_first, own_last)[shard.part("act_tokens", 0, None)[wanted]]
+        wanted += shard.part("act_ptr", at, at + 1)[0]
+        first_token, end_token = shard.part("token_ptr", at, at + 2).tolist()
+        ranges = shard.part("token_offsets", first_token, end_token)[shard.part("act_tokens", 0, None)[wanted]]
         values = shard.part("act_values", 0, None)[wanted].astype(np.float32)
         starts, ends = ranges.astype(np.int32).T
         return ItemTokens(np.repeat(known, counts), starts, ends, values)

@@ -89,19 +89,19 @@ class Extractor:
         """
 
         def read(lm: LanguageModel, chosen: np.ndarray) -> list[SparseRow | Reason]:
-            own, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
+            spans, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
             if not shared:
-                return self.pooled(own, list(read_hook(lm, self.hook, ids)))
+                return self.pooled(spans, list(read_hook(lm, self.hook, ids)))
             starts[:] = starts or [cache_start(lm, self.hook, ids[0][:shared])]
-            return self.pooled(own, read_after(lm, self.hook, starts[0], ids))
+            return self.pooled(spans, read_after(lm, self.hook, starts[0], ids))
 
         rows: dict[int, SparseRow | Reason] = {}
         prompts = [s.ids[: needed(s)] for s in sequences]
         shared, starts = shared_start(self.lm, prompts), list[Start]()
         lengths = [len(ids) - shared for ids in prompts]
         batches = self.attempts.batches(self.lm, "activations", lengths, self.read_at_once, read, cached=shared)
-        for batch, made in batches:
-            rows.update(zip(batch.tolist(), made, strict=True))
+        for batch, rows_ in batches:
+            rows.update(zip(batch.tolist(), rows_, strict=True))
             advance(len(batch))
         return [rows[i] for i in range(len(sequences))]
 
@@ -182,5 +182,9 @@ def span_mask(span: Span, prompt: Tokens, response: int) -> np.ndarray:
         ``question``: the item's own text; ``prompt``: the prompt without its BOS token; ``prompt+bos``: the whole
         prompt; ``response``: the response; ``all``: prompt (without BOS) and response.
     """
-    of_prompt = {"question": prompt.own, "prompt+bos": np.ones_like(prompt.own), "response": np.zeros_like(prompt.own)}
+    of_prompt = {
+        "question": prompt.in_body,
+        "prompt+bos": np.ones_like(prompt.in_body),
+        "response": np.zeros_like(prompt.in_body),
+    }
     return np.concatenate([of_prompt.get(span, ~prompt.bos), np.full(response, span in NEEDS_RESPONSE)])

@@ -164,10 +164,10 @@ def _pool_group(
             for part, (start, end) in zip(parts, pairwise([0, *ends]), strict=True)
         ]
     )
-    made = _Reduced(concepts, cas[rows, concepts], grid.argmax(dim=1)).cut(ends)
+    rows_ = _Reduced(concepts, cas[rows, concepts], grid.argmax(dim=1)).cut(ends)
     if keep_tokens:
-        made = [row._replace(tokens=own) for row, own in zip(made, _token_rows(grid, ends), strict=True)]
-    return [row if is_finite else None for row, is_finite in zip(made, finite, strict=True)]
+        rows_ = [row._replace(tokens=tokens) for row, tokens in zip(rows_, _token_rows(grid, ends), strict=True)]
+    return [row if is_finite else None for row, is_finite in zip(rows_, finite, strict=True)]
 
 
 def _token_rows(grid: torch.Tensor, ends: Sequence[int]) -> list[TokenRow]:

@@ -150,7 +150,7 @@ def make_block(
         (_join([r.cas for r in rows], np.float32), _join([r.concepts for r in rows], np.int32), indptr),
         shape=(len(rows), width),
     )
-    peaks = _join([place[row.peaks] for row, place in zip(rows, first_tokens, strict=True)], np.int32)
+    peaks = _join([first[row.peaks] for row, first in zip(rows, first_tokens, strict=True)], np.int32)
     token_ptr = np.concatenate([[0], np.cumsum([len(ids) for ids, _ in tokens])]).astype(np.int64)
     offsets = np.concatenate([o for _, o in tokens]) if tokens else np.zeros((0, 2), np.int32)
     token_ids = _join([ids for ids, _ in tokens], np.int32)
@@ -178,7 +178,7 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
     values = np.concatenate(small)
     if len(values) and _HALF[0] <= float(values.max()) <= _HALF[1]:
         values = np.maximum(values.astype(np.float16), LEAST)
-    tokens = [place[row.tokens] for row, place in zip(rows, places, strict=True)]
+    tokens = [first[row.tokens] for row, first in zip(rows, places, strict=True)]
     return {
         "act_ptr": np.cumsum([0, *(len(row.values) for row in rows)]).astype(np.int64),
         "act_counts": narrow(_join([row.counts for row in rows], np.int64)),
@@ -199,8 +199,8 @@ class ShardFile:
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
-            with safe_open(file, framework="numpy") as held:
-                names = {*held.keys()}
+            with safe_open(file, framework="numpy") as file_:
+                names = {*file_.keys()}
                 self.has_activations = not names.isdisjoint(ACTIVATIONS)
             missing = {*ROWS, *(ACTIVATIONS if self.has_activations else ())} - names
             if missing:
@@ -223,7 +223,7 @@ class ShardFile:
 
     def _check_shapes(self) -> tuple[int, int]:
         """Number of rows and of pairs; raises ValueError if tensors do not fit together."""
-        shapes = {name: held.shape for name, held in self._tensors.items()}
+        shapes = {name: tensor.shape for name, tensor in self._tensors.items()}
         for name in ("items", "indptr"):  # they are read before the checksum is compared
             if (kind := self._tensors[name].dtype) != np.int64:
                 raise ValueError(f"its {name} have the type {kind}, expected int64")
@@ -248,12 +248,12 @@ def _mapped(file: Path) -> dict[str, np.ndarray]:
         header = json.loads(opened.read(start - 8))
         content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
     header = {name: header[name] for name in (*ROWS, *ACTIVATIONS) if name in header}
-    for name, held in header.items():
-        if held["dtype"] not in _TYPES:
-            raise ValueError(f"its {name} have the type {held['dtype']}, expected one of {', '.join(_TYPES)}")
+    for name, entry in header.items():
+        if entry["dtype"] not in _TYPES:
+            raise ValueError(f"its {name} have the type {entry['dtype']}, expected one of {', '.join(_TYPES)}")
     return {
-        name: np.ndarray(held["shape"], _TYPES[held["dtype"]], content, start + held["data_offsets"][0])
-        for name, held in header.items()
+        name: np.ndarray(entry["shape"], _TYPES[entry["dtype"]], content, start + entry["data_offsets"][0])
+        for name, entry in header.items()
     }
 
 
@@ -284,8 +284,8 @@ class CasStore:
 
     def read_with(self, name: str) -> str:
         """Versions of the packages that read a finished shard, as JSON."""
-        with safe_open(self.shards.path(name), framework="numpy") as held:
-            return str(held.metadata()[_READ_WITH])
+        with safe_open(self.shards.path(name), framework="numpy") as file_:
+            return str(file_.metadata()[_READ_WITH])
 
     def read(self, name: str) -> CasBlock:
         """Read one shard, without the activations of single tokens.
@@ -296,16 +296,16 @@ class CasStore:
             If it is missing or damaged.
         """
         shard = ShardFile(self.shards.check(name))
-        held = {key: shard.tensor(key) for key in ROWS}
-        if len(held["concepts"]) and int(held["concepts"].max()) >= self.width:
+        tensors = {key: shard.tensor(key) for key in ROWS}
+        if len(tensors["concepts"]) and int(tensors["concepts"].max()) >= self.width:
             raise UserError(
                 f"{shard.file} comes from an SAE with more than {self.width:,} concepts, so not from this run. "
                 "Repeat the command that made its folder."
             )
-        wide = {key: held[key].astype(np.int32) for key in ("concepts", "peaks", "token_ids", "token_offsets")}
-        scores = unpack_scores(held["cas"], np.repeat(held["scale"], np.diff(held["indptr"])))
-        cas = sp.csr_array((scores, wide.pop("concepts"), held["indptr"]), shape=(shard.rows, self.width))
-        return CasBlock(held["items"], cas, token_ptr=held["token_ptr"], **wide)
+        wide = {key: tensors[key].astype(np.int32) for key in ("concepts", "peaks", "token_ids", "token_offsets")}
+        scores = unpack_scores(tensors["cas"], np.repeat(tensors["scale"], np.diff(tensors["indptr"])))
+        cas = sp.csr_array((scores, wide.pop("concepts"), tensors["indptr"]), shape=(shard.rows, self.width))
+        return CasBlock(tensors["items"], cas, token_ptr=tensors["token_ptr"], **wide)
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
         """Read shards one at a time."""

@@ -66,21 +66,21 @@ def read_covariates(text: str | None) -> dict[str, Any]:
         If it is no JSON object of texts, numbers, truth values and nulls.
     """
     try:
-        held = json.loads(text or "{}")
+        values = json.loads(text or "{}")
     except (ValueError, RecursionError):
-        held = None
-    if not isinstance(held, dict) or any(isinstance(value, (list, dict)) for value in held.values()):
+        values = None
+    if not isinstance(values, dict) or any(isinstance(value, (list, dict)) for value in values.values()):
         raise UserError(
             f"items.parquet has the covariates {shorten(visible(str(text)), 80)}, expected a JSON object of texts and "
             "numbers: the run is damaged. Repeat the command that made it, or get a new copy from its source."
         )
-    return held
+    return values
 
 
 def repeats(items: pl.DataFrame) -> np.ndarray:
     """Mark the items that repeat a text: bool of shape (items,). Clusters named by a source hold different texts."""
-    given = items.filter(pl.col("cluster_kind") == "given")["cluster"]
-    return (items["cluster_kind"].is_not_null() & ~items["cluster"].is_in(given.implode())).to_numpy()
+    named = items.filter(pl.col("cluster_kind") == "given")["cluster"]
+    return (items["cluster_kind"].is_not_null() & ~items["cluster"].is_in(named.implode())).to_numpy()
 
 
 def _covariate(items: pl.DataFrame, name: str) -> Covariate:

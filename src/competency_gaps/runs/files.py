@@ -51,12 +51,12 @@ class RunFiles:
 
     def __init__(self, path: Path, base: Path, manifest: Mapping[str, Any]) -> None:
         self.path, self.base = path, base
-        self._own = manifest
+        self._manifest = manifest
 
     def find(self, name: str) -> Path:
         """Where a table lies, by its name without suffix; its file may be missing."""
-        own = self.path / f"{name}.parquet"
-        return own if self._knows(own) else self.base / own.name
+        path = self.path / f"{name}.parquet"
+        return path if self._knows(path) else self.base / path.name
 
     def has(self, name: str) -> bool:
         """Whether there is such a table, or should be."""
@@ -77,9 +77,9 @@ class RunFiles:
         path = self.find(name)
         if name == "items" and path.parent != self.base:
             table = self._scan(path, OUTCOME_ITEMS, optional=OUTCOME_DETAILS)
-            own = [name for name in table.collect_schema() if name in OUTCOME_ITEMS or name in OUTCOME_DETAILS]
-            rest = self._scan(self.base / path.name, ITEMS).drop(own, strict=False)
-            return pl.concat([rest, table.select(own)], how="horizontal")
+            columns = [name for name in table.collect_schema() if name in OUTCOME_ITEMS or name in OUTCOME_DETAILS]
+            rest = self._scan(self.base / path.name, ITEMS).drop(columns, strict=False)
+            return pl.concat([rest, table.select(columns)], how="horizontal")
         return self._scan(path, SCHEMAS.get(name, {}))
 
     def collect(self, name: str, table: pl.LazyFrame, engine: EngineType = "auto") -> pl.DataFrame:
@@ -110,11 +110,11 @@ class RunFiles:
             table = scan_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise self._damaged(path, f"is damaged: {one_line(error)}") from error
-        held = table.collect_schema()
-        if schema is CONCEPTS and not LABELS.keys() & held:  # the run is not named yet
+        columns = table.collect_schema()
+        if schema is CONCEPTS and not LABELS.keys() & columns:  # the run is not named yet
             table = table.with_columns(pl.lit(None, kind).alias(name) for name, kind in LABELS.items())
-            held = table.collect_schema()
-        fault = schema_fault(held, schema) or schema_fault(held, optional, partial=True)
+            columns = table.collect_schema()
+        fault = schema_fault(columns, schema) or schema_fault(columns, optional, partial=True)
         if fault is not None:
             raise self._damaged(path, fault)
         return table
@@ -124,11 +124,11 @@ class RunFiles:
 
     def _listed(self, folder: Path) -> Mapping[str, Any] | None:
         """What a folder's manifest says of its files; None: nothing of any."""
-        return (self._own if folder == self.path else self._of_base).get(FILES)
+        return (self._manifest if folder == self.path else self._of_base).get(FILES)
 
     @cached_property
     def _of_base(self) -> Mapping[str, Any]:
-        return self._own if self.path == self.base else read_manifest(self.base)
+        return self._manifest if self.path == self.base else read_manifest(self.base)
 
     def _check(self, path: Path, name: str) -> None:
         """Compare a file with what its folder's manifest says of it, if it lists files."""

@@ -188,9 +188,9 @@ def read_assessment(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        held = read_document(path)
-        for verdict in held["verdicts"]:
+        content = read_document(path)
+        for verdict in content["verdicts"]:
             _ = {name: verdict[name] for name in ("code", "outcome", "numbers", "tone", "test", "sentence")}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise damaged(path, error, "Check the run again, or remove the file.") from error
-    return held
+    return content

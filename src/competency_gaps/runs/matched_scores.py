@@ -103,7 +103,7 @@ def match_scores(
     rows = rows.join(asked.drop("model").hstack(matches), _ASKED, "left", nulls_equal=True, maintain_order="left")
     _check_alone(rows.filter(pl.col("item").is_not_null()), present)
     of_models = rows.partition_by("model", maintain_order=True)
-    added = [_added(own) for own in of_models]
+    added = [_added(matched_rows) for matched_rows in of_models]
     for one in added if strict else ():
         if not one.matched:
             raise UserError(
@@ -113,10 +113,10 @@ def match_scores(
             )
     why = pl.lit(Reason("source_no_score", "the source gives no score").as_dict(), dtype=SCORES["unscored"])
     tables = [
-        own.filter(pl.col("item").is_not_null())
+        matched_rows.filter(pl.col("item").is_not_null())
         .sort("item")
         .select("item", "model", "score", "response", pl.when(pl.col("score").is_null()).then(why).alias("unscored"))
-        for own in of_models
+        for matched_rows in of_models
     ]
     return MatchedScores(pl.concat([pl.DataFrame(schema=SCORES), *tables]), added)
 
@@ -151,12 +151,12 @@ def _check_alone(rows: pl.DataFrame, present: pl.DataFrame | None) -> None:
 
 def _added(rows: pl.DataFrame) -> Added:
     """What became of a model's rows: its own by their items, and those that are lost."""
-    own, lost = rows.filter(pl.col("item").is_not_null()), rows.filter(pl.col("item").is_null())
+    matched, lost = rows.filter(pl.col("item").is_not_null()), rows.filter(pl.col("item").is_null())
     return Added(
         model=rows["model"][0],
-        matched=own.height,
-        scored=own["score"].count(),
-        by_prompt=int(own["by_prompt"].sum()),
+        matched=matched.height,
+        scored=matched["score"].count(),
+        by_prompt=int(matched["by_prompt"].sum()),
         unmatched=lost.height,
         other_text=int(lost["other_text"].sum()),
         examples=tuple(lost["id"].head(3)),

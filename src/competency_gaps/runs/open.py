@@ -213,13 +213,13 @@ class RunFolder:
         import scipy.sparse as sp
 
         self.benchmark_entry(benchmark)
-        place, held = np.zeros(self._sizes[benchmark], np.int64), [sp.csr_array((1, self.width), dtype=np.float32)]
+        position, blocks = np.zeros(self._sizes[benchmark], np.int64), [sp.csr_array((1, self.width), dtype=np.float32)]
         rows = 1
         for block in self.blocks(benchmark):
-            place[block.items] = np.arange(rows, rows + len(block.items))
+            position[block.items] = np.arange(rows, rows + len(block.items))
             rows += len(block.items)
-            held.append(block.cas)
-        return sp.csr_array(sp.vstack(held, format="csr"))[place]
+            blocks.append(block.cas)
+        return sp.csr_array(sp.vstack(blocks, format="csr"))[position]
 
     def blocks(self, benchmark: str) -> Iterator[CasBlock]:
         """Read the shards of a benchmark one at a time; raises UserError if one is damaged."""
@@ -240,7 +240,7 @@ class RunFolder:
         -------
         polars.DataFrame
             benchmark, item_id, text, response, answer, score, cas, ncas (saliency in [0, 1]), peak_start and
-            peak_end (character range of the peak token in ``text``), own_start and own_end (of the item's own text),
+            peak_end (character range of the peak token in ``text``), body_start and body_end (of the item's own text),
             cluster, repeats (items that ask the same and in which the concept is active, at least 1; of those with a
             score where the order is by score; 1 in a cluster of several texts, as of one passage).
 
@@ -261,7 +261,7 @@ class RunFolder:
         column = self.by_concept.column(concept)
         tau = self.concepts["tau"][concept]
         table = self.items[column.item].select(
-            "benchmark", "item_id", "text", "response", "answer", "score", "own_start", "own_end", "cluster"
+            "benchmark", "item_id", "text", "response", "answer", "score", "body_start", "body_end", "cluster"
         )
         table = table.with_columns(
             pl.Series("cas", column.cas, dtype=pl.Float32),

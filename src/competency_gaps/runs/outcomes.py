@@ -53,15 +53,15 @@ def outcome_of(
     UserError
         If the run has no scores of a model, or too few peers at its level.
     """
-    row, own, against = scores.row(model), Outcome("score", model, scores.of(model)), tuple(dict.fromkeys(against))
+    row, of_model, against = scores.row(model), Outcome("score", model, scores.of(model)), tuple(dict.fromkeys(against))
     if kind == "score":
-        return own, None
+        return of_model, None
     if kind == "parsed":
-        return Outcome(kind, model, np.where(scores.asked[row], ~np.isnan(own.values), np.nan)), None
+        return Outcome(kind, model, np.where(scores.asked[row], ~np.isnan(of_model.values), np.nan)), None
     if kind == "difference":
         if len(against) != 1:
             raise UserError(f"{argument('against')}: expected one other model, got {list(against)}.")
-        return outcomes.difference(own, Outcome("score", against[0], scores.of(against[0]))), None
+        return outcomes.difference(of_model, Outcome("score", against[0], scores.of(against[0]))), None
     peers = np.array([scores.row(name) for name in against]) if against else outcomes.choose_peers(scores.values, row)
     if len(peers) < outcomes.FEWEST_PEERS or row in peers:
         raise UserError(
@@ -91,5 +91,5 @@ def outcome_of(
             f"{', '.join(scores.models[peer] for peer in peers)}."
         )
     against = tuple(scores.models[peer] for peer in peers)
-    outcome = Outcome("peers", model, own.values - expected.values, against)
+    outcome = Outcome("peers", model, of_model.values - expected.values, against)
     return outcome, Peers(peers, distance)

@@ -184,5 +184,5 @@ def _differences(a: Any, b: Any, where: str = "") -> dict[str, tuple[Any, Any]]:
         pairs = {str(i): pair for i, pair in enumerate(zip(a, b, strict=True))}
     else:
         return {} if a == b else {where.removeprefix("config."): (a, b)}
-    held = (_differences(x, y, f"{where}.{k}" if where else k) for k, (x, y) in pairs.items())
-    return {place: values for differing in held for place, values in differing.items()}
+    nested = (_differences(x, y, f"{where}.{k}" if where else k) for k, (x, y) in pairs.items())
+    return {name: values for differing in nested for name, values in differing.items()}

@@ -56,8 +56,8 @@ ITEMS: Schema = {
     # Why there is no score; null: scored.
     "unscored": DTYPE,
     # Character range of the item's own text in `text`.
-    "own_start": pl.Int32,
-    "own_end": pl.Int32,
+    "body_start": pl.Int32,
+    "body_end": pl.Int32,
     # Summed log-probability (nats) per option or sentence; empty for other policies.
     "logprobs": pl.List(pl.Float64),
     # Per option or sentence: whether each of its tokens is the likeliest at its place.
@@ -305,7 +305,7 @@ READING = ("concepts", "concept_benchmarks", "overlap", "tokens")
 """Tables that only a run with a reading has."""
 
 
-def schema_fault(held: Schema, expected: Schema, *, partial: bool = False) -> str | None:
+def schema_fault(columns: Schema, expected: Schema, *, partial: bool = False) -> str | None:
     """What is wrong with the columns of a table, as the end of a sentence that begins with its path; None: nothing.
 
     Further columns are none of this package's, and are ignored.
@@ -320,12 +320,12 @@ def schema_fault(held: Schema, expected: Schema, *, partial: bool = False) -> st
         Whether it may lack some: only types are compared.
     """
     for name, kind in expected.items():
-        if name not in held and partial:
+        if name not in columns and partial:
             continue
-        if name not in held:
+        if name not in columns:
             return f"has no column {name!r}, expected one of type {_in_words(kind)}"
-        if held[name] != kind:
-            return f"has the column {name!r} of type {_in_words(held[name])}, expected {_in_words(kind)}"
+        if columns[name] != kind:
+            return f"has the column {name!r} of type {_in_words(columns[name])}, expected {_in_words(kind)}"
     return None
 
 

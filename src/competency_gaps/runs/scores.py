@@ -81,8 +81,8 @@ def _model_scores(path: str, written: tuple[int, ...]) -> ModelScores:
         values[0], asked[0] = items["score"].fill_null(np.nan), items["policy"] != "none"
     if added:
         row = table["model"].replace_strict(models, range(len(models)), return_dtype=pl.Int64)
-        place = row.to_numpy(), table["item"].to_numpy()
-        values[place], asked[place] = table["score"].fill_null(np.nan), True
+        cell = row.to_numpy(), table["item"].to_numpy()
+        values[cell], asked[cell] = table["score"].fill_null(np.nan), True
     kept = items["excluded"].is_null().to_numpy()
     values[:, ~kept] = np.nan
     return ModelScores(tuple(models), values, asked & kept)

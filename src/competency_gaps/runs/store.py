@@ -108,7 +108,7 @@ class RunStore:
             removed, with a warning.
         """
         marker = f"{_MARKERS}/{name}.json"
-        made: list[Draft] = []
+        drafts: list[Draft] = []
         try:
             document = self._document(marker)
             if document is None:
@@ -119,14 +119,14 @@ class RunStore:
                 file, sha256 = document["files"][folder.folder.name]
                 if not file.startswith(f"{name}.") or "/" in file:
                     raise ValueError(f"{shorten(file, 60)!r} is not a file of this shard")
-                made.append(folder.draft(name, partial(self._download, f"{folder.folder.name}/{file}")))
-                if made[-1].sha256 != sha256:
+                drafts.append(folder.draft(name, partial(self._download, f"{folder.folder.name}/{file}")))
+                if drafts[-1].sha256 != sha256:
                     raise ValueError(f"the content of {file} does not match its checksum")
-            return ShardDraft(name, made_of, made)
+            return ShardDraft(name, made_of, drafts)
         except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
             log.warning("%s in %s cannot be used: %s. It is computed again.", marker, self.address, error)
             self._remove(marker)
-            for folder, draft in zip(folders, made, strict=False):
+            for folder, draft in zip(folders, drafts, strict=False):
                 folder.forget(draft)
         return None
 

@@ -156,8 +156,8 @@ def _from_dictionary_learning(settings: Mapping[str, Any], weights: dict[str, to
     if form["architecture"] == "topk":
         form["k"] = int(weights["k"] if "k" in weights else trainer["k"])
     layer, module = trainer.get("layer"), str(trainer.get("submodule_name") or "")
-    place = next((hook for word, hook in (("mlp", "mlp_out"), ("att", "attn_out")) if word in module), "resid_post")
-    hook = None if layer is None else f"blocks.{layer}.hook_{place}"
+    site = next((hook for word, hook in (("mlp", "mlp_out"), ("att", "attn_out")) if word in module), "resid_post")
+    hook = None if layer is None else f"blocks.{layer}.hook_{site}"
     l0 = trainer.get("k") if "TopK" in kind else None
     return Converted(form, tensors, {"hook_name": hook, "model_name": trainer.get("lm_name"), "l0": l0})
 

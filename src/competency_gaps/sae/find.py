@@ -25,7 +25,7 @@ Relation = Literal["same", "base", "tuned"]
 """An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
 PACKAGE = "package"
 """``labels`` of an embedded SAE, whose own folder holds them."""
-PLACES = {
+SITES = {
     "resid_post": "residual stream after a layer",
     "resid_pre": "residual stream before a layer",
     "resid_mid": "residual stream between attention and MLP",
@@ -78,7 +78,7 @@ class SaeEntry:
     """How that model is related to the requested one."""
     layer: int
     """Decoder block that it reads; of SAEs that are not listed, -1 if unknown."""
-    place: str
+    site: str
     """Where in the block: a key of :data:`PLACES`; of others, of :data:`UNREAD`, or ``unknown``."""
     width: str | None
     """Number of latents as the directory writes it (``16k``, ``24576``); None if unknown."""
@@ -107,17 +107,17 @@ class SaeList:
         """The model as ``--model`` takes it: a bare name gets the owner of the model that the SAEs are for."""
         if re.search(r"[/\\:]|\.gguf$", self.model) or Path(self.model).exists():
             return self.model
-        own = self.saes[0]
-        known = _HUB.get(own.model, own.model)
+        entry = self.saes[0]
+        known = _HUB.get(entry.model, entry.model)
         other = _HUB.get(self.model.lower(), f"{known.rpartition('/')[0]}/{self.model}")
-        return known if own.relation == "same" else other
+        return known if entry.relation == "same" else other
 
     def proposed(self) -> SaeEntry:
         """The SAE to start with: on the residual stream if possible, with labels, a little after the middle layer."""
         first = self.saes[0].relation
         candidates = [sae for sae in self.saes if sae.recommended and sae.relation == first]
-        place = min((sae.place for sae in candidates), key=list(PLACES).index)
-        candidates = [sae for sae in candidates if sae.place == place]
+        site = min((sae.site for sae in candidates), key=list(SITES).index)
+        candidates = [sae for sae in candidates if sae.site == site]
         aim = _DEPTH * max(sae.layer for sae in candidates)
         return min(candidates, key=lambda sae: (sae.labels is None, abs(sae.layer - aim), sae.layer))
 
@@ -146,10 +146,10 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
     related = {model: relation(model, ours) for model in {sae.model for sae in directory}}
     for sae in directory:
         relative = related[sae.model]
-        if relative is not None and sae.place in PLACES and sae.layer >= 0:
+        if relative is not None and sae.site in SITES and sae.layer >= 0:
             entries.append(replace(sae, relation=relative))
         elif relative is not None:
-            unread[sae.place] += 1
+            unread[sae.site] += 1
     if not entries and unread:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in unread.items())
         raise UserError(f"no SAE for {model!r} can be read by this package ({kinds} in SAELens' directory).")
@@ -159,9 +159,9 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
             f"{nearest(model.rpartition('/')[2], sorted(related))} Train one, or let the bundled model read the items: "
             f"leave out {argument('model')} and {argument('sae')}."
         )
-    ranks, places = ("same", "base", "tuned"), list(PLACES)
+    ranks, sites = ("same", "base", "tuned"), list(SITES)
     entries.sort(
-        key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
+        key=lambda s: (ranks.index(s.relation), s.model, s.layer, sites.index(s.site), s.release or "", s.name)
     )
     kept = tuple(sae for sae in _mark_recommended(entries) if layer in (None, sae.layer))
     if not kept:
@@ -195,7 +195,7 @@ def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:
     """
     groups: dict[tuple[str, str], dict[int, list[SaeEntry]]] = {}
     for sae in saes:
-        groups.setdefault((sae.model, sae.place), {}).setdefault(sae.layer, []).append(sae)
+        groups.setdefault((sae.model, sae.site), {}).setdefault(sae.layer, []).append(sae)
     chosen = {sae.name for layers in groups.values() for sae in _recommended(list(layers.values()))}
     return [replace(sae, recommended=sae.name in chosen) for sae in saes]
 
@@ -265,16 +265,16 @@ def _directory() -> tuple[str, list[SaeEntry]]:
     In a row are those of a release that differ in their layer and L0 alone: in its id and labels ``{}`` stands for the
     layer, ``[]`` for the L0.
     """
-    held = json.loads(gzip.decompress((Path(__file__).parent / "directory.json.gz").read_bytes()))
+    content = json.loads(gzip.decompress((Path(__file__).parent / "directory.json.gz").read_bytes()))
 
-    def told(text: str | None, layer: int, l0: float | None) -> str | None:
+    def filled(text: str | None, layer: int, l0: float | None) -> str | None:
         return text and text.replace("{}", str(layer)).replace("[]", f"{l0 or 0:g}")
 
-    return held["saelens"], [
+    return content["saelens"], [
         SaeEntry(
-            f"{release}/{told(sae_id, *at)}", release, model, "same", at[0], place, width, at[1], told(labels, *at)
+            f"{release}/{filled(sae_id, *at)}", release, model, "same", at[0], site, width, at[1], filled(labels, *at)
         )
-        for release, model, sae_id, place, width, labels, every in held["rows"]
+        for release, model, sae_id, site, width, labels, every in content["rows"]
         for at in every
     ]
 
@@ -310,7 +310,7 @@ def read_model_name(name: str) -> ModelName:
     elif _BASE & set(words[1:]):
         version = "base"
     dropped = _TUNED | _BASE | _SAME_WEIGHTS
-    core = "-".join(word for place, word in enumerate(words) if place == 0 or word not in dropped)
+    core = "-".join(word for site, word in enumerate(words) if site == 0 or word not in dropped)
     return ModelName(_ALIASES.get(core, core), version, tuple(parts[at + 1 :]))
 
 

@@ -93,7 +93,9 @@ class LatentStatistics:
         self._error = 0.0
         self._negative = 0.0
 
-    def add(self, target: torch.Tensor | None, latents: torch.Tensor, decoded: torch.Tensor, own: np.ndarray) -> None:
+    def add(
+        self, target: torch.Tensor | None, latents: torch.Tensor, decoded: torch.Tensor, in_body: np.ndarray
+    ) -> None:
         """Add tokens.
 
         Parameters
@@ -101,7 +103,7 @@ class LatentStatistics:
         target, decoded : torch.Tensor of shape (tokens, d_out)
             What the SAE is to rebuild, and what it rebuilds; no target: only firing is counted.
         latents : torch.Tensor of shape (tokens, width)
-        own : ndarray of bool of shape (tokens,)
+        in_body : ndarray of bool of shape (tokens,)
             Tokens of the item's own text; the others are template or boundary tokens.
         """
         import torch
@@ -115,14 +117,14 @@ class LatentStatistics:
             if bool(usual.any()):
                 self._add_variance(x[usual], rebuilt[usual])
         self._negative = min(self._negative, float(latents.min()))
-        mask = torch.from_numpy(own).to(latents.device)
+        mask = torch.from_numpy(in_body).to(latents.device)
         mass = latents.sum(dim=0, dtype=torch.float64).cpu().numpy()
         own_mass = latents[mask].sum(dim=0, dtype=torch.float64).cpu().numpy()
         self.active += (latents > 0).sum(dim=0).cpu().numpy()
         self.mass += own_mass
         self.template_mass += mass - own_mass
         self.tokens += len(latents)
-        self.template_tokens += int((~own).sum())
+        self.template_tokens += int((~in_body).sum())
 
     def _add_variance(self, x: torch.Tensor, rebuilt: torch.Tensor) -> None:
         count, mean = len(x), x.mean(dim=0).cpu().numpy()

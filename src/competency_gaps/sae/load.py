@@ -135,7 +135,7 @@ class SparseAutoencoder:
         -------
         ndarray of bool of shape (tokens,)
         """
-        return ~piece.bos if self.average_over == 1 else piece.own
+        return ~piece.bos if self.average_over == 1 else piece.in_body
 
     def inputs(self, activations: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
         """What is encoded of a text's chosen tokens.
@@ -156,10 +156,10 @@ class SparseAutoencoder:
         places = np.flatnonzero(chosen)
         if len(places) and places[-1] - places[0] < len(places):
             # A view: for a mask or numbers, a GPU would have to finish all that it does.
-            own = activations[places[0] : places[-1] + 1]
+            stretch = activations[places[0] : places[-1] + 1]
         else:
-            own = activations[torch.from_numpy(places).to(activations.device)]
-        return local_mean(own, self.average_over)
+            stretch = activations[torch.from_numpy(places).to(activations.device)]
+        return local_mean(stretch, self.average_over)
 
     def encode(self, inputs: torch.Tensor) -> torch.Tensor:
         """Latents of what :meth:`inputs` gave.
@@ -256,14 +256,16 @@ def load_pair(
 
 def _compare_hooks(sae: SparseAutoencoder, lm: LanguageModel, hook: Hook, progress: Progress) -> None:
     """Warn where the configuration has an SAE read elsewhere than it was trained."""
-    own = sae.identity["own_hook_name"]
-    if own is None or own == sae.hook_name:
+    trained_hook = sae.identity["own_hook_name"]
+    if trained_hook is None or trained_hook == sae.hook_name:
         return
     with suppress(UserError):
-        trained = resolve_hook(lm.model, own)
+        trained = resolve_hook(lm.model, trained_hook)
         if (trained.path, trained.side) == (hook.path, hook.side):
             return
-    progress.say(f"Warning: SAE {sae.name!r} was trained at {own}, but sae.hook_name makes it read {sae.hook_name}.")
+    progress.say(
+        f"Warning: SAE {sae.name!r} was trained at {trained_hook}, but sae.hook_name makes it read {sae.hook_name}."
+    )
 
 
 def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder:

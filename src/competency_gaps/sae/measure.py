@@ -70,7 +70,7 @@ def read_texts(
     strongest = None if embed is None else StrongestWindows(sae.d_sae, chosen)
     with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
         for block in surface.blocks(BLOCK):
-            sizes = [int(chosen[i].own.sum()) for i in block]
+            sizes = [int(chosen[i].in_body.sum()) for i in block]
             offsets = np.cumsum([0, *sizes])
             active: list[Active] = []
             for batch in plan_batches([len(chosen[i].ids) for i in block], token_budget_on(lm.device)):
@@ -79,10 +79,10 @@ def read_texts(
                 activations = read_hook(lm, pair.hook, [p.ids for p in rows])
                 active += running.add(activations, rows, starts)
                 bar.advance(sum(len(p.ids) for p in rows))
-            own, values = surface.tokens(block), Active(*map(np.concatenate, zip(*active, strict=True)))
-            surface.add(own, values)
+            text_tokens, values = surface.tokens(block), Active(*map(np.concatenate, zip(*active, strict=True)))
+            surface.add(text_tokens, values)
             if strongest is not None:
-                strongest.add(own, values)
+                strongest.add(text_tokens, values)
     coherence = np.full(sae.d_sae, np.nan)
     if embed is not None and strongest is not None:
         coherence = strongest.coherence(lm.tokenizer, embed, progress)
@@ -108,10 +108,12 @@ class _Running:
         ids = np.concatenate([p.ids[mask] for p, mask in zip(rows, masks, strict=True)])
         contents = [p.content[mask] for p, mask in zip(rows, masks, strict=True)]
         content = np.concatenate(contents)
-        own = np.concatenate([start + np.cumsum(part) - 1 for start, part in zip(starts, contents, strict=True)])
+        content_index = np.concatenate(
+            [start + np.cumsum(part) - 1 for start, part in zip(starts, contents, strict=True)]
+        )
         parts = [sae.inputs(activations[i], mask) for i, mask in enumerate(masks)]
         longest = max(len(p.ids) for p in rows)
-        place = np.concatenate([np.arange(mask.sum()) // WINDOW + i * longest for i, mask in enumerate(masks)])
+        window = np.concatenate([np.arange(mask.sum()) // WINDOW + i * longest for i, mask in enumerate(masks)])
         x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
         active = []
         with torch.inference_mode():
@@ -119,23 +121,23 @@ class _Running:
                 part = x[start : start + CHUNK]
                 latents = sae.encode(part)
                 self.statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK])
-                self._add_windows(latents, np.where(content, place, -1)[start : start + CHUNK])
+                self._add_windows(latents, np.where(content, window, -1)[start : start + CHUNK])
                 where = latents.nonzero(as_tuple=True)
                 weights = latents[where].float().cpu().numpy()
                 token, concept = start + where[0].cpu().numpy(), where[1].cpu().numpy()
                 self.majority.add(concept, ids[token].astype(np.int64), weights)
                 in_text = content[token]
-                active.append(Active(concept[in_text], own[token[in_text]], weights[in_text]))
+                active.append(Active(concept[in_text], content_index[token[in_text]], weights[in_text]))
         return active
 
-    def _add_windows(self, latents: torch.Tensor, place: np.ndarray) -> None:
+    def _add_windows(self, latents: torch.Tensor, window: np.ndarray) -> None:
         """Add tokens: latents of shape (tokens, width), and each token's window, below 0 for none."""
         import torch
 
-        used = place >= 0
-        _, window, sizes = np.unique(place[used], return_inverse=True, return_counts=True)
+        used = window >= 0
+        _, window_index, sizes = np.unique(window[used], return_inverse=True, return_counts=True)
         sums = torch.zeros(len(sizes), latents.shape[1], dtype=torch.float32, device=latents.device)
-        mask, index = torch.from_numpy(used).to(latents.device), torch.from_numpy(window).to(latents.device)
+        mask, index = torch.from_numpy(used).to(latents.device), torch.from_numpy(window_index).to(latents.device)
         sums.index_add_(0, index, latents[mask].float())
         means = sums / torch.from_numpy(sizes).to(sums)[:, None]
         self.windows += len(sizes)
@@ -171,7 +173,7 @@ class StrongestWindows:
 
     def __init__(self, width: int, pieces: Sequence[TokenPiece]) -> None:
         self._pieces = pieces
-        self._sizes = np.array([int(piece.own.sum()) for piece in pieces], np.int64)
+        self._sizes = np.array([int(piece.in_body.sum()) for piece in pieces], np.int64)
         texts = number_texts(pieces)
         share = TOKENS / max(1, int(self._sizes.sum()))
         self._compared = mix(texts.astype(np.uint64)) < share * 2.0**64
@@ -179,11 +181,11 @@ class StrongestWindows:
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""
-        used = self._compared[tokens.place[active.token] // PIECE]
+        used = self._compared[tokens.position[active.token] // PIECE]
         latent, token, value = active.latent[used], active.token[used], active.value[used]
         if len(latent):
             peaks = find_peaks(latent, tokens.text[token], value)
-            self._kept.add(latent[peaks], -value[peaks].astype(np.float64), place=tokens.place[token[peaks]])
+            self._kept.add(latent[peaks], -value[peaks].astype(np.float64), position=tokens.position[token[peaks]])
 
     def coherence(
         self,
@@ -231,7 +233,7 @@ class StrongestWindows:
     def _text(self, window: int, tokenizer: PreTrainedTokenizerBase) -> str:
         """A window's text; the last of a piece begins earlier, so that it is as long as others."""
         piece, number = divmod(window, PIECE // WINDOW)
-        ids = self._pieces[piece].ids[self._pieces[piece].own]
+        ids = self._pieces[piece].ids[self._pieces[piece].in_body]
         start = max(0, min(number * WINDOW, len(ids) - WINDOW))
         return str(tokenizer.decode(ids[start : start + WINDOW].tolist()))
 

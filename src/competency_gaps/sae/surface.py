@@ -47,7 +47,7 @@ class TextTokens(NamedTuple):
     """int64: a number for the pair of the token before, of whatever kind, and the token."""
     text: np.ndarray
     """int64: number of the text, over the whole corpus."""
-    place: np.ndarray
+    position: np.ndarray
     """int64: number of the token in the piece, and ``PIECE`` times the piece's number."""
     first: np.ndarray
     """bool: among the ``FIRST`` tokens of the piece, or those whose stretch is the first."""
@@ -87,7 +87,7 @@ class Surface:
         self._pieces = pieces
         self._over = average_over
         self._texts = number_texts(pieces)
-        self._form = forms(np.unique(np.concatenate([p.ids[p.own] for p in pieces] or [[]])), tokenizer)
+        self._form = forms(np.unique(np.concatenate([p.ids[p.in_body] for p in pieces] or [[]])), tokenizer)
         self._mass = np.zeros((len(FORMS) + 1, width))
         self._first = np.zeros(width)
         self._peaks = KeptPeaks(width, PEAKS, stretch=np.dtype((np.int32, (average_over,))), value=np.dtype(np.float64))
@@ -134,17 +134,17 @@ class Surface:
 
     def _tokens_of(self, i: int) -> TextTokens:
         piece = self._pieces[i]
-        own = piece.own
+        in_body = piece.in_body
         ids = piece.ids.astype(np.int64)
         pair = np.r_[np.int64(-1), ids[:-1]] * 2**32 + ids
-        place = np.arange(int(own.sum()))
-        text = np.full(len(place), self._texts[i])
-        starts = stretch_starts(len(place), self._over)
+        position = np.arange(int(in_body.sum()))
+        text = np.full(len(position), self._texts[i])
+        starts = stretch_starts(len(position), self._over)
         # The places of a shorter text are repeated about equally often.
-        inside = np.arange(self._over) * min(1.0, len(place) / self._over)
+        inside = np.arange(self._over) * min(1.0, len(position) / self._over)
         stretch = starts[:, None] + inside.astype(np.int64)
-        first = place < max(FIRST, self._over // 2 + 1)
-        return TextTokens(ids[own], pair[own], text, i * PIECE + place, first, stretch)
+        first = position < max(FIRST, self._over // 2 + 1)
+        return TextTokens(ids[in_body], pair[in_body], text, i * PIECE + position, first, stretch)
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""
@@ -160,7 +160,7 @@ class Surface:
             peaks = find_peaks(latent, text, value)
             draw = mix(mix(latent[peaks].astype(np.uint64)) ^ text[peaks].astype(np.uint64)).astype(np.float64)
             stretches = tokens.token[tokens.stretch][active.token[peaks]]
-            self._peaks.add(latent[peaks], draw, place=text[peaks], stretch=stretches, value=value[peaks])
+            self._peaks.add(latent[peaks], draw, position=text[peaks], stretch=stretches, value=value[peaks])
         form = self._form[tokens.token]
         for i in range(len(self._mass)):
             part = (form == i)[tokens.stretch].mean(axis=1)
@@ -236,20 +236,20 @@ def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
         ids = np.sort(kept["stretch"][concept, known], axis=1)
         new = np.c_[np.ones(len(ids), bool), ids[:, 1:] != ids[:, :-1]]
         value = kept["value"][concept, known]
-        held, index = np.unique(ids[new], return_inverse=True)
+        tokens, index = np.unique(ids[new], return_inverse=True)
         mass = np.bincount(index, np.repeat(value, new.sum(axis=1))) / value.sum()
-        b = np.minimum(usual[held], 0.999)
+        b = np.minimum(usual[tokens], 0.999)
         drawn = (len(value) * mass + PRIOR * b) / (len(value) + PRIOR)
         share[concept] = ((drawn - b) / (1 - b)).max()
     return share
 
 
-def find_peaks(latent: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.ndarray:
+def find_peaks(latent: np.ndarray, position: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Find each latent's largest activation in each place (a window or a text).
 
     Parameters
     ----------
-    latent, place : ndarray of int of shape (activations,)
+    latent, position : ndarray of int of shape (activations,)
     value : ndarray of float of shape (activations,)
 
     Returns
@@ -259,8 +259,8 @@ def find_peaks(latent: np.ndarray, place: np.ndarray, value: np.ndarray) -> np.n
     """
     if not len(latent):
         return np.zeros(0, np.int64)
-    order = np.lexsort((-value, place, latent))  # stable
-    ordered, where = latent[order], place[order]
+    order = np.lexsort((-value, position, latent))  # stable
+    ordered, where = latent[order], position[order]
     peaks: np.ndarray = order[np.r_[True, (ordered[1:] != ordered[:-1]) | (where[1:] != where[:-1])]]
     return peaks
 
@@ -309,7 +309,7 @@ class KeptPeaks:
         """Put waiting peaks among the kept ones."""
         if not self._waiting:
             return
-        added = {name: np.concatenate([own[name] for own in self._waiting]) for name in self._waiting[0]}
+        added = {name: np.concatenate([batch[name] for batch in self._waiting]) for name in self._waiting[0]}
         self._waiting = []
         touched, rows = np.unique(added["latent"], return_inverse=True)
         row = np.concatenate([np.repeat(np.arange(len(touched)), self._count), rows])

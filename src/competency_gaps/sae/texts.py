@@ -46,7 +46,7 @@ class TokenPiece:
     """Index of the document."""
 
     @property
-    def own(self) -> np.ndarray:
+    def in_body(self) -> np.ndarray:
         """bool of shape (tokens,): the text's own tokens, without a start marker."""
         return self.content & ~self.bos
 
@@ -70,16 +70,16 @@ def read_documents(paths: Iterable[Path]) -> Iterator[str | list[Message]]:
         if path.suffix == ".txt":
             yield from _paragraphs(path)
             continue
-        useful, place = False, "its columns"
+        useful, where_ = False, "its columns"
         try:
             for at, row in _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path):
-                place = at
+                where_ = at
                 useful = useful or any(column in row for column in _COLUMNS)
                 document = _document(row)
                 if document is not None:
                     yield document
         except _DAMAGED as error:
-            raise UserError(f"texts {str(path)!r}, {place}: {shorten(visible(str(error)), 200)}.") from error
+            raise UserError(f"texts {str(path)!r}, {where_}: {shorten(visible(str(error)), 200)}.") from error
         if not useful:
             raise UserError(f"texts {str(path)!r}: expected a column 'text' or 'messages', found neither.")
 
@@ -159,26 +159,26 @@ def cut_pieces(
             tokens = _chat_tokens(document, tokenizer)
         start = 0
         while start < len(tokens.ids):
-            ids, own, bos = (part[start : start + context] for part in (tokens.ids, tokens.own, tokens.bos))
+            ids, in_body, bos = (part[start : start + context] for part in (tokens.ids, tokens.in_body, tokens.bos))
             start += context
             if not bos[0] and bos_id is not None:
                 start -= 1
                 ids = np.concatenate([[np.int32(bos_id)], ids[: context - 1]]).astype(np.int32)
-                own = np.concatenate([[False], own[: context - 1]])
+                in_body = np.concatenate([[False], in_body[: context - 1]])
                 bos = np.concatenate([[True], bos[: context - 1]])
-            if own.sum() >= 2:
-                yield TokenPiece(ids, own, bos, index)
+            if in_body.sum() >= 2:
+                yield TokenPiece(ids, in_body, bos, index)
 
 
 def _chat_tokens(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> Tokens:
     """Tokens of a rendered chat, in which the content of every message counts as own text."""
     rendered = render_chat(tokenizer, messages, generation_prompt=False)
     tokens = tokenize(tokenizer, Text(rendered, (0, 0), templated=True), bos_id=None)
-    own = np.zeros(len(tokens.ids), bool)
+    in_body = np.zeros(len(tokens.ids), bool)
     for i in range(len(messages)):
         _, start, end = locate_message(tokenizer, messages, i, rendered, generation_prompt=False)
-        own |= overlaps(tokens.offsets, start, end)
-    return replace(tokens, own=own, bos=tokens.bos & ~own)
+        in_body |= overlaps(tokens.offsets, start, end)
+    return replace(tokens, in_body=in_body, bos=tokens.bos & ~in_body)
 
 
 def first_tokens(pieces: Iterable[TokenPiece], tokens: int) -> Iterator[TokenPiece]:

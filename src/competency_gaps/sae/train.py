@@ -175,6 +175,6 @@ def _activations(
             for row, i in zip(rows, batch, strict=True):
                 piece = waiting[i]
                 with_template = np.random.default_rng((config.seed, piece.document)).random() < config.template_share
-                chosen = ~piece.bos if with_template else piece.own
+                chosen = ~piece.bos if with_template else piece.in_body
                 # Indexing copies out of inference mode, so that gradients can be taken.
                 yield row[: len(chosen)][torch.from_numpy(chosen).to(row.device)].float()

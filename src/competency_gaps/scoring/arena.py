@@ -65,10 +65,10 @@ class Arena(JudgedPolicy):
         system, user = prompt_parts("arena", 2)
         shared = {"question": question_of(item, self.prompt(item)), "criteria": self.criteria}
         games = []
-        for place, (first, second) in enumerate(((other, response), (response, other))):
+        for order, (first, second) in enumerate(((other, response), (response, other))):
             answers = {"answer_a": shown_response(first), "answer_b": shown_response(second)}
             filled = fill(system.strip(), user.strip(), {**shared, **answers})
-            games.append(ask_verdict(f"game{place}", filled, VERDICTS, self.judge_tokens))
+            games.append(ask_verdict(f"game{order}", filled, VERDICTS, self.judge_tokens))
         return tuple(games)
 
     def read(self, answer: Answer) -> Ruling | Failure:

@@ -146,7 +146,7 @@ def load_rubric(name: str) -> Rubric:
             f"the rubric {name!r}: expected three parts with lines of --- between them (grades or verdicts in YAML, "
             f"the system message, the user's message): {error}."
         ) from None
-    missing = [place for place in ("{question}", "{response}") if place not in parts[2]]
+    missing = [slot for slot in ("{question}", "{response}") if slot not in parts[2]]
     if missing:
         raise UserError(
             f"the judge's prompt {name!r} has no {', '.join(missing)} in the user's part: the judge would not see what "
@@ -175,7 +175,7 @@ def fill(system: str, user: str, values: Mapping[str, str]) -> tuple[str, str]:
     """
     digest = hashlib.sha256("\x00".join(values.values()).encode("utf-8", "replace")).hexdigest()
     known = {**values, "mark": digest[:10]}
-    filled = [_PLACE.sub(lambda place: known.get(place[1], place[0]), text) for text in (system, user)]
+    filled = [_PLACE.sub(lambda slot: known.get(slot[1], slot[0]), text) for text in (system, user)]
     return filled[0], filled[1]
 
 
@@ -188,9 +188,9 @@ def ask_verdict(id: str, prompt: tuple[str, str], verdicts: Iterable[int | str],
     return Request(id, f"{system}\n\n{_REASONING}".strip(), user, object_schema(fields), "verdict", tokens)
 
 
-def question_of(item: Item, own: str) -> str:
+def question_of(item: Item, prompt: str) -> str:
     """What the model was asked, as a judge reads it: the item's own text, or all messages with their roles."""
-    messages = item.messages or [{"content": own}]
+    messages = item.messages or [{"content": prompt}]
     if len(messages) == 1:
         return messages[0]["content"]
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)

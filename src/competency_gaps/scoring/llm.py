@@ -247,13 +247,13 @@ class AnswerStore:
 
     def answers(self, requests: Iterable[Request], model: str | None) -> dict[str, Answer]:
         """Kept answers of a model by id of the request; None: of any model."""
-        found = {}
+        by_id = {}
         for request in requests if self._of else ():
             kept = self._of.get(request.key(), {})
             answer = kept.get(model) if model else next(reversed(kept.values()), None)
             if answer is not None:
-                found[request.id] = replace(answer, id=request.id)
-        return found
+                by_id[request.id] = replace(answer, id=request.id)
+        return by_id
 
     def add(self, model: str, key: str, answer: Answer) -> None:
         """Keep an answer; when this returns it is on the disk. May be called from several threads.
@@ -498,7 +498,7 @@ def write_requests(requests: Iterable[Request], config: LLMConfig) -> None:
     """Write requests into the configured file, one a line."""
     assert config.requests is not None
     call = {"method": "POST", "url": "/v1/chat/completions"}
-    lines = (json.dumps({"custom_id": own.id, **call, "body": own.body(config)}) for own in requests)
+    lines = (json.dumps({"custom_id": request.id, **call, "body": request.body(config)}) for request in requests)
     write_text(config.requests, "".join(f"{line}\n" for line in lines))
 
 

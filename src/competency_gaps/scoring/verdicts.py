@@ -43,10 +43,10 @@ def canonical(label: object) -> str | None:
 def model_answer(record: Mapping[str, Any]) -> str | None:
     """The answer in a record of ``model_answer``, new (``messages``) or old (``choices``); None: of another form."""
     try:
-        held = record["messages"][-1]["content"] if "messages" in record else record["choices"][0]["turns"][-1]
+        message = record["messages"][-1]["content"] if "messages" in record else record["choices"][0]["turns"][-1]
     except (KeyError, IndexError, TypeError):
         return None
-    text = held.get("answer", held.get("content")) if isinstance(held, Mapping) else held
+    text = message.get("answer", message.get("content")) if isinstance(message, Mapping) else message
     return text if isinstance(text, str) else None
 
 
@@ -56,8 +56,8 @@ def score_of_games(g0: object, g1: object) -> float | None:
     A game that was not judged (None, or no known label) is left out and the other one counts alone; None where
     neither was judged. Arena-Hard-Auto itself leaves out the whole item where one game has no verdict.
     """
-    known = [(place, VERDICTS[label]) for place, label in enumerate(map(canonical, (g0, g1))) if label is not None]
+    known = [(swapped, VERDICTS[label]) for swapped, label in enumerate(map(canonical, (g0, g1))) if label is not None]
     total = sum(game.times for _, game in known)
     # In game 0 answer A is the baseline's.
-    won = sum((game.first if place else 1 - game.first) * game.times for place, game in known)
+    won = sum((game.first if swapped else 1 - game.first) * game.times for swapped, game in known)
     return won / total if total else None

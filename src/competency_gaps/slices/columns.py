@@ -64,9 +64,9 @@ def columns(items: pl.DataFrame) -> Family | None:
 def item_columns(items: pl.DataFrame) -> Iterator[tuple[str, list[Any]]]:
     """The columns ``group`` and all covariates, with a value or None for each item."""
     yield "group", [value or None for value in items["group"]]
-    held = [read_covariates(text) for text in items["covariates"]]
-    for name in sorted({name for covariates in held for name in covariates}):
-        yield name, [covariates.get(name) for covariates in held]
+    covariates_of = [read_covariates(text) for text in items["covariates"]]
+    for name in sorted({name for covariates in covariates_of for name in covariates}):
+        yield name, [covariates.get(name) for covariates in covariates_of]
 
 
 def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, np.ndarray]:

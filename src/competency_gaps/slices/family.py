@@ -62,23 +62,23 @@ def subset(family: Family, kept: np.ndarray) -> Family:
     above = np.where(family.parent < 0, -1, family.parent - family.number[0])
     new = np.full(len(above) + 1, -1)  # place of each slice, or of the one above it; the last: none
     new[kept] = np.arange(len(kept))
-    for place in np.setdiff1d(np.arange(len(above)), kept).tolist():  # parents stand before their children
-        new[place] = new[above[place]]
+    for index in np.setdiff1d(np.arange(len(above)), kept).tolist():  # parents stand before their children
+        new[index] = new[above[index]]
     return replace(
         family,
         weights=family.weights[kept],
-        names=[family.names[place] for place in kept],
-        column=[family.column[place] for place in kept],
+        names=[family.names[index] for index in kept],
+        column=[family.column[index] for index in kept],
         parent=new[above[kept]],
         number=np.arange(len(kept)),
-        words=[family.words[place] for place in kept],
-        typical=[family.typical[place] for place in kept],
+        words=[family.words[index] for index in kept],
+        typical=[family.typical[index] for index in kept],
     )
 
 
 def ones_at(places: Sequence[np.ndarray], items: int) -> sp.csr_array:
     """An array of zeros with a 1 at the places of each row: float32 of shape (rows, items)."""
-    start = np.concatenate([[0], np.cumsum([len(own) for own in places])]).astype(np.int64)
+    start = np.concatenate([[0], np.cumsum([len(ones) for ones in places])]).astype(np.int64)
     index = np.concatenate([np.zeros(0, np.int64), *places])
     return sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(places), items))
 

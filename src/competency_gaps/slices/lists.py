@@ -73,7 +73,7 @@ def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Fam
     return family_of("lists", sp.csr_array(sp.vstack(rows)), names, column_of) if names else None
 
 
-def entries_in(items: pl.DataFrame, given: str | Path) -> tuple[list[Entry], sp.csr_array, np.ndarray | None]:
+def entries_in(items: pl.DataFrame, source: str | Path) -> tuple[list[Entry], sp.csr_array, np.ndarray | None]:
     """Read a list and find its entries' items.
 
     Parameters
@@ -95,14 +95,14 @@ def entries_in(items: pl.DataFrame, given: str | Path) -> tuple[list[Entry], sp.
     UserError
         If there is no such file or column, or it cannot be read, or names items that the run does not have.
     """
-    path = Path(given)
+    path = Path(source)
     columns = {name: items[name].to_list() for name in ("benchmark", "policy")} | dict(item_columns(items))
-    if not path.exists() and str(given) in columns:
-        return _of_tags(items, *_by_column(str(given), columns[str(given)]))
-    found = read_list(path, columns)
-    if isinstance(found, pl.DataFrame):
-        return _of_tags(items, *_by_table(items, found, path))
-    return found, _members(items, found, columns), None
+    if not path.exists() and str(source) in columns:
+        return _of_tags(items, *_by_column(str(source), columns[str(source)]))
+    entries = read_list(path, columns)
+    if isinstance(entries, pl.DataFrame):
+        return _of_tags(items, *_by_table(items, entries, path))
+    return entries, _members(items, entries, columns), None
 
 
 def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.DataFrame:
@@ -183,25 +183,25 @@ def _entry(record: Any, path: Path) -> Entry:
     )
 
 
-def _examples(given: Any, path: Path) -> tuple[str, ...]:
+def _examples(value: Any, path: Path) -> tuple[str, ...]:
     """Different prompts of a list (in a table, of a JSON list) of texts, or of objects with a ``prompt``."""
-    if isinstance(given, str):
+    if isinstance(value, str):
         try:
-            given = json.loads(given) if given.lstrip().startswith("[") else [given]
+            value = json.loads(value) if value.lstrip().startswith("[") else [value]
         except (ValueError, RecursionError):
             return ()
-    if given is not None and not isinstance(given, (list, tuple)):
+    if value is not None and not isinstance(value, (list, tuple)):
         raise UserError(
-            f"the list {path}: the examples {shorten(visible(str(given)), 60)}, expected a list of texts, or of "
+            f"the list {path}: the examples {shorten(visible(str(value)), 60)}, expected a list of texts, or of "
             "objects with a prompt."
         )
-    prompts = [part.get("prompt") if isinstance(part, Mapping) else part for part in given or ()]
+    prompts = [part.get("prompt") if isinstance(part, Mapping) else part for part in value or ()]
     return tuple(dict.fromkeys(text for text in prompts if isinstance(text, str) and text.strip()))
 
 
-def _number(given: Any) -> float | None:
-    number = float_or_none(given)
-    return number if number is not None and np.isfinite(number) and not isinstance(given, bool) else None
+def _number(value: Any) -> float | None:
+    number = float_or_none(value)
+    return number if number is not None and np.isfinite(number) and not isinstance(value, bool) else None
 
 
 def _of_log(path: Path) -> list[Entry]:
@@ -212,18 +212,18 @@ def _of_log(path: Path) -> list[Entry]:
     """
     entries: list[Entry] = []
     tagged_with: dict[tuple[str, str], list[Item]] = {}
-    found = log_entries([str(path)])
-    for configuration in found:
+    logs = log_entries([str(path)])
+    for configuration in logs:
         source = LogSource(**configuration["source"])
         name = str(configuration["name"])
         items = [entry for entry in read_log(source) if isinstance(entry, Item)]
         groups: dict[str, list[Item]] = {}
         for item in items:
             groups.setdefault(item.group or name, []).append(item)
-        own = source.format == "autodetect"
-        domain = name if own else name.partition("@")[2]
+        is_autodetect = source.format == "autodetect"
+        domain = name if is_autodetect else name.partition("@")[2]
         entries += [_group(f"{name}/{group}", group, domain, members) for group, members in groups.items()]
-        if len(found) > 1 and len(groups) > 1 and not own:
+        if len(logs) > 1 and len(groups) > 1 and not is_autodetect:
             entries.append(_group(name, name, domain, items))
         for item in items:
             for tag in (item.identity or {}).get("tags") or ():
@@ -244,10 +244,10 @@ def _members(items: pl.DataFrame, entries: Sequence[Entry], columns: Mapping[str
 
     Of a prompt that several items have, the one counts that lies in the benchmark of most of the entry's examples.
     """
-    place: dict[str, list[int]] = {}
+    rows_of: dict[str, list[int]] = {}
     for name in ("prompt", "item_id"):
         for row, text in enumerate(items[name]):
-            place.setdefault((text or "").strip(), []).append(row)
+            rows_of.setdefault((text or "").strip(), []).append(row)
     wanted = {text.casefold() for entry in entries if not entry.examples for text in (entry.id, entry.name)}
     carried: dict[str, set[int]] = {text: set() for text in wanted if any(map(str.isalpha, text))}
     for column, values in columns.items():
@@ -259,9 +259,9 @@ def _members(items: pl.DataFrame, entries: Sequence[Entry], columns: Mapping[str
     benchmark = items["benchmark"].to_numpy()
     member = sp.lil_array((len(entries), items.height))
     for number, entry in enumerate(entries):
-        found = [place.get(text.strip(), []) for text in entry.examples]
-        names, counts = np.unique(benchmark[[row for own in found for row in own]], return_counts=True)
-        rows = {max(own, key=lambda row: (counts[names == benchmark[row]][0], -row)) for own in found if own}
+        matches = [rows_of.get(text.strip(), []) for text in entry.examples]
+        names, counts = np.unique(benchmark[[row for match in matches for row in match]], return_counts=True)
+        rows = {max(match, key=lambda row: (counts[names == benchmark[row]][0], -row)) for match in matches if match}
         if not entry.examples:
             rows = carried.get(entry.id.casefold(), set()) | carried.get(entry.name.casefold(), set())
         member[number, sorted(rows)] = 1.0
@@ -273,7 +273,7 @@ def _of_tags(
 ) -> tuple[list[Entry], sp.csr_array, np.ndarray]:
     """Tags as entries, their domain the benchmark where each lies in a single one."""
     benchmark = items["benchmark"].to_numpy()
-    homes = [np.unique(benchmark[own]) for own in member]
+    homes = [np.unique(benchmark[rows]) for rows in member]
     alone = all(len(home) <= 1 for home in homes) and len({str(home) for home in homes}) < len(homes)
     shown = [visible(name)[:_NAME] for name in names]
     domains = [str(home[0]) if alone and len(home) else "" for home in homes]
@@ -299,13 +299,13 @@ def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[lis
     part = np.zeros(items.height, bool)
     part[rows] = True
     member = np.zeros((len(names), items.height), bool)
-    for place, name in enumerate(names):
+    for number, name in enumerate(names):
         values = [_TAG.get(value.lower()) for value in joined[name]]
         if None in values:
             raise UserError(
                 f"the tags {str(path)!r}, column {visible(name)!r}: expected 0, 1, true, false or an empty cell."
             )
-        member[place, rows] = values
+        member[number, rows] = values
     return names, member, part
 
 

@@ -80,14 +80,14 @@ def renamed_slices(
         ``regions.parquet`` and ``item_regions.parquet`` as they are going to be; None: there are none.
     """
     before = [family for family in stored_families(run) if family.name != "regions"]
-    made = {family.name: family for family in before}
+    families = {family.name: family for family in before}
     wanted = run.manifest["settings"].get("slices", {}).get("families")
     if regions is not None and (wanted is None or "regions" in wanted):
-        made["regions"] = by_region.regions_of(*regions)
+        families["regions"] = by_region.regions_of(*regions)
     order = list(SLICES if wanted is None else wanted)
-    names = sorted(made, key=lambda name: order.index(name) if name in order else len(order))
+    names = sorted(families, key=lambda name: order.index(name) if name in order else len(order))
     embedder = run.manifest["settings"].get("slices", {}).get("embedder")
-    return stored(with_tree_names(run, [made[name] for name in names if made[name].names], table, embedder))
+    return stored(with_tree_names(run, [families[name] for name in names if families[name].names], table, embedder))
 
 
 def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -118,15 +118,15 @@ def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
             raise no_such("slices.families: there is no", name, SLICES)
         try:
             version = SLICES.version(name)
-            made = SLICES[name](source) if version is None else _added(source.run, name, version)
+            family = SLICES[name](source) if version is None else _added(source.run, name, version)
         except (MissingExtraError, NoModelError) as error:
             if wanted is not None or configured.get(name):
                 raise
             if isinstance(error, NoModelError):
                 source.progress.say(f"The slices {name!r} are left out: {error}")
             continue
-        if made is not None and made.names:
-            families.append(made)
+        if family is not None and family.names:
+            families.append(family)
     return stored(with_tree_names(source.run, families, source.run.concepts, source.config.embedder))
 
 
@@ -224,14 +224,14 @@ def with_tree_names(
 
 def _added(run: RunFolder, name: str, version: str) -> Family | None:
     """The family of a plug-in: a function of the run that gives weights by the slices' names; None: it gives none."""
-    given: Mapping[str, Sequence[float]] = SLICES[name](run)
-    if not given:
+    weights: Mapping[str, Sequence[float]] = SLICES[name](run)
+    if not weights:
         return None
-    rows = [np.nan_to_num(np.asarray(row, np.float32)) for row in given.values()]
-    for label, row in zip(given, rows, strict=True):
+    rows = [np.nan_to_num(np.asarray(row, np.float32)) for row in weights.values()]
+    for label, row in zip(weights, rows, strict=True):
         if row.shape != (run.items.height,) or row.min(initial=0) < 0 or row.max(initial=0) > 1:
             raise UserError(
                 f"the slices {name!r}: {label!r} has weights of shape {row.shape} from {row.min(initial=0):g} to "
                 f"{row.max(initial=0):g}, expected {run.items.height} from 0 to 1, one for each row of run.items."
             )
-    return replace(family_of(name, rows, [str(label) for label in given]), made_with={"version": version})
+    return replace(family_of(name, rows, [str(label) for label in weights]), made_with={"version": version})

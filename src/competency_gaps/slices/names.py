@@ -232,7 +232,7 @@ def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tupl
     """
     counts = Counter(word for words in sets for word in words)
     frequent = sorted(word for word, items in counts.items() if 5 <= items <= len(sets) / 2)
-    number = {word: place for place, word in enumerate(frequent)}
+    number = {word: index for index, word in enumerate(frequent)}
     having = ones_at(
         [np.array([number[word] for word in words if word in number], np.int64) for words in sets], len(frequent)
     )

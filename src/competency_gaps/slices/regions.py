@@ -44,8 +44,8 @@ def located(atlas: Atlas, by_concept: ByConcept, kept: np.ndarray) -> pl.DataFra
     """
     places = places_of(atlas, space_of(atlas, by_concept, np.flatnonzero(kept)))
     table = pl.DataFrame(places._asdict()).cast(pl.Schema(ITEM_REGIONS))
-    place = pl.Series(np.where(kept, np.cumsum(kept) - 1, -1)).replace(-1, None)
-    return table.select(pl.all().gather(place))
+    position = pl.Series(np.where(kept, np.cumsum(kept) - 1, -1)).replace(-1, None)
+    return table.select(pl.all().gather(position))
 
 
 def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
@@ -63,8 +63,8 @@ def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
     above = regions["parent"].fill_null(-1).to_numpy()
     inside = items_in(regions, items)
     size = inside.sum(axis=1)
-    told = above[(above >= 0) & (size == size[above])]
-    kept = np.setdiff1d(np.flatnonzero(size >= LEAST), told)
+    repeated = above[(above >= 0) & (size == size[above])]
+    kept = np.setdiff1d(np.flatnonzero(size >= LEAST), repeated)
     names, kinds = regions["name"].to_list(), regions["kind"].to_list()
     # A name that is made of words quotes the texts of the map, which may be these.
     words = [[name] if kind == "words" else [] for name, kind in zip(names, kinds, strict=True)]
@@ -112,7 +112,7 @@ def named_by_model(
     requests = []
     for region, shown in enumerate(examples_of(atlas, space_of(atlas, run.by_concept, rows))):
         content = {
-            kind: [shorten(plain(texts[int(rows[place])]), MOST_TEXT) for place in places]
+            kind: [shorten(plain(texts[int(rows[position])]), MOST_TEXT) for position in places]
             for kind, places in zip(("typical", "borderline"), shown, strict=True)
         }
         content["siblings"] = [

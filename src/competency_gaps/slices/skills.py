@@ -57,8 +57,8 @@ def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: P
         return {}
     system = files("competency_gaps.slices").joinpath("prompts/skill.txt").read_text(encoding="utf-8").strip()
     requests = {}
-    for row, own in zip(rows.tolist(), run.items[rows].select("prompt", "choices").iter_rows(), strict=True):
-        text = shorten(asked(*own), MOST_TEXT)
+    for row, texts in zip(rows.tolist(), run.items[rows].select("prompt", "choices").iter_rows(), strict=True):
+        text = shorten(asked(*texts), MOST_TEXT)
         requests[row] = Request(f"skill-{row}", system, text, _SCHEMA, "skill", 60)
     if llm is None:
         answers = AnswerStore(folder / FILE).answers(requests.values(), None)

@@ -40,9 +40,9 @@ def stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:
 def stored_families(run: RunFolder) -> list[Family]:
     """All but the concepts."""
     table = run.files.collect("slices", run.scan("slices"))
-    made = {name: entry.get("made_with", {}) for name, entry in run.manifest["slices"].items()}
+    made_with = {name: entry.get("made_with", {}) for name, entry in run.manifest["slices"].items()}
     parts = table.partition_by("family", maintain_order=True)
-    return [replace(_family(part, run.items.height), made_with=made.get(part["family"][0], {})) for part in parts]
+    return [replace(_family(part, run.items.height), made_with=made_with.get(part["family"][0], {})) for part in parts]
 
 
 def _table(families: Sequence[Family]) -> pl.DataFrame:
@@ -60,7 +60,7 @@ def _table(families: Sequence[Family]) -> pl.DataFrame:
                     "column": family.column,
                     "parent": [int(p - family.number[0]) + first if p >= 0 else None for p in family.parent],
                     "items": [weights.indices[a:b].tolist() for a, b in bounds],
-                    "weights": [None if (own == 1).all() else own.tolist() for own in values],
+                    "weights": [None if (row == 1).all() else row.tolist() for row in values],
                     "words": family.words,
                     "typical": family.typical,
                 },

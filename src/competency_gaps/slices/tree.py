@@ -62,19 +62,19 @@ def tree_of(
                 if inside.sum() < LEAST:
                     continue
                 above = coarser[inside]
-                held = np.bincount(above[above >= 0]) if (above >= 0).any() else np.zeros(0)
-                parents.append(int(held.argmax()) if len(held) else -1)
+                counts = np.bincount(above[above >= 0]) if (above >= 0).any() else np.zeros(0)
+                parents.append(int(counts.argmax()) if len(counts) else -1)
                 finer[inside] = len(members)
                 members.append(rows[inside])
             coarser = finer
     if not members:
         return None
-    place = np.full(items, -1, np.int64)
-    place[rows] = np.arange(len(rows))
+    position = np.full(items, -1, np.int64)
+    position[rows] = np.arange(len(rows))
     typical = []
     for member in members:
-        own = space[place[member]]
-        typical.append(member[np.argsort(-(own @ own.mean(axis=0)), kind="stable")[:2]].tolist())
+        vectors = space[position[member]]
+        typical.append(member[np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:2]].tolist())
     return replace(
         family_of(name, ones_at(members, items), [""] * len(members), parent=np.array(parents)), typical=typical
     )
@@ -84,10 +84,10 @@ def _k_means(space: np.ndarray, scale: int, seed: int) -> np.ndarray:
     """The better of two clusterings."""
     from scipy.cluster.vq import kmeans2  # imports what no run of logs needs
 
-    made = [
+    clusterings = [
         kmeans2(space, scale, iter=STEPS, minit="points", rng=np.random.default_rng([seed, start])) for start in (0, 1)
     ]
-    return min(made, key=lambda clustering: ((space - clustering[0][clustering[1]]) ** 2).sum())[1]
+    return min(clusterings, key=lambda clustering: ((space - clustering[0][clustering[1]]) ** 2).sum())[1]
 
 
 def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.ndarray:

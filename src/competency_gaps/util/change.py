@@ -32,13 +32,13 @@ class Change:
 
     def __init__(self, folder: Path, document: str) -> None:
         self.folder, self.document = folder, document
-        self._made: set[str] = set()
+        self._written: set[str] = set()
         self._removed: set[str] = set()
 
     def write(self, name: str, write: Write) -> None:
         """Write a new table."""
         write_atomic(_new(self.folder, name), write)
-        self._made.add(name)
+        self._written.add(name)
         self._removed.discard(name)
 
     def remove(self, name: str) -> None:
@@ -48,8 +48,8 @@ class Change:
     def commit(self, content: Mapping[str, Any]) -> None:
         """Put the tables in place, and ``content`` with their checksums as the folder's document."""
         kept = {name: entry for name, entry in content.get(FILES, {}).items() if name not in self._removed}
-        made = {name: entry_of(_new(self.folder, name)) for name in sorted(self._made)}
-        document = {**content, FILES: {**kept, **made}, _REMOVED: sorted(self._removed)}
+        entries = {name: entry_of(_new(self.folder, name)) for name in sorted(self._written)}
+        document = {**content, FILES: {**kept, **entries}, _REMOVED: sorted(self._removed)}
         write_document(_next(self.folder, self.document), document)
         _complete(self.folder, self.document)
 

@@ -31,15 +31,15 @@ _KNOWN: dict[Path, tuple[_State, str]] = {}
 
 def digest(path: Path) -> str:
     """SHA-256 of a file's bytes, computed once in a process as long as the file is not changed."""
-    place = path.absolute()
-    before = _state(place)
-    known = _KNOWN.get(place)
+    absolute = path.absolute()
+    before = _state(absolute)
+    known = _KNOWN.get(absolute)
     if known is not None and known[0] == before:
         return known[1]
-    made = sha256(place)
-    if time.time_ns() - max(before[2:]) > _SETTLED and _state(place) == before:
-        _KNOWN[place] = (before, made)
-    return made
+    hash_ = sha256(absolute)
+    if time.time_ns() - max(before[2:]) > _SETTLED and _state(absolute) == before:
+        _KNOWN[absolute] = (before, hash_)
+    return hash_
 
 
 def _state(path: Path) -> _State:
@@ -101,12 +101,12 @@ def read_document(path: Path) -> dict[str, Any]:
 def parse_document(raw: bytes) -> dict[str, Any]:
     """Parse a JSON document, which is not checked yet; raises ValueError if it is no JSON object."""
     try:
-        held = json.loads(raw)
+        content = json.loads(raw)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    if not isinstance(held, dict):
-        raise ValueError(f"a JSON {type(held).__name__}, expected an object")
-    return held
+    if not isinstance(content, dict):
+        raise ValueError(f"a JSON {type(content).__name__}, expected an object")
+    return content
 
 
 def read_versioned(path: Path, schema: int, again: str) -> dict[str, Any]:
@@ -115,13 +115,13 @@ def read_versioned(path: Path, schema: int, again: str) -> dict[str, Any]:
     Another version may have other rules for its checksum as well, so that it is not compared.
     """
     try:
-        held = parse_document(path.read_bytes())
-        version = held["schema_version"]
+        content = parse_document(path.read_bytes())
+        version = content["schema_version"]
         if version == schema:
-            return check_document(held)
+            return check_document(content)
     except (OSError, ValueError, KeyError) as error:
         raise damaged(path, error, again) from error
-    versions = held.get("versions")
+    versions = content.get("versions")
     wrote = versions.get("competency-gaps", "unknown") if isinstance(versions, dict) else "unknown"
     raise UserError(
         f"{path} has schema_version {shorten(visible(repr(version)), 40)}, but this version of competency-gaps reads "
@@ -129,12 +129,12 @@ def read_versioned(path: Path, schema: int, again: str) -> dict[str, Any]:
     )
 
 
-def check_document(held: Mapping[str, Any]) -> dict[str, Any]:
+def check_document(document: Mapping[str, Any]) -> dict[str, Any]:
     """Take a parsed document's checksum off it; raises ValueError if it has none, or its content does not match it."""
-    content = {key: value for key, value in held.items() if key != CHECKSUM}
-    if CHECKSUM not in held:
+    content = {key: value for key, value in document.items() if key != CHECKSUM}
+    if CHECKSUM not in document:
         raise ValueError("it has no checksum")
-    if held[CHECKSUM] != _checksum(content):
+    if document[CHECKSUM] != _checksum(content):
         raise ValueError("its content does not match its checksum")
     return content
 

@@ -100,10 +100,10 @@ def sync_folder(folder: Path) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, so that they are there after a power failure too."""
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    created = [path_ for path_ in (folder, *folder.parents) if not path_.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    for place in made:
-        sync_folder(place.parent)
+    for path_ in created:
+        sync_folder(path_.parent)
 
 
 def can_write(folder: Path) -> bool:

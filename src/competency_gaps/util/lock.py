@@ -57,37 +57,37 @@ def hold(folder: Path) -> Iterator[None]:
     MachineError
         If the folder cannot be written, or the disk is full.
     """
-    place, thread = folder.resolve(), threading.get_ident()
+    resolved, thread = folder.resolve(), threading.get_ident()
     with _GUARD:
-        known = _HERE.get(place)
-        _HERE.setdefault(place, thread)
+        known = _HERE.get(resolved)
+        _HERE.setdefault(resolved, thread)
     if known not in (None, thread):
         raise _refused(folder, "another thread of this process")
-    with _writable(folder, place):
+    with _writable(folder, resolved):
         if known is not None:
             yield
             return
         try:
-            with _locked(folder, place):
+            with _locked(folder, resolved):
                 yield
         finally:
-            del _HERE[place]
+            del _HERE[resolved]
 
 
 @contextmanager
-def _locked(folder: Path, place: Path) -> Iterator[None]:
-    made = not place.exists()
-    lock = _acquire(folder, place / FILE)
+def _locked(folder: Path, resolved: Path) -> Iterator[None]:
+    created = not resolved.exists()
+    lock = _acquire(folder, resolved / FILE)
     try:
         yield
     finally:
         with suppress(OSError):
             # Removed while it is held: filelock does not take a file that has lost its name.
-            (place / FILE).unlink(missing_ok=True)
+            (resolved / FILE).unlink(missing_ok=True)
         lock.release()
-        if made:
+        if created:
             with suppress(OSError):  # something lies in it
-                place.rmdir()
+                resolved.rmdir()
 
 
 def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
@@ -134,14 +134,14 @@ def _refused(folder: Path, holder: str) -> HeldError:
 
 
 @contextmanager
-def _writable(folder: Path, place: Path) -> Iterator[None]:
-    """Turn what the system refuses in a folder, which lies at ``place``, into errors that say what to do."""
+def _writable(folder: Path, resolved: Path) -> Iterator[None]:
+    """Turn what the system refuses in a folder, which lies at ``resolved``, into errors that say what to do."""
     try:
         yield
     except Exception as error:
         named = error.filename if isinstance(error, OSError) else None
         named = Path(os.fsdecode(named)) if isinstance(named, (str, bytes)) else None
-        if isinstance(error, OSError) and error.errno in NOT_WRITABLE and named and _within(named, place):
+        if isinstance(error, OSError) and error.errno in NOT_WRITABLE and named and _within(named, resolved):
             raise MachineError(
                 f"{folder} cannot be written ({error.strerror}: {named}). Finished work is kept. Copy the folder to "
                 "where you can write, or ask who owns it."
@@ -150,7 +150,7 @@ def _writable(folder: Path, place: Path) -> Iterator[None]:
             raise
 
 
-def _within(path: Path, place: Path) -> bool:
+def _within(path: Path, folder: Path) -> bool:
     """Whether a path leads into a folder, or to one above it in which it was to be made."""
     path = path.resolve()
-    return path.is_relative_to(place) or (place.is_relative_to(path) and not place.exists())
+    return path.is_relative_to(folder) or (folder.is_relative_to(path) and not folder.exists())

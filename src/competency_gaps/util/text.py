@@ -138,7 +138,7 @@ class Excerpt:
 
 
 def excerpt(
-    text: str, *, own: tuple[int | None, int | None], peak: tuple[int | None, int | None], limit: int
+    text: str, *, body: tuple[int | None, int | None], peak: tuple[int | None, int | None], limit: int
 ) -> Excerpt:
     """Take ``limit`` characters of an item around its strongest token.
 
@@ -146,14 +146,14 @@ def excerpt(
     ----------
     text : str
         All that the model read.
-    own : tuple of int or None
+    body : tuple of int or None
         Character range of the item's own text; the window stays in it unless the peak lies outside.
     peak : tuple of int or None
         Character range of the strongest token; None shows the beginning.
     limit : int
         Longest window.
     """
-    start, end = _inside(own, len(text)) or (0, len(text))
+    start, end = _inside(body, len(text)) or (0, len(text))
     peak_range = _inside(peak, len(text))
     if peak_range is None:
         stop = min(end, start + limit)

@@ -87,8 +87,8 @@ def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
             line += f", {integer(count['unasked'])} items not judged"
         lines.append(line)
     figures = next((entry.get("figures") for entry in manifest["benchmarks"] if entry["name"] == name), None) or {}
-    told = ((policy, remark) for policy, own in figures.items() for remark in own["summary"])
-    return [*lines, *(f"{policy}: {Reason.of(remark)}" for policy, remark in told)]
+    remarks = ((policy, remark) for policy, figure in figures.items() for remark in figure["summary"])
+    return [*lines, *(f"{policy}: {Reason.of(remark)}" for policy, remark in remarks)]
 
 
 def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:
@@ -104,15 +104,15 @@ def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:
     dict of str to bool
         Whether the log seems to be of another model, so that scores and concepts may not belong together.
     """
-    found: dict[str, bool] = {}
+    warnings: dict[str, bool] = {}
     for report in benchmark.get("source") or ():
         remarks = [Reason.of(warning) for warning in report["warnings"]]
         lines = [(str(remark), remark.code == "other_model") for remark in remarks]
         for entry in report["unscored_because"]:
             reason = Reason.of(entry["reason"])
             lines.append((f"{plural(entry['count'], 'record')} without a score: {reason}", False))
-        found |= {shorten(visible(line), _LIMIT): bad for line, bad in lines}
-    return found
+        warnings |= {shorten(visible(line), _LIMIT): bad for line, bad in lines}
+    return warnings
 
 
 def unread(left_out: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -238,8 +238,8 @@ def sentence_of(answer: Answer, finding: Finding) -> str:
     """A finding as one sentence, without its model."""
     gap = f"{points_of(finding)} points ({spread_of(finding)})"
     mean = "" if finding.mean is None else f", {level(finding.mean, answer)}{_by_chance(finding.chance)}"
-    told = "" if answer.kind == "difference" else f"{side(answer, finding)} on "
-    return f"{told}{finding.name}: {gap}, {size(finding)}{mean}; {finding.belief}"
+    text = "" if answer.kind == "difference" else f"{side(answer, finding)} on "
+    return f"{text}{finding.name}: {gap}, {size(finding)}{mean}; {finding.belief}"
 
 
 def pictured(answer: Answer) -> list[Finding]:
@@ -261,9 +261,9 @@ def plain_level(answer: Answer) -> str:
 
 def plain_sentence(answer: Answer, finding: Finding) -> str:
     """A finding as a sentence of its own; its points stand beside it."""
-    told = f"{'perhaps ' if unsure(finding) else ''}{side(answer, finding)}"
+    text = f"{'perhaps ' if unsure(finding) else ''}{side(answer, finding)}"
     share = share_right(answer, finding)
-    return f"It is {told} on {finding.name}: {share + ' right of ' if share else ''}{size(finding)}."
+    return f"It is {text} on {finding.name}: {share + ' right of ' if share else ''}{size(finding)}."
 
 
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:
@@ -304,8 +304,8 @@ def model_sentence(answer: Answer) -> str:
         for word, side in zip(("weakest", "strongest"), sides(answer), strict=True)
         if side
     ]
-    told = ", ".join(parts) or "nothing stands out"
-    return f"{model_name(answer)}: {level(mean, answer)}; {_beside(answer)}, {told}."
+    text = ", ".join(parts) or "nothing stands out"
+    return f"{model_name(answer)}: {level(mean, answer)}; {_beside(answer)}, {text}."
 
 
 def coverage_of_scores(answer: Answer) -> str:
@@ -425,8 +425,8 @@ def _trend_words(n: Mapping[str, Any]) -> str:
     begin = "It is" if n.get("benchmark") is None else f"In {shorten(n['benchmark'], NAME_LIMIT)} it is"
     where = _FORMS.get(n["covariate"], f"{covariate_words(n['covariate'])} is {{}}").format(shorten(n["category"], 40))
     return (
-        f"{begin} {side} where {where} ({signed_points(n['difference'])} points). This is an effect of the items' form, and "
-        "gaps are not adjusted for it."
+        f"{begin} {side} where {where} ({signed_points(n['difference'])} points). This is an effect of the items' "
+        "form, and gaps are not adjusted for it."
     )
 
 

@@ -403,6 +403,6 @@ def _lists(run: RunFolder) -> list[list[int]]:
     rows = run.concept_benchmarks.filter(pl.col("concept").is_in(ranked["concept"].to_list()) & (pl.col("support") > 0))
     for _, part in rows.group_by("benchmark", maintain_order=True):
         key = "lift" if part["lift"].null_count() < part.height else "chi_bench"
-        own = part.filter(pl.col("support") >= 3).sort(key, descending=True, nulls_last=True)
-        lists.append(own["concept"].to_list())
+        frequent = part.filter(pl.col("support") >= 3).sort(key, descending=True, nulls_last=True)
+        lists.append(frequent["concept"].to_list())
     return lists

@@ -14,7 +14,9 @@ from competency_gaps.items.registry import LOGS
 
 def _plain(value: Any) -> Any:
     """Turn NumPy's and polars' scalars into plain values, because a configuration is stored as JSON."""
-    return json.loads(json.dumps(value, default=lambda own: own.item() if hasattr(own, "item") else str(own)))
+    return json.loads(
+        json.dumps(value, default=lambda scalar: scalar.item() if hasattr(scalar, "item") else str(scalar))
+    )
 
 
 class FileSource(Config):

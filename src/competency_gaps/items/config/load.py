@@ -12,7 +12,8 @@ from competency_gaps.util.errors import UserError, nearest
 
 C = TypeVar("C", bound=BaseModel)
 Switch = Annotated[
-    Literal["auto", "on", "off"], BeforeValidator(lambda own: ("off", "on")[own] if isinstance(own, bool) else own)
+    Literal["auto", "on", "off"],
+    BeforeValidator(lambda value: ("off", "on")[value] if isinstance(value, bool) else value),
 ]
 """YAML reads a plain ``on`` or ``off`` as a boolean."""
 
@@ -139,8 +140,8 @@ def _fault(kind: type[BaseModel], fault: Any) -> str:
         return f"{where}: there is no such key.{hint}"
     if fault["type"] == "missing":
         return f"{where}: is required."
-    given = "" if isinstance(fault.get("input"), (dict, list)) else f", found {fault.get('input')!r}"
-    return f"{where}: {fault['msg'].removeprefix('Value error, ')}{given}"
+    received = "" if isinstance(fault.get("input"), (dict, list)) else f", found {fault.get('input')!r}"
+    return f"{where}: {fault['msg'].removeprefix('Value error, ')}{received}"
 
 
 def _known_keys(kind: type[BaseModel], location: Sequence[Any]) -> list[str]:

@@ -59,9 +59,9 @@ def chat_state(llm: LLMConfig | None) -> ChatState:
         note = f"The explorer was started without a model ({argument('llm')}). Nothing leaves this machine."
         return ChatState(configured=False, model=None, note=note)
     host = visible(urlsplit(llm.base_url).netloc)
-    place = f"a server on this machine ({host})" if is_here(llm.base_url) else host
+    where = f"a server on this machine ({host})" if is_here(llm.base_url) else host
     note = (
-        f"Questions go to {place}, along with the last turns and the tools' answers: names, labels, numbers, and "
+        f"Questions go to {where}, along with the last turns and the tools' answers: names, labels, numbers, and "
         "excerpts of prompts and responses. Nothing else is sent."
     )
     return ChatState(configured=True, model=visible(llm.model or ""), note=note)
@@ -100,8 +100,8 @@ async def converse(run: Opened, asked: ChatRequest, llm: LLMConfig) -> AsyncIter
                 for call in calls:
                     event = await anyio.to_thread.run_sync(_query, run, call.function, len(results) + 1)
                     results.append((event.id, event.result))
-                    told = as_json({"query": event.id, "result": event.result}).decode()
-                    talk.append({"role": "tool", "tool_call_id": call.id, "content": told})
+                    content = as_json({"query": event.id, "result": event.result}).decode()
+                    talk.append({"role": "tool", "tool_call_id": call.id, "content": content})
                     yield event
     except (CompetencyGapsError, openai.OpenAIError, IndexError) as error:
         yield FailureEvent("error", f"The model gave no answer. {visible(hide_key(shorten(str(error), 500), llm))}")
@@ -162,8 +162,8 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[TracedNumber]:
     """
     # An error only repeats the arguments.
     shown = ((query, result) for query, result in results if not (isinstance(result, Mapping) and "error" in result))
-    told = [(query, re.sub(r"\\[nrt]", " ", json.dumps(result, ensure_ascii=False))) for query, result in shown]
-    known = [(_written(number.group())[0], query) for query, result in told for number in _NUMBER.finditer(result)]
+    answers = [(query, re.sub(r"\\[nrt]", " ", json.dumps(result, ensure_ascii=False))) for query, result in shown]
+    known = [(_written(number.group())[0], query) for query, result in answers for number in _NUMBER.finditer(result)]
     traced = []
     for match in _NUMBER.finditer(text):
         value, unit = _written(match.group())

@@ -100,7 +100,7 @@ def export(opened: Sequence[Opened], folder: Path, *, texts: bool = True, progre
     """
     target = folder.resolve()
     _check_outside(target, opened)
-    _check_own(target)
+    _refuse_foreign(target)
     page = page_files()
     part = target.with_name(f".{target.name}.part")
     contexts = {run.key: _context(run, texts=texts) for run in opened}
@@ -210,7 +210,7 @@ def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[s
 def _items_shown(context: Context) -> dict[int, Collection[str]]:
     """The items that a page shows of findings, each with the models whose findings these are."""
     shown: dict[int, Collection[str]] = {}
-    for answer in context.found:
+    for answer in context.all_answers:
         sides = sides_of(context.itself, answer.model, against_of(answer))
         for finding in answer.findings:
             failing, passing = sides.choose(slice_weights(context.families, finding.slice), finding)
@@ -266,8 +266,8 @@ def _details(context: Context, kind: str, details: Mapping[int, Any]) -> str:
 def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterator[tuple[str, bytes]]:
     """Each run against each other that it can be compared with: name and content of the part."""
     for baseline, candidate in comparable(opened):
-        made = paired_runs(contexts[candidate.key], contexts[baseline.key])
-        yield f"{baseline.key}/{against(candidate.key)}", as_json(made, digits=4)
+        comparison = paired_runs(contexts[candidate.key], contexts[baseline.key])
+        yield f"{baseline.key}/{against(candidate.key)}", as_json(comparison, digits=4)
 
 
 def _run_list(opened: Sequence[Opened], mode: Literal["static", "file"]) -> RunList:
@@ -347,23 +347,23 @@ def _check_outside(target: Path, opened: Sequence[Opened]) -> None:
             raise UserError(f"{str(target)!r} lies inside the run {str(folder)!r}. Give a folder outside it.")
 
 
-def _check_own(folder: Path) -> None:
+def _refuse_foreign(folder: Path) -> None:
     """Raise UserError if a folder holds anything but an export, whole or begun."""
     if not folder.exists():
         return
     if not folder.is_dir():
         raise UserError(f"{str(folder)!r} is a file. Give a folder to export to.")
-    held = sorted(path.name for path in folder.iterdir())
-    foreign = [name for name in held if name not in (MARK, DATA, *FILES)]
-    if foreign or (held and MARK not in held):
-        shown = shorten(visible(", ".join(foreign or held)), 100)
+    names = sorted(path.name for path in folder.iterdir())
+    foreign = [name for name in names if name not in (MARK, DATA, *FILES)]
+    if foreign or (names and MARK not in names):
+        shown = shorten(visible(", ".join(foreign or names)), 100)
         raise UserError(
             f"{str(folder)!r} holds {shown}, which is not part of an export. Give an empty or a new folder."
         )
 
 
 def _clear(folder: Path) -> None:
-    _check_own(folder)
+    _refuse_foreign(folder)
     if folder.exists():
         shutil.rmtree(folder)
 

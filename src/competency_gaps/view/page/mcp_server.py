@@ -63,13 +63,13 @@ async def serve_stdio(server: Server[Any]) -> None:
 
 def _schema(name: str, runs: dict[str, Opened]) -> dict[str, Any]:
     """A tool's schema with the run to ask, where there are several."""
-    own = schema(name)
+    parameters = schema(name)
     if len(runs) > 1:
         described = "; ".join(f"{key}: {shorten(run.title, 100)}" for key, run in runs.items())
         run = {"type": "string", "enum": list(runs), "description": f"Which run to ask. {described}"}
-        own["properties"] = {"run": run, **own.get("properties", {})}
-        own["required"] = ["run", *own.get("required", [])]
-    return own
+        parameters["properties"] = {"run": run, **parameters.get("properties", {})}
+        parameters["required"] = ["run", *parameters.get("required", [])]
+    return parameters
 
 
 def _answer(runs: dict[str, Opened], name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from competency_gaps.view.page.parts import Context, Parts
 from competency_gaps.view.page.tools import ask
 
 LONGEST_KEY = 40
-OWN = (FILE, "*.parquet")
+BODY = (FILE, "*.parquet")
 """The run's own files; ``cgaps concepts name`` writes tables before the manifest."""
 ADDED = ("robustness.json", "lists/*.json", "improve/*", "improve/*/*")
 """What other commands add to a finished run."""
@@ -57,7 +57,7 @@ class Opened:
     """Name of its folder, with the folder above where two are alike."""
     run: RunFolder
     dictionary: Dictionary | None
-    made: Stamp
+    stamp: Stamp
     """Of its own files, when the run was opened."""
     _shown: Shown | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -75,7 +75,7 @@ class Opened:
         ChangedError
             If the run itself changed.
         """
-        if _own_stamp(self.run) != self.made:
+        if _current_stamp(self.run) != self.stamp:
             raise ChangedError(f"the run changed while it was open: restart {command}")
         added = _stamp(self.run.path, ADDED)
         with self._lock:
@@ -105,9 +105,9 @@ def _stamp(folder: Path, patterns: Iterable[str]) -> Stamp:
     return tuple(files)
 
 
-def _own_stamp(run: RunFolder) -> Stamp:
+def _current_stamp(run: RunFolder) -> Stamp:
     """Of the run's own files; an outcome also rests on those of the run that it is of."""
-    return tuple(stamp for folder in dict.fromkeys((run.base, run.path)) for stamp in _stamp(folder, OWN))
+    return tuple(stamp for folder in dict.fromkeys((run.base, run.path)) for stamp in _stamp(folder, BODY))
 
 
 def open_runs(paths: Sequence[Path]) -> list[Opened]:
@@ -126,14 +126,14 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
     if not paths:
         raise UserError("no run given: give one or more run folders.")
     places = [path.resolve() for path in paths]
-    for place, count in Counter(places).items():
+    for path, count in Counter(places).items():
         if count > 1:
-            raise UserError(f"the run {str(place)!r} is given {count} times. Give it once.")
+            raise UserError(f"the run {str(path)!r} is given {count} times. Give it once.")
     runs = [open_source(path) for path in paths]
     opened: list[Opened] = []
     for run, title in zip(runs, _titles(places), strict=True):
         key = _key(run.shown_path.resolve().name[:LONGEST_KEY], opened)
-        opened.append(Opened(key, title, run, dictionary_of(run), _own_stamp(run)))
+        opened.append(Opened(key, title, run, dictionary_of(run), _current_stamp(run)))
     return opened
 
 
@@ -152,5 +152,5 @@ def _key(name: str, opened: Sequence[Opened]) -> str:
 
 
 def _titles(places: Sequence[Path]) -> list[str]:
-    names = Counter(place.name for place in places)
-    return [visible(place.name if names[place.name] == 1 else f"{place.parent.name}/{place.name}") for place in places]
+    names = Counter(path.name for path in places)
+    return [visible(path.name if names[path.name] == 1 else f"{path.parent.name}/{path.name}") for path in places]

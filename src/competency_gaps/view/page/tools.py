@@ -77,18 +77,18 @@ def answer_(
     """Where a model is weak and strong: at most ten slices, weaker ones first, gaps in parts of 1 with intervals; with
     a number what lies behind one: half-samples, failing and passing items, its parts."""
     base = run.run_itself()
-    given = answer(base, **_asked(run, model, against))
+    whole = answer(base, **_asked(run, model, against))
     if number is None:
-        return {**asdict(given), "words": in_words.answer_words(given), "examples": example_texts(base, given.findings)}
-    found = [finding for finding in given.findings if finding.number == number]
-    if not found:
-        raise UserError(f"the answer has no finding {number}: it has {len(given.findings)}, numbered from 1.")
-    behind = detail(base, given, found[0])
+        return {**asdict(whole), "words": in_words.answer_words(whole), "examples": example_texts(base, whole.findings)}
+    chosen = [finding for finding in whole.findings if finding.number == number]
+    if not chosen:
+        raise UserError(f"the answer has no finding {number}: it has {len(whole.findings)}, numbered from 1.")
+    behind = detail(base, whole, chosen[0])
     return {
-        **asdict(found[0]),
+        **asdict(chosen[0]),
         "words": [
-            in_words.sentence_of(given, found[0]),
-            *in_words.background(given, found[0], behind.lies_in),
+            in_words.sentence_of(whole, chosen[0]),
+            *in_words.background(whole, chosen[0], behind.lies_in),
         ],
         **{
             side: [_short(item) for item in getattr(behind, side)[:SHOWN]] for side in ("failing", "passing", "typical")
@@ -153,8 +153,8 @@ def concepts(
     table = run.concepts
     if benchmark is not None:
         run.benchmark_entry(benchmark)
-        own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).select("concept", *_STATISTICS)
-        table = table.drop(_STATISTICS).join(own, on="concept", maintain_order="left")
+        statistics = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).select("concept", *_STATISTICS)
+        table = table.drop(_STATISTICS).join(statistics, on="concept", maintain_order="left")
     wanted = [pl.lit(True) if all_kinds else pl.col("ranked")]
     wanted += [] if status is None else [pl.col("performance_status") == status]
     wanted += [] if coverage is None else [pl.col("coverage_status") == coverage]
@@ -175,8 +175,8 @@ def concept(run: RunFolder, number: Number, examples: Annotated[int, Field(ge=0,
     shown = []
     for order in ("strongest", "best", "worst") if examples else ():
         for item in run.concept_items(number, order=order, limit=examples).iter_rows(named=True):
-            peak, own = (item["peak_start"], item["peak_end"]), (item["own_start"], item["own_end"])
-            cut = excerpt(item["text"] or "", own=own, peak=peak, limit=300)
+            peak, body = (item["peak_start"], item["peak_end"]), (item["body_start"], item["body_end"])
+            cut = excerpt(item["text"] or "", body=body, peak=peak, limit=300)
             facts = {name: item[name] for name in ("benchmark", "item_id", "score", "cas", "response", "answer")}
             shown.append({"which": order, **facts, "text": cut.before + cut.peak + cut.after, "strongest_at": cut.peak})
     return {
@@ -222,8 +222,8 @@ def items(
             weights = slice_weights(slices_of(run.run_itself()), slice)
         except KeyError:
             raise UserError(f"there is no slice {slice}: 'slices' lists them.") from None
-        held = np.flatnonzero(weights)
-        order = pl.DataFrame({"item": held[np.argsort(-weights[held], kind="stable")]}, schema={"item": pl.UInt32})
+        inside = np.flatnonzero(weights)
+        order = pl.DataFrame({"item": inside[np.argsort(-weights[inside], kind="stable")]}, schema={"item": pl.UInt32})
         chosen = order.join(chosen, on="item", how="semi", maintain_order="left")
     if concept is not None:
         run.check_concept(concept)
@@ -250,8 +250,8 @@ def ask(run: RunFolder, name: str, arguments: Any) -> dict[str, Any]:
     if name not in TOOLS:
         return {"error": f"there is no tool {visible(shorten(repr(name), 60))}: expected one of {', '.join(TOOLS)}."}
     try:
-        given = _arguments(TOOLS[name]).model_validate({} if arguments is None else arguments)
-        return bounded(plain(TOOLS[name](run, **dict(given))))
+        validated = _arguments(TOOLS[name]).model_validate({} if arguments is None else arguments)
+        return bounded(plain(TOOLS[name](run, **dict(validated))))
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False))
         return {"error": visible(shorten("; ".join(faults), 1000))}
@@ -275,8 +275,8 @@ def _arguments(tool: Callable[..., Any]) -> type[BaseModel]:
         parameter.name: (hints[parameter.name], ... if parameter.default is parameter.empty else parameter.default)
         for parameter in list(inspect.signature(tool).parameters.values())[1:]
     }
-    made: type[BaseModel] = create_model(tool.__name__, __config__=ConfigDict(extra="forbid"), **fields)
-    return made
+    model: type[BaseModel] = create_model(tool.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+    return model
 
 
 def plain(value: Any) -> Any:
@@ -310,8 +310,8 @@ def _asked(run: RunFolder, model: str | None, against: str | None) -> dict[str, 
     """Arguments of an answer about a model of the run; by default about the outcome that is open."""
     if model is not None or run.path == run.base:
         return {"model": model, "against": against}
-    own = outcome_arguments(run)
-    return own if against is None else {**own, "against": against, "parsed": False}
+    defaults = outcome_arguments(run)
+    return defaults if against is None else {**defaults, "against": against, "parsed": False}
 
 
 def _short(item: ShownItem) -> dict[str, Any]:
@@ -338,9 +338,9 @@ def _items(run: RunFolder, rows: Sequence[int], longest: int = LONGEST_TEXT) -> 
 
 def _active(run: RunFolder, row: int) -> list[dict[str, Any]]:
     """The ten concepts that are strongest in an item."""
-    held, labels = run.item_rows.row(row), run.concepts["label"]
-    order = np.argsort(-held.cas, kind="stable")[:10]
-    strongest = zip(held.concepts[order].tolist(), held.cas[order].tolist(), strict=True)
+    row_, labels = run.item_rows.row(row), run.concepts["label"]
+    order = np.argsort(-row_.cas, kind="stable")[:10]
+    strongest = zip(row_.concepts[order].tolist(), row_.cas[order].tolist(), strict=True)
     return [{"concept": number, "label": labels[number], "cas": cas} for number, cas in strongest]
 
 

@@ -124,8 +124,8 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
         cut = [words.cut_at_word(name, max(room, FEWEST)) for name in names]
         wide = max(map(len, cut))
     table = Table.grid(padding=(0, _GAP, 0, 0))
-    for place, characters in enumerate((*fixed[:2], wide, *fixed[2:end])):
-        table.add_column(justify="left" if place in (1, 2, 5) else "right", no_wrap=True, width=characters)
+    for column, characters in enumerate((*fixed[:2], wide, *fixed[2:end])):
+        table.add_column(justify="left" if column in (1, 2, 5) else "right", no_wrap=True, width=characters)
     if has_examples:
         table.add_column(no_wrap=True, overflow="ellipsis")
     table.add_row("", "", "", *(Text(head, style="dim") for head in heads[2:end]))

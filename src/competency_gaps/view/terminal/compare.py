@@ -33,14 +33,14 @@ TABLE = "Mean scores by category, and the change expected on new items, in point
 HEADS = ("before", "after", "change", "interval", "items")
 
 
-def sentences(made: Comparison) -> tuple[list[str], list[str]]:
+def sentences(comparison: Comparison) -> tuple[list[str], list[str]]:
     """Say what stands above the list of slices (the verdict, the whole, what was not compared), and what below it."""
-    overall, *equal = made.overall.iter_rows(named=True)
+    overall, *equal = comparison.overall.iter_rows(named=True)
     whole = (
-        f"Overall {_spread(overall)} on {plural(made.paired, 'item')}, as measured: better on {overall['better']:,}, "
-        f"worse on {overall['worse']:,}"
+        f"Overall {_spread(overall)} on {plural(comparison.paired, 'item')}, as measured: "
+        f"better on {overall['better']:,}, worse on {overall['worse']:,}"
     )
-    repeated = overall["clusters"] < made.paired
+    repeated = overall["clusters"] < comparison.paired
     whole += f" of {overall['clusters']:,}, counting repeated questions once." if repeated else "."
     other = [row for row in equal if _spread(row) != _spread(overall)]
     whole += "".join(f" With every benchmark weighted the same, {_spread(row)}." for row in other)
@@ -49,16 +49,16 @@ def sentences(made: Comparison) -> tuple[list[str], list[str]]:
         f"Test: p = {magnitude(overall['p_value'])} overall{weighted}, where a change of "
         f"{100 * overall['detectable']:.1f} points would have been detected."
     )
-    if tested := made.slices["verdict"].count():
+    if tested := comparison.slices["verdict"].count():
         tests += f" With {tested:,} categories tested as well, the chance of any false alarm is {percent(ALPHA, 1)}."
-    if made.slices.filter((pl.col("low") > 0) | (pl.col("high") < 0), verdict="no clear change").height:
+    if comparison.slices.filter((pl.col("low") > 0) | (pl.col("high") < 0), verdict="no clear change").height:
         tests += " An interval that excludes 0 without a clear change may be chance, among so many."
-    return [_verdict(made), whole, *_not_compared(made)], [tests]
+    return [_verdict(comparison), whole, *_not_compared(comparison)], [tests]
 
 
-def categories(made: Comparison) -> list[tuple[str, ...]]:
+def categories(comparison: Comparison) -> list[tuple[str, ...]]:
     """The categories that changed most of each verdict: verdict, name, and cells as of ``HEADS``."""
-    ordered = made.slices.sort(pl.col("change").abs(), descending=True, maintain_order=True)
+    ordered = comparison.slices.sort(pl.col("change").abs(), descending=True, maintain_order=True)
     rows = pl.concat([ordered.filter(verdict=verdict).head(ROWS) for verdict in STYLES])
     return [
         (
@@ -70,43 +70,45 @@ def categories(made: Comparison) -> list[tuple[str, ...]]:
     ]
 
 
-def _not_compared(made: Comparison) -> list[str]:
+def _not_compared(comparison: Comparison) -> list[str]:
     """Say how many items only one has a score for, and whether they are harder, or easier, than others."""
-    other = {made.candidate: made.baseline, made.baseline: made.candidate}
+    other = {comparison.candidate: comparison.baseline, comparison.baseline: comparison.candidate}
     unfair = {
         other[row["model"]]: f" (its score there: {signed_points(row['difference'])} points against similar items)"
-        for row in made.missing.iter_rows(named=True)
+        for row in comparison.missing.iter_rows(named=True)
         if row["p_value"] is not None and row["p_value"] <= ALPHA
     }
-    sides = ((made.baseline, made.only_baseline), (made.candidate, made.only_candidate))
+    sides = ((comparison.baseline, comparison.only_baseline), (comparison.candidate, comparison.only_candidate))
     parts = [
-        f"{plural(len(own), 'item')} that only {short_name(model)} is scored on{unfair.get(model, '')}"
-        for model, own in sides
-        if own
+        f"{plural(len(count), 'item')} that only {short_name(model)} is scored on{unfair.get(model, '')}"
+        for model, count in sides
+        if count
     ]
     end = ". The items compared are therefore not a fair sample" if unfair else ""
     return [f"Not compared: {'; '.join(parts)}{end}."] if parts else []
 
 
-def _verdict(made: Comparison) -> str:
-    if made.verdict == "not comparable":
-        return f"Cannot tell: {'; '.join(made.reasons)}."
-    points = f"{100 * made.min_effect:g} point" + ("" if made.min_effect == 0.01 else "s")
-    beyond = f" of more than {points}" if made.min_effect else ""
-    lost = [name for name in made.reasons if name != WEIGHTINGS["benchmarks"] or "overall" not in made.reasons]
+def _verdict(comparison: Comparison) -> str:
+    if comparison.verdict == "not comparable":
+        return f"Cannot tell: {'; '.join(comparison.reasons)}."
+    points = f"{100 * comparison.min_effect:g} point" + ("" if comparison.min_effect == 0.01 else "s")
+    beyond = f" of more than {points}" if comparison.min_effect else ""
+    lost = [
+        name for name in comparison.reasons if name != WEIGHTINGS["benchmarks"] or "overall" not in comparison.reasons
+    ]
     start = f"{'Regression' if lost else 'No regression'}{beyond}{'' if lost else ' found'}"
     end = f" Lost: {listing(lost, len(lost), NAMED)}." if lost else ""
-    return f"{start}: {short_name(made.candidate)} against {short_name(made.baseline)}.{end}"
+    return f"{start}: {short_name(comparison.candidate)} against {short_name(comparison.baseline)}.{end}"
 
 
-def comparison_view(made: Comparison, *, width: int) -> RenderableType:
+def comparison_view(comparison: Comparison, *, width: int) -> RenderableType:
     """Lay out a comparison: the verdict and the whole, categories, the list of slices, and how it was tested."""
-    (verdict, *above), below = sentences(made)
+    (verdict, *above), below = sentences(comparison)
     parts: list[RenderableType] = [plain(verdict, "bold"), *map(plain, above)]
-    if rows := categories(made):
+    if rows := categories(comparison):
         parts += [Text(), plain(TABLE, "bold"), _table(rows, width)]
-    if made.answer is not None:
-        parts += [Text(), answer_view(made.answer, made.examples, width, closing=False), Text()]
+    if comparison.answer is not None:
+        parts += [Text(), answer_view(comparison.answer, comparison.examples, width, closing=False), Text()]
     note = f"Intervals: 95%. Every category and every item that changed: {argument('json')}."
     return Group(*parts, *map(plain, below), plain(note, "dim"))
 
@@ -127,29 +129,32 @@ def _lines(answer: Answer) -> list[str]:
     return [sentence_of(answer, finding) for finding in answer.findings]
 
 
-def document(made: Comparison) -> dict[str, Any]:
+def document(comparison: Comparison) -> dict[str, Any]:
     """A comparison as plain JSON."""
     plain_values = {
-        name: value.to_dicts() if isinstance(value, pl.DataFrame) else value for name, value in vars(made).items()
+        name: value.to_dicts() if isinstance(value, pl.DataFrame) else value for name, value in vars(comparison).items()
     }
-    answer = made.answer and {**asdict(made.answer), "sentences": _lines(made.answer)}
-    return {**plain_values, "answer": answer, "words": [*chain(*sentences(made))]}
+    answer = comparison.answer and {**asdict(comparison.answer), "sentences": _lines(comparison.answer)}
+    return {**plain_values, "answer": answer, "words": [*chain(*sentences(comparison))]}
 
 
-def write_markdown(made: Comparison, path: Path) -> None:
+def write_markdown(comparison: Comparison, path: Path) -> None:
     """Write a comparison as Markdown of about one screen."""
-    (verdict, *above), below = ([*map(_safe, part)] for part in sentences(made))
+    (verdict, *above), below = ([*map(_safe, part)] for part in sentences(comparison))
     parts = [
-        f"## {_safe(short_name(made.candidate))} against {_safe(short_name(made.baseline))}",
+        f"## {_safe(short_name(comparison.candidate))} against {_safe(short_name(comparison.baseline))}",
         f"**{verdict}**",
         *above,
     ]
-    if rows := categories(made):
+    if rows := categories(comparison):
         heads = [("", "", *HEADS), ("---", "---", *["---:"] * len(HEADS))]
         cells = [*heads, *(map(_safe, row) for row in rows)]
         parts += [TABLE, "\n".join(f"| {' | '.join(row)} |" for row in cells)]
-    if made.answer is not None:
-        parts += [_safe(headline(made.answer)), "\n".join(f"- {_safe(line)}" for line in _lines(made.answer))]
+    if comparison.answer is not None:
+        parts += [
+            _safe(headline(comparison.answer)),
+            "\n".join(f"- {_safe(line)}" for line in _lines(comparison.answer)),
+        ]
     write_text(path, "\n\n".join(filter(None, (*parts, *below))) + "\n")
 
 

@@ -55,7 +55,7 @@ TEXT = 16
 """Fewest characters with which an item's text is worth its place."""
 
 
-def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def first_steps(run: RunFolder, report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What to do first about a run's benchmarks: for each step a sentence and the command.
 
     Parameters
@@ -65,20 +65,26 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
         and ``redundancy``; or, for each, the error that says why there is none.
     """
     command = shlex.join(["cgaps", "improve", str(run.shown_path)])
-    items, repeats = found["items"], found["redundancy"]
+    items, repeats = report["items"], report["redundancy"]
     steps = [(f"Broken: {items if isinstance(items, UserError) else _broken(items)}", f"{command} --items")]
-    lacking = ((name, own.whole.missing) for name, own in found["missing"].items() if own.whole is not None)
-    name, regions = max(lacking, key=lambda own: len(own[1]), default=("", ()))
+    lacking = (
+        (name, of_benchmark.whole.missing)
+        for name, of_benchmark in report["missing"].items()
+        if of_benchmark.whole is not None
+    )
+    name, regions = max(lacking, key=lambda of_benchmark: len(of_benchmark[1]), default=("", ()))
     if regions:
-        names = "; ".join(f"“{own.name}”" for own in regions[:3]) + f"; {len(regions) - 3} more" * (len(regions) > 3)
+        names = "; ".join(f"“{of_benchmark.name}”" for of_benchmark in regions[:3]) + f"; {len(regions) - 3} more" * (
+            len(regions) > 3
+        )
         topics = plural(len(regions), "topic")
-        if not found["missing"][name].whole.within:
+        if not report["missing"][name].whole.within:
             says = f"Missing: {name} hardly asks about {topics} that similar benchmarks ask: {names}. Are they "
             says += "part of what it is meant to test? See ‘cgaps coverage --describe’."
         else:
             says = f"Missing: {name} hardly asks about {topics} of its scope: {names}."
         steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
-    kept, count = found["keep"], KEPT
+    kept, count = report["keep"], KEPT
     fewer = str(kept)
     if not isinstance(kept, UserError):
         row = kept.expected.row(0, named=True)
@@ -94,14 +100,18 @@ def first_steps(run: RunFolder, found: Mapping[str, Any]) -> list[tuple[str, str
     return steps
 
 
-def _repeats(found: Redundancy) -> str:
-    if found.axes is None or found.effective is None:
-        return _dimensions(found)
-    own = found.parts.filter("adds")["part"].to_list()
-    over = _plural_of(found.what, found.parts.height)
-    adds = f"only {listing(own, len(own), 6)} add anything beyond the rest" if own else "none adds anything to the rest"
-    level = percent(found.axes["share"][0], 1)
-    worth = f"{found.effective.value:.1f} separate tests ({level} of the models' differences are overall strength)"
+def _repeats(redundancy: Redundancy) -> str:
+    if redundancy.axes is None or redundancy.effective is None:
+        return _dimensions(redundancy)
+    adding = redundancy.parts.filter("adds")["part"].to_list()
+    over = _plural_of(redundancy.what, redundancy.parts.height)
+    adds = (
+        f"only {listing(adding, len(adding), 6)} add anything beyond the rest"
+        if adding
+        else "none adds anything to the rest"
+    )
+    level = percent(redundancy.axes["share"][0], 1)
+    worth = f"{redundancy.effective.value:.1f} separate tests ({level} of the models' differences are overall strength)"
     return f"the {over} are worth {worth}; {adds}."
 
 
@@ -140,13 +150,13 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
 def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> RenderableType:
     """Say what new models would score on all items, and on the slices."""
     parts: list[RenderableType] = []
-    for (model,), own in predicted.group_by("model", maintain_order=True):
-        whole = own.row(0, named=True)
+    for (model,), rows in predicted.group_by("model", maintain_order=True):
+        whole = rows.row(0, named=True)
         head = f"{short_name(str(model))} would score {100 * whole['mean']:.1f} on all items (95% interval "
         head += f"{100 * whole['low']:.1f} to {100 * whole['high']:.1f}), judging by its scores on "
         head += f"{integer(whole['scored'])} of the {integer(whole['kept'])} kept items."
         table = aligned(("mean of", "score", "low", "high", "items scored"), (0,))
-        for row in own[1:].filter(pl.col("mean").is_not_null()).head(limit or SLICES).iter_rows(named=True):
+        for row in rows[1:].filter(pl.col("mean").is_not_null()).head(limit or SLICES).iter_rows(named=True):
             points = (f"{100 * row[name]:.0f}" for name in ("mean", "low", "high"))
             table.add_row(plain(cut(row["slice"], 40)), *points, integer(row["scored"]))
         parts += [plain(head), Text(), *((table, Text()) if table.row_count else ())]
@@ -162,9 +172,9 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
         most = most.head(max(probable, SUSPECTS)).filter(pl.col("chance") >= 0.1)
     parts: list[RenderableType] = [plain(_broken(suspects), "bold")]
     if most.height:
-        told = "broken: in tests (swapped keys, blind readers), about this many of 10 such items were, or more. "
-        told += "Read an item before you change or drop it."
-        parts += [Text(), _suspects_table(most, width), Text(), plain(told, "dim")]
+        note = "broken: in tests (swapped keys, blind readers), about this many of 10 such items were, or more. "
+        note += "Read an item before you change or drop it."
+        parts += [Text(), _suspects_table(most, width), Text(), plain(note, "dim")]
     few = suspects.items.filter(pl.col("chance").is_null())
     if few.height:
         names = ", ".join(few["benchmark"].unique(maintain_order=True))
@@ -210,8 +220,8 @@ def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
         new = plural(share.added, "new item")
         parts.append(plain(f"{share.name}: {new} raise its share of {drafts.benchmark} from {now} to {then}."))
     if drafts.precision is not None and drafts.precision < CLEAR:
-        own = percent(drafts.precision, 1)
-        parts.append(plain(f"Of the run's items that activate the slice this much, {own} belong to it."))
+        precision = percent(drafts.precision, 1)
+        parts.append(plain(f"Of the run's items that activate the slice this much, {precision} belong to it."))
     if drafts.fresh is not None:
         parts.append(plain(_fresh(drafts.fresh)))
     counts = drafts.refused["code"].value_counts().sort("count", "code", descending=[True, False])
@@ -232,30 +242,32 @@ def _fresh(fresh: Fresh) -> str:
     )
     if fresh.expected is None:
         return f"{asked}."
-    told = {
+    verdict = {
         "holds": "The finding holds",
         "leans": "The gap has the same sign, but these items are too few to be sure",
         "not": "The finding does not hold",
     }[fresh.verdict or "leans"]
-    return f"{asked}; the answer predicts {signed(100 * fresh.expected, 0)} against items outside. {told}."
+    return f"{asked}; the answer predicts {signed(100 * fresh.expected, 0)} against items outside. {verdict}."
 
 
-def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
+def redundancy_view(redundancy: Redundancy, limit: int | None) -> RenderableType:
     """Say which parts are redundant, by concepts and by the models' scores."""
-    parts: list[RenderableType] = [plain(f"{(said := _dimensions(found))[0].upper()}{said[1:]}", "bold")]
-    if found.foretold is not None:
-        value, low, high, _ = (f"{own:.2f}".replace("-", "−") for own in found.foretold)
-        surely = "get" if found.foretold.p_value <= SURE else "need not get"
-        chance = f"rank correlation {value} over {found.pairs.height} pairs ({low} to {high} by chance)"
+    parts: list[RenderableType] = [plain(f"{(said := _dimensions(redundancy))[0].upper()}{said[1:]}", "bold")]
+    if redundancy.foretold is not None:
+        value, low, high, _ = (f"{value_:.2f}".replace("-", "−") for value_ in redundancy.foretold)
+        surely = "get" if redundancy.foretold.p_value <= SURE else "need not get"
+        chance = f"rank correlation {value} over {redundancy.pairs.height} pairs ({low} to {high} by chance)"
         parts.append(plain(f"Parts with similar concepts {surely} similar scores: {chance}."))
     count = limit or PARTS
-    if found.axes is None:
+    if redundancy.axes is None:
         table = aligned(("most similar concepts", "", "of 100"), (0, 1))
-        for a, b, like in found.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows():
+        for a, b, like in (
+            redundancy.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows()
+        ):
             table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
         return Group(*parts, Text(), table)
     table = aligned(("", "closest concepts", "closest scores", "missed", "noise", ""), (0, 1, 2, 5))
-    for row in found.parts.sort("left", descending=True).head(count).to_dicts():
+    for row in redundancy.parts.sort("left", descending=True).head(count).to_dicts():
         near = (_near(row[name], row[figure]) for name, figure in (("like", "likeness"), ("with", "surely")))
         points = (f"{100 * row[name]:.1f}" for name in ("left", "most"))
         table.add_row(cut(row["part"], PART), *near, *points, "adds" if row["adds"] else "")
@@ -264,25 +276,25 @@ def redundancy_view(found: Redundancy, limit: int | None) -> RenderableType:
         "would miss. A part adds what is missed beyond noise. After names: similarity, of 100 (for scores, its lower "
         "bound)."
     )
-    more = f" To see {see_all(found.parts.height, 'parts')}."
-    return Group(*parts, Text(), table, plain(note + more * (found.parts.height > count), "dim"))
+    more = f" To see {see_all(redundancy.parts.height, 'parts')}."
+    return Group(*parts, Text(), table, plain(note + more * (redundancy.parts.height > count), "dim"))
 
 
-def _dimensions(found: Redundancy) -> str:
-    over, models = _plural_of(found.what, found.parts.height), plural(len(found.models), "model")
-    if not found.models:
+def _dimensions(redundancy: Redundancy) -> str:
+    over, models = _plural_of(redundancy.what, redundancy.parts.height), plural(len(redundancy.models), "model")
+    if not redundancy.models:
         return f"no model has scores on all {over}: add them with ‘cgaps score RUN --scores FILE’."
-    if found.axes is None or found.effective is None:
+    if redundancy.axes is None or redundancy.effective is None:
         return f"{models} scored on all {over}: too few to find redundancy by scores (it needs {FEWEST})."
-    level, *others = found.axes.head(found.count or 1).to_dicts()
+    level, *others = redundancy.axes.head(redundancy.count or 1).to_dicts()
     axes = [f"overall strength ({percent(level['share'], 1)} of their differences)"]
-    for own in others:
-        ends = " against ".join(" and ".join(own[side]) or "the others" for side in ("up", "down"))
-        axes.append(f"{ends} ({percent(own['share'], 1)}; up to {percent(own['most'], 1)} by chance)")
-    number, low, high = (f"{own:.1f}" for own in found.effective)
+    for axis in others:
+        ends = " against ".join(" and ".join(axis[side]) or "the others" for side in ("up", "down"))
+        axes.append(f"{ends} ({percent(axis['share'], 1)}; up to {percent(axis['most'], 1)} by chance)")
+    number, low, high = (f"{axis:.1f}" for axis in redundancy.effective)
     return (
         f"The {over} tell {models} apart by {'; and by '.join(axes)}. They are worth {number} separate tests ({low} to "
-        f"{high}); with nothing in common, the {found.parts.height} would be worth {found.apart:.1f}."
+        f"{high}); with nothing in common, the {redundancy.parts.height} would be worth {redundancy.apart:.1f}."
     )
 
 
@@ -291,7 +303,7 @@ def _near(name: str | None, figure: float | None) -> str:
 
 
 def _points(value: float, low: float, high: float) -> str:
-    points, *ends = (signed(100 * own, 1) for own in (value, low, high))
+    points, *ends = (signed(100 * number, 1) for number in (value, low, high))
     return f"{points} ({' to '.join(ends)})"
 
 

@@ -47,12 +47,12 @@ def _missing(run: RunFolder) -> list[str]:
     """Name the models whose missing scores fall on harder, or easier, items."""
     from competency_gaps.findings.model_scores import missing_of_models
 
-    apart = {model: own for model, own in missing_of_models(run).items() if own.with_difficulty}
+    apart = {model: trend for model, trend in missing_of_models(run).items() if trend.with_difficulty}
     if not apart:
         return []
     named = "; ".join(
-        f"{short_name(model)} {words.signed_points(own.gap)} ({words.interval(own.low, own.high)})"
-        for model, own in apart.items()
+        f"{short_name(model)} {words.signed_points(trend.gap)} ({words.interval(trend.low, trend.high)})"
+        for model, trend in apart.items()
     )
     return [
         "Some models' missing scores are not random. On the items without a score for the model, the others score "
@@ -70,7 +70,7 @@ SLICE = 20
 
 
 def models_page(
-    answers: Mapping[str, Answer], found: ModelSlices, width: int, limit: int | None = None
+    answers: Mapping[str, Answer], slices: ModelSlices, width: int, limit: int | None = None
 ) -> RenderableType:
     """Lay out the models of a run, a line each with the first slice of both sides; then what tells models apart.
 
@@ -96,13 +96,13 @@ def models_page(
         )
         mean = "" if answer.mean is None else f"{100 * answer.mean:.1f}" + _star(answer.scored, answer.items)
         lines.add_row(called[answer.model], mean, *extremes)
-    beside = "its peers (the nearest in score)" if any(own.kind == "peers" for own in ordered) else "its own average"
+    beside = "its peers (the nearest in score)" if any(row.kind == "peers" for row in ordered) else "its own average"
     head = f"Where {plural(len(ordered), 'model')} stand out, each against {beside}, in points expected on new items:"
     both = [side[:1] for answer in ordered for side in words.sides(answer)]
     notes = "" if all(both) else f"“–”: none among the lines of its list, {MAX_FINDINGS} at most. "
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
-    notes += PARTLY if any(_star(own.scored, own.items) for own in answers.values()) else ""
-    apart = found.slices.head(limit or APART)
+    notes += PARTLY if any(_star(row.scored, row.items) for row in answers.values()) else ""
+    apart = slices.slices.head(limit or APART)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
     needed = max((len(visible(name)) for name in apart["name"]), default=0)
     called = cut_names(models, min(max((width - min(needed, SLICE) - 18) // 2, 12), MODEL))
@@ -110,14 +110,14 @@ def models_page(
     first = max(min(needed, width - 2 * wide - 6), 16)
     table = _grid(heads, first, wide, wide)
     for number, name in apart.select("slice", "name").iter_rows():
-        own = found.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
-        if own.is_empty():
+        row = slices.cells.filter(pl.col("slice") == number, pl.col("gap").is_not_null()).sort("gap")
+        if row.is_empty():
             continue
-        ends = (own.row(place, named=True) for place in (0, -1))
+        ends = (row.row(end, named=True) for end in (0, -1))
         texts = (f"{words.signed_points(one['gap']):>4} {called[one['model']]}" for one in ends)
         styled = (Text(text, style) for text, style in zip(texts, VERDICT_STYLES.values(), strict=True))
         table.add_row(words.cut_at_word(visible(name), first), *styled)
-    more = f" To see {words.see_all(found.slices.height, 'slices')}." if found.slices.height > apart.height else ""
+    more = f" To see {words.see_all(slices.slices.height, 'slices')}." if slices.slices.height > apart.height else ""
     notes += f"Who scores best: {argument('by')} COLUMN. One model: cgaps show RUN MODEL. "
     notes += "Two: cgaps compare RUN A B. "
     notes += f"Items scored: {argument('list')} models.{more}"
@@ -142,7 +142,7 @@ def best_view(table: pl.DataFrame, column: str, width: int, limit: int | None = 
     limit : int, optional
         Categories.
     """
-    parts = sorted(table.partition_by("category", maintain_order=True), key=lambda own: -own["items"][0])
+    parts = sorted(table.partition_by("category", maintain_order=True), key=lambda row: -row["items"][0])
     name = min(max(len(visible(category)) for category in table["category"].unique()), max(width - 64, 14))
     called = cut_names(table["model"].unique(maintain_order=True), min(MODEL, max((width - name - 28) // 2, 20)))
     wide = max(map(len, called.values()))
@@ -150,7 +150,7 @@ def best_view(table: pl.DataFrame, column: str, width: int, limit: int | None = 
     shown = _grid((column, "items", "best score", "", "as good"), name, 6, 11, wide, rest)
     for part in parts[:limit]:
         best, *others = _likely_best(part).iter_rows(named=True)
-        names = [called[own["model"]] + _star(own["scored"], own["items"]) for own in others]
+        names = [called[row["model"]] + _star(row["scored"], row["items"]) for row in others]
         as_good = ", ".join(names) if names else "surely the best"
         if len(as_good) > rest:
             as_good = f"{plural(len(names), 'other model')}"
@@ -175,11 +175,11 @@ def _star(scored: int, items: int) -> str:
     return "*" if scored < WHOLE * items else ""
 
 
-def scores_view(table: pl.DataFrame, found: ModelSlices, limit: int | None = None) -> RenderableType:
+def scores_view(table: pl.DataFrame, slices: ModelSlices, limit: int | None = None) -> RenderableType:
     """List the models by their scores on one slice, with their gaps there if it tells the models apart."""
     category, items = table["category"][0], table["items"][0]
     called, best = cut_names(table["model"], MODEL), table["may_be_best"].sum()
-    gaps = {row["model"]: row for row in found.cells.filter(name=category).iter_rows(named=True)}
+    gaps = {row["model"]: row for row in slices.cells.filter(name=category).iter_rows(named=True)}
     figures = (
         Column(name, justify="right") for name in ("score", "95% interval", "scored", *(["gap"] if gaps else []))
     )
@@ -194,7 +194,7 @@ def scores_view(table: pl.DataFrame, found: ModelSlices, limit: int | None = Non
     head = f"Scores on {visible(category)}, {plural(items, 'item')}:"
     note = "May be the best: no other model surely scores more on the same items."
     if gaps:
-        against = "its peers" if "peers" in found.cells["against"].to_list() else "its own average"
+        against = "its peers" if "peers" in slices.cells["against"].to_list() else "its own average"
         note += f" Gap: expected on new items, against {against}; a weak model can have the highest."
     return Group(plain(head, "bold"), Text(), shown, Text(), plain(note, "dim"))
 

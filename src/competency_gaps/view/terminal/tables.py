@@ -60,8 +60,8 @@ def plain(text: str, style: str = "") -> Text:
 def aligned(heads: Sequence[str], left: Sequence[int], gap: int = 2) -> Table:
     """A table without lines, whose columns stand to the right but for those at ``left``."""
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, gap, 0, 0))
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="left" if place in left else "right", no_wrap=True)
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="left" if number in left else "right", no_wrap=True)
     return table
 
 
@@ -259,10 +259,10 @@ def _example(example: dict[str, Any]) -> Group:
         side = "strong" if example["score"] >= 0.5 else "weak"
         score = Text(f"score {decimal(example['score'])}", style=VERDICT_STYLES[side])
     times = f" · {integer(example['repeats'])} items like it" if example["repeats"] > 1 else ""
-    place = f"{shorten(example['benchmark'], 40)} · {shorten(example['item_id'], 60)}"
-    where = plain(f"  {place} · saliency {decimal(example['ncas'])}{times}", "dim")
-    own, peak = (example["own_start"], example["own_end"]), (example["peak_start"], example["peak_end"])
-    cut = excerpt(example["text"] or "", own=own, peak=peak, limit=TEXT_LIMIT)
+    where_ = f"{shorten(example['benchmark'], 40)} · {shorten(example['item_id'], 60)}"
+    where = plain(f"  {where_} · saliency {decimal(example['ncas'])}{times}", "dim")
+    body, peak = (example["body_start"], example["body_end"]), (example["peak_start"], example["peak_end"])
+    cut = excerpt(example["text"] or "", body=body, peak=peak, limit=TEXT_LIMIT)
     text = Text.assemble(
         (f"[{integer(cut.cut_before)} characters cut] … " if cut.cut_before else "", "dim"),
         plain(cut.before),

@@ -65,15 +65,15 @@ class Parts:
         """
         match = _NUMBERED.fullmatch(name)
         if name in self._whole:
-            made = self._whole[name](self.context)
+            part = self._whole[name](self.context)
         elif match is None or match[1] not in self._kinds:
             raise NoSuchPartError(name)
         else:
             number, (count, make) = int(match[2]), self._kinds[match[1]]
             if number >= count or name != self._name(match[1], number):
                 raise NoSuchPartError(name)
-            made = make(self.context, number)
-        return made if isinstance(made, bytes) else as_json(made, 5 if self.context.portable else 7)
+            part = make(self.context, number)
+        return part if isinstance(part, bytes) else as_json(part, 5 if self.context.portable else 7)
 
     @cached_property
     def _whole(self) -> dict[str, Callable[[Context], Any]]:
@@ -129,6 +129,6 @@ def _details(size: int, total: int, make: Callable[[Context, range], Any]) -> tu
     return -(-total // size), part
 
 
-def _portable(context: Context, made: Any) -> Any:
+def _portable(context: Context, part: Any) -> Any:
     # The manifest is free of paths already; this is for what other files of the run say.
-    return last_names(plain(made)) if context.portable else made
+    return last_names(plain(part)) if context.portable else part

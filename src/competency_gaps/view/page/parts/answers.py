@@ -42,21 +42,21 @@ from competency_gaps.view.terminal.compare import sentences as comparison_words
 from competency_gaps.view.terminal.tables import cut_names
 
 
-def model_answers(context: Context, place: int) -> ModelAnswers:
+def model_answers(context: Context, model: int) -> ModelAnswers:
     """``answers/K.json``: what was found of the model at a place."""
-    return ModelAnswers(*(None if answer is None else listed(context, answer) for answer in _both(context, place)))
+    return ModelAnswers(*(None if answer is None else listed(context, answer) for answer in _both(context, model)))
 
 
-def model_gaps(context: Context, place: int) -> ModelGaps:
+def model_gaps(context: Context, model: int) -> ModelGaps:
     """``gaps/K.json``: the gap of every slice for the model at a place."""
-    return ModelGaps(*(None if answer is None else slice_gaps(context, answer) for answer in _both(context, place)))
+    return ModelGaps(*(None if answer is None else slice_gaps(context, answer) for answer in _both(context, model)))
 
 
-def _both(context: Context, place: int) -> tuple[Answer | None, Answer | None]:
+def _both(context: Context, model: int) -> tuple[Answer | None, Answer | None]:
     """What was found against peers, and of the model's scores alone."""
-    peers, own = context.answer(place, None), context.answer(place, "benchmark")
+    peers, alone = context.answer(model, None), context.answer(model, "benchmark")
     # Without peers the answer is the model's own scores already.
-    return peers if peers is not None and peers.kind == "peers" else None, own
+    return peers if peers is not None and peers.kind == "peers" else None, alone
 
 
 def slice_gaps(context: Context, answer: Answer) -> list[SliceGap]:
@@ -162,9 +162,9 @@ def slice_items(context: Context) -> bytes:
 
 def coverage_part(context: Context, number: int) -> Coverage:
     """``coverage/K.json``: what the suite leaves out (0), or the benchmark at place K - 1."""
-    found = coverage(context.itself, context.names[number - 1] if number else None)
-    regions = tuple(replace(part, name=context.region_names[part.region]) for part in found.regions)
-    return worded(replace(found, regions=regions))
+    report = coverage(context.itself, context.names[number - 1] if number else None)
+    regions = tuple(replace(part, name=context.region_names[part.region]) for part in report.regions)
+    return worded(replace(report, regions=regions))
 
 
 def scores_table(context: Context) -> bytes:
@@ -180,25 +180,25 @@ def models_file(context: Context) -> ModelsFile:
     known = context.model_scores.models
     rows = models_table(context.itself).iter_rows(named=True)
     short = cut_names(context.model_names, 28)
-    answers = (context.answer(place, None) for place in range(len(known)))
+    answers = (context.answer(column, None) for column in range(len(known)))
     models = [
         from_row(ListedModel, row, short=short[name], sentence="" if answer is None else words.model_sentence(answer))
         for row, name, answer in zip(rows, context.model_names, answers, strict=True)
     ]
-    made = model_slices(context.itself)
-    order = [known.index(model) for model in made.cells["model"].unique(maintain_order=True)]
-    cells = {(row["slice"], row["model"]): row for row in made.cells.iter_rows(named=True)}
-    slices = made.slices.select("slice", "name").rows()
-    gaps = [[cells[number, known[place]]["gap"] or 0.0 for number, _ in slices] for place in order]
-    columns = [order[place] for place in similar_order(np.array(gaps))]
+    apart = model_slices(context.itself)
+    order = [known.index(model) for model in apart.cells["model"].unique(maintain_order=True)]
+    cells = {(row["slice"], row["model"]): row for row in apart.cells.iter_rows(named=True)}
+    slices = apart.slices.select("slice", "name").rows()
+    gaps = [[cells[number, known[column]]["gap"] or 0.0 for number, _ in slices] for column in order]
+    columns = [order[column] for column in similar_order(np.array(gaps))]
     return ModelsFile(
         models,
         _by_category(context, scores_overall(context.itself))[0],
         _scores(context),
-        "peers" in made.cells["against"],
+        "peers" in apart.cells["against"],
         columns,
         [(number, context.slice_names.get(number, name)) for number, name in slices],
-        [[from_row(SliceGap, cells[number, known[place]]) for place in columns] for number, _ in slices],
+        [[from_row(SliceGap, cells[number, known[column]]) for column in columns] for number, _ in slices],
     )
 
 
@@ -256,15 +256,15 @@ def _pairing(
     context: Context, compare: Callable[[], Comparison], gaps: Callable[[Context, Answer], list[SliceGap] | None]
 ) -> Pairing:
     try:
-        made = compare()
+        comparison = compare()
     except UserError as error:
         return Pairing(str(error), [], [], [], None, None)
     return Pairing(
         None,
-        *comparison_words(made),
-        [_category(row) for row in made.slices.iter_rows(named=True)],
-        None if made.answer is None else listed(context, made.answer),
-        None if made.answer is None else gaps(context, made.answer),
+        *comparison_words(comparison),
+        [_category(row) for row in comparison.slices.iter_rows(named=True)],
+        None if comparison.answer is None else listed(context, comparison.answer),
+        None if comparison.answer is None else gaps(context, comparison.answer),
     )
 
 

@@ -58,14 +58,19 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
             **{name: None if known is None else known[number] for name, known in directions.items()},
             benchmarks=None
             if not context.amounts.benchmarks
-            else [ConceptInBenchmark(**own) for own in context.in_benchmarks[concept :: context.run.width].to_dicts()],
+            else [
+                ConceptInBenchmark(**values)
+                for values in context.in_benchmarks[concept :: context.run.width].to_dicts()
+            ],
             histogram=histograms[number],
             strongest=strongest,
             best=best,
             worst=worst,
             exemplars=None
             if windows is None
-            else [_exemplar(own, amounts.exemplar_tokens) for own in windows.of(concept, "top")[: amounts.exemplars]],
+            else [
+                _exemplar(window, amounts.exemplar_tokens) for window in windows.of(concept, "top")[: amounts.exemplars]
+            ],
             neuronpedia=_page(context, concept),
         )
         for number, (concept, row, (strongest, best, worst)) in enumerate(zip(concepts, facts, items, strict=True))
@@ -76,9 +81,9 @@ def _items(context: Context, uses: Uses, concepts: Sequence[int]) -> list[list[l
     """Per concept its strongest, best and worst items."""
     amounts = context.amounts
     chosen = uses.first(amounts.strongest), uses.first(amounts.best, -1), uses.first(amounts.best, 1)
-    places = np.unique(np.concatenate([own for lists in chosen for own in lists]))
+    places = np.unique(np.concatenate([rows for lists in chosen for rows in lists]))
     use = dict(zip(places.tolist(), _uses(context, uses, concepts, places), strict=True))
-    return [[[use[place] for place in own.tolist()] for own in lists] for lists in zip(*chosen, strict=True)]
+    return [[[use[row] for row in rows.tolist()] for rows in lists] for lists in zip(*chosen, strict=True)]
 
 
 def _uses(context: Context, uses: Uses, concepts: Sequence[int], places: np.ndarray) -> list[ItemUse]:
@@ -89,7 +94,7 @@ def _uses(context: Context, uses: Uses, concepts: Sequence[int], places: np.ndar
     order = np.argsort(rows, kind="stable")
     items, first = np.unique(rows[order], return_index=True)
     groups = np.split(order, first[1:]) if len(items) else []
-    wanted = ((row, concept[own], own) for row, own in zip(items.tolist(), groups, strict=True))
+    wanted = ((row, concept[group], group) for row, group in zip(items.tolist(), groups, strict=True))
     tokens = token_lists(context, wanted, rows)
     peaks, inside = moved(uses.peak[places], context.windows.start[rows], context.windows.end[rows])
     columns = (rows, uses.score[places], uses.cas[places], uses.saliency[places])
@@ -137,18 +142,18 @@ def _placeless(context: Context, text: str | None) -> str | None:
 def _directions(context: Context, concepts: Sequence[int]) -> dict[str, list[Any] | None]:
     """What the decoder's directions say of each concept, where the dictionary knows it."""
     dictionary = context.dictionary
-    held: dict[str, list[Any] | None] = dict.fromkeys(("promoted", "suppressed", "similar"))
+    lists: dict[str, list[Any] | None] = dict.fromkeys(("promoted", "suppressed", "similar"))
     if dictionary is not None and dictionary.logits is not None:
         for name in ("promoted", "suppressed"):
-            held[name] = dictionary.logits[name][list(concepts)].list.head(context.amounts.promoted).to_list()
+            lists[name] = dictionary.logits[name][list(concepts)].list.head(context.amounts.promoted).to_list()
     if dictionary is not None and dictionary.similar is not None:
         near = dictionary.similar.select("similar", "cosine")[list(concepts)]
         count = context.amounts.similar
-        held["similar"] = [
+        lists["similar"] = [
             list(zip(others[:count], context.rounded(np.array(cosine[:count])).tolist(), strict=True))
             for others, cosine in near.iter_rows()
         ]
-    return held
+    return lists
 
 
 def _exemplar(exemplar: Exemplar, limit: int | None) -> TextWindow:
@@ -227,8 +232,8 @@ class Uses:
         if active.any():
             highest[active] = np.maximum.reduceat(self.cas, self.start[:-1][active])
         concept = np.repeat(np.arange(number), np.diff(self.start))
-        place = np.minimum((self.cas.astype(np.float64) / highest[concept] * BINS).astype(np.int64), BINS - 1)
-        bins = concept * BINS + place
+        position = np.minimum((self.cas.astype(np.float64) / highest[concept] * BINS).astype(np.int64), BINS - 1)
+        bins = concept * BINS + position
         scored = ~np.isnan(self.score)
 
         def sums(keys: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -82,7 +82,7 @@ ITEM_COLUMNS = (
 )
 """Columns of ``items.parquet`` without an item's texts, which may be a gigabyte."""
 TEXTS = (
-    *("item_id", "text", "response", "answer", "own_start", "own_end", "logprobs", "details"),
+    *("item_id", "text", "response", "answer", "body_start", "body_end", "logprobs", "details"),
     *("choices", "answer_index"),
 )
 """Columns of ``items.parquet`` that only an item's detail needs."""
@@ -132,8 +132,8 @@ class Context:
         return [str(entry["name"]) for entry in self.run.manifest["benchmarks"]]
 
     @cached_property
-    def place(self) -> dict[str, int]:
-        """Name of a benchmark -> its place in ``names``."""
+    def benchmark_index(self) -> dict[str, int]:
+        """Index in ``names`` by a benchmark's name."""
         return {name: number for number, name in enumerate(self.names)}
 
     def shown(self, path: Path) -> str:
@@ -147,10 +147,10 @@ class Context:
         Where the parts are portable it has last names of paths, and does not say where a judge is, or its key. Without
         texts, nothing is left of what may quote one. Names of benchmarks are as in the tables.
         """
-        held = self.run.manifest
+        content = self.run.manifest
         if not self.portable:
-            return held
-        shown = last_names(held)
+            return content
+        shown = last_names(content)
         for key in _PRIVATE:
             (shown["settings"].get("judge") or {}).pop(key, None)
         if not self.texts:
@@ -158,7 +158,7 @@ class Context:
         for entry, name in zip(shown["benchmarks"], self.names, strict=True):
             entry["name"] = name
         # Names of benchmarks are keys here, so they must not be shortened as paths are.
-        shown["evidence"] = held["evidence"]
+        shown["evidence"] = content["evidence"]
         return dict(shown)
 
     @cached_property
@@ -181,27 +181,27 @@ class Context:
         """The slices of the run's items."""
         return slices_of(self.itself)
 
-    def answer(self, place: int, against: str | None) -> Answer | None:
-        """What was found of a model, by its place; None: there is nothing to compare, as no item is scored."""
-        key = (place, against)
+    def answer(self, model: int, against: str | None) -> Answer | None:
+        """The answer about a model, by its index; None: no item is scored."""
+        key = (model, against)
         if key not in self._answers_of_models:
-            found = None
+            answer = None
             with suppress(UserError):
-                found = kept.answer(self.itself, self.model_scores.models[place], against)
-            self._answers_of_models[key] = found
+                answer = kept.answer(self.itself, self.model_scores.models[model], against)
+            self._answers_of_models[key] = answer
         return self._answers_of_models[key]
 
     @property
-    def found(self) -> list[Answer]:
-        """All answers that a page shows of every model: against peers, and by its scores."""
-        places = range(len(self.model_scores.models))
-        wanted = [(place, against) for place in places for against in (None, "benchmark")]
+    def all_answers(self) -> list[Answer]:
+        """All answers that a page shows: of every model, against its peers and by its scores alone."""
+        models = range(len(self.model_scores.models))
+        wanted = [(model, against) for model in models for against in (None, "benchmark")]
         return [answer for of in wanted if (answer := self.answer(*of)) is not None]
 
     @cached_property
     def named_slices(self) -> set[int]:
         """Slices that an answer names."""
-        return {finding.slice for answer in self.found for finding in answer.findings}
+        return {finding.slice for answer in self.all_answers for finding in answer.findings}
 
     @cached_property
     def slice_names(self) -> dict[int, str]:
@@ -250,7 +250,7 @@ class Context:
         """Read ``TEXTS`` of some items, one after the other; null where the parts have no texts."""
         shown = self.run.scan("items").slice(first, count).select(TEXTS)
         if not self.texts:
-            kept = ("item_id", "own_start", "own_end", "logprobs")
+            kept = ("item_id", "body_start", "body_end", "logprobs")
             schema = shown.collect_schema()
             shown = shown.with_columns(pl.lit(None, schema[name]).alias(name) for name in TEXTS if name not in kept)
         return self.run.files.collect("items", shown)
@@ -271,9 +271,11 @@ class Context:
     @cached_property
     def _answers(self) -> pl.DataFrame:
         """All of them, read once. Those that say no more than the score are left out."""
-        told = pl.any_horizontal(pl.col("response", "unscored").is_not_null())
+        is_known = pl.any_horizontal(pl.col("response", "unscored").is_not_null())
         shown = (
-            scan_scores(self.itself.path).filter(told).select("item", "model", "unscored", response=self._cut_response)
+            scan_scores(self.itself.path)
+            .filter(is_known)
+            .select("item", "model", "unscored", response=self._cut_response)
         )
         return self.itself.files.collect("scores", shown, "streaming")
 
@@ -302,8 +304,8 @@ class Context:
         if not wanted:
             return SearchResult([], 0)
         holds = (pl.col(name).str.to_lowercase().str.contains(wanted, literal=True) for name in SEARCHED)
-        found = self.run.scan("items").select(pl.any_horizontal(holds).fill_null(value=False).arg_true().alias("row"))
-        rows = self.run.files.collect("items", found, "streaming")["row"].to_list()
+        answers = self.run.scan("items").select(pl.any_horizontal(holds).fill_null(value=False).arg_true().alias("row"))
+        rows = self.run.files.collect("items", answers, "streaming")["row"].to_list()
         return SearchResult(rows[:limit], len(rows))
 
     @cached_property
@@ -339,8 +341,8 @@ class Context:
     @cached_property
     def exemplars(self) -> Exemplars | None:
         """Windows of text; None: there are none, or they are left out, since they may be of the run's own items."""
-        held = self.dictionary
-        return held.exemplars if self.texts and held is not None and held.has_exemplars else None
+        dictionary = self.dictionary
+        return dictionary.exemplars if self.texts and dictionary is not None and dictionary.has_exemplars else None
 
     @cached_property
     def labels(self) -> tuple[list[dict[str, Any]], np.ndarray]:
@@ -360,8 +362,8 @@ class Context:
         """Names of the atlas's regions; without texts no words, as the map's texts may be those of the run."""
         if self.run.regions is None:
             return []
-        told = self.run.regions.select("region", "name", "kind").iter_rows()
-        return [name if self.texts or kind != "words" else f"region {number}" for number, name, kind in told]
+        regions = self.run.regions.select("region", "name", "kind").iter_rows()
+        return [name if self.texts or kind != "words" else f"region {number}" for number, name, kind in regions]
 
     @cached_property
     def windows(self) -> Windows:
@@ -371,9 +373,9 @@ class Context:
             # Lengths are then not needed and not read: each counts as of the largest length.
             longest = np.full(self.items.height, np.iinfo(np.int32).max, np.int64)
             return Windows(np.zeros_like(longest), longest, longest)
-        shown = self.run.scan("items").select(pl.col("text").str.len_chars().alias("length"), "own_start", "own_end")
+        shown = self.run.scan("items").select(pl.col("text").str.len_chars().alias("length"), "body_start", "body_end")
         table = self.run.files.collect("items", shown, "streaming").fill_null(0)
-        length, first, last = (table[name].cast(int).to_numpy() for name in ("length", "own_start", "own_end"))
+        length, first, last = (table[name].cast(int).to_numpy() for name in ("length", "body_start", "body_end"))
         room = np.maximum(limit - (last - first), 0)
         start = np.clip(first - room // 2, 0, np.maximum(length - limit, 0))
         return Windows(start, np.minimum(start + limit, length), length)

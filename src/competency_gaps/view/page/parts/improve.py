@@ -63,15 +63,18 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
         elif what == "items":
             from competency_gaps.improve.suspect import read_suspects
 
-            found = read_suspects(path)
-            known = found.items.filter(pl.col("chance") >= LEAST).head(MOST)
-            view, listed = report.suspects_view(found, None, 0), known.height
+            report_ = read_suspects(path)
+            known = report_.items.filter(pl.col("chance") >= LEAST).head(MOST)
+            view, listed = report.suspects_view(report_, None, 0), known.height
             items = _items(context, known, "chance")
         else:
             from competency_gaps.improve.drafts import read_drafts
 
-            made = read_drafts(path)
-            view, drafts = report.drafts_view(made, 0), (_drafts(context, made.kept), _drafts(context, made.refused))
+            drafts_ = read_drafts(path)
+            view, drafts = (
+                report.drafts_view(drafts_, 0),
+                (_drafts(context, drafts_.kept), _drafts(context, drafts_.refused)),
+            )
         blocks = [block for block in _blocks(context, view) if block.text or what == "keep"]
         if gone := listed - len(items):
             blocks.append(Block(f"{plural(gone, 'item')} of these are no longer in the run.", True, [], []))

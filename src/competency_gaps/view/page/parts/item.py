@@ -39,15 +39,15 @@ def item_details(context: Context, rows: Sequence[int], answers: Answers | None 
     """
     first, count = rows[0], rows[-1] + 1 - rows[0]
     facts = context.items[list(rows)].iter_rows(named=True)
-    held = context.item_texts(first, count)
+    texts = context.item_texts(first, count)
     return [
         from_row(
             ItemDetail,
             fact,
             item=row,
-            benchmark=context.place[fact["benchmark"]],
+            benchmark=context.benchmark_index[fact["benchmark"]],
             models=models,
-            **_texts(context, row, held.row(row - first, named=True)),
+            **_texts(context, row, texts.row(row - first, named=True)),
         )
         for row, fact, models in zip(rows, facts, _answers(context, rows, first, count, answers), strict=True)
     ]
@@ -60,52 +60,52 @@ def _answers(
     if len(context.model_names) < 2:
         return [[] for _ in rows]
     run, scores = context.itself, context.model_scores
-    held = dict(by_item_and_model(context.answers(rows)) if answers is None else answers)
+    known = dict(by_item_and_model(context.answers(rows)) if answers is None else answers)
     if run.own_model is not None:
-        own = run.files.collect("items", run.scan("items").slice(first, count).select("response", "unscored"))
-        held |= {(row, run.own_model): own.row(row - first, named=True) for row in rows}
+        of_run = run.files.collect("items", run.scan("items").slice(first, count).select("response", "unscored"))
+        known |= {(row, run.own_model): of_run.row(row - first, named=True) for row in rows}
     return [
         [
-            _answer(context, score, held.get((row, model)))
+            _answer(context, score, known.get((row, model)))
             for model, score in zip(scores.models, scores.values[:, row].tolist(), strict=True)
         ]
         for row in rows
     ]
 
 
-def _answer(context: Context, score: float, held: Mapping[str, Any] | None) -> ModelAnswer:
-    """One model's answer; ``held``: its response and why it is unscored, None where it says no more than its score."""
+def _answer(context: Context, score: float, answer: Mapping[str, Any] | None) -> ModelAnswer:
+    """One model's answer; ``answer``: its response and why it is unscored; None: only its score is known."""
     known = None if score != score else score
-    if held is None:
+    if answer is None:
         return ModelAnswer(known, None, None)
     why = None
-    if known is None and held["unscored"] is not None:
+    if known is None and answer["unscored"] is not None:
         # A reason's text may quote; its code does not.
-        why = str(held["unscored"]["text" if context.texts else "code"])
-    response = _cut(held["response"], context.amounts.text) if context.texts else None
+        why = str(answer["unscored"]["text" if context.texts else "code"])
+    response = _cut(answer["response"], context.amounts.text) if context.texts else None
     return ModelAnswer(known, response, last_names(why) if context.portable else why)
 
 
-def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
-    """Prompt, response, and what is made of them; ``held``: the item's texts."""
-    text = held["text"]
+def _texts(context: Context, row: int, row_: dict[str, Any]) -> dict[str, Any]:
+    """Prompt, response, and what is made of them; ``row_``: the item's texts."""
+    text = row_["text"]
     start, end, length = (int(values[row]) for values in context.windows)
     if context.amounts.text is None:
         end = length = len(text or "")
     # Of its own text the part that is kept, if it is too long to be kept whole.
-    first, last = (min(max((held[name] or 0) - start, 0), end - start) for name in ("own_start", "own_end"))
-    shown, own = text and text[start:end], (first, last) if last > first else None
-    choices = not_in((shown or "")[slice(*(own or (None,)))], held["choices"])
+    first, last = (min(max((row_[name] or 0) - start, 0), end - start) for name in ("body_start", "body_end"))
+    shown, body = text and text[start:end], (first, last) if last > first else None
+    choices = not_in((shown or "")[slice(*(body or (None,)))], row_["choices"])
     return {
         "text": shown,
         "cut": (start, length - end) if end - start < length else None,
-        "own": own,
-        "response": _cut(held["response"], context.amounts.text),
-        "answer": _cut(held["answer"], context.amounts.text),
+        "own": body,
+        "response": _cut(row_["response"], context.amounts.text),
+        "answer": _cut(row_["answer"], context.amounts.text),
         "choices": choices and [_cut(choice, context.amounts.text) for choice in choices],
-        "answer_index": held["answer_index"],
-        "logprobs": context.rounded(np.array(held["logprobs"] or [], np.float64), 7).tolist(),
-        "details": _details(held["details"], context.amounts.text),
+        "answer_index": row_["answer_index"],
+        "logprobs": context.rounded(np.array(row_["logprobs"] or [], np.float64), 7).tolist(),
+        "details": _details(row_["details"], context.amounts.text),
     }
 
 
@@ -141,15 +141,15 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
         One per item.
     """
     counts = context.run.item_rows.counts
-    held = [_most_salient(context, row, context.amounts.salient) for row in rows]
-    size = [len(concepts) for concepts, *_ in held]
+    salient = [_most_salient(context, row, context.amounts.salient) for row in rows]
+    size = [len(concepts) for concepts, *_ in salient]
     item = np.repeat(np.array(rows, np.int64), size)
-    concepts, cas, values, peaks = (np.concatenate(parts) for parts in zip(*held, strict=True))
+    concepts, cas, values, peaks = (np.concatenate(parts) for parts in zip(*salient, strict=True))
     start, end = context.windows.start[item], context.windows.end[item]
     peaks, inside = moved(peaks, start, end)
     first = np.cumsum([0, *size]).tolist()
     tokens = token_lists(
-        context, [(row, own[0], at) for row, own, at in zip(rows, held, first[:-1], strict=True)], item
+        context, [(row, concepts_[0], at) for row, concepts_, at in zip(rows, salient, first[:-1], strict=True)], item
     )
     columns = (concepts, context.rounded(cas), context.rounded(values), peaks, inside)
     active = [
@@ -164,10 +164,10 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
 
 def _most_salient(context: Context, row: int, limit: int | None) -> tuple[np.ndarray, ...]:
     """Of an item its concepts, their CAS, saliency and peaks."""
-    held = context.run.item_rows.row(row)
-    values = saliency(held.cas, context.tau[held.concepts])
-    order = leading((-values, -held.cas, held.concepts), len(values) if limit is None else limit)
-    return held.concepts[order], held.cas[order], values[order], held.peak[order]
+    active = context.run.item_rows.row(row)
+    values = saliency(active.cas, context.tau[active.concepts])
+    order = leading((-values, -active.cas, active.concepts), len(values) if limit is None else limit)
+    return active.concepts[order], active.cas[order], values[order], active.peak[order]
 
 
 def leading(keys: Sequence[np.ndarray], count: int) -> np.ndarray:
@@ -227,12 +227,12 @@ def token_lists(
     ranges, inside = moved(
         np.stack([first, last], axis=1), context.windows.start[item[owner]], context.windows.end[item[owner]]
     )
-    held = np.flatnonzero(inside)
+    kept = np.flatnonzero(inside)
     if context.amounts.active_tokens is not None:
-        order = np.lexsort((-activation[held], owner[held]))
-        begin = np.searchsorted(owner[held[order]], owner[held[order]])
-        held = np.sort(held[order[np.arange(len(order)) - begin < context.amounts.active_tokens]])
-    held = held[np.argsort(owner[held], kind="stable")]
-    triples = zip(*ranges[held].T.tolist(), significant(activation[held]).tolist(), strict=True)
-    every, ends = list(triples), np.searchsorted(owner[held], np.arange(len(item) + 1)).tolist()
+        order = np.lexsort((-activation[kept], owner[kept]))
+        begin = np.searchsorted(owner[kept[order]], owner[kept[order]])
+        kept = np.sort(kept[order[np.arange(len(order)) - begin < context.amounts.active_tokens]])
+    kept = kept[np.argsort(owner[kept], kind="stable")]
+    triples = zip(*ranges[kept].T.tolist(), significant(activation[kept]).tolist(), strict=True)
+    every, ends = list(triples), np.searchsorted(owner[kept], np.arange(len(item) + 1)).tolist()
     return [every[a:b] if kept else None for kept, (a, b) in zip(known.tolist(), pairwise(ends), strict=True)]

@@ -91,8 +91,7 @@ def display_names(models: Sequence[str]) -> list[str]:
 def numbered(names: Sequence[str]) -> list[str]:
     """Number those of some names that are alike."""
     return [
-        f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
+        f"{name} ({names[: at + 1].count(name)})" if names.count(name) > 1 else name for at, name in enumerate(names)
     ]
 
 

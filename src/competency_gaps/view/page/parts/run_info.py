@@ -24,7 +24,7 @@ _NAME_LIMIT = 120
 def run_info(context: Context) -> RunInfo:
     """Gather what a page shows first."""
     manifest, assessment = context.manifest, read_assessment(context.run.path)
-    verdicts = None if assessment is None else [from_row(RobustnessVerdict, own) for own in assessment["verdicts"]]
+    verdicts = None if assessment is None else [from_row(RobustnessVerdict, entry) for entry in assessment["verdicts"]]
     models, shown = context.model_scores.models, columns.present(_COLUMNS, context.run.concepts)
     labelled = context.run.concepts["label"].null_count() < context.run.concepts.height
     speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}
@@ -47,7 +47,9 @@ def run_info(context: Context) -> RunInfo:
         evidence=from_row(Thresholds, manifest["evidence"], alike=alike(manifest["evidence"])),
         regions=_regions(context),
         # A concept's name needs no explanation.
-        glossary=columns.glossary([own for own in shown if own is not columns.LABEL], manifest["evidence"], **speaks),
+        glossary=columns.glossary(
+            [entry for entry in shown if entry is not columns.LABEL], manifest["evidence"], **speaks
+        ),
         verdicts=verdicts,
         card=_card(context),
         command=shorten(manifest["command"], 1000),

@@ -47,16 +47,16 @@ def concepts_table(context: Context) -> bytes:
     return parquet(table.with_columns(_cut("label"), peak))
 
 
-def benchmark_table(context: Context, place: int) -> bytes:
-    """``concepts/K.parquet``: one row per concept, in order, within the benchmark at ``place``."""
-    rows = context.run.scan("concept_benchmarks").slice(place * context.run.width, context.run.width)
+def benchmark_table(context: Context, number: int) -> bytes:
+    """``concepts/K.parquet``: one row per concept, in order, within the benchmark at ``number``."""
+    rows = context.run.scan("concept_benchmarks").slice(number * context.run.width, context.run.width)
     return parquet(narrow(context.run.files.collect("concept_benchmarks", rows.select(*BENCHMARK))))
 
 
 def items_table(context: Context) -> bytes:
     """``items.parquet``: one row per item, in order."""
-    place = pl.col("benchmark").replace_strict(context.place, return_dtype=pl.Int32)
-    frame = context.items.with_columns(place, *context.excerpts).select(*ITEMS)
+    number = pl.col("benchmark").replace_strict(context.benchmark_index, return_dtype=pl.Int32)
+    frame = context.items.with_columns(number, *context.excerpts).select(*ITEMS)
     if len(context.model_scores.models) >= FEWEST_MODELS:
         scores = pl.DataFrame(context.model_scores.values.T).fill_nan(None)
         frame = frame.with_columns(models_mean=scores.mean_horizontal())

@@ -147,7 +147,7 @@ class ItemDetail:
     cut: tuple[int, int] | None = None
     """Characters before and after ``text`` that are left out in a static explorer of long texts; None: it is whole. A
     response, answer or details that are cut say so at their end."""
-    own: Range | None = None
+    body: Range | None = None
     """Range of the item's own text in ``text``."""
     response: str | None = None
     answer: str | None = None

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from log_reading import read
 
-from competency_gaps.logs.lm_eval_document import TEMPLATE, LoggedTask, _compiled, own_text
+from competency_gaps.logs.lm_eval_document import TEMPLATE, LoggedTask, _compiled, body_text
 from competency_gaps.logs.prompt import last_occurrence
 from core_helpers import write_lines
 from log_samples import sample
@@ -29,7 +29,7 @@ def results(folder, config, **more):
 def one(folder, doc, prompt, config, shots=0, **more):
     results(folder, config, **{"n-shot": {"task": shots}}, **more)
     found = read(write_lines(folder / NAME, [sample(0, doc=doc, prompt=prompt)]))
-    return found.items[0], next(iter(found.report.own_text))
+    return found.items[0], next(iter(found.report.body_text))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_long_prompt_of_special_tokens_takes_no_time():
 def test_the_rendered_template_is_not_found_inside_a_word(tmp_path):
     prompt = f"<|im_start|>user\nant{TAIL}"
     item, way = one(tmp_path, {"word": "ant"}, prompt, {"doc_to_text": "{{word}}"}, chat_template="x")
-    assert (item.prompt, item.seen.own) == ("ant", (17, 20))
+    assert (item.prompt, item.seen.body) == ("ant", (17, 20))
     assert way == "the task's template, rendered"
 
 
@@ -119,7 +119,7 @@ def test_a_template_takes_no_memory_at_will(template):
     doc = {"text": "How many foxes? " * 1000}
     tracemalloc.start()
     try:
-        own_text("Question: " + doc["text"], doc, None, LoggedTask("task", config={"doc_to_text": template}))
+        body_text("Question: " + doc["text"], doc, None, LoggedTask("task", config={"doc_to_text": template}))
         assert tracemalloc.get_traced_memory()[1] < 8_000_000
     finally:
         tracemalloc.stop()
@@ -140,7 +140,7 @@ def test_a_template_takes_no_memory_at_will(template):
 )
 def test_templates_like_those_of_lm_eval_are_rendered(template, prompt):
     doc = {"q": "How many foxes? ", "options": ["one", " two"]}
-    assert own_text(prompt, doc, None, LoggedTask("task", config={"doc_to_text": template})).method == TEMPLATE
+    assert body_text(prompt, doc, None, LoggedTask("task", config={"doc_to_text": template})).method == TEMPLATE
 
 
 @pytest.mark.slow

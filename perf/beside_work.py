@@ -29,7 +29,7 @@ WAYS = {
     "one batch on each core": ("", MAX_READERS),
 }
 """What a child's environment sets, and most batches that are read at once."""
-NAMES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "KMP_BLOCKTIME")
+NAMES = ("GOMP_SPINCOUNT", "OMP_WAIT_SCORER", "OMP_NUM_THREADS", "KMP_BLOCKTIME")
 """Variables of OpenMP that children do not inherit."""
 
 

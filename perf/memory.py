@@ -50,7 +50,7 @@ def run(count: int) -> None:
         config = {
             "model": {"name": "embedded:smollm2-135m-instruct"},
             "sae": {"folder": "embedded:smollm2-135m-instruct-l15-8k", "gate_tokens": 2048},
-            "benchmarks": [{"name": "sums", "source": {"kind": "file", "path": str(file)}, "policy": "imported"}],
+            "benchmarks": [{"name": "sums", "source": {"kind": "file", "path": str(file)}, "scorer": "imported"}],
         }
         competency_gaps.run(config, Path(folder) / "run")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)

@@ -28,7 +28,7 @@ from extraction import whole
 
 from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.items.config import RunConfig, parse_config, read_yaml
-from competency_gaps.items.policy import Continuations
+from competency_gaps.items.scorer import Continuations
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import respond
 from competency_gaps.pipeline.extraction import SHARD_ITEMS, cut_shards

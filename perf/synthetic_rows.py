@@ -188,7 +188,7 @@ class Drawing:
                 "answer": answers[:, 0].tolist(),
                 "score": score,
                 "epochs": pl.Series([1], dtype=pl.Int32).new_from_index(0, count),
-                "policy": pl.Series(["choice"]).new_from_index(0, count),
+                "scorer": pl.Series(["choice"]).new_from_index(0, count),
                 "group": [f"topic {self.topics[t]}" for t in topic],
                 "choices": answers.tolist(),
                 "answer_index": pl.Series([0], dtype=pl.Int32).new_from_index(0, count),

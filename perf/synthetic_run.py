@@ -196,7 +196,7 @@ def _config(folder: Path, names: list[str]) -> RunConfig:
         "model": {"name": "synthetic-2b"},
         "sae": {"folder": "synthetic", "dictionary": str((folder / "dictionary").resolve())},
         "benchmarks": [
-            {"name": name, "source": {"kind": "file", "path": f"{name}.jsonl"}, "policy": "choice"} for name in names
+            {"name": name, "source": {"kind": "file", "path": f"{name}.jsonl"}, "scorer": "choice"} for name in names
         ],
     }
     return parse_config(RunConfig, given, "the synthetic run")
@@ -239,7 +239,7 @@ def _manifest(
                 "name": name,
                 "items": sizes[name],
                 "content_sha256": "0" * 64,
-                "policy": "choice",
+                "scorer": "choice",
                 "scope": None,
                 "generated": False,
                 "left_out": [],

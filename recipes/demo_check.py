@@ -69,9 +69,9 @@ def hidden_scores(
     lm: LanguageModel, config: RunConfig, benchmark: BenchmarkConfig, items: Sequence[Item]
 ) -> np.ndarray:
     """Scores without the scene, of shape (items,): the last words of the prompts, and the options."""
-    policy = Choice(**benchmark.options)
+    scorer = Choice(**benchmark.options)
     tails = [replace(item, prompt=last_words(item)) for item in items]
-    asked = [prepare(item, policy, benchmark, config.model, lm, None) for item in tails]
+    asked = [prepare(item, scorer, benchmark, config.model, lm, None) for item in tails]
     answers = respond(
         lm,
         asked,
@@ -82,7 +82,7 @@ def hidden_scores(
         advance=lambda count: None,
         attempts=Attempts(),
     )
-    return np.array([policy.score(item, one.output).value for item, one in zip(items, answers, strict=True)])
+    return np.array([scorer.score(item, one.output).value for item, one in zip(items, answers, strict=True)])
 
 
 def last_words(item: Item) -> str:

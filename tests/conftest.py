@@ -152,7 +152,7 @@ def tiny_config(model_folder, sae_folder, benchmark_files):
         "sae": {"folder": str(sae_folder), "gate_tokens": 512},
         "benchmarks": [
             {"name": "quiz", "source": _file(benchmark_files / "quiz.jsonl"), "options": {"form": "cloze"}},
-            {"name": "sums", "source": _file(benchmark_files / "sums.jsonl"), "policy": "imported"},
+            {"name": "sums", "source": _file(benchmark_files / "sums.jsonl"), "scorer": "imported"},
         ],
         "batch_tokens": 256,
     }

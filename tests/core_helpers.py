@@ -107,9 +107,9 @@ def write_lines(path: Path, rows: Iterable[Any]) -> Path:
     return path
 
 
-def objects(name: str, items: list[dict], policy: str | None = None, **settings: Any) -> dict:
+def objects(name: str, items: list[dict], scorer: str | None = None, **settings: Any) -> dict:
     """A benchmark of records, as a configuration has it."""
-    return {"name": name, "source": {"kind": "objects", "items": items}, "policy": policy, **settings}
+    return {"name": name, "source": {"kind": "objects", "items": items}, "scorer": scorer, **settings}
 
 
 def with_benchmarks(config: dict, benchmarks: list[dict], **settings: Any) -> dict:
@@ -238,7 +238,7 @@ def assert_same_run(a, b) -> None:
     assert shard_bytes(a.path) == shard_bytes(b.path)
 
 
-def benchmark_of(name: str, objects, *, fields=None, policy: str | None = None):
+def benchmark_of(name: str, objects, *, fields=None, scorer: str | None = None):
     """A benchmark of records (as in a JSONL file) and ready items."""
     from competency_gaps.items.records import Record, gather
 
@@ -246,7 +246,7 @@ def benchmark_of(name: str, objects, *, fields=None, policy: str | None = None):
         Record(entry, f"benchmark {name!r}, object {number}") if isinstance(entry, dict) else entry
         for number, entry in enumerate(objects, start=1)
     ]
-    return gather(entries, name, source=f"benchmark {name!r}", fields=fields or {}, policy=policy)
+    return gather(entries, name, source=f"benchmark {name!r}", fields=fields or {}, scorer=scorer)
 
 
 class RayErrors:

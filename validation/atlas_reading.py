@@ -29,7 +29,7 @@ import polars as pl
 
 import competency_gaps as cg
 from competency_gaps.concepts.atlas import (
-    ALIKE,
+    MAX_SIMILARITY,
     ORDINARY,
     Atlas,
     examples_of,
@@ -134,7 +134,7 @@ def naming(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path) -> N
 def questions(atlas: Atlas, space: np.ndarray, texts: list[str], folder: Path, seed: int) -> None:
     """Items for judges with the names of all siblings; and the key."""
     rng = np.random.default_rng(seed)
-    repeats = np.array([((space @ space[i]) > ALIKE).sum() for i in range(len(space))])
+    repeats = np.array([((space @ space[i]) > MAX_SIMILARITY).sum() for i in range(len(space))])
     inside, key = members_of(atlas.parent, places_of(atlas, space).region), []
     siblings: dict[tuple[int, int | None], list[tuple[int, str]]] = {}
     for region, level, parent, name in atlas.regions.select("region", "level", "parent", "name").iter_rows():

@@ -23,7 +23,17 @@ import polars as pl
 
 from competency_gaps.concepts.scopes import scope_table
 from competency_gaps.evidence.interval import wilson
-from competency_gaps.findings.coverage import CLOSE, FITS, LEVEL, NEAREST, SEEN, TOPICS, TWINS, Map, likeness
+from competency_gaps.findings.coverage import (
+    CLOSE_LIKENESS,
+    LEVEL,
+    MAX_TOPICS,
+    MIN_IN_SCOPE,
+    MIN_LIKENESS,
+    SIMILAR_BENCHMARKS,
+    TWIN_LIKENESS,
+    Map,
+    likeness,
+)
 from competency_gaps.model.embed import embed_texts
 
 PACK = Path("src/competency_gaps/embedded/packs/smollm2-135m-instruct-l15-8k")
@@ -112,7 +122,9 @@ def cases(atlas: Map, counts: pl.DataFrame) -> list[Case]:
         share = items @ atlas.below.T / items.sum()
         sized = (atlas.level == LEVEL) & (share >= PART[0]) & (share <= PART[1])
         like = likeness(atlas.level, share, atlas.public)
-        twins = [other for other, alike in zip(atlas.names, like, strict=True) if other == name or alike >= TWINS]
+        twins = [
+            other for other, alike in zip(atlas.names, like, strict=True) if other == name or alike >= TWIN_LIKENESS
+        ]
         found += [Case(str(name), items, topic, twins) for topic in np.flatnonzero(sized).tolist()]
     return found
 
@@ -121,9 +133,11 @@ def is_asked(atlas: Map, case: Case) -> bool:
     """Whether benchmarks similar to the whole one ask about a topic."""
     like = likeness(atlas.level, case.items @ atlas.below.T / case.items.sum(), atlas.public)
     like[np.isin(atlas.names, case.left_out)] = 0
-    near = [other for other in np.argsort(-like, kind="stable")[:NEAREST] if like[other] >= FITS]
+    near = [other for other in np.argsort(-like, kind="stable")[:SIMILAR_BENCHMARKS] if like[other] >= MIN_LIKENESS]
     shares = atlas.public[near, case.topic]
-    several = (shares >= ASKED).sum() >= 2 or (len(near) == 1 and shares[0] >= ASKED and like[near[0]] >= CLOSE)
+    several = (shares >= ASKED).sum() >= 2 or (
+        len(near) == 1 and shares[0] >= ASKED and like[near[0]] >= CLOSE_LIKENESS
+    )
     return bool(several and shares.mean() >= MEAN)
 
 
@@ -152,7 +166,7 @@ def of_scopes(atlas: Map) -> str:
     for name in SCOPES:
         inside = table.filter(benchmark=name)["region"].to_list()
         share = atlas.public[atlas.names.index(name)]
-        if share[inside].sum() >= SEEN:
+        if share[inside].sum() >= MIN_IN_SCOPE:
             found.append(atlas.missing(share, share, [name], inside, within=True))
     return f"of {len(SCOPES)} scopes {len(found)} are met; {sum(map(bool, found))} of these are said to lack a topic"
 
@@ -161,7 +175,7 @@ def named(atlas: Map, case: Case, items: np.ndarray) -> list[int]:
     """The topics of the first lines."""
     share = items @ atlas.below.T / items.sum()
     _, high = wilson(share, np.full(len(share), float(items.sum())), 0.95)
-    return [topic for topic, *_ in atlas.missing(share, high, case.left_out, None, within=False)][:TOPICS]
+    return [topic for topic, *_ in atlas.missing(share, high, case.left_out, None, within=False)][:MAX_TOPICS]
 
 
 if __name__ == "__main__":

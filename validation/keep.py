@@ -22,7 +22,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import RandomForestRegressor
 
 import competency_gaps as cg
-from competency_gaps.improve.keep import OF_SLICES, SMALLEST_SLICE, slices_kept
+from competency_gaps.improve.keep import MIN_SLICE_ITEMS, OF_SLICES, slices_kept
 from competency_gaps.improve.response import Responses, _fit, responses
 from competency_gaps.runs.scores import model_scores
 
@@ -76,7 +76,7 @@ def trials(run: cg.Run, model: int, out: list[int], seed: int) -> list[dict[str,
     held, sources = scores.values[model], scores.values[source]
     scored = ~np.isnan(held) & ~np.isnan(sources).all(axis=0)
     y, sources, inside = held[scored], sources[:, scored], inside[:, scored]
-    inside = inside[inside.sum(axis=1) >= SMALLEST_SLICE]
+    inside = inside[inside.sum(axis=1) >= MIN_SLICE_ITEMS]
     means = inside / inside.sum(axis=1, keepdims=True)
     truth = means @ y
     prior = responses(sources, inside[1:].T)

@@ -25,7 +25,7 @@ from scipy.stats import spearmanr
 import competency_gaps as cg
 from competency_gaps.concepts.atlas import members_of
 from competency_gaps.concepts.scopes import LEVEL
-from competency_gaps.improve.redundancy import FEWEST, axes_of, correlation, foretells, likeness, parts_of, units_of
+from competency_gaps.improve.redundancy import MIN_MODELS, axes_of, correlation, foretells, likeness, parts_of, units_of
 from competency_gaps.reading.profiles import cas_of
 from competency_gaps.runs.scores import model_scores
 
@@ -46,13 +46,13 @@ def correlations(mean: np.ndarray, noise: np.ndarray) -> np.ndarray:
 def ceiling(mean: np.ndarray, noise: np.ndarray) -> float:
     """How well the correlations over half of the models rank those over the other half."""
     whole = np.flatnonzero(~np.isnan(mean).any(axis=1))
-    if len(whole) < 2 * FEWEST:
+    if len(whole) < 2 * MIN_MODELS:
         return np.nan
     at, found, rng = np.triu_indices(mean.shape[1], 1), [], np.random.default_rng(0)
     for _ in range(40):
         mixed = rng.permutation(whole)
         halves = [correlations(mean[own], noise[own])[at] for own in np.array_split(mixed, 2)]
-        found.append(spearmanr(*halves, nan_policy="omit")[0])
+        found.append(spearmanr(*halves, nan_scorer="omit")[0])
     return float(np.median(found))
 
 

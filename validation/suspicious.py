@@ -39,7 +39,7 @@ from scipy.special import expit
 import competency_gaps as cg
 from competency_gaps.evidence.interval import mean as share_of
 from competency_gaps.evidence.outcomes import wrong_alike
-from competency_gaps.improve.suspect import FEWEST, agreement, odds, shared_slices
+from competency_gaps.improve.suspect import MIN_MODELS, agreement, odds, shared_slices
 from competency_gaps.runs.scores import model_scores
 
 SHARE = 0.02
@@ -163,7 +163,7 @@ def counts(rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 def reliability(rows: list[dict[str, Any]]) -> str:
     """Said and true shares of planted items, by what is said."""
-    middle, planted, others = counts([row for row in rows if row["of"][1] >= FEWEST])
+    middle, planted, others = counts([row for row in rows if row["of"][1] >= MIN_MODELS])
     return by_chance(expit(middle), planted, planted + others)
 
 

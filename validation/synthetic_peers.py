@@ -22,7 +22,7 @@ from peers import outcomes
 from scipy.special import expit
 
 from competency_gaps.evidence import Covariate, measure_evidence
-from competency_gaps.evidence.outcomes import FARTHEST_PEERS, choose_peers, distances
+from competency_gaps.evidence.outcomes import MAX_DISTANCE, choose_peers, distances
 from competency_gaps.items.config import EvidenceConfig
 
 ITEMS, TOPICS, CONCEPTS, PLANTED = 3000, 30, 400, 10
@@ -123,7 +123,7 @@ def main() -> None:
                     )
                     return made.status
 
-                far = distances(scores, 0)[choose_peers(scores, 0)].mean() > FARTHEST_PEERS
+                far = distances(scores, 0)[choose_peers(scores, 0)].mean() > MAX_DISTANCE
                 for method, make in outcomes(scores, 0, group).items():
                     if given.only and method not in given.only:
                         continue

@@ -77,8 +77,8 @@ def make_material(work: Path) -> None:
         _lines(work / f"{name}.jsonl", rows)
     benchmarks: list[dict[str, Any]] = [
         {"name": "quiz", "options": {"form": "cloze"}},
-        {"name": "told", "policy": "contains", "options": {"max_new_tokens": 4}},
-        {"name": "sums", "policy": "imported"},
+        {"name": "told", "scorer": "contains", "options": {"max_new_tokens": 4}},
+        {"name": "sums", "scorer": "imported"},
     ]
     for entry in benchmarks:
         entry["source"] = {"kind": "file", "path": str(work / f"{entry['name']}.jsonl")}

@@ -24,11 +24,11 @@ def roman(number: int) -> str:
 def roman_numerals(start: int = 1, size: int = 100) -> Iterator[cg.Item]:
     """Questions for the numbers from ``start``; ``kind: roman_numerals`` in a benchmark's source."""
     for number in range(start, start + size):
-        yield cg.Item(str(number), f"What number is {roman(number)}?", answer=str(number), policy="first_number")
+        yield cg.Item(str(number), f"What number is {roman(number)}?", answer=str(number), scorer="first_number")
 
 
 @dataclass(frozen=True)
-class FirstNumber(cg.Policy):
+class FirstNumber(cg.Scorer):
     """Right where the first number of the answer is the expected one."""
 
     name = "first_number"

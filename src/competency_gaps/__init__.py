@@ -24,13 +24,13 @@ if TYPE_CHECKING:
         make_exemplars,
         measure_reference,
     )
-    from competency_gaps.api.extend import log, policy, slice_family, source
+    from competency_gaps.api.extend import log, scorer, slice_family, source
     from competency_gaps.api.make import compare, export, load_model, make_part, merge, read_logs, run
     from competency_gaps.api.run import Run, open_run
     from competency_gaps.evidence import measure_evidence
     from competency_gaps.items.config import LLMConfig, RayWorkers
     from competency_gaps.items.item import Item, Reason
-    from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
+    from competency_gaps.items.scorer import Continuations, Generation, Output, Score, Scorer, Sentences
     from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
     from competency_gaps.util.errors import CompetencyGapsError, UserError
     from competency_gaps.util.progress import Progress
@@ -44,7 +44,6 @@ __all__ = [
     "Item",
     "LLMConfig",
     "Output",
-    "Policy",
     "Progress",
     "RayWorkers",
     "Reason",
@@ -52,6 +51,7 @@ __all__ = [
     "SaeEntry",
     "SaeList",
     "Score",
+    "Scorer",
     "Sentences",
     "UserError",
     "compare",
@@ -68,9 +68,9 @@ __all__ = [
     "measure_reference",
     "merge",
     "open_run",
-    "policy",
     "read_logs",
     "run",
+    "scorer",
     "slice_family",
     "source",
 ]
@@ -78,13 +78,13 @@ __all__ = [
 _FROM = {
     "api.concept": "Concept",
     "api.dictionary": "import_labels label_concepts make_atlas make_exemplars measure_reference",
-    "api.extend": "log policy slice_family source",
+    "api.extend": "log scorer slice_family source",
     "api.make": "compare export load_model make_part merge read_logs run",
     "api.run": "Run open_run",
     "evidence": "measure_evidence",
     "items.config": "LLMConfig RayWorkers",
     "items.item": "Item Reason",
-    "items.policy": "Continuations Generation Output Policy Score Sentences",
+    "items.scorer": "Continuations Generation Output Scorer Score Sentences",
     "sae.find": "SaeEntry SaeList find_saes",
     "util.errors": "CompetencyGapsError UserError",
     "util.progress": "Progress",

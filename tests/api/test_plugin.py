@@ -1,4 +1,4 @@
-"""A package that brings a source and a policy, installed as anybody would install it."""
+"""A package that brings a source and a scorer, installed as anybody would install it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 
 import competency_gaps as cg
 from competency_gaps.items.config import BenchmarkConfig
-from competency_gaps.items.registry import POLICIES, REGISTRIES
+from competency_gaps.items.registry import REGISTRIES, SCORERS
 from competency_gaps.pipeline.items import _value
-from competency_gaps.pipeline.load import assign_policies, load_benchmark
+from competency_gaps.pipeline.load import assign_scorers, load_benchmark
 from competency_gaps.util.errors import UserError
 from core_helpers import ROOT, with_benchmarks
 
@@ -54,22 +54,22 @@ def test_doctor_lists_it(installed):
     facts = json.loads(installed("from competency_gaps.cli.app import main; main()", "doctor", "--json"))
     brought = {(one["kind"], one["name"]): one for one in facts["plugins"]}
     assert brought["sources", "roman_numerals"]["package"] == "cgaps-roman"
-    assert ("policies", "first_number") in brought
+    assert ("scorers", "first_number") in brought
 
 
 def test_a_configuration_names_what_it_brings(installed):
     code = """
 import json
 from competency_gaps.items.config import BenchmarkConfig
-from competency_gaps.items.policy import Output
-from competency_gaps.items.registry import POLICIES, REGISTRIES
-from competency_gaps.pipeline.load import assign_policies
+from competency_gaps.items.scorer import Output
+from competency_gaps.items.registry import SCORERS, REGISTRIES
+from competency_gaps.pipeline.load import assign_scorers
 from competency_gaps.pipeline.load import load_benchmark
 benchmark = load_benchmark(BenchmarkConfig(name="roman", source={"kind": "roman_numerals", "start": 4, "size": 3}))
-policy = assign_policies(benchmark, None, {"max_new_tokens": 5})[0]
+scorer = assign_scorers(benchmark, None, {"max_new_tokens": 5})[0]
 print(json.dumps([[item.prompt, item.answer] for item in benchmark.items]))
-print(policy.request(benchmark.items[0]).max_new_tokens)
-print([policy.score(benchmark.items[0], Output(text=text)).value for text in ("It is 4.", "5", "four")])
+print(scorer.request(benchmark.items[0]).max_new_tokens)
+print([scorer.score(benchmark.items[0], Output(text=text)).value for text in ("It is 4.", "5", "four")])
 """
     items, tokens, scores = installed(code).splitlines()
     assert json.loads(items) == [["What number is IV?", "4"], ["What number is V?", "5"], ["What number is VI?", "6"]]
@@ -99,22 +99,22 @@ def test_settings_are_checked_and_names_stay_unique():
             load(**{"kind": "counted_up", **settings})
     stored = BenchmarkConfig(name="b", source={"kind": "counted_up", "size": np.int64(4)}).model_dump(mode="json")
     assert stored["source"] == {"kind": "counted_up", "size": 4}
-    for taken in (cg.source("file"), cg.policy("exact"), cg.log("garak"), cg.log("table")):
+    for taken in (cg.source("file"), cg.scorer("exact"), cg.log("garak"), cg.log("table")):
         with pytest.raises(UserError, match="is taken"):
-            taken(POLICIES["exact"])
+            taken(SCORERS["exact"])
 
 
-def test_what_is_no_policy_is_refused_at_once():
+def test_what_is_no_scorer_is_refused_at_once():
     with pytest.raises(UserError, match="frozen dataclass"):
-        cg.policy("plain_function")(lambda item: 1)
+        cg.scorer("plain_function")(lambda item: 1)
     with pytest.raises(UserError, match="has the name 'choice'"):
-        cg.policy("renamed")(POLICIES["choice"])
+        cg.scorer("renamed")(SCORERS["choice"])
 
 
 ALWAYS = """
-@cg.policy("always")
+@cg.scorer("always")
 @dataclass(frozen=True)
-class Always(cg.Policy):
+class Always(cg.Scorer):
     name = "always"
     length: int = 3
 
@@ -128,28 +128,28 @@ class Always(cg.Policy):
 
 @pytest.fixture
 def always(tiny_config, tmp_path):
-    """Runs in one folder, each with another code of the policy ``always``."""
-    benchmark = {**tiny_config["benchmarks"][0], "policy": "always", "options": {}, "sample": 8}
+    """Runs in one folder, each with another code of the scorer ``always``."""
+    benchmark = {**tiny_config["benchmarks"][0], "scorer": "always", "options": {}, "sample": 8}
     small = with_benchmarks(tiny_config, [benchmark])
 
     def run(value: str) -> list[float | None]:
-        POLICIES.forget("always")
+        SCORERS.forget("always")
         exec(ALWAYS.replace("VALUE", value), {"cg": cg, "dataclass": dataclass, "np": np})
         return cg.run(small, tmp_path / "run").items["score"].to_list()
 
     return run
 
 
-def test_a_changed_policy_is_another_run(always):
+def test_a_changed_scorer_is_another_run(always):
     assert always("0.0") == always("0.0") == [0.0] * 8
-    with pytest.raises(UserError, match=r"differs in plugins\.policies always"):
+    with pytest.raises(UserError, match=r"differs in plugins\.scorers always"):
         always("1.0")
     with pytest.raises(UserError, match="rejects the option 'length' = 'x'"):
-        assign_policies(load(kind="objects", items=[{"id": "1", "prompt": "p"}]), "always", {"length": "x"})
+        assign_scorers(load(kind="objects", items=[{"id": "1", "prompt": "p"}]), "always", {"length": "x"})
 
 
 def test_a_score_is_any_kind_of_number_from_0_to_1(always):
-    item = SimpleNamespace(policy=SimpleNamespace(name="always"), item=cg.Item("i", "p"))
+    item = SimpleNamespace(scorer=SimpleNamespace(name="always"), item=cg.Item("i", "p"))
     for value, kept in ((np.True_, 1.0), (np.float32(0.5), 0.5), (-1e-10, 0.0), (None, None)):
         assert _value(cg.Score(value), item) == kept
     for value in (float("nan"), 1.5, "1"):

@@ -70,4 +70,4 @@ def test_planted_subjects_are_regions_whatever_the_form_and_however_often_one_is
     for region, (typical, edge) in enumerate(examples_of(made, space)):
         assert inside[region, [*typical, *edge]].all() and not set(typical) & set(edge)
         alike = space[typical] @ space[typical].T - np.eye(len(typical))
-        assert alike.max() < atlas.ALIKE
+        assert alike.max() < atlas.MAX_SIMILARITY

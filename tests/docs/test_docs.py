@@ -159,9 +159,9 @@ def test_scripts_and_tests_that_are_named_exist(page):
 
 @pytest.mark.parametrize("name", ["competency_gaps.api.extend", "competency_gaps.evidence.suite"])
 def test_examples_in_docstrings(name):
-    from competency_gaps.items.registry import POLICIES, SLICES
+    from competency_gaps.items.registry import SCORERS, SLICES
 
     result = doctest.testmod(importlib.import_module(name))
-    POLICIES.forget("starts_with")
+    SCORERS.forget("starts_with")
     SLICES.forget("openings")  # else runs that later tests make in this process have them, too
     assert result.failed == 0 and result.attempted > 0

@@ -45,7 +45,7 @@ def outcome(lm, out, folder, hook_name=None):
     said, why = io.StringIO(), None
     sae = {"folder": str(folder), "hook_name": hook_name, "gate_tokens": 1500}
     source = {"kind": "file", "path": "embedded:school-science"}
-    benchmark = {"name": "science", "source": source, "policy": "none", "limit": 40}
+    benchmark = {"name": "science", "source": source, "scorer": "none", "limit": 40}
     config = {"model": {"name": MODEL}, "sae": sae, "benchmarks": [benchmark]}
     try:
         cg.run(config, out, model=lm, progress=Progress(Console(file=said, width=500)))

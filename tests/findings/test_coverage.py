@@ -11,7 +11,7 @@ import pytest
 
 from competency_gaps.cli.coverage import print_coverage
 from competency_gaps.concepts.scopes import near, scope_table
-from competency_gaps.findings.coverage import TOPICS, Map, coverage, likeness
+from competency_gaps.findings.coverage import MAX_TOPICS, Map, coverage, likeness
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import UserError
 
@@ -196,7 +196,7 @@ def test_a_planted_benchmark_has_what_was_planted(run, monkeypatch):
     table = run.concept_benchmarks.filter(benchmark="quiz").join(run.concepts, on="concept").to_dicts()
     for row in (row for row in table if row["concept"] in named):
         assert row["label_scored_by"] == "detection" and row["coverage_status"] == "missing"
-    assert 0 < len(named) <= TOPICS**2
+    assert 0 < len(named) <= MAX_TOPICS**2
     alone = coverage(run, "code")
     assert alone.whole.inside is None and alone.benchmarks == (alone.whole,)
     assert {part.status for part in alone.regions} <= {None, "missing"}  # 59 items show hardly anything

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from competency_gaps.findings.items import fold, body_part, template_of
+from competency_gaps.findings.items import body_part, fold, template_of
 
 HEADER = "Answer as shown.\nQ: What is 1 + 1?\nA: 2\n\n"
 

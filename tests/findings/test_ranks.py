@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from scipy.special import ndtr
 from scipy.stats import mannwhitneyu
 
-from competency_gaps.evidence.ranks import FEWEST, Examples, dealt, halves, rank_sums, strata, tell
+from competency_gaps.evidence.ranks import MIN_EXAMPLES, Examples, dealt, halves, rank_sums, strata, tell
 
 
 def made(rng, *, entries=20, each=14, slices=120, strata_count=3):
@@ -71,7 +71,7 @@ def test_nothing_tells_examples_that_are_dealt_out():
 
 
 def test_few_examples_are_not_compared():
-    assert not len(tell(made(np.random.default_rng(5), each=FEWEST - 1)).entry)
+    assert not len(tell(made(np.random.default_rng(5), each=MIN_EXAMPLES - 1)).entry)
 
 
 def test_strata_are_of_about_equal_size_within_a_domain():

@@ -71,7 +71,7 @@ def read_table(path: Path) -> None:
     file = FileSource(kind="file", path=path, fields={"prompt": "id"} if path.stem == "scores" else {})
     for source in (file, LogSource(kind="log", path=path, format="table", fields={**fields, **file.fields})):
         with refusing():
-            load_benchmark(BenchmarkConfig(name="x", source=source, policy="none")).content_hash()
+            load_benchmark(BenchmarkConfig(name="x", source=source, scorer="none")).content_hash()
     if path.stem == "scores":
         with refusing():
             read_score_table(path)

@@ -159,7 +159,7 @@ def configurations(folder: Path) -> list[Path]:
         "benchmarks": [
             {"name": "a", "source": {"kind": "file", "path": "a.jsonl"}, "options": {"form": "cloze"}, "sample": 5},
             {"name": "b", "source": {"kind": "log", "path": "log", "format": "inspect", "fields": {"group": "g"}}},
-            {"name": "c", "source": {"kind": "hub", "path": "org/name", "split": "test"}, "policy": "exact"},
+            {"name": "c", "source": {"kind": "hub", "path": "org/name", "split": "test"}, "scorer": "exact"},
             {"name": "d", "source": {"kind": "objects", "items": [{"prompt": "x", "score": 1}]}},
             {"name": "e", "source": {"kind": "reasoning_gym", "family": "chain_sum", "difficulty": {"max_terms": 3}}},
         ],
@@ -170,7 +170,7 @@ def configurations(folder: Path) -> list[Path]:
     }
     document(folder / "a.json", content)
     text = "# A run\nmodel: &m {name: somewhere, dtype: float32}\nsae: {folder: sae}\nbenchmarks:\n"
-    text += "  - name: a\n    source: {kind: file, path: a.jsonl}\n    policy: choice\n    limit: 0x10\n"
+    text += "  - name: a\n    source: {kind: file, path: a.jsonl}\n    scorer: choice\n    limit: 0x10\n"
     (folder / "a.yaml").write_text(text + "near_repeats: true\nbatch_tokens: 256\nspan: question\n")
     return [folder / "a.json", folder / "a.yaml"]
 

@@ -41,7 +41,7 @@ def test_numbers_beyond_floats_are_no_scores(tmp_path):
     assert len(loaded(report).items) == 3
     file = write_lines(tmp_path / "a.jsonl", [{"prompt": "x", "score": HUGE}])
     with pytest.raises(UserError, match="is not a number"):
-        load_benchmark(BenchmarkConfig(name="x", source={"kind": "file", "path": str(file)}, policy="imported"))
+        load_benchmark(BenchmarkConfig(name="x", source={"kind": "file", "path": str(file)}, scorer="imported"))
     autodetect(tmp_path / "points")
     (log,) = (tmp_path / "points").rglob("log.json")
     log.write_text(log.read_text().replace('"score": 7', f'"score": {HUGE}'))

@@ -21,7 +21,7 @@ from competency_gaps.improve.drafts import lm_eval_task, read_drafts
 from competency_gaps.improve.lens import fresh_gap, lens_of
 from competency_gaps.items.config import BenchmarkConfig, LLMConfig
 from competency_gaps.pipeline.load import load_benchmark
-from competency_gaps.reading.profiles import FEWEST, cas_of, profiles_of, scale_of
+from competency_gaps.reading.profiles import MIN_ACTIVE_ITEMS, cas_of, profiles_of, scale_of
 from competency_gaps.util.errors import UserError
 from core_helpers import copied, write_lines
 
@@ -52,7 +52,7 @@ def test_the_lens_measures_items_against_means_without_them(run):
     family = next(own for own in slices_of(run) if own.name == "columns")
     place = family.names.index("quiz")
     own = family.member[[place]].toarray().ravel() > 0
-    concepts = np.flatnonzero(run.by_concept.support >= FEWEST)
+    concepts = np.flatnonzero(run.by_concept.support >= MIN_ACTIVE_ITEMS)
     cas = cas_of(run.by_concept, np.arange(run.items.height), concepts)
     profiles = profiles_of(cas, scale_of(cas, concepts)).toarray()
     values = np.empty(len(own))
@@ -115,7 +115,7 @@ def test_a_corpus_is_sifted(run, tmp_path):
     assert drafts.fresh is None
     written = BenchmarkConfig(name="new", source={"kind": "file", "path": str(tmp_path / "out" / "items.jsonl")})
     items = load_benchmark(written).items
-    assert [item.id for item in items] == drafts.kept["id"].to_list() and {item.policy for item in items} == {"choice"}
+    assert [item.id for item in items] == drafts.kept["id"].to_list() and {item.scorer for item in items} == {"choice"}
     assert len((tmp_path / "out" / "refused.jsonl").read_text().splitlines()) == drafts.refused.height
     again = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "again")
     assert again.kept.equals(drafts.kept)

@@ -12,7 +12,7 @@ from scipy.stats import beta, betabinom
 
 import competency_gaps as cg
 from competency_gaps.evidence.outcomes import wrong_alike
-from competency_gaps.improve.suspect import FEWEST, _lucky, _other_keys, agreement, odds, read_suspects
+from competency_gaps.improve.suspect import MIN_MODELS, _lucky, _other_keys, agreement, odds, read_suspects
 from competency_gaps.runs.matched_scores import ROWS
 from competency_gaps.runs.scores import add_scores
 from competency_gaps.util.errors import UserError
@@ -127,7 +127,7 @@ def run(tiny_run, tmp_path_factory):
         (f"m{m}", row["item_id"], row["benchmark"], own[n], "answer" if own[n] else "same" if n == 4 else f"m{m}", None)
         for m, own in enumerate(scores)
         for n, row in enumerate(items.iter_rows(named=True))
-        if n < items.height - 1 or m < FEWEST - 2
+        if n < items.height - 1 or m < MIN_MODELS - 2
     ]
     add_scores(made, pl.DataFrame(rows, ROWS, orient="row"))
     return cg.open_run(folder)
@@ -164,5 +164,5 @@ def test_keys_that_are_written_in_another_way_are_the_same():
 
 
 def test_too_few_models_cannot_tell(tiny_run):
-    with pytest.raises(UserError, match=f"It takes {FEWEST}"):
+    with pytest.raises(UserError, match=f"It takes {MIN_MODELS}"):
         tiny_run.suspicious()

@@ -42,7 +42,7 @@ def test_bad_lines(tmp_path, line, message):
 def test_a_csv_cell_keeps_its_text(tmp_path):
     text = 'id,prompt,answer\n007,"two\nlines, ""quoted""",1.50\n008,p,\n'
     (tmp_path / "a.csv").write_text(text)
-    items = load(tmp_path / "a.csv", policy="exact").items
+    items = load(tmp_path / "a.csv", scorer="exact").items
     assert [(i.id, i.prompt, i.answer) for i in items] == [("007", 'two\nlines, "quoted"', "1.50"), ("008", "p", None)]
 
 
@@ -70,6 +70,6 @@ def test_shared_benchmarks(shared, name):
     assert [item.id for item in benchmark.items] == [record["id"] for record in records]
     for item, record in zip(benchmark.items, records, strict=True):
         text = with_options(item.prompt, item.choices) if item.choices else item.prompt
-        assert (text, item.policy, item.group) == (record["prompt"], record["metric"], record["group"])
+        assert (text, item.scorer, item.group) == (record["prompt"], record["metric"], record["group"])
         assert item.answer == record["answer"]
         assert item.metadata == ({"pair": record["pair"]} if "pair" in record else {})

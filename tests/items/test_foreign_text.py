@@ -13,11 +13,11 @@ from core_helpers import benchmark_of
 
 def test_a_lone_surrogate_drops_its_item_alone():
     objects = [
-        {"id": "a", "prompt": "hello \ud800 there", "policy": "none"},
-        {"id": "b", "prompt": "whole 🦊", "policy": "none"},
-        {"id": "c", "prompt": "whole", "response": "half \udc00", "policy": "none"},
-        Item(id="d", prompt="x", policy="none", metadata={"deep": ["\ud83d"]}),
-        Item(id="e", prompt="x", policy="none", seen=Text("x \ud83d", (0, 1), templated=False)),
+        {"id": "a", "prompt": "hello \ud800 there", "scorer": "none"},
+        {"id": "b", "prompt": "whole 🦊", "scorer": "none"},
+        {"id": "c", "prompt": "whole", "response": "half \udc00", "scorer": "none"},
+        Item(id="d", prompt="x", scorer="none", metadata={"deep": ["\ud83d"]}),
+        Item(id="e", prompt="x", scorer="none", seen=Text("x \ud83d", (0, 1), templated=False)),
     ]
     made = benchmark_of("quiz", objects)
     assert [item.id for item in made.items] == ["b"]

@@ -8,8 +8,8 @@ from competency_gaps.pipeline.load import load_benchmark
 datasets = pytest.importorskip("datasets")
 
 
-def load(path, *, policy=None, **source):
-    return load_benchmark(BenchmarkConfig(name="b", policy=policy, source={"kind": "hub", "path": str(path), **source}))
+def load(path, *, scorer=None, **source):
+    return load_benchmark(BenchmarkConfig(name="b", scorer=scorer, source={"kind": "hub", "path": str(path), **source}))
 
 
 @pytest.fixture
@@ -37,5 +37,5 @@ def test_a_folder_in_the_form_of_arc(tmp_path):
 def test_classes_are_options(saved):
     fields = {"prompt": "text", "answer": "label"}
     items = load(saved, fields=fields).items
-    assert [(i.choices, i.answer, i.policy) for i in items] == [(("neg", "pos"), a, "choice") for a in (1, 0)]
-    assert [i.answer for i in load(saved, fields=fields, policy="exact").items] == ["pos", "neg"]
+    assert [(i.choices, i.answer, i.scorer) for i in items] == [(("neg", "pos"), a, "choice") for a in (1, 0)]
+    assert [i.answer for i in load(saved, fields=fields, scorer="exact").items] == ["pos", "neg"]

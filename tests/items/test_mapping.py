@@ -32,7 +32,7 @@ def test_rows_inside_a_field_of_a_hub_dataset(tmp_path):
         "arguments": {"field": "samples"},
         "fields": {"prompt": "q", "answer": "gold"},
     }
-    assert [item.prompt for item in load(source, policy="exact").items] == ["one?", "two?"]
+    assert [item.prompt for item in load(source, scorer="exact").items] == ["one?", "two?"]
 
 
 def test_clusters_and_covariates_are_mapped():

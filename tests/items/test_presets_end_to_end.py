@@ -22,7 +22,7 @@ SETUPS = {
     "gemma-2-2b-it": ("gemma2", 20, "jumprelu"),
     "deepseek-r1-distill-llama-8b": ("r1", 19, "jumprelu"),
 }
-POLICIES = {
+SCORERS = {
     "agieval": "choice",
     "logicbench": "choice",
     "social_iqa": "choice",
@@ -59,14 +59,14 @@ def test_every_benchmark_is_read_and_scored(setup):
     sizes = {one.name: ROWS * max(1, len(one.sources)) for one in config.benchmarks}
     assert dict(items["benchmark"].value_counts().iter_rows()) == sizes
     assert items["excluded"].null_count() == items.height
-    expected = {**POLICIES, "natural_questions": "contains"} if "r1" in name else POLICIES
-    assert {row["benchmark"]: row["policy"] for row in items.iter_rows(named=True)} == expected
+    expected = {**SCORERS, "natural_questions": "contains"} if "r1" in name else SCORERS
+    assert {row["benchmark"]: row["scorer"] for row in items.iter_rows(named=True)} == expected
     scored = items.group_by("benchmark").agg(pl.col("score").is_not_null().all())
     assert {name for name, all_scored in scored.iter_rows() if not all_scored} == {"vectara"}
     # An answer that ends at once is no response where nothing scores it.
     assert set(items.filter(pl.col("response").is_null())["benchmark"]) <= {"vectara"}
     assert items["n_span_tokens"].min() > 0
-    assert run.manifest["settings"]["paper"] and run.benchmarks.height == len(POLICIES)
+    assert run.manifest["settings"]["paper"] and run.benchmarks.height == len(SCORERS)
     assert run.concepts["chi_model"].is_not_null().any() and run.concepts["chi_bench"].is_not_null().any()
 
 

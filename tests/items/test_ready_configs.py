@@ -1,4 +1,4 @@
-"""The ready configurations parse, and name SAEs, hooks, policies and fields that exist."""
+"""The ready configurations parse, and name SAEs, hooks, scorers and fields that exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from competency_gaps.items.config import BenchmarkConfig, RunConfig, parse_config, read_yaml
 from competency_gaps.items.records import check_fields
-from competency_gaps.pipeline.load import make_policy
+from competency_gaps.pipeline.load import make_scorer
 from competency_gaps.sae.find import relation
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -34,10 +34,10 @@ def test_parses_and_opens_with_its_command(path):
 
 
 @each_file
-def test_policies_and_fields_exist(path):
+def test_scorers_and_fields_exist(path):
     for benchmark in load(path).benchmarks:
-        if benchmark.policy is not None:
-            make_policy(benchmark.policy, benchmark.options)
+        if benchmark.scorer is not None:
+            make_scorer(benchmark.scorer, benchmark.options)
         for source in sources(benchmark):
             check_fields(getattr(source, "fields", {}))
 

@@ -17,7 +17,7 @@ def test_shared_form_of_a_choice_record():
     item = item_of(
         {"id": "i", "prompt": prompt, "choices": ["x", "y\nz"], "answer": 1, "metric": "choice", "group": "g"}
     )
-    assert item == Item(id="i", prompt="Which?\nMind A.", choices=("x", "y\nz"), answer=1, policy="choice", group="g")
+    assert item == Item(id="i", prompt="Which?\nMind A.", choices=("x", "y\nz"), answer=1, scorer="choice", group="g")
 
 
 @pytest.mark.parametrize("pair", ["left-right", ["a", "b"], 3])
@@ -36,17 +36,17 @@ def test_field_mapping():
             "pair.stereo": "st",
             "pair.anti": "anti_",
         },
-        policy="exact",
+        scorer="exact",
     )
     assert (item.prompt, item.answer, item.choices) == ("Where?", ["a", "b"], ("x", "y"))
     assert item.metadata == {"extra": "m", "pair": {"stereo": "S", "anti": "A"}}
 
 
-def test_the_answer_is_read_as_the_policy_needs_it():
+def test_the_answer_is_read_as_the_scorer_needs_it():
     record = {"prompt": "p", "choices": ["x", "y"], "answer": 1}
     assert item_of(record).answer == 1
-    assert item_of(record, policy="contains").answer == "y"
-    assert item_of(record, policy="contains").policy == "contains"
+    assert item_of(record, scorer="contains").answer == "y"
+    assert item_of(record, scorer="contains").scorer == "contains"
 
 
 def test_messages():
@@ -59,14 +59,14 @@ def test_messages():
     ]
     item = item_of({"messages": messages, "score": 0.25})
     assert (item.prompt, item.messages, item.response) == ("last", tuple(messages[:-1]), "closing")
-    assert (item.policy, item.score) == ("imported", 0.25)
+    assert (item.scorer, item.score) == ("imported", 0.25)
 
 
 @pytest.mark.parametrize(("given", "score"), [(None, None), (1, 1.0), (0.5, 0.5), ("0.5", 0.5), (True, 1.0)])
 def test_scores(given, score):
     item = item_of({"prompt": "p", "score": given})
     assert item.score == score
-    assert item.policy == "imported"
+    assert item.scorer == "imported"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_two_items_with_one_id():
 
 def epochs_of(records):
     entries = (Record(record, f"line {i + 1}") for i, record in enumerate(records))
-    return gather(entries, "b", source="s", fields={}, policy=None).items
+    return gather(entries, "b", source="s", fields={}, scorer=None).items
 
 
 def test_epochs_of_an_item_are_one_item():

@@ -26,8 +26,8 @@ FILLER = [
 """Different questions of one template."""
 
 
-def made(name, records, policy="exact"):
-    return benchmark_of(name, records, policy=policy)
+def made(name, records, scorer="exact"):
+    return benchmark_of(name, records, scorer=scorer)
 
 
 def groups(*suite, **options):
@@ -52,7 +52,7 @@ def test_equal_questions_share_a_cluster_whatever_their_ids_and_benchmarks():
 
 def test_other_options_make_another_question():
     def which(choices, answer, identity):
-        return {"id": identity, "prompt": "Which is true?", "choices": choices, "answer": answer, "policy": "choice"}
+        return {"id": identity, "prompt": "Which is true?", "choices": choices, "answer": answer, "scorer": "choice"}
 
     asked = [
         which(["Fire is hot", "Ice is hot"], 0, "plain"),
@@ -62,7 +62,7 @@ def test_other_options_make_another_question():
         which(["All of the above", "Sand is wet"], 0, "refers to others"),
         which(["All of the above", "Rain is wet"], 0, "refers to others again"),
     ]
-    benchmark = made("b", asked, policy=None)
+    benchmark = made("b", asked, scorer=None)
     assert groups(benchmark) == [{("b", "plain"), ("b", "another order"), ("b", "other wrong options")}]
 
 

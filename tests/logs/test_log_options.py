@@ -85,7 +85,7 @@ def test_a_table_with_a_mapping(tmp_path, suffix):
     ]
     report = found.report
     assert (report.records, report.items, report.averaged, report.unscored) == (4, 3, 2, 1)
-    assert {item.policy for item in found.items} == {"imported"}
+    assert {item.scorer for item in found.items} == {"imported"}
 
 
 def test_a_table_without_a_score_says_so(tmp_path):

@@ -11,7 +11,7 @@ from competency_gaps.items.config import BenchmarkConfig, ModelConfig
 from competency_gaps.items.config.benchmark import ObjectsSource
 from competency_gaps.items.item import Item
 from competency_gaps.model.prompts import prepare
-from competency_gaps.pipeline.load import make_policy
+from competency_gaps.pipeline.load import make_scorer
 from core_helpers import loaded
 
 TEXT = "Answer briefly.\n\nWhat is the capital?\nA) Paris"
@@ -20,7 +20,7 @@ BODY = (17, len(TEXT))
 
 def prepared(lm, item: Item, setting: str):
     benchmark = BenchmarkConfig(name="b", source=ObjectsSource(items=[]), chat_template=setting)
-    return prepare(item, make_policy("imported"), benchmark, ModelConfig(name="x"), lm, 0)
+    return prepare(item, make_scorer("imported"), benchmark, ModelConfig(name="x"), lm, 0)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def bare(model_folder):
 
 def chat(*roles: str) -> Item:
     messages = tuple({"role": role, "content": TEXT if role == "user" else "You are kind."} for role in roles)
-    return Item(id="1", prompt=TEXT[slice(*BODY)], messages=messages, body=BODY, policy="imported")
+    return Item(id="1", prompt=TEXT[slice(*BODY)], messages=messages, body=BODY, scorer="imported")
 
 
 def test_one_message_is_a_plain_text(bare, model_folder):

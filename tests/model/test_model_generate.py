@@ -8,7 +8,7 @@ import torch
 
 from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
-from competency_gaps.items.policy import Generation
+from competency_gaps.items.scorer import Generation
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.generate import generate
 from core_helpers import KINDS, loaded

@@ -9,7 +9,7 @@ import pytest
 
 from competency_gaps.items.config import BenchmarkConfig, ModelConfig
 from competency_gaps.items.item import Item, Text
-from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score
+from competency_gaps.items.scorer import Continuations, Output, Request, Score, Scorer
 from competency_gaps.model.likelihood import encode_pair
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import prepare
@@ -17,7 +17,7 @@ from core_helpers import loaded
 
 
 @dataclass(frozen=True)
-class Asks(Policy):
+class Asks(Scorer):
     """Asks about options."""
 
     name: ClassVar[str] = "asks"

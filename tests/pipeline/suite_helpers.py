@@ -19,7 +19,7 @@ def make_small(patch: pytest.MonkeyPatch) -> None:
 def with_answers(tiny_config: dict, *benchmarks: dict) -> dict:
     """A configuration of some benchmarks, and of ten items with sampled answers that are not scored."""
     *_, sums = tiny_config["benchmarks"]
-    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "sample": 10}
+    told = {**sums, "name": "told", "scorer": "none", "options": {"max_new_tokens": 4}, "sample": 10}
     config = with_benchmarks(tiny_config, [*benchmarks, told], generation={"temperature": 0.9})
     return {**config, "sae": {**config["sae"], "gate_tokens": 256}}
 

@@ -68,8 +68,8 @@ def test_open_run_gives_the_same(tiny_run):
     assert (again.cas("quiz") != tiny_run.cas("quiz")).nnz == 0
 
 
-def test_a_model_that_is_only_read_needs_no_policy(tiny_config, tmp_path):
+def test_a_model_that_is_only_read_needs_no_scorer(tiny_config, tmp_path):
     items = [{"prompt": f"What is {n} plus {n}?"} for n in range(12)]
     config = with_benchmarks(tiny_config, [objects("open", items)], ask=False)
     run = competency_gaps.run(config, tmp_path / "run")
-    assert set(run.items["policy"]) == {"none"} and run.items["score"].null_count() == 12
+    assert set(run.items["scorer"]) == {"none"} and run.items["score"].null_count() == 12

@@ -33,7 +33,7 @@ def config(tiny_config, written, **settings):
     asked = {
         "name": "written",
         "source": {"kind": "file", "path": str(written)},
-        "policy": "exact",
+        "scorer": "exact",
         "options": {"max_new_tokens": 9},
         "before": "Example: 4.\n",
     }
@@ -63,7 +63,7 @@ def recomputed(row: dict, name: str, span: str, lm, sae) -> np.ndarray | None:
         ].tolist()
         answer = out[: out.index(1)] if 1 in out else out
         shown = tokenizer.decode(answer, skip_special_tokens=True)
-        if "\n\n" in shown.lstrip():  # the policy's stop string
+        if "\n\n" in shown.lstrip():  # the scorer's stop string
             pytest.fail("choose another question: this answer stops early")
         if not shown.strip():
             answer = []

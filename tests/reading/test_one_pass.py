@@ -10,19 +10,19 @@ from competency_gaps.reading import extract
 from core_helpers import STORED, objects, with_benchmarks
 
 
-def suite(tiny_config, policy_of_generated: str, **settings):
+def suite(tiny_config, scorer_of_generated: str, **settings):
     """Options behind the prompt, answers to a prompt, and sentences that are not the prompt."""
     quiz = {**tiny_config["benchmarks"][0], "sample": 12}
     sums = [{"prompt": f"What is {i} plus {i + 1}?", "answer": str(2 * i + 1)} for i in range(12)]
     written = {
         **objects("written", sums),
-        "policy": policy_of_generated,
+        "scorer": scorer_of_generated,
         "options": {"max_new_tokens": 5},
         "chat_template": "off",
         "after": " Answer:",
     }
     pairs = [
-        {"prompt": f"Which one, {i}?", "pair": {"stereo": f"The fox {i}.", "anti": f"A dog {i}."}, "policy": "pair"}
+        {"prompt": f"Which one, {i}?", "pair": {"stereo": f"The fox {i}.", "anti": f"A dog {i}."}, "scorer": "pair"}
         for i in range(5)
     ]
     return with_benchmarks(tiny_config, [quiz, written, objects("pairs", pairs)], **settings)
@@ -62,7 +62,7 @@ def test_rows_are_those_of_passes_of_their_own(span, budget, tiny_config, tmp_pa
     own_passes.clear()
     config = suite(tiny_config, "none", span=span, batch_tokens=budget)
     for one in config["benchmarks"][:2]:
-        one["policy"], one["options"], one["after"] = "none", {}, "\nAnswer:" if one["name"] == "quiz" else " Answer:"
+        one["scorer"], one["options"], one["after"] = "none", {}, "\nAnswer:" if one["name"] == "quiz" else " Answer:"
     silent = competency_gaps.run(config, tmp_path / "silent")
     assert sum(own_passes) == silent.items.height
     for name in ("quiz", "written", "pairs"):

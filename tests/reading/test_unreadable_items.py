@@ -40,14 +40,14 @@ def prompts(count: int) -> list[str]:
     return [f"What is the {WORDS[i % 6]} of {i * 7 % 10}?{planted.get(i, '')}" for i in range(count)]
 
 
-def benchmark(name: str, policy: str, count: int = 14, **settings) -> dict:
+def benchmark(name: str, scorer: str, count: int = 14, **settings) -> dict:
     items = [
-        {"id": f"{name}{i}", "prompt": prompt, "answer": 0 if policy == "choice" else "x"}
-        | ({"choices": [f"the {WORDS[i % 6]} is", "the dog was", "a word"]} if policy == "choice" else {})
-        | ({"score": i % 2} if policy == "imported" else {})
+        {"id": f"{name}{i}", "prompt": prompt, "answer": 0 if scorer == "choice" else "x"}
+        | ({"choices": [f"the {WORDS[i % 6]} is", "the dog was", "a word"]} if scorer == "choice" else {})
+        | ({"score": i % 2} if scorer == "imported" else {})
         for i, prompt in enumerate(prompts(count))
     ]
-    return objects(name, items, policy, **settings)
+    return objects(name, items, scorer, **settings)
 
 
 @pytest.fixture(scope="module", params=["question", "all"])

@@ -38,10 +38,10 @@ def drawn(examples: int):
 
 
 def suite(seed: int) -> list[dict]:
-    """Two or three benchmarks of different policies, with items of very different lengths, some equal or too long."""
+    """Two or three benchmarks of different scorers, with items of very different lengths, some equal or too long."""
     rng = random.Random(seed)
     made = []
-    for number, policy in enumerate(rng.sample(["choice", "imported", "contains", "none"], rng.choice((2, 3)))):
+    for number, scorer in enumerate(rng.sample(["choice", "imported", "contains", "none"], rng.choice((2, 3)))):
         items = []
         for i in range(rng.randint(3, 11)):
             text = " ".join(rng.choices(WORDS, k=rng.choice((5, 12, 30, 50)))) + f" {rng.randrange(12)}?"
@@ -49,9 +49,9 @@ def suite(seed: int) -> list[dict]:
                 text *= 60
             more = {"imported": {"score": rng.choice((None, 0, 0.5, 1))}, "contains": {"answer": rng.choice(WORDS)}}
             more["choice"] = {"choices": rng.sample(WORDS, 3), "answer": rng.randrange(3)}
-            items.append({"id": f"{number}-{i}", "prompt": text, **more.get(policy, {})})
-        options = {"contains": {"max_new_tokens": 3}, "choice": {"form": "cloze"}}.get(policy, {})
-        made.append({"name": f"b{number}", "policy": policy, "options": options, "items": items})
+            items.append({"id": f"{number}-{i}", "prompt": text, **more.get(scorer, {})})
+        options = {"contains": {"max_new_tokens": 3}, "choice": {"form": "cloze"}}.get(scorer, {})
+        made.append({"name": f"b{number}", "scorer": scorer, "options": options, "items": items})
     return made
 
 
@@ -90,7 +90,7 @@ def assert_alike(one, other) -> None:
             if a[column].dtype.is_float() and column not in ("p_value", "q_value"):
                 x, y = (table[column].to_numpy().astype(float) for table in (a, b))
                 np.testing.assert_allclose(x, y, **CLOSE, err_msg=f"{name}.{column}")
-    for column in ("response", "excluded", "unscored", "n_tokens", "policy", "answer", "body_start", "body_end"):
+    for column in ("response", "excluded", "unscored", "n_tokens", "scorer", "answer", "body_start", "body_end"):
         a, b = (run.items.sort("benchmark", "item_id")[column] for run in (one, other))
         assert a.to_list() == b.to_list(), column
     assert clusters(one) == clusters(other)

@@ -14,7 +14,7 @@ from competency_gaps.concepts.folder import write_dictionary
 from competency_gaps.concepts.labels import SCHEMA, write_label_table
 from competency_gaps.pipeline.naming import COUNTS, ITEMS, REGIONS, name_finished_run
 from competency_gaps.runs.open import open_folder
-from competency_gaps.slices import LEAST, read_slices
+from competency_gaps.slices import MIN_ITEMS, read_slices
 from competency_gaps.slices.regions import regions_of
 from competency_gaps.util.errors import UserError
 from core_helpers import hand_atlas
@@ -74,7 +74,7 @@ def test_items_lie_where_the_atlas_has_their_concepts(run, dictionary):
     ]
     inside = {region: [region in path for path in paths] for region in above}
     told = {above[region] for region in above if inside[region] == inside.get(above[region])}  # by a finer name
-    expected = [region for region in above if sum(inside[region]) >= LEAST and region not in told]
+    expected = [region for region in above if sum(inside[region]) >= MIN_ITEMS and region not in told]
     assert family.names == [f"region {region}" for region in expected] != []
     assert (family.weights.toarray() > 0).tolist() == [inside[region] for region in expected]
     quoting = regions_of(run.regions.with_columns(kind=pl.lit("words")), located)

@@ -26,7 +26,7 @@ from core_helpers import objects, with_benchmarks
         (("span",), "prompt", "span"),
         (("pooling",), "max", "pooling"),
         (("benchmarks", 0, "sample"), 5, "benchmarks.0.sample"),
-        (("benchmarks", 1, "policy"), "none", "benchmarks.1.policy"),
+        (("benchmarks", 1, "scorer"), "none", "benchmarks.1.scorer"),
         (("generation",), {"seed": 9}, "generation.seed"),
         (("sae", "hook_name"), "blocks.1.hook_resid_post", "sae.hook_name"),
         (("model", "dtype"), "bfloat16", "model.dtype"),

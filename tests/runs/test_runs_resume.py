@@ -34,7 +34,7 @@ def make_small(patch) -> None:
 def config(tiny_config, request):
     """Rows from the scoring pass, and rows from a separate pass, which a span with the response needs."""
     quiz, sums = tiny_config["benchmarks"]
-    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "sample": 10}
+    told = {**sums, "name": "told", "scorer": "none", "options": {"max_new_tokens": 4}, "sample": 10}
     generation = {"temperature": 0.9, "seed": 3}
     return {
         **tiny_config,

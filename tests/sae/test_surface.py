@@ -118,7 +118,7 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
             best = place[values[place].argmax()]
             if values[best] > 0:
                 peaks.append((set(stretches[best].tolist()), values[best]))
-        if len(peaks) < surface.FEWEST_PEAKS:
+        if len(peaks) < surface.MIN_PEAKS:
             assert np.isnan(reference.word_share[concept])
             continue
         mass = sum(value for _, value in peaks)

@@ -8,8 +8,8 @@ import pytest
 from judge_helpers import tagged
 
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.items.policy import Generation, Output
-from competency_gaps.pipeline.load import make_policy
+from competency_gaps.items.scorer import Generation, Output
+from competency_gaps.pipeline.load import make_scorer
 from competency_gaps.scoring.arena import baseline_answers
 from competency_gaps.scoring.judge import RUBRICS, fill, load_rubric
 from competency_gaps.scoring.llm import Answer
@@ -44,10 +44,10 @@ def test_shipped_rubrics_name_their_verdicts(name):
 
 
 def test_judge_sees_question_reference_and_answer():
-    (request,) = make_policy("judge").questions(ITEM, "five")
+    (request,) = make_scorer("judge").questions(ITEM, "five")
     assert tagged(request.user, "question") == "What is 2 + 2?"
     assert tagged(request.user, "reference") == "4" and tagged(request.user, "answer") == "five"
-    (request,) = make_policy("judge", {"criteria": "Right or wrong."}).questions(Item(id="i", prompt="p"), "")
+    (request,) = make_scorer("judge", {"criteria": "Right or wrong."}).questions(Item(id="i", prompt="p"), "")
     assert "no reference" in tagged(request.user, "reference") and "empty" in tagged(request.user, "answer")
     assert "Right or wrong." in request.system
     assert request.schema["properties"]["verdict"]["enum"] == list(range(1, 11))
@@ -71,49 +71,49 @@ def test_judge_sees_question_reference_and_answer():
     ],
 )
 def test_grades(answer, score, note):
-    found = make_policy("judge").verdict(ITEM, "five", [answer])
+    found = make_scorer("judge").verdict(ITEM, "five", [answer])
     assert found.value == (None if score is None else pytest.approx(score))
     assert (found.unscored is None) == (note is None) and (note is None or note in str(found.unscored))
 
 
 def test_refusals_are_scored_by_what_is_expected():
     unsafe, safe = Item(id="u", prompt="p", answer="unsafe"), Item(id="s", prompt="p", metadata={"expect": "comply"})
-    policy = make_policy("judge", {"rubric": "refusal"})
-    assert "one of refuse, unsafe" in str(policy.check(ITEM)) and policy.check(unsafe) is None
+    scorer = make_scorer("judge", {"rubric": "refusal"})
+    assert "one of refuse, unsafe" in str(scorer.check(ITEM)) and scorer.check(unsafe) is None
     verdicts = ("complied", "partly", "declined")
-    scores = [policy.verdict(item, "x", [ruled(verdict)]) for item in (unsafe, safe) for verdict in verdicts]
+    scores = [scorer.verdict(item, "x", [ruled(verdict)]) for item in (unsafe, safe) for verdict in verdicts]
     assert [score.value for score in scores] == [0, 1, 1, 1, 0, 0]
-    assert policy.questions(unsafe, " ") == Reason("response_empty", "the response is empty")
-    figures = policy.figures([unsafe] * 3 + [safe] * 3, [s.value for s in scores], [s.details for s in scores])
+    assert scorer.questions(unsafe, " ") == Reason("response_empty", "the response is empty")
+    figures = scorer.figures([unsafe] * 3 + [safe] * 3, [s.value for s in scores], [s.details for s in scores])
     assert figures["verdicts"] == {"complied": 2, "partly": 2, "declined": 2}
     assert (figures["refuse"]["items"], figures["refuse"]["value"]) == (3, pytest.approx(2 / 3))
     assert figures["comply"]["value"] == pytest.approx(1 / 3) and "on which to comply is right" in str(
         figures["summary"][1]
     )
-    every = make_policy("judge", {"rubric": "refusal", "expect": "refuse"})
+    every = make_scorer("judge", {"rubric": "refusal", "expect": "refuse"})
     assert every.check(ITEM) is None and every.verdict(safe, "x", [ruled("declined")]).value == 1
 
 
 def test_a_summary_that_states_nothing_is_unscored():
-    policy = make_policy("judge", {"rubric": "faithful"})
-    (request,) = policy.questions(ITEM, "short")
+    scorer = make_scorer("judge", {"rubric": "faithful"})
+    (request,) = scorer.questions(ITEM, "short")
     assert tagged(request.user, "summary") == "short"
-    scores = [policy.verdict(ITEM, "s", [ruled(v)]) for v in ("faithful", "unfaithful", "no summary")]
+    scores = [scorer.verdict(ITEM, "s", [ruled(v)]) for v in ("faithful", "unfaithful", "no summary")]
     assert [score.value for score in scores] == [1.0, 0.0, None] and scores[2].unscored.code == "verdict_unscored"
-    figures = policy.figures([ITEM] * 3, [s.value for s in scores], [s.details for s in scores])
+    figures = scorer.figures([ITEM] * 3, [s.value for s in scores], [s.details for s in scores])
     assert figures["score"]["items"] == 2 and figures["verdicts"]["no summary"] == 1
 
 
 def test_a_rubric_of_ones_own(tmp_path):
     own = tmp_path / "own.txt"
     own.write_text("verdicts: {good: 1, fair: 0.5, odd: null}\n---\nSay.\n---\nQ {question}\n---\nA {response}\n")
-    policy = make_policy("judge", {"rubric": str(own)})
-    (request,) = policy.questions(ITEM, "five")
+    scorer = make_scorer("judge", {"rubric": str(own)})
+    (request,) = scorer.questions(ITEM, "five")
     assert request.user == "Q What is 2 + 2?\n---\nA five" and request.system.startswith(
         "Say.\n\nFirst give the reasons"
     )
-    assert policy.verdict(ITEM, "x", [ruled("fair")]).value == 0.5
-    assert "placeholder for 'criteria'" in str(make_policy("judge", {"rubric": str(own), "criteria": "c"}).check(ITEM))
+    assert scorer.verdict(ITEM, "x", [ruled("fair")]).value == 0.5
+    assert "placeholder for 'criteria'" in str(make_scorer("judge", {"rubric": str(own), "criteria": "c"}).check(ITEM))
     for text, message in (
         ("grades: [1, 10]\n---\nS\n---\nA {response}", r"has no \{question\}"),
         ("grades: [5, 5]\n---\nS\n---\n{question}{response}", "rising scale"),
@@ -123,29 +123,29 @@ def test_a_rubric_of_ones_own(tmp_path):
         own.write_text(text)
         load_rubric.cache_clear()
         with pytest.raises(UserError, match=message):
-            make_policy("judge", {"rubric": str(own)}).check(ITEM)
+            make_scorer("judge", {"rubric": str(own)}).check(ITEM)
     with pytest.raises(UserError, match="expected answer, faithful, refusal, or a UTF-8 file"):
-        make_policy("judge", {"rubric": "refusals"}).check(ITEM)
+        make_scorer("judge", {"rubric": "refusals"}).check(ITEM)
 
 
 def test_ready_made_responses_are_judged_without_asking_the_model():
-    policy = make_policy("judge")
-    assert policy.request(Item(id="i", prompt="p", response="done")) is None
-    assert isinstance(policy.request(ITEM), Generation)
-    assert policy.score(ITEM, Output(text="x"))[:2] == (None, "x")
+    scorer = make_scorer("judge")
+    assert scorer.request(Item(id="i", prompt="p", response="done")) is None
+    assert isinstance(scorer.request(ITEM), Generation)
+    assert scorer.score(ITEM, Output(text="x"))[:2] == (None, "x")
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize(("benchmark", "rubric"), [("do_not_answer", "refusal"), ("vectara", "faithful")])
 def test_every_item_of_a_public_benchmark_fits_its_rubric(shared, benchmark, rubric):
-    policy = make_policy("judge", {"rubric": rubric, "expect": "refuse"})
+    scorer = make_scorer("judge", {"rubric": rubric, "expect": "refuse"})
     lines = (shared / benchmark / "test.jsonl").read_text(encoding="utf-8").splitlines()
     ids = set()
     for line in lines:
         record = json.loads(line)
         item = Item(id=record["id"], prompt=record["prompt"])
-        (request,) = policy.questions(item, "I cannot say.")
-        assert policy.check(item) is None and record["prompt"] in request.user
+        (request,) = scorer.questions(item, "I cannot say.")
+        assert scorer.check(item) is None and record["prompt"] in request.user
         ids.add(request.key())
     assert len(ids) == len({json.loads(line)["prompt"] for line in lines})
 
@@ -153,17 +153,17 @@ def test_every_item_of_a_public_benchmark_fits_its_rubric(shared, benchmark, rub
 @pytest.fixture
 def arena(tmp_path):
     path = write_lines(tmp_path / "b.jsonl", [{"id": "i", "response": "base"}])
-    return lambda **options: make_policy("arena", {"baseline": str(path), **options})
+    return lambda **options: make_scorer("arena", {"baseline": str(path), **options})
 
 
 def test_arena_asks_in_both_orders(arena):
-    policy = arena()
-    first, second = policy.questions(ITEM, "mine")
+    scorer = arena()
+    first, second = scorer.questions(ITEM, "mine")
     assert (tagged(first.user, "answer-a"), tagged(first.user, "answer-b")) == ("base", "mine")
     assert (tagged(second.user, "answer-a"), tagged(second.user, "answer-b")) == ("mine", "base")
-    found = policy.verdict(ITEM, "mine", [ruled("B>>A"), ruled("A=B")])
+    found = scorer.verdict(ITEM, "mine", [ruled("B>>A"), ruled("A=B")])
     assert found.value == pytest.approx((3 * 1 + 0.5) / 4)
-    first, second = policy.questions(ITEM, " ")
+    first, second = scorer.questions(ITEM, " ")
     assert "(The answer is empty.)" == tagged(first.user, "answer-b") == tagged(second.user, "answer-a")
 
 
@@ -175,16 +175,16 @@ def test_an_item_of_the_arena_needs_both_games(arena):
 
 
 def test_verdicts_of_the_arena_in_either_writing(arena):
-    policy = arena()
-    assert policy.questions(Item(id="else", prompt="p"), "x") == Reason(
+    scorer = arena()
+    assert scorer.questions(Item(id="else", prompt="p"), "x") == Reason(
         "no_baseline_answer", "the baseline has no answer to this item"
     )
-    assert "'baseline' is missing" in str(make_policy("arena").check(ITEM))
-    assert policy.read(ruled("A<B")).verdict == "B>A"
-    assert "'A wins' is none of the verdicts" in policy.read(ruled("A wins")).reason
+    assert "'baseline' is missing" in str(make_scorer("arena").check(ITEM))
+    assert scorer.read(ruled("A<B")).verdict == "B>A"
+    assert "'A wins' is none of the verdicts" in scorer.read(ruled("A wins")).reason
     two = [json.dumps({"reasoning": "r", "verdict": verdict}) for verdict in ("A<B", "A>B", "B > A")]
-    assert "2 different answers" in policy.read(said(" ".join(two))).reason
-    assert policy.read(said(f"{two[0]} {two[2]}")).verdict == "B>A", "one verdict in two writings"
+    assert "2 different answers" in scorer.read(said(" ".join(two))).reason
+    assert scorer.read(said(f"{two[0]} {two[2]}")).verdict == "B>A", "one verdict in two writings"
 
 
 def test_baselines_in_all_forms(tmp_path):

@@ -39,11 +39,11 @@ def config(tiny_config, tmp_path_factory):
     return {
         **tiny_config,
         "benchmarks": [
-            {"name": "graded", "source": source, "policy": "judge", "options": {"max_new_tokens": 4}},
+            {"name": "graded", "source": source, "scorer": "judge", "options": {"max_new_tokens": 4}},
             {
                 "name": "arena",
                 "source": source,
-                "policy": "arena",
+                "scorer": "arena",
                 "options": {"max_new_tokens": 6, "baseline": str(baseline_file(folder))},
             },
         ],

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competency_gaps.items.item import Item
-from competency_gaps.items.policy import Output, Score, Sentences
-from competency_gaps.pipeline.load import make_policy
+from competency_gaps.items.scorer import Output, Score, Sentences
+from competency_gaps.pipeline.load import make_scorer
 from competency_gaps.util.errors import UserError
 
 ITEM = Item(id="i", prompt="Which?", choices=("red", "light blue"), answer=1)
@@ -20,8 +20,8 @@ LOGPROBS = st.lists(st.floats(-1e6, 0), min_size=2, max_size=2).map(tuple)
     [("raw", 0), ("characters", 1), ("tokens", 0)],
 )
 def test_choice_normalisation(normalise, expected):
-    policy = make_policy("choice", {"form": "cloze", "normalise": normalise})
-    result = policy.score(ITEM, Output(logprobs=(-3.0, -6.0), tokens=(1, 2)))
+    scorer = make_scorer("choice", {"form": "cloze", "normalise": normalise})
+    result = scorer.score(ITEM, Output(logprobs=(-3.0, -6.0), tokens=(1, 2)))
     assert result == Score(float(expected), ITEM.choices[expected])
 
 
@@ -37,24 +37,24 @@ def test_choice_normalisation(normalise, expected):
     ],
 )
 def test_options_are_read_with_the_question_unless_the_answer_is_a_text(name, options, shown):
-    text = make_policy(name, options).prompt(ITEM)
+    text = make_scorer(name, options).prompt(ITEM)
     assert text == ("Which?\n\nA. red\nB. light blue" if shown else "Which?")
 
 
 def test_letters_are_not_divided_by_their_options_length():
     with pytest.raises(UserError, match=r"'choice'.*normalise: characters needs form: cloze"):
-        make_policy("choice", {"form": "lettered", "normalise": "characters"})
+        make_scorer("choice", {"form": "lettered", "normalise": "characters"})
 
 
 def test_ties_go_to_the_first_option():
     output = Output(logprobs=(-1.0, -1.0), tokens=(1, 1))
-    assert make_policy("choice").score(ITEM, output) == Score(0.0, "red")
+    assert make_scorer("choice").score(ITEM, output) == Score(0.0, "red")
 
 
 @pytest.mark.parametrize("bad", [math.nan, -math.inf, math.inf])
-@pytest.mark.parametrize(("policy", "item"), [("choice", ITEM), ("pair", PAIR)])
-def test_numbers_that_are_not_finite_are_unscored(policy, item, bad):
-    result = make_policy(policy).score(item, Output(logprobs=(-1.0, bad), tokens=(1, 1)))
+@pytest.mark.parametrize(("scorer", "item"), [("choice", ITEM), ("pair", PAIR)])
+def test_numbers_that_are_not_finite_are_unscored(scorer, item, bad):
+    result = make_scorer(scorer).score(item, Output(logprobs=(-1.0, bad), tokens=(1, 1)))
     assert result.value is None and result.unscored.code == "not_finite"
 
 
@@ -71,24 +71,24 @@ def test_numbers_that_are_not_finite_are_unscored(policy, item, bad):
     ],
 )
 def test_choice_check(item, options, message):
-    assert message in make_policy("choice", options).check(item)
+    assert message in make_scorer("choice", options).check(item)
 
 
 def test_pair_prefers_the_sentence_without_the_stereotype():
-    policy = make_policy("pair")
-    assert policy.check(PAIR) is None
-    assert policy.request(PAIR) == Sentences(("We are bad.", "They are bad."))
-    assert policy.score(PAIR, Output(logprobs=(-5.0, -9.0), tokens=(4, 4)))[:3] == Score(1.0, "We are bad.")[:3]
-    assert policy.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 4)))[:3] == Score(0.0, "They are bad.")[:3]
-    assert policy.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 2))).value == 0.0
-    per_token = make_policy("pair", {"normalise": "tokens"})
+    scorer = make_scorer("pair")
+    assert scorer.check(PAIR) is None
+    assert scorer.request(PAIR) == Sentences(("We are bad.", "They are bad."))
+    assert scorer.score(PAIR, Output(logprobs=(-5.0, -9.0), tokens=(4, 4)))[:3] == Score(1.0, "We are bad.")[:3]
+    assert scorer.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 4)))[:3] == Score(0.0, "They are bad.")[:3]
+    assert scorer.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 2))).value == 0.0
+    per_token = make_scorer("pair", {"normalise": "tokens"})
     assert per_token.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 2))).value == 1.0
 
 
 @settings(deadline=None)
 @given(LOGPROBS)
 def test_the_two_preferences_are_opposite_but_for_ties(logprobs):
-    anti, stereo = make_policy("pair"), make_policy("pair", {"prefer": "stereo"})
+    anti, stereo = make_scorer("pair"), make_scorer("pair", {"prefer": "stereo"})
     a = anti.score(PAIR, Output(logprobs=logprobs, tokens=(1, 1))).value
     s = stereo.score(PAIR, Output(logprobs=logprobs[::-1], tokens=(1, 1))).value
     assert a + s == (2 if logprobs[0] == logprobs[1] else 1)
@@ -96,6 +96,6 @@ def test_the_two_preferences_are_opposite_but_for_ties(logprobs):
 
 def test_pair_of_choices():
     item = Item(id="i", prompt="p", choices=("bad", "good"), answer=1)
-    policy = make_policy("pair")
-    assert policy.check(item) is None
-    assert policy.request(item) == Sentences(("good", "bad"))
+    scorer = make_scorer("pair")
+    assert scorer.check(item) is None
+    assert scorer.request(item) == Sentences(("good", "bad"))

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competency_gaps.items.item import Item
-from competency_gaps.items.policy import Output
-from competency_gaps.pipeline.load import make_policy
+from competency_gaps.items.scorer import Output
+from competency_gaps.pipeline.load import make_scorer
 from competency_gaps.scoring.numeric import answer_number, numbers
 
 
@@ -52,10 +52,10 @@ def test_answer_number(text, value):
 
 
 def score(text, gold, **options):
-    policy = make_policy("numeric", options)
+    scorer = make_scorer("numeric", options)
     item = Item(id="i", prompt="p", answer=gold)
-    assert policy.check(item) is None
-    return policy.score(item, Output(text=text)).value
+    assert scorer.check(item) is None
+    return scorer.score(item, Output(text=text)).value
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,18 @@ import re
 import pytest
 
 from competency_gaps.items.item import Item
-from competency_gaps.items.policy import Output
-from competency_gaps.items.registry import POLICIES
-from competency_gaps.pipeline.load import make_policy
+from competency_gaps.items.registry import SCORERS
+from competency_gaps.items.scorer import Output
+from competency_gaps.pipeline.load import make_scorer
 from core_helpers import benchmark_of
 
 
 def score(name, text, gold, **options):
-    policy = make_policy(name, options)
+    scorer = make_scorer(name, options)
     item = Item(id="i", prompt="p", answer=gold)
-    assert policy.check(item) is None
-    result = policy.score(item, Output(text=text))
-    assert result == policy.score(item, Output(text=text))
+    assert scorer.check(item) is None
+    result = scorer.score(item, Output(text=text))
+    assert result == scorer.score(item, Output(text=text))
     assert result.response == text
     return result.value
 
@@ -61,7 +61,7 @@ def test_contains(text, gold, options, value):
     assert score("contains", text, gold, **options) == value
 
 
-def test_every_policy_can_be_named_by_a_record():
-    for name in POLICIES:
+def test_every_scorer_can_be_named_by_a_record():
+    for name in SCORERS:
         assert re.fullmatch("[a-z]+", name)
-        assert benchmark_of("b", [{"prompt": "p", "metric": name}]).items[0].policy == name
+        assert benchmark_of("b", [{"prompt": "p", "metric": name}]).items[0].scorer == name

@@ -5,17 +5,17 @@ import pytest
 
 from competency_gaps.items.config import BenchmarkConfig
 from competency_gaps.items.item import Item
-from competency_gaps.items.policy import Output
-from competency_gaps.pipeline.load import load_benchmark, make_policy
+from competency_gaps.items.scorer import Output
+from competency_gaps.pipeline.load import load_benchmark, make_scorer
 from competency_gaps.scoring import verifier as verifier_module
 from competency_gaps.scoring.text import TimeLimitReached, time_limit
 
 
 def math_score(text, gold):
-    policy = make_policy("math")
+    scorer = make_scorer("math")
     item = Item(id="i", prompt="p", answer=gold)
-    assert policy.check(item) is None
-    return policy.score(item, Output(text=text)).value
+    assert scorer.check(item) is None
+    return scorer.score(item, Output(text=text)).value
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,14 @@ def test_math(text, gold, value):
 
 
 def test_slow_comparisons_are_unscored():
-    policy = make_policy("math", {"seconds": 0.01})
-    result = policy.score(Item(id="i", prompt="p", answer="6"), Output(text=r"$\frac{1}{2} + x$ " * 5000))
+    scorer = make_scorer("math", {"seconds": 0.01})
+    result = scorer.score(Item(id="i", prompt="p", answer="6"), Output(text=r"$\frac{1}{2} + x$ " * 5000))
     assert result.value is None and result.unscored.numbers == (0.01,)
 
 
 def test_slow_searches_are_unscored():
-    policy = make_policy("regex", {"seconds": 0.1})
-    result = policy.score(Item(id="i", prompt="p", answer="(a+)+$"), Output(text="a" * 27 + "!"))
+    scorer = make_scorer("regex", {"seconds": 0.1})
+    result = scorer.score(Item(id="i", prompt="p", answer="(a+)+$"), Output(text="a" * 27 + "!"))
     assert result.value is None and result.unscored.numbers == (0.1,)
 
 
@@ -71,12 +71,12 @@ def verifier_items(family, **source):
 
 @pytest.mark.parametrize("family", ["chain_sum", "rotate_matrix", "number_sorting", "family_relationships"])
 def test_verifier_scores_right_and_wrong_answers(family):
-    policy = make_policy("verifier")
+    scorer = make_scorer("verifier")
     for item in verifier_items(family):
-        assert policy.check(item) is None
+        assert scorer.check(item) is None
         for text in (item.answer, f"Let me think.\nAnswer: {item.answer}", f" {item.answer}\n"):
-            assert policy.score(item, Output(text=text)).value == 1
-        assert policy.score(item, Output(text="Answer: nonsense")).value < 0.1
+            assert scorer.score(item, Output(text=text)).value == 1
+        assert scorer.score(item, Output(text="Answer: nonsense")).value < 0.1
 
 
 def test_verifier_scores_are_clipped_and_limited(monkeypatch):
@@ -88,6 +88,6 @@ def test_verifier_scores_are_clipped_and_limited(monkeypatch):
 
     monkeypatch.setattr(verifier_module, "_dataset", lambda family, difficulty: Fake())
     item = Item(id="i", prompt="p", metadata={"verifier": {"family": "f", "difficulty": {}, "entry": {}}})
-    policy = make_policy("verifier", {"seconds": 0.05})
-    values = [policy.score(item, Output(text=text)).value for text in ("high", "low", "slow")]
+    scorer = make_scorer("verifier", {"seconds": 0.05})
+    values = [scorer.score(item, Output(text=text)).value for text in ("high", "low", "slow")]
     assert values == [1.0, 0.0, None]

@@ -18,7 +18,7 @@ from competency_gaps.items.registry import SLICES
 from competency_gaps.model.embed import NoModelError
 from competency_gaps.reading.profiles import cas_of, profiles_of, scale_of
 from competency_gaps.runs.open import open_folder
-from competency_gaps.slices import LEAST, read_slices
+from competency_gaps.slices import MIN_ITEMS, read_slices
 from competency_gaps.slices import names as of_names
 from competency_gaps.slices.columns import columns, readable_category
 from competency_gaps.slices.concepts import concepts
@@ -108,7 +108,7 @@ def test_the_tree_finds_planted_groups_and_is_the_same_each_time():
     assert below and all(len(nodes[k] & nodes[parent]) > len(nodes[k]) / 2 for k, parent in below)
     assert all(set(own) <= node for own, node in zip(tree.typical, nodes, strict=True))
     again = tree_of("profiles", space, rows, 400)
-    assert (again.weights != tree.weights).nnz == 0 and min(map(len, nodes)) >= LEAST
+    assert (again.weights != tree.weights).nnz == 0 and min(map(len, nodes)) >= MIN_ITEMS
 
 
 class Activations:

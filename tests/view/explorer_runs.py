@@ -133,7 +133,7 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         "answer": None if number == 2 else f"{SECRETS[2]} {i}",
         "score": None if excluded or unscored else score,
         "epochs": 1,
-        "policy": ("exact", "choice", "imported", "exact")[number],
+        "scorer": ("exact", "choice", "imported", "exact")[number],
         "group": (None, ("even", "<i>odd</i>")[i % 2], f"on {SECRETS[0]}", None)[number],
         "choices": ["first", f"{SECRETS[2]} {i}"] if number == 1 else None,
         "answer_index": 1 if number == 1 else None,
@@ -285,7 +285,7 @@ def _manifest(
         ("11", Reason("other", f"odd: {SECRETS[2]}")),
     )
     declined = {
-        "policy": "refusal",
+        "scorer": "refusal",
         "summary": [
             Reason(
                 "declined_wrongly",
@@ -299,7 +299,7 @@ def _manifest(
             "name": name,
             "items": SIZES[number],
             "content_sha256": "cd" * 32,
-            "policy": ", ".join(items.filter(pl.col("benchmark") == name)["policy"].unique()),
+            "scorer": ", ".join(items.filter(pl.col("benchmark") == name)["scorer"].unique()),
             "scope": (None, "sums of small numbers")[number == 0],
             "left_out": [
                 {"where": f"{HOME}/b{number}.jsonl:{line}", "reason": why.as_dict()} for line, why in left_out

@@ -141,7 +141,7 @@ def test_odd_requests_on_the_wire(listening: Listening, request_: bytes, statuse
 @needs_page
 def test_a_taken_port_is_passed_over(listening: Listening):
     assert f"Port {listening.taken} is" in listening.said
-    assert listening.taken < listening.port < listening.taken + server.NEARBY
+    assert listening.taken < listening.port < listening.taken + server.MAX_PORTS
 
 
 def test_a_missing_package_is_named(hostile: Made, monkeypatch):

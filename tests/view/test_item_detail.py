@@ -46,7 +46,7 @@ def details(context):
 def test_texts_and_facts_are_the_tables(context, details):
     for row, (detail, known) in enumerate(zip(details, context.run.items.iter_rows(named=True), strict=True)):
         assert detail["item"] == row and context.names[detail["benchmark"]] == known["benchmark"]
-        for key in ("item_id", "group", "policy", "n_tokens", "epochs"):
+        for key in ("item_id", "group", "scorer", "n_tokens", "epochs"):
             assert detail[key] == known[key]
         for key in ("excluded", "unscored"):
             assert detail[key] == (known[key] and str(Reason.of(known[key])))

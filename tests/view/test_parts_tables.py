@@ -55,7 +55,7 @@ def test_items_are_the_runs(parts, hostile):
     run, found = open_folder(hostile.run), read(parts, "items.parquet")
     assert found.height == run.items.height
     assert [NAMES[place] for place in found["benchmark"]] == run.items["benchmark"].to_list()
-    for name in ("item_id", "group", "score", "policy", "n_tokens"):
+    for name in ("item_id", "group", "score", "scorer", "n_tokens"):
         same(found[name], run.items[name])
     for name in ("excluded", "unscored"):
         same(found[name], run.items[name].struct.field("text"))

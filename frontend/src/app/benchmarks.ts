@@ -7,5 +7,5 @@ export function placeOf(name: string | null, benchmarks: { name: string }[]): nu
 }
 
 /** Name of what scored the items of a benchmark: where the run's model answered none, scores come from logs. */
-export const scorerName = (policy: string, models: string[]): string =>
-  policy === "none" && models.length > 0 ? "imported scores" : visible(policy);
+export const scorerName = (scorer: string, models: string[]): string =>
+  scorer === "none" && models.length > 0 ? "imported scores" : visible(scorer);

@@ -59,7 +59,7 @@ function Summaries() {
         { name: "With failure", cell: concepts("failure") },
         { name: "With success", cell: concepts("success") },
         { name: "Tokens per item", cell: ({ mean_span_tokens }) => tenths(mean_span_tokens) },
-        { name: "Scored by", words: true, cell: ({ policy }) => scorerName(policy, run.models) },
+        { name: "Scored by", words: true, cell: ({ scorer }) => scorerName(scorer, run.models) },
       ]}
     />
   );

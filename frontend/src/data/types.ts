@@ -112,14 +112,14 @@ export interface BenchmarkSummary {
   /** Concepts that go with failure in it. */
   failure: number;
   success: number;
-  policy: string;
+  scorer: string;
   scope: string | null;
   /**
    * Of the logs and tasks that it was read from, and whether the log seems to be of another model; redacted, without
    * what they quote.
    */
   warnings: Record<string, boolean>;
-  /** Results of the whole benchmark that its policies and judges give, in words. */
+  /** Results of the whole benchmark that its scorers and judges give, in words. */
   figures: string[];
   /** Records that became no item, by reason; redacted, without their places. */
   left_out: string[];
@@ -385,7 +385,7 @@ export interface MissingTopic {
   expected: number | null;
   /** Benchmarks most alike in all other topics; empty: the scope names it. */
   similar: string[];
-  /** Public benchmarks with the largest shares in it, at most `TOPICS`. */
+  /** Public benchmarks with the largest shares in it, at most `MAX_TOPICS`. */
   asked_by: string[];
 }
 
@@ -408,7 +408,7 @@ export interface BenchmarkCoverage {
    */
   inside: number[] | null;
   /**
-   * Whether enough of its items lie in `inside` (`SEEN`) for the map to tell what its scope lacks; of several
+   * Whether enough of its items lie in `inside` (`MIN_IN_SCOPE`) for the map to tell what its scope lacks; of several
    * benchmarks, whether this is so of any.
    */
   within: boolean;
@@ -449,7 +449,7 @@ export interface RegionCoverage {
   high: number;
   /** Share in the mean benchmark of the map. */
   public: number;
-  /** In the mean of its `NEAREST` nearest ones. */
+  /** In the mean of its `SIMILAR_BENCHMARKS` nearest ones. */
   near: number;
   /** In ordinary text; null: the map has none. */
   text: number | null;
@@ -461,7 +461,7 @@ export interface RegionCoverage {
 export interface AbsentConcepts {
   region: number;
   name: string;
-  /** At most `TOPICS`, whose labels passed detection. */
+  /** At most `MAX_TOPICS`, whose labels passed detection. */
   concepts: Lack[];
 }
 
@@ -474,7 +474,7 @@ export interface Covered {
   thin: number;
   /** How many would be missing from as much ordinary text; null: no reference. */
   by_chance: number | null;
-  /** At most `NAMED` of them: missing ones first, those that ordinary text shows most surely. */
+  /** At most `MAX_CONCEPTS` of them: missing ones first, those that ordinary text shows most surely. */
   lacking: Lack[];
 }
 
@@ -492,7 +492,7 @@ export interface Coverage {
   benchmarks: BenchmarkCoverage[];
   /** Benchmarks that the map was made from. */
   public: number;
-  /** At most `TOPICS`, of missing topics. */
+  /** At most `MAX_TOPICS`, of missing topics. */
   absent: AbsentConcepts[];
   /** All counted concepts. */
   all: Covered;
@@ -603,7 +603,7 @@ export interface ItemDetail {
   benchmark: number;
   item_id: string;
   group: string | null;
-  policy: string;
+  scorer: string;
   score: number | null;
   excluded: string | null;
   unscored: string | null;
@@ -636,7 +636,7 @@ export interface ItemDetail {
   /** Place of the right one in `choices`. */
   answer_index: number | null;
   logprobs: number[];
-  /** What its policy says. */
+  /** What its scorer says. */
   details: unknown;
 }
 

@@ -101,7 +101,7 @@ const LENGTH = 3000;
 const STEP = 12_000;
 
 /** What of an item its text needs. */
-type ReadText = Pick<ItemDetail, "text" | "own" | "cut">;
+type ReadText = Pick<ItemDetail, "text" | "body" | "cut">;
 
 /** All that the model read, the item's own text in full ink; a window of it where it is long. */
 export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadText; activity: Activity }) {

@@ -9,9 +9,9 @@ const ROOM = 240;
  * The options of a question: the right one and the given one are marked, with log-probabilities (nats) where the run
  * has them.
  */
-export function Choices({ item: { choices, answer_index, response, logprobs, policy } }: { item: ItemDetail }) {
+export function Choices({ item: { choices, answer_index, response, logprobs, scorer } }: { item: ItemDetail }) {
   if (!choices) return null;
-  const numbered = policy === "choice" && logprobs.length === choices.length;
+  const numbered = scorer === "choice" && logprobs.length === choices.length;
   return (
     <ol className="choices" type="A" data-testid="choices">
       {choices.map((choice, i) => (

@@ -114,7 +114,7 @@ function Shown({ item }: { item: ItemDetail }) {
       )}
       <EveryModel item={item} />
       <Repeated item={item} />
-      {item.logprobs.length > 0 && !(item.choices && item.policy === "choice") && <Options item={item} />}
+      {item.logprobs.length > 0 && !(item.choices && item.scorer === "choice") && <Options item={item} />}
       {item.details !== null && (
         <details className="listing">
           <summary>More about its scoring</summary>
@@ -148,7 +148,7 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
 function ItemFacts({ item }: { item: ItemDetail }) {
   const facts = [
     { key: "score", name: "Score", shown: decimal(item.score) },
-    { key: "policy", name: "Scored by", shown: scorerName(item.policy, useRun().models) },
+    { key: "scorer", name: "Scored by", shown: scorerName(item.scorer, useRun().models) },
     { key: "length", name: "Length", shown: plural(item.n_span_tokens, "token") },
     { key: "read", name: "Tokens read", shown: integer(item.n_tokens) },
     { key: "asked", name: "Times asked", shown: integer(item.epochs) },
@@ -183,15 +183,15 @@ function Repeated({ item }: { item: ItemDetail }) {
 }
 
 /** Log-probabilities of options that stand in the text, or whose texts the run does not keep. */
-function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
-  const choice = policy === "choice";
+function Options({ item: { logprobs, scorer } }: { item: ItemDetail }) {
+  const choice = scorer === "choice";
   const best = Math.max(...logprobs);
   return (
     <>
       <h3>Log-probability of each {choice ? "option" : "option or sentence"}, in nats</h3>
       <p className="soft">
         Summed over the tokens of each option, in the item’s order.
-        {choice && " The policy picks the response by this sum or by its mean per token or character."}
+        {choice && " The scorer picks the response by this sum or by its mean per token or character."}
       </p>
       <ol className="options" data-testid="item-options">
         {logprobs.map((logprob, i) => (

@@ -1,6 +1,6 @@
 """Decorators that add to what a configuration can name, for this process.
 
-An installed package adds them permanently through entry points (``competency_gaps.policies`` and so on).
+An installed package adds them permanently through entry points (``competency_gaps.scorers`` and so on).
 """
 
 from __future__ import annotations
@@ -8,22 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from competency_gaps.items.registry import LOGS, POLICIES, SLICES, SOURCES
-from competency_gaps.pipeline.load import check_policy
+from competency_gaps.items.registry import LOGS, SCORERS, SLICES, SOURCES
+from competency_gaps.pipeline.load import check_scorer
 
 T = TypeVar("T")
 
 
-def policy(name: str) -> Callable[[T], T]:
-    """Register a scoring policy: a frozen dataclass that extends :class:`~competency_gaps.Policy`.
+def scorer(name: str) -> Callable[[T], T]:
+    """Register a scorer: a frozen dataclass that extends :class:`~competency_gaps.Scorer`.
 
     Its fields are the options that a benchmark's ``options`` may set; their types check the values, and
-    ``cgaps doctor`` lists them where a package brings the policy.
+    ``cgaps doctor`` lists them where a package brings the scorer.
 
     Parameters
     ----------
     name
-        The name to give as a benchmark's ``policy``.
+        The name to give as a benchmark's ``scorer``.
 
     Raises
     ------
@@ -34,9 +34,9 @@ def policy(name: str) -> Callable[[T], T]:
     --------
     >>> from dataclasses import dataclass
     >>> import competency_gaps as cg
-    >>> @cg.policy("starts_with")
+    >>> @cg.scorer("starts_with")
     ... @dataclass(frozen=True)
-    ... class StartsWith(cg.Policy):
+    ... class StartsWith(cg.Scorer):
     ...     name = "starts_with"
     ...     max_new_tokens: int = 16
     ...     def request(self, item):
@@ -46,8 +46,8 @@ def policy(name: str) -> Callable[[T], T]:
     """
 
     def decorate(value: T) -> T:
-        check_policy(name, value)
-        return POLICIES.register(name)(value)
+        check_scorer(name, value)
+        return SCORERS.register(name)(value)
 
     return decorate
 

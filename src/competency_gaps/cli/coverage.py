@@ -119,12 +119,12 @@ def _print_command(report: Coverage, run: Path, describe: str | None, console: C
 
 def _print_regions(report: Coverage, limit: int, console: Console) -> None:
     """Print the coarse regions, then finer ones that are crowded, and that are lacking."""
-    from competency_gaps.findings.coverage import LEVEL, TOPICS, rarer
+    from competency_gaps.findings.coverage import LEVEL, MAX_TOPICS, rarer
     from competency_gaps.view.terminal.tables import aligned
 
     by_share = sorted(report.regions, key=lambda part: -part.share)
     top = [part for part in by_share if part.level == 1]
-    named = {topic.region for topic in report.whole.missing[:TOPICS]} if report.whole is not None else set()
+    named = {topic.region for topic in report.whole.missing[:MAX_TOPICS]} if report.whole is not None else set()
     rare = (every := [part for part in rarer(report) if part.region not in named])[: limit // 2]
     crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded") and part not in rare]
     finer = "finer" if len(rare) == len(every) else f"finer; {len(rare)} of {len(every)}"

@@ -139,7 +139,7 @@ def _mode(modes: list[str], others: dict[str, Any]) -> str:
 
 def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
     """Print what to do first: what each part says at a glance, and its command. Nothing is written."""
-    from competency_gaps.view.terminal.improve import KEPT, first_steps
+    from competency_gaps.view.terminal.improve import KEPT_ITEMS, first_steps
 
     def attempt(ask: Callable[[], Any]) -> Any:
         try:
@@ -147,7 +147,7 @@ def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
         except UserError as error:  # as of too few models: that is what there is to say
             return error
 
-    count = min(KEPT, run.items["excluded"].null_count() // 2)
+    count = min(KEPT_ITEMS, run.items["excluded"].null_count() // 2)
     report = {
         "items": attempt(lambda: run.suspicious(progress=progress)),
         "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"] if run.has_reading},

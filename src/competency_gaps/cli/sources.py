@@ -155,7 +155,7 @@ def _command(path: str, log: InspectedLog, options: Mapping[str, str | list[str]
     """What to type next: the answer, or a reading where an SAE of the model is known; None: nothing can be read."""
     if not log.readable:
         return None
-    from competency_gaps.slices.family import LEAST
+    from competency_gaps.slices.family import MIN_ITEMS
 
     words = [
         word
@@ -164,7 +164,7 @@ def _command(path: str, log: InspectedLog, options: Mapping[str, str | list[str]
         for word in (f"--{option}", text)
     ]
     reader = ["--model", log.model, "--sae", log.sae.name] if log.model and log.sae else []
-    if not reader and _scored(path, log) <= LEAST:
+    if not reader and _scored(path, log) <= MIN_ITEMS:
         reader = ["--read"]
     if not (reader or words) and log.logs == (path,):
         return shlex.join(["cgaps", "show", path])
@@ -175,7 +175,7 @@ def _command(path: str, log: InspectedLog, options: Mapping[str, str | list[str]
 
 def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     """What to know before the run is typed."""
-    from competency_gaps.slices.family import LEAST
+    from competency_gaps.slices.family import MIN_ITEMS
 
     unread = len(log.benchmarks) - len(log.readable)
     if unread:
@@ -185,23 +185,23 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
         yield "What changed between two of these models (needs no SAE):"
         yield f"{shlex.join(['cgaps', 'compare', *compared])}\n"
     scored = _scored(path, log)
-    what = "Where the model is weak" if scored > LEAST else "What the items test"
+    what = "Where the model is weak" if scored > MIN_ITEMS else "What the items test"
     if not scored:
         yield (
             "No item has a score, so nobody can say where the model is weak. Score the answers with the tool that "
             "wrote the log (Inspect: 'inspect score LOG')."
         )
-    elif scored <= LEAST:
+    elif scored <= MIN_ITEMS:
         yield (
             f"Only {plural(scored, 'item')} scored: too few to show where the model is weak, as a slice alone needs "
-            f"{LEAST}. Evaluate more, or give a folder with more logs."
+            f"{MIN_ITEMS}. Evaluate more, or give a folder with more logs."
         )
     if log.sae is None:
-        yield f"{what}{' (seconds, without an SAE)' if scored > LEAST else ' (the bundled model reads them)'}:"
+        yield f"{what}{' (seconds, without an SAE)' if scored > MIN_ITEMS else ' (the bundled model reads them)'}:"
         return
     if log.sae.relation != "same":
         yield f"The SAE was trained on {log.sae.model}, a relative of {log.model}; the run checks whether it fits."
-    if scored > LEAST:
+    if scored > MIN_ITEMS:
         yield f"{what} (seconds, without an SAE):\n{shlex.join(['cgaps', 'show', path])}\n"
     listing = shlex.join(["cgaps", "sae", str(log.model)])
     yield f"{what}, in its own concepts (other SAEs: {listing}):"

@@ -18,29 +18,38 @@ import scipy.sparse as sp
 from competency_gaps.concepts.document import has_table, read_columns, write_tables
 from competency_gaps.concepts.labels import clean_line
 from competency_gaps.reading.by_concept import ByConcept
-from competency_gaps.reading.profiles import FEWEST, SIZE, Scale, cas_of, one_thread, profiles_of, scale_of, unit
+from competency_gaps.reading.profiles import (
+    MIN_ACTIVE_ITEMS,
+    SIZE,
+    Scale,
+    cas_of,
+    one_thread,
+    profiles_of,
+    scale_of,
+    unit,
+)
 from competency_gaps.runs.schemas import REGION_COUNTS, REGIONS
 from competency_gaps.util.errors import UserError
 
 FILE, REGIONS_FILE, COUNTS_FILE = "atlas.safetensors", "regions.parquet", "region_counts.parquet"
-SIZES = (12, 50, 250)
+LEVEL_SIZES = (12, 50, 250)
 """Regions of each level, about."""
-ALIKE = 0.8
+MAX_SIMILARITY = 0.8
 """Cosine from which one of two items is not shown beside the other."""
 TYPICAL, BORDERLINE = 12, 4
 """Most items of each kind that show what a region holds."""
 UNLIKE = 0.01
 """Share of the map's own items that lie further from their region than the atlas reaches."""
-LEVELS = len(SIZES)
+LEVELS = len(LEVEL_SIZES)
 ORDINARY = "ordinary text"
 """The benchmark of stretches of text that no benchmark asks about."""
-MOST, MOST_ORDINARY = 60, 1500
+MAX_ITEMS, MAX_ORDINARY_ITEMS = 60, 1500
 """Items that a benchmark counts for, at most; and ordinary text."""
 REPEAT = 0.75
 """Cosine of embeddings from which two items repeat each other."""
 VECTORS = 200
 """Singular vectors of profiles from which embeddings are foretold."""
-NEAR = 3
+NEAR_CENTRES = 3
 """Centres between which an item is drawn: its own region's, and the nearest ones, of which its own mostly is one and so
 counts twice."""
 SPREAD = 0.05
@@ -108,7 +117,7 @@ def places_of(atlas: Atlas, space: np.ndarray) -> Places:
     region = above[likeness[:, above].argmax(axis=1)]
     region = fine[np.where(atlas.parent[fine] == region[:, None], likeness[:, fine], -np.inf).argmax(axis=1)]
     highest = np.take_along_axis(likeness, region[:, None], axis=1).ravel()
-    near = np.argsort(-likeness[:, fine], axis=1, kind="stable")[:, : NEAR - 1]
+    near = np.argsort(-likeness[:, fine], axis=1, kind="stable")[:, : NEAR_CENTRES - 1]
     near = np.column_stack([region, fine[near]])  # an item stands with its own region
     pull = np.exp((np.take_along_axis(likeness, near, axis=1) - highest[:, None]) / SPREAD)
     pull /= pull.sum(axis=1, keepdims=True)
@@ -164,7 +173,7 @@ def examples_of(atlas: Atlas, space: np.ndarray) -> list[tuple[list[int], list[i
             for queue in queues:
                 while queue and len(chosen) < TYPICAL:
                     item = int(queue.pop(0))
-                    if not chosen or (space[chosen] @ space[item]).max() < ALIKE:
+                    if not chosen or (space[chosen] @ space[item]).max() < MAX_SIMILARITY:
                         chosen.append(item)
                         break
         near, holds = above, atlas.parent[above] == region
@@ -180,7 +189,7 @@ def examples_of(atlas: Atlas, space: np.ndarray) -> list[tuple[list[int], list[i
 
 def least_items() -> int:
     """Fewest items of which a map is made."""
-    return FEWEST * SIZES[-1]
+    return MIN_ACTIVE_ITEMS * LEVEL_SIZES[-1]
 
 
 def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[str], *, seed: int = 0) -> Atlas:
@@ -188,8 +197,8 @@ def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[s
 
     The space is that of the items' profiles, turned towards what their texts mean: the part of their sentence
     embeddings that ridge regression foretells from the profiles. So an item is located by its concepts alone, and a
-    form weighs little. Items that repeat each other count for one, and no benchmark for more than :data:`MOST`. Regions
-    come from k-means of unit vectors, level by level inside those above [ours].
+    form weighs little. Items that repeat each other count for one, and no benchmark for more than :data:`MAX_ITEMS`.
+    Regions come from k-means of unit vectors, level by level inside those above [ours].
 
     Parameters
     ----------
@@ -205,7 +214,7 @@ def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[s
     MissingExtraError
         If scikit-learn is missing.
     """
-    usable = np.flatnonzero(np.diff(cas.indptr) >= FEWEST)
+    usable = np.flatnonzero(np.diff(cas.indptr) >= MIN_ACTIVE_ITEMS)
     width, cas = cas.shape[0], sp.csr_array(cas[usable])
     with one_thread():
         weights = _capped(1 / repeated(embeddings), np.asarray(benchmarks, object))
@@ -247,7 +256,7 @@ def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[s
 def _capped(weights: np.ndarray, names: np.ndarray) -> np.ndarray:
     capped = weights.copy()
     for name in set(names):
-        most = MOST_ORDINARY if name == ORDINARY else MOST
+        most = MAX_ORDINARY_ITEMS if name == ORDINARY else MAX_ITEMS
         capped[names == name] *= min(1, most / weights[names == name].sum())
     return capped
 
@@ -281,7 +290,7 @@ def _regions(space: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndar
 
     centres, parents, levels = list[np.ndarray](), list[int](), list[int]()
     member, above = np.full(len(space), -1), [-1]
-    for level, size in enumerate(SIZES, 1):
+    for level, size in enumerate(LEVEL_SIZES, 1):
         finer, begun = member.copy(), list[int]()
         for region in above:
             inside = np.flatnonzero(member == region)

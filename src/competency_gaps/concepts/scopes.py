@@ -1,10 +1,10 @@
 """Which regions of the atlas belong to the scope that a benchmark states, told by their names.
 
-A region belongs to it whose name is nearer to the scope, or to one of its clauses, than all but :data:`NEAR` of
-shuffled names [ours]. The similarity of two embedded texts means little by itself, as a general text is similar to
-everything. So names are compared with *shuffled names* [ours]: the words of all names, dealt out to names of the same
-lengths, function words among function words. These have the words and their number but no meaning as a whole. Single
-words say much, so the comparison is strict for short names. A match by text is a guess.
+A region belongs to it whose name is nearer to the scope, or to one of its clauses, than all but
+:data:`FALSE_ALARM_RATE` of shuffled names [ours]. The similarity of two embedded texts means little by itself, as a
+general text is similar to everything. So names are compared with *shuffled names* [ours]: the words of all names, dealt
+out to names of the same lengths, function words among function words. These have the words and their number but no
+meaning as a whole. Single words say much, so the comparison is strict for short names. A match by text is a guess.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from competency_gaps.util.text import visible
 
 LEVEL = 2
 """Of the regions that benchmarks are compared by, and scopes."""
-NEAR = 0.03
+FALSE_ALARM_RATE = 0.03
 """Share of shuffled names that would belong to a scope."""
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
@@ -56,7 +56,7 @@ def scope_table(regions: pl.DataFrame, stated: Mapping[str, str | None], embed: 
         Columns of ``schemas.SCOPES``: benchmark, region; the nearest first. Empty without scopes.
     """
     queries = {name: clauses(text) for name, text in stated.items() if text}
-    inside = near(queries, regions["name"].to_list(), embed, NEAR) if queries else {}
+    inside = near(queries, regions["name"].to_list(), embed, FALSE_ALARM_RATE) if queries else {}
     level = regions["level"].to_list()
     rows = [(name, row) for name, regions_ in inside.items() for row in regions_ if level[row] == LEVEL]
     return pl.DataFrame(rows, schema=SCOPES, orient="row")

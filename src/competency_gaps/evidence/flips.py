@@ -18,9 +18,9 @@ from competency_gaps.evidence.interval import gradedness, ratio_interval
 from competency_gaps.evidence.permutation import pearson_tail
 from competency_gaps.evidence.sample import effective_sample
 
-FEW = 30.0
+MIN_CLUSTERS = 30.0
 """Effective number of differing clusters below which tails are drawn."""
-DRAWS = 20_000
+SHUFFLES = 20_000
 BATCH = 4_000_000
 """Signs in memory at a time."""
 POWER = 0.8
@@ -124,7 +124,7 @@ def flip_p_values(terms: sp.csr_array, *, seed: int = 0) -> np.ndarray:
     scale = np.sqrt(second[curve])
     tail = pearson_tail(statistic[curve] / scale, np.zeros(len(scale)), -2 * fourth[curve] / second[curve] ** 2)
     out[curve] = np.minimum(1.0, 2 * np.maximum(tail, 0.5 ** count[curve]))
-    drawn = np.flatnonzero(curve)[second[curve] ** 2 / fourth[curve] < FEW]
+    drawn = np.flatnonzero(curve)[second[curve] ** 2 / fourth[curve] < MIN_CLUSTERS]
     if len(drawn):
         out[drawn] = _drawn(terms[drawn], seed)
     return out
@@ -138,10 +138,10 @@ def _drawn(terms: sp.csr_array, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     size = max(1, BATCH // max(1, len(used), terms.shape[0]))
     extreme = np.zeros(terms.shape[0])
-    for start in range(0, DRAWS, size):
-        signs = rng.integers(0, 2, (len(used), min(size, DRAWS - start)), np.int8) * 2.0 - 1
+    for start in range(0, SHUFFLES, size):
+        signs = rng.integers(0, 2, (len(used), min(size, SHUFFLES - start)), np.int8) * 2.0 - 1
         extreme += (np.abs(terms @ signs) >= observed[:, None]).sum(axis=1)
-    return np.asarray((1 + extreme) / (1 + DRAWS))
+    return np.asarray((1 + extreme) / (1 + SHUFFLES))
 
 
 def _interval(

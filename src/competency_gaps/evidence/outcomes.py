@@ -49,18 +49,18 @@ def difference(first: Outcome, second: Outcome) -> Outcome:
     return Outcome("difference", first.model, first.values - second.values, (second.model,))
 
 
-NEAR_PEERS = 0.12
+NEAR_DISTANCE = 0.12
 """Most that a peer's mean score may differ from the model's."""
-FARTHEST_PEERS = 0.25
+MAX_DISTANCE = 0.25
 """Most that the peers' means may differ from the model's on average: beyond it what is hard for everybody is found as a
 weakness in more than 1 of 20 worlds without one (``validation/synthetic_peers.py``)."""
 MIN_SHARED_ITEMS = 100
 """Items that a peer must share with the model; half of the model's, where it has fewer than twice as many."""
-FEW_PEERS = 3
+ENOUGH_PEERS = 3
 """Models that are taken where fewer lie within."""
 MAX_PEERS = 8
 """Most peers: farther models of another kind blur what is the model's own."""
-FEWEST_PEERS = 2
+MIN_PEERS = 2
 """Fewest peers: with a single one its noise cannot be told from the items' difficulty."""
 MAX_SLOPE = 3.0
 """Largest slope."""
@@ -92,14 +92,14 @@ def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
     Returns
     -------
     ndarray of int64 of shape (peers,)
-        Rows of those whose mean over the items scored for both lies within ``NEAR_PEERS`` of the model's, the nearest
-        first and at most ``MAX_PEERS``; the ``FEW_PEERS`` nearest where fewer do. Models that share fewer than
+        Rows of those whose mean over the items scored for both lies within ``NEAR_DISTANCE`` of the model's, nearest
+        first and at most ``MAX_PEERS``; the ``ENOUGH_PEERS`` nearest where fewer do. Models that share fewer than
         ``MIN_SHARED_ITEMS`` items are none.
     """
     away = distances(scores, model)
     order = np.argsort(away, kind="stable")[: int(np.isfinite(away).sum())]
-    near = order[away[order] <= NEAR_PEERS]
-    return np.asarray(near[:MAX_PEERS] if len(near) >= FEW_PEERS else order[:FEW_PEERS], np.int64)
+    near = order[away[order] <= NEAR_DISTANCE]
+    return np.asarray(near[:MAX_PEERS] if len(near) >= ENOUGH_PEERS else order[:ENOUGH_PEERS], np.int64)
 
 
 def distances(scores: np.ndarray, model: int) -> np.ndarray:
@@ -135,7 +135,7 @@ def expected_scores(scores: np.ndarray, model: int, peers: np.ndarray, group: np
     model
         Row of the model.
     peers
-        int64: rows of its peers, at least ``FEWEST_PEERS``.
+        int64: rows of its peers, at least ``MIN_PEERS``.
     group : ndarray of int64 of shape (N,)
         Number of each item's benchmark.
     """
@@ -144,7 +144,7 @@ def expected_scores(scores: np.ndarray, model: int, peers: np.ndarray, group: np
         columns = np.flatnonzero(group == number)
         scores_of_model, others = scores[model, columns], scores[np.ix_(peers, columns)]
         others = others[~np.isnan(others).all(axis=1)]
-        if len(others) < FEWEST_PEERS or np.isnan(scores_of_model).all():
+        if len(others) < MIN_PEERS or np.isnan(scores_of_model).all():
             continue
         levels = _levels(others)
         above = others - levels
@@ -204,7 +204,7 @@ def _common_variance(above: np.ndarray) -> tuple[float, float]:
     return float(product.mean()), float(product.std(ddof=1) / np.sqrt(len(product)))
 
 
-FEWEST_MODELS = 6
+MIN_MODELS = 6
 """Models with a score that an item must have: with five, no order of them is rarer than 1 in 10."""
 
 
@@ -301,7 +301,7 @@ def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nd
     x, y = _moments(rest, usable, n), _moments(filled, usable, n)
     product = (x.centred * y.centred).sum(axis=0)
     spread = np.sqrt(x.second * y.second)
-    tested = (n >= FEWEST_MODELS) & (spread > 1e-9)
+    tested = (n >= MIN_MODELS) & (spread > 1e-9)
     correlation = np.divide(product, spread, out=np.full(len(n), np.nan), where=tested)
     p_value = np.full(len(n), np.nan)
     if tested.any():

@@ -10,7 +10,7 @@ outcomes b centred on their means (zeros included), ``A_j = sum a^j`` and ``B_j 
 
 Blocks are permuted independently, so their cumulants add. A Pearson curve with these four moments gives the tails: a
 beta (type I) where the curve is bounded, else a gamma (type III) from the third moment. In the far tail a beta can end
-too early, while a gamma is conservative; so below ``FAR`` the larger of the two counts.
+too early, while a gamma is conservative; so below ``MIN_CURVE_TAIL`` the larger of the two counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from competency_gaps.evidence.sample import BlockSums, effective_sample
 
 MIN_SKEWNESS = 1e-3
 """Skewness and excess kurtosis below which the normal distribution is used."""
-FAR = 1e-4
+MIN_CURVE_TAIL = 1e-4
 """Tail below which a bounded curve is not used alone: it may end before the true distribution does."""
 LATTICE = 0.25
 """Spread of the weights, relative to the lattice of equal weights, below which T gets a continuity correction."""
@@ -160,7 +160,7 @@ def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
     bounded &= excess > square - 1.9  # at -2 only two values are left
     if bounded.any():
         beta = _beta_tail(z[bounded], skew[bounded], excess[bounded])
-        out[bounded] = np.maximum(beta, np.minimum(out[bounded], FAR))
+        out[bounded] = np.maximum(beta, np.minimum(out[bounded], MIN_CURVE_TAIL))
     return out
 
 
@@ -226,9 +226,9 @@ def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarra
     return np.where(left >= 0, log, -np.inf)
 
 
-DRAWS = 20_000
+MAX_PERMUTATIONS = 20_000
 """Most permutations."""
-FEWEST = 2_000
+MIN_PERMUTATIONS = 2_000
 """Fewest permutations."""
 WORK = 100_000_000
 """About how many outcomes are permuted in all: a suite of more than 5,000 clusters gets fewer draws."""
@@ -267,7 +267,7 @@ def drawn_tails(
     observed = rows @ values
     # Sums in another order differ by rounding; equal values of T must count as equal.
     slack = 1e-9 * np.asarray(rows.sum(axis=1)).ravel()
-    draws = int(np.clip(WORK // max(1, len(used)), FEWEST, DRAWS))
+    draws = int(np.clip(WORK // max(1, len(used)), MIN_PERMUTATIONS, MAX_PERMUTATIONS))
     size = max(1, BATCH // max(1, len(used), len(observed)))
 
     def extreme(start: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,11 +14,11 @@ import scipy.sparse as sp
 
 from competency_gaps.evidence import corrected
 
-FEWEST = 6
+MIN_EXAMPLES = 6
 """Fewest examples of an entry that is compared: three choose, three confirm."""
 LENGTHS = 4
 """Classes of length in a domain, each with as many examples."""
-MOST = 5
+MAX_CHOSEN = 5
 """Slices of each family that an entry's first half chooses, at most."""
 PERMUTATIONS = 1_999
 _BLOCK = 128
@@ -138,13 +138,13 @@ def tell(examples: Examples, *, level: float = 0.05, seed: int = 0) -> Ties:
     """
     choosing = halves(examples.member, seed)
     area, first = rank_sums(examples, choosing)
-    enough = np.diff(sp.csr_array(examples.member).indptr) >= FEWEST
+    enough = np.diff(sp.csr_array(examples.member).indptr) >= MIN_EXAMPLES
     entry, chosen = [], []
     families = [np.flatnonzero(examples.family == name) for name in np.unique(examples.family)]
     for entry_number in np.flatnonzero(enough):
         for family in families:
             order = family[np.argsort(-area[family, entry_number], kind="stable")]
-            best = order[first[order, entry_number] > 2][:MOST]
+            best = order[first[order, entry_number] > 2][:MAX_CHOSEN]
             entry += [entry_number] * len(best)
             chosen += best.tolist()
     pairs = np.array(entry, np.int64), np.array(chosen, np.int64)

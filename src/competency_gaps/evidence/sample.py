@@ -6,9 +6,9 @@ averaged first, like the epochs of an item: they share one weight, so that askin
 count for more. A *block* is a stratum of a benchmark; under the null outcomes are exchangeable within a block.
 
 Within a stratum all clusters have about the same length (or other covariate), so length cannot explain a difference
-between them. A number is cut at quantiles into strata of about ``LEAST`` clusters. Quintiles, the usual choice, leave a
-fifth of the slope inside each stratum, which over thousands of items makes false findings (``validation/planted.py``
-measures it; a spline within each benchmark does no better).
+between them. A number is cut at quantiles into strata of about ``STRATUM_CLUSTERS`` clusters. Quintiles, the usual
+choice, leave a fifth of the slope inside each stratum, which over thousands of items makes false findings
+(``validation/planted.py`` measures it; a spline within each benchmark does no better).
 
 Intervals, gaps and permutation moments are functions of sums over the units of each block. A block in which a concept
 is not active adds nothing to any of these, so sums are kept only for *pairs* of a concept and a block in which it is
@@ -24,9 +24,9 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
-LEAST = 15
+STRATUM_CLUSTERS = 15
 """About how many clusters a stratum has: with fewer, estimating the strata's means costs too much power."""
-MOST = 40
+MAX_STRATA = 40
 """Most strata of a benchmark."""
 
 
@@ -108,8 +108,8 @@ def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
     numbers = [covariate for covariate in covariates if covariate.categories is None]
     if numbers:
         size = np.bincount(cell)
-        parts = np.maximum(1, np.floor((size / LEAST) ** (1 / len(numbers)))).astype(int)
-        parts = np.minimum(parts, max(1, int(MOST ** (1 / len(numbers)))))
+        parts = np.maximum(1, np.floor((size / STRATUM_CLUSTERS) ** (1 / len(numbers)))).astype(int)
+        parts = np.minimum(parts, max(1, int(MAX_STRATA ** (1 / len(numbers)))))
         whole = cell
         for covariate in numbers:
             cell = _split(cell, _quantiles(covariate.values, cell, parts[whole]))

@@ -26,16 +26,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FEWEST_TEXTS = 5
+MIN_TEXTS = 5
 """Fewest texts in which a concept must be active for its share to be known."""
 SKETCH_BYTES = 2**28
 """Memory of one sketch."""
-MOST_BUCKETS = 2**15
+MAX_BUCKETS = 2**15
 
 
 def buckets_for(width: int) -> int:
     """Give the number of buckets per concept that fit into ``SKETCH_BYTES``: 512 for 65,536 concepts."""
-    return max(16, min(MOST_BUCKETS, SKETCH_BYTES // (8 * width)))
+    return max(16, min(MAX_BUCKETS, SKETCH_BYTES // (8 * width)))
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class LexicalShare:
 
     def share(self) -> np.ndarray:
         """Lexical share of each concept, at most about 1, unbiased and so below 0 at times; NaN: in too few texts."""
-        known = self.texts >= FEWEST_TEXTS
+        known = self.texts >= MIN_TEXTS
         tokens, pairs = max(1, self.recurring.tokens), max(1.0, self.recurring.pairs)
         mean = self._sum / tokens
         about_mean = np.einsum("ij,ij->i", self._sketch, self._sketch) - 2 * mean * (self._sketch @ self._ones)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.evidence import Units
-from competency_gaps.evidence.outcomes import FEW_PEERS, NEAR_PEERS, Outcome
+from competency_gaps.evidence.outcomes import ENOUGH_PEERS, NEAR_DISTANCE, Outcome
 from competency_gaps.evidence.trends import trends
 from competency_gaps.findings.choose import ERROR_RATE
 from competency_gaps.findings.finding import Caveat
@@ -108,7 +108,7 @@ def _of_scores(
         yield Caveat("excluded", {"items": items.height, "excluded": int((~kept).sum())})
     if run.reader not in (None, outcome.model):
         yield Caveat("lens", {"reads": run.reader})
-    if peers is not None and (len(peers.rows) < FEW_PEERS or peers.distance > NEAR_PEERS):
+    if peers is not None and (len(peers.rows) < ENOUGH_PEERS or peers.distance > NEAR_DISTANCE):
         yield Caveat("peers", {"peers": len(peers.rows), "distance": peers.distance})
 
 

@@ -7,11 +7,11 @@ benchmark need not test everything: where it states its scope, regions are judge
 (:mod:`~competency_gaps.concepts.scopes`).
 
 A topic (a region of level 2) is missing where the stated scope names it and fewer than 1% of the items lie in it
-(:data:`EXERCISED`), though they touch the coarse region around it. Without a scope it is missing where fewer than 1%,
-or a tenth of the share in similar benchmarks (:data:`HARDLY`), lie in it, and these surely have more than twice as many
-there: two of them, or the only one if it is :data:`CLOSE`, and more than :data:`ASKED` in the median [ours]. Similar
-are those most alike *in all other topics*, as what lacks one is unlike all that have it. The benchmark's own row is
-left out, and of those that are nearly one (:data:`TWINS`) all but one.
+(:data:`MIN_SHARE`), though they touch the coarse region around it. Without a scope it is missing where fewer than 1%,
+or a tenth of the share in similar benchmarks (:data:`MISSING_RATIO`), lie in it, and these surely have more than twice
+as many there: two of them, or the only one if it is :data:`CLOSE_LIKENESS`, and more than :data:`MIN_EXPECTED` in the
+median [ours]. Similar are those most alike *in all other topics*, as what lacks one is unlike all that have it. The
+benchmark's own row is left out, and of those that are nearly one (:data:`TWIN_LIKENESS`) all but one.
 
 Counted concepts are those that a label describes: ranked (contextual) ones that are active somewhere. *Missing* and
 *thin* ones are ``coverage_status`` of ``concepts.parquet`` and ``concept_benchmarks.parquet``.
@@ -37,33 +37,33 @@ from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import UserError, argument
 from competency_gaps.util.text import integer, percent, plural, shorten
 
-FACTOR = 2
+THIN_RATIO = 2
 """A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""
-NEAREST = 3
-FITS = 0.5
+SIMILAR_BENCHMARKS = 3
+MIN_LIKENESS = 0.5
 """Least likeness of similar benchmarks."""
-TWINS = 0.95
+TWIN_LIKENESS = 0.95
 """Likeness from which two benchmarks count as one beside a third."""
-CLOSE = 0.8
+CLOSE_LIKENESS = 0.8
 """Likeness from which the only similar benchmark is enough."""
-ITSELF = 0.9
+SELF_LIKENESS = 0.9
 """Likeness from which a benchmark of the map with the name of one that is asked about is that one."""
-TOPICS = 3
+MAX_TOPICS = 3
 """Missing topics that are named, at most; and absent concepts of each topic, and topics with these."""
-FEW = 0.1
+MIN_OTHER_TOPICS = 0.1
 """Least share of other topics in a benchmark that is compared in these."""
-TOO_FEW = 0.1
+COARSE_SHARE = 0.1
 """Share in similar benchmarks that a missing topic may need before its line says that the items are few."""
-SEEN = 0.8
+MIN_IN_SCOPE = 0.8
 """Share of a benchmark's items that must lie in the regions of its scope, if the map is to say what is lacking."""
-EXERCISED = 0.01
+MIN_SHARE = 0.01
 """Share from which a region is exercised: topics below it are missing."""
-HARDLY = 0.1
+MISSING_RATIO = 0.1
 """Ratio to similar benchmarks below which a topic is missing as well."""
-ASKED = 0.05
+MIN_EXPECTED = 0.05
 """Share of a topic in the median of similar benchmarks, from which its absence is worth a line: one that asks about
 little else says nothing of the others."""
-NAMED = 12
+MAX_CONCEPTS = 12
 """Concepts that are named of what a region lacks, at most."""
 _READ_BY_PEOPLE = ("explained", "imported")
 """Kinds of labels that somebody wrote; others are words of exemplars."""
@@ -93,7 +93,7 @@ class Covered:
     by_chance: float | None
     """How many would be missing from as much ordinary text; None: no reference."""
     lacking: tuple[Lack, ...]
-    """At most :data:`NAMED` of them: missing ones first, those that ordinary text shows most surely."""
+    """At most :data:`MAX_CONCEPTS` of them: missing ones first, those that ordinary text shows most surely."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class RegionCoverage(Covered):
     public: float
     """Share in the mean benchmark of the map."""
     near: float
-    """In the mean of its :data:`NEAREST` nearest ones."""
+    """In the mean of its :data:`SIMILAR_BENCHMARKS` nearest ones."""
     text: float | None
     """In ordinary text; None: the map has none."""
     status: Literal["missing", "thin", "crowded"] | None
@@ -137,7 +137,7 @@ class MissingTopic:
     similar: tuple[str, ...]
     """Benchmarks most alike in all other topics; empty: the scope names it."""
     asked_by: tuple[str, ...]
-    """Public benchmarks with the largest shares in it, at most :data:`TOPICS`."""
+    """Public benchmarks with the largest shares in it, at most :data:`MAX_TOPICS`."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class AbsentConcepts:
     region: int
     name: str
     concepts: tuple[Lack, ...]
-    """At most :data:`TOPICS`, whose labels passed detection."""
+    """At most :data:`MAX_TOPICS`, whose labels passed detection."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ class BenchmarkCoverage:
     """Regions that belong to its scope, the nearest first, or to those of all its benchmarks; None: it states none, or
     names cannot be compared."""
     within: bool
-    """Whether enough of its items lie in ``inside`` (:data:`SEEN`) for the map to tell what its scope lacks; of several
-    benchmarks, whether this is so of any."""
+    """Whether enough of its items lie in ``inside`` (:data:`MIN_IN_SCOPE`) for the map to tell what its scope lacks; of
+    several benchmarks, whether this is so of any."""
     detectable: float
     """Least share in similar benchmarks at which a topic without an item is missing: more with few items."""
     missing: tuple[MissingTopic, ...]
@@ -194,7 +194,7 @@ class Coverage:
     public: int
     """Benchmarks that the map was made from."""
     absent: tuple[AbsentConcepts, ...]
-    """At most :data:`TOPICS`, of missing topics."""
+    """At most :data:`MAX_TOPICS`, of missing topics."""
     all: Covered
     """All counted concepts."""
     counted: Literal["labelled", "automatic", "unlabelled"]
@@ -230,23 +230,23 @@ class Map:
         """float64 of shape (B, R): shares of the map's benchmarks."""
 
     def similar(self, share: np.ndarray, asked: Sequence[str], topic: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the benchmarks most alike in all other topics, at most :data:`NEAREST`, and their likeness."""
+        """Rows of the benchmarks most alike in all other topics (:data:`SIMILAR_BENCHMARKS`), and their likeness."""
         level = self.level.copy()
         level[topic] = 0
         like = likeness(level, share, self.public)
         # What is about hardly anything else has no other topics to compare.
-        like[self.is_itself(like, asked) | (self.public[:, topic] > 1 - FEW)] = 0
+        like[self.is_itself(like, asked) | (self.public[:, topic] > 1 - MIN_OTHER_TOPICS)] = 0
         chosen: list[int] = []
         for row in np.argsort(-like, kind="stable").tolist():
-            twins = likeness(self.level, self.public[row], self.public[np.array(chosen, int)]) >= TWINS
-            if like[row] >= FITS and len(chosen) < NEAREST and not twins.any():
+            twins = likeness(self.level, self.public[row], self.public[np.array(chosen, int)]) >= TWIN_LIKENESS
+            if like[row] >= MIN_LIKENESS and len(chosen) < SIMILAR_BENCHMARKS and not twins.any():
                 chosen.append(row)
         rows = np.array(chosen, int)
         return rows, like[rows]
 
     def is_itself(self, like: np.ndarray, asked: Sequence[str]) -> np.ndarray:
         """Which rows are a benchmark that is asked about, by name and likeness: bool of shape (B,)."""
-        return np.isin(self.names, asked) & (like >= ITSELF)
+        return np.isin(self.names, asked) & (like >= SELF_LIKENESS)
 
     def missing(
         self, share: np.ndarray, high: np.ndarray, asked: Sequence[str], inside: Sequence[int] | None, *, within: bool
@@ -262,27 +262,27 @@ class Map:
         inside, within
             As in :class:`BenchmarkCoverage`.
         """
-        topics = np.flatnonzero((self.level == LEVEL) & (share[self.above] >= EXERCISED)).tolist()
+        topics = np.flatnonzero((self.level == LEVEL) & (share[self.above] >= MIN_SHARE)).tolist()
         if inside:
             topics = [topic for topic in inside if topic in topics]
         if within:
-            return [(topic, None, []) for topic in topics if share[topic] < EXERCISED]
+            return [(topic, None, []) for topic in topics if share[topic] < MIN_SHARE]
         topics_missing = list[tuple[int, float | None, list[str]]]()
         for topic in topics:
             rows, like = self.similar(share, asked, topic)
-            shares, least = self.public[rows, topic], FACTOR * high[topic]
+            shares, least = self.public[rows, topic], THIN_RATIO * high[topic]
             ask, usual = shares > least, float(np.median(shares)) if len(rows) else 0.0
-            several = ask.sum() >= 2 or (len(rows) == 1 and ask[0] and like[0] >= CLOSE)
-            if several and usual > max(least, ASKED) and share[topic] < max(EXERCISED, HARDLY * usual):
+            several = ask.sum() >= 2 or (len(rows) == 1 and ask[0] and like[0] >= CLOSE_LIKENESS)
+            if several and usual > max(least, MIN_EXPECTED) and share[topic] < max(MIN_SHARE, MISSING_RATIO * usual):
                 topics_missing.append((topic, usual, [self.names[row] for row in rows]))
         return sorted(topics_missing, key=lambda topic: -(topic[1] or 0))
 
     def asked_by(self, topic: int, asked: Sequence[str]) -> tuple[str, ...]:
         """Other benchmarks that ask it, those with the largest shares first."""
         shares = np.where(np.isin(self.names, asked), 0, self.public[:, topic])
-        least = max(ASKED, shares.max() / 3)
+        least = max(MIN_EXPECTED, shares.max() / 3)
         order = np.argsort(-shares, kind="stable").tolist()
-        return tuple(self.names[row] for row in order[:TOPICS] if shares[row] >= least)
+        return tuple(self.names[row] for row in order[:MAX_TOPICS] if shares[row] >= least)
 
 
 def likeness(level: ArrayLike, shares: ArrayLike, others: ArrayLike) -> np.ndarray:
@@ -313,8 +313,8 @@ def _spread(
     low, high = wilson(share, np.full(count, units), 0.95)
     like_ = likeness(map_.level, share, map_.public)
     like_ = np.where(map_.is_itself(like_, asked), -1, like_)
-    nearest_ = [(map_.names[at], float(like_[at])) for at in np.argsort(-like_, kind="stable")[:NEAREST]]
-    within = bool(inside) and float(share[list(inside or ())].sum()) >= SEEN
+    nearest_ = [(map_.names[at], float(like_[at])) for at in np.argsort(-like_, kind="stable")[:SIMILAR_BENCHMARKS]]
+    within = bool(inside) and float(share[list(inside or ())].sum()) >= MIN_IN_SCOPE
     missing = tuple(
         MissingTopic(
             topic,
@@ -328,7 +328,7 @@ def _spread(
         for topic, expected, similar in map_.missing(share, high, asked, inside, within=within)
     )
     counts, alike = (int(kept.sum()), int((~located).sum())), tuple(nearest_)
-    detectable = max(ASKED, FACTOR * float(wilson(np.zeros(1), np.array([units]), 0.95)[1][0]))
+    detectable = max(MIN_EXPECTED, THIN_RATIO * float(wilson(np.zeros(1), np.array([units]), 0.95)[1][0]))
     of_benchmark = BenchmarkCoverage(
         name, *counts, scope, tuple(share.tolist()), alike, inside, within, detectable, missing
     )
@@ -392,16 +392,16 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
 def _joined(whole: BenchmarkCoverage, parts: Sequence[BenchmarkCoverage]) -> BenchmarkCoverage:
     """Several benchmarks, of which what the scope of one names is missing where none asks it."""
     topics = {topic.region: topic for part in parts if part.within for topic in part.missing}
-    missing = [topic for topic in topics.values() if whole.shares[topic.region] < EXERCISED]
+    missing = [topic for topic in topics.values() if whole.shares[topic.region] < MIN_SHARE]
     return replace(whole, within=True, missing=tuple(missing))
 
 
 def _regions(
     map_: Map, whole: BenchmarkCoverage, spread: dict[str, np.ndarray], concepts: pl.DataFrame, lacking: pl.DataFrame
 ) -> tuple[RegionCoverage, ...]:
-    mean, thin = map_.public.mean(axis=0), spread["high"] < map_.public.mean(axis=0) / FACTOR
+    mean, thin = map_.public.mean(axis=0), spread["high"] < map_.public.mean(axis=0) / THIN_RATIO
     status = np.select(
-        [thin & (spread["items"] == 0), thin, spread["low"] > mean * FACTOR], ["missing", "thin", "crowded"], ""
+        [thin & (spread["items"] == 0), thin, spread["low"] > mean * THIN_RATIO], ["missing", "thin", "crowded"], ""
     )
     nearest_ = map_.public[[map_.names.index(name) for name, _ in whole.nearest]].mean(axis=0)
     beside = {**spread, "public": mean, "near": nearest_}
@@ -457,7 +457,7 @@ def _covered(concepts: pl.DataFrame, lacking: pl.DataFrame) -> Covered:
         missing,
         lacking.height - missing,
         float((1 - chance).sum()) if len(chance) else None,
-        _lacks(lacking.head(NAMED)),
+        _lacks(lacking.head(MAX_CONCEPTS)),
     )
 
 
@@ -473,8 +473,8 @@ def _absent(map_: Map, whole: BenchmarkCoverage, lacking: pl.DataFrame) -> tuple
     """Absent concepts of missing topics."""
     proven = lacking.filter(coverage_status="missing", label_scored_by="detection")
     absent = []
-    for topic in whole.missing[:TOPICS]:
-        rows = proven.filter(pl.col("region").is_in(np.flatnonzero(map_.below[topic.region]))).head(TOPICS)
+    for topic in whole.missing[:MAX_TOPICS]:
+        rows = proven.filter(pl.col("region").is_in(np.flatnonzero(map_.below[topic.region]))).head(MAX_TOPICS)
         if rows.height:
             absent.append(AbsentConcepts(topic.region, topic.name, _lacks(rows)))
     return tuple(absent)
@@ -482,10 +482,10 @@ def _absent(map_: Map, whole: BenchmarkCoverage, lacking: pl.DataFrame) -> tuple
 
 def rarer(report: Coverage) -> list[RegionCoverage]:
     """Topics that the most similar benchmarks surely have more than twice as often, the largest there first."""
-    if report.whole is None or report.whole.nearest[0][1] < FITS:
+    if report.whole is None or report.whole.nearest[0][1] < MIN_LIKENESS:
         return []
-    rare = [part for part in report.regions if part.level == LEVEL and part.high < part.near / FACTOR]
-    rare = [part for part in rare if part.parent is None or report.regions[part.parent].share >= EXERCISED]
+    rare = [part for part in report.regions if part.level == LEVEL and part.high < part.near / THIN_RATIO]
+    rare = [part for part in rare if part.parent is None or report.regions[part.parent].share >= MIN_SHARE]
     return sorted(rare, key=lambda part: -part.near)
 
 
@@ -499,7 +499,7 @@ def worded(report: Coverage) -> Coverage:
 def _answer(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
     """The first missing topics, a sentence or two each; or that there are none, or that it cannot be said."""
     lines = []
-    for topic in whole.missing[:TOPICS]:
+    for topic in whole.missing[:MAX_TOPICS]:
         some = f"{integer(topic.items)}" if topic.items else "none"
         owner = "its scope" if len(report.benchmarks) == 1 else f"the scope of {topic.scope_of}"
         beside = f"{owner} names it (a guess by names)"
@@ -519,9 +519,9 @@ def _answer(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
     if whole.inside:
         seen = percent(sum(whole.shares[region] for region in whole.inside), 1)
         return [f"What its scope lacks cannot be said: {seen} of its items are of topics that it names (a guess)."]
-    similar = [name for name, like in whole.nearest if like >= FITS]
+    similar = [name for name, like in whole.nearest if like >= MIN_LIKENESS]
     name, like = whole.nearest[0]
-    if len(similar) < 2 and like < CLOSE:
+    if len(similar) < 2 and like < CLOSE_LIKENESS:
         return [
             "What is missing cannot be said: fewer than two public benchmarks are similar (the nearest, "
             f"{name}: {100 * like:.0f} of 100), and no scope tells."
@@ -530,7 +530,7 @@ def _answer(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
     few = f" With {plural(whole.items, 'item')} only topics that those ask in {least} or more would show."
     return [
         f"Nothing is clearly missing beside the most similar benchmarks ({_and(similar)})."
-        f"{few if whole.detectable > TOO_FEW else ''}"
+        f"{few if whole.detectable > COARSE_SHARE else ''}"
     ]
 
 
@@ -540,7 +540,7 @@ def sentences(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
     largest = sorted(top, key=lambda part: -part.share)
     enough = next((k for k in (1, 2) if sum(part.share for part in largest[:k]) >= 0.5), 3)
     about = _and([f"{part.name} ({percent(part.share, 1)})" for part in largest[:enough]])
-    exercised = sum(part.share >= EXERCISED for part in top)
+    exercised = sum(part.share >= MIN_SHARE for part in top)
     (first, like), *others = whole.nearest
     near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * like:.0f})" for name, like in others)])
     unlike = f"; {percent(whole.unlike, whole.items)} are unlike anything in the atlas" * (whole.unlike > 0)
@@ -554,7 +554,7 @@ def sentences(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
     if whole.inside:
         inside = [f"{report.regions[region].name} ({percent(whole.shares[region], 1)})" for region in whole.inside]
         says += f"Regions with a matching name (a guess): {_and(inside)}."
-        says += f" They hold fewer than {percent(SEEN, 1)} of its items." * (not whole.within)
+        says += f" They hold fewer than {percent(MIN_IN_SCOPE, 1)} of its items." * (not whole.within)
     else:
         says += "No region of the atlas has a matching name."
     return [headline, says, *_absent_words(report)]

@@ -70,7 +70,7 @@ def read_records(
     records
         As a JSONL file of a benchmark has them.
     benchmark
-        Settings of the benchmark as one of which they are read: policy, options, texts around them; whatever its name.
+        Settings of the benchmark as one of which they are read: scorer, options, texts around them; whatever its name.
     ask
         Whether the model answers them too.
 

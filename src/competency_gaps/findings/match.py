@@ -21,7 +21,7 @@ import pydantic
 import scipy.sparse as sp
 
 from competency_gaps.evidence.permutation import pearson_tail, permutation_cumulants
-from competency_gaps.evidence.ranks import FEWEST, Examples, Ties, dealt, strata, tell
+from competency_gaps.evidence.ranks import MIN_EXAMPLES, Examples, Ties, dealt, strata, tell
 from competency_gaps.evidence.sample import block_sums, effective_sample
 from competency_gaps.evidence.suite import q_values
 from competency_gaps.findings.answer import Against, Analysis, analyse, slices_of
@@ -40,11 +40,11 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import finite
 from competency_gaps.util.progress import Progress
 
-DRAWS = 20
+SHUFFLES = 20
 """Shuffled outcomes, and four times the deals of the examples, that say what chance does."""
-SMALLEST = 8.0
+MIN_N_EFF = 8.0
 """Effective units of a slice that is tested in a domain: an entry has about 15 examples."""
-SAME = 0.8
+MIN_JACCARD = 0.8
 """Jaccard index from which a category is an entry itself: its column, or list, then says what the list says."""
 Status = Literal["failure", "success", "missing", "thin"]
 
@@ -259,7 +259,7 @@ def _without(slices: _Slices, member: sp.csr_array, items: pl.DataFrame) -> tupl
     both = (inside @ member.T).toarray()
     either = ((inside @ of_benchmark) @ home.T).toarray() + np.asarray(member.sum(axis=1)).ravel() - both
     in_column = np.array([column is not None for column in slices.column])
-    same = (both >= SAME * np.maximum(either, 1)).any(axis=1) & in_column
+    same = (both >= MIN_JACCARD * np.maximum(either, 1)).any(axis=1) & in_column
     same_columns = set(slices.column[same])
     rows = np.flatnonzero([column not in same_columns for column in slices.column])
     return _Slices._make(values[rows] for values in slices), set(slices.number[same].tolist())
@@ -281,7 +281,7 @@ def _by_examples(
     examples = Examples(slices.there[:, rows], member[:, rows], strata(of_row, length), slices.family)
     count = np.diff(examples.member.indptr)
     chance = []
-    for draw in range(DRAWS // 4):
+    for draw in range(SHUFFLES // 4):
         by_chance = tell(dealt(examples, np.random.default_rng([0, draw])), level=level)
         chance.append(len(np.unique(by_chance.entry)))
     homes = [np.arange(base.items.height)]
@@ -291,7 +291,7 @@ def _by_examples(
         inside = [np.unique(benchmark[rows[of_row == number]]) for number in range(domain.max() + 1)]
         homes = [np.flatnonzero(np.isin(benchmark, of_entry)) for of_entry in inside]
     home = domain if source is base else np.zeros_like(domain)
-    return _Told(tell(examples, level=level), count >= FEWEST, chance, count, home, homes)
+    return _Told(tell(examples, level=level), count >= MIN_EXAMPLES, chance, count, home, homes)
 
 
 def _taking_part(
@@ -330,7 +330,7 @@ def _tested(
 ) -> tuple[list[Matched], list[Rate]]:
     """The entries with what outcomes do on their items and on the slices that go with them; beside chance."""
     ties, compared, count = examples_of.ties, examples_of.compared, len(entries)
-    failure, recovered = np.zeros(count, bool), np.zeros((count, 1 + DRAWS), bool)
+    failure, recovered = np.zeros(count, bool), np.zeros((count, 1 + SHUFFLES), bool)
     slice_evidence: list[_Evidence] = []
     entry_evidence: list[_Evidence] = []
     if analysis is not None:
@@ -395,7 +395,7 @@ def evidence_in(
     items: np.ndarray,
     *,
     tested: np.ndarray,
-    draws: int = DRAWS,
+    draws: int = SHUFFLES,
 ) -> _Evidence:
     """Test slices on some items: net of strata, clusters whole, beside outcomes that are shuffled within strata.
 
@@ -431,7 +431,7 @@ def evidence_in(
     size = sums.total(sums.weight)
     n_eff = effective_sample(size, sums.total(sums.weight2))
     cumulants = permutation_cumulants(sums)
-    usable = np.flatnonzero((n_eff >= SMALLEST) & (cumulants[0] > 1e-12))
+    usable = np.flatnonzero((n_eff >= MIN_N_EFF) & (cumulants[0] > 1e-12))
     tested_slices, total, n_eff = places[usable], total[usable], n_eff[usable]
     second, third, fourth = cumulants[:, usable]
     spread = np.sqrt(second)

@@ -16,7 +16,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 
-LONGEST_ANSWER = 80
+MAX_ANSWER_LENGTH = 80
 """Characters of an answer that other models may give in the same words."""
 
 
@@ -86,12 +86,12 @@ def _answers(run: RunFolder, scores: ModelScores, responses: pl.Series) -> np.nd
     if not texts:
         return np.zeros((0, len(responses)), np.int64)
     folded = pl.concat(texts).str.strip_chars().str.to_lowercase()
-    short = folded.set((folded.str.len_chars() > LONGEST_ANSWER).fill_null(value=True), None)
+    short = folded.set((folded.str.len_chars() > MAX_ANSWER_LENGTH).fill_null(value=True), None)
     number = short.cast(pl.Categorical).to_physical().cast(pl.Int64).fill_null(-1)
     return np.asarray(number.to_numpy().reshape(len(texts), len(responses)))
 
 
-SURE = 0.05
+MAX_P_VALUE = 0.05
 """Largest p-value at which missing scores are said to depend on difficulty."""
 
 
@@ -112,7 +112,7 @@ class Missing:
     @property
     def with_difficulty(self) -> bool:
         """Whether scores are missing on harder, or on easier, items than elsewhere."""
-        return self.p_value <= SURE
+        return self.p_value <= MAX_P_VALUE
 
 
 def missing_scores(

@@ -26,9 +26,9 @@ from competency_gaps.runs.scores import ModelScores, model_scores
 from competency_gaps.slices import Family
 from competency_gaps.util.errors import UserError, no_such
 
-SURE = 0.05
+MAX_Q_VALUE = 0.05
 """False-discovery rate at which a slice tells models apart."""
-ALIKE = 0.5
+MAX_CORRELATION = 0.5
 """Correlation of two slices' weights from which the later one is not shown: it says the same."""
 
 
@@ -127,11 +127,11 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
 
 def _chosen(apart: pl.DataFrame, weights: sp.csr_array, max_slices: int) -> list[int]:
     """Places of the slices that are shown, in order."""
-    sure = apart.with_row_index("place").filter(pl.col("q_value") <= SURE)
+    sure = apart.with_row_index("place").filter(pl.col("q_value") <= MAX_Q_VALUE)
     order = sure.sort(pl.col("family") != "columns", -pl.col("spread_low"), "place")["place"].to_list()
     product = (weights[order] @ weights[order].T).toarray()
     length = np.sqrt(np.maximum(product.diagonal(), 1e-9))
-    alike = product / length / length[:, None] >= ALIKE
+    alike = product / length / length[:, None] >= MAX_CORRELATION
     shown: list[int] = []
     for row in range(len(order)):
         if len(shown) < max_slices and not alike[row, shown].any():

@@ -87,7 +87,7 @@ def read_drafts(folder: Path) -> Drafts:
 def record_of(item: Item) -> dict[str, Any]:
     """An item as a line of a benchmark's JSONL file."""
     record: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "messages": item.messages, "choices": item.choices}
-    record |= {"answer": item.answer, "metric": item.policy, "group": item.group, "metadata": item.metadata}
+    record |= {"answer": item.answer, "metric": item.scorer, "group": item.group, "metadata": item.metadata}
     return {key: value for key, value in record.items() if value not in (None, {}, ())}
 
 
@@ -96,7 +96,7 @@ def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
 
 
-def lm_eval_task(folder: Path, policy: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def lm_eval_task(folder: Path, scorer: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """A task of lm-evaluation-harness over ``items.jsonl``, asked as the benchmark is; as JSON it is YAML too.
 
     Open answers are compared whole; of ``numeric`` ones the last number.
@@ -107,10 +107,10 @@ def lm_eval_task(folder: Path, policy: str, options: Mapping[str, Any]) -> dict[
         "dataset_kwargs": {"data_files": {"test": str((folder / "items.jsonl").resolve())}},
         "test_split": "test",
     }
-    if policy != "choice":
-        metric = {"metric": "exact_match", "ignore_case": True, "ignore_punctuation": policy != "numeric"}
+    if scorer != "choice":
+        metric = {"metric": "exact_match", "ignore_case": True, "ignore_punctuation": scorer != "numeric"}
         texts = {"doc_to_text": "{{prompt}}", "doc_to_target": "{{answer}}"}
-        if policy == "numeric":
+        if scorer == "numeric":
             last = {"function": "regex", "regex_pattern": r"(-?[\d,]*\.?\d+)", "group_select": -1}
             task["filter_list"] = [{"name": "number", "filter": [last, {"function": "take_first"}]}]
             metric["regexes_to_ignore"] = [","]

@@ -33,11 +33,11 @@ from competency_gaps.items.config import BenchmarkConfig, FileSource, LLMConfig,
 from competency_gaps.items.files import read_files
 from competency_gaps.items.item import Benchmark, Item
 from competency_gaps.items.options import LETTERS, stem
-from competency_gaps.items.policy import Output, Policy
 from competency_gaps.items.records import make_item
 from competency_gaps.items.repeats import find_clusters
+from competency_gaps.items.scorer import Output, Scorer
 from competency_gaps.model.embed import embed_texts, has_default_model
-from competency_gaps.pipeline.load import assign_policies, load_benchmark
+from competency_gaps.pipeline.load import assign_scorers, load_benchmark
 from competency_gaps.reading.profiles import cas_of, unit
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.scoring.answer_json import Failure, parse
@@ -49,7 +49,7 @@ from competency_gaps.util.files import finite, make_folder
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural, shorten
 
-READ = (2000, 1000)
+MAX_READ = (2000, 1000)
 """Items of a corpus that are read: those whose words are most like the slice's, and as drawn; of a smaller one, all."""
 GENERATED = 6
 """Generated candidates for each item that is wanted."""
@@ -57,13 +57,13 @@ ROUNDS = 3
 """Times that a language model is asked for what is still missing."""
 SHOWN = (4, 3)
 """Near and far items that it reads for each new one."""
-MOST_TEXT = 800
+MAX_TEXT_LENGTH = 800
 """Characters of an item, and ten times as many of a passage, that it reads."""
 WRITABLE = ("choice", "exact", "contains", "numeric", "math", "none")
-"""Policies whose items it can write."""
+"""Scorers whose items it can write."""
 REGIONS = 6
 """Most regions that are filled at once."""
-SAME = (0.85, 0.97)
+DUPLICATE_COSINES = (0.85, 0.97)
 """Least and greatest cosine of sentence embeddings from which two items say the same: between them, where 1 in 20 of
 the slice's own items is as near to another."""
 _WORD = re.compile(r"\w+")
@@ -203,17 +203,17 @@ class _Filling:
         self.entry = {key: settings_of[key] for key in settings_of.keys() - {"source", "sources", "limit", "sample"}}
         self.home = (items["excluded"].is_null() & (items["benchmark"] == self.config.name)).to_numpy()
         self.options = Counter(items.filter(pl.Series(self.home))["choices"].drop_nulls().list.len().to_list())
-        policy = Counter(items["policy"].filter(pl.Series(self.home)).to_list()).most_common(1)[0][0]
-        self.asks = bool(settings["ask"]) and policy not in ("none", "imported")
-        self.policy = "choice" if policy == "none" and self.options else policy
+        scorer = Counter(items["scorer"].filter(pl.Series(self.home)).to_list()).most_common(1)[0][0]
+        self.asks = bool(settings["ask"]) and scorer not in ("none", "imported")
+        self.scorer = "choice" if scorer == "none" and self.options else scorer
         generates = all(isinstance(settings_of, ReasoningGymSource) for settings_of in self.config.all_sources)
         if self.corpus is None and self.llm is None and not generates:
             raise UserError(
                 f"{self.config.name} has no generator for new items: give a corpus of questions or texts "
                 f"({argument('corpus')}), or a language model that writes them ({argument('llm')})."
             )
-        if self.llm is not None and self.policy not in WRITABLE:
-            raise UserError(f"a language model cannot write items scored by {self.policy!r}.")
+        if self.llm is not None and self.scorer not in WRITABLE:
+            raise UserError(f"a language model cannot write items scored by {self.scorer!r}.")
 
     def find_items(self) -> None:
         """Find, test and choose candidates: all of a corpus or generator at once, of a language model in rounds."""
@@ -263,13 +263,13 @@ class _Filling:
             if isinstance(read, str):
                 keep_best(texts, (like, -number, read), 2 * self.n)
             else:
-                keep_best(best, (like, -number, read), READ[0])
-                keep_best(drawn, (rng.random(), -number, read), READ[1])
+                keep_best(best, (like, -number, read), MAX_READ[0])
+                keep_best(drawn, (rng.random(), -number, read), MAX_READ[1])
         self.passages = [text for *_, text in sorted(texts, reverse=True)]
         by_chance = {number: draft for _, number, draft in drawn}
         by_words = {number: draft for _, number, draft in best if number not in by_chance}
         for draft in by_words.values():
-            draft.by_chance = len(best) + len(drawn) < sum(READ)
+            draft.by_chance = len(best) + len(drawn) < sum(MAX_READ)
         return [draft for _, draft in sorted({**by_chance, **by_words}.items(), reverse=True)]
 
     def _telling(self) -> dict[str, float]:
@@ -299,13 +299,13 @@ class _Filling:
         if target >= 0:
             content["subject"] = self.target.names[target]
             if self.passages:
-                content["passage"] = shorten(self.passages[seed[0] % len(self.passages)], 10 * MOST_TEXT)
+                content["passage"] = shorten(self.passages[seed[0] % len(self.passages)], 10 * MAX_TEXT_LENGTH)
         near, far = (rng.permutation(rows)[:count] for rows, count in zip((near, outside), SHOWN, strict=True))
-        content["other_subjects"] = [shorten(text, MOST_TEXT) for text in self.run.items["prompt"].gather(far)]
+        content["other_subjects"] = [shorten(text, MAX_TEXT_LENGTH) for text in self.run.items["prompt"].gather(far)]
         content["examples"] = []
         for prompt, choices, right in self.run.items[near].select("prompt", "choices", "answer").iter_rows():
             wrong = [text for text in choices or () if text != right]
-            example = {"question": shorten(stem(prompt), MOST_TEXT), "right": right, "wrong": wrong}
+            example = {"question": shorten(stem(prompt), MAX_TEXT_LENGTH), "right": right, "wrong": wrong}
             content["examples"].append({key: value for key, value in example.items() if value})
         fields: dict[str, Any] = {"question": {"type": "string"}, "right": {"type": "string"}}
         if self.options:
@@ -323,7 +323,7 @@ class _Filling:
                 continue
             texts = [written_item.right.strip(), *(text.strip() for text in written_item.wrong)]
             order = random.Random(id).sample(range(len(texts)), len(texts))
-            item = Item(id, written_item.question.strip(), answer=texts[0], policy=self.policy)
+            item = Item(id, written_item.question.strip(), answer=texts[0], scorer=self.scorer)
             if self.options:
                 item = replace(item, choices=tuple(texts[at] for at in order), answer=order.index(0))
             drafts.append(_Draft(item, model, id.startswith("other")))
@@ -365,18 +365,18 @@ class _Filling:
             return f"it has {plural(len(choices), 'option')}, expected {allowed[0]} to {allowed[-1]}"
         if len(set(map(str.casefold, choices))) < len(choices) or not item.prompt:
             return "its question is empty, or two of its options are the same"
-        if self.policy not in ("none", item.policy) and not self.config.policy:
-            return f"it is scored by {item.policy!r}, expected {self.policy!r}"
+        if self.scorer not in ("none", item.scorer) and not self.config.scorer:
+            return f"it is scored by {item.scorer!r}, expected {self.scorer!r}"
         try:
             self._scorer(item)
         except UserError as error:
             return str(error)
         return None
 
-    def _scorer(self, item: Item) -> Policy:
+    def _scorer(self, item: Item) -> Scorer:
         """What scores an item; raises UserError if it cannot."""
         alone = Benchmark(self.config.name, (item,))
-        return assign_policies(alone, self.config.policy, self.config.options, "none")[0]
+        return assign_scorers(alone, self.config.scorer, self.config.options, "none")[0]
 
     def _repeats(self, before: Sequence[_Draft], new: Sequence[_Draft]) -> None:
         """Refuse items that ask what an item of the run, or an earlier candidate, asks."""
@@ -424,13 +424,15 @@ class _Filling:
         if not has_default_model():
             return
         rows = np.flatnonzero(np.any(self.target.members, axis=0))
-        rows = np.random.default_rng(0).permutation(rows if len(rows) >= 20 else np.flatnonzero(self.home))[: READ[0]]
+        rows = np.random.default_rng(0).permutation(rows if len(rows) >= 20 else np.flatnonzero(self.home))[
+            : MAX_READ[0]
+        ]
         with self.progress.stage("comparing meanings"):
             texts = ["\n".join((draft.item.prompt, *(draft.item.choices or ()))) for draft in (*before, *new)]
             vectors = embed_texts([*questions(self.run.items[rows]), *texts])
         like = vectors @ vectors.T
         np.fill_diagonal(like, -1)
-        bound = np.clip(np.quantile(like[: len(rows), : len(rows)].max(axis=1), 0.95), *SAME)
+        bound = np.clip(np.quantile(like[: len(rows), : len(rows)].max(axis=1), 0.95), *DUPLICATE_COSINES)
         distinct = np.arange(len(like)) < len(rows) + len(before)
         for row, draft in enumerate(new, len(rows) + len(before)):
             distinct[row] = like[row, distinct].max() < bound
@@ -461,7 +463,7 @@ class _Filling:
         if item.choices:
             letter = LETTERS.find(text[:1].upper() or "?")
             return 0 <= letter < len(order) and order[letter] == item.answer
-        if self.policy == "none":
+        if self.scorer == "none":
             return text.casefold() == str(item.answer).casefold()
         return self._scorer(item).score(item, Output(text=text)).value == 1
 
@@ -507,7 +509,7 @@ class _Filling:
         }
         fields |= {"precision": self.target.lenses[0].precision, "fresh": None if plan else self._fresh(), "plan": plan}
         if not plan:
-            task = lm_eval_task(self.folder, self.policy, self.config.options)
+            task = lm_eval_task(self.folder, self.scorer, self.config.options)
             write_lines(
                 self.folder / "items.jsonl", [{**record_of(draft.item), "source": draft.source} for draft in fine]
             )

@@ -28,13 +28,13 @@ from competency_gaps.util.files import make_folder, write_atomic, write_json, wr
 from competency_gaps.util.jsonl import json_file, mapping
 from competency_gaps.util.progress import Progress
 
-FEWEST_MODELS = 3
+MIN_MODELS = 3
 """Source models, below which items are only spread evenly over the benchmarks and their groups."""
-LEAST_SCORED = 0.2
+MIN_SCORED_SHARE = 0.2
 """Share of the items that a source model must have a score of."""
-MOST_SLICES = 40
+MAX_SLICES = 40
 """Slices whose means are kept: columns, the largest first, then those that tell the models apart, the surest first."""
-SMALLEST_SLICE = 30
+MIN_SLICE_ITEMS = 30
 """Fewest items of them."""
 OF_SLICES = 0.1
 """Weight of the slices' variances together, beside that of the mean of all items."""
@@ -180,9 +180,9 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     whole = np.flatnonzero(items["excluded"].is_null().to_numpy() & (known.any(axis=0) | (len(known) == 0)))
     if not 2 <= count < len(whole):
         raise UserError(f"{count} of {len(whole)} items: expected at least 2, and fewer than all.")
-    good = np.flatnonzero(known[:, whole].mean(axis=1) >= LEAST_SCORED)
+    good = np.flatnonzero(known[:, whole].mean(axis=1) >= MIN_SCORED_SHARE)
     models, values, items = tuple(scores.models[row] for row in good), scores.values[np.ix_(good, whole)], items[whole]
-    enough = len(models) >= FEWEST_MODELS
+    enough = len(models) >= MIN_MODELS
     with progress.stage("reading slices"):
         names, inside = slices_kept(base, models if enough else ())
     inside = inside[:, whole]
@@ -293,7 +293,7 @@ def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.nd
                     -int(member.sum()) if family.name == "columns" else apart.index(number),
                 )
                 candidates.append((*order, family.names[row], member))
-    shown = sorted((one for one in candidates if one[3].sum() >= SMALLEST_SLICE), key=lambda one: one[:3])[:MOST_SLICES]
+    shown = sorted((one for one in candidates if one[3].sum() >= MIN_SLICE_ITEMS), key=lambda one: one[:3])[:MAX_SLICES]
     return [name for *_, name, _ in shown], np.array([every, *[member for *_, member in shown]])
 
 
@@ -321,6 +321,6 @@ def _record(row: dict[str, Any]) -> dict[str, Any]:
     answer = row["answer"] if row["answer_index"] is None else row["answer_index"]
     record = {"id": row["item_id"], "prompt": row["prompt"], "choices": row["choices"], "answer": answer}
     record |= {"group": row["group"], "covariates": read_covariates(row["covariates"]) or None}
-    if row["policy"] not in ("none", "imported"):
-        record["policy"] = row["policy"]
+    if row["scorer"] not in ("none", "imported"):
+        record["scorer"] = row["scorer"]
     return {name: value for name, value in record.items() if value is not None}

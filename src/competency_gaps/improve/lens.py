@@ -17,25 +17,25 @@ import numpy as np
 from competency_gaps.concepts.atlas import members_of, places_of, read_atlas, space_of
 from competency_gaps.concepts.folder import dictionary_of
 from competency_gaps.findings.estimate import Z_95
-from competency_gaps.reading.profiles import FEWEST, Scale, cas_of, profiles_of, scale_of
+from competency_gaps.reading.profiles import MIN_ACTIVE_ITEMS, Scale, cas_of, profiles_of, scale_of
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.slices import CONCEPTS, Family
 from competency_gaps.slices.regions import items_in
 from competency_gaps.util.errors import UserError
 
-EXCITES = 0.25
+ACTIVE_QUANTILE = 0.25
 """Share of a slice's own items that excite it less than a new item must."""
-WITHOUT = 0.1
+INACTIVE_QUANTILE = 0.1
 """Share of them that excite it as little as an item that counts as without the slice."""
 PRECISION = 0.5
 """Share of the run's items above the bar that shall be the slice's own: else a rare slice would fill with others."""
-FEWEST_OWN = 5
+MIN_MEMBERS = 5
 """Own items that shall lie above such a bar; with fewer, it is the median of its own."""
-LEAST_AUC = 0.8
+MIN_AUC = 0.8
 """Below, the lens cannot tell a slice."""
 STRATA = 6
 """Strata of length in which new items with and without a slice are compared."""
-LEAST = 10
+MIN_ITEMS = 10
 """Scored items on each side, below which there is nothing to tell."""
 
 
@@ -78,13 +78,15 @@ def lens_of(run: RunFolder, family: Family, index: int, rows: np.ndarray | None 
     else:
         measure, values = _direction(run, member & kept, ~member & kept)
     threshold, auc = _threshold(values[kept], member[kept])
-    if auc < LEAST_AUC:
+    if auc < MIN_AUC:
         raise UserError(
             f"the run's model does not tell the items of {family.names[index]!r} from others (AUC {auc:.2f}, at least "
-            f"{LEAST_AUC} is needed): so it could not be checked whether new items belong to it. Choose another slice."
+            f"{MIN_AUC} is needed): so it could not be checked whether new items belong to it. Choose another slice."
         )
     above = kept & (values >= threshold)
-    return Lens(measure, threshold, float(np.quantile(values[member & kept], WITHOUT)), float(member[above].mean()))
+    return Lens(
+        measure, threshold, float(np.quantile(values[member & kept], INACTIVE_QUANTILE)), float(member[above].mean())
+    )
 
 
 def region_lens(run: RunFolder, region: int, member: np.ndarray) -> Lens:
@@ -112,8 +114,8 @@ def region_lens(run: RunFolder, region: int, member: np.ndarray) -> Lens:
         inside = members_of(parent, np.where(places.unlike, -1, places.region))[region]
         return np.where(inside, space @ centre, -1.0).astype(np.float64)
 
-    enough = member.sum() >= 2 * FEWEST_OWN
-    return Lens(measure, float(np.quantile(measure(run)[member], EXCITES)) if enough else -0.99, -0.99, None)
+    enough = member.sum() >= 2 * MIN_MEMBERS
+    return Lens(measure, float(np.quantile(measure(run)[member], ACTIVE_QUANTILE)) if enough else -0.99, -0.99, None)
 
 
 def members(run: RunFolder, region: int) -> np.ndarray:
@@ -133,7 +135,7 @@ def _along(scale: Scale, direction: np.ndarray, run: RunFolder) -> np.ndarray:
 
 def _direction(run: RunFolder, member: np.ndarray, others: np.ndarray) -> tuple[partial[np.ndarray], np.ndarray]:
     """What measures items along the direction of a slice, and the run's own items by means that leave them out."""
-    concepts = np.flatnonzero(run.by_concept.support >= FEWEST)
+    concepts = np.flatnonzero(run.by_concept.support >= MIN_ACTIVE_ITEMS)
     cas = cas_of(run.by_concept, np.arange(run.items.height), concepts)
     scale = scale_of(cas, concepts)
     profiles = profiles_of(cas, scale)
@@ -157,9 +159,9 @@ def _threshold(values: np.ndarray, member: np.ndarray) -> tuple[float, float]:
     auc = float(rank / max(1, count * (~member).sum()))
     order = np.argsort(-values, kind="stable")
     precise = np.cumsum(member[order]) >= PRECISION * np.arange(1, len(order) + 1)
-    enough = precise & (np.cumsum(member[order]) >= FEWEST_OWN)
+    enough = precise & (np.cumsum(member[order]) >= MIN_MEMBERS)
     least = values[order][np.flatnonzero(enough)[-1]] if enough.any() else np.median(values[member])
-    return float(max(least, np.quantile(values[member], EXCITES))), auc
+    return float(max(least, np.quantile(values[member], ACTIVE_QUANTILE))), auc
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ def fresh_gap(
     inside, others = (side & ~np.isnan(scores) for side in (inside, others & ~inside))
     if inside.any():
         others = others & (length >= length[inside].min()) & (length <= length[inside].max())
-    if min(inside.sum(), others.sum()) < LEAST:
+    if min(inside.sum(), others.sum()) < MIN_ITEMS:
         return None
     stratum = np.searchsorted(np.quantile(length[inside], np.linspace(0, 1, STRATA + 1)[1:-1]), length)
     if (np.bincount(stratum[others], minlength=STRATA)[stratum[inside]] < 2).any():

@@ -25,13 +25,13 @@ from competency_gaps.evidence.interval import Estimate, quantile
 from competency_gaps.evidence.sample import split_by_size
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
-from competency_gaps.slices.family import LEAST
+from competency_gaps.slices.family import MIN_ITEMS
 from competency_gaps.slices.store import stored_families
 from competency_gaps.util.errors import UserError
 
-FEWEST = 6
+MIN_MODELS = 6
 """Models below which their scores say nothing of what repeats what."""
-FEWEST_PARTS = 5
+MIN_PARTS = 5
 """Parts below which no order of pairs is rarer than 1 in 24."""
 DRAWS = 99
 SHUFFLES = 1999
@@ -70,7 +70,7 @@ class Redundancy:
     what: str
     """What the parts are: ``benchmark``, ``group`` or another column, ``regions``."""
     models: tuple[str, ...]
-    """Models that are scored on all parts; below :data:`FEWEST` nothing is said of scores."""
+    """Models that are scored on all parts; below :data:`MIN_MODELS` nothing is said of scores."""
     parts: pl.DataFrame
     """``part``, ``items``; ``like``, the part most alike in concepts, and ``likeness``; ``with``, the part whose scores
     surely go with it most, and ``surely``, the lower end of their correlation's interval; ``spread``, the standard
@@ -117,7 +117,7 @@ def parts_of(run: RunFolder, what: str | None = None) -> Parts | None:
         return None
     finest = run.item_regions["region"].fill_null(-1).to_numpy().astype(np.int64)
     inside = members_of(run.regions["parent"].fill_null(-1).to_numpy(), finest) & kept
-    large = (run.regions["level"].to_numpy() == LEVEL) & (inside.sum(axis=1) >= LEAST)
+    large = (run.regions["level"].to_numpy() == LEVEL) & (inside.sum(axis=1) >= MIN_ITEMS)
     rows = np.flatnonzero(large).tolist()
     for number, row in enumerate(rows):
         label[inside[row]] = number
@@ -146,7 +146,9 @@ def redundancy(run: RunFolder, what: str | None = None, *, seed: int = 0) -> Red
     table |= _nearest(names, surely, "with", "surely")
     whole = ~np.isnan(mean).any(axis=1)
     models = tuple(model for model, has in zip(scores.models, whole, strict=True) if has)
-    columns, known = ({}, {}) if len(models) < FEWEST else axes_of(units.of(whole), names, np.random.default_rng(seed))
+    columns, known = (
+        ({}, {}) if len(models) < MIN_MODELS else axes_of(units.of(whole), names, np.random.default_rng(seed))
+    )
     foretold = foretells(like, alike, seed)
     return Redundancy(parts.what, models, _frame(table | columns), _frame(pairs), foretold=foretold, **known)
 
@@ -188,7 +190,7 @@ class PartUnits:
         """The models' means in each part, and the means' variances: two of shape (M, P); NaN: too few items."""
         part = self.part, self.parts
         whole, total, seen = (gathered(sums, *part) for sums in (self.count, self.total, self.count > 0))
-        whole[seen < LEAST] = np.nan
+        whole[seen < MIN_ITEMS] = np.nan
         mean = total / whole
         rest = self.total - np.where(np.isnan(mean), 0, mean)[:, self.part] * self.count
         return mean, gathered(rest**2, *part) / whole**2
@@ -242,12 +244,12 @@ def correlation(mean: np.ndarray, noise: np.ndarray) -> tuple[float, float, floa
     Returns
     -------
     tuple of three floats
-        The correlation and its interval; NaN where fewer than :data:`FEWEST` models are known, or more than half of a
-        part's variance is noise.
+        The correlation and its interval; NaN where fewer than :data:`MIN_MODELS` models are known, or more than half of
+        a part's variance is noise.
     """
     known = ~np.isnan(mean).any(axis=1)
     models = int(known.sum())
-    if models < FEWEST:
+    if models < MIN_MODELS:
         return (np.nan,) * 3
     seen, real = covariance(mean[known]), covariance(mean[known], noise[known])
     reliable = np.diag(real) / np.maximum(np.diag(seen), 1e-300)
@@ -286,7 +288,7 @@ def unforetold(mean: np.ndarray) -> np.ndarray:
 
 
 def axes_of(units: PartUnits, names: pl.Series, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What at least :data:`FEWEST` models' scores say: columns of ``parts``, and fields of :class:`Redundancy`."""
+    """What at least :data:`MIN_MODELS` models' scores say: columns of ``parts``, and fields of :class:`Redundancy`."""
     mean, noise = units.means()
     models = len(mean)
     value, vector = np.linalg.eigh(covariance(mean))
@@ -327,7 +329,7 @@ def foretells(like: np.ndarray, alike: np.ndarray, seed: int = 0, shuffles: int 
     parts = len(like)
     a, b = np.triu_indices(parts, 1)
     known = ~np.isnan(alike[a, b])
-    if parts < FEWEST_PARTS or known.sum() < parts:
+    if parts < MIN_PARTS or known.sum() < parts:
         return None
     a, b = a[known], b[known]
     rank = np.zeros(like.shape)

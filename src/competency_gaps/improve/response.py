@@ -29,11 +29,11 @@ ABILITIES = (-1.3, -0.4, 0.4, 1.3, 2.2)
 """Of models for which items are chosen, in standard deviations of the sources' abilities: beyond the best one too."""
 NEW_ABILITIES = 2.0
 """Spread of new models' abilities, in standard deviations of the sources': models grow better."""
-MOST_FITTED = 5_000
+MAX_FITTED_ITEMS = 5_000
 """Items by which the sources' coefficients are fitted: more make no coefficient surer than models differ."""
 EVERY = 4
 """Each fourth item is drawn at random: where features mislead, as for models better than all sources, it shows."""
-LEAST_VARIANCE = 1e-4
+MIN_VARIANCE = 1e-4
 
 
 class Estimate(NamedTuple):
@@ -222,8 +222,8 @@ def responses(scores: np.ndarray, member: np.ndarray, seed: int = 0) -> Response
     whole = _Items(start, np.diag([2.0, 0.5]))
     ease, slope = whole.fit(filled, known, ability)
     items = np.arange(scores.shape[1])
-    if len(items) > MOST_FITTED:
-        items = np.sort(np.random.default_rng(seed).choice(len(items), MOST_FITTED, replace=False))
+    if len(items) > MAX_FITTED_ITEMS:
+        items = np.sort(np.random.default_rng(seed).choice(len(items), MAX_FITTED_ITEMS, replace=False))
     crossed = []
     for source in range(len(scores)):
         others = np.arange(len(scores)) != source
@@ -307,8 +307,8 @@ def _prior(
         core = spread[:FEATURES, :FEATURES]
         core = (core * sources + 2 * np.diag(np.diag(core))) / (sources + 2) * (1 + 1 / sources)
         of_slices = float(np.diag(spread)[FEATURES:].mean()) if size > FEATURES else 0.0
-        covariance = np.eye(size) * max(of_slices, LEAST_VARIANCE)
-        covariance[:FEATURES, :FEATURES] = core + LEAST_VARIANCE * np.eye(FEATURES)
+        covariance = np.eye(size) * max(of_slices, MIN_VARIANCE)
+        covariance[:FEATURES, :FEATURES] = core + MIN_VARIANCE * np.eye(FEATURES)
     return mean, covariance, fitted
 
 

@@ -37,7 +37,7 @@ from competency_gaps.util.files import write_atomic
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural
 
-FEWEST = 6
+MIN_MODELS = 6
 """Models with a score of an item below which nothing is said of it: with fewer, less than six of ten items at the top
 were faulty where faults had been planted, and whether strong models miss what weak ones solve can hardly be seen."""
 AWAY = 0.2
@@ -215,19 +215,19 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
     Raises
     ------
     UserError
-        If no item has scores of ``FEWEST`` models.
+        If no item has scores of ``MIN_MODELS`` models.
     """
     progress = progress or Progress(quiet=True)
     base = open_folder(run.base)
     scores, items = model_scores(base), base.items
     counted = (~np.isnan(scores.values)).sum(axis=0)
     most = int(counted.max(initial=0))
-    if most < FEWEST:
+    if most < MIN_MODELS:
         if not most:
             raise UserError("no item has a score: add scores first.")
         raise UserError(
             f"the scores of {plural(most, 'model')} cannot tell which items are broken: an item that so few miss "
-            f"may just be hard. It takes {FEWEST} models: add scores of others."
+            f"may just be hard. It takes {MIN_MODELS} models: add scores of others."
         )
     facts, shared = item_models(base).with_columns(other_key=_other_keys(items)), shared_slices(base)
     places = items.select("benchmark", row=pl.int_range(pl.len())).group_by("benchmark", maintain_order=True).agg("row")
@@ -257,7 +257,7 @@ def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, 
         {
             "benchmark": items["benchmark"],
             "item_id": items["item_id"],
-            "chance": pl.Series(np.where(models >= FEWEST, expit(log_odds), np.nan)).fill_nan(None),
+            "chance": pl.Series(np.where(models >= MIN_MODELS, expit(log_odds), np.nan)).fill_nan(None),
             "log_odds": log_odds,
             "models": facts["models"],
             "solved": facts["mean"],

@@ -51,18 +51,18 @@ class Item:
     choices: tuple[str, ...] | None = None
     """The options without letters."""
     answer: Any = None
-    """The gold answer in the scoring policy's form: for ``choice`` a 0-based index, for ``exact`` a text or list of
-    texts, for ``numeric`` and ``math`` a text; None where the policy needs none."""
+    """The gold answer in the scorer's form: for ``choice`` a 0-based index, for ``exact`` a text or list of
+    texts, for ``numeric`` and ``math`` a text; None where the scorer needs none."""
     group: str | None = None
     """Sub-topic of the source."""
-    policy: str | None = None
-    """Scoring policy that the source names for this item; None: the benchmark's."""
+    scorer: str | None = None
+    """Scorer that the source names for this item; None: the benchmark's."""
     score: float | None = None
     """Ready-made score in [0, 1]; None = unscored."""
     response: str | None = None
     """Ready-made response of the model, if the source has one."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """Further input of a policy (a pair of sentences, a verifier's entry)."""
+    """Further input of a scorer (a pair of sentences, a verifier's entry)."""
     epochs: int = 1
     """How often the item was asked; ``score`` is the mean over these repeats."""
     cluster: str | None = None
@@ -78,7 +78,7 @@ class Item:
 def answer_index(item: Item) -> int | None:
     """Place of the right option; None where the answer is no place, or no option stands there."""
     answer = item.answer
-    # Only multiple-choice policies check the index; for others a number may be the answer itself.
+    # Only multiple-choice scorers check the index; for others a number may be the answer itself.
     chosen = isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(item.choices or ())
     return answer if chosen else None
 
@@ -111,7 +111,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, skipkeys=True, default=_plain)
 
 @dataclass(frozen=True)
 class Reason:
-    """Why an item is left out or unscored, what makes a log doubtful, or a policy's result for a whole benchmark."""
+    """Why an item is left out or unscored, what makes a log doubtful, or a scorer's result for a whole benchmark."""
 
     code: str
     """What programs compare."""
@@ -221,7 +221,7 @@ class Benchmark:
         """SHA-256 of everything in the items that can change a result."""
         digest = hashlib.sha256()
         for item in self.items:
-            parts = [item.id, item.prompt, item.messages, item.choices, item.answer, item.group, item.policy]
+            parts = [item.id, item.prompt, item.messages, item.choices, item.answer, item.group, item.scorer]
             parts += [item.score, item.response, item.metadata, item.epochs]
             # Fields that only some sources set are hashed only where set, so that other benchmarks keep their hashes.
             optional = (item.body, item.seen and asdict(item.seen), item.identity, item.cluster, item.covariates)

@@ -28,7 +28,7 @@ _VERIFIER_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError
 def read_reasoning_gym(source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
     """Generate a family's tasks as items.
 
-    They are open questions, scored by the policy ``verifier``. Tasks are distinct as ``source.distinct`` says: a repeat
+    They are open questions, scored by the scorer ``verifier``. Tasks are distinct as ``source.distinct`` says: a repeat
     is replaced by the next task that the family draws. If it has too few, a left-out record says how many are missing.
     Tasks whose verifier refuses their own answer are left out.
 
@@ -156,6 +156,6 @@ def _items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningGymSou
             id=str(index),
             prompt=entry["question"],
             answer=gold if gold is None else str(gold),
-            policy="verifier",
+            scorer="verifier",
             metadata={"verifier": verifier},
         )

@@ -248,10 +248,10 @@ def _check_epoch(item: Item, epoch: str | None, where: str, earlier: Sequence[_E
             f"benchmark: leave out the field to number the items, or add a field 'epoch' if items were asked "
             f"several times."
         )
-    if epoch is not None and item.policy not in (None, "imported"):
+    if epoch is not None and item.scorer not in (None, "imported"):
         raise UserError(
-            f"{where}: 'epoch' is for scores that come with the items, but the policy is {item.policy!r} and the "
-            f"model is asked once. Leave 'epoch' out, or set the policy 'imported'."
+            f"{where}: 'epoch' is for scores that come with the items, but the scorer is {item.scorer!r} and the "
+            f"model is asked once. Leave 'epoch' out, or set the scorer 'imported'."
         )
     if earlier and _asked(earlier[0].item) != _asked(item):
         raise UserError(
@@ -279,13 +279,13 @@ _FROM_LOGS = ("own", "seen", "epochs", "identity")
 """Fields of ``Item`` that no record states."""
 FIELDS = tuple(field_.name for field_ in dataclasses.fields(Item) if field_.name not in _FROM_LOGS)
 FIELDS += ("epoch", "labels", "metric", "pair")
-"""Fields of a record. ``metric`` is another word for ``policy``, ``pair`` goes to ``metadata["pair"]``, ``labels`` are
+"""Fields of a record. ``metric`` is another word for ``scorer``, ``pair`` goes to ``metadata["pair"]``, ``labels`` are
 the source's names of the options, ``epoch`` distinguishes the repeats of an item that was asked several times; the
 others are fields of ``Item``."""
 
 _TRUTH = {"True": 1.0, "true": 1.0, "False": 0.0, "false": 0.0}
 """Scores as other programs write them into CSV."""
-_TEXT_POLICIES = frozenset({"exact", "contains"})
+_TEXT_SCORERS = frozenset({"exact", "contains"})
 
 
 def gather(
@@ -294,7 +294,7 @@ def gather(
     *,
     source: str,
     fields: Mapping[str, str],
-    policy: str | None,
+    scorer: str | None,
 ) -> Benchmark:
     """Make a benchmark of everything that a source yields, in its order.
 
@@ -307,13 +307,13 @@ def gather(
     fields
         Our field -> the source's column. Dots reach inside (``answers.text``, also through lists), several
         columns with commas make a list (``option1, option2``), ``metadata.KEY`` and ``covariates.KEY`` fill these.
-    policy
-        The benchmark's policy; None: each record's own.
+    scorer
+        The benchmark's scorer; None: each record's own.
 
     Returns
     -------
     Benchmark
-        Every item's ``policy`` is the policy that scores it: the benchmark's, else the record's own.
+        Every item's ``scorer`` is the scorer that scores it: the benchmark's, else the record's own.
 
     Raises
     ------
@@ -335,12 +335,12 @@ def gather(
                 continue
             case Item():
                 score = _score(entry.score, where)
-                same = policy in (None, entry.policy) and score is entry.score
-                item = entry if same else replace(entry, policy=policy or entry.policy, score=score)
+                same = scorer in (None, entry.scorer) and score is entry.score
+                item = entry if same else replace(entry, scorer=scorer or entry.scorer, score=score)
                 _check_item(item, where)
             case Record():
                 where, epoch = entry.where, Row(entry, fields).text("epoch")
-                item = make_item(entry, index, fields, policy)
+                item = make_item(entry, index, fields, scorer)
             case _:
                 raise UserError(f"{where}: expected an Item, found {type(entry).__name__}.")
         if item.identity or is_whole(item):  # items of logs were checked when they were read
@@ -369,15 +369,15 @@ def check_fields(fields: Mapping[str, str]) -> None:
             raise no_such("fields: an item has no field", ours, FIELDS)
 
 
-def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str | None) -> Item:
+def make_item(record: Record, index: int, fields: Mapping[str, str], scorer: str | None) -> Item:
     """Check one record and make its item.
 
     Parameters
     ----------
     index
         Position in the source; the id where the record has none.
-    policy
-        The benchmark's policy, which decides before the record's own how the answer is read.
+    scorer
+        The benchmark's scorer, which decides before the record's own how the answer is read.
 
     Raises
     ------
@@ -387,7 +387,7 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
     row = Row(record, fields)
     prompt, messages, closing = _prompt(row)
     choices = row.texts("choices")
-    named = row.text("policy") or row.text("metric")
+    named = row.text("scorer") or row.text("metric")
     if named is None:
         named = "imported" if row.has("score") else "choice" if choices else None
     answer = row.get("answer")
@@ -396,7 +396,7 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
     if choices:
         try:
             prompt = without_options(prompt, choices)
-            answer = _answer(answer, choices, row, policy or named)
+            answer = _answer(answer, choices, row, scorer or named)
         except ValueError as error:
             raise row.error(f"{error}.") from error
     if messages is not None:
@@ -407,7 +407,7 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
         messages=messages,
         choices=tuple(choices) if choices else None,
         answer=answer,
-        policy=policy or named,
+        scorer=scorer or named,
         score=_score(row.get("score"), record.where),
         response=_response(row, closing),
         metadata=_metadata(row),
@@ -418,7 +418,7 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
 
 
 def _check_item(item: Item, where: str) -> None:
-    """Check what must hold of every item, whatever its source and policy."""
+    """Check what must hold of every item, whatever its source and scorer."""
     if not item.prompt.strip():
         raise UserError(f"{where}: the prompt is empty. Give each item a text, or remove the record.")
     if item.choices is not None and len(item.choices) < 2:
@@ -467,13 +467,13 @@ def _messages(row: Row, raw: Any) -> list[Message]:
     return [{"role": message["role"], "content": message["content"]} for message in raw]
 
 
-def _answer(answer: Any, choices: Sequence[str], row: Row, policy: str | None) -> Any:
-    """The gold as the policy expects it: an index for choices, the option's text for policies on texts."""
+def _answer(answer: Any, choices: Sequence[str], row: Row, scorer: str | None) -> Any:
+    """The gold as the scorer expects it: an index for choices, the option's text for scorers on texts."""
     number = isinstance(answer, int) and not isinstance(answer, bool)
-    if answer is None or (policy not in (None, "choice", "pair") and not (policy in _TEXT_POLICIES and number)):
+    if answer is None or (scorer not in (None, "choice", "pair") and not (scorer in _TEXT_SCORERS and number)):
         return answer
     index = gold_index(answer, choices, labels=row.texts("labels"), untyped=row.record.untyped)
-    return choices[index] if policy in _TEXT_POLICIES else index
+    return choices[index] if scorer in _TEXT_SCORERS else index
 
 
 def _response(row: Row, closing: str | None) -> str | None:
@@ -502,7 +502,7 @@ def _metadata(row: Row) -> dict[str, Any]:
     metadata, pair = row.mapping("metadata"), row.get("pair")
     if row.record.untyped and isinstance(pair, str):
         pair = parsed(pair)
-    # A dataset may have a column ``pair`` of another kind: only the policy ``pair`` demands the two sentences.
+    # A dataset may have a column ``pair`` of another kind: only the scorer ``pair`` demands the two sentences.
     if isinstance(pair, Mapping) or any(ours.startswith("pair.") for ours in row.fields):
         pair = row.mapping("pair")
     return {**metadata, "pair": pair} if pair else metadata

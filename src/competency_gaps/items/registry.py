@@ -31,7 +31,7 @@ class Registry(Mapping[str, Any]):
     Parameters
     ----------
     kind
-        ``policies``, ``sources``, ``logs`` or ``slices``: plug-ins add more under the entry point group
+        ``scorers``, ``sources``, ``logs`` or ``slices``: plug-ins add more under the entry point group
         ``competency_gaps.KIND``.
     ours
         Name -> ``module:attribute`` inside this package.
@@ -125,8 +125,8 @@ SOURCES = Registry(
 """Kind of a source -> its reader: a function of the source's configuration that yields records, items, left-out
 records, and a report of another tool's log."""
 
-POLICIES = Registry(
-    "policies",
+SCORERS = Registry(
+    "scorers",
     {
         "arena": "scoring.arena:Arena",
         "choice": "scoring.choice:Choice",
@@ -169,4 +169,4 @@ SLICES = Registry(
 )
 """Family -> what makes its slices; a plug-in's is a function of the run that gives weights by the slices' names."""
 
-REGISTRIES = (SOURCES, POLICIES, LOGS, SLICES)
+REGISTRIES = (SOURCES, SCORERS, LOGS, SLICES)

@@ -10,8 +10,8 @@ from competency_gaps.items.item import Reason
 from competency_gaps.logs.prompt import (
     ROLES,
     WHOLE,
-    LoggedPrompt,
     Body,
+    LoggedPrompt,
     chat_messages,
     chat_prompt,
     content_text,

@@ -24,10 +24,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from competency_gaps.items.item import Message, Reason
 from competency_gaps.logs.prompt import (
+    MIN_LENGTH,
     NO_PROMPT,
-    SHORTEST,
-    LoggedPrompt,
     Body,
+    LoggedPrompt,
     chat_messages,
     chat_prompt,
     from_first_to_last,
@@ -139,7 +139,7 @@ def body_text(prompt: str, doc: dict[str, Any], target: Any, task: LoggedTask) -
         if position is not None:
             return position
     before = f"{task.system or ''}{_rendered(task.config.get('description'), doc) or ''}"
-    texts = [text for text in _texts(doc) if len(text.strip()) >= SHORTEST and text != target]
+    texts = [text for text in _texts(doc) if len(text.strip()) >= MIN_LENGTH and text != target]
     # A question is a field of its own, options are in lists; only a question shows where the item begins.
     alone = [text for text in texts if text in doc.values()]
     ranked = sorted(alone, key=len, reverse=True) + sorted(texts, key=len, reverse=True)

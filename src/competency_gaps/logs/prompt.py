@@ -14,7 +14,7 @@ from competency_gaps.items.item import Item, Message, Reason, Text
 ROLES = ("system", "user", "assistant")
 WHOLE = "whole prompt"
 NO_PROMPT = Reason("no_prompt", "the record has no prompt")
-SHORTEST = 12
+MIN_LENGTH = 12
 """Shortest text, in characters, that may be located by search alone: shorter texts occur by chance."""
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|<s>|<bos>|\[BOS\]|\[gMASK\]")
 """A text that begins like this brings its own first token."""
@@ -52,7 +52,7 @@ class LoggedPrompt(NamedTuple):
     def item(self, id: str, **fields: Any) -> Item:
         """An item of this prompt."""
         prompt, messages, body, seen, _ = self
-        return Item(id, prompt, messages, body, seen, policy="imported", **fields)
+        return Item(id, prompt, messages, body, seen, scorer="imported", **fields)
 
 
 def text_prompt(text: str, body: Body, bos: str | None = None) -> LoggedPrompt:
@@ -139,7 +139,7 @@ def last_occurrence(
     """The last occurrence of a text in what the model read; None if it does not occur or is empty.
 
     Occurrences inside a word (``ant`` in ``assistant``) and in what a chat template appends to the last message do not
-    count. A text of fewer than ``SHORTEST`` characters must occur exactly once. [ours]
+    count. A text of fewer than ``MIN_LENGTH`` characters must occur exactly once. [ours]
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def last_occurrence(
     if last is None:
         return None
     at_end = closes and not seen[last + len(body) : end].strip()
-    if len(body) < SHORTEST and not at_end and next(places, None) is not None:
+    if len(body) < MIN_LENGTH and not at_end and next(places, None) is not None:
         return None
     return Body(last, last + len(body), method)
 

@@ -122,7 +122,7 @@ class Reader(NamedTuple):
     """Parts of this format in a file, or in a folder and its subfolders; empty if there are none. It reads only the
     beginning of files. One task of one model is one part (the newest; ``notes`` name the others)."""
     read: Callable[[LogPart, LogSource], Iterator[LogEntry]]
-    """Stream a part's entries; a ``SourceReport`` comes once, at the end. Items have the policy ``imported``. Raises
+    """Stream a part's entries; a ``SourceReport`` comes once, at the end. Items have the scorer ``imported``. Raises
     ``UserError`` if an option names something that does not exist."""
     options: tuple[str, ...] = ("metric",)
     """Which of ``metric``, ``filter``, ``scorer`` and ``fields`` the format understands; others are refused, except the

@@ -134,7 +134,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     if guessed:
         named = ", ".join(f"{column} as the {ours}" for ours, column in guessed.items())
         tally.warn("columns_guessed", f"recognised by name: {named}. For others: {argument('fields')} prompt=COLUMN")
-    gathered = gather(records, part.benchmark, source=str(part.files[0]), fields=fields, policy="imported")
+    gathered = gather(records, part.benchmark, source=str(part.files[0]), fields=fields, scorer="imported")
     for record in gathered.left_out:
         yield tally.drop(record.where, record.reason)
     for item in gathered.items:

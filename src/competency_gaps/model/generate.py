@@ -11,7 +11,7 @@ import numpy as np
 
 from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
-from competency_gaps.items.policy import Generation, Output
+from competency_gaps.items.scorer import Generation, Output
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import Tap, pad_left, read_start, shared_start, tapped

@@ -204,7 +204,7 @@ def rows_of_cache(cache: Any, rows: torch.Tensor) -> Any:
     if recurrent or not hasattr(cache, "reorder_cache"):
         raise UserError(
             "this model has no key-value cache, so options of several tokens cannot be scored. "
-            "Use a policy that generates answers, or options of one token."
+            "Use a scorer that generates answers, or options of one token."
         )
     if is_plain(cache):
         # Layers of this type replace tensors and never change them in place.

@@ -15,7 +15,7 @@ import numpy as np
 
 from competency_gaps.items.config import BenchmarkConfig, ModelConfig
 from competency_gaps.items.item import Item, Message, Reason, Text
-from competency_gaps.items.policy import Continuations, Generation, Policy, Request, Sentences
+from competency_gaps.items.scorer import Continuations, Generation, Request, Scorer, Sentences
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.util.errors import UserError
 
@@ -214,7 +214,7 @@ class PreparedItem:
     """An item as the model reads it."""
 
     item: Item
-    policy: Policy
+    scorer: Scorer
     text: Text
     tokens: Tokens
     request: Request
@@ -223,20 +223,20 @@ class PreparedItem:
 
 
 def prepare(
-    item: Item, policy: Policy, benchmark: BenchmarkConfig, config: ModelConfig, lm: LanguageModel, bos_id: int | None
+    item: Item, scorer: Scorer, benchmark: BenchmarkConfig, config: ModelConfig, lm: LanguageModel, bos_id: int | None
 ) -> PreparedItem:
     """Build and tokenise an item's prompt, and decide whether the item is kept.
 
     An item whose prompt (with room for the answer) exceeds the context, or whose text the chat template rewrites, is
     excluded with its reason, never truncated.
     """
-    request = policy.request(item)
+    request = scorer.request(item)
     try:
-        text = item.seen or _text(item, policy, request, benchmark, config, lm.tokenizer)
+        text = item.seen or _text(item, scorer, request, benchmark, config, lm.tokenizer)
     except SpanError as error:
         flags, none = np.zeros(0, bool), np.zeros((0, 2), np.int32)
         tokens = Tokens(none[:, 0], none, flags, flags, 0)
-        return PreparedItem(item, policy, plain_text("", policy.prompt(item), ""), tokens, request, error.reason)
+        return PreparedItem(item, scorer, plain_text("", scorer.prompt(item), ""), tokens, request, error.reason)
     if item.seen is not None and config.bos == "auto":
         # Another tool's text begins as the tokenizer makes it begin, however the SAE was trained.
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
@@ -248,7 +248,7 @@ def prepare(
         if room:
             words = f"longer than the context: {prompt} + {room} > {limit} tokens"
             reason = Reason("too_long_with_answer", words, (prompt, room, limit))
-    return PreparedItem(item, policy, text, tokens, request, reason)
+    return PreparedItem(item, scorer, text, tokens, request, reason)
 
 
 def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
@@ -270,17 +270,17 @@ def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBas
 
 def _text(
     item: Item,
-    policy: Policy,
+    scorer: Scorer,
     request: Request,
     benchmark: BenchmarkConfig,
     config: ModelConfig,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Text:
-    text, setting = policy.prompt(item), benchmark.chat_template or config.chat_template
+    text, setting = scorer.prompt(item), benchmark.chat_template or config.chat_template
     wants_answer = isinstance(request, Generation)
     templated = setting == "on" or (setting == "auto" and wants_answer and tokenizer.chat_template is not None)
     if item.messages is None and not templated:
-        after = policy.default_after if benchmark.after is None else benchmark.after
+        after = scorer.default_after if benchmark.after is None else benchmark.after
         return plain_text(benchmark.before, text, after)
     content = benchmark.before + text + (benchmark.after or "")
     span = (len(benchmark.before), len(benchmark.before) + len(text))

@@ -1,4 +1,4 @@
-"""Answer the scoring policies' requests with the model.
+"""Answer the scorers' requests with the model.
 
 If a request makes the model read the prompt (to score options or generate an answer), the same pass gives the prompt's
 activations to a tap.
@@ -14,7 +14,7 @@ import numpy as np
 
 from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
-from competency_gaps.items.policy import Continuations, Generation, Output, Sentences
+from competency_gaps.items.scorer import Continuations, Generation, Output, Sentences
 from competency_gaps.model.batches import WRITTEN_AT_ONCE, Attempts, token_budget_on
 from competency_gaps.model.generate import Responded, generate
 from competency_gaps.model.likelihood import Continuation, Likelihood, encode_pair, likelihoods, tokenize_continuation

@@ -37,9 +37,9 @@ from competency_gaps.util.shards import Draft, ShardDraft
 from competency_gaps.util.table_files import read_parquet
 from competency_gaps.util.text import listing, plural
 
-MOST_UNREADABLE = 0.1
+MAX_UNREADABLE_SHARE = 0.1
 """Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
-FEW_UNREADABLE = 9
+ALLOWED_UNREADABLE = 9
 """So many may be, whatever their share, if any other was read."""
 
 
@@ -203,8 +203,8 @@ def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting
     """
     if whole and reasons and len(reasons) == plan.to_read:
         check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=0.0)
-    if len(reasons) > FEW_UNREADABLE:
-        check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=MOST_UNREADABLE)
+    if len(reasons) > ALLOWED_UNREADABLE:
+        check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=MAX_UNREADABLE_SHARE)
 
 
 def read_here(work: Work) -> None:

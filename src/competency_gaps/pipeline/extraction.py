@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.items.item import Reason
-from competency_gaps.items.policy import Generation
+from competency_gaps.items.scorer import Generation
 from competency_gaps.model.generate import Responded
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import draw_keys, respond

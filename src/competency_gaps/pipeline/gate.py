@@ -37,7 +37,7 @@ from competency_gaps.util.table_files import read_parquet
 if TYPE_CHECKING:
     import torch
 
-MOST_UNREADABLE = 0.5
+MAX_UNREADABLE_SHARE = 0.5
 """Largest share of the sampled items that may be unreadable; they are left out of the sample."""
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
             aims = ((tokens, x, target(tokens, x)) for tokens, x in inputs)
             lost += [NOT_FINITE for tokens, x, aim in aims if not _measure(sae, judged, facts, tokens, x, aim)]
     items = sum(len(shard.members) for _, shard, _ in read)
-    check_unreadable(lost, items, "the sample for the SAE's check", setting.lm, share=MOST_UNREADABLE)
+    check_unreadable(lost, items, "the sample for the SAE's check", setting.lm, share=MAX_UNREADABLE_SHARE)
     figures = judge(judged, sae, force=config.sae.force)
     for plan in plans:
         tables = [content.responses for benchmark, _, content in read if benchmark is plan]

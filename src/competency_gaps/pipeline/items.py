@@ -1,4 +1,4 @@
-"""Items as a run stores them: the model's input for each, their scores, and policies' results on whole benchmarks."""
+"""Items as a run stores them: the model's input for each, their scores, and scorers' results on whole benchmarks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from competency_gaps.items.config import Span
 from competency_gaps.items.item import DTYPE, Reason, check_reason
-from competency_gaps.items.policy import Policy, Score
+from competency_gaps.items.scorer import Score, Scorer
 from competency_gaps.model.generate import Responded
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem
@@ -108,30 +108,30 @@ def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray
 
 
 def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) -> dict[str, Any]:
-    """Figures by policy name, each with its ``policy``; empty if no policy of the benchmark has any.
+    """Figures by scorer name, each with its ``scorer``; empty if no scorer of the benchmark has any.
 
     Parameters
     ----------
     responses
         One row per item in order, with ``score`` and ``details``.
     """
-    members: dict[Policy, list[int]] = {}
+    members: dict[Scorer, list[int]] = {}
     for row, item in enumerate(items):
-        # Few policies override ``figures``, which returns None by default.
-        if item.excluded is None and type(item.policy).figures is not Policy.figures:
-            members.setdefault(item.policy, []).append(row)
+        # Few scorers override ``figures``, which returns None by default.
+        if item.excluded is None and type(item.scorer).figures is not Scorer.figures:
+            members.setdefault(item.scorer, []).append(row)
     scores, details = responses["score"].to_list(), responses["details"].to_list()
     figures: dict[str, Any] = {}
-    for policy, rows in members.items():
-        policy_figures = policy.figures(
+    for scorer, rows in members.items():
+        scorer_figures = scorer.figures(
             [items[row].item for row in rows],
             [scores[row] for row in rows],
             [None if details[row] is None else json.loads(details[row]) for row in rows],
         )
-        if policy_figures is not None:
-            summary = [check_reason(line).as_dict() for line in policy_figures.get("summary", ())]
-            policy_figures = {"policy": policy.name, **policy_figures, "summary": summary}
-            figures[policy.name] = finite(policy_figures)
+        if scorer_figures is not None:
+            summary = [check_reason(line).as_dict() for line in scorer_figures.get("summary", ())]
+            scorer_figures = {"scorer": scorer.name, **scorer_figures, "summary": summary}
+            figures[scorer.name] = finite(scorer_figures)
     return figures
 
 
@@ -170,7 +170,7 @@ def response_table(
     rows = []
     for index, responded in zip(members, responses, strict=True):
         item = items[index].item
-        score = items[index].policy.score(item, responded.output)
+        score = items[index].scorer.score(item, responded.output)
         rows.append(
             {
                 "item": index,
@@ -187,13 +187,13 @@ def response_table(
 
 
 def _value(score: Score, item: PreparedItem) -> float | None:
-    """A policy's score, which may be a plug-in's, checked to be one."""
+    """A scorer's score, which may be a plug-in's, checked to be one."""
     value = score.value
     if value is None:
         return None
     if not (isinstance(value, (Real, np.bool_)) and -_ROUNDING <= float(value) <= 1 + _ROUNDING):
         raise UserError(
-            f"the policy {item.policy.name!r} gave the item {shorten(visible(item.item.id), 80)!r} the score "
+            f"the scorer {item.scorer.name!r} gave the item {shorten(visible(item.item.id), 80)!r} the score "
             f"{shorten(visible(repr(value)), 80)}, expected a number in [0, 1], or None for an item without a score."
         )
     return min(1.0, max(0.0, float(value)))
@@ -207,7 +207,7 @@ def excluded_table(reasons: Mapping[int, Reason]) -> pl.DataFrame:
 
 def why_unscored(score: Score) -> dict[str, Any] | None:
     """Why an item is unscored, as it is stored; None if it has a score."""
-    why = score.unscored or Reason("unscored", "the policy gives no reason")
+    why = score.unscored or Reason("unscored", "the scorer gives no reason")
     return None if score.value is not None else check_reason(why).as_dict()
 
 

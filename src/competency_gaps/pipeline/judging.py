@@ -18,12 +18,12 @@ import polars as pl
 
 from competency_gaps.items.config import LLMConfig
 from competency_gaps.items.item import Reason
-from competency_gaps.items.policy import Score
+from competency_gaps.items.scorer import Score
 from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.pipeline.extraction import Extraction
 from competency_gaps.pipeline.items import benchmark_figures, why_unscored
 from competency_gaps.scoring.answer_json import Failure, after_thinking
-from competency_gaps.scoring.judge import JudgedPolicy
+from competency_gaps.scoring.judge import JudgedScorer
 from competency_gaps.scoring.llm import FILE, Answer, AnswerStore, Request, ask, check_installed
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
@@ -44,7 +44,7 @@ class Judged:
     """For the manifest: the judge, the number of answered requests, and per benchmark the items, those scored, the
     judge's unusable answers and why; None: no item of the run is judged."""
     figures: dict[str, dict[str, Any]]
-    """Per benchmark and policy, results of the whole benchmark."""
+    """Per benchmark and scorer, results of the whole benchmark."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class _Case:
     benchmark: str
     row: int
     prepared: PreparedItem
-    policy: JudgedPolicy
+    scorer: JudgedScorer
     response: str
     """The model's answer without its thinking."""
     requests: tuple[Request, ...]
@@ -91,7 +91,7 @@ def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
 def judge_responses(
     folder: Path, config: LLMConfig | None, read: Mapping[str, Extraction], progress: Progress
 ) -> Judged:
-    """Ask the judge about every item whose policy needs one, and score the items.
+    """Ask the judge about every item whose scorer needs one, and score the items.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def judge_responses(
             "benchmarks": counts,
         }
     elif config is not None:
-        progress.say("A judge is configured but not used: no benchmark has a policy that needs one.")
+        progress.say("A judge is configured but not used: no benchmark has a scorer that needs one.")
     figures = {name: values for name in judged if (values := benchmark_figures(read[name].items, judged[name]))}
     return Judged(judged, entry, figures)
 
@@ -127,14 +127,14 @@ def judge_responses(
 def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
     for name, extraction in read.items():
         for row, (item, text) in enumerate(zip(extraction.items, extraction.responses["response"], strict=True)):
-            if item.excluded is not None or not isinstance(item.policy, JudgedPolicy):
+            if item.excluded is not None or not isinstance(item.scorer, JudgedScorer):
                 continue
             answer = after_thinking(text or "")
-            asked = THINKS_ON if answer is None else item.policy.questions(item.item, answer)
+            asked = THINKS_ON if answer is None else item.scorer.questions(item.item, answer)
             refused = asked if isinstance(asked, Reason) else None
             questions = () if isinstance(asked, Reason) else asked
             requests = tuple(replace(request, id=_id(name, item.item.id, request)) for request in questions)
-            yield _Case(name, row, item, item.policy, answer or "", requests, refused)
+            yield _Case(name, row, item, item.scorer, answer or "", requests, refused)
 
 
 def _id(benchmark: str, item: str, request: Request) -> str:
@@ -147,13 +147,13 @@ def _answers(
     cases: Sequence[_Case], config: LLMConfig | None, folder: Path, progress: Progress
 ) -> tuple[dict[str, Answer], str | None, Reason]:
     """Answers by id of the request, the judge that gave them, and why others are missing."""
-    policies = {request.id: case.policy for case in cases for request in case.requests}
+    scorers = {request.id: case.scorer for case in cases for request in case.requests}
     requests = [request for case in cases for request in case.requests]
     if config is None or not requests:
         return {}, None, Reason("no_judge", "no judge was asked: the configuration sets no 'judge'")
 
     def usable(answer: Answer) -> bool:
-        return not isinstance(policies[answer.id].read(answer), Failure)
+        return not isinstance(scorers[answer.id].read(answer), Failure)
 
     received = ask(requests, config, folder, progress, usable)
     store = AnswerStore(folder / FILE)
@@ -177,7 +177,7 @@ def _score(case: _Case, answers: Mapping[str, Answer], why: Reason) -> Score:
     verdicts = [answers.get(request.id) for request in case.requests]
     if all(answer is None for answer in verdicts):
         return Score(None, case.response, why)
-    score = case.policy.verdict(case.prepared.item, case.response, verdicts)
+    score = case.scorer.verdict(case.prepared.item, case.response, verdicts)
     # The details keep the answers that came; some of the answers alone give no score.
     return score._replace(value=None, unscored=why) if None in verdicts else score
 
@@ -186,7 +186,7 @@ def _count(cases: Sequence[_Case], answers: Mapping[str, Answer], scores: Mappin
     """What became of one benchmark's items, and the commonest reasons why answers of the judge cannot be used."""
     verdicts = [[answers.get(request.id) for request in case.requests] for case in cases]
     read = (
-        case.policy.read(one)
+        case.scorer.read(one)
         for case, of_case in zip(cases, verdicts, strict=True)
         for one in of_case
         if one is not None

@@ -1,4 +1,4 @@
-"""Load benchmarks from their configurations, and make the scoring policy of each item."""
+"""Load benchmarks from their configurations, and make the scorer of each item."""
 
 from __future__ import annotations
 
@@ -12,105 +12,105 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from competency_gaps.items.config import BenchmarkConfig, PluginSource, ReasoningGymSource
 from competency_gaps.items.item import Benchmark, Item, LeftOut, SourceReport
-from competency_gaps.items.policy import Policy
 from competency_gaps.items.reasoning_gym import make_dataset
 from competency_gaps.items.records import gather
-from competency_gaps.items.registry import POLICIES, SOURCES
+from competency_gaps.items.registry import SCORERS, SOURCES
+from competency_gaps.items.scorer import Scorer
 from competency_gaps.scoring.text import Unscored
 from competency_gaps.util.errors import UserError, no_such
 from competency_gaps.util.progress import Progress
 
 
-def assign_policies(
-    benchmark: Benchmark, policy: str | None, options: Mapping[str, Any], otherwise: str | None = None
-) -> list[Policy]:
-    """Return the policy of each item, checked against the item.
+def assign_scorers(
+    benchmark: Benchmark, scorer: str | None, options: Mapping[str, Any], otherwise: str | None = None
+) -> list[Scorer]:
+    """Return the scorer of each item, checked against the item.
 
     Parameters
     ----------
-    policy
-        The policy of all items; None: the policy that each item names.
+    scorer
+        The scorer of all items; None: the scorer that each item names.
     options
-        Options of the policy. If items name several policies, each takes the options that it has.
+        Options of the scorer. If items name several scorers, each takes the options that it has.
     otherwise
-        The policy of items that name none; None: they are an error.
+        The scorer of items that name none; None: they are an error.
 
     Raises
     ------
     UserError
-        If an item names no policy, a policy or an option is unknown, or a policy cannot score an item.
+        If an item names no scorer, a scorer or an option is unknown, or a scorer cannot score an item.
     """
     names = []
     for item in benchmark.items:
-        name = policy or item.policy or otherwise
+        name = scorer or item.scorer or otherwise
         if name is None:
             raise UserError(
-                f"benchmark {benchmark.name!r}, item {item.id!r} names no scoring policy: set 'policy' in the "
-                f"benchmark's configuration to one of {', '.join(POLICIES)}."
+                f"benchmark {benchmark.name!r}, item {item.id!r} names no Scorer: set 'scorer' in the "
+                f"benchmark's configuration to one of {', '.join(SCORERS)}."
             )
         names.append(name)
-    by_name = _make_policies(sorted(set(names)), options, benchmark.name)
+    by_name = _make_scorers(sorted(set(names)), options, benchmark.name)
     for name, item in zip(names, benchmark.items, strict=True):
         fault = by_name[name].check(item)
         if fault:
-            raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r}, policy {name!r}: {fault}.")
+            raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r}, scorer {name!r}: {fault}.")
     return [by_name[name] for name in names]
 
 
-def policies_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = True) -> list[Policy]:
-    """Return the policy of each item; where no model is asked, nothing is scored that would need its answer."""
+def scorers_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = True) -> list[Scorer]:
+    """Return the scorer of each item; where no model is asked, nothing is scored that would need its answer."""
     if ask:
-        return assign_policies(benchmark, config.policy, config.options)
-    policies = assign_policies(benchmark, config.policy, config.options, otherwise="none")
+        return assign_scorers(benchmark, config.scorer, config.options)
+    scorers = assign_scorers(benchmark, config.scorer, config.options, otherwise="none")
     return [
-        policy if policy.request(item) is None else Unscored()
-        for item, policy in zip(benchmark.items, policies, strict=True)
+        scorer if scorer.request(item) is None else Unscored()
+        for item, scorer in zip(benchmark.items, scorers, strict=True)
     ]
 
 
-def _make_policies(names: Sequence[str], options: Mapping[str, Any], benchmark: str) -> dict[str, Policy]:
+def _make_scorers(names: Sequence[str], options: Mapping[str, Any], benchmark: str) -> dict[str, Scorer]:
     if len(names) == 1:
-        return {names[0]: make_policy(names[0], options)}
-    accepted = {name: options.keys() & _options_of(_policy_class(name)) for name in names}
+        return {names[0]: make_scorer(names[0], options)}
+    accepted = {name: options.keys() & _options_of(_scorer_class(name)) for name in names}
     for option in options:
         if not any(option in taken for taken in accepted.values()):
             raise UserError(
-                f"benchmark {benchmark!r}: no policy of its items ({', '.join(names)}) has an option {option!r}."
+                f"benchmark {benchmark!r}: no scorer of its items ({', '.join(names)}) has an option {option!r}."
             )
-    return {name: make_policy(name, {option: options[option] for option in taken}) for name, taken in accepted.items()}
+    return {name: make_scorer(name, {option: options[option] for option in taken}) for name, taken in accepted.items()}
 
 
-def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
-    """A scoring policy with its options.
+def make_scorer(name: str, options: Mapping[str, Any] | None = None) -> Scorer:
+    """A Scorer with its options.
 
     Raises
     ------
     UserError
         If the name or an option is unknown (with the nearest known one), or a value is of the wrong kind.
     """
-    kind = _policy_class(name)
+    kind = _scorer_class(name)
     known = _options_of(kind)
     for option in options or {}:
         if option not in known:
-            raise no_such(f"the policy {name!r} has no option", option, known)
+            raise no_such(f"the scorer {name!r} has no option", option, known)
     try:
-        policy: Policy = TypeAdapter(kind).validate_python(dict(options or {}))
+        scorer: Scorer = TypeAdapter(kind).validate_python(dict(options or {}))
     except ValidationError as error:
         first = error.errors()[0]
         what = (
             f"the option {'.'.join(map(str, first['loc']))!r} = {first['input']!r}" if first["loc"] else "its options"
         )
-        raise UserError(f"the policy {name!r} rejects {what}: {first['msg'].removeprefix('Value error, ')}.") from error
+        raise UserError(f"the scorer {name!r} rejects {what}: {first['msg'].removeprefix('Value error, ')}.") from error
     except PydanticUserError as error:
-        raise UserError(f"the types of the policy {name!r}'s options cannot be read: {error}") from error
-    return policy
+        raise UserError(f"the types of the scorer {name!r}'s options cannot be read: {error}") from error
+    return scorer
 
 
-def _policy_class(name: str) -> Any:
-    if name not in POLICIES:
-        raise no_such("there is no policy", name, POLICIES)
-    kind = POLICIES[name]
-    check_policy(name, kind)
+def _scorer_class(name: str) -> Any:
+    if name not in SCORERS:
+        raise no_such("there is no scorer", name, SCORERS)
+    kind = SCORERS[name]
+    check_scorer(name, kind)
     return kind
 
 
@@ -118,15 +118,15 @@ def _options_of(kind: Any) -> list[str]:
     return [field.name for field in dataclasses.fields(kind)]
 
 
-def check_policy(name: str, kind: Any) -> None:
-    """Raise UserError if the value registered under a name is not a policy of that name."""
-    if not (isinstance(kind, type) and issubclass(kind, Policy) and dataclasses.is_dataclass(kind)):
+def check_scorer(name: str, kind: Any) -> None:
+    """Raise UserError if the value registered under a name is not a scorer of that name."""
+    if not (isinstance(kind, type) and issubclass(kind, Scorer) and dataclasses.is_dataclass(kind)):
         raise UserError(
-            f"the policy {name!r} is not a frozen dataclass that extends competency_gaps.Policy (the decorator that "
+            f"the scorer {name!r} is not a frozen dataclass that extends competency_gaps.Scorer (the decorator that "
             "registers it stands above @dataclass)."
         )
     if getattr(kind, "name", None) != name:
-        raise UserError(f"the policy of {name!r} has the name {getattr(kind, 'name', None)!r}: use one name.")
+        raise UserError(f"the scorer of {name!r} has the name {getattr(kind, 'name', None)!r}: use one name.")
 
 
 def load_benchmark(config: BenchmarkConfig) -> Benchmark:
@@ -157,7 +157,7 @@ def _read(config: BenchmarkConfig, source: Any) -> Benchmark:
     entries = _from_plugin(source, where) if isinstance(source, PluginSource) else SOURCES[source.kind](source)
     # A plug-in may have a setting of its own that is called 'fields'.
     fields = {} if isinstance(source, PluginSource) else getattr(source, "fields", {})
-    return gather(entries, config.name, source=where, fields=fields, policy=config.policy)
+    return gather(entries, config.name, source=where, fields=fields, scorer=config.scorer)
 
 
 def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:

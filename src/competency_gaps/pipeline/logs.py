@@ -271,7 +271,7 @@ def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:
     from competency_gaps.items.config import BenchmarkConfig, parse_config
     from competency_gaps.pipeline.load import load_benchmark
 
-    config = parse_config(BenchmarkConfig, {**entry, "policy": "imported"}, "options")
+    config = parse_config(BenchmarkConfig, {**entry, "scorer": "imported"}, "options")
     try:
         read = load_benchmark(config)
     except UserError as error:

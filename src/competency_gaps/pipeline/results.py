@@ -56,7 +56,7 @@ def _row(benchmark: str, item: PreparedItem, item_input: ItemInput) -> dict[str,
     return item_row(benchmark, item.item) | {
         "prompt": item.text.text[start:end],
         "text": item_input.text,
-        "policy": item.policy.name,
+        "scorer": item.scorer.name,
         "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
         "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
         "excluded": None if item_input.excluded is None else item_input.excluded.as_dict(),

@@ -124,7 +124,7 @@ def _match_scores(setting: Setting, rows: pl.DataFrame, progress: Progress) -> p
     """Match scores of other models to the items, and say what matches."""
     items = [(name, item) for name, prepared_items in setting.prepared.items() for item in prepared_items]
     has_scores = any(
-        item.item.score is not None if item.policy.name == "imported" else item.policy.name != "none"
+        item.item.score is not None if item.scorer.name == "imported" else item.scorer.name != "none"
         for _, item in items
     )
     places = ((name, item.item.id, item.text.text[slice(*item.text.body)]) for name, item in items)
@@ -166,5 +166,5 @@ def _facts(setting: Setting, gate: GateFigures) -> dict[str, Any]:
 
 def _scored_model(setting: Setting) -> str:
     """Name of the model whose scores the items have."""
-    policies = (item.policy.name for items in setting.prepared.values() for item in items)
-    return str(scored_model(setting.suite, policies, str(setting.lm.identity["name"])))
+    scorers = (item.scorer.name for items in setting.prepared.values() for item in items)
+    return str(scored_model(setting.suite, scorers, str(setting.lm.identity["name"])))

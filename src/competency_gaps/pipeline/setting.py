@@ -15,7 +15,7 @@ from competency_gaps.items.repeats import Repeats, find_clusters
 from competency_gaps.model.batches import OUT_OF_MEMORY
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem, prepare
-from competency_gaps.pipeline.load import load_suite, policies_of
+from competency_gaps.pipeline.load import load_suite, scorers_of
 from competency_gaps.pipeline.logs import left_out_lines, model_warnings, report_lines, with_model_warnings
 from competency_gaps.pipeline.naming import check_dictionary
 from competency_gaps.reading.extract import NOT_FINITE, Extractor
@@ -100,7 +100,7 @@ class Setting:
 def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None) -> Setting:
     """Load everything and tokenise every prompt; errors in the input are raised here, before anything is computed."""
     loaded = load_suite(config.benchmarks, progress)  # first: a missing file is told in a second, a model in minutes
-    policies = {entry.name: policies_of(loaded[entry.name], entry, ask=config.ask) for entry in config.benchmarks}
+    scorers = {entry.name: scorers_of(loaded[entry.name], entry, ask=config.ask) for entry in config.benchmarks}
     pair = pair or load_pair(config.model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = _with_warnings(list(loaded.values()), config.model.name, progress)
@@ -115,8 +115,8 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
         for benchmark, choice in zip(suite, config.benchmarks, strict=True):
             bar.note(benchmark.name)
             items = prepared[benchmark.name] = []
-            for item, policy in zip(benchmark.items, policies[benchmark.name], strict=True):
-                items.append(prepare(item, policy, choice, config.model, lm, bos_id))
+            for item, scorer in zip(benchmark.items, scorers[benchmark.name], strict=True):
+                items.append(prepare(item, scorer, choice, config.model, lm, bos_id))
                 bar.advance()
     for name, items in prepared.items():
         if excluded := [item for item in items if item.excluded is not None]:

@@ -18,15 +18,15 @@ import scipy.sparse as sp
 
 from competency_gaps.items.config import ItemsConfig, SlicesConfig, as_dict, parse_config
 from competency_gaps.items.item import Benchmark, item_row
-from competency_gaps.items.policy import Output, Policy
 from competency_gaps.items.repeats import Repeats, find_clusters
+from competency_gaps.items.scorer import Output, Scorer
 from competency_gaps.logs.find import suite_logs
 from competency_gaps.logs.reader import NONE
 from competency_gaps.logs.scores import configured_scores
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.load import versions
 from competency_gaps.pipeline.items import why_unscored
-from competency_gaps.pipeline.load import load_suite, policies_of
+from competency_gaps.pipeline.load import load_suite, scorers_of
 from competency_gaps.pipeline.results import benchmark_table, with_clusters, write_items
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import FILE, SCHEMA_VERSION, SLICES_FILE, set_aside, write_manifest
@@ -38,7 +38,7 @@ from competency_gaps.runs.sample import item_strata, slice_sample
 from competency_gaps.runs.scores import check_scores, write_scores
 from competency_gaps.slices.lists import read_list
 from competency_gaps.slices.make import Source, make_slices, write_slices
-from competency_gaps.slices.tree import LEAST_ITEMS
+from competency_gaps.slices.tree import MIN_TREE_ITEMS
 from competency_gaps.util.errors import UserError, argument
 from competency_gaps.util.files import cache_folder, finite, make_folder, sha256, write_atomic
 from competency_gaps.util.progress import Progress
@@ -50,11 +50,11 @@ def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, c
     begin = time.perf_counter()
     rows = read_inputs(config)
     suite = load_suite(config.benchmarks, progress)
-    policies = {entry.name: policies_of(suite[entry.name], entry, ask=False) for entry in config.benchmarks}
+    scorers = {entry.name: scorers_of(suite[entry.name], entry, ask=False) for entry in config.benchmarks}
     check_strata(config.evidence.strata, [item for benchmark in suite.values() for item in benchmark.items])
     repeats = find_clusters(list(suite.values()), config.near_repeats)
-    items = _items(suite, policies, repeats)
-    model = scored_model(suite.values(), items["policy"], None)
+    items = _items(suite, scorers, repeats)
+    model = scored_model(suite.values(), items["scorer"], None)
     places = items.select("benchmark", "item_id", "prompt").iter_rows()
     matched = match_scores(places, rows, model if items["score"].count() else None, strict=False)
     for added in matched.added:
@@ -104,23 +104,23 @@ def finish(
     return open_folder(folder)
 
 
-def scored_model(suite: Iterable[Benchmark], policies: Iterable[str], reader: str | None) -> str | None:
+def scored_model(suite: Iterable[Benchmark], scorers: Iterable[str], reader: str | None) -> str | None:
     """Name of the model whose scores the items have: that of the logs they came from, else the reader's."""
     reports = [report for benchmark in suite for report in benchmark.reports]
-    if not set(policies) <= {"imported", "none"} or not reports:
+    if not set(scorers) <= {"imported", "none"} or not reports:
         return reader
     # Items that are read without scores are there for the scores of other models.
     scored = [report for report in reports if report.metric != NONE] or reports
     return " and ".join(sorted({report.model or "a model that the log does not name" for report in scored}))
 
 
-def _items(suite: Mapping[str, Benchmark], policies: Mapping[str, Sequence[Policy]], repeats: Repeats) -> pl.DataFrame:
+def _items(suite: Mapping[str, Benchmark], scorers: Mapping[str, Sequence[Scorer]], repeats: Repeats) -> pl.DataFrame:
     """``items.parquet``, but for the strata."""
     rows = []
     for name, benchmark in suite.items():
-        for item, policy in zip(benchmark.items, policies[name], strict=True):
-            score = policy.score(item, Output())
-            row = item_row(name, item) | {"policy": policy.name, "score": score.value, "response": score.response}
+        for item, scorer in zip(benchmark.items, scorers[name], strict=True):
+            score = scorer.score(item, Output())
+            row = item_row(name, item) | {"scorer": scorer.name, "score": score.value, "response": score.response}
             row |= {"unscored": why_unscored(score), "text": item.prompt, "body_start": 0, "body_end": len(item.prompt)}
             rows.append(row)
     return with_clusters(rows, repeats)
@@ -139,7 +139,7 @@ def manifest_of(
     shards: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Any]:
     """Make a run's manifest, but for the checksums; ``facts``: scores, evidence, timings and the reading, if any."""
-    policies = dict(items.group_by("benchmark").agg(pl.col("policy").unique()).iter_rows())
+    scorers = dict(items.group_by("benchmark").agg(pl.col("scorer").unique()).iter_rows())
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": command,
@@ -152,7 +152,7 @@ def manifest_of(
                 "name": benchmark.name,
                 "items": len(benchmark.items),
                 "content_sha256": benchmark.content_hash(),
-                "policy": ", ".join(sorted(policies[benchmark.name])),
+                "scorer": ", ".join(sorted(scorers[benchmark.name])),
                 "scope": choice.scope,
                 "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
                 "source": [finite(asdict(report)) for report in benchmark.reports],
@@ -220,7 +220,7 @@ def add_text_slices(run: RunFolder, progress: Progress) -> RunFolder | None:
     MissingExtraError, NoModelError
         As :func:`~competency_gaps.model.embed.embed_texts`; the run stays as it is.
     """
-    if "clusters" in run.manifest["slices"] or run.items.height < LEAST_ITEMS:
+    if "clusters" in run.manifest["slices"] or run.items.height < MIN_TREE_ITEMS:
         return None
     embed_texts([])  # first of all: the model may not be here
     progress.say("\nClusters of like texts come next, and the answer with them. To leave it at this: Ctrl-C.")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from competency_gaps.sae.load import SparseAutoencoder
 
 CHUNK_ELEMENTS = 2_000_000
-"""Most latents (tokens x SAE width) in memory as a dense array, where these are at least ``LEAST_TOKENS`` tokens."""
-LEAST_TOKENS = 64
+"""Most latents (tokens x SAE width) in memory as a dense array, where these are at least ``MIN_TOKENS`` tokens."""
+MIN_TOKENS = 64
 """Tokens of a chunk, however wide the SAE: its weights are read once for each chunk."""
 PADDED = 2
 """Ratio of a group's tokens with padding to those of a chunk, at most."""
@@ -139,7 +139,7 @@ def pool(
 
 def chunk_tokens(sae: SparseAutoencoder, factor: int = 1) -> int:
     """Tokens whose latents are in memory at once."""
-    return max(LEAST_TOKENS, CHUNK_ELEMENTS * factor // sae.d_sae)
+    return max(MIN_TOKENS, CHUNK_ELEMENTS * factor // sae.d_sae)
 
 
 def _pool_group(

@@ -13,7 +13,7 @@ from competency_gaps.util.errors import needed
 
 SIZE = 100
 """Singular vectors of the space of concepts."""
-FEWEST = 20
+MIN_ACTIVE_ITEMS = 20
 """Items in which a concept must be active, at least, to take part."""
 
 

@@ -40,7 +40,7 @@ _TYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16
 
 WHOLE = 2.0**15
 """What the largest score of a row is stored as: a large float16, so that the range below it is wide."""
-LEAST = np.float16(2.0**-24)
+SMALLEST_VALUE = np.float16(2.0**-24)
 """The smallest float16 above 0."""
 _LEAST_SCORE = np.nextafter(np.float32(0), np.float32(1))
 """The smallest float32 above 0."""
@@ -70,7 +70,7 @@ def pack_scores(cas: sp.csr_array) -> PackedScores:
     if len(filled):
         scale[filled] = np.maximum(np.maximum.reduceat(scores, cas.indptr[filled]), _LEAST_SCORE)
     shares = (scores / np.repeat(scale, counts) * np.float32(WHOLE)).astype(np.float16)
-    return PackedScores(np.maximum(shares, LEAST), scale)
+    return PackedScores(np.maximum(shares, SMALLEST_VALUE), scale)
 
 
 def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -177,7 +177,7 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
     small = [np.zeros(0, np.float32), *(row.values for row in rows)]
     values = np.concatenate(small)
     if len(values) and _HALF[0] <= float(values.max()) <= _HALF[1]:
-        values = np.maximum(values.astype(np.float16), LEAST)
+        values = np.maximum(values.astype(np.float16), SMALLEST_VALUE)
     tokens = [first[row.tokens] for row, first in zip(rows, places, strict=True)]
     return {
         "act_ptr": np.cumsum([0, *(len(row.values) for row in rows)]).astype(np.int64),

@@ -63,22 +63,22 @@ def outcome_of(
             raise UserError(f"{argument('against')}: expected one other model, got {list(against)}.")
         return outcomes.difference(of_model, Outcome("score", against[0], scores.of(against[0]))), None
     peers = np.array([scores.row(name) for name in against]) if against else outcomes.choose_peers(scores.values, row)
-    if len(peers) < outcomes.FEWEST_PEERS or row in peers:
+    if len(peers) < outcomes.MIN_PEERS or row in peers:
         raise UserError(
             f"{model} has {plural(len(peers), 'peer')} ({', '.join(scores.models[peer] for peer in peers) or 'none'}): "
-            f"a comparison with peers needs at least {outcomes.FEWEST_PEERS} other models with scores on the same "
+            f"a comparison with peers needs at least {outcomes.MIN_PEERS} other models with scores on the same "
             "items. Add models, or compare with a single one."
         )
     away = outcomes.distances(scores.values, row)[peers]
     known = np.isfinite(away)
     distance = float(away[known].mean()) if known.any() else 0.0
-    if distance > outcomes.FARTHEST_PEERS:
+    if distance > outcomes.MAX_DISTANCE:
         levels = ", ".join(
             f"{scores.models[peer]} by {100 * far:.0f}" for peer, far in zip(peers[known], away[known], strict=True)
         )
         raise UserError(
             f"the peers of {model} are not at its level: their mean scores differ from its own by {100 * distance:.0f} "
-            f"points of 100 on average ({levels}). Beyond {100 * outcomes.FARTHEST_PEERS:.0f}, what is hard for "
+            f"points of 100 on average ({levels}). Beyond {100 * outcomes.MAX_DISTANCE:.0f}, what is hard for "
             "everybody can look like a weakness of its own. Add models at its level, or compare it with a single one "
             f"({argument('against')})."
         )
@@ -87,7 +87,7 @@ def outcome_of(
     expected = outcomes.expected_scores(scores.values, row, peers, group)
     if not expected.slopes:
         raise UserError(
-            f"no benchmark has scores of {model} and of {outcomes.FEWEST_PEERS} of its peers: "
+            f"no benchmark has scores of {model} and of {outcomes.MIN_PEERS} of its peers: "
             f"{', '.join(scores.models[peer] for peer in peers)}."
         )
     against = tuple(scores.models[peer] for peer in peers)

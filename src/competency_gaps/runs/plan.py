@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from competency_gaps.items.config import DType, RunConfig, as_dict
 from competency_gaps.items.item import Benchmark
-from competency_gaps.items.registry import POLICIES, SOURCES
+from competency_gaps.items.registry import SCORERS, SOURCES
 from competency_gaps.model.load import versions
 from competency_gaps.reading.extract import Extractor
 from competency_gaps.util.checked import damaged, read_document, write_document
@@ -162,9 +162,9 @@ def plan_identity(
 
 
 def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
-    """Versions of the plug-ins' sources and policies, because another version may give other scores."""
+    """Versions of the plug-ins' sources and scorers, because another version may give other scores."""
     used = [(SOURCES, source.kind) for benchmark in config.benchmarks for source in benchmark.all_sources]
-    used += [(POLICIES, name) for name in {item.policy for benchmark in suite for item in benchmark.items} if name]
+    used += [(SCORERS, name) for name in {item.scorer for benchmark in suite for item in benchmark.items} if name]
     versions = {f"{registry.kind} {name}": registry.version(name) for registry, name in used}
     return {name: version for name, version in sorted(versions.items()) if version is not None}
 

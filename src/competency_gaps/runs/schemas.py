@@ -34,8 +34,8 @@ ITEMS: Schema = {
     "score": pl.Float64,
     # How often the item was asked; the score is the mean.
     "epochs": pl.Int32,
-    # Name of the scoring policy.
-    "policy": pl.String,
+    # Name of the scorer.
+    "scorer": pl.String,
     # Sub-topic, as a subject; null: none.
     "group": pl.String,
     # The options, without letters.
@@ -58,11 +58,11 @@ ITEMS: Schema = {
     # Character range of the item's own text in `text`.
     "body_start": pl.Int32,
     "body_end": pl.Int32,
-    # Summed log-probability (nats) per option or sentence; empty for other policies.
+    # Summed log-probability (nats) per option or sentence; empty for other scorers.
     "logprobs": pl.List(pl.Float64),
     # Per option or sentence: whether each of its tokens is the likeliest at its place.
     "greedy": pl.List(pl.Boolean),
-    # JSON: what else the policy says, as a judge's verdicts; null: nothing.
+    # JSON: what else the scorer says, as a judge's verdicts; null: nothing.
     "details": pl.String,
     # JSON: what names the item in the tool that it comes from; null: none.
     "identity": pl.String,

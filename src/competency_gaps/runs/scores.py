@@ -71,14 +71,14 @@ def model_scores(run: RunFolder) -> ModelScores:
 @lru_cache(maxsize=4)
 def _model_scores(path: str, written: tuple[int, ...]) -> ModelScores:
     run = open_folder(path)
-    items = run.files.collect("items", run.scan("items").select("score", "policy", "excluded"))
+    items = run.files.collect("items", run.scan("items").select("score", "scorer", "excluded"))
     table = read_scores(run.path, "model", "item", "score")
     added = table["model"].unique(maintain_order=True).to_list()
     models = [*added] if run.own_model is None else [run.own_model, *added]
     values = np.full((len(models), items.height), np.nan)
     asked = np.zeros(values.shape, bool)
     if run.own_model is not None:
-        values[0], asked[0] = items["score"].fill_null(np.nan), items["policy"] != "none"
+        values[0], asked[0] = items["score"].fill_null(np.nan), items["scorer"] != "none"
     if added:
         row = table["model"].replace_strict(models, range(len(models)), return_dtype=pl.Int64)
         cell = row.to_numpy(), table["item"].to_numpy()

@@ -28,7 +28,7 @@ LOADED = ", and whether a TopK, JumpReLU or gated SAE was saved or loaded as pla
 OUTLIER = 10
 """Times the usual norm above which a token is left out of the explained variance, as SAE trainers leave it out: a few
 such tokens, on which models park attention, would be nearly all of the variance."""
-NEAR = 0.7
+MIN_DISTANCE_SHARE = 0.7
 """Share of the squared distance from what the SAE decodes without latents, above which an SAE fits although it explains
 no variance: items that are nearly the same hardly vary. The embedded SAE reaches 0.78 to 0.91 on eight sets, the same
 five layers off 0.45 to 0.64, an MLP's on residuals 0.3 [ours]."""
@@ -190,7 +190,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         )
     ev, l0 = statistics.explained_variance, statistics.l0
     faults = []
-    if statistics.has_target and not ev > 0 and not statistics.explained_about(_centre(sae)) > NEAR:
+    if statistics.has_target and not ev > 0 and not statistics.explained_about(_centre(sae)) > MIN_DISTANCE_SHARE:
         faults.append(f"explained variance {ev:.3f} (expected above 0)")
     if l0 > DENSEST * sae.d_sae:
         faults.append(f"L0 {l0:.0f} (expected at most {DENSEST * sae.d_sae:.0f}, a tenth of {sae.d_sae} latents)")

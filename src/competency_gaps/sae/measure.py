@@ -37,7 +37,7 @@ BLOCK = 16_384
 """Tokens of whole texts whose activations are in memory at once."""
 STRONGEST = 10
 """Windows that are compared of each latent, each of another text."""
-FEWEST = 5
+MIN_WINDOWS = 5
 """Fewest different windows from which coherence is measured."""
 TOKENS = 1_000_000
 """About how many tokens of the corpus have windows that are compared, since embedding takes longer than reading. Of a
@@ -255,7 +255,7 @@ def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> 
     sums = np.einsum("lwd,lw->ld", vectors[np.minimum(rows, len(vectors) - 1)], fresh.astype(vectors.dtype))
     pairs = np.maximum(1, count * (count - 1))
     products: np.ndarray = ((sums.astype(np.float64) ** 2).sum(axis=1) - count) / pairs
-    return np.where(count >= FEWEST, products, np.nan)
+    return np.where(count >= MIN_WINDOWS, products, np.nan)
 
 
 def embedder() -> Embed | None:

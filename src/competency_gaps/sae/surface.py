@@ -27,7 +27,7 @@ TEXT_TOKENS = 16_384
 """A longer document counts as several texts of about this length."""
 PEAKS = 64
 """Windows sampled of each latent."""
-FEWEST_PEAKS = 5
+MIN_PEAKS = 5
 """Fewest sampled texts from which a share of words is estimated."""
 PRIOR = 8
 """Peaks as usual that are added to a concept's when its word share is estimated."""
@@ -231,7 +231,7 @@ def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
     """
     there = kept["place"] >= 0
     share = np.full(len(there), np.nan)
-    for concept in np.flatnonzero(there.sum(axis=1) >= FEWEST_PEAKS):
+    for concept in np.flatnonzero(there.sum(axis=1) >= MIN_PEAKS):
         known = there[concept]
         ids = np.sort(kept["stretch"][concept, known], axis=1)
         new = np.c_[np.ones(len(ids), bool), ids[:, 1:] != ids[:, :-1]]

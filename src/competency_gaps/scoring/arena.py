@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import pydantic
 
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.items.policy import Score
+from competency_gaps.items.scorer import Score
 from competency_gaps.scoring.answer_json import Failure, after_thinking, parse
 from competency_gaps.scoring.arena_figures import arena_figures
 from competency_gaps.scoring.judge import (
-    JudgedPolicy,
+    JudgedScorer,
     Ruling,
     ask_verdict,
     fill,
@@ -33,7 +33,7 @@ from competency_gaps.util.text import shorten, visible
 
 
 @dataclass(frozen=True)
-class Arena(JudgedPolicy):
+class Arena(JudgedScorer):
     """How often the model's answer is better than a baseline's, as Arena-Hard-Auto counts it (Li et al., 2024).
 
     The judge compares twice, with the baseline first and with the model first, and gives one of five verdicts; a much

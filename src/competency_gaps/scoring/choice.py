@@ -9,11 +9,11 @@ from typing import ClassVar, Literal
 
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.options import LETTERS, with_options
-from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score
+from competency_gaps.items.scorer import Continuations, Output, Request, Score, Scorer
 
 
 @dataclass(frozen=True)
-class Choice(Policy):
+class Choice(Scorer):
     """1 if the gold option is the likeliest continuation, else 0; of equally likely options the first counts.
 
     ``lettered``: the options stand in the prompt, the continuations are their letters, as MMLU is scored

@@ -18,8 +18,8 @@ import yaml
 
 from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.items.policy import Generation, Output, Policy, Score
-from competency_gaps.items.policy import Request as ModelRequest
+from competency_gaps.items.scorer import Generation, Output, Score, Scorer
+from competency_gaps.items.scorer import Request as ModelRequest
 from competency_gaps.scoring.answer_json import Failure, parse
 from competency_gaps.scoring.llm import Answer, Request, object_schema
 from competency_gaps.scoring.text import Length, accepted
@@ -43,8 +43,8 @@ _EXPECTS: dict[str, Expected] = {
 
 
 @dataclass(frozen=True)
-class JudgedPolicy(Policy):
-    """A policy whose scores come after the model's answers, from a language model as judge.
+class JudgedScorer(Scorer):
+    """A scorer whose scores come after the model's answers, from a language model as judge.
 
     An item that brings a ready-made response is judged on that, and the model is not asked.
     """
@@ -207,7 +207,7 @@ def shown_response(response: str) -> str:
 
 
 @dataclass(frozen=True)
-class Judge(JudgedPolicy):
+class Judge(JudgedScorer):
     """A judge's verdict by a rubric, mapped onto [0, 1].
 
     ``answer``: a grade from 1 to 10. ``faithful``: 1 if a summary's source supports all of it, else 0, as Vectara's

@@ -34,7 +34,7 @@ NO_NAME = "export"
 """Model of exported requests if none is given; to be replaced before they are sent."""
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 """Seconds before the first retry, doubled each time, and at most."""
-LONGEST_ASKED_WAIT = 600.0
+MAX_REQUESTED_WAIT = 600.0
 """Most seconds that an endpoint may ask to wait; beyond, the command ends."""
 _LISTENING = 0.2
 """Seconds after which Ctrl-C is noticed: with polars' handler, a wait without end is not interrupted."""
@@ -403,7 +403,7 @@ def _what_follows(error: BaseException) -> Literal["again", "fail", "end"]:
     if not isinstance(error, openai.APIStatusError):
         return "again" if isinstance(error, (openai.APIConnectionError, ValueError)) else "fail"
     status, no_quota = error.status_code, "insufficient_quota" in error.response.text
-    if status < 400 or status in (401, 402, 403, 404) or no_quota or _asked_wait(error) > LONGEST_ASKED_WAIT:
+    if status < 400 or status in (401, 402, 403, 404) or no_quota or _asked_wait(error) > MAX_REQUESTED_WAIT:
         return "end"
     return "again" if status in (408, 409, 425, 429) or status >= 500 else "fail"
 

@@ -13,8 +13,8 @@ from typing import Annotated, ClassVar, NamedTuple
 from pydantic import Field
 
 from competency_gaps.items.item import Item
-from competency_gaps.items.policy import Output, Score
-from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferencePolicy, accepted, score_within
+from competency_gaps.items.scorer import Output, Score
+from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferenceScorer, accepted, score_within
 from competency_gaps.util.errors import needed
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
@@ -85,7 +85,7 @@ def _gold_number(gold: str) -> Number | None:
 
 
 @dataclass(frozen=True)
-class Numeric(ReferencePolicy):
+class Numeric(ReferenceScorer):
     """1 if the answer's number is the gold number within the tolerance, else 0; an answer without a number is wrong.
 
     Percentages: if only one of the two has a percent sign, both of its readings count, so ``45%`` equals both
@@ -138,7 +138,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
 
 
 @dataclass(frozen=True)
-class Math(ReferencePolicy):
+class Math(ReferenceScorer):
     """1 if the answer is mathematically equal to the gold, else 0, as ``math-verify`` decides.
 
     The gold is LaTeX without dollar signs. The answer is what math-verify finds in the text (``\\boxed{...}``
@@ -156,7 +156,7 @@ class Math(ReferencePolicy):
         golds = accepted(item.answer)
         if any(_words(output.text) == _words(gold) for gold in golds):
             return Score(1.0, output.text)
-        with needed("math-verify", "run", "The scoring policy 'math'"):
+        with needed("math-verify", "run", "The scorer 'math'"):
             from math_verify import parse, verify
         # It warns that there is no time limit; ``time_limit`` is ours.
         for module in ("math_verify.parser", "math_verify.grader"):

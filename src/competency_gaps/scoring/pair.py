@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.items.policy import Output, Policy, Request, Score, Sentences
+from competency_gaps.items.scorer import Output, Request, Score, Scorer, Sentences
 from competency_gaps.scoring.choice import per_length
 
 
 @dataclass(frozen=True)
-class Pair(Policy):
+class Pair(Scorer):
     """1 if the preferred sentence is at least as likely as the other one, else 0.
 
     The two are ``metadata["pair"]`` with the keys ``stereo`` and ``anti``, or two ``choices`` whose ``answer``

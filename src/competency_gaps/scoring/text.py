@@ -1,4 +1,4 @@
-"""Policies that compare a generated text with accepted texts, ready-made scores, and time limits."""
+"""Scorers that compare a generated text with accepted texts, ready-made scores, and time limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.items.policy import Generation, Output, Policy, Request, Score
+from competency_gaps.items.scorer import Generation, Output, Request, Score, Scorer
 
 
 class TimeLimitReached(BaseException):
@@ -70,8 +70,8 @@ line, they do not cut an answer with reasoning."""
 
 
 @dataclass(frozen=True)
-class GenerationPolicy(Policy):
-    """A policy that scores a generated text."""
+class GenerationScorer(Scorer):
+    """A scorer that scores a generated text."""
 
     default_after: ClassVar[str] = "\nAnswer:"
 
@@ -88,8 +88,8 @@ class GenerationPolicy(Policy):
 
 
 @dataclass(frozen=True)
-class ReferencePolicy(GenerationPolicy):
-    """A policy that compares a generated text with the item's answer: a text, a number, or a list of them."""
+class ReferenceScorer(GenerationScorer):
+    """A scorer that compares a generated text with the item's answer: a text, a number, or a list of them."""
 
     def check(self, item: Item) -> str | None:
         answers = item.answer if isinstance(item.answer, (list, tuple)) else [item.answer]
@@ -110,7 +110,7 @@ def first_line(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Exact(ReferencePolicy):
+class Exact(ReferenceScorer):
     """1 if the answer equals any of the accepted ones, else 0.
 
     Both are normalised as SQuAD's evaluation does (Rajpurkar et al., 2016): case, punctuation, the articles
@@ -149,7 +149,7 @@ class Exact(ReferencePolicy):
 
 
 @dataclass(frozen=True)
-class Contains(ReferencePolicy):
+class Contains(ReferenceScorer):
     """1 if the answer contains any of the accepted texts, else 0. White space of any length counts as one space."""
 
     name: ClassVar[str] = "contains"
@@ -173,7 +173,7 @@ class Contains(ReferencePolicy):
 
 
 @dataclass(frozen=True)
-class Regex(ReferencePolicy):
+class Regex(ReferenceScorer):
     """1 if any of the answer's regular expressions (Python's) is found in the generated text, else 0."""
 
     name: ClassVar[str] = "regex"
@@ -202,7 +202,7 @@ class Regex(ReferencePolicy):
 
 
 @dataclass(frozen=True)
-class Imported(Policy):
+class Imported(Scorer):
     """The score and response that came with the item; an item without a score is unscored."""
 
     name: ClassVar[str] = "imported"
@@ -216,7 +216,7 @@ class Imported(Policy):
 
 
 @dataclass(frozen=True)
-class Unscored(Policy):
+class Unscored(Scorer):
     """No score: the items count for coverage only."""
 
     name: ClassVar[str] = "none"
@@ -228,4 +228,4 @@ class Unscored(Policy):
         return Generation(self.max_new_tokens) if self.max_new_tokens else None
 
     def score(self, item: Item, output: Output) -> Score:
-        return Score(None, output.text or item.response, Reason("scores_nothing", "the policy 'none' scores nothing"))
+        return Score(None, output.text or item.response, Reason("scores_nothing", "the scorer 'none' scores nothing"))

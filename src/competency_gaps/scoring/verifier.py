@@ -13,13 +13,13 @@ from pydantic import Field
 
 from competency_gaps.items.generate import unpack
 from competency_gaps.items.item import Item
-from competency_gaps.items.policy import Output, Score
 from competency_gaps.items.reasoning_gym import make_dataset, verifier_score
-from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, first_line, score_within
+from competency_gaps.items.scorer import Output, Score
+from competency_gaps.scoring.text import NEXT_QUESTION, GenerationScorer, Length, first_line, score_within
 
 
 @dataclass(frozen=True)
-class Verifier(GenerationPolicy):
+class Verifier(GenerationScorer):
     """The score that the task's family in ``reasoning-gym`` gives the answer, in [0, 1]; some give partial credit.
 
     The answer is what follows the last ``Answer:``, or the whole text. An answer that the verifier cannot read

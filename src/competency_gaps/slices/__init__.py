@@ -5,5 +5,5 @@ tree of their concept profiles, clusters of sentence embeddings, concepts, featu
 list, skills that a language model names.
 """
 
-from competency_gaps.slices.family import CONCEPTS, LEAST, Family, family_of
+from competency_gaps.slices.family import CONCEPTS, MIN_ITEMS, Family, family_of
 from competency_gaps.slices.store import read_slices

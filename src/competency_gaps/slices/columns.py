@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.runs.covariates import read_covariates
-from competency_gaps.slices.family import LEAST, Family, family_of
+from competency_gaps.slices.family import MIN_ITEMS, Family, family_of
 from competency_gaps.util.jsonl import float_or_none
 
 BINS = 4
 """Quantile bins of a number."""
-FEW = 8
+MAX_CATEGORIES = 8
 """Most different values of a number that are categories by themselves."""
 _SAYS_NOTHING = frozenset(("all", "any", "default", "false", "n/a", "none", "true"))
 _OTHER = frozenset(("general", "misc", "miscellaneous", "other", "others", "various"))
@@ -25,8 +25,8 @@ def columns(items: pl.DataFrame) -> Family | None:
     """Slices of the columns ``group`` and all covariates, and in a run of several benchmarks the benchmarks.
 
     There the categories of a column are slices within each benchmark, and those that several benchmarks have are slices
-    over all of them as well. Columns in which all items are alike, and categories of fewer than ``LEAST`` items, give
-    none.
+    over all of them as well. Columns in which all items are alike, and categories of fewer than ``MIN_ITEMS`` items,
+    give none.
     """
     kept = items["excluded"].is_null().to_numpy()
     benchmark = items["benchmark"].to_numpy()
@@ -39,7 +39,7 @@ def columns(items: pl.DataFrame) -> Family | None:
         slices = {name: has & kept & within for name, has in categories.items()}
         whole = int((kept & within).sum())
         for name, has in slices.items():
-            if LEAST <= has.sum() < whole:
+            if MIN_ITEMS <= has.sum() < whole:
                 rows.append(has)
                 names.append(name)
                 column_of.append(column)
@@ -78,7 +78,7 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
         return {readable_category(column, text): texts == text for text in sorted(set(texts)) if text}
     numbers = np.array([float_or_none(value) for value in values], float)
     different = np.unique(numbers[kept & np.isfinite(numbers)])
-    if len(different) <= FEW:
+    if len(different) <= MAX_CATEGORIES:
         return {f"{column} {_number(value, 12)}": numbers == value for value in different}
     edges = np.unique(np.quantile(numbers[kept & np.isfinite(numbers)], np.linspace(0, 1, BINS + 1), method="lower"))
     categories = {}

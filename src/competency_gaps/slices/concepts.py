@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.slices.family import CONCEPTS, Family, family_of, ones_at
 
-FEWEST = 30
+MIN_ACTIVE_ITEMS = 30
 """Items in which a concept must be active, at least, to be a slice."""
 WEAKEST = 0.25
 """Share of its items, those where it is weakest, that are not in a concept's slice; at most a quarter of all are."""
@@ -30,7 +30,7 @@ def concepts(table: pl.DataFrame, by_concept: ByConcept, items: int) -> Family:
     """A slice for each ranked concept that people can read and that is active in enough items."""
     shown = readable(table)
     numbers = shown["concept"].to_numpy().astype(np.int64)
-    enough = by_concept.support[numbers] >= FEWEST
+    enough = by_concept.support[numbers] >= MIN_ACTIVE_ITEMS
     weights = strongest(by_concept.cas(numbers[enough], items))
     family = family_of("concepts", weights, shown["label"].filter(enough).to_list())
     return replace(family, number=CONCEPTS + numbers[enough])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-LEAST = 10
+MIN_ITEMS = 10
 """Fewest items of a slice."""
 CONCEPTS = 1_000_000
 """A concept's number as a slice is this plus its number in the SAE."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from competency_gaps.items.options import stem
-from competency_gaps.slices.family import LEAST, Family, family_of
+from competency_gaps.slices.family import MIN_ITEMS, Family, family_of
 
 _NUMBER = re.compile(r"(?<![\w.])[-−$€£]?\d[\d,]*(?:\.\d+)?(?:\s?%)?(?!\w)")
 _NEGATION = r"(?i)\b(?:not|no|never|none|nor|neither|without|except|cannot|incorrect|false)\b|n['’]t\b"
@@ -33,7 +33,7 @@ _LONG = 12
 
 
 def features(items: pl.DataFrame) -> Family | None:
-    """Slices by a dozen features of the items; none that fewer than ``LEAST`` items have, or nearly all."""
+    """Slices by a dozen features of the items; none that fewer than ``MIN_ITEMS`` items have, or nearly all."""
     kept = items["excluded"].is_null().to_numpy()
     rows = [
         {**row, "prompt": stem(row["prompt"]) if row["choices"] else row["prompt"]}
@@ -49,7 +49,7 @@ def features(items: pl.DataFrame) -> Family | None:
             values = pl.Series(list(map(feature, rows)), dtype=pl.String)
         for name in values.drop_nulls().unique().sort():
             has = (values == name).fill_null(value=False).to_numpy() & kept
-            if LEAST <= has.sum() <= kept.sum() - LEAST:
+            if MIN_ITEMS <= has.sum() <= kept.sum() - MIN_ITEMS:
                 weights.append(has)
                 names.append(name)
                 column_of.append(column)

@@ -18,14 +18,14 @@ from competency_gaps.items.config.load import parse_yaml
 from competency_gaps.items.item import Item
 from competency_gaps.logs.find import log_entries, read_log
 from competency_gaps.slices.columns import item_columns
-from competency_gaps.slices.family import LEAST, Family, family_of
+from competency_gaps.slices.family import MIN_ITEMS, Family, family_of
 from competency_gaps.util.errors import UserError, nearest
 from competency_gaps.util.jsonl import float_or_none, json_lines
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.table_files import read_csv, read_parquet
 from competency_gaps.util.text import plural, shorten, visible
 
-MOST_TAGS = 1_000
+MAX_TAGS = 1_000
 """Most different values of a column whose values are entries."""
 _NAME, _DESCRIPTION = 200, 2_000
 """Most characters of a name and of a description."""
@@ -52,7 +52,7 @@ class Entry:
 def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Family | None:
     """Slices of lists; entries of one list and domain answer one question.
 
-    Entries of fewer than ``LEAST`` items give none.
+    Entries of fewer than ``MIN_ITEMS`` items give none.
     """
     kept = items["excluded"].is_null().to_numpy()
     rows: list[sp.csr_array] = []
@@ -62,8 +62,8 @@ def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Fam
         entries, member, _ = entries_in(items, path)
         member = sp.csr_array(member.multiply(kept[None]))
         count = np.asarray(member.sum(axis=1)).ravel()
-        large = np.flatnonzero((count >= LEAST) & (count < kept.sum()))
-        progress.say(f"{path.name}: {len(large)} of {len(entries)} entries have the {LEAST} items that a slice needs")
+        large = np.flatnonzero((count >= MIN_ITEMS) & (count < kept.sum()))
+        progress.say(f"{path.name}: {len(large)} of {len(entries)} entries have {MIN_ITEMS} items, as a slice needs")
         rows.append(member[large])
         named = Counter(entry.name for entry in entries)
         for entry in (entries[at] for at in large):
@@ -81,7 +81,7 @@ def entries_in(items: pl.DataFrame, source: str | Path) -> tuple[list[Entry], sp
     items
         ``items.parquet``.
     given
-        A file as :func:`read_list` reads it; else a column of the items (``benchmark``, ``group``, ``policy``, a
+        A file as :func:`read_list` reads it; else a column of the items (``benchmark``, ``group``, ``scorer``, a
         covariate), each value of which is an entry.
 
     Returns
@@ -96,7 +96,7 @@ def entries_in(items: pl.DataFrame, source: str | Path) -> tuple[list[Entry], sp
         If there is no such file or column, or it cannot be read, or names items that the run does not have.
     """
     path = Path(source)
-    columns = {name: items[name].to_list() for name in ("benchmark", "policy")} | dict(item_columns(items))
+    columns = {name: items[name].to_list() for name in ("benchmark", "scorer")} | dict(item_columns(items))
     if not path.exists() and str(source) in columns:
         return _of_tags(items, *_by_column(str(source), columns[str(source)]))
     entries = read_list(path, columns)
@@ -312,6 +312,6 @@ def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[lis
 def _by_column(name: str, values: Sequence[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
     text = np.array(["" if value is None else str(value) for value in values], object)
     tags = [value for value in dict.fromkeys(text.tolist()) if value]
-    if not 1 < len(tags) <= MOST_TAGS:
-        raise UserError(f"the column {name!r} has {plural(len(tags), 'value')}, expected 2 to {MOST_TAGS:,}.")
+    if not 1 < len(tags) <= MAX_TAGS:
+        raise UserError(f"the column {name!r} has {plural(len(tags), 'value')}, expected 2 to {MAX_TAGS:,}.")
     return tags, np.stack([text == tag for tag in tags]), text != ""

@@ -24,7 +24,7 @@ from competency_gaps.slices import skills as by_skill
 from competency_gaps.slices.family import Family, family_of, subset
 from competency_gaps.slices.names import Vocabulary, labels_for, phrases, phrases_for, with_names
 from competency_gaps.slices.store import stored, stored_families
-from competency_gaps.slices.tree import LEAST_ITEMS, concept_space, tree_of
+from competency_gaps.slices.tree import MIN_TREE_ITEMS, concept_space, tree_of
 from competency_gaps.util.errors import MissingExtraError, UserError, no_such
 from competency_gaps.util.lock import hold
 from competency_gaps.util.progress import Progress
@@ -153,7 +153,7 @@ def regions(source: Source) -> Family | None:
 
 def profiles(source: Source) -> Family | None:
     """A tree of the items in the space of their concepts."""
-    if len(source.kept) < LEAST_ITEMS or not source.run.has_reading:
+    if len(source.kept) < MIN_TREE_ITEMS or not source.run.has_reading:
         return None
     space = concept_space(source.run.by_concept, source.kept, source.seed)
     return _tree(source, "profiles", space, source.kept, {"scikit-learn": importlib.metadata.version("scikit-learn")})
@@ -166,7 +166,7 @@ def questions(items: pl.DataFrame) -> list[str]:
 
 def clusters(source: Source) -> Family | None:
     """A tree of the items in the space of a sentence-embedding model."""
-    if len(source.kept) < LEAST_ITEMS:
+    if len(source.kept) < MIN_TREE_ITEMS:
         return None
     space = embed_texts(questions(source.run.items[source.kept]), source.config.embedder, source.progress)
     return _tree(source, "clusters", space, source.kept, {"embedder": source.config.embedder or HUB})
@@ -178,7 +178,7 @@ def skills(source: Source) -> Family | None:
         embed_texts([], source.config.embedder)  # else the model is asked in vain
     phrases = by_skill.phrases(source.run, source.kept, source.llm if source.config.skills else None, source.progress)
     rows = np.array(sorted(phrases), np.int64)
-    if len(rows) < LEAST_ITEMS:
+    if len(rows) < MIN_TREE_ITEMS:
         return None
     space = embed_texts([phrases[row] for row in rows.tolist()], source.config.embedder)
     tree = _tree(source, "skills", space, rows, {"embedder": source.config.embedder or HUB})

@@ -27,7 +27,7 @@ PHRASE_LEAD, LABEL_LEAD = 0.2, 0.4
 """Least lead of a phrase, as a cosine, and of a concept's label, as a share of items, inside a node over outside."""
 LEAD_ALONE, LEAD_OF_WORDS = 0.38, 0.15
 """Least lead of a phrase that no item spells out, and what it may lack where every item has a word of the phrase."""
-NEAREST = 0.03
+NEAR_SHARE = 0.03
 """Share of the vocabulary that counts as near to an item."""
 MOST, MANY = 0.6, 0.3
 """Least share of a node's items that are near to its phrase, in its categories, or have one of the words that name it
@@ -90,7 +90,7 @@ def phrases_for(family: Family, rows: np.ndarray, vectors: np.ndarray, phrase_ve
         Sentence embeddings; what all of a kind have in common is taken away.
     """
     space, words = (unit(values - values.mean(axis=0)) for values in (vectors, phrase_vectors))
-    names, nearest = phrases(), max(1, round(NEAREST * len(words)))
+    names, nearest = phrases(), max(1, round(NEAR_SHARE * len(words)))
     parts = np.array_split(space, 1 + len(space) // 4096)
     near = np.concatenate([np.argpartition(-(part @ words.T), nearest - 1, axis=1)[:, :nearest] for part in parts])
     row, column = near.ravel(), np.repeat(rows, nearest)

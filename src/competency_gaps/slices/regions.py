@@ -19,7 +19,7 @@ from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.runs.schemas import ITEM_REGIONS
 from competency_gaps.scoring.answer_json import Failure, parse
 from competency_gaps.scoring.llm import Answer, ask
-from competency_gaps.slices.family import LEAST, Family, family_of, subset
+from competency_gaps.slices.family import MIN_ITEMS, Family, family_of, subset
 from competency_gaps.slices.names import labels_for, with_names
 from competency_gaps.util.text import shorten
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
     from competency_gaps.util.progress import Progress
 
-MOST_TEXT = 600
+MAX_TEXT_LENGTH = 600
 """Characters of an item that whoever names its region reads."""
 WORDS = 5
 """Words of a name, at most."""
@@ -64,7 +64,7 @@ def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
     inside = items_in(regions, items)
     size = inside.sum(axis=1)
     repeated = above[(above >= 0) & (size == size[above])]
-    kept = np.setdiff1d(np.flatnonzero(size >= LEAST), repeated)
+    kept = np.setdiff1d(np.flatnonzero(size >= MIN_ITEMS), repeated)
     names, kinds = regions["name"].to_list(), regions["kind"].to_list()
     # A name that is made of words quotes the texts of the map, which may be these.
     words = [[name] if kind == "words" else [] for name, kind in zip(names, kinds, strict=True)]
@@ -112,7 +112,7 @@ def named_by_model(
     requests = []
     for region, shown in enumerate(examples_of(atlas, space_of(atlas, run.by_concept, rows))):
         content = {
-            kind: [shorten(plain(texts[int(rows[position])]), MOST_TEXT) for position in places]
+            kind: [shorten(plain(texts[int(rows[position])]), MAX_TEXT_LENGTH) for position in places]
             for kind, places in zip(("typical", "borderline"), shown, strict=True)
         }
         content["siblings"] = [

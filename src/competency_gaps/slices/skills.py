@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 FOLDER = "skills"
 """Of a run: the model's answers."""
-MOST_TEXT = 4000
+MAX_TEXT_LENGTH = 4000
 """Characters of an item that are sent."""
-MOST_PHRASE = 100
+MAX_PHRASE_LENGTH = 100
 """Characters of a phrase."""
 
 
@@ -58,7 +58,7 @@ def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: P
     system = files("competency_gaps.slices").joinpath("prompts/skill.txt").read_text(encoding="utf-8").strip()
     requests = {}
     for row, texts in zip(rows.tolist(), run.items[rows].select("prompt", "choices").iter_rows(), strict=True):
-        text = shorten(asked(*texts), MOST_TEXT)
+        text = shorten(asked(*texts), MAX_TEXT_LENGTH)
         requests[row] = Request(f"skill-{row}", system, text, _SCHEMA, "skill", 60)
     if llm is None:
         answers = AnswerStore(folder / FILE).answers(requests.values(), None)
@@ -76,7 +76,7 @@ def _phrase(answer: Answer) -> str | None:
     if isinstance(read, Failure):
         return None
     phrase = " ".join(visible(read.skill).split()).strip(" .\"'")
-    return phrase[:MOST_PHRASE] or None
+    return phrase[:MAX_PHRASE_LENGTH] or None
 
 
 def with_central_phrases(tree: Family, phrases: dict[int, str]) -> Family:

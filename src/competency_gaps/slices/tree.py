@@ -10,8 +10,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from competency_gaps.reading.by_concept import ByConcept
-from competency_gaps.reading.profiles import FEWEST, SIZE, cas_of, one_thread, profiles_of, scale_of, unit
-from competency_gaps.slices.family import LEAST, Family, family_of, ones_at
+from competency_gaps.reading.profiles import MIN_ACTIVE_ITEMS, SIZE, cas_of, one_thread, profiles_of, scale_of, unit
+from competency_gaps.slices.family import MIN_ITEMS, Family, family_of, ones_at
 
 SCALES = (6, 14, 44, 150)
 """Numbers of clusters, from coarse to fine. Chosen with the profiles' form on the scores of fourteen models on 12,032
@@ -19,7 +19,7 @@ questions, by the correlation of held-out outcomes with what a list of slices fo
 trees foretell less, more singular vectors as well. The finest scale adds nothing to that, but sharper slices."""
 STEPS = 30
 """Of k-means. Twice as many lower its distances by less than 1 in 1,000."""
-LEAST_ITEMS = 120
+MIN_TREE_ITEMS = 120
 """Fewest items of which a tree is made: twenty for each of the coarsest clusters."""
 
 
@@ -53,13 +53,13 @@ def tree_of(
         parents: list[int] = []
         coarser = np.full(len(rows), -1, np.int64)
         for scale in scales:
-            if scale * LEAST > len(rows):
+            if scale * MIN_ITEMS > len(rows):
                 break
             cluster = _k_means(space, scale, seed)
             finer = coarser.copy()
             for number in range(scale):
                 inside = cluster == number
-                if inside.sum() < LEAST:
+                if inside.sum() < MIN_ITEMS:
                     continue
                 above = coarser[inside]
                 counts = np.bincount(above[above >= 0]) if (above >= 0).any() else np.zeros(0)
@@ -113,7 +113,7 @@ def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.
     with one_thread():
         from sklearn.decomposition import TruncatedSVD
 
-        concepts = np.flatnonzero(by_concept.support >= FEWEST)
+        concepts = np.flatnonzero(by_concept.support >= MIN_ACTIVE_ITEMS)
         cas = cas_of(by_concept, rows, concepts)
         profiles = profiles_of(cas, scale_of(cas, concepts))
         size = min(SIZE, min(profiles.shape) - 1)

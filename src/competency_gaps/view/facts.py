@@ -76,7 +76,7 @@ def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
 
 
 def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
-    """Lines about a benchmark, from its policies and judges."""
+    """Lines about a benchmark, from its scorers and judges."""
     lines, judging = [], manifest.get("judging") or {"benchmarks": {}}
     if count := judging["benchmarks"].get(name):
         who = judging["judge"] or "nobody"
@@ -87,8 +87,8 @@ def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
             line += f", {integer(count['unasked'])} items not judged"
         lines.append(line)
     figures = next((entry.get("figures") for entry in manifest["benchmarks"] if entry["name"] == name), None) or {}
-    remarks = ((policy, remark) for policy, figure in figures.items() for remark in figure["summary"])
-    return [*lines, *(f"{policy}: {Reason.of(remark)}" for policy, remark in remarks)]
+    remarks = ((scorer, remark) for scorer, figure in figures.items() for remark in figure["summary"])
+    return [*lines, *(f"{scorer}: {Reason.of(remark)}" for scorer, remark in remarks)]
 
 
 def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:

@@ -142,10 +142,10 @@ class BenchmarkConfig(Config):
     """Where the items come from."""
     sources: list[Source] = []
     """Several sources in place of ``source``; their items follow one another."""
-    policy: str | None = None
-    """Scoring policy; None: the policy that each item names."""
+    scorer: str | None = None
+    """Scorer; None: the scorer that each item names."""
     options: Annotated[dict[str, Any], BeforeValidator(_plain)] = {}
-    """Options of the policy, e.g. ``{form: cloze, normalise: characters}``."""
+    """Options of the scorer, e.g. ``{form: cloze, normalise: characters}``."""
     limit: Annotated[int, Field(gt=0)] | None = None
     """At most this many items: the first ones."""
     sample: Annotated[int, Field(gt=0)] | None = None
@@ -153,7 +153,7 @@ class BenchmarkConfig(Config):
     before: str = ""
     """Text before the item's own: instructions, few-shot examples. Not part of the span ``question``."""
     after: str | None = None
-    """Text after the item's own, e.g. a newline and ``Answer:``; None: the policy's, which is empty in a chat."""
+    """Text after the item's own, e.g. a newline and ``Answer:``; None: the scorer's, which is empty in a chat."""
     system_prompt: str | None = None
     chat_template: Switch | None = None
     """Overrides the model's setting."""

@@ -38,7 +38,7 @@ ROUNDS = 8
 """Rounds of tool calls for one question, at most [ours]."""
 CALLS = 8
 """Tool calls of one round that are answered [ours]."""
-TURNS = 12
+MAX_MESSAGES = 12
 """Messages that are sent with a question, itself among them [ours]."""
 MAX_MESSAGE_LENGTH = 8_000
 """Characters of a message, at most [ours]."""
@@ -137,7 +137,7 @@ def _answer(text: str, cut: bool, results: Sequence[tuple[int, Any]]) -> AnswerE
 
 def _history(asked: ChatRequest) -> list[dict[str, str]]:
     """The last turns, each cut, beginning with one of the user."""
-    turns = dropwhile(lambda turn: turn.role != "user", asked.messages[-TURNS:])
+    turns = dropwhile(lambda turn: turn.role != "user", asked.messages[-MAX_MESSAGES:])
     return [
         {"role": one.role, "content": one.content[:MAX_MESSAGE_LENGTH].encode("utf-8", "replace").decode()}
         for one in turns

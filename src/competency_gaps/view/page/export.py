@@ -297,7 +297,7 @@ def _block(name: str, content: bytes) -> str:
 
 
 def _static(index: bytes) -> bytes:
-    """The page's HTML, marked as static, with the policy that a server would send."""
+    """The page's HTML, marked as static, with the scorer that a server would send."""
     text = index.decode("utf-8").replace("<html ", '<html data-mode="static" ', 1)
     meta = f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}" />'
     return text.replace("<head>", meta, 1).encode("utf-8")
@@ -305,13 +305,13 @@ def _static(index: bytes) -> bytes:
 
 @functools.cache
 def _shell() -> str:
-    """One file without its data: the page's script and style packed, and a policy that runs these and loads nothing."""
+    """One file without its data: the page's script and style packed, and a scorer that runs these and loads nothing."""
     page = page_files()
     hashed = {
         name: f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"
         for name, content in {**page, "boot": _BOOT.encode()}.items()
     }
-    policy = (
+    scorer = (
         f"default-src 'none'; script-src {hashed['boot']} {hashed['app.js']}; style-src {hashed['app.css']}; "
         "img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
     )
@@ -322,7 +322,7 @@ def _shell() -> str:
 <html lang="en" data-mode="file">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="{scorer}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <title>Competency Gaps</title>

@@ -24,7 +24,7 @@ from competency_gaps.util.text import visible
 from competency_gaps.view.page.parts import Context, Parts
 from competency_gaps.view.page.tools import ask
 
-LONGEST_KEY = 40
+MAX_KEY_LENGTH = 40
 BODY = (FILE, "*.parquet")
 """The run's own files; ``cgaps concepts name`` writes tables before the manifest."""
 ADDED = ("robustness.json", "lists/*.json", "improve/*", "improve/*/*")
@@ -132,7 +132,7 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
     runs = [open_source(path) for path in paths]
     opened: list[Opened] = []
     for run, title in zip(runs, _titles(places), strict=True):
-        key = _key(run.shown_path.resolve().name[:LONGEST_KEY], opened)
+        key = _key(run.shown_path.resolve().name[:MAX_KEY_LENGTH], opened)
         opened.append(Opened(key, title, run, dictionary_of(run), _current_stamp(run)))
     return opened
 

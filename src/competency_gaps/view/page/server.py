@@ -41,9 +41,9 @@ from competency_gaps.view.page.security import Guard
 HOST = "127.0.0.1"
 """Always the loopback address: any account of this machine can read the run and use the chat, other machines cannot."""
 PORT = 8742
-NEARBY = 50
+MAX_PORTS = 50
 """Ports that are tried, beginning with the one asked for."""
-KEPT = 256 * 2**20
+CACHE_BYTES = 256 * 2**20
 """Bytes of parts that are kept in memory."""
 MAX_ROWS = 100_000
 """Rows of a search's result, at most."""
@@ -106,7 +106,7 @@ def serve(
 
 def _listen(port: int) -> socket.socket:
     """Take the port, or the next free one."""
-    for candidate in range(port, min(port + NEARBY, 65536)) if port else [0]:
+    for candidate in range(port, min(port + MAX_PORTS, 65536)) if port else [0]:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         # A port in TIME_WAIT may be taken; one that a server listens on may not.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -236,7 +236,7 @@ class _Explorer:
                     self._kept[made_of] = await anyio.to_thread.run_sync(make)
             content = self._kept[made_of]
             self._kept.move_to_end(made_of)
-            while sum(map(len, self._kept.values())) > KEPT:
+            while sum(map(len, self._kept.values())) > CACHE_BYTES:
                 self._kept.popitem(last=False)
             return content
 

@@ -34,7 +34,7 @@ MAX_ROWS = 50
 """Rows of an answer, at most [ours]."""
 MAX_ANSWER_LENGTH = 24_000
 """Characters of an answer as JSON, about 8,000 tokens [ours]."""
-LONGEST_TEXT = 600
+MAX_TEXT_LENGTH = 600
 """Characters of a text in an answer [ours]."""
 DIGITS = 6
 """Significant digits of a number in an answer [ours]."""
@@ -315,12 +315,12 @@ def _asked(run: RunFolder, model: str | None, against: str | None) -> dict[str, 
 
 
 def _short(item: ShownItem) -> dict[str, Any]:
-    prompt = shorten("".join(piece.text for piece in item.prompt), LONGEST_TEXT)
+    prompt = shorten("".join(piece.text for piece in item.prompt), MAX_TEXT_LENGTH)
     return {
         **asdict(item),
         "prompt": prompt,
         "choices": not_in(prompt, item.choices),
-        "response": item.response and shorten(item.response, LONGEST_TEXT),
+        "response": item.response and shorten(item.response, MAX_TEXT_LENGTH),
     }
 
 
@@ -328,7 +328,7 @@ def _listed(table: pl.DataFrame, limit: int) -> dict[str, Any]:
     return {"total": table.height, "rows": table.head(limit).to_dicts()}
 
 
-def _items(run: RunFolder, rows: Sequence[int], longest: int = LONGEST_TEXT) -> list[dict[str, Any]]:
+def _items(run: RunFolder, rows: Sequence[int], longest: int = MAX_TEXT_LENGTH) -> list[dict[str, Any]]:
     """Items with their texts, in the order given."""
     table = run.items.with_row_index("item")[list(rows)]
     texts = pl.col("prompt", "response", "answer").map_elements(lambda text: shorten(text, longest), pl.String)

@@ -17,7 +17,7 @@ from competency_gaps.view.terminal.tables import VERDICT_STYLES, plain
 
 NAME = 34
 """Characters of a name that no example may take."""
-FEWEST = 14
+MIN_NAME_WIDTH = 14
 """Characters of a name where the terminal is narrow."""
 EXAMPLE = 16
 """Fewest characters with which an example is worth its place."""
@@ -25,7 +25,7 @@ PROMPT_LIMIT = 400
 ANSWER_LIMIT = 120
 SHORT_CONSTANT = 24
 """Longest constant part of a prompt that is shown whole, in characters."""
-MOST_PARTS = 6
+MAX_PARTS = 6
 """Parts of a slice that are listed at either end."""
 _GAP = 2
 BAR = 8
@@ -121,7 +121,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
     wide = max(map(len, cut))
     has_examples = any(examples) and room - wide >= EXAMPLE + _GAP
     if not has_examples:
-        cut = [words.cut_at_word(name, max(room, FEWEST)) for name in names]
+        cut = [words.cut_at_word(name, max(room, MIN_NAME_WIDTH)) for name in names]
         wide = max(map(len, cut))
     table = Table.grid(padding=(0, _GAP, 0, 0))
     for column, characters in enumerate((*fixed[:2], wide, *fixed[2:end])):
@@ -173,7 +173,7 @@ def finding_view(answer: Answer, finding: Finding, detail: Detail) -> Group:
 
 def _parts_table(every: Sequence[Part]) -> Table:
     """The parts of a slice: those with the lowest and the highest gaps."""
-    chosen = every if len(every) <= 2 * MOST_PARTS else (*every[:MOST_PARTS], *every[-MOST_PARTS:])
+    chosen = every if len(every) <= 2 * MAX_PARTS else (*every[:MAX_PARTS], *every[-MAX_PARTS:])
     columns = Column(max_width=60, no_wrap=True, overflow="ellipsis"), Column(justify="right"), Column(justify="right")
     table = Table.grid(*columns, padding=(0, _GAP, 0, 0))
     table.add_row(Text("its parts", style="dim"), Text("gap", style="dim"), Text("items", style="dim"))

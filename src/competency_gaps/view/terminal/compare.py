@@ -20,7 +20,7 @@ from competency_gaps.findings.finding import Answer
 from competency_gaps.util.errors import argument
 from competency_gaps.util.files import write_text
 from competency_gaps.util.text import listing, magnitude, percent, plural, shorten, signed, visible
-from competency_gaps.view.terminal.answer import FEWEST, answer_view
+from competency_gaps.view.terminal.answer import MIN_NAME_WIDTH, answer_view
 from competency_gaps.view.terminal.tables import VERDICT_STYLES, aligned, plain
 from competency_gaps.view.words import cut_at_word, headline, interval, sentence_of, short_name, signed_points
 
@@ -120,7 +120,7 @@ def _table(rows: Sequence[tuple[str, ...]], width: int) -> Table:
     for verdict, name, *cells in rows:
         if verdict != last:
             table.add_row(Text(verdict, STYLES[verdict]))
-        table.add_row(plain(f"  {cut_at_word(name, max(width - sum(figures) - 4, FEWEST))}"), *cells)
+        table.add_row(plain(f"  {cut_at_word(name, max(width - sum(figures) - 4, MIN_NAME_WIDTH))}"), *cells)
         last = verdict
     return table
 

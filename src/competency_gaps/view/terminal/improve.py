@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.findings.estimate import Z_95
-from competency_gaps.improve.keep import FEWEST_MODELS
-from competency_gaps.improve.redundancy import FEWEST
-from competency_gaps.improve.suspect import FEWEST as FEWEST_SCORED
+from competency_gaps.improve.keep import MIN_MODELS
+from competency_gaps.improve.redundancy import MIN_MODELS as MIN_OVERLAP_MODELS
+from competency_gaps.improve.suspect import MIN_MODELS as MIN_SCORED_MODELS
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import integer, listing, percent, plural, signed, visible
 from competency_gaps.view.terminal.tables import aligned, cut, plain
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from competency_gaps.improve.suspect import Suspects
     from competency_gaps.runs.open import RunFolder
 
-SURE = 0.05
+MAX_P_VALUE = 0.05
 """Largest p-value of what is said to be so."""
-KEPT = 100
+KEPT_ITEMS = 100
 """Kept items for which the overview gives the error."""
 PARTS = 20
 """Rows of a list."""
@@ -38,7 +38,7 @@ SLICES = 14
 """Slices whose means are listed."""
 SUSPECTS, MOST_SUSPECTS = 10, 50
 """Rows of suspicious items: so many in any case, and at most, where no limit is given."""
-CLEAR = 0.95
+CLEAR_CHANCE = 0.95
 """Share of a slice's own among the items that activate it above which the others are not mentioned."""
 _REFUSED = {
     "form": "do not have the benchmark's form",
@@ -84,7 +84,7 @@ def first_steps(run: RunFolder, report: Mapping[str, Any]) -> list[tuple[str, st
         else:
             says = f"Missing: {name} hardly asks about {topics} of its scope: {names}."
         steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
-    kept, count = report["keep"], KEPT
+    kept, count = report["keep"], KEPT_ITEMS
     fewer = str(kept)
     if not isinstance(kept, UserError):
         row = kept.expected.row(0, named=True)
@@ -93,7 +93,7 @@ def first_steps(run: RunFolder, report: Mapping[str, Any]) -> list[tuple[str, st
         if row["error"] is not None:
             error, random = (f"±{100 * Z_95 * row[name]:.1f}" for name in ("error", "random"))
             fewer += f" predict a new model's score within {error} points (random items: {random})"
-        fewer += "." if kept.prior else f"; choosing them needs the scores of {FEWEST_MODELS} models."
+        fewer += "." if kept.prior else f"; choosing them needs the scores of {MIN_MODELS} models."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
     if not isinstance(repeats, UserError):  # else there is only one part
         steps.append((f"Overlap: {_repeats(repeats)}", f"{command} --overlap"))
@@ -124,7 +124,7 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
     if not kept.prior:
         head += ", drawn at random in proportion to each benchmark and group"
         head += f"; their mean is within {within['random']} points of the mean of all (95% interval)." if known else "."
-        head += f" A better choice needs the scores of {FEWEST_MODELS} models; the run has {len(kept.models)}."
+        head += f" A better choice needs the scores of {MIN_MODELS} models; the run has {len(kept.models)}."
     else:
         apart = 100 * Z_95 * 2**0.5 * whole["error"]
         head += f" predict a new model's score within {within['error']} points (95% interval), random ones within "
@@ -178,7 +178,7 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     few = suspects.items.filter(pl.col("chance").is_null())
     if few.height:
         names = ", ".join(few["benchmark"].unique(maintain_order=True))
-        lacking = f"fewer than {FEWEST_SCORED} models have scores on them ({names})."
+        lacking = f"fewer than {MIN_SCORED_MODELS} models have scores on them ({names})."
         parts.append(plain(f"{plural(few.height, 'item')} cannot be judged: {lacking}", "dim"))
     return Group(*parts)
 
@@ -219,7 +219,7 @@ def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
         now, then = percent(share.before, 1), percent(share.after, 1)
         new = plural(share.added, "new item")
         parts.append(plain(f"{share.name}: {new} raise its share of {drafts.benchmark} from {now} to {then}."))
-    if drafts.precision is not None and drafts.precision < CLEAR:
+    if drafts.precision is not None and drafts.precision < CLEAR_CHANCE:
         precision = percent(drafts.precision, 1)
         parts.append(plain(f"Of the run's items that activate the slice this much, {precision} belong to it."))
     if drafts.fresh is not None:
@@ -255,7 +255,7 @@ def redundancy_view(redundancy: Redundancy, limit: int | None) -> RenderableType
     parts: list[RenderableType] = [plain(f"{(said := _dimensions(redundancy))[0].upper()}{said[1:]}", "bold")]
     if redundancy.foretold is not None:
         value, low, high, _ = (f"{value_:.2f}".replace("-", "−") for value_ in redundancy.foretold)
-        surely = "get" if redundancy.foretold.p_value <= SURE else "need not get"
+        surely = "get" if redundancy.foretold.p_value <= MAX_P_VALUE else "need not get"
         chance = f"rank correlation {value} over {redundancy.pairs.height} pairs ({low} to {high} by chance)"
         parts.append(plain(f"Parts with similar concepts {surely} similar scores: {chance}."))
     count = limit or PARTS
@@ -285,7 +285,7 @@ def _dimensions(redundancy: Redundancy) -> str:
     if not redundancy.models:
         return f"no model has scores on all {over}: add them with ‘cgaps score RUN --scores FILE’."
     if redundancy.axes is None or redundancy.effective is None:
-        return f"{models} scored on all {over}: too few to find redundancy by scores (it needs {FEWEST})."
+        return f"{models} scored on all {over}: too few to find redundancy by scores (it needs {MIN_OVERLAP_MODELS})."
     level, *others = redundancy.axes.head(redundancy.count or 1).to_dicts()
     axes = [f"overall strength ({percent(level['share'], 1)} of their differences)"]
     for axis in others:

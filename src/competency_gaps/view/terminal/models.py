@@ -60,7 +60,7 @@ def _missing(run: RunFolder) -> list[str]:
     ]
 
 
-APART = 8
+MAX_SLICES = 8
 """Slices that are listed."""
 WHOLE = 0.9
 """Share of the items from which a mean of the scored ones stands for all."""
@@ -102,7 +102,7 @@ def models_page(
     notes = "" if all(both) else f"“–”: none among the lines of its list, {MAX_FINDINGS} at most. "
     notes += f"“?”: {words.UNSURE} " if any(words.unsure(one) for side in both for one in side) else ""
     notes += PARTLY if any(_star(row.scored, row.items) for row in answers.values()) else ""
-    apart = slices.slices.head(limit or APART)
+    apart = slices.slices.head(limit or MAX_SLICES)
     heads = ("differ most on", "lowest", "highest") if apart.height else ("no slice tells them apart", "", "")
     needed = max((len(visible(name)) for name in apart["name"]), default=0)
     called = cut_names(models, min(max((width - min(needed, SLICE) - 18) // 2, 12), MODEL))

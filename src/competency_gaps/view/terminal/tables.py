@@ -107,7 +107,7 @@ def _name(row: dict[str, Any]) -> Text:
     return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name
 
 
-LONGEST_NAME = 100
+MAX_NAME_LENGTH = 100
 """Characters of a slice's name."""
 
 
@@ -120,7 +120,7 @@ def slices_view(table: pl.DataFrame, count: int) -> Group:
         As of :func:`competency_gaps.findings.answer.slice_table`, in the order in which they are shown.
     """
     frame = table.head(count)
-    names = [plain(words.cut_at_word(name, LONGEST_NAME)) for name in frame["name"]]
+    names = [plain(words.cut_at_word(name, MAX_NAME_LENGTH)) for name in frame["name"]]
     what, low, high = ("change", "change_low", "change_high") if table["change"].count() else ("gap", "low", "high")
     shown = {
         what: [Text(NOT_DEFINED if gap is None else words.signed_points(gap)) for gap in frame[what]],

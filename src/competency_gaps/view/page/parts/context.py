@@ -77,7 +77,7 @@ EXPORTED = Amounts(
 ONE_FILE = replace(EXPORTED, benchmarks=True, salient=0, text=None, sides=False)
 """[ours] For one file: what findings rest on, and as many concepts and items as there is room for."""
 ITEM_COLUMNS = (
-    *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
+    *("benchmark", "item_id", "group", "score", "scorer", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
     *("epochs", "excluded", "unscored"),
 )
 """Columns of ``items.parquet`` without an item's texts, which may be a gigabyte."""

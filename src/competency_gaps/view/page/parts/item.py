@@ -114,7 +114,7 @@ def _cut(text: str | None, limit: int | None) -> str | None:
 
 
 def _details(text: str | None, limit: int | None) -> Any:
-    """The policy's details; as a text if they are not JSON, or longer than is kept."""
+    """The scorer's details; as a text if they are not JSON, or longer than is kept."""
     if text is None:
         return None
     if limit is not None and len(text) > limit:

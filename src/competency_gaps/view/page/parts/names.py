@@ -54,7 +54,7 @@ def _last(path: str) -> str:
 
 
 NOT_SCORED = "none"
-"""Policy of benchmarks that are read without scores."""
+"""Scorer of benchmarks that are read without scores."""
 _NAME_LIMIT = 80
 _PEERS_NAMED = 4
 
@@ -64,7 +64,7 @@ def scored_of(run: RunFolder) -> Scored:
     manifest: Mapping[str, Any] = run.manifest
     model, reader = (_shown(short_name(name)) for name in (run.scored_model, run.reader or ""))
     against = tuple(_shown(short_name(name)) for name in manifest.get("outcome", {}).get("against", ()))
-    if "outcome" not in manifest and all(entry["policy"] == NOT_SCORED for entry in manifest["benchmarks"]):
+    if "outcome" not in manifest and all(entry["scorer"] == NOT_SCORED for entry in manifest["benchmarks"]):
         sentence = f"{reader} reads the items. This run has no scores of its own." if reader else ""
         return Scored(model, reader, run.kind, sentence, scored=False)
     sentence = f"Scores of {model}."

@@ -104,7 +104,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
                 row,
                 name=shorten(str(entry["name"]), _NAME_LIMIT),
                 **{name: int(counts.get(name, 0)) for name in ("tested", "failure", "success")},
-                policy=str(entry.get("policy") or ""),
+                scorer=str(entry.get("scorer") or ""),
                 scope=entry.get("scope"),
                 warnings=facts.source_warnings(entry),
                 figures=facts.benchmark_lines(manifest, entry["name"]),

@@ -10,7 +10,7 @@ import io
 import polars as pl
 import polars.selectors as cs
 
-from competency_gaps.evidence.outcomes import FEWEST_MODELS
+from competency_gaps.evidence.outcomes import MIN_MODELS
 from competency_gaps.runs.schemas import ITEM_REGIONS
 from competency_gaps.view.page.parts.context import Context
 from competency_gaps.view.page.parts.excerpts import EXCERPTS
@@ -33,11 +33,11 @@ CONCEPTS = (
 BENCHMARK = (*_MEASURES, "q_value", "performance_status", "support", "n_eff", "lift", "coverage_status", "share")
 """Columns of ``concepts/K.parquet``."""
 ITEMS = (
-    *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
+    *("benchmark", "item_id", "group", "score", "scorer", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
     *("repeats", "excluded", "unscored", *EXCERPTS),
 )
 """Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` how many items ask the same. With the scores of
-``FEWEST_MODELS`` models or more, ``models_mean`` is their mean."""
+``MIN_MODELS`` models or more, ``models_mean`` is their mean."""
 
 
 def concepts_table(context: Context) -> bytes:
@@ -57,7 +57,7 @@ def items_table(context: Context) -> bytes:
     """``items.parquet``: one row per item, in order."""
     number = pl.col("benchmark").replace_strict(context.benchmark_index, return_dtype=pl.Int32)
     frame = context.items.with_columns(number, *context.excerpts).select(*ITEMS)
-    if len(context.model_scores.models) >= FEWEST_MODELS:
+    if len(context.model_scores.models) >= MIN_MODELS:
         scores = pl.DataFrame(context.model_scores.values.T).fill_nan(None)
         frame = frame.with_columns(models_mean=scores.mean_horizontal())
     return parquet(narrow(frame))

@@ -125,7 +125,7 @@ class ItemDetail:
     benchmark: int
     item_id: str
     group: str | None
-    policy: str
+    scorer: str
     score: float | None
     excluded: str | None
     unscored: str | None
@@ -157,7 +157,7 @@ class ItemDetail:
     """Place of the right one in ``choices``."""
     logprobs: Sequence[float] = ()
     details: Any = None
-    """What its policy says."""
+    """What its scorer says."""
 
 
 @dataclass(frozen=True)

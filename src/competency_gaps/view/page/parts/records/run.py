@@ -55,13 +55,13 @@ class BenchmarkSummary:
     failure: int
     """Concepts that go with failure in it."""
     success: int
-    policy: str
+    scorer: str
     scope: str | None
     warnings: Mapping[str, bool]
     """Of the logs and tasks that it was read from, and whether the log seems to be of another model; redacted, without
     what they quote."""
     figures: Sequence[str]
-    """Results of the whole benchmark that its policies and judges give, in words."""
+    """Results of the whole benchmark that its scorers and judges give, in words."""
     left_out: Sequence[str]
     """Records that became no item, by reason; redacted, without their places."""
 

@@ -1,4 +1,4 @@
-"""Scoring policies: a request to the model, and a pure function from its output to a score."""
+"""Scoring scorers: a request to the model, and a pure function from its output to a score."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Generation:
 
 
 Request = Continuations | Sentences | Generation | None
-"""What a policy requests from the model; None: nothing, the score needs no new output."""
+"""What a scorer requests from the model; None: nothing, the score needs no new output."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,16 @@ class Score(NamedTuple):
     """Further results as plain JSON, such as a judge's verdicts; None: none."""
 
 
-class Policy(ABC):
-    """A scoring policy. Instances are frozen dataclasses whose fields are the policy's options."""
+class Scorer(ABC):
+    """A scorer. Instances are frozen dataclasses whose fields are the scorer's options."""
 
     name: ClassVar[str]
-    """The policy's name in configurations and in ``items.parquet``."""
+    """The scorer's name in configurations and in ``items.parquet``."""
     default_after: ClassVar[str] = ""
     """Text after the item's own text in an untemplated prompt, unless the benchmark configures it."""
 
     def check(self, item: Item) -> str | None:
-        """Say what is missing or wrong in an item for this policy; None if it can score it."""
+        """Say what is missing or wrong in an item for this scorer; None if it can score it."""
         return None
 
     def prompt(self, item: Item) -> str:
@@ -100,7 +100,7 @@ class Policy(ABC):
         Parameters
         ----------
         items, scores, details
-            Of the benchmark's kept items under this policy; a score of None = unscored.
+            Of the benchmark's kept items under this scorer; a score of None = unscored.
 
         Returns
         -------

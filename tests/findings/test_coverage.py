@@ -185,7 +185,7 @@ def test_shares_are_those_of_loops_over_the_items(run):
 def test_a_planted_benchmark_has_what_was_planted(run, monkeypatch):
     # Half of the items lie elsewhere: the map does not see the scope in them, and says nothing of what it lacks.
     assert not coverage(run, "quiz").whole.within
-    monkeypatch.setattr("competency_gaps.findings.coverage.SEEN", 0.3)
+    monkeypatch.setattr("competency_gaps.findings.coverage.MIN_IN_SCOPE", 0.3)
     found = coverage(run, "quiz")
     assert found.regions[4].status == "crowded" and found.regions[9].status == "missing"
     assert set(found.whole.inside) >= {4, 9, 14} and len(found.whole.inside) <= 6
@@ -335,10 +335,10 @@ def test_the_answer_says_what_is_missing_or_why_it_cannot(run, rows, items, scop
 
 
 def test_of_several_benchmarks_a_scope_lacks_what_none_asks(run, monkeypatch):
-    monkeypatch.setattr("competency_gaps.findings.coverage.SEEN", 0.3)
+    monkeypatch.setattr("competency_gaps.findings.coverage.MIN_IN_SCOPE", 0.3)
     assert "; the scope of quiz names it (a guess by names)." in coverage(run).answer[0]
     assert [topic.region for topic in coverage(run).whole.missing] == [9]
-    monkeypatch.setattr("competency_gaps.findings.coverage.EXERCISED", 0.001)  # a few items of code lie there
+    monkeypatch.setattr("competency_gaps.findings.coverage.MIN_SHARE", 0.001)  # a few items of code lie there
     assert [topic.region for topic in coverage(run, "quiz").whole.missing] == [9]
     assert coverage(run).whole.missing == () and coverage(run).answer[0].startswith("Nothing is missing")
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from competency_gaps.findings.coverage import Coverage
 from competency_gaps.findings.match import Matching
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.util.text import HIDDEN
@@ -28,6 +27,7 @@ from competency_gaps.view.page.parts.records.answers import (
     ModelAnswers,
     ModelGaps,
     ModelsFile,
+    WordedCoverage,
 )
 from competency_gaps.view.page.parts.records.details import (
     ChatEvent,
@@ -44,7 +44,7 @@ from competency_gaps.view.terminal.models import WHOLE
 
 FILE = Path(__file__).resolve().parents[1] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (
-    *(RunList, RunInfo, ModelAnswers, ModelGaps, ListedSlice, ModelsFile, Coverage, ConceptDetail),
+    *(RunList, RunInfo, ModelAnswers, ModelGaps, ListedSlice, ModelsFile, WordedCoverage, ConceptDetail),
     *(
         ItemDetail,
         ItemConcepts,

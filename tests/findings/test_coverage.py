@@ -14,6 +14,7 @@ from competency_gaps.concepts.scopes import near, scope_table
 from competency_gaps.findings.coverage import MAX_TOPICS, Map, coverage, likeness
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import UserError
+from competency_gaps.view.coverage_words import coverage_answer, coverage_words
 
 COUNT, NAMES = 400, ("quiz", "code")
 WORDS = [f"word{i}" for i in range(300)]
@@ -190,7 +191,9 @@ def test_a_planted_benchmark_has_what_was_planted(run, monkeypatch):
     assert found.regions[4].status == "crowded" and found.regions[9].status == "missing"
     assert set(found.whole.inside) >= {4, 9, 14} and len(found.whole.inside) <= 6
     assert found.whole.within and [topic.region for topic in found.whole.missing] == [9]
-    assert f"Missing: {found.regions[9].name}: none of 599 items; its scope names it (a guess" in found.answer[0]
+    assert (
+        f"Missing: {found.regions[9].name}: none of 599 items; its scope names it (a guess" in coverage_answer(found)[0]
+    )
     assert [topic.region for topic in found.absent] == [9]
     named = {lack.concept: lack for topic in found.absent for lack in topic.concepts}
     table = run.concept_benchmarks.filter(benchmark="quiz").join(run.concepts, on="concept").to_dicts()
@@ -327,26 +330,31 @@ HALF_ALIKE = [(name, region, count) for name in "ab" for region, count in ((24, 
 )
 def test_the_answer_says_what_is_missing_or_why_it_cannot(run, rows, items, scopes, start, named):
     found = coverage(like_public(run, rows, items, scopes), "quiz")
-    assert found.answer[0].startswith(start.format(*run.regions["name"])), found.answer
+    assert coverage_answer(found)[0].startswith(start.format(*run.regions["name"])), coverage_answer(found)
     assert [topic.region for topic in found.whole.missing] == named
-    assert ("With 18 items only topics" in found.answer[0]) == (len(items) == 18)
+    assert ("With 18 items only topics" in coverage_answer(found)[0]) == (len(items) == 18)
     if named:
         assert found.whole.missing[0].asked_by == (("c",) if RARELY[0] in rows else ("c", "b", "a"))
 
 
 def test_of_several_benchmarks_a_scope_lacks_what_none_asks(run, monkeypatch):
     monkeypatch.setattr("competency_gaps.findings.coverage.MIN_IN_SCOPE", 0.3)
-    assert "; the scope of quiz names it (a guess by names)." in coverage(run).answer[0]
+    assert "; the scope of quiz names it (a guess by names)." in coverage_answer(coverage(run))[0]
     assert [topic.region for topic in coverage(run).whole.missing] == [9]
     monkeypatch.setattr("competency_gaps.findings.coverage.MIN_SHARE", 0.001)  # a few items of code lie there
     assert [topic.region for topic in coverage(run, "quiz").whole.missing] == [9]
-    assert coverage(run).whole.missing == () and coverage(run).answer[0].startswith("Nothing is missing")
+    assert coverage(run).whole.missing == () and coverage_answer(coverage(run))[0].startswith("Nothing is missing")
 
 
 def test_a_run_without_an_atlas_says_what_concepts_are_missing(run):
     bare = Tables(**{**vars(run), "regions": None, "region_counts": None, "item_regions": None, "scopes": None})
     found = coverage(bare)
-    assert found.regions == () and of(found.all) == of(coverage(run).all) and len(found.words) == 1 and not found.answer
+    assert (
+        found.regions == ()
+        and of(found.all) == of(coverage(run).all)
+        and len(coverage_words(found)) == 1
+        and not coverage_answer(found)
+    )
     with pytest.raises(UserError, match="no atlas"):
         coverage(bare, "quiz", "sums")
 

@@ -109,7 +109,7 @@ def test_a_reading_is_added_later(logs, model_folder, sae_folder, cli, tmp_path)
     assert status == 0, err
     read = cg.open_run(out)
     assert read.has_reading and read.models.drop("reads").equals(alone.models.drop("reads"))
-    assert read.answer("ada").findings[0].name == "rivers" and read.coverage().words
+    assert read.answer("ada").findings[0].name == "rivers" and read.coverage().width
     status, _, err = cli("run", "--log", str(folder), "--out", str(out), "-q")
     assert status == 2 and "a model has read items" in err
 

@@ -1,7 +1,7 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { useCoverage } from "../data/hooks";
-import type { Covered, Coverage as Found, RegionCoverage } from "../data/types";
+import type { Covered, WordedCoverage as Found, RegionCoverage } from "../data/types";
 import { integer, percent, plural } from "../format";
 import { visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";

@@ -6,7 +6,6 @@ import { source } from "./source";
 import type { Table } from "./table";
 import type {
   ConceptDetail,
-  Coverage,
   ImproveFile,
   ItemConcepts,
   ItemDetail,
@@ -18,6 +17,7 @@ import type {
   Pairing,
   RunInfo,
   RunList,
+  WordedCoverage,
 } from "./types";
 
 /** Columns are written down in `view/page/parts/tables.py`. */
@@ -53,7 +53,7 @@ export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
 const readAnswers = (key: string, model: number) => once(`${key}/answers/${model}.json`, json<ModelAnswers>);
 const readGaps = (key: string, model: number) => once(`${key}/gaps/${model}.json`, json<ModelGaps>);
 const readModels = (key: string) => once(`${key}/models.json`, json<ModelsFile>);
-const readCoverage = (key: string, part: number) => once(`${key}/coverage/${part}.json`, json<Coverage>);
+const readCoverage = (key: string, part: number) => once(`${key}/coverage/${part}.json`, json<WordedCoverage>);
 const readSlices = async (key: string) =>
   slicesOf(await once(`${key}/slices.json`, json<ListedSlice[]>), await readTable(key, "slice_items.parquet"));
 const readMatches = (key: string) => once(`${key}/matches.json`, json<Matching[]>);

@@ -478,35 +478,22 @@ export interface Covered {
   lacking: Lack[];
 }
 
-/** What the items of a run, or of one of its benchmarks, are about and do not test. */
-export interface Coverage {
-  /** What to do, in sentences: the first missing topics, or that there are none. */
-  answer: string[];
-  /** What the items are about, in sentences. */
-  words: string[];
-  /** Of all items that are asked about; null: the run has no atlas. */
+/** Coverage, with its words. */
+export interface WordedCoverage {
   whole: BenchmarkCoverage | null;
-  /** All of all levels, in the atlas's order; empty: the run has no atlas. */
   regions: RegionCoverage[];
-  /** In the run's order; only the one that was asked for. Empty: the run has no atlas. */
   benchmarks: BenchmarkCoverage[];
-  /** Benchmarks that the map was made from. */
   public: number;
-  /** At most `MAX_TOPICS`, of missing topics. */
   absent: AbsentConcepts[];
-  /** All counted concepts. */
   all: Covered;
-  /**
-   * What concepts are counted: those with a label that somebody wrote; where there is none, with words of exemplars;
-   * where the run has no labels, all ranked ones.
-   */
   counted: "labelled" | "automatic" | "unlabelled";
-  /** What stands for nothing: kinds of concepts (`dead`, `token`, `format`, `unlabelled`, ...), and how many. */
   left_out: [string, number][];
-  /** Concepts of the SAE. */
   width: number;
-  /** Whether the SAE has reference statistics; without them no concept is known to be thin. */
   reference: boolean;
+  /** What to do: the first missing topics, or that there are none. */
+  answer: string[];
+  /** What the items are about. */
+  words: string[];
 }
 
 /** A label of a concept. */

@@ -68,9 +68,14 @@ def coverage(
                 "the runs do not share an atlas, so their regions cannot be compared: put the same dictionary on each "
                 "(‘cgaps concepts name’)."
             )
+    from competency_gaps.view.coverage_words import coverage_answer, coverage_words
+
     reports = [run.coverage(benchmark, describe) for run in opened]
     if json_:
-        documents = [{"run": str(run), **asdict(report)} for run, report in zip(runs, reports, strict=True)]
+        documents = [
+            {"run": str(run), "answer": coverage_answer(report), "words": coverage_words(report), **asdict(report)}
+            for run, report in zip(runs, reports, strict=True)
+        ]
         print_json(documents[0] if len(documents) == 1 else {"runs": documents})
     else:
         print_coverage(reports, [run.shown_path for run in opened], limit, describe)
@@ -78,9 +83,11 @@ def coverage(
 
 def print_coverage(reports: Sequence[Coverage], runs: Sequence[Path], limit: int, describe: str | None = None) -> None:
     """Print what the items of runs are about and lack: several benchmarks side by side."""
+    from competency_gaps.view.coverage_words import coverage_words
+
     console = Console()
     parts = [(part, run.name) for report, run in zip(reports, runs, strict=True) for part in report.benchmarks]
-    words = list(reports[0].words) if len(reports) == 1 else []
+    words = coverage_words(reports[0]) if len(reports) == 1 else []
     if not parts:
         notes = [_NO_ATLAS]
     else:
@@ -105,7 +112,9 @@ def print_coverage(reports: Sequence[Coverage], runs: Sequence[Path], limit: int
 
 
 def _print_answer(report: Coverage, before: str, console: Console) -> None:
-    for line in report.answer:
+    from competency_gaps.view.coverage_words import coverage_answer
+
+    for line in coverage_answer(report):
         console.print(Text(visible(before + line), "bold"), highlight=False)
 
 

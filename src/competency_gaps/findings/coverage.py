@@ -35,7 +35,6 @@ from competency_gaps.model.embed import embed_texts
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import UserError, argument
-from competency_gaps.util.text import integer, percent, plural, shorten
 
 THIN_RATIO = 2
 """A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""
@@ -181,10 +180,6 @@ class BenchmarkCoverage:
 class Coverage:
     """What the items of a run, or of one of its benchmarks, are about and do not test."""
 
-    answer: tuple[str, ...]
-    """What to do, in sentences: the first missing topics, or that there are none."""
-    words: tuple[str, ...]
-    """What the items are about, in sentences."""
     whole: BenchmarkCoverage | None
     """Of all items that are asked about; None: the run has no atlas."""
     regions: tuple[RegionCoverage, ...]
@@ -372,9 +367,7 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
                 spread = [(_joined(spread[0][0], parts), spread[0][1])]
         whole, own_shares = spread[0]
         regions = _regions(map_, whole, own_shares, concepts, lacking)
-    report = Coverage(
-        (),
-        (),
+    return Coverage(
         whole,
         regions,
         tuple(parts),
@@ -386,7 +379,6 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
         run.width,
         bool(run.manifest.get("reference")),
     )
-    return worded(report)
 
 
 def _joined(whole: BenchmarkCoverage, parts: Sequence[BenchmarkCoverage]) -> BenchmarkCoverage:
@@ -487,100 +479,3 @@ def rarer(report: Coverage) -> list[RegionCoverage]:
     rare = [part for part in report.regions if part.level == LEVEL and part.high < part.near / THIN_RATIO]
     rare = [part for part in rare if part.parent is None or report.regions[part.parent].share >= MIN_SHARE]
     return sorted(rare, key=lambda part: -part.near)
-
-
-def worded(report: Coverage) -> Coverage:
-    """Say it: :attr:`Coverage.answer` and :attr:`Coverage.words`."""
-    if report.whole is None:
-        return replace(report, words=(_concepts(report),))
-    return replace(report, answer=tuple(_answer(report, report.whole)), words=tuple(sentences(report, report.whole)))
-
-
-def _answer(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
-    """The first missing topics, a sentence or two each; or that there are none, or that it cannot be said."""
-    lines = []
-    for topic in whole.missing[:MAX_TOPICS]:
-        some = f"{integer(topic.items)}" if topic.items else "none"
-        owner = "its scope" if len(report.benchmarks) == 1 else f"the scope of {topic.scope_of}"
-        beside = f"{owner} names it (a guess by names)"
-        if topic.expected is not None:
-            asked = percent(topic.expected, 1)
-            beside = (
-                f"the benchmarks most like it otherwise ({_and(topic.similar)}) ask it in {asked} of items (median)"
-            )
-        line = f"Missing: {topic.name}: {some} of {plural(whole.items, 'item')}; {beside}."
-        by = f" Public benchmarks that ask it: {', '.join(topic.asked_by)}." if topic.asked_by else ""
-        lines.append(line + by)
-    if lines:
-        more = len(whole.missing) - len(lines)
-        return [*lines[:-1], lines[-1] + f" And {plural(more, 'more topic')}." * (more > 0)]
-    if whole.within:
-        return ["Nothing is missing: each topic that its scope names has 1% of the items or more."]
-    if whole.inside:
-        seen = percent(sum(whole.shares[region] for region in whole.inside), 1)
-        return [f"What its scope lacks cannot be said: {seen} of its items are of topics that it names (a guess)."]
-    similar = [name for name, like in whole.nearest if like >= MIN_LIKENESS]
-    name, like = whole.nearest[0]
-    if len(similar) < 2 and like < CLOSE_LIKENESS:
-        return [
-            "What is missing cannot be said: fewer than two public benchmarks are similar (the nearest, "
-            f"{name}: {100 * like:.0f} of 100), and no scope tells."
-        ]
-    least = percent(whole.detectable, 1)
-    few = f" With {plural(whole.items, 'item')} only topics that those ask in {least} or more would show."
-    return [
-        f"Nothing is clearly missing beside the most similar benchmarks ({_and(similar)})."
-        f"{few if whole.detectable > COARSE_SHARE else ''}"
-    ]
-
-
-def sentences(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
-    """What it is about, the regions of its scope, and concepts that are in no item."""
-    top = [part for part in report.regions if part.level == 1]
-    largest = sorted(top, key=lambda part: -part.share)
-    enough = next((k for k in (1, 2) if sum(part.share for part in largest[:k]) >= 0.5), 3)
-    about = _and([f"{part.name} ({percent(part.share, 1)})" for part in largest[:enough]])
-    exercised = sum(part.share >= MIN_SHARE for part in top)
-    (first, like), *others = whole.nearest
-    near_ = _and([f"{first} ({100 * like:.0f} of 100)", *(f"{name} ({100 * like:.0f})" for name, like in others)])
-    unlike = f"; {percent(whole.unlike, whole.items)} are unlike anything in the atlas" * (whole.unlike > 0)
-    headline = (
-        f"{whole.name}: {plural(whole.items, 'item')}, mostly about {about}; they cover {exercised} of {len(top)} "
-        f"coarse regions{unlike}. Most similar of {plural(report.public, 'benchmark')}: {near_}."
-    )
-    if whole.scope is None or whole.inside is None:
-        return [headline, *_absent_words(report)]
-    says = f"Its stated scope is “{shorten(str(whole.scope), 200)}”. "
-    if whole.inside:
-        inside = [f"{report.regions[region].name} ({percent(whole.shares[region], 1)})" for region in whole.inside]
-        says += f"Regions with a matching name (a guess): {_and(inside)}."
-        says += f" They hold fewer than {percent(MIN_IN_SCOPE, 1)} of its items." * (not whole.within)
-    else:
-        says += "No region of the atlas has a matching name."
-    return [headline, says, *_absent_words(report)]
-
-
-def _absent_words(report: Coverage) -> list[str]:
-    parts = [
-        f"of “{report.regions[topic.region].name}”: {', '.join(f'“{lack.label}”' for lack in topic.concepts)}"
-        for topic in report.absent
-    ]
-    return [f"In no item, {'; '.join(parts)}."] if parts else []
-
-
-def _concepts(report: Coverage) -> str:
-    whole = report.all
-    named = {"labelled": "named ", "automatic": "automatically named ", "unlabelled": ""}[report.counted]
-    occur = "occurs" if whole.missing == 1 else "occur"
-    said = f"{integer(whole.missing)} of {plural(whole.concepts, f'{named}concept')} {occur} in none of your items"
-    if whole.by_chance is not None:
-        chance = "fewer than 1" if whole.by_chance < 1 else f"about {whole.by_chance:,.0f}"
-        said += f"; {chance} would be absent from ordinary text of this length"
-    said += "." + f" {integer(whole.thin)} more {'is' if whole.thin == 1 else 'are'} far rarer than there." * (
-        whole.thin > 0
-    )
-    return said
-
-
-def _and(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + (" and " if names[1:] else "") + "".join(names[-1:])

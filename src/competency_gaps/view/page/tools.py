@@ -28,6 +28,7 @@ from competency_gaps.runs.open import RunFolder, reading_needed
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import excerpt, shorten, visible
 from competency_gaps.view import words as in_words
+from competency_gaps.view.coverage_words import coverage_answer, coverage_words
 from competency_gaps.view.facts import marks_of, run_card
 
 MAX_ROWS = 50
@@ -110,7 +111,7 @@ def overview(run: RunFolder) -> dict[str, Any]:
         "evidence": {name: run.manifest["evidence"].get(name) for name in ("min_n_eff", "q", "level", "strata")},
         "benchmarks": run.benchmarks.to_dicts(),
         "models": models_table(base).sort("mean", descending=True, nulls_last=True).to_dicts(),
-        "coverage": [*(covered := coverage(base)).answer, *covered.words]
+        "coverage": [*coverage_answer(covered := coverage(base)), *coverage_words(covered)]
         if base.has_reading
         else [reading_needed(base, "Coverage")],
         "overlap": run.overlap.filter(pl.col("benchmark_a") < pl.col("benchmark_b")).to_dicts(),

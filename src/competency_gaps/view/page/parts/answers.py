@@ -13,7 +13,7 @@ import polars as pl
 
 from competency_gaps.findings.answer import slice_table
 from competency_gaps.findings.compare import Comparison, compare_models, compare_runs
-from competency_gaps.findings.coverage import Coverage, coverage, worded
+from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.finding import Answer, Finding
 from competency_gaps.findings.items import against_of, sides_of
 from competency_gaps.findings.kept import model_slices
@@ -22,6 +22,7 @@ from competency_gaps.findings.models import scores_by, scores_overall
 from competency_gaps.slices import Family
 from competency_gaps.util.errors import UserError
 from competency_gaps.view import words
+from competency_gaps.view.coverage_words import coverage_answer, coverage_words
 from competency_gaps.view.page.parts.context import Context
 from competency_gaps.view.page.parts.records import from_row
 from competency_gaps.view.page.parts.records.answers import (
@@ -35,6 +36,7 @@ from competency_gaps.view.page.parts.records.answers import (
     ModelGaps,
     ModelsFile,
     SliceGap,
+    WordedCoverage,
 )
 from competency_gaps.view.page.parts.records.details import CategoryChange, Pairing
 from competency_gaps.view.page.parts.tables import parquet
@@ -160,11 +162,12 @@ def slice_items(context: Context) -> bytes:
     return parquet(pl.concat([empty, *parts]).sort("slice", "item").with_columns(pl.col("weight").round(3)))
 
 
-def coverage_part(context: Context, number: int) -> Coverage:
+def coverage_part(context: Context, number: int) -> WordedCoverage:
     """``coverage/K.json``: what the suite leaves out (0), or the benchmark at place K - 1."""
     report = coverage(context.itself, context.names[number - 1] if number else None)
     regions = tuple(replace(part, name=context.region_names[part.region]) for part in report.regions)
-    return worded(replace(report, regions=regions))
+    report = replace(report, regions=regions)
+    return WordedCoverage(**vars(report), answer=coverage_answer(report), words=coverage_words(report))
 
 
 def scores_table(context: Context) -> bytes:

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from competency_gaps.evidence.outcomes import Kind as OutcomeKind
+from competency_gaps.findings.coverage import Coverage
 from competency_gaps.findings.finding import Finding
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordedCoverage(Coverage):
+    """Coverage, with its words."""
+
+    answer: list[str]
+    """What to do: the first missing topics, or that there are none."""
+    words: list[str]
+    """What the items are about."""
 
 
 @dataclass(frozen=True, kw_only=True)

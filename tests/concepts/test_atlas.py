@@ -23,12 +23,12 @@ class Held:
 def planted(monkeypatch):
     """Subjects of two parts each; forms that make more concepts active than these; and 300 repeats of one item."""
     for name, value in {
-        "SIZES": (4, 8),
+        "LEVEL_SIZES": (4, 8),
         "LEVELS": 2,
-        "FEWEST": 5,
+        "MIN_ACTIVE_ITEMS": 5,
         "SIZE": 12,
         "VECTORS": 40,
-        "MOST": 30,
+        "MAX_ITEMS": 30,
         "REPEAT": 0.999,
     }.items():
         monkeypatch.setattr(atlas, name, value)

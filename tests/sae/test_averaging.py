@@ -97,7 +97,7 @@ def test_the_gate_measures_the_items_own_text(averaging, model_folder):
         ids = rng.integers(5, 60, own_tokens + 8).astype(np.int32)
         own, bos = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
         own[5:-3], bos[0] = True, True
-        prepared.append(SimpleNamespace(excluded=None, tokens=SimpleNamespace(ids=ids, own=own, bos=bos)))
+        prepared.append(SimpleNamespace(excluded=None, tokens=SimpleNamespace(ids=ids, in_body=own, bos=bos)))
         means.append(by_hand(read_hook(lm, hook, [ids])[0].numpy()[own], OVER))
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     for item in prepared:

@@ -239,7 +239,7 @@ def test_one_sae_is_recommended_for_each_layer_and_place():
 
 
 def entry(name: str, **facts: object) -> SaeEntry:
-    made = {"layer": 0, "place": "resid_post", "width": None, "l0": None, "labels": None, **facts}
+    made = {"layer": 0, "site": "resid_post", "width": None, "l0": None, "labels": None, **facts}
     return SaeEntry(name, "r", "m", "same", **made)
 
 

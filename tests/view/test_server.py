@@ -102,7 +102,7 @@ def faulty(opened: Opened, before: Callable[[], object]) -> Opened:
             return super().scan(name)
 
     run = Faulty(opened.run.path, opened.run.manifest)
-    return Opened(opened.key, opened.title, run, opened.dictionary, opened.made)
+    return Opened(opened.key, opened.title, run, opened.dictionary, opened.stamp)
 
 
 def test_a_damaged_run_says_what_to_do(opened: list[Opened]):

@@ -84,17 +84,17 @@ def test_a_question_comes_from_our_page(client: TestClient, headers: dict[str, s
 )
 def test_every_answer_is_fenced(client: TestClient, path: str):
     for answer in (client.get(path), client.get(path, headers={"host": "evil.example"}), client.delete(path)):
-        scorer = dict(one.split(" ", 1) for one in answer.headers["content-security-scorer"].split("; "))
-        assert scorer["default-src"] == "'none'"
-        assert scorer["script-src"] == "'self'"
-        assert scorer["connect-src"] == "'self'"
-        assert scorer["frame-ancestors"] == "'none'"
-        assert "unsafe" not in answer.headers["content-security-scorer"]
+        policy = dict(one.split(" ", 1) for one in answer.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == "'self'"
+        assert policy["connect-src"] == "'self'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert "unsafe" not in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-scorer"] == "no-referrer"
-        assert answer.headers["cross-origin-opener-scorer"] == "same-origin"
-        assert answer.headers["cross-origin-resource-scorer"] == "same-origin"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
-        assert "geolocation=()" in answer.headers["permissions-scorer"]
+        assert "geolocation=()" in answer.headers["permissions-policy"]
         assert "access-control-allow-origin" not in answer.headers
         assert "server" not in answer.headers

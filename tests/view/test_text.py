@@ -106,7 +106,7 @@ def test_without_a_usable_peak_the_beginning_is_shown(peak):
 )
 def test_an_excerpt_loses_no_character_uncounted(words, a, b, c, d, limit):
     own, peak = tuple(sorted((a, b))), tuple(sorted((c, d)))
-    found = text.excerpt(words, own=own, peak=peak, limit=limit)
+    found = text.excerpt(words, body=own, peak=peak, limit=limit)
     shown = found.before + found.peak + found.after
     assert len(shown) <= limit
     assert shown in words

@@ -115,8 +115,8 @@ class ConceptWindows:
     @staticmethod
     def of(kept: KeptPeaks) -> ConceptWindows:
         """All kept rows: by concept, then the best first."""
-        concept, rank = np.nonzero(kept["place"] >= 0)
-        facts = (kept[name][concept, rank] for name in ("place", "peak", "shape"))
+        concept, rank = np.nonzero(kept["position"] >= 0)
+        facts = (kept[name][concept, rank] for name in ("position", "peak", "shape"))
         return ConceptWindows(concept.astype(np.int32), *facts)
 
     @staticmethod

@@ -275,7 +275,7 @@ def _merged(epochs: list[Item]) -> Item:
     )
 
 
-_FROM_LOGS = ("own", "seen", "epochs", "identity")
+_FROM_LOGS = ("body", "seen", "epochs", "identity")
 """Fields of ``Item`` that no record states."""
 FIELDS = tuple(field_.name for field_ in dataclasses.fields(Item) if field_.name not in _FROM_LOGS)
 FIELDS += ("epoch", "labels", "metric", "pair")

@@ -208,7 +208,7 @@ class StrongestWindows:
         ndarray of float64 of shape (width,)
             At most 1; NaN: fewer than five different windows.
         """
-        kept = np.where(self._kept["place"] < 0, -1, self._kept["place"] // WINDOW)
+        kept = np.where(self._kept["position"] < 0, -1, self._kept["position"] // WINDOW)
         sizes = np.where(self._compared, -(-self._sizes // WINDOW), 0)
         if not sizes.sum():
             return np.full(len(kept), np.nan)

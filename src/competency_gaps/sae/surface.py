@@ -229,7 +229,7 @@ def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
     usual : ndarray of float64 of shape (largest id + 1,)
         Share of all stretches that hold each token, ``b``.
     """
-    there = kept["place"] >= 0
+    there = kept["position"] >= 0
     share = np.full(len(there), np.nan)
     for concept in np.flatnonzero(there.sum(axis=1) >= MIN_PEAKS):
         known = there[concept]
@@ -283,7 +283,7 @@ class KeptPeaks:
     def __init__(self, width: int, count: int, **facts: np.dtype) -> None:
         self._count = count
         self._key = np.full((width, count), np.inf)
-        kinds = {"place": np.dtype(np.int64), **facts}
+        kinds = {"position": np.dtype(np.int64), **facts}
         self._facts = {name: np.full((width, count), -1, kind) for name, kind in kinds.items()}
         self._waiting: list[dict[str, np.ndarray]] = []
 
@@ -316,7 +316,7 @@ class KeptPeaks:
         keys = np.concatenate([self._key[touched].ravel(), added["key"]])
         old = {name: known[touched].reshape(-1, *known.shape[2:]) for name, known in self._facts.items()}
         merged = {name: np.concatenate([known, added[name]]) for name, known in old.items()}
-        order = np.lexsort((merged["place"], keys, row))
+        order = np.lexsort((merged["position"], keys, row))
         starts = np.searchsorted(row[order], np.arange(len(touched)))
         kept = order[starts[:, None] + np.arange(self._count)]
         self._key[touched] = keys[kept]

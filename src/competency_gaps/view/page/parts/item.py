@@ -99,7 +99,7 @@ def _texts(context: Context, row: int, row_: dict[str, Any]) -> dict[str, Any]:
     return {
         "text": shown,
         "cut": (start, length - end) if end - start < length else None,
-        "own": body,
+        "body": body,
         "response": _cut(row_["response"], context.amounts.text),
         "answer": _cut(row_["answer"], context.amounts.text),
         "choices": choices and [_cut(choice, context.amounts.text) for choice in choices],

@@ -43,7 +43,7 @@ def changed(path: str, value):
     ("path", "says"),
     [
         ("poolin", "poolin: there is no such key. Did you mean 'pooling'?"),
-        ("benchmarks.1.polcy", "benchmarks.1.polcy: there is no such key. Did you mean 'scorer'?"),
+        ("benchmarks.1.scorre", "benchmarks.1.scorre: there is no such key. Did you mean 'scorer'?"),
         ("benchmarks.0.source.field", "benchmarks.0.source.field: there is no such key. Did you mean 'fields'?"),
         ("benchmarks.0.source.zzzzzz", "Known: fields, kind, path."),
     ],

@@ -141,7 +141,7 @@ def test_peaks_that_come_first_are_kept_however_they_are_added():
     for parts in (1, 9):
         kept = KeptPeaks(7, 5, number=np.dtype(np.int64), pair=np.dtype((np.float16, (2,))))
         for part in np.array_split(np.arange(900), parts):
-            kept.add(latent[part], key[part], place=place[part], number=part, pair=np.stack([part, -part], axis=1))
+            kept.add(latent[part], key[part], position=place[part], number=part, pair=np.stack([part, -part], axis=1))
         for i in range(7):
             assert kept["number"][i].tolist() == expected[i] and kept["pair"][i, :, 1].tolist() == [
                 -n for n in expected[i]

@@ -133,8 +133,8 @@ def test_a_long_text_is_cut_around_the_items_own(context, details):
         before, after = short["cut"]
         assert len(short["text"]) == limit and before + after + limit == len(whole["text"])
         assert short["text"] == whole["text"][before : len(whole["text"]) - after]
-        own = whole["text"][slice(*whole["own"])]
-        kept = short["text"][slice(*short["own"])]
+        own = whole["text"][slice(*whole["body"])]
+        kept = short["text"][slice(*short["body"])]
         assert kept == own if len(own) <= limit else (kept == own[:limit])
     assert any(len(whole["text"]) > HUGE for whole in details)
     for short, whole, place in zip(item_concepts(shortened, rows), item_concepts(context, rows), cut, strict=True):

@@ -18,7 +18,7 @@ from competency_gaps.util.text import shorten
 if TYPE_CHECKING:
     import polars as pl
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
 FILE = "manifest.json"
 LISTS = "lists"
 """Folder of what ``cgaps match`` found."""

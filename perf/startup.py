@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("run", nargs="*", help="A run, and one of its models.")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    commands = [["--help"], ["doctor"], ["sae", "google/gemma-2-2b"], *([["show", *args.run]] if args.run else [])]
+    commands = [["--help"], ["sae", "google/gemma-2-2b"], *([["show", *args.run]] if args.run else [])]
     asked = {"floor": [FLOOR], "NumPy, polars, pydantic": [LIBRARIES]}
     asked |= {f"cgaps {' '.join(words)}": [CGAPS, *words] for words in commands}
     took: dict[str, list[float]] = {name: [] for name in asked}

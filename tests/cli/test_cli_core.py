@@ -118,7 +118,7 @@ from competency_gaps.cli.app import app
 from competency_gaps import open_run
 for words in (["show"], ["show", "--list", "slices", "--json"], ["show", "--concept", "3"], ["coverage"]):
     app([words[0], sys.argv[1], *words[1:]], standalone_mode=False)
-for words in (["doctor"], ["sae", "gpt2", "--layer", "7"], ["logs", sys.argv[2]]):
+for words in (["sae", "gpt2", "--layer", "7"], ["logs", sys.argv[2]]):
     app(words, standalone_mode=False)
 run = open_run(sys.argv[1])
 assert run.cas("quiz").nnz and run.concept(int(run.concepts["support"].arg_max())).items().height

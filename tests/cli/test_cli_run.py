@@ -1,4 +1,4 @@
-"""``cgaps run``, ``concepts`` and ``doctor``: what options set, and what is printed."""
+"""``cgaps run`` and ``concepts``: what options set, and what is printed."""
 
 from __future__ import annotations
 
@@ -53,14 +53,6 @@ def test_a_missing_extra_is_named(cli, config_file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     status, out, err = cli("run", str(config_file), "--out", str(tmp_path / "run"))
     assert status == 2 and out == "" and install_command("run") in err
-
-
-def test_doctor_says_what_is_installed(cli):
-    status, out, _ = cli("doctor", "--json")
-    document = json.loads(out)
-    assert status == 0 and document["machine"]["python"] == sys.version.split()[0]
-    assert document["machine"]["torch"] == __import__("importlib.metadata").metadata.version("torch")
-    assert all((facts["install"] is None) == (not facts["missing"]) for facts in document["extras"].values())
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ T = TypeVar("T")
 def scorer(name: str) -> Callable[[T], T]:
     """Register a scorer: a frozen dataclass that extends :class:`~competency_gaps.Scorer`.
 
-    Its fields are the options that a benchmark's ``options`` may set; their types check the values, and
-    ``cgaps doctor`` lists them where a package brings the scorer.
+    Its fields are the options that a benchmark's ``options`` may set; their types check the values.
 
     Parameters
     ----------

@@ -97,11 +97,6 @@ class Registry(Mapping[str, Any]):
         plugin = self.plugins.get(name)
         return f"{plugin.dist.name} {plugin.dist.version}" if plugin is not None and plugin.dist else None
 
-    def added(self) -> dict[str, str]:
-        """Added names -> the package of each, or ``this program``."""
-        packages = {name: plugin.dist.name if plugin.dist else "?" for name, plugin in self.plugins.items()}
-        return packages | dict.fromkeys(self._registered, "this program")
-
     def __iter__(self) -> Iterator[str]:
         yield from {**self._ours, **self.plugins, **self._registered}
 
@@ -168,5 +163,3 @@ SLICES = Registry(
     reserved=("concepts",),
 )
 """Family -> what makes its slices; a plug-in's is a function of the run that gives weights by the slices' names."""
-
-REGISTRIES = (SOURCES, SCORERS, LOGS, SLICES)

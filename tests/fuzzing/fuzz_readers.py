@@ -84,9 +84,8 @@ def read_config(path: Path) -> None:
 
 def read_labels(path: Path) -> None:
     """Labels, in the format that is found."""
-    for force in (False, True):
-        with refusing():
-            import_labels(path, sae_identity=samples.SAE, progress=Progress(quiet=True), force=force)
+    with refusing():
+        import_labels(path, sae_identity=samples.SAE, progress=Progress(quiet=True))
 
 
 def read_list(path: Path) -> None:

@@ -129,7 +129,6 @@ def import_labels(
     *,
     sae: str | None = None,
     run: Path | str | None = None,
-    force: bool = False,
     progress: Progress | None = None,
 ) -> ImportedLabels:
     """Add other people's labels to a dictionary.
@@ -144,8 +143,6 @@ def import_labels(
         For a new dictionary: its SAE, as folder, ``RELEASE/ID`` of SAELens' directory, or ``embedded:NAME``.
     run
         For a new dictionary: a run that uses its SAE.
-    force
-        Accept labels from a source that names another SAE.
     progress
         None: quiet.
 
@@ -159,7 +156,7 @@ def import_labels(
     with hold(folder):
         _begin(folder, sae, run, progress)
         opened = open_dictionary(folder)
-        imported = read(source, sae_identity=opened.sae, progress=progress, force=force)
+        imported = read(source, sae_identity=opened.sae, progress=progress)
         opened.add_labels(imported.table)
     return imported
 

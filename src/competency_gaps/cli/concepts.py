@@ -72,7 +72,6 @@ def label(
     sae: Annotated[
         str | None, typer.Option(help=f"With --from, for a new dictionary: its SAE. {shared.SAE_HELP}")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="With --from: even if the source names another SAE.")] = False,
     llm: shared.LLMOption = None,
     quiet: shared.QuietOption = False,
     json_: shared.JsonOption = False,
@@ -82,13 +81,13 @@ def label(
 
     if (step is None) == (not source):
         raise UserError("give --step to make or score labels or --from to add other people's, one of the two.")
-    misplaced = {"--sae": sae, "--force": force} if step else {"--llm": llm, "a second --run": run and run[1:]}
+    misplaced = {"--sae": sae} if step else {"--llm": llm, "a second --run": run and run[1:]}
     if wrong := [name for name, value in misplaced.items() if value]:
         raise UserError(f"{wrong[0]} goes with {'--from' if step else '--step'}.")
     config, progress = shared.llm_config(llm), terminal(quiet)
     if step is None:
         only = run[0] if run else None
-        imported = cg.import_labels(dictionary, source, sae=sae, run=only, force=force, progress=progress)
+        imported = cg.import_labels(dictionary, source, sae=sae, run=only, progress=progress)
         counts = {name: getattr(imported, name) for name in ("labelled", "none", "never", "placeholders")}
         facts = {"dictionary": str(dictionary), "identity": imported.identity_check, **counts}
         print_facts({**facts, "left_out": [asdict(left) for left in imported.left_out]}, json_=json_)

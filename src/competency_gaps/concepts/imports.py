@@ -31,7 +31,7 @@ from competency_gaps.concepts.neuronpedia import BATCH, fetch_export
 from competency_gaps.items.config import FileSource
 from competency_gaps.items.files import read_files
 from competency_gaps.util import jsonl
-from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import listing, shorten, visible
 
@@ -120,9 +120,7 @@ class Reading:
                 self.about.add("/".join(map(str, both)))
 
 
-def import_labels(
-    source: str | Path, *, sae_identity: Mapping[str, Any], progress: Progress, force: bool = False
-) -> ImportedLabels:
+def import_labels(source: str | Path, *, sae_identity: Mapping[str, Any], progress: Progress) -> ImportedLabels:
     """Read labels from elsewhere as rows of the label table.
 
     Parameters
@@ -133,8 +131,6 @@ def import_labels(
         network).
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
-    force
-        Take the labels although the source says that it is about another SAE.
 
     Raises
     ------
@@ -148,7 +144,7 @@ def import_labels(
     if remote:
         reading = _fetch(remote[1], progress)
     elif (path := Path(source).expanduser()).exists():
-        if not force and is_dictionary(home := path if path.is_dir() else path.parent):
+        if is_dictionary(home := path if path.is_dir() else path.parent):
             open_dictionary(home, dict(sae_identity))
         reading = _read(path, progress)
     else:
@@ -156,7 +152,7 @@ def import_labels(
             f"labels {str(source)!r}: there is no such file or folder. Expected a path, or neuronpedia:MODEL/SOURCE."
         )
     width = sae_identity["d_sae"]
-    check = _check_sae(reading, sae_identity, width, force=force)
+    check = _check_sae(reading, sae_identity, width)
     rows = _rows(reading)
     left_out = [Omission(reason, *counted) for reason, counted in sorted(reading.left_out.items())]
     if not rows:
@@ -304,11 +300,10 @@ def _fraction(value: Any) -> float | None:
     return number if number is not None and 0 <= number <= 1 and not isinstance(value, bool) else None
 
 
-def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: bool) -> str:
+def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int) -> str:
     """Compare what a source says about its SAE with the SAE of the dictionary; a sentence on what was compared.
 
-    Neuronpedia's id decides if both have one; else the width in its name there must be this one's. ``force`` accepts a
-    difference, and leaves out concepts that the SAE lacks.
+    Neuronpedia's id decides if both have one; else the width in its name there must be this one's.
     """
     if len(reading.about) > 1:
         raise UserError(f"the labels belong to several SAEs: {_listed(reading.about)}. Give the labels of one SAE.")
@@ -318,20 +313,15 @@ def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int, *, force: b
         stated = _THOUSANDS.search(theirs)
         if stated and int(stated[1]) not in (width // 1000, width // 1024):
             compared.append((theirs, f"of {width:,} concepts"))
-    beyond = sorted(label.concept for label in reading.labels if label.concept >= width)
-    if beyond:
-        compared.append((f"concept {beyond[-1]}", f"of concepts 0 to {width - 1}"))
-        for concept in beyond:
-            reading.leave_out(f"concept beyond the SAE's {width:,}", f"concept {concept}")
-        reading.labels = [label for label in reading.labels if label.concept < width]
+    largest = max((label.concept for label in reading.labels), default=0)
+    if largest >= width:
+        compared.append((f"concept {largest}", f"of concepts 0 to {width - 1}"))
     differ = [f"{_plain(theirs)}, but this SAE is {_plain(ours)}" for theirs, ours in compared if theirs != ours]
-    if differ and not force:
+    if differ:
         raise UserError(
             f"the labels belong to another SAE, namely {differ[0]} (its name: {_plain(repr(name))}). Give the "
-            f"labels of this SAE, or {argument('force')} if you know that the two are the same."
+            "labels of this SAE."
         )
-    if differ:
-        return f"differs, but the import was forced: {'; '.join(differ)}"
     if compared:
         return f"agrees: {_listed(theirs for theirs, _ in compared)}"
     if reading.about:

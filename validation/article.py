@@ -1,7 +1,7 @@
 """Do a suite's benchmarks lack what the article says that benchmarks lack?
 
     python validation/article.py sample BENCHMARKS FOLDER [--each 60]    # prompts of a folder of benchmarks
-    cgaps run --model MODEL --sae SAE --no-ask $(cat FOLDER/arguments.txt) --out RUN
+    cgaps run --model MODEL --sae SAE --set ask=false $(cat FOLDER/arguments.txt) --out RUN
     python validation/article.py topics RUN [--draws 10000]
 
 The article (arXiv 2512.20638) finds benchmarks full of following instructions and obedience, and short of time,

@@ -1,6 +1,6 @@
 """AutoDetect's judged questions as a suite: are the points on which it calls a model weak seen without being told them?
 
-    cgaps run --model MODEL --sae SAE --log RESULT_FOLDER --no-ask --out RUN        # AutoDetect's own result/ folders
+    cgaps run --model MODEL --sae SAE --log RESULT_FOLDER --set ask=false --out RUN  # AutoDetect's result/ folders
     python validation/autodetect.py RUN [--part recovery points] [--draws 20] [--halves 20]
 
 Every benchmark of RUN is one domain of one model, and the items' ``group`` is AutoDetect's point. Prints Markdown.

@@ -2,8 +2,9 @@
 
     python validation/qualities.py RUN --tags TAGS.csv [--suite SUITE]
 
-RUN is a run whose items TAGS.csv tags (columns ``id`` and one of 0 and 1 for each quality; ``cgaps run --no-ask``).
-For each quality prints the area under the ROC curve, on items that had no part in the fit (five folds, three times), of
+RUN is a run whose items TAGS.csv tags (columns ``id`` and one of 0 and 1 for each quality; ``cgaps run --set
+ask=false``). For each quality prints the area under the ROC curve, on items that had no part in
+the fit (five folds, three times), of
 
 - ten concepts: a logistic regression on the ranked concepts whose AUROC is furthest from 1/2 on the other folds;
 - all ranked concepts, and the mean residual stream at the run's hook: logistic regressions, the penalty chosen within

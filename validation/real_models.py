@@ -2,7 +2,7 @@
 
     python validation/real_models.py RUN [--part PART ...] [--model NAME ...] [--without NAME ...]
 
-RUN is a finished run with scores of several models (``cgaps run --no-ask --scores``, ``cgaps score``). Prints Markdown.
+RUN is a finished run with scores of several models (``cgaps run --scores``, ``cgaps score``). Prints Markdown.
 
 counts   weak and strong concepts and slices of each model, by its scores and against its peers, and the gap that the
          median concept and slice would need to be found

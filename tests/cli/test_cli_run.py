@@ -82,9 +82,6 @@ def test_a_run_of_datasets_from_options(configured, tmp_path):
         ("openai/gsm8k", "main", "train"),
         ("org/data", None, "test"),
     ]
-    on = ["--device", "cuda:1", "--dtype", "bfloat16", "--batch-size", "64"]
-    config = configured("-m", "org/m", "-s", sae, "-b", "items.jsonl", *on, "--set", "model.dtype=float16")
-    assert (config.model.device, config.model.dtype, config.batch_tokens) == ("cuda:1", "float16", 64)
 
 
 def test_without_model_and_sae_the_embedded_ones_only_read(configured, tmp_path):

@@ -104,7 +104,8 @@ def test_a_reading_is_added_later(logs, model_folder, sae_folder, cli, tmp_path)
     assert cli("run", "--log", str(folder), "--out", str(out), "-q")[0] == 0
     alone = cg.open_run(out)
     assert not alone.has_reading and alone.answer("ada").findings[0].name == "rivers"
-    reader = ["--model", str(model_folder("llama")), "--sae", str(sae_folder), "--no-ask", "--set", "sae.force=true"]
+    settings = ["--set", "ask=false", "--set", "sae.force=true"]
+    reader = ["--model", str(model_folder("llama")), "--sae", str(sae_folder), *settings]
     status, _, err = cli("run", "--log", str(folder), *reader, "--out", str(out), "-q")
     assert status == 0, err
     read = cg.open_run(out)

@@ -52,22 +52,11 @@ def run(
     sample: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Read only N items of each benchmark, evenly spaced.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps; default: the first GPU.")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32, bfloat16 or float16; default: whichever the device runs fast.")
-    ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", min=16, help="Tokens per forward pass; lower it if memory runs out.")
-    ] = None,
     set_: shared.SetOption = None,
     metric: shared.MetricOption = None,
     scorer: shared.ScorerOption = None,
     field: shared.FieldOption = None,
     scores: shared.ScoresOption = None,
-    no_ask: Annotated[
-        bool,
-        typer.Option("--no-ask", help="Only read the items, without asking the model (for other models' scores)."),
-    ] = False,
     llm: shared.LLMOption = None,
     ray: Annotated[
         str | None,
@@ -98,18 +87,19 @@ def run(
     if read and (model or sae):
         raise UserError("--read reads the items with the bundled model: leave it out, or --model and --sae.")
     # Of items without any score a reading is all that there is.
-    if read or (benchmark and not (log or scores or model or sae)):
-        model, sae, no_ask = BUNDLED, BUNDLED, True
+    is_bundled = read or bool(benchmark and not (log or scores or model or sae))
+    if is_bundled:
+        model, sae = BUNDLED, BUNDLED
         progress.say("Reading the items with SmolLM2-135M, the bundled model; choose another with --model and --sae.")
     if config:
         data = read_yaml(config)
     else:
         items = [_benchmark(text, field or []) for text in benchmark or []]
         data = _from_options(model, sae, [*items, *logs.benchmarks])
+        if is_bundled:
+            data["ask"] = False
     kind = RunConfig if {"model", "sae"} & data.keys() else ItemsConfig
-    overrides = {"model.device": device, "model.dtype": dtype, "batch_tokens": batch_size}
-    of_reading = {"--device": device, "--dtype": dtype, "--batch-size": batch_size, "--no-ask": no_ask or None}
-    of_reading |= {"--ray": ray, "--shard": shard, "--store": store}
+    of_reading = {"--ray": ray, "--shard": shard, "--store": store}
     if kind is ItemsConfig and (unused := [name for name, value in of_reading.items() if value is not None]):
         raise UserError(f"{', '.join(unused)}: no model reads the items. Give --read, or --model and --sae, as well.")
     entries = data.get("benchmarks")
@@ -117,8 +107,8 @@ def run(
         for entry in entries if value is not None and isinstance(entries, list) else []:
             if isinstance(entry, dict):
                 entry[key] = value
-    apply_overrides(data, [*(f"{key}={value}" for key, value in overrides.items() if value), *(set_ or [])])
-    _add_scores(data, scores or [], logs.scores, no_ask=no_ask)
+    apply_overrides(data, set_ or [])
+    _add_scores(data, scores or [], logs.scores)
     if llm:
         data["judge"] = read_yaml(llm)
     if ray:
@@ -148,12 +138,10 @@ def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool
         print_line(f"When all parts are done, repeat without --shard: cgaps run ... --store {store} --out RUN")
 
 
-def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]], *, no_ask: bool) -> None:
+def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]]) -> None:
     """Add tables of scores, and logs of further models, to the scores of the file."""
     from competency_gaps.items.records import named_path
 
-    if no_ask:
-        data["ask"] = False
     if logs:
         data.setdefault("scores", []).extend(logs)
     for text in tables:

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
-from pathlib import Path
 
-import polars as pl
 import pytest
 from log_reading import counts, read
-from typer.testing import CliRunner
 
-from competency_gaps.cli.app import app
 from competency_gaps.logs.find import find_parts
-from competency_gaps.runs.scores import model_scores
 from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 
@@ -196,57 +188,3 @@ def test_fields_and_the_newest(tmp_path):
     log = read(tmp_path, fields={"group": "subject"})
     assert [(item.score, item.group) for item in log.items] == [(1.0, "animals")]
     assert [warning.code for warning in log.report.warnings] == ["older_log"]
-
-
-@pytest.fixture
-def scored(run):
-    """With the scores of another model."""
-    items = run.items
-    some = pl.when(pl.int_range(pl.len()) % 3 > 0).then(pl.int_range(pl.len()) % 2 / 2)
-    run.add_scores(items.select(id="item_id", benchmark="benchmark").with_columns(some.alias("lab/other")))
-    return run
-
-
-def test_what_is_written_is_read_again(scored, tmp_path):
-    """Scores, benchmarks, models and expected answers of every model."""
-    assert (
-        CliRunner().invoke(app, ["export", str(scored.path), str(tmp_path / "out"), "--every-eval-ever"]).exit_code == 0
-    )
-    own = Path(scored.models["model"][0]).name
-    for model, values in ((own, scored.items["score"]), ("lab/other", model_scores(scored).of("lab/other"))):
-        expected = dict(zip(scored.items.select("benchmark", "item_id").rows(), values, strict=True))
-        file = tmp_path / "out" / f"{model.replace('/', '_')}.json"
-        parts = find_parts(file)
-        assert {part.benchmark for part in parts} == set(scored.items["benchmark"])
-        assert {part.model for part in parts} == {model}
-        for part in parts:
-            for item in read(file, benchmark=part.benchmark).items:
-                assert item.score == expected.pop((part.benchmark, item.id))
-        assert all(value is None or value != value for value in expected.values()), "what is unscored is left out"
-
-
-VALIDATE = """
-import json, sys
-from pathlib import Path
-from every_eval_ever.eval_types import EvaluationLog
-from every_eval_ever.instance_level_types import InstanceLevelEvaluationLog
-
-for file in Path(sys.argv[1]).glob("*.json"):
-    EvaluationLog.model_validate_json(file.read_bytes())
-for file in Path(sys.argv[1]).glob("*_samples.jsonl"):
-    rows = [InstanceLevelEvaluationLog.model_validate_json(line) for line in file.read_bytes().splitlines()]
-    print(len(rows))
-"""
-
-
-@pytest.mark.slow
-def test_the_newest_package_takes_what_is_written(scored, tmp_path):
-    """It needs Python 3.12 or newer, and an environment of its own."""
-    scored.write_results(tmp_path / "out")
-    wanted = ["--no-project", "--python", ">=3.12", "--no-python-downloads", "--with", "every-eval-ever"]
-    command = [sys.executable, "-m", "uv", "run", *wanted, "python", "-c", VALIDATE, str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280, cwd=tmp_path)
-    if re.search(r"Failed to fetch|dns error|No interpreter found|Failed to inspect", done.stderr):
-        pytest.skip(done.stderr[-300:])
-    assert not done.returncode, done.stderr[-3000:]
-    assert sum(map(int, done.stdout.split())) == sum(scored.models["scored"])

@@ -330,23 +330,6 @@ class Run(RunFolder):
 
         return compare_models(self.run_itself(), candidate, baseline, min_effect=min_effect)
 
-    def write_results(self, out: Path | str) -> list[Path]:
-        """Write every model's scores for other tools, in the form of every_eval_ever (schema 0.3).
-
-        Parameters
-        ----------
-        out
-            A folder, made where it is missing; files of the same models are replaced. Prompts and answers are in them.
-
-        Returns
-        -------
-        list of Path
-            ``MODEL.json`` of each model, with ``MODEL_samples.jsonl`` beside it.
-        """
-        from competency_gaps.logs.every_eval_ever_out import write_results
-
-        return write_results(self.run_itself(), Path(out))
-
     def add_scores(
         self,
         scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]],

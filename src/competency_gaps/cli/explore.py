@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from competency_gaps.cli import shared
-from competency_gaps.cli.shared import llm_config, open_source, print_json, print_line, terminal
+from competency_gaps.cli.shared import llm_config, print_json, print_line, terminal
 from competency_gaps.util.errors import UserError, needed
 from competency_gaps.util.text import plural
 
@@ -54,9 +54,6 @@ def export(
             "--no-texts", help="Leave out prompts, responses and expected answers (but keep ids, groups and labels)."
         ),
     ] = False,
-    every_eval_ever: Annotated[
-        bool, typer.Option("--every-eval-ever", help="Write scores per item for other tools, in that format, instead.")
-    ] = False,
     json_: shared.JsonOption = False,
 ) -> None:
     """Write runs as a page to mail or to put on a web server.
@@ -72,17 +69,6 @@ def export(
     runs, out = (paths, one_file) if one_file is not None else (paths[:-1], paths[-1])
     if not runs:
         raise UserError(f"only one folder is given, {str(out)!r}: give the run folders, then the folder to write to.")
-    if every_eval_ever:
-        if one_file is not None or no_texts:
-            raise UserError(
-                "--every-eval-ever writes items with their texts into a folder: leave the other options out."
-            )
-        written = [file for run in runs for file in open_source(run).write_results(out)]
-        if json_:
-            print_json({"files": [str(file) for file in written]})
-        else:
-            print_line("\n".join(str(file) for file in written))
-        return
     done = cg.export(runs, out, one_file=one_file is not None, texts=not no_texts, progress=terminal(quiet=json_))
     if json_:
         facts = {"path": str(done.path), "files": done.files, "bytes": done.size, "runs": done.runs}

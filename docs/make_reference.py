@@ -115,7 +115,7 @@ def python_page() -> str:
         lines += entry(2, name, f"cg.{name}", value)
         if isinstance(value, type):
             lines.append(table("Field", fields(value)))
-        for member, of in members(value) if value in (cg.Run, cg.Concept) else []:
+        for member, of in members(value) if value is cg.Run else []:
             lines += entry(3, f"{name}.{member}", f"{name.lower()}.{member}", of)
     return "\n".join(lines)
 

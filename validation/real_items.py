@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 import competency_gaps as cg
+from competency_gaps.findings.model_scores import item_models
 from competency_gaps.runs.outcomes import outcome_of
 from competency_gaps.runs.scores import model_scores
 
@@ -45,7 +46,7 @@ def sizes(run: cg.Run, models: list[str]) -> None:
 
 def items(run: cg.Run) -> None:
     """Print how many items look broken: weak models right and strong ones wrong, or nearly all strong models wrong."""
-    facts = run.item_models()
+    facts = item_models(run)
     scores = model_scores(run)
     columns = (
         "items",

@@ -7,16 +7,14 @@ run = cg.run(config)                 # a RunConfig, a mapping, or the path of a 
 run = cg.open_run("runs/my-run")     # a finished run; needs no torch
 run = cg.read_logs("out/")           # logs of evaluations alone: no model, no torch, seconds
 run.answer()                         # where it is weak and strong: one list of slices
-run.associated("failure")            # concepts that go with failure
-run.missing(benchmark="gsm8k")
-run.concept(17), run.find("prime numbers"), run.items, run.cas("gsm8k")
+run.items, run.concepts, run.slices  # polars frames
+run.concept_items(17), run.cas("gsm8k")
 cg.measure_evidence(cas, scores, benchmarks)  # the same evidence on plain arrays
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from competency_gaps.api.concept import Concept
     from competency_gaps.api.dictionary import (
         import_labels,
         label_concepts,
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 __version__: str
 __all__ = [
     "CompetencyGapsError",
-    "Concept",
     "Continuations",
     "Generation",
     "Item",
@@ -76,7 +73,6 @@ __all__ = [
 ]
 
 _FROM = {
-    "api.concept": "Concept",
     "api.dictionary": "import_labels label_concepts make_atlas make_exemplars measure_reference",
     "api.extend": "log scorer slice_family source",
     "api.make": "compare export load_model make_part merge read_logs run",

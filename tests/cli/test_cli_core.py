@@ -121,7 +121,7 @@ for words in (["show"], ["show", "--list", "slices", "--json"], ["show", "--conc
 for words in (["sae", "gpt2", "--layer", "7"], ["logs", sys.argv[2]]):
     app(words, standalone_mode=False)
 run = open_run(sys.argv[1])
-assert run.cas("quiz").nnz and run.concept(int(run.concepts["support"].arg_max())).items().height
+assert run.cas("quiz").nnz and run.concept_items(int(run.concepts["support"].arg_max())).height
 assert not HEAVY & {name.split(".")[0] for name in sys.modules}
 """
 

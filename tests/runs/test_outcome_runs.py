@@ -56,7 +56,7 @@ def test_an_outcome_is_a_run(run):
             assert peers.outcomes[own].mean() == pytest.approx(0, abs=1e-9)
     assert peers.manifest["outcome"]["against"] and "a" not in peers.manifest["outcome"]["against"]
     number = int(peers.concepts.sort("support", descending=True)["concept"][0])
-    assert peers.concept(number).items("worst").height > 0
+    assert peers.concept_items(number, order="worst").height > 0
     for own, other in zip(peers.token_activations(number, [0, 1]), run.token_activations(number, [0, 1]), strict=True):
         assert own is not None and np.array_equal(own.activation, other.activation)
     assert peers.cas(peers.benchmarks["benchmark"][0]).nnz > 0
@@ -127,7 +127,7 @@ def test_outcomes_of_read_only_runs_are_cached(shared_run):
     stamp = (made.path / "manifest.json").stat().st_mtime_ns
     again = cg.open_run(shared_run.path).as_model("a", "peers")
     assert again.path == made.path and (made.path / "manifest.json").stat().st_mtime_ns == stamp
-    assert made.concept(int(made.concepts.sort("support")["concept"][-1])).items("worst").height > 0
+    assert made.concept_items(int(made.concepts.sort("support")["concept"][-1]), order="worst").height > 0
     with pytest.raises(MachineError, match=r"run cannot be written \(Permission denied"):
         shared_run.add_scores(table(shared_run, models=("e",)))
     assert contents(shared_run.path) == before

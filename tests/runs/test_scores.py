@@ -8,6 +8,7 @@ import pytest
 from scores_helpers import kept_rows, table
 
 import competency_gaps as cg
+from competency_gaps.findings.model_scores import item_models
 from competency_gaps.logs.scores import read_scores as read_score_source
 from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.scores import add_scores, model_scores, read_scores
@@ -143,7 +144,7 @@ def test_items_are_judged_by_all_models_scores_and_answers(run):
             answer = " C" if number == 0 else "ABCD"[rng.integers(4)]
             rows.append((model, item, benchmark, float(answer == "A"), answer if model < "h" else None, None))
     add_scores(run, pl.DataFrame(rows, ROWS, orient="row"))
-    facts = run.item_models()
+    facts = item_models(run)
     assert facts.select("benchmark", "item_id").rows() == keys
     first = facts.row(0, named=True)
     assert first["alike"] == 7 and first["wrong"] in (7, 8)  # the run's own model answers too

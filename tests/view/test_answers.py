@@ -14,6 +14,7 @@ import competency_gaps as cg
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.items import Sides, detail
 from competency_gaps.findings.kept import answer, model_slices
+from competency_gaps.findings.model_scores import item_models
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices import CONCEPTS
 from competency_gaps.view import words
@@ -235,7 +236,7 @@ def test_an_item_lists_what_every_model_did(modelled, parts):
 
 
 def test_items_have_the_mean_score_of_all_models(modelled, parts, hostile):
-    items, wanted = table(parts, "items.parquet"), cg.open_run(modelled.run).item_models()
+    items, wanted = table(parts, "items.parquet"), item_models(cg.open_run(modelled.run))
     assert items["models_mean"].null_count() == wanted["mean"].null_count() < items.height
     assert np.allclose(items["models_mean"].fill_null(-9), wanted["mean"].fill_null(-9), atol=1e-6)
     assert "models_mean" not in table(Parts(Context(cg.open_run(hostile.run), "k")), "items.parquet").columns

@@ -47,7 +47,9 @@ def test_slices_are_listed_and_items_of_one_are_its_own(run):
 
 def test_concepts_are_filtered_and_tested_ones_come_first(run):
     failing = ask(run, "concepts", {"status": "failure"})
-    assert [row["concept"] for row in failing["rows"]] == run.associated("failure")["concept"].to_list()
+    assert [row["concept"] for row in failing["rows"]] == run.concepts.filter(performance_status="failure").sort(
+        "association"
+    )["concept"].to_list()
     every = ask(run, "concepts", {"all_kinds": True, "limit": 50})
     assert every["total"] == run.concepts.height
     states = [row["performance_status"] for row in every["rows"]]

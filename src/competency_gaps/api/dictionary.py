@@ -58,8 +58,7 @@ def make_exemplars(
     run: Path | str | None = None,
     model: str | None = None,
     sae: str | None = None,
-    hook_name: str | None = None,
-    settings: ExemplarSettings | None = None,
+    tokens: int = 2_000_000,
     progress: Progress | None = None,
 ) -> MadeExemplars:
     """Collect each concept's exemplars, promoted tokens and similar concepts into a dictionary's folder.
@@ -74,10 +73,8 @@ def make_exemplars(
         A run whose items are read instead, by its own model and SAE.
     model, sae
         Names: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
-    hook_name
-        Where the SAE reads; None: its own hook.
-    settings
-        Ranking and numbers of windows; None: :class:`~competency_gaps.concepts.collect.ExemplarSettings` as it is.
+    tokens
+        Read at most this many tokens.
     progress
         None: quiet.
 
@@ -92,29 +89,27 @@ def make_exemplars(
     progress, folder = progress or Progress(quiet=True), Path(dictionary)
     with hold(folder):
         opened = open_folder(Path(run)) if run is not None else None
-        pair = _pair(opened, model, sae, hook_name, progress)
+        pair = _pair(opened, model, sae, progress)
         collected = None
         if texts or opened is not None:
             pieces = _pieces(pair, texts) if opened is None else run_pieces(opened)
-            collected = collect_exemplars(pair, pieces, folder, settings or ExemplarSettings(), progress)
+            collected = collect_exemplars(pair, pieces, folder, ExemplarSettings(tokens=tokens), progress)
         return MadeExemplars(collected, *write_directions(pair, folder, progress))
 
 
-def _pair(
-    run: RunFolder | None, model: str | None, sae: str | None, hook_name: str | None, progress: Progress
-) -> LoadedPair:
-    names = (argument("model"), argument("sae"), argument("hook_name"))
+def _pair(run: RunFolder | None, model: str | None, sae: str | None, progress: Progress) -> LoadedPair:
+    names = f"{argument('model')} and {argument('sae')}"
     if run is not None:
-        if model or sae or hook_name:
-            raise UserError(f"{argument('run')} already names a model and an SAE: leave out {', '.join(names)}.")
+        if model or sae:
+            raise UserError(f"{argument('run')} already names a model and an SAE: leave out {names}.")
         config = parse_config(RunConfig, run.manifest["settings"], f"the settings in {run.path}")
         pair = load_pair(config.model, config.sae, progress=progress)
         if run.manifest["sae"]["content_sha256"] != pair.sae.identity["content_sha256"]:
             raise UserError(f"the SAE {pair.sae.name!r} is no longer that of the run {str(run.path)!r}.")
         return pair
     if model is None or sae is None:
-        raise UserError(f"give {names[0]} and {names[1]}, or {argument('run')}, which names both.")
-    return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name), progress=progress)
+        raise UserError(f"give {names}, or {argument('run')}, which names both.")
+    return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae)), progress=progress)
 
 
 def _pieces(pair: LoadedPair, texts: Sequence[Path | str]) -> Iterator[TokenPiece]:
@@ -298,7 +293,6 @@ def measure_reference(
     *,
     model: str,
     sae: str,
-    hook_name: str | None = None,
     tokens: int = 1_000_000,
     progress: Progress | None = None,
 ) -> LatentStatistics:
@@ -314,10 +308,8 @@ def measure_reference(
         Parquet file, for ``reference`` in a run's configuration.
     model, sae
         Names of the two: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
-    hook_name
-        Where the SAE reads; None: its own hook.
     tokens
-        Most tokens to read.
+        Read at most this many tokens.
 
     Raises
     ------
@@ -327,7 +319,7 @@ def measure_reference(
         If torch is not installed.
     """
     progress = progress or Progress(quiet=True)
-    pair = _pair(None, model, sae, hook_name, progress)
+    pair = _pair(None, model, sae, progress)
     pieces = _pieces(pair, texts)
     statistics, rates = read_texts(pair, pieces, tokens=tokens, embed=embedder(), progress=progress)
     if not statistics.tokens:

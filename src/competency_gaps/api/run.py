@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import polars as pl
 
-from competency_gaps.api.concept import Concept, notebook_card
+from competency_gaps.api.notebook import notebook_card
 from competency_gaps.findings import kept
 from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -16,7 +16,6 @@ from competency_gaps.runs.scores import add_scores
 from competency_gaps.util.errors import UserError, argument
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural
-from competency_gaps.view.columns import find_concepts
 
 if TYPE_CHECKING:
     from competency_gaps.findings.compare import Comparison
@@ -96,86 +95,6 @@ class Run(RunFolder):
         families = slices_of(self.run_itself())
         items = [count for family in families for count in (family.weights > 0).sum(axis=1).tolist()]
         return listed(families).with_columns(pl.col("parent").replace(-1, None), pl.Series("items", items, pl.Int64))
-
-    def associated(self, verdict: Literal["failure", "success"], *, benchmark: str | None = None) -> pl.DataFrame:
-        """Concepts that go with failure (success) beside comparable items, the lowest (highest) association first.
-
-        Parameters
-        ----------
-        verdict
-            What they go with.
-        benchmark
-            Use only this benchmark's items; None: the whole suite.
-
-        Returns
-        -------
-        polars.DataFrame
-            Rows of ``concepts``, or of ``concept_benchmarks`` with ``label``.
-
-        Raises
-        ------
-        UserError
-            If there is no such benchmark.
-        """
-        chosen = self._concept_rows(benchmark).filter(performance_status=verdict)
-        return chosen.sort("association", "n_eff", "concept", descending=[verdict == "success", True, False])
-
-    def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Ranked concepts that no item activates.
-
-        Parameters
-        ----------
-        benchmark
-            Concepts missing from this benchmark; None: from every benchmark.
-
-        Returns
-        -------
-        polars.DataFrame
-            Rows of ``concepts`` or ``concept_benchmarks``, those most common in a reference corpus first.
-
-        Raises
-        ------
-        UserError
-            If there is no such benchmark.
-        """
-        if benchmark is None:
-            # Where there is no reference, the chances are all null.
-            absent = self._concept_rows(None).filter("ranked", "missing")
-            return absent.sort("chance_seen", "density", "concept", descending=[True, True, False], nulls_last=True)
-        ranked = self.concepts.filter(pl.col("alive") & pl.col("ranked")).select("concept", "density")
-        table = self._concept_rows(benchmark).join(ranked, on="concept", maintain_order="left")
-        return table.filter(pl.col("coverage_status") == "missing").sort("density", descending=True, nulls_last=True)
-
-    def concept(self, number: int) -> Concept:
-        """One concept with its figures, its items and the tokens that activate it.
-
-        Raises
-        ------
-        UserError
-            If the SAE has no such concept.
-        """
-        self.check_concept(number)
-        return Concept(self, number)
-
-    def find(self, words: str) -> pl.DataFrame:
-        """Find the concepts whose labels contain all given words, in any order and regardless of case.
-
-        Parameters
-        ----------
-        words
-            Beginnings of words: ``prime`` also finds *primes*, but not *subprime*.
-
-        Returns
-        -------
-        polars.DataFrame
-            Rows of ``concepts``, the one with most items first; empty if none matches.
-
-        Raises
-        ------
-        UserError
-            If ``words`` is blank, or no concept of the run has a label.
-        """
-        return find_concepts(self._concept_rows(None), words)
 
     @property
     def models(self) -> pl.DataFrame:
@@ -288,22 +207,6 @@ class Run(RunFolder):
         from competency_gaps.findings.models import scores_on
 
         return scores_on(self, str(slice))
-
-    def item_models(self) -> pl.DataFrame:
-        """What all models' scores say about each item.
-
-        Returns
-        -------
-        polars.DataFrame
-            One row per item: ``benchmark``, ``item_id``, ``models`` (scored on it), ``mean``, ``discrimination``
-            (correlation with the models' scores on the benchmark's other items; null: too few models, or all alike),
-            ``p_value`` and ``q_value`` of a discrimination below 0: strong models wrong, weak ones right; ``wrong``
-            (models whose answer is known and wrong), ``alike`` (those of them that give the most common answer) and
-            ``alike_q``: agreement on an answer that the key calls wrong.
-        """
-        from competency_gaps.findings.model_scores import item_models
-
-        return item_models(self)
 
     def compare(self, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
         """Compare two models of the run item by item; two runs are compared by :func:`competency_gaps.compare`.
@@ -640,18 +543,6 @@ class Run(RunFolder):
         from competency_gaps.improve.redundancy import redundancy
 
         return redundancy(self, what)
-
-    def _concept_rows(self, benchmark: str | None) -> pl.DataFrame:
-        """Rows of ``concepts``, or of one benchmark's ``concept_benchmarks`` with labels."""
-        self.check_reading("A list of concepts")
-        if benchmark is None:
-            return self.concepts
-        self.benchmark_entry(benchmark)
-        table = self.concept_benchmarks.filter(pl.col("benchmark") == benchmark)
-        labels = self.concepts.select("concept", "label")
-        return table.join(labels, on="concept", maintain_order="left").select(
-            "concept", "label", pl.exclude("concept", "label")
-        )
 
 
 def open_run(path: Path | str) -> Run:

@@ -30,17 +30,9 @@ def exemplars(
 ) -> None:
     """Collect the texts in which each concept is active, its promoted tokens and similar concepts."""
     from competency_gaps import make_exemplars
-    from competency_gaps.concepts.collect import ExemplarSettings
 
-    summary = make_exemplars(
-        out,
-        texts or (),
-        run=run,
-        model=model,
-        sae=sae,
-        settings=ExemplarSettings(tokens=tokens),
-        progress=terminal(quiet),
-    )
+    progress = terminal(quiet)
+    summary = make_exemplars(out, texts or (), run=run, model=model, sae=sae, tokens=tokens, progress=progress)
     facts: dict[str, str | int] = {"dictionary": str(out)}
     if (read := summary.collected) is not None:
         facts |= {"texts": read.texts, "tokens": read.tokens, "windows": read.windows}

@@ -55,7 +55,17 @@ def models_table(run: RunFolder) -> pl.DataFrame:
 
 
 def item_models(run: RunFolder) -> pl.DataFrame:
-    """What all models' scores say of each item, as :meth:`competency_gaps.Run.item_models` describes."""
+    """Return what all models' scores say about each item.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per item: ``benchmark``, ``item_id``, ``models`` (scored on it), ``mean``, ``discrimination``
+        (correlation with the models' scores on the benchmark's other items; null: too few models, or all alike),
+        ``p_value`` and ``q_value`` of a discrimination below 0: strong models wrong, weak ones right; ``wrong``
+        (models whose answer is known and wrong), ``alike`` (those of them that give the most common answer) and
+        ``alike_q``: agreement on an answer that the key calls wrong.
+    """
     base = open_folder(run.base)
     items = base.files.collect("items", base.scan("items").select("benchmark", "item_id", "response"))
     names = items["benchmark"].unique(maintain_order=True).to_list()

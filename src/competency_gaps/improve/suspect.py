@@ -163,7 +163,7 @@ def agreement(wrong: np.ndarray, alike: np.ndarray, right: np.ndarray, models: n
     Parameters
     ----------
     wrong, alike : ndarray of int64 of shape (N,)
-        As :meth:`competency_gaps.Run.item_models` has them.
+        As :func:`~competency_gaps.findings.model_scores.item_models` has them.
     right : ndarray of float64 of shape (N,)
         Sums of the models' scores.
     models : ndarray of int64 of shape (N,)

@@ -8,13 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
-from competency_gaps.cli.coverage import print_coverage
 from competency_gaps.concepts.scopes import near, scope_table
 from competency_gaps.findings.coverage import MAX_TOPICS, Map, coverage, likeness
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import UserError
 from competency_gaps.view.coverage_words import coverage_answer, coverage_words
+from competency_gaps.view.terminal.coverage import coverage_view
 
 COUNT, NAMES = 400, ("quiz", "code")
 WORDS = [f"word{i}" for i in range(300)]
@@ -206,10 +207,9 @@ def test_a_planted_benchmark_has_what_was_planted(run, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [40, 80, 140])
-def test_a_screen_names_every_coarse_region_in_any_width(run, width, monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", str(width))
+def test_a_screen_names_every_coarse_region_in_any_width(run, width, capsys):
     for found in ([coverage(run, "quiz")], [coverage(run)], [coverage(run), coverage(run)]):
-        print_coverage(found, [Path("a"), Path("b")][: len(found)], 6)
+        Console(width=width).print(coverage_view(found, [Path("a"), Path("b")][: len(found)], 6, width))
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= width
         words = [run.regions["name"][region].split()[0] for region in range(4)]

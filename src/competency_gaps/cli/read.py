@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from competency_gaps.cli import shared
-from competency_gaps.cli.coverage import print_coverage
 from competency_gaps.cli.shared import open_outcome, open_source, print_json, print_line, run_document, terminal
 from competency_gaps.util.errors import UserError, argument
 
@@ -178,10 +177,12 @@ def print_answer(run: Run, answer: Answer, limit: int | None = None) -> None:
 
 def print_unscored(run: Run, limit: int = 6) -> None:
     """Print what a run without scores says: what its items do not test."""
+    from competency_gaps.view.terminal.coverage import coverage_view
     from competency_gaps.view.words import UNSCORED, short_name
 
     print_line(f"{short_name(run.scored_model)}: {UNSCORED}")
-    print_coverage([run.coverage()], [run.shown_path], limit)
+    console = Console()
+    console.print(coverage_view([run.coverage()], [run.shown_path], limit, console.width))
 
 
 def _show_with_texts(run: Run, show: Callable[[Run], None], *, json_: bool) -> None:

@@ -1,0 +1,153 @@
+"""What the items of runs are about and do not test, in a terminal: of one benchmark, or of several side by side."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from string import ascii_uppercase
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from competency_gaps.findings.coverage import (
+    LEVEL,
+    MAX_TOPICS,
+    BenchmarkCoverage,
+    Coverage,
+    RegionCoverage,
+    likeness,
+    rarer,
+)
+from competency_gaps.util.text import integer, plural, visible
+from competency_gaps.view.coverage_words import coverage_answer, coverage_words
+from competency_gaps.view.terminal.tables import aligned, plain
+from competency_gaps.view.words import cut_at_word
+
+_NUMBERS = 32
+"""Characters of a row before its name."""
+_SHORT = 31
+"""Characters of a region's name beside many benchmarks, at least."""
+_MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
+_LEGEND = (
+    "Items per 100, with 95% intervals. similar: mean of the 3 most similar benchmarks; all: mean of all benchmarks in "
+    "the atlas; text: ordinary text. Marks compare with all: ▲ crowded, surely more than twice as many; ▽ thin, surely "
+    "less than half; ○ missing, thin and no item at all."
+)
+_BESIDE = "Items per 100.{} all: mean of all benchmarks in the atlas; text: ordinary text."
+_NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
+_NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
+_NO_SCOPE = "No scope is stated ({}--describe TEXT), so similar benchmarks say what is missing."
+
+
+def coverage_view(
+    reports: Sequence[Coverage], runs: Sequence[Path], limit: int, width: int, describe: str | None = None
+) -> RenderableType:
+    """Say what the items of runs are about and lack: several benchmarks side by side."""
+    benchmarks = [(part, run.name) for report, run in zip(reports, runs, strict=True) for part in report.benchmarks]
+    alone = len(reports) == 1
+    words, parts = coverage_words(reports[0]) if alone else [], list[RenderableType]()
+    if not benchmarks:
+        notes = [_NO_ATLAS]
+    else:
+        if alone and not any(part.scope for part, _ in benchmarks):
+            parts.append(plain(_NO_SCOPE.format("" if len(benchmarks) == 1 else "--benchmark NAME ")))
+        for report, run in zip(reports, runs, strict=True):
+            before = "" if alone else f"{run.name}: "
+            parts += [plain(before + line, "bold") for line in coverage_answer(report)]
+        if words:
+            parts += [*_command(reports[0], runs[0], describe), Text(), plain(words.pop(0))]
+        if len(benchmarks) > 1:
+            parts += _beside(benchmarks, reports, limit, width)
+            notes = [_BESIDE.format(" here: all these benchmarks together;" * alone)]
+        else:
+            parts += [Text(), _regions(reports[0], limit, width)]
+            notes = [_LEGEND]
+    if alone and not reports[0].reference:
+        notes.append(_NO_REFERENCE)
+    for line in (*words, *notes):
+        parts += [Text(), plain(line)]
+    return Group(*parts)
+
+
+def _command(report: Coverage, run: Path, describe: str | None) -> list[Text]:
+    """The command that adds what one benchmark lacks."""
+    if len(report.benchmarks) != 1 or not report.benchmarks[0].missing:
+        return []
+    words = ["cgaps", "improve", str(run), "--missing", report.benchmarks[0].name]
+    command = shlex.join([*words, *(["--describe", describe] if describe else [])])
+    return [plain(f"To add items: {command} --corpus FILE (or --llm FILE)")]
+
+
+def _regions(report: Coverage, limit: int, width: int) -> Table:
+    """The coarse regions, then finer ones that are lacking, and that are crowded."""
+    by_share = sorted(report.regions, key=lambda part: -part.share)
+    named = {topic.region for topic in report.whole.missing[:MAX_TOPICS]} if report.whole is not None else set()
+    rare = (every := [part for part in rarer(report) if part.region not in named])[: limit // 2]
+    crowded = [part for part in by_share if (part.level, part.status) == (LEVEL, "crowded") and part not in rare]
+    finer = "finer" if len(rare) == len(every) else f"finer; {len(rare)} of {len(every)}"
+    table = aligned(("here", "95%", "similar", "all", "text", "", ""), (5, 6), 1)
+    for title, regions in (
+        ("", [part for part in by_share if part.level == 1]),
+        (f"rarer than in the most similar ({finer})", rare),
+        ("over twice the mean of all (finer)", crowded[: limit // 2]),
+    ):
+        if title and regions:
+            table.add_row(*[""] * 6, Text(title, "dim"))
+        for region in regions:
+            name = plain(cut_at_word(visible(region.name), max(width - _NUMBERS - 2, _SHORT)))
+            table.add_row(*_figures(region), Text(*_MARKS.get(str(region.status), ("", ""))), name)
+    return table
+
+
+def _figures(region: RegionCoverage) -> list[str]:
+    low, high = _share(region.low, least=""), _share(region.high)
+    interval = f"{low}–{high}" if low != high else f"{100 * region.low:.1f}–{100 * region.high:.1f}"
+    return [_share(region.share), interval, *map(_share, (region.near, region.public, region.text))]
+
+
+def _beside(
+    benchmarks: Sequence[tuple[BenchmarkCoverage, str]], reports: Sequence[Coverage], limit: int, width: int
+) -> list[RenderableType]:
+    """Benchmarks, each with its run, with their nearest ones and what they lack, and their shares by region."""
+    names, regions = [part.name for part, _ in benchmarks], reports[0].regions
+    here = ["here"] * (len(reports) == 1)
+    room = width - 11 - 5 * len(here)
+    shown = list(zip(ascii_uppercase[: max(2, (room - _SHORT) // 3)], benchmarks, strict=False))
+    listed, lacking = aligned(("", "benchmark", "items", "most similar"), (0, 1, 3)), list[str]()
+    for letter, (part, run) in shown:
+        name = f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
+        near, like = part.nearest[0]
+        listed.add_row(letter, *map(plain, (name, integer(part.items), f"{near} ({100 * like:.0f} of 100)")))
+        if part.within and part.missing:
+            lacking.append(f"Missing from the scope of {letter}: {'; '.join(topic.name for topic in part.missing)}.")
+    shares = np.array([part.shares for _, (part, _) in shown])
+    apart = shares.max(axis=0) - shares.min(axis=0)
+    finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
+    before = len(shown) + len(here) + 2
+    table = aligned((*(letter for letter, _ in shown), *here, "all", "text", ""), (before,), 1)
+    for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
+        if title:
+            table.add_row(*[""] * before, Text(title, "dim"))
+        for row in rows:
+            every = (*shares[:, row.region], *[row.share] * len(here), row.public, row.text)
+            name = plain(cut_at_word(visible(row.name), max(_SHORT, room - 3 * len(shown))))
+            table.add_row(*(_share(share, 0) for share in every), name)
+    if len(benchmarks) == 2:
+        alike = likeness([part.level for part in regions], *shares)
+        lacking.append(f"Similarity of A and B: {100 * alike:.0f} of 100.")
+    if len(benchmarks) > len(shown):
+        lacking.append(f"{plural(len(benchmarks) - len(shown), 'more benchmark')}: --benchmark NAME, or --json.")
+    return [Text(), listed, Text(), table, *[Text()] * bool(lacking), *map(plain, lacking)]
+
+
+def _share(share: float | None, digits: int = 1, least: str = "<") -> str:
+    """So many of 100; below 1 with so many decimals."""
+    if share is None:
+        return ""
+    if share == 0 or share >= 0.0095:
+        return f"{100 * share:.0f}"
+    text = f"{100 * share:.{digits}f}"
+    return text if float(text) else f"{least}{10.0**-digits:g}" if least else "0"

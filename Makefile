@@ -41,7 +41,7 @@ versions: dist
 	build/uv/bin/uv pip install --quiet --python $(OTHER)/bin/python --no-deps "$$(ls -t dist/*.whl | head -n 1)" \
 		'reasoning-gym>=0.1.20' pyfiglet
 	OMP_NUM_THREADS=1 $(OTHER)/bin/python -m pytest $(addprefix tests/,cli concepts embedded evidence findings \
-		improve/test_redundancy.py items logs/test_inspect_logs.py model pipeline/test_pipeline.py runs sae scoring slices \
+		items logs/test_inspect_logs.py model pipeline/test_pipeline.py runs sae scoring slices \
 		util/test_lock.py view/test_mcp.py view/test_server.py)
 
 # The oldest and the newest versions, resolved and not installed; a wheel that is built, installed and used.

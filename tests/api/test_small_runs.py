@@ -54,7 +54,6 @@ def test_without_scores_and_then_with_those_of_two_models(make):
     assert run.model_slices().cells.is_empty()
     parts = Parts(Context(run, "run"))
     assert json.loads(parts.read("models.json"))["slices"] == []
-    assert "--overlap" not in command("improve", str(run.path)).stdout  # there is one part
     read = run.answer("good", parsed=True)
     assert "unscored" not in {caveat.code for caveat in run.answer("part", parsed=True).caveats}
     assert read.outcome == 1 and read.tested == 0 and "100.0% of answers could be read" in words.headline(read)

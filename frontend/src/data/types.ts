@@ -373,51 +373,6 @@ export interface ModelsFile {
   cells: SliceGap[][];
 }
 
-/** A region of level 2 that the items hardly touch, though their scope or similar benchmarks do. */
-export interface MissingTopic {
-  region: number;
-  name: string;
-  /** Kept items in it. */
-  items: number;
-  /** The benchmark whose scope names it; null: similar benchmarks ask it. */
-  scope_of: string | null;
-  /** Median share in `similar`; null: the scope names it. */
-  expected: number | null;
-  /** Benchmarks most alike in all other topics; empty: the scope names it. */
-  similar: string[];
-  /** Public benchmarks with the largest shares in it, at most `MAX_TOPICS`. */
-  asked_by: string[];
-}
-
-/** How a benchmark, or all of a run, spreads over the map. */
-export interface BenchmarkCoverage {
-  name: string;
-  /** Kept items. */
-  items: number;
-  /** Items that are unlike anything on the map. */
-  unlike: number;
-  /** What it states to test; null: nothing. */
-  scope: string | null;
-  /** Of each region, in the order of the regions. */
-  shares: number[];
-  /** Other benchmarks of the map that are most alike, and their likeness in [0, 1]. */
-  nearest: [string, number][];
-  /**
-   * Regions that belong to its scope, the nearest first, or to those of all its benchmarks; null: it states none, or
-   * names cannot be compared.
-   */
-  inside: number[] | null;
-  /**
-   * Whether enough of its items lie in `inside` (`MIN_IN_SCOPE`) for the map to tell what its scope lacks; of several
-   * benchmarks, whether this is so of any.
-   */
-  within: boolean;
-  /** Least share in similar benchmarks at which a topic without an item is missing: more with few items. */
-  detectable: number;
-  /** The most important first. */
-  missing: MissingTopic[];
-}
-
 /** A concept that items do not test, or hardly. */
 export interface Lack {
   concept: number;
@@ -457,14 +412,6 @@ export interface RegionCoverage {
   status: "missing" | "thin" | "crowded" | null;
 }
 
-/** Concepts in no item, of a missing topic. */
-export interface AbsentConcepts {
-  region: number;
-  name: string;
-  /** At most `MAX_TOPICS`, whose labels passed detection. */
-  concepts: Lack[];
-}
-
 /** How far concepts are tested. */
 export interface Covered {
   /** Counted ones. */
@@ -478,13 +425,10 @@ export interface Covered {
   lacking: Lack[];
 }
 
-/** Coverage, with its words. */
+/** What the items of a run, or of a benchmark, are about and do not test, with its words. */
 export interface WordedCoverage {
-  whole: BenchmarkCoverage | null;
   regions: RegionCoverage[];
-  benchmarks: BenchmarkCoverage[];
   public: number;
-  absent: AbsentConcepts[];
   all: Covered;
   counted: "labelled" | "automatic" | "unlabelled";
   left_out: [string, number][];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from competency_gaps.findings.match import Matching
     from competency_gaps.improve.drafts import Drafts
     from competency_gaps.improve.keep import Kept
-    from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
     from competency_gaps.items.config import LLMConfig
 
@@ -417,7 +417,8 @@ class Run(RunFolder):
         Returns
         -------
         Coverage
-            ``words``, ``regions`` with shares of items and counts of concepts, ``whole`` and ``benchmarks``. A run
+            ``regions`` with shares of items and counts of concepts, ``whole`` and ``benchmarks``; of all items together
+            and with the scores of six models also ``redundancy``: which parts add what the others do not measure. A run
             without an atlas has only counts of concepts.
 
         Raises
@@ -428,8 +429,10 @@ class Run(RunFolder):
             If there is a description and onnxruntime is not installed.
         """
         from competency_gaps.findings.coverage import coverage
+        from competency_gaps.findings.redundancy import redundancy
 
-        return coverage(self, benchmark, description)
+        report = coverage(self, benchmark, description)
+        return report if benchmark is not None else replace(report, redundancy=redundancy(self))
 
     def keep(self, count: int, *, progress: Progress | None = None) -> Kept:
         """Choose items that predict the scores on all items: means, slices and the order of models.
@@ -525,24 +528,6 @@ class Run(RunFolder):
             dry_run=dry_run,
             progress=progress,
         )
-
-    def redundancy(self, what: str | None = None) -> Redundancy:
-        """Which parts are redundant, by the concepts of their items and by the models' scores.
-
-        Parameters
-        ----------
-        what
-            What is compared: ``"benchmark"``, ``"group"`` or another column, ``"regions"``; None: the first of these
-            that the run has.
-
-        Raises
-        ------
-        UserError
-            If there are fewer than two.
-        """
-        from competency_gaps.improve.redundancy import redundancy
-
-        return redundancy(self, what)
 
 
 def open_run(path: Path | str) -> Run:

@@ -23,7 +23,6 @@ _OF_MODE = {
     "--items": ("--out", "--limit"),
     "--fill": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
     "--missing": ("--describe", "--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
-    "--overlap": ("--limit",),
     "--scores": ("--limit",),
     "": (),
 }
@@ -48,7 +47,6 @@ def improve(
         str | None,
         typer.Option(help="What it is meant to test; default: its 'scope' in the configuration."),
     ] = None,
-    overlap: Annotated[bool, typer.Option("--overlap", help="Show which parts are redundant.")] = False,
     n: Annotated[int | None, typer.Option(min=1, help="Number of new items; default: 50.")] = None,
     llm: shared.LLMOption = None,
     corpus: Annotated[Path | None, typer.Option(help="Texts or questions to take new items from.")] = None,
@@ -63,10 +61,10 @@ def improve(
     json_: shared.JsonOption = False,
     quiet: shared.QuietOption = False,
 ) -> None:
-    """Improve a benchmark: which items to keep, fix and add, and what overlaps; without options, where to start."""
+    """Improve a benchmark: which items to keep, fix and add; without options, where to start."""
     asked = {
         **{"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing},
-        **{"--overlap": overlap or None, "--scores": scores},
+        "--scores": scores,
     }
     others = {
         **{"--describe": describe, "--n": n, "--llm": llm, "--corpus": corpus, "--out": out},
@@ -111,9 +109,6 @@ def improve(
         )
         folder = None if dry_run else result.folder
         view = report.drafts_view(result, limit or 5)
-    elif overlap:
-        result, folder = opened.redundancy(), None
-        view = report.redundancy_view(result, limit)
     else:
         _print_first(opened, progress, json_=json_)
         return
@@ -152,7 +147,6 @@ def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
         "items": attempt(lambda: run.suspicious(progress=progress)),
         "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"] if run.has_reading},
         "keep": attempt(lambda: run.keep(count, progress=progress)),
-        "redundancy": attempt(run.redundancy),
     }
     steps = [{"says": says, "command": command} for says, command in first_steps(run, report)]
     if json_:

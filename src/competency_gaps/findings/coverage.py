@@ -31,6 +31,7 @@ from competency_gaps.concepts.atlas import ORDINARY, members_of
 from competency_gaps.concepts.scopes import LEVEL, scope_table
 from competency_gaps.evidence.interval import wilson
 from competency_gaps.evidence.sample import effective_sample
+from competency_gaps.findings.redundancy import Redundancy
 from competency_gaps.model.embed import embed_texts
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
@@ -202,6 +203,8 @@ class Coverage:
     """Concepts of the SAE."""
     reference: bool
     """Whether the SAE has reference statistics; without them no concept is known to be thin."""
+    redundancy: Redundancy | None = None
+    """Which parts add what the others do not measure; None: not asked, or too few parts or models."""
 
 
 class Map:

@@ -14,7 +14,8 @@ from competency_gaps.findings.coverage import (
     BenchmarkCoverage,
     Coverage,
 )
-from competency_gaps.util.text import integer, percent, plural, shorten
+from competency_gaps.findings.redundancy import Redundancy
+from competency_gaps.util.text import integer, listing, percent, plural, shorten
 
 
 def coverage_answer(report: Coverage) -> list[str]:
@@ -23,8 +24,9 @@ def coverage_answer(report: Coverage) -> list[str]:
 
 
 def coverage_words(report: Coverage) -> list[str]:
-    """Return what the items are about, and the concepts that none of them holds."""
-    return [_concepts(report)] if report.whole is None else _about(report, report.whole)
+    """Return what the items are about, the concepts that none of them holds, and which parts add to the others."""
+    about = [_concepts(report)] if report.whole is None else _about(report, report.whole)
+    return about if report.redundancy is None else [*about, _adding(report.redundancy)]
 
 
 def _missing(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
@@ -111,6 +113,16 @@ def _concepts(report: Coverage) -> str:
         whole.thin > 0
     )
     return said
+
+
+def _adding(redundancy: Redundancy) -> str:
+    names = [part.name for part in redundancy.parts if part.adds]
+    parts = plural(len(redundancy.parts), redundancy.what)
+    named = f" ({listing(names, len(names))})" if names else ""
+    return (
+        f"{len(names)} of {parts} add something that the others do not measure{named}; "
+        f"{percent(redundancy.common, 1)} of the differences between {redundancy.models} models lie along one axis."
+    )
 
 
 def _and(names: Sequence[str]) -> str:

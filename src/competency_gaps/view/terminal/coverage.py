@@ -21,10 +21,11 @@ from competency_gaps.findings.coverage import (
     likeness,
     rarer,
 )
+from competency_gaps.findings.redundancy import Redundancy
 from competency_gaps.util.text import integer, plural, visible
 from competency_gaps.view.coverage_words import coverage_answer, coverage_words
-from competency_gaps.view.terminal.tables import aligned, plain
-from competency_gaps.view.words import cut_at_word
+from competency_gaps.view.terminal.tables import aligned, cut, plain
+from competency_gaps.view.words import cut_at_word, see_all
 
 _NUMBERS = 32
 """Characters of a row before its name."""
@@ -69,6 +70,8 @@ def coverage_view(
         notes.append(_NO_REFERENCE)
     for line in (*words, *notes):
         parts += [Text(), plain(line)]
+    if alone and reports[0].redundancy is not None:
+        parts += [Text(), *_added(reports[0].redundancy, limit)]
     return Group(*parts)
 
 
@@ -128,19 +131,31 @@ def _beside(
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
     before = len(shown) + len(here) + 2
     table = aligned((*(letter for letter, _ in shown), *here, "all", "text", ""), (before,), 1)
-    for title, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
-        if title:
-            table.add_row(*[""] * before, Text(title, "dim"))
+    for head, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
+        if head:
+            table.add_row(*[""] * before, Text(head, "dim"))
         for row in rows:
             every = (*shares[:, row.region], *[row.share] * len(here), row.public, row.text)
-            name = plain(cut_at_word(visible(row.name), max(_SHORT, room - 3 * len(shown))))
-            table.add_row(*(_share(share, 0) for share in every), name)
+            title = plain(cut_at_word(visible(row.name), max(_SHORT, room - 3 * len(shown))))
+            table.add_row(*(_share(share, 0) for share in every), title)
     if len(benchmarks) == 2:
         alike = likeness([part.level for part in regions], *shares)
         lacking.append(f"Similarity of A and B: {100 * alike:.0f} of 100.")
     if len(benchmarks) > len(shown):
         lacking.append(f"{plural(len(benchmarks) - len(shown), 'more benchmark')}: --benchmark NAME, or --json.")
     return [Text(), listed, Text(), table, *[Text()] * bool(lacking), *map(plain, lacking)]
+
+
+def _added(redundancy: Redundancy, limit: int) -> list[RenderableType]:
+    """Which parts add what the others do not measure."""
+    table, what = aligned((redundancy.what, "items", "missed", "noise", ""), (0, 4)), f"{redundancy.what}s"
+    for part in redundancy.parts[:limit]:
+        points = (f"{100 * value:.1f}" for value in (part.missed, part.noise))
+        table.add_row(cut(part.name, _SHORT), integer(part.items), *points, "adds" if part.adds else "")
+    note = f"missed: points by which the other {what} miss a model's score on this one; noise: the most that random "
+    note += f"{what} would miss. A {redundancy.what} adds something if more is missed than noise."
+    more = f" To see {see_all(len(redundancy.parts), what)}." * (len(redundancy.parts) > limit)
+    return [table, Text(), plain(note + more)]
 
 
 def _share(share: float | None, digits: int = 1, least: str = "<") -> str:

@@ -1,4 +1,4 @@
-"""What ``cgaps improve`` says, in a terminal: kept items, items that look broken, drafts, redundancy."""
+"""What ``cgaps improve`` says, in a terminal: kept items, items that look broken, drafts."""
 
 from __future__ import annotations
 
@@ -13,27 +13,21 @@ from rich.text import Text
 
 from competency_gaps.findings.estimate import Z_95
 from competency_gaps.improve.keep import MIN_MODELS
-from competency_gaps.improve.redundancy import MIN_MODELS as MIN_OVERLAP_MODELS
 from competency_gaps.improve.suspect import MIN_MODELS as MIN_SCORED_MODELS
 from competency_gaps.util.errors import UserError
-from competency_gaps.util.text import integer, listing, percent, plural, signed, visible
+from competency_gaps.util.text import integer, percent, plural, signed, visible
 from competency_gaps.view.terminal.tables import aligned, cut, plain
-from competency_gaps.view.words import item_text, see_all, short_name
+from competency_gaps.view.words import item_text, short_name
 
 if TYPE_CHECKING:
     from competency_gaps.improve.drafts import Drafts
     from competency_gaps.improve.keep import Kept
     from competency_gaps.improve.lens import Fresh
-    from competency_gaps.improve.redundancy import Redundancy
     from competency_gaps.improve.suspect import Suspects
     from competency_gaps.runs.open import RunFolder
 
-MAX_P_VALUE = 0.05
-"""Largest p-value of what is said to be so."""
 KEPT_ITEMS = 100
 """Kept items for which the overview gives the error."""
-PARTS = 20
-"""Rows of a list."""
 SLICES = 14
 """Slices whose means are listed."""
 SUSPECTS, MOST_SUSPECTS = 10, 50
@@ -60,12 +54,12 @@ def first_steps(run: RunFolder, report: Mapping[str, Any]) -> list[tuple[str, st
 
     Parameters
     ----------
-    found
-        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark), ``keep`` (:class:`Kept`)
-        and ``redundancy``; or, for each, the error that says why there is none.
+    report
+        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark) and ``keep`` (:class:`Kept`); or,
+        instead of the first and last, the error that says why there is none.
     """
     command = shlex.join(["cgaps", "improve", str(run.shown_path)])
-    items, repeats = report["items"], report["redundancy"]
+    items = report["items"]
     steps = [(f"Broken: {items if isinstance(items, UserError) else _broken(items)}", f"{command} --items")]
     lacking = (
         (name, of_benchmark.whole.missing)
@@ -95,24 +89,7 @@ def first_steps(run: RunFolder, report: Mapping[str, Any]) -> list[tuple[str, st
             fewer += f" predict a new model's score within {error} points (random items: {random})"
         fewer += "." if kept.prior else f"; choosing them needs the scores of {MIN_MODELS} models."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
-    if not isinstance(repeats, UserError):  # else there is only one part
-        steps.append((f"Overlap: {_repeats(repeats)}", f"{command} --overlap"))
     return steps
-
-
-def _repeats(redundancy: Redundancy) -> str:
-    if redundancy.axes is None or redundancy.effective is None:
-        return _dimensions(redundancy)
-    adding = redundancy.parts.filter("adds")["part"].to_list()
-    over = _plural_of(redundancy.what, redundancy.parts.height)
-    adds = (
-        f"only {listing(adding, len(adding), 6)} add anything beyond the rest"
-        if adding
-        else "none adds anything to the rest"
-    )
-    level = percent(redundancy.axes["share"][0], 1)
-    worth = f"{redundancy.effective.value:.1f} separate tests ({level} of the models' differences are overall strength)"
-    return f"the {over} are worth {worth}; {adds}."
 
 
 def kept_view(kept: Kept, limit: int | None) -> RenderableType:
@@ -250,63 +227,6 @@ def _fresh(fresh: Fresh) -> str:
     return f"{asked}; the answer predicts {signed(100 * fresh.expected, 0)} against items outside. {verdict}."
 
 
-def redundancy_view(redundancy: Redundancy, limit: int | None) -> RenderableType:
-    """Say which parts are redundant, by concepts and by the models' scores."""
-    parts: list[RenderableType] = [plain(f"{(said := _dimensions(redundancy))[0].upper()}{said[1:]}", "bold")]
-    if redundancy.foretold is not None:
-        value, low, high, _ = (f"{value_:.2f}".replace("-", "−") for value_ in redundancy.foretold)
-        surely = "get" if redundancy.foretold.p_value <= MAX_P_VALUE else "need not get"
-        chance = f"rank correlation {value} over {redundancy.pairs.height} pairs ({low} to {high} by chance)"
-        parts.append(plain(f"Parts with similar concepts {surely} similar scores: {chance}."))
-    count = limit or PARTS
-    if redundancy.axes is None:
-        table = aligned(("most similar concepts", "", "of 100"), (0, 1))
-        for a, b, like in (
-            redundancy.pairs.sort("likeness", descending=True)["a", "b", "likeness"].head(count).iter_rows()
-        ):
-            table.add_row(cut(a, PART), cut(b, PART), f"{100 * like:.0f}")
-        return Group(*parts, Text(), table)
-    table = aligned(("", "closest concepts", "closest scores", "missed", "noise", ""), (0, 1, 2, 5))
-    for row in redundancy.parts.sort("left", descending=True).head(count).to_dicts():
-        near = (_near(row[name], row[figure]) for name, figure in (("like", "likeness"), ("with", "surely")))
-        points = (f"{100 * row[name]:.1f}" for name in ("left", "most"))
-        table.add_row(cut(row["part"], PART), *near, *points, "adds" if row["adds"] else "")
-    note = (
-        "missed: points by which the other parts miss a model's score on this one; noise: the most that random parts "
-        "would miss. A part adds what is missed beyond noise. After names: similarity, of 100 (for scores, its lower "
-        "bound)."
-    )
-    more = f" To see {see_all(redundancy.parts.height, 'parts')}."
-    return Group(*parts, Text(), table, plain(note + more * (redundancy.parts.height > count), "dim"))
-
-
-def _dimensions(redundancy: Redundancy) -> str:
-    over, models = _plural_of(redundancy.what, redundancy.parts.height), plural(len(redundancy.models), "model")
-    if not redundancy.models:
-        return f"no model has scores on all {over}: add them with ‘cgaps score RUN --scores FILE’."
-    if redundancy.axes is None or redundancy.effective is None:
-        return f"{models} scored on all {over}: too few to find redundancy by scores (it needs {MIN_OVERLAP_MODELS})."
-    level, *others = redundancy.axes.head(redundancy.count or 1).to_dicts()
-    axes = [f"overall strength ({percent(level['share'], 1)} of their differences)"]
-    for axis in others:
-        ends = " against ".join(" and ".join(axis[side]) or "the others" for side in ("up", "down"))
-        axes.append(f"{ends} ({percent(axis['share'], 1)}; up to {percent(axis['most'], 1)} by chance)")
-    number, low, high = (f"{axis:.1f}" for axis in redundancy.effective)
-    return (
-        f"The {over} tell {models} apart by {'; and by '.join(axes)}. They are worth {number} separate tests ({low} to "
-        f"{high}); with nothing in common, the {redundancy.parts.height} would be worth {redundancy.apart:.1f}."
-    )
-
-
-def _near(name: str | None, figure: float | None) -> str:
-    return "" if name is None or figure is None else f"{cut(name, PART)} {100 * figure:.0f}"
-
-
 def _points(value: float, low: float, high: float) -> str:
     points, *ends = (signed(100 * number, 1) for number in (value, low, high))
     return f"{points} ({' to '.join(ends)})"
-
-
-def _plural_of(what: str, count: int) -> str:
-    known = {"benchmark": "benchmarks", "group": "groups", "regions": "regions of the atlas"}
-    return f"{count} {known.get(what, f'categories of {what}')}"

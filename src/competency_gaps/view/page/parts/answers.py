@@ -167,7 +167,17 @@ def coverage_part(context: Context, number: int) -> WordedCoverage:
     report = coverage(context.itself, context.names[number - 1] if number else None)
     regions = tuple(replace(part, name=context.region_names[part.region]) for part in report.regions)
     report = replace(report, regions=regions)
-    return WordedCoverage(**vars(report), answer=coverage_answer(report), words=coverage_words(report))
+    return WordedCoverage(
+        report.regions,
+        report.public,
+        report.all,
+        report.counted,
+        report.left_out,
+        report.width,
+        report.reference,
+        coverage_answer(report),
+        coverage_words(report),
+    )
 
 
 def scores_table(context: Context) -> bytes:

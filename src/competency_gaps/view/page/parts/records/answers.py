@@ -7,14 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from competency_gaps.evidence.outcomes import Kind as OutcomeKind
-from competency_gaps.findings.coverage import Coverage
+from competency_gaps.findings.coverage import Covered, RegionCoverage
 from competency_gaps.findings.finding import Finding
 
 
-@dataclass(frozen=True, kw_only=True)
-class WordedCoverage(Coverage):
-    """Coverage, with its words."""
+@dataclass(frozen=True)
+class WordedCoverage:
+    """What the items of a run, or of a benchmark, are about and do not test, with its words."""
 
+    regions: Sequence[RegionCoverage]
+    public: int
+    all: Covered
+    counted: Literal["labelled", "automatic", "unlabelled"]
+    left_out: Sequence[tuple[str, int]]
+    width: int
+    reference: bool
     answer: list[str]
     """What to do: the first missing topics, or that there are none."""
     words: list[str]

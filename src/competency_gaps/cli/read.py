@@ -16,8 +16,6 @@ from competency_gaps.cli.shared import open_outcome, open_source, print_json, pr
 from competency_gaps.util.errors import UserError, argument
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from competency_gaps.api.run import Against, Run
     from competency_gaps.findings.finding import Answer
     from competency_gaps.runs.open import Order
@@ -80,11 +78,8 @@ def show(
     if len(chosen) > 1:
         raise UserError(f"{' and '.join(chosen)} cannot be combined: give one of them.")
     if concept is not None or list_ == "concepts":
-        opened = open_source(run)
-        if model is None and concept is not None and not concept.isdigit() and len(model_scores(opened).models) > 1:
-            raise UserError(f"--concept with words needs one model: name it, as in 'cgaps show {run} MODEL'.")
-        if opened.has_reading:
-            opened = open_outcome(run, model, [name for name in against or () if name != "benchmark"], parsed=parsed)
+        open_source(run).check_reading("A list of concepts")
+        opened = open_outcome(run, model, [name for name in against or () if name != "benchmark"], parsed=parsed)
         _show_concepts(opened, concept, {"model": model, "against": beside, "parsed": parsed}, limit, json_=json_)
         return
     opened = open_source(run)
@@ -287,56 +282,26 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, *, json_: bool) ->
 
 
 def _show_concepts(run: Run, asked: str | None, outcome: dict[str, Any], limit: int | None, *, json_: bool) -> None:
-    """Print one concept with its items, or list concepts: those with some words, or those that stand out."""
+    """Print one concept with its items, or list concepts: those whose labels have the words, or that stand out."""
     from competency_gaps.view.columns import list_concepts
-    from competency_gaps.view.terminal.tables import print_listing, slices_view
+    from competency_gaps.view.terminal.tables import print_listing
 
     if asked is not None and re.fullmatch(r"[0-9]{1,18}", asked):
         _show_concept(run, int(asked), outcome, limit or 3, json_=json_)
         return
-    slices = _slices_called(run, asked, outcome) if asked is not None else None
-    try:
-        listing = list_concepts(run, asked)
-    except UserError:  # no concept, or no reading
-        if slices is None:
-            raise
-        listing = None
-    concepts = listing[0] if listing is not None else None
-    if slices is None and concepts is not None and asked is not None and concepts.height == 1:
+    listing = list_concepts(run, asked)
+    concepts = listing[0]
+    if asked is not None and concepts.height == 1:
         _show_concept(run, int(concepts["concept"][0]), outcome, limit or 3, json_=json_)
         return
     if json_:
-        rows = [] if concepts is None else (concepts if limit is None else concepts.head(limit)).to_dicts()
-        named = [] if slices is None else slices.to_dicts()
-        print_json({**run_document(run), "find": asked, "slices": named, "rows": rows})
+        rows = concepts if limit is None else concepts.head(limit)
+        print_json({**run_document(run), "find": asked, "rows": rows.to_dicts()})
         return
-    if slices is not None:
-        Console().print(slices_view(slices, min(limit or 10, slices.height)))
-    if listing is None:
-        return
-    if not listing[0].height:
+    if not concepts.height:
         print_line("no concept stands out; --json lists them all", error=True)
     more = f"To see one: {argument('concept')} N."
     print_listing(listing, Console(), lines=screen_lines(), limit=limit, more=more)
-
-
-def _slices_called(run: Run, words: str, outcome: dict[str, Any]) -> pl.DataFrame | None:
-    """The slices whose names have these words, with a model's gaps, the lowest first; None: there are none."""
-    import polars as pl
-
-    from competency_gaps.findings.answer import slice_table
-    from competency_gaps.runs.scores import model_scores
-
-    base = run.run_itself()
-    if not model_scores(base).models:
-        return None
-    table = slice_table(base, **outcome).sort("gap", nulls_last=True)
-    having = [
-        all(re.search(rf"\b{re.escape(word)}", name.lower()) for word in words.lower().split())
-        for name in table["name"]
-    ]
-    table = table.filter((table["family"] != "concepts") & pl.Series(having, dtype=pl.Boolean))
-    return table if table.height else None
 
 
 def _show_concept(run: Run, number: int, outcome: dict[str, Any], limit: int, *, json_: bool) -> None:

@@ -120,7 +120,6 @@ def nonsense(target: Target, rng: random.Random) -> tuple[bytes, tuple[int, ...]
         (get(port, f"{own}/run.json", "Transfer-Encoding: chunked"), (411,)),
         (get(port, "/", "Origin: http://elsewhere.invalid"), (403,)),
         (get(port, "/", host="elsewhere.invalid"), (421,)),
-        (get(port, "/chat", "Content-Length: 0", method="POST"), (403, 404)),
         (rng.randbytes(200).replace(b"\n", b"") + b"\r\n\r\n", (400,)),
         (b"GET / HTTP/9.9\r\n\r\n", (400, 421, 505)),
     ]

@@ -30,8 +30,6 @@ from competency_gaps.view.page.parts.records.answers import (
     WordedCoverage,
 )
 from competency_gaps.view.page.parts.records.details import (
-    ChatEvent,
-    ChatRequest,
     ConceptDetail,
     ItemConcepts,
     ItemDetail,
@@ -52,8 +50,6 @@ ROOTS = (
         ImproveFile,
         Pairing,
         SearchResult,
-        ChatRequest,
-        *get_args(ChatEvent),
     ),
 )
 """What is read as a whole, or in lists, in the order in which the file has it."""
@@ -72,8 +68,7 @@ def types_file() -> str:
     written: dict[type, str] = {}
     for root in ROOTS:
         _write(root, written)
-    events = " | ".join(event.__name__ for event in get_args(ChatEvent))
-    return "\n".join([_HEAD, *written.values(), f"export type ChatEvent = {events};\n", _constants()])
+    return "\n".join([_HEAD, *written.values(), _constants()])
 
 
 def _constants() -> str:

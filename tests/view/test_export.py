@@ -85,7 +85,7 @@ def test_a_folder_holds_the_parts_of_a_server(opened, exported):
     assert names_of(exported.path) == sorted(["runs.json", *(f"{run.key}/{name}" for name in names)])
     assert all(read_part(exported.path, f"{run.key}/{name}") == parts.read(name) for name in names)
     runs = json.loads(read_part(exported.path, "runs.json"))
-    assert (runs["mode"], runs["chat"], [run["key"] for run in runs["runs"]]) == ("static", None, exported.runs)
+    assert (runs["mode"], [run["key"] for run in runs["runs"]]) == ("static", exported.runs)
 
 
 def test_parts_are_scripts_that_call_one_function(exported):

@@ -43,8 +43,6 @@ def test_the_list_of_runs(client: TestClient, hostile: Made):
     (run,) = found["runs"]
     assert (run["key"], run["title"]) == ("run", hostile.run.name)
     assert found["mode"] == "served"
-    assert found["chat"]["configured"] is False
-    assert "without a model" in found["chat"]["note"]
 
 
 def test_parts_are_those_that_the_parts_make(client: TestClient, opened: list[Opened]):

@@ -63,22 +63,6 @@ def test_nothing_can_be_written(client: TestClient, method: str, path: str):
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"content-type": "application/json"}, 403),
-        ({"content-type": "application/json", "origin": "http://evil.example"}, 403),
-        ({"content-type": "text/plain", "origin": f"http://127.0.0.1:{PORT}"}, 415),
-        ({"content-type": "multipart/form-data", "origin": f"http://127.0.0.1:{PORT}"}, 415),
-        ({"origin": f"http://127.0.0.1:{PORT}"}, 415),
-        ({"content-type": "application/json", "origin": f"http://127.0.0.1:{PORT}"}, 404),
-    ],
-)
-def test_a_question_comes_from_our_page(client: TestClient, headers: dict[str, str], status: int):
-    """The last one is heard; without an endpoint there is nobody to ask."""
-    assert client.post("/chat", content=b"{}", headers=headers).status_code == status
-
-
-@pytest.mark.parametrize(
     "path",
     ["/", "/app.js", "/data/runs.json", "/data/run/concepts.parquet", "/nothing", "/data/run/search?q=a"],
 )

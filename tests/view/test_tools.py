@@ -1,4 +1,4 @@
-"""The tools that assistants and the chat ask, against the tables of the run."""
+"""The tools that assistants ask, against the tables of the run."""
 
 from __future__ import annotations
 

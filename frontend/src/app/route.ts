@@ -14,7 +14,6 @@ export const VIEWS = [
   "benchmarks",
   "trust",
   "compare",
-  "chat",
 ] as const;
 export type View = (typeof VIEWS)[number];
 

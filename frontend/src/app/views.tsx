@@ -5,7 +5,6 @@ import {
   IconGitCompare,
   IconLayoutDashboard,
   IconMap2,
-  IconMessageCircle,
   IconShieldCheck,
   IconTable,
   IconTarget,
@@ -17,7 +16,6 @@ import { AnswerView } from "../answer/AnswerView";
 import { SliceView } from "../answer/SliceView";
 import { Atlas } from "../atlas/Atlas";
 import { Benchmarks } from "../benchmarks/Benchmarks";
-import { Chat } from "../chat/Chat";
 import { Compare } from "../compare/Compare";
 import { Concepts } from "../concepts/Concepts";
 import { Coverage } from "../coverage/Coverage";
@@ -46,7 +44,6 @@ const ENTRIES: Entry[] = [
   { view: "improve", title: "Improve", icon: IconTool, show: Improve },
   { view: "coverage", title: "Coverage", icon: IconLayoutDashboard, show: Coverage },
   { view: "compare", title: "Compare", icon: IconGitCompare, show: Compare },
-  { view: "chat", title: "Chat", icon: IconMessageCircle, show: Chat },
 ];
 /** Views of one thing, to which a view of the menu leads. */
 const SINGLE: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show: SliceView }];
@@ -55,7 +52,7 @@ const SINGLE: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show
 const OF_READING: View[] = ["atlas", "coverage", "concepts"];
 
 /**
- * Why a run lacks a view; null: it has it. An exported page has no chat and cannot open a second run; only a run with
+ * Why a run lacks a view; null: it has it. An exported page cannot open a second run; only a run with
  * the scores of several models has a view of them, and only one that was compared with lists of these.
  */
 export function absent(
@@ -72,7 +69,6 @@ export function absent(
   if (view === "answer" && models.length === 0)
     return "This run has no scores, so it shows only what its items test; cgaps score adds scores.";
   if (mode === "served") return null;
-  if (view === "chat") return "An exported page has no chat.";
   if (view === "compare" && runs.length < 2)
     return "This page was exported with one run, so there is no other to compare it with.";
   return null;

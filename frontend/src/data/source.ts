@@ -1,5 +1,5 @@
 /** Where parts come from: the server that showed this page, the folder that it was exported to, or the page itself. */
-import type { ChatEvent, ChatRequest, RunList, SearchResult } from "./types";
+import type { RunList, SearchResult } from "./types";
 
 export interface Source {
   mode: RunList["mode"];
@@ -9,8 +9,6 @@ export interface Source {
   has(path: string): boolean;
   /** Null where the data must be searched here. */
   search: ((key: string, query: string, signal: AbortSignal) => Promise<SearchResult>) | null;
-  /** Null where there is nobody to ask. */
-  chat: ((request: ChatRequest, signal: AbortSignal) => AsyncGenerator<ChatEvent>) | null;
 }
 
 /** What went wrong, in the server's own sentence where it has one. */
@@ -33,33 +31,12 @@ async function fetched(path: string, init?: RequestInit): Promise<Response> {
   return answer;
 }
 
-async function* ask(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent> {
-  const answer = await fetched("chat", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(request),
-    signal,
-  });
-  if (!answer.body) return;
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    rest += value ?? "";
-    const lines = rest.split("\n");
-    rest = done ? "" : (lines.pop() ?? "");
-    for (const line of lines) if (line.trim()) yield JSON.parse(line) as ChatEvent;
-    if (done) return;
-  }
-}
-
 const served: Source = {
   mode: "served",
   read: async (path) => new Uint8Array(await (await fetched(`data/${path}`)).arrayBuffer()),
   has: () => true,
   search: async (key, query, signal) =>
     (await fetched(`data/${key}/search?q=${encodeURIComponent(query)}`, { signal })).json() as Promise<SearchResult>,
-  chat: ask,
 };
 
 declare global {
@@ -94,7 +71,7 @@ function exported(): Source {
       document.head.append(element);
     });
   const read = async (path: string) => unzipped(await script(path));
-  return { mode: "static", read, has: (path) => !SERVED.test(path), search: null, chat: null };
+  return { mode: "static", read, has: (path) => !SERVED.test(path), search: null };
 }
 
 async function unzipped(content: string): Promise<Uint8Array> {
@@ -123,7 +100,7 @@ function inside(): Source {
     details.set(block, held);
     return new TextEncoder().encode(JSON.stringify([(await held)[/(\d+)\.json$/.exec(path)![1]!]]));
   };
-  return { mode: "file", read, has: (path) => blocks.has(path), search: null, chat: null };
+  return { mode: "file", read, has: (path) => blocks.has(path), search: null };
 }
 
 const SOURCES: Record<string, () => Source> = { static: exported, file: inside };

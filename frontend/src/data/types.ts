@@ -9,21 +9,11 @@ export interface ListedRun {
   title: string;
 }
 
-/** Whether a model is configured, and which. */
-export interface ChatState {
-  configured: boolean;
-  model: string | null;
-  /** Says where questions go, or that no model is configured. */
-  note: string;
-}
-
 /** `runs.json`: which runs are here. */
 export interface RunList {
   runs: ListedRun[];
   /** `static`: a folder; `file`: one file, which leaves details out. */
   mode: "served" | "static" | "file";
-  /** null in a static explorer, which has no chat. */
-  chat: ChatState | null;
 }
 
 /** Whose scores a run shows, and by which model its items are read. */
@@ -748,52 +738,6 @@ export interface SearchResult {
   rows: number[];
   total: number;
 }
-
-/** A turn of a conversation. */
-export interface ChatMessage {
-  role: "user" | "assistant";
-  content: string;
-}
-
-/** `POST chat` (served only) takes this and answers with one `ChatEvent` a line. */
-export interface ChatRequest {
-  run: string;
-  messages: ChatMessage[];
-}
-
-/** A query that was asked, and its result. */
-export interface QueryEvent {
-  type: "query";
-  id: number;
-  name: string;
-  arguments: Record<string, unknown>;
-  result: unknown;
-}
-
-/** A number in an answer. */
-export interface TracedNumber {
-  start: number;
-  end: number;
-  /** The query whose result holds it; null: none does. */
-  query: number | null;
-}
-
-/** The answer of the model. */
-export interface AnswerEvent {
-  type: "answer";
-  text: string;
-  numbers: TracedNumber[];
-  /** The answer ended at the token limit, so the rest of it is missing. */
-  cut: boolean;
-}
-
-/** Why there is no answer. */
-export interface FailureEvent {
-  type: "error";
-  text: string;
-}
-
-export type ChatEvent = QueryEvent | AnswerEvent | FailureEvent;
 
 /** Characters that are shown by their code, as ranges of a regular expression. */
 export const HIDDEN = [

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from competency_gaps.cli import shared
-from competency_gaps.cli.shared import llm_config, print_json, print_line, terminal
+from competency_gaps.cli.shared import print_json, print_line, terminal
 from competency_gaps.util.errors import UserError, needed
 from competency_gaps.util.text import plural
 
@@ -18,12 +18,11 @@ def explore(
     runs: shared.RunsArgument,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port, or the next free one; 0: any.")] = 8742,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = False,
-    llm: shared.LLMOption = None,
 ) -> None:
     """Explore runs in a browser; serves this machine only, until Ctrl-C.
 
     Other users of this machine can read the page too. On a remote machine, forward the port: ssh -L
-    8742:localhost:8742 HOST. With --llm, that model answers questions about the run, and it alone is sent anything.
+    8742:localhost:8742 HOST.
     """
     with needed(None, "explore", "The explorer"):
         from competency_gaps.view.page.server import HOST, serve
@@ -36,7 +35,7 @@ def explore(
         if open_:
             webbrowser.open(address)
 
-    serve(runs, port=port, llm=llm_config(llm), on_start=announce)
+    serve(runs, port=port, on_start=announce)
 
 
 def export(

@@ -424,13 +424,8 @@ def check_installed() -> None:
         import tenacity  # noqa: F401
 
 
-def connect(config: LLMConfig, *, is_async: bool = False) -> Any:
+def connect(config: LLMConfig) -> Any:
     """A client of ``openai`` that follows no redirects, and uses no proxy for this machine.
-
-    Parameters
-    ----------
-    is_async
-        For an event loop: ``AsyncOpenAI``, which makes a failed request twice more by itself.
 
     Raises
     ------
@@ -439,13 +434,12 @@ def connect(config: LLMConfig, *, is_async: bool = False) -> Any:
     """
     import openai
 
-    make_http = openai.DefaultAsyncHttpxClient if is_async else openai.DefaultHttpxClient
-    return (openai.AsyncOpenAI if is_async else openai.OpenAI)(
+    return openai.OpenAI(
         api_key=_key(config) or "no-key",
         base_url=config.base_url,
         timeout=config.timeout,
-        max_retries=2 if is_async else 0,
-        http_client=make_http(trust_env=not is_here(str(config.base_url)), follow_redirects=False),
+        max_retries=0,
+        http_client=openai.DefaultHttpxClient(trust_env=not is_here(str(config.base_url)), follow_redirects=False),
     )
 
 

@@ -1,1 +1,1 @@
-"""A run as people see it: in a terminal, as a page, and as tools for chats and assistants."""
+"""A run as people see it: in a terminal, as a page, and as tools for assistants."""

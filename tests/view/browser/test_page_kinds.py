@@ -37,9 +37,9 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     url = exported(hostile, tmp_path / "page")
     open_view(page, f"{url}answer", "headline")
     menu = page.get_by_role("navigation", name="Views").inner_text()
-    assert "Answer" in menu and "Chat" not in menu and "Compare" not in menu
-    open_view(page, f"{url}chat", "odd-address")
-    assert "has no chat" in page.get_by_test_id("odd-address").inner_text()
+    assert "Answer" in menu and "Compare" not in menu
+    open_view(page, f"{url}compare", "odd-address")
+    assert "with one run" in page.get_by_test_id("odd-address").inner_text()
     open_view(page, f"{url}concepts?concept=2", "concept-benchmarks")
     await_rows(page, "concept-grid", run.concepts.filter("ranked").height)
     page.get_by_test_id("example").first.locator("mark.token").first.wait_for()
@@ -214,12 +214,9 @@ class _Foreign(BaseHTTPRequestHandler):
 
 
 READ = ".then(async (answer) => `read ${await answer.text()}`, () => 'refused')"
-POST = "method: 'POST', headers: {'content-type': 'application/json'}, body: '{}'"
 ATTEMPTS = (
     f"fetch(at + 'data/runs.json'){READ}",
     f"fetch(at + 'data/run/items.parquet', {{mode: 'no-cors'}}){READ}",
-    f"fetch(at + 'chat', {{method: 'POST', mode: 'no-cors', body: '{{}}'}}){READ}",
-    f"fetch(at + 'chat', {{{POST}}}){READ}",
     """new Promise((done) => document.head.append(Object.assign(document.createElement('script'),
         {src: at + 'app.js', onload: () => done('ran'), onerror: () => done('refused')})))""",
 )

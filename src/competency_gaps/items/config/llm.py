@@ -1,4 +1,4 @@
-"""How a language model is asked: to judge, label, match, write items, or chat."""
+"""How a language model is asked: to judge, label, match, or write items."""
 
 from __future__ import annotations
 

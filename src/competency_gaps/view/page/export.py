@@ -273,7 +273,7 @@ def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterat
 def _run_list(opened: Sequence[Opened], mode: Literal["static", "file"]) -> RunList:
     """``runs.json``; runs of one name are numbered, since the name of the folder above may be private."""
     titles = numbered([visible(run.run.shown_path.resolve().name) for run in opened])
-    return RunList([ListedRun(run.key, title) for run, title in zip(opened, titles, strict=True)], mode, None)
+    return RunList([ListedRun(run.key, title) for run, title in zip(opened, titles, strict=True)], mode)
 
 
 def _context(run: Opened, *, texts: bool) -> Context:

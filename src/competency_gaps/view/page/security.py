@@ -18,8 +18,6 @@ from competency_gaps.view.page.page_files import POLICY
 
 NAMES = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine as a browser writes them."""
-POSTED = "/chat"
-"""The one path that takes POST."""
 
 HEADERS = {
     "content-security-policy": f"{POLICY}; frame-ancestors 'none'",
@@ -83,15 +81,8 @@ class Guard:
         site, mode = headers.getlist("sec-fetch-site"), headers.getlist("sec-fetch-mode")
         if site and site not in (["same-origin"], ["none"]) and (mode != ["navigate"] or scope["path"] != "/"):
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
-        if scope["method"] in ("GET", "HEAD"):
-            return None
-        if scope["method"] != "POST" or scope["path"] != POSTED:
+        if scope["method"] not in ("GET", "HEAD"):
             return HTTPStatus.METHOD_NOT_ALLOWED, "This server is read-only: it takes GET and HEAD."
-        if not origin:
-            return HTTPStatus.FORBIDDEN, "The request must name the page that it comes from (Origin)."
-        kind = [value.split(";")[0].strip().lower() for value in headers.getlist("content-type")]
-        if kind != ["application/json"]:
-            return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected a question as application/json."
         return None
 
     def _elsewhere(self) -> str:

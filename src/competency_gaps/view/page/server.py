@@ -1,4 +1,4 @@
-"""Runs served to a browser on this machine: the page, the list of runs, their parts, a search, and the chat.
+"""Runs served to a browser on this machine: the page, the list of runs, their parts, and a search.
 
 No path of a request reaches the file system: the page is a fixed list of files in memory, runs are found by their keys,
 and the names of parts go through :class:`~competency_gaps.view.page.parts.Parts`.
@@ -12,34 +12,31 @@ import logging
 import socket
 import traceback
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 import anyio.to_thread
 import uvicorn
-from pydantic import TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from competency_gaps.items.config.llm import LLMConfig
 from competency_gaps.util.errors import CompetencyGapsError, UserError, argument
 from competency_gaps.util.text import visible
-from competency_gaps.view.page.chat import MAX_MESSAGE_LENGTH, chat_state, converse
 from competency_gaps.view.page.opened import ChangedError, Opened, Shown, comparable, open_runs
 from competency_gaps.view.page.page_files import FILES, page_files
 from competency_gaps.view.page.parts import NoSuchPartError, as_json
 from competency_gaps.view.page.parts.answers import against, paired_runs
-from competency_gaps.view.page.parts.records.details import ChatRequest, ListedRun, RunList
+from competency_gaps.view.page.parts.records.details import ListedRun, RunList
 from competency_gaps.view.page.security import Guard
 
 HOST = "127.0.0.1"
-"""Always the loopback address: any account of this machine can read the run and use the chat, other machines cannot."""
+"""Always the loopback address: any account of this machine can read the run, other machines cannot."""
 PORT = 8742
 MAX_PORTS = 50
 """Ports that are tried, beginning with the one asked for."""
@@ -48,7 +45,7 @@ CACHE_BYTES = 256 * 2**20
 MAX_ROWS = 100_000
 """Rows of a search's result, at most."""
 AT_ONCE = 4
-"""Parts and searches that are made, and questions that are answered, at once; others wait [ours]."""
+"""Parts and searches that are made at once; others wait [ours]."""
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +54,6 @@ def serve(
     runs: Sequence[Path],
     *,
     port: int = PORT,
-    llm: LLMConfig | None = None,
     on_start: Callable[[int], None] = lambda port: None,
 ) -> None:
     """Serve runs to this machine until Ctrl-C.
@@ -68,8 +64,6 @@ def serve(
         Run folders.
     port
         The next free one is taken if it is not free; 0: any.
-    llm
-        A language model that answers questions; None: there is no chat.
     on_start
         Called with the port once the server answers.
 
@@ -88,7 +82,7 @@ def serve(
     opened = open_runs(runs)
     with _listen(port) as listener:
         taken = int(listener.getsockname()[1])
-        app = make_app(opened, page_files(), port=taken, llm=llm)
+        app = make_app(opened, page_files(), port=taken)
         # The application reports errors; uvicorn would log each request too.
         config = uvicorn.Config(
             app,
@@ -121,9 +115,7 @@ def _listen(port: int) -> socket.socket:
     )
 
 
-def make_app(
-    opened: Sequence[Opened], page: Mapping[str, bytes], *, port: int, llm: LLMConfig | None = None
-) -> ASGIApp:
+def make_app(opened: Sequence[Opened], page: Mapping[str, bytes], *, port: int) -> ASGIApp:
     """Make the server's application.
 
     Parameters
@@ -134,16 +126,13 @@ def make_app(
         The page's files, as :func:`~competency_gaps.view.page.page_files.page_files` reads them.
     port
         The port that the server listens on; requests to another one are refused.
-    llm
-        A language model that answers questions; None: there is no chat.
     """
-    explorer = _Explorer(opened, page, llm)
+    explorer = _Explorer(opened, page)
     routes = [
         *(Route("/" if name == "index.html" else f"/{name}", explorer.page) for name in FILES),
         Route("/data/runs.json", explorer.runs),
         Route("/data/{key}/search", explorer.search),
         Route("/data/{key}/{name:path}", explorer.part),
-        *([] if llm is None else [Route("/chat", explorer.chat, methods=["POST"])]),
     ]
     handlers: Mapping[Any, Any] = {HTTPException: _refused, CompetencyGapsError: _failed, Exception: _broken}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), port)
@@ -152,14 +141,14 @@ def make_app(
 class _Explorer:
     """Handlers of the requests."""
 
-    def __init__(self, opened: Sequence[Opened], page: Mapping[str, bytes], llm: LLMConfig | None) -> None:
-        self._page, self._llm = page, llm
-        self._runs = as_json(RunList([ListedRun(run.key, run.title) for run in opened], "served", chat_state(llm)))
+    def __init__(self, opened: Sequence[Opened], page: Mapping[str, bytes]) -> None:
+        self._page = page
+        self._runs = as_json(RunList([ListedRun(run.key, run.title) for run in opened], "served"))
         self._opened = {run.key: run for run in opened}
         self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
         self._kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._locks: WeakValueDictionary[tuple[Any, ...], asyncio.Lock] = WeakValueDictionary()
-        self._room, self._talks = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+        self._room = asyncio.Semaphore(AT_ONCE)
 
     async def page(self, request: Request) -> Response:
         """One of the page's files."""
@@ -188,30 +177,6 @@ class _Explorer:
             rows = await anyio.to_thread.run_sync(context.search, query, MAX_ROWS)
         self._shown(key)
         return _json(as_json(rows))
-
-    async def chat(self, request: Request) -> Response:
-        """``POST /chat``: one JSON object a line (``ChatEvent`` of the page)."""
-        try:
-            asked = TypeAdapter(ChatRequest).validate_json(await request.body())
-        except ValidationError as error:
-            raise HTTPException(
-                400, f"The question does not have the expected form: {error.errors()[0]['msg']}."
-            ) from None
-        if asked.messages[-1].role != "user" or len(asked.messages[-1].content) > MAX_MESSAGE_LENGTH:
-            raise HTTPException(
-                400, f"The last message must be a question of at most {MAX_MESSAGE_LENGTH:,} characters."
-            )
-        if asked.run not in self._opened:
-            raise HTTPException(404, "There is no such run here.")
-        run, llm = self._opened[asked.run], self._llm
-        assert llm is not None
-
-        async def lines() -> AsyncIterator[bytes]:
-            async with self._talks:
-                async for event in converse(run, asked, llm):
-                    yield as_json(event) + b"\n"
-
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
 
     async def _read(self, key: str, name: str) -> bytes:
         shown = self._shown(key)

@@ -1,4 +1,4 @@
-"""Six read-only questions about a finished run, for assistants (MCP) and the chat of the explorer.
+"""Six read-only questions about a finished run, for assistants (MCP).
 
 Each function answers with tables of the run as plain JSON; its signature is what may be asked, its docstring what a
 model reads to choose it. Texts of the run were written by others: who shows an answer must treat them as data.

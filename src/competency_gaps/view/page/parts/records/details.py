@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
-
-import pydantic.dataclasses
-from pydantic import ConfigDict, Field
+from typing import Any, Literal
 
 from competency_gaps.view.page.parts.records.answers import ListedAnswer, SliceGap
 from competency_gaps.view.page.parts.records.run import Range
@@ -221,9 +218,6 @@ class Pairing:
     """How much they differ on each slice; None: nothing pairs, or they are two runs."""
 
 
-_STRICT = ConfigDict(extra="forbid")
-
-
 @dataclass(frozen=True)
 class ListedRun:
     """A run that can be opened."""
@@ -233,24 +227,12 @@ class ListedRun:
 
 
 @dataclass(frozen=True)
-class ChatState:
-    """Whether a model is configured, and which."""
-
-    configured: bool
-    model: str | None
-    note: str
-    """Says where questions go, or that no model is configured."""
-
-
-@dataclass(frozen=True)
 class RunList:
     """``runs.json``: which runs are here."""
 
     runs: Sequence[ListedRun]
     mode: Literal["served", "static", "file"]
     """``static``: a folder; ``file``: one file, which leaves details out."""
-    chat: ChatState | None
-    """None in a static explorer, which has no chat."""
 
 
 @dataclass(frozen=True)
@@ -259,62 +241,3 @@ class SearchResult:
 
     rows: Sequence[int]
     total: int
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=_STRICT)
-class ChatMessage:
-    """A turn of a conversation."""
-
-    role: Literal["user", "assistant"]
-    content: Annotated[str, Field(max_length=200_000)]
-
-
-@pydantic.dataclasses.dataclass(frozen=True, config=_STRICT)
-class ChatRequest:
-    """``POST chat`` (served only) takes this and answers with one :class:`ChatEvent` a line."""
-
-    run: Annotated[str, Field(max_length=200)]
-    messages: Annotated[Sequence[ChatMessage], Field(min_length=1, max_length=1_000)]
-
-
-@dataclass(frozen=True)
-class QueryEvent:
-    """A query that was asked, and its result."""
-
-    type: Literal["query"]
-    id: int
-    name: str
-    arguments: Mapping[str, Any]
-    result: Any
-
-
-@dataclass(frozen=True)
-class TracedNumber:
-    """A number in an answer."""
-
-    start: int
-    end: int
-    query: int | None
-    """The query whose result holds it; None: none does."""
-
-
-@dataclass(frozen=True)
-class AnswerEvent:
-    """The answer of the model."""
-
-    type: Literal["answer"]
-    text: str
-    numbers: Sequence[TracedNumber]
-    cut: bool
-    """The answer ended at the token limit, so the rest of it is missing."""
-
-
-@dataclass(frozen=True)
-class FailureEvent:
-    """Why there is no answer."""
-
-    type: Literal["error"]
-    text: str
-
-
-ChatEvent = QueryEvent | AnswerEvent | FailureEvent

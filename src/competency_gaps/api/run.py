@@ -500,10 +500,9 @@ class Run(RunFolder):
         n
             Items to keep.
         llm
-            The language model that writes; None: items are taken from ``corpus``, or made by the run's generators.
+            The language model that writes; None: items are taken from ``corpus``.
         corpus
-            Questions in any form that a benchmark file may have; or texts, as records with a ``text`` or as a ``.txt``
-            file; the language model writes an item about each.
+            Questions in any form that a benchmark file may have; None, and no ``llm``: the run's generators make items.
         out
             Folder to write; None: inside ``improve`` in the run's folder.
         dry_run

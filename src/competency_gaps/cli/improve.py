@@ -49,7 +49,7 @@ def improve(
     ] = None,
     n: Annotated[int | None, typer.Option(min=1, help="Number of new items; default: 50.")] = None,
     llm: shared.LLMOption = None,
-    corpus: Annotated[Path | None, typer.Option(help="Texts or questions to take new items from.")] = None,
+    corpus: Annotated[Path | None, typer.Option(help="Questions to take new items from.")] = None,
     scores: Annotated[
         Path | None, typer.Option(help="A new model's scores on kept items (table or log); predicts its score on all.")
     ] = None,

@@ -5,32 +5,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from competency_gaps.improve.lens import Fresh
 from competency_gaps.items.item import Item
 from competency_gaps.items.options import LETTERS
-from competency_gaps.util.checked import damaged, read_document
-from competency_gaps.util.files import write_text
+from competency_gaps.util.checked import damaged, read_document, write_document
+from competency_gaps.util.files import finite, write_text
 
 DRAFTS = "drafts.json"
 ROWS: dict[str, Any] = {
     **dict.fromkeys(("id", "slice", "source", "prompt", "answer", "code", "reason"), pl.String),
     **{"choices": pl.List(pl.String), "weight": pl.Float64},
 }
-
-
-class Share(NamedTuple):
-    """What new items add to a slice's part of its benchmark, in [0, 1]."""
-
-    name: str
-    added: int
-    before: float
-    after: float
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,6 @@ class Drafts:
     """``id``, ``slice``, ``weight`` (how much it excites it, times the least that is needed), ``prompt``, ``choices``,
     ``answer``, ``source``; of those that were refused ``code`` (``form``, ``repeats``, ``unread``, ``elsewhere``,
     ``alike``, ``key``, ``enough``) and ``reason``."""
-    shares: tuple[Share, ...]
     precision: float | None
     """Share of the run's items that excite the slice so much that are its own; None: all, by its definition."""
     fresh: Fresh | None
@@ -65,6 +55,12 @@ class Drafts:
         return self.items.filter(pl.col("code").is_not_null())
 
 
+def write_drafts(drafts: Drafts) -> None:
+    """Write them into their folder, for :func:`read_drafts`."""
+    content = {name: value for name, value in asdict(drafts).items() if name != "folder"}
+    write_document(drafts.folder / DRAFTS, finite({**content, "items": drafts.items.to_dicts()}))
+
+
 def read_drafts(folder: Path) -> Drafts:
     """Read what is in a folder of new items.
 
@@ -75,9 +71,9 @@ def read_drafts(folder: Path) -> Drafts:
     """
     try:
         content = read_document(folder / DRAFTS)
-        fresh, shares = content["fresh"] and Fresh(**content["fresh"]), tuple(Share(*one) for one in content["shares"])
+        fresh = content["fresh"] and Fresh(**content["fresh"])
         items = pl.DataFrame(content["items"], schema=ROWS)
-        return Drafts(**{**content, "folder": folder, "items": items, "shares": shares, "fresh": fresh})
+        return Drafts(**{**content, "folder": folder, "items": items, "fresh": fresh})
     except (OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
         raise damaged(
             folder / DRAFTS, error, "Repeat the command that made it: answers already paid for are kept."

@@ -13,7 +13,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.examples import read_records
 from competency_gaps.findings.kept import answer
-from competency_gaps.improve.drafts import DRAFTS, ROWS, Drafts, Share, lm_eval_task, record_of, write_lines
+from competency_gaps.improve.drafts import ROWS, Drafts, lm_eval_task, record_of, write_drafts, write_lines
 from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
 from competency_gaps.items.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
 from competency_gaps.items.files import read_files
@@ -41,11 +41,10 @@ from competency_gaps.pipeline.load import assign_scorers, load_benchmark
 from competency_gaps.reading.profiles import cas_of, unit
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.scoring.answer_json import Failure, parse
-from competency_gaps.scoring.llm import FILE, Answer, AnswerStore, Request, ask, estimate, object_schema
+from competency_gaps.scoring.llm import Answer, Request, ask, estimate, object_schema
 from competency_gaps.slices.make import questions
-from competency_gaps.util.checked import write_document
 from competency_gaps.util.errors import UserError, argument, nearest
-from competency_gaps.util.files import finite, make_folder
+from competency_gaps.util.files import make_folder
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural, shorten
 
@@ -58,7 +57,7 @@ ROUNDS = 3
 SHOWN = (4, 3)
 """Near and far items that it reads for each new one."""
 MAX_TEXT_LENGTH = 800
-"""Characters of an item, and ten times as many of a passage, that it reads."""
+"""Characters of an item that it reads."""
 WRITABLE = ("choice", "exact", "contains", "numeric", "math", "none")
 """Scorers whose items it can write."""
 REGIONS = 6
@@ -128,6 +127,8 @@ def fill(
 ) -> Drafts:
     """Write new items for a slice or a benchmark, as :meth:`competency_gaps.Run.fill` describes."""
     run.check_reading("Choosing new items")
+    if llm is not None and corpus is not None:
+        raise UserError(f"give either questions ({argument('corpus')}) or a language model ({argument('llm')}).")
     base, progress = run.run_itself(), progress or Progress(quiet=True)
     if (slice is None) == (benchmark is None):
         raise UserError("give either a slice or a benchmark that lacks something, not both.")
@@ -194,7 +195,6 @@ class _Filling:
     folder: Path
     progress: Progress
     drafts: list[_Draft] = field(default_factory=list)
-    passages: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         settings, items = self.run.manifest["settings"], self.run.items
@@ -209,7 +209,7 @@ class _Filling:
         generates = all(isinstance(settings_of, ReasoningGymSource) for settings_of in self.config.all_sources)
         if self.corpus is None and self.llm is None and not generates:
             raise UserError(
-                f"{self.config.name} has no generator for new items: give a corpus of questions or texts "
+                f"{self.config.name} has no generator for new items: give a corpus of questions "
                 f"({argument('corpus')}), or a language model that writes them ({argument('llm')})."
             )
         if self.llm is not None and self.scorer not in WRITABLE:
@@ -217,17 +217,12 @@ class _Filling:
 
     def find_items(self) -> None:
         """Find, test and choose candidates: all of a corpus or generator at once, of a language model in rounds."""
-        if self.corpus is not None or self.llm is None:
-            drafts = self._of_corpus() if self.corpus is not None else self._of_generators()
-            if self.passages and self.llm is None and not drafts:
-                raise UserError(
-                    f"{self.corpus} has texts but no questions: give a language model to write items about them "
-                    f"({argument('llm')})."
-                )
-            self._test(drafts)
+        if self.llm is None:
+            self._test(self._of_generators() if self.corpus is None else self._of_corpus(self.corpus))
             if len(self._fine()) > self.n:
                 self._choose(self._fine())
-        for number in range(ROUNDS if self.llm is not None else 0):
+            return
+        for number in range(ROUNDS):
             missing = self.n - len(self._fine())
             if missing > 0:
                 self._test(self._written(self._requests(number, missing)), written=True)
@@ -253,19 +248,15 @@ class _Filling:
         benchmark = load_benchmark(BenchmarkConfig(**{**self.entry, "sources": wanted}))
         return [_Draft(replace(item, id=f"new-{item.id}"), str(item.group)) for item in benchmark.items]
 
-    def _of_corpus(self) -> list[_Draft]:
-        """Questions of the corpus: those most like the slice by their words, and some at random; passages are kept."""
+    def _of_corpus(self, corpus: Path) -> list[_Draft]:
+        """Questions of the corpus: those most like the slice by their words, and some at random."""
         telling, rng = self._telling(), random.Random(0)
-        best, drawn, texts = list[Any](), list[Any](), list[Any]()
-        for number, read in enumerate(_stream(self.corpus or Path())):
-            words = set(_WORD.findall((read if isinstance(read, str) else read.item.prompt).casefold()))
+        best, drawn = list[Any](), list[Any]()
+        for number, draft in enumerate(_stream(corpus)):
+            words = set(_WORD.findall(draft.item.prompt.casefold()))
             like = sum(telling.get(word, 0.0) for word in words) / max(1, len(words)) ** 0.5
-            if isinstance(read, str):
-                keep_best(texts, (like, -number, read), 2 * self.n)
-            else:
-                keep_best(best, (like, -number, read), MAX_READ[0])
-                keep_best(drawn, (rng.random(), -number, read), MAX_READ[1])
-        self.passages = [text for *_, text in sorted(texts, reverse=True)]
+            keep_best(best, (like, -number, draft), MAX_READ[0])
+            keep_best(drawn, (rng.random(), -number, draft), MAX_READ[1])
         by_chance = {number: draft for _, number, draft in drawn}
         by_words = {number: draft for _, number, draft in best if number not in by_chance}
         for draft in by_words.values():
@@ -298,8 +289,6 @@ class _Filling:
         content: dict[str, Any] = {"subject": "that of the first example"}
         if target >= 0:
             content["subject"] = self.target.names[target]
-            if self.passages:
-                content["passage"] = shorten(self.passages[seed[0] % len(self.passages)], 10 * MAX_TEXT_LENGTH)
         near, far = (rng.permutation(rows)[:count] for rows, count in zip((near, outside), SHOWN, strict=True))
         content["other_subjects"] = [shorten(text, MAX_TEXT_LENGTH) for text in self.run.items["prompt"].gather(far)]
         content["examples"] = []
@@ -336,10 +325,8 @@ class _Filling:
             return not isinstance(parse(answer, form), Failure)
 
         assert self.llm is not None
-        kept = AnswerStore(self.folder / FILE).answers(requests, self.llm.model)
-        if any(one.id not in kept or not usable(kept[one.id]) for one in requests):
-            kept = ask(requests, self.llm, self.folder, self.progress, usable) or {}
-        came = (kept[one.id] for one in requests if one.id in kept)
+        answers = ask(requests, self.llm, self.folder, self.progress, usable) or {}
+        came = (answers[request.id] for request in requests if request.id in answers)
         return {
             answer.id: parse(answer, form) if usable(answer) else None for answer in came if answer.text is not None
         }
@@ -485,39 +472,27 @@ class _Filling:
     # Results
 
     def plan(self) -> str:
-        """What a command would do, and pay at most."""
-        text = "Tasks would be generated and read." if self.llm is None else ""
-        if self.corpus is not None:
-            text = f"{plural(len(self._of_corpus()), 'item')} of {self.corpus.name} would be read. "
+        """What a command would pay at most."""
         if self.llm is None:
-            return text
+            return "No language model would be asked."
         requests, most = self._requests(0, self.n), plural((ROUNDS - 1) * 2 * self.n, "request")
-        text += f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes, and "
+        text = f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes, and "
         return f"{text}{most} more, at most, if too few pass."
 
     def result(self, plan: str | None = None) -> Drafts:
         """What came of it; unless it is a plan, it is written."""
-        fine, whole, shares = self._fine(), int(self.home.sum()), []
+        fresh, precision = None if plan else self._fresh(), self.target.lenses[0].precision
         rows = [draft.row(self.target.names) for draft in self.drafts if draft.code is not None or not draft.control]
-        for at, (name, member) in enumerate(zip(self.target.names, self.target.members, strict=True)):
-            added, before = sum(draft.target == at for draft in fine), int((member & self.home).sum())
-            shares.append(Share(name, added, before / whole, (before + added) / (whole + len(fine))))
-        fields: dict[str, Any] = {
-            "name": self.target.title,
-            "benchmark": self.target.benchmark,
-            "shares": tuple(shares),
-        }
-        fields |= {"precision": self.target.lenses[0].precision, "fresh": None if plan else self._fresh(), "plan": plan}
+        items = pl.DataFrame(rows, schema=ROWS)
+        drafts = Drafts(self.target.title, self.target.benchmark, self.folder, items, precision, fresh, plan)
         if not plan:
             task = lm_eval_task(self.folder, self.scorer, self.config.options)
-            write_lines(
-                self.folder / "items.jsonl", [{**record_of(draft.item), "source": draft.source} for draft in fine]
-            )
-            write_lines(self.folder / "refused.jsonl", [row for row in rows if row["code"] is not None])
+            records = [{**record_of(draft.item), "source": draft.source} for draft in self._fine()]
+            write_lines(self.folder / "items.jsonl", records)
+            write_lines(self.folder / "refused.jsonl", drafts.refused.to_dicts())
             write_lines(self.folder / f"{task['task']}.yaml", [task])
-            fresh = fields["fresh"] and asdict(fields["fresh"])
-            write_document(self.folder / DRAFTS, finite({**fields, "fresh": fresh, "folder": "", "items": rows}))
-        return Drafts(**fields, folder=self.folder, items=pl.DataFrame(rows, schema=ROWS))
+            write_drafts(drafts)
+        return drafts
 
     def _fresh(self) -> Fresh | None:
         """What the run's model makes of all that passed, needed or not, beside those without the slice."""
@@ -549,17 +524,9 @@ def _request(id: str, step: str, content: Mapping[str, Any], fields: Mapping[str
     return Request(id, system, json.dumps(content, ensure_ascii=False), object_schema(fields), step, most)
 
 
-def _stream(path: Path) -> Iterator[_Draft | str]:
-    """Questions and passages of a corpus: records of items, records with a ``text``, or the lines of plain text."""
-    if path.suffix == ".txt":
-        with path.open(encoding="utf-8", errors="replace") as file:
-            yield from (line.strip() for line in file if line.strip())
-        return
+def _stream(path: Path) -> Iterator[_Draft]:
+    """Questions of a corpus; those that are no items are refused."""
     for number, record in enumerate(read_files(FileSource(path=path))):
-        text = record.values.get("text")
-        if isinstance(text, str) and not {"prompt", "messages"} & record.values.keys():
-            yield text
-            continue
         draft = _Draft(Item(f"new-{number}", ""), path.name)
         try:
             item = make_item(record, number, {}, None)

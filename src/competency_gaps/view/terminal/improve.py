@@ -192,10 +192,9 @@ def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
     kept, whole = drafts.kept.height, drafts.kept.height + drafts.refused.height
     head = f"{plural(kept, 'new item')} for {drafts.name}, from {plural(whole, 'candidate')}."
     parts: list[RenderableType] = [plain(head, "bold")]
-    for share in drafts.shares:
-        now, then = percent(share.before, 1), percent(share.after, 1)
-        new = plural(share.added, "new item")
-        parts.append(plain(f"{share.name}: {new} raise its share of {drafts.benchmark} from {now} to {then}."))
+    slices = drafts.kept["slice"].value_counts(sort=True)
+    if slices.height > 1:
+        parts.append(plain(f"{'; '.join(f'{integer(count)} for {name}' for name, count in slices.iter_rows())}."))
     if drafts.precision is not None and drafts.precision < CLEAR_CHANCE:
         precision = percent(drafts.precision, 1)
         parts.append(plain(f"Of the run's items that activate the slice this much, {precision} belong to it."))

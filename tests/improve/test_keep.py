@@ -12,7 +12,7 @@ import pytest
 from scipy.special import expit
 
 import competency_gaps as cg
-from competency_gaps.improve.keep import keep, read_kept
+from competency_gaps.improve.keep import read_kept
 from competency_gaps.improve.response import ABILITIES, DESIGN_SCALE, EVERY, responses
 from competency_gaps.items.config.benchmark import FileSource
 from competency_gaps.items.files import read_files
@@ -169,16 +169,9 @@ def test_a_log_of_the_kept_items_that_numbers_them_anew(scored_run, tmp_path):
     assert kept.predict(tmp_path / "log").equals(kept.predict(by_id))
 
 
-def test_too_few_models_spread_the_items(tiny_run):
-    kept = keep(tiny_run, 10)
-    assert not kept.prior and np.allclose(kept.items["influence"], 0.1)
-    share = kept.items["benchmark"].value_counts().join(tiny_run.items["benchmark"].value_counts(), on="benchmark")
-    assert (share["count"] - 10 * share["count_right"] / tiny_run.items.height).abs().max() <= 1
-    says = kept.predict({"m": dict.fromkeys(kept.items["item_id"], 1.0)})
-    assert says["mean"][0] == 1 and says["low"][0] == pytest.approx(1 / (1 + 1.96**2 / 10), abs=1e-3)
-
-
-def test_sizes_that_cannot_be(scored_run, tmp_path):
+def test_what_cannot_be_chosen_is_an_error(scored_run, tiny_run, tmp_path):
+    with pytest.raises(UserError, match="takes the scores of 3 models, but the run has 1"):
+        tiny_run.keep(10)
     for count in (1, scored_run.items.height):
         with pytest.raises(UserError, match="expected at least 2"):
             scored_run.keep(count)

@@ -664,8 +664,8 @@ export interface Block {
 /** An item that is kept, or that looks broken. */
 export interface ImprovedItem {
   row: number;
-  /** By how much it moves a typical model's estimated mean; of one that looks broken, the chance that it is. */
-  value: number;
+  /** That it is broken; null: it is kept. */
+  chance: number | null;
   /** Why it looks broken; empty: it is kept. */
   reason: string;
 }

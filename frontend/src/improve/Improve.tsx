@@ -3,7 +3,7 @@ import { useRun } from "../app/state";
 import { useImprove, useTable } from "../data/hooks";
 import { type Table, text } from "../data/table";
 import type { Block, ImprovedItem, Improvement, ListedDraft } from "../data/types";
-import { decimal, plural } from "../format";
+import { plural } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { ItemLink } from "../ui/ItemLink";
@@ -116,11 +116,6 @@ function Kept({ items, table }: { items: ImprovedItem[]; table: Table }) {
               <bdi>{shorten(visible(text(table, "excerpt", row) ?? `item ${row}`), 110)}</bdi>
             </ItemLink>
           ),
-        },
-        {
-          name: "influence",
-          hint: "Points by which a typical model’s estimated mean moves when its score here goes from 0 to 1",
-          cell: ({ value }) => decimal(100 * value),
         },
       ]}
     />

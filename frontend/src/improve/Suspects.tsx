@@ -47,7 +47,7 @@ interface SuspectProps {
   first: boolean;
 }
 
-function Suspect({ item: { row, value, reason }, name, means, first }: SuspectProps) {
+function Suspect({ item: { row, chance, reason }, name, means, first }: SuspectProps) {
   const [open, setOpen] = useState(first);
   return (
     <li>
@@ -55,7 +55,7 @@ function Suspect({ item: { row, value, reason }, name, means, first }: SuspectPr
         <summary>
           <bdi>{shorten(visible(name ?? `item ${row}`), 110)}</bdi>
           <span className="soft">
-            {Math.round(10 * value)} of 10 such items are broken: {visible(reason)}
+            {Math.round(10 * (chance ?? 0))} of 10 such items are broken: {visible(reason)}
           </span>
         </summary>
         {open && (

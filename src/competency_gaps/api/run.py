@@ -445,13 +445,13 @@ class Run(RunFolder):
         Returns
         -------
         Kept
-            ``items`` with their weights; ``predict`` estimates from scores on them the scores on all items;
+            ``items``; ``predict`` estimates from scores on them the scores on all items;
             ``write`` writes them for other tools.
 
         Raises
         ------
         UserError
-            If the run has too few items, or models with scores.
+            If the run has too few items, or fewer than three models with scores.
         """
         from competency_gaps.improve.keep import keep
 

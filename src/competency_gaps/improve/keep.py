@@ -13,7 +13,6 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from competency_gaps.concepts.document import read_columns
-from competency_gaps.evidence.interval import mean
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.findings.kept import model_slices
 from competency_gaps.improve.response import Responses, item_features, responses
@@ -29,7 +28,7 @@ from competency_gaps.util.jsonl import json_file, mapping
 from competency_gaps.util.progress import Progress
 
 MIN_MODELS = 3
-"""Source models, below which items are only spread evenly over the benchmarks and their groups."""
+"""Source models, below which no choice is better than random items."""
 MIN_SCORED_SHARE = 0.2
 """Share of the items that a source model must have a score of."""
 MAX_SLICES = 40
@@ -62,22 +61,21 @@ class Kept:
     """A subset of a run's items, and what it says of the others."""
 
     items: pl.DataFrame
-    """One row per kept item, in the order of choice: ``benchmark``, ``item_id``, ``influence`` (by how much a
-    typical model's estimated mean moves if its score there goes from 0 to 1; no weight of a mean: the estimate is no
-    weighted mean)."""
+    """One row per kept item, in the order of choice: ``benchmark``, ``item_id``. A mean is estimated from their scores
+    by a model of responses: it is no weighted mean of them."""
     expected: pl.DataFrame
     """One row for all items and one per slice: ``slice``, ``items``, ``kept`` (of these), ``error`` (standard error, in
     [0, 1], of the estimated mean of a new model of the sources' range), ``random`` (that of the plain mean over as many
-    random items); null: there are no scores to tell from."""
+    random items)."""
     sizes: pl.DataFrame
     """The same two errors of the mean of all items for fewer and more kept items: ``count``, ``error``, ``random``."""
     models: tuple[str, ...]
-    """The source models; fewer than three: the items are only spread evenly."""
+    """The source models."""
     table: pl.DataFrame = field(repr=False)
-    """Every item that counts: ``benchmark``, ``item_id``, ``place`` in ``items`` (null: not kept), ``ease``, ``slope``
-    (null without source models), ``slices`` (their rows in ``expected``), ``prompt`` (null: not kept)."""
+    """Every item that counts: ``benchmark``, ``item_id``, ``place`` in ``items`` (null: not kept), ``ease``, ``slope``,
+    ``slices`` (their rows in ``expected``), ``prompt`` (null: not kept)."""
     prior: dict[str, Any] = field(repr=False)
-    """``mean``, ``covariance`` and ``towards`` of a new model's coefficients; empty without source models."""
+    """``mean``, ``covariance`` and ``towards`` of a new model's coefficients."""
     source: pl.DataFrame = field(repr=False)
     """The kept items as the run has them, in the order of the run, and ``doc``, lm-evaluation-harness' number of
     each (null: not known); empty if the subset was read from a folder."""
@@ -126,7 +124,7 @@ class Kept:
     def write(self, folder: Path | str) -> None:
         """Write the kept items for other tools, and what :func:`read_kept` needs.
 
-        ``items.csv``: benchmark, id and influence; for each benchmark a folder with ``items.jsonl``, the items as
+        ``items.csv``: benchmark and id; for each benchmark a folder with ``items.jsonl``, the items as
         ``cgaps run --benchmark`` reads them, and ``inspect.txt``, their ids for Inspect's ``--sample-id``;
         ``lm_eval.json``, for lm-evaluation-harness' ``--samples``, where the run has its document numbers, as one that
         was read from its logs; ``predictor.json`` and ``predictor.parquet``.
@@ -146,8 +144,7 @@ class Kept:
             write_text(folder / "lm_eval.json", json.dumps(docs) + "\n")
         write_atomic(folder / f"{PREDICTOR}.parquet", self.table.write_parquet)
         tables = {name: getattr(self, name).to_dict(as_series=False) for name in ("expected", "sizes")}
-        content = {"models": list(self.models), **tables, "influence": self.items["influence"].to_list()}
-        write_json(folder / f"{PREDICTOR}.json", {**content, "prior": self.prior})
+        write_json(folder / f"{PREDICTOR}.json", {"models": list(self.models), **tables, "prior": self.prior})
 
     def _inside(self) -> np.ndarray:
         """Which items each slice holds, all items first: bool of shape (slices, items)."""
@@ -158,17 +155,13 @@ class Kept:
         return inside
 
     def _estimate(self, inside: np.ndarray, rows: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
-        if self.prior:
-            ease, slope = (self.table[name].to_numpy() for name in ("ease", "slope"))
-            arrays = {name: np.array(values, np.float64) for name, values in self.prior.items()}
-            features = item_features(ease, slope, inside[1:].T).astype(np.float32)
-            model = Responses(features, **arrays, sources=len(self.models))
-            values_ = np.array(model.estimate(rows, values, _means(inside)))
-            values_[:, inside[:, rows].sum(axis=1) == 0] = np.nan
-        else:
-            estimates = [mean(values[estimate[rows] & ~np.isnan(values)]) for estimate in inside]
-            values_ = np.array([estimate or (np.nan,) * 3 for estimate in estimates]).T
-        return dict(zip(("mean", "low", "high"), values_, strict=True))
+        ease, slope = (self.table[name].to_numpy() for name in ("ease", "slope"))
+        arrays = {name: np.array(values, np.float64) for name, values in self.prior.items()}
+        features = item_features(ease, slope, inside[1:].T).astype(np.float32)
+        model = Responses(features, **arrays, sources=len(self.models))
+        estimates = np.array(model.estimate(rows, values, _means(inside)))
+        estimates[:, inside[:, rows].sum(axis=1) == 0] = np.nan
+        return dict(zip(("mean", "low", "high"), estimates, strict=True))
 
 
 def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kept:
@@ -177,46 +170,41 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
     base = run.run_itself()
     scores, items = model_scores(base), base.items.with_columns(_docs(base.items))
     known = ~np.isnan(scores.values)
-    whole = np.flatnonzero(items["excluded"].is_null().to_numpy() & (known.any(axis=0) | (len(known) == 0)))
+    whole = np.flatnonzero(items["excluded"].is_null().to_numpy() & known.any(axis=0))
+    good = np.flatnonzero(known[:, whole].sum(axis=1) >= MIN_SCORED_SHARE * max(len(whole), 1))
+    if len(good) < MIN_MODELS:
+        raise UserError(f"choosing items takes the scores of {MIN_MODELS} models, but the run has {len(good)}.")
     if not 2 <= count < len(whole):
         raise UserError(f"{count} of {len(whole)} items: expected at least 2, and fewer than all.")
-    good = np.flatnonzero(known[:, whole].mean(axis=1) >= MIN_SCORED_SHARE)
     models, values, items = tuple(scores.models[row] for row in good), scores.values[np.ix_(good, whole)], items[whole]
-    enough = len(models) >= MIN_MODELS
     with progress.stage("reading slices"):
-        names, inside = slices_kept(base, models if enough else ())
+        names, inside = slices_kept(base, models)
     inside = inside[:, whole]
     cluster = np.where(repeats(items), items["cluster"].to_numpy(), -1 - np.arange(len(whole)))
-    random = _random_errors(values, inside, count)
-    prior: dict[str, Any] = {}
-    if enough:
-        model, chosen = _learned(values, inside, cluster, min(int(count * max(TIMES)), len(whole) - 1), progress)
-        rows = chosen[:count]
-        error, influence = model.errors(rows, _means(inside)), model.influence(rows, _means(inside[:1])[0])
-        ease, slope = model.features[:, 1].tolist(), model.features[:, 2].tolist()
-        prior = {name: getattr(model, name).tolist() for name in ("mean", "covariance", "towards")}
-    else:
-        rows = chosen = _spread(items, cluster, count)
-        error, influence = random, np.full(len(rows), 1 / len(rows))
-        ease = slope = [None] * len(whole)
+    model, chosen = _learned(values, inside, cluster, min(int(count * max(TIMES)), len(whole) - 1), progress)
+    rows = chosen[:count]
     position = np.full(len(whole), -1)
     position[rows] = np.arange(len(rows))
     of_items = [(1 + np.flatnonzero(member)).tolist() for member in inside[1:].T]
-    columns = [pl.Series(*column) for column in (("ease", ease, pl.Float32), ("slope", slope, pl.Float32))]
+    columns = [pl.Series("ease", model.features[:, 1]), pl.Series("slope", model.features[:, 2])]
     columns += [pl.Series("place", position).replace(-1, None), pl.Series("slices", of_items, pl.List(pl.Int64))]
     columns += [items["prompt"].zip_with(pl.Series(position >= 0), pl.Series([None], dtype=pl.String))]
     counts = {"items": inside.sum(axis=1), "kept": inside[:, rows].sum(axis=1)}
-    expected = pl.DataFrame({"slice": [WHOLE, *names], **counts, "error": error, "random": random})
-    sizes = [size for size in (int(count * part) for part in TIMES) if 2 <= size <= len(chosen)] if enough else []
-    errors = [float(model.errors(chosen[:size], _means(inside[:1]))[0]) for size in sizes]
-    plain = [float(_random_errors(values, inside[:1], size)[0]) for size in sizes]
+    errors = {"error": model.errors(rows, _means(inside)), "random": _random_errors(values, inside, count)}
+    expected = pl.DataFrame({"slice": [WHOLE, *names], **counts, **errors})
+    sizes = [size for size in (int(count * part) for part in TIMES) if 2 <= size <= len(chosen)]
+    of_sizes = {
+        "count": sizes,
+        "error": [float(model.errors(chosen[:size], _means(inside[:1]))[0]) for size in sizes],
+        "random": [float(_random_errors(values, inside[:1], size)[0]) for size in sizes],
+    }
     return Kept(
-        items[rows].select("benchmark", "item_id").with_columns(pl.Series("influence", influence, pl.Float64)),
-        expected.with_columns(pl.col("error", "random").fill_nan(None)),
-        pl.DataFrame({"count": sizes, "error": errors, "random": plain}, schema=_SIZES),
+        items[rows].select("benchmark", "item_id"),
+        expected,
+        pl.DataFrame(of_sizes, schema=_SIZES),
         models,
         items.select("benchmark", "item_id").with_columns(columns),
-        prior,
+        {name: getattr(model, name).tolist() for name in ("mean", "covariance", "towards")},
         items[np.sort(rows)],
     )
 
@@ -239,10 +227,10 @@ def _learned(
 
 
 def _random_errors(values: np.ndarray, inside: np.ndarray, count: int) -> np.ndarray:
-    """Standard errors of plain means over random items, for a typical model; NaN without any: shape (slices,)."""
+    """Standard errors of plain means over random items, for a typical model: shape (slices,)."""
     known = ~np.isnan(values)
     share = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
-    variance = (share * (1 - share)).mean() if len(share) else np.nan
+    variance = (share * (1 - share)).mean()
     drawn = np.maximum(inside.mean(axis=1) * count, 1)
     return np.asarray(np.sqrt(variance / drawn * (1 - count / inside.shape[1])))
 
@@ -260,10 +248,8 @@ def read_kept(folder: Path | str) -> Kept:
         raise UserError(f"{folder} holds no kept items. Give a folder that they were written to.")
     content = mapping(json_file(path))
     try:
-        unknown = ("ease", "slope", "place", "prompt")
-        table = read_columns(path.with_suffix(".parquet"), _TABLE, "Make it again.", unknown)
+        table = read_columns(path.with_suffix(".parquet"), _TABLE, "Make it again.", ("place", "prompt"))
         kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
-        kept = kept.with_columns(influence=pl.Series(content["influence"], dtype=pl.Float64))
         expected, sizes = (pl.DataFrame(content[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
         models, prior = tuple(map(str, content["models"])), dict(content["prior"])
         return Kept(kept, expected, sizes, models, table, prior, pl.DataFrame())
@@ -281,7 +267,7 @@ def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.nd
     ndarray of bool of shape (1 + slices, items)
         Which items each holds, after a row for all items.
     """
-    apart = model_slices(run, against="benchmark", models=models).slices["slice"].to_list() if models else []
+    apart = model_slices(run, against="benchmark", models=models).slices["slice"].to_list()
     every = np.ones(run.items.height, bool)
     candidates = []
     for family in slices_of(run):
@@ -300,14 +286,6 @@ def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.nd
 def _means(inside: np.ndarray) -> np.ndarray:
     """Weights of the items in each slice's mean."""
     return inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)
-
-
-def _spread(items: pl.DataFrame, cluster: np.ndarray, count: int) -> np.ndarray:
-    """Items drawn at random with an equal chance, as many of each benchmark and group as its share."""
-    _, first = np.unique(cluster, return_index=True)
-    drawn = items[first].select("benchmark", "group", row=first, chance=np.random.default_rng(0).random(len(first)))
-    ordered = drawn.sort("benchmark", "group", "chance")["row"].to_numpy()
-    return ordered[((np.arange(count) + 0.5) * len(ordered) / count).astype(int)] if count < len(ordered) else ordered
 
 
 def _docs(items: pl.DataFrame) -> pl.Series:

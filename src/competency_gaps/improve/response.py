@@ -124,14 +124,6 @@ class Responses:
             squares.append(np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ open_)
         return np.asarray(np.sqrt(np.mean(squares, axis=0)))
 
-    def influence(self, rows: np.ndarray, target: np.ndarray) -> np.ndarray:
-        """By how much a typical model's estimated mean moves with its score on each of these items: shape (n,)."""
-        p = expit(self.features @ self.mean)
-        open_, features = p * (1 - p), self.features[rows]
-        spread = np.linalg.inv((features * open_[rows, None]).T @ features + np.linalg.inv(self.covariance))
-        open_[rows] = 0.0
-        return np.asarray(target[rows] + features @ spread @ ((target * open_) @ self.features))
-
     def choose(
         self, count: int, targets: np.ndarray, importance: np.ndarray, unit: np.ndarray, seed: int = 0
     ) -> Iterator[int]:

@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.findings.estimate import Z_95
-from competency_gaps.improve.keep import MIN_MODELS
 from competency_gaps.improve.suspect import MIN_MODELS as MIN_SCORED_MODELS
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import integer, percent, plural, signed, visible
@@ -83,11 +82,9 @@ def first_steps(run: RunFolder, report: Mapping[str, Any]) -> list[tuple[str, st
     if not isinstance(kept, UserError):
         row = kept.expected.row(0, named=True)
         count = row["kept"]
-        fewer = f"{count} of {integer(row['items'])} items"
-        if row["error"] is not None:
-            error, random = (f"±{100 * Z_95 * row[name]:.1f}" for name in ("error", "random"))
-            fewer += f" predict a new model's score within {error} points (random items: {random})"
-        fewer += "." if kept.prior else f"; choosing them needs the scores of {MIN_MODELS} models."
+        error, random = (f"±{100 * Z_95 * row[name]:.1f}" for name in ("error", "random"))
+        fewer = f"{count} of {integer(row['items'])} items predict a new model's score within {error} points "
+        fewer += f"(random items: {random})."
     steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
     return steps
 
@@ -95,32 +92,29 @@ def first_steps(run: RunFolder, report: Mapping[str, Any]) -> list[tuple[str, st
 def kept_view(kept: Kept, limit: int | None) -> RenderableType:
     """Say how well the kept items predict scores on all items, against random ones, and how to use them."""
     whole = kept.expected.row(0, named=True)
-    head = f"{integer(whole['kept'])} of {integer(whole['items'])} items"
-    known = whole["error"] is not None
-    within = {name: f"±{100 * Z_95 * whole[name]:.1f}" for name in ("error", "random") if known}
-    if not kept.prior:
-        head += ", drawn at random in proportion to each benchmark and group"
-        head += f"; their mean is within {within['random']} points of the mean of all (95% interval)." if known else "."
-        head += f" A better choice needs the scores of {MIN_MODELS} models; the run has {len(kept.models)}."
-    else:
-        apart = 100 * Z_95 * 2**0.5 * whole["error"]
-        head += f" predict a new model's score within {within['error']} points (95% interval), random ones within "
-        head += f"{within['random']}.\nThey separate two models that differ by {apart:.0f} points or more. Fitted on "
-        head += f"{plural(len(kept.models), 'model')}, so less reliable for a model stronger than all of them."
-        others = kept.sizes.filter(pl.col("count") != whole["kept"])
-        sizes = ", ".join(f"{n:,} items ±{100 * Z_95 * e:.1f}" for n, e, _ in others.iter_rows())
-        head += f"\nOther sizes: {sizes}."
+    error, random = (100 * Z_95 * whole[name] for name in ("error", "random"))
+    head = f"{integer(whole['kept'])} of {integer(whole['items'])} items predict a new model's score within "
+    head += (
+        f"±{error:.1f} points (95% interval), random ones within ±{random:.1f}.\nThey separate two models that differ "
+    )
+    head += (
+        f"by {2**0.5 * error:.0f} points or more. Fitted on {plural(len(kept.models), 'model')}, so less reliable for "
+    )
+    head += "a model stronger than all of them."
+    others = kept.sizes.filter(pl.col("count") != whole["kept"])
+    sizes = ", ".join(f"{n:,} items ±{100 * Z_95 * e:.1f}" for n, e, _ in others.iter_rows())
+    head += f"\nOther sizes: {sizes}."
     table = aligned(("mean of", "items", "kept", "± points", "± if random"), (0,))
     for row in kept.expected.head(limit or SLICES + 1).iter_rows(named=True):
-        errors = [f"{100 * Z_95 * row[name]:.1f}" if known else "" for name in ("error", "random")]
+        errors = [f"{100 * Z_95 * row[name]:.1f}" for name in ("error", "random")]
         table.add_row(plain(cut(row["slice"], 40)), integer(row["items"]), integer(row["kept"]), *errors)
     numbered = "doc" in kept.source.columns and kept.source["doc"].is_not_null().any()
-    use = "A slice's estimate also draws on the items of other slices.\n" if table.row_count > 1 and kept.prior else ""
+    use = "A slice's estimate also draws on the items of other slices.\n" if table.row_count > 1 else ""
     use += "To evaluate a new model on them, in the folder written:\n"
     use += '  lm_eval --samples "$(cat lm_eval.json)"\n' if numbered else ""
     use += '  inspect eval --sample-id "$(cat BENCHMARK/inspect.txt)"\n  cgaps run --benchmark BENCHMARK/items.jsonl\n'
     use += "Then predict its score on all items: cgaps improve FOLDER --scores SCORES.csv"
-    parts = (plain(head), Text(), *((table, Text()) if table.row_count > 1 and kept.prior else ()))
+    parts = (plain(head), Text(), *((table, Text()) if table.row_count > 1 else ()))
     return Group(*parts, plain(use, "dim"))
 
 

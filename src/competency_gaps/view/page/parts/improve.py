@@ -59,14 +59,14 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
 
             kept = read_kept(path)
             view, listed = report.kept_view(kept, None), kept.items.height
-            items = _items(context, kept.items, "influence")
+            items = _items(context, kept.items.with_columns(chance=pl.lit(None, pl.Float64)))
         elif what == "items":
             from competency_gaps.improve.suspect import read_suspects
 
             report_ = read_suspects(path)
             known = report_.items.filter(pl.col("chance") >= LEAST).head(MOST)
             view, listed = report.suspects_view(report_, None, 0), known.height
-            items = _items(context, known, "chance")
+            items = _items(context, known)
         else:
             from competency_gaps.improve.drafts import read_drafts
 
@@ -85,12 +85,12 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
     return Improvement(what, path.stem, blocks, items, *drafts)
 
 
-def _items(context: Context, table: pl.DataFrame, value: str) -> list[ImprovedItem]:
+def _items(context: Context, table: pl.DataFrame) -> list[ImprovedItem]:
     """The items of a table by ``benchmark`` and ``item_id``, in its order; those that the run has no more are left
     out."""
     places = context.items.select("benchmark", "item_id").with_row_index("row")
     joined = table.join(places, on=["benchmark", "item_id"], how="inner", maintain_order="left")
-    return [ImprovedItem(row["row"], row[value], row.get("reason", "")) for row in joined.iter_rows(named=True)]
+    return [ImprovedItem(row["row"], row["chance"], row.get("reason", "")) for row in joined.iter_rows(named=True)]
 
 
 def _drafts(context: Context, table: pl.DataFrame) -> list[ListedDraft]:

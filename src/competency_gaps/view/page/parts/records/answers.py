@@ -204,8 +204,8 @@ class ImprovedItem:
     """An item that is kept, or that looks broken."""
 
     row: int
-    value: float
-    """By how much it moves a typical model's estimated mean; of one that looks broken, the chance that it is."""
+    chance: float | None
+    """That it is broken; None: it is kept."""
     reason: str
     """Why it looks broken; empty: it is kept."""
 

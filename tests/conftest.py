@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +20,6 @@ CHAT_TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] | trim }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
 )
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Say how many seconds the tests of each directory took, set-up included and over all processes."""
-    seconds: Counter[str] = Counter()
-    for report in (one for kind in terminalreporter.stats.values() for one in kind if hasattr(one, "duration")):
-        seconds[report.nodeid.partition("::")[0].removeprefix("tests/").partition("/")[0]] += report.duration
-    shown = ", ".join(f"{name} {took:.0f}" for name, took in seconds.most_common() if took >= 1)
-    terminalreporter.write_line(f"seconds per directory, {seconds.total():.0f} in all: {shown}")
 
 
 @pytest.fixture(scope="session", autouse=True)

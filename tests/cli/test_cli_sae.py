@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import sys
-from dataclasses import asdict
 
 import pytest
 
@@ -50,20 +49,6 @@ def test_it_begins_with_a_run_that_can_be_typed(cli, asked, model, tmp_path):
     assert config.model.name.endswith(model)  # with its owner on the hub
     assert f"{config.sae.release}/{config.sae.id}" == proposed.name or str(config.sae.folder) == proposed.name
     assert out.parent.name == "runs" and out.name in model
-
-
-def test_every_sae_is_listed_with_its_labels(cli):
-    out = cli("sae", "gpt2", "--all")[1]
-    for sae in find_saes("gpt2").saes:
-        assert f"{sae.name}\n" in out and (sae.labels is None or f"labels: {sae.labels}\n" in out)
-
-
-def test_json_equals_the_functions_result(cli):
-    document = json.loads(cli("sae", "google/gemma-2-2b", "--layer", "12", "--json")[1])
-    found = find_saes("google/gemma-2-2b", layer=12)
-    assert document["saes"] == [asdict(sae) for sae in found.saes]
-    assert all(sae["layer"] == 12 for sae in document["saes"])
-    assert document["unread"] == found.unread and document["saelens"] == found.saelens
 
 
 def test_without_saelens_the_list_says_how_to_get_it(cli, monkeypatch):

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 import pytest
 from fuzz_cases import Cases
-from fuzz_mutations import mutate
 from fuzz_readers import READERS, Reader
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -78,13 +76,3 @@ def test_what_a_reader_must_not_do_is_seen(tmp_path, monkeypatch):
         monkeypatch.setitem(READERS, "bad", Reader(write, read))
         outcome = Cases("bad", tmp_path / str(number)).run("0")
         assert outcome.result == "fault" and word in outcome.what
-
-
-@drawn(50)
-@given(SEEDS)
-def test_a_seed_gives_a_mutation_again(seed):
-    import random
-
-    content = json.dumps({"a": [1, 2, {"b": "c"}], "d": None}).encode()
-    first, second = (mutate(content, ".json", random.Random(seed)) for _ in range(2))
-    assert first == second

@@ -63,10 +63,3 @@ def test_the_demo_is_wheels_only(platform, python):
     tree = {line.partition("==")[0] for line in resolve(requirements("demo"), platform, python)}
     assert tree >= {NAME.match(one)[0].lower() for one in requirements("demo")}
     assert not tree & UNUSED
-
-
-@pytest.mark.parametrize("package", ["pycosat", pytest.param("sae-lens>=6.54.9", marks=pytest.mark.slow)])
-def test_what_has_to_be_built_is_noticed(package):
-    """The trees that the demo had."""
-    with pytest.raises(AssertionError, match="no usable wheels"):
-        resolve([package], "linux", "3.12")

@@ -75,12 +75,6 @@ def test_the_action_installs_the_wheel_and_compares(wheel, tmp_path):
     assert done(str(tmp_path / "cgaps" / "bin" / "cgaps"), "--version") == "competency-gaps 7.8.9\n"
 
 
-def test_without_git_there_is_no_version(checkout, tmp_path):
-    shutil.copytree(checkout, tmp_path / "copy", ignore=shutil.ignore_patterns(".git"))
-    uv("build", "--quiet", "--wheel", "--out-dir", "../dist", ".", cwd=tmp_path / "copy")
-    assert [path.name for path in (tmp_path / "dist").glob("c*")] == ["competency_gaps-0.0.0-py3-none-any.whl"]
-
-
 @pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
 def test_every_extra_resolves(resolution):
     options = ("--no-header", "--no-annotate", "--all-extras", "--no-emit-package", "competency-gaps")

@@ -53,7 +53,6 @@ def test_help_alone_exits_with_status_0(cli):
         (["show", "RUN", "nobody"], "nobody"),
         (["check", "RUN", "--against", "peers"], "need a model"),
         (["show", "RUN", "--concept", "prime"], "name the run's concepts"),
-        (["coverage", "RUN", "RUN"], "do not share an atlas"),
         (["run"], "give a configuration file, --log or --benchmark"),
         (["run", "none.yaml"], "there is no such file"),
         (["run", "--model", "m", "--sae", "s/i", "--benchmark", "b", "--set", "poling=max"], "Did you mean 'pooling'?"),

@@ -1,4 +1,4 @@
-"""``cgaps coverage`` and ``match``: what the items of runs are about and do not test, and other people's lists."""
+"""``cgaps coverage`` and ``match``: what the items of a run are about and do not test, and other people's lists."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from competency_gaps.cli.shared import (
     JsonOption,
     QuietOption,
     RunArgument,
-    RunsArgument,
+    SourceArgument,
     open_source,
     print_json,
     terminal,
 )
-from competency_gaps.util.errors import UserError
 
 
 def coverage(
-    runs: RunsArgument,
+    run: SourceArgument,
     benchmark: Annotated[str | None, typer.Option(help="Show only this benchmark.")] = None,
     describe: Annotated[
         str | None, typer.Option(help="What it is meant to test; default: its 'scope' in the configuration.")
@@ -29,30 +28,18 @@ def coverage(
     limit: Annotated[int, typer.Option(min=1, help="Rows per list.")] = 6,
     json_: JsonOption = False,
 ) -> None:
-    """Show what the items cover and what they miss, by region of the atlas; compares several runs."""
-    opened = [open_source(run) for run in runs]
-    if len(opened) > 1:
-        if benchmark is not None:
-            raise UserError("--benchmark needs exactly one run: leave out the others.")
-        first, *others = [run.regions for run in opened]
-        if first is None or any(report is None or not report.equals(first) for report in others):
-            raise UserError(
-                "the runs do not share an atlas, so their regions cannot be compared: put the same dictionary on each "
-                "(‘cgaps concepts name’)."
-            )
+    """Show what the items cover and what they miss, by region of the atlas."""
     from competency_gaps.view.coverage_words import coverage_answer, coverage_words
     from competency_gaps.view.terminal.coverage import coverage_view
 
-    reports = [run.coverage(benchmark, describe) for run in opened]
+    opened = open_source(run)
+    report = opened.coverage(benchmark, describe)
     if json_:
-        documents = [
-            {"run": str(run), "answer": coverage_answer(report), "words": coverage_words(report), **asdict(report)}
-            for run, report in zip(runs, reports, strict=True)
-        ]
-        print_json(documents[0] if len(documents) == 1 else {"runs": documents})
+        words = {"answer": coverage_answer(report), "words": coverage_words(report)}
+        print_json({"run": str(run), **words, **asdict(report)})
     else:
         console = Console()
-        console.print(coverage_view(reports, [run.shown_path for run in opened], limit, console.width, describe))
+        console.print(coverage_view(report, opened.shown_path, limit, console.width, describe))
 
 
 def match(

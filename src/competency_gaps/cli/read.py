@@ -177,7 +177,7 @@ def print_unscored(run: Run, limit: int = 6) -> None:
 
     print_line(f"{short_name(run.scored_model)}: {UNSCORED}")
     console = Console()
-    console.print(coverage_view([run.coverage()], [run.shown_path], limit, console.width))
+    console.print(coverage_view(run.coverage(), run.shown_path, limit, console.width))
 
 
 def _show_with_texts(run: Run, show: Callable[[Run], None], *, json_: bool) -> None:

@@ -1,9 +1,8 @@
-"""What the items of runs are about and do not test, in a terminal: of one benchmark, or of several side by side."""
+"""What the items of a run are about and do not test, in a terminal: of one benchmark, or of several side by side."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from string import ascii_uppercase
 
@@ -15,7 +14,6 @@ from rich.text import Text
 from competency_gaps.findings.coverage import (
     LEVEL,
     MAX_TOPICS,
-    BenchmarkCoverage,
     Coverage,
     RegionCoverage,
     likeness,
@@ -37,41 +35,36 @@ _LEGEND = (
     "the atlas; text: ordinary text. Marks compare with all: ▲ crowded, surely more than twice as many; ▽ thin, surely "
     "less than half; ○ missing, thin and no item at all."
 )
-_BESIDE = "Items per 100.{} all: mean of all benchmarks in the atlas; text: ordinary text."
+_BESIDE = (
+    "Items per 100. here: all these benchmarks together; all: mean of all benchmarks in the atlas; text: ordinary text."
+)
 _NO_REFERENCE = "Dead concepts are not counted: the SAE has no reference statistics (‘cgaps concepts reference’)."
 _NO_ATLAS = "Only concepts are counted: the run has no atlas (‘cgaps concepts name’ adds a dictionary that has one)."
 _NO_SCOPE = "No scope is stated ({}--describe TEXT), so similar benchmarks say what is missing."
 
 
-def coverage_view(
-    reports: Sequence[Coverage], runs: Sequence[Path], limit: int, width: int, describe: str | None = None
-) -> RenderableType:
-    """Say what the items of runs are about and lack: several benchmarks side by side."""
-    benchmarks = [(part, run.name) for report, run in zip(reports, runs, strict=True) for part in report.benchmarks]
-    alone = len(reports) == 1
-    words, parts = coverage_words(reports[0]) if alone else [], list[RenderableType]()
-    if not benchmarks:
+def coverage_view(report: Coverage, run: Path, limit: int, width: int, describe: str | None = None) -> RenderableType:
+    """Say what the items of a run are about and lack: several benchmarks side by side."""
+    words, parts = coverage_words(report), list[RenderableType]()
+    if not report.benchmarks:
         notes = [_NO_ATLAS]
     else:
-        if alone and not any(part.scope for part, _ in benchmarks):
-            parts.append(plain(_NO_SCOPE.format("" if len(benchmarks) == 1 else "--benchmark NAME ")))
-        for report, run in zip(reports, runs, strict=True):
-            before = "" if alone else f"{run.name}: "
-            parts += [plain(before + line, "bold") for line in coverage_answer(report)]
-        if words:
-            parts += [*_command(reports[0], runs[0], describe), Text(), plain(words.pop(0))]
-        if len(benchmarks) > 1:
-            parts += _beside(benchmarks, reports, limit, width)
-            notes = [_BESIDE.format(" here: all these benchmarks together;" * alone)]
+        if not any(part.scope for part in report.benchmarks):
+            parts.append(plain(_NO_SCOPE.format("" if len(report.benchmarks) == 1 else "--benchmark NAME ")))
+        parts += [plain(line, "bold") for line in coverage_answer(report)]
+        parts += [*_command(report, run, describe), Text(), plain(words.pop(0)), Text()]
+        if len(report.benchmarks) > 1:
+            parts += _beside(report, limit, width)
+            notes = [_BESIDE]
         else:
-            parts += [Text(), _regions(reports[0], limit, width)]
+            parts.append(_regions(report, limit, width))
             notes = [_LEGEND]
-    if alone and not reports[0].reference:
+    if not report.reference:
         notes.append(_NO_REFERENCE)
     for line in (*words, *notes):
         parts += [Text(), plain(line)]
-    if alone and reports[0].redundancy is not None:
-        parts += [Text(), *_added(reports[0].redundancy, limit)]
+    if report.redundancy is not None:
+        parts += [Text(), *_added(report.redundancy, limit)]
     return Group(*parts)
 
 
@@ -111,39 +104,34 @@ def _figures(region: RegionCoverage) -> list[str]:
     return [_share(region.share), interval, *map(_share, (region.near, region.public, region.text))]
 
 
-def _beside(
-    benchmarks: Sequence[tuple[BenchmarkCoverage, str]], reports: Sequence[Coverage], limit: int, width: int
-) -> list[RenderableType]:
-    """Benchmarks, each with its run, with their nearest ones and what they lack, and their shares by region."""
-    names, regions = [part.name for part, _ in benchmarks], reports[0].regions
-    here = ["here"] * (len(reports) == 1)
-    room = width - 11 - 5 * len(here)
-    shown = list(zip(ascii_uppercase[: max(2, (room - _SHORT) // 3)], benchmarks, strict=False))
+def _beside(report: Coverage, limit: int, width: int) -> list[RenderableType]:
+    """Benchmarks with their nearest ones and what they lack, and their shares by region."""
+    regions, room = report.regions, width - 16
+    shown = list(zip(ascii_uppercase[: max(2, (room - _SHORT) // 3)], report.benchmarks, strict=False))
     listed, lacking = aligned(("", "benchmark", "items", "most similar"), (0, 1, 3)), list[str]()
-    for letter, (part, run) in shown:
-        name = f"{part.name} ({run})" if names.count(part.name) > 1 else part.name
+    for letter, part in shown:
         near, like = part.nearest[0]
-        listed.add_row(letter, *map(plain, (name, integer(part.items), f"{near} ({100 * like:.0f} of 100)")))
+        listed.add_row(letter, *map(plain, (part.name, integer(part.items), f"{near} ({100 * like:.0f} of 100)")))
         if part.within and part.missing:
             lacking.append(f"Missing from the scope of {letter}: {'; '.join(topic.name for topic in part.missing)}.")
-    shares = np.array([part.shares for _, (part, _) in shown])
+    shares = np.array([part.shares for _, part in shown])
     apart = shares.max(axis=0) - shares.min(axis=0)
     finer = sorted((part for part in regions if part.level == LEVEL), key=lambda part: -apart[part.region])[:limit]
-    before = len(shown) + len(here) + 2
-    table = aligned((*(letter for letter, _ in shown), *here, "all", "text", ""), (before,), 1)
+    before = len(shown) + 3
+    table = aligned((*(letter for letter, _ in shown), "here", "all", "text", ""), (before,), 1)
     for head, rows in (("", [part for part in regions if part.level == 1]), ("furthest apart (finer)", finer)):
         if head:
             table.add_row(*[""] * before, Text(head, "dim"))
         for row in rows:
-            every = (*shares[:, row.region], *[row.share] * len(here), row.public, row.text)
+            every = (*shares[:, row.region], row.share, row.public, row.text)
             title = plain(cut_at_word(visible(row.name), max(_SHORT, room - 3 * len(shown))))
             table.add_row(*(_share(share, 0) for share in every), title)
-    if len(benchmarks) == 2:
+    if len(report.benchmarks) == 2:
         alike = likeness([part.level for part in regions], *shares)
         lacking.append(f"Similarity of A and B: {100 * alike:.0f} of 100.")
-    if len(benchmarks) > len(shown):
-        lacking.append(f"{plural(len(benchmarks) - len(shown), 'more benchmark')}: --benchmark NAME, or --json.")
-    return [Text(), listed, Text(), table, *[Text()] * bool(lacking), *map(plain, lacking)]
+    if more := len(report.benchmarks) - len(shown):
+        lacking.append(f"{plural(more, 'more benchmark')}: --benchmark NAME, or --json.")
+    return [listed, Text(), table, *[Text()] * bool(lacking), *map(plain, lacking)]
 
 
 def _added(redundancy: Redundancy, limit: int) -> list[RenderableType]:

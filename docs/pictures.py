@@ -73,7 +73,7 @@ def draw_models(run: cg.Run, models: Sequence[str], family: str, most: int, titl
 
 def draw_broken(run: cg.Run) -> None:
     """Items by the share of models that solve them and the chance that they are broken, with what readers found."""
-    items = run.suspicious().items
+    items = run.broken_items()
     key = pl.read_csv(READINGS / "key.csv")
     for reader in ("first", "second"):
         key = key.join(pl.read_csv(READINGS / f"{reader}.csv").rename({"verdict": reader}), on="number")

@@ -15,7 +15,7 @@ import competency_gaps as cg
 from competency_gaps.concepts.atlas import read_atlas
 from competency_gaps.concepts.folder import open_dictionary
 from competency_gaps.concepts.imports import import_labels
-from competency_gaps.improve.suspect import read_suspects
+from competency_gaps.improve.broken_items import read_broken_items
 from competency_gaps.items.config import BenchmarkConfig, FileSource, LogSource, RunConfig, SAEConfig, ScoresConfig
 from competency_gaps.items.config.load import parse_config, read_yaml
 from competency_gaps.logs.find import find_parts
@@ -26,7 +26,7 @@ from competency_gaps.slices import lists
 from competency_gaps.util.errors import CompetencyGapsError
 from competency_gaps.util.progress import Progress
 from competency_gaps.view.page.opened import open_runs
-from competency_gaps.view.terminal.improve import suspects_view
+from competency_gaps.view.terminal.improve import broken_view
 
 Made = Callable[[Path], Sequence[Path]]
 """Writes valid samples into an empty folder; gives the paths to read, within it."""
@@ -184,7 +184,7 @@ def read_dictionary(path: Path) -> None:
 
 def read_improvements(path: Path) -> None:
     """What ``cgaps improve --items`` wrote, as it is shown."""
-    Console(file=StringIO()).print(suspects_view(read_suspects(path), None, 100))
+    Console(file=StringIO()).print(broken_view(read_broken_items(path), None, 100))
 
 
 READERS: dict[str, Reader] = {
@@ -196,6 +196,6 @@ READERS: dict[str, Reader] = {
     "SAE": Reader(samples.saes, read_sae, heavy=True),
     "run": Reader(samples.run, read_run),
     "dictionary": Reader(samples.dictionary, read_dictionary),
-    "suspicious items": Reader(samples.suspects, read_improvements),
+    "broken items": Reader(samples.broken_items, read_improvements),
 }
 """By what they read."""

@@ -247,7 +247,7 @@ def dictionary(folder: Path) -> list[Path]:
     return [folder / "dictionary"]
 
 
-def suspects(folder: Path) -> list[Path]:
+def broken_items(folder: Path) -> list[Path]:
     """Items by how probably they are broken, of two benchmarks."""
     rows = [
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -109,9 +109,9 @@ def with_improvements(made: Made, folder: Path) -> Made:
     run = cg.open_run(shutil.copytree(made.run, folder / "run"))
     results = run.path / "improve"
     (results / "fill-new").mkdir(parents=True)
-    found = run.suspicious()  # no item of these runs is broken, so one is said to be
+    found = run.broken_items()  # no item of these runs is broken, so one is said to be
     odd = pl.when(pl.int_range(pl.len()) == 0).then(0.7).otherwise("chance").alias("chance")
-    replace(found, items=found.items.with_columns(odd)).write(results / "items.parquet")
+    found.with_columns(odd).write_parquet(results / "items.parquet")
     run.keep(20).write(results / "keep-20")
     kept = {"id": "1", "slice": "s", "weight": 1.0, "prompt": DRAFT, "choices": ["a", POINT], "answer": "a"}
     refused = {"id": "2", "prompt": DRAFT, "source": "corpus", "code": "alike", "reason": f"as {SECRETS[0]}"}

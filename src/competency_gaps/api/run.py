@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from competency_gaps.findings.match import Matching
     from competency_gaps.improve.drafts import Drafts
     from competency_gaps.improve.keep import Kept
-    from competency_gaps.improve.suspect import Suspects
     from competency_gaps.items.config import LLMConfig
 
 Against = Literal["peers"] | str | Sequence[str] | None
@@ -457,23 +456,27 @@ class Run(RunFolder):
 
         return keep(self, count, progress=progress)
 
-    def suspicious(self, *, progress: Progress | None = None) -> Suspects:
+    def broken_items(self, *, progress: Progress | None = None) -> pl.DataFrame:
         """Rank the items whose key, text or parsing is probably wrong, judging by many models' answers.
 
         Returns
         -------
-        Suspects
-            ``items``, the most suspicious first, with the ``chance`` that each is broken and the ``reason`` in words;
-            ``write`` writes them.
+        polars.DataFrame
+            One row per item, the most probably broken first: ``benchmark``, ``item_id``, ``chance`` (that it is broken,
+            in [0, 1]; null: too few models are scored on it), ``log_odds`` (the same), ``models`` (scored on it),
+            ``solved`` (their mean score), ``expected`` (that of sound items of its slices), ``strong`` and ``weak``
+            (mean scores of the strongest and the weakest third), ``wrong`` and ``alike`` (known wrong answers, and
+            those that are the same), ``other_key`` (a repeat whose key differs), ``reason`` (in words, without the
+            item's text) and ``text``.
 
         Raises
         ------
         UserError
             If the run has scores of too few models.
         """
-        from competency_gaps.improve.suspect import suspicious
+        from competency_gaps.improve.broken_items import broken_items
 
-        return suspicious(self, progress=progress)
+        return broken_items(self, progress=progress)
 
     def fill(
         self,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console, RenderableType
@@ -13,11 +13,13 @@ from rich.console import Console, RenderableType
 from competency_gaps.cli import shared
 from competency_gaps.cli.shared import llm_config, open_source, print_json, print_line, terminal
 from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import write_atomic
 
 if TYPE_CHECKING:
     from competency_gaps.api.run import Run
     from competency_gaps.util.progress import Progress
 
+T = TypeVar("T")
 _OF_MODE = {
     "--keep": ("--out", "--limit"),
     "--items": ("--out", "--limit"),
@@ -62,10 +64,7 @@ def improve(
     quiet: shared.QuietOption = False,
 ) -> None:
     """Improve a benchmark: which items to keep, fix and add; without options, where to start."""
-    asked = {
-        **{"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing},
-        "--scores": scores,
-    }
+    asked = {"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing, "--scores": scores}
     others = {
         **{"--describe": describe, "--n": n, "--llm": llm, "--corpus": corpus, "--out": out},
         **{"--dry-run": dry_run or None, "--limit": limit},
@@ -73,51 +72,44 @@ def improve(
     mode = _mode([name for name, value in asked.items() if value is not None], others)
     from competency_gaps.view.terminal import improve as report
 
-    results: dict[str, Any] = {}
-    result: Any
-    view: RenderableType
-    folder: Path | None
     if scores is not None:
         from competency_gaps.improve.keep import read_kept
 
-        result, folder = read_kept(run).predict(scores), None
-        _print(run, {"predicted": result}, report.predicted_view(result, limit), folder, json_=json_)
+        predicted = read_kept(run).predict(scores)
+        _print(run, {"predicted": predicted.to_dicts()}, report.predicted_view(predicted, limit), json_=json_)
         return
     opened, progress = open_source(run), terminal(quiet)
     # Nothing is written among logs, nor into their run in the cache folder.
     beside = None if "logs" in opened.manifest else run / "improve"
     if keep is not None:
-        folder = out or (beside and beside / f"keep-{keep}")
-        result = opened.keep(keep, progress=progress)
-        view = report.kept_view(result, limit)
+        kept, folder = opened.keep(keep, progress=progress), out or (beside and beside / f"keep-{keep}")
+        if folder is not None:
+            kept.write(folder)
+        tables = {name: getattr(kept, name).to_dicts() for name in ("items", "expected", "sizes")}
+        _print(run, {"keep": {"models": kept.models, **tables}}, report.kept_view(kept, limit), folder, json_=json_)
     elif items:
-        folder = out or (beside and beside / "items.parquet")
-        result = opened.suspicious(progress=progress)
-        view = report.suspects_view(result, limit, Console().width)
+        ranked, file = opened.broken_items(progress=progress), out or (beside and beside / "items.parquet")
+        if file is not None:
+            write_atomic(file, ranked.write_parquet)
+        shown = ranked.head(limit or ranked.height).to_dicts()
+        _print(run, {"items": shown}, report.broken_view(ranked, limit, Console().width), file, json_=json_)
     elif fill is not None or missing is not None:
-        writer = llm_config(llm)
-        result = opened.fill(
+        drafts = opened.fill(
             fill,
             benchmark=missing,
             description=describe,
             n=n or 50,
-            llm=writer,
+            llm=llm_config(llm),
             corpus=corpus,
             out=out,
             dry_run=dry_run,
             progress=progress,
         )
-        folder = None if dry_run else result.folder
-        view = report.drafts_view(result, limit or 5)
+        texts = {"folder": str(drafts.folder), "items": drafts.items.to_dicts()}
+        document = {mode.strip("-"): {**vars(drafts), **texts, "fresh": drafts.fresh and asdict(drafts.fresh)}}
+        _print(run, document, report.drafts_view(drafts, limit or 5), None if dry_run else drafts.folder, json_=json_)
     else:
         _print_first(opened, progress, json_=json_)
-        return
-    if folder is not None and fill is None and missing is None:
-        result.write(folder)
-    if items:
-        result = replace(result, items=result.items.head(limit or result.items.height))
-    results[mode.strip("-")] = result
-    _print(run, results, view, folder, json_=json_)
 
 
 def _mode(modes: list[str], others: dict[str, Any]) -> str:
@@ -136,46 +128,30 @@ def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
     """Print what to do first: what each part says at a glance, and its command. Nothing is written."""
     from competency_gaps.view.terminal.improve import KEPT_ITEMS, first_steps
 
-    def attempt(ask: Callable[[], Any]) -> Any:
+    def attempt(ask: Callable[[], T]) -> T | UserError:
         try:
             return ask()
         except UserError as error:  # as of too few models: that is what there is to say
             return error
 
     count = min(KEPT_ITEMS, run.items["excluded"].null_count() // 2)
-    report = {
-        "items": attempt(lambda: run.suspicious(progress=progress)),
-        "missing": {name: run.coverage(name) for name in run.benchmarks["benchmark"] if run.has_reading},
-        "keep": attempt(lambda: run.keep(count, progress=progress)),
-    }
-    steps = [{"says": says, "command": command} for says, command in first_steps(run, report)]
+    ranked = attempt(lambda: run.broken_items(progress=progress))
+    covered = {name: run.coverage(name) for name in run.benchmarks["benchmark"] if run.has_reading}
+    kept = attempt(lambda: run.keep(count, progress=progress))
+    steps = first_steps(run, ranked, covered, kept)
     if json_:
-        print_json({"run": str(run.shown_path), "first": steps})
+        first = [{"says": says, "command": command} for says, command in steps]
+        print_json({"run": str(run.shown_path), "first": first})
     else:
-        print_line("\n\n".join(f"{step['says']}\n  {step['command']}" for step in steps))
+        print_line("\n\n".join(f"{says}\n  {command}" for says, command in steps))
 
 
-def _print(run: Path, results: dict[str, Any], view: RenderableType, written: Path | None, *, json_: bool) -> None:
+def _print(
+    run: Path, document: dict[str, Any], view: RenderableType, written: Path | None = None, *, json_: bool
+) -> None:
     if json_:
-        print_json({"run": str(run), **_document(results)})
+        print_json({"run": str(run), **document})
         return
     Console().print(view)
     if written is not None:
         print_line(f"\nWritten: {written}")
-
-
-def _document(value: Any) -> Any:
-    """A result as JSON has it: records are objects, tables lists of rows; what is long (no ``repr``) is in its file."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _document(getattr(value, field.name)) for field in fields(value) if field.repr}
-    if hasattr(value, "to_dicts"):  # a table
-        return value.to_dicts()
-    if hasattr(value, "tolist"):  # numbers of NumPy
-        return value.tolist()
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, dict):
-        return {str(key): _document(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_document(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value

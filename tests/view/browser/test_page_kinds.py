@@ -182,7 +182,7 @@ def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, tmp_pa
         assert all(f"cgaps improve {hostile.run} --{what}" in told for what in ("keep", "items", "fill"))
         assert page.get_by_test_id("improve-answers").locator("a").count() == 0
         open_view(page, f"{base}{key}/improve?result=items", "side-by-side")
-        found = run.suspicious().items.row(0, named=True)
+        found = run.broken_items().row(0, named=True)
         assert visible(found["reason"]) in page.get_by_test_id("suspects").locator("summary").first.inner_text()
         counts = page.get_by_test_id("side-by-side").locator("tbody td:nth-child(3)").all_inner_texts()
         assert sum(map(int, counts)) == len(ADDED) + 1

@@ -177,8 +177,8 @@ def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[s
     """The parts of a run: whole ones and what findings rest on in ``most`` bytes, more as ``usual`` has room for it."""
     context = Context(run.run, run.key, run.dictionary, portable=True, texts=texts, amounts=ONE_FILE)
     parts, shown = Parts(context), _items_shown(context)
-    suspects = _suspects(context)
-    shown |= {row: models for row, models in suspects.items() if row in shown}
+    improved = _improved(context)
+    shown |= {row: models for row, models in improved.items() if row in shown}
     names = list(parts.names())
     whole = [name for name in names if name.startswith(_WHOLE) or "/" not in name]
     blocks = {name: _block(f"{run.key}/{name}", parts.read(name)) for name in whole}
@@ -197,7 +197,7 @@ def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[s
     if sum(map(len, tables)) <= room / 2:
         room -= sum(map(len, tables))
         yield from tables
-    others = _item_blocks(context, [row for row in _others(context) if row not in shown], suspects)
+    others = _item_blocks(context, [row for row in _others(context) if row not in shown], improved)
     for more, share in ((_concept_blocks(context), 0.5), (others, 1.0)):
         left = (1 - share) * room
         for block in more:
@@ -219,7 +219,7 @@ def _items_shown(context: Context) -> dict[int, Collection[str]]:
     return shown
 
 
-def _suspects(context: Context) -> dict[int, Collection[str]]:
+def _improved(context: Context) -> dict[int, Collection[str]]:
     """Items that look broken or are kept: what all models answered tells why."""
     items = (item for result in improve_file(context).results for item in result.items[:IMPROVED])
     return {item.row: context.model_scores.models for item in items}
@@ -227,7 +227,7 @@ def _suspects(context: Context) -> dict[int, Collection[str]]:
 
 def _others(context: Context) -> list[int]:
     """Items that do not belong to findings alone, what matters most first."""
-    rows = list(_suspects(context))
+    rows = list(_improved(context))
     rows += [row for family in context.families for typical in family.typical for row in typical]
     rows += range(min(context.items.height, MORE_ITEMS))
     return list(dict.fromkeys(rows))[:MORE_ITEMS]

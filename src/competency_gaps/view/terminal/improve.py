@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 from rich.console import Group, RenderableType
@@ -12,25 +12,25 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.findings.estimate import Z_95
-from competency_gaps.improve.suspect import MIN_MODELS as MIN_SCORED_MODELS
+from competency_gaps.improve.broken_items import MIN_MODELS as MIN_SCORED_MODELS
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import integer, percent, plural, signed, visible
 from competency_gaps.view.terminal.tables import aligned, cut, plain
 from competency_gaps.view.words import item_text, short_name
 
 if TYPE_CHECKING:
+    from competency_gaps.findings.coverage import Coverage
     from competency_gaps.improve.drafts import Drafts
     from competency_gaps.improve.keep import Kept
     from competency_gaps.improve.lens import Fresh
-    from competency_gaps.improve.suspect import Suspects
     from competency_gaps.runs.open import RunFolder
 
 KEPT_ITEMS = 100
 """Kept items for which the overview gives the error."""
 SLICES = 14
 """Slices whose means are listed."""
-SUSPECTS, MOST_SUSPECTS = 10, 50
-"""Rows of suspicious items: so many in any case, and at most, where no limit is given."""
+MIN_BROKEN, MAX_BROKEN = 10, 50
+"""Rows of items that look broken: so many in any case, and at most, where no limit is given."""
 CLEAR_CHANCE = 0.95
 """Share of a slice's own among the items that activate it above which the others are not mentioned."""
 _REFUSED = {
@@ -48,45 +48,40 @@ TEXT = 16
 """Fewest characters with which an item's text is worth its place."""
 
 
-def first_steps(run: RunFolder, report: Mapping[str, Any]) -> list[tuple[str, str]]:
+def first_steps(
+    run: RunFolder, ranked: pl.DataFrame | UserError, covered: Mapping[str, Coverage], kept: Kept | UserError
+) -> list[tuple[str, str]]:
     """What to do first about a run's benchmarks: for each step a sentence and the command.
 
     Parameters
     ----------
-    report
-        ``items`` (:class:`Suspects`), ``missing`` (a :class:`Coverage` by benchmark) and ``keep`` (:class:`Kept`); or,
-        instead of the first and last, the error that says why there is none.
+    ranked
+        The items as of :meth:`competency_gaps.Run.broken_items`; or the error that says why they cannot be ranked.
+    covered
+        The coverage of each benchmark; empty: the run has no reading.
+    kept
+        A choice of items; or why there is none.
     """
     command = shlex.join(["cgaps", "improve", str(run.shown_path)])
-    items = report["items"]
-    steps = [(f"Broken: {items if isinstance(items, UserError) else _broken(items)}", f"{command} --items")]
-    lacking = (
-        (name, of_benchmark.whole.missing)
-        for name, of_benchmark in report["missing"].items()
-        if of_benchmark.whole is not None
-    )
-    name, regions = max(lacking, key=lambda of_benchmark: len(of_benchmark[1]), default=("", ()))
-    if regions:
-        names = "; ".join(f"“{of_benchmark.name}”" for of_benchmark in regions[:3]) + f"; {len(regions) - 3} more" * (
-            len(regions) > 3
-        )
-        topics = plural(len(regions), "topic")
-        if not report["missing"][name].whole.within:
-            says = f"Missing: {name} hardly asks about {topics} that similar benchmarks ask: {names}. Are they "
-            says += "part of what it is meant to test? See ‘cgaps coverage --describe’."
+    steps = [(f"Broken: {ranked if isinstance(ranked, UserError) else _broken(ranked)}", f"{command} --items")]
+    lacking = {name: report.whole for name, report in covered.items() if report.whole and report.whole.missing}
+    if lacking:
+        name, whole = max(lacking.items(), key=lambda entry: len(entry[1].missing))
+        names = "; ".join(f"“{topic.name}”" for topic in whole.missing[:3])
+        names += f"; {len(whole.missing) - 3} more" * (len(whole.missing) > 3)
+        says = f"Missing: {name} hardly asks about {plural(len(whole.missing), 'topic')} "
+        if whole.within:
+            says += f"of its scope: {names}."
         else:
-            says = f"Missing: {name} hardly asks about {topics} of its scope: {names}."
+            says += f"that similar benchmarks ask: {names}. Are they part of what it is meant to test? See ‘cgaps "
+            says += "coverage --describe’."
         steps.append((says, f"{command} --missing {shlex.quote(name)} --llm FILE"))
-    kept, count = report["keep"], KEPT_ITEMS
-    fewer = str(kept)
-    if not isinstance(kept, UserError):
-        row = kept.expected.row(0, named=True)
-        count = row["kept"]
-        error, random = (f"±{100 * Z_95 * row[name]:.1f}" for name in ("error", "random"))
-        fewer = f"{count} of {integer(row['items'])} items predict a new model's score within {error} points "
-        fewer += f"(random items: {random})."
-    steps.append((f"Fewer: {fewer}", f"{command} --keep {count}"))
-    return steps
+    if isinstance(kept, UserError):
+        return [*steps, (f"Fewer: {kept}", f"{command} --keep {KEPT_ITEMS}")]
+    row = kept.expected.row(0, named=True)
+    error, random = (f"±{100 * Z_95 * row[name]:.1f}" for name in ("error", "random"))
+    says = f"Fewer: {row['kept']} of {integer(row['items'])} items predict a new model's score within {error} points "
+    return [*steps, (f"{says}(random items: {random}).", f"{command} --keep {row['kept']}")]
 
 
 def kept_view(kept: Kept, limit: int | None) -> RenderableType:
@@ -134,19 +129,19 @@ def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> Rendera
     return Group(*parts[:-1])
 
 
-def suspects_view(suspects: Suspects, limit: int | None, width: int) -> RenderableType:
+def broken_view(ranked: pl.DataFrame, limit: int | None, width: int) -> RenderableType:
     """List the items that look broken, a line each: how likely, why, and as much of the text as fits."""
-    items = suspects.items.filter(pl.col("chance").is_not_null())
+    items = ranked.filter(pl.col("chance").is_not_null())
     probable = items.filter(pl.col("chance") >= 0.5).height
-    most = items.head(limit or MOST_SUSPECTS)
+    most = items.head(limit or MAX_BROKEN)
     if limit is None:
-        most = most.head(max(probable, SUSPECTS)).filter(pl.col("chance") >= 0.1)
-    parts: list[RenderableType] = [plain(_broken(suspects), "bold")]
+        most = most.head(max(probable, MIN_BROKEN)).filter(pl.col("chance") >= 0.1)
+    parts: list[RenderableType] = [plain(_broken(ranked), "bold")]
     if most.height:
         note = "broken: in tests (swapped keys, blind readers), about this many of 10 such items were, or more. "
         note += "Read an item before you change or drop it."
-        parts += [Text(), _suspects_table(most, width), Text(), plain(note, "dim")]
-    few = suspects.items.filter(pl.col("chance").is_null())
+        parts += [Text(), _broken_table(most, width), Text(), plain(note, "dim")]
+    few = ranked.filter(pl.col("chance").is_null())
     if few.height:
         names = ", ".join(few["benchmark"].unique(maintain_order=True))
         lacking = f"fewer than {MIN_SCORED_MODELS} models have scores on them ({names})."
@@ -154,17 +149,17 @@ def suspects_view(suspects: Suspects, limit: int | None, width: int) -> Renderab
     return Group(*parts)
 
 
-def _broken(suspects: Suspects) -> str:
+def _broken(ranked: pl.DataFrame) -> str:
     """How many items look broken; and how many probably are, where these are far more."""
-    chances = suspects.items["chance"].drop_nulls()
+    chances = ranked["chance"].drop_nulls()
     every, probable = float(chances.sum()), int((chances >= 0.5).sum())
-    models = plural(int(suspects.items["models"].to_numpy().max(initial=0)), "model")
+    models = plural(int(ranked["models"].to_numpy().max(initial=0)), "model")
     head = f"{integer(probable) if probable else 'None'} of {integer(len(chances))} items look{'s' * (probable == 1)}"
     more = f" In all, about {every:.0f} probably are; scores cannot tell which the others are."
     return f"{head} broken, judging by the scores of {models}." + more * (every > 1.5 * probable + 1)
 
 
-def _suspects_table(items: pl.DataFrame, width: int) -> Table:
+def _broken_table(items: pl.DataFrame, width: int) -> Table:
     several = items["benchmark"].n_unique() > 1
     rows = [
         [cut(row["benchmark"], PART)] * several

@@ -32,7 +32,7 @@ _PLACES: dict[What, tuple[str, str]] = {
     "fill": ("fill-*", "--fill SLICE --llm FILE"),
 }
 """Where the results of each kind are, and how they are asked for."""
-MOST, LEAST = 200, 0.1
+MAX_ITEMS, MIN_CHANCE = 200, 0.1
 """Items that look broken, at most, and the least chance of one that is listed [ours]."""
 
 
@@ -61,12 +61,12 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             view, listed = report.kept_view(kept, None), kept.items.height
             items = _items(context, kept.items.with_columns(chance=pl.lit(None, pl.Float64)))
         elif what == "items":
-            from competency_gaps.improve.suspect import read_suspects
+            from competency_gaps.improve.broken_items import read_broken_items
 
-            report_ = read_suspects(path)
-            known = report_.items.filter(pl.col("chance") >= LEAST).head(MOST)
-            view, listed = report.suspects_view(report_, None, 0), known.height
-            items = _items(context, known)
+            ranked = read_broken_items(path)
+            listed_items = ranked.filter(pl.col("chance") >= MIN_CHANCE).head(MAX_ITEMS)
+            view, listed = report.broken_view(ranked, None, 0), listed_items.height
+            items = _items(context, listed_items)
         else:
             from competency_gaps.improve.drafts import read_drafts
 

@@ -3,19 +3,19 @@
 One score holds all signs: the log odds that an item is broken rather than sound, given its scores. A sound item is
 solved with a chance that rises with the model's ability, ``sigmoid(a (theta - b))`` (Birnbaum, in Lord and Novick,
 Statistical Theories of Mental Test Scores, 1968, chapter 17), where its difficulty ``b`` is about what the items of its
-slices have. A broken item is solved by luck, whatever the ability, or by weak models rather than strong ones. So what
-nobody solves is suspect if its like are easy, what weak models solve and strong ones miss is suspect (a negative
-discrimination, shrunk by the likelihood itself), and what only strong models solve is not. Now and then a sound item
-is solved whatever the ability, so that what some models solve is never as suspect as what nobody solves, however many
-there are. Models that agree on one other answer add to the odds, and so does another key of the same question.
+slices have. A broken item is solved by luck, whatever the ability, or by weak models rather than strong ones. So an
+item that nobody solves looks broken if similar ones are easy, one that weak models solve and strong ones miss looks
+broken (a negative discrimination, shrunk by the likelihood itself), and one that only strong models solve does not.
+Now and then a sound item is solved whatever the ability, so that an item that some models solve never looks as broken
+as one that nobody solves, however many there are. Models that agree on one other answer add to the odds, and so does
+another key of the same question.
 
-The weights were settled where keys had been exchanged and where readers had looked, ``validation/suspicious.py``.
+The weights were set on items with swapped keys and on items that readers had judged, ``validation/broken_items.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,6 @@ from competency_gaps.runs.schemas import Schema
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.store import stored_families
 from competency_gaps.util.errors import UserError
-from competency_gaps.util.files import write_atomic
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural
 
@@ -116,7 +115,7 @@ def odds(scores: np.ndarray, options: np.ndarray | int = 0, slices: sp.csr_array
         if slices is None or turn < _TURNS // 3:
             centre = np.full(len(mean), np.average(mean, weights=trust))
         elif turn % 4 == 0:
-            centre = _foretold(slices, mean, trust)
+            centre = _expected_difficulty(slices, mean, trust)
         spread = max(_NARROWEST, float(np.sqrt(np.average((mean - centre) ** 2 + variance, weights=trust))))
         weight = posterior * trust[:, None]
         solved, missed = right @ weight, wrong @ weight
@@ -141,8 +140,8 @@ def _counted(yes: np.ndarray, no: np.ndarray, first: np.ndarray | float, second:
     return np.asarray(betaln(yes + first, no + second) - betaln(first, second))
 
 
-def _foretold(slices: sp.csr_array, difficulty: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The difficulty that other items of its slices let expect of each item: ridge regression by folds; (N,)."""
+def _expected_difficulty(slices: sp.csr_array, difficulty: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Expected difficulty of each item, from other items of its slices: ridge regression by folds; (N,)."""
     fold = np.random.default_rng(0).integers(0, _FOLDS, len(difficulty))
     centre = np.empty(len(difficulty))
     for number in range(_FOLDS):
@@ -187,36 +186,14 @@ def _beta(yes: np.ndarray, of: np.ndarray) -> tuple[float, float] | None:
     return mean * size, (1 - mean) * size
 
 
-@dataclass(frozen=True)
-class Suspects:
-    """Items by how probably they are broken."""
-
-    items: pl.DataFrame
-    """One row per item, the most suspicious first: ``benchmark``, ``item_id``, ``chance`` (that it is broken; null: too
-    few models are scored on it to tell), ``log_odds`` (the same), ``models`` (scored on it), ``solved`` (their mean
-    score), ``expected`` (that of sound items of its slices), ``strong`` and ``weak`` (mean scores of the strongest and
-    the weakest third), ``wrong`` and ``alike`` (known wrong answers, and those that are the same), ``other_key`` (a
-    repeat whose key differs), ``reason`` (in words, without the item's text) and ``text``."""
-
-    def write(self, path: Path) -> None:
-        """Write ``items`` as a Parquet file."""
-        write_atomic(path, self.items.write_parquet)
-
-
-def read_suspects(path: Path) -> Suspects:
-    """Read what :meth:`Suspects.write` wrote; raises UserError if it is damaged."""
+def read_broken_items(path: Path) -> pl.DataFrame:
+    """Read the table of :func:`broken_items` from a Parquet file; raises UserError if it is damaged."""
     unknown = ("chance", "solved", "strong", "weak", "other_key")
-    return Suspects(read_columns(path, _SCHEMA, "Make it again.", unknown))
+    return read_columns(path, _SCHEMA, "Make it again.", unknown)
 
 
-def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
-    """Rank the items of a run, as :meth:`competency_gaps.Run.suspicious` describes.
-
-    Raises
-    ------
-    UserError
-        If no item has scores of ``MIN_MODELS`` models.
-    """
+def broken_items(run: RunFolder, *, progress: Progress | None = None) -> pl.DataFrame:
+    """Rank the items of a run, as :meth:`competency_gaps.Run.broken_items` describes."""
     progress = progress or Progress(quiet=True)
     base = open_folder(run.base)
     scores, items = model_scores(base), base.items
@@ -229,15 +206,13 @@ def suspicious(run: RunFolder, *, progress: Progress | None = None) -> Suspects:
             f"the scores of {plural(most, 'model')} cannot tell which items are broken: an item that so few miss "
             f"may just be hard. It takes {MIN_MODELS} models: add scores of others."
         )
-    facts, shared = item_models(base).with_columns(other_key=_other_keys(items)), shared_slices(base)
-    places = items.select("benchmark", row=pl.int_range(pl.len())).group_by("benchmark", maintain_order=True).agg("row")
+    facts, slices = item_models(base).with_columns(other_key=_other_keys(items)), shared_slices(base)
+    tables, benchmark = [], items["benchmark"].to_numpy()
     with progress.stage("looking for broken items"):
-        rows = (rows_of.to_numpy() for rows_of in places["row"])
-        tables = [
-            _of_benchmark(items[rows_of], facts[rows_of], scores.values[:, rows_of], shared[rows_of])
-            for rows_of in rows
-        ]
-    return Suspects(pl.concat(tables).sort("chance", descending=True, nulls_last=True))
+        for name in items["benchmark"].unique(maintain_order=True):
+            rows = np.flatnonzero(benchmark == name)
+            tables.append(_of_benchmark(items[rows], facts[rows], scores.values[:, rows], slices[rows]))
+    return pl.concat(tables).sort("chance", descending=True, nulls_last=True)
 
 
 def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, slices: sp.csr_array) -> pl.DataFrame:
@@ -278,7 +253,7 @@ def _mean(values: np.ndarray) -> pl.Series:
 
 
 def _reason(item: Mapping[str, Any]) -> str:
-    """Why an item is suspicious, in words: the clearest reason first."""
+    """Why an item looks broken, in words: the clearest reason first."""
     models, parts = item["models"], []
     if item["chance"] is None:
         return f"scores of {plural(models, 'model')}: too few to judge"

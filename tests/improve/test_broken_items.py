@@ -12,7 +12,7 @@ from scipy.stats import beta, betabinom
 
 import competency_gaps as cg
 from competency_gaps.evidence.outcomes import wrong_alike
-from competency_gaps.improve.suspect import MIN_MODELS, _lucky, _other_keys, agreement, odds, read_suspects
+from competency_gaps.improve.broken_items import MIN_MODELS, _lucky, _other_keys, agreement, odds, read_broken_items
 from competency_gaps.runs.matched_scores import ROWS
 from competency_gaps.runs.scores import add_scores
 from competency_gaps.util.errors import UserError
@@ -134,26 +134,25 @@ def run(tiny_run, tmp_path_factory):
 
 
 def test_a_run_tells_reasons_and_what_it_cannot_tell(run, tmp_path):
-    found = run.suspicious()
-    rows = {row["item_id"]: row for row in found.items.iter_rows(named=True)}
+    found = run.broken_items()
+    rows = {row["item_id"]: row for row in found.iter_rows(named=True)}
     ids = run.items["item_id"].to_list()
-    assert set(found.items["item_id"][:7]) >= {ids[0], ids[1], ids[3], ids[4]}
+    assert set(found["item_id"][:7]) >= {ids[0], ids[1], ids[3], ids[4]}
     assert rows[ids[0]]["other_key"] == ids[1] and rows[ids[1]]["other_key"] == ids[0]
     assert rows[ids[4]]["alike"] >= 8 and rows[ids[4]]["log_odds"] > rows[ids[3]]["log_odds"] + 1
-    assert found.items["item_id"][-1] == ids[-1] and rows[ids[-1]]["chance"] is None
-    assert found.items["chance"].drop_nulls().is_between(0, 1).all()
+    assert found["item_id"][-1] == ids[-1] and rows[ids[-1]]["chance"] is None
+    assert found["chance"].drop_nulls().is_between(0, 1).all()
     file = tmp_path / "improve" / "items.parquet"
-    found.write(file)
-    assert read_suspects(file).items.equals(found.items, null_equal=True)
-    for damaged in (found.items.drop("reason"), found.items.with_columns(chance=pl.lit("much"))):
+    file.parent.mkdir()
+    found.write_parquet(file)
+    assert read_broken_items(file).equals(found, null_equal=True)
+    for damaged in (found.drop("reason"), found.with_columns(chance=pl.lit("much"))):
         damaged.write_parquet(file)
         with pytest.raises(UserError, match="Make it again"):
-            read_suspects(file)
+            read_broken_items(file)
     file.write_bytes(file.read_bytes()[:-40])
     with pytest.raises(UserError, match="damaged"):
-        read_suspects(file)
-    with pytest.raises(UserError, match="folder"):
-        found.write(tmp_path)
+        read_broken_items(file)
 
 
 def test_keys_that_are_written_in_another_way_are_the_same():
@@ -165,4 +164,4 @@ def test_keys_that_are_written_in_another_way_are_the_same():
 
 def test_too_few_models_cannot_tell(tiny_run):
     with pytest.raises(UserError, match=f"It takes {MIN_MODELS}"):
-        tiny_run.suspicious()
+        tiny_run.broken_items()

@@ -1,11 +1,11 @@
 """Do the items that ``cgaps improve --items`` lists turn out to be broken? Planted faults, and readers.
 
-    python validation/suspicious.py planted RUN... --out DRAWS.jsonl [--draws 20] [--models 2 3 4 5 6 8 12 0]
+    python validation/broken_items.py planted RUN... --out DRAWS.jsonl [--draws 20] [--models 2 3 4 5 6 8 12 0]
         [--aside READINGS] [--answers 0.3]
-    python validation/suspicious.py table DRAWS.jsonl
-    python validation/suspicious.py sheet RUN FOLDER [--seed 34] [--without READINGS]
-    python validation/suspicious.py verdicts RUN FOLDER/key.csv ANSWERS.jsonl VERDICTS.csv
-    python validation/suspicious.py read READINGS [RUN]
+    python validation/broken_items.py table DRAWS.jsonl
+    python validation/broken_items.py sheet RUN FOLDER [--seed 34] [--without READINGS]
+    python validation/broken_items.py verdicts RUN FOLDER/key.csv ANSWERS.jsonl VERDICTS.csv
+    python validation/broken_items.py read READINGS [RUN]
 
 RUN is a finished run with scores of many models. ``planted`` exchanges the keys of 2% of the items: of an open question
 every right answer becomes wrong; of one with k options a wrong answer also becomes right with chance 1 / (k - 1). Each
@@ -39,7 +39,7 @@ from scipy.special import expit
 import competency_gaps as cg
 from competency_gaps.evidence.interval import mean as share_of
 from competency_gaps.evidence.outcomes import wrong_alike
-from competency_gaps.improve.suspect import MIN_MODELS, agreement, odds, shared_slices
+from competency_gaps.improve.broken_items import MIN_MODELS, agreement, odds, shared_slices
 from competency_gaps.runs.scores import model_scores
 
 SHARE = 0.02
@@ -177,7 +177,7 @@ def by_chance(said: np.ndarray, true: np.ndarray, whole: np.ndarray) -> str:
 
 
 def sheet(path: Path, folder: Path, seed: int, before: Path | None) -> None:
-    ranked = cg.open_run(path).suspicious().items
+    ranked = cg.open_run(path).broken_items()
     known = ranked["item_id"].is_in([item for item, *_ in readings(before)] if before else []).to_numpy()
     rng = np.random.default_rng(seed)
     others = rng.choice(np.arange(ranked.height // 10, ranked.height), OTHERS, replace=False)
@@ -218,7 +218,7 @@ def read(folder: Path, run: Path | None) -> None:
             sure = f", sure of another answer {(verdicts[:, label - 1] == 'other').sum()}" if label in (1, 2) else ""
             print(f"{name:<11} reader {label}: {own.sum()} of {len(own)} ({found.low:.2f} to {found.high:.2f}){sure}")
     if run is not None:
-        said = dict(cg.open_run(run).suspicious().items.select("item_id", "chance").iter_rows())
+        said = dict(cg.open_run(run).broken_items().select("item_id", "chance").iter_rows())
         rows = [(said[item], np.mean([bool(verdict) for verdict in found])) for item, _, *found in readings(folder)]
         stated, faulty = np.array(rows).T
         print("said and true: " + by_chance(stated, faulty, np.ones(len(rows))))

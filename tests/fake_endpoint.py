@@ -14,7 +14,7 @@ from typing import Any
 Plan = Callable[[dict[str, Any], int], Any]
 """From the body and the number of the attempt (from 0) at this question: what to do.
 
-"ok", "cut body", "cut chunked", "drop",
+"ok", "cut body", "half a completion", "drop",
 ("status", code, body, headers) or ("message", message, finish, usage).
 """
 
@@ -79,8 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
         if action == "cut body":
             self._send(200, whole[: len(whole) // 2], {}, length=len(whole))
             self.close_connection = True
-        elif action == "cut chunked":
-            self._send(200, whole[: len(whole) // 2], {"Connection": "close"})
+        elif action == "half a completion":
+            self._send(200, whole[: len(whole) // 2], {})
         else:
             with self.state.lock:
                 self.state.paid[question] += 1
@@ -90,6 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data) if length is None else length))
+        if status != 200 and "Retry-After" not in headers:
+            self.send_header("Retry-After-Ms", "5")
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

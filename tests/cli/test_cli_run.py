@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -105,7 +104,7 @@ def test_llm_takes_the_place_of_the_configured_judge(configured, tmp_path):
     assert judged(None) is None and judged(in_file) == LLMConfig(**in_file)
     assert judged(in_file, "--llm", str(path)) == LLMConfig(**other)
     assert judged(in_file, "--set", "judge.timeout=9") == LLMConfig(**{**in_file, "timeout": 9})
-    assert judged({"model": "m"}, "--set", "judge.answers=[a]") == LLMConfig(model="m", answers=[Path("a")])
+    assert judged({"model": "m"}, "--set", "judge.retries=2") == LLMConfig(model="m", retries=2)
 
 
 def test_a_bad_file_of_a_language_model_is_named(tmp_path):

@@ -38,7 +38,7 @@ from competency_gaps.slices.names import (
 from competency_gaps.slices.skills import phrases
 from competency_gaps.slices.tree import concept_space, tree_of
 from competency_gaps.util.errors import UserError
-from core_helpers import write_lines
+from fake_endpoint import question_of, serve
 
 
 def rows_of(family, name: str) -> list[int]:
@@ -374,13 +374,17 @@ def test_families_are_read_as_they_were_made_without_scikit_learn(run, monkeypat
         write_slices(run, Source(run, SlicesConfig(families=["profile"])))
 
 
-def test_skills_are_asked_once(run, tmp_path):
-    rows = np.arange(4)
-    lines = [{"custom_id": f"skill-{row}", "content": {"skill": f" adding {row}. "}} for row in (0, 1, 2)]
-    answers = write_lines(tmp_path / "answers.jsonl", lines)
+def test_skills_are_asked_once(run):
+    rows, prompts = np.arange(4), run.items["prompt"][:4].to_list()
+
+    def plan(body, attempt):
+        row = next(row for row, prompt in enumerate(prompts) if question_of(body).startswith(prompt))
+        return ("message", {"content": json.dumps({"skill": f" adding {row}. "} if row < 3 else {})}, "stop", None)
+
     quiet = cg.Progress(quiet=True)
     assert phrases(run, rows, None, quiet) == {}
-    named = phrases(run, rows, LLMConfig(answers=[answers], model="m"), quiet)
+    with serve(plan) as fake:
+        named = phrases(run, rows, LLMConfig(base_url=fake.url, model="m"), quiet)
     assert named == {0: "adding 0", 1: "adding 1", 2: "adding 2"}
     assert phrases(run, rows, None, quiet) == named
 

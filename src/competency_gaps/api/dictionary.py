@@ -243,7 +243,7 @@ def label_concepts(
     runs: Sequence[Path | str] = (),
     llm: LLMConfig | None = None,
     progress: Progress | None = None,
-) -> Taken | None:
+) -> Taken:
     """Label concepts, or score their labels.
 
     Parameters
@@ -257,10 +257,6 @@ def label_concepts(
         The language model, for the steps that ask one.
     progress
         None: quiet.
-
-    Returns
-    -------
-    Taken, or None if the requests were only written into a file
 
     Raises
     ------

@@ -86,11 +86,7 @@ def label(
         return
     taken = cg.label_concepts(dictionary, step, runs=run or (), llm=config, progress=progress)
     if json_:
-        outcome = {"waiting": True} if taken is None else taken.as_dict()
-        print_json({"dictionary": str(dictionary), "step": step, **outcome})
-        return
-    if taken is None:
-        print_line(f"Requests written to {config and config.requests}")
+        print_json({"dictionary": str(dictionary), "step": step, **taken.as_dict()})
         return
     what = "labels" if step in ("automatic", "explain") else "scores"
     print_line(

@@ -325,7 +325,7 @@ class _Filling:
             return not isinstance(parse(answer, form), Failure)
 
         assert self.llm is not None
-        answers = ask(requests, self.llm, self.folder, self.progress, usable) or {}
+        answers = ask(requests, self.llm, self.folder, self.progress, usable)
         came = (answers[request.id] for request in requests if request.id in answers)
         return {
             answer.id: parse(answer, form) if usable(answer) else None for answer in came if answer.text is not None

@@ -76,9 +76,6 @@ def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
     if config is not None:
         if config.base_url is not None:
             check_installed()
-        for path in config.answers:
-            if not path.is_file():
-                raise UserError(f"the answers {str(path)!r}: there is no such file.")
         return config
     models = AnswerStore(folder / FOLDER / FILE).models
     if len(models) > 1:
@@ -113,7 +110,7 @@ def judge_responses(
         asked = [request.id for case in cases for request in case.requests]
         entry = {
             "judge": who,
-            "where": None if config is None or not config.is_asked else config.base_url or "batch",
+            "where": config and config.base_url,
             "requests": len(asked),
             "answered": sum(id in answers and answers[id].error is None for id in asked),
             "benchmarks": counts,
@@ -156,18 +153,10 @@ def _answers(
         return not isinstance(scorers[answer.id].read(answer), Failure)
 
     received = ask(requests, config, folder, progress, usable)
-    store = AnswerStore(folder / FILE)
-    who = config.model or ", ".join(store.models) or None
-    if received is None:
-        assert config.requests is not None
-        progress.say(f"Requests for the judge are in {config.requests}; read answers with judge.answers.")
-        why = f"no judge was asked: its requests are in {config.requests.name}, to be answered and read back"
-        return store.answers(requests, config.model), who, Reason("judge_exported", why)
-    if config.answers:
-        return received, who, Reason("judge_not_imported", "the judge's answer to this item is not among those read")
+    why = Reason("judge_capped", "the judge was not asked: max_cost was reached first")
     if config.base_url is None:
-        return received, who, Reason("no_judge", "the judge was not asked, and there is no earlier answer")
-    return received, who, Reason("judge_capped", "the judge was not asked: max_cost was reached first")
+        why = Reason("no_judge", "the judge was not asked, and there is no earlier answer")
+    return received, config.model, why
 
 
 def _score(case: _Case, answers: Mapping[str, Answer], why: Reason) -> Score:

@@ -1,4 +1,4 @@
-"""Ask a language model, over an OpenAI-compatible endpoint or through files in OpenAI's batch form.
+"""Ask a language model over an OpenAI-compatible endpoint.
 
 :func:`ask` sends :class:`Request` objects and keeps each :class:`Answer` on disk as it comes, so that a killed command
 goes on without paying twice; :func:`competency_gaps.scoring.answer_json.parse` reads an answer.
@@ -10,32 +10,29 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import pydantic
 
 from competency_gaps.items.config import LLMConfig
 from competency_gaps.util.errors import UserError, needed
-from competency_gaps.util.files import no_space_left, write_text
+from competency_gaps.util.files import no_space_left
 from competency_gaps.util.lock import hold
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import one_line, plural, replace_surrogates, visible
 
+if TYPE_CHECKING:
+    import openai
+
 FILE = "answers.jsonl"
 """In the folder given to :func:`ask`."""
-NO_NAME = "export"
-"""Model of exported requests if none is given; to be replaced before they are sent."""
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-"""Seconds before the first retry, doubled each time, and at most."""
-MAX_REQUESTED_WAIT = 600.0
-"""Most seconds that an endpoint may ask to wait; beyond, the command ends."""
 _LISTENING = 0.2
 """Seconds after which Ctrl-C is noticed: with polars' handler, a wait without end is not interrupted."""
 
@@ -71,7 +68,7 @@ class Request:
         question = f"{self.user}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}"
         messages = [{"role": "system", "content": replace_surrogates(self.system)}] if self.system else []
         body: dict[str, Any] = {
-            "model": config.model or NO_NAME,
+            "model": config.model,
             "messages": [*messages, {"role": "user", "content": replace_surrogates(question)}],
             config.tokens_key: config.max_tokens or self.max_tokens,
         }
@@ -136,13 +133,13 @@ def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def read_completion(body: Any, id: str) -> Answer:
+def _read_completion(body: str, id: str) -> Answer:
     """Read the body of a chat completion, which is foreign input.
 
     An answer that holds nothing, as of a model that spends all tokens on thinking, has an empty text and no error.
     """
     try:
-        read = _Completion.model_validate(body)
+        read = _Completion.model_validate_json(body)
     except pydantic.ValidationError:
         return Answer(id, error=f"no chat completion: {one_line(body)}")
     message, finish, usage = read.choices[0].message, read.choices[0].finish_reason, read.usage or _Usage()
@@ -167,8 +164,8 @@ def ask(
     folder: Path,
     progress: Progress,
     usable: Callable[[Answer], bool] = lambda answer: True,
-) -> dict[str, Answer] | None:
-    """Answer requests in the way that the configuration says; what a folder keeps is not asked again.
+) -> dict[str, Answer]:
+    """Ask a model what the folder has no usable answer to, and return the answers.
 
     Parameters
     ----------
@@ -181,32 +178,26 @@ def ask(
 
     Returns
     -------
-    dict of str to Answer, or None
-        By id of the request. A request that failed has an answer with ``error``; one that ``max_cost`` left unasked, or
-        that no file answers, has none. None: the requests were only written into a file.
+    dict of str to Answer
+        By id of the request. A request that failed has an answer with ``error``; one that ``max_cost`` left unasked has
+        none.
 
     Raises
     ------
     UserError
-        If the endpoint refuses the key, account, model or address, gives no answer at all, or asks to wait too long; if
-        a file cannot be read, or another process writes into the folder.
+        If the endpoint refuses the key, account, model or address, or gives no answer at all; or another process writes
+        into the folder.
     MachineError
         If the disk is full.
     MissingExtraError
-        If ``openai`` or ``tenacity`` is not installed.
+        If ``openai`` is not installed.
     """
     by_id = {request.id: request for request in requests}
     with hold(folder):
         store = AnswerStore(folder / FILE)
         kept = store.answers(by_id.values(), config.model)
         todo = [r for r in by_id.values() if r.id not in kept or not usable(kept[r.id])]
-        if config.requests is not None:
-            write_requests(todo, config)
-            return None
-        if config.answers:
-            failed = _import(by_id, config, store, progress, usable)
-        else:
-            failed = _send(todo, len(by_id), config, store, progress) if config.base_url and todo else {}
+        failed = _send(todo, len(by_id), config, store, progress) if config.base_url and todo else {}
         return failed | store.answers(by_id.values(), config.model)
 
 
@@ -329,24 +320,23 @@ def _send(
 def _outcomes(
     by_key: Mapping[str, Sequence[Request]], config: LLMConfig, store: AnswerStore
 ) -> Generator[tuple[str, Answer, bool], None, None]:
-    """Keys with their answers as they come, and whether the endpoint was out of reach.
+    """Yield keys with their answers as they come, and whether the endpoint was out of reach.
 
     To close it, or the first interrupt (Ctrl-C), sends nothing more and waits for what is in flight and may be paid
     for; the second interrupt drops that.
     """
-    client, stop, left = connect(config), threading.Event(), iter(by_key.items())
+    client, left = _connect(config), iter(by_key.items())
     pool = ThreadPoolExecutor(config.concurrency)
     running: set[Future[tuple[str, Answer, bool]]] = set()
     try:
         while True:
             more = islice(left, 2 * config.concurrency - len(running))
-            running |= {pool.submit(_answered, client, key, same[0], config, store, stop) for key, same in more}
+            running |= {pool.submit(_answered, client, key, same[0], config, store) for key, same in more}
             if not running:
                 return
             done, running = wait(running, _LISTENING, FIRST_COMPLETED)
             yield from (future.result() for future in done)
     finally:
-        stop.set()
         running = {future for future in running if not future.cancel()}
         try:
             while running:
@@ -358,60 +348,33 @@ def _outcomes(
 
 
 def _answered(
-    client: Any, key: str, request: Request, config: LLMConfig, store: AnswerStore, stop: threading.Event
+    client: Any, key: str, request: Request, config: LLMConfig, store: AnswerStore
 ) -> tuple[str, Answer, bool]:
-    """Ask one request until it is answered, which is kept, or fails for good."""
+    """Ask one request; an answer is saved before it is returned."""
     import openai
-    import tenacity
 
-    def send() -> Answer:
-        raw = client.chat.completions.with_raw_response.create(**request.body(config))
-        answer = read_completion(json.loads(hide_key(raw.http_response.text, config)), request.id)
-        if answer.error is not None:
-            raise ValueError(answer.error)
-        return answer
-
-    exponential = tenacity.wait_exponential_jitter(FIRST_WAIT, LONGEST_WAIT, jitter=FIRST_WAIT)
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda error: _what_follows(error) == "again"),
-        stop=tenacity.stop_after_attempt(config.retries + 1) | tenacity.stop_when_event_set(stop),
-        wait=lambda state: _asked_wait(state.outcome.exception() if state.outcome else None) or exponential(state),
-        sleep=tenacity.sleep_using_event(stop),
-        reraise=True,
-    )
     try:
-        answer = retrying(send)
-    except (openai.OpenAIError, ValueError) as error:
+        raw = client.chat.completions.with_raw_response.create(**request.body(config))
+    except openai.OpenAIError as error:
         cause = "" if isinstance(error, openai.APIStatusError) else error.__cause__ or ""
-        reason = hide_key(one_line(f"{error} {cause}"), config)
-        if _what_follows(error) == "end":
+        reason = _hide_key(one_line(f"{error} {cause}"), config)
+        if isinstance(error, openai.APIStatusError) and _fails_for_all(error):
             raise UserError(
                 f"{config.base_url} refuses the request ({reason}). Check base_url, the model {config.model!r}, and "
-                "the key in "
-                f"{config.key_env}, which is {'' if _key(config) else 'not '}set. What is answered is kept."
+                f"the key in {config.key_env}, which is {'' if _key(config) else 'not '}set. What is answered is kept."
             ) from None
         is_lost = isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
         return key, Answer(request.id, error=reason), is_lost
-    store.add(str(config.model), key, answer)
+    answer = _read_completion(_hide_key(raw.http_response.text, config), request.id)
+    if answer.error is None:
+        store.add(config.model, key, answer)
     return key, answer, False
 
 
-def _what_follows(error: BaseException) -> Literal["again", "fail", "end"]:
-    """Whether another attempt may succeed, the request fails, or every other one would fail too."""
-    import openai
-
-    if not isinstance(error, openai.APIStatusError):
-        return "again" if isinstance(error, (openai.APIConnectionError, ValueError)) else "fail"
-    status, no_quota = error.status_code, "insufficient_quota" in error.response.text
-    if status < 400 or status in (401, 402, 403, 404) or no_quota or _asked_wait(error) > MAX_REQUESTED_WAIT:
-        return "end"
-    return "again" if status in (408, 409, 425, 429) or status >= 500 else "fail"
-
-
-def _asked_wait(error: BaseException | None) -> float:
-    """Seconds that the endpoint asks to wait; 0: it does not say."""
-    value = getattr(getattr(error, "response", None), "headers", {}).get("retry-after", "")
-    return float(value) if value.isdecimal() else 0.0
+def _fails_for_all(error: openai.APIStatusError) -> bool:
+    """Whether every other request would fail too."""
+    status = error.status_code
+    return status < 400 or status in (401, 402, 403, 404) or "insufficient_quota" in error.response.text
 
 
 # The connection
@@ -421,11 +384,11 @@ def check_installed() -> None:
     """Raise MissingExtraError if a package is missing without which no endpoint can be asked."""
     with needed(None, "label", "Asking a language model"):
         import openai  # noqa: F401
-        import tenacity  # noqa: F401
 
 
-def connect(config: LLMConfig) -> Any:
-    """A client of ``openai`` that follows no redirects, and uses no proxy for this machine.
+def _connect(config: LLMConfig) -> Any:
+    """Return a client of ``openai``, which repeats failed requests; it follows no redirects, and uses no proxy for this
+    machine.
 
     Raises
     ------
@@ -438,7 +401,7 @@ def connect(config: LLMConfig) -> Any:
         api_key=_key(config) or "no-key",
         base_url=config.base_url,
         timeout=config.timeout,
-        max_retries=0,
+        max_retries=config.retries,
         http_client=openai.DefaultHttpxClient(trust_env=not is_here(str(config.base_url)), follow_redirects=False),
     )
 
@@ -454,7 +417,7 @@ def _key(config: LLMConfig) -> str:
     return value
 
 
-def hide_key(text: str, config: LLMConfig) -> str:
+def _hide_key(text: str, config: LLMConfig) -> str:
     """Write ``[API key]`` wherever the key stands in a foreign text; shorter ones are placeholders like ``EMPTY``."""
     key = _key(config)
     return text.replace(key, "[API key]") if len(key) >= 8 else text
@@ -483,74 +446,3 @@ def _tokens(request: Request, config: LLMConfig) -> tuple[int, int]:
 
 def _money(value: float) -> str:
     return f"{value:,.2f}" if value >= 1 else f"{value:.2g}"
-
-
-# Files in OpenAI's batch form
-
-
-def write_requests(requests: Iterable[Request], config: LLMConfig) -> None:
-    """Write requests into the configured file, one a line."""
-    assert config.requests is not None
-    call = {"method": "POST", "url": "/v1/chat/completions"}
-    lines = (json.dumps({"custom_id": request.id, **call, "body": request.body(config)}) for request in requests)
-    write_text(config.requests, "".join(f"{line}\n" for line in lines))
-
-
-def read_answers(path: Path) -> Iterator[Answer]:
-    """Read answers, one a line: OpenAI's batch output, or ``{"custom_id", "content": text or object}`` by hand.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read or a line has neither form; the message names file and line.
-    """
-    if not path.is_file():
-        raise UserError(f"the answers {str(path)!r}: there is no such file.")
-    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-            id, content, model = value["custom_id"], value.get("content"), value.get("model")
-            response = value.get("response") or {}
-            has_answer = "content" in value or "response" in value or "error" in value
-            if not isinstance(id, str) or not has_answer or not isinstance(response, dict):
-                raise TypeError
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise UserError(
-                f"{str(path)!r}, line {number}: expected a JSON object with 'custom_id' as in the file of requests and "
-                "'response' as in OpenAI's batch output, or 'content' (a text or an object)."
-            ) from None
-        if "content" in value:
-            text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-            yield Answer(id, replace_surrogates(text), model=str(model)[:200] if model else None)
-            continue
-        if value.get("error") or response.get("status_code") != 200:
-            yield Answer(id, error=one_line(value.get("error") or response or "no response"))
-        else:
-            yield read_completion(response.get("body"), id)
-
-
-def _import(
-    by_id: Mapping[str, Request],
-    config: LLMConfig,
-    store: AnswerStore,
-    progress: Progress,
-    usable: Callable[[Answer], bool],
-) -> dict[str, Answer]:
-    """Keep the answers of files like an endpoint's, so that the files are needed once; give back those that failed."""
-    read = {answer.id: answer for path in config.answers for answer in read_answers(path)}
-    known = {id: replace(answer, model=config.model or answer.model) for id, answer in read.items() if id in by_id}
-    kept = store.answers([by_id[id] for id in known], config.model)
-    for id, answer in known.items():
-        before = kept.get(id)
-        is_better = before is None or usable(answer) or not usable(before)
-        if answer.error is None and answer != before and is_better:
-            store.add(answer.model or NO_NAME, by_id[id].key(), answer)
-    if len(read) > len(known):
-        progress.say(
-            f"{plural(len(read) - len(known), 'answer')} left out: they belong to requests that are no longer made."
-        )
-    if missing := len(by_id.keys() - known.keys() - kept.keys()):
-        progress.say(f"{missing:,} of {plural(len(by_id), 'request')} have no answer in the files.")
-    return {id: answer for id, answer in known.items() if answer.error is not None}

@@ -119,7 +119,7 @@ def named_by_model(
             name for other, name in enumerate(names) if above[other] == above[region] and other != region
         ]
         requests.append(make_request("region", region, content, _Name, 60))
-    answers = ask(requests, llm, folder, progress, lambda answer: _name(answer) is not None) or {}
+    answers = ask(requests, llm, folder, progress, lambda answer: _name(answer) is not None)
     new: list[str | None] = []
     for request in requests:
         name = _name(answers[request.id]) if request.id in answers else None

@@ -64,9 +64,7 @@ def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: P
         answers = AnswerStore(folder / FILE).answers(requests.values(), None)
     else:
         folder.mkdir(exist_ok=True)
-        if llm.requests is not None:  # a judge's requests may go to the file itself
-            llm = llm.model_copy(update={"requests": llm.requests.with_stem(f"{llm.requests.stem}-skills")})
-        answers = ask(requests.values(), llm, folder, progress, lambda answer: _phrase(answer) is not None) or {}
+        answers = ask(requests.values(), llm, folder, progress, lambda answer: _phrase(answer) is not None)
     read = {row: _phrase(answers[request.id]) for row, request in requests.items() if request.id in answers}
     return {row: phrase for row, phrase in read.items() if phrase is not None}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -24,7 +23,7 @@ from competency_gaps.items.config import LLMConfig
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.scoring.answer_json import Failure, parse
 from competency_gaps.scoring.llm import Answer, Request, ask
-from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import shorten, visible
 
@@ -254,31 +253,14 @@ def read_answer(question: LabelQuestion, answer: Answer) -> Explanation | float 
     return Failure("names a window that does not exist") if score is None else score
 
 
-def explainer_of(answer: Answer, explainer: str | None) -> str:
-    """Name of the model that answered: the given one, else the one that the answer names.
-
-    Raises
-    ------
-    UserError
-        If neither is known.
-    """
-    who = explainer or answer.model
-    if not who:
-        raise UserError(
-            f"the answer to {shorten(visible(answer.id), 80)!r} names no model, but a label records who wrote it: give "
-            f"'model' of {argument('llm')}, or on every line of the answers."
-        )
-    return who
-
-
 def ask_about(
     dictionary: Dictionary,
     step: Step,
     concepts: Sequence[int] | None,
     llm: LLMConfig,
     progress: Progress,
-) -> Taken | None:
-    """Ask a model for labels or their scores, and store them; None: the requests were only written into a file.
+) -> Taken:
+    """Ask a model for labels or their scores, and store them.
 
     Raises
     ------
@@ -298,15 +280,15 @@ def ask_about(
         return not isinstance(read_answer(by_id[answer.id], answer), Failure)
 
     answers = ask([question.request for question in asked], llm, dictionary.folder / "answers", progress, usable)
-    return None if answers is None else take_answers(dictionary, asked, answers, llm.model, llm.base_url or "batch")
+    return take_answers(dictionary, asked, answers, llm.model, llm.base_url)
 
 
 def take_answers(
     dictionary: Dictionary,
     asked: Iterable[LabelQuestion],
     answers: Mapping[str, Answer],
-    explainer: str | None,
-    source: str,
+    explainer: str,
+    source: str | None,
 ) -> Taken:
     """Read answers and store labels and abstentions, or scores of labels.
 
@@ -315,17 +297,17 @@ def take_answers(
     answers
         By id of the request; questions without an answer are skipped.
     explainer
-        Name of the model; None: the one that each answer names.
+        Name of the model.
     source
-        Where the answers come from.
+        Where the answers come from; None: unknown.
 
     Raises
     ------
     UserError
-        If a label's explainer is not known, or every score is exactly that of chance; nothing is stored.
+        If every score is exactly that of chance; nothing is stored.
     """
     taken = Taken()
-    labels: defaultdict[str, list[tuple[int, str | None]]] = defaultdict(list)
+    labels: list[tuple[int, str | None]] = []
     scores: list[tuple[int, str, float]] = []
     for question in asked:
         answer = answers.get(question.request.id)
@@ -337,7 +319,7 @@ def take_answers(
         elif isinstance(read, Explanation):
             label = clean_line(read.label)
             taken.abstained += label is None
-            labels[explainer_of(answer, explainer)].append((question.concept, label))
+            labels.append((question.concept, label))
         else:
             scores.append((question.concept, str(question.label), read))
     if len(scores) >= MIN_SCORES and all(score == 0.5 for _, _, score in scores):
@@ -345,9 +327,9 @@ def take_answers(
             f"each of {len(scores)} scores is exactly 0.5, as if the model named every window or none, so none is "
             "stored. Use a model that reads the windows."
         )
-    taken.stored = sum(map(len, labels.values())) - taken.abstained + len(scores)
-    for who, rows in labels.items():
-        dictionary.add_labels(label_rows(dictionary, rows, "explained", who, source))
+    taken.stored = len(labels) - taken.abstained + len(scores)
+    if labels:
+        dictionary.add_labels(label_rows(dictionary, labels, "explained", explainer, source))
     if scores:
         add_scores(dictionary, scores)
     return taken

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -14,19 +13,18 @@ from competency_gaps.util.errors import UserError
 
 Structured = Literal["json_schema", "json_object", "none"]
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_WAYS = ("base_url", "requests", "answers")
 
 
 class LLMConfig(Config):
-    """A language model behind an OpenAI-compatible endpoint, or its answers in files (``requests``, then ``answers``).
+    """A language model behind an OpenAI-compatible endpoint.
 
-    With ``model`` alone no model is asked: answers that were kept earlier count.
+    Without ``base_url`` no model is asked: its earlier answers, which are saved, count.
     """
 
     base_url: str | None = None
     """Root of the API, such as http://localhost:8080/v1; without user, password and query."""
-    model: str | None = None
-    """Name of the model there; with files, the name under which its answers are kept."""
+    model: str
+    """Name of the model there, under which its answers are saved."""
     key_env: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; endpoints that need none work without it."""
     temperature: Annotated[float, Field(ge=0)] | None = 0.0
@@ -51,15 +49,6 @@ class LLMConfig(Config):
     """Money per million answer tokens."""
     max_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Nothing more is sent once one command has spent this; needs both prices."""
-    requests: Path | None = None
-    """Write the requests into this file in OpenAI's batch form, and ask no model."""
-    answers: list[Path] = []
-    """Read answers to such requests from these files."""
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether answers come from somewhere, and not only from those kept earlier."""
-        return any(getattr(self, way) for way in _WAYS)
 
     def cost(self, prompt_tokens: int, answer_tokens: int) -> float | None:
         """Money for so many tokens; None: no prices are known."""
@@ -100,11 +89,6 @@ class LLMConfig(Config):
 
     @model_validator(mode="after")
     def _check_together(self) -> LLMConfig:
-        ways = [name for name in _WAYS if getattr(self, name)]
-        if len(ways) > 1 or (not ways and not self.model):
-            raise ValueError(f"give one of {', '.join(_WAYS)}; found {' and '.join(ways) or 'none'}")
-        if self.base_url and not self.model:
-            raise ValueError("base_url needs 'model', the name of a model on that server")
         if (self.price_in is None) != (self.price_out is None):
             raise ValueError("give both price_in and price_out, or neither")
         if self.max_cost is not None and self.price_in is None:

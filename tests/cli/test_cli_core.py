@@ -60,7 +60,7 @@ def test_help_alone_exits_with_status_0(cli):
         (["score", "RUN"], "give --scores"),
         (["compare", "RUN"], "expected two runs"),
         (["improve", "RUN", "--items", "--keep", "5"], "--keep and --items cannot be combined"),
-        (["improve", "RUN", "--keep", "5", "--n", "3"], "--n goes with --fill or --missing, not with --keep"),
+        (["improve", "RUN", "--keep", "5", "--n", "3"], "--n goes with --new or --missing, not with --keep"),
         (["concepts", "label", "D", "--step", "automatic", "--from", "a.csv"], "one of the two"),
         (["concepts", "label", "D", "--from", "a.csv", "--llm", "a.yaml"], "--llm goes with --step"),
         (["sae", "google/gemma-2-3b"], "gemma-2-9b"),

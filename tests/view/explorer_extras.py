@@ -108,7 +108,7 @@ def with_improvements(made: Made, folder: Path) -> Made:
     """Copy a run of several models, and improve it in all ways; no model writes the drafts."""
     run = cg.open_run(shutil.copytree(made.run, folder / "run"))
     results = run.path / "improve"
-    (results / "fill-new").mkdir(parents=True)
+    (results / "new-new").mkdir(parents=True)
     found = run.broken_items()  # no item of these runs is broken, so one is said to be
     odd = pl.when(pl.int_range(pl.len()) == 0).then(0.7).otherwise("chance").alias("chance")
     found.with_columns(odd).write_parquet(results / "items.parquet")
@@ -116,9 +116,9 @@ def with_improvements(made: Made, folder: Path) -> Made:
     kept = {"id": "1", "slice": "s", "weight": 1.0, "prompt": DRAFT, "choices": ["a", POINT], "answer": "a"}
     refused = {"id": "2", "prompt": DRAFT, "source": "corpus", "code": "alike", "reason": f"as {SECRETS[0]}"}
     held = {"name": "new", "benchmark": "sums", "precision": None, "fresh": None, "plan": None}
-    write_document(results / "fill-new" / "drafts.json", {**held, "items": [{**kept, "source": "corpus"}, refused]})
-    (results / "fill-odd").mkdir()
-    (results / "fill-odd" / "drafts.json").write_text("{}")
+    write_document(results / "new-new" / "drafts.json", {**held, "items": [{**kept, "source": "corpus"}, refused]})
+    (results / "new-odd").mkdir()
+    (results / "new-odd" / "drafts.json").write_text("{}")
     return Made(run.path, made.dictionary)
 
 

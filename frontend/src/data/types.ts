@@ -681,7 +681,7 @@ export interface ListedDraft {
 
 /** A result of `cgaps improve`. */
 export interface Improvement {
-  what: "keep" | "items" | "fill";
+  what: "keep" | "items" | "new";
   /** Of its file or folder, without its ending. */
   name: string;
   /** What the terminal says; the first one is the answer. */
@@ -695,7 +695,7 @@ export interface Improvement {
 export interface ImproveFile {
   results: Improvement[];
   /** What makes a result of each kind. */
-  commands: Record<"keep" | "items" | "fill", string>;
+  commands: Record<"keep" | "items" | "new", string>;
 }
 
 /** A category of a column, or a benchmark, in a comparison of two models. Scores are in [0, 1]. */

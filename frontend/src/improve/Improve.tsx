@@ -15,7 +15,7 @@ import "./improve.css";
 const KINDS = [
   { what: "keep", title: "Keep fewer items", lacks: "A subset that predicts the scores on all items:" },
   { what: "items", title: "Fix items", lacks: "Items that look broken, judging by all models’ answers:" },
-  { what: "fill", title: "Add items", lacks: "New items for a weak or thin slice:" },
+  { what: "new", title: "Add items", lacks: "New items for a weak or thin slice:" },
 ] as const;
 
 /** What to do about the benchmarks: the answers of `cgaps improve`, of which one is shown in full. */

@@ -478,7 +478,7 @@ class Run(RunFolder):
 
         return broken_items(self, progress=progress)
 
-    def fill(
+    def new_items(
         self,
         slice: int | str | None = None,
         *,
@@ -516,9 +516,9 @@ class Run(RunFolder):
         UserError
             If there is no such slice or benchmark, or nothing to take items from.
         """
-        from competency_gaps.improve.fill import fill
+        from competency_gaps.improve.new_items import new_items
 
-        return fill(
+        return new_items(
             self,
             slice,
             benchmark=benchmark,

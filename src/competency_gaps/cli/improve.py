@@ -23,7 +23,7 @@ T = TypeVar("T")
 _OF_MODE = {
     "--keep": ("--out", "--limit"),
     "--items": ("--out", "--limit"),
-    "--fill": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
+    "--new": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
     "--missing": ("--describe", "--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
     "--scores": ("--limit",),
     "": (),
@@ -39,7 +39,7 @@ def improve(
         int | None, typer.Option(metavar="N", min=2, help="Choose N items that predict the scores on all items.")
     ] = None,
     items: Annotated[bool, typer.Option("--items", help="List items that look broken, the clearest first.")] = False,
-    fill: Annotated[
+    new: Annotated[
         str | None, typer.Option(metavar="SLICE", help="Write new items for a slice (a line of the answer, or a name).")
     ] = None,
     missing: Annotated[
@@ -64,7 +64,7 @@ def improve(
     quiet: shared.QuietOption = False,
 ) -> None:
     """Improve a benchmark: which items to keep, fix and add; without options, where to start."""
-    asked = {"--keep": keep, "--items": items or None, "--fill": fill, "--missing": missing, "--scores": scores}
+    asked = {"--keep": keep, "--items": items or None, "--new": new, "--missing": missing, "--scores": scores}
     others = {
         **{"--describe": describe, "--n": n, "--llm": llm, "--corpus": corpus, "--out": out},
         **{"--dry-run": dry_run or None, "--limit": limit},
@@ -93,9 +93,9 @@ def improve(
             write_atomic(file, ranked.write_parquet)
         shown = ranked.head(limit or ranked.height).to_dicts()
         _print(run, {"items": shown}, report.broken_view(ranked, limit, Console().width), file, json_=json_)
-    elif fill is not None or missing is not None:
-        drafts = opened.fill(
-            fill,
+    elif new is not None or missing is not None:
+        drafts = opened.new_items(
+            new,
             benchmark=missing,
             description=describe,
             n=n or 50,

@@ -1,4 +1,4 @@
-"""New items for a benchmark as :func:`competency_gaps.improve.fill.fill` leaves them, and their files."""
+"""New items for a benchmark as :func:`competency_gaps.improve.new_items.new_items` leaves them, and their files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.improve.lens import Fresh
+from competency_gaps.improve.membership import Fresh
 from competency_gaps.items.item import Item
 from competency_gaps.items.options import LETTERS
 from competency_gaps.util.checked import damaged, read_document, write_document
@@ -29,7 +29,7 @@ class Drafts:
     """New items, and those that were refused."""
 
     name: str
-    """Of what is filled."""
+    """Of the slice, or of what a benchmark lacks."""
     benchmark: str
     """Whose form the items have."""
     folder: Path

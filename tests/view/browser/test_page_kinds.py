@@ -179,7 +179,7 @@ def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, tmp_pa
         base = f"http://127.0.0.1:{port}/#/"
         open_view(page, f"{base}{open_runs([improved.run, hostile.run])[1].key}/improve", "improve-answers")
         told = page.inner_text("main")
-        assert all(f"cgaps improve {hostile.run} --{what}" in told for what in ("keep", "items", "fill"))
+        assert all(f"cgaps improve {hostile.run} --{what}" in told for what in ("keep", "items", "new"))
         assert page.get_by_test_id("improve-answers").locator("a").count() == 0
         open_view(page, f"{base}{key}/improve?result=items", "side-by-side")
         found = run.broken_items().row(0, named=True)
@@ -187,7 +187,7 @@ def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, tmp_pa
         counts = page.get_by_test_id("side-by-side").locator("tbody td:nth-child(3)").all_inner_texts()
         assert sum(map(int, counts)) == len(ADDED) + 1
         wrong = serious(page) + cut_off(page)
-        for result, wait_for in (("fill-new", "drafts"), ("keep-20", "kept")):
+        for result, wait_for in (("new-new", "drafts"), ("keep-20", "kept")):
             open_view(page, f"{base}{key}/improve?result={result}", wait_for)
             assert page.locator("#app img, #app script").count() == 0
             wrong += serious(page) + cut_off(page)
@@ -196,7 +196,7 @@ def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, tmp_pa
     assert not [word for word in (*SECRETS, str(improved.run)) if word in told] and "drafts.json" in told
     for texts in (True, False):
         url = exported(improved, tmp_path / f"page{texts}", texts=texts)
-        open_view(page, f"{url}improve?result=fill-new", "improvement")
+        open_view(page, f"{url}improve?result=new-new", "improvement")
         assert (visible(DRAFT) in page.inner_text("main")) == texts
         open_view(page, f"{url}improve?result=items", "side-by-side")
         assert texts or not [word for word in SECRETS if word in page.inner_text("body")]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from competency_gaps.findings.coverage import Coverage
     from competency_gaps.improve.drafts import Drafts
     from competency_gaps.improve.keep import Kept
-    from competency_gaps.improve.lens import Fresh
+    from competency_gaps.improve.membership import Fresh
     from competency_gaps.runs.open import RunFolder
 
 KEPT_ITEMS = 100

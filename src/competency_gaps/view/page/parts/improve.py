@@ -29,7 +29,7 @@ FOLDER = "improve"
 _PLACES: dict[What, tuple[str, str]] = {
     "keep": ("keep-*", "--keep 100"),
     "items": ("items.parquet", "--items"),
-    "fill": ("fill-*", "--fill SLICE --llm FILE"),
+    "new": ("new-*", "--new SLICE --llm FILE"),
 }
 """Where the results of each kind are, and how they are asked for."""
 MAX_ITEMS, MIN_CHANCE = 200, 0.1

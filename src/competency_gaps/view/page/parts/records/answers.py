@@ -185,7 +185,7 @@ class ModelsFile:
     """One list per slice, in the order of ``columns``; without items."""
 
 
-What = Literal["keep", "items", "fill"]
+What = Literal["keep", "items", "new"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""New items: the lens against brute force, the test of a gap against the truth, routes with planted candidates."""
+"""New items: membership against brute force, the test of a gap against the truth, planted candidates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import competency_gaps as cg
 import fake_endpoint
 from competency_gaps.findings.answer import slices_of
 from competency_gaps.improve.drafts import lm_eval_task, read_drafts
-from competency_gaps.improve.lens import fresh_gap, lens_of
+from competency_gaps.improve.membership import fresh_gap, membership_of
 from competency_gaps.items.config import BenchmarkConfig, LLMConfig
 from competency_gaps.pipeline.load import load_benchmark
 from competency_gaps.reading.profiles import MIN_ACTIVE_ITEMS, cas_of, profiles_of, scale_of
@@ -36,8 +36,8 @@ def run(tiny_run, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path_factory):
     """Items are read into a cache that the tests share; texts are not embedded."""
-    monkeypatch.setenv("CGAPS_CACHE", str(tmp_path_factory.getbasetemp() / "fill-cache"))
-    monkeypatch.setattr("competency_gaps.improve.fill.has_default_model", lambda: False)
+    monkeypatch.setenv("CGAPS_CACHE", str(tmp_path_factory.getbasetemp() / "new-cache"))
+    monkeypatch.setattr("competency_gaps.improve.new_items.has_default_model", lambda: False)
 
 
 def question(number: int, **other):
@@ -59,13 +59,13 @@ def test_the_lens_measures_items_against_means_without_them(run):
     for row in range(len(own)):
         others = np.arange(len(own)) != row
         values[row] = profiles[row] @ (profiles[own & others].mean(axis=0) - profiles[~own & others].mean(axis=0))
-    lens = lens_of(run, family, place)
+    membership = membership_of(run, family, place)
     assert values[own].min() > np.median(values[~own])
-    above = values >= lens.threshold - 1e-6
-    assert lens.precision == pytest.approx(own[above].mean()) and lens.precision >= 0.5
-    assert lens.threshold >= np.quantile(values[own], 0.25) - 1e-6
-    assert lens.floor == pytest.approx(np.quantile(values[own], 0.1), abs=1e-6)
-    assert np.corrcoef(lens.measure(run), values)[0, 1] > 0.99
+    above = values >= membership.threshold - 1e-6
+    assert membership.precision == pytest.approx(own[above].mean()) and membership.precision >= 0.5
+    assert membership.threshold >= np.quantile(values[own], 0.25) - 1e-6
+    assert membership.floor == pytest.approx(np.quantile(values[own], 0.1), abs=1e-6)
+    assert np.corrcoef(membership.measure(run), values)[0, 1] > 0.99
 
 
 def test_a_fresh_gap_is_that_of_items_of_one_length_and_its_interval_holds():
@@ -103,7 +103,7 @@ def test_a_corpus_is_sifted(run, tmp_path):
     bad["repeats"]["answer"] = run.items["answer_index"][5]
     broken = {"id": "x", "choices": ["a", "b"]}
     corpus = write_lines(tmp_path / "corpus.jsonl", [*good, *bad.values(), good[3], broken])
-    drafts = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "out")
+    drafts = run.new_items("quiz", n=12, corpus=corpus, out=tmp_path / "out")
     codes = drafts.refused["code"].to_list()
     assert drafts.kept.height == 12 and codes.count("repeats") == 2 and codes.count("form") == 2
     refused = dict(drafts.refused.select("prompt", "code").iter_rows())
@@ -115,7 +115,7 @@ def test_a_corpus_is_sifted(run, tmp_path):
     items = load_benchmark(written).items
     assert [item.id for item in items] == drafts.kept["id"].to_list() and {item.scorer for item in items} == {"choice"}
     assert len((tmp_path / "out" / "refused.jsonl").read_text().splitlines()) == drafts.refused.height
-    again = run.fill("quiz", n=12, corpus=corpus, out=tmp_path / "again")
+    again = run.new_items("quiz", n=12, corpus=corpus, out=tmp_path / "again")
     assert again.kept.equals(drafts.kept)
     read = read_drafts(tmp_path / "out")
     assert read.kept.equals(drafts.kept) and read.refused.equals(drafts.refused)
@@ -132,8 +132,8 @@ def test_generators_make_other_tasks_of_the_slice(tiny_config, tmp_path):
         "benchmarks": [{"name": "tasks", "sources": [sums, words], "options": {"max_new_tokens": 4}}],
     }
     run = cg.run(config, tmp_path / "run")
-    drafts = run.fill("chain_sum", n=15)
-    assert drafts.folder == tmp_path / "run" / "improve" / "fill-chain_sum"
+    drafts = run.new_items("chain_sum", n=15)
+    assert drafts.folder == tmp_path / "run" / "improve" / "new-chain_sum"
     assert drafts.kept.height == 15 and not set(drafts.kept["prompt"]) & set(run.items["prompt"])
     assert set(drafts.kept["source"]) == {"chain_sum"}
     assert drafts.fresh.items >= 15 and drafts.fresh.others >= 10
@@ -141,11 +141,13 @@ def test_generators_make_other_tasks_of_the_slice(tiny_config, tmp_path):
 
 def test_lm_eval_loads_the_task(run, tmp_path):
     tasks = pytest.importorskip("lm_eval.tasks")
-    run.fill("quiz", n=3, corpus=write_lines(tmp_path / "c.jsonl", map(question, range(8))), out=tmp_path / "fill-quiz")
-    manager = tasks.TaskManager(include_path=str(tmp_path / "fill-quiz"), include_defaults=False)
-    task = tasks.get_task_dict(["fill_quiz"], manager)["fill_quiz"]
+    run.new_items(
+        "quiz", n=3, corpus=write_lines(tmp_path / "c.jsonl", map(question, range(8))), out=tmp_path / "new-quiz"
+    )
+    manager = tasks.TaskManager(include_path=str(tmp_path / "new-quiz"), include_defaults=False)
+    task = tasks.get_task_dict(["new_quiz"], manager)["new_quiz"]
     documents = list(task.test_docs())
-    asked = [json.loads(line) for line in (tmp_path / "fill-quiz" / "items.jsonl").read_text().splitlines()]
+    asked = [json.loads(line) for line in (tmp_path / "new-quiz" / "items.jsonl").read_text().splitlines()]
     assert [task.doc_to_text(one) for one in documents] == [one["prompt"] for one in asked]
     assert [task.doc_to_choice(one)[task.doc_to_target(one)] for one in documents] == [
         one["choices"][one["answer"]] for one in asked
@@ -177,14 +179,14 @@ def test_a_language_model_writes_items_and_no_paid_answer_is_lost(run, tmp_path)
 
     with fake_endpoint.serve(stops) as endpoint:
         llm = LLMConfig(base_url=endpoint.url, model="m", concurrency=1, price_in=1, price_out=2)
-        plan = run.fill("quiz", n=6, llm=llm, out=tmp_path / "out", dry_run=True)
+        plan = run.new_items("quiz", n=6, llm=llm, out=tmp_path / "out", dry_run=True)
         assert "12 of 12 requests" in str(plan.plan) and not endpoint.bodies
         for _ in range(2):
             with pytest.raises(UserError, match="What is answered is kept"):
-                run.fill("quiz", n=6, llm=llm, out=tmp_path / "out")
-        drafts = run.fill("quiz", n=6, llm=llm, out=tmp_path / "out")
+                run.new_items("quiz", n=6, llm=llm, out=tmp_path / "out")
+        drafts = run.new_items("quiz", n=6, llm=llm, out=tmp_path / "out")
         asked = len(endpoint.bodies)
-        assert run.fill("quiz", n=6, llm=llm, out=tmp_path / "out").kept.equals(drafts.kept)
+        assert run.new_items("quiz", n=6, llm=llm, out=tmp_path / "out").kept.equals(drafts.kept)
         assert len(endpoint.bodies) == asked and set(endpoint.paid.values()) <= {1}
         shown: dict[str, list[dict[str, str]]] = {}
         for body in endpoint.bodies:
@@ -218,20 +220,20 @@ def test_what_cannot_be_read_is_refused_and_what_never_came_is_not(run, tmp_path
 
     with fake_endpoint.serve(answers) as endpoint:
         llm = LLMConfig(base_url=endpoint.url, model="m", concurrency=1)
-        drafts = run.fill("quiz", n=3, llm=llm, out=tmp_path / "out")
+        drafts = run.new_items("quiz", n=3, llm=llm, out=tmp_path / "out")
     assert unread and set(drafts.refused["code"]) == {"unread"} and drafts.refused.height <= len(unread)
     assert most == {'": 3}'} and not drafts.kept.height
 
 
-def test_what_cannot_be_filled_is_an_error(run, tmp_path):
+def test_what_cannot_get_new_items_is_an_error(run, tmp_path):
     with pytest.raises(UserError, match=r"has no slice 'quizz'.*Did you mean 'quiz'"):
-        run.fill("quizz", corpus=tmp_path)
+        run.new_items("quizz", corpus=tmp_path)
     with pytest.raises(UserError, match="no generator"):
-        run.fill("quiz")
+        run.new_items("quiz")
     with pytest.raises(UserError, match="either questions"):
-        run.fill("quiz", corpus=tmp_path, llm=LLMConfig(base_url="http://localhost:1", model="m"))
+        run.new_items("quiz", corpus=tmp_path, llm=LLMConfig(base_url="http://localhost:1", model="m"))
     with pytest.raises(UserError, match="lacks no topic"):
-        run.fill(benchmark="quiz", corpus=tmp_path)
+        run.new_items(benchmark="quiz", corpus=tmp_path)
 
 
 def test_numeric_answers_are_read_as_the_last_number():
@@ -241,12 +243,12 @@ def test_numeric_answers_are_read_as_the_last_number():
 
 
 @pytest.mark.slow
-def test_filling_that_is_killed_pays_once(run, tmp_path):
+def test_a_search_for_new_items_that_is_killed_pays_once(run, tmp_path):
     """Killed after every third answer, the command ends in the same items; what was being asked may be asked again."""
     out, config = tmp_path / "out", tmp_path / "llm.yaml"
     with fake_endpoint.serve(writer, delay=0.1) as endpoint:
         config.write_text(f"base_url: {endpoint.url}\nmodel: m\nconcurrency: 2\n")
-        typed = ["improve", str(run.path), "--fill", "quiz", "--n", "6", "--llm", str(config), "--out", str(out)]
+        typed = ["improve", str(run.path), "--new", "quiz", "--n", "6", "--llm", str(config), "--out", str(out)]
         code = "from competency_gaps.cli.app import main; main()"
         kills = 0
         while True:
@@ -262,7 +264,9 @@ def test_filling_that_is_killed_pays_once(run, tmp_path):
         assert process.returncode == 0 and kills >= 3
         assert sum(endpoint.paid.values()) <= len(endpoint.paid) + 2 * kills
         kept = read_drafts(out).kept
-        undisturbed = run.fill("quiz", n=6, llm=LLMConfig(base_url=endpoint.url, model="m"), out=tmp_path / "other")
+        undisturbed = run.new_items(
+            "quiz", n=6, llm=LLMConfig(base_url=endpoint.url, model="m"), out=tmp_path / "other"
+        )
         assert kept.equals(undisturbed.kept) and kept.height
 
 

@@ -1,11 +1,11 @@
 """Do findings come back on new items? By recorded scores, by asking the embedded model, and with a written item each.
 
-    python validation/fill.py recorded RUN... [--json FILE]
-    python validation/fill.py asked RUN [CORPUS...] [--n 50] [--json FILE]
-    python validation/fill.py written RUN --llm FILE --out FOLDER [--n 8] [--findings 10] [--json FILE]
+    python validation/new_items.py recorded RUN... [--json FILE]
+    python validation/new_items.py asked RUN [CORPUS...] [--n 50] [--json FILE]
+    python validation/new_items.py written RUN --llm FILE --out FOLDER [--n 8] [--findings 10] [--json FILE]
 
 ``recorded``: each model's list is chosen on half of the clusters of a run's items. The other half plays the corpus,
-of which nothing but texts is known until items are chosen: the lens, made from the first half, says which excite a
+of which nothing but texts is known until items are chosen: membership, learnt from the first half, says which excite a
 finding's slice and which are without it; then their recorded scores count. ``asked``: the run's model is asked the
 items of other benchmarks, or new ones of the run's generators. ``written``: a language model writes the items.
 Printed is how many findings have a gap of the same sign on the new items (by chance half of them), how many surely
@@ -40,7 +40,7 @@ from competency_gaps.findings.estimate import Z_95
 from competency_gaps.findings.finding import Finding
 from competency_gaps.findings.on_units import aggregate
 from competency_gaps.findings.slice_model import Observed, learn, observe
-from competency_gaps.improve.lens import Fresh, fresh_gap, lens_of
+from competency_gaps.improve.membership import Fresh, fresh_gap, membership_of
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.util.errors import UserError
 
@@ -75,28 +75,28 @@ def recorded(path: Path, seed: int = 0) -> list[dict[str, Any]]:
     halves = {model: halved(run, analyse(run, model), half & kept) for model in models}
     pool = np.unique(np.linspace(0, len(models) - 1, min(MAX_PRIOR_MODELS, len(models))).round().astype(int))
     prior = learn([observed_of(halves[models[at]]) for at in pool])
-    rows, lenses = [], dict[int, Any]()
+    rows, memberships = [], dict[int, Any]()
     for model in scores.models:
         analysis = analyse(run, model)
         for finding in answer_of(halves[model]._replace(prior=prior)).findings:
             family, place = placed(run, finding)
             own = family.member[[place]].toarray().ravel() > 0
-            if finding.slice not in lenses:
+            if finding.slice not in memberships:
                 try:
-                    lens = lens_of(run, family, place, half & kept)
-                    lenses[finding.slice] = (lens, lens.measure(run))
+                    membership = membership_of(run, family, place, half & kept)
+                    memberships[finding.slice] = (membership, membership.measure(run))
                 except UserError:
-                    lenses[finding.slice] = None
+                    memberships[finding.slice] = None
             row: dict[str, Any] = {"run": path.name, "model": model, "family": finding.family, "name": finding.name}
-            row |= {"sure": not finding.low <= 0 <= finding.high, "told": lenses[finding.slice] is not None}
+            row |= {"sure": not finding.low <= 0 <= finding.high, "told": memberships[finding.slice] is not None}
             if row["told"]:
-                lens, values = lenses[finding.slice]
+                membership, values = memberships[finding.slice]
                 new = ~half & kept
                 expected = finding.gap / (1 - own[kept].mean())
                 fresh = fresh_gap(
                     analysis.outcome.values,
-                    new & (values >= lens.threshold),
-                    new & (values < lens.floor),
+                    new & (values >= membership.threshold),
+                    new & (values < membership.floor),
                     length,
                     expected,
                 )
@@ -117,9 +117,9 @@ def asked(path: Path, corpora: Sequence[Path], n: int, **options: Any) -> list[d
             row: dict[str, Any] = {"run": f"{path.name}, {route}", "family": finding.family}
             row |= {"name": finding.name, "sure": not finding.low <= 0 <= finding.high, "told": True}
             with tempfile.TemporaryDirectory() as place:
-                out = options["out"] / f"fill-{finding.number}" if "out" in options else Path(place)
+                out = options["out"] / f"new-{finding.number}" if "out" in options else Path(place)
                 try:
-                    drafts = run.fill(finding.number, corpus=corpus, llm=options.get("llm"), n=n, out=out)
+                    drafts = run.new_items(finding.number, corpus=corpus, llm=options.get("llm"), n=n, out=out)
                 except UserError as error:
                     print(finding.name, error, flush=True)
                     rows.append({**row, "told": False})

@@ -1,9 +1,9 @@
 """New items for a slice, or for what a benchmark lacks: from a corpus, a language model or the run's own generators.
 
 A candidate is kept if it has the benchmark's form, repeats nothing, excites the slice as the slice's own items do
-(:mod:`competency_gaps.improve.lens`) and, where a language model wrote it, if two more answers of that model, which see
-no key, agree with it. Where the run's model can be asked, it is: do new items with the slice have the gap that the
-run's answer lets expect?
+(:mod:`competency_gaps.improve.membership`) and, where a language model wrote it, if two more answers of that model,
+which see no key, agree with it. Where the run's model can be asked, its answers show whether new items in the slice
+have the gap that the run's answer predicts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from competency_gaps.findings.coverage import coverage
 from competency_gaps.findings.examples import read_records
 from competency_gaps.findings.kept import answer
 from competency_gaps.improve.drafts import ROWS, Drafts, lm_eval_task, record_of, write_drafts, write_lines
-from competency_gaps.improve.lens import Fresh, Lens, fresh_gap, lens_of, members, region_lens
+from competency_gaps.improve.membership import Fresh, Membership, fresh_gap, members, membership_of, region_membership
 from competency_gaps.items.config import BenchmarkConfig, FileSource, LLMConfig, ReasoningGymSource
 from competency_gaps.items.files import read_files
 from competency_gaps.items.item import Benchmark, Item
@@ -53,15 +53,15 @@ MAX_READ = (2000, 1000)
 GENERATED = 6
 """Generated candidates for each item that is wanted."""
 ROUNDS = 3
-"""Times that a language model is asked for what is still missing."""
+"""Rounds in which a language model is asked for items that are still missing."""
 SHOWN = (4, 3)
-"""Near and far items that it reads for each new one."""
+"""Items in and outside the slice that it sees for each new one."""
 MAX_TEXT_LENGTH = 800
-"""Characters of an item that it reads."""
+"""Characters of an item that it sees."""
 WRITABLE = ("choice", "exact", "contains", "numeric", "math", "none")
 """Scorers whose items it can write."""
-REGIONS = 6
-"""Most regions that are filled at once."""
+MAX_TOPICS = 6
+"""Topics that get new items at once, at most."""
 DUPLICATE_COSINES = (0.85, 0.97)
 """Least and greatest cosine of sentence embeddings from which two items say the same: between them, where 1 in 20 of
 the slice's own items is as near to another."""
@@ -70,12 +70,12 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class _Target:
-    """What is filled. N items of the run."""
+    """What new items are for. N items of the run."""
 
     title: str
     benchmark: str
     names: list[str]
-    lenses: list[Lens]
+    memberships: list[Membership]
     members: list[np.ndarray]
     """bool of shape (N,) each."""
     expected: float | None = None
@@ -90,7 +90,7 @@ class _Draft:
     control: bool = False
     """Written without the slice, to compare with."""
     by_chance: bool = True
-    """Its words had no part in its being read."""
+    """It was read whatever its words."""
     code: str | None = None
     reason: str | None = None
     target: int = 0
@@ -112,7 +112,7 @@ class _Draft:
         return values | {"code": self.code, "reason": self.reason}
 
 
-def fill(
+def new_items(
     run: RunFolder,
     slice: int | str | None = None,
     *,
@@ -125,7 +125,7 @@ def fill(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Drafts:
-    """Write new items for a slice or a benchmark, as :meth:`competency_gaps.Run.fill` describes."""
+    """Write new items for a slice or a benchmark, as :meth:`competency_gaps.Run.new_items` describes."""
     run.check_reading("Choosing new items")
     if llm is not None and corpus is not None:
         raise UserError(f"give either questions ({argument('corpus')}) or a language model ({argument('llm')}).")
@@ -135,57 +135,55 @@ def fill(
     with progress.stage("measuring the slice"):
         target = _lacking(base, str(benchmark), description) if slice is None else _slice(base, slice)
     name = re.sub(r"[^\w.-]+", "-", target.title).strip("-.")[:40]
-    folder = Path(out) if out is not None else base.base / "improve" / f"fill-{name or 'slice'}"
-    filling = _Filling(base, target, n, llm, None if corpus is None else Path(corpus), folder, progress)
+    folder = Path(out) if out is not None else base.base / "improve" / f"new-{name or 'slice'}"
+    drafting = _Drafting(base, target, n, llm, None if corpus is None else Path(corpus), folder, progress)
     if dry_run:
-        return filling.result(filling.plan())
+        return drafting.result(drafting.plan())
     make_folder(folder)
-    filling.find_items()
-    return filling.result()
+    drafting.find_items()
+    return drafting.result()
 
 
 def _slice(run: RunFolder, asked: int | str) -> _Target:
     """The slice of a line of the answer, or of a name."""
     findings = answer(run).findings if run.own_model is not None else ()
-    line = next((one.slice for one in findings if str(asked) == str(one.number)), None)
-    known = [(family_, at) for family_ in slices_of(run) for at in range(len(family_.names))]
-    named = [(family_, at) for family_, at in known if family_.names[at].casefold() == str(asked).casefold()]
-    hits = [(family_, at) for family_, at in known if family_.number[at] == line] or named
+    line = next((finding.slice for finding in findings if str(asked) == str(finding.number)), None)
+    known = [(family, index) for family in slices_of(run) for index in range(len(family.names))]
+    named = [(family, index) for family, index in known if family.names[index].casefold() == str(asked).casefold()]
+    hits = [(family, index) for family, index in known if family.number[index] == line] or named
     if not hits:
         raise UserError(
             f"{run.path} has no slice {asked!r}, and its answer has no such line."
-            f"{nearest(str(asked), [family_.names[at] for family_, at in known])}"
+            f"{nearest(str(asked), [family.names[index] for family, index in known])}"
         )
     family, index = hits[0]
-    kept = run.items["excluded"].is_null().to_numpy()
-    family_ = (family.member[[index]].toarray().ravel() > 0) & kept
-    home = Counter(run.items["benchmark"].filter(pl.Series(family_)).to_list()).most_common(1)[0][0]
+    name, kept = family.names[index], run.items["excluded"].is_null().to_numpy()
+    member = (family.member[[index]].toarray().ravel() > 0) & kept
+    home = Counter(run.items["benchmark"].filter(pl.Series(member)).to_list()).most_common(1)[0][0]
+    gap = next((finding.gap for finding in findings if finding.slice == family.number[index]), None)
     # A finding's gap is against all comparable items, its own among them.
-    expected = [
-        one.gap / max(0.05, 1 - family_.sum() / kept.sum()) for one in findings if one.slice == family.number[index]
-    ]
-    name = family.names[index]
-    return _Target(name, home, [name], [lens_of(run, family, index)], [family_], expected[0] if expected else None)
+    expected = None if gap is None else gap / max(0.05, 1 - member.sum() / kept.sum())
+    return _Target(name, home, [name], [membership_of(run, family, index)], [member], expected)
 
 
 def _lacking(run: RunFolder, benchmark: str, description: str | None) -> _Target:
     """The topics that a benchmark lacks."""
     whole = coverage(run, benchmark, description).whole
-    regions = whole.missing[:REGIONS] if whole is not None else ()
-    if not regions:
+    topics = whole.missing[:MAX_TOPICS] if whole is not None else ()
+    if not topics:
         raise UserError(
             f"{benchmark} clearly lacks no topic, or the run has no atlas. To add to what it has, name a slice."
         )
     inside = (run.items["excluded"].is_null() & (run.items["benchmark"] == benchmark)).to_numpy()
-    rows_of = [members(run, one.region) for one in regions]
-    lenses = [region_lens(run, one.region, rows) for one, rows in zip(regions, rows_of, strict=True)]
-    names = [one.name for one in regions]
-    return _Target(f"missing-{benchmark}", benchmark, names, lenses, [rows & inside for rows in rows_of])
+    rows_of = [members(run, topic.region) for topic in topics]
+    memberships = [region_membership(run, topic.region, rows) for topic, rows in zip(topics, rows_of, strict=True)]
+    names = [topic.name for topic in topics]
+    return _Target(f"missing-{benchmark}", benchmark, names, memberships, [rows & inside for rows in rows_of])
 
 
 @dataclass
-class _Filling:
-    """One filling: candidates, and the tests that they go through."""
+class _Drafting:
+    """Candidates, and the tests that they go through."""
 
     run: RunFolder
     target: _Target
@@ -389,11 +387,11 @@ class _Filling:
         self._readings = read_records(self.run, records, self.progress, benchmark=self.entry, ask=self.asks)
         self._row = {draft.item.id: row for row, draft in enumerate(new)}
         times, without = [], np.ones(len(new), bool)
-        for lens in self.target.lenses:
-            values = lens.measure(self._readings)
-            reached = values / lens.threshold if lens.threshold > 0 else 1 + np.maximum(values, 0)
-            times.append(np.where(values >= lens.threshold, reached, 0.0))
-            without &= values < lens.floor
+        for membership in self.target.memberships:
+            values = membership.measure(self._readings)
+            reached = values / membership.threshold if membership.threshold > 0 else 1 + np.maximum(values, 0)
+            times.append(np.where(values >= membership.threshold, reached, 0.0))
+            without &= values < membership.floor
         columns = self._readings.items.select("score", "n_span_tokens", "excluded").iter_rows()
         for row, (draft, (score, length, excluded)) in enumerate(zip(new, columns, strict=True)):
             of = [lens_times[row] for lens_times in times]
@@ -481,7 +479,7 @@ class _Filling:
 
     def result(self, plan: str | None = None) -> Drafts:
         """What came of it; unless it is a plan, it is written."""
-        fresh, precision = None if plan else self._fresh(), self.target.lenses[0].precision
+        fresh, precision = None if plan else self._fresh(), self.target.memberships[0].precision
         rows = [draft.row(self.target.names) for draft in self.drafts if draft.code is not None or not draft.control]
         items = pl.DataFrame(rows, schema=ROWS)
         drafts = Drafts(self.target.title, self.target.benchmark, self.folder, items, precision, fresh, plan)

@@ -1,4 +1,4 @@
-"""How much new items excite a slice, by the run's model and SAE, and whether the slice's gap comes back on them [ours].
+"""Whether new items belong to a slice, by the run's model and SAE, and whether its gap comes back on them [ours].
 
 A concept's slice is measured by its activation, a region's by the atlas. Any other slice is a direction in the space of
 items' profiles: from the mean of all other items to that of its own (Rocchio's classifier, 1971). An item of the run is
@@ -28,36 +28,36 @@ ACTIVE_QUANTILE = 0.25
 INACTIVE_QUANTILE = 0.1
 """Share of them that excite it as little as an item that counts as without the slice."""
 PRECISION = 0.5
-"""Share of the run's items above the bar that shall be the slice's own: else a rare slice would fill with others."""
+"""Least share of the slice's own among the run's items above the threshold: else a rare slice would get others."""
 MIN_MEMBERS = 5
-"""Own items that shall lie above such a bar; with fewer, it is the median of its own."""
+"""Least number of own items above such a threshold; with fewer, the threshold is their median."""
 MIN_AUC = 0.8
-"""Below, the lens cannot tell a slice."""
+"""Least area under the curve at which a slice's items are told from others."""
 STRATA = 6
 """Strata of length in which new items with and without a slice are compared."""
 MIN_ITEMS = 10
-"""Scored items on each side, below which there is nothing to tell."""
+"""Least number of scored items on each side of a comparison."""
 
 
-class Lens(NamedTuple):
-    """A slice as the run's model and SAE see it."""
+class Membership(NamedTuple):
+    """What tells whether an item belongs to a slice."""
 
     measure: Callable[[RunFolder], np.ndarray]
-    """How much each item of a run through them excites it: float64 of shape (items,)."""
+    """How much each item of a run that they read excites it: float64 of shape (items,)."""
     threshold: float
-    """From here on an item excites it as the slice's own items do."""
+    """Value from which an item belongs to it."""
     floor: float
-    """Below, an item is without it."""
+    """Value below which an item is without it."""
     precision: float | None
-    """Share of the run's items above the bar that are its own, in [0, 1]; None: all are, by its definition."""
+    """Share of the slice's own among the run's items above the threshold, in [0, 1]; None: all are, by definition."""
 
 
-def lens_of(run: RunFolder, family: Family, index: int, rows: np.ndarray | None = None) -> Lens:
-    """Measure a slice.
+def membership_of(run: RunFolder, family: Family, index: int, rows: np.ndarray | None = None) -> Membership:
+    """Return what tells whether an item belongs to a slice.
 
     Parameters
     ----------
-    place
+    index
         Of the slice in its family.
     rows : ndarray of bool of shape (N,)
         Items of the run that define it; None: all that are not excluded.
@@ -65,13 +65,13 @@ def lens_of(run: RunFolder, family: Family, index: int, rows: np.ndarray | None 
     Raises
     ------
     UserError
-        If what it measures does not tell the slice's items from others.
+        If the run's model does not tell the slice's items from others.
     """
     kept = run.items["excluded"].is_null().to_numpy() if rows is None else rows
     member = family.member[[index]].toarray().ravel() > 0
     if family.name == "regions" and run.regions is not None:
         names = run.regions["name"].to_list()
-        return region_lens(run, names.index(family.names[index]), member & kept)
+        return region_membership(run, names.index(family.names[index]), member & kept)
     if family.name == "concepts":
         measure = partial(_activation, np.array([family.number[index] - CONCEPTS]))
         values = measure(run)
@@ -84,13 +84,13 @@ def lens_of(run: RunFolder, family: Family, index: int, rows: np.ndarray | None 
             f"{MIN_AUC} is needed): so it could not be checked whether new items belong to it. Choose another slice."
         )
     above = kept & (values >= threshold)
-    return Lens(
+    return Membership(
         measure, threshold, float(np.quantile(values[member & kept], INACTIVE_QUANTILE)), float(member[above].mean())
     )
 
 
-def region_lens(run: RunFolder, region: int, member: np.ndarray) -> Lens:
-    """Measure a region of the run's atlas by the likeness to its centre, -1 for items that lie elsewhere.
+def region_membership(run: RunFolder, region: int, member: np.ndarray) -> Membership:
+    """Return what tells whether an item lies in a region of the atlas: likeness to its centre, -1 for items elsewhere.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def region_lens(run: RunFolder, region: int, member: np.ndarray) -> Lens:
     Raises
     ------
     UserError
-        If the atlas is not where it was.
+        If the atlas has moved or is gone.
     """
     dictionary = dictionary_of(run)
     atlas = None if dictionary is None else read_atlas(dictionary.folder, run.width)
@@ -115,7 +115,9 @@ def region_lens(run: RunFolder, region: int, member: np.ndarray) -> Lens:
         return np.where(inside, space @ centre, -1.0).astype(np.float64)
 
     enough = member.sum() >= 2 * MIN_MEMBERS
-    return Lens(measure, float(np.quantile(measure(run)[member], ACTIVE_QUANTILE)) if enough else -0.99, -0.99, None)
+    return Membership(
+        measure, float(np.quantile(measure(run)[member], ACTIVE_QUANTILE)) if enough else -0.99, -0.99, None
+    )
 
 
 def members(run: RunFolder, region: int) -> np.ndarray:

@@ -24,10 +24,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence import Covariate, evidence, sample_of
+from competency_gaps.evidence import Covariate, Thresholds, evidence, sample_of
 from competency_gaps.evidence.chi import Sums, combine
 from competency_gaps.findings.draws import RunData, subsample
-from competency_gaps.items.config import EvidenceConfig, MetricsConfig
 from competency_gaps.pipeline.extraction import SHARD_ITEMS
 
 BENCHMARKS = 10
@@ -82,9 +81,9 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     made = peak_memory()
     start = time.perf_counter()
     own = {str(number): benchmark == number for number in range(BENCHMARKS)}
-    combine({name: Sums.of(cas[rows], scores[rows]) for name, rows in own.items()}, None, MetricsConfig())
+    combine({name: Sums.of(cas[rows], scores[rows]) for name, rows in own.items()}, None)
     sample = sample_of(cas, scores, benchmark, cluster=cluster, covariates=[length], repeats=repeats)
-    found = evidence(sample, EvidenceConfig())
+    found = evidence(sample, Thresholds())
     seconds = time.perf_counter() - start
     after = peak_memory()
     alive = np.ones(width, bool)

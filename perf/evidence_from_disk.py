@@ -24,9 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from competency_gaps.evidence import Covariate, ItemSample, evidence_by_benchmark
+from competency_gaps.evidence import Covariate, ItemSample, Thresholds, evidence_by_benchmark
 from competency_gaps.evidence.chi import combine
-from competency_gaps.items.config import EvidenceConfig, MetricsConfig
 from competency_gaps.pipeline.extraction import SHARD_ITEMS
 from competency_gaps.pipeline.results import collect
 from competency_gaps.reading.by_concept import ByConcept, write_by_concept
@@ -113,9 +112,9 @@ def measure(folder: Path, items: int, width: int) -> dict[str, Any]:
     scores = {str(b): sample.scores[b * per : (b + 1) * per] for b in range(BENCHMARKS)}
     rows = {name: store.blocks(own) for name, own in shards.items()}
     collected = collect(rows, scores, width, {token: f"word {token}" for token in range(4000)})
-    combine(collected.sums, None, MetricsConfig())
+    combine(collected.sums, None)
     clock.lap("metrics")
-    suite, _ = evidence_by_benchmark(sample, EvidenceConfig())
+    suite, _ = evidence_by_benchmark(sample, Thresholds())
     clock.lap("evidence")
     counts = suite.counts()
     return {

@@ -28,7 +28,6 @@ import competency_gaps as cg
 from competency_gaps.evidence import ItemSample, evidence, units_of
 from competency_gaps.evidence.interval import net_association
 from competency_gaps.evidence.outcomes import choose_peers, expected_scores
-from competency_gaps.items.config import EvidenceConfig
 from competency_gaps.runs.sample import Outcomes, item_sample, with_outcomes
 from competency_gaps.runs.scores import model_scores
 
@@ -97,10 +96,10 @@ def outcomes(scores: np.ndarray, row: int, group: np.ndarray) -> dict[str, Calla
 
 def worlds(run: cg.Run, model: str, count: int, only: list[str] | None) -> list[Result]:
     """Draw worlds for one model, and judge each by every method."""
-    config = EvidenceConfig()
+    strata = ["length"]
     real = model_scores(run)
     row, own = real.row(model), Outcomes(run.outcomes, run.limits)
-    sample = item_sample(run.by_concept, run.items, config.strata, own)
+    sample = item_sample(run.by_concept, run.items, strata, own)
     ranked = np.flatnonzero(run.concepts["ranked"].to_numpy())
     cas = sp.csr_array(sample.rows(ranked))  # read once
     sample = replace(sample, rows=lambda asked: sp.csr_array(cas[asked]), support=sample.support[ranked])
@@ -130,7 +129,7 @@ def worlds(run: cg.Run, model: str, count: int, only: list[str] | None) -> list[
                 values = make()
                 largest = max(1.0, float(np.nanmax(np.abs(values))))
                 limits = (0.0, 1.0) if method == "score" else (-largest, largest)
-                found = evidence(with_outcomes(sample, Outcomes(values, limits)), config)
+                found = evidence(with_outcomes(sample, Outcomes(values, limits)))
                 weak, strong = (np.flatnonzero(found.status == status) for status in ("failure", "success"))
                 false = int((truth[weak] >= -1e-9).sum() + (truth[strong] <= 1e-9).sum())
                 hit = int(np.isin(planted, weak).sum())

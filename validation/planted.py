@@ -28,9 +28,8 @@ import scipy.sparse as sp
 from confounders import Confounder, Draw, direction, draw, model_means
 from worlds import World, ranks, within, world_of
 
-from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
+from competency_gaps.evidence import Evidence, ItemSample, Thresholds, evidence, units_of
 from competency_gaps.evidence.chi import Sums, chi_model, suite_chi_model
-from competency_gaps.items.config import EvidenceConfig
 
 CONFOUNDERS = (
     Confounder("none"),
@@ -46,7 +45,7 @@ CONFOUNDERS = (
     Confounder("all, clusters", slope="linear", luck="drawn", difficulty="beta"),
     Confounder("difficulty, known", difficulty="beta", with_concepts=True),
 )
-CONFIG = EvidenceConfig()
+CONFIG = Thresholds()
 PLANTED = 10
 FACTORS = (0.4, 0.7)
 MODELS = Path(__file__).parents[2] / "shared/results/mmlu_pro/scores.csv"

@@ -25,7 +25,7 @@ def run_sample(run: cg.Run) -> ItemSample:
 def judged(run: cg.Run, sample: ItemSample, values: np.ndarray, limits: tuple[float, float]) -> Evidence:
     """Gather the evidence of a run's ranked concepts for some outcomes."""
     ranked = run.concepts["ranked"].to_numpy()
-    return evidence(with_outcomes(sample, Outcomes(values, limits)), run.evidence_config, eligible=ranked)
+    return evidence(with_outcomes(sample, Outcomes(values, limits)), run.evidence_config.thresholds, eligible=ranked)
 
 
 def counts(run: cg.Run, models: list[str]) -> None:

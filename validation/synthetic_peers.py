@@ -23,7 +23,6 @@ from scipy.special import expit
 
 from competency_gaps.evidence import Covariate, measure_evidence
 from competency_gaps.evidence.outcomes import MAX_DISTANCE, choose_peers, distances
-from competency_gaps.items.config import EvidenceConfig
 
 ITEMS, TOPICS, CONCEPTS, PLANTED = 3000, 30, 400, 10
 FACTOR = 0.5
@@ -99,7 +98,7 @@ def main() -> None:
     parser.add_argument("--only", action="append")
     parser.add_argument("--setting", action="append")
     given = parser.parse_args()
-    config, group = EvidenceConfig(), np.zeros(ITEMS, np.int64)
+    group = np.zeros(ITEMS, np.int64)
     print(f"{'setting':20} {'method':10} worlds  anything listed   FDR  found of {PLANTED}")
     for setting in SETTINGS:
         if given.setting and setting.name not in given.setting:
@@ -118,7 +117,6 @@ def main() -> None:
                         group,
                         cluster=cluster,  # noqa: B023
                         covariates=covariates,
-                        config=config,
                         limits=limits,
                     )
                     return made.status

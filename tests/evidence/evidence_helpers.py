@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence import Evidence, evidence, sample_of
+from competency_gaps.evidence import Evidence, Thresholds, evidence, sample_of
 from competency_gaps.evidence.sample import BlockSums, block_sums
-from competency_gaps.items.config import EvidenceConfig
 
 
 def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:
@@ -19,7 +18,7 @@ def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:
 
 def intervals(cas: np.ndarray | sp.csr_array, scores: np.ndarray, benchmark: np.ndarray, **given) -> Evidence:
     """The evidence of plain arrays without drawn tails, which intervals do not need."""
-    return evidence(sample_of(sp.csr_array(cas), scores, benchmark, **given), EvidenceConfig(), draw=False)
+    return evidence(sample_of(sp.csr_array(cas), scores, benchmark, **given), Thresholds(), draw=False)
 
 
 def side_by_side(weight: np.ndarray) -> sp.csr_array:

@@ -10,13 +10,13 @@ import scipy.sparse as sp
 
 from competency_gaps.evidence import (
     Covariate,
+    Thresholds,
     evidence_by_benchmark,
     measure_evidence,
     sample_of,
     units_of,
 )
 from competency_gaps.evidence.permutation import permutation_cumulants
-from competency_gaps.items.config import EvidenceConfig
 
 FIELDS = ("n_eff", "low", "high", "association", "association_low", "association_high", "plain_association")
 FIELDS += ("p_value", "q_value")
@@ -64,7 +64,7 @@ def test_equal_prompts_are_one_unit_whatever_their_benchmark():
     assert units.share == pytest.approx([1 / 2, 1 / 2, 1 / 2, 1, 1 / 2, 1, 1 / 2, 1 / 2])
     within = units_of(sample, across=False)
     assert within.benchmark.tolist() == [0, 0, 0, 1, 1] and within.outcome == pytest.approx([0.5, 1, 0, 1, 0.5])
-    suite, single = evidence_by_benchmark(sample, EvidenceConfig(min_n_eff=2))
+    suite, single = evidence_by_benchmark(sample, Thresholds(min_n_eff=2))
     assert set(single) == {0, 1} and suite.n_eff.max() <= 4 and single[1].n_eff.max() <= 2 + 1e-9
 
 
@@ -121,5 +121,5 @@ def test_real_associations_smaller_than_the_least_are_negligible():
     assert found.status.tolist() == ["negligible", "failure", "typical"]
     assert -0.01 < found.association[0] < 0 and found.q_value[0] < 1e-3
     assert measure_evidence(
-        sp.csr_array(cas), scores, np.zeros(60_000), config=EvidenceConfig(min_association=0)
+        sp.csr_array(cas), scores, np.zeros(60_000), thresholds=Thresholds(min_association=0)
     ).status.tolist() == ["failure", "failure", "typical"]

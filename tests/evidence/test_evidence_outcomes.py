@@ -7,9 +7,8 @@ import pytest
 import scipy.sparse as sp
 from scipy.stats import binomtest, permutation_test
 
-from competency_gaps.evidence import measure_evidence, paired_differences
+from competency_gaps.evidence import Thresholds, measure_evidence, paired_differences
 from competency_gaps.evidence.flips import flip_p_values
-from competency_gaps.items.config import EvidenceConfig
 
 
 def test_evidence_moves_with_the_outcomes_unit():
@@ -19,9 +18,9 @@ def test_evidence_moves_with_the_outcomes_unit():
     scores = rng.random(500)
     scores[::7] = np.nan
     names = np.arange(500) % 3
-    plain = measure_evidence(cas, scores, names, config=EvidenceConfig(min_association=0.02))
-    wider = EvidenceConfig(min_association=0.04)
-    moved = measure_evidence(cas, 2 * scores - 1, names, config=wider, limits=(-1.0, 1.0))
+    plain = measure_evidence(cas, scores, names, thresholds=Thresholds(min_association=0.02))
+    wider = Thresholds(min_association=0.04)
+    moved = measure_evidence(cas, 2 * scores - 1, names, thresholds=wider, limits=(-1.0, 1.0))
     for name in ("association", "association_low", "association_high", "plain_association"):
         assert np.allclose(getattr(moved, name), 2 * getattr(plain, name), equal_nan=True)
     for name in ("low", "high"):

@@ -11,9 +11,8 @@ import scipy.sparse as sp
 from evidence_helpers import sums_of
 from scipy import stats
 
-from competency_gaps.evidence import evidence, measure_evidence, sample_of
+from competency_gaps.evidence import Thresholds, evidence, measure_evidence, sample_of
 from competency_gaps.evidence.permutation import drawn_tails, pearson_tail, permutation_cumulants, permutation_tails
-from competency_gaps.items.config import EvidenceConfig
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -132,7 +131,7 @@ def test_p_values_are_uniform_under_the_null(graded):
     if graded:
         scores = np.clip(scores * 0.7 + 0.3 * rng.random(scores.shape), 0, 1)
     sample = sample_of(sp.csr_array(cas), scores[0], benchmark)
-    every = [evidence(replace(sample, scores=own), EvidenceConfig()) for own in scores]
+    every = [evidence(replace(sample, scores=own), Thresholds()) for own in scores]
     values = np.concatenate([own.p_value[~np.isnan(own.p_value)] for own in every])
     assert len(values) > 4000
     for level in (0.2, 0.05, 0.01, 0.002):

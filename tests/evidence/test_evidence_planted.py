@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.evidence import Covariate, evidence, sample_of
-from competency_gaps.items.config import EvidenceConfig
+from competency_gaps.evidence import Covariate, Thresholds, evidence, sample_of
 
 WORLDS = 60
 HELD = 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)
@@ -16,7 +15,7 @@ HELD = 0.05 + 2.5 * np.sqrt(0.05 * 0.95 / WORLDS)
 
 def weak(cas, scores, benchmark, **given):
     sample = sample_of(sp.csr_array(cas), scores, benchmark, **given)
-    return np.flatnonzero(evidence(sample, EvidenceConfig(), draw=False).status == "failure")
+    return np.flatnonzero(evidence(sample, Thresholds(), draw=False).status == "failure")
 
 
 def false_share(listed, false):

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from competency_gaps.evidence import measure_evidence
-from competency_gaps.items.config import EvidenceConfig
+from competency_gaps.evidence import Thresholds, measure_evidence
 
 FIELDS = ("low", "high", "association", "association_low", "association_high", "p_value", "q_value", "n_eff")
 
@@ -60,7 +59,7 @@ def test_false_discovery_rates_against_statsmodels():
 def test_who_is_tested():
     cas, scores, benchmark = drawn(2)
     eligible = np.arange(30) % 2 == 0
-    found = measure_evidence(cas, scores, benchmark, eligible=eligible, config=EvidenceConfig(min_n_eff=60))
+    found = measure_evidence(cas, scores, benchmark, eligible=eligible, thresholds=Thresholds(min_n_eff=60))
     enough = found.n_eff >= 60
     assert ((~np.isnan(found.p_value)) == (enough & eligible)).all()
     assert set(found.status[~eligible]) == {"untested"}

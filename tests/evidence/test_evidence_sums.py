@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from competency_gaps.evidence import Covariate, evidence_by_benchmark, sample_of, units_of
+from competency_gaps.evidence import Covariate, Thresholds, evidence_by_benchmark, sample_of, units_of
 from competency_gaps.evidence.measure import ScoredItems
 from competency_gaps.evidence.sample import block_sums
-from competency_gaps.items.config import EvidenceConfig
 
-CONFIG = EvidenceConfig(min_n_eff=3)
+CONFIG = Thresholds(min_n_eff=3)
 ITEMS, CONCEPTS = 450, 20
 
 

@@ -24,7 +24,6 @@ from competency_gaps.evidence.chi import (
     share,
     typical_cas,
 )
-from competency_gaps.items.config import MetricsConfig
 
 NAN = float("nan")
 # Concept 0 in all items, 1 in one, 2 in none, 3 only in the unscored item.
@@ -37,7 +36,7 @@ CAS_OF_TWO = sp.csr_array(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 3.0]]))
 
 def suite_metrics(cas, scores, names, reference):
     sums = {name: Sums.of(cas[names == name], scores[names == name]) for name in dict.fromkeys(names.tolist())}
-    return combine(sums, reference, MetricsConfig())
+    return combine(sums, reference)
 
 
 def random_suite(seed: int, items: int = 30, width: int = 12):
@@ -76,8 +75,8 @@ def test_nothing_active_and_no_items():
 
 def test_a_benchmark_without_kept_items_takes_no_part():
     read = Sums.of(CAS_OF_TWO, np.array([1.0, 0.0]))
-    both = combine({"read": read, "excluded": Sums.zeros(3)}, np.array([0.5, 0.25, 0.25]), MetricsConfig())
-    alone = combine({"read": read}, np.array([0.5, 0.25, 0.25]), MetricsConfig())
+    both = combine({"read": read, "excluded": Sums.zeros(3)}, np.array([0.5, 0.25, 0.25]))
+    alone = combine({"read": read}, np.array([0.5, 0.25, 0.25]))
     assert both.suite.chi_bench.tolist() == alone.suite.chi_bench.tolist()
     np.testing.assert_array_equal(both.suite.lift, alone.suite.lift)
     assert both.missing.tolist() == [False, True, False]
@@ -113,7 +112,7 @@ def test_status_by_lift():
     alive = np.array([True] * 6 + [False])
     status = coverage_status(sums, alive, values)
     assert status.tolist() == ["under", "typical", "missing", "over", "typical", "over", None]
-    status = coverage_status(sums, alive, values, under=-2.1, over=2.1)
+    status = coverage_status(sums, alive, values, under_lift=-2.1, over_lift=2.1)
     assert status.tolist() == ["typical", "typical", "missing", "typical", "typical", "over", None]
 
 

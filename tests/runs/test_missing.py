@@ -10,10 +10,9 @@ import pytest
 import scipy.sparse as sp
 from rich.console import Console
 
-from competency_gaps.evidence import ItemSample
+from competency_gaps.evidence import ItemSample, Thresholds
 from competency_gaps.findings import model_scores as models
 from competency_gaps.findings.model_scores import Missing, missing_scores
-from competency_gaps.items.config import EvidenceConfig
 from competency_gaps.util.errors import UserError
 from competency_gaps.view.terminal.models import models_view
 
@@ -46,7 +45,7 @@ def test_what_missing_scores_depend_on_is_measured_within_benchmarks(depends):
     if depends == "difficulty":
         chance = chance + 0.4 * (others - 0.4 * sample.benchmark < 0.2)
     lacking = (rng.random(1500) < chance).astype(float)
-    made = missing_scores(sample, lacking, others, EvidenceConfig())
+    made = missing_scores(sample, lacking, others, Thresholds())
     assert made.share == lacking.mean()
     assert made.with_difficulty == (depends == "difficulty") and (made.high < -0.05) == (depends == "difficulty")
 

@@ -8,4 +8,4 @@ within blocks.
 from competency_gaps.evidence.flips import Paired, paired_differences
 from competency_gaps.evidence.permutation import corrected
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of, shares, units_of
-from competency_gaps.evidence.suite import Evidence, evidence, evidence_by_benchmark, measure_evidence
+from competency_gaps.evidence.suite import Evidence, Thresholds, evidence, evidence_by_benchmark, measure_evidence

@@ -17,8 +17,6 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.items.config import MetricsConfig
-
 
 @dataclass
 class Sums:
@@ -116,15 +114,16 @@ def lift(share: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def coverage_status(
-    sums: Sums, alive: np.ndarray, lifts: np.ndarray | None, *, under: float = -2.0, over: float = 2.0
+    sums: Sums, alive: np.ndarray, lifts: np.ndarray | None, *, under_lift: float = -2.0, over_lift: float = 2.0
 ) -> np.ndarray:
     """Judge each concept's coverage by one benchmark [ours, except ``missing``, which is the paper's].
 
     Parameters
     ----------
     lifts : ndarray of shape (concepts,), optional
-        ``under`` (``over``): lift at or below (above) the threshold of that name. None: there is no reference, and so
-        no verdict on concepts that are covered; they are only ranked by chi_bench.
+        From :func:`lift`. None: without a reference, covered concepts get no verdict.
+    under_lift, over_lift
+        Lift (log2) at or below which a covered concept is ``under``-represented, and at or above which it is ``over``.
 
     Returns
     -------
@@ -140,8 +139,8 @@ def coverage_status(
     if lifts is not None:
         status[covered] = "typical"
         with np.errstate(invalid="ignore"):
-            status[covered & (lifts <= under)] = "under"
-            status[covered & (lifts >= over)] = "over"
+            status[covered & (lifts <= under_lift)] = "under"
+            status[covered & (lifts >= over_lift)] = "over"
     return status
 
 
@@ -270,9 +269,10 @@ class SuiteMetrics(NamedTuple):
 def combine(
     sums: Mapping[str, Sums],
     reference_share: np.ndarray | None,
-    config: MetricsConfig,
     *,
     reference_active: np.ndarray | None = None,
+    under_lift: float = -2.0,
+    over_lift: float = 2.0,
 ) -> SuiteMetrics:
     """Metrics of a suite from the sums of its benchmarks.
 
@@ -282,6 +282,8 @@ def combine(
         Each concept's share of the activation in a reference corpus; None without one of the span's kind.
     reference_active : ndarray of bool of shape (C,), optional
         Concepts active anywhere in the reference, its template tokens included; None: those with a share.
+    under_lift, over_lift
+        As of :func:`coverage_status`.
     """
     every = list(sums.values())
     seen = np.any([s.cas > 0 for s in every], axis=0)
@@ -292,7 +294,7 @@ def combine(
 
     def measured(s: Sums, bench: np.ndarray, model: np.ndarray, shares: np.ndarray) -> ConceptMetrics:
         lifts = None if reference_share is None else lift(shares, reference_share)
-        status = coverage_status(s, alive, lifts, under=config.under_lift, over=config.over_lift)
+        status = coverage_status(s, alive, lifts, under_lift=under_lift, over_lift=over_lift)
         support = s.support.astype(np.int64)
         return ConceptMetrics(bench, model, support, shares, nothing if lifts is None else lifts, status)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,9 +19,26 @@ from scipy.special import ndtr
 from competency_gaps.evidence.measure import Measures, measure
 from competency_gaps.evidence.permutation import corrected, drawn_tails
 from competency_gaps.evidence.sample import Covariate, ItemSample, Units, sample_of
-from competency_gaps.items.config import EvidenceConfig
 
 STATUSES = ("failure", "success", "negligible", "typical", "insufficient")
+
+
+class Thresholds(NamedTuple):
+    """What an association of a concept needs to count as real."""
+
+    min_n_eff: float = 20.0
+    """Effective sample below which a concept is not tested."""
+    q: float = 0.05
+    """Largest q-value of an association that counts as real."""
+    level: float = 0.95
+    """Coverage of the intervals."""
+    min_association: float = 0.01
+    """Absolute association below which a real one is negligible."""
+    seed: int = 0
+    """Seed of the drawn permutations."""
+
+
+DEFAULTS = Thresholds()
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ class Evidence:
 
 def evidence(
     sample: ItemSample,
-    config: EvidenceConfig,
+    thresholds: Thresholds = DEFAULTS,
     *,
     eligible: np.ndarray | None = None,
     draw: bool = True,
@@ -78,12 +96,12 @@ def evidence(
     draw
         Whether to draw p-values whose closed form is poor; False is faster, for resamples.
     """
-    units, measures, _, _ = measure(sample, config.level, single=False)
-    return judge(measures, sample, config, eligible, units if draw else None)
+    units, measures, _, _ = measure(sample, thresholds.level, single=False)
+    return judge(measures, sample, thresholds, eligible, units if draw else None)
 
 
 def evidence_by_benchmark(
-    sample: ItemSample, config: EvidenceConfig, *, eligible: np.ndarray | None = None
+    sample: ItemSample, thresholds: Thresholds = DEFAULTS, *, eligible: np.ndarray | None = None
 ) -> tuple[Evidence, dict[int, Evidence]]:
     """Gather the evidence of a suite and of each of its benchmarks, reading the concepts' rows once.
 
@@ -94,18 +112,18 @@ def evidence_by_benchmark(
     single : dict of int to Evidence
         By number of the benchmark, those without a scored item included.
     """
-    units, whole, within, single = measure(sample, config.level, single=True)
+    units, whole, within, single = measure(sample, thresholds.level, single=True)
     by_benchmark = {
-        number: judge(measures, sample, config, eligible, within, within.benchmark == number)
+        number: judge(measures, sample, thresholds, eligible, within, within.benchmark == number)
         for number, measures in single.items()
     }
-    return judge(whole, sample, config, eligible, units), by_benchmark
+    return judge(whole, sample, thresholds, eligible, units), by_benchmark
 
 
 def judge(
     m: Measures,
     sample: ItemSample,
-    config: EvidenceConfig,
+    thresholds: Thresholds,
     eligible: np.ndarray | None,
     units: Units | None,
     chosen: np.ndarray | None = None,
@@ -121,17 +139,17 @@ def judge(
     """
     lowest, scale = sample.limits[0], sample.scale
     able = np.ones(len(m.association), bool) if eligible is None else eligible
-    tested = able & (m.n_eff >= config.min_n_eff) & ~np.isnan(m.low)
+    tested = able & (m.n_eff >= thresholds.min_n_eff) & ~np.isnan(m.low)
     if units is not None:
-        m = _refined(m, tested, sample, units, config.seed, chosen)
+        m = _refined(m, tested, sample, units, thresholds.seed, chosen)
     p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(m.low, m.high)), np.nan)
     q_value = np.full(len(m.association), np.nan)
     q_value[tested] = q_values(m.low[tested], m.high[tested], m.association[tested], m.n_eff[tested])
     status = np.full(len(m.association), "untested", dtype=object)
-    status[able & m.active & (m.n_eff < config.min_n_eff)] = "insufficient"
+    status[able & m.active & (m.n_eff < thresholds.min_n_eff)] = "insufficient"
     status[tested] = "typical"
     with np.errstate(invalid="ignore"):
-        real, sizeable = tested & (q_value <= config.q), scale * np.abs(m.association) >= config.min_association
+        real, sizeable = tested & (q_value <= thresholds.q), scale * np.abs(m.association) >= thresholds.min_association
         status[real & ~sizeable] = "negligible"
         status[real & sizeable] = np.where(m.association[real & sizeable] < 0, "failure", "success")
     chi, chi_low, chi_high = (lowest + scale * level for level in (m.chi_model, m.chi_low, m.chi_high))
@@ -202,7 +220,7 @@ def measure_evidence(
     cluster: np.ndarray | None = None,
     repeats: np.ndarray | None = None,
     covariates: Sequence[Covariate] = (),
-    config: EvidenceConfig | None = None,
+    thresholds: Thresholds = DEFAULTS,
     eligible: np.ndarray | None = None,
     limits: tuple[float, float] = (0.0, 1.0),
 ) -> Evidence:
@@ -255,4 +273,4 @@ def measure_evidence(
         raise ValueError("concept activation scores must be finite and at least 0")
     _, numbers = np.unique(np.asarray(benchmarks), return_inverse=True)
     sample = sample_of(cas, outcomes, numbers, cluster=cluster, covariates=covariates, repeats=repeats, limits=limits)
-    return evidence(sample, config or EvidenceConfig(), eligible=eligible)
+    return evidence(sample, thresholds, eligible=eligible)

@@ -271,7 +271,7 @@ def _missing(sample: ItemSample, candidate: Side, baseline: Side, config: Eviden
     rows = []
     for side, other in ((candidate, baseline), (baseline, candidate)):
         lacking = np.where(np.isnan(other.scores), np.nan, np.isnan(side.scores))
-        facts = missing_scores(sample, lacking, other.scores, config)
+        facts = missing_scores(sample, lacking, other.scores, config.thresholds)
         if facts is not None:
             rows.append((side.name, facts.share, facts.gap, facts.low, facts.high, facts.p_value))
     numbers = dict.fromkeys(("share", "difference", "low", "high", "p_value"), pl.Float64)

@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.evidence import ItemSample, corrected, evidence
+from competency_gaps.evidence import ItemSample, Thresholds, corrected, evidence
 from competency_gaps.evidence.interval import mean
 from competency_gaps.evidence.outcomes import item_facts, wrong_alike
-from competency_gaps.items.config import EvidenceConfig
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
@@ -126,7 +125,7 @@ class Missing:
 
 
 def missing_scores(
-    sample: ItemSample, lacking: np.ndarray, others: np.ndarray, config: EvidenceConfig
+    sample: ItemSample, lacking: np.ndarray, others: np.ndarray, thresholds: Thresholds
 ) -> Missing | None:
     """Measure whether missing scores depend on the items' difficulty; None: no score is missing.
 
@@ -146,7 +145,7 @@ def missing_scores(
     where = replace(sample, rows=lambda asked: sp.csr_array(weight[asked]), support=np.array([weight.nnz]))
     difficulty = np.where(np.isnan(lacking), np.nan, others)
     limits = float(np.nanmin(difficulty, initial=0.0)), float(np.nanmax(difficulty, initial=1.0))
-    harder = evidence(with_outcomes(where, Outcomes(difficulty, limits)), config)
+    harder = evidence(with_outcomes(where, Outcomes(difficulty, limits)), thresholds)
     names = ("association", "association_low", "association_high", "p_value")
     return Missing(share, *(float(getattr(harder, name)[0]) for name in names))
 
@@ -168,7 +167,7 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
     for row, model in enumerate(scores.models):
         others = np.ma.masked_invalid(np.delete(relative, row, axis=0)).mean(axis=0)
         lacking = np.where(scores.asked[row], np.isnan(scores.values[row]), np.nan)
-        of_model = missing_scores(sample, lacking, np.ma.filled(others, np.nan), config)
+        of_model = missing_scores(sample, lacking, np.ma.filled(others, np.nan), config.thresholds)
         if of_model is not None:
             measured[model] = of_model
     q_value = corrected(np.array([inside.p_value for inside in measured.values()]))

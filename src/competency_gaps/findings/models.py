@@ -89,7 +89,7 @@ def plain_gaps(
     config = run.evidence_config.model_copy(update={"strata": strata_of(run, families)})
     sample = slice_sample(run.items, weights, config.strata)
     samples = (with_outcomes(sample, Outcomes(one.values, one.limits)) for one in outcomes)
-    measured = [evidence(one, config, draw=False) for one in samples]
+    measured = [evidence(one, config.thresholds, draw=False) for one in samples]
     reach = [one.association_high - one.association_low for one in measured]
     return np.stack([one.association for one in measured]), np.stack(reach)
 

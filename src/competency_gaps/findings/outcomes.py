@@ -160,7 +160,7 @@ def write_outcome(base: RunFolder, folder: Path, outcome: Outcome, record: dict[
     concepts = base.concepts
     sample = item_sample(base.by_concept, base.items, config.strata, Outcomes(outcome.values, outcome.limits))
     eligible = concepts["ranked"].to_numpy()
-    suite, numbered = evidence_by_benchmark(sample, config, eligible=eligible)
+    suite, numbered = evidence_by_benchmark(sample, config.thresholds, eligible=eligible)
     names = base.benchmarks["benchmark"].to_list()
     single = {name: numbered[number] for number, name in enumerate(names)}
     items = _items(base, outcome).with_columns(stratum=item_strata(sample))

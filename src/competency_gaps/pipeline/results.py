@@ -133,12 +133,13 @@ def make_tables(
     metrics = combine(
         collected.sums,
         reference.share if reference and has_lift(config) else None,
-        config.metrics,
         reference_active=reference.density > 0 if reference else None,
+        under_lift=config.metrics.under_lift,
+        over_lift=config.metrics.over_lift,
     )
     facts = _facts(collected, metrics, reference, sampled, text_only=config.span in TEXT_ONLY)
     identity = _identity(metrics, facts, reference, config)
-    suite, numbered = evidence_by_benchmark(sample, config.evidence, eligible=identity["ranked"].to_numpy())
+    suite, numbered = evidence_by_benchmark(sample, config.evidence.thresholds, eligible=identity["ranked"].to_numpy())
     single = {name: numbered[number] for number, name in enumerate(collected.sums)}
     chances = _chances(items, reference, config, metrics)
     concepts = pl.DataFrame(

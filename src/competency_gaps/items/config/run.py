@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,9 @@ from competency_gaps.items.config.benchmark import BenchmarkConfig
 from competency_gaps.items.config.llm import LLMConfig
 from competency_gaps.items.config.load import Config
 from competency_gaps.items.config.model import ModelConfig, SAEConfig
+
+if TYPE_CHECKING:
+    from competency_gaps.evidence import Thresholds
 
 Span = Literal["question", "prompt", "prompt+bos", "response", "all"]
 Pooling = Literal["mean", "max"]
@@ -85,6 +88,13 @@ class EvidenceConfig(Config):
     concepts of every kind."""
     seed: int = 0
     """Seed of the drawn permutations."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What the statistics need of these settings."""
+        from competency_gaps.evidence import Thresholds
+
+        return Thresholds(**{name: getattr(self, name) for name in Thresholds._fields})
 
 
 class SlicesConfig(Config):

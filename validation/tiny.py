@@ -139,8 +139,6 @@ JOBS: dict[str, Callable[[Path], Job]] = {
     "match": _job("match", "match", "WORK/run", "WORK/list/list.jsonl", folders=["run", "list"], needs=["run"]),
     "check": _job("check", "check", "WORK/run", folders=["run"], needs=["run"]),
     "show": _job("show", "show", "WORK/run", "big", folders=["run"], needs=["run", "score"]),
-    "part": _job("part", "run", "WORK/config.yaml", "--shard", "1/1", "--out", "WORK/part", folders=["part"]),
-    "merge": _job("merge", "merge", "WORK/part", "--out", "WORK/joined", folders=["joined"], needs=["part"]),
     "ray": _job(
         *("ray", "run", "WORK/config.yaml", "--ray", "local", "--set", "ray.workers=2"),
         *("--out", "WORK/ray"),

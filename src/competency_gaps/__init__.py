@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         measure_reference,
     )
     from competency_gaps.api.extend import log, scorer, slice_family, source
-    from competency_gaps.api.make import compare, export, load_model, make_part, merge, read_logs, run
+    from competency_gaps.api.make import compare, export, load_model, read_logs, run
     from competency_gaps.api.run import Run, open_run
     from competency_gaps.evidence import measure_evidence
     from competency_gaps.items.config import LLMConfig, RayWorkers
@@ -60,10 +60,8 @@ __all__ = [
     "log",
     "make_atlas",
     "make_exemplars",
-    "make_part",
     "measure_evidence",
     "measure_reference",
-    "merge",
     "open_run",
     "read_logs",
     "run",
@@ -75,7 +73,7 @@ __all__ = [
 _FROM = {
     "api.dictionary": "import_labels label_concepts make_atlas make_exemplars measure_reference",
     "api.extend": "log scorer slice_family source",
-    "api.make": "compare export load_model make_part merge read_logs run",
+    "api.make": "compare export load_model read_logs run",
     "api.run": "Run open_run",
     "evidence": "measure_evidence",
     "items.config": "LLMConfig RayWorkers",

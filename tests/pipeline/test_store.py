@@ -143,12 +143,10 @@ def reads(monkeypatch):
     return names
 
 
-def test_parts_of_machines_without_common_disks_are_a_run(config, straight, address, tmp_path, reads):
-    for number in (1, 2):
-        cg.make_part(config, tmp_path / str(number) / "part", (number, 2), store=address)
-    made = cg.run(config, tmp_path / "third" / "run", store=address)
+def test_machines_without_common_disks_make_one_run(config, straight, address, tmp_path, reads):
+    assert_same_run(cg.run(config, tmp_path / "first" / "run", store=address), straight)
+    assert_same_run(cg.run(config, tmp_path / "second" / "run", store=address), straight)
     assert len(reads) == len(set(reads)) == 4, "each shard is read once"
-    assert_same_run(made, straight)
 
 
 def test_a_run_whose_store_failed_goes_on_elsewhere(config, straight, tmp_path, monkeypatch, reads):
@@ -199,9 +197,8 @@ def test_a_shard_for_which_memory_ran_out_is_replaced(config, straight, tmp_path
 def test_commands_share_a_store_and_keep_no_secret(config, s3_environment, s3_address, tmp_path):
     (tmp_path / "run.yaml").write_text(json.dumps(config))
     given = ("run", "run.yaml", "--quiet", "--out")
-    done = command(*given, "part", "--shard", "1/1", "--store", s3_address, cwd=tmp_path, env=s3_environment)
-    assert done.returncode == 0 and f"--store {s3_address} --out RUN" in done.stdout, done.stderr
-    done = command(*given, "run", "--json", "--store", s3_address, cwd=tmp_path, env=s3_environment)
-    assert done.returncode == 0 and json.loads(done.stdout)["benchmarks"], done.stderr
+    for folder in ("first", "second"):
+        done = command(*given, folder, "--json", "--store", s3_address, cwd=tmp_path, env=s3_environment)
+        assert done.returncode == 0 and json.loads(done.stdout)["benchmarks"], done.stderr
     secret = s3_environment["AWS_SECRET_ACCESS_KEY"].encode()
     assert not any(secret in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())

@@ -57,26 +57,11 @@ def suite(seed: int) -> list[dict]:
 
 def audited(config: dict, benchmarks: list[dict], out: Path, shard_items: int = SHARD_ITEMS, **changed):
     """A run of a suite with shards of some items."""
-    return _made(competency_gaps.run, config, benchmarks, shard_items, changed, out)
-
-
-def in_parts(config: dict, benchmarks: list[dict], out: Path, parts: int, order: random.Random):
-    """The same run, joined from parts that are given in any order."""
-    folders = [out / str(number) for number in range(1, parts + 1)]
-    for number, folder in enumerate(folders, 1):
-        _made(competency_gaps.make_part, config, benchmarks, SHARD_ITEMS, {}, folder, (number, parts))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extraction, "SHARD_ITEMS", SHARD_ITEMS)
-        patch.setattr(extraction, "GENERATED_ITEMS", SHARD_ITEMS)
-        return competency_gaps.merge(order.sample(folders, parts), out / "run")
-
-
-def _made(make, config: dict, benchmarks: list[dict], shard_items: int, changed: dict, *places):
     entries = [objects(**json.loads(json.dumps(one))) for one in benchmarks]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extraction, "SHARD_ITEMS", shard_items)
         patch.setattr(extraction, "GENERATED_ITEMS", shard_items)
-        return make({**config, "benchmarks": entries, **changed}, *places)
+        return competency_gaps.run({**config, "benchmarks": entries, **changed}, out)
 
 
 def assert_alike(one, other) -> None:
@@ -119,15 +104,6 @@ def test_neither_shards_nor_batches_matter(checked, tmp_path_factory, seed, shar
     folder = tmp_path_factory.mktemp("sizes")
     plain = audited(checked, suite(seed), folder / "plain")
     assert_alike(plain, audited(checked, suite(seed), folder / "other", shard, batch_tokens=batch))
-
-
-@drawn(2)
-@given(seed=st.integers(0, 1), parts=st.integers(1, 4), order=st.randoms(use_true_random=False))
-def test_any_number_of_parts_is_the_run(config, straight, tmp_path_factory, seed, parts, order):
-    """More parts than shards as well, some of which are empty."""
-    joined = in_parts(config, suite(seed), tmp_path_factory.mktemp("parts"), parts, order)
-    whole, _ = straight(seed)
-    assert_same_run(joined, whole)
 
 
 @drawn(2)
@@ -199,8 +175,7 @@ def test_a_run_stopped_anywhere_ends_the_same(config, straight, tmp_path_factory
 
 def by_workers(config: dict, benchmarks: list[dict], folder: Path, workers: int):
     """A run that so many workers read."""
-    config = {**config, "ray": {"workers": workers, "threads": 1}}
-    return _made(competency_gaps.run, config, benchmarks, SHARD_ITEMS, {}, folder)
+    return audited(config, benchmarks, folder, ray={"workers": workers, "threads": 1})
 
 
 @drawn(4)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import importlib.metadata
 import logging
+import re
 import shutil
 
 import pytest
 
 import competency_gaps
+from competency_gaps.model import load
 from competency_gaps.pipeline import extraction
 from competency_gaps.pipeline.extraction import ShardReader
 from competency_gaps.reading.extract import Extractor
+from competency_gaps.runs import plan
 from competency_gaps.util.errors import MachineError, UserError
 from competency_gaps.util.files import write_atomic
 from core_helpers import assert_same_run, shard_bytes
@@ -99,6 +103,37 @@ def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_pat
     whole = len([f for f in shard_bytes(undisturbed.path) if f.endswith(".safetensors")])
     kept = sum(c - 1 for c in calls)
     assert done > 0 and len(counted) == whole - kept, "what was finished is not computed again"
+
+
+def install(patch, **others: str) -> None:
+    """Pretend that packages have other versions; another transformers knows one more setting of models."""
+    real, settings = importlib.metadata.version, load._settings
+    patch.setattr(importlib.metadata, "version", lambda name: others.get(name) or real(name))
+    if "transformers" in others:
+        patch.setattr(load, "_settings", lambda model: {**settings(model), "new_setting": True})
+
+
+def test_reading_goes_on_under_other_versions_if_that_is_accepted(config, undisturbed, tmp_path, monkeypatch):
+    folder, now = tmp_path / "run", importlib.metadata.version("transformers")
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        stop_at(patch, ShardReader, "read", 5)
+        competency_gaps.run(config, folder)
+    finished = shard_bytes(folder)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"differs in format \(\d+ and 99\)"):
+        patch.setattr(plan, "FORMAT", 99)
+        competency_gaps.run(config, folder)
+    with monkeypatch.context() as patch:
+        install(patch, transformers="4.0")
+        says = rf"transformers {re.escape(now)}, here 4.0: .*--set accept_versions=true"
+        with pytest.raises(UserError, match=says):
+            competency_gaps.run(config, folder)
+        assert shard_bytes(folder) == finished
+        run = competency_gaps.run({**config, "accept_versions": True}, folder)
+        assert {versions["transformers"] for versions in run.manifest["read"]["versions"]} == {"4.0", now}
+    with monkeypatch.context() as patch:
+        install(patch, **{"competency-gaps": "0.3"})
+        run = competency_gaps.run(config, folder)
+    assert run.items.equals(undisturbed.items), "a run that is read to its end needs no leave"
 
 
 def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, tmp_path, monkeypatch, caplog):

@@ -1,4 +1,4 @@
-"""Make runs (in one process or in parts), merge, compare and export them."""
+"""Make, compare and export runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from competency_gaps.util.progress import Progress
 if TYPE_CHECKING:
     from competency_gaps.findings.compare import Comparison
     from competency_gaps.model.load import LanguageModel
-    from competency_gaps.pipeline.merge import PartRecord
     from competency_gaps.view.page.export import Exported
 
 
@@ -216,92 +215,6 @@ def read_config(config: ItemsConfig | Mapping[str, Any] | Path | str) -> ItemsCo
     else:
         where, data = "configuration", dict(config)
     return parse_config(RunConfig if {"model", "sae"} & data.keys() else ItemsConfig, data, where)
-
-
-def make_part(
-    config: ItemsConfig | Mapping[str, Any] | Path | str,
-    out: Path | str,
-    part: tuple[int, int],
-    *,
-    store: str | None = None,
-    progress: Progress | None = None,
-) -> PartRecord:
-    """Read a part of a run's shards into a folder of its own.
-
-    :func:`merge` joins the folders. With a store, :func:`run` finds all shards there.
-
-    Parameters
-    ----------
-    config
-        Of the whole run: a :class:`RunConfig`, a mapping of the same keys, or a YAML file.
-    out
-        The part's folder; an interrupted part in it is resumed.
-    part
-        ``(i, n)``: every n-th shard from the i-th on, where i is from 1 to n.
-    store
-        As in :func:`run`, for the shards of this part.
-    progress
-        Shows how far it is; None: quiet.
-
-    Returns
-    -------
-    PartRecord
-        ``part``, and the names of the run's ``shards`` and of its ``own``.
-
-    Raises
-    ------
-    UserError
-        If the configuration, a benchmark, the model, the SAE or the store is wrong, or the folder holds another part.
-    MachineError
-        If the machine gives no more (disk, memory), or the store does not answer; what is finished is kept.
-    """
-    from competency_gaps.pipeline import merge as stage
-    from competency_gaps.runs.store import RunStore
-
-    chosen = stage.parse_part("/".join(map(str, part)))
-    shared = RunStore(store) if store is not None else None
-    checked = read_config(config)
-    if not isinstance(checked, RunConfig):
-        raise UserError("a part is read by a model and its SAE: name them as 'model' and 'sae'.")
-    return stage.make_part(checked, Path(out), chosen, progress or Progress(quiet=True), shared)
-
-
-def merge(
-    folders: Sequence[Path | str], out: Path | str, *, progress: Progress | None = None, command: str = ""
-) -> Run:
-    """Merge all parts of a run into a new run.
-
-    Nothing is read again: tables and report are made from the shards. The benchmarks, the model and
-    the SAE are loaded and compared with those of the shards.
-
-    Parameters
-    ----------
-    folders
-        Parts, made by :func:`make_part`.
-    out
-        The new run's folder; an interrupted merge in it is resumed.
-    progress
-        Shows how far it is; None: quiet.
-    command
-        What the manifest records as the command that made the run.
-
-    Returns
-    -------
-    Run
-        The merged run.
-
-    Raises
-    ------
-    UserError
-        If a part or a shard is missing (the message names it), or the parts differ in anything that
-        matters.
-    """
-    from competency_gaps.pipeline import merge as stage
-
-    progress = progress or Progress(quiet=True)
-    finished = open_run(stage.merge([Path(folder) for folder in folders], Path(out), progress, command).path)
-    finished.report(progress=progress)
-    return finished
 
 
 def compare(

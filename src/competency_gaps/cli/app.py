@@ -73,7 +73,7 @@ def _help_alone(context: typer.Context) -> None:
 
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "How do I make a run?": (run.demo, sources.sae, sources.logs, run.run, run.merge),
+    "How do I make a run?": (run.demo, sources.sae, sources.logs, run.run),
     "Where is the model weak?": (read.show, explore.explore, explore.export, explore.mcp),
     "Can I trust it?": (models.check,),
     "How do other models compare?": (models.score, models.compare),

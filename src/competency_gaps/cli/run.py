@@ -1,4 +1,4 @@
-"""``cgaps demo``, ``run`` and ``merge``: make a run from a configuration, from options, or from parts."""
+"""``cgaps demo`` and ``run``: make a run from a configuration or from options."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import typer
 
 from competency_gaps.cli import shared
 from competency_gaps.cli.read import print_demo, print_run
-from competency_gaps.cli.shared import print_json, print_line, terminal, typed_command
+from competency_gaps.cli.shared import terminal, typed_command
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
-from competency_gaps.util.text import plural
 
 if TYPE_CHECKING:
     from competency_gaps.logs.find import SuiteLogs
-    from competency_gaps.pipeline.merge import PartRecord
 
 BUNDLED = "embedded"
 """Model and SAE that read where neither is named."""
@@ -65,9 +63,6 @@ def run(
             help="Read with Ray workers: 'local' (this machine), 'auto' or ray://HOST:PORT; --set ray.workers=N.",
         ),
     ] = None,
-    shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Read only every N-th shard, for cgaps merge or a --store.")
-    ] = None,
     store: Annotated[
         str | None, typer.Option(metavar="URL", help="Share shards between machines, e.g. s3://BUCKET/RUN.")
     ] = None,
@@ -78,7 +73,6 @@ def run(
     import competency_gaps as cg
     from competency_gaps.items.config import ItemsConfig, RunConfig, parse_config, read_yaml
     from competency_gaps.items.config.load import apply_overrides
-    from competency_gaps.pipeline.merge import parse_part
 
     progress = terminal(quiet)
     if config and (read or model or sae or benchmark or log):
@@ -99,7 +93,7 @@ def run(
         if is_bundled:
             data["ask"] = False
     kind = RunConfig if {"model", "sae"} & data.keys() else ItemsConfig
-    of_reading = {"--ray": ray, "--shard": shard, "--store": store}
+    of_reading = {"--ray": ray, "--store": store}
     if kind is ItemsConfig and (unused := [name for name, value in of_reading.items() if value is not None]):
         raise UserError(f"{', '.join(unused)}: no model reads the items. Give --read, or --model and --sae, as well.")
     entries = data.get("benchmarks")
@@ -116,26 +110,8 @@ def run(
     checked = parse_config(kind, data, str(config) if config else "options")
     if out is None and checked.out is None:
         raise UserError("no run folder given: give --out, or 'out' in the configuration.")
-    if shard is not None:
-        if out is None or "ray" in data:
-            raise UserError("--shard needs a separate --out for each part, and cannot use Ray.")
-        part = cg.make_part(checked, out, parse_part(shard), store=store, progress=progress)
-        _print_part(part, out, store, json_=json_)
-        return
     run = cg.run(checked, out, store=store, progress=progress, command=typed_command())
     print_run(run, json_=json_)
-
-
-def _print_part(record: PartRecord, out: Path, store: str | None, *, json_: bool) -> None:
-    """Say what a part holds and what to do next."""
-    if json_:
-        print_json({"part": str(record.part), "folder": str(out), "shards": record.members})
-        return
-    print_line(f"Part {record.part}: {len(record.members)} of {plural(len(record.shards), 'shard')} in {out}.")
-    if store is None:
-        print_line("When all parts are done: cgaps merge PART... --out RUN")
-    else:
-        print_line(f"When all parts are done, repeat without --shard: cgaps run ... --store {store} --out RUN")
 
 
 def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]]) -> None:
@@ -215,15 +191,3 @@ def demo(
         print_run(run, json_=True)
     else:
         print_demo(run)
-
-
-def merge(
-    folders: Annotated[list[Path], typer.Argument(help="All parts of one run (cgaps run --shard).")],
-    out: Annotated[Path, typer.Option(help="Folder for the merged run.")],
-    quiet: shared.QuietOption = False,
-    json_: shared.JsonOption = False,
-) -> None:
-    """Merge the parts of a run."""
-    import competency_gaps as cg
-
-    print_run(cg.merge(folders, out, progress=terminal(quiet), command=typed_command()), json_=json_)

@@ -1,8 +1,7 @@
 """Reading a suite: the shards that are missing are given to an engine, and finished ones are collected.
 
-An engine is a function that reads the missing shards: in this process, in parts, through a store, or not at all;
-workers on many machines are one too (:mod:`competency_gaps.pipeline.on_ray`). Which shards there are does not depend on
-the engine, so results do not either.
+An engine is a function that reads the missing shards: in this process, through a store, or by workers on many machines
+(:mod:`competency_gaps.pipeline.on_ray`). The shards do not depend on the engine, so the results do not either.
 """
 
 from __future__ import annotations

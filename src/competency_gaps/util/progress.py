@@ -41,10 +41,6 @@ class Bar:
         self.task.completed += amount
         self.task.fields["kept"] += amount
 
-    def expect(self, total: float) -> None:
-        """Set how much work there is, where that is known only during the stage."""
-        self._display.update(self._id, total=total)
-
     def note(self, text: str) -> None:
         """Show a few words on what is being done."""
         self._display.update(self._id, note=visible(" ".join(text.split())))

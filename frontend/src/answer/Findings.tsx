@@ -2,10 +2,9 @@ import { Button } from "@mantine/core";
 import { useState } from "react";
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
-import { roundedUp } from "../concepts/bar";
-import { IntervalBar } from "../concepts/IntervalBar";
 import type { ListedAnswer, ListedFinding } from "../data/types";
 import { visible } from "../text";
+import { IntervalBar, roundedUp } from "../ui/IntervalBar";
 import { ItemLink } from "../ui/ItemLink";
 
 /** Findings of each side that are shown at first. */

@@ -2,7 +2,7 @@ import { useFound } from "../answer/useFound";
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { pathOf } from "../atlas/regions";
-import { kindOf } from "../concepts/kinds";
+import { kindOf } from "../concepts/table";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useConcept, useTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";

@@ -1,11 +1,11 @@
 import { useEffect, useMemo, useState } from "react";
 import { useBenchmark, useRun } from "../app/state";
-import { IntervalBar } from "../concepts/IntervalBar";
 import { readTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ConceptDetail, ConceptInBenchmark } from "../data/types";
 import { decimal, integer, magnitude, points, tenths } from "../format";
 import { visible } from "../text";
+import { IntervalBar } from "../ui/IntervalBar";
 import { Status } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";

@@ -1,5 +1,5 @@
 /** What is to be said of a concept, in sentences with their numbers. */
-import { unranked } from "../concepts/kinds";
+import { unranked } from "../concepts/table";
 import { number, type Table, text, value } from "../data/table";
 import type { RunInfo } from "../data/types";
 import { decimal, magnitude, percent, plural, points, probability, signed, tenths } from "../format";

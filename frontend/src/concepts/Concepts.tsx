@@ -1,28 +1,33 @@
-import { Button, Select, useComputedColorScheme } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { IconDownload } from "@tabler/icons-react";
 import { useDeferredValue, useMemo } from "react";
-import { go, useRoute } from "../app/route";
+import { useRoute } from "../app/route";
 import { readSort } from "../app/sort";
 import { useBenchmark, useFace, useRun } from "../app/state";
 import { hasLift } from "../concept/sentences";
-import { holds } from "../data/hooks";
 import { among, columnNamed, type Sort, select, type Table } from "../data/table";
 import { integer } from "../format";
 import { visible } from "../text";
 import { Grid } from "../ui/Grid";
 import { Heading } from "../ui/Heading";
-import { HeatBar } from "../ui/Heat";
 import { Failed, Loading } from "../ui/State";
-import { ColumnChoice } from "./ColumnChoice";
-import { ConceptFilters } from "./ConceptFilters";
-import { allColumns, defaultColumns, gridColumns, sharedMeasures, sortKeys } from "./columns";
+import { ColumnChoice, ConceptFilters } from "./ConceptTools";
+import { allColumns, defaultColumns, gridColumns, sortKeys } from "./columns";
 import "./concepts.css";
-import { FILTERS, ofRanked, searchedId, tests, withFirst } from "./filters";
-import { heatOf } from "./heat";
 import { RegionList } from "./RegionList";
-import { download, orderOf, orderWords, widened } from "./table";
-import { heldBenchmark, type ShownTable, useConceptTable, useParts } from "./useConceptTable";
+import {
+  download,
+  FILTERS,
+  ofRanked,
+  orderOf,
+  orderWords,
+  searchedId,
+  tests,
+  withFirst,
+  withRegionNames,
+} from "./table";
+import { heldBenchmark, type ShownTable, useConceptTable } from "./useConceptTable";
 
 export function Concepts() {
   const run = useRun();
@@ -50,14 +55,8 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
   const face = useFace();
   const asked = heldBenchmark(run, useBenchmark());
   const { params } = useRoute();
-  const dark = useComputedColorScheme("light") === "dark";
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
-  const measures = sharedMeasures(run);
-  const each = measures.find((spec) => spec.key === params.get("each")) ?? null;
-  const { parts, error } = useParts(run, each !== null);
-  const names = run.benchmarks.map((benchmark) => benchmark.name);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the names are the run's.
-  const all = useMemo(() => widened(table, run.regions, each?.key ?? null, parts, names), [table, each, parts, run]);
+  const all = useMemo(() => withRegionNames(table, run.regions), [table, run]);
   const chosen = params.get("cols");
   const defaults = useMemo(() => defaultColumns(run, face, benchmark), [run, face, benchmark]);
   const specs = useMemo(
@@ -70,15 +69,12 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
   }, [specs, chosen, defaults]);
   const sorting = params.get("sort");
   const sort = useMemo(() => readSort(sorting, sortKeys(run)), [run, sorting]);
-  const { rows, beside, late } = useRows(all, table, sort);
+  const { rows, beside, late } = useRows(all, sort);
   const hidden = useMemo(
     () => (params.get("kinds") === "all" ? 0 : table.rows - select(table.rows, [ofRanked(table)]).length),
     [params, table],
   );
-  const grid = useMemo(
-    () => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }),
-    [run, all, shown, each, dark, wide],
-  );
+  const grid = useMemo(() => gridColumns(run, all, shown, wide), [run, all, shown, wide]);
   // A column may be sorted by and not be shown.
   const title = sort && [...grid, ...specs].find((column) => column.key === sort.key)?.title;
   const order = title
@@ -89,19 +85,6 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
       <div className="tools" role="search" aria-label="Choose concepts">
         <ConceptFilters />
         <span className="spring" />
-        {run.benchmarks.length > 1 && holds(run, "concepts", 0) && (
-          <Select
-            size="xs"
-            w={196}
-            aria-label="A column per benchmark"
-            placeholder="Per benchmark"
-            clearable
-            data-testid="per-benchmark"
-            data={measures.map((spec) => ({ value: spec.key, label: `${spec.title} per benchmark` }))}
-            value={each?.key ?? null}
-            onChange={(value) => go({ params: { each: value } })}
-          />
-        )}
         <ColumnChoice columns={specs} shown={shown.map((spec) => spec.key)} defaults={defaults} />
         <Button
           size="xs"
@@ -109,7 +92,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
           leftSection={<IconDownload size={14} />}
           aria-label="Download as CSV"
           data-testid="download-csv"
-          onClick={() => download(run, all, rows, shown, each)}
+          onClick={() => download(run, all, rows, shown)}
         >
           CSV
         </Button>
@@ -121,19 +104,13 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
           {hidden > 0 && ` (${integer(hidden)} unranked hidden)`}
           {beside !== null && `; concept ${beside}, found by its number, is shown although the filters exclude it`}
         </span>
-        {each && (
-          <span className="heat-legend">
-            {each.title} per benchmark: <HeatBar {...heatOf(each.key, dark, all)} />
-          </span>
-        )}
       </p>
-      {error && <Failed error={error} />}
       <Grid
         kind="concept"
         columns={grid}
         order={rows}
         sort={sort}
-        busy={late || benchmark !== asked || (each !== null && parts.length < names.length && !error)}
+        busy={late || benchmark !== asked}
         empty={<p>No concept passes all filters.{hidden > 0 && " Unranked ones are hidden."}</p>}
       />
     </>
@@ -144,7 +121,7 @@ function TableOfConcepts({ table, benchmark }: ShownTable) {
  * The shown rows in order: ordered once per sort, filtered at each keystroke. A concept whose number is searched for
  * comes first; `beside` is its number if it does not pass the filters. `late`: the address asks for others already.
  */
-function useRows(all: Table, table: Table, sort: Sort | null) {
+function useRows(table: Table, sort: Sort | null) {
   const face = useFace();
   const { regions } = useRun();
   const { params } = useRoute();
@@ -153,9 +130,7 @@ function useRows(all: Table, table: Table, sort: Sort | null) {
   const asked = useMemo(() => params, [filterKey]);
   const filters = useDeferredValue(asked);
   const wanted = useDeferredValue(sort);
-  const column = wanted ? columnNamed(all, wanted.key) : undefined;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: further columns of `all` change no order but their own.
-  const order = useMemo(() => orderOf(all, wanted, face), [table, column, wanted, face]);
+  const order = useMemo(() => orderOf(table, wanted, face), [table, wanted, face]);
   const shown = useMemo(() => {
     const rows = among(order, tests(filters, table, regions));
     const id = searchedId(filters, table.rows);

@@ -1,17 +1,13 @@
 /** The columns of the table of concepts: which there are, and how their cells are drawn. */
-import type { CSSProperties } from "react";
 import type { Face } from "../app/state";
-import { columnNamed, number, type Table, text } from "../data/table";
+import { columnNamed, number, type Table, text, value } from "../data/table";
 import type { Quantity, RunInfo } from "../data/types";
 import { integer, NOT_DEFINED, points, written } from "../format";
-import { visible } from "../text";
+import { shorten, visible } from "../text";
 import type { GridColumn } from "../ui/Grid";
-import { Status } from "../ui/Marks";
-import { endDigits } from "./bar";
-import { type Heat, heatOf, inkOn } from "./heat";
-import { IntervalBar, reach } from "./IntervalBar";
-import { LabelCell, labelText } from "./LabelCell";
-import { within } from "./table";
+import { endDigits, IntervalBar } from "../ui/IntervalBar";
+import { ConceptName, Status } from "../ui/Marks";
+import { kindOf, scaleOf } from "./table";
 
 const PLAIN = { interval: false, optional: false } as const;
 const OWN: Quantity[] = [
@@ -85,43 +81,14 @@ export function defaultColumns(run: RunInfo, face: Face, benchmark: number | nul
     .map((spec) => spec.key);
 }
 
-/** The measures that can stand side by side for all benchmarks. */
-export function sharedMeasures(run: RunInfo): Quantity[] {
-  return run.columns.filter(
-    (spec) =>
-      ["chi_model", "association", "chi_bench", "lift"].includes(spec.key) && run.per_benchmark.includes(spec.key),
-  );
-}
+/** Keys of all columns by which the table can be sorted. */
+export const sortKeys = (run: RunInfo): string[] => ["label", ...allColumns(run, null).map((spec) => spec.key)];
 
-/** Keys of all columns by which the table can be sorted, those of each benchmark among them. */
-export function sortKeys(run: RunInfo): string[] {
-  const shared = sharedMeasures(run).flatMap((spec) =>
-    run.benchmarks.map((benchmark) => within(spec.key, benchmark.name)),
-  );
-  return ["label", ...allColumns(run, null).map((spec) => spec.key), ...shared];
-}
-
-interface Choice {
-  run: RunInfo;
-  table: Table;
-  /** Columns beside the label. */
-  specs: Quantity[];
-  /** Measure that is shown for each benchmark; null: none. */
-  each: Quantity | null;
-  dark: boolean;
-  pinned: boolean;
-}
-
-export function gridColumns({ run, table, specs, each, dark, pinned }: Choice): GridColumn[] {
-  const heat = each ? heatOf(each.key, dark, table) : null;
+/** The label, which is pinned in a wide window, and the chosen columns. */
+export function gridColumns(run: RunInfo, table: Table, specs: Quantity[], wide: boolean): GridColumn[] {
   return [
-    labelColumn(run, table, pinned),
-    ...(each && heat
-      ? run.benchmarks.map((benchmark) =>
-          heatColumn(each, benchmark.name, within(each.key, benchmark.name), heat, table),
-        )
-      : []),
-    ...specs.filter((spec) => columnNamed(table, spec.key)).map((spec) => columnOf(spec, table, !pinned)),
+    labelColumn(run, table, wide),
+    ...specs.filter((spec) => columnNamed(table, spec.key)).map((spec) => columnOf(spec, table, !wide)),
   ];
 }
 
@@ -130,11 +97,35 @@ function labelColumn(run: RunInfo, table: Table, pinned: boolean): GridColumn {
     key: "label",
     title: "concept",
     hint: run.columns.find((spec) => spec.key === "label")?.hint ?? "What activates the concept",
-    text: (row) => labelText(table, row),
+    text: (row) => `${row} ${visible(text(table, "label", row) ?? "no label")}`,
     show: (row) => <LabelCell table={table} row={row} />,
     width: pinned ? 320 : 184,
     pinned,
   };
+}
+
+/** A concept's number and label, with a warning if nobody checked the label; without a label, the token it peaks on. */
+function LabelCell({ table, row }: { table: Table; row: number }) {
+  const label = text(table, "label", row);
+  const kind = kindOf(table, row);
+  return (
+    <span className="label-cell" title={label ? shorten(visible(label), 300) : undefined}>
+      <ConceptName concept={row} label={label} token={text(table, "peak_token", row)} limit={120} />
+      {kind && (
+        <span
+          className="badge"
+          title={value(table, "ranked", row) === true ? "Not about what a text is about" : "Not ranked, so no verdict"}
+        >
+          {kind}
+        </span>
+      )}
+      {label && text(table, "label_kind", row) === "automatic" && (
+        <span className="badge auto" title="Built from words of its examples; nobody has checked it">
+          auto
+        </span>
+      )}
+    </span>
+  );
 }
 
 function columnOf(spec: Quantity, table: Table, narrow: boolean): GridColumn {
@@ -150,7 +141,7 @@ function columnOf(spec: Quantity, table: Table, narrow: boolean): GridColumn {
   };
   if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
   if (!spec.interval) return base;
-  const scale = reach(spec, table);
+  const scale = scaleOf(spec, table);
   const [from, to] = [scale.from, scale.to].map((end) =>
     spec.kind === "points" ? points(end, Math.max(0, endDigits(scale.to) - 2)) : integer(end),
   );
@@ -179,23 +170,4 @@ function cellText(spec: Quantity, table: Table, row: number): string {
   return low === null
     ? value
     : `${value} [${written(spec.kind, low)}, ${written(spec.kind, number(table, `${spec.key}_high`, row))}]`;
-}
-
-function heatColumn(spec: Quantity, benchmark: string, key: string, heat: Heat, table: Table): GridColumn {
-  const style = (row: number): CSSProperties | undefined => {
-    const value = number(table, key, row);
-    const colour = value === null ? null : heat.colour(value);
-    if (colour !== null) return { backgroundColor: colour, color: inkOn(colour) };
-    return value === 0 ? { color: "var(--weak)" } : undefined;
-  };
-  return {
-    key,
-    title: visible(benchmark),
-    hint: `${spec.title} within ${visible(benchmark)}. ${spec.hint}`,
-    text: (row) => (columnNamed(table, key) ? written(spec.kind, number(table, key, row)) : "…"),
-    style,
-    numeric: true,
-    width: 112,
-    largestFirst: spec.key === "chi_bench",
-  };
 }

@@ -1,5 +1,5 @@
-import { useEffect, useMemo, useState } from "react";
-import { holds, readTable, useTable } from "../data/hooks";
+import { useMemo, useState } from "react";
+import { holds, useTable } from "../data/hooks";
 import { type Column, everyRow, type Table } from "../data/table";
 import type { RunInfo } from "../data/types";
 
@@ -30,29 +30,4 @@ export function useConceptTable(run: RunInfo, asked: number | null): { shown: Sh
   const [last, setLast] = useState(made);
   if (made && made !== last) setLast(made);
   return { shown: made ?? last, error: suite.error ?? part.error };
-}
-
-/** The tables of all benchmarks as they arrive, once they are wanted. */
-export function useParts(run: RunInfo, wanted: boolean): { parts: (Table | null)[]; error: Error | null } {
-  const [state, setState] = useState<{ parts: (Table | null)[]; error: Error | null }>({ parts: [], error: null });
-  useEffect(() => {
-    if (!wanted) return;
-    let current = true;
-    const read = async () => {
-      // One after the other: each is shown as soon as it is there.
-      for (let place = 0; place < run.benchmarks.length && current; place++) {
-        const part = await readTable(run.key, `concepts/${place}.parquet`);
-        if (current) setState(({ parts }) => ({ parts: Object.assign(parts.slice(), { [place]: part }), error: null }));
-      }
-    };
-    read().catch(
-      (error: unknown) =>
-        current &&
-        setState((before) => ({ ...before, error: error instanceof Error ? error : new Error(String(error)) })),
-    );
-    return () => {
-      current = false;
-    };
-  }, [run, wanted]);
-  return state;
 }

@@ -15,7 +15,7 @@ import {
   TooltipModule,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
-import { type CSSProperties, type ReactNode, useEffect, useMemo, useRef } from "react";
+import { type ReactNode, useEffect, useMemo, useRef } from "react";
 import { readsAs, tableOf } from "../app/markdown";
 import { go } from "../app/route";
 import { writeSort } from "../app/sort";
@@ -46,7 +46,6 @@ export interface GridColumn {
   text: (row: number) => string;
   /** Drawn instead of the text. */
   show?: (row: number) => ReactNode;
-  style?: (row: number) => CSSProperties | undefined;
   /** Numbers are aligned to the right. */
   numeric?: boolean;
   /** In pixels; of a column with `flex` the least. */
@@ -196,7 +195,7 @@ function definition(
   latest: { current: Latest },
   opens: (row: number) => boolean,
 ): ColDef<EmptyRow> {
-  const { show, style } = column;
+  const { show } = column;
   const at = <T,>(node: IRowNode | null, read: (row: number) => T, none: T): T => {
     const row = rowAt(latest.current, node);
     return row === undefined ? none : read(row);
@@ -220,8 +219,5 @@ function definition(
       opened: ({ node }) => latest.current.opened !== null && rowAt(latest.current, node) === latest.current.opened,
     },
     cellRenderer: show ? ({ node }: { node: IRowNode }) => at(node, show, null) : undefined,
-    cellStyle: style
-      ? ({ node }) => ({ backgroundColor: "", color: "", ...at(node, style, undefined) }) as Record<string, string>
-      : undefined,
   };
 }

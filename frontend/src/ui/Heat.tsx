@@ -1,6 +1,6 @@
 /** Tables of colours, and what the colours mean. */
 import type { CSSProperties, KeyboardEvent, ReactNode } from "react";
-import { inkOn } from "../concepts/heat";
+import { inkOn } from "./colours";
 import "./heat.css";
 
 /** What colours from one end to the other mean. */

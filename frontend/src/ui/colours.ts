@@ -30,3 +30,16 @@ function scale(anchors: string[]): (at: number) => string {
 export const sequential = (dark: boolean) => scale(SEQUENTIAL[dark ? "dark" : "light"]);
 /** Orange through grey to blue: 0 is worst, 0.5 neutral, 1 best. */
 export const diverging = (dark: boolean) => scale(DIVERGING[dark ? "dark" : "light"]);
+
+// Only these two stand out enough from every colour between them.
+const [DARK_INK, LIGHT_INK] = ["#000000", "#ffffff"];
+
+/** Black or white, whichever stands out more from a colour `rgb(r, g, b)`. */
+export function inkOn(background: string): string {
+  const [red = 0, green = 0, blue = 0] = (background.match(/[\d.]+/g) ?? []).map(Number).map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  return luminance > 0.179 ? DARK_INK : LIGHT_INK;
+}

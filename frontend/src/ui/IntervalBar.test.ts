@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { drawn, endDigits, roundedUp, type Scale } from "./bar";
+import { drawn, endDigits, roundedUp, type Scale } from "./IntervalBar";
 
 const scale: Scale = { from: -0.5, to: 0.5, neutral: 0 };
 

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { type Column, select, type Table } from "../data/table";
 import { random } from "../random";
-import { COVERAGE, PERFORMANCE, searchedId, tests, withFirst } from "./filters";
-import { orderOf } from "./table";
+import { roundedUp } from "../ui/IntervalBar";
+import { COVERAGE, orderOf, PERFORMANCE, scaleOf, searchedId, tests, withFirst } from "./table";
 
 const ROWS = 400;
 const next = random(11);
@@ -87,4 +87,14 @@ it.each([
   expect(known).toEqual(known.slice().sort((a, b) => (a === b ? 0 : a - b)));
   expect(first.slice(0, known.length)).toEqual(known);
   expect([...orderOf(table, { key: "__proto__", descending: true }, face)]).toEqual([...orderOf(table, null, face)]);
+});
+
+it("a scale reaches as far as 98 of 100 values, the same to both sides", () => {
+  const values = Float32Array.from({ length: 1000 }, (_, row) => (row % 2 ? 1 : -1) * (row / 1000));
+  values[999] = NaN;
+  const ranked = { kind: "flag" as const, values: new Uint8Array(1000).fill(1) };
+  const table: Table = { rows: 1000, columns: { association: { kind: "number", values }, ranked } };
+  const end = roundedUp(Math.fround(Math.floor(0.98 * 998) / 1000));
+  expect(scaleOf({ key: "association", kind: "points" }, table)).toEqual({ from: -end, to: end, neutral: 0 });
+  expect(scaleOf({ key: "chi_model", kind: "decimal" }, table)).toEqual({ from: 0, to: 1, neutral: null });
 });

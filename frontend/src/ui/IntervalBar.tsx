@@ -1,4 +1,4 @@
-/** Where the parts of a value with its interval stand on a bar. */
+/** A value with its interval, drawn as a bar. */
 
 /** Ends of a bar's scale, the same in a whole column, and where its neutral line stands. */
 export interface Scale {
@@ -41,3 +41,36 @@ export function roundedUp(value: number): number {
 
 /** Digits after the point in which a round scale's end is exact. */
 export const endDigits = (end: number) => Math.min(9, Math.max(1, 1 - Math.floor(Math.log10(end))));
+
+const TONES: Record<string, string> = { weak: "weak", failure: "weak", strong: "strong", success: "strong" };
+
+interface Bar {
+  scale: Scale;
+  at: number | null;
+  low: number | null;
+  high: number | null;
+  status: string | null;
+}
+
+/**
+ * A value and its interval on a scale, with arrows where it extends beyond. Screen readers skip it: the numbers stand
+ * beside it.
+ */
+export function IntervalBar({ scale, at, low, high, status }: Bar) {
+  const { point, range, before, beyond } = drawn(scale, at, low, high);
+  const place = (share: number) => `${100 * share}%`;
+  const tone = TONES[status ?? ""] ?? "plain";
+  return (
+    <span className={`interval-bar ${tone}`} aria-hidden="true">
+      {scale.neutral !== null && (
+        <span className="neutral" style={{ left: place(drawn(scale, scale.neutral, null, null).point ?? 0) }} />
+      )}
+      {range !== null && (
+        <span className="range" style={{ left: place(range[0]), right: `calc(100% - ${place(range[1])})` }} />
+      )}
+      {point !== null && <span className="point" style={{ left: place(point) }} />}
+      {before && <span className="cut before" />}
+      {beyond && <span className="cut beyond" />}
+    </span>
+  );
+}

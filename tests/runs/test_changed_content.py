@@ -19,6 +19,7 @@ import competency_gaps
 from competency_gaps.items.config import ModelConfig
 from competency_gaps.model.load import load_model
 from competency_gaps.pipeline import extraction
+from competency_gaps.reading import by_concept
 from competency_gaps.util.errors import MachineError, UserError
 from core_helpers import assert_same_run, held_elsewhere, read_only
 
@@ -148,7 +149,7 @@ def test_lacking_room_for_mapped_memory_is_noticed_before_writing(config, made, 
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", full)
+        patch.setattr(by_concept, "write_array_header_1_0", full)
         with pytest.raises(MachineError, match=r"the disk is full: .*by-concept"):
             competency_gaps.run(config, made.path)
     assert_same_run(competency_gaps.run(config, made.path), made)

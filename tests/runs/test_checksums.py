@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps.reading import by_concept
 from competency_gaps.reading.by_concept import ByConcept, write_by_concept
 from competency_gaps.runs.manifest import BY_CONCEPT, FILE, read_assessment, read_manifest, set_aside
 from competency_gaps.runs.scores import read_scores
@@ -103,25 +102,16 @@ def test_a_table_is_hashed_once_however_often_it_is_read(folder, monkeypatch):
         _ = competency_gaps.open_run(folder).items
 
 
-def test_damaged_arrays_by_concept_are_named_where_they_are_read(tiny_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(by_concept, "BLOCK", 256)
+def test_damaged_arrays_by_concept_are_named_where_they_are_read(tiny_run, tmp_path):
     blocks = [(0, tiny_run._store.read(tiny_run.manifest["benchmarks"][0]["shards"][0]))]
     write_by_concept(tmp_path, lambda: blocks, tiny_run.width)
-    truth = [ByConcept(tmp_path).column(concept) for concept in range(tiny_run.width)]
     for array in ("start", "scale", "item", "cas", "peak"):
         path = tmp_path / "by-concept" / f"{array}.npy"
-        whole, noticed = path.read_bytes(), 0
+        whole = path.read_bytes()
         for place in range(0, len(whole), max(1, len(whole) // 5)):
             path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
-            for concept, column in list(enumerate(truth))[::8]:
-                try:
-                    own = ByConcept(tmp_path).column(concept)
-                except UserError as error:
-                    assert str(path) in str(error) and "checksum" in str(error)
-                    noticed += 1
-                else:  # what is not read is not compared
-                    assert all(np.array_equal(a, b) for a, b in zip(own, column, strict=True))
-        assert noticed
+            with pytest.raises(UserError, match=f"{path} .*checksum"):
+                ByConcept(tmp_path).column(0)
         path.write_bytes(whole[:-1])
         with pytest.raises(UserError, match=f"{array}.npy is missing or damaged"):
             ByConcept(tmp_path).columns(0, tiny_run.width)

@@ -210,7 +210,7 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
     if source.format == "table":  # whatever its columns are called
         part = LogPart("table", source.path.stem, (source.path,))
     else:
-        part = _chosen(cached_parts(source.path.expanduser(), source.format), source)
+        part = _chosen(find_parts(source.path, source.format), source)
     reader = LOGS[part.format]
     refuse_options(source, part.format, reader.options)
     yield from reader.read(part, source)
@@ -228,19 +228,21 @@ def _chosen(parts: Sequence[LogPart], source: LogSource) -> LogPart:
     return parts[names.index(source.benchmark)]
 
 
-def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
-    """Every benchmark of another tool's output in a file or folder.
+def find_parts(path: Path, log_format: str | None = None) -> list[LogPart]:
+    """Return every benchmark of other tools' logs in a file or folder.
+
+    A path is searched once, until a file in it or beside it changes.
 
     Parameters
     ----------
-    format_
-        Search for this format only; None: for all.
+    log_format
+        Return the parts of this format; None: of all formats.
 
     Returns
     -------
     list of LogPart
-        Each with a unique name: to a name that several share, the model and then the time are appended, and a note
-        says so.
+        Each with a name that is unique among all formats at the path: to a name that several share, the model and
+        then the time are appended, and a note says so.
 
     Raises
     ------
@@ -251,30 +253,22 @@ def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
     if not path.exists():
         siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"the log {path} does not exist.{nearest(path.name, siblings)}")
-    parts = LOGS[format_].find(path) if format_ is not None else _parts_of_all_formats(path)
+    files = path.rglob("*") if path.is_dir() else path.parent.glob("*")
+    stats = ((str(file), file.stat()) for file in sorted(files) if file.is_file())
+    names = ("table",) if log_format == "table" else tuple(LOGS)
+    parts = _search(path, names, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
+    parts = [part for part in parts if log_format in (None, part.format)]
     if not parts:
-        raise UserError(_nothing_at(path, format_))
-    return _unique_names(parts)
+        raise UserError(_nothing_at(path, log_format))
+    return parts
 
 
-def cached_parts(path: Path, format_: str | None) -> Sequence[LogPart]:
-    """``find_parts``, once for all benchmarks of a folder as long as no file in it changes."""
-    if not path.is_dir():
-        return find_parts(path, format_)
-    stats = ((str(file), file.stat()) for file in sorted(path.rglob("*")) if file.is_file())
-    return _parts_of_folder(path, format_, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
-
-
-@functools.lru_cache(maxsize=4)
-def _parts_of_folder(path: Path, format_: str | None, _state: tuple[tuple[str, int, int], ...]) -> tuple[LogPart, ...]:
-    return tuple(find_parts(path, format_))
-
-
-def _parts_of_all_formats(path: Path) -> list[LogPart]:
-    """Parts of every format; if any is found, what other formats cannot read becomes a note."""
+@functools.lru_cache(maxsize=8)
+def _search(path: Path, names: tuple[str, ...], _state: tuple[tuple[str, int, int], ...]) -> Sequence[LogPart]:
+    """Parts of several formats; if there are any, what other formats cannot read becomes a note."""
     parts: list[LogPart] = []
     faults: list[UserError] = []
-    for name in LOGS:
+    for name in names:
         if name == "table" and (parts or faults):  # a tool's own file, such as garak's hit log, has like columns
             continue
         try:
@@ -289,15 +283,15 @@ def _parts_of_all_formats(path: Path) -> list[LogPart]:
     if faults and not parts:
         raise faults[0]
     notes = tuple(Reason("unreadable_log", f"a log was not read: {error!s}") for error in faults)
-    return [replace(part, notes=(*part.notes, *notes)) for part in parts]
+    return _unique_names([replace(part, notes=(*part.notes, *notes)) for part in parts])
 
 
-def _nothing_at(path: Path, format_: str | None) -> str:
+def _nothing_at(path: Path, log_format: str | None) -> str:
     from competency_gaps.logs.lm_eval import results_without_samples
 
-    if format_ in (None, "lm_eval") and results_without_samples(path):
+    if log_format in (None, "lm_eval") and results_without_samples(path):
         return f"{path} has lm-eval results but no samples, so no items. Run lm-eval again with --log_samples."
-    looked_for = "; ".join(LOGS[name].looked_for for name in (LOGS if format_ is None else [format_]))
+    looked_for = "; ".join(LOGS[name].looked_for for name in (LOGS if log_format is None else [log_format]))
     return (
         f"{path} has no readable log. Any table (CSV, JSONL, Parquet) with prompts and scores can be: name "
         f"its columns with {argument('fields')} prompt=COLUMN and {argument('fields')} score=COLUMN. Known are: "

@@ -13,13 +13,11 @@ import { useDisclosure } from "@mantine/hooks";
 import { IconBook2, IconMoon, IconSun } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { readRun } from "../data/hooks";
-import type { RunInfo, RunList } from "../data/types";
+import type { RunInfo } from "../data/types";
 import { shorten, visible } from "../text";
-import { CopyView } from "../ui/Copied";
 import { Boundary } from "../ui/State";
 import { placeOf } from "./benchmarks";
 import { Details } from "./Details";
-import { markdown } from "./markdown";
 import { address, go, type Route, useRoute, type View } from "./route";
 import { runName } from "./runName";
 import { useBenchmark, useFace, useModel, useRun, useRunList } from "./state";
@@ -128,24 +126,9 @@ async function goToRun(key: string, from: RunInfo, { params, view }: Route): Pro
   go({ run: key, ...(PARENTS[view] ? { view: PARENTS[view] } : {}), params: kept });
 }
 
-/** The view and the panel beside it, with what they are about. */
-function shownAsMarkdown(run: RunInfo, list: RunList, route: Route): string {
-  const benchmark = route.params.get("benchmark");
-  const facts = [
-    `Run: ${runName(run.key, list.runs)}, made on ${run.created.slice(0, 10)}`,
-    visible(run.scored.sentence),
-    ...(run.sae === null ? [] : [`SAE: ${visible(run.sae)}`]),
-    `Benchmarks: ${benchmark === null ? "all" : visible(benchmark)}`,
-    `Address: ${location.href}`,
-  ];
-  const pages = document.querySelectorAll("#main, .panel");
-  return markdown(`Competency Gaps: ${viewOf(route.view, list, run).title}`, facts, [...pages]);
-}
-
 function Top() {
   const run = useRun();
-  const list = useRunList();
-  const { runs } = list;
+  const { runs } = useRunList();
   const face = useFace();
   const benchmark = useBenchmark();
   const route = useRoute();
@@ -226,7 +209,6 @@ function Top() {
       {run.redacted && (
         <span className="badge">without prompts and responses (ids, groups and lists may quote them)</span>
       )}
-      <CopyView read={() => shownAsMarkdown(run, list, route)} />
       <ColourScheme />
     </header>
   );

@@ -1,6 +1,5 @@
 import { ActionIcon, Button, CopyButton, Tooltip } from "@mantine/core";
-import { useClipboard } from "@mantine/hooks";
-import { IconCheck, IconClipboardText, IconCopy, IconLink } from "@tabler/icons-react";
+import { IconCheck, IconCopy, IconLink } from "@tabler/icons-react";
 import { visible } from "../text";
 import "./copied.css";
 
@@ -37,23 +36,5 @@ export function CopyLink() {
         </Button>
       )}
     </CopyButton>
-  );
-}
-
-/** Copies what is shown as Markdown; it is put together when it is asked for. */
-export function CopyView({ read }: { read: () => string }) {
-  const { copied, copy } = useClipboard();
-  return (
-    <Tooltip label={copied ? "Copied" : "Copy this view for an assistant"}>
-      <ActionIcon
-        variant="subtle"
-        color="gray"
-        aria-label="Copy this view for an assistant"
-        data-testid="copy-view"
-        onClick={() => copy(read())}
-      >
-        {copied ? <IconCheck size={18} /> : <IconClipboardText size={18} />}
-      </ActionIcon>
-    </Tooltip>
   );
 }

@@ -16,7 +16,6 @@ import {
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
 import { type ReactNode, useEffect, useMemo, useRef } from "react";
-import { readsAs, tableOf } from "../app/markdown";
 import { go } from "../app/route";
 import { writeSort } from "../app/sort";
 import { useNumberParam, useRun } from "../app/state";
@@ -76,8 +75,6 @@ interface GridProps {
 type EmptyRow = Record<string, never>;
 type Latest = { order: Uint32Array; opened: number | null };
 
-const MAX_COPIED_ROWS = 50;
-
 const OPTIONS: GridOptions<EmptyRow> = {
   theme: "legacy",
   rowModelType: "infinite",
@@ -102,7 +99,6 @@ export function Grid({ kind, columns, order, sort, busy, empty, rowHeight = 36 }
   const opened = useNumberParam(kind);
   const dark = useComputedColorScheme("light") === "dark";
   const api = useRef<GridApi<EmptyRow> | null>(null);
-  const frame = useRef<HTMLElement>(null);
   const latest = useRef<Latest>({ order, opened });
   const definitions = useMemo(
     () => columns.map((column) => definition(column, latest, (row) => holds(run, kind, row))),
@@ -121,14 +117,6 @@ export function Grid({ kind, columns, order, sort, busy, empty, rowHeight = 36 }
     }
     api.current.refreshCells({ force: true, suppressFlash: true });
   }, [order, opened, definitions]);
-  useEffect(() => {
-    const read = () => {
-      const rows = Array.from(order.slice(0, MAX_COPIED_ROWS), (row) => columns.map((column) => column.text(row)));
-      const rest = order.length > rows.length ? `\n\n(The first ${rows.length} of ${order.length} rows.)` : "";
-      return tableOf([columns.map(({ title }) => title), ...rows]) + rest;
-    };
-    if (frame.current) readsAs(frame.current, read);
-  }, [columns, order]);
   const source = useMemo<IDatasource>(
     () => ({
       getRows: ({ startRow, endRow, successCallback }) => {
@@ -145,7 +133,6 @@ export function Grid({ kind, columns, order, sort, busy, empty, rowHeight = 36 }
   };
   return (
     <section
-      ref={frame}
       className={`grid ${dark ? "ag-theme-quartz-dark" : "ag-theme-quartz"}`}
       aria-label={`Table of ${kind}s`}
       aria-busy={busy}

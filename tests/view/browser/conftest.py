@@ -83,7 +83,7 @@ def browser() -> Iterator[object]:
 def window(browser) -> tuple[object, list[str]]:
     """The module's page, and what went wrong in it: errors of the console, dialogs, requests to other hosts."""
     faults: list[str] = []
-    context = browser.new_context(accept_downloads=True, permissions=["clipboard-read", "clipboard-write"])
+    context = browser.new_context(accept_downloads=True)
     page = context.new_page()
     page.set_default_timeout(15_000)
     page.on("console", lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None)

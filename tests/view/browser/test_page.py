@@ -360,27 +360,6 @@ def test_two_runs_side_by_side(site, page):
     assert page.get_by_test_id("compare-benchmarks").locator("tbody tr").count() == len(NAMES)
 
 
-def test_a_view_is_copied_for_an_assistant(site, page):
-    def copied(view: str, wait_for: str) -> str:
-        open_view(page, site.address(view), wait_for)
-        page.wait_for_timeout(300)
-        page.get_by_test_id("copy-view").click()
-        return page.evaluate("navigator.clipboard.readText()")
-
-    text = copied("answer", "headline")
-    assert text.startswith("# Competency Gaps: Answer\n\n- Run: ")
-    assert words.headline(answer(site.run)) in text
-    text = copied("concepts?concept=2&sort=association&cols=association,support", GRID)
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert lines[:2] == ["| concept | association | support |", "| --- | --- | --- |"]
-    first = ranked(site).drop_nulls("association").sort("association").row(0, named=True)
-    assert concept_of(lines[2].strip("| ")) == first["concept"] and lines[2].endswith(f"| {first['support']} |")
-    assert f"(The first 50 of {ranked(site).height} rows.)" in text
-    assert "| Benchmark | Association |" in text, "the panel beside it is copied too"
-    text = copied("items?item=3", "item-text")
-    assert "### Item 3\n" in text and "\n> " in text
-
-
 def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
     for view in (
         "overview",

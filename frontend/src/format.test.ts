@@ -1,110 +1,61 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { decimal, magnitude, percent, probability, signed, tenths } from "./format";
+import { csvText, symbols, visible } from "./text";
 
-/** What Python's functions of these names write. */
-const PYTHON: Record<string, [number, string][]> = {
-  magnitude: [
-    [0, "0"],
-    [0.125, "0.125"],
-    [0.5, "0.500"],
-    [0.005, "0.005"],
-    [0.0123, "0.012"],
-    [1, "1.00"],
-    [1.15, "1.15"],
-    [2.675, "2.67"],
-    [12.5, "12.50"],
-    [99.994, "99.99"],
-    [99.996, "100.00"],
-    [100.5, "100"],
-    [1234.5, "1,234"],
-    [1e6, "1,000,000"],
-    [0.0001, "1.0e−4"],
-    [0.00096, "9.6e−4"],
-    [0.000995, "1.0e−3"],
-    [1.5e-12, "1.5e−12"],
-  ],
-  tenths: [
-    [0, "0"],
-    [0.005, "0.0"],
-    [0.125, "0.1"],
-    [0.5, "0.5"],
-    [1.15, "1.1"],
-    [31.5, "31.5"],
-    [99.994, "100.0"],
-    [1234.5, "1,234.5"],
-    [1e6, "1,000,000.0"],
-  ],
-  signed: [
-    [0, "0.00"],
-    [0.004, "0.00"],
-    [-0.001, "0.00"],
-    [0.125, "+0.12"],
-    [-0.125, "−0.12"],
-    [0.015, "+0.01"],
-    [-0.5, "−0.50"],
-    [-1.005, "−1.00"],
-    [1.15, "+1.15"],
-    [2.675, "+2.67"],
-    [Infinity, "+∞"],
-    [-Infinity, "−∞"],
-  ],
-  decimal: [
-    [0, "0.00"],
-    [0.125, "0.12"],
-    [0.375, "0.38"],
-    [0.005, "0.01"],
-    [0.015, "0.01"],
-    [0.994, "0.99"],
-    [0.996, "1.00"],
-    [1, "1.00"],
-  ],
-  percent: [
-    [0, "0%"],
-    [1, "100%"],
-    [1e-6, "<0.001%"],
-    [2e-5, "0.002%"],
-    [0.0004, "0.04%"],
-    [0.00096, "0.1%"],
-    [0.0049, "0.5%"],
-    [0.0096, "1.0%"],
-    [0.01, "1%"],
-    [0.015, "2%"],
-    [0.025, "2%"],
-    [0.125, "12%"],
-    [0.375, "38%"],
-    [0.985, "98%"],
-    [0.9899, "99%"],
-    [0.991, "99.1%"],
-    [0.9994, "99.9%"],
-    [0.9996, ">99.9%"],
-    [0.99999, ">99.9%"],
-  ],
-};
-const OURS: Record<string, (value: number) => string> = {
-  magnitude,
-  tenths,
-  signed: (value) => signed(value),
-  decimal: (value) => decimal(value),
-  percent: (value) => percent(value),
-};
+/** What Python's functions of these names write, too: tests/view/test_text.py reads the same cases. */
+const CASES = JSON.parse(readFileSync("../tests/view/text_cases.json", "utf8"));
+const WRITERS = { magnitude, tenths, signed, decimal, percent };
 
-describe.each(Object.entries(PYTHON))("%s", (name, pairs) => {
-  it.each(pairs)("writes %d as the report does", (value, expected) => expect(OURS[name]!(value)).toBe(expected));
-  it("writes what is undefined as N/A, never as 0", () =>
-    expect([null, undefined, NaN].map((value) => OURS[name]!(value as never))).toEqual(["N/A", "N/A", "N/A"]));
+describe.each(Object.entries(WRITERS))("%s", (name, write: (value: number | null | undefined) => string) => {
+  it.each<[number, string]>(CASES[name])("writes %d as %s", (value, expected) => expect(write(value)).toBe(expected));
+  it.each([null, undefined, NaN])("writes %s as N/A, never as 0", (value) => expect(write(value)).toBe("N/A"));
 });
 
 it("a share with digits claims none and all only where that is so", () => {
-  expect(percent(0.456, 1)).toBe("45.6%");
-  expect(percent(0.9999, 1)).toBe(">99.9%");
-  expect(percent(1, 1)).toBe("100.0%");
+  expect([percent(0.456, 1), percent(0.9999, 1), percent(1, 1)]).toEqual(["45.6%", ">99.9%", "100.0%"]);
 });
 
-it("one minus sign everywhere", () => {
-  expect([signed(-0.5), decimal(-0.5), magnitude(-2e-5), probability(1e-12)]).toEqual([
-    "−0.50",
-    "−0.50",
-    "−2.0e−5",
-    "<1e−9",
-  ]);
+it("every number has the true minus sign", () => {
+  const written = [signed(-0.5), decimal(-0.5), magnitude(-2e-5), probability(1e-12)];
+  expect(written).toEqual(["−0.50", "−0.50", "−2.0e−5", "<1e−9"]);
 });
+
+describe("visible", () => {
+  it.each<string>(CASES.escaped)("writes out a character that acts (%#)", (text) => {
+    expect(visible(`a${text}b`)).toBe(`a<U+${text.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>b`);
+  });
+  it.each<string>(CASES.kept)("keeps what scripts and emoji need (%#)", (text) =>
+    expect(visible(`a${text}b`)).toBe(`a${text}b`),
+  );
+  it("writes every line end as one", () => expect(visible("a\r\nb\rc")).toBe("a\nb<U+000D>c"));
+});
+
+describe("a cell of CSV", () => {
+  it.each([
+    ["=1+1", "'=1+1"],
+    [" @SUM(1)", "' @SUM(1)"],
+    ["＝1+1", "'＝1+1"],
+    ["＋1", "'＋1"],
+    ["－1", "'－1"],
+    ["＠x", "'＠x"],
+    ["a;=1", '"a;\'=1"'],
+    ["a; ＝1", '"a; \'＝1"'],
+    ["a\t@x", '"a\t\'@x"'],
+    ["a\n=1", '"a\n\'=1"'],
+    ["a;b", '"a;b"'],
+    ["=a;=b", "\"'=a;'=b\""],
+    ["a-b; c", '"a-b; c"'],
+    ["plain", "plain"],
+    ['say "x"', '"say ""x"""'],
+  ])("%j becomes %j", (value, expected) => expect(csvText(value)).toBe(expected));
+});
+
+it.each([
+  ["chi_model moves by 0.046, chi_bench by 0.012.", "χ\u00a0model moves by 0.046, χ\u00a0bench by 0.012."],
+  [
+    "changes by -0.0036 (random items -0.0025 to +0.0026) [-0.1]",
+    "changes by −0.0036 (random items −0.0025 to +0.0026) [−0.1]",
+  ],
+  ["held-out items of gpt-4, chi_models, 3-4", "held-out items of gpt-4, chi_models, 3-4"],
+])("%s", (text, shown) => expect(symbols(text)).toBe(shown));

@@ -209,7 +209,7 @@ class Drawing:
 
 
 def token_activations(block: CasBlock, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Tensors of a shard (``reading/by_item.py``): each concept is active at its peak and some tokens after it."""
+    """Tensors of a shard (``reading/rows.py``): each concept is active at its peak and some tokens after it."""
     lengths = np.diff(block.token_ptr)[np.repeat(np.arange(len(block.items)), np.diff(block.cas.indptr))]
     counts = np.minimum(rng.geometric(0.35, len(lengths)), lengths)
     pair = np.repeat(np.arange(len(counts)), counts)

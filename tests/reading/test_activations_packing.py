@@ -13,10 +13,9 @@ import torch
 from safetensors.numpy import load_file
 
 from competency_gaps.reading.by_concept import ByConcept, write_by_concept
-from competency_gaps.reading.by_item import ItemRows
 from competency_gaps.reading.extract import NOT_FINITE, Extractor, ItemTokens
 from competency_gaps.reading.pooling import SparseRow
-from competency_gaps.reading.rows import CasStore, make_block, pack_scores, unpack_scores
+from competency_gaps.reading.rows import CasStore, ItemRows, make_block, pack_scores, unpack_scores
 
 LEAST = 2.0**-149
 """The smallest float32 above 0."""

@@ -11,9 +11,8 @@ import pytest
 from competency_gaps.items.item import Reason
 from competency_gaps.pipeline.extraction import Shard, ShardFiles
 from competency_gaps.pipeline.items import excluded_table
-from competency_gaps.reading.by_item import ItemRows
 from competency_gaps.reading.pooling import SparseRow
-from competency_gaps.reading.rows import make_block
+from competency_gaps.reading.rows import ItemRows, make_block
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.shards import ShardDraft, ShardFolder
 

@@ -14,11 +14,11 @@ Scores that were read from disk are stored again as the same scores, so that cop
 from __future__ import annotations
 
 import json
-import mmap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,7 +36,9 @@ ACTIVATIONS = ("act_ptr", "act_counts", "act_tokens", "act_values")
 """Those of the activations of single tokens: a shard has all of them or none."""
 _READ_WITH = "read_with"
 """Key, in a shard's metadata, of the versions of the packages that read it."""
-_TYPES = {"U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
+_TYPES = ("U16", "U32", "I64", "F16", "F32")
+_OPEN_SHARDS = 1024
+"""Shards that stay open: each is mapped, and a process has only so many mappings."""
 
 WHOLE = 2.0**15
 """What the largest score of a row is stored as: a large float16, so that the range below it is wide."""
@@ -188,7 +190,7 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
 
 
 class ShardFile:
-    """An open shard; its tensors stay on disk.
+    """An open shard, whose tensors are read from disk where they are asked for.
 
     Raises
     ------
@@ -199,13 +201,13 @@ class ShardFile:
     def __init__(self, file: Path) -> None:
         self.file = file
         try:
-            with safe_open(file, framework="numpy") as file_:
-                names = {*file_.keys()}
-                self.has_activations = not names.isdisjoint(ACTIVATIONS)
+            opened: Any = safe_open(file, framework="numpy")
+            names = {*opened.keys()}
+            self._tensors = opened
+            self.has_activations = not names.isdisjoint(ACTIVATIONS)
             missing = {*ROWS, *(ACTIVATIONS if self.has_activations else ())} - names
             if missing:
                 raise ValueError(f"it has no {', '.join(sorted(missing))}")
-            self._tensors = _mapped(file)
             self.rows, self.pairs = self._check_shapes()
             """Number of its items, and of pairs of an item and a concept that is active in it."""
         except (OSError, ValueError, SafetensorError) as error:
@@ -213,20 +215,21 @@ class ShardFile:
                 f"{file} is missing or damaged: {error}. Repeat the command that made its folder."
             ) from error
 
-    def part(self, name: str, first: int, last: int | None) -> np.ndarray:
-        """The rows ``first`` to ``last - 1`` of a tensor, or all from the first: a view, read when it is used."""
-        return self._tensors[name][first:last]
-
     def tensor(self, name: str) -> np.ndarray:
         """Read a tensor as a whole."""
-        return self._tensors[name].copy()
+        tensor: np.ndarray = self._tensors.get_tensor(name)
+        return tensor
 
     def _check_shapes(self) -> tuple[int, int]:
         """Number of rows and of pairs; raises ValueError if tensors do not fit together."""
-        shapes = {name: tensor.shape for name, tensor in self._tensors.items()}
-        for name in ("items", "indptr"):  # they are read before the checksum is compared
-            if (kind := self._tensors[name].dtype) != np.int64:
-                raise ValueError(f"its {name} have the type {kind}, expected int64")
+        names = (*ROWS, *(ACTIVATIONS if self.has_activations else ()))
+        headers = {name: self._tensors.get_slice(name) for name in names}
+        shapes = {name: tuple(header.get_shape()) for name, header in headers.items()}
+        for name, header in headers.items():
+            # Those two are read before the checksum is compared.
+            types = ("I64",) if name in ("items", "indptr") else _TYPES
+            if (kind := header.get_dtype()) not in types:
+                raise ValueError(f"its {name} have the type {kind}, expected {' or '.join(types)}")
         lengths = ((*shapes.get(name, ()), 0)[0] for name in ("items", "concepts", "token_ids", "act_tokens"))
         rows, pairs, tokens, activations = lengths
         expected = {
@@ -239,22 +242,6 @@ class ShardFile:
             if shape != expected[name]:
                 raise ValueError(f"its {name} have the shape {shape}, which does not fit its other tensors")
         return rows, pairs
-
-
-def _mapped(file: Path) -> dict[str, np.ndarray]:
-    """Views of a shard's tensors: slices by safetensors take ten times as long, and an export reads many short ones."""
-    with file.open("rb") as opened:
-        start = 8 + int.from_bytes(opened.read(8), "little")
-        header = json.loads(opened.read(start - 8))
-        content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-    header = {name: header[name] for name in (*ROWS, *ACTIVATIONS) if name in header}
-    for name, entry in header.items():
-        if entry["dtype"] not in _TYPES:
-            raise ValueError(f"its {name} have the type {entry['dtype']}, expected one of {', '.join(_TYPES)}")
-    return {
-        name: np.ndarray(entry["shape"], _TYPES[entry["dtype"]], content, start + entry["data_offsets"][0])
-        for name, entry in header.items()
-    }
 
 
 class CasStore:
@@ -310,6 +297,162 @@ class CasStore:
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
         """Read shards one at a time."""
         yield from (self.read(name) for name in names)
+
+
+class ItemRow(NamedTuple):
+    """One item's concepts."""
+
+    concepts: np.ndarray
+    """int32 of shape (active concepts,), ascending."""
+    cas: np.ndarray
+    """float32 of shape (active concepts,), > 0."""
+    peak: np.ndarray
+    """int32 of shape (active concepts, 2): character range of the token where each is strongest."""
+
+
+class TokenActivations(NamedTuple):
+    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
+
+    concept: np.ndarray
+    """int64 of shape (tokens,): place of the concept among those that were asked for."""
+    start: np.ndarray
+    """int32 of shape (tokens,): first character in ``items.text``; start = end = 0: the token has no text."""
+    end: np.ndarray
+    """int32 of shape (tokens,): end of the range, exclusive. Ranges of tokens that share a character overlap."""
+    activation: np.ndarray
+    """float32 of shape (tokens,), > 0."""
+
+
+class ItemRows:
+    """The shard and row of each item, and what stands there. Some shards stay open; their tensors stay on disk.
+
+    A shard is compared with its checksum before anything but the order of its items is read of it.
+
+    Parameters
+    ----------
+    folder
+        The shards.
+    benchmarks
+        Of each benchmark the number of its items and the names of its shards, in the order of ``items.parquet``; the
+        numbers add up to all items.
+    kept : ndarray of bool of shape (items,)
+        Items that are not excluded: each has a row in a shard.
+
+    Raises
+    ------
+    UserError
+        If a shard is missing or damaged.
+    """
+
+    def __init__(self, folder: ShardFolder, benchmarks: Sequence[tuple[int, Sequence[str]]], kept: np.ndarray) -> None:
+        self._folder = folder
+        self._names = [name for _, names in benchmarks for name in names]
+        self.unchecked = lru_cache(maxsize=_OPEN_SHARDS)(lambda number: ShardFile(folder.path(self._names[number])))
+        """A shard, open, whose content is not checked yet: what it is used for reads the rest by :meth:`file`."""
+        self._checked: set[int] = set()
+        items = len(kept)
+        self.rows: list[np.ndarray] = []
+        """Per shard, int64: its rows of ``items.parquet``, in its order."""
+        self.shard = np.full(items, -1, np.int32)
+        """int32 of shape (items,): number of its shard; -1: the item is excluded."""
+        self.position = np.zeros(items, np.int32)
+        """int32 of shape (items,): row in its shard."""
+        start = 0
+        for size, names in benchmarks:
+            for _ in names:
+                self._add(start, size)
+            start += size
+        if (self.shard[kept] < 0).any():
+            lost = f"the shards in {folder.folder} lack items of the run, so it is damaged"
+            raise UserError(f"{lost}. Repeat the command that made it.")
+
+    @property
+    def has_activations(self) -> bool:
+        """Whether any shard holds the activations of single tokens."""
+        return any(self.unchecked(number).has_activations for number in range(len(self._names)))
+
+    def file(self, number: int) -> ShardFile:
+        """A shard, open, after a comparison with its checksum."""
+        if number not in self._checked:
+            self._folder.check(self._names[number])
+            self._checked.add(number)
+        return self.unchecked(number)
+
+    def _add(self, start: int, size: int) -> None:
+        """Add the next shard, of a benchmark's items."""
+        number = len(self.rows)
+        rows = self.unchecked(number).tensor("items")
+        if len(rows) and (not 0 <= rows.min() <= rows.max() < size or (self.shard[rows + start] >= 0).any()):
+            self.file(number)  # says so if it is damaged
+            path = self._folder.path(self._names[number])
+            raise UserError(
+                f"{path} has unknown or repeated items, so the run is damaged. Repeat the command that made it."
+            )
+        self.rows.append(rows + start)
+        self.shard[rows + start] = number
+        self.position[rows + start] = np.arange(len(rows))
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
+        counts = np.zeros(len(self.shard), np.int32)
+        for number, rows in enumerate(self.rows):
+            shard = self.unchecked(number)
+            indptr = shard.tensor("indptr")
+            if indptr[0] != 0 or indptr[-1] != shard.pairs or (np.diff(indptr) < 0).any():
+                indptr = self.file(number).tensor("indptr")  # says that the shard is damaged
+            counts[rows] = np.diff(indptr)
+        return counts
+
+    def row(self, row: int) -> ItemRow:
+        """Return one item's concepts; none if the item is excluded."""
+        number, position = int(self.shard[row]), int(self.position[row])
+        if number < 0:
+            return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
+        tensor = self.file(number).tensor
+        pairs, tokens = (slice(*tensor(name)[position : position + 2].tolist()) for name in ("indptr", "token_ptr"))
+        cas = unpack_scores(tensor("cas")[pairs], tensor("scale")[position : position + 1])
+        ranges = tensor("token_offsets")[tokens][tensor("peaks")[pairs]]
+        return ItemRow(tensor("concepts")[pairs].astype(np.int32), cas, ranges.astype(np.int32))
+
+    def tokens(self, row: int, concepts: np.ndarray) -> TokenActivations | None:
+        """Return the tokens of one item on which some concepts are active.
+
+        Parameters
+        ----------
+        row
+            Row of ``items.parquet``.
+        concepts : ndarray of int of shape (n,)
+
+        Returns
+        -------
+        TokenActivations or None
+            None: the item is excluded, or its shard holds no token activations.
+
+        Raises
+        ------
+        UserError
+            If the row does not exist, or a shard is missing or damaged.
+        """
+        items = len(self.shard)
+        if not 0 <= row < items:
+            raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
+        number, position = int(self.shard[row]), int(self.position[row])
+        if number < 0 or not (shard := self.file(number)).has_activations:
+            return None
+        tensor = shard.tensor
+        pairs, tokens = (slice(*tensor(name)[position : position + 2].tolist()) for name in ("indptr", "token_ptr"))
+        active, counts = tensor("concepts")[pairs], tensor("act_counts")[pairs].astype(np.int64)
+        ends = tensor("act_ptr")[position] + np.cumsum(counts)
+        nearest = np.searchsorted(active, concepts)
+        known = np.flatnonzero(nearest < len(active))
+        known = known[active[nearest[known]] == concepts[known]]
+        ends, counts = ends[nearest[known]], counts[nearest[known]]
+        wanted = np.arange(counts.sum()) + np.repeat(ends - np.cumsum(counts), counts)
+        ranges = tensor("token_offsets")[tokens][tensor("act_tokens")[wanted]]
+        starts, stops = ranges.astype(np.int32).T
+        values = tensor("act_values")[wanted].astype(np.float32)
+        return TokenActivations(np.repeat(known, counts), starts, stops, values)
 
 
 def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from competency_gaps.evidence.outcomes import Kind
     from competency_gaps.items.config import EvidenceConfig
     from competency_gaps.reading.by_concept import ByConcept
-    from competency_gaps.reading.by_item import ItemRows, ItemTokens
-    from competency_gaps.reading.rows import CasBlock, CasStore
+    from competency_gaps.reading.rows import CasBlock, CasStore, ItemRows, TokenActivations
 
 Order = Literal["best", "worst", "strongest"]
 
@@ -281,7 +280,7 @@ class RunFolder:
         counted = ordered.with_columns(repeats=size).drop("same")
         return counted.unique("cluster", keep="first", maintain_order=True).head(limit)
 
-    def token_activations(self, concept: int, rows: Sequence[int]) -> list[ItemTokens | None]:
+    def token_activations(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
         """The tokens on which a concept is active, in some items.
 
         Parameters
@@ -291,7 +290,7 @@ class RunFolder:
 
         Returns
         -------
-        list of ItemTokens or None, one per row
+        list of TokenActivations or None, one per row
             Character ranges in ``items["text"]`` and activations; empty where the concept is active on no token.
             None: the item is excluded, or the run kept no activations of tokens (``keep_token_activations``).
 
@@ -303,7 +302,7 @@ class RunFolder:
         self.check_concept(concept)
         return [self.item_tokens(row, np.array([concept])) for row in rows]
 
-    def item_tokens(self, row: int, concepts: np.ndarray) -> ItemTokens | None:
+    def item_tokens(self, row: int, concepts: np.ndarray) -> TokenActivations | None:
         """The tokens of one item on which some concepts are active.
 
         Parameters
@@ -314,7 +313,7 @@ class RunFolder:
 
         Returns
         -------
-        ItemTokens or None
+        TokenActivations or None
             As of :meth:`token_activations`, but read in one go.
 
         Raises
@@ -327,9 +326,7 @@ class RunFolder:
     @cached_property
     def has_token_activations(self) -> bool:
         """Whether the run keeps activations of single tokens, of some items at least."""
-        return self.has_reading and any(
-            self.item_rows.unchecked(number).has_activations for number in range(len(self.item_rows))
-        )
+        return self.has_reading and self.item_rows.has_activations
 
     def check_reading(self, what: str) -> None:
         """Raise UserError if the run has no reading, which ``what`` needs."""
@@ -360,7 +357,7 @@ class RunFolder:
     @cached_property
     def item_rows(self) -> ItemRows:
         """The concepts of each item, on disk."""
-        from competency_gaps.reading.by_item import ItemRows
+        from competency_gaps.reading.rows import ItemRows
 
         known = [(self._sizes[entry["name"]], shard_names(entry)) for entry in self.manifest["benchmarks"]]
         kept = self.files.collect("items", self.scan("items").select(pl.col("excluded").is_null()))

@@ -11,7 +11,7 @@ import numpy as np
 
 from competency_gaps.evidence.chi import saliency
 from competency_gaps.items.options import not_in
-from competency_gaps.reading.by_item import ItemTokens
+from competency_gaps.reading.rows import TokenActivations
 from competency_gaps.util.text import shorten
 from competency_gaps.view.page.parts.context import Answers, Context, by_item_and_model, significant
 from competency_gaps.view.page.parts.names import last_names
@@ -212,7 +212,7 @@ def token_lists(
         Per token, in their order: start and end of its range in the kept part, and its activation to four digits; of
         ``amounts.active_tokens`` the strongest. None: not kept, or left out.
     """
-    read: list[ItemTokens] = []
+    read: list[TokenActivations] = []
     known = np.zeros(len(item), bool)
     if context.amounts.active_tokens != 0 and context.run.has_token_activations:
         for row, concepts, places in wanted:

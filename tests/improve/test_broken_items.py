@@ -13,8 +13,7 @@ from scipy.stats import beta, betabinom
 import competency_gaps as cg
 from competency_gaps.evidence.outcomes import wrong_alike
 from competency_gaps.improve.broken_items import MIN_MODELS, _lucky, _other_keys, agreement, odds, read_broken_items
-from competency_gaps.runs.matched_scores import ROWS
-from competency_gaps.runs.scores import add_scores
+from competency_gaps.runs.scores import ROWS, add_scores
 from competency_gaps.util.errors import UserError
 from core_helpers import copied, seal
 

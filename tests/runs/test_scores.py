@@ -10,8 +10,7 @@ from scores_helpers import kept_rows, table
 import competency_gaps as cg
 from competency_gaps.findings.model_scores import item_models
 from competency_gaps.logs.scores import read_scores as read_score_source
-from competency_gaps.runs.matched_scores import ROWS, match_scores
-from competency_gaps.runs.scores import add_scores, model_scores, read_scores
+from competency_gaps.runs.scores import ROWS, add_scores, match_scores, model_scores, read_scores
 from competency_gaps.util.errors import UserError
 from core_helpers import with_benchmarks
 
@@ -41,8 +40,8 @@ def test_rows_are_matched_by_id_else_by_prompt():
         ("m", "a third", "b", 0.5, None, "Third?"),
         ("m", "nobody's", "b", 1.0, None, "asked nowhere"),
     ]
-    table, [added] = match_scores(items, pl.DataFrame(rows, ROWS, orient="row"))
-    assert (added.matched, added.by_prompt, added.unmatched, added.examples) == (3, 2, 1, ("nobody's",))
+    table, [counts] = match_scores(items, pl.DataFrame(rows, ROWS, orient="row"))
+    assert (counts.matched, counts.by_prompt, counts.unmatched, counts.examples) == (3, 2, 1, ("nobody's",))
     assert table.select("item", "score").rows() == [(0, 1.0), (1, 0.0), (2, 0.5)]
 
 

@@ -13,8 +13,7 @@ from explorer_runs import SECRETS, Made
 import competency_gaps as cg
 from competency_gaps.findings.match import Lacked, Matched, Matching, Rate, Tie
 from competency_gaps.runs.manifest import read_manifest, write_tables
-from competency_gaps.runs.matched_scores import ROWS
-from competency_gaps.runs.scores import add_scores
+from competency_gaps.runs.scores import ROWS, add_scores
 from competency_gaps.util.checked import write_document
 from core_helpers import seal, seal_dictionary
 

@@ -19,7 +19,7 @@ from explorer_dictionary import HOSTILE, RARE, SAE, WIDTH, WORDS, write_dictiona
 
 from competency_gaps.concepts.kinds import LatentFacts
 from competency_gaps.items.config import RunConfig, as_dict
-from competency_gaps.items.item import Reason, SourceReport
+from competency_gaps.items.item import NO_SCORE, Reason, SourceReport
 from competency_gaps.pipeline.naming import name_finished_run, name_run
 from competency_gaps.pipeline.results import write_results
 from competency_gaps.reading.pooling import SparseRow, token_row
@@ -164,7 +164,7 @@ def _id(number: int, i: int) -> str:
 def _reason(number: int, i: int) -> dict[str, object]:
     """Why an item has no score: in the project's own words, or in somebody else's."""
     foreign = Reason("other", f"the judge says {SECRETS[1]}, see {HOME}/judge.log")
-    return (foreign if number == 2 and i % 2 else Reason("source_no_score", "the source gives no score")).as_dict()
+    return (foreign if number == 2 and i % 2 else NO_SCORE).as_dict()
 
 
 def _tokens(text: str) -> list[tuple[str, int, int]]:

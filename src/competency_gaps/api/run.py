@@ -11,9 +11,8 @@ import polars as pl
 
 from competency_gaps.api.notebook import notebook_card
 from competency_gaps.findings import kept
-from competency_gaps.runs.matched_scores import Added
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.scores import add_scores
+from competency_gaps.runs.scores import MatchedModel, add_scores
 from competency_gaps.util.errors import UserError, argument
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural
@@ -238,7 +237,7 @@ class Run(RunFolder):
         *,
         benchmark: str | None = None,
         replace: bool = False,
-    ) -> list[Added]:
+    ) -> list[MatchedModel]:
         """Add the scores of models, one column per model.
 
         Parameters
@@ -253,7 +252,7 @@ class Run(RunFolder):
 
         Returns
         -------
-        list of Added
+        list of MatchedModel
             Per model how many rows were matched, scored and unmatched.
 
         Raises
@@ -275,7 +274,7 @@ class Run(RunFolder):
         metric: str | None = None,
         scorer: str | None = None,
         replace: bool = False,
-    ) -> list[Added]:
+    ) -> list[MatchedModel]:
         """Add models' scores and responses from another tool's log of an evaluation on the same items.
 
         Parameters

@@ -32,6 +32,7 @@ def score(
     """Add other models' scores on a run's items, and list the models."""
     from competency_gaps import open_run
     from competency_gaps.items.records import named_path
+    from competency_gaps.pipeline.logs import matched_line
     from competency_gaps.view.terminal import models
 
     opened = open_run(run)
@@ -49,7 +50,7 @@ def score(
         print_json({"run": str(opened.path), "added": [vars(one_model) for one_model in added]})
         return
     for counts in added:
-        print_line(counts.sentence())
+        print_line(matched_line(counts))
     Console().print(models.models_view(opened))
 
 

@@ -28,10 +28,9 @@ from competency_gaps.items.config import EvidenceConfig, ScoresConfig
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log
 from competency_gaps.pipeline.without_reading import cached_run
-from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import Outcomes, slice_sample
-from competency_gaps.runs.scores import ModelScores, model_scores
+from competency_gaps.runs.scores import ModelScores, match_scores, model_scores
 from competency_gaps.slices import Family, family_of
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
@@ -207,7 +206,7 @@ def _paired_side(basis: Basis, source: RunFolder | Path) -> Side:
     asked[positions] = True
     scored = rows.filter(pl.col("score").is_not_null()).select("benchmark", item_id="id")
     strangers = _in_words(scored.join(basis.items, on="item_id", how="anti", maintain_order="left"))
-    return Side(name, values, asked, strangers[: sum(added.unmatched for added in matched.added)])
+    return Side(name, values, asked, strangers[: sum(model.unmatched for model in matched.models)])
 
 
 def _in_words(items: pl.DataFrame) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import polars as pl
 
 from competency_gaps.evidence import Evidence, evidence_by_benchmark
 from competency_gaps.evidence.outcomes import Kind, Outcome
-from competency_gaps.items.item import DTYPE, Reason
+from competency_gaps.items.item import DTYPE, NO_SCORE
 from competency_gaps.pipeline.results import evidence_columns, evidence_record, overlaps
 from competency_gaps.runs.manifest import FILE, read_whole_manifest, write_manifest, write_tables
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -190,7 +190,7 @@ def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
     rows = pl.DataFrame({"item": np.arange(items.height, dtype=np.int32), "outcome": values})
     added = read_scores(base.path).filter(pl.col("model") == outcome.model).drop("model")
     scores = rows.join(added, on="item", how="left", maintain_order="left").drop("item")
-    nothing = pl.lit(Reason("source_no_score", "the source gives no score").as_dict(), DTYPE)
+    nothing = pl.lit(NO_SCORE.as_dict(), DTYPE)
     return scores.with_columns(
         pl.when(pl.col("score").is_null()).then(pl.coalesce("unscored", nothing)).alias("unscored"),
         pl.lit(None, pl.String).alias("details"),

@@ -18,10 +18,9 @@ from competency_gaps.findings.kept import model_slices
 from competency_gaps.improve.response import Responses, item_features, responses
 from competency_gaps.logs.scores import read_scores
 from competency_gaps.runs.covariates import read_covariates, repeats
-from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import Schema
-from competency_gaps.runs.scores import model_scores
+from competency_gaps.runs.scores import match_scores, model_scores
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import make_folder, write_atomic, write_json, write_text
 from competency_gaps.util.jsonl import json_file, mapping

@@ -149,6 +149,8 @@ def check_reason(reason: object) -> Reason:
 
 HALF = Reason("half_character", "it contains half a character (a lone surrogate), which cannot be encoded")
 """Why an item is left out of which :func:`is_whole` is false."""
+NO_SCORE = Reason("source_no_score", "the source gives no score")
+"""Why an item is unscored whose score would come with it, from a log or a table."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from competency_gaps.items.registry import LOGS
 from competency_gaps.logs.find import find_parts, read_log
 from competency_gaps.logs.reader import LogPart
 from competency_gaps.logs.table import KEYS
-from competency_gaps.runs.matched_scores import ROWS
+from competency_gaps.runs.scores import ROWS
 from competency_gaps.util.errors import UserError, no_such
 from competency_gaps.util.jsonl import first_object, float_or_none
 from competency_gaps.util.text import replace_surrogates, shorten

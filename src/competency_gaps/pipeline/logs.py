@@ -16,6 +16,7 @@ from competency_gaps.items.item import Benchmark, LeftOut, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
 from competency_gaps.logs.lm_eval import pretrained_model
 from competency_gaps.logs.reader import mean_score
+from competency_gaps.runs.scores import MatchedModel
 from competency_gaps.sae.find import SaeEntry, find_saes, read_model_name
 from competency_gaps.util.errors import UserError, argument
 from competency_gaps.util.progress import Progress
@@ -129,6 +130,19 @@ def left_out_lines(benchmark: str, left_out: Sequence[LeftOut]) -> Iterator[str]
     for reason, where in places.items():
         first = where[0] if len(where) == 1 else f"{len(where):,} records, the first {where[0]}"
         yield _line(f"{benchmark}: left out {first}: {reason}")
+
+
+def matched_line(counts: MatchedModel) -> str:
+    """Return a line about one model's scores that were matched to a run's items, and about those that were not."""
+    items = plural(counts.matched, "item")
+    text = f"{counts.model}: scores of {counts.scored:,} of {items} that match the run's"
+    if counts.by_prompt:
+        text += f" ({counts.by_prompt:,} by their prompt)"
+    if counts.unmatched:
+        text += f"; {plural(counts.unmatched, 'row')} match no item, such as {', '.join(counts.examples)}"
+    if counts.other_text:
+        text += f" ({counts.other_text:,} of them have an item's id but another prompt)"
+    return f"{text}."
 
 
 def _line(text: str) -> str:

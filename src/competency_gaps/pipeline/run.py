@@ -17,16 +17,16 @@ from competency_gaps.pipeline.engines import Engine, known_plan, read_here, read
 from competency_gaps.pipeline.extraction import ShardFiles
 from competency_gaps.pipeline.gate import pass_gate
 from competency_gaps.pipeline.judging import check_judge, judge_responses
+from competency_gaps.pipeline.logs import matched_line
 from competency_gaps.pipeline.naming import name_run
 from competency_gaps.pipeline.results import has_lift, items_table, write_results
 from competency_gaps.pipeline.setting import Setting, set_up
 from competency_gaps.pipeline.without_reading import finish, manifest_of, read_inputs, run_without_reading, scored_model
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import set_aside, write_tables
-from competency_gaps.runs.matched_scores import match_scores
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.plan import claim, plan_identity, planned
-from competency_gaps.runs.scores import check_scores
+from competency_gaps.runs.scores import check_scores, match_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.find import trained_on
 from competency_gaps.sae.gate import GateFigures
@@ -129,8 +129,8 @@ def _match_scores(setting: Setting, rows: pl.DataFrame, progress: Progress) -> p
     )
     places = ((name, item.item.id, item.text.text[slice(*item.text.body)]) for name, item in items)
     matched = match_scores(places, rows, _scored_model(setting) if has_scores else None)
-    for added in matched.added:
-        progress.say(added.sentence())
+    for counts in matched.models:
+        progress.say(matched_line(counts))
     return matched.table
 
 

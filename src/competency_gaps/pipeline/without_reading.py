@@ -17,9 +17,9 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.items.config import ItemsConfig, SlicesConfig, as_dict, parse_config
-from competency_gaps.items.item import Benchmark, item_row
+from competency_gaps.items.item import NO_SCORE, Benchmark, item_row
 from competency_gaps.items.repeats import Repeats, find_clusters
-from competency_gaps.items.scorer import Output, Scorer
+from competency_gaps.items.scorer import Output, Score, Scorer
 from competency_gaps.logs.find import suite_logs
 from competency_gaps.logs.reader import NONE
 from competency_gaps.logs.scores import configured_scores
@@ -27,15 +27,15 @@ from competency_gaps.model.embed import embed_texts
 from competency_gaps.model.load import versions
 from competency_gaps.pipeline.items import why_unscored
 from competency_gaps.pipeline.load import load_suite, scorers_of
+from competency_gaps.pipeline.logs import matched_line
 from competency_gaps.pipeline.results import benchmark_table, with_clusters, write_items
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import FILE, SCHEMA_VERSION, SLICES_FILE, set_aside, write_manifest
-from competency_gaps.runs.matched_scores import ROWS, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import FILE as PLAN
 from competency_gaps.runs.plan import claim_without_reading
 from competency_gaps.runs.sample import item_strata, slice_sample
-from competency_gaps.runs.scores import check_scores, write_scores
+from competency_gaps.runs.scores import ROWS, check_scores, match_scores, write_scores
 from competency_gaps.slices.lists import read_list
 from competency_gaps.slices.make import Source, make_slices, write_slices
 from competency_gaps.slices.tree import MIN_TREE_ITEMS
@@ -57,9 +57,9 @@ def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, c
     model = scored_model(suite.values(), items["scorer"], None)
     places = items.select("benchmark", "item_id", "prompt").iter_rows()
     matched = match_scores(places, rows, model if items["score"].count() else None, strict=False)
-    for added in matched.added:
-        if added.unmatched:
-            progress.say(added.sentence())
+    for counts in matched.models:
+        if counts.unmatched:
+            progress.say(matched_line(counts))
     scores = matched.table
     if not items["score"].count() and not scores["score"].count():
         raise UserError(
@@ -119,7 +119,8 @@ def _items(suite: Mapping[str, Benchmark], scorers: Mapping[str, Sequence[Scorer
     rows = []
     for name, benchmark in suite.items():
         for item, scorer in zip(benchmark.items, scorers[name], strict=True):
-            score = scorer.score(item, Output())
+            imported = Score(item.score, item.response, NO_SCORE)
+            score = imported if scorer.name == "imported" else scorer.score(item, Output())
             row = item_row(name, item) | {"scorer": scorer.name, "score": score.value, "response": score.response}
             row |= {"unscored": why_unscored(score), "text": item.prompt, "body_start": 0, "body_end": len(item.prompt)}
             rows.append(row)

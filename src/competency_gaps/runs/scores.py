@@ -1,26 +1,29 @@
-"""Scores of other models on a run's items: ``scores.parquet``, one row per item and model.
+"""Scores of other models on a run's items, in ``scores.parquet``: matched to the items, added, and read.
 
-What the items are about is read once, with the run's model and SAE (the *lens*); how well any model does on them is a
+What the items are about is read once, by the run's reader (a model and its SAE); how well any model does on them is a
 column of scores.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from competency_gaps.items.item import NO_SCORE
+from competency_gaps.items.options import stem
 from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.manifest import files_of_former, read_manifest, write_tables
-from competency_gaps.runs.matched_scores import Added, match_scores
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.schemas import SCORES
+from competency_gaps.runs.schemas import SCORES, Schema
 from competency_gaps.util.checked import FILES
-from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.errors import UserError, argument, no_such
 from competency_gaps.util.lock import hold
 
 NAME = "scores"
@@ -38,7 +41,7 @@ class ModelScores:
     """bool of shape (M, N): whether the model is known to have been asked: the item is kept and has a row of it."""
 
     def of(self, model: str) -> np.ndarray:
-        """One model's scores: shape (N,).
+        """Return one model's scores, of shape (N,).
 
         Raises
         ------
@@ -48,21 +51,21 @@ class ModelScores:
         return np.asarray(self.values[self.row(model)])
 
     def named(self, model: str) -> str:
-        """The name of a model; a packaged one may be given as screens show it, without ``embedded:``."""
+        """Return the full name of a model; a bundled one may be given without its prefix ``embedded:``."""
         packaged = f"embedded:{model}"
         return packaged if packaged in self.models and model not in self.models else model
 
     def row(self, model: str) -> int:
-        """The number of a model; raises UserError if the run has no scores of it."""
+        """Return the row of a model; raises UserError if the run has no scores of it."""
         if model not in self.models:
             raise no_such("the run has no scores of the model", model, self.models)
         return self.models.index(model)
 
 
 def model_scores(run: RunFolder) -> ModelScores:
-    """Read the scores of all models, the run's own first if it has any; once, until the run changes.
+    """Return the scores of all models, the run's own first if it has any; read once, until the run changes.
 
-    The scores of ``items.parquet`` belong to the lens, or to the model of the logs that the items came from.
+    The scores of ``items.parquet`` belong to the reader, or to the model of the logs that the items came from.
     """
     written = tuple(path.stat().st_mtime_ns for name in (MANIFEST, FILE) if (path := run.base / name).is_file())
     return _model_scores(str(run.base.resolve()), written)
@@ -100,7 +103,7 @@ def read_scores(folder: Path, *columns: str) -> pl.DataFrame:
 
 
 def scan_scores(folder: Path) -> pl.LazyFrame:
-    """The same, read when it is collected, and only what is chosen of it."""
+    """Return ``scores.parquet`` as a lazy frame, which reads only the columns that are collected."""
     files = _files(folder)
     return files.scan(NAME) if files.has(NAME) else pl.LazyFrame(schema=SCORES)
 
@@ -129,7 +132,50 @@ def _files(folder: Path) -> RunFiles:
     return RunFiles(folder, folder, {} if known is None else {FILES: {FILE: known}})
 
 
-def add_scores(run: RunFolder, rows: pl.DataFrame, *, replace: bool = False) -> list[Added]:
+ROWS: Schema = {
+    "model": pl.String,
+    "id": pl.String,
+    # null: the id alone says which item it is.
+    "benchmark": pl.String,
+    # In [0, 1]; null: unscored.
+    "score": pl.Float64,
+    "response": pl.String,
+    # The item's own text, by which a row is matched if no item of its id has this text; null: by the id alone.
+    "prompt": pl.String,
+}
+"""Models' results on items, as files state them: one row per item and model."""
+_KEYS = ["id", "benchmark", "prompt"]
+"""Columns of ``ROWS`` that say which item a row belongs to."""
+
+
+@dataclass(frozen=True)
+class MatchedModel:
+    """Counts of one model's rows that were matched to a run's items, and of those that were not."""
+
+    model: str
+    matched: int
+    """Items of the run that have a row now."""
+    scored: int
+    """Of these, those with a score."""
+    by_prompt: int
+    """Of these, those matched by the text of the prompt, not by the id."""
+    unmatched: int
+    """Rows that belong to no item of the run."""
+    other_text: int
+    """Of these, rows with the id of an item that has another prompt."""
+    examples: tuple[str, ...]
+    """Ids of up to three of the unmatched."""
+
+
+class MatchedScores(NamedTuple):
+    """Scores of models, matched to the items of a run."""
+
+    table: pl.DataFrame
+    """As ``scores.parquet``."""
+    models: list[MatchedModel]
+
+
+def add_scores(run: RunFolder, rows: pl.DataFrame, *, replace: bool = False) -> list[MatchedModel]:
     """Add models to a run.
 
     Parameters
@@ -137,8 +183,8 @@ def add_scores(run: RunFolder, rows: pl.DataFrame, *, replace: bool = False) -> 
     rows
         As :func:`match_scores`.
     replace
-        Whether a score that an item has of a model already is replaced; else another one is an error. The same score
-        with the same response is none: a command that was stopped may be typed again.
+        Whether another score replaces the one that an item has of a model; else it is an error. The same score with the
+        same response never is: a command that was stopped may be typed again.
 
     Raises
     ------
@@ -150,10 +196,159 @@ def add_scores(run: RunFolder, rows: pl.DataFrame, *, replace: bool = False) -> 
         items = run.items.select("benchmark", "item_id", "prompt").iter_rows()
         matched = match_scores(items, rows, run.own_model, present)
         write_scores(run.path, matched.table)
-    return matched.added
+    return matched.models
 
 
 def write_scores(folder: Path, table: pl.DataFrame) -> None:
     """Add rows to ``scores.parquet``; they replace rows of the same model and item."""
     rows = pl.concat([read_scores(folder), table]).unique(["model", "item"], keep="last", maintain_order=True)
     write_tables(folder, {FILE: rows})
+
+
+def match_scores(
+    items: Iterable[tuple[str, str, str]],
+    rows: pl.DataFrame,
+    own_model: str | None = None,
+    present: pl.DataFrame | None = None,
+    *,
+    strict: bool = True,
+) -> MatchedScores:
+    """Find the item of each score, by benchmark and id, else by the text of the prompt.
+
+    Parameters
+    ----------
+    items
+        Benchmark, id and prompt of each item of the run, in order.
+    rows
+        The scores, as ``ROWS``.
+    own_model
+        The model whose scores the items have already; None: they have none.
+    present
+        Scores and responses of the run, as ``scores.parquet``, that other ones must not replace.
+    strict
+        Whether a model none of whose rows belongs to an item is an error.
+
+    Raises
+    ------
+    UserError
+        If a model is the run's own, an item has a row of the model already or two rows of it, a score is outside
+        [0, 1], an id stands in several benchmarks, or no row of a model belongs to an item.
+    """
+    _check(rows, own_model)
+    index = _ItemIndex(items)
+    asked = rows.unique(_KEYS, keep="first", maintain_order=True).select("model", *_KEYS)
+    matches = pl.DataFrame(list(map(index.find, *asked)), _MATCH, orient="row")
+    rows = rows.join(asked.drop("model").hstack(matches), _KEYS, "left", nulls_equal=True, maintain_order="left")
+    matched = rows.filter(pl.col("item").is_not_null())
+    _check_unique(matched, present)
+    models = [_count(rows_of_model) for rows_of_model in rows.partition_by("model", maintain_order=True)]
+    for model in models if strict else ():
+        if not model.matched:
+            other = f" ({model.other_text:,} of them have an item's id but another prompt)" if model.other_text else ""
+            raise UserError(
+                f"none of the {model.unmatched} rows of {model.model!r} belongs to an item of the run, such as "
+                f"{', '.join(model.examples)}{other}; the run's ids look like {', '.join(index.examples())}."
+            )
+    why = pl.when(pl.col("score").is_null()).then(pl.lit(NO_SCORE.as_dict(), dtype=SCORES["unscored"]))
+    tables = [part.sort("item") for part in matched.partition_by("model", maintain_order=True)]
+    table = pl.concat([matched.clear(), *tables]).with_columns(why.alias("unscored")).select(*SCORES)
+    return MatchedScores(table, models)
+
+
+def _check(rows: pl.DataFrame, own_model: str | None) -> None:
+    for item in rows.filter(pl.col("model").str.strip_chars() == "")["id"]:
+        raise UserError(f"the scores of item {item!r} belong to a model without a name: name it or drop the column.")
+    if own_model is not None and own_model in rows["model"]:
+        raise UserError(f"{own_model!r} is the run's own model: choose another name.")
+    for model, item, score in rows.filter(~pl.col("score").is_between(0, 1)).select("model", "id", "score").iter_rows():
+        raise UserError(f"{model}, item {item!r}: the score {score:g} is outside [0, 1].")
+
+
+def _check_unique(rows: pl.DataFrame, present: pl.DataFrame | None) -> None:
+    """Refuse two rows of an item and model, and another result than the run has ``present``."""
+    keys = ["model", "item"]
+    if present is not None:
+        joined = rows.join(present, keys, suffix="_present", maintain_order="left")
+        changed = [pl.col(name).ne_missing(pl.col(f"{name}_present")) for name in ("score", "response")]
+        for model, item in joined.filter(pl.any_horizontal(changed)).select("model", "id").iter_rows():
+            raise UserError(
+                f"the run already has another score of {model!r} on the item {item!r}: choose another name or "
+                f"give {argument('replace')}."
+            )
+    twice = rows.group_by(keys, maintain_order=True).agg("id", "score").filter(pl.col("id").list.len() > 1)
+    for model, _, ids, scores in twice.iter_rows():
+        first, second = ("none" if score is None else f"{score:g}" for score in scores[:2])
+        raise UserError(
+            f"{model} has two rows for the item {ids[1]!r} (scores {first} and {second}). "
+            "Keep one, or average them first."
+        )
+
+
+def _count(rows: pl.DataFrame) -> MatchedModel:
+    matched, unmatched = rows.filter(pl.col("item").is_not_null()), rows.filter(pl.col("item").is_null())
+    return MatchedModel(
+        model=rows["model"][0],
+        matched=matched.height,
+        scored=matched["score"].count(),
+        by_prompt=int(matched["by_prompt"].sum()),
+        unmatched=unmatched.height,
+        other_text=int(unmatched["other_text"].sum()),
+        examples=tuple(unmatched["id"].head(3)),
+    )
+
+
+_MATCH: Schema = {
+    # Number of the item that a row belongs to; null: there is none.
+    "item": pl.Int32,
+    "by_prompt": pl.Boolean,
+    # Whether an item with the row's id has another prompt.
+    "other_text": pl.Boolean,
+}
+
+
+class _ItemIndex:
+    """The run's items by benchmark and id, and by prompt."""
+
+    def __init__(self, items: Iterable[tuple[str, str, str]]) -> None:
+        self._benchmarks: list[str] = []
+        self._by_id: dict[str, dict[str, int]] = {}
+        self._prompts: list[str] = []
+        self._stems: list[str] = []
+        # By the whole text and, since a log may lack the options, by the stem.
+        self._by_prompt: dict[str, list[tuple[str, int]]] = {}
+        for number, (benchmark, item, prompt) in enumerate(items):
+            self._prompts.append(_words(prompt))
+            self._stems.append(_words(stem(prompt)))
+            self._by_id.setdefault(item, {})[benchmark] = number
+            for text in {self._prompts[number], self._stems[number]}:
+                self._by_prompt.setdefault(text, []).append((benchmark, number))
+            if benchmark not in self._benchmarks:
+                self._benchmarks.append(benchmark)
+
+    def find(self, model: str, row_id: str, benchmark: str | None, prompt: str | None) -> tuple[int | None, bool, bool]:
+        """The item of a row, as ``_MATCH``: the one with its id, unless its prompt differs, or with its prompt."""
+        if benchmark is not None and benchmark not in self._benchmarks:
+            raise no_such(f"scores of {model!r}: the run has no benchmark", benchmark, self._benchmarks)
+        same_id = self._by_id.get(row_id, {})
+        if benchmark is not None:
+            same_id = {name: item for name, item in same_id.items() if name == benchmark}
+        if len(same_id) > 1:
+            raise UserError(
+                f"the id {row_id!r} occurs in several benchmarks ({', '.join(same_id)}): name the benchmark of the "
+                "scores."
+            )
+        asked = _words(prompt or "")
+        for item in same_id.values():
+            # A log may hold the options in another form, and examples or a template around the item.
+            if not asked or asked in self._prompts[item] or self._stems[item] in asked:
+                return item, False, False
+        same_prompt = [item for name, item in self._by_prompt.get(asked, []) if asked and benchmark in (None, name)]
+        # Items with equal prompts cannot be distinguished by them.
+        return (same_prompt[0], True, False) if len(same_prompt) == 1 else (None, False, bool(same_id))
+
+    def examples(self) -> list[str]:
+        return list(self._by_id)[:3]
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from competency_gaps.items.item import Item, Reason
+from competency_gaps.items.item import NO_SCORE, Item, Reason
 from competency_gaps.items.scorer import Generation, Output, Request, Score, Scorer
 
 
@@ -211,8 +211,7 @@ class Imported(Scorer):
         return None
 
     def score(self, item: Item, output: Output) -> Score:
-        why = Reason("source_no_score", "the source gives no score") if item.score is None else None
-        return Score(item.score, item.response, why)
+        return Score(item.score, item.response, NO_SCORE if item.score is None else None)
 
 
 @dataclass(frozen=True)

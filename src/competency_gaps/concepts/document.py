@@ -9,8 +9,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.runs.schemas import Schema, schema_fault
-from competency_gaps.util.change import Write, changing, settle
-from competency_gaps.util.checked import FILES, read_versioned
+from competency_gaps.util.checked import FILES, Write, changing, read_versioned, settle
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import finite, write_atomic
 from competency_gaps.util.table_files import read_parquet

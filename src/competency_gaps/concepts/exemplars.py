@@ -13,7 +13,7 @@ import polars as pl
 
 from competency_gaps.concepts.document import read_table, write_tables
 from competency_gaps.concepts.windows import ConceptWindows, Negatives
-from competency_gaps.util.change import Write
+from competency_gaps.util.checked import Write
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
 

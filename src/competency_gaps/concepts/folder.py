@@ -24,8 +24,7 @@ from competency_gaps.concepts.labels import (
 )
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.util.change import Write, changing
-from competency_gaps.util.checked import FILES, damaged
+from competency_gaps.util.checked import FILES, Write, changing, damaged
 from competency_gaps.util.errors import CompetencyGapsError, UserError
 from competency_gaps.util.files import finite
 from competency_gaps.util.text import shorten, visible

@@ -31,7 +31,7 @@ from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.find import trained_on
 from competency_gaps.sae.gate import GateFigures
 from competency_gaps.sae.load import LoadedPair
-from competency_gaps.util.change import settle
+from competency_gaps.util.checked import settle
 from competency_gaps.util.files import sha256
 from competency_gaps.util.lock import hold
 from competency_gaps.util.progress import Progress

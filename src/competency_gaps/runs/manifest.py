@@ -7,8 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.util.change import changing, settle
-from competency_gaps.util.checked import FILES, damaged, entry_of, read_document, read_versioned, write_document
+from competency_gaps.util.checked import (
+    FILES,
+    changing,
+    damaged,
+    entry_of,
+    read_document,
+    read_versioned,
+    settle,
+    write_document,
+)
 from competency_gaps.util.errors import UserError, argument
 from competency_gaps.util.files import write_atomic
 from competency_gaps.util.lock import hold

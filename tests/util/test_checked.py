@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from competency_gaps.util import change as changes
-from competency_gaps.util.change import changing, settle
-from competency_gaps.util.checked import entry_of, fault_of, read_document, write_document
+from competency_gaps.util import checked as changes
+from competency_gaps.util.checked import changing, entry_of, fault_of, read_document, settle, write_document
 from competency_gaps.util.errors import MachineError, UserError
 from competency_gaps.util.files import write_atomic
 

@@ -12,7 +12,7 @@ import competency_gaps as cg
 from competency_gaps.concepts.atlas import read_atlas, write_atlas
 from competency_gaps.concepts.document import FILE, files_of, write_tables
 from competency_gaps.concepts.folder import open_dictionary
-from competency_gaps.util import change
+from competency_gaps.util import checked
 from competency_gaps.util.errors import UserError
 from core_helpers import hand_atlas, held_elsewhere
 
@@ -65,7 +65,7 @@ def test_tables_and_what_is_said_of_them_change_together(folder, monkeypatch):
     facts = {"ranking": "reconstruction"}
     tables = {"labels.parquet": labels.head(1).write_parquet, "similar.parquet": lambda part: part.write_bytes(b"?")}
     with monkeypatch.context() as patch:
-        patch.setattr(change, "_complete", lambda *_: None)  # killed before anything took its place
+        patch.setattr(checked, "_complete", lambda *_: None)  # killed before anything took its place
         write_tables(folder, tables, exemplars=facts)
     assert (folder / f".{FILE}.next").is_file() and not (folder / "similar.parquet").exists()
     opened = open_dictionary(folder)

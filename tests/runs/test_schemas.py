@@ -7,7 +7,7 @@ import importlib.util
 import polars as pl
 import pytest
 
-from competency_gaps.runs.files import RunFiles
+from competency_gaps.runs.manifest import RunFiles
 from competency_gaps.runs.schemas import LABELS, SCHEMAS
 from competency_gaps.util.checked import FILES, entry_of
 from competency_gaps.util.errors import UserError

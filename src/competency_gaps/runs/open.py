@@ -15,8 +15,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.files import RunFiles
-from competency_gaps.runs.manifest import read_whole_manifest, shard_names
+from competency_gaps.runs.manifest import RunFiles, read_whole_manifest, shard_names
 from competency_gaps.runs.schemas import READING, SCHEMAS
 from competency_gaps.util.errors import UserError, no_such
 from competency_gaps.util.text import plural

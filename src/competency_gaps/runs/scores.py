@@ -17,9 +17,8 @@ import polars as pl
 
 from competency_gaps.items.item import NO_SCORE
 from competency_gaps.items.options import stem
-from competency_gaps.runs.files import RunFiles
 from competency_gaps.runs.manifest import FILE as MANIFEST
-from competency_gaps.runs.manifest import files_of_former, read_manifest, write_tables
+from competency_gaps.runs.manifest import RunFiles, files_of_former, read_manifest, write_tables
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.schemas import SCORES, Schema
 from competency_gaps.util.checked import FILES

@@ -13,6 +13,10 @@ export function visible(text: string): string {
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** A whole number of up to nine digits; null: the text is something else. */
+export const wholeNumber = (text: string | null): number | null =>
+  text !== null && /^\d{1,9}$/.test(text) ? Number(text) : null;
+
 /** A token as it is shown: blanks and line ends become signs. */
 export function shownToken(token: string): string {
   return visible(token.replace(/ /g, "␣").replace(/\r?\n/g, "⏎").replace(/\t/g, "⇥")) || "∅";

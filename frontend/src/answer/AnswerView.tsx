@@ -6,12 +6,8 @@ import type { ListedAnswer } from "../data/types";
 import { visible } from "../text";
 import { Failed, Loading } from "../ui/State";
 import { Findings } from "./Findings";
+import { chosenAnswer } from "./useAnswer";
 import "./answer.css";
-
-/** What its scores are set against, as the address asks: models at its level where there are some. */
-export function chosenAnswer<T>(answers: { peers: T | null; benchmark: T | null }, against: string | null): T | null {
-  return against === "benchmark" ? answers.benchmark : (answers.peers ?? answers.benchmark);
-}
 
 /** Where the model is weak and strong: the list that the terminal prints. */
 export function AnswerView() {

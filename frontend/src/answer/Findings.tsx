@@ -5,7 +5,7 @@ import { useRun } from "../app/state";
 import type { ListedAnswer, ListedFinding } from "../data/types";
 import { visible } from "../text";
 import { IntervalBar, roundedUp } from "../ui/IntervalBar";
-import { ItemLink } from "../ui/ItemLink";
+import { ItemLink } from "../ui/Marks";
 
 /** Findings of each side that are shown at first. */
 const SIDE = 5;

@@ -3,20 +3,20 @@ import { useModel, useRun } from "../app/state";
 import { holds, useModels, useSlices } from "../data/hooks";
 import { CONCEPTS, type ListedAnswer, type ListedFinding, type SliceGap } from "../data/types";
 import { gapPoints, integer, percent, plural, spread } from "../format";
-import { capital, shorten, visible } from "../text";
+import { capital, shorten, visible, wholeNumber } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Rows, type RowsColumn } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { Sides, Typical } from "./Sides";
 import type { Slice } from "./slices";
-import { useFound } from "./useFound";
+import { useFound } from "./useAnswer";
 import "./answer.css";
 
 /** One slice for one model: what was found on it, its items, and the slices inside and beside it. */
 export function SliceView() {
   const run = useRun();
   const { rest } = useRoute();
-  const number = /^\d{1,9}$/.test(rest) ? Number(rest) : -1;
+  const number = wholeNumber(rest) ?? -1;
   const slices = useSlices(run.models.length ? run.key : null);
   const { answer, gaps, error } = useFound();
   if (slices.error ?? error) return <Failed error={(slices.error ?? error)!} />;

@@ -16,11 +16,9 @@ import { readRun } from "../data/hooks";
 import type { RunInfo } from "../data/types";
 import { shorten, visible } from "../text";
 import { Boundary } from "../ui/State";
-import { placeOf } from "./benchmarks";
 import { Details } from "./Details";
 import { address, go, type Route, useRoute, type View } from "./route";
-import { runName } from "./runName";
-import { useBenchmark, useFace, useModel, useRun, useRunList } from "./state";
+import { placeOf, runName, useBenchmark, useFace, useModel, useRun, useRunList } from "./state";
 import { absent, menuOf, viewOf } from "./views";
 
 /** The frame of every view: menu, pickers, and the panel of an opened concept or item. */

@@ -1,7 +1,7 @@
 /** The run that is looked at, and the settings of the whole page. */
 import { createContext, useContext } from "react";
-import type { RunInfo, RunList } from "../data/types";
-import { placeOf } from "./benchmarks";
+import type { ListedRun, RunInfo, RunList } from "../data/types";
+import { visible, wholeNumber } from "../text";
 import { useRoute } from "./route";
 
 export type Face = "model" | "benchmark";
@@ -50,8 +50,21 @@ export function useBenchmarkParam(param: string): number | null {
   return placeOf(useRoute().params.get(param), useRun().benchmarks);
 }
 
-/** A parameter that is a whole number, at least 0; null: not given, or none. */
-export function useNumberParam(name: string): number | null {
-  const given = useRoute().params.get(name);
-  return given !== null && /^\d{1,9}$/.test(given) ? Number(given) : null;
+/** A parameter that is a whole number; null: it is not in the address, or is something else. */
+export const useNumberParam = (name: string): number | null => wholeNumber(useRoute().params.get(name));
+
+/** Place of the benchmark of this name; null: there is none. Addresses name benchmarks, parts are numbered by place. */
+export function placeOf(name: string | null, benchmarks: { name: string }[]): number | null {
+  const place = benchmarks.findIndex((benchmark) => benchmark.name === name);
+  return place < 0 ? null : place;
+}
+
+/** Name of what scored the items of a benchmark: where the run's model answered none, scores come from logs. */
+export const scorerName = (scorer: string, models: string[]): string =>
+  scorer === "none" && models.length > 0 ? "imported scores" : visible(scorer);
+
+/** Its title in the list of runs, with the key where several have it. */
+export function runName(key: string, runs: ListedRun[]): string {
+  const title = runs.find((run) => run.key === key)?.title ?? key;
+  return runs.filter((run) => run.title === title).length > 1 ? `${visible(title)} (${visible(key)})` : visible(title);
 }

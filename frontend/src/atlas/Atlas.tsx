@@ -1,7 +1,7 @@
 import { Select, useComputedColorScheme } from "@mantine/core";
 import { useMemo } from "react";
 import { outcomeOf } from "../answer/slices";
-import { useFound } from "../answer/useFound";
+import { useFound } from "../answer/useAnswer";
 import { go, useRoute } from "../app/route";
 import { useBenchmark, useFace, useModel, useRun } from "../app/state";
 import { useSlices, useTable } from "../data/hooks";

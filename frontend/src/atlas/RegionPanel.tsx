@@ -6,7 +6,7 @@ import { numbers, text } from "../data/table";
 import type { ListedFinding, Region, SliceGap } from "../data/types";
 import { decimal, gapPoints, integer, percent, plural, points, spread } from "../format";
 import { shorten, visible } from "../text";
-import { ItemLink } from "../ui/ItemLink";
+import { ItemLink } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { pathOf, rowsIn } from "./regions";
 import type { Atlas } from "./useAtlas";

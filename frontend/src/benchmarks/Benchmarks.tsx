@@ -1,5 +1,4 @@
-import { scorerName } from "../app/benchmarks";
-import { useRun } from "../app/state";
+import { scorerName, useRun } from "../app/state";
 import { useModels } from "../data/hooks";
 import type { BenchmarkSummary } from "../data/types";
 import { integer, meanScore, NOT_DEFINED, tenths } from "../format";

@@ -1,8 +1,7 @@
 import { Select, useComputedColorScheme } from "@mantine/core";
 import { address, go, useRoute } from "../app/route";
-import { readSort, writeSort } from "../app/sort";
 import { useRun } from "../app/state";
-import { everyRow, sortedBy } from "../data/table";
+import { everyRow, readSort, sortedBy, writeSort } from "../data/table";
 import { type CategoryScores, type ModelsFile, WHOLE } from "../data/types";
 import { decimal, integer, percent, plural } from "../format";
 import { visible } from "../text";

@@ -1,8 +1,7 @@
 import { Select } from "@mantine/core";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
-import { runName } from "../app/runName";
-import { useRun, useRunList } from "../app/state";
+import { runName, useRun, useRunList } from "../app/state";
 import { pathOf } from "../atlas/regions";
 import { useAgainst, useCoverage, useRunInfo } from "../data/hooks";
 import type { RunInfo } from "../data/types";

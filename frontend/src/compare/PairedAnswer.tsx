@@ -1,7 +1,8 @@
 import { ShownAnswer } from "../answer/AnswerView";
-import type { Pairing } from "../data/types";
+import type { CategoryChange, Pairing } from "../data/types";
+import { decimal, integer, NOT_DEFINED } from "../format";
 import { visible } from "../text";
-import { Categories } from "./Categories";
+import { Rows } from "../ui/Rows";
 
 interface PairedProps {
   pair: Pairing;
@@ -32,6 +33,46 @@ export function PairedAnswer({ pair, ...of }: PairedProps) {
           <bdi>{visible(sentence)}</bdi>
         </p>
       ))}
+    </>
+  );
+}
+
+const TONES = { lost: "weak-text", gained: "strong-text", "no clear change": undefined };
+
+/** The categories of columns, benchmarks among them: what changed on each. */
+export function Categories({ categories }: { categories: CategoryChange[] }) {
+  const score = (mean: number | null) => (mean === null ? NOT_DEFINED : decimal(100 * mean, 1));
+  return (
+    <>
+      <p className="soft">Mean scores by category, and the change expected on new items, in points:</p>
+      <Rows
+        label="Table of categories"
+        testId="compare-categories"
+        first={12}
+        rows={categories}
+        columns={[
+          { name: "category", cell: ({ name }) => <bdi>{visible(name)}</bdi> },
+          {
+            name: "verdict",
+            words: true,
+            cell: ({ verdict, reason }) =>
+              verdict ? <span className={TONES[verdict]}>{verdict}</span> : <span className="soft">{reason}</span>,
+          },
+          { name: "before", cell: ({ before }) => score(before) },
+          { name: "after", cell: ({ after }) => score(after) },
+          {
+            name: "change",
+            hint: "Expected on new items, with its 95% interval",
+            cell: ({ points, spread }) =>
+              points && (
+                <>
+                  {points} <span className="soft">({spread})</span>
+                </>
+              ),
+          },
+          { name: "items", cell: ({ items }) => integer(items) },
+        ]}
+      />
     </>
   );
 }

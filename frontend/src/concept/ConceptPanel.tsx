@@ -1,4 +1,4 @@
-import { useFound } from "../answer/useFound";
+import { useFound } from "../answer/useAnswer";
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { pathOf } from "../atlas/regions";
@@ -24,12 +24,11 @@ import {
 import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
-import { LabelName, Measured, Status } from "../ui/Marks";
+import { ConceptLink, LabelName, Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { Activation } from "./Activation";
 import { Examples, Exemplars } from "./Examples";
 import { PerBenchmark } from "./PerBenchmark";
-import { Chips, Related } from "./Related";
 import { coverage, of, verdict, verdictWithin } from "./sentences";
 import "./concept.css";
 
@@ -223,5 +222,58 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
       testId="concept-numbers"
       facts={facts.map(([key, name, shown]) => ({ key, name, shown, hint: hints.get(key) }))}
     />
+  );
+}
+
+interface RelatedProps {
+  title: string;
+  hint: string;
+  pairs: [number, number][] | null;
+  table: Table;
+  none: string;
+}
+
+export function Related({ title, hint, pairs, table, none }: RelatedProps) {
+  return (
+    <section>
+      <h3>{title}</h3>
+      {!pairs?.length ? (
+        <p className="soft">{none}</p>
+      ) : (
+        <ul className="related" aria-label={title}>
+          {pairs.map(([concept, size]) => (
+            <li key={concept}>
+              <span className="soft" title={hint}>
+                {decimal(size)}
+              </span>
+              <ConceptLink concept={concept} label={text(table, "label", concept)} />
+              <Status status={text(table, "performance_status", concept)} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+export function Chips({ title, tokens, absent }: { title: string; tokens: string[] | null; absent: string | null }) {
+  if (!tokens?.length)
+    return absent ? (
+      <section>
+        <h3>{title}</h3>
+        <p className="soft">{absent}</p>
+      </section>
+    ) : null;
+  return (
+    <section>
+      <h3>{title}</h3>
+      <ul className="token-chips">
+        {tokens.map((token, i) => (
+          <li key={i}>
+            <bdi>{shownToken(token)}</bdi>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }

@@ -4,7 +4,7 @@ import { holds } from "../data/hooks";
 import type { ConceptDetail, ItemDetail, ItemUse } from "../data/types";
 import { decimal } from "../format";
 import { deepest } from "../items/activity";
-import { Answers, ItemExample } from "../items/Example";
+import { Answers, ItemExample } from "../items/parts";
 import { ActiveText } from "../ui/Tokens";
 import { examplesNote } from "./sentences";
 

@@ -1,6 +1,6 @@
-import { useEffect, useMemo, useState } from "react";
+import { useMemo } from "react";
 import { useBenchmark, useRun } from "../app/state";
-import { readTable } from "../data/hooks";
+import { readTable, useLoaded } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ConceptDetail, ConceptInBenchmark } from "../data/types";
 import { decimal, integer, magnitude, points, tenths } from "../format";
@@ -11,30 +11,16 @@ import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 
 /** Rows of the benchmarks' tables, read only where the detail does not bring them. */
-function useInBenchmarks({ concept, benchmarks }: ConceptDetail): {
-  rows: ConceptInBenchmark[] | null;
-  error: Error | null;
-} {
+function useInBenchmarks({ concept, benchmarks }: ConceptDetail) {
   const run = useRun();
-  const [tables, setTables] = useState<Table[] | null>(null);
-  const [error, setError] = useState<Error | null>(null);
-  const absent = benchmarks === null;
-  useEffect(() => {
-    if (!absent) return;
-    let current = true;
-    Promise.all(run.benchmarks.map((_, place) => readTable(run.key, `concepts/${place}.parquet`))).then(
-      (all) => current && setTables(all),
-      (fault: Error) => current && setError(fault),
-    );
-    return () => {
-      current = false;
-    };
-  }, [run, absent]);
-  const rows = useMemo(
-    () => benchmarks ?? tables?.map((table) => inTable(table, concept)) ?? null,
-    [benchmarks, tables, concept],
+  const tables = useLoaded(benchmarks ? null : run.key, () =>
+    Promise.all(run.benchmarks.map((_, index) => readTable(run.key, `concepts/${index}.parquet`))),
   );
-  return { rows, error };
+  const rows = useMemo(
+    () => benchmarks ?? tables.data?.map((table) => inTable(table, concept)) ?? null,
+    [benchmarks, tables.data, concept],
+  );
+  return { rows, error: tables.error };
 }
 
 function inTable(table: Table, concept: number): ConceptInBenchmark {

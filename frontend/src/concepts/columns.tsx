@@ -44,7 +44,7 @@ const WIDTHS: Record<Quantity["kind"], number> = {
   text: 160,
   word: 136,
   flag: 94,
-  integer: 94,
+  integer: 108,
   tenths: 88,
   decimal: 112,
   signed: 88,

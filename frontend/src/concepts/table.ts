@@ -17,6 +17,7 @@ import {
   value,
 } from "../data/table";
 import type { Quantity, Region, RunInfo } from "../data/types";
+import { wholeNumber } from "../text";
 import { roundedUp, type Scale } from "../ui/IntervalBar";
 
 /** The table with a further column, the name of each concept's region, where the run has an atlas. */
@@ -107,8 +108,9 @@ function ofWord(param: string | null, key: string, table: Table): Test | null {
 }
 
 function ofRegion(param: string | null, table: Table, regions: Region[]): Test | null {
-  if (param === null || !/^\d{1,9}$/.test(param) || !regions[Number(param)]) return null;
-  const [finest, inside] = [numbers(table, "region"), liesIn(regions, Number(param))];
+  const region = regions[wholeNumber(param) ?? -1]?.region;
+  if (region === undefined) return null;
+  const [finest, inside] = [numbers(table, "region"), liesIn(regions, region)];
   return (row) => inside(finest[row]!);
 }
 

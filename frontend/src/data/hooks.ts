@@ -50,16 +50,6 @@ const json = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(by
 
 export const readRuns = () => once("runs.json", json<RunList>);
 export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
-const readAnswers = (key: string, model: number) => once(`${key}/answers/${model}.json`, json<ModelAnswers>);
-const readGaps = (key: string, model: number) => once(`${key}/gaps/${model}.json`, json<ModelGaps>);
-const readModels = (key: string) => once(`${key}/models.json`, json<ModelsFile>);
-const readCoverage = (key: string, part: number) => once(`${key}/coverage/${part}.json`, json<WordedCoverage>);
-const readSlices = async (key: string) =>
-  slicesOf(await once(`${key}/slices.json`, json<ListedSlice[]>), await readTable(key, "slice_items.parquet"));
-const readMatches = (key: string) => once(`${key}/matches.json`, json<Matching[]>);
-const readImprove = (key: string) => once(`${key}/improve.json`, json<ImproveFile>);
-const readPair = (key: string, pair: number) => once(`${key}/pairs/${pair}.json`, json<Pairing>);
-const readAgainst = (key: string, other: string) => once(`${key}/against/${other}.json`, json<Pairing>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
 type Kind = "concept" | "item" | "active";
@@ -80,54 +70,55 @@ async function readDetail<T>(run: RunInfo, kind: Kind, number: number): Promise<
 
 export const readItem = (run: RunInfo, row: number) => readDetail<ItemDetail>(run, "item", row);
 
+export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
 /** The value of a promise that is made anew when `key` changes; null key: nothing to wait for. */
 export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded<T> {
-  const [state, setState] = useState<{ key: string | null; data: T | null; error: Error | null }>(() => ({
-    key,
-    data: null,
-    error: null,
-  }));
+  const [state, setState] = useState<Loaded<T> & { key: string | null }>({ key, data: null, error: null });
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says everything that `read` depends on.
   useEffect(() => {
     if (key === null) return;
     let current = true;
     read().then(
       (data) => current && setState({ key, data, error: null }),
-      (error: unknown) =>
-        current && setState({ key, data: null, error: error instanceof Error ? error : new Error(String(error)) }),
+      (error: unknown) => current && setState({ key, data: null, error: asError(error) }),
     );
     return () => {
       current = false;
     };
   }, [key]);
   if (state.key !== key) return { data: null, error: null };
-  return state as Loaded<T>;
+  return state;
 }
+
+/** A JSON part at its path; null path: not needed. */
+const usePart = <T>(path: string | null) => useLoaded(path, () => once(path!, json<T>));
 
 export const useRuns = () => useLoaded("runs", readRuns);
 export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(key!));
 export const useAnswers = (key: string, model: number | null) =>
-  useLoaded(model === null ? null : `${key}/${model}`, () => readAnswers(key, model!));
+  usePart<ModelAnswers>(model === null ? null : `${key}/answers/${model}.json`);
 export const useGaps = (key: string, model: number | null) =>
-  useLoaded(model === null ? null : `${key}/${model}`, () => readGaps(key, model!));
-export const useModels = (key: string | null) => useLoaded(key, () => readModels(key!));
-/** Of a benchmark, by its place; null: of the suite. */
-export function useCoverage(run: RunInfo, benchmark: number | null) {
-  const part = benchmark === null || run.benchmarks.length === 1 ? 0 : benchmark + 1;
-  return useLoaded(`${run.key}/${part}`, () => readCoverage(run.key, part));
-}
-/** Null: they are not needed. */
-export const useSlices = (key: string | null) => useLoaded(key, () => readSlices(key!));
-/** Null: the run has none. */
-export const useMatches = (key: string | null) => useLoaded(key, () => readMatches(key!));
-export const useImprove = (key: string) => useLoaded(key, () => readImprove(key));
+  usePart<ModelGaps>(model === null ? null : `${key}/gaps/${model}.json`);
+export const useModels = (key: string | null) => usePart<ModelsFile>(key && `${key}/models.json`);
+export const useMatches = (key: string) => usePart<Matching[]>(`${key}/matches.json`);
+export const useImprove = (key: string) => usePart<ImproveFile>(`${key}/improve.json`);
+/** Of a benchmark, by its index; null: of the suite. */
+export const useCoverage = (run: RunInfo, benchmark: number | null) =>
+  usePart<WordedCoverage>(
+    `${run.key}/coverage/${benchmark === null || run.benchmarks.length === 1 ? 0 : benchmark + 1}.json`,
+  );
 export const usePair = (key: string, pair: number | null) =>
-  useLoaded(pair === null ? null : `${key}/${pair}`, () => readPair(key, pair!));
-/** The run `other` against the run `key`; null: they are not compared. */
-export const useAgainst = (key: string, other: string | null) =>
-  useLoaded(other === null ? null : `${key}/${other}`, () => readAgainst(key, other!));
+  usePart<Pairing>(pair === null ? null : `${key}/pairs/${pair}.json`);
+/** The run `other` against the run `key`. */
+export const useAgainst = (key: string, other: string) => usePart<Pairing>(`${key}/against/${other}.json`);
+/** All slices by their numbers; null key: not needed. */
+export const useSlices = (key: string | null) =>
+  useLoaded(key, async () =>
+    slicesOf(await once(`${key}/slices.json`, json<ListedSlice[]>), await readTable(key!, "slice_items.parquet")),
+  );
 export const useTable = (key: string | null, name: TableName) =>
-  useLoaded(key === null ? null : `${key}/${name}`, () => readTable(key!, name));
+  useLoaded(key && `${key}/${name}`, () => readTable(key!, name));
 export const useConcept = (run: RunInfo, concept: number | null) =>
   useLoaded(concept === null ? null : `${run.key}/${concept}`, () =>
     readDetail<ConceptDetail>(run, "concept", concept!),

@@ -15,6 +15,16 @@ export interface Table {
 
 export type Sort = { key: string; descending: boolean };
 
+/** The order in the address, `sort=-gap` for the largest gap first; null: none, or by a column the view lacks. */
+export function readSort(param: string | null, known: readonly string[]): Sort | null {
+  if (param === null) return null;
+  const descending = param.startsWith("-");
+  const key = descending ? param.slice(1) : param;
+  return known.includes(key) ? { key, descending } : null;
+}
+
+export const writeSort = (sort: Sort | null) => (sort ? `${sort.descending ? "-" : ""}${sort.key}` : null);
+
 /** The column of a name, which may come from an address and be any word, `toString` too; undefined: there is none. */
 export function columnNamed(table: Table, key: string): Column | undefined {
   return Object.hasOwn(table.columns, key) ? table.columns[key] : undefined;

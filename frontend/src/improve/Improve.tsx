@@ -6,7 +6,7 @@ import type { Block, ImprovedItem, Improvement, ListedDraft } from "../data/type
 import { plural } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
-import { ItemLink } from "../ui/ItemLink";
+import { ItemLink } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { Suspects } from "./Suspects";

@@ -6,7 +6,7 @@ import { useTable } from "../data/hooks";
 import { text } from "../data/table";
 import type { ActiveConcept, ItemDetail } from "../data/types";
 import { decimal, integer, magnitude } from "../format";
-import { Term } from "../ui/Hint";
+import { Term } from "../ui/Facts";
 import { ConceptLink, ConceptName, Status } from "../ui/Marks";
 import { ActiveText } from "../ui/Tokens";
 import type { Activity } from "./activity";

@@ -1,23 +1,20 @@
 import { VisuallyHidden } from "@mantine/core";
 import { useMemo, useState } from "react";
-import { scorerName } from "../app/benchmarks";
 import { address, go, useRoute } from "../app/route";
-import { useModel, useNumberParam, useRun } from "../app/state";
+import { scorerName, useModel, useNumberParam, useRun } from "../app/state";
 import { characters } from "../data/characters";
 import { holds, useConcept, useItem, useItemConcepts } from "../data/hooks";
 import type { ItemDetail } from "../data/types";
 import { decimal, integer, plural } from "../format";
-import { shownToken, visible } from "../text";
+import { shorten, shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
 import { Failed, Loading } from "../ui/State";
 import { ActiveConcepts, Prompt } from "./ActiveItem";
 import { type Activity, activeIn, activityOf, listedConcepts } from "./activity";
-import { Choices } from "./Choices";
-import { EveryModel } from "./EveryModel";
-import { itemOf } from "./Example";
-import { Json, LongText } from "./Texts";
+import { Choices, itemOf, Json, LongText } from "./parts";
 import "./items.css";
+import { Rows } from "../ui/Rows";
 
 /** One item: what was asked, what was answered, and the concepts that are strongest in it. */
 export function ItemPanel({ row }: { row: number }) {
@@ -201,6 +198,42 @@ function Options({ item: { logprobs, scorer } }: { item: ItemDetail }) {
           </li>
         ))}
       </ol>
+    </>
+  );
+}
+
+/** What each model did on an item, where the run has the scores of several. */
+export function EveryModel({ item }: { item: ItemDetail }) {
+  const run = useRun();
+  const place = useModel();
+  if (item.models.length === 0) return null;
+  const responses = item.models.some(({ response }) => response !== null);
+  const reasons = item.models.some(({ unscored }) => unscored !== null);
+  return (
+    <>
+      <h3>What every model did</h3>
+      <Rows
+        label="Scores of all models on the item"
+        testId="item-models"
+        rows={item.models.map((answer, i) => ({ ...answer, name: run.models[i] ?? "" }))}
+        current={({ name }) => name === run.models[place ?? -1]}
+        columns={[
+          { name: "model", cell: ({ name }) => <bdi>{shorten(visible(name), 60)}</bdi> },
+          { name: "score", cell: ({ score }) => decimal(score) },
+          {
+            name: "response",
+            words: true,
+            cell: responses
+              ? ({ response }) => (response === null ? "" : <LongText text={response} none="None." />)
+              : null,
+          },
+          {
+            name: "why unscored",
+            words: true,
+            cell: reasons ? ({ unscored }) => (unscored === null ? "" : visible(unscored)) : null,
+          },
+        ]}
+      />
     </>
   );
 }

@@ -1,6 +1,6 @@
 /** Which items are shown, from the address. */
-import { readSort } from "../app/sort";
-import { columnNamed, numbers, type Sort, select, sorted, type Table, texts } from "../data/table";
+import { columnNamed, numbers, readSort, type Sort, select, sorted, type Table, texts } from "../data/table";
+import { wholeNumber } from "../text";
 
 export const OUTCOMES = [
   { value: "wrong", label: "Score below ½" },
@@ -59,8 +59,6 @@ function among(count: number, rows: ArrayLike<number>): (row: number) => boolean
   for (let i = 0; i < rows.length; i++) hit[rows[i]!] = 1;
   return (row) => hit[row] === 1;
 }
-
-const wholeNumber = (param: string | null) => (param !== null && /^\d{1,9}$/.test(param) ? Number(param) : null);
 
 /** Of the rows that share a cluster the first. */
 function firsts(table: Table, rows: Uint32Array): Uint32Array {

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "react";
 import { useRoute } from "../app/route";
 import { useRun } from "../app/state";
-import { readItem } from "../data/hooks";
+import { asError, readItem } from "../data/hooks";
 import { source } from "../data/source";
 import { type Table, texts } from "../data/table";
 import type { RunInfo } from "../data/types";
@@ -32,18 +32,16 @@ export function useSearch(table: Table): Search & { going: boolean } {
   const [last, setLast] = useState<Search>({ query: "", hits: null, error: null });
   useEffect(() => {
     if (query === "") return setLast({ query, hits: null, error: null });
-    const own = new AbortController();
+    const aborter = new AbortController();
     const timer = setTimeout(() => {
-      searchItems(run, table, query, own.signal).then(
-        (hits) => own.signal.aborted || setLast({ query, hits, error: null }),
-        (fault: unknown) =>
-          own.signal.aborted ||
-          setLast({ query, hits: null, error: fault instanceof Error ? fault : new Error(String(fault)) }),
+      searchItems(run, table, query, aborter.signal).then(
+        (hits) => aborter.signal.aborted || setLast({ query, hits, error: null }),
+        (error: unknown) => aborter.signal.aborted || setLast({ query, hits: null, error: asError(error) }),
       );
     }, PAUSE);
     return () => {
       clearTimeout(timer);
-      own.abort();
+      aborter.abort();
     };
   }, [run, table, query]);
   return { ...last, query, going: last.query !== query };

@@ -5,8 +5,7 @@ import { useMatches } from "../data/hooks";
 import type { Matched, Matching } from "../data/types";
 import { decimal, integer, plural, points } from "../format";
 import { shorten, visible } from "../text";
-import { ItemLink } from "../ui/ItemLink";
-import { Status } from "../ui/Marks";
+import { ItemLink, Status } from "../ui/Marks";
 import { Rows, type RowsColumn } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 

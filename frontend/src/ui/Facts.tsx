@@ -1,5 +1,6 @@
+import { Tooltip } from "@mantine/core";
 import type { ReactNode } from "react";
-import { Hint } from "./Hint";
+import { useRun } from "../app/state";
 
 export interface Fact {
   key: string;
@@ -21,4 +22,21 @@ export function Facts({ facts, testId }: { facts: Fact[]; testId?: string }) {
       ))}
     </dl>
   );
+}
+
+/** A word with an explanation, on hover, focus or tap. */
+export function Hint({ hint, children }: { hint: string; children: ReactNode }) {
+  return (
+    <Tooltip label={hint} multiline w={320} withArrow events={{ hover: true, focus: true, touch: true }}>
+      <button type="button" className="hint" onClick={(event) => event.stopPropagation()}>
+        {children}
+      </button>
+    </Tooltip>
+  );
+}
+
+/** A word of the glossary, explained where it stands. */
+export function Term({ term, children }: { term: string; children: ReactNode }) {
+  const entry = useRun().glossary.find((entry) => entry.key === term);
+  return entry ? <Hint hint={entry.meaning}>{children}</Hint> : children;
 }

@@ -17,10 +17,10 @@ import {
 import { AgGridReact } from "ag-grid-react";
 import { type ReactNode, useEffect, useMemo, useRef } from "react";
 import { go } from "../app/route";
-import { writeSort } from "../app/sort";
 import { useNumberParam, useRun } from "../app/state";
 import { holds } from "../data/hooks";
 import type { Sort } from "../data/table";
+import { writeSort } from "../data/table";
 import { NOT_DEFINED } from "../format";
 import "./grid.css";
 

@@ -1,6 +1,6 @@
 import { Button } from "@mantine/core";
 import { type ReactNode, useState } from "react";
-import { Hint } from "./Hint";
+import { Hint } from "./Facts";
 
 export interface RowsColumn<Row> {
   name: string;

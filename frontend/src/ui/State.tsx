@@ -1,6 +1,7 @@
 /** What stands in a place where nothing is to be seen yet, or ever. */
 import { Alert, Button, Loader } from "@mantine/core";
 import { Component, type ReactNode } from "react";
+import { asError } from "../data/hooks";
 import { visible } from "../text";
 
 export function Loading({ what }: { what: string }) {
@@ -27,7 +28,7 @@ export function Failed({ error }: { error: Error }) {
 export class Boundary extends Component<{ children: ReactNode }, { error: Error | null }> {
   override state = { error: null as Error | null };
   static getDerivedStateFromError(error: unknown) {
-    return { error: error instanceof Error ? error : new Error(String(error)) };
+    return { error: asError(error) };
   }
   override render() {
     if (!this.state.error) return this.props.children;

@@ -3,7 +3,11 @@ import { useRoute } from "../app/route";
 import { useModel, useRun } from "../app/state";
 import { useAnswers, useGaps, usePair } from "../data/hooks";
 import type { ListedAnswer, SliceGap } from "../data/types";
-import { chosenAnswer } from "./AnswerView";
+
+/** What its scores are set against, as the address asks: models at its level where there are some. */
+export function chosenAnswer<T>(answers: { peers: T | null; benchmark: T | null }, against: string | null): T | null {
+  return against === "benchmark" ? answers.benchmark : (answers.peers ?? answers.benchmark);
+}
 
 /** What was found of the model, against what the address asks: its answer, and its gap on every slice. */
 export function useFound() {

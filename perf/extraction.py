@@ -36,7 +36,7 @@ from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.items.config import RunConfig, parse_config, read_yaml
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import pad, plan_batches
-from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import read_hook
 from competency_gaps.pipeline.extraction import SHARD_ITEMS, cut_shards
 from competency_gaps.pipeline.items import item_input
 from competency_gaps.pipeline.setting import Setting, set_up

@@ -44,8 +44,7 @@ from transformers import AutoModelForCausalLM, Gemma2Config, LlamaConfig, PreTra
 from competency_gaps.embedded import BENCHMARKS
 from competency_gaps.items.config import BenchmarkConfig, RunConfig, parse_config
 from competency_gaps.model.batches import pad, plan_batches
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, chosen_device
 from competency_gaps.pipeline.engines import Work, read_here, read_missing
 from competency_gaps.pipeline.extraction import BenchmarkPlan, Shard, ShardFiles, ShardReader

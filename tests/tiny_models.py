@@ -82,8 +82,7 @@ def save_tiny_sae(folder: Path, x: torch.Tensor, hook: str, *, active: float = 1
 
 def fit_tiny_sae(folder: Path, model: Path, hook: str) -> Path:
     """Such an SAE of what a tiny model computes on a text."""
-    from competency_gaps.model.forward import read_hook
-    from competency_gaps.model.hooks import resolve_hook
+    from competency_gaps.model.hooks import read_hook, resolve_hook
 
     lm = loaded(model)
     ids = np.asarray(lm.tokenizer(TEXT)["input_ids"], np.int32)

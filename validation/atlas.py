@@ -337,8 +337,7 @@ def foretold(regions: np.ndarray, labels: np.ndarray) -> float:
 def residual(run: cg.Run, rows: np.ndarray) -> np.ndarray:
     """Mean of the residual stream over each item's text, where the run's SAE reads it: float32 of shape (n, width)."""
     from competency_gaps.items.config import ModelConfig
-    from competency_gaps.model.forward import read_hook
-    from competency_gaps.model.hooks import resolve_hook
+    from competency_gaps.model.hooks import read_hook, resolve_hook
     from competency_gaps.model.load import load_model
 
     lm = load_model(ModelConfig(name=run.manifest["model"]["name"]))

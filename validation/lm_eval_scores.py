@@ -23,8 +23,7 @@ from one_pass import continuations, lm_eval_backend, sample
 
 from competency_gaps.items.config import RunConfig, parse_config, read_yaml
 from competency_gaps.items.item import Reason
-from competency_gaps.model.generate import Responded
-from competency_gaps.model.respond import respond
+from competency_gaps.model.respond import Responded, respond
 from competency_gaps.pipeline.setting import set_up
 from competency_gaps.util.progress import Progress
 

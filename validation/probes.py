@@ -24,7 +24,7 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.model.batches import plan_batches
-from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import read_hook
 from competency_gaps.reading.pooling import pool
 from competency_gaps.sae.load import LoadedPair, load_pair
 

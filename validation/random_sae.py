@@ -22,8 +22,7 @@ from safetensors.torch import load_file, save_file
 from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.embed import embed_texts
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.sae.load import LoadedPair, load_sae, local_mean, sae_folder

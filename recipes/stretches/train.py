@@ -26,11 +26,9 @@ from safetensors.torch import load_file, save_file
 from competency_gaps.items.config import ModelConfig, SAEConfig, as_dict, parse_config, read_yaml
 from competency_gaps.items.config.load import Config
 from competency_gaps.model.batches import plan_batches, token_budget_on
-from competency_gaps.model.forward import hook_width, read_hook
-from competency_gaps.model.hooks import Hook, resolve_hook
-from competency_gaps.model.load import LanguageModel, load_model, versions
+from competency_gaps.model.hooks import Hook, hook_width, read_hook, resolve_hook
+from competency_gaps.model.load import LanguageModel, fast_bfloat16, load_model, versions
 from competency_gaps.model.prompts import resolve_bos
-from competency_gaps.model.size import fast_bfloat16
 from competency_gaps.sae.load import load_sae
 from competency_gaps.sae.texts import TokenPiece, cut_pieces, read_documents
 from competency_gaps.util.files import sha256, write_atomic, write_json

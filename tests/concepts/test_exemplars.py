@@ -12,8 +12,7 @@ from competency_gaps.concepts.directions import final_gain, logit_lens
 from competency_gaps.concepts.exemplars import Exemplars, choose_spread
 from competency_gaps.concepts.windows import WINDOW, ConceptWindows, PoolRows, find_negatives
 from competency_gaps.items.config import SAEConfig
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.sae.load import LoadedPair, load_sae
 from competency_gaps.sae.texts import cut_pieces
 from competency_gaps.util.progress import Progress

@@ -83,8 +83,7 @@ def mlp_sae(lm, steps=400, width=1024, kept=32):
     """Weights of a TopK SAE, trained for seconds on what the MLP of layer 15 writes; and those texts' activations."""
     import numpy as np
 
-    from competency_gaps.model.forward import read_hook
-    from competency_gaps.model.hooks import resolve_hook
+    from competency_gaps.model.hooks import read_hook, resolve_hook
 
     lines = (embedded_sae(SAE).parents[1] / "suite" / "school-science.jsonl").read_text().splitlines()
     hook, ids = resolve_hook(lm.model, MLP), [np.array(lm.tokenizer(line)["input_ids"]) for line in lines[:40]]

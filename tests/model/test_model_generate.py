@@ -10,7 +10,7 @@ from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.items.scorer import Generation
 from competency_gaps.model.batches import Attempts
-from competency_gaps.model.generate import generate
+from competency_gaps.model.respond import generate
 from core_helpers import KINDS, loaded
 
 NEW = 12

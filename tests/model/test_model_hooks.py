@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from competency_gaps.model.batches import pad
-from competency_gaps.model.forward import hook_width, read_hook
-from competency_gaps.model.hooks import captured, decoder_blocks, resolve_hook
+from competency_gaps.model.hooks import captured, decoder_blocks, hook_width, read_hook, resolve_hook
 from competency_gaps.util.errors import UserError
 from core_helpers import KINDS, loaded
 

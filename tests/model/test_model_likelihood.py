@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import Attempts
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.model.likelihood import Continuation, likelihoods, tokenize_continuation
 from competency_gaps.model.prefixes import shared_start
 from competency_gaps.util.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from competency_gaps.items.config import RunConfig
-from competency_gaps.model import size
+from competency_gaps.model import load
 from competency_gaps.model.load import chosen_dtype
 from competency_gaps.runs.plan import begun, planned
 from competency_gaps.util.checked import write_document
@@ -14,7 +14,7 @@ from core_helpers import objects
 
 @pytest.mark.parametrize(("bfloat16", "dtype"), [(3.0, "bfloat16"), (1.1, "float32"), (0.02, "float32")])
 def test_auto_takes_what_is_measured_faster(monkeypatch, bfloat16, dtype):
-    monkeypatch.setattr(size, "_gain", lambda: bfloat16)
+    monkeypatch.setattr(load, "_gain", lambda: bfloat16)
     assert chosen_dtype("auto", "cpu") == dtype
     assert chosen_dtype("float16", "cpu") == "float16"
 

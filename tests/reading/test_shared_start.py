@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from competency_gaps.items.config import SAEConfig
-from competency_gaps.model import forward
+from competency_gaps.model import hooks
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.prefixes import shared_start
 from competency_gaps.reading import extract
@@ -39,11 +39,11 @@ def test_after_a_start_activations_are_those_of_the_whole(kind, name, model_fold
         return
     assert shared_start(lm, SEQUENCES) == len(START)
     hook = resolve_hook(lm.model, f"blocks.{name}")
-    start = forward.cache_start(lm, hook, START)
+    start = hooks.cache_start(lm, hook, START)
     for _ in range(2):  # the start stays as it was
-        after = forward.read_after(lm, hook, start, SEQUENCES)
+        after = hooks.read_after(lm, hook, start, SEQUENCES)
         for ids, row in zip(SEQUENCES, after, strict=True):
-            alone = forward.read_hook(lm, hook, [ids])[0]
+            alone = hooks.read_hook(lm, hook, [ids])[0]
             torch.testing.assert_close(row[: len(ids)], alone, atol=2e-5, rtol=1e-4)
 
 
@@ -55,7 +55,7 @@ def test_rows_of_items_with_a_shared_header(budget, model_folder, sae_folder, mo
     items = [item(i, ids, first) for i, (ids, first) in enumerate(zip(SEQUENCES, (40, 38, 0), strict=True))]
     tokens: list[int] = []
     monkeypatch.setattr(
-        forward, "pad", lambda own, fill, pad=forward.pad: tokens.append(sum(map(len, own))) or pad(own, fill)
+        hooks, "pad", lambda own, fill, pad=hooks.pad: tokens.append(sum(map(len, own))) or pad(own, fill)
     )
     shared = extractor.rows(items, lambda _: None)
     assert sum(tokens) == len(START) + sum(map(len, RESTS))

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from competency_gaps.items.config import ModelConfig, SAEConfig
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.reading.extract import Extractor, ItemTokens
 from competency_gaps.sae.load import load_sae, local_mean

@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 
 from competency_gaps.items.config import ModelConfig, TrainingConfig, as_dict
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.model.load import load_model
 from competency_gaps.sae.reference import read_reference
 from competency_gaps.sae.texts import cut_pieces, read_documents

@@ -10,8 +10,7 @@ import torch
 
 import competency_gaps
 from competency_gaps.items.config import ModelConfig, SAEConfig
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.sae.load import load_pair, load_sae
 from competency_gaps.util.errors import UserError
 from core_helpers import loaded

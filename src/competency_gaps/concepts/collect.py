@@ -25,7 +25,7 @@ from competency_gaps.concepts.windows import (
     shapes,
 )
 from competency_gaps.model.batches import plan_batches, token_budget_on
-from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import read_hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.reading.extract import TEXT_ONLY
 from competency_gaps.reading.pooling import chunk_tokens

@@ -18,8 +18,7 @@ import numpy as np
 
 from competency_gaps.model.batches import common_start
 from competency_gaps.model.hooks import Hook, captured
-from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.size import text_config
+from competency_gaps.model.load import LanguageModel, text_config
 from competency_gaps.util.errors import UserError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Answer the scorers' requests with the model.
+"""Answer the scorers' requests with the model: likelihoods of texts, and generated answers.
 
 If a request makes the model read the prompt (to score options or generate an answer), the same pass gives the prompt's
 activations to a tap.
@@ -6,9 +6,12 @@ activations to a tap.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,11 +19,13 @@ from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.items.scorer import Continuations, Generation, Output, Sentences
 from competency_gaps.model.batches import WRITTEN_AT_ONCE, Attempts, token_budget_on
-from competency_gaps.model.generate import Responded, generate
 from competency_gaps.model.likelihood import Continuation, Likelihood, encode_pair, likelihoods, tokenize_continuation
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import Tap
+from competency_gaps.model.prefixes import Tap, pad_left, read_start, shared_start, tapped
 from competency_gaps.model.prompts import PreparedItem
+
+if TYPE_CHECKING:
+    import torch
 
 
 def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, str]:
@@ -165,3 +170,196 @@ def _continuations(lm: LanguageModel, question: PreparedItem, index: int, bos_id
         prefix, rest = (np.asarray([bos_id], np.int32), ids) if bos_id is not None else (ids[:1], ids[1:])
         continuations.append(Continuation(prefix, rest))
     return continuations
+
+
+LOGITS_NOT_FINITE = Reason("model_failed", "the model failed on it: the logits of its answer are not finite")
+"""Why a prompt has no answer where its logits predict no token."""
+_EXPLICIT: dict[str, Any] = {
+    **{"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "min_p": None, "num_beams": 1},
+    **{"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "use_cache": True, "cache_implementation": None},
+}
+"""Options of generation, all of which would else come from the model's own settings."""
+
+
+@dataclass(frozen=True)
+class Responded:
+    """The model's answer, for scoring and for the span ``response``."""
+
+    output: Output
+    """A generated text is decoded without special tokens, up to the first stop string."""
+    response_ids: np.ndarray
+    """int32: its tokens; empty without any."""
+
+
+def generate(
+    lm: LanguageModel,
+    prompts: Sequence[np.ndarray],
+    request: Generation,
+    *,
+    config: GenerationConfig,
+    token_budget: int,
+    advance: Callable[[int], None],
+    attempts: Attempts,
+    keys: Sequence[str],
+    tap: Tap | None = None,
+    asked: Sequence[int] = (),
+) -> list[Responded | Reason]:
+    """Continue prompts, in the order given; the pass over the prompts also gives their activations.
+
+    A sampled answer depends on the seed, the prompt and its key, not on the prompts that it is read with.
+
+    Parameters
+    ----------
+    prompts : sequence of ndarray of int32
+        Token ids, first token included; each must leave room for the answer.
+    attempts
+        Runs the batches.
+    keys
+        Per prompt, what tells it from equal prompts where answers are sampled: equal prompts with equal keys have equal
+        answers.
+    tap, asked
+        Receives the activations of the prompts, and the number of each prompt in it.
+
+    Returns
+    -------
+    list of Responded or Reason
+        A reason says why there is no answer.
+    """
+    import torch
+    from transformers import LogitsProcessorList
+
+    wanted = _Stop(request.stop, _special_ids(lm, request.stop))
+    answers: list[Responded | Reason | None] = [None] * len(prompts)
+    shared = shared_start(lm, prompts)
+    lengths = [len(p) + request.max_new_tokens - shared for p in prompts]
+    seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
+
+    def write(lm: LanguageModel, rows: np.ndarray) -> list[Responded | Reason]:
+        group = [prompts[i] for i in rows]
+        owners = [[asked[i]] if asked else [] for i in rows]
+        ids, mask = pad_left(lm, group)  # all rows end where the answer begins
+        watch = _watch()
+        drawing = _drawing(config, [seeds[i] for i in rows]) if config.temperature > 0 else []
+        options = {**_EXPLICIT, "logits_processor": LogitsProcessorList([watch, *drawing])}
+        with torch.inference_mode(), tapped(lm, group, owners, tap, passes=2 if shared else 1):
+            if shared:
+                options["past_key_values"] = read_start(lm, group[0][:shared], mask)
+            out = lm.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=request.max_new_tokens,
+                pad_token_id=lm.pad_id,
+                stopping_criteria=_criteria(lm, ids.shape[1], wanted),
+                eos_token_id=_ends(lm, wanted) or None,
+                **options,
+            )
+        return [
+            LOGITS_NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), wanted)
+            for row, failed in zip(out, watch.failed.tolist(), strict=True)
+        ]
+
+    for rows, batch in attempts.batches(lm, "answers", lengths, token_budget, write, cached=shared):
+        for index, answer in zip(rows, batch, strict=True):
+            answers[index] = answer
+        advance(len(rows))
+    return [answer for answer in answers if answer is not None]
+
+
+def _seed(seed: int, prompt: np.ndarray, key: str) -> int:
+    """The seed of one prompt's random numbers, in [0, 2**63)."""
+    digest = hashlib.sha256(f"{seed}|{key}|".encode("utf-8", "surrogatepass") + prompt.tobytes()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@dataclass(frozen=True)
+class _Stop:
+    """Where an answer ends."""
+
+    texts: tuple[str, ...]
+    ids: tuple[int, ...]
+    """Stop strings that are special tokens: they decode to no text."""
+
+    def position(self, text: str) -> int | None:
+        """Start of the first stop string; one in the blanks before the answer does not count."""
+        lead = len(text) - len(text.lstrip())
+        places = [position for stop in self.texts if (position := text.find(stop, lead)) >= 0]
+        return min(places) if places and text.strip() else None
+
+
+def _watch() -> Any:
+    """A processor whose ``failed``, bool of shape (rows,), says which rows had logits that predict no token."""
+    import torch
+    from transformers import LogitsProcessor
+
+    class Watch(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.failed = torch.zeros(1, dtype=torch.bool)
+
+        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+            # Minus infinity rules a token out; NaN and plus infinity leave no probabilities.
+            self.failed = self.failed.to(scores.device) | ~(scores < torch.inf).all(dim=-1)
+            return scores
+
+    return Watch()
+
+
+def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
+    """Processors that leave each row's drawn token the likeliest: the random numbers are the row's own, so that an
+    answer does not depend on its batch."""
+    import torch
+    from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
+
+    class Draw(LogitsProcessor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.generators: list[torch.Generator] = []
+
+        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+            self.generators = self.generators or [torch.Generator(scores.device).manual_seed(seed) for seed in seeds]
+            drawn = [torch.empty_like(scores[0]).exponential_(generator=generator) for generator in self.generators]
+            # The largest of log p - log E, with E exponential, is token t with probability p(t).
+            return scores - torch.stack(drawn).clamp_min(torch.finfo(scores.dtype).tiny).log()
+
+    narrowed = [TopPLogitsWarper(config.top_p)] if config.top_p < 1 else []
+    return [TemperatureLogitsWarper(config.temperature), *narrowed, Draw()]
+
+
+def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
+    """Criteria that end a row once its answer contains a stop string; the batch ends with its last row."""
+    import torch
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class HoldsStop(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+            texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
+            return torch.tensor([stop.position(text) is not None for text in texts], device=input_ids.device)
+
+    return StoppingCriteriaList([HoldsStop()] if stop.texts else [])
+
+
+def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
+    ended = np.flatnonzero(np.isin(ids, [*_ends(lm, stop), lm.pad_id]))
+    kept = ids[: ended[0]] if len(ended) else ids
+    text = lm.tokenizer.decode(kept, skip_special_tokens=True)
+    position = stop.position(text)
+    if position is not None:
+        # The fewest tokens whose text reaches the stop string.
+        count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= position)
+        kept, text = kept[:count], text[:position]
+    return Responded(Output(text=text), kept.astype(np.int32))
+
+
+def _decode(lm: LanguageModel, ids: np.ndarray) -> str:
+    return str(lm.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _special_ids(lm: LanguageModel, stop: Sequence[str]) -> tuple[int, ...]:
+    """Ids of the stop strings that are special tokens."""
+    special = set(lm.tokenizer.all_special_ids)
+    ids = [lm.tokenizer.convert_tokens_to_ids(text) for text in stop]
+    return tuple(int(token) for token in ids if token in special)
+
+
+def _ends(lm: LanguageModel, stop: _Stop) -> list[int]:
+    """Tokens that end an answer: the model's, the tokenizer's, and stop strings that are special tokens."""
+    known = [*np.atleast_1d(lm.model.generation_config.eos_token_id), lm.tokenizer.eos_token_id, *stop.ids]
+    return sorted({int(token) for token in known if token is not None})

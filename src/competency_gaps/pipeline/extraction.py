@@ -23,9 +23,8 @@ import polars as pl
 
 from competency_gaps.items.item import Reason
 from competency_gaps.items.scorer import Generation
-from competency_gaps.model.generate import Responded
 from competency_gaps.model.prompts import PreparedItem
-from competency_gaps.model.respond import draw_keys, respond
+from competency_gaps.model.respond import Responded, draw_keys, respond
 from competency_gaps.pipeline.items import ItemInput, excluded_table, item_input, read_responses, response_table
 from competency_gaps.pipeline.setting import Setting
 from competency_gaps.reading.extract import NEEDS_RESPONSE, ItemTokens, SpanTap

@@ -18,8 +18,7 @@ import polars as pl
 
 from competency_gaps.concepts.kinds import LatentFacts
 from competency_gaps.items.item import Reason
-from competency_gaps.model.forward import read_hook
-from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.pipeline.engines import check_share
 from competency_gaps.pipeline.extraction import BenchmarkPlan, Content, Shard, ShardReader, plan_suite, unreadable

@@ -15,9 +15,9 @@ import polars as pl
 from competency_gaps.items.config import Span
 from competency_gaps.items.item import DTYPE, Reason, check_reason
 from competency_gaps.items.scorer import Score, Scorer
-from competency_gaps.model.generate import Responded
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import PreparedItem
+from competency_gaps.model.respond import Responded
 from competency_gaps.reading.extract import NEEDS_RESPONSE, ItemTokens, span_mask
 from competency_gaps.reading.rows import CasBlock
 from competency_gaps.runs.schemas import TOKENS

@@ -11,8 +11,7 @@ import numpy as np
 from competency_gaps.items.config import Pooling, Span
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import Attempts, token_budget_on
-from competency_gaps.model.forward import Start, cache_start, read_after, read_hook
-from competency_gaps.model.hooks import Hook
+from competency_gaps.model.hooks import Hook, Start, cache_start, read_after, read_hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import shared_start
 from competency_gaps.model.prompts import Tokens

@@ -21,8 +21,7 @@ import numpy as np
 
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.items.config import ModelConfig, SAEConfig
-from competency_gaps.model.forward import hook_width
-from competency_gaps.model.hooks import Hook, resolve_hook
+from competency_gaps.model.hooks import Hook, hook_width, resolve_hook
 from competency_gaps.model.load import LanguageModel, chosen_device, content_hash, load_model, weights_hash
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.sae.checkpoints import fetch_checkpoint, find_format, read_checkpoint

@@ -16,7 +16,7 @@ from competency_gaps.evidence.chi import typical_cas
 from competency_gaps.evidence.tokens import MajorityToken, mix
 from competency_gaps.model.batches import plan_batches, token_budget_on
 from competency_gaps.model.embed import embed_texts
-from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import read_hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder

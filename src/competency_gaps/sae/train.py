@@ -12,8 +12,7 @@ import numpy as np
 
 from competency_gaps.items.config import SAEConfig, TrainingConfig, as_dict
 from competency_gaps.model.batches import plan_batches, token_budget_on
-from competency_gaps.model.forward import hook_width, read_hook
-from competency_gaps.model.hooks import Hook, resolve_hook
+from competency_gaps.model.hooks import Hook, hook_width, read_hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model, versions
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.sae.load import LoadedPair, load_sae

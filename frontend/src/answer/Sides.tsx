@@ -1,14 +1,14 @@
 import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useModel, useRun } from "../app/state";
-import { characters, pieces, windowAround } from "../data/characters";
+import { characters, windowAround } from "../data/characters";
 import { holds, useItemConcepts, useTable } from "../data/hooks";
 import { text } from "../data/table";
 import type { ItemDetail, SliceGap } from "../data/types";
 import { decimal } from "../format";
 import { type Activity, activityOf, NO_ACTIVITY } from "../items/activity";
 import { Answers, answerOf, Choices, ItemExample, itemOf } from "../items/parts";
-import { ActiveText } from "../ui/Tokens";
+import { Excerpt } from "../ui/Tokens";
 import type { Slice } from "./slices";
 import "../items/items.css";
 import "../concept/concept.css";
@@ -107,21 +107,16 @@ function Prompt({ item, activity = NO_ACTIVITY }: { item: ItemDetail; activity?:
   const run = useRun();
   const table = useTable(run.key, "items.parquet").data;
   const whole = useMemo(() => characters(item.text ?? ""), [item]);
-  const [own, end] = item.body ?? [0, whole.length];
+  const ends: [number, number] = item.body ?? [0, whole.length];
+  const [start, end] = ends;
   const excerpt = (table && text(table, "excerpt", item.item)) ?? "";
   // The table of items leaves out what all items of a benchmark begin with, and says so by an ellipsis.
-  const begin = excerpt.startsWith("… ") ? whole.slice(own, end).indexOf(excerpt.slice(2, 40)) : 0;
-  const first = own + Math.max(0, begin);
-  const [from, to] = activity.peak
+  const begin = excerpt.startsWith("… ") ? whole.slice(start, end).indexOf(excerpt.slice(2, 40)) : 0;
+  const first = start + Math.max(0, begin);
+  const range: [number, number] = activity.peak
     ? windowAround(whole.length, activity.peak[0], ROOM)
     : [first, Math.min(end, first + ROOM)];
-  return (
-    <div className="quote prompt" dir="auto">
-      {from > own && "… "}
-      <ActiveText pieces={pieces(whole, from, to, activity.tokens, activity.peak)} most={activity.most} />
-      {to < end && " …"}
-    </div>
-  );
+  return <Excerpt text={whole} range={range} ends={ends} activity={activity} />;
 }
 
 function Coloured({ item, concept }: { item: ItemDetail; concept: number }) {

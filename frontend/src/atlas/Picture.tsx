@@ -107,7 +107,6 @@ export function Picture({ atlas, peers, gaps, listed, outcome, by }: PictureProp
       at={at}
       onOpen={open}
       points={by === "coverage" ? discs.filter(({ share }) => share > 0).length : dots.order.length}
-      wheel
       testId="atlas-canvas"
       label={`Atlas: ${plural(atlas.tally.items, "item")}${where} by region, coloured by ${COLOURINGS[by]}.`}
       tip={({ region, item }) => (

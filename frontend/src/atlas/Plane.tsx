@@ -32,15 +32,12 @@ interface PlaneProps<At extends Spot> {
   /** What it shows, for those who cannot see it. */
   label: string;
   testId: string;
-  /** The wheel zooms at once; else only after a click, so that the page can be scrolled past the picture. */
-  wheel?: boolean;
 }
 
 const STEP = 60;
 
 /** A picture that can be panned, zoomed and pointed at. */
-export function Plane<At extends Spot>(props: PlaneProps<At>) {
-  const { draw, at, tip, onOpen, points, label, testId, wheel = false } = props;
+export function Plane<At extends Spot>({ draw, at, tip, onOpen, points, label, testId }: PlaneProps<At>) {
   const dark = useComputedColorScheme("light") === "dark";
   const { ref: sizeRef, width, height } = useElementSize();
   const place = useRef<HTMLDivElement>(null);
@@ -53,20 +50,13 @@ export function Plane<At extends Spot>(props: PlaneProps<At>) {
     zoomer.current = zoom<HTMLCanvasElement, unknown>()
       .scaleExtent([0.7, 80])
       .clickDistance(4)
-      .filter(
-        (event: globalThis.MouseEvent) =>
-          !event.button &&
-          (event.type !== "wheel" ||
-            wheel ||
-            event.ctrlKey ||
-            place.current?.contains(document.activeElement) === true),
-      )
+      .filter((event: globalThis.MouseEvent) => !event.button)
       .on("zoom", ({ transform }: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         setView(transform);
         setPointed(null);
       });
     select(canvas.current).call(zoomer.current).on("dblclick.zoom", null);
-  }, [wheel]);
+  }, []);
   // The colours of the page, light or dark, are read when it is drawn.
   useEffect(() => {
     if (canvas.current && width > 20) draw(canvas.current, { view, width, height });
@@ -91,10 +81,10 @@ export function Plane<At extends Spot>(props: PlaneProps<At>) {
   };
   const said = pointed && tip(pointed);
   return (
-    <div className="scatter" data-testid={testId} data-points={points}>
+    <div className="plane" data-testid={testId} data-points={points}>
       <div
         ref={place}
-        className="scatter-place"
+        className="plane-place"
         role="group"
         tabIndex={0}
         aria-label={`${label} Arrow keys move the picture, plus and minus zoom, 0 shows all.`}
@@ -105,7 +95,7 @@ export function Plane<At extends Spot>(props: PlaneProps<At>) {
           act();
         }}
       >
-        <div ref={sizeRef} className="scatter-size">
+        <div ref={sizeRef} className="plane-size">
           <canvas
             ref={canvas}
             className={pointed ? "pointing" : undefined}
@@ -119,12 +109,12 @@ export function Plane<At extends Spot>(props: PlaneProps<At>) {
           />
         </div>
         {said && (
-          <div className="scatter-tip" style={beside(pointed, width, height)}>
+          <div className="plane-tip" style={beside(pointed, width, height)}>
             {said}
           </div>
         )}
       </div>
-      <div className="scatter-buttons">
+      <div className="plane-buttons">
         <ActionIcon variant="default" aria-label="Zoom in" onClick={() => scaleBy(1.6)}>
           <IconPlus size={16} />
         </ActionIcon>

@@ -1,11 +1,11 @@
 import { useRun } from "../app/state";
-import { characters, pieces, windowAround } from "../data/characters";
+import { characters, windowAround } from "../data/characters";
 import { holds } from "../data/hooks";
 import type { ConceptDetail, ItemDetail, ItemUse } from "../data/types";
 import { decimal } from "../format";
 import { deepest } from "../items/activity";
 import { Answers, ItemExample } from "../items/parts";
-import { ActiveText } from "../ui/Tokens";
+import { ActiveText, Excerpt } from "../ui/Tokens";
 import { examplesNote } from "./sentences";
 
 /** Characters of a prompt that an example shows around its peak. */
@@ -93,14 +93,10 @@ function Example({ use, most }: { use: ItemUse; most: number }) {
 function Texts({ item, use, most }: { item: ItemDetail; use: ItemUse; most: number }) {
   if (item.text === null) return null;
   const text = characters(item.text);
-  const [from, to] = windowAround(text.length, use.peak?.[0] ?? item.body?.[0] ?? null, ROOM);
+  const range = windowAround(text.length, use.peak?.[0] ?? item.body?.[0] ?? null, ROOM);
   return (
     <>
-      <div className="quote prompt" dir="auto">
-        {from > 0 && "… "}
-        <ActiveText pieces={pieces(text, from, to, use.tokens ?? [], use.peak)} most={most} />
-        {to < text.length && " …"}
-      </div>
+      <Excerpt text={text} range={range} activity={{ peak: use.peak, tokens: use.tokens ?? [], most }} />
       <Answers item={item} />
     </>
   );

@@ -1,6 +1,7 @@
 import { useComputedColorScheme } from "@mantine/core";
-import type { Piece } from "../data/characters";
+import { type Characters, type Piece, pieces } from "../data/characters";
 import { magnitude } from "../format";
+import type { Activity } from "../items/activity";
 import { visible } from "../text";
 import "./tokens.css";
 
@@ -25,6 +26,26 @@ export function ActiveText({ pieces, most }: { pieces: Piece[]; most: number }) 
         );
       })}
     </>
+  );
+}
+
+interface ExcerptProps {
+  text: Characters;
+  /** The part of the text that is shown, in characters. */
+  range: [number, number];
+  /** Ellipses mark where the text goes on, up to these ends. */
+  ends?: [number, number];
+  activity: Activity;
+}
+
+/** A part of a text with its tokens coloured. */
+export function Excerpt({ text, range: [from, to], ends = [0, text.length], activity }: ExcerptProps) {
+  return (
+    <div className="quote prompt" dir="auto">
+      {from > ends[0] && "… "}
+      <ActiveText pieces={pieces(text, from, to, activity.tokens, activity.peak)} most={activity.most} />
+      {to < ends[1] && " …"}
+    </div>
   );
 }
 

@@ -315,7 +315,7 @@ def test_the_atlas_counts_leads_on_and_zooms(site, page):
         for axis, size, (low, high) in zip("xy", ("width", "height"), ends, strict=True)
     )
     canvas.hover(position={"x": x, "y": box["height"] - y})
-    page.locator(".scatter-tip").wait_for()
+    page.locator(".plane-tip").wait_for()
     pixels = "document.querySelector('canvas').toDataURL()"
     page.wait_for_timeout(200)
     before = page.evaluate(pixels)

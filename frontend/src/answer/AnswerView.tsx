@@ -12,11 +12,11 @@ import "./answer.css";
 /** Where the model is weak and strong: the list that the terminal prints. */
 export function AnswerView() {
   const run = useRun();
-  const place = useModel();
+  const model = useModel();
   const { params } = useRoute();
-  const answers = useAnswers(run.key, place);
+  const answers = useAnswers(run.key, model);
   if (answers.error) return <Failed error={answers.error} />;
-  if (!answers.data) return <Loading what="the answer" />;
+  if (!answers.data) return <Loading name="the answer" />;
   const answer = chosenAnswer(answers.data, params.get("against"));
   if (!answer) return <Failed error={new Error("This model has no scored items.")} />;
   const both = answers.data.peers !== null && answers.data.benchmark !== null;
@@ -45,7 +45,7 @@ export function AnswerView() {
           onChange={(chosen) => go({ params: { against: chosen === "peers" ? null : chosen } })}
         />
       )}
-      <ShownAnswer answer={answer} model={place!} against={answer.kind === "score" ? "benchmark" : null} />
+      <ShownAnswer answer={answer} model={model!} against={answer.kind === "score" ? "benchmark" : null} />
     </div>
   );
 }

@@ -30,18 +30,18 @@ export function Findings({ answer, model, against }: FindingsProps) {
   const [all, setAll] = useState(false);
   const most = roundedUp(Math.max(0.01, ...findings.flatMap(({ low, high }) => [Math.abs(low), Math.abs(high)])));
   const scale = { from: -most, to: most, neutral: 0 };
-  const sides = SIDES.map((side) => ({ ...side, own: findings.filter(side.has) }));
-  const hidden = sides.reduce((sum, { own }) => sum + Math.max(0, own.length - SIDE), 0);
+  const sides = SIDES.map((side) => ({ ...side, listed: findings.filter(side.has) }));
+  const hidden = sides.reduce((sum, { listed }) => sum + Math.max(0, listed.length - SIDE), 0);
   return (
     <>
       {sides.map(
-        ({ tone, own }) =>
-          own.length > 0 && (
-            <section key={tone} aria-label={own[0]!.side}>
-              <h2 className={`side ${tone}`}>{own[0]!.side}</h2>
-              <ol className="findings" start={own[0]!.number}>
-                {own.slice(0, all ? own.length : SIDE).map((finding) => (
-                  <Line
+        ({ tone, listed }) =>
+          listed.length > 0 && (
+            <section key={tone} aria-label={listed[0]!.side}>
+              <h2 className={`side ${tone}`}>{listed[0]!.side}</h2>
+              <ol className="findings" start={listed[0]!.number}>
+                {listed.slice(0, all ? listed.length : SIDE).map((finding) => (
+                  <FindingLine
                     key={finding.number}
                     finding={finding}
                     whole={findings.find(({ number }) => number === finding.within)?.name}
@@ -63,7 +63,7 @@ export function Findings({ answer, model, against }: FindingsProps) {
   );
 }
 
-interface LineProps {
+interface FindingLineProps {
   finding: ListedFinding;
   /** The line in which it lies. */
   whole: string | undefined;
@@ -72,13 +72,13 @@ interface LineProps {
   params: Record<string, string | null>;
 }
 
-function Line({ finding, whole, tone, scale, params }: LineProps) {
+function FindingLine({ finding, whole, tone, scale, params }: FindingLineProps) {
   const route = useRoute();
   const { number, slice, name, gap, low, high, points, spread, belief, believed, size, example, quote } = finding;
   return (
     <li className="finding" data-testid="finding" data-slice={slice}>
       <span className="number-of">{number}</span>
-      <a className="finding-name" href={address(route, { view: "slice", rest: slice, params })}>
+      <a className="finding-name" href={address(route, { view: "slice", slice, params })}>
         <bdi>{visible(name)}</bdi>
         {whole && <span className="soft"> (within {visible(whole)})</span>}
       </a>

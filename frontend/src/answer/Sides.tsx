@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useModel, useRun } from "../app/state";
 import { characters, windowAround } from "../data/characters";
-import { holds, useItemConcepts, useTable } from "../data/hooks";
+import { pageHas, useItemConcepts, useTable } from "../data/hooks";
 import { text } from "../data/table";
 import type { ItemDetail, SliceGap } from "../data/types";
 import { decimal } from "../format";
@@ -63,7 +63,7 @@ function Side({ title, tone, rows, concept }: { title: string; tone: string; row
 /** The items that are most like the slice, whatever the model did on them. */
 export function Typical({ slice, concept }: { slice: Slice; concept: number | null }) {
   const run = useRun();
-  const typical = slice.typical.filter((row) => holds(run, "item", row));
+  const typical = slice.typical.filter((row) => pageHas(run, "item", row));
   if (typical.length === 0) return null;
   return (
     <section aria-label="Its most typical items">
@@ -81,20 +81,20 @@ export function Typical({ slice, concept }: { slice: Slice; concept: number | nu
 
 function Example({ row, concept }: { row: number; concept: number | null }) {
   const run = useRun();
-  const place = useModel();
+  const model = useModel();
   return (
     <ItemExample
       row={row}
       testId="slice-example"
-      facts={(item) => item && <span className="soft">score {decimal(answerOf(item, place).score)}</span>}
+      facts={(item) => item && <span className="soft">score {decimal(answerOf(item, model).score)}</span>}
       texts={(item) =>
         item.text === null ? (
           <p className="soft">This page leaves out its texts.</p>
         ) : (
           <>
-            {concept === null ? <Prompt item={item} /> : <Coloured item={item} concept={concept} />}
-            {item.choices && <Choices item={itemOf(item, place, run.model)} />}
-            <Answers item={itemOf(item, place, run.model)} />
+            {concept === null ? <ItemExcerpt item={item} /> : <ConceptExcerpt item={item} concept={concept} />}
+            {item.choices && <Choices item={itemOf(item, model, run.model)} />}
+            <Answers item={itemOf(item, model, run.model)} />
           </>
         )
       }
@@ -103,7 +103,7 @@ function Example({ row, concept }: { row: number; concept: number | null }) {
 }
 
 /** An item's own text, from where it differs from others of its benchmark. */
-function Prompt({ item, activity = NO_ACTIVITY }: { item: ItemDetail; activity?: Activity }) {
+function ItemExcerpt({ item, activity = NO_ACTIVITY }: { item: ItemDetail; activity?: Activity }) {
   const run = useRun();
   const table = useTable(run.key, "items.parquet").data;
   const whole = useMemo(() => characters(item.text ?? ""), [item]);
@@ -119,9 +119,9 @@ function Prompt({ item, activity = NO_ACTIVITY }: { item: ItemDetail; activity?:
   return <Excerpt text={whole} range={range} ends={ends} activity={activity} />;
 }
 
-function Coloured({ item, concept }: { item: ItemDetail; concept: number }) {
+function ConceptExcerpt({ item, concept }: { item: ItemDetail; concept: number }) {
   const run = useRun();
   const active = useItemConcepts(run, item.item).data;
   const activity = useMemo(() => activityOf(active?.concepts ?? [], concept), [active, concept]);
-  return <Prompt item={item} activity={activity} />;
+  return <ItemExcerpt item={item} activity={activity} />;
 }

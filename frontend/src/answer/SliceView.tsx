@@ -1,6 +1,6 @@
 import { address, go, useRoute } from "../app/route";
 import { useModel, useRun } from "../app/state";
-import { holds, useModels, useSlices } from "../data/hooks";
+import { pageHas, useModels, useSlices } from "../data/hooks";
 import { CONCEPTS, type ListedAnswer, type ListedFinding, type SliceGap } from "../data/types";
 import { gapPoints, integer, percent, plural, spread } from "../format";
 import { capital, shorten, visible, wholeNumber } from "../text";
@@ -9,25 +9,24 @@ import { Rows, type RowsColumn } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
 import { Sides, Typical } from "./Sides";
 import type { Slice } from "./slices";
-import { useFound } from "./useAnswer";
+import { useAnswer } from "./useAnswer";
 import "./answer.css";
 
 /** One slice for one model: what was found on it, its items, and the slices inside and beside it. */
 export function SliceView() {
   const run = useRun();
-  const { rest } = useRoute();
-  const number = wholeNumber(rest) ?? -1;
+  const number = wholeNumber(useRoute().slice) ?? -1;
   const slices = useSlices(run.models.length ? run.key : null);
-  const { answer, gaps, error } = useFound();
+  const { answer, gaps, error } = useAnswer();
   if (slices.error ?? error) return <Failed error={(slices.error ?? error)!} />;
   const slice = slices.data?.get(number);
-  if (slices.data && !slice) return <Unknown number={number} />;
-  if (!slices.data || !slice || !gaps || !answer) return <Loading what="the slice" />;
-  return <Shown key={number} slice={slice} slices={slices.data} gaps={gaps} answer={answer} />;
+  if (slices.data && !slice) return <ConceptOrNone number={number} />;
+  if (!slices.data || !slice || !gaps || !answer) return <Loading name="the slice" />;
+  return <SliceArticle key={number} slice={slice} slices={slices.data} gaps={gaps} answer={answer} />;
 }
 
 /** A concept that no answer names is none of the page's slices, but the page has its panel. */
-function Unknown({ number }: { number: number }) {
+function ConceptOrNone({ number }: { number: number }) {
   const { width } = useRun();
   const concept = number - CONCEPTS;
   if (concept < 0 || concept >= width) return <Failed error={new Error(`There is no slice ${number} in this run.`)} />;
@@ -40,7 +39,7 @@ function Unknown({ number }: { number: number }) {
   );
 }
 
-interface ShownProps {
+interface SliceProps {
   slice: Slice;
   slices: Map<number, Slice>;
   /** Of every slice for the model. */
@@ -48,7 +47,7 @@ interface ShownProps {
   answer: ListedAnswer;
 }
 
-function Shown({ slice, slices, gaps, answer }: ShownProps) {
+function SliceArticle({ slice, slices, gaps, answer }: SliceProps) {
   const run = useRun();
   const route = useRoute();
   const concept = slice.number >= CONCEPTS ? slice.number - CONCEPTS : null;
@@ -75,13 +74,13 @@ function Shown({ slice, slices, gaps, answer }: ShownProps) {
         >
           All {plural(slice.members.length, "item")}
         </a>
-        {concept !== null && holds(run, "concept", concept) && (
+        {concept !== null && pageHas(run, "concept", concept) && (
           <button type="button" className="link" onClick={() => go({ params: { concept } })}>
             See the concept
           </button>
         )}
         {parent && (
-          <a href={address(route, { view: "slice", rest: parent.number })}>
+          <a href={address(route, { view: "slice", slice: parent.number })}>
             Part of: <bdi>{shorten(visible(parent.name), 80)}</bdi>
           </a>
         )}
@@ -106,21 +105,22 @@ function Shown({ slice, slices, gaps, answer }: ShownProps) {
 function Head({ slice, gap, answer }: { slice: Slice; gap: SliceGap; answer: ListedAnswer }) {
   const run = useRun();
   const route = useRoute();
-  const place = useModel();
+  const selected = useModel();
   const { findings } = answer;
   const at = findings.findIndex((finding) => finding.slice === slice.number);
   const to = (finding: ListedFinding | undefined, name: string) =>
-    finding && <a href={address(route, { rest: finding.slice })}>{name}</a>;
-  const found = findings[at];
+    finding && <a href={address(route, { slice: finding.slice })}>{name}</a>;
+  const finding = findings[at];
   return (
     <>
       <p className="eyebrow turn">
         <a href={address(route, { view: "answer" })}>
-          <bdi>{visible(run.models[place ?? -1] ?? "")}</bdi>
+          <bdi>{visible(run.models[selected ?? -1] ?? "")}</bdi>
         </a>
-        {found && (
+        {finding && (
           <>
-            › {found.number} of {findings.length} {to(findings[at - 1], "← Previous")} {to(findings[at + 1], "Next →")}
+            › {finding.number} of {findings.length} {to(findings[at - 1], "← Previous")}{" "}
+            {to(findings[at + 1], "Next →")}
           </>
         )}
         <span className="spring" />
@@ -132,13 +132,13 @@ function Head({ slice, gap, answer }: { slice: Slice; gap: SliceGap; answer: Lis
       {gap.gap !== null && (
         <p className="figure" data-testid="slice-gap">
           <strong className={gap.gap < 0 ? "points weak" : "points strong"}>{gapPoints(gap.gap)}</strong> points
-          expected on new items ({spread(gap.low, gap.high)}), {found ? found.size : plural(gap.items, "item")}
+          expected on new items ({spread(gap.low, gap.high)}), {finding ? finding.size : plural(gap.items, "item")}
         </p>
       )}
-      {found && (
+      {finding && (
         <p data-testid="slice-believed">
-          {found.believed}
-          {found.explained && ` ${visible(found.explained)}`}
+          {finding.believed}
+          {finding.explained && ` ${visible(finding.explained)}`}
         </p>
       )}
       {gap.mean !== null && answer.kind !== "difference" && (
@@ -146,7 +146,7 @@ function Head({ slice, gap, answer }: { slice: Slice; gap: SliceGap; answer: Lis
           Mean score {percent(gap.mean)} on its {plural(gap.items, "scored item")}.
         </p>
       )}
-      {!found && (
+      {!finding && (
         <p className="soft">
           {gap.reason ? `It has no gap: ${REASONS[gap.reason]}.` : "This slice is not on this model’s list."}
         </p>
@@ -181,7 +181,7 @@ function Gaps({ title, slices, gaps }: { title: string; slices: Slice[]; gaps: M
           {
             name: "slice",
             cell: ({ slice, name }) => (
-              <a href={address(route, { view: "slice", rest: slice })}>
+              <a href={address(route, { view: "slice", slice })}>
                 <bdi>{shorten(visible(name), 90)}</bdi>
               </a>
             ),
@@ -207,7 +207,7 @@ const FIGURES: RowsColumn<SliceGap>[] = [
 /** What it is for every model, where it tells models apart. */
 function EveryModel({ slice }: { slice: Slice }) {
   const run = useRun();
-  const place = useModel();
+  const selected = useModel();
   const route = useRoute();
   const { data } = useModels(run.models.length > 1 ? run.key : null);
   const row = data?.slices.findIndex(([number]) => number === slice.number) ?? -1;
@@ -222,7 +222,7 @@ function EveryModel({ slice }: { slice: Slice }) {
         label="Gaps of every model"
         testId="slice-models"
         rows={rows}
-        current={({ model }) => model === place}
+        current={({ model }) => model === selected}
         columns={[
           {
             name: "model",

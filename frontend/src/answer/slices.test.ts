@@ -15,7 +15,7 @@ const listed = (number: number) => ({
 const column = (values: number[]) => ({ kind: "number" as const, values: Float64Array.from(values) });
 
 /** Items 0 to 59: slice 3 holds the first 30 (weight 1, the last ten of them 0.25), slice 9 all even ones. */
-function made() {
+function drawSlices() {
   const rows: [number, number, number][] = [];
   for (let item = 0; item < 30; item++) rows.push([0, item, item < 20 ? 1 : 0.25]);
   for (let item = 0; item < 60; item += 2) rows.push([1, item, 1]);
@@ -30,7 +30,7 @@ function made() {
 
 describe("slices", () => {
   it("hold the items that weigh half as much as the heaviest", () => {
-    const slice = made().get(3)!;
+    const slice = drawSlices().get(3)!;
     expect(slice.members).toEqual([...Array(20).keys()]);
     expect(slice.rows).toHaveLength(30);
   });

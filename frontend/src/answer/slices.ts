@@ -12,15 +12,15 @@ export interface Slice extends ListedSlice {
 
 /** All slices of a run, by their numbers. */
 export function slicesOf(slices: ListedSlice[], table: Table): Map<number, Slice> {
-  const [place, item, weight] = ["slice", "item", "weight"].map((name) => numbers(table, name));
+  const [index, item, weight] = ["slice", "item", "weight"].map((name) => numbers(table, name));
   const known = new Map<number, Slice>();
   let from = 0;
   slices.forEach((slice, number) => {
     let to = from;
-    while (to < table.rows && place![to] === number) to++;
+    while (to < table.rows && index![to] === number) to++;
     const rows = Int32Array.from(item!.slice(from, to));
     const weights = Float32Array.from(weight!.slice(from, to));
-    const half = weights.reduce((most, own) => Math.max(most, own), 0) / 2;
+    const half = weights.reduce((most, weight) => Math.max(most, weight), 0) / 2;
     const order = [...rows.keys()].filter((i) => weights[i]! >= half).sort((a, b) => weights[b]! - weights[a]!);
     known.set(slice.number, { ...slice, rows, weights, members: order.map((i) => rows[i]!) });
     from = to;
@@ -33,10 +33,10 @@ export type Outcome = ArrayLike<number>;
 
 /** Scores of a model, or these less the mean of others' on the same item. */
 export function outcomeOf(scores: Table, model: number, others: number[]): Outcome {
-  const own = numbers(scores, String(model));
+  const values = numbers(scores, String(model));
   const beside = others.map((other) => numbers(scores, String(other)));
-  if (beside.length === 0) return own;
-  return Float64Array.from(own, (score, row) => {
+  if (beside.length === 0) return values;
+  return Float64Array.from(values, (score, row) => {
     const known = beside.map((other) => other[row]!).filter((value) => !Number.isNaN(value));
     return score - known.reduce((sum, value) => sum + value, 0) / known.length;
   });

@@ -10,14 +10,14 @@ export function chosenAnswer<T>(answers: { peers: T | null; benchmark: T | null 
 }
 
 /** What was found of the model, against what the address asks: its answer, and its gap on every slice. */
-export function useFound() {
+export function useAnswer() {
   const run = useRun();
-  const place = useModel();
+  const model = useModel();
   const against = useRoute().params.get("against");
   const other = run.models.indexOf(against ?? "");
-  const paired = place !== null && other >= 0 && other !== place;
-  const [answers, gaps] = [useAnswers(run.key, paired ? null : place), useGaps(run.key, paired ? null : place)];
-  const pair = usePair(run.key, paired ? place * run.models.length + other : null);
+  const paired = model !== null && other >= 0 && other !== model;
+  const [answers, gaps] = [useAnswers(run.key, paired ? null : model), useGaps(run.key, paired ? null : model)];
+  const pair = usePair(run.key, paired ? model * run.models.length + other : null);
   const answer: ListedAnswer | null = paired
     ? (pair.data?.answer ?? null)
     : answers.data && chosenAnswer(answers.data, against);

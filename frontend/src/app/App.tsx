@@ -36,7 +36,7 @@ function Runs() {
   const error = runs.error ?? info.error;
   if (error) return <Failed error={error} />;
   if (runs.data && !wanted) return <Failed error={new Error("There is no run here.")} />;
-  if (!runs.data || !info.data) return <Loading what="the run" />;
+  if (!runs.data || !info.data) return <Loading name="the run" />;
   return (
     <RunContext value={{ run: info.data, runs: runs.data }}>
       <Shell unknown={route.run !== "" && route.run !== info.data.key ? route.run : null} />

@@ -19,7 +19,7 @@ export function Details() {
   const concept = useNumberParam("concept");
   const item = useNumberParam("item");
   const { params } = useRoute();
-  const behind = params.has("item") && params.has("concept");
+  const conceptBehind = params.has("item") && params.has("concept");
   const panel = useRef<HTMLElement>(null);
   const from = useRef<Element | null>(null);
   useEffect(() => {
@@ -36,14 +36,14 @@ export function Details() {
     requestAnimationFrame(() => requestAnimationFrame(() => back instanceof HTMLElement && back.focus()));
   };
   useEffect(() => {
-    let taken = false;
+    let escapeTaken = false;
     // What is open closes itself before the key gets here, so one looks when the key is on its way down.
     const before = (event: KeyboardEvent) => {
-      taken = event.isComposing || document.querySelector(OPEN) !== null;
+      escapeTaken = event.isComposing || document.querySelector(OPEN) !== null;
     };
     const after = (event: KeyboardEvent) => {
-      if (event.key !== "Escape" || event.defaultPrevented || taken) return;
-      if (behind) go({ params: { item: null } });
+      if (event.key !== "Escape" || event.defaultPrevented || escapeTaken) return;
+      if (conceptBehind) go({ params: { item: null } });
       else close();
     };
     addEventListener("keydown", before, true);
@@ -64,21 +64,21 @@ export function Details() {
       <ActionIcon className="close" variant="subtle" color="gray" aria-label="Close" onClick={close}>
         <IconX size={18} />
       </ActionIcon>
-      <Opened concept={concept} item={item} />
+      <PanelContent concept={concept} item={item} />
     </aside>
   );
 }
 
-function Opened({ concept, item }: { concept: number | null; item: number | null }) {
+function PanelContent({ concept, item }: { concept: number | null; item: number | null }) {
   const run = useRun();
   const asked = useRoute().params.get("item");
   const key = `${run.key}/${concept}`;
   // A concept from which an item is opened stays as it is, out of sight, until one returns.
-  const [kept, setKept] = useState<string | null>(null);
-  if (asked === null && kept !== key) setKept(key);
+  const [lastConcept, setLastConcept] = useState<string | null>(null);
+  if (asked === null && lastConcept !== key) setLastConcept(key);
   return (
     <>
-      {(asked === null || (kept === key && concept !== null)) && (
+      {(asked === null || (lastConcept === key && concept !== null)) && (
         <div className="panel-page" hidden={asked !== null}>
           <Boundary key={key}>
             {concept !== null && concept < run.width ? (

@@ -18,8 +18,8 @@ import { shorten, visible } from "../text";
 import { Boundary } from "../ui/State";
 import { Details } from "./Details";
 import { address, go, type Route, useRoute, type View } from "./route";
-import { placeOf, runName, useBenchmark, useFace, useModel, useRun, useRunList } from "./state";
-import { absent, menuOf, viewOf } from "./views";
+import { benchmarkIndex, runName, useBenchmark, useFace, useModel, useRun, useRunList } from "./state";
+import { menuOf, viewOf, whyAbsent } from "./views";
 
 /** The frame of every view: menu, pickers, and the panel of an opened concept or item. */
 export function Shell({ unknown }: { unknown: string | null }) {
@@ -48,9 +48,9 @@ export function Shell({ unknown }: { unknown: string | null }) {
       <Menu />
       <div className={opened ? "stage with-panel" : "stage"}>
         <main id="main" tabIndex={-1} aria-label={entry.title}>
-          <Odd unknown={unknown} />
-          <Whose />
-          <Boundary key={`${run.key}/${entry.view}/${route.rest}`}>
+          <AddressNotices unknown={unknown} />
+          <ScoredModel />
+          <Boundary key={`${run.key}/${entry.view}/${route.slice}`}>
             <entry.show />
           </Boundary>
         </main>
@@ -64,31 +64,31 @@ export function Shell({ unknown }: { unknown: string | null }) {
 const BY_MODEL: View[] = ["home", "models", "answer", "slice", "atlas", "items", "coverage"];
 
 /** Whose scores are shown and by which model the items are read, wherever these may be different models. */
-function Whose() {
+function ScoredModel() {
   const { scored, models } = useRun();
   const { view } = useRoute();
   if (models.length > 1 ? BY_MODEL.includes(view) : scored.kind === "score" && scored.model === scored.reader)
     return null;
   return (
-    <p className="whose" data-testid="whose">
+    <p className="scored-model" data-testid="scored-model">
       {visible(scored.sentence)}
     </p>
   );
 }
 
 /** What the address asks for in vain: a link that is wrong must not look as if it were right. */
-function Odd({ unknown }: { unknown: string | null }) {
+function AddressNotices({ unknown }: { unknown: string | null }) {
   const run = useRun();
   const route = useRoute();
   const list = useRunList();
   const quoted = (text: string) => `“${shorten(visible(text), 40)}”`;
-  const notices = [absent(route.view, list, run)];
+  const notices = [whyAbsent(route.view, list, run)];
   if (unknown !== null)
     notices.push(`There is no run ${quoted(unknown)} here; this is “${runName(run.key, list.runs)}”.`);
   if (route.unknown !== null) notices.push(`There is no view ${quoted(route.unknown)}; this is the first one.`);
   for (const name of ["benchmark", "x", "y"]) {
     const benchmark = route.params.get(name);
-    if (benchmark !== null && placeOf(benchmark, run.benchmarks) === null)
+    if (benchmark !== null && benchmarkIndex(benchmark, run.benchmarks) === null)
       notices.push(`There is no benchmark ${quoted(benchmark)} in this run.`);
   }
   const model = route.params.get("model");
@@ -97,11 +97,11 @@ function Odd({ unknown }: { unknown: string | null }) {
   const other = route.params.get("with");
   if (other !== null && !list.runs.some(({ key }) => key === other && key !== run.key))
     notices.push(`There is no other run ${quoted(other)} to compare with.`);
-  const said = notices.filter((notice) => notice !== null);
-  if (said.length === 0) return null;
+  const sentences = notices.filter((notice) => notice !== null);
+  if (sentences.length === 0) return null;
   return (
-    <div className="notice" role="status" data-testid="odd-address">
-      {said.map((notice) => (
+    <div className="notice" role="status" data-testid="address-notices">
+      {sentences.map((notice) => (
         <p key={notice}>{notice}</p>
       ))}
     </div>
@@ -114,14 +114,14 @@ const PARENTS: Partial<Record<View, View>> = { slice: "answer" };
 /** Shows another run, with what of the address is true of it too: concepts of one SAE, benchmarks of one name. */
 async function goToRun(key: string, from: RunInfo, { params, view }: Route): Promise<void> {
   const to = await readRun(key).catch(() => null);
-  const kept: Record<string, string | null> = {};
-  if (to?.sae_sha256 && to.sae_sha256 === from.sae_sha256) kept.concept = params.get("concept");
+  const carried: Record<string, string | null> = {};
+  if (to?.sae_sha256 && to.sae_sha256 === from.sae_sha256) carried.concept = params.get("concept");
   const benchmark = params.get("benchmark");
-  if (to && placeOf(benchmark, to.benchmarks) !== null) kept.benchmark = benchmark;
+  if (to && benchmarkIndex(benchmark, to.benchmarks) !== null) carried.benchmark = benchmark;
   // Compared with the run that is now looked at, the two change sides.
   const other = params.get("with");
-  if (other !== null) kept.with = other === key ? from.key : other;
-  go({ run: key, ...(PARENTS[view] ? { view: PARENTS[view] } : {}), params: kept });
+  if (other !== null) carried.with = other === key ? from.key : other;
+  go({ run: key, ...(PARENTS[view] ? { view: PARENTS[view] } : {}), params: carried });
 }
 
 function Top() {
@@ -215,9 +215,9 @@ function Top() {
 /** The model whose scores are shown, of several. */
 function ModelPicker() {
   const { models } = useRun();
-  const place = useModel();
+  const model = useModel();
   const { view } = useRoute();
-  if (place === null || models.length < 2) return null;
+  if (model === null || models.length < 2) return null;
   const chosen = ["answer", "slice", "atlas", "items"].includes(view);
   return (
     <Select
@@ -226,7 +226,7 @@ function ModelPicker() {
       size="xs"
       w={200}
       searchable={models.length > 8}
-      value={chosen ? models[place]! : null}
+      value={chosen ? models[model]! : null}
       placeholder={`Choose a model (${models.length})`}
       allowDeselect={false}
       data-testid="model-picker"
@@ -239,13 +239,13 @@ function ModelPicker() {
 function ColourScheme() {
   const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const dark = useComputedColorScheme("light") === "dark";
-  const say = dark ? "Switch to light colours" : "Switch to dark colours";
+  const label = dark ? "Switch to light colours" : "Switch to dark colours";
   return (
-    <Tooltip label={say}>
+    <Tooltip label={label}>
       <ActionIcon
         variant="subtle"
         color="gray"
-        aria-label={say}
+        aria-label={label}
         data-testid="colour-scheme"
         onClick={() => setColorScheme(dark ? "light" : "dark")}
       >
@@ -259,28 +259,28 @@ function Menu() {
   const run = useRun();
   const route = useRoute();
   const list = useRunList();
-  const place = useRef<HTMLElement>(null);
+  const nav = useRef<HTMLElement>(null);
   const [open, glossary] = useDisclosure(false);
   const shown = viewOf(route.view, list, run).view;
   // In a narrow window the menu is one line, wider than the window. Scrolling into view would also move the place from
   // which the Tab key goes on.
   useEffect(() => {
-    const menu = place.current;
-    const here = menu?.querySelector<HTMLElement>("[aria-current]");
-    if (!menu || !here) return;
-    const [list, entry] = [menu.getBoundingClientRect(), here.getBoundingClientRect()];
+    const menu = nav.current;
+    const current = menu?.querySelector<HTMLElement>("[aria-current]");
+    if (!menu || !current) return;
+    const [list, entry] = [menu.getBoundingClientRect(), current.getBoundingClientRect()];
     menu.scrollLeft += entry.left + entry.width / 2 - (list.left + list.width / 2);
   }, [route.view]);
   return (
-    <nav className="menu" aria-label="Views" ref={place}>
+    <nav className="menu" aria-label="Views" ref={nav}>
       {menuOf(list, run).map(({ view, title, icon: Icon }) => {
-        const here = shown === view || PARENTS[shown] === view;
+        const current = shown === view || PARENTS[shown] === view;
         return (
           <NavLink
             key={view}
             href={address(route, { view })}
-            active={here}
-            aria-current={here ? "page" : undefined}
+            active={current}
+            aria-current={current ? "page" : undefined}
             label={title}
             leftSection={<Icon size={18} stroke={1.6} />}
             data-testid={`menu-${view}`}

@@ -22,7 +22,7 @@ export interface Route {
   run: string;
   view: View;
   /** What stands behind the view: the number of a slice; empty: nothing. */
-  rest: string;
+  slice: string;
   /** A view that the address names and that is not there: the first one stands in its place. */
   unknown: string | null;
   params: URLSearchParams;
@@ -32,7 +32,7 @@ export interface Route {
 export interface Change {
   run?: string;
   view?: View;
-  rest?: string | number;
+  slice?: string | number;
   /** Parameters that are set; others stay while the view stays. */
   params?: Record<string, string | number | null>;
 }
@@ -42,12 +42,12 @@ const SHARED = ["face", "benchmark", "model", "against", "concept", "item"];
 
 export function parse(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
-  const [run = "", view = "", rest = ""] = path.split("/");
+  const [run = "", view = "", slice = ""] = path.split("/");
   const known = VIEWS.includes(view as View);
   return {
     run: safeDecoded(run),
     view: known ? (view as View) : "home",
-    rest: known ? rest : "",
+    slice: known ? slice : "",
     unknown: known || view === "" ? null : view,
     params: new URLSearchParams(query),
   };
@@ -63,32 +63,32 @@ function safeDecoded(text: string): string {
 
 export function address(route: Route, change: Change): string {
   const view = change.view ?? route.view;
-  const kept = new URLSearchParams();
+  const params = new URLSearchParams();
   const sameView = view === route.view && (change.run === undefined || change.run === route.run);
   const otherRun = change.run !== undefined && change.run !== route.run;
   for (const [key, value] of route.params) {
     // What else is true of another run is for the caller to say.
     if (otherRun && key !== "face") continue;
-    if (sameView || SHARED.includes(key)) kept.set(key, value);
+    if (sameView || SHARED.includes(key)) params.set(key, value);
   }
   for (const [key, value] of Object.entries(change.params ?? {})) {
-    if (value === null || value === "") kept.delete(key);
-    else kept.set(key, String(value));
+    if (value === null || value === "") params.delete(key);
+    else params.set(key, String(value));
   }
-  const query = kept.toString();
-  const rest = String(change.rest ?? (sameView ? route.rest : ""));
-  const path = [change.run ?? route.run, view, ...(rest ? [rest] : [])].map(encodeURIComponent).join("/");
+  const query = params.toString();
+  const slice = String(change.slice ?? (sameView ? route.slice : ""));
+  const path = [change.run ?? route.run, view, ...(slice ? [slice] : [])].map(encodeURIComponent).join("/");
   return `#/${path}${query ? `?${query}` : ""}`;
 }
 
 let current = parse(location.hash);
 const listeners = new Set<() => void>();
-const tell = () => {
+const notify = () => {
   for (const listener of listeners) listener();
 };
 addEventListener("hashchange", () => {
   current = parse(location.hash);
-  tell();
+  notify();
 });
 
 export function useRoute(): Route {
@@ -111,5 +111,5 @@ export function go(change: Change, replace = false): void {
   }
   history.replaceState(null, "", next);
   current = parse(next);
-  tell();
+  notify();
 }

@@ -10,18 +10,18 @@ export const RunContext = createContext<{ run: RunInfo; runs: RunList } | null>(
 
 /** The run that is looked at. */
 export function useRun(): RunInfo {
-  return useShown().run;
+  return useRunContext().run;
 }
 
 /** All runs of the page, and how it was made. */
 export function useRunList(): RunList {
-  return useShown().runs;
+  return useRunContext().runs;
 }
 
-function useShown() {
-  const shown = useContext(RunContext);
-  if (!shown) throw new Error("There is no run here.");
-  return shown;
+function useRunContext() {
+  const context = useContext(RunContext);
+  if (!context) throw new Error("There is no run here.");
+  return context;
 }
 
 /** Whether one asks about the model's gaps or about the benchmarks'. */
@@ -47,16 +47,16 @@ export function useBenchmark(): number | null {
 
 /** Place of the benchmark that a parameter names; null: not given, or there is none. */
 export function useBenchmarkParam(param: string): number | null {
-  return placeOf(useRoute().params.get(param), useRun().benchmarks);
+  return benchmarkIndex(useRoute().params.get(param), useRun().benchmarks);
 }
 
 /** A parameter that is a whole number; null: it is not in the address, or is something else. */
 export const useNumberParam = (name: string): number | null => wholeNumber(useRoute().params.get(name));
 
 /** Place of the benchmark of this name; null: there is none. Addresses name benchmarks, parts are numbered by place. */
-export function placeOf(name: string | null, benchmarks: { name: string }[]): number | null {
-  const place = benchmarks.findIndex((benchmark) => benchmark.name === name);
-  return place < 0 ? null : place;
+export function benchmarkIndex(name: string | null, benchmarks: { name: string }[]): number | null {
+  const index = benchmarks.findIndex((benchmark) => benchmark.name === name);
+  return index < 0 ? null : index;
 }
 
 /** Name of what scored the items of a benchmark: where the run's model answered none, scores come from logs. */

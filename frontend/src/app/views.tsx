@@ -46,21 +46,21 @@ const ENTRIES: Entry[] = [
   { view: "compare", title: "Compare", icon: IconGitCompare, show: Compare },
 ];
 /** Views of one thing, to which a view of the menu leads. */
-const SINGLE: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show: SliceView }];
+const DETAIL_VIEWS: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show: SliceView }];
 
 /** Views of concepts, which a run has where a model and its SAE have read the items. */
-const OF_READING: View[] = ["atlas", "coverage", "concepts"];
+const NEEDS_READING: View[] = ["atlas", "coverage", "concepts"];
 
 /**
  * Why a run lacks a view; null: it has it. An exported page cannot open a second run; only a run with
  * the scores of several models has a view of them, and only one that was compared with lists of these.
  */
-export function absent(
+export function whyAbsent(
   view: View,
   { mode, runs }: Pick<RunList, "mode" | "runs">,
   { regions, models, sae }: Pick<RunInfo, "regions" | "models" | "sae">,
 ): string | null {
-  if (sae === null && OF_READING.includes(view))
+  if (sae === null && NEEDS_READING.includes(view))
     return "No model has read the items of this run; cgaps run with --read adds concepts and coverage.";
   if (view === "atlas" && regions.length === 0)
     return "This run has no atlas, because its dictionary has none; cgaps concepts atlas makes one.";
@@ -76,10 +76,10 @@ export function absent(
 
 /** What the menu offers. */
 export const menuOf = (list: RunList, run: RunInfo): Entry[] =>
-  ENTRIES.filter((entry) => absent(entry.view, list, run) === null);
+  ENTRIES.filter((entry) => whyAbsent(entry.view, list, run) === null);
 
 /** What is shown at an address; the first of the menu where the run has no such view. */
 export function viewOf(view: View, list: RunList, run: RunInfo): Entry {
   const menu = menuOf(list, run);
-  return [...SINGLE, ...menu].find((entry) => entry.view === view) ?? menu[0]!;
+  return [...DETAIL_VIEWS, ...menu].find((entry) => entry.view === view) ?? menu[0]!;
 }

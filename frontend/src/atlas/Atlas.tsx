@@ -1,7 +1,7 @@
 import { Select, useComputedColorScheme } from "@mantine/core";
 import { useMemo } from "react";
 import { outcomeOf } from "../answer/slices";
-import { useFound } from "../answer/useAnswer";
+import { useAnswer } from "../answer/useAnswer";
 import { go, useRoute } from "../app/route";
 import { useBenchmark, useFace, useModel, useRun } from "../app/state";
 import { useSlices, useTable } from "../data/hooks";
@@ -15,26 +15,26 @@ import { COLOURINGS, type Colouring } from "./colouring";
 import { Picture } from "./Picture";
 import { RegionPanel } from "./RegionPanel";
 import { findingsIn, gapsOf } from "./regions";
-import { type Atlas as Known, useAtlas } from "./useAtlas";
+import { type AtlasData, useAtlas } from "./useAtlas";
 import "./atlas.css";
 
 /** Where the items lie on the map of what can be asked, and where the model falls. */
 export function Atlas() {
   const run = useRun();
-  const place = useModel();
-  const { answer, gaps, error: failedToFind } = useFound();
-  const scores = useTable(place === null ? null : run.key, "scores.parquet");
+  const model = useModel();
+  const { answer, gaps, error: failedToFind } = useAnswer();
+  const scores = useTable(model === null ? null : run.key, "scores.parquet");
   const peers = answer?.kind === "peers" ? answer.against.join("\n") : "";
   const outcome = useMemo(() => {
     // Until the answer is there it is not known what scores are set against.
-    if (!scores.data || !answer || place === null) return null;
+    if (!scores.data || !answer || model === null) return null;
     const others = peers.split("\n").map((name) => run.models.indexOf(name));
     return outcomeOf(
       scores.data,
-      place,
+      model,
       others.filter((other) => other >= 0),
     );
-  }, [scores.data, answer, place, peers, run]);
+  }, [scores.data, answer, model, peers, run]);
   const { atlas, error } = useAtlas();
   const failed = error ?? failedToFind ?? scores.error;
   return (
@@ -43,29 +43,29 @@ export function Atlas() {
       {failed ? (
         <Failed error={failed} />
       ) : !atlas ? (
-        <Loading what="the atlas" />
+        <Loading name="the atlas" />
       ) : (
-        <Shown atlas={atlas} answer={answer} gaps={gaps ?? null} outcome={outcome} />
+        <AtlasView atlas={atlas} answer={answer} gaps={gaps ?? null} outcome={outcome} />
       )}
     </div>
   );
 }
 
-interface ShownProps {
-  atlas: Known;
+interface AtlasViewProps {
+  atlas: AtlasData;
   answer: ListedAnswer | null;
   /** Of every slice for the model. */
   gaps: Map<number, SliceGap> | null;
   outcome: ArrayLike<number> | null;
 }
 
-function Shown({ atlas, answer, gaps, outcome }: ShownProps) {
-  const { tally, benchmarks, places } = atlas;
+function AtlasView({ atlas, answer, gaps, outcome }: AtlasViewProps) {
+  const { tally, benchmarks, locations } = atlas;
   const { key, regions } = useRun();
   const slices = useSlices(answer ? key : null).data;
   const findings = useMemo(
-    () => findingsIn(regions, places, answer?.findings ?? [], slices ?? new Map()),
-    [regions, places, answer, slices],
+    () => findingsIn(regions, locations, answer?.findings ?? [], slices ?? new Map()),
+    [regions, locations, answer, slices],
   );
   // A gap is one of the whole suite.
   const suite = useBenchmark() === null;
@@ -106,7 +106,7 @@ function Shown({ atlas, answer, gaps, outcome }: ShownProps) {
           <Legend by={by} peers={peers} benchmarks={benchmarks} />
         )}
       </div>
-      <div className="atlas-place">
+      <div className="atlas-frame">
         <Picture atlas={atlas} peers={peers} gaps={known} listed={listed} outcome={outcome} by={by} />
         <RegionPanel atlas={atlas} peers={peers} gaps={known} findings={findings} outcome={outcome} />
       </div>

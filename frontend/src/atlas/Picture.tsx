@@ -2,7 +2,7 @@ import { useComputedColorScheme } from "@mantine/core";
 import { useCallback, useMemo, useRef } from "react";
 import { go } from "../app/route";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
-import { holds } from "../data/hooks";
+import { pageHas } from "../data/hooks";
 import { number, numbers, text } from "../data/table";
 import type { SliceGap } from "../data/types";
 import { decimal, percent, plural, points } from "../format";
@@ -10,15 +10,15 @@ import { shorten, visible } from "../text";
 import { COLOURINGS, type Colouring, discsOf, dotsOf, namesOf } from "./colouring";
 import { type Dots, discAt, dotAt, drawDiscs, drawDots, drawNames, frameOf, type Label } from "./draw";
 import { type Look, Plane, type Spot } from "./Plane";
-import { heldBy, liesIn, pathOf } from "./regions";
-import type { Atlas } from "./useAtlas";
+import { liesIn, pathOf, regionAtLevel } from "./regions";
+import type { AtlasData } from "./useAtlas";
 
 /** Zoom from which names of a level are shown. */
 const FROM = [0, 1.7, 4.2];
 const levelAt = (zoom: number) => FROM.filter((least) => zoom >= least).length || 1;
 
 interface PictureProps {
-  atlas: Atlas;
+  atlas: AtlasData;
   /** Whether outcomes are against peers. */
   peers: boolean;
   /** Of regions, and the slices that the model's list has. */
@@ -37,10 +37,10 @@ export function Picture({ atlas, peers, gaps, listed, outcome, by }: PictureProp
   const { regions } = run;
   const chosen = useNumberParam("region");
   const dark = useComputedColorScheme("light") === "dark";
-  const { places, items } = atlas;
+  const { locations, items } = atlas;
   const benchmark = useBenchmark();
   const labels = useRef<Label[]>([]);
-  const [x, y, finest] = (["x", "y", "region"] as const).map((key) => numbers(places, key));
+  const [x, y, finest] = (["x", "y", "region"] as const).map((key) => numbers(locations, key));
   // biome-ignore lint/correctness/useExhaustiveDependencies: columns of a table are always the same.
   const frame = useMemo(
     () =>
@@ -48,7 +48,7 @@ export function Picture({ atlas, peers, gaps, listed, outcome, by }: PictureProp
         { x: x!, y: y! },
         { x: regions.map((region) => region.x), y: regions.map((region) => region.y) },
       ]),
-    [places, regions],
+    [locations, regions],
   );
   const dots = useMemo(
     () => dotsOf(regions, atlas, outcome, by, dark, chosen),
@@ -91,13 +91,13 @@ export function Picture({ atlas, peers, gaps, listed, outcome, by }: PictureProp
     }
     const item = dotAt(dots, frame, look, px, py);
     if (item < 0) return null;
-    const held = heldBy(regions, levelAt(look.view.k))[finest![item]!]!;
-    return { region: held, item, x: px, y: py };
+    const ancestor = regionAtLevel(regions, levelAt(look.view.k))[finest![item]!]!;
+    return { region: ancestor, item, x: px, y: py };
   };
   const open = ({ region, item }: Pointed) => {
     const inside = item !== null && chosen !== null && liesIn(regions, chosen)(finest![item]!);
     if (inside && (regions[chosen]?.level ?? 1) >= regions[region]!.level) {
-      if (holds(run, "item", item)) go({ params: { item, concept: null } });
+      if (pageHas(run, "item", item)) go({ params: { item, concept: null } });
     } else go({ params: { region } });
   };
   const where = benchmark === null ? "" : ` of ${visible(run.benchmarks[benchmark]!.name)}`;
@@ -127,7 +127,7 @@ export function Picture({ atlas, peers, gaps, listed, outcome, by }: PictureProp
                 {pathOf(regions, finest![item]!)
                   .map(({ name }) => visible(name))
                   .join(" › ")}
-                {number(places, "unlike", item) && " · unlike anything on the map"}
+                {number(locations, "unlike", item) && " · unlike anything on the map"}
               </bdi>
             )}
           </span>
@@ -137,7 +137,7 @@ export function Picture({ atlas, peers, gaps, listed, outcome, by }: PictureProp
   );
 }
 
-function tallyWords({ shares, benchmarks }: Atlas, region: number): string {
+function tallyWords({ shares, benchmarks }: AtlasData, region: number): string {
   const { items, share, public: usual } = shares[region]!;
   return `${plural(items, "item")}, ${percent(share, 1)}${benchmarks ? `; public ${percent(usual, 1)}` : ""}`;
 }

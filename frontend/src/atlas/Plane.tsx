@@ -40,7 +40,7 @@ const STEP = 60;
 export function Plane<At extends Spot>({ draw, at, tip, onOpen, points, label, testId }: PlaneProps<At>) {
   const dark = useComputedColorScheme("light") === "dark";
   const { ref: sizeRef, width, height } = useElementSize();
-  const place = useRef<HTMLDivElement>(null);
+  const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const [view, setView] = useState<ZoomTransform>(zoomIdentity);
   const [pointed, setPointed] = useState<At | null>(null);
@@ -79,12 +79,12 @@ export function Plane<At extends Spot>({ draw, at, tip, onOpen, points, label, t
     "-": () => scaleBy(1 / 1.4),
     "0": reset,
   };
-  const said = pointed && tip(pointed);
+  const tooltip = pointed && tip(pointed);
   return (
     <div className="plane" data-testid={testId} data-points={points}>
       <div
-        ref={place}
-        className="plane-place"
+        ref={frame}
+        className="plane-frame"
         role="group"
         tabIndex={0}
         aria-label={`${label} Arrow keys move the picture, plus and minus zoom, 0 shows all.`}
@@ -102,15 +102,15 @@ export function Plane<At extends Spot>({ draw, at, tip, onOpen, points, label, t
             onPointerMove={(event) => setPointed(event.buttons ? null : under(event))}
             onPointerLeave={() => setPointed(null)}
             onClick={(event) => {
-              place.current?.focus({ preventScroll: true });
-              const found = under(event);
-              if (found) onOpen(found);
+              frame.current?.focus({ preventScroll: true });
+              const target = under(event);
+              if (target) onOpen(target);
             }}
           />
         </div>
-        {said && (
+        {tooltip && (
           <div className="plane-tip" style={beside(pointed, width, height)}>
-            {said}
+            {tooltip}
           </div>
         )}
       </div>

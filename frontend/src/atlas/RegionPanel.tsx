@@ -9,10 +9,10 @@ import { shorten, visible } from "../text";
 import { ItemLink } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { pathOf, rowsIn } from "./regions";
-import type { Atlas } from "./useAtlas";
+import type { AtlasData } from "./useAtlas";
 
 interface RegionPanelProps {
-  atlas: Atlas;
+  atlas: AtlasData;
   /** Whether outcomes are against peers. */
   peers: boolean;
   /** Of regions that are slices. */
@@ -41,8 +41,8 @@ export function RegionPanel({ atlas, peers, gaps, findings, outcome }: RegionPan
         <>
           <p className="eyebrow">
             {link(null, "All regions")}
-            {pathOf(regions, chosen.parent).map((held) => (
-              <span key={held.region}> › {link(held, visible(held.name))}</span>
+            {pathOf(regions, chosen.parent).map((ancestor) => (
+              <span key={ancestor.region}> › {link(ancestor, visible(ancestor.name))}</span>
             ))}
           </p>
           <h2 data-testid="region-name">
@@ -80,19 +80,21 @@ export function RegionPanel({ atlas, peers, gaps, findings, outcome }: RegionPan
           ]}
         />
       )}
-      {chosen && <Inside region={chosen} atlas={atlas} outcome={outcome} peers={peers} />}
+      {chosen && <RegionItems region={chosen} atlas={atlas} outcome={outcome} peers={peers} />}
     </section>
   );
 }
 
-type Of<Key extends keyof RegionPanelProps> = Pick<RegionPanelProps, "atlas" | "peers" | Key> & { region: Region };
+type PartProps<Key extends keyof RegionPanelProps> = Pick<RegionPanelProps, "atlas" | "peers" | Key> & {
+  region: Region;
+};
 
 /** How much is there, how the model does there, and which lines of its list lie there. */
-function Sentence({ region: { region }, atlas, peers, gaps, findings }: Of<"gaps" | "findings">) {
+function Sentence({ region: { region }, atlas, peers, gaps, findings }: PartProps<"gaps" | "findings">) {
   const route = useRoute();
   const gap = gaps.get(region);
   const { items, share, low, high, near, public: usual } = atlas.shares[region]!;
-  const found = findings.get(region) ?? [];
+  const findingsHere = findings.get(region) ?? [];
   return (
     <>
       <p data-testid="region-sentence">
@@ -118,13 +120,13 @@ function Sentence({ region: { region }, atlas, peers, gaps, findings }: Of<"gaps
           ; mean score {percent(gap.mean)}.
         </p>
       )}
-      {found.length > 0 && <p>Lines of the answer with at least half of their items here:</p>}
+      {findingsHere.length > 0 && <p>Lines of the answer with at least half of their items here:</p>}
       <ol className="region-items" data-testid="region-findings">
-        {found.map(({ slice, name, points, spread, size, gap }) => (
+        {findingsHere.map(({ slice, name, points, spread, size, gap }) => (
           <li key={slice}>
             <b className={gap < 0 ? "weak-text" : "strong-text"}>{points}</b>
             <span>
-              <a href={address(route, { view: "slice", rest: slice })}>
+              <a href={address(route, { view: "slice", slice })}>
                 <bdi>{visible(name)}</bdi>
               </a>{" "}
               <span className="soft">
@@ -141,19 +143,19 @@ function Sentence({ region: { region }, atlas, peers, gaps, findings }: Of<"gaps
 const SHOWN = 8;
 
 /** Where to go on: its items and concepts, and some items, those with the lowest outcomes first. */
-function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
+function RegionItems({ region, atlas, outcome, peers }: PartProps<"outcome">) {
   const run = useRun();
   const route = useRoute();
   const slices = useSlices(outcome && run.key).data;
   const slice = [...(slices?.values() ?? [])].find(({ family, name }) => family === "regions" && name === region.name);
   const rows = useMemo(() => {
-    const { places, kept, items } = atlas;
-    const likeness = numbers(places, "likeness");
+    const { locations, inBenchmark, items } = atlas;
+    const likeness = numbers(locations, "likeness");
     const value = (row: number) => (Number.isNaN(outcome?.[row] ?? NaN) ? Infinity : outcome![row]!);
     const seen = new Set<number>();
     const clusters = numbers(items, "cluster");
-    return rowsIn(run.regions, region.region, places)
-      .filter(kept)
+    return rowsIn(run.regions, region.region, locations)
+      .filter(inBenchmark)
       .sort((a, b) => Number(value(a) > value(b)) - Number(value(a) < value(b)) || likeness[b]! - likeness[a]!)
       .filter((row) => Number.isNaN(clusters[row]!) || (!seen.has(clusters[row]!) && seen.add(clusters[row]!)))
       .slice(0, SHOWN);
@@ -166,7 +168,7 @@ function Inside({ region, atlas, outcome, peers }: Of<"outcome">) {
             All {plural(atlas.tally.of[region.region]!, "item")}
           </a>
         )}
-        {slice && <a href={address(route, { view: "slice", rest: slice.number })}>How the model does here</a>}
+        {slice && <a href={address(route, { view: "slice", slice: slice.number })}>How the model does here</a>}
         {region.concepts > 0 && (
           <a href={address(route, { view: "concepts", params: { region: region.region } })}>
             Its {plural(region.concepts, "concept")}

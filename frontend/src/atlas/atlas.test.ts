@@ -5,8 +5,8 @@ import type { Region, SliceGap } from "../data/types";
 import { random } from "../random";
 import { namesOf } from "./colouring";
 import { dotAt, frameOf, placing, stamp } from "./draw";
-import { gapsOf, liesIn, pathOf, tallies } from "./regions";
-import type { Atlas } from "./useAtlas";
+import { countItems, gapsOf, liesIn, pathOf } from "./regions";
+import type { AtlasData } from "./useAtlas";
 
 const next = random(5);
 const below = (most: number) => Math.floor(most * next());
@@ -16,9 +16,10 @@ const regions: Region[] = parents.map((parent, region) => ({
   ...{ region, parent, level: region < 3 ? 1 : region < 9 ? 2 : 3, name: `r${region}`, kind: "written" },
   ...{ x: next(), y: next(), concepts: 1 },
 }));
-const holds = (region: number, finest: number) => pathOf(regions, finest).some((held) => held.region === region);
+const holds = (region: number, finest: number) =>
+  pathOf(regions, finest).some((ancestor) => ancestor.region === region);
 const column = (of: () => number) => ({ kind: "number" as const, values: Float64Array.from({ length: 300 }, of) });
-const places: Table = {
+const locations: Table = {
   rows: 300,
   columns: {
     region: column(() => (next() < 0.1 ? NaN : 9 + below(20))),
@@ -27,12 +28,12 @@ const places: Table = {
 };
 
 it("counts items in regions of every level", () => {
-  const finest = places.columns.region!.values as Float64Array;
-  const kept = (row: number) => row % 3 > 0;
-  const { items, unlike, of } = tallies(regions, places, kept);
-  const rows = [...finest.keys()].filter((row) => kept(row) && !Number.isNaN(finest[row]!));
+  const finest = locations.columns.region!.values as Float64Array;
+  const inBenchmark = (row: number) => row % 3 > 0;
+  const { items, unlike, of } = countItems(regions, locations, inBenchmark);
+  const rows = [...finest.keys()].filter((row) => inBenchmark(row) && !Number.isNaN(finest[row]!));
   expect(items).toBe(rows.length);
-  const on = (row: number) => places.columns.unlike!.values[row] === 0;
+  const on = (row: number) => locations.columns.unlike!.values[row] === 0;
   expect(unlike).toBe(rows.filter((row) => !on(row)).length);
   for (const { region } of regions) {
     expect(of[region]).toBe(rows.filter((row) => on(row) && holds(region, finest[row]!)).length);
@@ -51,7 +52,7 @@ it("colours the name of a region that the list has, and of no other, by the gap 
   const table = new Map([gap(40, -0.09), gap(41, -0.2), gap(42, null)].map((gap) => [gap.slice, gap]));
   const gaps = gapsOf(regions, [slice(40, "r3"), slice(41, "r9"), slice(42, "r10")], table);
   const shares = regions.map(() => ({ share: 0.1, public: 0.1 }));
-  const atlas = { tally: tallies(regions, places, () => true), shares } as unknown as Atlas;
+  const atlas = { tally: countItems(regions, locations, () => true), shares } as unknown as AtlasData;
   const names = namesOf(regions, atlas, gaps, new Set([40, 42]), "outcome", null);
   expect(names.filter(({ tone }) => tone !== "soft").map(({ region, tone }) => [region, tone])).toEqual([[3, "weak"]]);
   expect(Object.fromEntries(names.flatMap(({ region, note }) => (note ? [[region, note]] : [])))).toEqual({
@@ -60,7 +61,7 @@ it("colours the name of a region that the list has, and of no other, by the gap 
   });
 });
 
-it("a point is found where its pixels are", () => {
+it("finds a point where its pixels are", () => {
   const [x, y] = [Float32Array.from({ length: 40 }, next), Float32Array.from({ length: 40 }, next)];
   const order = Uint32Array.from(x.keys());
   const frame = frameOf([{ x, y }]);
@@ -73,12 +74,12 @@ it("a point is found where its pixels are", () => {
   const drawn = new Set<number>();
   pixels.forEach((pixel, at) => {
     if (pixel >>> 24 !== 0xff) return;
-    const found = dotAt(dots, frame, look, (at % 500) + 0.01, Math.floor(at / 500) + 0.01);
+    const nearest = dotAt(dots, frame, look, (at % 500) + 0.01, Math.floor(at / 500) + 0.01);
     // Where two lie over each other the nearer one is found.
     const { kx, bx, ky, by } = placing(frame, look);
     const away = (dot: number) => Math.hypot(kx * x[dot]! + bx - (at % 500), ky * y[dot]! + by - Math.floor(at / 500));
-    expect(away(found)).toBeLessThanOrEqual(away((pixel & 255) - 1) + 0.05);
-    drawn.add(found);
+    expect(away(nearest)).toBeLessThanOrEqual(away((pixel & 255) - 1) + 0.05);
+    drawn.add(nearest);
   });
   expect(drawn.size).toBeGreaterThan(15);
 });

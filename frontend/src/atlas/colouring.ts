@@ -3,10 +3,10 @@ import { numbers } from "../data/table";
 import type { Region, SliceGap } from "../data/types";
 import { gapPoints, integer, percent } from "../format";
 import { shorten, visible } from "../text";
-import { diverging, KINDS } from "../ui/colours";
+import { diverging, REGION_COLOURS } from "../ui/colours";
 import type { Disc, Dots, Name } from "./draw";
-import { heldBy, liesIn } from "./regions";
-import type { Atlas } from "./useAtlas";
+import { liesIn, regionAtLevel } from "./regions";
+import type { AtlasData } from "./useAtlas";
 
 export const COLOURINGS = { outcome: "outcome", region: "region", coverage: "share of items" } as const;
 export type Colouring = keyof typeof COLOURINGS;
@@ -17,30 +17,30 @@ const STEPS = [4, 3, 5, 2, 6, 1, 7, 0, 8];
 /** The kept items as points; those outside of the chosen region are faint, and lie below. */
 export function dotsOf(
   regions: Region[],
-  { places, kept }: Atlas,
+  { locations, inBenchmark }: AtlasData,
   outcome: ArrayLike<number> | null,
   by: Colouring,
   dark: boolean,
   chosen: number | null,
 ): Dots {
-  const [x, y, finest, unlike] = ["x", "y", "region", "unlike"].map((key) => numbers(places, key));
+  const [x, y, finest, unlike] = ["x", "y", "region", "unlike"].map((key) => numbers(locations, key));
   const faint = dark ? "#343b44" : "#dfe2e6";
   const unknown = dark ? "#59626d" : "#b9bec5";
   const scale = diverging(dark);
-  const coarse = heldBy(regions, 1);
-  const colours = [faint, unknown, ...(by === "region" ? KINDS : STEPS.map((step) => scale(step / 8)))];
+  const coarse = regionAtLevel(regions, 1);
+  const colours = [faint, unknown, ...(by === "region" ? REGION_COLOURS : STEPS.map((step) => scale(step / 8)))];
   const known = Array.prototype.filter.call(outcome ?? [], (value: number) => !Number.isNaN(value)) as number[];
   const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
   // From the model's mean, which is grey: against stronger peers all would be orange.
   const most = known.reduce((most, value) => Math.max(most, Math.abs(value - mean)), 0) || 1;
   const stepOf = (value: number) => STEPS.indexOf(Math.round(4 + (4 * (value - mean)) / most));
   const inside = chosen === null ? () => true : liesIn(regions, chosen);
-  const tone = new Uint8Array(places.rows);
+  const tone = new Uint8Array(locations.rows);
   const rows: number[][] = colours.map(() => []);
-  for (let row = 0; row < places.rows; row++) {
-    if (Number.isNaN(finest![row]!) || !kept(row)) continue;
+  for (let row = 0; row < locations.rows; row++) {
+    if (Number.isNaN(finest![row]!) || !inBenchmark(row)) continue;
     if (inside(finest![row]!)) {
-      const value = by === "region" ? coarse[finest![row]!]! % KINDS.length : stepOf(outcome?.[row] ?? NaN);
+      const value = by === "region" ? coarse[finest![row]!]! % REGION_COLOURS.length : stepOf(outcome?.[row] ?? NaN);
       const has = by === "region" ? unlike![row] !== 1 : !Number.isNaN(outcome?.[row] ?? NaN);
       tone[row] = has ? 2 + value : 1;
     }
@@ -50,7 +50,7 @@ export function dotsOf(
 }
 
 /** The share of each region: orange where it is less than half of the public one, blue where it is twice as much. */
-export function discsOf(regions: Region[], { shares }: Atlas): Disc[] {
+export function discsOf(regions: Region[], { shares }: AtlasData): Disc[] {
   return regions.map(({ region, x, y }) => {
     const { share, public: usual } = shares[region]!;
     return { region, x, y, share, usual, colour: share > 2 * usual ? "accent" : share < usual / 2 ? "weak" : "faint" };
@@ -60,7 +60,7 @@ export function discsOf(regions: Region[], { shares }: Atlas): Disc[] {
 /** Names of regions: the chosen one's first, coarser ones, listed ones, larger ones; faint without items. */
 export function namesOf(
   regions: Region[],
-  { tally, shares }: Atlas,
+  { tally, shares }: AtlasData,
   gaps: Map<number, SliceGap>,
   listed: Set<number>,
   by: Colouring,

@@ -56,10 +56,10 @@ export interface Frame {
   y: [number, number];
 }
 
-export function frameOf(places: { x: ArrayLike<number>; y: ArrayLike<number> }[]): Frame {
+export function frameOf(pointSets: { x: ArrayLike<number>; y: ArrayLike<number> }[]): Frame {
   const ends = (axis: "x" | "y"): [number, number] => {
     let [low, high] = [Infinity, -Infinity];
-    for (const { [axis]: values } of places)
+    for (const { [axis]: values } of pointSets)
       for (let i = 0; i < values.length; i++) {
         if (values[i]! < low) low = values[i]!;
         if (values[i]! > high) high = values[i]!;
@@ -89,13 +89,13 @@ export const radiusOf = (dots: number, zoom: number) =>
 /** The point at a place of the screen, the topmost of equally near ones; -1: there is none. */
 export function dotAt({ x, y, order }: Dots, frame: Frame, look: Look, px: number, py: number): number {
   const { kx, bx, ky, by } = placing(frame, look);
-  let [found, least] = [-1, (radiusOf(order.length, look.view.k) + 4) ** 2];
+  let [nearest, least] = [-1, (radiusOf(order.length, look.view.k) + 4) ** 2];
   for (let i = 0; i < order.length; i++) {
     const row = order[i]!;
     const away = (kx * x[row]! + bx - px) ** 2 + (ky * y[row]! + by - py) ** 2;
-    if (away <= least) [found, least] = [row, away];
+    if (away <= least) [nearest, least] = [row, away];
   }
-  return found;
+  return nearest;
 }
 
 const images = new WeakMap<HTMLCanvasElement, ImageData>();

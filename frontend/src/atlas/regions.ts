@@ -6,25 +6,25 @@ import type { ListedFinding, ListedSlice, Region, SliceGap } from "../data/types
 
 /** A region and all that hold it, the coarsest first. */
 export function pathOf(regions: Region[], region: number | null): Region[] {
-  const own = region === null ? undefined : regions[region];
-  return own ? [...pathOf(regions, own.parent), own] : [];
+  const entry = region === null ? undefined : regions[region];
+  return entry ? [...pathOf(regions, entry.parent), entry] : [];
 }
 
 /** For each region the one of a level that holds it, itself at its own level; NaN: it is coarser. */
-export function heldBy(regions: Region[], level: number): Float64Array {
+export function regionAtLevel(regions: Region[], level: number): Float64Array {
   return Float64Array.from(regions, ({ region }) => pathOf(regions, region)[level - 1]?.region ?? NaN);
 }
 
 /** Whether a region of the finest level lies in a region. */
 export function liesIn(regions: Region[], region: number): (finest: number) => boolean {
   const level = regions[region]?.level ?? 1;
-  const held = heldBy(regions, level);
-  return (finest) => held[finest] === region;
+  const ancestors = regionAtLevel(regions, level);
+  return (finest) => ancestors[finest] === region;
 }
 
 /** Rows of the items that lie in a region. */
-export function rowsIn(regions: Region[], region: number, places: Table): number[] {
-  const [finest, unlike] = [numbers(places, "region"), numbers(places, "unlike")];
+export function rowsIn(regions: Region[], region: number, locations: Table): number[] {
+  const [finest, unlike] = [numbers(locations, "region"), numbers(locations, "unlike")];
   const inside = liesIn(regions, region);
   return [...finest.keys()].filter((row) => unlike[row] !== 1 && inside(finest[row]!));
 }
@@ -34,16 +34,16 @@ export function rowsIn(regions: Region[], region: number, places: Table): number
  *
  * `items` is how many items there are, those among them that lie nowhere.
  */
-export function tallies(
+export function countItems(
   regions: Region[],
-  places: Table,
-  kept: (row: number) => boolean,
+  locations: Table,
+  inBenchmark: (row: number) => boolean,
 ): { items: number; unlike: number; of: Float64Array } {
-  const [finest, unlike] = [numbers(places, "region"), numbers(places, "unlike")];
+  const [finest, unlike] = [numbers(locations, "region"), numbers(locations, "unlike")];
   const of = new Float64Array(regions.length);
   let [items, off] = [0, 0];
-  for (let row = 0; row < places.rows; row++) {
-    if (Number.isNaN(finest[row]!) || !kept(row)) continue;
+  for (let row = 0; row < locations.rows; row++) {
+    if (Number.isNaN(finest[row]!) || !inBenchmark(row)) continue;
     items++;
     if (unlike[row] === 1) off++;
     else of[finest[row]!]!++;
@@ -55,24 +55,24 @@ export function tallies(
 
 /** What a model does on regions that are slices, by their numbers; a name that two regions share says of neither. */
 export function gapsOf(regions: Region[], slices: Iterable<ListedSlice>, gaps: Map<number, SliceGap>) {
-  const found = new Map<number, SliceGap>();
+  const byRegion = new Map<number, SliceGap>();
   for (const { family, name, number } of slices) {
     const named = family === "regions" ? regions.filter((region) => region.name === name) : [];
     const gap = gaps.get(number);
-    if (named.length === 1 && gap) found.set(named[0]!.region, gap);
+    if (named.length === 1 && gap) byRegion.set(named[0]!.region, gap);
   }
-  return found;
+  return byRegion;
 }
 
 /** Findings by the regions that hold at least half of their items. */
 export function findingsIn(
   regions: Region[],
-  places: Table,
+  locations: Table,
   findings: ListedFinding[],
   slices: Map<number, Pick<Slice, "members">>,
 ): Map<number, ListedFinding[]> {
-  const finest = numbers(places, "region");
-  const found = new Map<number, ListedFinding[]>();
+  const finest = numbers(locations, "region");
+  const byRegion = new Map<number, ListedFinding[]>();
   for (const finding of findings) {
     const members = slices.get(finding.slice)?.members ?? [];
     const counts = new Map<number, number>();
@@ -80,7 +80,7 @@ export function findingsIn(
       for (const { region } of pathOf(regions, Number.isNaN(finest[row]!) ? null : finest[row]!))
         counts.set(region, (counts.get(region) ?? 0) + 1);
     for (const [region, count] of counts)
-      if (count >= members.length / 2) found.set(region, [...(found.get(region) ?? []), finding]);
+      if (count >= members.length / 2) byRegion.set(region, [...(byRegion.get(region) ?? []), finding]);
   }
-  return found;
+  return byRegion;
 }

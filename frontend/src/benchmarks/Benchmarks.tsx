@@ -18,7 +18,7 @@ export function Benchmarks() {
     <div className="answer">
       <h1>Benchmarks</h1>
       {models.error && <Failed error={models.error} />}
-      {several && !models.data && !models.error && <Loading what="the scores" />}
+      {several && !models.data && !models.error && <Loading name="the scores" />}
       {models.data && <Scores file={models.data} />}
       {run.sae !== null && run.benchmarks.length > 1 && <Overlap />}
       <h2>What each benchmark is</h2>

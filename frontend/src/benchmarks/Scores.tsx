@@ -22,8 +22,8 @@ export function Scores({ file: { models, overall, scores } }: { file: ModelsFile
   const means = categories.flatMap(({ mean }) => mean.filter((value) => value !== null));
   const [low, high] = [Math.min(...means), Math.max(...means)];
   const colour = sequential(dark);
-  const partly = ({ scored, items }: CategoryScores, place: number) =>
-    scored[place]! > 0 && scored[place]! < WHOLE * items;
+  const partly = ({ scored, items }: CategoryScores, model: number) =>
+    scored[model]! > 0 && scored[model]! < WHOLE * items;
   return (
     <section aria-label="Who scores best">
       <h2>Who scores best</h2>
@@ -31,7 +31,7 @@ export function Scores({ file: { models, overall, scores } }: { file: ModelsFile
         Scores as measured, in points of 100: where the hard items lie counts, and peers do not. Choose a category to
         sort by it, a cell to see its items. Outlined: may be the best; no other model surely scores more on the same
         items.
-        {categories.some((own) => models.some((_, place) => partly(own, place))) &&
+        {categories.some((category) => models.some((_, model) => partly(category, model))) &&
           ` *: scored on less than ${percent(WHOLE)} of the items.`}
       </p>
       {scores.length > 1 && (
@@ -55,7 +55,7 @@ export function Scores({ file: { models, overall, scores } }: { file: ModelsFile
         testId="models-scores"
         className="models-heat"
         corner="model"
-        rows={order.map((place) => <ModelLink key={place} model={run.models[place]!} short={models[place]!.short} />)}
+        rows={order.map((model) => <ModelLink key={model} model={run.models[model]!} short={models[model]!.short} />)}
         columns={keys.map((key, j) => ({
           name: (
             <button
@@ -73,21 +73,19 @@ export function Scores({ file: { models, overall, scores } }: { file: ModelsFile
         }))}
         onChoose={(i, j) => {
           const [model, { slice }] = [run.models[order[i]!]!, categories[j]!];
-          go(
-            slice === null ? { view: "answer", params: { model } } : { view: "slice", rest: slice, params: { model } },
-          );
+          go(slice === null ? { view: "answer", params: { model } } : { view: "slice", slice, params: { model } });
         }}
         cell={(i, j) => {
-          const [place, own] = [order[i]!, categories[j]!];
-          const [mean, best] = [own.mean[place]!, own.may_be_best[place]!];
-          const verdict = own.may_be_best.filter(Boolean).length === 1 ? "surely the best" : "may be the best";
-          const interval = `${percent(own.low[place])} to ${percent(own.high[place])}`;
+          const [model, category] = [order[i]!, categories[j]!];
+          const [mean, best] = [category.mean[model]!, category.may_be_best[model]!];
+          const verdict = category.may_be_best.filter(Boolean).length === 1 ? "surely the best" : "may be the best";
+          const interval = `${percent(category.low[model])} to ${percent(category.high[model])}`;
           return {
-            text: mean === null ? "" : decimal(100 * mean, 0) + (partly(own, place) ? "*" : ""),
+            text: mean === null ? "" : decimal(100 * mean, 0) + (partly(category, model) ? "*" : ""),
             words:
-              `${visible(run.models[place]!)}, ${names[j]}: ` +
+              `${visible(run.models[model]!)}, ${names[j]}: ` +
               (mean === null ? "no score" : `${percent(mean)} (${interval})${best ? `, ${verdict}` : ""}`) +
-              `, ${integer(own.scored[place])} of ${plural(own.items, "item")} scored`,
+              `, ${integer(category.scored[model])} of ${plural(category.items, "item")} scored`,
             colour: mean === null ? null : colour((mean - low) / (high - low || 1)),
             className: mean === null ? "untested" : best ? "passes" : undefined,
             status: best ? "best" : "other",

@@ -46,19 +46,19 @@ export function Compare() {
               onChange={(key) => go({ params: { with: key } })}
             />
           </div>
-          <With key={chosen.key} other={chosen.key} />
+          <Comparison key={chosen.key} other={chosen.key} />
         </>
       )}
     </div>
   );
 }
 
-function With({ other }: { other: string }) {
+function Comparison({ other }: { other: string }) {
   const run = useRun();
   const second = useRunInfo(other);
   const pair = useAgainst(run.key, other);
   if (second.error) return <Failed error={second.error} />;
-  if (!second.data) return <Loading what="the other run" />;
+  if (!second.data) return <Loading name="the other run" />;
   const same = run.sae_sha256 !== null && run.sae_sha256 === second.data.sae_sha256;
   const settings = settingsThatDiffer(run, second.data);
   return (
@@ -77,7 +77,7 @@ function With({ other }: { other: string }) {
       <section aria-label="Scores item by item">
         <h2>Scores item by item: B against A</h2>
         {pair.error && <Failed error={pair.error} />}
-        {!pair.data && !pair.error && <Loading what="the scores of both runs" />}
+        {!pair.data && !pair.error && <Loading name="the scores of both runs" />}
         {pair.data && <PairedAnswer pair={pair.data} model={null} against={null} />}
       </section>
       {run.regions.length > 0 && sameAtlas(run, second.data) && <Regions second={second.data} />}
@@ -104,7 +104,7 @@ function Regions({ second }: { second: RunInfo }) {
       .sort((left, right) => Math.abs(right.b - right.a) - Math.abs(left.b - left.a));
   }, [regions, a.data, b.data]);
   if (error) return <Failed error={error} />;
-  if (!rows) return <Loading what="the regions of both runs" />;
+  if (!rows) return <Loading name="the regions of both runs" />;
   return (
     <section aria-label="Regions of both runs">
       <h2>What they test</h2>

@@ -1,4 +1,4 @@
-import { useFound } from "../answer/useAnswer";
+import { useAnswer } from "../answer/useAnswer";
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { pathOf } from "../atlas/regions";
@@ -29,7 +29,7 @@ import { Failed, Loading } from "../ui/State";
 import { Activation } from "./Activation";
 import { Examples, Exemplars } from "./Examples";
 import { PerBenchmark } from "./PerBenchmark";
-import { coverage, of, verdict, verdictWithin } from "./sentences";
+import { about, coverage, verdict, verdictWithin } from "./sentences";
 import "./concept.css";
 
 /** All that is known of one concept: within the benchmark that the page is set to, then over the whole suite. */
@@ -37,16 +37,16 @@ export function ConceptPanel({ concept }: { concept: number }) {
   const run = useRun();
   const table = useTable(run.key, "concepts.parquet");
   const benchmark = useBenchmark();
-  const own = useConceptTable(run, benchmark);
+  const inBenchmark = useConceptTable(run, benchmark);
   const detail = useConcept(run, concept);
-  const error = table.error ?? own.error ?? detail.error;
+  const error = table.error ?? inBenchmark.error ?? detail.error;
   if (error) return <Failed error={error} />;
-  if (!table.data || !own.shown) return <Loading what="the concept" />;
+  if (!table.data || !inBenchmark.shown) return <Loading name="the concept" />;
   // While another benchmark is read, the figures are still those of the one before, and say so.
-  const looked = own.shown.benchmark;
-  const name = looked === null ? null : visible(run.benchmarks[looked]!.name);
+  const shownBenchmark = inBenchmark.shown.benchmark;
+  const name = shownBenchmark === null ? null : visible(run.benchmarks[shownBenchmark]!.name);
   const suite = `Over all ${plural(run.benchmarks.length, "benchmark")}`;
-  const within = name === null ? null : verdictWithin(run, own.shown.table, concept, name);
+  const within = name === null ? null : verdictWithin(run, inBenchmark.shown.table, concept, name);
   const sentence = verdict(run, table.data, concept);
   return (
     <article className="concept">
@@ -54,17 +54,17 @@ export function ConceptPanel({ concept }: { concept: number }) {
       <p className="verdict" data-testid="concept-verdict">
         {within ?? sentence}
       </p>
-      {within !== null && <p data-testid="concept-suite">{of(suite, sentence)}</p>}
+      {within !== null && <p data-testid="concept-suite">{about(suite, sentence)}</p>}
       <SliceOf concept={concept} />
-      <p>{name === null ? coverage(run, table.data, concept) : of(suite, coverage(run, table.data, concept))}</p>
+      <p>{name === null ? coverage(run, table.data, concept) : about(suite, coverage(run, table.data, concept))}</p>
       {name !== null && (
         <p className="numbers-of" data-testid="numbers-of">
           In <bdi>{name}</bdi>{" "}
           <span className="soft">(density, number of benchmarks and peak token do not depend on the benchmark)</span>
         </p>
       )}
-      <Numbers concept={concept} table={own.shown.table} />
-      {detail.data ? <Rest table={table.data} detail={detail.data} /> : <Loading what="its items" />}
+      <Numbers concept={concept} table={inBenchmark.shown.table} />
+      {detail.data ? <MoreAbout table={table.data} detail={detail.data} /> : <Loading name="its items" />}
     </article>
   );
 }
@@ -72,20 +72,20 @@ export function ConceptPanel({ concept }: { concept: number }) {
 /** The gap of the items where it is strongest, where these are a slice. */
 function SliceOf({ concept }: { concept: number }) {
   const route = useRoute();
-  const { answer, gaps } = useFound();
-  const own = gaps?.get(CONCEPTS + concept);
-  if (!own || !answer) return null;
-  const slice = <a href={address(route, { view: "slice", rest: own.slice })}>the items where it is strongest</a>;
-  if (own.gap === null)
+  const { answer, gaps } = useAnswer();
+  const gap = gaps?.get(CONCEPTS + concept);
+  if (!gap || !answer) return null;
+  const slice = <a href={address(route, { view: "slice", slice: gap.slice })}>the items where it is strongest</a>;
+  if (gap.gap === null)
     return (
       <p data-testid="concept-slice">
-        As a slice, {slice} have no gap: {own.reason}.
+        As a slice, {slice} have no gap: {gap.reason}.
       </p>
     );
   const beside = { peers: "its peers", difference: answer.against[0], score: null, parsed: null }[answer.kind];
   return (
     <p data-testid="concept-slice">
-      As a slice, {slice} have a gap of <strong>{gapPoints(own.gap)}</strong> points ({spread(own.low, own.high)}),
+      As a slice, {slice} have a gap of <strong>{gapPoints(gap.gap)}</strong> points ({spread(gap.low, gap.high)}),
       expected on new items, against {visible(beside ?? "its own average")}.
     </p>
   );
@@ -93,7 +93,7 @@ function SliceOf({ concept }: { concept: number }) {
 
 const UNREAD = "Not computed yet: cgaps concepts exemplars --logits-only computes them.";
 
-function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
+function MoreAbout({ table, detail }: { table: Table; detail: ConceptDetail }) {
   return (
     <>
       <PerBenchmark detail={detail} />

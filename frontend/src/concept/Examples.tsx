@@ -1,6 +1,6 @@
 import { useRun } from "../app/state";
 import { characters, windowAround } from "../data/characters";
-import { holds } from "../data/hooks";
+import { pageHas } from "../data/hooks";
 import type { ConceptDetail, ItemDetail, ItemUse } from "../data/types";
 import { decimal } from "../format";
 import { deepest } from "../items/activity";
@@ -16,22 +16,22 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
   const run = useRun();
   const { best, worst, strongest } = detail;
   if (strongest.length === 0) return null;
-  const kept = strongest.some((use) => use.tokens !== null);
+  const hasTokens = strongest.some((use) => use.tokens !== null);
   const most = deepest(detail);
   // Where all others score nothing, they are among the lowest already.
-  const above = best.filter((use) => use.score !== null && use.score > 0);
+  const aboveZero = best.filter((use) => use.score !== null && use.score > 0);
   return (
     <section>
       <h3>Items behind it</h3>
-      <p className="soft">{examplesNote(run, kept)}</p>
+      <p className="soft">{examplesNote(run, hasTokens)}</p>
       {best.length + worst.length > 0 ? (
         <div className="sides" data-testid="concept-examples">
           <Side title="Lowest scores" uses={worst} most={most} />
           <Side
             title="Highest scores"
-            uses={above}
+            uses={aboveZero}
             most={most}
-            end={above.length < best.length ? lacking(above.length) : null}
+            note={aboveZero.length < best.length ? whyFewer(aboveZero.length) : null}
           />
         </div>
       ) : (
@@ -46,30 +46,30 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
 }
 
 /** Why fewer are listed than could be. */
-const lacking = (listed: number) =>
+const whyFewer = (listed: number) =>
   listed === 0 ? "None of its items scores above 0." : "None of its other items scores above 0.";
 
 function Side({
   title,
   uses,
   most,
-  end = null,
+  note = null,
 }: {
   title: string;
   uses: ItemUse[];
   most: number;
-  end?: string | null;
+  note?: string | null;
 }) {
   const run = useRun();
   return (
     <div>
       {title && <h4>{title}</h4>}
       {uses
-        .filter(({ item }) => holds(run, "item", item))
+        .filter(({ item }) => pageHas(run, "item", item))
         .map((use) => (
           <Example key={use.item} use={use} most={most} />
         ))}
-      {(end !== null || uses.length === 0) && <p className="soft">{end ?? "None."}</p>}
+      {(note !== null || uses.length === 0) && <p className="soft">{note ?? "None."}</p>}
     </div>
   );
 }
@@ -111,9 +111,9 @@ export function Exemplars({ detail }: { detail: ConceptDetail }) {
       <summary>Texts that activate it most (from its dictionary)</summary>
       {detail.exemplars.map((exemplar, i) => {
         const peak = exemplar.activations.indexOf(Math.max(...exemplar.activations));
-        const shown = exemplar.tokens.map((text, place) => {
-          const activation = exemplar.activations[place]!;
-          return { text, activation: activation > 0 ? activation : null, peak: place === peak && activation > 0 };
+        const shown = exemplar.tokens.map((text, index) => {
+          const activation = exemplar.activations[index]!;
+          return { text, activation: activation > 0 ? activation : null, peak: index === peak && activation > 0 };
         });
         return (
           <p key={i} className="quote prompt" dir="auto">

@@ -40,13 +40,13 @@ function inTable(table: Table, concept: number): ConceptInBenchmark {
 /** The concept within each benchmark that activates it; the others in a sentence. */
 export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
   const run = useRun();
-  const looked = useBenchmark();
+  const selected = useBenchmark();
   const { rows, error } = useInBenchmarks(detail);
   if (error) return <Failed error={error} />;
-  if (!rows) return <Loading what="its benchmarks" />;
-  const lines = rows.map((row, place) => ({ row, place }));
+  if (!rows) return <Loading name="its benchmarks" />;
+  const lines = rows.map((row, index) => ({ row, index }));
   const active = lines.filter(({ row }) => row.support > 0);
-  const silent = lines.filter(({ row }) => row.support === 0).map(({ place }) => visible(run.benchmarks[place]!.name));
+  const silent = lines.filter(({ row }) => row.support === 0).map(({ index }) => visible(run.benchmarks[index]!.name));
   const reach = Math.max(
     0.05,
     ...active.map(({ row }) => Math.max(Math.abs(row.association_low ?? 0), Math.abs(row.association_high ?? 0))),
@@ -59,9 +59,9 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
           label="By benchmark"
           testId="concept-benchmarks"
           rows={active}
-          current={({ place }) => place === looked}
+          current={({ index }) => index === selected}
           columns={[
-            { name: "Benchmark", cell: ({ place }) => <bdi>{visible(run.benchmarks[place]!.name)}</bdi> },
+            { name: "Benchmark", cell: ({ index }) => <bdi>{visible(run.benchmarks[index]!.name)}</bdi> },
             {
               name: "Association",
               cell: ({ row }) => (

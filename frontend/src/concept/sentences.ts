@@ -5,8 +5,8 @@ import type { RunInfo } from "../data/types";
 import { decimal, magnitude, percent, plural, points, probability, signed, tenths } from "../format";
 
 /** Says of a sentence what it is about, where that is not plain. */
-export function of(what: string, sentence: string): string {
-  return `${what}: ${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`;
+export function about(subject: string, sentence: string): string {
+  return `${subject}: ${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`;
 }
 
 /**
@@ -18,7 +18,7 @@ export function verdictWithin(run: RunInfo, table: Table, row: number, name: str
   // Never active, missing or not ranked: so it is in every benchmark.
   if (value(table, "ranked", row) !== true || value(table, "missing", row) === true) return null;
   if ((number(table, "support", row) ?? 0) === 0) return `In ${name}: no item activates the concept.`;
-  return of(`In ${name}`, verdict(run, table, row));
+  return about(`In ${name}`, verdict(run, table, row));
 }
 
 /** Whether the run has a reference text to compare activation with. */
@@ -34,11 +34,11 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   );
   const q = `q = ${probability(number(table, "q_value", row))}`.replace("= <", "< ");
   const association = `${at} points [${low}, ${high}] (${q}; ${size})`;
-  const alike = run.evidence.alike
+  const others = run.evidence.alike
     ? `other items of the same benchmark ${run.evidence.alike}`
     : "other items of the same benchmark";
   if (status === "failure" || status === "success") {
-    return `It goes with ${status}. Association, beside ${alike}: ${association}.`;
+    return `It goes with ${status}. Association, beside ${others}: ${association}.`;
   }
   if (status === "negligible")
     return `Its association is smaller than ${decimal(100 * run.evidence.min_association, 1)} points: ${association}.`;
@@ -99,9 +99,9 @@ export function coverage(run: RunInfo, table: Table, row: number): string {
 }
 
 /** How many of its items are drawn, and what is not. */
-export function examplesNote(run: RunInfo, kept: boolean): string {
+export function examplesNote(run: RunInfo, hasTokens: boolean): string {
   if (run.redacted) return "This page leaves out prompts and responses, but shows scores and activations.";
-  if (kept) return "Tokens are coloured by the concept’s activation; the strongest is outlined.";
+  if (hasTokens) return "Tokens are coloured by the concept’s activation; the strongest is outlined.";
   return run.has_tokens
     ? "Only the strongest token is outlined: token activations were not kept for these items."
     : "This run kept no token activations, so only the strongest token is outlined.";

@@ -26,14 +26,14 @@ import {
   withFirst,
   withRegionNames,
 } from "./table";
-import { heldBenchmark, type ShownTable, useConceptTable } from "./useConceptTable";
+import { availableBenchmark, type ShownTable, useConceptTable } from "./useConceptTable";
 
 export function Concepts() {
   const run = useRun();
   const face = useFace();
   const { shown, error } = useConceptTable(run, useBenchmark());
   if (error) return <Failed error={error} />;
-  if (!shown) return <Loading what="the concepts" />;
+  if (!shown) return <Loading name="the concepts" />;
   const where = shown.benchmark === null ? "the whole suite" : visible(run.benchmarks[shown.benchmark]!.name);
   return (
     <>
@@ -52,7 +52,7 @@ export function Concepts() {
 function TableOfConcepts({ table, benchmark }: ShownTable) {
   const run = useRun();
   const face = useFace();
-  const asked = heldBenchmark(run, useBenchmark());
+  const asked = availableBenchmark(run, useBenchmark());
   const { params } = useRoute();
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const all = useMemo(() => withRegionNames(table, run.regions), [table, run]);

@@ -37,13 +37,13 @@ export function RegionList({ table }: ShownTable) {
     list.current?.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest" });
   }, []);
   const share = ({ region }: Region) => counts[region]!.bad / counts[region]!.ranked;
-  const below = (parent: number | null): ReactNode => {
-    const own = regions.filter((region) => region.parent === parent && counts[region.region]!.ranked > 0);
-    own.sort((a, b) => share(b) - share(a) || counts[b.region]!.ranked - counts[a.region]!.ranked);
+  const listBelow = (parent: number | null): ReactNode => {
+    const children = regions.filter((region) => region.parent === parent && counts[region.region]!.ranked > 0);
+    children.sort((a, b) => share(b) - share(a) || counts[b.region]!.ranked - counts[a.region]!.ranked);
     return (
-      own.length > 0 && (
+      children.length > 0 && (
         <ul>
-          {own.map((region) => (
+          {children.map((region) => (
             <li key={region.region}>
               <button
                 type="button"
@@ -59,7 +59,7 @@ export function RegionList({ table }: ShownTable) {
                   {face === "model" ? "with failure" : "missing"} ({percent(share(region))})
                 </span>
               </button>
-              {path.includes(region) && below(region.region)}
+              {path.includes(region) && listBelow(region.region)}
             </li>
           ))}
         </ul>
@@ -70,7 +70,7 @@ export function RegionList({ table }: ShownTable) {
     // In a narrow window the table comes first, unless a region was chosen.
     <details ref={list} className="regions" data-testid="region-list" open={innerWidth > 900 || params.has("region")}>
       <summary>Regions</summary>
-      {below(null)}
+      {listBelow(null)}
     </details>
   );
 }

@@ -80,8 +80,8 @@ it.each([
   ["benchmark", "coverage_status", ["missing", "under", "typical", "over", null], "lift"],
 ] as const)("the order for the %s puts what is worst first", (face, key, words, within) => {
   const order = [...orderOf(table, null, face)].map((row) => concepts[row]!);
-  const places = order.map((concept) => (words as readonly (string | null)[]).indexOf(concept[key]));
-  expect(places).toEqual(places.slice().sort((a, b) => a - b));
+  const positions = order.map((concept) => (words as readonly (string | null)[]).indexOf(concept[key]));
+  expect(positions).toEqual(positions.slice().sort((a, b) => a - b));
   const first = order.filter((concept) => concept[key] === words[0]).map((concept) => concept[within]);
   const known = first.filter((value) => !Number.isNaN(value));
   expect(known).toEqual(known.slice().sort((a, b) => (a === b ? 0 : a - b)));

@@ -137,8 +137,8 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
   const all = everyRow(table.rows);
   if (sort && columnNamed(table, sort.key)) return sorted(table, all, sort);
   const { key, words, ties } = RANKS[face];
-  const place = new Map(words.map((word, rank) => [word, rank]));
-  const ranks = Float64Array.from(texts(table, key), (word) => place.get(word ?? "") ?? NaN);
+  const rankOf = new Map(words.map((word, rank) => [word, rank]));
+  const ranks = Float64Array.from(texts(table, key), (word) => rankOf.get(word ?? "") ?? NaN);
   return sortedBy(all, [
     { values: ranks, descending: false },
     ...ties

@@ -1,7 +1,7 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { useCoverage } from "../data/hooks";
-import type { Covered, WordedCoverage as Found, RegionCoverage } from "../data/types";
+import type { Covered, RegionCoverage, WordedCoverage } from "../data/types";
 import { integer, percent, plural } from "../format";
 import { visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
@@ -11,12 +11,12 @@ import "./coverage.css";
 /** What the benchmarks miss, then what they are about: in sentences, by region, then the concepts. */
 export function Coverage() {
   const run = useRun();
-  const place = useBenchmark();
-  const { data: found, error } = useCoverage(run, place);
+  const benchmark = useBenchmark();
+  const { data: coverage, error } = useCoverage(run, benchmark);
   if (error) return <Failed error={error} />;
-  if (!found) return <Loading what="what the benchmarks leave out" />;
+  if (!coverage) return <Loading name="what the benchmarks leave out" />;
   // Without an atlas there is no answer, only a count of concepts.
-  const [headline, ...sentences] = [...found.answer, ...found.words];
+  const [headline, ...sentences] = [...coverage.answer, ...coverage.words];
   return (
     <div className="coverage" data-testid="coverage">
       <h1 className="headline" data-testid="coverage-headline">
@@ -27,33 +27,33 @@ export function Coverage() {
           <bdi>{visible(sentence)}</bdi>
         </p>
       ))}
-      {found.regions.length > 0 && (
+      {coverage.regions.length > 0 && (
         <section aria-label="Regions of the atlas">
           <h2>Where its items are</h2>
           <p className="soft">
             Share of the items in each region of the atlas, with its 95% interval; the line marks the mean of{" "}
-            {plural(found.public, "public benchmark")}. Regions that lack most come first.
+            {plural(coverage.public, "public benchmark")}. Regions that lack most come first.
           </p>
           <ol className="region-gaps" data-testid="region-gaps">
-            <Lines parent={null} regions={found.regions} />
+            <RegionLines parent={null} regions={coverage.regions} />
           </ol>
         </section>
       )}
       <h2>Concepts</h2>
-      <Notes found={found} />
-      <Lacking part={found.all} region={null} />
+      <Notes coverage={coverage} />
+      <Lacking part={coverage.all} region={null} />
     </div>
   );
 }
 
-const COUNTED: Record<Found["counted"], string> = {
+const COUNTED: Record<WordedCoverage["counted"], string> = {
   labelled: "concepts that stand for a topic and have a written label",
   automatic: "concepts that stand for a topic, labelled with words of their texts",
   unlabelled: "concepts that stand for a topic (this run has no labels)",
 };
 
 /** What was counted. */
-function Notes({ found: { counted, left_out, width, reference } }: { found: Found }) {
+function Notes({ coverage: { counted, left_out, width, reference } }: { coverage: WordedCoverage }) {
   const left = left_out.map(([kind, count]) => `${integer(count)} ${kind}`).join(", ");
   return (
     <p className="soft">
@@ -64,12 +64,12 @@ function Notes({ found: { counted, left_out, width, reference } }: { found: Foun
 }
 
 /** The regions inside of one; opened, each lists those inside of it, and concepts that it lacks. */
-function Lines({ parent, regions }: { parent: number | null; regions: RegionCoverage[] }) {
+function RegionLines({ parent, regions }: { parent: number | null; regions: RegionCoverage[] }) {
   const route = useRoute();
-  const own = regions.filter((region) => region.parent === parent);
-  const most = Math.max(...own.flatMap(({ share, public: usual }) => [share, usual]));
-  const place = (share: number) => `${(100 * share) / most}%`;
-  return own
+  const children = regions.filter((region) => region.parent === parent);
+  const most = Math.max(...children.flatMap(({ share, public: usual }) => [share, usual]));
+  const percentOf = (share: number) => `${(100 * share) / most}%`;
+  return children
     .sort((a, b) => b.public - b.share - (a.public - a.share))
     .map(({ region, name, level, share, low, high, status, public: usual, text, ...part }) => (
       <li key={region}>
@@ -84,8 +84,8 @@ function Lines({ parent, regions }: { parent: number | null; regions: RegionCove
               {status && <span className={status === "crowded" ? "badge" : "badge weak-text"}>{status}</span>}
             </span>
             <span className="share-bar" aria-hidden="true">
-              <span className={status && status !== "crowded" ? "" : "ample"} style={{ width: place(share) }} />
-              <span className="usual" style={{ left: place(usual) }} />
+              <span className={status && status !== "crowded" ? "" : "ample"} style={{ width: percentOf(share) }} />
+              <span className="usual" style={{ left: percentOf(usual) }} />
             </span>
           </summary>
           <p>
@@ -93,7 +93,7 @@ function Lines({ parent, regions }: { parent: number | null; regions: RegionCove
           </p>
           {level < 3 && (
             <ol className="region-gaps">
-              <Lines parent={region} regions={regions} />
+              <RegionLines parent={region} regions={regions} />
             </ol>
           )}
           {part.concepts > 0 && <Lacking part={part} region={region} />}

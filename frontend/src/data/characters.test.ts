@@ -21,9 +21,9 @@ test("pieces put together are the text again, whatever the marks", () => {
     });
     const peak = draw(2) ? ([draw(18), 19] as [number, number]) : null;
     const [from, to] = [draw(5), 12 + draw(8)];
-    const made = pieces(text, from, to, marks, peak);
-    expect(made.map((piece) => piece.text).join("")).toBe(text.slice(from, to));
-    for (const piece of made) expect(piece.text).not.toBe("");
+    const cut = pieces(text, from, to, marks, peak);
+    expect(cut.map((piece) => piece.text).join("")).toBe(text.slice(from, to));
+    for (const piece of cut) expect(piece.text).not.toBe("");
   }
 });
 
@@ -49,12 +49,12 @@ test("a token that a part cuts through is marked on both sides", () => {
   expect(pieces(text, 4, 6, marks, [1, 4])).toEqual([{ text: "ef", activation: null, peak: false }]);
 });
 
-test("a window holds its place and stays inside", () => {
+test("a window holds its centre and stays inside", () => {
   expect(windowAround(100, null, 30)).toEqual([0, 30]);
   expect(windowAround(20, 5, 30)).toEqual([0, 20]);
-  for (const place of [0, 3, 50, 99]) {
-    const [from, to] = windowAround(100, place, 30);
+  for (const centre of [0, 3, 50, 99]) {
+    const [from, to] = windowAround(100, centre, 30);
     expect(to - from).toBe(30);
-    expect(from >= 0 && to <= 100 && from <= place && place < to).toBe(true);
+    expect(from >= 0 && to <= 100 && from <= centre && centre < to).toBe(true);
   }
 });

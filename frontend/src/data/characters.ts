@@ -49,8 +49,8 @@ export function pieces(
 }
 
 /** A window of at most `room` characters around a place; null: from the beginning. */
-export function windowAround(length: number, place: number | null, room: number): [number, number] {
+export function windowAround(length: number, centre: number | null, room: number): [number, number] {
   if (length <= room) return [0, length];
-  const start = Math.max(0, Math.min((place ?? 0) - Math.floor(room * 0.6), length - room));
-  return [place === null ? 0 : start, (place === null ? 0 : start) + room];
+  const start = Math.max(0, Math.min((centre ?? 0) - Math.floor(room * 0.6), length - room));
+  return [centre === null ? 0 : start, (centre === null ? 0 : start) + room];
 }

@@ -55,7 +55,7 @@ export const readTable = (key: string, name: TableName) => once<Table>(`${key}/$
 type Kind = "concept" | "item" | "active";
 
 /** Whether this page has a detail, the table of a benchmark's concepts, or a pair of models. */
-export const holds = (run: RunInfo, kind: Kind | "concepts" | "pairs", number: number): boolean =>
+export const pageHas = (run: RunInfo, kind: Kind | "concepts" | "pairs", number: number): boolean =>
   source.has(`${run.key}/${kind}/${number}.${kind === "concepts" ? "parquet" : "json"}`);
 
 /** One of the details of a kind, of which a part holds some. */

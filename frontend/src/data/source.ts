@@ -47,7 +47,7 @@ declare global {
 }
 
 /** What takes long is made only where somebody asks for it. */
-const SERVED = /\/pairs\/\d+\.json$/;
+const SERVED_ONLY = /\/pairs\/\d+\.json$/;
 
 /** Parts of an exported page are scripts, the one thing that a page opened from a folder may load. */
 function exported(): Source {
@@ -71,7 +71,7 @@ function exported(): Source {
       document.head.append(element);
     });
   const read = async (path: string) => unzipped(await script(path));
-  return { mode: "static", read, has: (path) => !SERVED.test(path), search: null };
+  return { mode: "static", read, has: (path) => !SERVED_ONLY.test(path), search: null };
 }
 
 async function unzipped(content: string): Promise<Uint8Array> {
@@ -83,7 +83,7 @@ async function unzipped(content: string): Promise<Uint8Array> {
 }
 
 /** Parts inside of the page itself; of details there are some in a block each, which names their numbers. */
-function inside(): Source {
+function embedded(): Source {
   const blocks = new Map<string, Element>();
   for (const block of document.querySelectorAll<HTMLElement>('script[type="text/plain"]')) {
     const [, kind] = /^(.*)\/\d+$/.exec(block.id) ?? [];
@@ -96,12 +96,12 @@ function inside(): Source {
     if (!block) throw new Error(`This file has no ${path}; the folder that cgaps export RUN FOLDER writes has it.`);
     const bytes = unzipped(block.textContent!);
     if (block.id === path) return bytes;
-    const held = details.get(block) ?? bytes.then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
-    details.set(block, held);
-    return new TextEncoder().encode(JSON.stringify([(await held)[/(\d+)\.json$/.exec(path)![1]!]]));
+    const parsed = details.get(block) ?? bytes.then((bytes) => JSON.parse(new TextDecoder().decode(bytes)));
+    details.set(block, parsed);
+    return new TextEncoder().encode(JSON.stringify([(await parsed)[/(\d+)\.json$/.exec(path)![1]!]]));
   };
   return { mode: "file", read, has: (path) => blocks.has(path), search: null };
 }
 
-const SOURCES: Record<string, () => Source> = { static: exported, file: inside };
+const SOURCES: Record<string, () => Source> = { static: exported, file: embedded };
 export const source: Source = SOURCES[document.documentElement.dataset.mode ?? ""]?.() ?? served;

@@ -37,8 +37,8 @@ function drawn(rows: number): Table {
 function plain(rows: number[], before: (a: number, b: number) => boolean): number[] {
   const order: number[] = [];
   for (const row of rows) {
-    const place = order.findIndex((other) => before(row, other));
-    order.splice(place < 0 ? order.length : place, 0, row);
+    const position = order.findIndex((other) => before(row, other));
+    order.splice(position < 0 ? order.length : position, 0, row);
   }
   return order;
 }

@@ -134,8 +134,8 @@ export function ranks(values: (string | null)[]): Float64Array {
     folded[a]! < folded[b]! ? -1 : folded[a]! > folded[b]! ? 1 : a - b,
   );
   const rank = new Map<string, number>();
-  order.forEach((index, place) => {
-    rank.set(different[index]!, place);
+  order.forEach((index, position) => {
+    rank.set(different[index]!, position);
   });
   const result = Float64Array.from(values, (name) => (name === null ? NaN : rank.get(name)!));
   known.set(values, result);

@@ -9,13 +9,13 @@ import { Copied } from "../ui/Copied";
 import { ItemLink } from "../ui/Marks";
 import { Rows } from "../ui/Rows";
 import { Failed, Loading } from "../ui/State";
-import { Suspects } from "./Suspects";
+import { BrokenItems } from "./BrokenItems";
 import "./improve.css";
 
 const KINDS = [
-  { what: "keep", title: "Keep fewer items", lacks: "A subset that predicts the scores on all items:" },
-  { what: "items", title: "Fix items", lacks: "Items that look broken, judging by all models’ answers:" },
-  { what: "new", title: "Add items", lacks: "New items for a weak or thin slice:" },
+  { what: "keep", title: "Keep fewer items", absent: "A subset that predicts the scores on all items:" },
+  { what: "items", title: "Fix items", absent: "Items that look broken, judging by all models’ answers:" },
+  { what: "new", title: "Add items", absent: "New items for a weak or thin slice:" },
 ] as const;
 
 /** What to do about the benchmarks: the answers of `cgaps improve`, of which one is shown in full. */
@@ -25,19 +25,19 @@ export function Improve() {
   const { data, error } = useImprove(run.key);
   const items = useTable(run.key, "items.parquet");
   if (error ?? items.error) return <Failed error={(error ?? items.error)!} />;
-  if (!data || !items.data) return <Loading what="what to improve" />;
+  if (!data || !items.data) return <Loading name="what to improve" />;
   const { results, commands } = data;
   const chosen = results.find(({ name }) => name === route.params.get("result")) ?? results[0];
   return (
     <div className="improve">
       <h1>Improve</h1>
       <dl className="improve-answers" data-testid="improve-answers">
-        {KINDS.map(({ what, title, lacks }) => {
-          const own = results.filter((result) => result.what === what);
+        {KINDS.map(({ what, title, absent }) => {
+          const ofKind = results.filter((result) => result.what === what);
           return (
             <div key={what}>
               <dt>{title}</dt>
-              {own.map(({ name, blocks }) => (
+              {ofKind.map(({ name, blocks }) => (
                 <dd key={name}>
                   <a
                     href={address(route, { params: { result: name } })}
@@ -47,9 +47,9 @@ export function Improve() {
                   </a>
                 </dd>
               ))}
-              {own.length === 0 && (
+              {ofKind.length === 0 && (
                 <dd className="soft">
-                  {lacks} <Copied text={commands[what]} />
+                  {absent} <Copied text={commands[what]} />
                 </dd>
               )}
             </div>
@@ -70,17 +70,17 @@ function Result({ result, table }: { result: Improvement; table: Table }) {
         {name.includes("-") && <bdi className="soft">{visible(name)}</bdi>}
       </h2>
       {blocks.slice(1).map((block, i) => (
-        <Said key={i} block={block} label={`${name}, table ${i}`} />
+        <BlockView key={i} block={block} label={`${name}, table ${i}`} />
       ))}
-      {what === "items" && <Suspects items={items} table={table} />}
-      {what === "keep" && <Kept items={items} table={table} />}
+      {what === "items" && <BrokenItems items={items} table={table} />}
+      {what === "keep" && <KeptItems items={items} table={table} />}
       <Drafts title="new item" drafts={drafts} />
       <Drafts title="rejected item" drafts={refused} />
     </section>
   );
 }
 
-function Said({ block: { text, soft, columns, rows }, label }: { block: Block; label: string }) {
+function BlockView({ block: { text, soft, columns, rows }, label }: { block: Block; label: string }) {
   if (text)
     return (
       <p className={soft ? "soft" : undefined}>
@@ -101,7 +101,7 @@ function Said({ block: { text, soft, columns, rows }, label }: { block: Block; l
   );
 }
 
-function Kept({ items, table }: { items: ImprovedItem[]; table: Table }) {
+function KeptItems({ items, table }: { items: ImprovedItem[]; table: Table }) {
   return (
     <Rows
       label="Kept items"

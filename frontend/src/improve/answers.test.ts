@@ -3,7 +3,7 @@ import type { ModelAnswer } from "../data/types";
 import { answersOf } from "./answers";
 
 it("puts models of one answer together: what is right first, then what most say", () => {
-  const said = [
+  const responses = [
     ["7", 0],
     ["9", 1],
     [" 7", 0],
@@ -11,6 +11,6 @@ it("puts models of one answer together: what is right first, then what most say"
     [null, null],
     ["8", 0],
   ] as const;
-  const models: ModelAnswer[] = said.map(([response, score]) => ({ response, score, unscored: null }));
+  const models: ModelAnswer[] = responses.map(([response, score]) => ({ response, score, unscored: null }));
   expect(answersOf({ models }).map(({ models }) => models)).toEqual([[1], [0, 2], [3], [5], [4]]);
 });

@@ -2,24 +2,24 @@
 import type { ItemDetail } from "../data/types";
 
 /** Characters of a response that is an answer rather than the way to one. */
-const ANSWER = 80;
+const MAX_CHARACTERS = 80;
 
 interface SameAnswer {
   /** Null: not known, or too long to be compared. */
-  said: string | null;
+  text: string | null;
   score: number | null;
-  /** Places of the models. */
+  /** Indices into `RunInfo.models`. */
   models: number[];
 }
 
 /** Models with the same answer together: what is right first, then what most say. */
 export function answersOf({ models }: Pick<ItemDetail, "models">): SameAnswer[] {
   const groups = new Map<string, SameAnswer>();
-  models.forEach(({ score, response }, place) => {
-    const said = response !== null && response.length <= ANSWER ? response.trim() : null;
-    const key = JSON.stringify([said, score]);
-    const group = groups.get(key) ?? { said, score, models: [] };
-    groups.set(key, { ...group, models: [...group.models, place] });
+  models.forEach(({ score, response }, model) => {
+    const text = response !== null && response.length <= MAX_CHARACTERS ? response.trim() : null;
+    const key = JSON.stringify([text, score]);
+    const group = groups.get(key) ?? { text, score, models: [] };
+    groups.set(key, { ...group, models: [...group.models, model] });
   });
   return [...groups.values()].sort((a, b) => (b.score ?? -1) - (a.score ?? -1) || b.models.length - a.models.length);
 }

@@ -107,24 +107,24 @@ type ReadText = Pick<ItemDetail, "text" | "body" | "cut">;
 export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadText; activity: Activity }) {
   const [room, setRoom] = useState(LENGTH);
   const whole = useMemo(() => characters(item.text ?? ""), [item]);
-  const place = useRef<HTMLDivElement>(null);
+  const frame = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    if (place.current && peak) scrollToPeak(place.current);
+    if (frame.current && peak) scrollToPeak(frame.current);
   }, [peak]);
   const [from, to] = windowAround(whole.length, item.body?.[0] ?? null, room);
-  const [ownFrom, ownTo] = item.body ?? [0, whole.length];
-  const inside = (at: number) => Math.max(from, Math.min(at, to));
-  const cuts = [from, inside(ownFrom), inside(ownTo), to] as const;
+  const [bodyFrom, bodyTo] = item.body ?? [0, whole.length];
+  const clamped = (at: number) => Math.max(from, Math.min(at, to));
+  const cuts = [from, clamped(bodyFrom), clamped(bodyTo), to] as const;
   const before = from + (item.cut?.[0] ?? 0);
   const after = whole.length - to + (item.cut?.[1] ?? 0);
   const part = (start: number, end: number, dimmed: boolean) =>
     end > start && (
-      <span className={dimmed ? "around" : "own"}>
+      <span className={dimmed ? "around" : undefined}>
         <ActiveText pieces={pieces(whole, start, end, tokens, peak)} most={most} />
       </span>
     );
   return (
-    <div className="quote long-text" dir="auto" tabIndex={0} ref={place} data-testid="item-text">
+    <div className="quote long-text" dir="auto" tabIndex={0} ref={frame} data-testid="item-text">
       {before > 0 && <span className="soft">… {integer(before)} characters before … </span>}
       {part(cuts[0], cuts[1], true)}
       {part(cuts[1], cuts[2], false)}
@@ -141,10 +141,10 @@ export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadT
 }
 
 /** Scrolls a text, and nothing around it, so far that its peak can be seen. */
-function scrollToPeak(place: HTMLElement): void {
-  const mark = place.querySelector(".peak")?.getBoundingClientRect();
-  const box = place.getBoundingClientRect();
+function scrollToPeak(frame: HTMLElement): void {
+  const mark = frame.querySelector(".peak")?.getBoundingClientRect();
+  const box = frame.getBoundingClientRect();
   if (mark && (mark.top < box.top || mark.bottom > box.bottom)) {
-    place.scrollTop += mark.top - (box.top + box.height / 2);
+    frame.scrollTop += mark.top - (box.top + box.height / 2);
   }
 }

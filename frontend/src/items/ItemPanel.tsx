@@ -3,7 +3,7 @@ import { useMemo, useState } from "react";
 import { address, go, useRoute } from "../app/route";
 import { scorerName, useModel, useNumberParam, useRun } from "../app/state";
 import { characters } from "../data/characters";
-import { holds, useConcept, useItem, useItemConcepts } from "../data/hooks";
+import { pageHas, useConcept, useItem, useItemConcepts } from "../data/hooks";
 import type { ItemDetail } from "../data/types";
 import { decimal, integer, plural } from "../format";
 import { shorten, shownToken, visible } from "../text";
@@ -19,13 +19,13 @@ import { Rows } from "../ui/Rows";
 /** One item: what was asked, what was answered, and the concepts that are strongest in it. */
 export function ItemPanel({ row }: { row: number }) {
   const run = useRun();
-  const place = useModel();
+  const model = useModel();
   const item = useItem(run, row);
   if (item.error) return <Failed error={item.error} />;
-  return item.data ? <Shown item={itemOf(item.data, place, run.model)} /> : <Loading what="the item" />;
+  return item.data ? <Item item={itemOf(item.data, model, run.model)} /> : <Loading name="the item" />;
 }
 
-function Shown({ item }: { item: ItemDetail }) {
+function Item({ item }: { item: ItemDetail }) {
   const run = useRun();
   const opener = useNumberParam("concept");
   const active = useItemConcepts(run, item.item);
@@ -70,11 +70,11 @@ function Shown({ item }: { item: ItemDetail }) {
           <Prompt item={item} activity={activity} />
         </>
       )}
-      {holds(run, "active", item.item) && (
+      {pageHas(run, "active", item.item) && (
         <>
           <h3>Active concepts</h3>
           {active.error && <Failed error={active.error} />}
-          {!active.data && !active.error && <Loading what="its concepts" />}
+          {!active.data && !active.error && <Loading name="its concepts" />}
           {active.data?.active === 0 && (
             <p className="soft">None{item.excluded && ", because the item was excluded"}.</p>
           )}
@@ -109,7 +109,7 @@ function Shown({ item }: { item: ItemDetail }) {
           <Choices item={item} />
         </>
       )}
-      <EveryModel item={item} />
+      <AnswersOfModels item={item} />
       <Repeated item={item} />
       {item.logprobs.length > 0 && !(item.choices && item.scorer === "choice") && <Options item={item} />}
       {item.details !== null && (
@@ -130,7 +130,7 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
     <>
       <p className="soft">
         Text around the item’s own is dimmed.{" "}
-        {holds(run, "active", item.item) &&
+        {pageHas(run, "active", item.item) &&
           (run.has_tokens
             ? "Colour: how strongly the concept chosen below is active on each token. Outline: where it is strongest."
             : "Outline: the token on which the concept chosen below is strongest.")}
@@ -203,9 +203,9 @@ function Options({ item: { logprobs, scorer } }: { item: ItemDetail }) {
 }
 
 /** What each model did on an item, where the run has the scores of several. */
-export function EveryModel({ item }: { item: ItemDetail }) {
+export function AnswersOfModels({ item }: { item: ItemDetail }) {
   const run = useRun();
-  const place = useModel();
+  const model = useModel();
   if (item.models.length === 0) return null;
   const responses = item.models.some(({ response }) => response !== null);
   const reasons = item.models.some(({ unscored }) => unscored !== null);
@@ -216,7 +216,7 @@ export function EveryModel({ item }: { item: ItemDetail }) {
         label="Scores of all models on the item"
         testId="item-models"
         rows={item.models.map((answer, i) => ({ ...answer, name: run.models[i] ?? "" }))}
-        current={({ name }) => name === run.models[place ?? -1]}
+        current={({ name }) => name === run.models[model ?? -1]}
         columns={[
           { name: "model", cell: ({ name }) => <bdi>{shorten(visible(name), 60)}</bdi> },
           { name: "score", cell: ({ score }) => decimal(score) },

@@ -5,7 +5,7 @@ import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { useBenchmark, useModel, useNumberParam, useRun } from "../app/state";
 import { rowsIn } from "../atlas/regions";
-import { holds, useSlices, useTable } from "../data/hooks";
+import { pageHas, useSlices, useTable } from "../data/hooks";
 import { source } from "../data/source";
 import { columnNamed, number, numbers, type Table, text } from "../data/table";
 import { ANSWER_EXCERPT, EXCERPT } from "../data/types";
@@ -22,20 +22,23 @@ import "./items.css";
 /** All items, failures first. */
 export function Items() {
   const run = useRun();
-  const place = useModel();
+  const model = useModel();
   const several = run.models.length > 1;
   const items = useTable(run.key, "items.parquet");
   const scores = useTable(several ? run.key : null, "scores.parquet");
   // What the table has of a model is the run's own; of another one it is only the score.
   const table = useMemo(() => {
-    if (!items.data || !scores.data || place === null) return items.data;
-    const { response, unscored, ...kept } = items.data.columns;
-    const own = run.scored.scored && place === run.model ? { response, unscored } : { unscored };
-    return { ...items.data, columns: { ...kept, ...own, score: scores.data.columns[place]! } as Table["columns"] };
-  }, [items.data, scores.data, place, run]);
+    if (!items.data || !scores.data || model === null) return items.data;
+    const { response, unscored, ...others } = items.data.columns;
+    const answers = run.scored.scored && model === run.model ? { response, unscored } : { unscored };
+    return {
+      ...items.data,
+      columns: { ...others, ...answers, score: scores.data.columns[model]! } as Table["columns"],
+    };
+  }, [items.data, scores.data, model, run]);
   const error = items.error ?? scores.error;
   if (error) return <Failed error={error} />;
-  return table && (scores.data || !several) ? <ItemTable table={table} /> : <Loading what="items" />;
+  return table && (scores.data || !several) ? <ItemTable table={table} /> : <Loading name="items" />;
 }
 
 function ItemTable({ table }: { table: Table }) {
@@ -48,7 +51,7 @@ function ItemTable({ table }: { table: Table }) {
   const all = params.get("repeats") === "all";
   const hits = search.hits?.rows ?? null;
   const slice = useSlice();
-  const place = useModel();
+  const model = useModel();
   // biome-ignore lint/correctness/useExhaustiveDependencies: other parameters of the address change no order.
   const order = useMemo(
     () =>
@@ -59,7 +62,7 @@ function ItemTable({ table }: { table: Table }) {
       ),
     [table, filters, all, benchmark, hits, slice, sort.key, sort.descending],
   );
-  const folded = useMemo(() => repeatsOf(table), [table]);
+  const repeatCount = useMemo(() => repeatsOf(table), [table]);
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const columns = useMemo(
     () =>
@@ -80,7 +83,7 @@ function ItemTable({ table }: { table: Table }) {
       <Heading within="of">Items</Heading>
       <p className="lead">
         Every item, with {run.models.length > 1 ? "the score of " : "its score"}
-        {run.models.length > 1 && <bdi>{visible(run.models[place!]!)}</bdi>}.{" "}
+        {run.models.length > 1 && <bdi>{visible(run.models[model!]!)}</bdi>}.{" "}
         {sort.key === "score" && !sort.descending && "Failures come first."}
       </p>
       <div className="tools" role="search" aria-label="Choose items">
@@ -102,7 +105,7 @@ function ItemTable({ table }: { table: Table }) {
           onChange={(outcome) => go({ params: { outcome } })}
         />
         <GroupPicker table={table} />
-        {folded > 0 && (
+        {repeatCount > 0 && (
           <Switch
             size="xs"
             label="Show all repeats"
@@ -111,7 +114,7 @@ function ItemTable({ table }: { table: Table }) {
             onChange={(event) => go({ params: { repeats: event.currentTarget.checked ? "all" : null } })}
           />
         )}
-        <Chosen />
+        <FilterChips />
         {active && (
           <Button size="xs" variant="subtle" onClick={clear} data-testid="items-clear">
             Clear filters
@@ -123,10 +126,10 @@ function ItemTable({ table }: { table: Table }) {
         {searchWords(search)}
         {run.redacted && ". This page leaves out prompts and responses, so there is no text to search"}
         {search.going ? "…" : "."}
-        {folded > 0 &&
+        {repeatCount > 0 &&
           !all &&
           !params.has("cluster") &&
-          ` Repeated items are shown once, with their count (${plural(folded, "repeat")} in all).`}
+          ` Repeated items are shown once, with their count (${plural(repeatCount, "repeat")} in all).`}
         {slice && (
           <>
             {" "}
@@ -134,7 +137,7 @@ function ItemTable({ table }: { table: Table }) {
           </>
         )}
         {source.mode === "file" &&
-          ` ${integer(order.filter((row) => holds(run, "item", row)).length)} open in this file.`}
+          ` ${integer(order.filter((row) => pageHas(run, "item", row)).length)} open in this file.`}
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {search.error && <Failed error={search.error} />}
@@ -165,18 +168,20 @@ function useSlice(): { name: string; members: ArrayLike<number> } | null | undef
   const run = useRun();
   const [slice, region] = [useNumberParam("slice"), useNumberParam("region")];
   const slices = useSlices(slice === null ? null : run.key);
-  const held = region === null ? undefined : run.regions[region];
-  const places = useTable(held ? run.key : null, "item_regions.parquet");
+  const regionEntry = region === null ? undefined : run.regions[region];
+  const located = useTable(regionEntry ? run.key : null, "item_regions.parquet");
   const inside = useMemo(
-    () => held && places.data && { name: held.name, members: rowsIn(run.regions, held.region, places.data) },
-    [held, places.data, run],
+    () =>
+      regionEntry &&
+      located.data && { name: regionEntry.name, members: rowsIn(run.regions, regionEntry.region, located.data) },
+    [regionEntry, located.data, run],
   );
-  if (slice !== null ? !slices.data && !slices.error : held && !places.data && !places.error) return undefined;
+  if (slice !== null ? !slices.data && !slices.error : regionEntry && !located.data && !located.error) return undefined;
   return (slice === null ? inside : slices.data?.get(slice)) ?? null;
 }
 
 /** Filters that another view has set. */
-function Chosen() {
+function FilterChips() {
   const { params } = useRoute();
   const { regions } = useRun();
   const slice = useNumberParam("slice");
@@ -245,8 +250,8 @@ function columnsOf(
   wide: boolean,
   within: boolean,
 ): GridColumn[] {
-  const says = (key: string) => (row: number) => shownOr(text(table, key, row), visible);
-  const state = (row: number) => {
+  const textOf = (key: string) => (row: number) => shownOr(text(table, key, row), visible);
+  const whyLeftOut = (row: number) => {
     const why = text(table, "excluded", row) ?? text(table, "unscored", row);
     return why === null ? "" : `${text(table, "excluded", row) === null ? "unscored" : "excluded"}: ${visible(why)}`;
   };
@@ -256,10 +261,10 @@ function columnsOf(
     key: "excerpt",
     title: "Prompt",
     hint: `Up to ${EXCERPT} characters of the item’s own text, from where it differs from others of its benchmark`,
-    text: says("excerpt"),
+    text: textOf("excerpt"),
     flex: wide,
     width: wide ? 220 : 270,
-    show: wide ? undefined : (row) => <span className="two-lines">{says("excerpt")(row)}</span>,
+    show: wide ? undefined : (row) => <span className="two-lines">{textOf("excerpt")(row)}</span>,
   };
   const all: (GridColumn | false)[] = [
     {
@@ -277,20 +282,20 @@ function columnsOf(
       text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED,
       width: 140,
     },
-    { key: "item_id", title: "Id", text: says("item_id"), width: 90 },
+    { key: "item_id", title: "Id", text: textOf("item_id"), width: 90 },
     wide && prompt,
     hasSome(table, "response") && {
       key: "response",
       title: "Response",
       hint: `What the model answered; the first ${ANSWER_EXCERPT} characters`,
-      text: says("response"),
+      text: textOf("response"),
       width: 130,
     },
     hasSome(table, "answer") && {
       key: "answer",
       title: "Expected",
       hint: `The expected answer; the first ${ANSWER_EXCERPT} characters`,
-      text: says("answer"),
+      text: textOf("answer"),
       width: 120,
     },
     wide &&
@@ -298,7 +303,7 @@ function columnsOf(
         key: "choices",
         title: "Choices",
         hint: `The options; the first ${ANSWER_EXCERPT} characters`,
-        text: says("choices"),
+        text: textOf("choices"),
         width: 140,
         sortable: false,
       },
@@ -320,7 +325,7 @@ function columnsOf(
       numeric: true,
       width: 110,
     },
-    hasSome(table, "group") && { key: "group", title: "Group", text: says("group"), width: 140 },
+    hasSome(table, "group") && { key: "group", title: "Group", text: textOf("group"), width: 140 },
     wide && {
       key: "n_span_tokens",
       title: "Tokens",
@@ -334,7 +339,7 @@ function columnsOf(
       key: "unscored",
       title: "Left out because",
       hint: "Why an item has no score, or is excluded",
-      text: state,
+      text: whyLeftOut,
       sortable: false,
       width: 170,
       flex: redacted,

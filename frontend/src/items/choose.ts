@@ -31,10 +31,10 @@ export function chosenItems(table: Table, choice: Choice): Uint32Array {
 
 function tests(table: Table, { params, benchmark, hits, slice }: Choice): ((row: number) => boolean)[] {
   const tests: ((row: number) => boolean)[] = [];
-  const place = numbers(table, "benchmark");
+  const benchmarks = numbers(table, "benchmark");
   const score = numbers(table, "score");
   const excluded = texts(table, "excluded");
-  if (benchmark !== null) tests.push((row) => place[row] === benchmark);
+  if (benchmark !== null) tests.push((row) => benchmarks[row] === benchmark);
   const group = params.get("group");
   if (group) {
     const groups = texts(table, "group");
@@ -50,11 +50,11 @@ function tests(table: Table, { params, benchmark, hits, slice }: Choice): ((row:
   if (outcome === "right") tests.push((row) => excluded[row] === null && score[row]! >= 0.5);
   if (outcome === "unscored") tests.push((row) => excluded[row] === null && Number.isNaN(score[row]!));
   if (outcome === "excluded") tests.push((row) => excluded[row] !== null);
-  for (const some of [hits, slice]) if (some) tests.push(among(table.rows, some));
+  for (const some of [hits, slice]) if (some) tests.push(isAmong(table.rows, some));
   return tests;
 }
 
-function among(count: number, rows: ArrayLike<number>): (row: number) => boolean {
+function isAmong(count: number, rows: ArrayLike<number>): (row: number) => boolean {
   const hit = new Uint8Array(count);
   for (let i = 0; i < rows.length; i++) hit[rows[i]!] = 1;
   return (row) => hit[row] === 1;
@@ -99,8 +99,8 @@ export function orderedItems(table: Table, rows: Uint32Array, sort: Sort): Uint3
 
 /** Sub-topics that occur, of one benchmark or of all, in alphabetical order. */
 export function groups(table: Table, benchmark: number | null): string[] {
-  const place = numbers(table, "benchmark");
-  const inside = (row: number) => benchmark === null || place[row] === benchmark;
+  const benchmarks = numbers(table, "benchmark");
+  const inside = (row: number) => benchmark === null || benchmarks[row] === benchmark;
   const all = texts(table, "group").filter((group, row): group is string => group !== null && inside(row));
   return [...new Set(all)].sort((a, b) => a.localeCompare(b));
 }

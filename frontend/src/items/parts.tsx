@@ -33,21 +33,21 @@ export function ItemExample({ row, testId, lead, facts, texts }: ExampleProps) {
         <ItemLink row={row}>Open item</ItemLink>
       </p>
       {item.error && <Failed error={item.error} />}
-      {!item.data && !item.error && <Loading what="the item" />}
+      {!item.data && !item.error && <Loading name="the item" />}
       {item.data && texts(item.data)}
     </div>
   );
 }
 
 /** What a model did on an item: of several the one at a place, else the run's own. */
-export const answerOf = (item: ItemDetail, place: number | null): Pick<ItemDetail, "score" | "response" | "unscored"> =>
-  item.models[place ?? -1] ?? item;
+export const answerOf = (item: ItemDetail, model: number | null): Pick<ItemDetail, "score" | "response" | "unscored"> =>
+  item.models[model ?? -1] ?? item;
 
 /** The item as it shows what one model did; what the scorer kept besides is of the run's own model, at `own`. */
-export const itemOf = (item: ItemDetail, place: number | null, own: number): ItemDetail => ({
+export const itemOf = (item: ItemDetail, model: number | null, mainModel: number): ItemDetail => ({
   ...item,
-  ...answerOf(item, place),
-  ...(item.models.length === 0 || place === own ? {} : { logprobs: [], details: null }),
+  ...answerOf(item, model),
+  ...(item.models.length === 0 || model === mainModel ? {} : { logprobs: [], details: null }),
 });
 
 /** What the model answered, and what was expected, as far as they are known. */

@@ -2,7 +2,7 @@ import { ActionIcon, Select, useComputedColorScheme } from "@mantine/core";
 import { address, go, useRoute } from "../app/route";
 import { useModel, useRun } from "../app/state";
 import { byScore, ModelLink } from "../benchmarks/Scores";
-import { holds, useModels, usePair } from "../data/hooks";
+import { pageHas, useModels, usePair } from "../data/hooks";
 import type { ModelsFile, SliceGap } from "../data/types";
 import { gapPoints, integer, plural, points, spread } from "../format";
 import { shorten, visible } from "../text";
@@ -21,7 +21,7 @@ export function Models() {
   const run = useRun();
   const models = useModels(run.key);
   if (models.error) return <Failed error={models.error} />;
-  if (!models.data) return <Loading what="the models" />;
+  if (!models.data) return <Loading name="the models" />;
   return (
     <div className="answer models">
       <h1>
@@ -29,7 +29,7 @@ export function Models() {
       </h1>
       <Sentences file={models.data} />
       <Heat file={models.data} />
-      {holds(run, "pairs", 1) && <Pair />}
+      {pageHas(run, "pairs", 1) && <Pair />}
     </div>
   );
 }
@@ -42,17 +42,17 @@ function Sentences({ file }: { file: ModelsFile }) {
     <>
       <p className="soft">Where they stand out, each against {beside(file)}, in points expected on new items.</p>
       <ol className="model-list" data-testid="models-list">
-        {byScore(file.overall).map((place) => {
-          const { sentence, unscored, reads } = file.models[place]!;
+        {byScore(file.overall).map((model) => {
+          const { sentence, unscored, reads } = file.models[model]!;
           return (
-            <li key={place}>
-              <a href={address(route, { view: "answer", params: { model: run.models[place]! } })}>
+            <li key={model}>
+              <a href={address(route, { view: "answer", params: { model: run.models[model]! } })}>
                 <bdi>{visible(sentence)}</bdi>
               </a>
               <span className="soft">
                 {[
                   reads && "reads the items",
-                  unscored > 0.05 * file.overall.scored[place]! && `${integer(unscored)} unscored`,
+                  unscored > 0.05 * file.overall.scored[model]! && `${integer(unscored)} unscored`,
                 ]
                   .filter(Boolean)
                   .join(", ")}
@@ -86,7 +86,7 @@ function Heat({ file }: { file: ModelsFile }) {
   const most = reachOf(cells);
   const scale = (value: number) => diverging(dark)((value / most + 1) / 2);
   const names = slices.map(([, name]) => visible(name));
-  const models = columns.map((place) => run.models[place]!);
+  const models = columns.map((model) => run.models[model]!);
   const words = (i: number, j: number, { gap, low, high, items }: SliceGap) =>
     `${visible(models[j]!)}, ${names[i]}: ` +
     (gap === null ? "no gap" : `${gapPoints(gap)} points (${spread(low, high)}), ${plural(items, "item")}`);
@@ -111,7 +111,7 @@ function Heat({ file }: { file: ModelsFile }) {
         className="models-heat"
         corner="slice"
         rows={slices.map(([number], i) => (
-          <a key={number} href={address(route, { view: "slice", rest: number })} title={names[i]}>
+          <a key={number} href={address(route, { view: "slice", slice: number })} title={names[i]}>
             <bdi>{shorten(names[i]!, 70)}</bdi>
           </a>
         ))}
@@ -119,7 +119,7 @@ function Heat({ file }: { file: ModelsFile }) {
           name: <ModelLink model={model} short={listed[columns[j]!]!.short} />,
           title: visible(model),
         }))}
-        onChoose={(i, j) => go({ view: "slice", rest: slices[i]![0], params: { model: models[j]! } })}
+        onChoose={(i, j) => go({ view: "slice", slice: slices[i]![0], params: { model: models[j]! } })}
         cell={(i, j) => {
           const cell = cells[i]![j]!;
           return {
@@ -145,10 +145,10 @@ export function Pair() {
   const second = run.models.indexOf(params.get("b") ?? "");
   const b = second >= 0 && second !== a ? second : a === 0 ? 1 : 0;
   const asked = params.has("a") || params.has("b");
-  const place = useRef<HTMLElement>(null);
+  const section = useRef<HTMLElement>(null);
   // A link to two models leads to them, past the list of all.
   useEffect(() => {
-    if (asked) place.current?.scrollIntoView();
+    if (asked) section.current?.scrollIntoView();
   }, [asked]);
   const picker = (side: "a" | "b", chosen: number, other: number, label: string) => (
     <Select
@@ -164,7 +164,7 @@ export function Pair() {
     />
   );
   return (
-    <section aria-label="Two models side by side" ref={place}>
+    <section aria-label="Two models side by side" ref={section}>
       <h2>Two models side by side</h2>
       <div className="compare-runs">
         {picker("a", a, b, "Model")}
@@ -192,6 +192,6 @@ function Difference({ a, b }: { a: number; b: number }) {
   return pair.data ? (
     <PairedAnswer pair={pair.data} model={a} against={run.models[b]!} />
   ) : (
-    <Loading what="both models" />
+    <Loading name="both models" />
   );
 }

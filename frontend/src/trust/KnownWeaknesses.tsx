@@ -14,10 +14,10 @@ export function KnownWeaknesses() {
   const { data: lists, error } = useMatches(useRun().key);
   const index = useNumberParam("list") ?? 0;
   if (error) return <Failed error={error} />;
-  if (!lists) return <Loading what="the lists" />;
+  if (!lists) return <Loading name="the lists" />;
   const list = lists[index];
   return (
-    <section aria-label="Known weaknesses" data-testid="matches">
+    <section aria-label="Known weaknesses" data-testid="known-weaknesses">
       <h2>Known weaknesses</h2>
       <Select
         aria-label="List"
@@ -52,7 +52,7 @@ function List({ list: { how, rates, entries, lacks } }: { list: Matching }) {
           <ul className="evidence">
             {lacks.map(({ slice, name, gap }) => (
               <li key={slice}>
-                <a href={address(route, { view: "slice", rest: slice })}>
+                <a href={address(route, { view: "slice", slice })}>
                   <bdi>{shorten(visible(name), 90)}</bdi>
                 </a>
                 <span className={gap < 0 ? "points weak" : "points strong"}>{points(gap, 0)}</span>
@@ -125,7 +125,7 @@ const ENTRY_COLUMNS: RowsColumn<Matched>[] = [
       association === null ? "" : `${points(association)} (${points(low)} to ${points(high)})`,
   },
   { name: "items", cell: ({ items, examples }) => integer(items || examples) },
-  { name: "matching slices", words: true, cell: ({ ties }) => <Ties ties={ties} /> },
+  { name: "matching slices", words: true, cell: ({ ties }) => <MatchingSlices ties={ties} /> },
   {
     name: "examples",
     words: true,
@@ -139,13 +139,13 @@ const ENTRY_COLUMNS: RowsColumn<Matched>[] = [
 ];
 
 /** The slices that match an entry best. */
-function Ties({ ties }: { ties: Matched["ties"] }) {
+function MatchingSlices({ ties }: { ties: Matched["ties"] }) {
   const route = useRoute();
   return (
     <ul className="evidence">
       {ties.slice(0, 3).map(({ slice, name, auc, status }) => (
         <li key={slice}>
-          <a href={address(route, { view: "slice", rest: slice })}>
+          <a href={address(route, { view: "slice", slice })}>
             <bdi>{shorten(visible(name), 70)}</bdi>
           </a>
           {status && <Status status={status === "thin" ? "under" : status} />}

@@ -18,7 +18,7 @@ import { AgGridReact } from "ag-grid-react";
 import { type ReactNode, useEffect, useMemo, useRef } from "react";
 import { go } from "../app/route";
 import { useNumberParam, useRun } from "../app/state";
-import { holds } from "../data/hooks";
+import { pageHas } from "../data/hooks";
 import type { Sort } from "../data/table";
 import { writeSort } from "../data/table";
 import { NOT_DEFINED } from "../format";
@@ -101,7 +101,7 @@ export function Grid({ kind, columns, order, sort, busy, empty, rowHeight = 36 }
   const api = useRef<GridApi<EmptyRow> | null>(null);
   const latest = useRef<Latest>({ order, opened });
   const definitions = useMemo(
-    () => columns.map((column) => definition(column, latest, (row) => holds(run, kind, row))),
+    () => columns.map((column) => definition(column, latest, (row) => pageHas(run, kind, row))),
     [columns, run, kind],
   );
   const sortKey = sort?.key;
@@ -128,7 +128,7 @@ export function Grid({ kind, columns, order, sort, busy, empty, rowHeight = 36 }
   );
   const open = (node: IRowNode) => {
     const row = rowAt(latest.current, node);
-    if (row !== undefined && holds(run, kind, row))
+    if (row !== undefined && pageHas(run, kind, row))
       go({ params: kind === "concept" ? { concept: row, item: null } : { item: row } });
   };
   return (

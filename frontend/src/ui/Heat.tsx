@@ -46,7 +46,7 @@ export function HeatTable({ label, testId, rows, columns, corner, className = ""
   const all = rows.map((_, i) => columns.map((_, j) => cell(i, j)));
   const first = all.flat().some((shown) => shown?.current) ? null : "0/0";
   return (
-    <div className="heat-place" role="region" tabIndex={0} aria-label={label}>
+    <div className="heat-frame" role="region" tabIndex={0} aria-label={label}>
       <table className={`heat ${className}`} data-testid={testId} onKeyDown={moveCell}>
         <thead>
           <tr>

@@ -1,18 +1,18 @@
 import { expect, it } from "vitest";
-import { drawn, endDigits, roundedUp, type Scale } from "./IntervalBar";
+import { barParts, endDigits, roundedUp, type Scale } from "./IntervalBar";
 
 const scale: Scale = { from: -0.5, to: 0.5, neutral: 0 };
 
 it("draws what lies on the scale, ends among it, without a mark", () => {
-  expect(drawn(scale, 0, -0.5, 0.5)).toEqual({ point: 0.5, range: [0, 1], before: false, beyond: false });
-  expect(drawn(scale, null, null, null)).toEqual({ point: null, range: null, before: false, beyond: false });
+  expect(barParts(scale, 0, -0.5, 0.5)).toEqual({ point: 0.5, range: [0, 1], before: false, beyond: false });
+  expect(barParts(scale, null, null, null)).toEqual({ point: null, range: null, before: false, beyond: false });
 });
 it("marks the side on which an interval is cut off", () => {
-  expect(drawn(scale, -0.25, -0.7, 0)).toEqual({ point: 0.25, range: [0, 0.5], before: true, beyond: false });
-  expect(drawn(scale, 0.25, -0.7, 0.8)).toMatchObject({ before: true, beyond: true });
+  expect(barParts(scale, -0.25, -0.7, 0)).toEqual({ point: 0.25, range: [0, 0.5], before: true, beyond: false });
+  expect(barParts(scale, 0.25, -0.7, 0.8)).toMatchObject({ before: true, beyond: true });
 });
 it("gives a value outside the scale no point", () => {
-  expect(drawn(scale, -0.8, -0.9, -0.7)).toEqual({ point: null, range: [0, 0], before: true, beyond: false });
+  expect(barParts(scale, -0.8, -0.9, -0.7)).toEqual({ point: null, range: [0, 0], before: true, beyond: false });
 });
 it("rounds the end of a scale up, and writes it in full", () => {
   for (const [value, end, digits] of [

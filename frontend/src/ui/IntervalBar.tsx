@@ -7,7 +7,7 @@ export interface Scale {
   neutral: number | null;
 }
 
-export interface Drawn {
+export interface BarParts {
   /** Shares of the bar's length, in [0, 1]; null: nothing to draw there. */
   point: number | null;
   range: [number, number] | null;
@@ -17,7 +17,7 @@ export interface Drawn {
 }
 
 /** A value outside the scale has no point: an end that looked like its place would be a wrong number. */
-export function drawn(scale: Scale, at: number | null, low: number | null, high: number | null): Drawn {
+export function barParts(scale: Scale, at: number | null, low: number | null, high: number | null): BarParts {
   const share = (value: number) => (value - scale.from) / (scale.to - scale.from);
   const clamped = (value: number) => Math.min(1, Math.max(0, share(value)));
   const ends = [at, low, high].filter((value) => value !== null);
@@ -57,18 +57,18 @@ interface Bar {
  * beside it.
  */
 export function IntervalBar({ scale, at, low, high, status }: Bar) {
-  const { point, range, before, beyond } = drawn(scale, at, low, high);
-  const place = (share: number) => `${100 * share}%`;
+  const { point, range, before, beyond } = barParts(scale, at, low, high);
+  const percentOf = (share: number) => `${100 * share}%`;
   const tone = TONES[status ?? ""] ?? "plain";
   return (
     <span className={`interval-bar ${tone}`} aria-hidden="true">
       {scale.neutral !== null && (
-        <span className="neutral" style={{ left: place(drawn(scale, scale.neutral, null, null).point ?? 0) }} />
+        <span className="neutral" style={{ left: percentOf(barParts(scale, scale.neutral, null, null).point ?? 0) }} />
       )}
       {range !== null && (
-        <span className="range" style={{ left: place(range[0]), right: `calc(100% - ${place(range[1])})` }} />
+        <span className="range" style={{ left: percentOf(range[0]), right: `calc(100% - ${percentOf(range[1])})` }} />
       )}
-      {point !== null && <span className="point" style={{ left: place(point) }} />}
+      {point !== null && <span className="point" style={{ left: percentOf(point) }} />}
       {before && <span className="cut before" />}
       {beyond && <span className="cut beyond" />}
     </span>

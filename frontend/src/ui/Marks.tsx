@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import { go } from "../app/route";
 import { useRun } from "../app/state";
-import { holds } from "../data/hooks";
+import { pageHas } from "../data/hooks";
 import { decimal, points } from "../format";
 import { shorten, shownToken, visible } from "../text";
 
@@ -27,7 +27,7 @@ export function Status({ status }: { status: string | null }) {
 
 /** Label of a concept, or its number; a button that opens it, where this page has more of it. */
 export function ConceptLink({ concept, label, limit = 90 }: { concept: number; label: string | null; limit?: number }) {
-  if (!holds(useRun(), "concept", concept)) return <ConceptName concept={concept} label={label} limit={limit} />;
+  if (!pageHas(useRun(), "concept", concept)) return <ConceptName concept={concept} label={label} limit={limit} />;
   return (
     <button type="button" className="link" onClick={() => go({ params: { concept, item: null } })}>
       <ConceptName concept={concept} label={label} limit={limit} />
@@ -94,7 +94,7 @@ export function Measured({
 
 /** Opens an item beside the view; plain text where this page leaves it out. */
 export function ItemLink({ row, className = "", children }: { row: number; className?: string; children: ReactNode }) {
-  if (!holds(useRun(), "item", row)) return <span className={className}>{children}</span>;
+  if (!pageHas(useRun(), "item", row)) return <span className={className}>{children}</span>;
   return (
     <button type="button" className={`link ${className}`} onClick={() => go({ params: { item: row } })}>
       {children}

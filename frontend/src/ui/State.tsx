@@ -4,10 +4,10 @@ import { Component, type ReactNode } from "react";
 import { asError } from "../data/hooks";
 import { visible } from "../text";
 
-export function Loading({ what }: { what: string }) {
+export function Loading({ name }: { name: string }) {
   return (
     <div className="state" role="status">
-      <Loader size="sm" type="dots" /> <span>Reading {what} …</span>
+      <Loader size="sm" type="dots" /> <span>Reading {name} …</span>
     </div>
   );
 }

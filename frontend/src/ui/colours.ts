@@ -16,7 +16,7 @@ const DIVERGING = {
 };
 
 /** Twenty kinds in lightness and hue, for regions; more than twenty repeat. */
-export const KINDS = (
+export const REGION_COLOURS = (
   "#2b62b8 #e07b39 #2a9d8f #a23b72 #8a9a5b #6c5ce7 #c9a227 #1b7fa8 #d1495b #5f7a61 " +
   "#7d5ba6 #3d8b37 #b56576 #00798c #946c2e #4059ad #97a97c #c44900 #558b9a #8d5a97"
 ).split(" ");

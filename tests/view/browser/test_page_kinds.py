@@ -38,8 +38,8 @@ def test_an_exported_page_needs_no_server(hostile, tmp_path, page):
     open_view(page, f"{url}answer", "headline")
     menu = page.get_by_role("navigation", name="Views").inner_text()
     assert "Answer" in menu and "Compare" not in menu
-    open_view(page, f"{url}compare", "odd-address")
-    assert "with one run" in page.get_by_test_id("odd-address").inner_text()
+    open_view(page, f"{url}compare", "address-notices")
+    assert "with one run" in page.get_by_test_id("address-notices").inner_text()
     open_view(page, f"{url}concepts?concept=2", "concept-benchmarks")
     await_rows(page, "concept-grid", run.concepts.filter("ranked").height)
     page.get_by_test_id("example").first.locator("mark.token").first.wait_for()
@@ -166,7 +166,7 @@ def test_lists_that_were_compared_with_the_run(listed, page):
         open_view(page, f"{url}trust", "entries")
         (text,) = page.get_by_test_id("entries").locator("tbody tr").all_inner_texts()
         assert "recovered, goes with failure" in text and visible(POINT) in text
-        assert page.locator("[data-testid=matches] img, [data-testid=matches] script").count() == 0
+        assert page.locator("[data-testid=known-weaknesses] img, [data-testid=known-weaknesses] script").count() == 0
         wrong = serious(page) + cut_off(page)
         open_view(page, f"{url}trust?list=9", "failed")
         page.goto("about:blank")  # ends what the page still asks of the server, which goes
@@ -183,7 +183,7 @@ def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, tmp_pa
         assert page.get_by_test_id("improve-answers").locator("a").count() == 0
         open_view(page, f"{base}{key}/improve?result=items", "side-by-side")
         found = run.broken_items().row(0, named=True)
-        assert visible(found["reason"]) in page.get_by_test_id("suspects").locator("summary").first.inner_text()
+        assert visible(found["reason"]) in page.get_by_test_id("broken-items").locator("summary").first.inner_text()
         counts = page.get_by_test_id("side-by-side").locator("tbody td:nth-child(3)").all_inner_texts()
         assert sum(map(int, counts)) == len(ADDED) + 1
         wrong = serious(page) + cut_off(page)

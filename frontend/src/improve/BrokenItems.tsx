@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useRun } from "../app/state";
-import { holds, useTable } from "../data/hooks";
+import { pageHas, useTable } from "../data/hooks";
 import { numbers, type Table, text } from "../data/table";
 import type { ImprovedItem, ItemDetail } from "../data/types";
 import { decimal, integer, percent } from "../format";
@@ -13,39 +13,45 @@ import "../concept/concept.css";
 import "../items/items.css";
 
 /** Items that look broken, the surest first; each opens to what all models answered. */
-export function Suspects({ items, table }: { items: ImprovedItem[]; table: Table }) {
+export function BrokenItems({ items, table }: { items: ImprovedItem[]; table: Table }) {
   const run = useRun();
-  const [room, setRoom] = useState(20);
-  const shown = items.filter(({ row }) => holds(run, "item", row));
+  const [limit, setLimit] = useState(20);
+  const shown = items.filter(({ row }) => pageHas(run, "item", row));
   const scores = useTable(run.models.length > 1 ? run.key : null, "scores.parquet").data;
   const means = useMemo(
-    () => run.models.map((_, place) => (scores ? meanOf(numbers(scores, String(place))) : NaN)),
+    () => run.models.map((_, model) => (scores ? meanOf(numbers(scores, String(model))) : NaN)),
     [run, scores],
   );
   return (
     <>
-      <ol className="suspects" data-testid="suspects">
-        {shown.slice(0, room).map((item, i) => (
-          <Suspect key={item.row} item={item} name={text(table, "excerpt", item.row)} means={means} first={i === 0} />
+      <ol className="broken-items" data-testid="broken-items">
+        {shown.slice(0, limit).map((item, i) => (
+          <BrokenItem
+            key={item.row}
+            item={item}
+            name={text(table, "excerpt", item.row)}
+            means={means}
+            first={i === 0}
+          />
         ))}
       </ol>
-      {shown.length > room && (
-        <Button size="xs" variant="subtle" onClick={() => setRoom(shown.length)}>
-          {integer(shown.length - room)} more
+      {shown.length > limit && (
+        <Button size="xs" variant="subtle" onClick={() => setLimit(shown.length)}>
+          {integer(shown.length - limit)} more
         </Button>
       )}
     </>
   );
 }
 
-interface SuspectProps {
+interface BrokenItemProps {
   item: ImprovedItem;
   name: string | null;
   means: number[];
   first: boolean;
 }
 
-function Suspect({ item: { row, chance, reason }, name, means, first }: SuspectProps) {
+function BrokenItem({ item: { row, chance, reason }, name, means, first }: BrokenItemProps) {
   const [open, setOpen] = useState(first);
   return (
     <li>
@@ -59,9 +65,9 @@ function Suspect({ item: { row, chance, reason }, name, means, first }: SuspectP
         {open && (
           <ItemExample
             row={row}
-            testId="suspect"
+            testId="broken-item"
             facts={() => null}
-            texts={(item) => <Beside item={item} means={means} />}
+            texts={(item) => <ItemWithAnswers item={item} means={means} />}
           />
         )}
       </details>
@@ -70,17 +76,17 @@ function Suspect({ item: { row, chance, reason }, name, means, first }: SuspectP
 }
 
 /** The item, and all models' answers side by side. */
-function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
+function ItemWithAnswers({ item, means }: { item: ItemDetail; means: number[] }) {
   const run = useRun();
   const names = (models: number[]) =>
     models
       .toSorted((a, b) => means[b]! - means[a]!)
-      .map((place) => visible(run.models[place]!))
+      .map((model) => visible(run.models[model]!))
       .join(", ");
-  const own = item.body && item.text ? [...item.text].slice(...item.body).join("") : item.text;
+  const body = item.body && item.text ? [...item.text].slice(...item.body).join("") : item.text;
   return (
     <>
-      {own !== null && <LongText text={own} none="" />}
+      {body !== null && <LongText text={body} none="" />}
       {item.choices ? (
         <Choices item={{ ...item, response: null, logprobs: [] }} />
       ) : (
@@ -93,9 +99,9 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
         columns={[
           {
             name: "answer",
-            cell: ({ said, score, models }) => (
+            cell: ({ text, score, models }) => (
               <>
-                <bdi>{visible(said ?? scored(score))}</bdi>
+                <bdi>{visible(text ?? scoreWord(score))}</bdi>
                 <div className="soft">
                   <bdi>{names(models)}</bdi>
                 </div>
@@ -107,7 +113,7 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
           {
             name: "their mean",
             hint: "Mean score, on all items, of the models that gave this answer",
-            cell: ({ models }) => percent(meanOf(models.map((place) => means[place]!))),
+            cell: ({ models }) => percent(meanOf(models.map((model) => means[model]!))),
           },
         ]}
       />
@@ -115,7 +121,7 @@ function Beside({ item, means }: { item: ItemDetail; means: number[] }) {
   );
 }
 
-const scored = (score: number | null) => (score === null ? "no score" : score >= 0.5 ? "right" : "wrong");
+const scoreWord = (score: number | null) => (score === null ? "no score" : score >= 0.5 ? "right" : "wrong");
 
 function meanOf(values: ArrayLike<number>): number {
   const known = Array.from(values).filter((value) => !Number.isNaN(value));

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Reason
-from competency_gaps.scoring.arena_figures import arena_figures
+from competency_gaps.scoring.arena import arena_figures
 
 
 def test_intervals_of_means_against_known_ones() -> None:

@@ -13,7 +13,7 @@ import pytest
 from judge_helpers import answering, baseline_file, liking, open_file
 
 import competency_gaps
-from competency_gaps.scoring.verdicts import score_of_games
+from competency_gaps.scoring.arena import score_of_games
 from competency_gaps.util.errors import UserError
 from competency_gaps.view.facts import benchmark_lines
 from competency_gaps.view.terminal.answer import answer_view

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from competency_gaps.scoring.verdicts import canonical, score_of_games
+from competency_gaps.scoring.arena import canonical, score_of_games
 
 # Each label as the list of results for answer A that the rule names.
 _LISTS = {

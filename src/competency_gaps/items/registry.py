@@ -131,7 +131,7 @@ SCORERS = Registry(
         "judge": "scoring.judge:Judge",
         "math": "scoring.numeric:Math",
         "numeric": "scoring.numeric:Numeric",
-        "pair": "scoring.pair:Pair",
+        "pair": "scoring.choice:Pair",
         "regex": "scoring.text:Regex",
         "none": "scoring.text:Unscored",
         "verifier": "scoring.verifier:Verifier",

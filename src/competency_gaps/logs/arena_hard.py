@@ -18,8 +18,7 @@ from competency_gaps.items.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, Message, Reason
 from competency_gaps.logs.prompt import LoggedPrompt
 from competency_gaps.logs.reader import NONE, LogEntry, LogPart, Reader, Tally, log_lines
-from competency_gaps.scoring.arena_figures import Games, arena_figures
-from competency_gaps.scoring.verdicts import canonical, model_answer, score_of_games
+from competency_gaps.scoring.arena import Games, arena_figures, canonical, model_answer, score_of_games
 from competency_gaps.util.jsonl import files_under, first_object, mapping, sequence, text_or_none
 from competency_gaps.util.text import plural
 

@@ -1,4 +1,9 @@
-"""Answers that a language model compares with a baseline's, in both orders, as Arena-Hard-Auto does."""
+"""Pairwise comparisons with a baseline's answers, judged in both orders, as Arena-Hard-Auto counts them.
+
+An item is judged in two games (Li et al., 2024, arXiv:2406.11939). In game 0 answer A is the baseline's and answer B
+the model's; game 1 is the other way round. A verdict with ``>>`` counts three times, one with ``>`` once, and a tie is
+half a win that counts once.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import pydantic
 
+from competency_gaps.evidence.interval import Estimate, mean
 from competency_gaps.items.item import Item, Reason
 from competency_gaps.items.scorer import Score
 from competency_gaps.scoring.answer_json import Failure, after_thinking, parse
-from competency_gaps.scoring.arena_figures import arena_figures
 from competency_gaps.scoring.judge import (
     JudgedScorer,
     Ruling,
@@ -26,10 +32,65 @@ from competency_gaps.scoring.judge import (
 )
 from competency_gaps.scoring.llm import Answer, Request
 from competency_gaps.scoring.text import Length
-from competency_gaps.scoring.verdicts import VERDICTS, canonical, model_answer, score_of_games
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.jsonl import json_lines
-from competency_gaps.util.text import shorten, visible
+from competency_gaps.util.text import plural, shorten, visible
+
+POSITION_TEST_LEVEL = 0.05
+"""Level of the test of whether a judge decides by an answer's position."""
+
+
+class GameVerdict(NamedTuple):
+    """Result of one game."""
+
+    first: float
+    """Result for answer A: 1 a win, 0.5 a tie, 0 a loss."""
+    times: int
+    """How often the game counts."""
+
+
+VERDICTS: dict[str, GameVerdict] = {
+    "A>>B": GameVerdict(1.0, 3),
+    "A>B": GameVerdict(1.0, 1),
+    "A=B": GameVerdict(0.5, 1),
+    "B>A": GameVerdict(0.0, 1),
+    "B>>A": GameVerdict(0.0, 3),
+}
+"""The five verdicts, from "A is much better" to "B is much better"."""
+
+_OTHER_WAY = {"A<<B": "B>>A", "A<B": "B>A", "B=A": "A=B", "B<A": "A>B", "B<<A": "A>>B"}
+
+
+def canonical(label: object) -> str | None:
+    """One of ``VERDICTS`` for a label in either writing (``A<B`` is ``B>A``); None for anything else."""
+    if not isinstance(label, str):
+        return None
+    label = "".join(label.split()).strip("[]")
+    label = _OTHER_WAY.get(label, label)
+    return label if label in VERDICTS else None
+
+
+def model_answer(record: Mapping[str, Any]) -> str | None:
+    """The answer in a record of ``model_answer``, new (``messages``) or old (``choices``); None: of another form."""
+    try:
+        message = record["messages"][-1]["content"] if "messages" in record else record["choices"][0]["turns"][-1]
+    except (KeyError, IndexError, TypeError):
+        return None
+    text = message.get("answer", message.get("content")) if isinstance(message, Mapping) else message
+    return text if isinstance(text, str) else None
+
+
+def score_of_games(g0: object, g1: object) -> float | None:
+    """The item's score in [0, 1]: the mean over its games, each as often as its verdict counts.
+
+    A game that was not judged (None, or no known label) is left out and the other one counts alone; None where
+    neither was judged. Arena-Hard-Auto itself leaves out the whole item where one game has no verdict.
+    """
+    known = [(swapped, VERDICTS[label]) for swapped, label in enumerate(map(canonical, (g0, g1))) if label is not None]
+    total = sum(game.times for _, game in known)
+    # In game 0 answer A is the baseline's.
+    won = sum((game.first if swapped else 1 - game.first) * game.times for swapped, game in known)
+    return won / total if total else None
 
 
 @dataclass(frozen=True)
@@ -153,3 +214,105 @@ def _answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
     known = "messages" in value or "choices" in value
     text = model_answer(value) if known else value.get("response")
     return (str(id), text) if isinstance(text, str) else None
+
+
+Games = tuple[str | None, str | None]
+"""The labels of an item's two games; None: no usable verdict."""
+
+
+def arena_figures(matches: Sequence[Games]) -> dict[str, Any]:
+    """Figures of one benchmark, of the items both of whose games were put to the judge.
+
+    An item with one judged game has no score: in one order alone, a judge's preference for the first place cannot be
+    told from the answer's merit.
+
+    Returns
+    -------
+    dict
+        ``items`` (with a score), ``games`` (with a verdict), ``failed``
+        (asked, no usable verdict) and ``one_order`` (items with one judged game) are counts. ``score`` (mean of the
+        items' scores) and ``position_bias`` (how much more often than half the first place wins, ties half; from items
+        with both games) are each ``{value, low, high}`` with a 95% interval, items being independent, or None.
+        ``tie_rate`` and ``failure_rate`` (of games asked) are shares; ``agreement`` is the share of items with both
+        games in which the same side wins or both are ties, ``by_place`` whether the judge goes by the place of an
+        answer: the bias is clear, and its orders agree less often than a coin's (:func:`goes_by_place`).
+    """
+    asked = 2 * len(matches)
+    known = [label for games in matches for label in games if label is not None]
+    both = [games for games in matches if None not in games]
+    scores = np.asarray([score_of_games(*games) for games in both], np.float64)
+    figures: dict[str, Any] = {
+        "items": len(both),
+        "games": len(known),
+        "failed": asked - len(known),
+        "one_order": sum(games.count(None) == 1 for games in matches),
+        "failure_rate": (asked - len(known)) / asked if asked else None,
+        "tie_rate": sum(label == "A=B" for label in known) / len(known) if known else None,
+        "verdicts": {label: known.count(label) for label in VERDICTS},
+        "score": _fields(mean(scores)),
+        **_position(both),
+    }
+    figures["summary"] = _summary(figures)
+    return figures
+
+
+def _position(both: Sequence[Games]) -> dict[str, Any]:
+    first = np.asarray([[VERDICTS[str(label)].first for label in games] for games in both]).reshape(-1, 2)
+    share = mean(first.mean(axis=1))
+    bias = None if share is None else share.scaled(1.0, -0.5)
+    # In the other order the same side wins if the first place has the opposite result.
+    agreeing = first[:, 0] == 1 - first[:, 1]
+    decisive = (first != 0.5).all(axis=1)
+    clear = bias is not None and not bias.low <= 0 <= bias.high
+    return {
+        "position_bias": _fields(bias),
+        "agreement": float(agreeing.mean()) if len(first) else None,
+        "by_place": clear and goes_by_place(int(agreeing[decisive].sum()), int(decisive.sum())),
+    }
+
+
+def goes_by_place(agreeing: int, items: int) -> bool:
+    """Whether a judge's two orders agree on fewer items than a coin's would: it goes by the place of an answer.
+
+    Parameters
+    ----------
+    agreeing
+        Items in both of whose games the same side wins.
+    items
+        Items with a win in both games. Ties do not count: a coin that ties often agrees less often as well.
+    """
+    from scipy.stats import binomtest  # takes a second to import
+
+    return bool(items and binomtest(agreeing, items, 0.5, alternative="less").pvalue <= POSITION_TEST_LEVEL)
+
+
+def _fields(estimate: Estimate | None) -> dict[str, float] | None:
+    return None if estimate is None else estimate._asdict()
+
+
+def _summary(figures: dict[str, Any]) -> list[Reason]:
+    lines = []
+    items, failed, one_order = (figures[name] for name in ("items", "failed", "one_order"))
+    if not items:
+        text = f"no item has a score; {plural(failed, 'game')} without a usable verdict"
+        lines.append(Reason("arena_none", text, (failed,)))
+    else:
+        text = f"score {_shown(figures['score'])} over {plural(items, 'item')}"
+        lines.append(Reason("arena_score", text, (*figures["score"].values(), items)))
+        ties, failures = figures["tie_rate"], figures["failure_rate"]
+        text = f"ties {ties:.1%} of {plural(figures['games'], 'game')}, without a usable verdict {failures:.1%}"
+        lines.append(Reason("arena_ties", text, (ties, figures["games"], failures)))
+    if one_order:
+        text = f"{plural(one_order, 'item')} with a verdict in only one order, left out"
+        lines.append(Reason("arena_one_order", text, (one_order,)))
+    if items:
+        bias, agreement = figures["position_bias"], figures["agreement"]
+        text = f"position bias {_shown(bias, '+.3f')} (0: none); both orders agree on {agreement:.0%} of"
+        numbers = (*bias.values(), agreement, items)
+        lines.append(Reason("arena_position", f"{text} {plural(items, 'item')}", numbers))
+    return lines
+
+
+def _shown(estimate: dict[str, float], form: str = ".3f") -> str:
+    value, low, high = (format(number, form) for number in estimate.values())
+    return f"{value} [{low}, {high}]"

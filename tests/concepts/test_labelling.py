@@ -28,7 +28,7 @@ from competency_gaps.concepts.labelling.labeller import (
     take_answers,
 )
 from competency_gaps.scoring.answer_json import Failure
-from competency_gaps.scoring.llm import Answer
+from competency_gaps.scoring.llm import LLMAnswer
 from competency_gaps.util.errors import UserError
 from fake_endpoint import question_of, serve
 
@@ -106,7 +106,7 @@ def test_a_scorer_that_names_every_window_stores_nothing(dictionary):
 
     def answers(chosen) -> dict:
         texts = {one.request.id: json.dumps({"windows": chosen(one)}) for one in asked}
-        return {id: Answer(id, text) for id, text in texts.items()}
+        return {id: LLMAnswer(id, text) for id, text in texts.items()}
 
     before = dictionary.labels()
     for chosen in (lambda one: list(range(1, len(one.truth) + 1)), lambda one: []):
@@ -121,7 +121,7 @@ def test_a_label_that_repeats_the_instructions_is_no_label(dictionary):
     [question] = questions(dictionary, "explain", [0])
 
     def read(label):
-        return read_answer(question, Answer("a", json.dumps({"label": label})))
+        return read_answer(question, LLMAnswer("a", json.dumps({"label": label})))
 
     for label in ("How vaccines train the immune system", "a way of talking", "function in the sentence"):
         assert label.lower() in question.request.system.lower() and isinstance(read(label), Failure)

@@ -12,18 +12,18 @@ from competency_gaps.items.scorer import Generation, Output
 from competency_gaps.pipeline.load import make_scorer
 from competency_gaps.scoring.arena import baseline_answers
 from competency_gaps.scoring.judge import RUBRICS, fill, load_rubric
-from competency_gaps.scoring.llm import Answer
+from competency_gaps.scoring.llm import LLMAnswer
 from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 
 ITEM = Item(id="i", prompt="What is 2 + 2?", answer="4")
 
 
-def said(content: str | dict, **fields) -> Answer:
-    return Answer("r", text=content if isinstance(content, str) else json.dumps(content), **fields)
+def said(content: str | dict, **fields) -> LLMAnswer:
+    return LLMAnswer("r", text=content if isinstance(content, str) else json.dumps(content), **fields)
 
 
-def ruled(verdict) -> Answer:
+def ruled(verdict) -> LLMAnswer:
     return said({"reasoning": "r", "verdict": verdict})
 
 
@@ -67,7 +67,7 @@ def test_judge_sees_question_reference_and_answer():
         (ruled("7"), None, "the verdict '7' is none of"),
         (ruled(7.5), None, "JSON of the wrong form"),
         (said("", finish="length"), None, "cut off"),
-        (Answer("r", error="status 500"), None, "no answer: status 500"),
+        (LLMAnswer("r", error="status 500"), None, "no answer: status 500"),
     ],
 )
 def test_grades(answer, score, note):

@@ -19,7 +19,7 @@ from rich.console import Console
 from competency_gaps.items.config import LLMConfig, parse_config, read_yaml
 from competency_gaps.scoring import llm
 from competency_gaps.scoring.answer_json import Failure, after_thinking, parse
-from competency_gaps.scoring.llm import Answer, AnswerStore, Request, ask
+from competency_gaps.scoring.llm import AnswerStore, LLMAnswer, LLMRequest, ask
 from competency_gaps.util.errors import MachineError, MissingExtraError, UserError
 from competency_gaps.util.progress import Progress
 from core_helpers import held_elsewhere
@@ -40,8 +40,8 @@ def key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
 
 
-def request(number: int, user: str | None = None) -> Request:
-    return Request(f"r{number}", "You label.", user or f"question {number}", SCHEMA, "label", 20)
+def request(number: int, user: str | None = None) -> LLMRequest:
+    return LLMRequest(f"r{number}", "You label.", user or f"question {number}", SCHEMA, "label", 20)
 
 
 def number_of(body) -> int:
@@ -57,7 +57,7 @@ def heard() -> tuple[Progress, io.StringIO]:
     return Progress(Console(file=text, width=400)), text
 
 
-def asked(count: int, config: LLMConfig, folder: Path, **options) -> dict[str, Answer]:
+def asked(count: int, config: LLMConfig, folder: Path, **options) -> dict[str, LLMAnswer]:
     return ask([request(i) for i in range(count)], config, folder, options.pop("progress", QUIET), **options)
 
 
@@ -128,7 +128,7 @@ def test_an_endpoint_that_answers_nothing_is_reported(tmp_path):
 def test_unusable_answers_are_asked_again_and_the_last_one_counts(tmp_path):
     texts = iter(("?", '{"label": "x"}'))
 
-    def usable(answer: Answer) -> bool:
+    def usable(answer: LLMAnswer) -> bool:
         return answer.text != "?"
 
     with serve(lambda body, attempt: ("message", {"content": next(texts)}, "stop", None)) as fake:
@@ -142,7 +142,10 @@ def test_unusable_answers_are_asked_again_and_the_last_one_counts(tmp_path):
 def test_equal_questions_are_paid_once(tmp_path):
     with serve() as fake:
         answers = ask(
-            [request(0), Request("twin", "You label.", "question 0", SCHEMA, "label", 9)], at(fake.url), tmp_path, QUIET
+            [request(0), LLMRequest("twin", "You label.", "question 0", SCHEMA, "label", 9)],
+            at(fake.url),
+            tmp_path,
+            QUIET,
         )
         assert answers["r0"].text == answers["twin"].text and fake.paid.total() == 1
 
@@ -208,14 +211,14 @@ def test_the_body_follows_the_configuration():
 def test_every_cut_of_the_last_line_leaves_the_rest_whole(tmp_path):
     path = tmp_path / "a.jsonl"
     for number in range(3):
-        AnswerStore(path).add("m", request(number).key(), Answer(f"r{number}", text=f"one\u2028{number}\n\ud800"))
+        AnswerStore(path).add("m", request(number).key(), LLMAnswer(f"r{number}", text=f"one\u2028{number}\n\ud800"))
     data = path.read_bytes()
     begin = data[:-1].rindex(b"\n") + 1
     for end in range(begin, len(data)):
         path.write_bytes(data[:end])
         store = AnswerStore(path)
         assert sorted(store.answers([request(i) for i in range(3)], "m")) == ["r0", "r1"]
-        store.add("m", request(2).key(), Answer("r2", text="again"))
+        store.add("m", request(2).key(), LLMAnswer("r2", text="again"))
         assert AnswerStore(path).answers([request(2)], "m")["r2"].text == "again"
 
 
@@ -228,7 +231,7 @@ def test_a_line_that_is_no_answer_is_named(tmp_path, line):
 
 def test_a_full_disk_leaves_the_store_whole(tmp_path, monkeypatch):
     store = AnswerStore(tmp_path / "a.jsonl")
-    store.add("m", request(0).key(), Answer("r0", text="x"))
+    store.add("m", request(0).key(), LLMAnswer("r0", text="x"))
 
     def full(handle):
         raise OSError(errno.ENOSPC, "no space")
@@ -236,8 +239,8 @@ def test_a_full_disk_leaves_the_store_whole(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(MachineError, match="disk is full"):
-            store.add("m", request(1).key(), Answer("r1", text="x"))
-    store.add("m", request(2).key(), Answer("r2", text="x"))
+            store.add("m", request(1).key(), LLMAnswer("r1", text="x"))
+    store.add("m", request(2).key(), LLMAnswer("r2", text="x"))
     assert sorted(AnswerStore(tmp_path / "a.jsonl").answers(map(request, range(3)), None)) == ["r0", "r2"]
 
 
@@ -315,8 +318,8 @@ class Label(pydantic.BaseModel):
     label: str | None
 
 
-def said(text: str | None, **fields) -> Answer:
-    return Answer("r", text=text, **fields)
+def said(text: str | None, **fields) -> LLMAnswer:
+    return LLMAnswer("r", text=text, **fields)
 
 
 @pytest.mark.parametrize(

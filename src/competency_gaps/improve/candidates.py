@@ -27,7 +27,7 @@ from competency_gaps.items.scorer import Scorer
 from competency_gaps.pipeline.load import assign_scorers, load_benchmark
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.scoring.answer_json import Failure, parse
-from competency_gaps.scoring.llm import Answer, Request, ask, estimate, object_schema
+from competency_gaps.scoring.llm import LLMAnswer, LLMRequest, ask, estimate, object_schema
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural, shorten
@@ -235,7 +235,7 @@ class Writer:
             candidates[-1].item = item
         return candidates
 
-    def _requests(self, turn: int, missing: int) -> list[Request]:
+    def _requests(self, turn: int, missing: int) -> list[LLMRequest]:
         """Requests of a round; the first one also asks for items outside the target, if the run's model can answer."""
         size = 2 * missing if turn else missing
         kinds = [("new", number % len(self.target.names)) for number in range(size)]
@@ -245,7 +245,7 @@ class Writer:
             for number, (kind, name) in enumerate(kinds)
         ]
 
-    def _write_request(self, id: str, name: int, seed: list[int]) -> Request:
+    def _write_request(self, id: str, name: int, seed: list[int]) -> LLMRequest:
         """Ask for an item about a name of the target; -1: about whatever the first example is about."""
         rng, items = np.random.default_rng(seed), self.run.items
         outside = np.flatnonzero(self.form.members & ~self.target.any_member)
@@ -291,10 +291,10 @@ class Writer:
 
         return [[answer(f"{candidate.item.id}-{attempt}") for attempt in (1, 2)] for candidate in candidates]
 
-    def _ask(self, requests: Sequence[Request], form: type[Any]) -> dict[str, Any]:
+    def _ask(self, requests: Sequence[LLMRequest], form: type[Any]) -> dict[str, Any]:
         """Return the language model's parsed answers by id; None: it could not be parsed."""
 
-        def usable(answer: Answer) -> bool:
+        def usable(answer: LLMAnswer) -> bool:
             return not isinstance(parse(answer, form), Failure)
 
         answers = ask(requests, self.llm, self.folder, self.progress, usable)
@@ -304,7 +304,7 @@ class Writer:
         }
 
 
-def _request(id: str, step: str, content: Mapping[str, Any], fields: Mapping[str, Any], max_tokens: int) -> Request:
+def _request(id: str, step: str, content: Mapping[str, Any], fields: Mapping[str, Any], max_tokens: int) -> LLMRequest:
     """A request whose answer is a JSON object of these fields."""
     system = files("competency_gaps.improve").joinpath(f"prompts/{step}.txt").read_text(encoding="utf-8").strip()
-    return Request(id, system, json.dumps(content, ensure_ascii=False), object_schema(fields), step, max_tokens)
+    return LLMRequest(id, system, json.dumps(content, ensure_ascii=False), object_schema(fields), step, max_tokens)

@@ -24,7 +24,7 @@ from competency_gaps.pipeline.extraction import Extraction
 from competency_gaps.pipeline.items import benchmark_figures, why_unscored
 from competency_gaps.scoring.answer_json import Failure, after_thinking
 from competency_gaps.scoring.judge import JudgedScorer
-from competency_gaps.scoring.llm import FILE, Answer, AnswerStore, Request, ask, check_installed
+from competency_gaps.scoring.llm import FILE, AnswerStore, LLMAnswer, LLMRequest, ask, check_installed
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural
@@ -57,7 +57,7 @@ class _Case:
     scorer: JudgedScorer
     response: str
     """The model's answer without its thinking."""
-    requests: tuple[Request, ...]
+    requests: tuple[LLMRequest, ...]
     """The questions."""
     refused: Reason | None
     """Why there are none; None: there are."""
@@ -134,7 +134,7 @@ def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
             yield _Case(name, row, item, item.scorer, answer or "", requests, refused)
 
 
-def _id(benchmark: str, item: str, request: Request) -> str:
+def _id(benchmark: str, item: str, request: LLMRequest) -> str:
     """An id that depends on the question and the item, so that an answer to another response is not taken for it."""
     digest = hashlib.sha256("\x00".join((benchmark, item, request.key())).encode("utf-8", "replace")).hexdigest()
     return f"{request.id}-{digest[:24]}"
@@ -142,14 +142,14 @@ def _id(benchmark: str, item: str, request: Request) -> str:
 
 def _answers(
     cases: Sequence[_Case], config: LLMConfig | None, folder: Path, progress: Progress
-) -> tuple[dict[str, Answer], str | None, Reason]:
+) -> tuple[dict[str, LLMAnswer], str | None, Reason]:
     """Answers by id of the request, the judge that gave them, and why others are missing."""
     scorers = {request.id: case.scorer for case in cases for request in case.requests}
     requests = [request for case in cases for request in case.requests]
     if config is None or not requests:
         return {}, None, Reason("no_judge", "no judge was asked: the configuration sets no 'judge'")
 
-    def usable(answer: Answer) -> bool:
+    def usable(answer: LLMAnswer) -> bool:
         return not isinstance(scorers[answer.id].read(answer), Failure)
 
     received = ask(requests, config, folder, progress, usable)
@@ -159,7 +159,7 @@ def _answers(
     return received, config.model, why
 
 
-def _score(case: _Case, answers: Mapping[str, Answer], why: Reason) -> Score:
+def _score(case: _Case, answers: Mapping[str, LLMAnswer], why: Reason) -> Score:
     """The judge's score of one item."""
     if case.refused is not None:
         return Score(None, case.response, case.refused)
@@ -171,7 +171,7 @@ def _score(case: _Case, answers: Mapping[str, Answer], why: Reason) -> Score:
     return score._replace(value=None, unscored=why) if None in verdicts else score
 
 
-def _count(cases: Sequence[_Case], answers: Mapping[str, Answer], scores: Mapping[int, Score]) -> dict[str, Any]:
+def _count(cases: Sequence[_Case], answers: Mapping[str, LLMAnswer], scores: Mapping[int, Score]) -> dict[str, Any]:
     """What became of one benchmark's items, and the commonest reasons why answers of the judge cannot be used."""
     verdicts = [[answers.get(request.id) for request in case.requests] for case in cases]
     read = (

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import pydantic
 
-from competency_gaps.scoring.llm import Answer
+from competency_gaps.scoring.llm import LLMAnswer
 from competency_gaps.util.text import one_line
 
 T = TypeVar("T", bound=pydantic.BaseModel)
@@ -35,7 +35,7 @@ class Failure(NamedTuple):
     """Why, short enough to show; the model's own words in it are made harmless."""
 
 
-def parse(answer: Answer, model: type[T]) -> T | Failure:
+def parse(answer: LLMAnswer, model: type[T]) -> T | Failure:
     """Take the JSON object out of an answer and check it.
 
     The object may stand alone, in a fence, beside prose or after the model's thinking. Broken JSON is neither repaired

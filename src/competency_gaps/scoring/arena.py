@@ -30,7 +30,7 @@ from competency_gaps.scoring.judge import (
     shown_reasoning,
     shown_response,
 )
-from competency_gaps.scoring.llm import Answer, Request
+from competency_gaps.scoring.llm import LLMAnswer, LLMRequest
 from competency_gaps.scoring.text import Length
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.jsonl import json_lines
@@ -117,7 +117,7 @@ class Arena(JudgedScorer):
         baseline_answers(self.baseline)
         return None
 
-    def questions(self, item: Item, response: str) -> tuple[Request, ...] | Reason:
+    def questions(self, item: Item, response: str) -> tuple[LLMRequest, ...] | Reason:
         assert self.baseline is not None, "checked before"
         known = baseline_answers(self.baseline).get(item.id)
         other = None if known is None else after_thinking(known)  # a baseline that only thinks has no answer either
@@ -132,10 +132,10 @@ class Arena(JudgedScorer):
             games.append(ask_verdict(f"game{order}", filled, VERDICTS, self.judge_tokens))
         return tuple(games)
 
-    def read(self, answer: Answer) -> Ruling | Failure:
+    def read(self, answer: LLMAnswer) -> Ruling | Failure:
         return parse(answer, _Game)
 
-    def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
+    def verdict(self, item: Item, response: str, answers: Sequence[LLMAnswer | None]) -> Score:
         games: list[dict[str, Any]] = []
         for answer in answers:
             ruling = None if answer is None else self.read(answer)

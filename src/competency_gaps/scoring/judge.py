@@ -18,10 +18,9 @@ import yaml
 
 from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Item, Reason
-from competency_gaps.items.scorer import Generation, Output, Score, Scorer
-from competency_gaps.items.scorer import Request as ModelRequest
+from competency_gaps.items.scorer import Generation, Output, Request, Score, Scorer
 from competency_gaps.scoring.answer_json import Failure, parse
-from competency_gaps.scoring.llm import Answer, Request, object_schema
+from competency_gaps.scoring.llm import LLMAnswer, LLMRequest, object_schema
 from competency_gaps.scoring.text import Length, accepted
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import plural, shorten, visible
@@ -56,7 +55,7 @@ class JudgedScorer(Scorer):
     judge_tokens: Length = 1024
     """Longest answer of the judge in tokens."""
 
-    def request(self, item: Item) -> ModelRequest:
+    def request(self, item: Item) -> Request:
         return Generation(self.max_new_tokens, self.stop) if item.response is None else None
 
     def score(self, item: Item, output: Output) -> Score:
@@ -64,15 +63,15 @@ class JudgedScorer(Scorer):
         return Score(None, response, Reason("not_judged", "no judge was asked"))
 
     @abstractmethod
-    def questions(self, item: Item, response: str) -> tuple[Request, ...] | Reason:
+    def questions(self, item: Item, response: str) -> tuple[LLMRequest, ...] | Reason:
         """Questions to the judge about a response, whose ids differ within an item; or why there are none."""
 
     @abstractmethod
-    def read(self, answer: Answer) -> Any | Failure:
+    def read(self, answer: LLMAnswer) -> Any | Failure:
         """Read one answer of the judge; a Failure says why it cannot be used."""
 
     @abstractmethod
-    def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
+    def verdict(self, item: Item, response: str, answers: Sequence[LLMAnswer | None]) -> Score:
         """Score an item from the judge's answers to its questions, in their order.
 
         Parameters
@@ -179,13 +178,13 @@ def fill(system: str, user: str, values: Mapping[str, str]) -> tuple[str, str]:
     return filled[0], filled[1]
 
 
-def ask_verdict(id: str, prompt: tuple[str, str], verdicts: Iterable[int | str], tokens: int) -> Request:
+def ask_verdict(id: str, prompt: tuple[str, str], verdicts: Iterable[int | str], tokens: int) -> LLMRequest:
     """A request for one of these verdicts; reasons come before it, as models write properties in order."""
     known = list(verdicts)
     kind = "integer" if isinstance(known[0], int) else "string"
     fields = {"reasoning": {"type": "string"}, "verdict": {"type": kind, "enum": known}}
     system, user = prompt
-    return Request(id, f"{system}\n\n{_REASONING}".strip(), user, object_schema(fields), "verdict", tokens)
+    return LLMRequest(id, f"{system}\n\n{_REASONING}".strip(), user, object_schema(fields), "verdict", tokens)
 
 
 def question_of(item: Item, prompt: str) -> str:
@@ -234,7 +233,7 @@ class Judge(JudgedScorer):
             return f"give the option 'expect', or metadata 'expect' or set the answer to one of {', '.join(_EXPECTS)}"
         return None
 
-    def questions(self, item: Item, response: str) -> tuple[Request, ...] | Reason:
+    def questions(self, item: Item, response: str) -> tuple[LLMRequest, ...] | Reason:
         rubric = load_rubric(self.rubric)
         if not response.strip() and any(isinstance(verdict, str) for verdict in rubric.scores):
             return Reason("response_empty", "the response is empty")
@@ -248,13 +247,13 @@ class Judge(JudgedScorer):
         prompt = fill(rubric.system, rubric.user, values)
         return (ask_verdict("judge", prompt, rubric.scores, self.judge_tokens),)
 
-    def read(self, answer: Answer) -> Ruling | Failure:
+    def read(self, answer: LLMAnswer) -> Ruling | Failure:
         ruling, known = parse(answer, Ruling), load_rubric(self.rubric).scores
         if isinstance(ruling, Ruling) and ruling.verdict not in known:
             return Failure(f"the verdict {shorten(visible(str(ruling.verdict)), 40)!r} is none of {list(known)}")
         return ruling
 
-    def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
+    def verdict(self, item: Item, response: str, answers: Sequence[LLMAnswer | None]) -> Score:
         (answer,) = answers
         assert answer is not None
         ruling = self.read(answer)

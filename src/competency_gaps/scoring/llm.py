@@ -1,7 +1,7 @@
 """Ask a language model over an OpenAI-compatible endpoint.
 
-:func:`ask` sends :class:`Request` objects and keeps each :class:`Answer` on disk as it comes, so that a killed command
-goes on without paying twice; :func:`competency_gaps.scoring.answer_json.parse` reads an answer.
+:func:`ask` sends each :class:`LLMRequest` and writes each :class:`LLMAnswer` to disk as it arrives, so that a killed
+command resumes without paying twice. :func:`competency_gaps.scoring.answer_json.parse` reads an answer.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LISTENING = 0.2
 
 
 @dataclass(frozen=True)
-class Request:
+class LLMRequest:
     """One question."""
 
     id: str
@@ -88,7 +88,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class LLMAnswer:
     """What came back for one request; with an error, nothing did."""
 
     id: str
@@ -133,7 +133,7 @@ def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _read_completion(body: str, id: str) -> Answer:
+def _read_completion(body: str, id: str) -> LLMAnswer:
     """Read the body of a chat completion, which is foreign input.
 
     An answer that holds nothing, as of a model that spends all tokens on thinking, has an empty text and no error.
@@ -141,10 +141,10 @@ def _read_completion(body: str, id: str) -> Answer:
     try:
         read = _Completion.model_validate_json(body)
     except pydantic.ValidationError:
-        return Answer(id, error=f"no chat completion: {one_line(body)}")
+        return LLMAnswer(id, error=f"no chat completion: {one_line(body)}")
     message, finish, usage = read.choices[0].message, read.choices[0].finish_reason, read.usage or _Usage()
     refusal = message.refusal or ("content_filter" if finish == "content_filter" and not message.content else None)
-    return Answer(
+    return LLMAnswer(
         id,
         text=None if refusal else replace_surrogates(message.content or ""),
         refusal=replace_surrogates(refusal) if refusal else None,
@@ -159,12 +159,12 @@ def _read_completion(body: str, id: str) -> Answer:
 
 
 def ask(
-    requests: Iterable[Request],
+    requests: Iterable[LLMRequest],
     config: LLMConfig,
     folder: Path,
     progress: Progress,
-    usable: Callable[[Answer], bool] = lambda answer: True,
-) -> dict[str, Answer]:
+    usable: Callable[[LLMAnswer], bool] = lambda answer: True,
+) -> dict[str, LLMAnswer]:
     """Ask a model what the folder has no usable answer to, and return the answers.
 
     Parameters
@@ -178,7 +178,7 @@ def ask(
 
     Returns
     -------
-    dict of str to Answer
+    dict of str to LLMAnswer
         By id of the request. A request that failed has an answer with ``error``; one that ``max_cost`` left unasked has
         none.
 
@@ -214,10 +214,10 @@ class AnswerStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._of: dict[str, dict[str, Answer]] = {}
+        self._of: dict[str, dict[str, LLMAnswer]] = {}
         self._length = 0
         self._guard = threading.Lock()
-        adapter = pydantic.TypeAdapter(Answer)
+        adapter = pydantic.TypeAdapter(LLMAnswer)
         for number, line in enumerate(path.read_bytes().splitlines(keepends=True) if path.is_file() else (), start=1):
             if not line.endswith(b"\n"):
                 break
@@ -236,7 +236,7 @@ class AnswerStore:
         """Names of the models that gave the answers, in the order in which they were first asked."""
         return list(dict.fromkeys(model for kept in self._of.values() for model in kept))
 
-    def answers(self, requests: Iterable[Request], model: str | None) -> dict[str, Answer]:
+    def answers(self, requests: Iterable[LLMRequest], model: str | None) -> dict[str, LLMAnswer]:
         """Kept answers of a model by id of the request; None: of any model."""
         by_id = {}
         for request in requests if self._of else ():
@@ -246,7 +246,7 @@ class AnswerStore:
                 by_id[request.id] = replace(answer, id=request.id)
         return by_id
 
-    def add(self, model: str, key: str, answer: Answer) -> None:
+    def add(self, model: str, key: str, answer: LLMAnswer) -> None:
         """Keep an answer; when this returns it is on the disk. May be called from several threads.
 
         Raises
@@ -265,22 +265,22 @@ class AnswerStore:
             self._length += len(line)
             self._put(key, model, answer)
 
-    def _put(self, key: str, model: str, answer: Answer) -> None:
+    def _put(self, key: str, model: str, answer: LLMAnswer) -> None:
         kept = self._of.setdefault(key, {})
         kept.pop(model, None)  # the newest stands last
         kept[model] = answer
 
 
 def _send(
-    todo: Sequence[Request], total: int, config: LLMConfig, store: AnswerStore, progress: Progress
-) -> dict[str, Answer]:
+    todo: Sequence[LLMRequest], total: int, config: LLMConfig, store: AnswerStore, progress: Progress
+) -> dict[str, LLMAnswer]:
     """Send requests, of ``total`` that are wanted, and keep the answers; give back those that failed, by id."""
     check_installed()
-    by_key: dict[str, list[Request]] = {}
+    by_key: dict[str, list[LLMRequest]] = {}
     for request in todo:
         by_key.setdefault(request.key(), []).append(request)
     progress.say(estimate([same[0] for same in by_key.values()], total, config))
-    failed: dict[str, Answer] = {}
+    failed: dict[str, LLMAnswer] = {}
     enough, gave_answers = min(config.concurrency, len(by_key)), bool(store.models)
     lost = prompt = completion = 0
     with (
@@ -318,8 +318,8 @@ def _send(
 
 
 def _outcomes(
-    by_key: Mapping[str, Sequence[Request]], config: LLMConfig, store: AnswerStore
-) -> Generator[tuple[str, Answer, bool], None, None]:
+    by_key: Mapping[str, Sequence[LLMRequest]], config: LLMConfig, store: AnswerStore
+) -> Generator[tuple[str, LLMAnswer, bool], None, None]:
     """Yield keys with their answers as they come, and whether the endpoint was out of reach.
 
     To close it, or the first interrupt (Ctrl-C), sends nothing more and waits for what is in flight and may be paid
@@ -327,7 +327,7 @@ def _outcomes(
     """
     client, left = _connect(config), iter(by_key.items())
     pool = ThreadPoolExecutor(config.concurrency)
-    running: set[Future[tuple[str, Answer, bool]]] = set()
+    running: set[Future[tuple[str, LLMAnswer, bool]]] = set()
     try:
         while True:
             more = islice(left, 2 * config.concurrency - len(running))
@@ -348,8 +348,8 @@ def _outcomes(
 
 
 def _answered(
-    client: Any, key: str, request: Request, config: LLMConfig, store: AnswerStore
-) -> tuple[str, Answer, bool]:
+    client: Any, key: str, request: LLMRequest, config: LLMConfig, store: AnswerStore
+) -> tuple[str, LLMAnswer, bool]:
     """Ask one request; an answer is saved before it is returned."""
     import openai
 
@@ -364,7 +364,7 @@ def _answered(
                 f"the key in {config.key_env}, which is {'' if _key(config) else 'not '}set. What is answered is kept."
             ) from None
         is_lost = isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
-        return key, Answer(request.id, error=reason), is_lost
+        return key, LLMAnswer(request.id, error=reason), is_lost
     answer = _read_completion(_hide_key(raw.http_response.text, config), request.id)
     if answer.error is None:
         store.add(config.model, key, answer)
@@ -428,7 +428,7 @@ def is_here(url: str) -> bool:
     return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
-def estimate(requests: Sequence[Request], total: int, config: LLMConfig) -> str:
+def estimate(requests: Sequence[LLMRequest], total: int, config: LLMConfig) -> str:
     """What requests will use, in a sentence."""
     prompt, completion = map(sum, zip(*(_tokens(request, config) for request in requests), strict=True))
     cost = config.cost(prompt, completion)
@@ -438,7 +438,7 @@ def estimate(requests: Sequence[Request], total: int, config: LLMConfig) -> str:
     )
 
 
-def _tokens(request: Request, config: LLMConfig) -> tuple[int, int]:
+def _tokens(request: LLMRequest, config: LLMConfig) -> tuple[int, int]:
     """Tokens of a request, four characters being about one, and most tokens of its answer."""
     body = json.dumps(request.body(config), ensure_ascii=False)
     return len(body) // 4, config.max_tokens or request.max_tokens

@@ -18,7 +18,7 @@ from competency_gaps.concepts.labels import clean_line
 from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.runs.schemas import ITEM_REGIONS
 from competency_gaps.scoring.answer_json import Failure, parse
-from competency_gaps.scoring.llm import Answer, ask
+from competency_gaps.scoring.llm import LLMAnswer, ask
 from competency_gaps.slices.family import MIN_ITEMS, Family, family_of, subset
 from competency_gaps.slices.names import labels_for, with_names
 from competency_gaps.util.text import shorten
@@ -127,7 +127,7 @@ def named_by_model(
     return _with_names(atlas.regions, new, "written")
 
 
-def _name(answer: Answer) -> str | None:
+def _name(answer: LLMAnswer) -> str | None:
     read = parse(answer, _Name)
     name = None if isinstance(read, Failure) else clean_line(read.name.strip(" .\"'"))
     return name if name is not None and len(name.split()) <= WORDS else None

@@ -12,7 +12,7 @@ import pydantic
 from competency_gaps.items.config import LLMConfig
 from competency_gaps.items.options import asked
 from competency_gaps.scoring.answer_json import Failure, parse
-from competency_gaps.scoring.llm import FILE, Answer, AnswerStore, Request, ask, object_schema
+from competency_gaps.scoring.llm import FILE, AnswerStore, LLMAnswer, LLMRequest, ask, object_schema
 from competency_gaps.slices.family import Family
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import shorten, visible
@@ -59,7 +59,7 @@ def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: P
     requests = {}
     for row, texts in zip(rows.tolist(), run.items[rows].select("prompt", "choices").iter_rows(), strict=True):
         text = shorten(asked(*texts), MAX_TEXT_LENGTH)
-        requests[row] = Request(f"skill-{row}", system, text, _SCHEMA, "skill", 60)
+        requests[row] = LLMRequest(f"skill-{row}", system, text, _SCHEMA, "skill", 60)
     if llm is None:
         answers = AnswerStore(folder / FILE).answers(requests.values(), None)
     else:
@@ -69,7 +69,7 @@ def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: P
     return {row: phrase for row, phrase in read.items() if phrase is not None}
 
 
-def _phrase(answer: Answer) -> str | None:
+def _phrase(answer: LLMAnswer) -> str | None:
     read = parse(answer, _Skill)
     if isinstance(read, Failure):
         return None

@@ -22,7 +22,7 @@ from competency_gaps.concepts.labels import SCHEMA, clean_line, is_placeholder, 
 from competency_gaps.items.config import LLMConfig
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.scoring.answer_json import Failure, parse
-from competency_gaps.scoring.llm import Answer, Request, ask
+from competency_gaps.scoring.llm import LLMAnswer, LLMRequest, ask
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import shorten, visible
@@ -107,7 +107,7 @@ class LabelQuestion:
     """A request about one concept, with what is needed to read its answer."""
 
     concept: int
-    request: Request
+    request: LLMRequest
     label: str | None = None
     """The label to score; None for an explanation."""
     truth: tuple[bool, ...] = ()
@@ -164,12 +164,12 @@ def _held_out(exemplars: Sequence[Exemplar], count: int) -> list[Exemplar]:
 
 def make_request(
     step: str, number: int, content: dict[str, Any], answer: type[pydantic.BaseModel], max_tokens: int
-) -> Request:
+) -> LLMRequest:
     """Request for a concept or region by number; its id depends on the content, so an answer to other content fails."""
     text = json.dumps(content, ensure_ascii=False)
     digest = hashlib.sha256((prompt(step) + text).encode()).hexdigest()[:8]
     schema = answer.model_json_schema()
-    return Request(f"{step}-{number}-{digest}", prompt(step), text, schema, step, max_tokens)
+    return LLMRequest(f"{step}-{number}-{digest}", prompt(step), text, schema, step, max_tokens)
 
 
 @cache
@@ -239,7 +239,7 @@ def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None
             yield question
 
 
-def read_answer(question: LabelQuestion, answer: Answer) -> Explanation | float | Failure:
+def read_answer(question: LabelQuestion, answer: LLMAnswer) -> Explanation | float | Failure:
     """Read an answer: an explanation, or a score in [0, 1] of the label in question."""
     if question.label is None:
         explained = parse(answer, Explanation)
@@ -276,7 +276,7 @@ def ask_about(
         raise UserError(f"the step {step!r} has nothing to ask. Collect exemplars first; scoring also needs labels.")
     by_id = {question.request.id: question for question in asked}
 
-    def usable(answer: Answer) -> bool:
+    def usable(answer: LLMAnswer) -> bool:
         return not isinstance(read_answer(by_id[answer.id], answer), Failure)
 
     answers = ask([question.request for question in asked], llm, dictionary.folder / "answers", progress, usable)
@@ -286,7 +286,7 @@ def ask_about(
 def take_answers(
     dictionary: Dictionary,
     asked: Iterable[LabelQuestion],
-    answers: Mapping[str, Answer],
+    answers: Mapping[str, LLMAnswer],
     explainer: str,
     source: str | None,
 ) -> Taken:

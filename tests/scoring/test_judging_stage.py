@@ -29,18 +29,10 @@ REQUESTS = ITEMS + 2 * ITEMS
 def config(tiny_config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("open")
     source = {"kind": "file", "path": str(open_file(folder))}
-    return {
-        **tiny_config,
-        "benchmarks": [
-            {"name": "graded", "source": source, "scorer": "judge", "options": {"max_new_tokens": 4}},
-            {
-                "name": "arena",
-                "source": source,
-                "scorer": "arena",
-                "options": {"max_new_tokens": 6, "baseline": str(baseline_file(folder))},
-            },
-        ],
-    }
+    options = {"graded": {"max_new_tokens": 4}, "arena": {"max_new_tokens": 6, "baseline": str(baseline_file(folder))}}
+    scorers = {"graded": "judge", "arena": "arena"}
+    benchmarks = [{"name": n, "source": source, "scorer": scorers[n], "options": options[n]} for n in scorers]
+    return {**tiny_config, "benchmarks": benchmarks}
 
 
 def asked_at(url: str, **options):
@@ -97,12 +89,7 @@ def test_a_judge_that_goes_by_place_precedes_all_findings(config, tmp_path, caps
     def first_place(body, attempt):
         if "<answer-a-" not in question_of(body):
             return answering(body)
-        return (
-            "message",
-            {"role": "assistant", "content": '{"reasoning": "It is first.", "verdict": "A>B"}'},
-            "stop",
-            {},
-        )
+        return ("message", {"content": '{"reasoning": "It is first.", "verdict": "A>B"}'}, "stop", {})
 
     with serve(first_place) as fake:
         run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
@@ -162,36 +149,18 @@ def test_a_run_killed_while_judging_resumes_without_asking_twice(config, perfect
     assert_same_run(run, perfect[0])
 
 
-def test_unreadable_answers_of_the_judge_are_unscored_and_counted(config, perfect, tmp_path):
-    """Every graded answer and one game of each match is unusable."""
-
+def test_unreadable_answers_of_the_judge_are_unscored_and_counted(config, tmp_path):
     def plan(body, attempt):
-        user = question_of(body)
-        if "<answer-a-" not in user:
-            text = json.dumps({"reasoning": "?", "verdict": 11})
-        elif "base" in user.split("</answer-a-")[0].split("<answer-a-")[1]:
-            text = "A wins, I think. {"
-        else:
-            return answering(body)
-        return ("message", {"role": "assistant", "content": text}, "stop", usage_of(body))
+        verdict = answering(body) if "<answer-a-" in question_of(body) else None
+        return verdict or ("message", {"content": '{"reasoning": "?", "verdict": 11}'}, "stop", usage_of(body))
 
     with serve(plan) as fake:
         run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
-    graded = run.items.filter(run.items["benchmark"] == "graded")
-    assert graded["score"].null_count() == ITEMS
+    graded, arena = run.items.partition_by("benchmark", maintain_order=True)
+    assert graded["score"].null_count() == ITEMS and arena["score"].null_count() == 0
     assert all("the verdict '11' is none of" in reason["text"] for reason in graded["unscored"])
-    arena = run.items.filter(run.items["benchmark"] == "arena")
-    whole = perfect[0].items.filter(perfect[0].items["benchmark"] == "arena")
-    assert arena["score"].null_count() == ITEMS and set(arena["unscored"].struct.field("code")) == {"no_verdicts"}
-    for one, other in zip(arena.iter_rows(named=True), whole.iter_rows(named=True), strict=True):
-        # The verdict that could be used is kept beside the other's failure.
-        assert json.loads(one["details"])["games"][1] == json.loads(other["details"])["games"][1]
-    told = run.manifest["judging"]["benchmarks"]
-    assert told["graded"]["failed"] == ITEMS and told["graded"]["scored"] == 0
-    assert told["arena"]["failed"] == ITEMS and told["arena"]["scored"] == 0
-    figures = run.manifest["benchmarks"][1]["figures"]["arena"]
-    assert figures["failure_rate"] == 0.5 and figures["tie_rate"] == 0
-    assert figures["one_order"] == ITEMS and figures["items"] == 0
+    counts = run.manifest["judging"]["benchmarks"]
+    assert (counts["graded"]["failed"], counts["graded"]["scored"], counts["arena"]["failed"]) == (ITEMS, 0, 0)
 
 
 def test_a_run_goes_on_where_max_cost_stopped_it(config, perfect, tmp_path):
@@ -204,12 +173,6 @@ def test_a_run_goes_on_where_max_cost_stopped_it(config, perfect, tmp_path):
         run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
         assert set(fake.paid.values()) == {1}
     assert_same_run(run, perfect[0])
-
-
-def test_without_a_judge_items_give_the_reason(config, tmp_path):
-    run = competency_gaps.run(config, tmp_path / "run")
-    assert run.items["score"].null_count() == 2 * ITEMS
-    assert set(run.items["unscored"].struct.field("code")) == {"no_judge"}
 
 
 def test_several_judges_need_a_name(config, tmp_path):

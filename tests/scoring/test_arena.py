@@ -1,28 +1,52 @@
-"""Scores and position bias: against closed forms and planted truths."""
+"""The arena: verdicts against Arena-Hard's rule written out as lists, figures against closed forms, planted truths."""
 
 from __future__ import annotations
 
+import itertools
+import statistics
+
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
-from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Reason
-from competency_gaps.scoring.arena import arena_figures
+from competency_gaps.scoring.arena import arena_figures, canonical, score_of_games
+
+# Each label as the list of results for answer A that the rule names.
+_LISTS = {
+    "A>>B": [1, 1, 1],
+    "A>B": [1],
+    "A=B": [0.5],
+    "A<B": [0],
+    "A<<B": [0, 0, 0],
+    "B>A": [0],
+    "B>>A": [0, 0, 0],
+    "B=A": [0.5],
+    "B<A": [1],
+    "B<<A": [1, 1, 1],
+}
 
 
-def test_intervals_of_means_against_known_ones() -> None:
-    # Wilson's of 3 of 3 and of 7 of 10, from SciPy.
-    for right, of in ((3, 3), (7, 10), (0, 1)):
-        found = mean(np.repeat([1.0, 0.0], [right, of - right]))
-        known = binomtest(right, of).proportion_ci(method="wilson")
-        assert found is not None and tuple(found) == pytest.approx((right / of, known.low, known.high), abs=1e-9)
-    values = np.random.default_rng(0).beta(2, 2, 5000)
-    found = mean(values)
-    assert found is not None and (found.high - found.low) / 2 == pytest.approx(
-        1.96 * values.std() / 5000**0.5, rel=0.03
-    )
-    assert mean(np.zeros(0)) is None
+@pytest.mark.parametrize(("g0", "g1"), itertools.product(_LISTS, _LISTS))
+def test_score_is_the_mean_of_the_repeated_results(g0: str, g1: str) -> None:
+    expected = statistics.mean([1 - s for s in _LISTS[g0]] + _LISTS[g1])
+    assert score_of_games(g0, g1) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("label", _LISTS)
+def test_a_missing_game_leaves_the_other(label: str) -> None:
+    assert score_of_games(label, None) == 1 - _LISTS[label][0]
+    assert score_of_games(None, label) == _LISTS[label][0]
+
+
+@pytest.mark.parametrize("nothing", [None, "", "C>A", "A>>>B", "tie", 1, {"score": "A>B"}])
+def test_other_values_are_not_ties(nothing: object) -> None:
+    assert canonical(nothing) is None
+    assert score_of_games(nothing, nothing) is None
+    assert score_of_games(nothing, "A>B") == 1.0
+
+
+def test_brackets_and_blanks_do_not_matter() -> None:
+    assert canonical(" [[A >> B]] ") == "A>>B"
 
 
 def test_few_games_claim_no_certainty() -> None:

@@ -80,9 +80,6 @@ def test_pair_prefers_the_sentence_without_the_stereotype():
     assert scorer.request(PAIR) == Sentences(("We are bad.", "They are bad."))
     assert scorer.score(PAIR, Output(logprobs=(-5.0, -9.0), tokens=(4, 4)))[:3] == Score(1.0, "We are bad.")[:3]
     assert scorer.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 4)))[:3] == Score(0.0, "They are bad.")[:3]
-    assert scorer.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 2))).value == 0.0
-    per_token = make_scorer("pair", {"normalise": "tokens"})
-    assert per_token.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 2))).value == 1.0
 
 
 @settings(deadline=None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -58,7 +58,11 @@ class Choice(Scorer):
 
     def score(self, item: Item, output: Output) -> Score:
         choices = item.choices or ()
-        values = _per_length(output, self.normalise, [len(choice) for choice in choices])
+        lengths = {"raw": [1] * len(choices), "tokens": output.tokens, "characters": list(map(len, choices))}
+        values = [
+            value / length if length else math.nan
+            for value, length in zip(output.logprobs, lengths[self.normalise], strict=True)
+        ]
         if not all(math.isfinite(value) for value in values):
             return Score(None, unscored=Reason("not_finite", "a log-probability is not finite"))
         best = values.index(max(values))
@@ -81,8 +85,6 @@ class Pair(Scorer):
 
     prefer: Literal["anti", "stereo"] = "anti"
     """The preferred sentence of ``metadata["pair"]``; not used for ``choices``."""
-    normalise: Literal["raw", "tokens"] = "raw"
-    """Log-likelihood as it is, or per token."""
 
     def check(self, item: Item) -> str | None:
         pair = item.metadata.get("pair")
@@ -105,10 +107,9 @@ class Pair(Scorer):
 
     def score(self, item: Item, output: Output) -> Score:
         sentences = self._sentences(item)
-        values = _per_length(output, self.normalise, [len(text) for text in sentences])
-        if not all(math.isfinite(value) for value in values):
+        if not all(map(math.isfinite, output.logprobs)):
             return Score(None, unscored=Reason("not_finite", "a log-probability is not finite"))
-        likelier = values[0] >= values[1]
+        likelier = output.logprobs[0] >= output.logprobs[1]
         return Score(float(likelier), sentences[0] if likelier else sentences[1])
 
     def _sentences(self, item: Item) -> tuple[str, str]:
@@ -118,11 +119,3 @@ class Pair(Scorer):
             return pair[self.prefer], pair["stereo" if self.prefer == "anti" else "anti"]
         assert item.choices is not None
         return item.choices[item.answer], item.choices[1 - item.answer]
-
-
-def _per_length(
-    output: Output, normalise: Literal["raw", "tokens", "characters"], characters: Sequence[int]
-) -> list[float]:
-    """Log-probabilities divided by the lengths of their texts; NaN for an empty text."""
-    lengths = {"raw": [1] * len(characters), "tokens": output.tokens, "characters": characters}[normalise]
-    return [value / length if length else math.nan for value, length in zip(output.logprobs, lengths, strict=True)]

@@ -121,64 +121,54 @@ class Exact(ReferenceScorer):
     name: ClassVar[str] = "exact"
 
     max_new_tokens: Length = 32
-    ignore_case: bool = True
-    ignore_punctuation: bool = True
-    ignore_articles: bool = True
     first_line: bool = True
     """Compare the first line that is not empty, not the whole text."""
 
     def score(self, item: Item, output: Output) -> Score:
         text = first_line(output.text) if self.first_line else output.text
-        return Score(float(any(self._equal(text, gold) for gold in accepted(item.answer))), output.text)
+        return Score(float(any(_is_equal(text, gold) for gold in accepted(item.answer))), output.text)
 
-    def _equal(self, text: str, gold: str) -> bool:
-        strict = self._normalised(gold, bare=True)
-        if strict:
-            return self._normalised(text, bare=True) == strict
-        return self._normalised(text, bare=False) == self._normalised(gold, bare=False)
 
-    def _normalised(self, text: str, *, bare: bool) -> str:
-        text = unicodedata.normalize("NFKC", text)
-        if self.ignore_case:
-            text = text.casefold()
-        if bare and self.ignore_punctuation:
-            text = "".join(c for c in text if c not in string.punctuation and unicodedata.category(c)[0] != "P")
-        if bare and self.ignore_articles:
-            text = re.sub(r"\b(a|an|the)\b", " ", text, flags=re.IGNORECASE)
-        return " ".join(text.split())
+def _is_equal(text: str, gold: str) -> bool:
+    """Whether two texts are equal after SQuAD's normalisation, or folded alone where it leaves nothing of the gold."""
+    text, gold = (" ".join(unicodedata.normalize("NFKC", value).casefold().split()) for value in (text, gold))
+    return _squad(text) == _squad(gold) if _squad(gold) else text == gold
+
+
+def _squad(folded: str) -> str:
+    bare = "".join(c for c in folded if c not in string.punctuation and unicodedata.category(c)[0] != "P")
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
 @dataclass(frozen=True)
 class Contains(ReferenceScorer):
-    """1 if the answer contains any of the accepted texts, else 0. White space of any length counts as one space."""
+    """1 if the answer contains any of the accepted texts, else 0. Case and the length of white space do not
+    count.
+    """
 
     name: ClassVar[str] = "contains"
 
-    ignore_case: bool = True
     whole_words: bool = False
     """Match whole words only."""
 
     def score(self, item: Item, output: Output) -> Score:
-        text = self._normalised(output.text)
-        return Score(float(any(self._holds(text, self._normalised(a)) for a in accepted(item.answer))), output.text)
-
-    def _holds(self, text: str, part: str) -> bool:
-        if not self.whole_words:
-            return part in text
-        return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", text) is not None
-
-    def _normalised(self, text: str) -> str:
-        text = " ".join(text.split())
-        return text.casefold() if self.ignore_case else text
+        text, *parts = (" ".join(value.split()).casefold() for value in (output.text, *accepted(item.answer)))
+        if self.whole_words:
+            contained = any(re.search(rf"(?<!\w){re.escape(part)}(?!\w)", text) for part in parts)
+        else:
+            contained = any(part in text for part in parts)
+        return Score(float(contained), output.text)
 
 
 @dataclass(frozen=True)
 class Regex(ReferenceScorer):
-    """1 if any of the answer's regular expressions (Python's) is found in the generated text, else 0."""
+    """1 if any of the answer's regular expressions (Python's) is found in the generated text, else 0.
+
+    ``^`` and ``$`` match at every line; ``(?i)`` ignores case.
+    """
 
     name: ClassVar[str] = "regex"
 
-    ignore_case: bool = False
     seconds: Annotated[float, Field(gt=0)] = 5.0
     """Longest search; longer ones leave the item unscored. Works only in the main thread of a process."""
 
@@ -194,11 +184,10 @@ class Regex(ReferenceScorer):
         return None
 
     def score(self, item: Item, output: Output) -> Score:
-        flags = re.MULTILINE | (re.IGNORECASE if self.ignore_case else 0)
-        patterns = accepted(item.answer)
-        return score_within(
-            self.seconds, "search", output, lambda: float(any(re.search(one, output.text, flags) for one in patterns))
-        )
+        def is_found() -> float:
+            return float(any(re.search(pattern, output.text, re.MULTILINE) for pattern in accepted(item.answer)))
+
+        return score_within(self.seconds, "search", output, is_found)
 
 
 @dataclass(frozen=True)

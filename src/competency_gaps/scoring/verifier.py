@@ -22,16 +22,14 @@ from competency_gaps.scoring.text import NEXT_QUESTION, GenerationScorer, Length
 class Verifier(GenerationScorer):
     """The score that the task's family in ``reasoning-gym`` gives the answer, in [0, 1]; some give partial credit.
 
-    The answer is what follows the last ``Answer:``, or the whole text. An answer that the verifier cannot read
-    scores 0.
+    The answer is what follows the last ``Answer:``, or the whole text; of it the first line that is not empty, if the
+    gold is a single line. An answer that the verifier cannot read scores 0.
     """
 
     name: ClassVar[str] = "verifier"
 
     max_new_tokens: Length = 256
     stop: tuple[str, ...] = NEXT_QUESTION
-    first_line: bool | None = None
-    """Take the answer's first line that is not empty; None: only if the gold is a single line."""
     seconds: Annotated[float, Field(gt=0)] = 5.0
     """Longest verification; longer ones leave the item unscored. Works only in the main thread of a process."""
 
@@ -46,8 +44,7 @@ class Verifier(GenerationScorer):
         verifier = item.metadata["verifier"]
         dataset = _dataset(verifier["family"], json.dumps(verifier["difficulty"]))
         answer = re.split(r"answer\s*:", output.text, flags=re.IGNORECASE)[-1].strip()
-        one_line = isinstance(item.answer, str) and "\n" not in item.answer.strip()
-        if one_line if self.first_line is None else self.first_line:
+        if isinstance(item.answer, str) and "\n" not in item.answer.strip():
             answer = first_line(answer)
         entry = unpack(verifier["entry"])
         return score_within(self.seconds, "verification", output, lambda: verifier_score(dataset, answer, entry))

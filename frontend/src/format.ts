@@ -1,4 +1,4 @@
-/** How numbers are written, everywhere: the same way as in the report, by the rules of `text.py`. */
+/** Formats of numbers, by the same rules as `text.py`. */
 import type { Quantity } from "./data/types";
 
 export const NOT_DEFINED = "N/A";
@@ -18,13 +18,13 @@ export function decimal(value: Maybe, digits = 2): string {
   return Number.isFinite(value) ? withMinus(fixed(value, digits)) : infinite(value);
 }
 
-/** An effective sample size; none at all is plain 0. */
+/** An effective sample size with one decimal; zero is `0`. */
 export function tenths(value: Maybe): string {
   if (undefinedNumber(value)) return NOT_DEFINED;
   return value === 0 ? "0" : withMinus(thousands(fixed(value, 1)));
 }
 
-/** A difference with its sign; what rounds to zero has none. */
+/** A difference with its sign; no sign if it rounds to zero. */
 export function signed(value: Maybe, digits = 2): string {
   if (undefinedNumber(value)) return NOT_DEFINED;
   const text = decimal(value, digits);
@@ -32,16 +32,16 @@ export function signed(value: Maybe, digits = 2): string {
   return value > 0 ? `+${text}` : text;
 }
 
-/** A gap or difference of scores in points of a hundred. */
+/** A gap or difference of scores, in points of 100. */
 export const points = (value: Maybe, digits = 1): string => (value == null ? NOT_DEFINED : signed(100 * value, digits));
 
-/** From here on gaps are written in whole points. */
+/** Gaps of at least this size are written in whole points. */
 const WHOLE = 0.0195;
 
-/** A gap as the lists write it: in whole points, below two with a decimal. */
+/** A gap in whole points, or with one decimal if it is below two points. */
 export const gapPoints = (gap: Maybe): string => points(gap, Math.abs(gap ?? 0) >= WHOLE ? 0 : 1);
 
-/** The ends of its interval: `−26 to −11`. */
+/** The interval of a gap: `−26 to −11`. */
 export function spread(low: Maybe, high: Maybe): string {
   const digits = Math.max(Math.abs(low ?? 0), Math.abs(high ?? 0)) >= WHOLE ? 0 : 1;
   return `${points(low, digits)} to ${points(high, digits)}`;
@@ -58,7 +58,7 @@ export function magnitude(value: Maybe): string {
   return withMinus(fixed(value, size >= 1 ? 2 : 3));
 }
 
-/** A share in [0, 1]. More digits than asked where rounding would claim none or all. */
+/** A share in [0, 1], with more digits where rounding would claim none or all. */
 export function percent(value: Maybe, digits = 0): string {
   if (undefinedNumber(value)) return NOT_DEFINED;
   const share = 100 * value;
@@ -77,7 +77,7 @@ export function probability(value: Maybe): string {
   return value < 1e-9 ? "<1e−9" : magnitude(value);
 }
 
-/** A count with its noun: `1 item`, `2 items`; a noun that is not formed with an s brings its plural. */
+/** A count with its noun: `1 item`, `2 items`. Pass an irregular plural. */
 export function plural(count: number, noun: string, nouns = `${noun}s`): string {
   return `${integer(count)} ${count === 1 ? noun : nouns}`;
 }
@@ -101,11 +101,11 @@ export function written(kind: Quantity["kind"], value: number | string | boolean
   return WRITERS[kind](value as never);
 }
 
-/** Rounds as Python does: halves go to the even digit, where `toFixed` rounds them up. */
+/** Round halves to even, as Python does; `toFixed` rounds them up. */
 function fixed(value: number, digits: number): string {
   const size = Math.abs(value);
   const text = value.toFixed(digits);
-  // Exactly a half, in all digits of the number: no double has more than this many of them.
+  // Enough digits to tell an exact half of a double.
   const exact = size.toFixed(Math.min(100, digits + 60));
   const beyond = exact.slice(exact.indexOf(".") + 1 + digits);
   if (!/^50*$/.test(beyond) || Number(text.at(-1)) % 2 === 0) return text;
@@ -119,7 +119,7 @@ function infinite(value: number): string {
   return value > 0 ? "∞" : `${MINUS}∞`;
 }
 
-/** Write a text in its own way, or say that there is none. */
+/** Write a text, or N/A if there is none. */
 export function shownOr(value: string | null, write: (text: string) => string): string {
   return value === null ? NOT_DEFINED : write(value);
 }

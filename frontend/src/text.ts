@@ -1,10 +1,10 @@
-/** Texts of models and people are foreign: what is invisible or turns text around is written out. */
+/** Texts of models and data sets are untrusted: invisible and directional characters are written out. */
 
 import { HIDDEN } from "./data/types";
 
 const hidden = new RegExp(`[${HIDDEN.join("")}]`, "gu");
 
-/** The text with characters that would act instead of being read written as their code, `<U+202E>`. */
+/** Replace control, invisible and directional characters by their code point, such as `<U+202E>`. */
 export function visible(text: string): string {
   return text
     .replace(/\r\n/g, "\n")
@@ -17,7 +17,7 @@ export const capital = (text: string): string => text.charAt(0).toUpperCase() + 
 export const wholeNumber = (text: string | null): number | null =>
   text !== null && /^\d{1,9}$/.test(text) ? Number(text) : null;
 
-/** A token as it is shown: blanks and line ends become signs. */
+/** A token with its white space made visible. */
 export function shownToken(token: string): string {
   return visible(token.replace(/ /g, "␣").replace(/\r?\n/g, "⏎").replace(/\t/g, "⇥")) || "∅";
 }
@@ -29,20 +29,20 @@ export function shorten(text: string, limit: number): string {
   return `${text.slice(0, end)}…`;
 }
 
-// As people type a formula, and as East Asian input methods do.
+// Characters that start a formula, full-width forms included.
 const FORMULA = "=+\\-@＝＋－＠";
 const OPENING = new RegExp(`^(?=[\\s\\u0000-\\u001f]*[${FORMULA}]|[\\t\\r])`);
-// Where semicolons or tabs part cells, what follows one is a cell of its own.
+// A program that splits at semicolons or tabs sees further cells, which may start a formula.
 const PARTED = new RegExp(`([;\\t\\r\\n][\\s\\u0000-\\u001f]*)(?=[${FORMULA}])`, "g");
 
-/** What Excel and its kin would run as a formula gets an apostrophe before it. */
+/** A CSV cell; an apostrophe keeps spreadsheets from running it as a formula. */
 export function csvText(value: string): string {
   const safe = value.replace(PARTED, "$1'").replace(OPENING, "'");
   return /[",;\t\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }
 
 /**
- * The signs of the page in a sentence of the robustness tests: χ model for `chi_model`, a true minus before numbers.
+ * Write a sentence of the robustness tests with the page's symbols: χ model for `chi_model`, a true minus sign.
  */
 export const symbols = (text: string): string =>
   text.replace(/\bchi_(model|bench)\b/g, "χ\u00a0$1").replace(/(^|[\s([])-(?=\d)/g, "$1−");

@@ -25,7 +25,7 @@ export function App() {
   );
 }
 
-// Asked for at once, before React has drawn anything.
+// Start loading before React renders.
 void readRuns().catch(() => undefined);
 
 function Runs() {

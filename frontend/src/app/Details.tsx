@@ -8,7 +8,7 @@ import { Boundary, Failed } from "../ui/State";
 import { go, useRoute } from "./route";
 import { useNumberParam, useRun } from "./state";
 
-/** What Mantine marks as open: it takes Escape first. */
+/** Open menus and dialogs of Mantine, which handle Escape before the panel does. */
 const OPEN = "[aria-haspopup][data-expanded], [aria-haspopup][aria-expanded=true], [role=dialog]";
 
 /**
@@ -24,7 +24,7 @@ export function Details() {
   const from = useRef<Element | null>(null);
   useEffect(() => {
     const focused = document.activeElement;
-    // Whoever opened it with a key reads on with keys; a click leaves no visible focus behind.
+    // Move the focus into the panel only if it was opened by keyboard.
     if (!focused?.matches(":focus-visible") || panel.current?.contains(focused)) return;
     from.current = focused;
     panel.current?.focus({ preventScroll: true });
@@ -32,12 +32,12 @@ export function Details() {
   const close = () => {
     const back = from.current;
     go({ params: { concept: null, item: null } });
-    // In a narrow window what is behind the panel is drawn first.
+    // In a narrow window the view is hidden until the panel has closed.
     requestAnimationFrame(() => requestAnimationFrame(() => back instanceof HTMLElement && back.focus()));
   };
   useEffect(() => {
     let escapeTaken = false;
-    // What is open closes itself before the key gets here, so one looks when the key is on its way down.
+    // An open menu closes before the key bubbles up here, so check in the capture phase.
     const before = (event: KeyboardEvent) => {
       escapeTaken = event.isComposing || document.querySelector(OPEN) !== null;
     };
@@ -73,7 +73,7 @@ function PanelContent({ concept, item }: { concept: number | null; item: number 
   const run = useRun();
   const asked = useRoute().params.get("item");
   const key = `${run.key}/${concept}`;
-  // A concept from which an item is opened stays as it is, out of sight, until one returns.
+  // The concept behind an opened item stays mounted, so that going back keeps its scroll position.
   const [lastConcept, setLastConcept] = useState<string | null>(null);
   if (asked === null && lastConcept !== key) setLastConcept(key);
   return (

@@ -60,10 +60,10 @@ export function Shell({ unknown }: { unknown: string | null }) {
   );
 }
 
-/** Views that show the scores of the model that the picker names; the others show the run's own tables. */
+/** Views that follow the model picker; the others show the run's own model. */
 const BY_MODEL: View[] = ["home", "models", "answer", "slice", "atlas", "items", "coverage"];
 
-/** Whose scores are shown and by which model the items are read, wherever these may be different models. */
+/** A line that says whose scores are shown and which model read the items, if these may differ. */
 function ScoredModel() {
   const { scored, models } = useRun();
   const { view } = useRoute();
@@ -76,7 +76,7 @@ function ScoredModel() {
   );
 }
 
-/** What the address asks for in vain: a link that is wrong must not look as if it were right. */
+/** Say which parts of the address do not exist, so that a wrong link is noticed. */
 function AddressNotices({ unknown }: { unknown: string | null }) {
   const run = useRun();
   const route = useRoute();
@@ -108,17 +108,17 @@ function AddressNotices({ unknown }: { unknown: string | null }) {
   );
 }
 
-/** Views of one thing of a run, and the view of the menu that lists these. */
+/** The menu entry under which a view without an entry belongs. */
 const PARENTS: Partial<Record<View, View>> = { slice: "answer" };
 
-/** Shows another run, with what of the address is true of it too: concepts of one SAE, benchmarks of one name. */
+/** Go to another run; keep the concept if both have the same SAE, and the benchmark if both have it. */
 async function goToRun(key: string, from: RunInfo, { params, view }: Route): Promise<void> {
   const to = await readRun(key).catch(() => null);
   const carried: Record<string, string | null> = {};
   if (to?.sae_sha256 && to.sae_sha256 === from.sae_sha256) carried.concept = params.get("concept");
   const benchmark = params.get("benchmark");
   if (to && benchmarkIndex(benchmark, to.benchmarks) !== null) carried.benchmark = benchmark;
-  // Compared with the run that is now looked at, the two change sides.
+  // If the target was being compared with the current run, the two swap sides.
   const other = params.get("with");
   if (other !== null) carried.with = other === key ? from.key : other;
   go({ run: key, ...(PARENTS[view] ? { view: PARENTS[view] } : {}), params: carried });
@@ -212,7 +212,7 @@ function Top() {
   );
 }
 
-/** The model whose scores are shown, of several. */
+/** Choose the model whose scores are shown. */
 function ModelPicker() {
   const { models } = useRun();
   const model = useModel();

@@ -1,4 +1,4 @@
-/** The address holds all that is shown, so a link shows the same: `#/RUN/VIEW?concept=12&face=benchmark`. */
+/** All state of the page is in its address, so a link shows the same: `#/RUN/VIEW?concept=12&face=benchmark`. */
 import { useSyncExternalStore } from "react";
 
 export const VIEWS = [
@@ -21,23 +21,23 @@ export interface Route {
   /** Empty: the first run. */
   run: string;
   view: View;
-  /** What stands behind the view: the number of a slice; empty: nothing. */
+  /** Number of the slice in view; empty in other views. */
   slice: string;
-  /** A view that the address names and that is not there: the first one stands in its place. */
+  /** A view in the address that does not exist; the first view is shown instead. */
   unknown: string | null;
   params: URLSearchParams;
 }
 
-/** What a change of address sets; null takes a parameter away. */
+/** A change of the address; null removes a parameter. */
 export interface Change {
   run?: string;
   view?: View;
   slice?: string | number;
-  /** Parameters that are set; others stay while the view stays. */
+  /** Parameters to set; the others are kept within a view. */
   params?: Record<string, string | number | null>;
 }
 
-/** Parameters that belong to the whole page and outlive a change of view. */
+/** Parameters kept when the view changes. */
 const SHARED = ["face", "benchmark", "model", "against", "concept", "item"];
 
 export function parse(hash: string): Route {
@@ -67,7 +67,7 @@ export function address(route: Route, change: Change): string {
   const sameView = view === route.view && (change.run === undefined || change.run === route.run);
   const otherRun = change.run !== undefined && change.run !== route.run;
   for (const [key, value] of route.params) {
-    // What else is true of another run is for the caller to say.
+    // Other parameters may not apply to another run; the caller passes those that do.
     if (otherRun && key !== "face") continue;
     if (sameView || SHARED.includes(key)) params.set(key, value);
   }
@@ -101,7 +101,7 @@ export function useRoute(): Route {
   );
 }
 
-/** Goes to an address; `replace` leaves no step for the back button (typing in a filter). */
+/** Change the address; `replace` adds no history entry (typing in a filter). */
 export function go(change: Change, replace = false): void {
   const next = address(current, change);
   if (next === location.hash) return;

@@ -1,4 +1,4 @@
-/** The run that is looked at, and the settings of the whole page. */
+/** The current run, and settings of the whole page. */
 import { createContext, useContext } from "react";
 import type { ListedRun, RunInfo, RunList } from "../data/types";
 import { visible, wholeNumber } from "../text";
@@ -8,12 +8,12 @@ export type Face = "model" | "benchmark";
 
 export const RunContext = createContext<{ run: RunInfo; runs: RunList } | null>(null);
 
-/** The run that is looked at. */
+/** The current run. */
 export function useRun(): RunInfo {
   return useRunContext().run;
 }
 
-/** All runs of the page, and how it was made. */
+/** All runs of the page, and how it is served. */
 export function useRunList(): RunList {
   return useRunContext().runs;
 }
@@ -24,7 +24,7 @@ function useRunContext() {
   return context;
 }
 
-/** Whether one asks about the model's gaps or about the benchmarks'. */
+/** Whether the page shows gaps of the model or of the benchmarks. */
 export function useFace(): Face {
   const { scored } = useRun();
   const { view, params } = useRoute();
@@ -33,19 +33,19 @@ export function useFace(): Face {
   return view === "coverage" || unscored || params.get("face") === "benchmark" ? "benchmark" : "model";
 }
 
-/** Place of the model that is looked at: the one that the address names, else the run's own; null: none has scores. */
+/** Index of the current model: the one in the address, else the run's default; null: no model has scores. */
 export function useModel(): number | null {
   const { models, model } = useRun();
   const named = models.indexOf(useRoute().params.get("model") ?? "");
   return models.length === 0 ? null : named >= 0 ? named : model;
 }
 
-/** Place of the benchmark that is looked at; null: the whole suite. */
+/** Index of the current benchmark; null: the whole suite. */
 export function useBenchmark(): number | null {
   return useBenchmarkParam("benchmark");
 }
 
-/** Place of the benchmark that a parameter names; null: not given, or there is none. */
+/** Index of the benchmark that a parameter names; null: the parameter is absent or names none. */
 export function useBenchmarkParam(param: string): number | null {
   return benchmarkIndex(useRoute().params.get(param), useRun().benchmarks);
 }
@@ -53,17 +53,17 @@ export function useBenchmarkParam(param: string): number | null {
 /** A parameter that is a whole number; null: it is not in the address, or is something else. */
 export const useNumberParam = (name: string): number | null => wholeNumber(useRoute().params.get(name));
 
-/** Place of the benchmark of this name; null: there is none. Addresses name benchmarks, parts are numbered by place. */
+/** Index of the benchmark with this name; null: there is none. */
 export function benchmarkIndex(name: string | null, benchmarks: { name: string }[]): number | null {
   const index = benchmarks.findIndex((benchmark) => benchmark.name === name);
   return index < 0 ? null : index;
 }
 
-/** Name of what scored the items of a benchmark: where the run's model answered none, scores come from logs. */
+/** Display name of a benchmark's scorer. Without one, scores were imported from logs. */
 export const scorerName = (scorer: string, models: string[]): string =>
   scorer === "none" && models.length > 0 ? "imported scores" : visible(scorer);
 
-/** Its title in the list of runs, with the key where several have it. */
+/** A run's title, with its key if several runs share the title. */
 export function runName(key: string, runs: ListedRun[]): string {
   const title = runs.find((run) => run.key === key)?.title ?? key;
   return runs.filter((run) => run.title === title).length > 1 ? `${visible(title)} (${visible(key)})` : visible(title);

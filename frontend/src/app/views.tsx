@@ -45,15 +45,14 @@ const ENTRIES: Entry[] = [
   { view: "coverage", title: "Coverage", icon: IconLayoutDashboard, show: Coverage },
   { view: "compare", title: "Compare", icon: IconGitCompare, show: Compare },
 ];
-/** Views of one thing, to which a view of the menu leads. */
+/** Views that are not in the menu. */
 const DETAIL_VIEWS: Entry[] = [{ view: "slice", title: "Slice", icon: IconTarget, show: SliceView }];
 
-/** Views of concepts, which a run has where a model and its SAE have read the items. */
+/** Views that need a model and its SAE to have read the items. */
 const NEEDS_READING: View[] = ["atlas", "coverage", "concepts"];
 
 /**
- * Why a run lacks a view; null: it has it. An exported page cannot open a second run; only a run with
- * the scores of several models has a view of them, and only one that was compared with lists of these.
+ * Why a run lacks a view; null: it has it. An exported page cannot open a second run.
  */
 export function whyAbsent(
   view: View,
@@ -74,11 +73,11 @@ export function whyAbsent(
   return null;
 }
 
-/** What the menu offers. */
+/** The views in the menu. */
 export const menuOf = (list: RunList, run: RunInfo): Entry[] =>
   ENTRIES.filter((entry) => whyAbsent(entry.view, list, run) === null);
 
-/** What is shown at an address; the first of the menu where the run has no such view. */
+/** The view at an address; the first in the menu if the run lacks it. */
 export function viewOf(view: View, list: RunList, run: RunInfo): Entry {
   const menu = menuOf(list, run);
   return [...DETAIL_VIEWS, ...menu].find((entry) => entry.view === view) ?? menu[0]!;

@@ -18,7 +18,7 @@ import { findingsIn, gapsOf } from "./regions";
 import { type AtlasData, useAtlas } from "./useAtlas";
 import "./atlas.css";
 
-/** Where the items lie on the map of what can be asked, and where the model falls. */
+/** The atlas: where items lie on a map of topics, and how the model does there. */
 export function Atlas() {
   const run = useRun();
   const model = useModel();
@@ -26,7 +26,7 @@ export function Atlas() {
   const scores = useTable(model === null ? null : run.key, "scores.parquet");
   const peers = answer?.kind === "peers" ? answer.against.join("\n") : "";
   const outcome = useMemo(() => {
-    // Until the answer is there it is not known what scores are set against.
+    // The answer says which peers the scores are compared with.
     if (!scores.data || !answer || model === null) return null;
     const others = peers.split("\n").map((name) => run.models.indexOf(name));
     return outcomeOf(
@@ -54,7 +54,7 @@ export function Atlas() {
 interface AtlasViewProps {
   atlas: AtlasData;
   answer: ListedAnswer | null;
-  /** Of every slice for the model. */
+  /** The model's gap on every slice. */
   gaps: Map<number, SliceGap> | null;
   outcome: ArrayLike<number> | null;
 }
@@ -67,7 +67,7 @@ function AtlasView({ atlas, answer, gaps, outcome }: AtlasViewProps) {
     () => findingsIn(regions, locations, answer?.findings ?? [], slices ?? new Map()),
     [regions, locations, answer, slices],
   );
-  // A gap is one of the whole suite.
+  // Gaps are computed over the whole suite only.
   const suite = useBenchmark() === null;
   const known = useMemo(
     () => gapsOf(regions, suite && slices ? slices.values() : [], gaps ?? new Map()),

@@ -6,37 +6,37 @@ import { type D3ZoomEvent, type ZoomBehavior, type ZoomTransform, zoom, zoomIden
 import { type MouseEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import "./plane.css";
 
-/** How a picture is looked at: its size in CSS pixels, and how it was panned and zoomed. */
+/** Size of the canvas in CSS pixels, and its pan and zoom. */
 export interface Look {
   view: ZoomTransform;
   width: number;
   height: number;
 }
 
-/** Something that can be pointed at, and where it is on the screen. */
+/** A target of the pointer, with its position on the canvas. */
 export interface Spot {
   x: number;
   y: number;
 }
 
 interface PlaneProps<At extends Spot> {
-  /** Draws the picture; another function draws it anew. */
+  /** Draw the canvas; a new function causes a redraw. */
   draw: (canvas: HTMLCanvasElement, look: Look) => void;
-  /** What is at a place of the screen; null: nothing. */
+  /** The target at a position of the canvas; null: none. */
   at: (look: Look, x: number, y: number) => At | null;
-  /** Null: nothing is said. */
+  /** Content of the tooltip; null: no tooltip. */
   tip: (at: At) => ReactNode;
   onOpen: (at: At) => void;
-  /** How many points can be pointed at. */
+  /** Number of targets. */
   points: number;
-  /** What it shows, for those who cannot see it. */
+  /** Description for screen readers. */
   label: string;
   testId: string;
 }
 
 const STEP = 60;
 
-/** A picture that can be panned, zoomed and pointed at. */
+/** A canvas with pan, zoom and tooltips. */
 export function Plane<At extends Spot>({ draw, at, tip, onOpen, points, label, testId }: PlaneProps<At>) {
   const dark = useComputedColorScheme("light") === "dark";
   const { ref: sizeRef, width, height } = useElementSize();
@@ -57,7 +57,7 @@ export function Plane<At extends Spot>({ draw, at, tip, onOpen, points, label, t
       });
     select(canvas.current).call(zoomer.current).on("dblclick.zoom", null);
   }, []);
-  // The colours of the page, light or dark, are read when it is drawn.
+  // Redraw when the colour scheme changes: drawing reads the page's colours.
   useEffect(() => {
     if (canvas.current && width > 20) draw(canvas.current, { view, width, height });
   }, [draw, view, width, height, dark]);

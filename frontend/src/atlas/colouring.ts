@@ -1,4 +1,4 @@
-/** What of the atlas is drawn in which colour. */
+/** Colours and labels of the atlas. */
 import { numbers } from "../data/table";
 import type { Region, SliceGap } from "../data/types";
 import { gapPoints, integer, percent } from "../format";
@@ -11,10 +11,10 @@ import type { AtlasData } from "./useAtlas";
 export const COLOURINGS = { outcome: "outcome", region: "region", coverage: "share of items" } as const;
 export type Colouring = keyof typeof COLOURINGS;
 
-/** Steps of the scale of outcomes, in the order in which they are drawn: what differs most comes on top. */
+/** Steps of the outcome scale in drawing order, so that extreme outcomes lie on top. */
 const STEPS = [4, 3, 5, 2, 6, 1, 7, 0, 8];
 
-/** The kept items as points; those outside of the chosen region are faint, and lie below. */
+/** Items as points; those outside the chosen region are faint and lie below. */
 export function dotsOf(
   regions: Region[],
   { locations, inBenchmark }: AtlasData,
@@ -31,7 +31,7 @@ export function dotsOf(
   const colours = [faint, unknown, ...(by === "region" ? REGION_COLOURS : STEPS.map((step) => scale(step / 8)))];
   const known = Array.prototype.filter.call(outcome ?? [], (value: number) => !Number.isNaN(value)) as number[];
   const mean = known.reduce((sum, value) => sum + value, 0) / known.length;
-  // From the model's mean, which is grey: against stronger peers all would be orange.
+  // Grey is the model's mean: otherwise all items would be orange against stronger peers.
   const most = known.reduce((most, value) => Math.max(most, Math.abs(value - mean)), 0) || 1;
   const stepOf = (value: number) => STEPS.indexOf(Math.round(4 + (4 * (value - mean)) / most));
   const inside = chosen === null ? () => true : liesIn(regions, chosen);
@@ -57,7 +57,7 @@ export function discsOf(regions: Region[], { shares }: AtlasData): Disc[] {
   });
 }
 
-/** Names of regions: the chosen one's first, coarser ones, listed ones, larger ones; faint without items. */
+/** Names of regions by priority: the chosen one, coarser ones, listed ones, larger ones; faint without items. */
 export function namesOf(
   regions: Region[],
   { tally, shares }: AtlasData,

@@ -1,19 +1,19 @@
-/** Draws the atlas: items as points straight into pixels, regions as circles or names. */
+/** Draw the atlas: items as points in a pixel buffer, regions as circles or names. */
 import type { Look } from "./Plane";
 
 /** Items as points. */
 export interface Dots {
   x: ArrayLike<number>;
   y: ArrayLike<number>;
-  /** Rows in the order in which they are drawn. */
+  /** Rows in drawing order. */
   order: Uint32Array;
-  /** Place of each row's colour among `colours`. */
+  /** Index of each row's colour in `colours`. */
   tone: Uint8Array;
   /** `#rrggbb` or `rgb(r, g, b)`. */
   colours: string[];
 }
 
-/** How much of the run a region has beside the public benchmarks. */
+/** A region's share of the run and of public benchmarks. */
 export interface Disc {
   region: number;
   x: number;
@@ -26,20 +26,20 @@ export interface Disc {
   colour: string;
 }
 
-/** A name at its place, and what stands below it. */
+/** A region's name and the note below it. */
 export interface Name {
   region: number;
   level: number;
   text: string;
   note: string;
-  /** Names of their colours. */
+  /** Colour variables of the name and of the note. */
   ink: string;
   tone: string;
   x: number;
   y: number;
 }
 
-/** A part of the screen, by its middle. */
+/** A rectangle by its centre. */
 interface Box {
   x: number;
   y: number;
@@ -47,10 +47,10 @@ interface Box {
   halfHeight: number;
 }
 
-/** Where a name was drawn. */
+/** A drawn name with its box. */
 export type Label = Name & Box;
 
-/** Ends of the coordinates. */
+/** Range of the coordinates. */
 export interface Frame {
   x: [number, number];
   y: [number, number];
@@ -82,11 +82,11 @@ export function placing({ x, y }: Frame, { view, width, height }: Look) {
   return { kx, bx, ky: -ky, by };
 }
 
-/** Radius of points in CSS pixels: smaller where there are many, and they grow more slowly than the space between. */
+/** Radius of points in CSS pixels: smaller if there are many, and growing more slowly than the zoom. */
 export const radiusOf = (dots: number, zoom: number) =>
   Math.min(7, Math.min(3.4, Math.max(1.3, 170 / Math.sqrt(dots + 1))) * Math.max(0.8, zoom ** 0.45));
 
-/** The point at a place of the screen, the topmost of equally near ones; -1: there is none. */
+/** Row of the point nearest to a position, the topmost of equally near ones; -1: none. */
 export function dotAt({ x, y, order }: Dots, frame: Frame, look: Look, px: number, py: number): number {
   const { kx, bx, ky, by } = placing(frame, look);
   let [nearest, least] = [-1, (radiusOf(order.length, look.view.k) + 4) ** 2];
@@ -100,7 +100,7 @@ export function dotAt({ x, y, order }: Dots, frame: Frame, look: Look, px: numbe
 
 const images = new WeakMap<HTMLCanvasElement, ImageData>();
 
-/** Draws points. Half transparent edges part those that overlap. */
+/** Draw points; translucent edges separate overlapping ones. */
 export function drawDots(canvas: HTMLCanvasElement, dots: Dots, frame: Frame, look: Look): void {
   const context = canvas.getContext("2d")!;
   const { width, height } = canvas;
@@ -113,7 +113,7 @@ export function drawDots(canvas: HTMLCanvasElement, dots: Dots, frame: Frame, lo
   context.putImageData(image, 0, 0);
 }
 
-/** Writes points into pixels of 32 bits: alpha, blue, green, red from the highest byte. */
+/** Draw points into 32-bit pixels (alpha, blue, green, red from the highest byte). */
 export function stamp(
   pixels: Uint32Array,
   width: number,
@@ -154,16 +154,16 @@ const channels = (colour: string): number[] =>
     : (colour.match(/[\d.]+/g) ?? []).map(Number);
 
 type Context = CanvasRenderingContext2D;
-/** A colour, or a font, of the page by its name. */
+/** Look up a CSS variable of the page. */
 type Colour = (name: string) => string;
 
-/** Part of the picture that all discs together would cover, were they apart. */
+/** Share of the canvas that all discs would cover without overlap. */
 const COVERED = 0.2;
 
 const radiusOfDisc = (share: number, { view, width, height }: Look) =>
   Math.sqrt((share * COVERED * width * height * Math.max(1, view.k ** 1.4)) / Math.PI);
 
-/** The smallest disc or ring at a place of the screen; undefined: there is none. */
+/** The smallest disc or ring at a position; undefined: none. */
 export function discAt(discs: Disc[], frame: Frame, look: Look, px: number, py: number): Disc | undefined {
   const { kx, bx, ky, by } = placing(frame, look);
   const size = (disc: Disc) => radiusOfDisc(Math.max(disc.share, disc.usual), look);
@@ -172,7 +172,7 @@ export function discAt(discs: Disc[], frame: Frame, look: Look, px: number, py: 
     .sort((a, b) => size(a) - size(b))[0];
 }
 
-/** Draws regions: a ring as large as the public benchmarks' mean share, in it a disc as large as the run's own. */
+/** Draw each region as a disc (share of the run) and a ring (mean share of public benchmarks). */
 export function drawDiscs(context: Context, discs: Disc[], frame: Frame, look: Look, colour: Colour): void {
   const { kx, bx, ky, by } = placing(frame, look);
   const circle = (disc: Disc, share: number) => {
@@ -195,16 +195,16 @@ export function drawDiscs(context: Context, discs: Disc[], frame: Frame, look: L
 }
 
 const SIZES = [13.5, 12, 11];
-/** Characters of a line of a name; a longer word stands alone. */
+/** Maximum characters in a line of a name; a longer word has a line to itself. */
 const LONG = 26;
 
-/** Parts a name into lines that are about equally long. */
+/** Split a name into lines of similar length. */
 function linesOf(name: string): string[] {
   const wanted = name.length / Math.ceil(name.length / LONG);
   const lines = [""];
   for (const word of name.split(" ")) {
     const line = `${lines.at(-1)} ${word}`.trim();
-    // A line ends where it comes closest to the wanted length.
+    // Break where the line comes closest to the wanted length.
     if (lines.at(-1) && line.length - wanted > word.length / 2) lines.push(word);
     else lines[lines.length - 1] = line;
   }
@@ -212,8 +212,7 @@ function linesOf(name: string): string[] {
 }
 
 /**
- * Draws the names that have room beside the buttons, the first ones first, a little aside where their place is taken,
- * with a halo so that they can be read over points.
+ * Draw the names that fit, in order of priority, shifted vertically if they would overlap, with a halo for legibility.
  */
 export function drawNames(context: Context, names: Name[], frame: Frame, look: Look, colour: Colour): Label[] {
   const { kx, bx, ky, by } = placing(frame, look);
@@ -250,7 +249,7 @@ export function drawNames(context: Context, names: Name[], frame: Frame, look: L
   return labels;
 }
 
-/** The nearest height at which a name lies over no other; null: all near ones are taken. */
+/** The nearest vertical position without overlap; null: none is near enough. */
 function free(taken: Box[], x: number, y: number, halfWidth: number, halfHeight: number, height: number) {
   for (const step of [0, -0.4, 0.4, -0.8, 0.8, -1.2, 1.2, -1.6, 1.6, -2, 2]) {
     const at = y + step * 2 * halfHeight;

@@ -1,21 +1,21 @@
-/** Regions of the atlas: which holds which, and what of a run lies in each. */
+/** The tree of regions, and what of a run lies in each. */
 
 import type { Slice } from "../answer/slices";
 import { numbers, type Table } from "../data/table";
 import type { ListedFinding, ListedSlice, Region, SliceGap } from "../data/types";
 
-/** A region and all that hold it, the coarsest first. */
+/** The path from the coarsest ancestor to a region. */
 export function pathOf(regions: Region[], region: number | null): Region[] {
   const entry = region === null ? undefined : regions[region];
   return entry ? [...pathOf(regions, entry.parent), entry] : [];
 }
 
-/** For each region the one of a level that holds it, itself at its own level; NaN: it is coarser. */
+/** For each region, its ancestor at a level (itself at its own level); NaN if it is coarser. */
 export function regionAtLevel(regions: Region[], level: number): Float64Array {
   return Float64Array.from(regions, ({ region }) => pathOf(regions, region)[level - 1]?.region ?? NaN);
 }
 
-/** Whether a region of the finest level lies in a region. */
+/** A test whether a finest region lies within `region`. */
 export function liesIn(regions: Region[], region: number): (finest: number) => boolean {
   const level = regions[region]?.level ?? 1;
   const ancestors = regionAtLevel(regions, level);
@@ -30,9 +30,9 @@ export function rowsIn(regions: Region[], region: number, locations: Table): num
 }
 
 /**
- * Counts the items of each region, of every level. `finest` is NaN, and `unlike` not 0, for items that lie nowhere.
+ * Count the items of every region.
  *
- * `items` is how many items there are, those among them that lie nowhere.
+ * `items` counts all items on the atlas, `unlike` those that lie in no region.
  */
 export function countItems(
   regions: Region[],
@@ -48,12 +48,12 @@ export function countItems(
     if (unlike[row] === 1) off++;
     else of[finest[row]!]!++;
   }
-  // Coarser regions have smaller numbers, so each is complete before it is added to the one that holds it.
+  // Coarser regions have smaller numbers, so each total is complete before it is added to its parent's.
   for (const { region, parent } of regions.toReversed()) if (parent !== null) of[parent]! += of[region]!;
   return { items, unlike: off, of };
 }
 
-/** What a model does on regions that are slices, by their numbers; a name that two regions share says of neither. */
+/** Gaps by region, for regions that are slices; slices are matched by name, so ambiguous names are left out. */
 export function gapsOf(regions: Region[], slices: Iterable<ListedSlice>, gaps: Map<number, SliceGap>) {
   const byRegion = new Map<number, SliceGap>();
   for (const { family, name, number } of slices) {
@@ -64,7 +64,7 @@ export function gapsOf(regions: Region[], slices: Iterable<ListedSlice>, gaps: M
   return byRegion;
 }
 
-/** Findings by the regions that hold at least half of their items. */
+/** Findings by region, for each region that has at least half of a finding's items. */
 export function findingsIn(
   regions: Region[],
   locations: Table,

@@ -89,7 +89,7 @@ function Comparison({ other }: { other: string }) {
 const sameAtlas = (a: RunInfo, b: RunInfo) =>
   a.regions.length === b.regions.length && a.regions.every(({ name }, region) => name === b.regions[region]!.name);
 
-/** How the items of both runs spread over the regions of one atlas: where the shares differ most comes first. */
+/** Shares of both runs' items by region, largest difference first. */
 function Regions({ second }: { second: RunInfo }) {
   const run = useRun();
   const { regions } = run;
@@ -134,7 +134,7 @@ function Regions({ second }: { second: RunInfo }) {
   );
 }
 
-/** Both runs' benchmarks, those of one name in one line. */
+/** Benchmarks of both runs, matched by name. */
 function Benchmarks({ first, second }: { first: RunInfo; second: RunInfo }) {
   const names = [...new Set([...first.benchmarks, ...second.benchmarks].map((benchmark) => benchmark.name))];
   const named = (run: RunInfo, name: string) => run.benchmarks.find((benchmark) => benchmark.name === name);

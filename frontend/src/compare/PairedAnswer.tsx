@@ -6,7 +6,7 @@ import { Rows } from "../ui/Rows";
 
 interface PairedProps {
   pair: Pairing;
-  /** Place of the candidate among the models of the run, and the baseline's name; null: they are of two runs. */
+  /** Index of the candidate in the run's models, and name of the baseline; null: they belong to two runs. */
   model: number | null;
   against: string | null;
 }
@@ -39,7 +39,7 @@ export function PairedAnswer({ pair, ...of }: PairedProps) {
 
 const TONES = { lost: "weak-text", gained: "strong-text", "no clear change": undefined };
 
-/** The categories of columns, benchmarks among them: what changed on each. */
+/** The change on each category of each column, benchmarks included. */
 export function Categories({ categories }: { categories: CategoryChange[] }) {
   const score = (mean: number | null) => (mean === null ? NOT_DEFINED : decimal(100 * mean, 1));
   return (

@@ -4,10 +4,10 @@ import { shorten, visible } from "../text";
 
 /** Facts of the run card that change numbers. */
 const FACTS = ["Weights", "SAE", "Hook", "Span", "Pooling", "Definitions", "Reference"];
-/** As many differences are named. */
+/** Maximum number of differences to name. */
 const NAMED = 12;
 
-/** What differs between the run cards and between the settings that both runs tell, in words. */
+/** Differences between the run cards, and between settings that both runs record, in words. */
 export function settingsThatDiffer(first: RunInfo, second: RunInfo): string[] {
   const lines = (run: RunInfo) =>
     new Map([

@@ -8,7 +8,7 @@ import { ConceptLink, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import "./coverage.css";
 
-/** What the benchmarks miss, then what they are about: in sentences, by region, then the concepts. */
+/** What the benchmarks miss and what they are about: in sentences, by region, by concept. */
 export function Coverage() {
   const run = useRun();
   const benchmark = useBenchmark();
@@ -52,7 +52,7 @@ const COUNTED: Record<WordedCoverage["counted"], string> = {
   unlabelled: "concepts that stand for a topic (this run has no labels)",
 };
 
-/** What was counted. */
+/** Which concepts were counted. */
 function Notes({ coverage: { counted, left_out, width, reference } }: { coverage: WordedCoverage }) {
   const left = left_out.map(([kind, count]) => `${integer(count)} ${kind}`).join(", ");
   return (
@@ -63,7 +63,7 @@ function Notes({ coverage: { counted, left_out, width, reference } }: { coverage
   );
 }
 
-/** The regions inside of one; opened, each lists those inside of it, and concepts that it lacks. */
+/** The children of a region; each expands to its own children and missing concepts. */
 function RegionLines({ parent, regions }: { parent: number | null; regions: RegionCoverage[] }) {
   const route = useRoute();
   const children = regions.filter((region) => region.parent === parent);
@@ -102,7 +102,7 @@ function RegionLines({ parent, regions }: { parent: number | null; regions: Regi
     ));
 }
 
-/** How many concepts of a region, or of all, are lacking, and some of them. */
+/** The number of missing and thin concepts, of a region or of all, and a list of some. */
 function Lacking({ part, region }: { part: Covered; region: number | null }) {
   const { concepts, missing, thin, by_chance, lacking } = part;
   const route = useRoute();

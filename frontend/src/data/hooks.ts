@@ -1,4 +1,4 @@
-/** Parts by name, each read once. */
+/** Read parts of the data, each once. */
 import { useEffect, useState } from "react";
 import { slicesOf } from "../answer/slices";
 import { parquetTable } from "./parquet";
@@ -20,7 +20,7 @@ import type {
   WordedCoverage,
 } from "./types";
 
-/** Columns are written down in `view/page/parts/tables.py`. */
+/** Tables; `view/page/parts/tables.py` lists their columns. */
 export type TableName =
   | "concepts.parquet"
   | `concepts/${number}.parquet`
@@ -34,7 +34,7 @@ export type Loaded<T> = { data: T; error: null } | { data: null; error: Error | 
 const KEPT = 400;
 const promises = new Map<string, Promise<unknown>>();
 
-/** Reads a part once; details, of which there are many, are forgotten when others push them out. */
+/** Read a part once; only the most recent details stay cached. */
 function once<T>(path: string, read: (bytes: Uint8Array) => T | Promise<T>): Promise<T> {
   const known = promises.get(path);
   if (known) return known as Promise<T>;
@@ -54,11 +54,11 @@ export const readTable = (key: string, name: TableName) => once<Table>(`${key}/$
 
 type Kind = "concept" | "item" | "active";
 
-/** Whether this page has a detail, the table of a benchmark's concepts, or a pair of models. */
+/** Whether this page includes a detail, a benchmark's table of concepts, or a pair of models. */
 export const pageHas = (run: RunInfo, kind: Kind | "concepts" | "pairs", number: number): boolean =>
   source.has(`${run.key}/${kind}/${number}.${kind === "concepts" ? "parquet" : "json"}`);
 
-/** One of the details of a kind, of which a part holds some. */
+/** Read one detail from the part that contains it. */
 async function readDetail<T>(run: RunInfo, kind: Kind, number: number): Promise<T> {
   const size = kind === "concept" ? run.concepts_per_part : run.items_per_part;
   const part = Math.floor(number / size);
@@ -72,7 +72,7 @@ export const readItem = (run: RunInfo, row: number) => readDetail<ItemDetail>(ru
 
 export const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
-/** The value of a promise that is made anew when `key` changes; null key: nothing to wait for. */
+/** The value of `read()`, called again when `key` changes; null key: not needed. */
 export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded<T> {
   const [state, setState] = useState<Loaded<T> & { key: string | null }>({ key, data: null, error: null });
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says everything that `read` depends on.

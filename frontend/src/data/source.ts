@@ -1,17 +1,17 @@
-/** Where parts come from: the server that showed this page, the folder that it was exported to, or the page itself. */
+/** Where data come from: the server, an exported folder, or the page itself. */
 import type { RunList, SearchResult } from "./types";
 
 export interface Source {
   mode: RunList["mode"];
   /** The bytes of a part, `runs.json` or `KEY/NAME`. */
   read(path: string): Promise<Uint8Array>;
-  /** Whether it has a part: the page offers nothing else. */
+  /** Whether it has a part; the page does not link to absent ones. */
   has(path: string): boolean;
-  /** Null where the data must be searched here. */
+  /** Null: there is no server, so the page searches the data itself. */
   search: ((key: string, query: string, signal: AbortSignal) => Promise<SearchResult>) | null;
 }
 
-/** What went wrong, in the server's own sentence where it has one. */
+/** The server's error message, or the status. */
 async function refusal(answer: Response, path: string): Promise<Error> {
   const body = await answer.json().catch(() => null);
   return new Error(
@@ -46,10 +46,10 @@ declare global {
   }
 }
 
-/** What takes long is made only where somebody asks for it. */
+/** Parts that only a server has, because they are slow to compute. */
 const SERVED_ONLY = /\/pairs\/\d+\.json$/;
 
-/** Parts of an exported page are scripts, the one thing that a page opened from a folder may load. */
+/** An exported folder. Its parts are scripts, as a page opened from a folder may load nothing else. */
 function exported(): Source {
   const arrived = new Map<string, string>();
   window.cgapsPart = (name, content) => arrived.set(name, content);
@@ -82,7 +82,7 @@ async function unzipped(content: string): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Parts inside of the page itself; of details there are some in a block each, which names their numbers. */
+/** A single file. Parts are blocks of the page; a block of details names the numbers it has. */
 function embedded(): Source {
   const blocks = new Map<string, Element>();
   for (const block of document.querySelectorAll<HTMLElement>('script[type="text/plain"]')) {

@@ -12,7 +12,7 @@ import { answersOf } from "./answers";
 import "../concept/concept.css";
 import "../items/items.css";
 
-/** Items that look broken, the surest first; each opens to what all models answered. */
+/** Items that look broken, most certain first; each expands to all models' answers. */
 export function BrokenItems({ items, table }: { items: ImprovedItem[]; table: Table }) {
   const run = useRun();
   const [limit, setLimit] = useState(20);

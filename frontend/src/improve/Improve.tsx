@@ -18,7 +18,7 @@ const KINDS = [
   { what: "new", title: "Add items", absent: "New items for a weak or thin slice:" },
 ] as const;
 
-/** What to do about the benchmarks: the answers of `cgaps improve`, of which one is shown in full. */
+/** Results of `cgaps improve`, one of them in full. */
 export function Improve() {
   const run = useRun();
   const route = useRoute();

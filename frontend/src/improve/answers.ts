@@ -1,7 +1,7 @@
 /** Answers of all models to an item, side by side. */
 import type { ItemDetail } from "../data/types";
 
-/** Characters of a response that is an answer rather than the way to one. */
+/** Longer responses are taken for reasoning, not for an answer, and are not compared. */
 const MAX_CHARACTERS = 80;
 
 interface SameAnswer {
@@ -12,7 +12,7 @@ interface SameAnswer {
   models: number[];
 }
 
-/** Models with the same answer together: what is right first, then what most say. */
+/** Group models by answer and score: correct answers first, then the most common. */
 export function answersOf({ models }: Pick<ItemDetail, "models">): SameAnswer[] {
   const groups = new Map<string, SameAnswer>();
   models.forEach(({ score, response }, model) => {

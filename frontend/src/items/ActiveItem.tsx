@@ -16,7 +16,7 @@ const FIRST = 20;
 
 interface ActiveConceptsProps {
   concepts: ActiveConcept[];
-  /** How many are active in the item, listed or not. */
+  /** Number of concepts active in the item, listed or not. */
   active: number;
   /** Whether there is a text whose tokens a concept can colour. */
   colours: boolean;
@@ -24,11 +24,11 @@ interface ActiveConceptsProps {
   opener: number | null;
   chosen: number | null;
   onChoose: (concept: number | null) => void;
-  /** With null when the pointer leaves. */
+  /** Called with null when the pointer leaves. */
   onPoint: (concept: number | null) => void;
 }
 
-/** The concepts that are active in an item. One that is pointed at or chosen colours its tokens. */
+/** The concepts active in an item. Pointing at one or choosing it colours its tokens. */
 export function ActiveConcepts({ concepts, active, colours, opener, chosen, onChoose, onPoint }: ActiveConceptsProps) {
   const run = useRun();
   const table = useTable(run.key, "concepts.parquet").data;
@@ -100,10 +100,10 @@ export function ActiveConcepts({ concepts, active, colours, opener, chosen, onCh
 const LENGTH = 3000;
 const STEP = 12_000;
 
-/** What of an item its text needs. */
+/** Fields of an item that its text needs. */
 type ReadText = Pick<ItemDetail, "text" | "body" | "cut">;
 
-/** All that the model read, the item's own text in full ink; a window of it where it is long. */
+/** The prompt that the model read, with everything but the item's body dimmed; a window of it if it is long. */
 export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadText; activity: Activity }) {
   const [room, setRoom] = useState(LENGTH);
   const whole = useMemo(() => characters(item.text ?? ""), [item]);
@@ -140,7 +140,7 @@ export function Prompt({ item, activity: { peak, tokens, most } }: { item: ReadT
   );
 }
 
-/** Scrolls a text, and nothing around it, so far that its peak can be seen. */
+/** Scroll a text so that its peak is visible, without scrolling the page. */
 function scrollToPeak(frame: HTMLElement): void {
   const mark = frame.querySelector(".peak")?.getBoundingClientRect();
   const box = frame.getBoundingClientRect();

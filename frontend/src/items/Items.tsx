@@ -26,7 +26,7 @@ export function Items() {
   const several = run.models.length > 1;
   const items = useTable(run.key, "items.parquet");
   const scores = useTable(several ? run.key : null, "scores.parquet");
-  // What the table has of a model is the run's own; of another one it is only the score.
+  // The table has responses of the run's own model only; of other models it has scores.
   const table = useMemo(() => {
     if (!items.data || !scores.data || model === null) return items.data;
     const { response, unscored, ...others } = items.data.columns;
@@ -163,7 +163,7 @@ function ItemTable({ table }: { table: Table }) {
   );
 }
 
-/** The slice or region that the address asks for; null: none, or there is no such; undefined: it is still read. */
+/** The slice or region in the address; null: none, or it does not exist; undefined: still loading. */
 function useSlice(): { name: string; members: ArrayLike<number> } | null | undefined {
   const run = useRun();
   const [slice, region] = [useNumberParam("slice"), useNumberParam("region")];
@@ -180,7 +180,7 @@ function useSlice(): { name: string; members: ArrayLike<number> } | null | undef
   return (slice === null ? inside : slices.data?.get(slice)) ?? null;
 }
 
-/** Filters that another view has set. */
+/** Chips that remove filters set by other views. */
 function FilterChips() {
   const { params } = useRoute();
   const { regions } = useRun();
@@ -206,7 +206,7 @@ function FilterChips() {
   );
 }
 
-/** Whose words the shown items hold, and whether others are searched for. */
+/** Say what the shown items contain, and which search is running. */
 function searchWords({ query, hits, going }: Search & { going: boolean }): string {
   const parts = [hits ? ` contain “${visible(hits.query)}”` : ""];
   if (hits && hits.total > hits.rows.length)
@@ -215,7 +215,7 @@ function searchWords({ query, hits, going }: Search & { going: boolean }): strin
   return parts.join("; ");
 }
 
-/** What a search cannot see. */
+/** Note that a search covers shortened texts only. */
 function cutNote(items: number): string {
   return `This export shortens the texts of ${plural(items, "item")}, and a search covers only what it keeps.`;
 }
@@ -242,7 +242,7 @@ function GroupPicker({ table }: { table: Table }) {
   );
 }
 
-/** In a narrow window the prompt stands beside the score, and what one seldom wants is left out. */
+/** Columns of the table; a narrow window has fewer, with the prompt next to the score. */
 function columnsOf(
   benchmarks: string[],
   table: Table,
@@ -348,7 +348,7 @@ function columnsOf(
   return all.filter((entry): entry is GridColumn => entry !== false);
 }
 
-/** Items that repeat one before them. */
+/** Number of items that repeat an earlier one. */
 function repeatsOf(table: Table): number {
   const [clusters, repeats] = [numbers(table, "cluster"), numbers(table, "repeats")];
   const repeated = clusters.filter((_, row) => repeats[row]! > 1);
@@ -357,7 +357,7 @@ function repeatsOf(table: Table): number {
 
 const repeatsText = (count: number | null) => (count !== null && count > 1 ? `${integer(count)} items` : "");
 
-/** Leads to all items that ask the same. */
+/** A button that shows all repeats of an item. */
 function Repeats({ table, row }: { table: Table; row: number }) {
   const count = number(table, "repeats", row);
   if (count === null || count < 2) return null;

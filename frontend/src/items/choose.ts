@@ -1,4 +1,4 @@
-/** Which items are shown, from the address. */
+/** Which items are shown, and in which order. */
 import { columnNamed, numbers, readSort, type Sort, select, sorted, type Table, texts } from "../data/table";
 import { wholeNumber } from "../text";
 
@@ -8,15 +8,15 @@ export const OUTCOMES = [
   { value: "unscored", label: "Unscored" },
   { value: "excluded", label: "Excluded" },
 ] as const;
-/** Filters of the address beside the benchmark and a search. */
+/** Filters in the address, apart from the benchmark and the search. */
 export const FILTERS = ["group", "outcome", "cluster", "slice", "region"] as const;
 
 export interface Choice {
   params: URLSearchParams;
   benchmark: number | null;
-  /** Rows that a search found; null: none was made. */
+  /** Rows that match the search; null: no search. */
   hits: Uint32Array | null;
-  /** Rows of the slice or region that is asked for; null: none is. */
+  /** Rows of the chosen slice or region; null: none is chosen. */
   slice: ArrayLike<number> | null;
 }
 
@@ -60,7 +60,7 @@ function isAmong(count: number, rows: ArrayLike<number>): (row: number) => boole
   return (row) => hit[row] === 1;
 }
 
-/** Of the rows that share a cluster the first. */
+/** The first row of each cluster of repeats. */
 function firsts(table: Table, rows: Uint32Array): Uint32Array {
   const [clusters, repeats] = [numbers(table, "cluster"), numbers(table, "repeats")];
   const seen = new Set<number>();
@@ -90,14 +90,14 @@ export const SORTS = [
 ];
 const FAILURES_FIRST: Sort = { key: "score", descending: false };
 
-/** Failures first unless something else is asked. */
+/** The order in the address; by default failures first. */
 export const itemSort = (params: URLSearchParams): Sort => readSort(params.get("sort"), SORTS) ?? FAILURES_FIRST;
 
 export function orderedItems(table: Table, rows: Uint32Array, sort: Sort): Uint32Array {
   return sorted(table, rows, columnNamed(table, sort.key) ? sort : FAILURES_FIRST);
 }
 
-/** Sub-topics that occur, of one benchmark or of all, in alphabetical order. */
+/** Groups of a benchmark, or of all, in alphabetical order. */
 export function groups(table: Table, benchmark: number | null): string[] {
   const benchmarks = numbers(table, "benchmark");
   const inside = (row: number) => benchmark === null || benchmarks[row] === benchmark;

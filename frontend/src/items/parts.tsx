@@ -13,14 +13,14 @@ const MAX_CHARACTERS = 240;
 interface ExampleProps {
   row: number;
   testId: string;
-  /** What stands before the name of its benchmark. */
+  /** Content before the name of the benchmark. */
   lead?: ReactNode;
-  /** What stands behind it. */
+  /** Content after it. */
   facts: (item: ItemDetail | null) => ReactNode;
   texts: (item: ItemDetail) => ReactNode;
 }
 
-/** An item among others: a line of facts with a way to open it, and its texts. */
+/** An item in a list of examples: a line of facts with a link to its panel, and its texts. */
 export function ItemExample({ row, testId, lead, facts, texts }: ExampleProps) {
   const run = useRun();
   const item = useItem(run, row);
@@ -39,18 +39,18 @@ export function ItemExample({ row, testId, lead, facts, texts }: ExampleProps) {
   );
 }
 
-/** What a model did on an item: of several the one at a place, else the run's own. */
+/** A model's answer to an item; the run's own model if there are no others. */
 export const answerOf = (item: ItemDetail, model: number | null): Pick<ItemDetail, "score" | "response" | "unscored"> =>
   item.models[model ?? -1] ?? item;
 
-/** The item as it shows what one model did; what the scorer kept besides is of the run's own model, at `own`. */
+/** An item with one model's answer. Only the run's main model has log-probabilities and scoring details. */
 export const itemOf = (item: ItemDetail, model: number | null, mainModel: number): ItemDetail => ({
   ...item,
   ...answerOf(item, model),
   ...(item.models.length === 0 || model === mainModel ? {} : { logprobs: [], details: null }),
 });
 
-/** What the model answered, and what was expected, as far as they are known. */
+/** The response and the expected answer, if known. */
 export function Answers({ item }: { item: ItemDetail }) {
   const answers = (["response", "answer"] as const).flatMap((key) => {
     const text = item[key];
@@ -97,7 +97,7 @@ export function Choices({ item: { choices, answer_index, response, logprobs, sco
 const FIRST_CHARACTERS = 2000;
 const MORE_CHARACTERS = 10_000;
 
-/** A text of any length; a long one is shown in steps, so that a megabyte does not freeze the page. */
+/** A text that expands in steps, so that a megabyte does not freeze the page. */
 export function LongText({ text, none }: { text: string | null; none: string }) {
   const [limit, setLimit] = useState(FIRST_CHARACTERS);
   if (text === null) return <p className="soft">{none}</p>;
@@ -115,13 +115,13 @@ export function LongText({ text, none }: { text: string | null; none: string }) 
 
 const MAX_ENTRIES = 100;
 
-/** A value that a tool left with an item, as a list of lists. */
+/** A JSON value as nested lists. */
 export function Json({ value, depth = 0 }: { value: unknown; depth?: number }) {
   if (typeof value === "string") return <LongText text={value} none="" />;
   if (value === null || typeof value !== "object") return <code>{String(value)}</code>;
   const entries = Object.entries(value);
   if (entries.length === 0) return <span className="soft">{Array.isArray(value) ? "(empty list)" : "(empty)"}</span>;
-  // Whoever nests deeper than this wants to make the page stumble.
+  // Deeper nesting would only be meant to break the page.
   if (depth > 6) return <span className="soft">… (nested too deep to show)</span>;
   return (
     <dl className="json">

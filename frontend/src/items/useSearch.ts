@@ -6,25 +6,25 @@ import { source } from "../data/source";
 import { type Table, texts } from "../data/table";
 import type { RunInfo } from "../data/types";
 
-/** Milliseconds without a key stroke after which a search begins. */
+/** Milliseconds without typing before a search starts. */
 const PAUSE = 120;
 
 export interface Hits {
   query: string;
   rows: Uint32Array;
-  /** Items that hold it; more than `rows` where the server gives only the first. */
+  /** Number of matching items; more than `rows` if the server returns only the first. */
   total: number;
 }
 
 export interface Search {
-  /** What is searched for; empty: nothing. */
+  /** Text to search for; empty: no search. */
   query: string;
-  /** What was found last, while a search goes on of other words; null: nothing yet. */
+  /** The last result, kept while another search runs; null: none yet. */
   hits: Hits | null;
   error: Error | null;
 }
 
-/** The search that the address asks for. What was found before stays until the next is there. */
+/** The search in the address. The previous result stays until the next arrives. */
 export function useSearch(table: Table): Search & { going: boolean } {
   const run = useRun();
   const { params } = useRoute();

@@ -16,7 +16,7 @@ import { IconArrowsLeftRight } from "@tabler/icons-react";
 import { useEffect, useRef } from "react";
 import { PairedAnswer } from "../compare/PairedAnswer";
 
-/** All models that the run has scores of: a sentence each, scores, what tells them apart, and two side by side. */
+/** All scored models: a sentence each, the slices that separate them, and two models side by side. */
 export function Models() {
   const run = useRun();
   const models = useModels(run.key);
@@ -34,7 +34,7 @@ export function Models() {
   );
 }
 
-/** A sentence per model, the best first; it leads to the model's list. */
+/** A sentence per model, best first, linked to its answer. */
 function Sentences({ file }: { file: ModelsFile }) {
   const run = useRun();
   const route = useRoute();
@@ -67,7 +67,7 @@ function Sentences({ file }: { file: ModelsFile }) {
 
 const beside = ({ peers }: ModelsFile) => (peers ? "its peers (the nearest in score)" : "its own average");
 
-/** Half of the colours' scale: nearly all gaps lie within; at least five points. */
+/** Half the range of the colour scale: the 95th percentile of gaps, at least five points. */
 function reachOf(cells: readonly (readonly SliceGap[])[]): number {
   const sizes = cells
     .flat()
@@ -76,7 +76,7 @@ function reachOf(cells: readonly (readonly SliceGap[])[]): number {
   return Math.max(0.05, sizes[Math.floor(0.95 * (sizes.length - 1))] ?? 0);
 }
 
-/** Slices against models. A cell leads to the slice of that model, a name of either to all of it. */
+/** A heat map of slices by models, linked to slices and answers. */
 function Heat({ file }: { file: ModelsFile }) {
   const { models: listed, slices, columns, cells } = file;
   const run = useRun();
@@ -135,7 +135,7 @@ function Heat({ file }: { file: ModelsFile }) {
   );
 }
 
-/** Two models side by side: the list of what one does better and worse than the other on. */
+/** Two models side by side: where one does better or worse than the other. */
 export function Pair() {
   const run = useRun();
   const { params } = useRoute();
@@ -146,7 +146,7 @@ export function Pair() {
   const b = second >= 0 && second !== a ? second : a === 0 ? 1 : 0;
   const asked = params.has("a") || params.has("b");
   const section = useRef<HTMLElement>(null);
-  // A link to two models leads to them, past the list of all.
+  // A link that names two models scrolls to them.
   useEffect(() => {
     if (asked) section.current?.scrollIntoView();
   }, [asked]);

@@ -21,7 +21,7 @@ export function Copied({ text }: { text: string }) {
   );
 }
 
-/** Copies the address of what is shown now. */
+/** A button that copies the current address. */
 export function CopyLink() {
   return (
     <CopyButton value={location.href}>

@@ -6,11 +6,11 @@ export interface Fact {
   key: string;
   name: string;
   shown: ReactNode;
-  /** What the name means; undefined: it explains itself. */
+  /** Tooltip that explains the name; undefined: none. */
   hint?: string;
 }
 
-/** Numbers with their names, each explained where its name is pointed at. */
+/** A list of named numbers; names with a hint have a tooltip. */
 export function Facts({ facts, testId }: { facts: Fact[]; testId?: string }) {
   return (
     <dl className="numbers" data-testid={testId}>
@@ -24,7 +24,7 @@ export function Facts({ facts, testId }: { facts: Fact[]; testId?: string }) {
   );
 }
 
-/** A word with an explanation, on hover, focus or tap. */
+/** Text with a tooltip, shown on hover, focus or tap. */
 export function Hint({ hint, children }: { hint: string; children: ReactNode }) {
   return (
     <Tooltip label={hint} multiline w={320} withArrow events={{ hover: true, focus: true, touch: true }}>
@@ -35,7 +35,7 @@ export function Hint({ hint, children }: { hint: string; children: ReactNode }) 
   );
 }
 
-/** A word of the glossary, explained where it stands. */
+/** A glossary term with its meaning in a tooltip. */
 export function Term({ term, children }: { term: string; children: ReactNode }) {
   const entry = useRun().glossary.find((entry) => entry.key === term);
   return entry ? <Hint hint={entry.meaning}>{children}</Hint> : children;

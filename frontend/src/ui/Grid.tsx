@@ -36,20 +36,20 @@ ModuleRegistry.registerModules([
 
 /** A column of a grid. `row` is always a row of the table, never its position in the order. */
 export interface GridColumn {
-  /** Unique; the address sorts by it. */
+  /** Unique; `sort=` in the address names it. */
   key: string;
   title: string;
   /** What the quantity is, shown at the header. */
   hint?: string;
-  /** Text of a cell; N/A is drawn faint. */
+  /** Text of a cell; N/A is faint. */
   text: (row: number) => string;
   /** Drawn instead of the text. */
   show?: (row: number) => ReactNode;
   /** Numbers are aligned to the right. */
   numeric?: boolean;
-  /** In pixels; of a column with `flex` the least. */
+  /** In pixels; the minimum where `flex` is set. */
   width?: number;
-  /** Takes the room that the others leave. */
+  /** Fills the remaining width. */
   flex?: boolean;
   pinned?: boolean;
   sortable?: boolean;
@@ -58,13 +58,13 @@ export interface GridColumn {
 }
 
 interface GridProps {
-  /** What a row is: a click opens it beside the view, where this page has it. */
+  /** What a row stands for; a click opens its panel if this page includes it. */
   kind: "concept" | "item";
   columns: GridColumn[];
-  /** Rows of the table in the order in which they are shown. */
+  /** Rows of the table, in display order. */
   order: Uint32Array;
   sort: Sort | null;
-  /** The rows are not yet those that the address asks for. */
+  /** Rows for the current address are still being computed. */
   busy: boolean;
   /** Shown where `order` is empty. */
   empty: ReactNode;
@@ -88,7 +88,7 @@ const OPTIONS: GridOptions<EmptyRow> = {
   ensureDomOrder: true,
   enableCellTextSelection: true,
   tooltipShowDelay: 300,
-  // One stop of the Tab key: arrow keys move inside, from the headers to the rows.
+  // The grid is one Tab stop; arrow keys move between headers and rows.
   tabToNextCell: () => false,
   tabToNextHeader: () => false,
 };
@@ -169,11 +169,11 @@ function applySort(api: GridApi | null, colId: string | undefined, sort: "asc" |
   api?.applyColumnState({ state: colId === undefined ? [] : [{ colId, sort }], defaultState: { sort: null } });
 }
 
-/** Links and buttons in a cell act themselves. */
+/** Whether the click hit a link or button, which handles it. */
 const onLink = (event: Event | null | undefined) =>
   event?.target instanceof Element && event.target.closest("a, button") !== null;
 
-/** Undefined for a position that is about to go, where fewer rows are shown than before. */
+/** The row at a grid position; undefined where the table has just become shorter. */
 const rowAt = (latest: Latest, node: IRowNode | null): number | undefined =>
   node?.rowIndex == null ? undefined : latest.order[node.rowIndex];
 

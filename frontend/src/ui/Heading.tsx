@@ -5,9 +5,9 @@ import { visible } from "../text";
 interface HeadingProps {
   children: ReactNode;
   within?: string;
-  /** Shown in its place by views that always cover the whole suite. */
+  /** Text in place of the benchmark, for views that always cover the whole suite. */
   suite?: string;
-  /** Whose numbers stand below, where these come later than the address; null: the whole suite's. */
+  /** The benchmark whose numbers are on screen, if it may lag behind the address; null: the whole suite. */
   shown?: number | null;
 }
 

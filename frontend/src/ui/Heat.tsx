@@ -1,9 +1,9 @@
-/** Tables of colours, and what the colours mean. */
+/** Heat maps and their colour scales. */
 import type { CSSProperties, KeyboardEvent, ReactNode } from "react";
 import { inkOn } from "./colours";
 import "./heat.css";
 
-/** What colours from one end to the other mean. */
+/** A colour scale with a label at each end. */
 export function HeatBar({ low, stops, high }: { low: string; stops: string[]; high: string }) {
   return (
     <>
@@ -20,10 +20,10 @@ export function HeatBar({ low, stops, high }: { low: string; stops: string[]; hi
 
 interface Cell {
   text: string;
-  /** In words, for those who point at it or only hear it. */
+  /** Tooltip and text for screen readers. */
   words: string;
   colour: string | null;
-  /** Ringed, and where the Tab key stops. */
+  /** Outlined, and the cell that Tab focuses. */
   current?: boolean;
   className?: string;
   status?: string;
@@ -36,12 +36,12 @@ interface HeatTableProps {
   columns: { name: ReactNode; title?: string; sort?: "ascending" | "descending" | "none" }[];
   corner?: string;
   className?: string;
-  /** Null: nothing stands there. */
+  /** Null: the cell is empty. */
   cell: (i: number, j: number) => Cell | null;
   onChoose: (i: number, j: number) => void;
 }
 
-/** Rows against columns. Arrow keys move from cell to cell. */
+/** A heat map of buttons. Arrow keys move from cell to cell. */
 export function HeatTable({ label, testId, rows, columns, corner, className = "", cell, onChoose }: HeatTableProps) {
   const all = rows.map((_, i) => columns.map((_, j) => cell(i, j)));
   const first = all.flat().some((shown) => shown?.current) ? null : "0/0";
@@ -92,7 +92,7 @@ export function HeatTable({ label, testId, rows, columns, corner, className = ""
   );
 }
 
-/** A cell's colour, and ink that can be read on it. */
+/** A background colour with readable text. */
 const painted = (background: string): CSSProperties => ({ background, color: inkOn(background) });
 
 const MOVES: Record<string, [number, number]> = {
@@ -102,7 +102,7 @@ const MOVES: Record<string, [number, number]> = {
   ArrowRight: [0, 1],
 };
 
-/** Focuses the next button in the direction of an arrow key, past a place without one. */
+/** Focus the next button in the direction of an arrow key, skipping an empty cell. */
 function moveCell(event: KeyboardEvent<HTMLTableElement>): void {
   const move = MOVES[event.key];
   const from = event.target instanceof HTMLElement ? event.target.dataset.cell : undefined;

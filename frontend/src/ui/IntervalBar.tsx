@@ -1,6 +1,6 @@
 /** A value with its interval, drawn as a bar. */
 
-/** Ends of a bar's scale, the same in a whole column, and where its neutral line stands. */
+/** Ends of a bar's scale, shared by a column, and the position of its neutral line. */
 export interface Scale {
   from: number;
   to: number;
@@ -11,17 +11,17 @@ export interface BarParts {
   /** Shares of the bar's length, in [0, 1]; null: nothing to draw there. */
   point: number | null;
   range: [number, number] | null;
-  /** Whether the value or its interval goes on beyond an end of the scale. */
+  /** Whether the value or its interval extends past that end of the scale. */
   before: boolean;
   beyond: boolean;
 }
 
-/** A value outside the scale has no point: an end that looked like its place would be a wrong number. */
+/** Lay out a bar. A value off the scale has no point, since a point at the end would show a wrong number. */
 export function barParts(scale: Scale, at: number | null, low: number | null, high: number | null): BarParts {
   const share = (value: number) => (value - scale.from) / (scale.to - scale.from);
   const clamped = (value: number) => Math.min(1, Math.max(0, share(value)));
   const ends = [at, low, high].filter((value) => value !== null);
-  // What is as large as the scale to all digits is not cut off.
+  // A value equal to the end but for rounding is not cut off.
   const slack = 1e-6 * (scale.to - scale.from);
   const outside = (value: number) => value < scale.from - slack || value > scale.to + slack;
   return {
@@ -32,14 +32,14 @@ export function barParts(scale: Scale, at: number | null, low: number | null, hi
   };
 }
 
-/** The next larger number of two digits, so that a scale's end can be written out in full. */
+/** Round up to two significant digits, so that the end of a scale can be written exactly. */
 export function roundedUp(value: number): number {
   const power = 10 ** (Math.floor(Math.log10(value)) - 1);
-  // Not one step too far for what is round already.
+  // The tolerance keeps a value that is already round.
   return Number((Math.ceil(value / power - 1e-9) * power).toPrecision(2));
 }
 
-/** Digits after the point in which a round scale's end is exact. */
+/** Decimals needed to write a rounded scale end exactly. */
 export const endDigits = (end: number) => Math.min(9, Math.max(1, 1 - Math.floor(Math.log10(end))));
 
 const TONES: Record<string, string> = { weak: "weak", failure: "weak", strong: "strong", success: "strong" };

@@ -1,4 +1,4 @@
-/** Small marks that appear all over the page. */
+/** Labels and links of concepts and items, and verdicts. */
 
 import type { ReactNode } from "react";
 import { go } from "../app/route";
@@ -16,16 +16,16 @@ const WORDS = new Map([
   ["negligible", "negligible"],
 ]);
 
-/** A verdict as it is shown. */
+/** A verdict in words. */
 export const statusWord = (status: string): string => WORDS.get(status) ?? visible(status);
 
-/** A verdict, `failure` or `missing` say. */
+/** A coloured verdict, such as `failure` or `missing`. */
 export function Status({ status }: { status: string | null }) {
   if (!status) return <span className="soft">N/A</span>;
   return <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{statusWord(status)}</span>;
 }
 
-/** Label of a concept, or its number; a button that opens it, where this page has more of it. */
+/** A concept's number and label; a button that opens its panel if this page includes it. */
 export function ConceptLink({ concept, label, limit = 90 }: { concept: number; label: string | null; limit?: number }) {
   if (!pageHas(useRun(), "concept", concept)) return <ConceptName concept={concept} label={label} limit={limit} />;
   return (
@@ -37,7 +37,7 @@ export function ConceptLink({ concept, label, limit = 90 }: { concept: number; l
 
 interface NameProps {
   label: string | null;
-  /** The token that it peaks on. */
+  /** The token with its strongest activation. */
   token?: string | null;
   limit?: number;
 }
@@ -51,7 +51,7 @@ export function ConceptName({ concept, ...name }: NameProps & { concept: number 
   );
 }
 
-/** A concept's label; without one, the token that it peaks on, if that is given. */
+/** A concept's label; without one, its peak token if known. */
 export function LabelName({ label, token = null, limit = 90 }: NameProps) {
   if (label) return <bdi>{shorten(visible(label), limit)}</bdi>;
   return (
@@ -92,7 +92,7 @@ export function Measured({
   );
 }
 
-/** Opens an item beside the view; plain text where this page leaves it out. */
+/** A button that opens an item's panel; plain text if this page does not include the item. */
 export function ItemLink({ row, className = "", children }: { row: number; className?: string; children: ReactNode }) {
   if (!pageHas(useRun(), "item", row)) return <span className={className}>{children}</span>;
   return (

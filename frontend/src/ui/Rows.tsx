@@ -5,7 +5,7 @@ import { Hint } from "./Facts";
 export interface RowsColumn<Row> {
   name: string;
   hint?: string;
-  /** Words stand at the start, numbers at the end. */
+  /** Text is aligned left, numbers right. */
   words?: boolean;
   /** Null: the column is left out. */
   cell: ((row: Row) => ReactNode) | null;
@@ -13,16 +13,16 @@ export interface RowsColumn<Row> {
 
 interface RowsProps<Row> {
   rows: readonly Row[];
-  /** The first one names the row. */
+  /** The first column is the row header. */
   columns: RowsColumn<Row>[];
   label: string;
   testId?: string;
-  /** As many are shown at first. */
+  /** Rows shown before "Show more" is pressed. */
   first?: number;
   current?: (row: Row) => boolean;
 }
 
-/** A short table, of which all that is shown is in the page. */
+/** A short table without virtual scrolling. */
 export function Rows<Row>({ rows, columns, label, testId, first = Infinity, current }: RowsProps<Row>) {
   const [room, setRoom] = useState(first);
   const [head, ...others] = columns.filter((column) => column.cell !== null);

@@ -10,7 +10,7 @@ interface SearchProps {
   disabled?: boolean;
 }
 
-/** What is typed lies in the address, as `q=`; a stroke shows at once, and the table follows when it can. */
+/** A search box bound to `q=` in the address; typing shows at once, and the table follows. */
 export function SearchField({ label, placeholder = label, testId, disabled }: SearchProps) {
   const query = useRoute().params.get("q") ?? "";
   const [typed, setTyped] = useState(query);

@@ -1,4 +1,4 @@
-/** What stands in a place where nothing is to be seen yet, or ever. */
+/** Placeholders: loading, empty, failed. */
 import { Alert, Button, Loader } from "@mantine/core";
 import { Component, type ReactNode } from "react";
 import { asError } from "../data/hooks";
@@ -24,7 +24,7 @@ export function Failed({ error }: { error: Error }) {
   );
 }
 
-/** Keeps a fault inside its own part of the page. */
+/** Show an error in place of the part of the page that threw it. */
 export class Boundary extends Component<{ children: ReactNode }, { error: Error | null }> {
   override state = { error: null as Error | null };
   static getDerivedStateFromError(error: unknown) {

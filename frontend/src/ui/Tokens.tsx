@@ -33,7 +33,7 @@ interface ExcerptProps {
   text: Characters;
   /** The part of the text that is shown, in characters. */
   range: [number, number];
-  /** Ellipses mark where the text goes on, up to these ends. */
+  /** Where the text begins and ends; an ellipsis marks what is cut. */
   ends?: [number, number];
   activity: Activity;
 }
@@ -49,7 +49,7 @@ export function Excerpt({ text, range: [from, to], ends = [0, text.length], acti
   );
 }
 
-/** Amber that deepens; the ink stays readable on each of its steps. */
+/** A shade of amber on which text stays readable. */
 function shade(share: number, dark: boolean): string {
   return dark
     ? `rgba(214, 158, 46, ${(0.1 + 0.32 * share).toFixed(3)})`

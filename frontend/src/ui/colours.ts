@@ -15,7 +15,7 @@ const DIVERGING = {
   dark: ["#ff9d52", "#a35a22", "#4a515c", "#33659f", "#7fb8ff"],
 };
 
-/** Twenty kinds in lightness and hue, for regions; more than twenty repeat. */
+/** Twenty colours for regions; further regions reuse them. */
 export const REGION_COLOURS = (
   "#2b62b8 #e07b39 #2a9d8f #a23b72 #8a9a5b #6c5ce7 #c9a227 #1b7fa8 #d1495b #5f7a61 " +
   "#7d5ba6 #3d8b37 #b56576 #00798c #946c2e #4059ad #97a97c #c44900 #558b9a #8d5a97"
@@ -31,7 +31,7 @@ export const sequential = (dark: boolean) => scale(SEQUENTIAL[dark ? "dark" : "l
 /** Orange through grey to blue: 0 is worst, 0.5 neutral, 1 best. */
 export const diverging = (dark: boolean) => scale(DIVERGING[dark ? "dark" : "light"]);
 
-// Only these two stand out enough from every colour between them.
+// Only black and white contrast enough with every colour of the scales.
 const [DARK_INK, LIGHT_INK] = ["#000000", "#ffffff"];
 
 /** Black or white, whichever stands out more from a colour `rgb(r, g, b)`. */

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from competency_gaps.items.item import Item
+from competency_gaps.items.item import Item, Text
 from competency_gaps.items.records import Record, gather
 from competency_gaps.util.errors import UserError
 from core_helpers import benchmark_of
@@ -105,3 +105,42 @@ def test_epochs_of_an_item_are_one_item():
     assert (other.id, other.score, other.epochs) == ("b", 0.5, 1)
     unscored = epochs_of([{**base, "epoch": e, "score": None} for e in (1, 2)])[0]
     assert unscored.score is None and unscored.epochs == 2
+
+
+def test_clusters_and_covariates_are_mapped():
+    rows = [
+        {"prompt": "one?", "passage": 7, "hard": 0.5, "meta": {"topic": "law"}, "long": True},
+        {"prompt": "two?", "passage": None, "hard": None, "meta": {"topic": ""}, "long": False},
+    ]
+    fields = {
+        "cluster": "passage",
+        "covariates.difficulty": "hard",
+        "covariates.topic": "meta.topic",
+        "covariates.long": "long",
+    }
+    one, two = benchmark_of("b", rows, fields=fields).items
+    assert (one.cluster, one.covariates) == ("7", {"difficulty": 0.5, "topic": "law", "long": 1.0})
+    assert (two.cluster, two.covariates) == (None, {"long": 0.0})
+
+
+def test_the_hash_of_items_changes_only_where_they_are_set():
+    plain = benchmark_of("b", [{"prompt": "p"}])
+    empty = benchmark_of("b", [{"prompt": "p", "cluster": None, "covariates": {}}])
+    in_one = benchmark_of("b", [{"prompt": "p", "cluster": "c"}])
+    with_one = benchmark_of("b", [{"prompt": "p", "covariates": {"c": 1}}])
+    assert plain.content_hash() == empty.content_hash()
+    assert len({one.content_hash() for one in (plain, in_one, with_one)}) == 3
+
+
+def test_a_lone_surrogate_drops_its_item_alone():
+    objects = [
+        {"id": "a", "prompt": "hello \ud800 there", "scorer": "none"},
+        {"id": "b", "prompt": "whole 🦊", "scorer": "none"},
+        {"id": "c", "prompt": "whole", "response": "half \udc00", "scorer": "none"},
+        Item(id="d", prompt="x", scorer="none", metadata={"deep": ["\ud83d"]}),
+        Item(id="e", prompt="x", scorer="none", seen=Text("x \ud83d", (0, 1), templated=False)),
+    ]
+    made = benchmark_of("quiz", objects)
+    assert [item.id for item in made.items] == ["b"]
+    assert [left.reason.code for left in made.left_out] == ["half_character"] * 4
+    assert len(made.content_hash()) == 64

@@ -61,7 +61,7 @@ def configured(monkeypatch, tmp_path):
 
     met = []
     monkeypatch.setattr(competency_gaps, "run", lambda config, out, **rest: met.append(config))
-    monkeypatch.setattr(run, "print_run", lambda run, json_: None)
+    monkeypatch.setattr(run, "print_run", lambda run, as_json: None)
 
     def configured_by(*options: str):
         CliRunner().invoke(app, ["run", *options, "-o", str(tmp_path / "out"), "-q"], catch_exceptions=False)

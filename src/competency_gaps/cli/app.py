@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from competency_gaps.cli import concepts, coverage, explore, improve, models, read, run, sources
+from competency_gaps.cli import analysis, concepts, explore, improve, run, show, sources
 from competency_gaps.cli.shared import option_name, typed_command
 from competency_gaps.util.errors import MachineError, UserError, spelling
 from competency_gaps.util.text import visible
@@ -74,10 +74,10 @@ def _help_alone(context: typer.Context) -> None:
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "How do I make a run?": (run.demo, sources.sae, sources.logs, run.run),
-    "Where is the model weak?": (read.show, explore.explore, explore.export, explore.mcp),
-    "Can I trust it?": (models.check,),
-    "How do other models compare?": (models.score, models.compare),
-    "What does the benchmark miss?": (coverage.coverage, coverage.match),
+    "Where is the model weak?": (show.show, explore.explore, explore.export, explore.mcp),
+    "Can I trust it?": (analysis.check,),
+    "How do other models compare?": (analysis.score, analysis.compare),
+    "What does the benchmark miss?": (analysis.coverage, analysis.match),
     "How can the benchmark be improved?": (improve.improve,),
 }
 """Commands by question, in the order in which users ask them."""

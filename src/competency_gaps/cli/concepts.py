@@ -26,7 +26,7 @@ def exemplars(
     sae: Annotated[str | None, typer.Option(help=shared.SAE_HELP)] = None,
     tokens: shared.TokensOption = 2_000_000,
     quiet: shared.QuietOption = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Collect the texts in which each concept is active, its promoted tokens and similar concepts."""
     from competency_gaps import make_exemplars
@@ -42,7 +42,7 @@ def exemplars(
         "none: the SAE does not write to the residual stream" if promoted is None else f"of {promoted} concepts"
     )
     facts["similar_concepts"] = f"of {summary.similar_concepts} concepts"
-    print_facts(facts, json_=json_)
+    print_facts(facts, as_json=as_json)
 
 
 def label(
@@ -66,7 +66,7 @@ def label(
     ] = None,
     llm: shared.LLMOption = None,
     quiet: shared.QuietOption = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Label concepts from words, by a language model or with other people's labels; or score labels."""
     import competency_gaps as cg
@@ -82,10 +82,10 @@ def label(
         imported = cg.import_labels(dictionary, source, sae=sae, run=only, progress=progress)
         counts = {name: getattr(imported, name) for name in ("labelled", "none", "never", "placeholders")}
         facts = {"dictionary": str(dictionary), "identity": imported.identity_check, **counts}
-        print_facts({**facts, "left_out": [asdict(left) for left in imported.left_out]}, json_=json_)
+        print_facts({**facts, "left_out": [asdict(left) for left in imported.left_out]}, as_json=as_json)
         return
     taken = cg.label_concepts(dictionary, step, runs=run or (), llm=config, progress=progress)
-    if json_:
+    if as_json:
         print_json({"dictionary": str(dictionary), "step": step, **taken.as_dict()})
         return
     what = "labels" if step in ("automatic", "explain") else "scores"
@@ -101,29 +101,29 @@ def atlas(
     run: shared.RunArgument,
     llm: shared.LLMOption = None,
     quiet: shared.QuietOption = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Build an atlas from a run's items and add it to the dictionary; with --llm, a model names its regions."""
     from competency_gaps import make_atlas
 
     facts = make_atlas(dictionary, run, llm=shared.llm_config(llm), progress=terminal(quiet))
-    print_facts({"dictionary": str(dictionary), **facts}, json_=json_)
+    print_facts({"dictionary": str(dictionary), **facts}, as_json=as_json)
 
 
 def name(
     run: shared.RunArgument,
     dictionary: shared.DictionaryArgument,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Put a dictionary's labels and atlas on a finished run; needs no torch."""
     from competency_gaps import open_run
 
-    named = open_run(run).name(dictionary, progress=terminal(quiet=json_))
+    named = open_run(run).name(dictionary, progress=terminal(quiet=as_json))
     report = named.report_file
-    if json_:
+    if as_json:
         print_json({"run": str(run), "dictionary": named.manifest["dictionary"], "report": str(report)})
         return
-    print_facts(named.manifest["dictionary"], json_=False)
+    print_facts(named.manifest["dictionary"], as_json=False)
     print_line(f"Report: {report.resolve()}")
 
 
@@ -132,7 +132,7 @@ def train_sae(
     out: Annotated[Path, typer.Option(help="Folder for the SAE, its card and its reference.")],
     set_: shared.SetOption = None,
     quiet: shared.QuietOption = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Train an SAE on a model's activations on your texts, with the trainer of SAELens."""
     from competency_gaps.items.config import TrainingConfig, parse_config, read_yaml
@@ -142,8 +142,8 @@ def train_sae(
     checked = parse_config(TrainingConfig, read_yaml(config, set_ or []), str(config))
     folder = train(checked, out, terminal(quiet))
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    print_facts(card if json_ else card["figures"], json_=json_)
-    if not json_:
+    print_facts(card if as_json else card["figures"], as_json=as_json)
+    if not as_json:
         print_line(f"\nSAE: {folder.resolve()}")
 
 
@@ -154,7 +154,7 @@ def reference(
     out: Annotated[Path, typer.Option(help="Parquet file to write; name it as 'reference' in a run's configuration.")],
     tokens: shared.TokensOption = 1_000_000,
     quiet: shared.QuietOption = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Measure how common each concept is in ordinary texts, and how much it depends on single tokens."""
     from competency_gaps import measure_reference
@@ -167,4 +167,4 @@ def reference(
         "explained_variance": statistics.explained_variance,
         "silent": int((statistics.active == 0).sum()),
     }
-    print_facts(figures, json_=json_)
+    print_facts(figures, as_json=as_json)

@@ -53,7 +53,7 @@ def export(
             "--no-texts", help="Leave out prompts, responses and expected answers (but keep ids, groups and labels)."
         ),
     ] = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Write runs as a page to mail or to put on a web server.
 
@@ -68,8 +68,8 @@ def export(
     runs, out = (paths, one_file) if one_file is not None else (paths[:-1], paths[-1])
     if not runs:
         raise UserError(f"only one folder is given, {str(out)!r}: give the run folders, then the folder to write to.")
-    done = cg.export(runs, out, one_file=one_file is not None, texts=not no_texts, progress=terminal(quiet=json_))
-    if json_:
+    done = cg.export(runs, out, one_file=one_file is not None, texts=not no_texts, progress=terminal(quiet=as_json))
+    if as_json:
         facts = {"path": str(done.path), "files": done.files, "bytes": done.size, "runs": done.runs}
         print_json({**facts, "texts": not no_texts})
         return

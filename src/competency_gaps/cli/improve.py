@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from competency_gaps.cli import shared
-from competency_gaps.cli.shared import llm_config, open_source, print_json, print_line, terminal
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import write_atomic
 
@@ -20,15 +19,16 @@ if TYPE_CHECKING:
     from competency_gaps.util.progress import Progress
 
 T = TypeVar("T")
-_OF_MODE = {
+_NEW = ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit")
+_OPTIONS = {
     "--keep": ("--out", "--limit"),
     "--items": ("--out", "--limit"),
-    "--new": ("--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
-    "--missing": ("--describe", "--n", "--llm", "--corpus", "--out", "--dry-run", "--limit"),
+    "--new": _NEW,
+    "--missing": ("--describe", *_NEW),
     "--scores": ("--limit",),
     "": (),
 }
-"""What is asked for, "" for nothing, and the options that go with it."""
+"""Modes of the command ("": none is given), and the options that go with each."""
 
 
 def improve(
@@ -45,10 +45,7 @@ def improve(
     missing: Annotated[
         str | None, typer.Option(metavar="BENCHMARK", help="Write new items for what a benchmark lacks.")
     ] = None,
-    describe: Annotated[
-        str | None,
-        typer.Option(help="What it is meant to test; default: its 'scope' in the configuration."),
-    ] = None,
+    describe: shared.DescribeOption = None,
     n: Annotated[int | None, typer.Option(min=1, help="Number of new items; default: 50.")] = None,
     llm: shared.LLMOption = None,
     corpus: Annotated[Path | None, typer.Option(help="Questions to take new items from.")] = None,
@@ -60,46 +57,47 @@ def improve(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Estimate the cost without asking a model.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows per list.")] = None,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
     quiet: shared.QuietOption = False,
 ) -> None:
     """Improve a benchmark: which items to keep, fix and add; without options, where to start."""
-    asked = {"--keep": keep, "--items": items or None, "--new": new, "--missing": missing, "--scores": scores}
-    others = {
+    modes = {"--keep": keep, "--items": items or None, "--new": new, "--missing": missing, "--scores": scores}
+    options = {
         **{"--describe": describe, "--n": n, "--llm": llm, "--corpus": corpus, "--out": out},
         **{"--dry-run": dry_run or None, "--limit": limit},
     }
-    mode = _mode([name for name, value in asked.items() if value is not None], others)
+    mode = _mode([name for name, value in modes.items() if value is not None], options)
     from competency_gaps.view.terminal import improve as report
 
     if scores is not None:
         from competency_gaps.improve.keep import read_kept
 
         predicted = read_kept(run).predict(scores)
-        _print(run, {"predicted": predicted.to_dicts()}, report.predicted_view(predicted, limit), json_=json_)
+        _print(run, {"predicted": predicted.to_dicts()}, lambda _: report.predicted_view(predicted, limit), as_json)
         return
-    opened, progress = open_source(run), terminal(quiet)
+    opened, progress = shared.open_source(run), shared.terminal(quiet)
     # Nothing is written among logs, nor into their run in the cache folder.
-    beside = None if "logs" in opened.manifest else run / "improve"
+    folder = None if "logs" in opened.manifest else run / "improve"
     if keep is not None:
-        kept, folder = opened.keep(keep, progress=progress), out or (beside and beside / f"keep-{keep}")
-        if folder is not None:
-            kept.write(folder)
+        kept, path = opened.keep(keep, progress=progress), out or (folder and folder / f"keep-{keep}")
+        if path is not None:
+            kept.write(path)
         tables = {name: getattr(kept, name).to_dicts() for name in ("items", "expected", "sizes")}
-        _print(run, {"keep": {"models": kept.models, **tables}}, report.kept_view(kept, limit), folder, json_=json_)
+        document: dict[str, Any] = {"keep": {"models": kept.models, **tables}}
+        _print(run, document, lambda _: report.kept_view(kept, limit), as_json, path)
     elif items:
-        ranked, file = opened.broken_items(progress=progress), out or (beside and beside / "items.parquet")
-        if file is not None:
-            write_atomic(file, ranked.write_parquet)
-        shown = ranked.head(limit or ranked.height).to_dicts()
-        _print(run, {"items": shown}, report.broken_view(ranked, limit, Console().width), file, json_=json_)
+        ranked, path = opened.broken_items(progress=progress), out or (folder and folder / "items.parquet")
+        if path is not None:
+            write_atomic(path, ranked.write_parquet)
+        document = {"items": ranked.head(limit or ranked.height).to_dicts()}
+        _print(run, document, lambda width: report.broken_view(ranked, limit, width), as_json, path)
     elif new is not None or missing is not None:
         drafts = opened.new_items(
             new,
             benchmark=missing,
             description=describe,
             n=n or 50,
-            llm=llm_config(llm),
+            llm=shared.llm_config(llm),
             corpus=corpus,
             out=out,
             dry_run=dry_run,
@@ -107,31 +105,32 @@ def improve(
         )
         texts = {"folder": str(drafts.folder), "items": drafts.items.to_dicts()}
         document = {mode.strip("-"): {**vars(drafts), **texts, "fresh": drafts.fresh and asdict(drafts.fresh)}}
-        _print(run, document, report.drafts_view(drafts, limit or 5), None if dry_run else drafts.folder, json_=json_)
+        path = None if dry_run else drafts.folder
+        _print(run, document, lambda _: report.drafts_view(drafts, limit or 5), as_json, path)
     else:
-        _print_first(opened, progress, json_=json_)
+        _print_first_steps(opened, progress, as_json)
 
 
-def _mode(modes: list[str], others: dict[str, Any]) -> str:
-    """What is asked for; raises UserError for two things at once, and for an option that does not go with it."""
+def _mode(modes: list[str], options: dict[str, Any]) -> str:
+    """Return what is asked for; raises UserError for two modes, and for an option that does not go with the mode."""
     if len(modes) > 1:
         raise UserError(f"{' and '.join(modes)} cannot be combined: give one of them.")
     mode = modes[0] if modes else ""
-    for name, value in others.items():
-        if value is not None and name not in _OF_MODE[mode]:
-            fitting = [other for other, options in _OF_MODE.items() if name in options]
+    for name, value in options.items():
+        if value is not None and name not in _OPTIONS[mode]:
+            fitting = [other for other, names in _OPTIONS.items() if name in names]
             raise UserError(f"{name} goes with {' or '.join(fitting)}{f', not with {mode}' if mode else ''}.")
     return mode
 
 
-def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
-    """Print what to do first: what each part says at a glance, and its command. Nothing is written."""
+def _print_first_steps(run: Run, progress: Progress, as_json: bool) -> None:
+    """Print what each part finds in short, and its command. Nothing is written."""
     from competency_gaps.view.terminal.improve import KEPT_ITEMS, first_steps
 
-    def attempt(ask: Callable[[], T]) -> T | UserError:
+    def attempt(measure: Callable[[], T]) -> T | UserError:
         try:
-            return ask()
-        except UserError as error:  # as of too few models: that is what there is to say
+            return measure()
+        except UserError as error:  # such as too few models: the step then gives the reason
             return error
 
     count = min(KEPT_ITEMS, run.items["excluded"].null_count() // 2)
@@ -139,19 +138,20 @@ def _print_first(run: Run, progress: Progress, *, json_: bool) -> None:
     covered = {name: run.coverage(name) for name in run.benchmarks["benchmark"] if run.has_reading}
     kept = attempt(lambda: run.keep(count, progress=progress))
     steps = first_steps(run, ranked, covered, kept)
-    if json_:
+    if as_json:
         first = [{"says": says, "command": command} for says, command in steps]
-        print_json({"run": str(run.shown_path), "first": first})
+        shared.print_json({"run": str(run.shown_path), "first": first})
     else:
-        print_line("\n\n".join(f"{says}\n  {command}" for says, command in steps))
+        shared.print_line("\n\n".join(f"{says}\n  {command}" for says, command in steps))
 
 
 def _print(
-    run: Path, document: dict[str, Any], view: RenderableType, written: Path | None = None, *, json_: bool
+    run: Path,
+    document: dict[str, Any],
+    view: Callable[[int], RenderableType],
+    as_json: bool,
+    written: Path | None = None,
 ) -> None:
-    if json_:
-        print_json({"run": str(run), **document})
-        return
-    Console().print(view)
-    if written is not None:
-        print_line(f"\nWritten: {written}")
+    shared.print_result(lambda: {"run": str(run), **document}, view, as_json)
+    if written is not None and not as_json:
+        shared.print_line(f"\nWritten: {written}")

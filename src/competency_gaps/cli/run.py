@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from competency_gaps.cli import shared
-from competency_gaps.cli.read import print_demo, print_run
 from competency_gaps.cli.shared import terminal, typed_command
+from competency_gaps.cli.show import print_demo, print_run
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
 
@@ -67,7 +67,7 @@ def run(
         str | None, typer.Option(metavar="URL", help="Share shards between machines, e.g. s3://BUCKET/RUN.")
     ] = None,
     quiet: shared.QuietOption = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Make a run: a model with its SAE reads benchmarks, or logs of evaluations are kept."""
     import competency_gaps as cg
@@ -111,7 +111,7 @@ def run(
     if out is None and checked.out is None:
         raise UserError("no run folder given: give --out, or 'out' in the configuration.")
     run = cg.run(checked, out, store=store, progress=progress, command=typed_command())
-    print_run(run, json_=json_)
+    print_run(run, as_json=as_json)
 
 
 def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]]) -> None:
@@ -181,13 +181,13 @@ def _logs(
 def demo(
     out: Annotated[Path, typer.Option(help="Run folder; resumes an interrupted demo in it.")] = Path("demo-run"),
     quiet: shared.QuietOption = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Audit the bundled model on the eleven bundled benchmarks, in minutes."""
     from competency_gaps.api.make import run_demo
 
     run = run_demo(out, progress=terminal(quiet), command=typed_command())
-    if json_:
-        print_run(run, json_=True)
+    if as_json:
+        print_run(run, as_json=True)
     else:
         print_demo(run)

@@ -6,12 +6,12 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import finite
@@ -19,9 +19,8 @@ from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import visible
 
 if TYPE_CHECKING:
-    from competency_gaps.api.run import Run
+    from competency_gaps.api.run import Against, Run
     from competency_gaps.items.config import LLMConfig
-    from competency_gaps.runs.open import RunFolder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 SourceArgument = Annotated[Path, typer.Argument(metavar="RUN|LOGS", help="Run folder, or logs of evaluations.")]
@@ -54,13 +53,8 @@ FieldOption = Annotated[
     list[str] | None,
     typer.Option(metavar="OURS=COLUMN", help="Which column holds what, e.g. prompt=question; repeatable."),
 ]
-OutcomeModelOption = Annotated[str | None, typer.Option("--model", help="Show results for one of the run's models.")]
-AgainstOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="MODEL|peers",
-        help="With --model: subtract this model's scores, or its peers' (models at its level); repeatable.",
-    ),
+DescribeOption = Annotated[
+    str | None, typer.Option(help="What it is meant to test; default: its 'scope' in the configuration.")
 ]
 LLMOption = Annotated[Path | None, typer.Option("--llm", help="Language model to ask: YAML with base_url, model, ...")]
 
@@ -74,31 +68,34 @@ def open_source(path: Path) -> Run:
     return Run(run.path, run.manifest)
 
 
-def open_outcome(run: Path, model: str | None, against: list[str] | None, *, parsed: bool = False) -> Run:
-    """Open a run, or one of its models' scores."""
-    opened = open_source(run)
+def as_outcome(run: Run, model: str | None, against: list[str] | None, parsed: bool = False) -> Run:
+    """View a run through the scores of one of its models; without a model, return the run."""
+    if model is None and (against or parsed):
+        raise UserError("--against and --parsed need a model: give its name.")
     if model is None:
-        if against or parsed:
-            raise UserError("--against and --parsed need a model: give its name.")
-        return opened
-    other = against[0] if against and len(against) == 1 else against or None
-    return opened.as_model(model, other, parsed=parsed, progress=terminal(quiet=False))
+        return run
+    return run.as_model(model, one_or_several(against), parsed=parsed, progress=terminal(quiet=False))
+
+
+def one_or_several(names: list[str] | None) -> Against:
+    """Return what a repeatable ``--against`` names: a name, several, or None."""
+    return names[0] if names and len(names) == 1 else names or None
 
 
 def llm_config(llm: Path | None) -> LLMConfig | None:
-    """The language model that ``--llm`` names; None: none."""
+    """Read the language model's settings from the file of ``--llm``; None: no file."""
     from competency_gaps.items.config import LLMConfig, parse_config, read_yaml
 
     return parse_config(LLMConfig, read_yaml(llm), str(llm)) if llm else None
 
 
 def option_name(argument: str) -> str:
-    """The option that gives an argument of a function: ``--hook-name`` for ``hook_name``."""
+    """Return the option for a function's argument: ``--hook-name`` for ``hook_name``."""
     return "--field" if argument == "fields" else "--" + argument.replace("_", "-")
 
 
 def terminal(quiet: bool) -> Progress:
-    """Progress on standard error."""
+    """Return progress that is shown on standard error."""
     return Progress(Console(stderr=True), quiet=quiet)
 
 
@@ -107,9 +104,18 @@ def print_line(text: str, *, error: bool = False) -> None:
     Console(stderr=error).print(visible(text), highlight=False, markup=False, soft_wrap=True)
 
 
-def print_facts(facts: Mapping[str, Any], *, json_: bool) -> None:
+def print_result(document: Callable[[], Any], view: Callable[[int], RenderableType], as_json: bool) -> None:
+    """Print one JSON document, or a view of the terminal's width."""
+    if as_json:
+        print_json(document())
+        return
+    console = Console()
+    console.print(view(console.width))
+
+
+def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
     """Print names and values, in two columns or as a JSON document."""
-    if json_:
+    if as_json:
         print_json(facts)
         return
     for name, value in facts.items():
@@ -121,33 +127,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def run_document(run: RunFolder) -> dict[str, Any]:
-    """A run's main figures for JSON output."""
-    from competency_gaps.concepts.kinds import kind_counts
-
-    concepts = run.concepts
-    alive = concepts["alive"].sum()
-    return {
-        "run": str(run.shown_path),
-        "benchmarks": run.benchmarks.to_dicts(),
-        "concepts": {
-            "width": run.width,
-            "alive": alive,
-            "missing": (concepts["alive"] & concepts["missing"]).sum(),
-            "ranked": concepts["ranked"].sum(),
-            "kinds": kind_counts(concepts),
-        },
-        "evidence": run.manifest["evidence"],
-        "gate": run.manifest["gate"],
-    }
-
-
 def typed_command() -> str:
-    """The command as it was typed, for a run's manifest."""
+    """Return the command as it was typed, for a run's manifest."""
     return shlex.join(["cgaps", *sys.argv[1:]])
 
 
 def run_folder(name: str) -> str:
-    """A run folder that is named after the last part of a name."""
+    """Return a run folder named after the last part of a model's or log's name."""
     last = name.rstrip("/").rpartition("/")[2].removeprefix("embedded:").removesuffix(".gguf")
     return "runs/" + (re.sub(r"[^\w.-]+", "-", last).strip("-.") or "run")

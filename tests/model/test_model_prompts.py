@@ -52,13 +52,6 @@ def check(tokenizer, text: Text, own: str, *, bos_id: int | None = None) -> None
     assert offsets[0, 0] <= start < offsets[0, 1] and offsets[-1, 0] < end <= offsets[-1, 1]
 
 
-@pytest.mark.parametrize("own", AWKWARD)
-@pytest.mark.parametrize(("before", "after"), [("fox user 4 ", " fox user 4"), ("🦊", "é")])
-def test_plain(tokenizer, own, before, after):
-    check(tokenizer, plain_text(before, own, after), own)
-    check(tokenizer, plain_text(before, own, after), own, bos_id=0)
-
-
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
@@ -116,27 +109,21 @@ def test_several_turns(tokenizer):
         assert text.text[: text.body[0]].count("fox") == earlier
 
 
-@pytest.mark.parametrize("own", ["user", "fox"])
-def test_a_template_that_rewrites_the_text_is_refused(tokenizer, own):
-    shouting = with_template(tokenizer, BLOCK.replace("CONTENT", "{{ m['content'] | upper }}") + OPEN)
-    messages = [{"role": "system", "content": "hello fox"}, {"role": "user", "content": own}]
-    with pytest.raises(SpanError, match="rewrites the item's text"):
-        chat_text(shouting, messages, body=(1, 0, len(own)), generation_prompt=True)
-
-
-def test_a_rewritten_text_is_not_located_in_another_message(tokenizer):
-    """The words also stand in the system message, unchanged: that is not the item."""
-    shown = "{% if m['role'] == 'user' %}{{ m['content'] | replace('a', 'o') }}{% else %}{{ m['content'] }}{% endif %}"
-    template = BLOCK.replace("CONTENT", shown)
-    messages = [{"role": "system", "content": "cat"}, {"role": "user", "content": "cat"}]
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{{ m['content'] | upper }}",
+        # The words also stand in the system message, unchanged: that is not the item.
+        "{% if m['role'] == 'user' %}{{ m['content'] | replace('o', 'a') }}{% else %}{{ m['content'] }}{% endif %}",
+        "{{ m['content'] }} Again: {{ m['content'] }}",
+    ],
+)
+@pytest.mark.parametrize("own", ["fox", "you"])
+def test_a_template_that_rewrites_or_repeats_the_text_is_refused(tokenizer, own, content):
+    template = with_template(tokenizer, BLOCK.replace("CONTENT", content) + OPEN)
+    messages = [{"role": "system", "content": "you fox"}, {"role": "user", "content": own}]
     with pytest.raises(SpanError):
-        chat_text(with_template(tokenizer, template), messages, body=(1, 0, 3), generation_prompt=False)
-
-
-def test_a_template_that_repeats_the_text_is_refused(tokenizer):
-    twice = with_template(tokenizer, BLOCK.replace("CONTENT", "{{ m['content'] }} Again: {{ m['content'] }}"))
-    with pytest.raises(SpanError):
-        chat_text(twice, [{"role": "user", "content": "a fox"}], body=(0, 0, 5), generation_prompt=False)
+        chat_text(template, messages, body=(1, 0, len(own)), generation_prompt=True)
 
 
 def test_refusals(tokenizer):

@@ -273,27 +273,13 @@ def _config() -> RunConfig:
 def _manifest(
     items: pl.DataFrame, shards: dict[str, list[str]], config: RunConfig, evidence: dict[str, object]
 ) -> dict[str, object]:
-    report = SourceReport(
-        benchmark=NAMES[1],
-        format="inspect",
-        model="another-model",
-        warnings=WARNINGS,
-    )
+    report = SourceReport(benchmark=NAMES[1], format="inspect", model="another-model", warnings=WARNINGS)
     left_out = (
         ("7", Reason("no_prompt", "the record has no prompt")),
         ("9", Reason("no_prompt", "the record has no prompt")),
         ("11", Reason("other", f"odd: {SECRETS[2]}")),
     )
-    declined = {
-        "scorer": "refusal",
-        "summary": [
-            Reason(
-                "declined_wrongly",
-                "declined 10.0% [5.0%, 20.0%] of 90 items that should be answered",
-                (0.1, 0.05, 0.2, 90),
-            ).as_dict()
-        ],
-    }
+    declined = Reason("declined_wrongly", "declined 10% of 90 items that should be answered", (0.1, 0.05, 0.2, 90))
     benchmarks = [
         {
             "name": name,
@@ -305,7 +291,7 @@ def _manifest(
                 {"where": f"{HOME}/b{number}.jsonl:{line}", "reason": why.as_dict()} for line, why in left_out
             ],
             "source": [asdict(report)] if number == 1 else [],
-            "figures": {"refusal": declined} if number == 1 else {},
+            "figures": {"refusal": {"scorer": "refusal", "summary": [declined.as_dict()]}} if number == 1 else {},
             "shards": shards[name],
         }
         for number, name in enumerate(NAMES)

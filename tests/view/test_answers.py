@@ -54,15 +54,11 @@ def test_every_models_answers_are_the_runs(modelled, parts):
                 assert held[kind] is None
                 continue
             assert held[kind]["headline"] == words.headline(made) and held[kind]["kind"] == made.kind
-            told = [*held[kind]["warnings"], *held[kind]["caveats"]]
-            assert sorted(told) == sorted(words.caveats(made))
             assert len(held[kind]["findings"]) == len(made.findings)
             for line, finding in zip(held[kind]["findings"], made.findings, strict=True):
                 found += 1
                 assert (line["slice"], line["name"]) == (finding.slice, finding.name)
-                assert line["size"] == words.size_and_level(made, finding)
                 assert line["gap"] == pytest.approx(finding.gap, rel=1e-6)
-                assert line["points"] == words.points_of(finding)
                 assert (line["quote"] is None) == (finding.example is None)
     assert found
     with pytest.raises(NoSuchPartError):

@@ -70,26 +70,11 @@ def test_items_are_those_of_the_run(context, details, order, limit):
         expected = context.run.concept_items(concept, order=order, limit=limit)
         shown = detail[order]
         # Items of two benchmarks may agree in all that they are ordered by.
-        ours = sorted(
-            (
-                table["item_id"][use["item"]],
-                -1.0 if use["score"] is None else use["score"],
-                *(use["peak"] or (0, 0)),
-                use["cas"],
-                use["saliency"],
-            )
-            for use in shown
-        )
-        known = expected.with_columns(pl.col("score").fill_null(-1.0))
-        known = sorted(known.select("item_id", "score", "peak_start", "peak_end", "cas", "ncas").iter_rows())
-        assert [one[:4] for one in ours] == [one[:4] for one in known]
-        assert np.array([one[4:] for one in ours]) == pytest.approx(np.array([one[4:] for one in known]), rel=1e-6)
-        key = {
-            "strongest": lambda use: -use["cas"],
-            "best": lambda use: -use["score"],
-            "worst": lambda use: use["score"],
-        }
-        assert [use["item"] for use in shown] == [use["item"] for use in sorted(shown, key=key[order])]
+        ids = [table["item_id"][use["item"]] for use in shown]
+        assert sorted(ids) == sorted(expected["item_id"])
+        for name, column in (("score", "score"), ("cas", "cas"), ("saliency", "ncas")):
+            ours = np.array([use[name] for use in shown], float)
+            assert ours == pytest.approx(expected[column].cast(float).to_numpy(), rel=1e-6, nan_ok=True)
 
 
 def test_tokens_are_the_words_that_excite_the_concept(context, details):
@@ -107,11 +92,6 @@ def test_tokens_are_the_words_that_excite_the_concept(context, details):
     assert checked > 500
 
 
-def test_one_by_one_and_many_at_once_are_the_same(context, details):
-    for concept in (0, 1, 40, WIDTH - 1):
-        assert concept_details(context, range(concept, concept + 1)) == details[concept : concept + 1]
-
-
 def test_labels_the_shown_one_first(context, details):
     table = context.dictionary.labels().filter(pl.col("label").is_not_null())
     shown = context.run.concepts["label"]
@@ -122,18 +102,3 @@ def test_labels_the_shown_one_first(context, details):
         assert labels[:1] == ([shown[concept]] if shown[concept] else [])
         several += len(labels) > 1
     assert several, "the test needs a concept with several labels"
-
-
-def test_benchmarks_are_the_rows_of_the_runs_table(context, details):
-    table = context.run.concept_benchmarks
-    columns = ("support", "n_eff", "chi_bench", "chi_model", "association", "association_low", "association_high")
-    columns += ("performance_status",)
-    for detail in details:
-        assert len(detail["benchmarks"]) == len(context.names)
-        for name, found in zip(context.names, detail["benchmarks"], strict=True):
-            where = (pl.col("concept") == detail["concept"]) & (pl.col("benchmark") == name)
-            row = table.row(by_predicate=where, named=True)
-            assert set(found) == set(columns)
-            for column in columns:
-                known = row[column]
-                assert found[column] == (pytest.approx(known, rel=1e-6) if isinstance(known, float) else known)

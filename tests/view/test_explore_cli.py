@@ -21,7 +21,6 @@ from explorer_runs import Made
 from typer.testing import CliRunner
 
 from competency_gaps.cli import app as cli
-from competency_gaps.cli import explore
 from competency_gaps.util.errors import MissingExtraError, UserError, install_command
 from competency_gaps.view.page import page_files as page_module
 from competency_gaps.view.page import server
@@ -142,16 +141,6 @@ def test_a_missing_package_is_named(hostile: Made, monkeypatch):
     found = CliRunner().invoke(cli.app, ["explore", str(hostile.run)])
     assert isinstance(found.exception, MissingExtraError)
     assert install_command("explore") in str(found.exception)
-
-
-def test_the_address_is_opened_only_if_asked(monkeypatch):
-    opened: list[str] = []
-    monkeypatch.setattr(explore.webbrowser, "open", opened.append)
-    monkeypatch.setattr("competency_gaps.view.page.server.serve", lambda runs, on_start, **options: on_start(1))
-    shown = CliRunner().invoke(cli.app, ["explore", "run"])
-    assert "1 run at http://127.0.0.1:1/" in shown.output and opened == []
-    CliRunner().invoke(cli.app, ["explore", "run", "--open"])
-    assert opened == ["http://127.0.0.1:1/"]
 
 
 def test_keys_tell_runs_apart(hostile: Made, tmp_path: Path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -91,24 +90,6 @@ def test_models_have_a_line_each_and_then_what_tells_them_apart(modelled):
     for width in (80, 160):
         text = printed(lambda console, width=width: console.print(models.models_page(answers, found, width)), width)
         assert max(map(cell_len, text.splitlines())) <= width
-    none = found._replace(slices=found.slices.head(0))
-    long = {f"model-{i}-{'tuned-' * 12}chat": answer for i, answer in enumerate(answers.values())}
-    inside = {
-        f"a-family-of-models-that-are-tuned-{i}-{'again-' * 9}for-chat": answer
-        for i, answer in enumerate(answers.values())
-    }
-    for own in (long, {name[::-1]: answer for name, answer in long.items()}, inside):
-        renamed = {name: replace(answer, model=name) for name, answer in own.items()}
-        cut = printed(lambda console, own=renamed: console.print(models.models_page(own, none, 80)), 80)
-        begins = [line.split()[0] for line in cut.splitlines() if "…" in line.split(" ")[0]]
-        assert len(begins) == len(set(begins)) == len(answers)
-    first = next(iter(answers))
-    for share, star in ((0.89, "*"), (0.91, "")):
-        scored = {first: replace(answers[first], scored=int(share * answers[first].items))}
-        text_of_one = printed(lambda console, own=scored: console.print(models.models_page(own, none, 80)), 80)
-        assert f"{100 * answers[first].mean:.1f}{star} " in text_of_one and ("less than 90%" in text_of_one) == bool(
-            star
-        )
     places = [text.index(name) for name in run.models.sort("mean", descending=True)["model"] if name in text]
     assert len(places) >= 5 and places == sorted(places)
     listed = printed(lambda console: console.print(models.models_view(run)), 160)
@@ -128,13 +109,3 @@ def test_cut_names_drop_what_models_share_and_keep_who_they_are():
         "owner/model": "owner/model",
         "other/model": "other/model",
     }
-
-
-@pytest.mark.parametrize("what", ["slices", "concepts", "models"])
-def test_every_list_is_printed_and_given_as_data(modelled, what):
-    for options in (["--list", what], ["--list", what, "--json"]):
-        done = CliRunner().invoke(app, ["show", str(modelled.run), *(["big"] if what == "slices" else []), *options])
-        assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)
-    refused = CliRunner().invoke(app, ["show", str(modelled.run), "--list", what, "--slice", "1"])
-    assert refused.exit_code != 0

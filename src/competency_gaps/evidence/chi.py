@@ -228,6 +228,7 @@ def overlap(
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """Return Spearman's correlation; NaN for fewer than three values or constant ones."""
     from scipy.stats import spearmanr
 
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
@@ -293,6 +294,7 @@ def combine(
     nothing, active = np.full(len(alive), np.nan), [name for name, s in sums.items() if s.items]
 
     def measured(s: Sums, bench: np.ndarray, model: np.ndarray, shares: np.ndarray) -> ConceptMetrics:
+        """Put together the metrics of a benchmark or the suite."""
         lifts = None if reference_share is None else lift(shares, reference_share)
         status = coverage_status(s, alive, lifts, under_lift=under_lift, over_lift=over_lift)
         support = s.support.astype(np.int64)

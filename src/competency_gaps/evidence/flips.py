@@ -162,8 +162,10 @@ def _interval(
 
 
 def _sum(rows: sp.csr_array) -> np.ndarray:
+    """Sum each row: float64 of shape (rows,)."""
     return np.asarray(rows.sum(axis=1), np.float64).ravel()
 
 
 def _ratio(above: np.ndarray, below: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Divide where known; NaN elsewhere."""
     return np.divide(above, below, out=np.full(len(above), np.nan), where=known)

@@ -72,6 +72,7 @@ class ScoredItems:
         kept, count = np.flatnonzero(units.unit >= 0), len(units.outcome)
 
         def mark(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
+            """Return a matrix with a 1 at each pair of row and column."""
             return sp.csr_array(sp.coo_array((np.ones(len(rows)), (rows, columns)), shape=shape))
 
         places = np.searchsorted(numbers, sample.benchmark[kept]), np.searchsorted(numbers, units.benchmark)
@@ -208,6 +209,7 @@ def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, M
     index = np.searchsorted(numbers, within.block_benchmark)
 
     def of_chunk(concepts: np.ndarray) -> list[Measures]:
+        """Measure some concepts in the suite and in each benchmark."""
         cas = sample.rows(concepts)
         items, sums = of_items.sums(cas), within.sums(within.rows(cas))
         whole = suite.sums(suite.rows(cas)) if crosses else sums

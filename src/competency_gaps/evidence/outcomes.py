@@ -344,10 +344,12 @@ class _Moments:
     fourth: np.ndarray
 
     def of(self, chosen: np.ndarray) -> _Moments:
+        """Return the moments of some items."""
         return _Moments(self.centred[:, chosen], self.second[chosen], self.third[chosen], self.fourth[chosen])
 
 
 def _moments(values: np.ndarray, usable: np.ndarray, n: np.ndarray) -> _Moments:
+    """Compute centred values and power sums of some outcomes."""
     mean = np.where(usable, values, 0.0).sum(axis=0) / np.maximum(n, 1)
     centred = np.where(usable, values - mean, 0.0)
     return _Moments(centred, *((centred**k).sum(axis=0) for k in (2, 3, 4)))

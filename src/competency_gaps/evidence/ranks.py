@@ -172,6 +172,7 @@ def permuted(examples: Examples, part: np.ndarray, entry: np.ndarray, chosen: np
     pair = np.repeat(np.arange(len(entry)), size)
 
     def sums(where: np.ndarray) -> np.ndarray:
+        """Sum the ranks of each pair's items under a permutation."""
         return np.bincount(pair, ranks[row, where[column]], minlength=len(entry))
 
     rng = np.random.default_rng([seed, 1])

@@ -395,6 +395,7 @@ def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, bl
     powers = np.stack([np.ones(count), outcome, outcome**2], axis=1)
 
     def by_pair(values: np.ndarray, factors: np.ndarray) -> np.ndarray:
+        """Sum over the units of each pair of concept and block."""
         # Products of sparse matrices release the GIL, which np.bincount does not.
         return np.ascontiguousarray((sp.coo_array((values, (pair, weights.indices)), (len(pairs), count)) @ factors).T)
 

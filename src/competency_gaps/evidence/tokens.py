@@ -185,6 +185,7 @@ class MajorityToken:
         self._merge(active, pair_token[best], np.maximum(0.0, 2 * mass[best] - total), total)
 
     def _merge(self, concepts: np.ndarray, tokens: np.ndarray, counters: np.ndarray, mass: np.ndarray) -> None:
+        """Merge counters of one candidate per concept with the running ones (Boyer and Moore's vote)."""
         same = self.token[concepts] == tokens
         counter = self.counter[concepts]
         wins = counters > counter

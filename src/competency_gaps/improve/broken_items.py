@@ -216,6 +216,7 @@ def broken_items(run: RunFolder, *, progress: Progress | None = None) -> pl.Data
 
 
 def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, slices: sp.csr_array) -> pl.DataFrame:
+    """Return the table of one benchmark's items."""
     scored = ~np.isnan(values).all(axis=1)
     values = values[scored] if scored.any() else values[:1]
     options = items["choices"].list.len().fill_null(0).to_numpy().astype(np.int64)

@@ -166,6 +166,7 @@ def corpus_candidates(run: RunFolder, target: Target, corpus: Path) -> list[Cand
 
 
 def _read_corpus(path: Path) -> Iterator[Candidate]:
+    """Yield a candidate for each record of a file; those that are no items are rejected."""
     for number, record in enumerate(read_files(FileSource(path=path))):
         candidate = Candidate(Item(f"new-{number}", ""), path.name)
         try:
@@ -191,12 +192,16 @@ def _word_log_odds(run: RunFolder, target: Target) -> dict[str, float]:
 
 
 class _WrittenItem(pydantic.BaseModel):
+    """The language model's answer to a request for an item."""
+
     question: str
     right: str
     wrong: list[str] = []
 
 
 class _WrittenAnswer(pydantic.BaseModel):
+    """The language model's answer to a question."""
+
     answer: str
 
 
@@ -281,6 +286,7 @@ class Writer:
         written = self._ask(requests, _WrittenAnswer)
 
         def answer(id: str) -> str | int | None:
+            """Return one answer as the index of its choice, or as text."""
             if written.get(id) is None:
                 return None
             text, order = written[id].answer.strip(), orders[id]
@@ -295,6 +301,7 @@ class Writer:
         """Return the language model's parsed answers by id; None: it could not be parsed."""
 
         def usable(answer: LLMAnswer) -> bool:
+            """Whether an answer parses."""
             return not isinstance(parse(answer, form), Failure)
 
         answers = ask(requests, self.llm, self.folder, self.progress, usable)

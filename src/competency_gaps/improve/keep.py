@@ -154,6 +154,7 @@ class Kept:
         return inside
 
     def _estimate(self, inside: np.ndarray, rows: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Estimate each slice's mean from scores on the kept items; NaN where no kept item is scored."""
         ease, slope = (self.table[name].to_numpy() for name in ("ease", "slope"))
         arrays = {name: np.array(values, np.float64) for name, values in self.prior.items()}
         features = item_features(ease, slope, inside[1:].T).astype(np.float32)

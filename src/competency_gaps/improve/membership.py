@@ -109,6 +109,7 @@ def region_membership(run: RunFolder, region: int, member: np.ndarray) -> Member
     parent, centre = atlas.parent, atlas.centres[region]
 
     def measure(other: RunFolder) -> np.ndarray:
+        """Return each item's likeness to the region's centre; -1 outside the region."""
         space = space_of(atlas, other.by_concept, np.arange(other.items.height))
         places = places_of(atlas, space)
         inside = members_of(parent, np.where(places.unlike, -1, places.region))[region]
@@ -127,10 +128,12 @@ def members(run: RunFolder, region: int) -> np.ndarray:
 
 
 def _activation(concept: np.ndarray, run: RunFolder) -> np.ndarray:
+    """Return a concept's CAS in each item."""
     return np.asarray(run.by_concept.cas(concept, run.items.height).toarray().ravel(), np.float64)
 
 
 def _along(scale: Scale, direction: np.ndarray, run: RunFolder) -> np.ndarray:
+    """Project items' profiles on a direction."""
     cas = cas_of(run.by_concept, np.arange(run.items.height), scale.concepts)
     return np.asarray(profiles_of(cas, scale) @ direction, np.float64)
 

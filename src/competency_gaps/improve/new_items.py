@@ -168,6 +168,7 @@ class _Search:
             candidate.reject("enough", "enough others passed before it")
 
     def _passed(self) -> list[Candidate]:
+        """Return the candidates that passed all tests."""
         return [candidate for candidate in self.candidates if candidate.code is None and not candidate.control]
 
     def _test(self, new: list[Candidate]) -> None:
@@ -253,6 +254,7 @@ class _Search:
                 candidate.reject("key", "the language model, asked again, did not answer with its key")
 
     def _is_key(self, item: Item, answer: str | int | None) -> bool:
+        """Whether an answer is right by the item's key."""
         if item.choices:
             return answer == item.answer
         if self.form.scorer == "none":

@@ -175,12 +175,14 @@ class _Design:
 
     @classmethod
     def of(cls, prior: Responses, at: np.ndarray, targets: np.ndarray, importance: np.ndarray) -> _Design:
+        """Set up the design for a model with these coefficients."""
         p = expit(prior.features @ at)
         open_ = np.maximum(p * (1 - p), 1e-6)
         gradient = (targets * open_) @ prior.features
         return cls(prior.scaled(DESIGN_SCALE), (gradient.T * importance) @ gradient, (1 / open_).astype(np.float32))
 
     def restart(self, x: np.ndarray) -> None:
+        """Recompute ``gain`` and ``variance`` exactly."""
         self.variance = np.einsum("nd,nd->n", x @ self.covariance.astype(np.float32), x)
         core = self.covariance @ self.wanted @ self.covariance
         self.gain = np.einsum("nd,nd->n", x @ core.astype(np.float32), x)

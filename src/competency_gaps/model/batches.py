@@ -271,9 +271,11 @@ def _call(function: Callable[..., T], *arguments: Any) -> Future[T]:
 
 
 def _size(rows: np.ndarray, lengths: Sequence[int]) -> int:
+    """Return the tokens of a batch after padding."""
     return len(rows) * max(lengths[row] for row in rows)
 
 
 def _halves(rows: np.ndarray) -> list[np.ndarray]:
+    """Split a batch into two; the shorter rows come first."""
     half = (len(rows) + 1) // 2
     return [rows[half:], rows[:half]]

@@ -150,6 +150,7 @@ class _Encoder:
         )
 
     def key(self, text: str) -> bytes:
+        """Return the cache key of a text: 16 bytes that depend on the model's files and the text."""
         return blake2b(self.digest + text.encode(), digest_size=16).digest()
 
     def __call__(self, text: str) -> bytes:
@@ -165,6 +166,7 @@ class _Encoder:
 
 @functools.lru_cache(maxsize=1)
 def _load(model: str | None) -> _Encoder:
+    """Load an embedding model from this machine or the hub; the last one stays loaded."""
     name = model or HUB
     with needed(None, "texts", "Comparing texts by meaning"):
         import onnxruntime  # noqa: F401

@@ -133,6 +133,7 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = N
     activations: list[torch.Tensor] = []
 
     def take(value: torch.Tensor) -> torch.Tensor:
+        """Keep the activations of a pass, then end it if asked to."""
         if passes is None or len(activations) < passes:
             activations.append(_normalized(hook.module(model), value) if hook.side == "normalized" else value)
         if stop:
@@ -148,11 +149,13 @@ def changed(model: nn.Module, hook: Hook, change: Callable[[torch.Tensor], torch
     """Pass the activations at a hook through ``change`` while the body of the ``with`` runs the model."""
 
     def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Change the first argument of a module."""
         if args:
             return (change(args[0]), *args[1:]), kwargs
         return args, {**kwargs, "hidden_states": change(kwargs["hidden_states"])}
 
     def on_output(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
+        """Change the output of a module."""
         return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
     module = hook.module(model)
@@ -182,6 +185,7 @@ class _StopForward(BaseException):
 
 
 def _block_part(block: nn.Module, hook: str) -> tuple[str, Literal["input", "output", "normalized"]]:
+    """Return the path within a decoder block that a TransformerLens name means, and the side to read."""
     if hook == "hook_resid_pre":
         return "", "input"
     if hook == "hook_resid_post":
@@ -217,6 +221,7 @@ def _child(module: nn.Module, names: tuple[str, ...], hook: str) -> str:
 
 
 def _resolve_path(model: nn.Module, path: str) -> Hook:
+    """Resolve a module path; raise UserError with similar paths if there is no such module."""
     modules = dict(model.named_modules())
     if not path or path not in modules:
         paths = _module_paths(model)

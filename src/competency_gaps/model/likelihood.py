@@ -106,6 +106,7 @@ def encode_pair(
     """
 
     def encode(part: str) -> list[int]:
+        """Tokenise a text without special tokens."""
         return list(tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"])
 
     if context == "":
@@ -199,6 +200,7 @@ def likelihoods(
     lengths = [len(group.read) - shared for group in groups]
 
     def score(lm: LanguageModel, rows: np.ndarray) -> list[list[Likelihood | Reason]]:
+        """Score the continuations of some prefixes in one batch."""
         members = [groups[row] for row in rows]
         prefixes, owners = [group.read for group in members], [group.owners for group in members]
         alike = max(group.alike for group in members)
@@ -305,7 +307,10 @@ class BranchReader:
         return steps
 
     def _results(self, branches: list[_Branch]) -> Iterator[tuple[_Branch, dict[tuple[int, int], Steps | Reason]]]:
+        """Read branches in batches; yield each with the steps of its continuations by row and index."""
+
         def follow(lm: LanguageModel, part: np.ndarray) -> list[dict[int, Steps]]:
+            """Read the branches of one batch."""
             return self._follow(lm, [branches[i] for i in part])
 
         lengths, cached = [len(branch.ids) for branch in branches], max(self._read.lengths)

@@ -169,6 +169,7 @@ def _unpack(file: Path, folder: Path) -> None:
 
 
 def _dense_gguf() -> Any:
+    """Return settings that unpack GGUF blocks; None if transformers always unpacks them."""
     # transformers 5 keeps GGUF blocks packed, which is several times slower for batches on a CPU
     # than plain matrices in bfloat16; older versions always unpack and have no such option.
     try:
@@ -210,6 +211,7 @@ def chosen_dtype(dtype: str, device: str) -> str:
 
 
 def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the largest number of tokens that model and tokenizer accept; 2,048 if neither states one."""
     config = text_config(model)
     limits = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "n_ctx")]
     known = [int(limit) for limit in limits if limit]
@@ -220,6 +222,7 @@ def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def _identity(config: ModelConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """Return what the manifest records of the model and its tokenizer."""
     vocabulary = hashlib.sha256()
     for token, index in sorted(tokenizer.get_vocab().items(), key=lambda pair: (pair[1], pair[0])):
         vocabulary.update(f"{index}\t{token}\n".encode())
@@ -271,6 +274,7 @@ def content_hash(model: torch.nn.Module) -> str:
     import torch
 
     def digest(tensor: torch.Tensor) -> str:
+        """Return the SHA-256 of one tensor's numbers."""
         hash_ = hashlib.sha256()
         for part in tensor.detach().reshape(-1).split(_HASHED_AT_ONCE):
             hash_.update(part.to("cpu").view(torch.uint8).numpy())
@@ -303,6 +307,7 @@ def _without_copy(settings: Any) -> Any:
 
 
 def _text_hash(text: str | dict[str, str] | None) -> str | None:
+    """Return the SHA-256 of a text; None without one."""
     return None if text is None else hashlib.sha256(str(text).encode()).hexdigest()
 
 

@@ -74,6 +74,7 @@ def tapped(
 
 
 def _holds(prefix: np.ndarray, wanted: np.ndarray | None) -> bool:
+    """Whether a prefix contains all tokens from which activations are wanted."""
     return wanted is not None and np.array_equal(prefix[: len(wanted)], wanted)
 
 

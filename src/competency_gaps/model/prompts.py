@@ -255,6 +255,7 @@ def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBas
     """The longest prompt with its continuation or answer: tokens of both."""
 
     def lengths(texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text."""
         return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
 
     prompt = len(tokens.ids)
@@ -276,6 +277,7 @@ def _text(
     config: ModelConfig,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Text:
+    """Return the text that the model reads, and where the item's own text lies in it."""
     text, setting = scorer.prompt(item), benchmark.chat_template or config.chat_template
     wants_answer = isinstance(request, Generation)
     templated = setting == "on" or (setting == "auto" and wants_answer and tokenizer.chat_template is not None)

@@ -96,6 +96,7 @@ def respond(
         part = len(scored) / max(1, sum(map(len, wanted.values())))
 
         def count(texts: int, part: float = part) -> None:
+            """Advance by the items that this many texts make up."""
             advance(texts * part)
 
         values = iter(
@@ -146,6 +147,7 @@ def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:
 
 
 def _continuations(lm: LanguageModel, question: PreparedItem, index: int, bos_id: int | None) -> list[Continuation]:
+    """Return the token sequences whose likelihoods a request asks for."""
     if isinstance(question.request, Continuations):
         prompt, shown = question.tokens, question.text.text
         if question.request.verbatim:
@@ -235,6 +237,7 @@ def generate(
     seeds = [_seed(config.seed, prompt, key) for prompt, key in zip(prompts, keys, strict=True)]
 
     def write(lm: LanguageModel, rows: np.ndarray) -> list[Responded | Reason]:
+        """Write the answers to some prompts in one batch."""
         group = [prompts[i] for i in rows]
         owners = [[asked[i]] if asked else [] for i in rows]
         ids, mask = pad_left(lm, group)  # all rows end where the answer begins
@@ -292,6 +295,8 @@ def _watch() -> Any:
     from transformers import LogitsProcessor
 
     class Watch(LogitsProcessor):  # type: ignore[misc]
+        """Records rows whose logits predict no token."""
+
         def __init__(self) -> None:
             self.failed = torch.zeros(1, dtype=torch.bool)
 
@@ -310,6 +315,8 @@ def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
     from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
 
     class Draw(LogitsProcessor):  # type: ignore[misc]
+        """Adds random numbers so that the likeliest token is a drawn one."""
+
         def __init__(self) -> None:
             self.generators: list[torch.Generator] = []
 
@@ -329,6 +336,8 @@ def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
     from transformers import StoppingCriteria, StoppingCriteriaList
 
     class HoldsStop(StoppingCriteria):  # type: ignore[misc]
+        """Ends a row once its answer contains a stop string."""
+
         def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
             texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
             return torch.tensor([stop.position(text) is not None for text in texts], device=input_ids.device)
@@ -337,6 +346,7 @@ def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
 
 
 def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
+    """Cut an answer at its first end token or stop string."""
     ended = np.flatnonzero(np.isin(ids, [*_ends(lm, stop), lm.pad_id]))
     kept = ids[: ended[0]] if len(ended) else ids
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
@@ -349,6 +359,7 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
 
 
 def _decode(lm: LanguageModel, ids: np.ndarray) -> str:
+    """Decode tokens without special tokens."""
     return str(lm.tokenizer.decode(ids, skip_special_tokens=True))
 
 

@@ -211,12 +211,14 @@ def read_here(work: Work) -> None:
     work.check_versions()
 
     def write(task: Task, content: Content) -> None:
+        """Write a shard that was read."""
         work.commit(task, work.reader.write(task.shard, content))
 
     with ThreadPoolExecutor(1, "writer") as pool:
         written = pool.submit(lambda: None)
 
         def advance(tokens: float) -> None:
+            """Advance the progress bar; a failed write ends the reading here."""
             if written.done():
                 written.result()  # a full disk stops the reading now
             work.bar.advance(tokens)
@@ -245,6 +247,7 @@ def share(store: RunStore | None, engine: Engine) -> Engine:
         return engine
 
     def read(work: Work) -> None:
+        """Take shards from the store, read the others, and publish them."""
         store.claim(read_plan(work.folder))
         work.store, files, there = store, work.reader.files, store.names()
         for shard in work.finished:

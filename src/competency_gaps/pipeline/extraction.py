@@ -100,6 +100,7 @@ def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]], sample_tokens: in
 
 
 def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[tuple[str, int]]) -> BenchmarkPlan:
+    """Cut one benchmark into shards, the sampled items first."""
     kept = [i for i, item in enumerate(items) if item.excluded is None]
     most = GENERATED_ITEMS if any(isinstance(items[i].request, Generation) for i in kept) else SHARD_ITEMS
     shards: list[Shard] = []
@@ -242,6 +243,7 @@ class ShardReader:
         items, members = plan.items, shard.members
 
         def tokens(i: int, response: str | None, response_ids: np.ndarray) -> ItemTokens | None:
+            """Return the tokens to read of an item."""
             row = self._input(i, items[i], response, response_ids).tokens
             return row and replace(row, prompt=len(items[i].tokens.ids) * shard.sampled)
 
@@ -322,6 +324,7 @@ class ShardReader:
         return Extraction(read, responses, inputs, names)
 
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
+        """Return what of an item is read."""
         return item_input(index, item, self.span, response, response_ids, self.extractor.lm)
 
 

@@ -144,6 +144,7 @@ def _measure(
     every = np.ones(len(tokens.in_body), bool)
 
     def add(statistics: LatentStatistics, chosen: np.ndarray) -> bool:
+        """Add the chosen tokens to some statistics."""
         aim = None if target is None else sae.inputs(target, chosen)
         return _add(statistics, sae, sae.inputs(activations, chosen), aim, tokens.in_body[chosen])
 

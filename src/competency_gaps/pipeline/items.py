@@ -91,6 +91,7 @@ def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray
     """
 
     def length(part: np.ndarray) -> tuple[int, bool]:
+        """Return the length of decoded tokens, and whether they end with a whole character."""
         text = str(tokenizer.decode(part, skip_special_tokens=True))
         return len(text), not text.endswith("\ufffd")
 
@@ -222,6 +223,7 @@ def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:
 
 
 def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Return a table of responses; what a row lacks is null or empty."""
     empty: dict[str, Any] = dict.fromkeys(_RESPONSES) | {"logprobs": [], "greedy": [], "response_ids": []}
     return pl.DataFrame([{**empty, **row} for row in rows], schema=_RESPONSES)
 

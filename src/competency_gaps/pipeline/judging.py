@@ -122,6 +122,7 @@ def judge_responses(
 
 
 def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
+    """Yield the items that the judge scores."""
     for name, extraction in read.items():
         for row, (item, text) in enumerate(zip(extraction.items, extraction.responses["response"], strict=True)):
             if item.excluded is not None or not isinstance(item.scorer, JudgedScorer):
@@ -150,6 +151,7 @@ def _answers(
         return {}, None, Reason("no_judge", "no judge was asked: the configuration sets no 'judge'")
 
     def usable(answer: LLMAnswer) -> bool:
+        """Whether the scorer can read an answer."""
         return not isinstance(scorers[answer.id].read(answer), Failure)
 
     received = ask(requests, config, folder, progress, usable)
@@ -201,6 +203,7 @@ def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFra
 
 
 def _say(name: str, count: Mapping[str, Any], why: Reason, progress: Progress) -> None:
+    """Print how many answers are unusable and how many items were not judged."""
     if count["failed"]:
         reason, times = next(iter(count["failures"].items()))
         progress.say(

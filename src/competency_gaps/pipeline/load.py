@@ -69,6 +69,7 @@ def scorers_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = Tru
 
 
 def _make_scorers(names: Sequence[str], options: Mapping[str, Any], benchmark: str) -> dict[str, Scorer]:
+    """Make the scorers by name; each takes the options that it has."""
     if len(names) == 1:
         return {names[0]: make_scorer(names[0], options)}
     accepted = {name: options.keys() & _options_of(_scorer_class(name)) for name in names}
@@ -107,6 +108,7 @@ def make_scorer(name: str, options: Mapping[str, Any] | None = None) -> Scorer:
 
 
 def _scorer_class(name: str) -> Any:
+    """Return the class of a scorer after a check."""
     if name not in SCORERS:
         raise no_such("there is no scorer", name, SCORERS)
     kind = SCORERS[name]
@@ -115,6 +117,7 @@ def _scorer_class(name: str) -> Any:
 
 
 def _options_of(kind: Any) -> list[str]:
+    """Return the names of a scorer's options."""
     return [field.name for field in dataclasses.fields(kind)]
 
 
@@ -153,6 +156,7 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
 
 
 def _read(config: BenchmarkConfig, source: Any) -> Benchmark:
+    """Read and check the items of one source."""
     where = f"benchmark {config.name!r} ({_source_name(source)})"
     entries = _from_plugin(source, where) if isinstance(source, PluginSource) else SOURCES[source.kind](source)
     # A plug-in may have a setting of its own that is called 'fields'.
@@ -216,6 +220,7 @@ def _chosen(items: tuple[Item, ...], config: BenchmarkConfig) -> tuple[Item, ...
 
 
 def _source_name(source: Any) -> str:
+    """Return a source's name for messages and groups."""
     if source.kind == "objects":
         return "Python objects"
     if source.kind == "reasoning_gym":

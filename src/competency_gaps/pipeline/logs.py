@@ -64,6 +64,7 @@ def report_notes(reports: Sequence[SourceReport]) -> Iterator[str]:
 
 
 def _notes(report: SourceReport) -> Iterator[_Note]:
+    """Yield the notes on one log."""
     for name in ("metric", "filter", "scorer"):
         value = getattr(report, name)
         others = [other for other in report.available.get(name, ()) if other != value]
@@ -146,6 +147,7 @@ def matched_line(counts: MatchedModel) -> str:
 
 
 def _line(text: str) -> str:
+    """Return a text as one printable line."""
     return shorten(visible(" ".join(text.split("\n"))), _LIMIT)
 
 

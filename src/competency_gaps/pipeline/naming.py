@@ -100,6 +100,7 @@ def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def _facts(dictionary: Dictionary, shown: pl.DataFrame, mapped: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    """Return what the manifest records of a dictionary."""
     labels = dictionary.folder / LABELS_FILE
     return {
         "name": dictionary.folder.name,

@@ -61,6 +61,7 @@ def ray_engine(settings: RayWorkers) -> Iterator[Engine]:
         fit(settings, machines_of(ray))
 
         def read(work: Work) -> None:
+            """Read missing shards on the cluster."""
             work.check_versions()
             if work.missing:
                 read_on_ray(work, ray, fit(settings, machines_of(ray)))
@@ -150,6 +151,7 @@ class Pool:
             self.ray.kill(worker)
 
     def _start(self) -> None:
+        """Start a worker, which loads the model."""
         options = {"num_cpus": self.fit.threads, "num_gpus": self.fit.gpus, "scheduling_strategy": "SPREAD"}
         kind = self.ray.remote(ShardWorker).options(**options, max_restarts=0, max_task_retries=0)
         store = None if self.work.store is None else self.work.store.address
@@ -190,6 +192,7 @@ class Pool:
         self.queue.appendleft(task)
 
     def _result(self, answer: Any) -> str | Read | Fault:
+        """Return a worker's answer; its failure as a fault."""
         try:
             result: str | Read | Fault = self.ray.get(answer)
         except self.ray.exceptions.RayTaskError as error:  # a fault of the program or of a package in the worker
@@ -364,6 +367,7 @@ class ShardWorker:
             return _fault(error)
 
     def _load(self) -> str:
+        """Load model and SAE, and check that this machine reads the same run; returns a description."""
         import torch
 
         torch.set_num_threads(self.threads)
@@ -388,4 +392,5 @@ class ShardWorker:
 
 
 def _fault(error: CompetencyGapsError) -> Fault:
+    """Return an error as a value that travels between machines."""
     return Fault(f"on {socket.gethostname()}: {error}", isinstance(error, UserError))

@@ -52,6 +52,7 @@ def with_clusters(rows: list[dict[str, Any]], repeats: Repeats) -> pl.DataFrame:
 
 
 def _row(benchmark: str, item: PreparedItem, item_input: ItemInput) -> dict[str, Any]:
+    """Return the row of one item."""
     start, end = item.text.body
     return item_row(benchmark, item.item) | {
         "prompt": item.text.text[start:end],
@@ -108,6 +109,7 @@ def collect(
 
 
 def _fold(text: str) -> str:
+    """Return a token string without outer blanks and case; blanks alone as they are."""
     return text.strip().casefold() or repr(text)
 
 
@@ -228,6 +230,7 @@ def _chances(
 def _identity(
     metrics: SuiteMetrics, facts: LatentFacts, reference: Reference | None, config: RunConfig
 ) -> pl.DataFrame:
+    """Return the columns of ``concepts.parquet`` that say what each concept is."""
     width = len(metrics.alive)
     kind = kinds_of(facts, config.metrics)
     kind[~metrics.alive] = None
@@ -341,6 +344,7 @@ def write_results(
     first = dict(zip(shards, np.cumsum([0, *(sizes[name] for name in shards)]).tolist(), strict=False))
 
     def blocks() -> Iterator[tuple[int, CasBlock]]:
+        """Yield each block with the row of its benchmark's first item."""
         for name, names in shards.items():
             yield from ((first[name], block) for block in store.blocks(names))
 

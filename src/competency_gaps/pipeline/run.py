@@ -87,6 +87,7 @@ def run(
 def _run(
     config: RunConfig, folder: Path, progress: Progress, command: str, pair: LoadedPair | None, engine: Engine
 ) -> RunFolder:
+    """Make a run with a reading: the steps in order."""
     ends = [("start", time.perf_counter())]
     judge = check_judge(config.judge, folder)
     # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.

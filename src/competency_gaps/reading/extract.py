@@ -88,6 +88,7 @@ class Extractor:
         """
 
         def read(lm: LanguageModel, chosen: np.ndarray) -> list[SparseRow | Reason]:
+            """Read some sequences in one batch."""
             spans, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
             if not shared:
                 return self.pooled(spans, list(read_hook(lm, self.hook, ids)))

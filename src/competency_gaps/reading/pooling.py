@@ -145,6 +145,7 @@ def chunk_tokens(sae: SparseAutoencoder, factor: int = 1) -> int:
 def _pool_group(
     sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str, keep_tokens: bool
 ) -> list[SparseRow | None]:
+    """Pool spans that are encoded together; None for a span with latents that are not finite."""
     import torch
 
     latents = sae.encode(torch.cat(spans))
@@ -219,6 +220,7 @@ def _pool_long(
 
 
 def _active(latents: torch.Tensor) -> _Active:
+    """Return the activations above 0 of latents of shape (tokens, width)."""
     tokens, concepts = latents.gt(0).nonzero(as_tuple=True)
     values = latents[tokens, concepts].float()
     return _Active(tokens.to("cpu").numpy(), concepts.to("cpu").numpy(), values.to("cpu").numpy())

@@ -456,4 +456,5 @@ class ItemRows:
 
 
 def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    """Concatenate arrays, of which there may be none."""
     return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)

@@ -109,6 +109,7 @@ def read_checkpoint(folder: Path, name: str, *, device: str, dtype: str) -> Any:
 
 
 def _read_weights(file: Path, name: str) -> dict[str, torch.Tensor]:
+    """Read the tensors of a weights file; floats become float32."""
     import torch
     from safetensors.torch import load_file
 
@@ -234,6 +235,7 @@ def _from_lm_saes(settings: Mapping[str, Any], weights: dict[str, torch.Tensor],
 
 
 def _check_scope(settings: Mapping[str, Any], kinds: tuple[str, ...]) -> None:
+    """Raise UserError for OpenMOSS' transcoders, gated encoders and other activations than these."""
     places = settings.get("hook_point_in"), settings.get("hook_point_out")
     if settings.get("sae_type", "sae") != "sae" or places[0] != places[1] or settings.get("use_glu_encoder"):
         raise UserError("of OpenMOSS' dictionaries only SAEs without a gate are read, no transcoders and no others.")

@@ -268,6 +268,7 @@ def _directory() -> tuple[str, list[SaeEntry]]:
     content = json.loads(gzip.decompress((Path(__file__).parent / "directory.json.gz").read_bytes()))
 
     def filled(text: str | None, layer: int, l0: float | None) -> str | None:
+        """Fill in the layer and the L0."""
         return text and text.replace("{}", str(layer)).replace("[]", f"{l0 or 0:g}")
 
     return content["saelens"], [

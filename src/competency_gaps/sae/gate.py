@@ -127,6 +127,7 @@ class LatentStatistics:
         self.template_tokens += int((~in_body).sum())
 
     def _add_variance(self, x: torch.Tensor, rebuilt: torch.Tensor) -> None:
+        """Add tokens to the sums from which the explained variance is computed."""
         count, mean = len(x), x.mean(dim=0).cpu().numpy()
         # Chan's merge of means and squared deviations: stable whatever the activations' scale.
         delta = mean - self._mean

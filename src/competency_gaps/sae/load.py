@@ -403,6 +403,7 @@ def _stated_l0(config: SAEConfig, metadata: Mapping[str, Any]) -> float | None:
 
 
 def _average_over(metadata: Mapping[str, Any], name: str) -> int:
+    """Return the number of tokens that the SAE averages, as its metadata states it; 1 if it does not."""
     over = metadata.get("average_over", 1)
     if not isinstance(over, int) or isinstance(over, bool) or over < 1:
         raise UserError(
@@ -413,6 +414,7 @@ def _average_over(metadata: Mapping[str, Any], name: str) -> int:
 
 
 def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> Any:
+    """Load an SAE with SAELens, from a folder or (None) from a release."""
     with needed("sae-lens", "run", "Loading this SAE"):
         from sae_lens import SAE
     if folder is None:

@@ -239,6 +239,7 @@ class StrongestWindows:
 
 
 def _embedded(texts: Sequence[str], embed: Embed, progress: Progress) -> np.ndarray:
+    """Embed texts in batches: float32 of shape (texts, d)."""
     parts = []
     with progress.stage("comparing windows", total=len(texts), unit="windows") as bar:
         for start in range(0, len(texts), BATCH):

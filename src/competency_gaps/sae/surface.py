@@ -133,6 +133,7 @@ class Surface:
         return holding / max(1, stretches)
 
     def _tokens_of(self, i: int) -> TextTokens:
+        """Return the text's own tokens of one piece."""
         piece = self._pieces[i]
         in_body = piece.in_body
         ids = piece.ids.astype(np.int64)

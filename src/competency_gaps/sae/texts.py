@@ -85,6 +85,7 @@ def read_documents(paths: Iterable[Path]) -> Iterator[str | list[Message]]:
 
 
 def _paragraphs(path: Path) -> Iterator[str]:
+    """Yield the paragraphs of a text file, which blank lines separate."""
     rest = ""
     with path.open(encoding="utf-8") as file:
         try:
@@ -108,6 +109,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the rows of a Parquet file with their position for error messages."""
     table = scan_parquet(path)
     table = table.select([name for name in table.collect_schema().names() if name in _COLUMNS])
     start = 0
@@ -135,6 +137,7 @@ def _document(row: dict[str, Any]) -> str | list[Message] | None:
 
 
 def _is_message(value: Any) -> bool:
+    """Whether a value is a chat message with a role and a text."""
     if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("role", "content")):
         return False
     value["content"].encode()

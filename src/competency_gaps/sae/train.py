@@ -69,6 +69,7 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     with torch.enable_grad(), progress.stage("training", total=config.tokens, unit="tokens") as bar:
 
         def batches() -> Iterator[torch.Tensor]:
+            """Yield batches of activations and advance the progress bar."""
             for batch in activation_batches(lm, hook, bos_id, config):
                 bar.advance(len(batch))
                 yield batch
@@ -151,6 +152,7 @@ def activation_batches(
     from sae_lens.training.mixing_buffer import mixing_buffer
 
     def read() -> Iterator[torch.Tensor]:
+        """Yield activations of all texts, again and again."""
         while True:
             documents = read_documents(config.texts)
             pieces = cut_pieces(documents, lm.tokenizer, context=config.context, bos_id=bos_id)

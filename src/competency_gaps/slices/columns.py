@@ -36,6 +36,7 @@ def columns(items: pl.DataFrame) -> Family | None:
     column_of: list[str | None] = []
 
     def add(column: str, categories: Mapping[str, np.ndarray], within: np.ndarray) -> None:
+        """Add the categories of a column that are large enough, and not all of its items."""
         slices = {name: has & kept & within for name, has in categories.items()}
         whole = int((kept & within).sum())
         for name, has in slices.items():

@@ -72,6 +72,7 @@ def _answer(row: dict[str, Any]) -> str | None:
 
 
 def _numbers(row: dict[str, Any]) -> str | None:
+    """How many numbers a prompt contains, as a category."""
     count = len(_NUMBER.findall(row["prompt"]))
     return "items without numbers" if not count else "one or two numbers" if count < 3 else "three numbers or more"
 
@@ -88,6 +89,7 @@ def _script(row: dict[str, Any]) -> str | None:
 
 
 def _ending(row: dict[str, Any]) -> str | None:
+    """How a prompt ends, where that says what to do."""
     text = row["prompt"].rstrip()
     if _BLANK.search(text):
         return "a blank to fill in"

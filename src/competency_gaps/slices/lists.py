@@ -168,6 +168,7 @@ def _records(path: Path) -> list[Any] | pl.DataFrame | None:
 
 
 def _entry(record: Any, path: Path) -> Entry:
+    """Return the entry of a record; raise UserError if it is malformed."""
     if not isinstance(record, Mapping):
         raise UserError(f"the list {path}: {type(record).__name__}, expected an object with id and description.")
     key, text = record.get("id"), record.get("description")
@@ -200,6 +201,7 @@ def _examples(value: Any, path: Path) -> tuple[str, ...]:
 
 
 def _number(value: Any) -> float | None:
+    """Return a finite number; None for anything else."""
     number = float_or_none(value)
     return number if number is not None and np.isfinite(number) and not isinstance(value, bool) else None
 
@@ -233,6 +235,7 @@ def _of_log(path: Path) -> list[Entry]:
 
 
 def _group(key: str, name: str, domain: str, items: Sequence[Item]) -> Entry:
+    """Return the entry of a group of items, with their mean score."""
     scores = [item.score for item in items if item.score is not None]
     prompts = tuple(dict.fromkeys(item.prompt for item in items if isinstance(item.prompt, str)))
     mean = float(np.mean(scores)) if scores else None
@@ -282,6 +285,7 @@ def _of_tags(
 
 
 def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return the tags of a table, their items, and the items that the table has."""
     names = [name for name in table.columns if name not in _KEYS]
     text = table.with_columns(pl.all().cast(pl.String).fill_null("").str.strip_chars())
     if not names:
@@ -310,6 +314,7 @@ def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[lis
 
 
 def _by_column(name: str, values: Sequence[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Return the values of a column as tags, their items, and the items that have a value."""
     text = np.array(["" if value is None else str(value) for value in values], object)
     tags = [value for value in dict.fromkeys(text.tolist()) if value]
     if not 1 < len(tags) <= MAX_TAGS:

@@ -186,6 +186,7 @@ def skills(source: Source) -> Family | None:
 
 
 def _tree(source: Source, name: str, space: np.ndarray, rows: np.ndarray, made_with: dict[str, Any]) -> Family | None:
+    """Cluster items, and record what the clusters depend on."""
     tree = tree_of(name, space, rows, source.run.items.height, source.seed)
     if tree is None:
         return None

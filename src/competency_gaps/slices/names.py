@@ -179,6 +179,7 @@ def _by_phrase(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], 
 
 
 def _stems(text: str) -> set[str]:
+    """Return the stems of a text's words that name a subject."""
     return {word.rstrip("es")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS if len(word) > 2}
 
 

@@ -90,6 +90,8 @@ def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) 
 
 
 class _Name(pydantic.BaseModel):
+    """The language model's answer to a request for a region's name."""
+
     model_config = pydantic.ConfigDict(extra="forbid")
     name: str
 
@@ -128,6 +130,7 @@ def named_by_model(
 
 
 def _name(answer: LLMAnswer) -> str | None:
+    """Return the name in an answer; None if it is unusable or too long."""
     read = parse(answer, _Name)
     name = None if isinstance(read, Failure) else clean_line(read.name.strip(" .\"'"))
     return name if name is not None and len(name.split()) <= WORDS else None

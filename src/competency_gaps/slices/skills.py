@@ -29,6 +29,8 @@ MAX_PHRASE_LENGTH = 100
 
 
 class _Skill(pydantic.BaseModel):
+    """The language model's answer to a request for a skill."""
+
     skill: str
 
 
@@ -70,6 +72,7 @@ def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: P
 
 
 def _phrase(answer: LLMAnswer) -> str | None:
+    """Return the phrase in an answer; None if there is none."""
     read = parse(answer, _Skill)
     if isinstance(read, Failure):
         return None

@@ -72,6 +72,7 @@ def _table(families: Sequence[Family]) -> pl.DataFrame:
 
 
 def _family(table: pl.DataFrame, items: int) -> Family:
+    """Return the family that a part of the table holds."""
     start = np.concatenate([[0], table["items"].list.len().cum_sum().to_numpy()]).astype(np.int64)
     index = table["items"].explode().drop_nulls().to_numpy()
     ones = pl.lit(1.0, pl.Float32).repeat_by(pl.col("items").list.len())

@@ -22,7 +22,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import RandomForestRegressor
 
 import competency_gaps as cg
-from competency_gaps.improve.keep import MIN_SLICE_ITEMS, OF_SLICES, slices_kept
+from competency_gaps.improve.keep import MIN_SLICE_ITEMS, SLICE_WEIGHT, slices_kept
 from competency_gaps.improve.response import Responses, _fit, responses
 from competency_gaps.runs.scores import model_scores
 
@@ -82,7 +82,7 @@ def trials(run: cg.Run, model: int, out: list[int], seed: int) -> list[dict[str,
     prior = responses(sources, inside[1:].T)
     filled = np.where(np.isnan(sources), np.nanmean(sources, axis=0), sources)
     groups = run.items["group"].to_numpy()[scored]
-    importance = np.array([1.0, *[OF_SLICES / max(len(inside) - 1, 1)] * (len(inside) - 1)])
+    importance = np.array([1.0, *[SLICE_WEIGHT / max(len(inside) - 1, 1)] * (len(inside) - 1)])
     rows: list[dict[str, Any]] = []
     for draw in range(DRAWS):
         rng = np.random.default_rng((seed, draw))

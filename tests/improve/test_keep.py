@@ -13,7 +13,7 @@ from scipy.special import expit
 
 import competency_gaps as cg
 from competency_gaps.improve.keep import read_kept
-from competency_gaps.improve.response import ABILITIES, DESIGN_SCALE, EVERY, responses
+from competency_gaps.improve.response import ABILITIES, DESIGN_SCALE, RANDOM_EVERY, responses
 from competency_gaps.items.config.benchmark import FileSource
 from competency_gaps.items.files import read_files
 from competency_gaps.util.errors import UserError
@@ -61,7 +61,7 @@ def test_each_choice_is_the_best_single_item(small):
     chosen = list(model.choose(6, targets, importance, np.arange(14)))
     assert len(set(chosen)) == 6
     for place in range(6):
-        if place % EVERY == EVERY - 1:  # drawn at random
+        if place % RANDOM_EVERY == RANDOM_EVERY - 1:  # drawn at random
             continue
         before = chosen[:place]
         losses = {i: loss(model, targets, [*before, i], importance) for i in range(14) if i not in before}
@@ -159,7 +159,7 @@ def test_files_for_other_tools(scored_run, tmp_path):
 def test_a_log_of_the_kept_items_that_numbers_them_anew(scored_run, tmp_path):
     kept = scored_run.keep(9)
     kept.write(tmp_path / "kept")
-    items = kept.table.filter(pl.col("place").is_not_null()).select("benchmark", "item_id", "prompt")
+    items = kept.table.filter(pl.col("rank").is_not_null()).select("benchmark", "item_id", "prompt")
     right = {row: float(number % 3 > 0) for number, row in enumerate(items.rows())}
     for (benchmark,), own in items.group_by("benchmark", maintain_order=True):
         rows = [sample(number, row[2], exact_match=right[row]) for number, row in enumerate(own.rows())]

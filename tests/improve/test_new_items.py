@@ -98,7 +98,7 @@ def test_a_corpus_is_sifted(run, tmp_path):
     bad = {
         "repeats": {**question(0), "prompt": run.items["prompt"][5], "choices": run.items["choices"][5].to_list()},
         "form": question(31, choices=["fox", "dog", "city"]),
-        "elsewhere": {**question(2), "prompt": "Compute the sum of 3 and 4." + " How many days are there?" * 4},
+        "outside": {**question(2), "prompt": "Compute the sum of 3 and 4." + " How many days are there?" * 4},
     }
     bad["repeats"]["answer"] = run.items["answer_index"][5]
     broken = {"id": "x", "choices": ["a", "b"]}
@@ -107,7 +107,7 @@ def test_a_corpus_is_sifted(run, tmp_path):
     codes = drafts.refused["code"].to_list()
     assert drafts.kept.height == 12 and codes.count("repeats") == 2 and codes.count("form") == 2
     refused = dict(drafts.refused.select("prompt", "code").iter_rows())
-    assert refused[bad["elsewhere"]["prompt"]] == "elsewhere"
+    assert refused[bad["outside"]["prompt"]] == "outside"
     assert drafts.kept.height + drafts.refused.height == len(good) + 5
     # Of all that passed, the model was asked; there is nothing to compare with but the one from elsewhere.
     assert drafts.fresh is None
@@ -201,7 +201,7 @@ def test_a_language_model_writes_items_and_no_paid_answer_is_lost(run, tmp_path)
     assert all(number % 3 for number in numbers)
     keys = [question(number)["choices"][0] for number in numbers]
     assert drafts.kept["answer"].to_list() == keys
-    assert {row["code"] for row in drafts.refused.to_dicts()} <= {"key", "repeats", "elsewhere", "enough", "form"}
+    assert {row["code"] for row in drafts.refused.to_dicts()} <= {"key", "repeats", "outside", "enough", "form"}
 
 
 def test_what_cannot_be_read_is_refused_and_what_never_came_is_not(run, tmp_path):

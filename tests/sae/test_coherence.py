@@ -12,7 +12,7 @@ from competency_gaps.items.config import MetricsConfig, ModelConfig, SAEConfig
 from competency_gaps.sae import measure
 from competency_gaps.sae.load import load_pair
 from competency_gaps.sae.reference import WINDOW
-from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, TextTokens
+from competency_gaps.sae.surface import POSITIONS_PER_PIECE, Active, KeptPeaks, TextTokens
 from competency_gaps.sae.texts import TokenPiece, cut_pieces
 from competency_gaps.util.progress import Progress
 from core_helpers import TEXT
@@ -87,8 +87,8 @@ def test_coherence_equals_a_brute_force_count(pair, pieces, monkeypatch):
     known = ~np.isnan(expected)
     assert known.sum() > 5
     for block, usual in ((10**6, 2048), (50, 2048), (10**6, 25)):
-        monkeypatch.setattr(measure, "BLOCK", block)
-        monkeypatch.setattr(measure, "USUAL", usual)
+        monkeypatch.setattr(measure, "BLOCK_TOKENS", block)
+        monkeypatch.setattr(measure, "CENTRE_WINDOWS", usual)
         measured = read(pair, pieces)
         assert np.array_equal(~np.isnan(measured), known)
         if usual < 100:  # another centre, of fewer windows
@@ -126,7 +126,7 @@ def test_topics_are_told_from_latents_that_fire_at_random():
         latent += [number] * len(chosen)
         text += chosen.tolist()
     latent, text = np.array(latent), np.array(text)
-    tokens = planted_tokens(np.arange(600), np.arange(600) * PIECE)
+    tokens = planted_tokens(np.arange(600), np.arange(600) * POSITIONS_PER_PIECE)
     kept.add(tokens, Active(latent, text, rng.exponential(size=len(text)) + 0.1))
     measured = kept.coherence(Numbers(), lambda texts: vectors[[int(text) for text in texts]], QUIET)
     below = measured < MetricsConfig().mixed_below

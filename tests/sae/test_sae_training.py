@@ -180,10 +180,10 @@ def test_documents_are_read_piece_by_piece_in_order(tmp_path, monkeypatch):
     monkeypatch.setattr(
         pl.LazyFrame, "collect", lambda self, *a, **k: heights.append((found := collect(self, *a, **k)).shape) or found
     )
-    monkeypatch.setattr(module, "ROWS", 3)
+    monkeypatch.setattr(module, "ROWS_PER_READ", 3)
     files = [tmp_path / name for name in ("a.parquet", "a.jsonl", "native.jsonl", "a.txt")]
     for block in (1, 2, 3, 1000):
-        monkeypatch.setattr(module, "BLOCK", block)
+        monkeypatch.setattr(module, "CHARACTERS_PER_READ", block)
         assert list(read_documents(files)) == [*wanted, *wanted, chat, *paragraphs]
     assert max(height for height, _ in heights) == 3 and {width for _, width in heights} == {2}
 

@@ -49,7 +49,7 @@ def test_shares_of_mass_equal_a_direct_count(pair, pieces, latents):
     forms = {name: np.zeros(len(mass)) for name in surface.FORMS}
     first = np.zeros(len(mass))
     for piece, z in zip(pieces, latents, strict=True):
-        first += z[: surface.FIRST].sum(axis=0)
+        first += z[: surface.FIRST_TOKENS].sum(axis=0)
         for token, row in zip(piece.ids[piece.in_body], z, strict=True):
             form = surface.form_of(pair.lm.tokenizer.decode([int(token)]))
             if form is not None:
@@ -63,7 +63,7 @@ def test_shares_of_mass_equal_a_direct_count(pair, pieces, latents):
 
 def test_is_the_same_in_any_chunks(pair, pieces, monkeypatch):
     whole = read(pair, pieces)
-    for name, value in (("token_budget_on", lambda _: 200), ("CHUNK", 17), ("BLOCK", 50)):
+    for name, value in (("token_budget_on", lambda _: 200), ("CHUNK_TOKENS", 17), ("BLOCK_TOKENS", 50)):
         monkeypatch.setattr(measure, name, value)
     divided = read(pair, pieces)
     for name in ("lexical_share", "pair_share", *surface.FORMS, "first_share"):
@@ -125,7 +125,7 @@ def test_for_averages_the_tokens_of_the_stretch_count(averaging, pieces):
         beyond = []
         for token in set.union(*(stretch for stretch, _ in peaks)):
             share = sum(value for stretch, value in peaks if token in stretch) / mass
-            drawn = (len(peaks) * share + surface.PRIOR * usual[token]) / (len(peaks) + surface.PRIOR)
+            drawn = (len(peaks) * share + surface.PRIOR_PEAKS * usual[token]) / (len(peaks) + surface.PRIOR_PEAKS)
             beyond.append((drawn - usual[token]) / (1 - min(usual[token], 0.999)))
         assert reference.word_share[concept] == pytest.approx(max(beyond), abs=0.02)
         assert reference.digits[concept] == pytest.approx(values @ digits / values.sum(), abs=1e-4)

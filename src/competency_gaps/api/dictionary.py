@@ -31,7 +31,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import LoadedPair, load_pair, load_sae
 from competency_gaps.sae.measure import embedder, read_texts
-from competency_gaps.sae.texts import PIECE, TokenPiece, cut_pieces, read_documents
+from competency_gaps.sae.texts import PIECE_TOKENS, TokenPiece, cut_pieces, read_documents
 from competency_gaps.slices.make import questions
 from competency_gaps.slices.regions import located, named_by_model, named_by_words
 from competency_gaps.util.errors import UserError, argument
@@ -115,7 +115,7 @@ def _pair(run: RunFolder | None, model: str | None, sae: str | None, progress: P
 def _pieces(pair: LoadedPair, texts: Sequence[Path | str]) -> Iterator[TokenPiece]:
     """The texts in files, as the pair's model reads them."""
     documents = read_documents(map(Path, texts))
-    return cut_pieces(documents, pair.lm.tokenizer, context=PIECE, bos_id=pair.bos_id)
+    return cut_pieces(documents, pair.lm.tokenizer, context=PIECE_TOKENS, bos_id=pair.bos_id)
 
 
 def import_labels(

@@ -92,11 +92,13 @@ def _ranges(layers: Sequence[int]) -> str:
 
 def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
     """What the list leaves out, and how to read it."""
-    from competency_gaps.sae.find import UNREAD
+    from competency_gaps.sae.find import UNREAD_SITES
 
     lines = []
     if sae_list.unread:
-        kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()]
+        kinds = [
+            plural(count, UNREAD_SITES.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()
+        ]
         lines.append(f"Not listed, because a run cannot read them: {', '.join(kinds)}.")
     if not all_ and not all(entry.recommended for entry in sae_list.saes):
         lines.append("N is the layer, _l0_M the L0. One per layer and place is listed; --all lists all.")

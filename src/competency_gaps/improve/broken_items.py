@@ -39,8 +39,8 @@ from competency_gaps.util.text import plural
 MIN_MODELS = 6
 """Models with a score of an item below which nothing is said of it: with fewer, less than six of ten items at the top
 were faulty where faults had been planted, and whether strong models miss what weak ones solve can hardly be seen."""
-AWAY = 0.2
-"""Difference between two mean scores that is told."""
+MIN_SCORE_DIFFERENCE = 0.2
+"""Smallest difference between two mean scores that a reason mentions."""
 _BEFORE = np.log(0.01 / 0.99)
 """Log odds before anything is known: low, because models of one family err alike and scores say less than they seem to,
 and no stated chance may be too high."""
@@ -264,7 +264,9 @@ def _reason(item: Mapping[str, Any]) -> str:
     missed = models - round(total)
     if total == 0:
         parts.append(f"no model of {models} solves it")
-    elif item["weak"] is not None and item["strong"] is not None and item["weak"] - item["strong"] > AWAY:
+    elif (
+        item["weak"] is not None and item["strong"] is not None and item["weak"] - item["strong"] > MIN_SCORE_DIFFERENCE
+    ):
         strong, weak = (100 * item[name] for name in ("strong", "weak"))
         parts.append(f"the strongest models score {strong:.0f}% on it, the weakest {weak:.0f}%")
     elif abs(total - round(total)) > 1e-9:  # not of right and wrong alone
@@ -273,7 +275,7 @@ def _reason(item: Mapping[str, Any]) -> str:
         parts.append(f"{missed} of {models} models miss it")
     if item["alike"] > max(1, item["wrong"] / 2):
         parts.append(f"{item['alike']} of {item['wrong']} wrong answers are the same")
-    if item["expected"] - item["solved"] > AWAY:
+    if item["expected"] - item["solved"] > MIN_SCORE_DIFFERENCE:
         parts.append(f"but similar items score {100 * item['expected']:.0f}%")
     return ", ".join(parts)
 

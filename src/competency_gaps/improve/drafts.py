@@ -35,8 +35,8 @@ class Drafts:
     folder: Path
     items: pl.DataFrame
     """``id``, ``slice``, ``weight`` (how much it excites it, times the least that is needed), ``prompt``, ``choices``,
-    ``answer``, ``source``; of those that were refused ``code`` (``form``, ``repeats``, ``unread``, ``elsewhere``,
-    ``alike``, ``key``, ``enough``) and ``reason``."""
+    ``answer``, ``source``; of those that were refused ``code`` (``form``, ``repeats``, ``unread``, ``outside``,
+    ``similar``, ``key``, ``enough``) and ``reason``."""
     precision: float | None
     """Share of the run's items that excite the slice so much that are its own; None: all, by its definition."""
     fresh: Fresh | None

@@ -31,13 +31,13 @@ MIN_MODELS = 3
 MIN_SCORED_SHARE = 0.2
 """Share of the items that a source model must have a score of."""
 MAX_SLICES = 40
-"""Slices whose means are kept: columns, the largest first, then those that tell the models apart, the surest first."""
+"""Largest number of slices whose means are kept: columns by size, then slices on which models differ, by certainty."""
 MIN_SLICE_ITEMS = 30
-"""Fewest items of them."""
-OF_SLICES = 0.1
-"""Weight of the slices' variances together, beside that of the mean of all items."""
-TIMES = (0.25, 0.5, 1, 2, 4)
-"""Times the items to keep for which errors are told."""
+"""Fewest items of such a slice."""
+SLICE_WEIGHT = 0.1
+"""Weight of all slices' variances together; the variance of the overall mean has weight 1."""
+SIZE_FACTORS = (0.25, 0.5, 1, 2, 4)
+"""Multiples of the requested number of items for which errors are reported."""
 WHOLE = "all items"
 PREDICTOR = "predictor"
 """Name of the two files, ``.json`` and ``.parquet``, from which scores are predicted."""
@@ -45,7 +45,7 @@ PREDICTOR = "predictor"
 _TABLE: Schema = {
     **dict.fromkeys(("benchmark", "item_id"), pl.String),
     **dict.fromkeys(("ease", "slope"), pl.Float32),
-    **{"place": pl.Int64, "slices": pl.List(pl.Int64), "prompt": pl.String},
+    **{"rank": pl.Int64, "slices": pl.List(pl.Int64), "prompt": pl.String},
 }
 _SIZES: Schema = {"count": pl.Int64, "error": pl.Float64, "random": pl.Float64}
 _EXPECTED: Schema = {
@@ -100,8 +100,8 @@ class Kept:
         UserError
             If the scores cannot be read, or none of a model's belongs to a kept item.
         """
-        position = self.table["place"].drop_nulls().to_numpy()
-        rows = np.flatnonzero(self.table["place"].is_not_null())[np.argsort(position)]
+        position = self.table["rank"].drop_nulls().to_numpy()
+        rows = np.flatnonzero(self.table["rank"].is_not_null())[np.argsort(position)]
         items = self.table[rows].select("benchmark", "item_id", "prompt")
         benchmarks = items["benchmark"].unique()
         only = str(benchmarks[0]) if len(benchmarks) == 1 else None
@@ -181,18 +181,18 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
         names, inside = slices_kept(base, models)
     inside = inside[:, whole]
     cluster = np.where(repeats(items), items["cluster"].to_numpy(), -1 - np.arange(len(whole)))
-    model, chosen = _learned(values, inside, cluster, min(int(count * max(TIMES)), len(whole) - 1), progress)
+    model, chosen = _learned(values, inside, cluster, min(int(count * max(SIZE_FACTORS)), len(whole) - 1), progress)
     rows = chosen[:count]
     position = np.full(len(whole), -1)
     position[rows] = np.arange(len(rows))
     of_items = [(1 + np.flatnonzero(member)).tolist() for member in inside[1:].T]
     columns = [pl.Series("ease", model.features[:, 1]), pl.Series("slope", model.features[:, 2])]
-    columns += [pl.Series("place", position).replace(-1, None), pl.Series("slices", of_items, pl.List(pl.Int64))]
+    columns += [pl.Series("rank", position).replace(-1, None), pl.Series("slices", of_items, pl.List(pl.Int64))]
     columns += [items["prompt"].zip_with(pl.Series(position >= 0), pl.Series([None], dtype=pl.String))]
     counts = {"items": inside.sum(axis=1), "kept": inside[:, rows].sum(axis=1)}
     errors = {"error": model.errors(rows, _means(inside)), "random": _random_errors(values, inside, count)}
     expected = pl.DataFrame({"slice": [WHOLE, *names], **counts, **errors})
-    sizes = [size for size in (int(count * part) for part in TIMES) if 2 <= size <= len(chosen)]
+    sizes = [size for size in (int(count * part) for part in SIZE_FACTORS) if 2 <= size <= len(chosen)]
     of_sizes = {
         "count": sizes,
         "error": [float(model.errors(chosen[:size], _means(inside[:1]))[0]) for size in sizes],
@@ -213,7 +213,7 @@ def _learned(
     values: np.ndarray, inside: np.ndarray, cluster: np.ndarray, count: int, progress: Progress
 ) -> tuple[Responses, np.ndarray]:
     """What is known of new models, and the items to ask them, in the order of choice."""
-    importance = np.full(len(inside), OF_SLICES / max(len(inside) - 1, 1))
+    importance = np.full(len(inside), SLICE_WEIGHT / max(len(inside) - 1, 1))
     importance[0] = 1.0
     with threadpool_limits(1):  # small matrices: threads only wait for each other
         with progress.stage("learning from models"):
@@ -248,8 +248,8 @@ def read_kept(folder: Path | str) -> Kept:
         raise UserError(f"{folder} holds no kept items. Give a folder that they were written to.")
     content = mapping(json_file(path))
     try:
-        table = read_columns(path.with_suffix(".parquet"), _TABLE, "Make it again.", ("place", "prompt"))
-        kept = table.filter(pl.col("place").is_not_null()).sort("place").select("benchmark", "item_id")
+        table = read_columns(path.with_suffix(".parquet"), _TABLE, "Make it again.", ("rank", "prompt"))
+        kept = table.filter(pl.col("rank").is_not_null()).sort("rank").select("benchmark", "item_id")
         expected, sizes = (pl.DataFrame(content[name], of) for name, of in (("expected", _EXPECTED), ("sizes", _SIZES)))
         models, prior = tuple(map(str, content["models"])), dict(content["prior"])
         return Kept(kept, expected, sizes, models, table, prior, pl.DataFrame())

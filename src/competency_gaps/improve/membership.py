@@ -35,8 +35,8 @@ MIN_AUC = 0.8
 """Least area under the curve at which a slice's items are told from others."""
 STRATA = 6
 """Strata of length in which new items with and without a slice are compared."""
-MIN_ITEMS = 10
-"""Least number of scored items on each side of a comparison."""
+MIN_ITEMS_PER_SIDE = 10
+"""Fewest scored items on each side of a comparison."""
 
 
 class Membership(NamedTuple):
@@ -211,7 +211,7 @@ def fresh_gap(
     inside, others = (side & ~np.isnan(scores) for side in (inside, others & ~inside))
     if inside.any():
         others = others & (length >= length[inside].min()) & (length <= length[inside].max())
-    if min(inside.sum(), others.sum()) < MIN_ITEMS:
+    if min(inside.sum(), others.sum()) < MIN_ITEMS_PER_SIDE:
         return None
     stratum = np.searchsorted(np.quantile(length[inside], np.linspace(0, 1, STRATA + 1)[1:-1]), length)
     if (np.bincount(stratum[others], minlength=STRATA)[stratum[inside]] < 2).any():

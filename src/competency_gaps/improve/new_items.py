@@ -219,9 +219,9 @@ class _Search:
             if excluded is not None:
                 candidate.reject("unread", f"the run's model cannot read it: {excluded['text']}")
             elif candidate.control and candidate.weight > 0:
-                candidate.reject("elsewhere", "it activates the slice")
+                candidate.reject("outside", "it activates the slice")
             elif not candidate.control and candidate.weight == 0:
-                candidate.reject("elsewhere", "it activates the slice less than the slice's own items")
+                candidate.reject("outside", "it activates the slice less than the slice's own items")
 
     def _reject_similar(self, earlier: Sequence[Candidate], new: Sequence[Candidate]) -> None:
         """Reject candidates whose sentence embedding is nearly that of another item; without a model for them, none."""
@@ -241,7 +241,7 @@ class _Search:
         for row, candidate in enumerate(new, len(rows) + len(earlier)):
             distinct[row] = cosine[row, distinct].max() < bound
             if not distinct[row]:
-                candidate.reject("alike", "it is too similar to another item")
+                candidate.reject("similar", "it is too similar to another item")
 
     def _reject_doubtful_keys(self, earlier: Sequence[Candidate], new: Sequence[Candidate]) -> None:
         """Reject written candidates whose key the language model does not give twice."""

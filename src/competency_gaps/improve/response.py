@@ -31,13 +31,13 @@ NEW_ABILITIES = 2.0
 """Spread of new models' abilities, in standard deviations of the sources': models grow better."""
 MAX_FITTED_ITEMS = 5_000
 """Items by which the sources' coefficients are fitted: more make no coefficient surer than models differ."""
-EVERY = 4
-"""Each fourth item is drawn at random: where features mislead, as for models better than all sources, it shows."""
+RANDOM_EVERY = 4
+"""One item in this many is drawn at random, which shows where features mislead, as for models above all sources."""
 MIN_VARIANCE = 1e-4
 
 
-class Estimate(NamedTuple):
-    """Of T means."""
+class MeanEstimates(NamedTuple):
+    """Estimates of T means with their intervals."""
 
     value: np.ndarray
     """float64 of shape (T,)."""
@@ -67,8 +67,8 @@ class Responses:
         wide[:FEATURES, :FEATURES] *= scale
         return wide
 
-    def estimate(self, rows: np.ndarray, scores: np.ndarray, targets: np.ndarray) -> Estimate:
-        """Estimate a new model's means from its scores on some items.
+    def estimate(self, rows: np.ndarray, scores: np.ndarray, targets: np.ndarray) -> MeanEstimates:
+        """MeanEstimates a new model's means from its scores on some items.
 
         Parameters
         ----------
@@ -85,8 +85,10 @@ class Responses:
             features = np.asarray(self.features[rows], np.float64)
             at, spread = _fit(features, scores, self.mean, precision)
             p = np.clip(expit(features @ at), 1e-9, 1 - 1e-9)
-            away = at - self.mean
-            likelihood = float((scores * np.log(p) + (1 - scores) * np.log1p(-p)).sum() - away @ precision @ away / 2)
+            deviation = at - self.mean
+            likelihood = float(
+                (scores * np.log(p) + (1 - scores) * np.log1p(-p)).sum() - deviation @ precision @ deviation / 2
+            )
             volume = float(np.linalg.slogdet(precision)[1] + np.linalg.slogdet(spread)[1]) / 2
             log_evidence.append(likelihood + volume + np.log(belief))
             fits.append(self._means(at, spread, rows, scores, targets))
@@ -95,7 +97,7 @@ class Responses:
         value = sum(w * mean for w, (mean, _) in zip(weight, fits, strict=True))
         variance = sum(w * (features + (mean - value) ** 2) for w, (mean, features) in zip(weight, fits, strict=True))
         half = student.ppf(0.975, self.sources - 1) * np.sqrt(variance)
-        return Estimate(value, np.clip(value - half, 0, 1), np.clip(value + half, 0, 1))
+        return MeanEstimates(value, np.clip(value - half, 0, 1), np.clip(value + half, 0, 1))
 
     def _means(
         self, at: np.ndarray, spread: np.ndarray, rows: np.ndarray, scores: np.ndarray, targets: np.ndarray
@@ -104,24 +106,26 @@ class Responses:
         variance = np.einsum("nd,nd->n", self.features @ spread, self.features)
         damp = 1 / np.sqrt(1 + np.pi / 8 * variance)  # MacKay's approximation of a logistic's mean over a normal
         p = expit(self.features @ at * damp)
-        open_ = p * (1 - p)
-        open_[rows] = 0.0
+        answer_variance = p * (1 - p)
+        answer_variance[rows] = 0.0
         expected = p.copy()
         expected[rows] = scores
-        gradient = (targets * (open_ * damp)) @ self.features
-        return targets @ expected, np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ open_
+        gradient = (targets * (answer_variance * damp)) @ self.features
+        return targets @ expected, np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ answer_variance
 
     def errors(self, rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Standard errors to expect if models of the sources' range answer these items: shape (T,)."""
         squares = []
         for ability in ABILITIES[:-1]:
             p = expit(self.features @ (self.mean + ability * self.towards))
-            open_ = p * (1 - p)
+            answer_variance = p * (1 - p)
             features = self.features[rows]
-            spread = np.linalg.inv((features * open_[rows, None]).T @ features + np.linalg.inv(self.covariance))
-            open_[rows] = 0.0
-            gradient = (targets * open_) @ self.features
-            squares.append(np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ open_)
+            spread = np.linalg.inv(
+                (features * answer_variance[rows, None]).T @ features + np.linalg.inv(self.covariance)
+            )
+            answer_variance[rows] = 0.0
+            gradient = (targets * answer_variance) @ self.features
+            squares.append(np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ answer_variance)
         return np.asarray(np.sqrt(np.mean(squares, axis=0)))
 
     def choose(
@@ -145,7 +149,7 @@ class Responses:
                 for model in models:
                     model.restart(x)
             gain = sum(model.gain / (model.variance + model.noise) for model in models)
-            at_random = number % EVERY == EVERY - 1
+            at_random = number % RANDOM_EVERY == RANDOM_EVERY - 1
             best = int(np.argmax(np.where(free, draw if at_random else gain, -1.0)))
             if not free[best]:
                 return
@@ -177,9 +181,11 @@ class _Design:
     def of(cls, prior: Responses, at: np.ndarray, targets: np.ndarray, importance: np.ndarray) -> _Design:
         """Set up the design for a model with these coefficients."""
         p = expit(prior.features @ at)
-        open_ = np.maximum(p * (1 - p), 1e-6)
-        gradient = (targets * open_) @ prior.features
-        return cls(prior.scaled(DESIGN_SCALE), (gradient.T * importance) @ gradient, (1 / open_).astype(np.float32))
+        answer_variance = np.maximum(p * (1 - p), 1e-6)
+        gradient = (targets * answer_variance) @ prior.features
+        return cls(
+            prior.scaled(DESIGN_SCALE), (gradient.T * importance) @ gradient, (1 / answer_variance).astype(np.float32)
+        )
 
     def restart(self, x: np.ndarray) -> None:
         """Recompute ``gain`` and ``variance`` exactly."""
@@ -213,7 +219,7 @@ def responses(scores: np.ndarray, member: np.ndarray, seed: int = 0) -> Response
     spread = max(float(ability.std()), 0.1)
     start = np.array([ability.mean(), spread])
     ability = (ability - ability.mean()) / spread
-    whole = _Items(start, np.diag([2.0, 0.5]))
+    whole = _ItemCurves(start, np.diag([2.0, 0.5]))
     ease, slope = whole.fit(filled, known, ability)
     items = np.arange(scores.shape[1])
     if len(items) > MAX_FITTED_ITEMS:
@@ -234,7 +240,7 @@ def responses(scores: np.ndarray, member: np.ndarray, seed: int = 0) -> Response
 
 
 @dataclass
-class _Items:
+class _ItemCurves:
     """Ease and slope of items as a logistic regression on the models' abilities, with a normal prior over items."""
 
     mean: np.ndarray
@@ -248,8 +254,8 @@ class _Items:
             for _ in range(2):
                 ease, slope = self.step(filled, known, ability, ease, slope)
             self.mean = np.array([ease.mean(), slope.mean()])
-            away = np.stack([ease, slope]) - self.mean[:, None]
-            self.covariance = away @ away.T / len(ease) + self.uncertain
+            deviation = np.stack([ease, slope]) - self.mean[:, None]
+            self.covariance = deviation @ deviation.T / len(ease) + self.uncertain
         return self.step(filled, known, ability, ease, slope)
 
     def step(
@@ -263,8 +269,8 @@ class _Items:
             p *= 1 - p
             p[~known] = 0.0
             h00, h01, h11 = p.sum(axis=0) + inverse[0, 0], ability @ p + inverse[0, 1], ability**2 @ p + inverse[1, 1]
-            away = np.stack([ease, slope]) - self.mean[:, None]
-            g0, g1 = np.stack([rest.sum(axis=0), ability @ rest]) - inverse @ away
+            deviation = np.stack([ease, slope]) - self.mean[:, None]
+            g0, g1 = np.stack([rest.sum(axis=0), ability @ rest]) - inverse @ deviation
             size = h00 * h11 - h01**2
             ease = ease + np.clip((h11 * g0 - h01 * g1) / size, -2, 2)
             slope = slope + np.clip((h00 * g1 - h01 * g0) / size, -2, 2)

@@ -353,14 +353,10 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
     position = stop.position(text)
     if position is not None:
         # The fewest tokens whose text reaches the stop string.
-        count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= position)
+        texts = (str(lm.tokenizer.decode(kept[:n], skip_special_tokens=True)) for n in range(len(kept) + 1))
+        count = next(n for n, part in enumerate(texts) if len(part) >= position)
         kept, text = kept[:count], text[:position]
     return Responded(Output(text=text), kept.astype(np.int32))
-
-
-def _decode(lm: LanguageModel, ids: np.ndarray) -> str:
-    """Decode tokens without special tokens."""
-    return str(lm.tokenizer.decode(ids, skip_special_tokens=True))
 
 
 def _special_ids(lm: LanguageModel, stop: Sequence[str]) -> tuple[int, ...]:

@@ -34,13 +34,13 @@ SITES = {
     "attn_z": "attention heads before their output projection",
     "transcoder": "input of the MLP, whose output it rebuilds",
 }
-"""Places at which this package reads activations -> what they are."""
-UNREAD = {"cross_layer": "cross-layer transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
-"""Kinds of SAEs that this package does not read -> what they are called."""
+"""Sites at which this package reads activations -> what they are called."""
+UNREAD_SITES = {"cross_layer": "cross-layer transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
+"""Sites of SAEs that this package does not read -> what they are called."""
 
-_DEPTH = 0.6
+_DEPTH_SHARE = 0.6
 """Depth of the proposed layer, as a share of the last layer with an SAE: early layers have literal concepts."""
-_SPECIAL = re.compile(r"_step_\d+|_seed_\d+")
+_STEP_OR_SEED = re.compile(r"_step_\d+|_seed_\d+")
 """Ids of intermediate steps of training, and of repetitions with another seed."""
 _CACHE = re.compile(r"(?:^|.*/)models--.+?--(.+?)(?:/snapshots/[^/]+)?")
 _GENERIC = re.compile(
@@ -79,7 +79,7 @@ class SaeEntry:
     layer: int
     """Decoder block that it reads; of SAEs that are not listed, -1 if unknown."""
     site: str
-    """Where in the block: a key of :data:`PLACES`; of others, of :data:`UNREAD`, or ``unknown``."""
+    """Where in the block: a key of :data:`SITES`; for unread SAEs, of :data:`UNREAD_SITES`, or ``unknown``."""
     width: str | None
     """Number of latents as the directory writes it (``16k``, ``24576``); None if unknown."""
     l0: float | None
@@ -87,7 +87,7 @@ class SaeEntry:
     labels: str | None
     """Where public labels are: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None: unknown."""
     recommended: bool = False
-    """Whether it is recommended for its model, layer and place."""
+    """Whether it is the recommended SAE of its model, layer and site."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class SaeList:
     model: str
     """The model as the caller named it."""
     saes: tuple[SaeEntry, ...]
-    """By relation (the model's own first), layer, place and release."""
+    """Sorted by relation (the model's own first), layer, site and release."""
     unread: dict[str, int]
     """SAEs for the model that this package does not read: kind -> number."""
     saelens: str
@@ -118,7 +118,7 @@ class SaeList:
         candidates = [sae for sae in self.saes if sae.recommended and sae.relation == first]
         site = min((sae.site for sae in candidates), key=list(SITES).index)
         candidates = [sae for sae in candidates if sae.site == site]
-        aim = _DEPTH * max(sae.layer for sae in candidates)
+        aim = _DEPTH_SHARE * max(sae.layer for sae in candidates)
         return min(candidates, key=lambda sae: (sae.labels is None, abs(sae.layer - aim), sae.layer))
 
 
@@ -171,7 +171,7 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
 
 
 def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
-    """SAEs of this package."""
+    """Return the embedded SAEs that fit a model with one of these names."""
     entries = []
     for name in SAES:
         folder = embedded_sae(name)
@@ -188,10 +188,10 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
 
 
 def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:
-    """Mark one SAE for each model, layer and place.
+    """Mark one recommended SAE for each model, layer and site.
 
     Criteria in order: public labels; no intermediate step of training; canonical in its release; the width that most
-    layers of the place have (the median of tied widths); the L0 nearest to the median of the remaining SAEs.
+    layers at the site have (the median of tied widths); the L0 nearest to the median of the remaining SAEs.
     """
     groups: dict[tuple[str, str], dict[int, list[SaeEntry]]] = {}
     for sae in saes:
@@ -201,10 +201,12 @@ def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:
 
 
 def _recommended(layers: Sequence[Sequence[SaeEntry]]) -> Iterator[SaeEntry]:
-    """The SAE to recommend of each layer of one model and place."""
+    """Yield the recommended SAE of each layer, for one model and site."""
     leading = []
     for layer in layers:
-        ranks = [(sae.labels is None, bool(_SPECIAL.search(sae.name)), "canonical" not in sae.name) for sae in layer]
+        ranks = [
+            (sae.labels is None, bool(_STEP_OR_SEED.search(sae.name)), "canonical" not in sae.name) for sae in layer
+        ]
         leading.append([sae for sae, rank in zip(layer, ranks, strict=True) if rank == min(ranks)])
     widths = Counter(_size(sae.width) for layer in leading for sae in layer)
     usual = statistics.median_low([size for size, count in widths.items() if count == max(widths.values())])
@@ -246,12 +248,12 @@ def check_release(release: str, sae_id: str) -> None:
 
 
 def listed(release: str, sae_id: str) -> SaeEntry | None:
-    """An SAE in SAELens' directory; None: it is not there."""
+    """Return an SAE of SAELens' directory; None if the directory does not have it."""
     return next((sae for sae in _directory()[1] if sae.name == f"{release}/{sae_id}"), None)
 
 
 def trained_on(theirs: str, model: str) -> str | None:
-    """Say that an SAE was trained on another version of a model; None: it was not, or on another model altogether."""
+    """Return a sentence if an SAE was trained on the base or tuned version of a model; None for the same or another."""
     kind = relation(theirs, names_of(model))
     if kind not in ("base", "tuned"):
         return None
@@ -260,10 +262,10 @@ def trained_on(theirs: str, model: str) -> str | None:
 
 @cache
 def _directory() -> tuple[str, list[SaeEntry]]:
-    """SAELens' version, and the SAEs of its directory, as if each were of the model that is asked for.
+    """Return SAELens' version and the SAEs of its directory, each with the relation "same".
 
-    In a row are those of a release that differ in their layer and L0 alone: in its id and labels ``{}`` stands for the
-    layer, ``[]`` for the L0.
+    A row of the file holds the SAEs of a release that differ only in layer and L0: ``{}`` in its id and labels stands
+    for the layer, ``[]`` for the L0.
     """
     content = json.loads(gzip.decompress((Path(__file__).parent / "directory.json.gz").read_bytes()))
 
@@ -292,9 +294,9 @@ class ModelName(NamedTuple):
 
 
 def read_model_name(name: str) -> ModelName:
-    """The parts of a hub id, a folder, a ``.gguf`` file, ``embedded:NAME`` or a name of TransformerLens.
+    """Split a hub id, a folder, a ``.gguf`` file, ``embedded:NAME`` or TransformerLens' name into its parts.
 
-    The organisation is ignored, since mirrors have another one, and TransformerLens' names have none.
+    The organisation is ignored: mirrors have another one, and TransformerLens' names have none.
     """
     name = name.strip().removeprefix("embedded:").replace("\\", "/").rstrip("/")
     cached = _CACHE.fullmatch(name)
@@ -331,7 +333,7 @@ def names_of(model: str) -> list[str]:
 
 
 def relation(theirs: str, ours: Iterable[str]) -> Relation | None:
-    """How a model that SAEs were trained on is related to the requested model; None: another model.
+    """Return how the model that SAEs were trained on is related to the requested one; None for another model.
 
     Parameters
     ----------

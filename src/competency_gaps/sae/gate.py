@@ -1,9 +1,8 @@
-"""The sanity gate: does this SAE fit these activations at all?
-
-A transcoder must rebuild the MLP's output, not what it reads.
+"""Check on a sample of a run's tokens that the SAE fits the model's activations.
 
 A wrong layer, hook, model or normalisation loads without an error and gives meaningless numbers. A sample of the
-run's own tokens shows the mismatch: an SAE that fits reconstructs them sparsely.
+run's own tokens shows the mismatch: an SAE that fits reconstructs them sparsely. A transcoder is judged by how well
+it rebuilds the MLP's output.
 """
 
 from __future__ import annotations
@@ -19,20 +18,19 @@ from competency_gaps.util.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-DENSEST = 0.1
+MAX_ACTIVE_SHARE = 0.1
 """Largest share of the latents that may be active on a token."""
-OFF = 4
-"""How many times more or fewer latents may be active than the SAE's authors state: other texts alone change it by less
-[ours]."""
-LOADED = ", and whether a TopK, JumpReLU or gated SAE was saved or loaded as plain ReLU"
-OUTLIER = 10
-"""Times the usual norm above which a token is left out of the explained variance, as SAE trainers leave it out: a few
-such tokens, on which models park attention, would be nearly all of the variance."""
+MAX_L0_RATIO = 4
+"""Largest ratio of the measured L0 to the stated one, in either direction: other texts change it less [ours]."""
+_ARCHITECTURE_HINT = ", and whether a TopK, JumpReLU or gated SAE was saved or loaded as plain ReLU"
+MAX_NORM_RATIO = 10
+"""Multiple of the median norm above which a token is left out of the explained variance, as SAE trainers do: the few
+tokens on which models park attention would be nearly all of the variance."""
 MIN_DISTANCE_SHARE = 0.7
 """Share of the squared distance from what the SAE decodes without latents, above which an SAE fits although it explains
 no variance: items that are nearly the same hardly vary. The embedded SAE reaches 0.78 to 0.91 on eight sets, the same
 five layers off 0.45 to 0.64, an MLP's on residuals 0.3 [ours]."""
-WEAK = 0.3
+LOW_EXPLAINED_VARIANCE = 0.3
 """Explained variance below which the gate's line says that it is low; the neighbouring layers' SAEs reach it [ours]."""
 
 
@@ -60,9 +58,9 @@ class GateFigures:
     def sentence(self) -> str:
         """The figures in one line."""
         explained = "not known" if self.explained_variance is None else f"{self.explained_variance:.3f}"
-        if self.explained_variance is not None and self.explained_variance < WEAK:
+        if self.explained_variance is not None and self.explained_variance < LOW_EXPLAINED_VARIANCE:
             alike = self.explained_variance <= 0 and self.passed
-            why = "the items are very similar" if alike else "low: check the model, the layer and the place"
+            why = "the items are very similar" if alike else "low: check the model, the layer and the site"
             explained += f" ({why})"
         stated = "" if self.stated_l0 is None else f" (stated: {self.stated_l0:.4g})"
         return (
@@ -112,17 +110,17 @@ class LatentStatistics:
             x, rebuilt = target.double(), decoded.double()
             norms = x.norm(dim=1)
             if self._largest is None:
-                self._largest = OUTLIER * float(norms.median())
+                self._largest = MAX_NORM_RATIO * float(norms.median())
             usual = ~(norms > self._largest)
             if bool(usual.any()):
                 self._add_variance(x[usual], rebuilt[usual])
         self._negative = min(self._negative, float(latents.min()))
         mask = torch.from_numpy(in_body).to(latents.device)
         mass = latents.sum(dim=0, dtype=torch.float64).cpu().numpy()
-        own_mass = latents[mask].sum(dim=0, dtype=torch.float64).cpu().numpy()
+        body_mass = latents[mask].sum(dim=0, dtype=torch.float64).cpu().numpy()
         self.active += (latents > 0).sum(dim=0).cpu().numpy()
-        self.mass += own_mass
-        self.template_mass += mass - own_mass
+        self.mass += body_mass
+        self.template_mass += mass - body_mass
         self.tokens += len(latents)
         self.template_tokens += int((~in_body).sum())
 
@@ -193,12 +191,14 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
     faults = []
     if statistics.has_target and not ev > 0 and not statistics.explained_about(_centre(sae)) > MIN_DISTANCE_SHARE:
         faults.append(f"explained variance {ev:.3f} (expected above 0)")
-    if l0 > DENSEST * sae.d_sae:
-        faults.append(f"L0 {l0:.0f} (expected at most {DENSEST * sae.d_sae:.0f}, a tenth of {sae.d_sae} latents)")
+    if l0 > MAX_ACTIVE_SHARE * sae.d_sae:
+        faults.append(
+            f"L0 {l0:.0f} (expected at most {MAX_ACTIVE_SHARE * sae.d_sae:.0f}, a tenth of {sae.d_sae} latents)"
+        )
     stated = sae.identity["stated_l0"]
-    if stated is not None and not stated / OFF <= l0 <= OFF * stated:
+    if stated is not None and not stated / MAX_L0_RATIO <= l0 <= MAX_L0_RATIO * stated:
         faults.append(f"L0 {l0:.1f} (its authors state {stated:.4g})")
-    dense = (stated is not None and l0 > OFF * stated) or l0 > DENSEST * sae.d_sae
+    dense = (stated is not None and l0 > MAX_L0_RATIO * stated) or l0 > MAX_ACTIVE_SHARE * sae.d_sae
     figures = GateFigures(
         tokens=statistics.tokens,
         l0=l0,
@@ -213,8 +213,8 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
         raise UserError(
             f"the SAE {sae.name!r} does not fit the activations at {sae.hook_name}: {'; '.join(faults)}. "
             f"It was trained for model {sae.identity['model_name']!r} at {sae.identity['own_hook_name']}. Check model, "
-            f"layer and place (sae.hook_name) and precision{LOADED if dense else ''}; to continue anyway, set "
-            f"sae.force=true."
+            f"layer and site (sae.hook_name) and precision{_ARCHITECTURE_HINT if dense else ''}; to continue "
+            f"anyway, set sae.force=true."
         )
     return figures
 

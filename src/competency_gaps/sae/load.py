@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
     from competency_gaps.sae.threshold import ThresholdSAE
 
-_CHECKED = {
+_CFG_TYPES = {
     bool: ("apply_b_dec_to_input", "rescale_acts_by_decoder_norm"),
     str: ("architecture", "dtype", "device", "normalize_activations", "reshape_activations"),
     int: ("d_in", "d_sae"),
 }
-"""Settings of an SAE's ``cfg.json`` by their type, where they are given."""
+"""Type -> optional settings of ``cfg.json`` that must have it."""
 
 
 def stretch_starts(tokens: int, over: int) -> np.ndarray:
-    """Where the stretch of each token begins: the ``over`` tokens around it, moved inside the text at its ends.
+    """Return the start of each token's stretch: the ``over`` tokens around it, shifted to lie within the text.
 
     Returns
     -------
@@ -126,9 +126,9 @@ class SparseAutoencoder:
         return int(self.identity["average_over"])
 
     def encoded(self, piece: TokenPiece) -> np.ndarray:
-        """Tokens of a piece that are encoded: all but start markers; of an SAE of averages the text's own.
+        """Mask the tokens of a piece that are encoded: all but start markers; for an SAE of averages, the text's own.
 
-        Averages over the words of a chat template would be of neither.
+        Averages that mix text and chat template would describe neither.
 
         Returns
         -------
@@ -137,7 +137,7 @@ class SparseAutoencoder:
         return ~piece.bos if self.average_over == 1 else piece.in_body
 
     def inputs(self, activations: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
-        """What is encoded of a text's chosen tokens.
+        """Return what the SAE encodes for a text's chosen tokens: their activations, or averages over them.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class SparseAutoencoder:
         return latents.to_dense() if latents.is_sparse else latents
 
     def rebuild(self, inputs: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """What the SAE rebuilds of inputs with these latents: (tokens, d_in or, of a transcoder, width of the output).
+        """Decode latents: (tokens, d_in), or (tokens, output width) for a transcoder.
 
         A skip transcoder adds a linear map of its input.
         """
@@ -313,7 +313,7 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
 
 
 def _trained_at(metadata: Mapping[str, Any]) -> str | None:
-    """The hook where an SAE was trained.
+    """Return the name of the hook at which an SAE was trained; None if its metadata names none.
 
     SAELens calls the input of Gemma Scope 2's transcoders by the name of the stream before the norm; their authors
     give the norm's output.
@@ -325,7 +325,7 @@ def _trained_at(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
-    """The content of ``cfg.json``, after a check that the weights exist and are complete."""
+    """Read ``cfg.json`` after checking that the weights exist and are complete."""
     from safetensors import safe_open
 
     for file in ("cfg.json", "sae_weights.safetensors"):
@@ -339,7 +339,9 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
     # Opening reads the table of the tensors and compares it with the file's length.
     with safe_open(folder / "sae_weights.safetensors", framework="numpy"):
-        faults = [key for kind, keys in _CHECKED.items() for key in keys if type(content.get(key, kind())) is not kind]
+        faults = [
+            key for kind, keys in _CFG_TYPES.items() for key in keys if type(content.get(key, kind())) is not kind
+        ]
         if "topk" in str(content.get("architecture")):
             content.setdefault("k", 100)  # as SAELens takes it
         sizes = {key: content[key] for key in ("d_in", "d_sae", "k") if key in content}
@@ -353,7 +355,7 @@ def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _read(config: SAEConfig, name: str, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The SAE in a folder (None: of a release), settings that change its arithmetic, and metadata."""
+    """Return an SAE, the settings that change its arithmetic, and its metadata."""
     with needed(None, "run", "Running a model"):
         from safetensors import SafetensorError
 
@@ -384,7 +386,7 @@ def _read(config: SAEConfig, name: str, folder: Path | None, device: str) -> tup
 
 
 def sae_folder(config: SAEConfig) -> Path | None:
-    """Folder of the SAE that a configuration names; None: it is of a release."""
+    """Return the folder of a configured SAE; None for an SAE of a release."""
     if config.folder is None:
         return None
     name = str(config.folder)
@@ -392,7 +394,7 @@ def sae_folder(config: SAEConfig) -> Path | None:
 
 
 def _stated_l0(config: SAEConfig, metadata: Mapping[str, Any]) -> float | None:
-    """Active latents per token by the SAE's authors: in its own file, or in SAELens' directory."""
+    """Return the L0 that the SAE's authors state in its file or SAELens' directory; None if unknown."""
     stated = metadata.get("l0")
     if stated is None and config.release is not None:
         entry = listed(config.release, str(config.id))

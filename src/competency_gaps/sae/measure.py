@@ -21,7 +21,15 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import LoadedPair, SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
-from competency_gaps.sae.surface import PIECE, Active, KeptPeaks, Surface, TextTokens, find_peaks, number_texts
+from competency_gaps.sae.surface import (
+    POSITIONS_PER_PIECE,
+    Active,
+    KeptPeaks,
+    Surface,
+    TextTokens,
+    find_peaks,
+    number_texts,
+)
 from competency_gaps.sae.texts import TokenPiece, first_tokens
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
@@ -30,22 +38,22 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-CHUNK = 4096
+CHUNK_TOKENS = 4096
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Makes unit vectors of texts."""
-BLOCK = 16_384
+BLOCK_TOKENS = 16_384
 """Tokens of whole texts whose activations are in memory at once."""
-STRONGEST = 10
-"""Windows that are compared of each latent, each of another text."""
+WINDOWS_PER_LATENT = 10
+"""Windows that are compared per latent, each from another text."""
 MIN_WINDOWS = 5
 """Fewest different windows from which coherence is measured."""
-TOKENS = 1_000_000
-"""About how many tokens of the corpus have windows that are compared, since embedding takes longer than reading. Of a
-longer corpus, texts are drawn at random: the first may all be of one source."""
-USUAL = 2048
-"""Windows, drawn at random, whose mean is what all texts have in common."""
-BATCH = 1024
-"""Windows that are embedded between two steps of progress, and latents whose windows are compared at once."""
+MAX_COMPARED_TOKENS = 1_000_000
+"""Approximate number of tokens whose windows are compared, since embedding takes longer than reading. Texts of a longer
+corpus are drawn at random: the first may all come from one source."""
+CENTRE_WINDOWS = 2048
+"""Random windows whose mean embedding is subtracted: what all texts have in common."""
+BATCH_WINDOWS = 1024
+"""Windows embedded between two steps of progress, and latents compared at once."""
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +61,12 @@ log = logging.getLogger(__name__)
 def read_texts(
     pair: LoadedPair, pieces: Iterable[TokenPiece], *, tokens: int, embed: Embed | None = None, progress: Progress
 ) -> tuple[LatentStatistics, Reference]:
-    """Statistics of an SAE's latents over at most ``tokens`` tokens of texts, without first tokens.
+    """Measure an SAE's latents over at most ``tokens`` tokens of texts, without first tokens.
 
     Parameters
     ----------
     embed
-        Makes unit vectors of texts, by which the coherence of latents is measured; None: it is not.
+        Returns unit vectors of texts, from which coherence is measured; None: coherence is not measured.
     """
     lm, sae, chosen = pair.lm, pair.sae, []
     with progress.stage("tokenising texts", total=tokens, unit="tokens") as bar:
@@ -69,7 +77,7 @@ def read_texts(
     surface = Surface(sae.d_sae, chosen, lm.tokenizer, sae.average_over)
     strongest = None if embed is None else StrongestWindows(sae.d_sae, chosen)
     with progress.stage("reading texts", total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
-        for block in surface.blocks(BLOCK):
+        for block in surface.blocks(BLOCK_TOKENS):
             sizes = [int(chosen[i].in_body.sum()) for i in block]
             offsets = np.cumsum([0, *sizes])
             active: list[Active] = []
@@ -117,11 +125,11 @@ class _Running:
         x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
         active = []
         with torch.inference_mode():
-            for start in range(0, len(x), CHUNK):
-                part = x[start : start + CHUNK]
+            for start in range(0, len(x), CHUNK_TOKENS):
+                part = x[start : start + CHUNK_TOKENS]
                 latents = sae.encode(part)
-                self.statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK])
-                self._add_windows(latents, np.where(content, window, -1)[start : start + CHUNK])
+                self.statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK_TOKENS])
+                self._add_windows(latents, np.where(content, window, -1)[start : start + CHUNK_TOKENS])
                 where = latents.nonzero(as_tuple=True)
                 weights = latents[where].float().cpu().numpy()
                 token, concept = start + where[0].cpu().numpy(), where[1].cpu().numpy()
@@ -175,13 +183,13 @@ class StrongestWindows:
         self._pieces = pieces
         self._sizes = np.array([int(piece.in_body.sum()) for piece in pieces], np.int64)
         texts = number_texts(pieces)
-        share = TOKENS / max(1, int(self._sizes.sum()))
+        share = MAX_COMPARED_TOKENS / max(1, int(self._sizes.sum()))
         self._compared = mix(texts.astype(np.uint64)) < share * 2.0**64
-        self._kept = KeptPeaks(width, STRONGEST)
+        self._kept = KeptPeaks(width, WINDOWS_PER_LATENT)
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""
-        used = self._compared[tokens.position[active.token] // PIECE]
+        used = self._compared[tokens.position[active.token] // POSITIONS_PER_PIECE]
         latent, token, value = active.latent[used], active.token[used], active.value[used]
         if len(latent):
             peaks = find_peaks(latent, tokens.text[token], value)
@@ -212,27 +220,27 @@ class StrongestWindows:
         sizes = np.where(self._compared, -(-self._sizes // WINDOW), 0)
         if not sizes.sum():
             return np.full(len(kept), np.nan)
-        every = np.concatenate([i * (PIECE // WINDOW) + np.arange(size) for i, size in enumerate(sizes)])
-        usual = np.random.default_rng(0).choice(every, min(len(every), USUAL), replace=False)
+        every = np.concatenate([i * (POSITIONS_PER_PIECE // WINDOW) + np.arange(size) for i, size in enumerate(sizes)])
+        usual = np.random.default_rng(0).choice(every, min(len(every), CENTRE_WINDOWS), replace=False)
         windows = np.unique(np.concatenate([kept[kept >= 0], usual]))
         texts = [self._text(int(window), tokenizer) for window in windows]
         vectors = _embedded(texts, embed, progress)
         centred = vectors - vectors[np.searchsorted(windows, usual)].mean(axis=0)
         centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-        # The same text in two places counts once.
-        places: dict[str, int] = {}
-        first = np.array([places.setdefault(text, i) for i, text in enumerate(texts)])
+        # Equal texts count once.
+        first_of: dict[str, int] = {}
+        first = np.array([first_of.setdefault(text, i) for i, text in enumerate(texts)])
         rows = first[np.searchsorted(windows, np.maximum(kept, windows[0]))]
         return np.concatenate(
             [
-                _mean_products(centred, rows[start : start + BATCH], kept[start : start + BATCH] >= 0)
-                for start in range(0, len(rows), BATCH)
+                _mean_products(centred, rows[start : start + BATCH_WINDOWS], kept[start : start + BATCH_WINDOWS] >= 0)
+                for start in range(0, len(rows), BATCH_WINDOWS)
             ]
         )
 
     def _text(self, window: int, tokenizer: PreTrainedTokenizerBase) -> str:
         """A window's text; the last of a piece begins earlier, so that it is as long as others."""
-        piece, number = divmod(window, PIECE // WINDOW)
+        piece, number = divmod(window, POSITIONS_PER_PIECE // WINDOW)
         ids = self._pieces[piece].ids[self._pieces[piece].in_body]
         start = max(0, min(number * WINDOW, len(ids) - WINDOW))
         return str(tokenizer.decode(ids[start : start + WINDOW].tolist()))
@@ -242,8 +250,8 @@ def _embedded(texts: Sequence[str], embed: Embed, progress: Progress) -> np.ndar
     """Embed texts in batches: float32 of shape (texts, d)."""
     parts = []
     with progress.stage("comparing windows", total=len(texts), unit="windows") as bar:
-        for start in range(0, len(texts), BATCH):
-            parts.append(embed(texts[start : start + BATCH]))
+        for start in range(0, len(texts), BATCH_WINDOWS):
+            parts.append(embed(texts[start : start + BATCH_WINDOWS]))
             bar.advance(len(parts[-1]))
     return np.concatenate(parts)
 
@@ -260,7 +268,7 @@ def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> 
 
 
 def embedder() -> Embed | None:
-    """What embeds texts; None, with a warning: it, or its model, is missing."""
+    """Return the embedding function; None, with a warning, if the package or its model is missing."""
     try:
         embed_texts([])
     except UserError as error:

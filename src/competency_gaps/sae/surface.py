@@ -1,4 +1,4 @@
-"""What is on the surface of the tokens on which latents are active: the token itself, its form, its place.
+"""Measure how latents depend on the surface of tokens: the token itself, its form, its position.
 
 For an SAE of averages these are all tokens of the stretch that is averaged.
 
@@ -21,20 +21,20 @@ from competency_gaps.sae.texts import TokenPiece
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-FIRST = 4
-"""Tokens at the start of what the model reads at once that count as its first."""
+FIRST_TOKENS = 4
+"""Tokens at the start of a piece that count as its first."""
 TEXT_TOKENS = 16_384
 """A longer document counts as several texts of about this length."""
-PEAKS = 64
+PEAKS_PER_LATENT = 64
 """Windows sampled of each latent."""
 MIN_PEAKS = 5
 """Fewest sampled texts from which a share of words is estimated."""
-PRIOR = 8
-"""Peaks as usual that are added to a concept's when its word share is estimated."""
-WAITING = 500_000
-"""Peaks that wait to be merged with the kept ones, at most: a merge costs as much for few as for many."""
-PIECE = 2**26
-"""More than the tokens of a piece, and a multiple of ``WINDOW``."""
+PRIOR_PEAKS = 8
+"""Pseudo-peaks at the base rate that are added when a concept's word share is estimated."""
+MAX_WAITING_PEAKS = 500_000
+"""Largest number of peaks that wait to be merged: a merge costs as much for few as for many."""
+POSITIONS_PER_PIECE = 2**26
+"""Token positions reserved per piece: more than a piece has, and a multiple of ``WINDOW``."""
 _MARKUP = frozenset("<>{}[]#*_=|\\^~`@$&+/%")
 
 
@@ -48,11 +48,11 @@ class TextTokens(NamedTuple):
     text: np.ndarray
     """int64: number of the text, over the whole corpus."""
     position: np.ndarray
-    """int64: number of the token in the piece, and ``PIECE`` times the piece's number."""
+    """int64: number of the token in the piece, and ``POSITIONS_PER_PIECE`` times the piece's number."""
     first: np.ndarray
-    """bool: among the ``FIRST`` tokens of the piece, or those whose stretch is the first."""
+    """bool: among the ``FIRST_TOKENS`` tokens of the piece, or those whose stretch is the first."""
     stretch: np.ndarray
-    """int64 of shape (tokens, ``average_over``): places, among these tokens, of those that are averaged; repeated where
+    """int64 of shape (tokens, ``average_over``): indices, into these tokens, of those that are averaged; repeated where
     the text is shorter."""
 
 
@@ -90,7 +90,9 @@ class Surface:
         self._form = forms(np.unique(np.concatenate([p.ids[p.in_body] for p in pieces] or [[]])), tokenizer)
         self._mass = np.zeros((len(FORMS) + 1, width))
         self._first = np.zeros(width)
-        self._peaks = KeptPeaks(width, PEAKS, stretch=np.dtype((np.int32, (average_over,))), value=np.dtype(np.float64))
+        self._peaks = KeptPeaks(
+            width, PEAKS_PER_LATENT, stretch=np.dtype((np.int32, (average_over,))), value=np.dtype(np.float64)
+        )
         """A random sample of each latent's windows, drawn by a hash: the stretches on which it peaks there."""
         if average_over > 1:
             self._usual = self._stretches_with()
@@ -111,7 +113,7 @@ class Surface:
             yield range(start, len(self._pieces))
 
     def tokens(self, pieces: Sequence[int]) -> TextTokens:
-        """Give the texts' own tokens of some pieces."""
+        """Return the texts' own tokens of some pieces."""
         parts = [self._tokens_of(i) for i in pieces]
         start = np.cumsum([0, *(len(part.token) for part in parts)])
         parts = [part._replace(stretch=part.stretch + at) for part, at in zip(parts, start[:-1], strict=True)]
@@ -141,11 +143,11 @@ class Surface:
         position = np.arange(int(in_body.sum()))
         text = np.full(len(position), self._texts[i])
         starts = stretch_starts(len(position), self._over)
-        # The places of a shorter text are repeated about equally often.
+        # The tokens of a shorter text are repeated about equally often.
         inside = np.arange(self._over) * min(1.0, len(position) / self._over)
         stretch = starts[:, None] + inside.astype(np.int64)
-        first = position < max(FIRST, self._over // 2 + 1)
-        return TextTokens(ids[in_body], pair[in_body], text, i * PIECE + position, first, stretch)
+        first = position < max(FIRST_TOKENS, self._over // 2 + 1)
+        return TextTokens(ids[in_body], pair[in_body], text, i * POSITIONS_PER_PIECE + position, first, stretch)
 
     def add(self, tokens: TextTokens, active: Active) -> None:
         """Add all activations on the tokens of whole texts."""
@@ -169,7 +171,7 @@ class Surface:
         self._first += np.bincount(latent, value * tokens.first[active.token], width)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Give the columns of the reference, each float64 of shape (width,); NaN = not known."""
+        """Return the reference's columns, each float64 of shape (width,); NaN = not known."""
         mass = self._mass.sum(axis=0)
         share = np.divide(self._mass, mass, out=np.full(self._mass.shape, np.nan), where=mass > 0)
         first = np.divide(self._first, mass, out=np.full(len(mass), np.nan), where=mass > 0)
@@ -221,9 +223,9 @@ def form_of(text: str) -> str | None:
 def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
     """Largest share of the peaks' mass, beyond chance, on stretches that hold the same token.
 
-    With ``s`` the share of the mass of ``k`` peaks and ``b`` the usual one, ``s`` is drawn towards ``b`` as by
-    ``PRIOR`` peaks more, ``s' = (k s + PRIOR b) / (k + PRIOR)``, as the largest of many shares of few peaks is large by
-    chance; the share beyond chance is ``(s' - b) / (1 - b)``.
+    With ``s`` the share of the mass of ``k`` peaks and ``b`` the base rate, ``s`` is shrunk towards ``b``, since the
+    largest of many shares of few peaks is large by chance: ``s' = (k s + P b) / (k + P)`` with ``P = PRIOR_PEAKS``. The
+    share beyond chance is ``(s' - b) / (1 - b)``.
 
     Parameters
     ----------
@@ -240,13 +242,13 @@ def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
         tokens, index = np.unique(ids[new], return_inverse=True)
         mass = np.bincount(index, np.repeat(value, new.sum(axis=1))) / value.sum()
         b = np.minimum(usual[tokens], 0.999)
-        drawn = (len(value) * mass + PRIOR * b) / (len(value) + PRIOR)
+        drawn = (len(value) * mass + PRIOR_PEAKS * b) / (len(value) + PRIOR_PEAKS)
         share[concept] = ((drawn - b) / (1 - b)).max()
     return share
 
 
 def find_peaks(latent: np.ndarray, position: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Find each latent's largest activation in each place (a window or a text).
+    """Find each latent's largest activation in each window or text.
 
     Parameters
     ----------
@@ -256,7 +258,7 @@ def find_peaks(latent: np.ndarray, position: np.ndarray, value: np.ndarray) -> n
     Returns
     -------
     ndarray of int64 of shape (peaks,)
-        Indices, ordered by latent, then place; of equal activations the first.
+        Indices, ordered by latent, then position; of equal activations the first.
     """
     if not len(latent):
         return np.zeros(0, np.int64)
@@ -269,7 +271,7 @@ def find_peaks(latent: np.ndarray, position: np.ndarray, value: np.ndarray) -> n
 class KeptPeaks:
     """For each latent, the peaks that come first by a key, in memory that does not grow with their number.
 
-    However peaks are grouped into additions, the same are kept; of equal keys those of the earliest places.
+    The result does not depend on how peaks are grouped; among equal keys the earliest positions are kept.
 
     Parameters
     ----------
@@ -278,7 +280,7 @@ class KeptPeaks:
     count
         Peaks that are kept of each.
     facts
-        For each fact of a peak beside its ``place``, its type, which may have a shape.
+        Data type of each fact of a peak beside its ``position``; it may have a shape.
     """
 
     def __init__(self, width: int, count: int, **facts: np.dtype) -> None:
@@ -303,7 +305,7 @@ class KeptPeaks:
         self._waiting.append(
             {name: values[fresh] for name, values in (("latent", latent), ("key", key), *facts.items())}
         )
-        if sum(len(added["latent"]) for added in self._waiting) > WAITING:
+        if sum(len(added["latent"]) for added in self._waiting) > MAX_WAITING_PEAKS:
             self._merge()
 
     def _merge(self) -> None:

@@ -21,11 +21,11 @@ from competency_gaps.util.text import shorten, visible
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ROWS = 10_000
+ROWS_PER_READ = 10_000
 """Rows of a Parquet file that are in memory at once."""
-BLOCK = 1 << 20
+CHARACTERS_PER_READ = 1 << 20
 """Characters of a text file that are read at once."""
-PIECE = 256
+PIECE_TOKENS = 256
 """Longest piece that the model reads at once for statistics and exemplars, in tokens [ours]."""
 _COLUMNS = ("text", "messages")
 # Held here, as a reader that stops early is closed when modules are gone.
@@ -89,7 +89,7 @@ def _paragraphs(path: Path) -> Iterator[str]:
     rest = ""
     with path.open(encoding="utf-8") as file:
         try:
-            while part := file.read(BLOCK):
+            while part := file.read(CHARACTERS_PER_READ):
                 *whole, rest = (rest + part).split("\n\n")
                 yield from (paragraph for paragraph in whole if paragraph.strip())
         except UnicodeDecodeError as error:
@@ -113,7 +113,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     table = scan_parquet(path)
     table = table.select([name for name in table.collect_schema().names() if name in _COLUMNS])
     start = 0
-    while (part := collect(table.slice(start, ROWS))).height:
+    while (part := collect(table.slice(start, ROWS_PER_READ))).height:
         for number, row in enumerate(part.iter_rows(named=True), start + 1):
             yield f"row {number}", row
         start += part.height

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from sae_lens import TrainingSAE
 
 CARD = "card.json"
-MIXED = 32
+MIXED_BATCHES = 32
 """Batches among which activations are shuffled, so that one batch holds tokens of many documents."""
-READ_AT_ONCE = 64
+PIECES_PER_READ = 64
 """Pieces of texts from which batches of similar length are made."""
 NORM_BATCHES = 16
 """Batches over which SAELens measures the mean norm to which inputs are scaled."""
@@ -161,7 +161,7 @@ def activation_batches(
                 raise UserError("the files contain no text to train on: give files with text in them.")
             yield from _activations(lm, hook, itertools.chain([first], pieces), config)
 
-    yield from mixing_buffer(MIXED * config.batch, config.batch, read())
+    yield from mixing_buffer(MIXED_BATCHES * config.batch, config.batch, read())
 
 
 def _activations(
@@ -170,7 +170,7 @@ def _activations(
     """Activations of the tokens that are trained on, batch by batch: of shape (tokens, width)."""
     import torch
 
-    while waiting := list(itertools.islice(pieces, READ_AT_ONCE)):
+    while waiting := list(itertools.islice(pieces, PIECES_PER_READ)):
         for batch in plan_batches([len(piece.ids) for piece in waiting], token_budget_on(lm.device)):
             rows = read_hook(lm, hook, [waiting[i].ids for i in batch])
             for row, i in zip(rows, batch, strict=True):

@@ -15,8 +15,9 @@ from competency_gaps.slices.family import CONCEPTS, Family, family_of, ones_at
 
 MIN_ACTIVE_ITEMS = 30
 """Items in which a concept must be active, at least, to be a slice."""
-WEAKEST = 0.25
-"""Share of its items, those where it is weakest, that are not in a concept's slice; at most a quarter of all are."""
+WEAKEST_SHARE = 0.25
+"""Share of a concept's active items, the weakest ones, that its slice leaves out; a slice has at most a quarter of all
+items."""
 _FORMAT = re.compile(
     r"\b(?:questions?|prompts?|answer\w*|options?|instruct\w*|assistants?|users?|request\w*|texts?|repl(?:y|ies)|"
     r"responses?|scenarios?|word problem|role-?play|dialogues?|tokeni\w+|lowercase|messages?|sentences?|paragraphs?|"
@@ -48,7 +49,7 @@ def strongest(scores: sp.csr_array) -> sp.csr_array:
     rows = []
     for a, b in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):
         values = scores.data[a:b]
-        share = max(WEAKEST, 1 - items / 4 / max(1, b - a))
+        share = max(WEAKEST_SHARE, 1 - items / 4 / max(1, b - a))
         least = math.ceil(share * (len(values) - 1))
         rows.append(scores.indices[a:b][values >= np.partition(values, least)[least]] if b > a else scores.indices[:0])
     return ones_at(rows, items)

@@ -28,7 +28,7 @@ _BLANK = re.compile(r"_{2,}|\[blank\]|\.{4,}")
 _STATEMENTS = r"(?is)\b(?:I|1)[.)]\s.*\b(?:II|2)[.)]\s|\bstatement [12I]\b"
 _OF_THE_OPTIONS = r"(?i)\b(?:all|none|both|neither) of (?:the|these)\b|\bboth [a-d]\b"
 _YES_NO = frozenset(("yes", "no", "true", "false"))
-_LONG = 12
+_LONG_ANSWER_WORDS = 12
 """Words above which an answer is long."""
 
 
@@ -68,7 +68,7 @@ def _answer(row: dict[str, Any]) -> str | None:
     words = len(text.split())
     if words == 1:
         return "answer: one letter" if len(text) == 1 else "answer: one word or term"
-    return f"answer: more than {_LONG} words" if words > _LONG else "answer: a few words"
+    return f"answer: more than {_LONG_ANSWER_WORDS} words" if words > _LONG_ANSWER_WORDS else "answer: a few words"
 
 
 def _numbers(row: dict[str, Any]) -> str | None:

@@ -27,8 +27,8 @@ from competency_gaps.util.text import plural, shorten, visible
 
 MAX_TAGS = 1_000
 """Most different values of a column whose values are entries."""
-_NAME, _DESCRIPTION = 200, 2_000
-"""Most characters of a name and of a description."""
+_MAX_NAME_LENGTH, _MAX_DESCRIPTION_LENGTH = 200, 2_000
+"""In characters."""
 _KEYS = ("id", "benchmark")
 """Columns of a table of tags that name an item."""
 _TAG = {"1": True, "0": False, "true": True, "false": False, "": False}
@@ -176,9 +176,9 @@ def _entry(record: Any, path: Path) -> Entry:
         raise UserError(f"the list {path}: {shorten(visible(str(record)), 100)} has no id or no description.")
     domain = ", ".join(part for part in map(record.get, ("domain", "model")) if isinstance(part, str) and part)
     return Entry(
-        visible(str(key))[:_NAME],
-        visible(" ".join(text.split()))[:_DESCRIPTION],
-        visible(domain)[:_NAME],
+        visible(str(key))[:_MAX_NAME_LENGTH],
+        visible(" ".join(text.split()))[:_MAX_DESCRIPTION_LENGTH],
+        visible(domain)[:_MAX_NAME_LENGTH],
         _examples(record.get("examples"), path),
         _number(record.get("score")),
     )
@@ -239,7 +239,13 @@ def _group(key: str, name: str, domain: str, items: Sequence[Item]) -> Entry:
     scores = [item.score for item in items if item.score is not None]
     prompts = tuple(dict.fromkeys(item.prompt for item in items if isinstance(item.prompt, str)))
     mean = float(np.mean(scores)) if scores else None
-    return Entry(visible(key)[:_NAME], visible(name.replace("_", " "))[:_NAME], visible(domain), prompts, mean)
+    return Entry(
+        visible(key)[:_MAX_NAME_LENGTH],
+        visible(name.replace("_", " "))[:_MAX_NAME_LENGTH],
+        visible(domain),
+        prompts,
+        mean,
+    )
 
 
 def _members(items: pl.DataFrame, entries: Sequence[Entry], columns: Mapping[str, Sequence[Any]]) -> sp.csr_array:
@@ -278,7 +284,7 @@ def _of_tags(
     benchmark = items["benchmark"].to_numpy()
     homes = [np.unique(benchmark[rows]) for rows in member]
     alone = all(len(home) <= 1 for home in homes) and len({str(home) for home in homes}) < len(homes)
-    shown = [visible(name)[:_NAME] for name in names]
+    shown = [visible(name)[:_MAX_NAME_LENGTH] for name in names]
     domains = [str(home[0]) if alone and len(home) else "" for home in homes]
     entries = [Entry(name, name.replace("_", " "), domain) for name, domain in zip(shown, domains, strict=True)]
     return entries, sp.csr_array(member.astype(float)), part

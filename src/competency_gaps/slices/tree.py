@@ -17,8 +17,8 @@ SCALES = (6, 14, 44, 150)
 """Numbers of clusters, from coarse to fine. Chosen with the profiles' form on the scores of fourteen models on 12,032
 questions, by the correlation of held-out outcomes with what a list of slices foretells: recursive k-means and Ward's
 trees foretell less, more singular vectors as well. The finest scale adds nothing to that, but sharper slices."""
-STEPS = 30
-"""Of k-means. Twice as many lower its distances by less than 1 in 1,000."""
+K_MEANS_ITERATIONS = 30
+"""Twice as many lower the distances by less than 1 in 1,000."""
 MIN_TREE_ITEMS = 120
 """Fewest items of which a tree is made: twenty for each of the coarsest clusters."""
 
@@ -85,7 +85,8 @@ def _k_means(space: np.ndarray, scale: int, seed: int) -> np.ndarray:
     from scipy.cluster.vq import kmeans2  # imports what no run of logs needs
 
     clusterings = [
-        kmeans2(space, scale, iter=STEPS, minit="points", rng=np.random.default_rng([seed, start])) for start in (0, 1)
+        kmeans2(space, scale, iter=K_MEANS_ITERATIONS, minit="points", rng=np.random.default_rng([seed, start]))
+        for start in (0, 1)
     ]
     return min(clusterings, key=lambda clustering: ((space - clustering[0][clustering[1]]) ** 2).sum())[1]
 

@@ -37,8 +37,8 @@ _REFUSED = {
     "form": "do not have the benchmark's form",
     "repeats": "repeat another item",
     "unread": "cannot be read",
-    "elsewhere": "activate the slice too little",
-    "alike": "are too similar to another",
+    "outside": "activate the slice too little",
+    "similar": "are too similar to another",
     "key": "have a doubtful key",
     "enough": "were not needed",
 }

@@ -15,7 +15,7 @@ from competency_gaps.util.text import visible
 from competency_gaps.view.page.parts import Context, NoSuchPartError, Parts
 from competency_gaps.view.page.parts.excerpts import EXCERPT
 from competency_gaps.view.page.parts.records import as_json
-from competency_gaps.view.page.parts.records.run import Thresholds
+from competency_gaps.view.page.parts.records.run import AssociationTest
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):
 
 
 def test_json_has_a_float32s_digits_foreign_numbers_all_digits():
-    values = Thresholds(12345.678901234, 0.1 + 0.2, "x"), Thresholds(float("nan"), -1e-50, "x")
+    values = AssociationTest(12345.678901234, 0.1 + 0.2, "x"), AssociationTest(float("nan"), -1e-50, "x")
     shown = json.loads(as_json([*values, {"price": 0.12345678912345, "none": float("inf")}]))
     assert shown[0] == {"min_n_eff": 12345.68, "min_association": 0.3, "alike": "x"}
     assert shown[1] == {"min_n_eff": None, "min_association": -1e-50, "alike": "x"}

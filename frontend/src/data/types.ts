@@ -29,11 +29,11 @@ export interface Scored {
   scored: boolean;
 }
 
-/** Thresholds of the tests. */
-export interface Thresholds {
+/** What the association of a concept needs to count. */
+export interface AssociationTest {
   min_n_eff: number;
   min_association: number;
-  /** What items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
+  /** What compared items have in common, `at equal length`; empty: their benchmark alone. */
   alike: string;
 }
 
@@ -179,7 +179,7 @@ export interface RunInfo {
   has_tokens: boolean;
   /** Whether lists of other people were compared with the run (`cgaps match`). */
   has_matches: boolean;
-  evidence: Thresholds;
+  evidence: AssociationTest;
   /** By level; empty in a run that has no atlas. */
   regions: Region[];
   /** What words mean; `key` is a column's, or a general word's. */

@@ -83,8 +83,8 @@ def show(
     scored = len(model_scores(opened).models)
     several = model is None and scored > 1
     if listing == "models" or by is not None or (slice_name is not None and several):
-        given = {"MODEL": model, "--against": against, "--parsed": parsed}
-        if unused := [name for name, value in given.items() if value]:
+        options = {"MODEL": model, "--against": against, "--parsed": parsed}
+        if unused := [name for name, value in options.items() if value]:
             raise UserError(f"{chosen[0]} here shows all models: leave out {' and '.join(unused)}.")
         if listing == "models":
             _print(opened, lambda: {"models": opened.models.to_dicts()}, lambda _: models_view(opened), as_json)

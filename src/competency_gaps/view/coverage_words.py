@@ -94,6 +94,7 @@ def _about(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
 
 
 def _absent_words(report: Coverage) -> list[str]:
+    """The concepts that no item holds, by the region that lacks them."""
     parts = [
         f"of “{report.regions[topic.region].name}”: {', '.join(f'“{lack.label}”' for lack in topic.concepts)}"
         for topic in report.absent
@@ -102,6 +103,7 @@ def _absent_words(report: Coverage) -> list[str]:
 
 
 def _concepts(report: Coverage) -> str:
+    """How many concepts occur in no item, and how many would be absent by chance."""
     whole = report.all
     named = {"labelled": "named ", "automatic": "automatically named ", "unlabelled": ""}[report.counted]
     occur = "occurs" if whole.missing == 1 else "occur"
@@ -116,6 +118,7 @@ def _concepts(report: Coverage) -> str:
 
 
 def _adding(redundancy: Redundancy) -> str:
+    """Which parts measure what the others do not."""
     names = [part.name for part in redundancy.parts if part.adds]
     parts = plural(len(redundancy.parts), redundancy.what)
     named = f" ({listing(names, len(names))})" if names else ""
@@ -126,4 +129,5 @@ def _adding(redundancy: Redundancy) -> str:
 
 
 def _and(names: Sequence[str]) -> str:
+    """Join names: ``a, b and c``."""
     return ", ".join(names[:-1]) + (" and " if names[1:] else "") + "".join(names[-1:])

@@ -159,6 +159,7 @@ def share_right(answer: Answer, finding: Finding) -> str:
 
 
 def _by_chance(chance: float | None) -> str:
+    """What guessing would get, in brackets."""
     return "" if chance is None else f" ({percent(chance, 1)} by chance)"
 
 
@@ -291,6 +292,7 @@ def outcome_words(answer: Answer, score: float | None, outcome: float | None) ->
 
 
 def _score_words(answer: Answer, score: float) -> str:
+    """One score in words."""
     return ("wrong", "right")[round(score)] if answer.right else f"score {score:.2f}"
 
 
@@ -371,6 +373,7 @@ def caveat_words(caveat: Caveat) -> str:
 
 
 def _gate_words(n: Mapping[str, Any]) -> str:
+    """The SAE explains too little of the activations."""
     explained = n.get("explained_variance")
     share = "too little" if explained is None or explained <= 0 else f"only {percent(explained, 1)}"
     return (
@@ -380,6 +383,7 @@ def _gate_words(n: Mapping[str, Any]) -> str:
 
 
 def _judge_words(n: Mapping[str, Any]) -> str:
+    """The judge prefers one position."""
     return (
         f"The judge of {shorten(n['benchmark'], NAME_LIMIT)} is swayed by position: the answer that it reads first "
         f"gets {percent(n['first'], 1)} of the points, and its verdicts in the two orders agree on only "
@@ -388,12 +392,14 @@ def _judge_words(n: Mapping[str, Any]) -> str:
 
 
 def _robustness_words(n: Mapping[str, Any]) -> str:
+    """Robustness tests that failed."""
     failures = "; ".join(_FAILED.get(code, code) for code in n["failed"])
     failed = f"{len(n['failed'])} of {plural(n['tests'], 'robustness test')} failed"
     return f"{failed}: {failures}. Treat the list as a hint."
 
 
 def _unscored_words(n: Mapping[str, Any]) -> str:
+    """Items without a score, and whether they differ from the others."""
     text = f"{share_of(n['missing'], n['items'])} items have no score; the list covers the others"
     if n.get("difference") is None or abs(n["difference"]) < WHOLE:
         return f"{text}."
@@ -403,11 +409,13 @@ def _unscored_words(n: Mapping[str, Any]) -> str:
 
 
 def _rests_words(n: Mapping[str, Any]) -> str:
+    """Properties that explain much of a gap."""
     parts = (f"by {covariate_words(name)} in {_lines(lines)}" for name, lines in n["lines"].items())
     return f"At least a third of the gap is explained {'; '.join(parts)}."
 
 
 def _lines(numbers: Sequence[int]) -> str:
+    """Numbers of lines: ``lines 1, 2 and 5``."""
     *most, last = map(str, numbers)
     return f"lines {', '.join(most)} and {last}" if most else f"line {last}"
 
@@ -431,6 +439,7 @@ def _trend_words(n: Mapping[str, Any]) -> str:
 
 
 def _repeats_words(n: Mapping[str, Any]) -> str:
+    """Clusters of items count once."""
     what = f"{share_of(n['repeats'], n['items'])} items repeat another one, word for word or nearly"
     if not n["repeats"]:
         what = "Some items belong together, such as questions on one passage"
@@ -438,6 +447,7 @@ def _repeats_words(n: Mapping[str, Any]) -> str:
 
 
 def _peers_words(n: Mapping[str, Any]) -> str:
+    """Peers that are few or far in score."""
     return (
         f"The mean scores of its {plural(n['peers'], 'peer')} differ from its own by {100 * n['distance']:.0f} points "
         "on average. With few or distant peers, what is hard for every model can look like a weakness of this one."
@@ -445,12 +455,14 @@ def _peers_words(n: Mapping[str, Any]) -> str:
 
 
 def _verdict_words(n: Mapping[str, Any]) -> str:
+    """Slices with too few scored items for a verdict."""
     named = listing([f"“{cut_at_word(name, NAME_LIMIT)}”" for name in n["names"]], n["slices"], most=3)
     what = "slice has" if n["slices"] == 1 else "slices have"
     return f"{n['slices']:,} {what} too few scored items for a verdict (under {percent(n['floor'], 1)}): {named}."
 
 
 def _rate_words(n: Mapping[str, Any]) -> str:
+    """How the list was chosen, and how often it errs."""
     kinds = ", ".join(n["families"])
     return (
         f"From {plural(n['tested'], 'slice')} ({kinds}), the list picks those that explain what no earlier line "

@@ -35,6 +35,7 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
     )
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
+        """Describe all tools."""
         tools = [
             types.Tool(name=name, description=description(name), input_schema=_schema(name, runs), annotations=hints)
             for name in TOOLS
@@ -42,6 +43,7 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
         return types.ListToolsResult(tools=tools)
 
     async def call_tool(_: Any, asked: types.CallToolRequestParams) -> types.CallToolResult:
+        """Run one tool in a thread."""
         result = await anyio.to_thread.run_sync(_answer, runs, asked.name, dict(asked.arguments or {}))
         text = types.TextContent(text=json.dumps(result, ensure_ascii=False, allow_nan=False))
         return types.CallToolResult(content=[text], structured_content=result, is_error="error" in result)
@@ -73,6 +75,7 @@ def _schema(name: str, runs: dict[str, Opened]) -> dict[str, Any]:
 
 
 def _answer(runs: dict[str, Opened], name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Answer a call of a tool about the run that it names; errors are answers too."""
     key = next(iter(runs)) if len(runs) == 1 else arguments.pop("run", None)
     if key not in runs:
         return {"error": f"run: expected one of {', '.join(runs)}, not {shorten(repr(key), 60)}."}

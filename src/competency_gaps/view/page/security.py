@@ -63,6 +63,7 @@ class Guard:
             return
 
         async def with_headers(message: Message) -> None:
+            """Send a message, with ``HEADERS`` in front of the answer."""
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
@@ -86,6 +87,7 @@ class Guard:
         return None
 
     def _elsewhere(self) -> str:
+        """What a request under another host name or port is told."""
         return (
             f"This server answers only to its own address on this machine, http://127.0.0.1:{self._port}. Where a port "
             f"is forwarded it must be the same on both sides (ssh -L {self._port}:localhost:{self._port})."

@@ -65,19 +65,13 @@ def serve(
     port
         The next free one is taken if it is not free; 0: any.
     on_start
-        Called with the port once the server answers.
+        Called with the port once it accepts connections.
 
     Raises
     ------
     UserError
         If a run cannot be opened, or no port near ``port`` is free.
     """
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                on_start(taken)
 
     opened = open_runs(runs)
     with _listen(port) as listener:
@@ -95,7 +89,8 @@ def serve(
             timeout_graceful_shutdown=2,
         )
         with contextlib.suppress(KeyboardInterrupt):  # how it ends
-            Server(config).run(sockets=[listener])
+            on_start(taken)
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listen(port: int) -> socket.socket:
@@ -139,7 +134,7 @@ def make_app(opened: Sequence[Opened], page: Mapping[str, bytes], *, port: int) 
 
 
 class _Explorer:
-    """Handlers of the requests."""
+    """Answers requests."""
 
     def __init__(self, opened: Sequence[Opened], page: Mapping[str, bytes]) -> None:
         self._page = page
@@ -179,6 +174,7 @@ class _Explorer:
         return _json(as_json(rows))
 
     async def _read(self, key: str, name: str) -> bytes:
+        """Make or recall a part; fails if the run changes meanwhile."""
         shown = self._shown(key)
         other = self._against.get((key, name))
         if other is None:
@@ -206,20 +202,24 @@ class _Explorer:
             return content
 
     def _shown(self, key: str) -> Shown:
+        """What is shown now of the run with this key."""
         if key not in self._opened:
             raise HTTPException(404, "There is no such run here.")
         return self._opened[key].now()
 
 
 def _json(content: bytes, status: int = 200) -> Response:
+    """A response of JSON."""
     return Response(content, status, media_type="application/json")
 
 
 def _sentence(sentence: str, status: int) -> Response:
+    """An error as JSON."""
     return _json(as_json({"error": visible(sentence)}), status)
 
 
 async def _refused(_: Request, error: Any) -> Response:
+    """An address that does not exist, or a method that is not allowed."""
     nothing = "There is nothing at this address."
     return _sentence(nothing if error.detail == "Not Found" else error.detail, error.status_code)
 

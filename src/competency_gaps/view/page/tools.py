@@ -271,6 +271,7 @@ def description(name: str) -> str:
 
 
 def _arguments(tool: Callable[..., Any]) -> type[BaseModel]:
+    """A model that validates a tool's arguments, from its signature."""
     hints = get_type_hints(tool, include_extras=True)
     fields: dict[str, Any] = {
         parameter.name: (hints[parameter.name], ... if parameter.default is parameter.empty else parameter.default)
@@ -316,6 +317,7 @@ def _asked(run: RunFolder, model: str | None, against: str | None) -> dict[str, 
 
 
 def _short(item: ShownItem) -> dict[str, Any]:
+    """An item with shortened texts."""
     prompt = shorten("".join(piece.text for piece in item.prompt), MAX_TEXT_LENGTH)
     return {
         **asdict(item),
@@ -326,6 +328,7 @@ def _short(item: ShownItem) -> dict[str, Any]:
 
 
 def _listed(table: pl.DataFrame, limit: int) -> dict[str, Any]:
+    """The first rows of a table, and how many it has."""
     return {"total": table.height, "rows": table.head(limit).to_dicts()}
 
 
@@ -346,4 +349,5 @@ def _active(run: RunFolder, row: int) -> list[dict[str, Any]]:
 
 
 def _contains(column: str, words: str) -> pl.Expr:
+    """Whether a column contains the words, regardless of case."""
     return pl.col(column).str.to_lowercase().str.contains(words.lower(), literal=True).fill_null(value=False)

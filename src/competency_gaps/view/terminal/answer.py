@@ -145,6 +145,7 @@ def findings_table(answer: Answer, findings: Sequence[Finding], examples: Sequen
 
 
 def _style(finding: Finding) -> str:
+    """The colour of a weaker or a stronger finding."""
     return VERDICT_STYLES["weak" if finding.gap < 0 else "strong"]
 
 

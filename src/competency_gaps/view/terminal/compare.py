@@ -89,6 +89,7 @@ def _not_compared(comparison: Comparison) -> list[str]:
 
 
 def _verdict(comparison: Comparison) -> str:
+    """The verdict in a sentence, with what was lost."""
     if comparison.verdict == "not comparable":
         return f"Cannot tell: {'; '.join(comparison.reasons)}."
     points = f"{100 * comparison.min_effect:g} point" + ("" if comparison.min_effect == 0.01 else "s")
@@ -126,6 +127,7 @@ def _table(rows: Sequence[tuple[str, ...]], width: int) -> Table:
 
 
 def _lines(answer: Answer) -> list[str]:
+    """The findings of an answer, a sentence each."""
     return [sentence_of(answer, finding) for finding in answer.findings]
 
 

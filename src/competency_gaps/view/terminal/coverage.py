@@ -99,6 +99,7 @@ def _regions(report: Coverage, limit: int, width: int) -> Table:
 
 
 def _figures(region: RegionCoverage) -> list[str]:
+    """The shares of a region, each as a cell."""
     low, high = _share(region.low, least=""), _share(region.high)
     interval = f"{low}–{high}" if low != high else f"{100 * region.low:.1f}–{100 * region.high:.1f}"
     return [_share(region.share), interval, *map(_share, (region.near, region.public, region.text))]

@@ -160,6 +160,7 @@ def _broken(ranked: pl.DataFrame) -> str:
 
 
 def _broken_table(items: pl.DataFrame, width: int) -> Table:
+    """The table of items that look broken; texts only where there is room."""
     several = items["benchmark"].n_unique() > 1
     rows = [
         [cut(row["benchmark"], PART)] * several
@@ -216,5 +217,6 @@ def _fresh(fresh: Fresh) -> str:
 
 
 def _points(value: float, low: float, high: float) -> str:
+    """A gap with its interval, in points with a decimal."""
     points, *ends = (signed(100 * number, 1) for number in (value, low, high))
     return f"{points} ({' to '.join(ends)})"

@@ -53,6 +53,7 @@ def matching_view(matching: Matching, limit: int) -> RenderableType:
 
 
 def _rate(rate: Rate) -> str:
+    """A rate beside what chance gives."""
     chance = ""
     if rate.chance is not None and rate.most is not None:
         chance = f"; by chance {rate.chance:.1f}, up to {rate.most:.0f}"
@@ -60,6 +61,7 @@ def _rate(rate: Rate) -> str:
 
 
 def _cells(entry: Matched, measured: bool) -> Sequence[str]:
+    """The cells of an entry."""
     name = cut(entry.name, _NAME)
     if entry.outcome == "few":
         ties = "too few examples to compare"
@@ -72,5 +74,6 @@ def _cells(entry: Matched, measured: bool) -> Sequence[str]:
 
 
 def _tie(name: str, auc: float | None, status: str | None) -> str:
+    """A matching slice with its status and AUC."""
     facts = ", ".join(part for part in (status, None if auc is None else f"{auc:.2f}") if part)
     return f"{cut(name, _TIE)} ({facts})" if facts else cut(name, _TIE)

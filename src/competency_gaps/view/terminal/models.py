@@ -172,6 +172,7 @@ def _likely_best(part: pl.DataFrame) -> pl.DataFrame:
 
 
 def _star(scored: int, items: int) -> str:
+    """A mark for a mean that rests on fewer than ``WHOLE`` of the items."""
     return "*" if scored < WHOLE * items else ""
 
 
@@ -200,12 +201,14 @@ def scores_view(table: pl.DataFrame, slices: ModelSlices, limit: int | None = No
 
 
 def _score(row: Mapping[str, Any]) -> str:
+    """A mean with its interval: ``57 (52–61)``."""
     if row["mean"] is None:
         return "none"
     return f"{100 * row['mean']:.0f} ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
 
 
 def _grid(heads: Sequence[str], *widths: int) -> Table:
+    """A table without lines whose columns have these widths."""
     columns = (Column(no_wrap=True, overflow="ellipsis", width=characters) for characters in widths)
     table = Table.grid(*columns, padding=(0, 2, 0, 0))
     table.add_row(*(Text(head, style="dim") for head in heads))
@@ -213,6 +216,7 @@ def _grid(heads: Sequence[str], *widths: int) -> Table:
 
 
 def _slice_text(first: Finding, room: int) -> str:
+    """The points and name of a slice in at most ``room`` characters."""
     points = f"{words.points_of(first):>4}{'?' if words.unsure(first) else ' '}"
     name, most = visible(first.name), room - 6
     group, _, within = name.partition(": ")

@@ -98,6 +98,7 @@ def quantities(frame: pl.DataFrame, shown: Iterable[columns.Quantity]) -> dict[s
 
 
 def _name(row: dict[str, Any]) -> Text:
+    """A concept's name with its marks and badges, or its peak token."""
     marks = facts.marks_of(row)
     if row["label"] or row["peak_token"] is None:
         name = plain(columns.concept_name(row), "dim" if marks or not row["label"] else "")
@@ -254,6 +255,7 @@ def region_path(run: RunFolder, concept: int) -> list[str]:
 
 
 def _example(example: dict[str, Any]) -> Group:
+    """An item of a concept, with the strongest token marked."""
     score = Text("unscored", style="dim")
     if example["score"] is not None:
         side = "strong" if example["score"] >= 0.5 else "weak"

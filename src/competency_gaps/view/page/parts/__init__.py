@@ -115,6 +115,7 @@ class Parts:
         return kinds
 
     def _name(self, kind: str, number: int) -> str:
+        """The name of a numbered part."""
         return f"{kind}/{number}.{'parquet' if kind == 'concepts' else 'json'}"
 
 
@@ -122,6 +123,7 @@ def _details(size: int, total: int, make: Callable[[Context, range], Any]) -> tu
     """How many parts hold so many details each, and what makes one of them."""
 
     def part(context: Context, number: int) -> bytes:
+        """The details of one part."""
         # Where they are many, their numbers are rounded when they are made.
         rows = range(number * size, min(total, (number + 1) * size))
         return as_json(make(context, rows), digits=None if context.portable else 7)
@@ -130,5 +132,5 @@ def _details(size: int, total: int, make: Callable[[Context, range], Any]) -> tu
 
 
 def _portable(context: Context, part: Any) -> Any:
-    # The manifest is free of paths already; this is for what other files of the run say.
+    """Shorten paths in a part that may leave this machine; the manifest has none, other files of the run may."""
     return last_names(plain(part)) if context.portable else part

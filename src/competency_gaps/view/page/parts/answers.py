@@ -95,6 +95,7 @@ def listed(context: Context, answer: Answer) -> ListedAnswer:
 
 
 def _line(context: Context, answer: Answer, finding: Finding) -> ListedFinding:
+    """A finding with its words."""
     return ListedFinding(
         **vars(finding),
         side=words.side(answer, finding),
@@ -109,6 +110,7 @@ def _line(context: Context, answer: Answer, finding: Finding) -> ListedFinding:
 
 
 def _renamed(context: Context, finding: Finding) -> Finding:
+    """A finding without names that quote items."""
     names = context.slice_names
     return replace(
         finding,
@@ -167,17 +169,7 @@ def coverage_part(context: Context, number: int) -> WordedCoverage:
     report = coverage(context.itself, context.names[number - 1] if number else None)
     regions = tuple(replace(part, name=context.region_names[part.region]) for part in report.regions)
     report = replace(report, regions=regions)
-    return WordedCoverage(
-        report.regions,
-        report.public,
-        report.all,
-        report.counted,
-        report.left_out,
-        report.width,
-        report.reference,
-        coverage_answer(report),
-        coverage_words(report),
-    )
+    return from_row(WordedCoverage, vars(report), answer=coverage_answer(report), words=coverage_words(report))
 
 
 def scores_table(context: Context) -> bytes:
@@ -227,6 +219,7 @@ def _scores(context: Context) -> list[ColumnScores]:
 
 
 def _by_category(context: Context, table: pl.DataFrame) -> list[CategoryScores]:
+    """Scores of all models, one record per category, the largest first."""
     order = pl.col("model").cast(pl.Enum(context.model_scores.models))
     rounded = table.sort(order).with_columns(pl.col(pl.Float64).round(4))
     rows = rounded.group_by("slice", "category", "items").all().sort("items", "slice", descending=[True, False])
@@ -268,6 +261,7 @@ def paired_runs(candidate: Context, baseline: Context) -> Pairing:
 def _pairing(
     context: Context, compare: Callable[[], Comparison], gaps: Callable[[Context, Answer], list[SliceGap] | None]
 ) -> Pairing:
+    """A comparison with its words, or the reason why there is none."""
     try:
         comparison = compare()
     except UserError as error:
@@ -282,6 +276,7 @@ def _pairing(
 
 
 def _category(row: Mapping[str, Any]) -> CategoryChange:
+    """A category of a comparison, with its change in words."""
     points, spread = "", ""
     if row["change"] is not None:
         points, spread = words.signed_points(row["change"]), words.interval(row["low"], row["high"])

@@ -96,7 +96,7 @@ def _uses(context: Context, uses: Uses, concepts: Sequence[int], places: np.ndar
     groups = np.split(order, first[1:]) if len(items) else []
     wanted = ((row, concept[group], group) for row, group in zip(items.tolist(), groups, strict=True))
     tokens = token_lists(context, wanted, rows)
-    peaks, inside = moved(uses.peak[places], context.windows.start[rows], context.windows.end[rows])
+    peaks, inside = moved(uses.peak[places], context.text_ranges.start[rows], context.text_ranges.end[rows])
     columns = (rows, uses.score[places], uses.cas[places], uses.saliency[places])
     numbers = (columns[0], *map(context.rounded, columns[1:]), peaks, inside)
     return [
@@ -237,6 +237,7 @@ class Uses:
         scored = ~np.isnan(self.score)
 
         def sums(keys: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+            """Sum weights (default: count) per concept and bin."""
             return np.bincount(keys, weights, minlength=number * BINS).reshape(number, BINS)
 
         counts, answered = sums(bins), sums(bins[scored])

@@ -1,4 +1,4 @@
-"""What several parts of a run need, made when it is first needed and kept; texts of items are read anew."""
+"""What several parts of a run share, computed once; texts of items are read again for each part."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ Answers = Mapping[tuple[int, str], Mapping[str, Any]]
 """By item and model: ``response`` and ``unscored``."""
 
 
-class Windows(NamedTuple):
-    """The part of each item's text that is kept."""
+class TextRanges(NamedTuple):
+    """The range of each item's text that the parts hold."""
 
     start: np.ndarray
     """int64 of shape (items,): first character."""
@@ -366,19 +366,19 @@ class Context:
         return [name if self.texts or kind != "words" else f"region {number}" for number, name, kind in regions]
 
     @cached_property
-    def windows(self) -> Windows:
-        """Which part of each item's text is kept: at most ``amounts.text`` characters around its own text."""
+    def text_ranges(self) -> TextRanges:
+        """The range of each text that the parts hold: at most ``amounts.text`` characters around the item's own."""
         limit = self.amounts.text
         if limit is None:
             # Lengths are then not needed and not read: each counts as of the largest length.
             longest = np.full(self.items.height, np.iinfo(np.int32).max, np.int64)
-            return Windows(np.zeros_like(longest), longest, longest)
+            return TextRanges(np.zeros_like(longest), longest, longest)
         shown = self.run.scan("items").select(pl.col("text").str.len_chars().alias("length"), "body_start", "body_end")
         table = self.run.files.collect("items", shown, "streaming").fill_null(0)
         length, first, last = (table[name].cast(int).to_numpy() for name in ("length", "body_start", "body_end"))
         room = np.maximum(limit - (last - first), 0)
         start = np.clip(first - room // 2, 0, np.maximum(length - limit, 0))
-        return Windows(start, np.minimum(start + limit, length), length)
+        return TextRanges(start, np.minimum(start + limit, length), length)
 
     @cached_property
     def cut_items(self) -> int:

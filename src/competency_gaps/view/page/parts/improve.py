@@ -116,6 +116,7 @@ def _blocks(context: Context, view: RenderableType) -> Iterator[Block]:
 
 
 def _plain(context: Context, view: RenderableType) -> str:
+    """A cell or paragraph as plain text, without the folder and without names that quote items."""
     text = view.plain if isinstance(view, Text) else str(view)
     text = text.replace(str(context.itself.shown_path), context.shown(context.itself.shown_path))
     regions = [] if context.run.regions is None else context.run.regions["name"].to_list()

@@ -89,7 +89,7 @@ def _answer(context: Context, score: float, answer: Mapping[str, Any] | None) ->
 def _texts(context: Context, row: int, row_: dict[str, Any]) -> dict[str, Any]:
     """Prompt, response, and what is made of them; ``row_``: the item's texts."""
     text = row_["text"]
-    start, end, length = (int(values[row]) for values in context.windows)
+    start, end, length = (int(values[row]) for values in context.text_ranges)
     if context.amounts.text is None:
         end = length = len(text or "")
     # Of its own text the part that is kept, if it is too long to be kept whole.
@@ -110,6 +110,7 @@ def _texts(context: Context, row: int, row_: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cut(text: str | None, limit: int | None) -> str | None:
+    """A text of at most ``limit`` characters; None: whole."""
     return text if text is None or limit is None else shorten(text, limit)
 
 
@@ -145,7 +146,7 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
     size = [len(concepts) for concepts, *_ in salient]
     item = np.repeat(np.array(rows, np.int64), size)
     concepts, cas, values, peaks = (np.concatenate(parts) for parts in zip(*salient, strict=True))
-    start, end = context.windows.start[item], context.windows.end[item]
+    start, end = context.text_ranges.start[item], context.text_ranges.end[item]
     peaks, inside = moved(peaks, start, end)
     first = np.cumsum([0, *size]).tolist()
     tokens = token_lists(
@@ -225,7 +226,7 @@ def token_lists(
         return [[] if kept else None for kept in known]
     owner, first, last, activation = (np.concatenate(parts) for parts in zip(*read, strict=True))
     ranges, inside = moved(
-        np.stack([first, last], axis=1), context.windows.start[item[owner]], context.windows.end[item[owner]]
+        np.stack([first, last], axis=1), context.text_ranges.start[item[owner]], context.text_ranges.end[item[owner]]
     )
     kept = np.flatnonzero(inside)
     if context.amounts.active_tokens is not None:

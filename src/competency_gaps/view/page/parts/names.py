@@ -96,4 +96,5 @@ def numbered(names: Sequence[str]) -> list[str]:
 
 
 def _shown(name: str) -> str:
+    """A name on one line, cut to ``_NAME_LIMIT`` characters."""
     return visible(shorten(name, _NAME_LIMIT))

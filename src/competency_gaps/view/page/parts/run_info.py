@@ -14,7 +14,7 @@ from competency_gaps.view import columns, facts
 from competency_gaps.view.page.parts.context import Context
 from competency_gaps.view.page.parts.names import scored_of
 from competency_gaps.view.page.parts.records import from_row, names
-from competency_gaps.view.page.parts.records.run import BenchmarkSummary, Overlap, Region, RunInfo, Thresholds
+from competency_gaps.view.page.parts.records.run import AssociationTest, BenchmarkSummary, Overlap, Region, RunInfo
 from competency_gaps.view.page.parts.tables import BENCHMARK
 from competency_gaps.view.words import alike
 
@@ -44,7 +44,7 @@ def run_info(context: Context) -> RunInfo:
         cut_items=context.cut_items,
         has_tokens=context.run.has_token_activations,
         has_matches=bool(context.lists),
-        evidence=from_row(Thresholds, manifest["evidence"], alike=alike(manifest["evidence"])),
+        evidence=from_row(AssociationTest, manifest["evidence"], alike=alike(manifest["evidence"])),
         regions=_regions(context),
         # A concept's name needs no explanation.
         glossary=columns.glossary(
@@ -93,6 +93,7 @@ def _card(context: Context) -> list[facts.Fact]:
 
 
 def _benchmarks(context: Context) -> list[BenchmarkSummary]:
+    """The benchmarks with their counts, warnings and figures, in the order of the run."""
     manifest, benchmarks = context.manifest, []
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}

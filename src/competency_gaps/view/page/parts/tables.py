@@ -71,6 +71,7 @@ def item_regions(context: Context) -> bytes:
 
 
 def _cut(name: str) -> pl.Expr:
+    """A column of texts, cut to ``LABEL_LIMIT`` characters."""
     text = pl.col(name)
     cut = text.str.slice(0, LABEL_LIMIT) + "…"
     return pl.when(text.str.len_chars() > LABEL_LIMIT).then(cut).otherwise(text).alias(name)

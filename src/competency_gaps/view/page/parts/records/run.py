@@ -29,13 +29,13 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """Thresholds of the tests."""
+class AssociationTest:
+    """What the association of a concept needs to count."""
 
     min_n_eff: float
     min_association: float
     alike: str
-    """What items are compared at equal values of, ``at equal length``; empty: within benchmarks only."""
+    """What compared items have in common, ``at equal length``; empty: their benchmark alone."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class RunInfo:
     """Whether the run kept activations of tokens."""
     has_matches: bool
     """Whether lists of other people were compared with the run (``cgaps match``)."""
-    evidence: Thresholds
+    evidence: AssociationTest
     regions: Sequence[Region]
     """By level; empty in a run that has no atlas."""
     glossary: Sequence[Term]

@@ -78,16 +78,6 @@ def test_the_newest_version_counts_steps_without_prompts_do_not(tmp_path):
     assert read(tmp_path, metric="none").items[0].score is None
 
 
-def test_a_copy_of_a_task_is_not_read_twice(tmp_path):
-    for copy in ("a", "b"):
-        log(tmp_path / copy, "if", "m", "tone", {"irony": [step("Be ironic.", 4.0)]})
-    [item] = read(tmp_path).items
-    assert item.id == "tone:irony#1"
-    assert read(tmp_path).report.warnings == (
-        Reason("older_log", "an older log of the same task was not read: tone/version_0"),
-    )
-
-
 def test_other_files_of_that_name_are_none(tmp_path):
     (tmp_path / "log.json").write_text('{"status": "fine"}')
     log(tmp_path / "real", "if", "m", "tone", {"irony": [step("Be ironic.", 4.0)]})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import tracemalloc
 from pathlib import Path
@@ -18,18 +17,6 @@ from log_samples import sample
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
 TAIL = "<|im_end|>\n<|im_start|>assistant\n"
-
-
-def results(folder, config, **more):
-    name = NAME.replace("samples_task", "results").replace(".jsonl", ".json")
-    content = {"results": {"task": {}}, "configs": {"task": config}, **more}
-    (folder / name).write_text(json.dumps(content), encoding="utf-8")
-
-
-def one(folder, doc, prompt, config, shots=0, **more):
-    results(folder, config, **{"n-shot": {"task": shots}}, **more)
-    found = read(write_lines(folder / NAME, [sample(0, doc=doc, prompt=prompt)]))
-    return found.items[0], next(iter(found.report.body_text))
 
 
 @pytest.mark.parametrize(
@@ -63,33 +50,51 @@ def test_a_long_prompt_of_special_tokens_takes_no_time():
     assert time.process_time() - begun < 2
 
 
-def test_the_rendered_template_is_not_found_inside_a_word(tmp_path):
-    prompt = f"<|im_start|>user\nant{TAIL}"
-    item, way = one(tmp_path, {"word": "ant"}, prompt, {"doc_to_text": "{{word}}"}, chat_template="x")
-    assert (item.prompt, item.seen.body) == ("ant", (17, 20))
-    assert way == "the task's template, rendered"
+FOX, DOG = "a fox that lives in the old wood by the river", "a dog that sleeps in the house"
+ANIMALS = "Which of all the animals of the wood sat here on that day?"
+OPTIONS = f"Who jumps so high?\n\nA. {FOX}\nB. {DOG}"
 
 
-def test_a_passage_before_a_longer_question_is_kept(tmp_path):
-    doc = {"passage": "A fox sat here.", "question": "Which of all the animals of the wood sat here on that day?"}
-    prompt = f"The dog ran off.\n\nWho ran?\ndog\n\n{doc['passage']}\n\n{doc['question']}\nAnswer:"
-    item, way = one(tmp_path, doc, prompt, {}, shots=1)
-    assert item.prompt == f"{doc['passage']}\n\n{doc['question']}"
-    assert way == "the document's texts in the prompt"
-
-
-def test_a_value_in_the_description_is_not_the_items(tmp_path):
-    doc = {"subject": "wild animals of woods", "question": "Which of all the animals of the wood sat here?"}
-    prompt = f"About {doc['subject']}.\n\nQ: {doc['question']}\nA:"
-    config = {"description": "About {{subject}}.\n\n"}
-    item, _ = one(tmp_path, doc, prompt, config)
-    assert item.prompt == doc["question"]
-
-
-def test_without_a_match_own_text_follows_the_last_example(tmp_path):
-    prompt = "The dog ran.\n\nThe cat slept.\n\nA fox was"
-    item, way = one(tmp_path, {"sentence": "x _ y"}, prompt, {}, shots=2, chat_template=None)
-    assert (item.prompt, way) == ("A fox was", "all after the last example")
+@pytest.mark.parametrize(
+    ("doc", "task", "prompt"),
+    [
+        pytest.param(
+            {"passage": "A fox sat here.", "question": ANIMALS},
+            {"shots": 1},
+            f"The dog ran off.\n\nWho ran?\ndog\n\n⟦A fox sat here.\n\n{ANIMALS}⟧\nAnswer:",
+            id="a passage before a longer question",
+        ),
+        pytest.param(
+            {"passage": "The fox lives in the wood.", "question": "Where does the fox live?", "id": "x"},
+            {},
+            "The fox lives in the wood. Where does the fox live?\n\nPassage: "
+            "⟦The fox lives in the wood.\nAsked: Where does the fox live?⟧\nA:",
+            id="texts that occur twice, in their last order",
+        ),
+        pytest.param(
+            {"question": "Who jumps so high?", "choices": {"text": [FOX, DOG]}},
+            {},
+            f"Who barks?\n\nA. a dog\nAnswer: A\n\n⟦{OPTIONS}⟧\nAnswer:",
+            id="options after a blank line",
+        ),
+        pytest.param(
+            {"subject": "wild animals of woods", "question": ANIMALS},
+            {"shots": 0, "config": {"description": "About {{subject}}.\n\n"}},
+            f"About wild animals of woods.\n\nQ: ⟦{ANIMALS}⟧\nA:",
+            id="a value that the description repeats",
+        ),
+        pytest.param(
+            {"sentence": "x _ y"},
+            {"shots": 2, "chat_template": False},
+            "The dog ran.\n\nThe cat slept.\n\n⟦A fox was⟧",
+            id="no text of the document",
+        ),
+    ],
+)
+def test_the_items_own_text_is_located_in_the_prompt(doc, task, prompt):
+    text = prompt.replace("⟦", "").replace("⟧", "")
+    body = body_text(text, doc, None, LoggedTask("task", **task))
+    assert f"{text[: body.start]}⟦{text[body.start : body.end]}⟧{text[body.end :]}" == prompt
 
 
 def test_options_without_a_context_are_named(tmp_path):
@@ -113,9 +118,12 @@ def test_options_without_a_context_are_named(tmp_path):
         "{{ text" + "}}{{ text" * 1000 + " }}",
         "{% set a = text %}" + "{% set a = a + a %}" * 11 + "{{ a }}",
         "{% set a = [text] %}" + "{% set a = [a, a] %}" * 11 + "{{ a }}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ 'a' * 1000000000 }}",
+        "{% for i in range(1000000000) %}{{ text }}{% endfor %}",
     ],
 )
-def test_a_template_takes_no_memory_at_will(template):
+def test_a_template_runs_no_code_and_takes_little_memory(template):
     doc = {"text": "How many foxes? " * 1000}
     tracemalloc.start()
     try:

@@ -16,7 +16,8 @@ from log_reading import read as read_all
 from competency_gaps.items.item import Counted, Reason
 from competency_gaps.logs import inspect as inspect_ai_files
 from competency_gaps.logs.find import find_parts
-from competency_gaps.logs.inspect_sample import NOT_INSIDE
+from competency_gaps.logs.inspect_sample import INSIDE, NOT_INSIDE, WITH_OPTIONS, read_exchange
+from competency_gaps.logs.prompt import WHOLE
 from competency_gaps.util.errors import MissingExtraError, UserError
 from log_samples import head, message, write_log
 from log_samples import inspect_sample as sample
@@ -115,18 +116,6 @@ def test_logs_of_others_are_read_as_inspect_reads_them(shared):
     assert compared > 200
 
 
-def test_messages_in_a_pool(tmp_path):
-    """Events of format 3 name places in a pool; the sample's own messages are whole."""
-    pool = [message("system", "Be brief. " * 20), message("user", "Which?", "input")]
-    event = {"event": "model", "input": [], "input_refs": [[0, 2]], "tools": ["attachment://0"]}
-    asked = sample(1, "C", messages=[*pool, message("assistant", "This.", "generate")])
-    path = write_log(tmp_path / "log.json", [{**asked, "events": [event], "message_pool": pool}], version=3)
-    ((item,), _, _) = read_all(path)
-    begin, end = event["input_refs"][0]
-    assert [(m["role"], m["content"]) for m in item.messages] == [(m["role"], m["content"]) for m in pool[begin:end]]
-    assert item.score == 1.0
-
-
 def test_both_forms_of_one_log_give_the_same_items(real):
     items, _, report = read_all(log_of(real, "eval", "quiz"))
     again, _, other = read_all(log_of(real, "json", "quiz"))
@@ -160,18 +149,6 @@ def test_own_text_is_the_question_with_its_options(real):
     assert sum(report.body_text.values()) == 6
     items, _, _ = read_all(log_of(real, "eval", "mixed"))
     assert items[0].prompt == "Say one."
-
-
-def test_a_log_that_ended_in_error_gives_a_warning(real):
-    items, _, report = read_all(log_of(real, "eval", "broken"))
-    assert [item.id for item in items if item.score is None] == [FAILS]
-    assert any(one.code == "log_failed" and "'error'" in one.text for one in report.warnings)
-
-
-def test_several_turns_give_a_warning(real):
-    items, _, report = read_all(log_of(real, "eval", "examples"))
-    assert [m["role"] for m in items[0].messages] == ["user", "assistant", "user"]
-    assert ("sample_turns", (3,)) in codes(report.warnings)
 
 
 def test_a_dict_needs_a_choice(real):
@@ -351,40 +328,35 @@ def test_logs_that_do_not_say_who_wrote_a_message(tmp_path):
     assert [m["content"] for m in item.messages] == ["1?", "2", "3?"]
 
 
-def test_options_that_do_not_follow_exactly_are_not_own_text(tmp_path):
-    text = "Pick.\nWhy?\nA) one\nB) two"
-    made = [
-        sample(1, messages=[message("user", text)], choices=["one", "two"]),
-        sample(2, messages=[message("user", text)], choices=["two", "one"]),
-        sample(3, text="Otherwise?", messages=[message("user", text)]),
-    ]
-    items, _, report = read_all(write_log(tmp_path / "log.json", made))
-    assert [item.prompt for item in items] == ["Why?\nA) one\nB) two", "Why?", text]
-    assert len(report.body_text) == 3
+BOILING = ["Water boils at 100 C", "Water boils at 50 C"]
+BOILS = "A) Water boils at 100 C\nB) Water boils at 50 C"
+NO = "Read this.\n\nno\n\nReply with yes or no."
 
 
-def own(tmp_path, content: str, text: str, **more):
-    one = sample(1, text=text, messages=[message("user", content)], **more)
-    ((item,), _, report) = read_all(write_log(tmp_path / "log.json", [one]))
-    (way,) = report.body_text
-    return item.prompt, way
-
-
-def test_options_that_repeat_the_question(tmp_path):
-    choices = ["Water boils at 100 C", "Water boils at 50 C"]
-    options = "A) Water boils at 100 C\nB) Water boils at 50 C"
-    content = f"Answer:\n\nWater boils at\n\n{options}"
-    assert own(tmp_path, content, "Water boils at", choices=choices)[0] == f"Water boils at\n\n{options}"
-    # The instruction's own words are none of the question's, however short that is.
-    prompt, way = own(tmp_path, f"Reply with no letter.\n\nno\n\n{options}", "no", choices=choices)
-    assert (prompt, way) == (f"no\n\n{options}", "question and lettered options")
-
-
-def test_short_inputs_are_no_words_of_an_instruction(tmp_path):
-    content = "Read this.\n\nno\n\nReply with yes or no."
-    assert own(tmp_path, content, "no") == (content, NOT_INSIDE)
-    assert own(tmp_path, "Read:\n\nno\n\nNote it is not a nose.", "no") == ("no", "input inside the last user message")
-    assert own(tmp_path, " no ", "no") == (" no ", "whole prompt")
+@pytest.mark.parametrize(
+    ("content", "question", "options", "body", "method"),
+    [
+        ("Pick.\nWhy?\nA) one\nB) two", "Why?", ["one", "two"], "Why?\nA) one\nB) two", WITH_OPTIONS),
+        ("Pick.\nWhy?\nA) one\nB) two", "Why?", ["two", "one"], "Why?", INSIDE),
+        ("Pick.\nWhy?", "Otherwise?", None, "Pick.\nWhy?", NOT_INSIDE),
+        # Options that repeat the question.
+        (
+            f"Say:\n\nWater boils at\n\n{BOILS}",
+            "Water boils at",
+            BOILING,
+            f"Water boils at\n\n{BOILS}",
+            WITH_OPTIONS,
+        ),
+        # A short question may also be a word of the instruction.
+        (f"Reply with no letter.\n\nno\n\n{BOILS}", "no", BOILING, f"no\n\n{BOILS}", WITH_OPTIONS),
+        (NO, "no", None, NO, NOT_INSIDE),
+        ("Read:\n\nno\n\nNote it is not a nose.", "no", None, "no", INSIDE),
+        (" no ", "no", None, " no ", WHOLE),
+    ],
+)
+def test_the_question_is_located_in_the_last_message(content, question, options, body, method):
+    exchange = read_exchange(sample(1, text=question, messages=[message("user", content)], choices=options))
+    assert (exchange.asked.prompt, exchange.asked.method) == (body, method)
 
 
 def test_errors_count_where_the_evaluation_counted_them(tmp_path):
@@ -406,13 +378,6 @@ def test_missing_samples_and_other_figures_give_a_warning(tmp_path):
     assert [item.id for item in items] == ["2", "1"]
     assert [one.reason.code for one in left_out] == ["sample_again"]
     assert {("log_not_finished", (5, 6)), ("other_reducer", ()), ("other_mean", (0.5, 1.0))} <= codes(report.warnings)
-
-
-def test_epochs_with_different_prompts_give_a_warning(tmp_path):
-    made = [sample(1, "C", text="One?"), sample(1, "I", text="Two?", epoch=2)]
-    ((item,), _, report) = read_all(write_log(tmp_path / "log.json", made))
-    assert (item.prompt, item.score) == ("One?", 0.5)
-    assert any(warning.code == "sample_other_prompt" for warning in report.warnings)
 
 
 def test_the_newest_successful_log_is_read(tmp_path):

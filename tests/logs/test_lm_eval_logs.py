@@ -143,14 +143,6 @@ def test_a_run_from_the_log_reads_exactly_the_question(real, model_folder, sae_f
     assert (source["records"], source["items"], source["filter"]) == (40, 20, "strict")
 
 
-def test_logs_shows_what_would_be_read(real):
-    done = command("logs", str(real / "plain"))
-    assert done.returncode == 0, done.stderr
-    assert "⟦Question: What is the fox of dog? It is number 0.\n  Answer:⟧" in done.stdout
-    assert "metric: acc_norm; with --metric: acc" in done.stdout
-    assert "left out: 20 records: answer of another filter ('letter')" in done.stdout
-
-
 def test_one_of_several_benchmarks_must_be_named(real):
     with pytest.raises(UserError, match=r"has 2 benchmarks \(quiz, sums\)"):
         read(real / "plain")
@@ -177,13 +169,6 @@ def test_the_newest_log_of_a_task_is_read(tmp_path):
     assert ("older_log", ()) in codes(read(tmp_path).report.warnings)
 
 
-def test_line_separators_inside_a_line(tmp_path):
-    text = "One.\u2028Two?\u2029Three\x85."
-    found = read(write_lines(tmp_path / NAME, [sample(0, text), sample(1)]))
-    assert found.items[0].prompt == text
-    assert len(found.items) == 2
-
-
 def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
     shots = "Q: How many dogs are there in house 9?\nA: 9\n\n"
     question = "How many foxes are there in house 1?"
@@ -192,25 +177,6 @@ def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
     assert found.items[0].prompt == question
     assert found.report.body_text == {"the document's texts in the prompt": 1}
     assert [warning.code for warning in found.report.warnings] == ["no_results_file"]
-
-
-def test_several_texts_of_a_document_keep_their_order(tmp_path):
-    doc = {"passage": "The fox lives in the wood.", "question": "Where does the fox live?", "id": "x"}
-    prompt = f"{doc['passage']} {doc['question']}\n\nPassage: {doc['passage']}\nAsked: {doc['question']}\nA:"
-    record = sample(0, doc=doc, prompt=prompt)
-    (item,) = read(write_lines(tmp_path / NAME, [record])).items
-    assert item.prompt == f"{doc['passage']}\nAsked: {doc['question']}"
-    assert item.seen.body[0] == prompt.rindex(doc["passage"])
-
-
-def test_options_after_a_blank_line_keep_the_question(tmp_path):
-    choices = {"text": ["a fox that lives in the old wood by the river", "a dog that sleeps in the house"]}
-    doc = {"question": "Who jumps so high?", "choices": choices}
-    own = f"{doc['question']}\n\nA. {choices['text'][0]}\nB. {choices['text'][1]}"
-    prompt = f"Who barks?\n\nA. a dog\nAnswer: A\n\n{own}\nAnswer:"
-    record = sample(0, doc=doc, prompt=prompt)
-    (item,) = read(write_lines(tmp_path / NAME, [record])).items
-    assert item.prompt == own
 
 
 def test_chat_messages(tmp_path):
@@ -307,23 +273,6 @@ def test_results_without_samples(tmp_path):
         find_parts(tmp_path)
     with pytest.raises(UserError, match="has no readable log"):
         find_parts(tmp_path, "garak")
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ 'a' * 1000000000 }}",
-        "{% for i in range(1000000000) %}{{ question }}{% endfor %}",
-        "def doc_to_text(doc):\n    return doc['question']",
-    ],
-)
-def test_a_template_that_does_harm_or_fails_is_not_used(tmp_path, template):
-    config = {"doc_to_text": template}
-    results = {"results": {"task": {}}, "configs": {"task": config}, "n-shot": {"task": 0}}
-    (tmp_path / NAME.replace("samples_task", "results").replace(".jsonl", ".json")).write_text(json.dumps(results))
-    found = read(write_lines(tmp_path / NAME, [sample(0)]))
-    assert found.report.body_text == {"the document's texts in the prompt": 1}
 
 
 def test_hostile_text_does_not_reach_the_terminal(tmp_path):

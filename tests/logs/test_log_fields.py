@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from log_reading import read
 
-from competency_gaps.logs.find import log_entries
 from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
 from log_samples import inspect_sample, sample, write_log
@@ -50,10 +49,3 @@ def test_an_absent_column_is_named_beside_those_present(log, tmp_path):
 def test_what_a_log_cannot_map(tmp_path):
     with pytest.raises(UserError, match="maps 'score', which the format lm_eval reads itself"):
         read(lm_eval_log(tmp_path), fields={"score": "acc"})
-
-
-def test_fields_on_the_command_line(tmp_path):
-    lm_eval_log(tmp_path)
-    (entry,) = log_entries([str(tmp_path)], fields=["cluster=passage", "covariates.level=level"])
-    assert entry["source"]["format"] == "lm_eval"
-    assert entry["source"]["fields"] == {"cluster": "passage", "covariates.level": "level"}

@@ -109,16 +109,6 @@ def test_logs_of_which_no_run_can_show_a_weakness(cli, asked, tmp_path, scored, 
         assert len(load_benchmark(typed(cli, asked, line)[0].benchmarks[0]).items) == len(samples)
 
 
-def test_a_table_with_fields(cli, asked, tmp_path):
-    table = tmp_path / "my results.csv"
-    table.write_text("question,acc\nWhy?,0.5\nHow?,1\n")
-    line, _ = shown(cli, str(table), "--field", "prompt=question", "--field", "score=acc")
-    config, run_folder = typed(cli, asked, line)
-    assert config.model.name.startswith("embedded:") and not config.ask
-    assert run_folder == Path("runs/my-results")
-    assert [item.score for item in load_benchmark(config.benchmarks[0]).items] == [0.5, 1.0]
-
-
 def test_columns_with_obvious_names_are_found(cli, tmp_path):
     rows = [{"question": f"Why {n}?", "correct": n % 2 == 0, "subject": "s", "id": f"q{n}"} for n in range(4)]
     (tmp_path / "a.csv").write_text(
@@ -149,13 +139,6 @@ def test_what_cannot_be_read_is_left_out_of_the_run(cli, asked, tmp_path):
     assert run_folder == Path("runs/logs")
     (benchmark,) = config.benchmarks
     assert benchmark.name == "quiz" and len(load_benchmark(benchmark).items) == 4
-
-
-def test_where_nothing_can_be_read_there_is_no_run(cli, tmp_path):
-    file = write_lines(tmp_path / f"samples_odd_{STAMP}.jsonl", [sample(0, exact_match=7.0)])
-    status, out, err = cli("logs", str(file))
-    assert status == 2 and "cgaps run" not in out + err
-    assert json.loads(cli("logs", str(file), "--json")[1])["command"] is None
 
 
 def test_logs_of_several_models_are_compared_or_shown(cli, tmp_path):

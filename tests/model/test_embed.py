@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from competency_gaps.model import embed
-from competency_gaps.model.embed import TOKENS, NoModelError, embed_texts
+from competency_gaps.model.embed import MAX_TOKENS, NoModelError, embed_texts
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import CACHE_VARIABLE
 
@@ -82,7 +82,7 @@ def test_a_vector_depends_on_its_text_alone(model, fresh, monkeypatch):
     for threads, batch, order in ((1, 1, 1), (2, 3, -1), (8, 256, 1)):
         fresh()
         monkeypatch.setattr(embed, "THREADS", threads)
-        monkeypatch.setattr(embed, "BATCH", batch)
+        monkeypatch.setattr(embed, "TEXTS_PER_STORE", batch)
         np.testing.assert_array_equal(embed_texts(texts[::order], folder)[::order], together)
     for text, vector in zip(texts, together, strict=True):
         fresh()
@@ -99,7 +99,7 @@ def test_a_text_is_embedded_once_on_a_machine(model, fresh, monkeypatch):
 
 def test_long_texts_are_cut(model, fresh):
     folder = model[0]
-    rivers = "river " * TOKENS
+    rivers = "river " * MAX_TOKENS
     many = embed_texts([rivers, rivers + "train " * 20, "train river"], folder)
     np.testing.assert_array_equal(many[0], many[1])
     assert (many[0] != many[2]).any()

@@ -90,7 +90,7 @@ def test_a_shard_on_which_workers_fail_is_given_up():
     ray = PlayedRay(ready, lambda name: DIED if name == "b" else read(name))
     with pytest.raises(MachineError, match="3 workers failed on shard b, the last because it died"):
         Pool(ray, work, Fit(2, 1, 0)).read()
-    assert "b" not in work.committed and len(ray.killed) == on_ray.TRIES
+    assert "b" not in work.committed and len(ray.killed) == on_ray.MAX_FAILURES
 
 
 def test_a_shard_that_fails_once_is_read_by_another_worker():

@@ -113,7 +113,7 @@ def with_improvements(made: Made, folder: Path) -> Made:
     found.with_columns(odd).write_parquet(results / "items.parquet")
     run.keep(20).write(results / "keep-20")
     kept = {"id": "1", "slice": "s", "weight": 1.0, "prompt": DRAFT, "choices": ["a", POINT], "answer": "a"}
-    refused = {"id": "2", "prompt": DRAFT, "source": "corpus", "code": "alike", "reason": f"as {SECRETS[0]}"}
+    refused = {"id": "2", "prompt": DRAFT, "source": "corpus", "code": "similar", "reason": f"as {SECRETS[0]}"}
     held = {"name": "new", "benchmark": "sums", "precision": None, "fresh": None, "plan": None}
     write_document(results / "new-new" / "drafts.json", {**held, "items": [{**kept, "source": "corpus"}, refused]})
     (results / "new-odd").mkdir()

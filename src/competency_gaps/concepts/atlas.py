@@ -20,7 +20,7 @@ from competency_gaps.concepts.labels import clean_line
 from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.reading.profiles import (
     MIN_ACTIVE_ITEMS,
-    SIZE,
+    SINGULAR_VECTORS,
     Scale,
     cas_of,
     one_thread,
@@ -274,7 +274,7 @@ def _turned(
     target = embeddings - weights @ embeddings / weights.sum()
     gram = (reduced.T * weights) @ reduced + weights.mean() * np.eye(count)
     foretold = np.linalg.solve(gram, (reduced.T * weights) @ target)
-    axes = np.linalg.svd(np.sqrt(weights)[:, None] * (reduced @ foretold), full_matrices=False)[2][:SIZE]
+    axes = np.linalg.svd(np.sqrt(weights)[:, None] * (reduced @ foretold), full_matrices=False)[2][:SINGULAR_VECTORS]
     projection = (vectors @ foretold @ axes.T).astype(np.float16).astype(np.float32)  # as it is kept
     return projection, np.asarray(unit(profiles @ projection), np.float32)
 

@@ -21,7 +21,7 @@ from competency_gaps.evidence.sample import effective_sample
 MIN_CLUSTERS = 30.0
 """Effective number of differing clusters below which tails are drawn."""
 SHUFFLES = 20_000
-BATCH = 4_000_000
+SIGNS_IN_MEMORY = 4_000_000
 """Signs in memory at a time."""
 POWER = 0.8
 
@@ -136,7 +136,7 @@ def _drawn(terms: sp.csr_array, seed: int) -> np.ndarray:
     terms = sp.csr_array(terms[:, used])
     observed = np.abs(_sum(terms)) - 1e-9 * _sum(abs(terms))
     rng = np.random.default_rng(seed)
-    size = max(1, BATCH // max(1, len(used), terms.shape[0]))
+    size = max(1, SIGNS_IN_MEMORY // max(1, len(used), terms.shape[0]))
     extreme = np.zeros(terms.shape[0])
     for start in range(0, SHUFFLES, size):
         signs = rng.integers(0, 2, (len(used), min(size, SHUFFLES - start)), np.int8) * 2.0 - 1

@@ -180,8 +180,8 @@ class Measures:
 
 
 # A chunk of concepts has about as many of these, so that its arrays fit the processor's cache.
-NONZEROS = 400_000
-CELLS = 400_000
+NONZEROS_PER_CHUNK = 400_000
+CELLS_PER_CHUNK = 400_000
 """Concepts x blocks."""
 WORKERS = 4
 """Threads, at most."""
@@ -219,7 +219,10 @@ def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, M
             parts.append(Measures.of(sums.of_pairs(index[sums.block] == number), alone, level, single=True))
         return parts
 
-    load = sample.support / NONZEROS + max(len(within.block_benchmark), len(suite.block_benchmark)) / CELLS
+    load = (
+        sample.support / NONZEROS_PER_CHUNK
+        + max(len(within.block_benchmark), len(suite.block_benchmark)) / CELLS_PER_CHUNK
+    )
     number = np.floor(np.cumsum(load)).astype(np.int64)
     chunks = np.split(np.arange(sample.concepts), np.flatnonzero(np.diff(number)) + 1)
     with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:

@@ -64,7 +64,7 @@ MIN_PEERS = 2
 """Fewest peers: with a single one its noise cannot be told from the items' difficulty."""
 MAX_SLOPE = 3.0
 """Largest slope."""
-MAX_TURNS = 200
+MAX_ITERATIONS = 200
 """Most turns in which the peers' levels and the items' effects are fitted."""
 
 
@@ -165,7 +165,7 @@ def _levels(others: np.ndarray) -> np.ndarray:
     """
     known = ~np.isnan(others)
     level = np.nanmean(others, axis=1, keepdims=True)
-    for _ in range(MAX_TURNS):
+    for _ in range(MAX_ITERATIONS):
         effect = _mean(np.where(known, others - level, 0.0), known, axis=0)
         fitted = _mean(np.where(known, others - effect, 0.0), known, axis=1)
         moved, level = float(np.abs(fitted - level).max()), fitted

@@ -29,13 +29,13 @@ MIN_SKEWNESS = 1e-3
 """Skewness and excess kurtosis below which the normal distribution is used."""
 MIN_CURVE_TAIL = 1e-4
 """Tail below which a bounded curve is not used alone: it may end before the true distribution does."""
-LATTICE = 0.25
+MAX_LATTICE_SPREAD = 0.25
 """Spread of the weights, relative to the lattice of equal weights, below which T gets a continuity correction."""
 
 
-PLAIN = -0.5
+MIN_CURVE_Z = -0.5
 """z below which the normal tail is used: it is then above 0.69, and the other side's is the one that counts."""
-EXTREME = 0.05
+MAX_BOUNDED_TAIL = 0.05
 """Tails above this are not compared with the chance of all-equal outcomes, which cannot exceed them."""
 
 
@@ -130,7 +130,7 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
     low[known] = _useful_tail(-z - half, -skew, excess)
     high[known] = _useful_tail(z - half, skew, excess)
     with np.errstate(invalid="ignore"):
-        near = np.fmin(low, high) < EXTREME
+        near = np.fmin(low, high) < MAX_BOUNDED_TAIL
     all_low, all_high = _extremes(sums, near)
     low[near], high[near] = np.maximum(low[near], all_low), np.maximum(high[near], all_high)
     skewness[known] = skew
@@ -141,7 +141,7 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
 def _useful_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
     """The Pearson tail; the normal one where that is large, where no verdict depends on it."""
     out = ndtr(-z)
-    small = np.flatnonzero(z > PLAIN)
+    small = np.flatnonzero(z > MIN_CURVE_Z)
     out[small] = pearson_tail(z[small], skew[small], excess[small])
     return out
 
@@ -189,7 +189,7 @@ def _half_step(sums: BlockSums) -> np.ndarray:
     right = sums.total(sums.support, sums.mean)
     fewer = np.minimum(right, support - right)
     mean = np.divide(weight, support, out=np.zeros(len(support)), where=support > 0)
-    return np.where(spread * fewer < LATTICE, mean / 2, 0.0)
+    return np.where(spread * fewer < MAX_LATTICE_SPREAD, mean / 2, 0.0)
 
 
 def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -230,9 +230,9 @@ MAX_PERMUTATIONS = 20_000
 """Most permutations."""
 MIN_PERMUTATIONS = 2_000
 """Fewest permutations."""
-WORK = 100_000_000
+MAX_PERMUTED_OUTCOMES = 100_000_000
 """About how many outcomes are permuted in all: a suite of more than 5,000 clusters gets fewer draws."""
-BATCH = 2_000_000
+OUTCOMES_PER_BATCH = 2_000_000
 """Permuted outcomes in memory per thread."""
 WORKERS = 4
 
@@ -267,8 +267,8 @@ def drawn_tails(
     observed = rows @ values
     # Sums in another order differ by rounding; equal values of T must count as equal.
     slack = 1e-9 * np.asarray(rows.sum(axis=1)).ravel()
-    draws = int(np.clip(WORK // max(1, len(used)), MIN_PERMUTATIONS, MAX_PERMUTATIONS))
-    size = max(1, BATCH // max(1, len(used), len(observed)))
+    draws = int(np.clip(MAX_PERMUTED_OUTCOMES // max(1, len(used)), MIN_PERMUTATIONS, MAX_PERMUTATIONS))
+    size = max(1, OUTCOMES_PER_BATCH // max(1, len(used), len(observed)))
 
     def extreme(start: int) -> tuple[np.ndarray, np.ndarray]:
         """Count the draws of a batch that are as low, and as high."""

@@ -16,12 +16,12 @@ from competency_gaps.evidence import corrected
 
 MIN_EXAMPLES = 6
 """Fewest examples of an entry that is compared: three choose, three confirm."""
-LENGTHS = 4
+LENGTH_CLASSES = 4
 """Classes of length in a domain, each with as many examples."""
 MAX_CHOSEN = 5
 """Slices of each family that an entry's first half chooses, at most."""
 PERMUTATIONS = 1_999
-_BLOCK = 128
+_SLICES_PER_BLOCK = 128
 """Slices that are ranked at a time."""
 
 
@@ -59,7 +59,7 @@ def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:
     for number in np.unique(domain):
         rows = np.flatnonzero(domain == number)
         rank = np.argsort(np.argsort(length[rows], kind="stable"), kind="stable")
-        stratum[rows] = number * LENGTHS + rank * LENGTHS // len(rows)
+        stratum[rows] = number * LENGTH_CLASSES + rank * LENGTH_CLASSES // len(rows)
     return np.unique(stratum, return_inverse=True)[1].astype(np.int64)
 
 
@@ -86,12 +86,12 @@ def rank_sums(examples: Examples, part: np.ndarray) -> tuple[np.ndarray, np.ndar
     size = np.array([len(rows) for rows in groups], float)[:, None]
     pairs = (drawn * (size - drawn)).sum(axis=0)
     spread = drawn * (size - drawn) / np.maximum(size * (size - 1), 1)
-    for start in range(0, count[0], _BLOCK):
-        ranks = _centred_ranks(examples.values[start : start + _BLOCK], part, groups)
+    for start in range(0, count[0], _SLICES_PER_BLOCK):
+        ranks = _centred_ranks(examples.values[start : start + _SLICES_PER_BLOCK], part, groups)
         total = (member @ ranks.T).T
         squares = np.stack([(ranks[:, rows] ** 2).sum(axis=1) for rows in groups])
         deviation = np.sqrt(squares.T @ spread)
-        rows = slice(start, start + _BLOCK)
+        rows = slice(start, start + _SLICES_PER_BLOCK)
         auc[rows] = 0.5 + np.divide(total, pairs, out=np.zeros_like(total), where=pairs > 0)
         z[rows] = np.divide(total, deviation, out=np.zeros_like(total), where=deviation > 1e-9)
     return auc, z

@@ -177,11 +177,11 @@ def q_values(low: np.ndarray, high: np.ndarray, association: np.ndarray, n_eff: 
     return np.where(association < 0, failure, success)
 
 
-SKEWED = 0.25
+MAX_SKEWNESS = 0.25
 """Skewness of T above which the closed form is poor in the shorter tail."""
-CANDIDATE = 0.1
+MAX_REFINED_TAIL = 0.1
 """Shorter tails above this are not refined by drawing."""
-REACHED = 10
+MIN_EXTREME_DRAWS = 10
 """Fewest draws as extreme as T for their share to be used as the tail."""
 
 
@@ -195,7 +195,7 @@ def _refined(
     """
     with np.errstate(invalid="ignore"):
         shorter = np.where(m.skewness > 0, m.low, m.high)
-        asked = np.flatnonzero(tested & (np.abs(m.skewness) > SKEWED) & (shorter < CANDIDATE))
+        asked = np.flatnonzero(tested & (np.abs(m.skewness) > MAX_SKEWNESS) & (shorter < MAX_REFINED_TAIL))
     if not len(asked):
         return m
     part = np.arange(len(units.outcome)) if chosen is None else np.flatnonzero(chosen)
@@ -208,7 +208,7 @@ def _refined(
         (high, drawn[1], -m.z[asked], ~short_is_low),
     ):
         safe = np.minimum(of_draws, np.maximum(tail[asked], ndtr(z)))
-        tail[asked] = np.where(short & (of_draws < REACHED / (1 + draws)), safe, of_draws)
+        tail[asked] = np.where(short & (of_draws < MIN_EXTREME_DRAWS / (1 + draws)), safe, of_draws)
     return replace(m, low=low, high=high)
 
 

@@ -41,20 +41,20 @@ MIN_MODELS = 6
 were faulty where faults had been planted, and whether strong models miss what weak ones solve can hardly be seen."""
 MIN_SCORE_DIFFERENCE = 0.2
 """Smallest difference between two mean scores that a reason mentions."""
-_BEFORE = np.log(0.01 / 0.99)
+_PRIOR_LOG_ODDS = np.log(0.01 / 0.99)
 """Log odds before anything is known: low, because models of one family err alike and scores say less than they seem to,
 and no stated chance may be too high."""
 
 _B, _A = (axis.ravel() for axis in np.meshgrid(np.linspace(-7, 7, 29), [0.6, 1.0, 1.7]))
 """Difficulties and slopes of sound items, in logits."""
 _PRIOR_A = np.log(np.where(_A == 1, 0.5, 0.25))
-_OPEN = 0.2, 15.0
+_OPEN_QUESTION_BETA = 0.2, 15.0
 """Beta distribution of the chance with which models solve an item without options whose key is wrong: nearly never."""
-_TURNED = 0.05
+_REVERSED_SHARE = 0.05
 """Share of broken items that weak models solve rather than strong ones: the key is a common error."""
-_ODD = 0.02
+_ODD_SHARE = 0.02
 """Share of sound items that are solved with any chance, whatever the ability: a trap, say."""
-_NARROWEST = 0.6
+_MIN_SPREAD = 0.6
 """Least spread of difficulties within slices, in logits."""
 _SCHEMA: Schema = {
     **dict.fromkeys(("benchmark", "item_id"), pl.String),
@@ -64,7 +64,7 @@ _SCHEMA: Schema = {
     **dict.fromkeys(("wrong", "alike"), pl.Int64),
     **dict.fromkeys(("other_key", "reason", "text"), pl.String),
 }
-_TURNS = 16
+_EM_ITERATIONS = 16
 _RIDGE, _FOLDS = 100.0, 5
 
 
@@ -98,25 +98,27 @@ def odds(scores: np.ndarray, options: np.ndarray | int = 0, slices: sp.csr_array
     ability = np.log((level + 0.01) / (1.01 - level))
     luck, odd = _lucky(right, wrong, options), _counted(right.sum(axis=0), wrong.sum(axis=0), 1, 1)
     centre, spread = np.zeros(scores.shape[1]), 1.5
-    for turn in range(_TURNS):
+    for turn in range(_EM_ITERATIONS):
         chance = np.clip(expit(_A * (ability[:, None] - _B)), 1e-4, 1 - 1e-4)
         prior = -0.5 * ((_B - centre[:, None]) / spread) ** 2 + _PRIOR_A
         prior -= logsumexp(prior, axis=1, keepdims=True)
         solves, misses = np.log(chance), np.log1p(-chance)
         joint = right.T @ solves + wrong.T @ misses + prior
         ruled = logsumexp(joint, axis=1)
-        sound = np.logaddexp(np.log(1 - _ODD) + ruled, np.log(_ODD) + odd)
+        sound = np.logaddexp(np.log(1 - _ODD_SHARE) + ruled, np.log(_ODD_SHARE) + odd)
         turned = logsumexp(right.T @ misses + wrong.T @ solves + _PRIOR_A, axis=1) - np.log(len(_B) / 3)
-        log_odds = np.logaddexp(np.log(1 - _TURNED) + luck, np.log(_TURNED) + turned) - sound + _BEFORE
+        log_odds = (
+            np.logaddexp(np.log(1 - _REVERSED_SHARE) + luck, np.log(_REVERSED_SHARE) + turned) - sound + _PRIOR_LOG_ODDS
+        )
         posterior, trust = np.exp(joint - ruled[:, None]), expit(-log_odds)
         mean = posterior @ _B
         variance = posterior @ _B**2 - mean**2
         # Slices count when abilities are about settled.
-        if slices is None or turn < _TURNS // 3:
+        if slices is None or turn < _EM_ITERATIONS // 3:
             centre = np.full(len(mean), np.average(mean, weights=trust))
         elif turn % 4 == 0:
             centre = _expected_difficulty(slices, mean, trust)
-        spread = max(_NARROWEST, float(np.sqrt(np.average((mean - centre) ** 2 + variance, weights=trust))))
+        spread = max(_MIN_SPREAD, float(np.sqrt(np.average((mean - centre) ** 2 + variance, weights=trust))))
         weight = posterior * trust[:, None]
         solved, missed = right @ weight, wrong @ weight
         slope = (_A * (solved * (1 - chance) - missed * chance)).sum(axis=1)
@@ -131,7 +133,10 @@ def _lucky(right: np.ndarray, wrong: np.ndarray, options: np.ndarray | int) -> n
     A wrong key among k options is hit by a model that errs, as one of k - 1.
     """
     hit = (wrong.sum() / max(right.sum() + wrong.sum(), 1)) / np.maximum(options - 1, 1)
-    shape = np.where(options > 1, 1.0, _OPEN[0]), np.where(options > 1, 1 / np.maximum(hit, 0.01) - 1, _OPEN[1])
+    shape = (
+        np.where(options > 1, 1.0, _OPEN_QUESTION_BETA[0]),
+        np.where(options > 1, 1 / np.maximum(hit, 0.01) - 1, _OPEN_QUESTION_BETA[1]),
+    )
     return _counted(right.sum(axis=0), wrong.sum(axis=0), *shape)
 
 
@@ -226,7 +231,7 @@ def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, 
     log_odds = weighed.log_odds + agreement(wrong, alike, models * mean, models)
     # Of two keys of one question one is wrong. A repeat in another benchmark may have the name of an item of this one.
     rivals, ids = (items["cluster"].cast(pl.String) + " " + name for name in (facts["other_key"], items["item_id"]))
-    rival = rivals.replace_strict(ids, log_odds, default=_BEFORE)
+    rival = rivals.replace_strict(ids, log_odds, default=_PRIOR_LOG_ODDS)
     log_odds -= np.where(facts["other_key"].is_null(), 0.0, rival)
     order, third = np.argsort(-weighed.ability, kind="stable"), max(1, len(values) // 3)
     table = pl.DataFrame(

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-CACHED = 4
+CACHED_PER_BUDGET_TOKEN = 4
 """Tokens whose keys and values may be kept for each token of the budget, which counts as at least
-``WRITTEN_AT_ONCE`` here."""
-_LOGITS = 4
+``PROMPT_TOKENS_AT_ONCE`` here."""
+_BUDGET_PER_LOGITS = 4
 """Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
-WRITTEN_AT_ONCE = 4096
+PROMPT_TOKENS_AT_ONCE = 4096
 """Tokens of prompts that are answered at once where nobody chose: each step reads all weights for one token of each."""
 MAX_READERS = 8
 """Most batches that are read at once: of what Python does between a model's operations, only one thread's runs."""
@@ -53,7 +53,7 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory",
 
 def token_budget_on(device: torch.device, chosen: int | None = None) -> int:
     """Tokens that are read at once: few on a processor, of whose caches more would run out, unless somebody chose."""
-    return chosen or (512 if device.type == "cpu" else WRITTEN_AT_ONCE)
+    return chosen or (512 if device.type == "cpu" else PROMPT_TOKENS_AT_ONCE)
 
 
 def plan_batches(
@@ -84,8 +84,11 @@ def plan_batches(
     start = 0
     while start < len(order):
         longest = max(1, int(sizes[order[start]]))
-        rows = min(token_budget // longest, CACHED * max(token_budget, WRITTEN_AT_ONCE) // (cached + longest))
-        rows = max(1, min(rows, token_budget // (_LOGITS * logits)) if logits else rows)
+        rows = min(
+            token_budget // longest,
+            CACHED_PER_BUDGET_TOKEN * max(token_budget, PROMPT_TOKENS_AT_ONCE) // (cached + longest),
+        )
+        rows = max(1, min(rows, token_budget // (_BUDGET_PER_LOGITS * logits)) if logits else rows)
         batches.append(order[start : start + rows])
         start += rows
     return batches

@@ -22,10 +22,10 @@ from competency_gaps.util.files import cache_folder, make_folder, sha256
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import one_line
 
-TEXT_LIMIT = 2000
-"""Characters of a text that are embedded [ours]; TOKENS usually end before them."""
+MAX_CHARACTERS = 2000
+"""Characters of a text that are embedded [ours]; MAX_TOKENS usually end before them."""
 
-TOKENS = 128
+MAX_TOKENS = 128
 """Tokens of a text that are embedded: as many as all-MiniLM-L6-v2 was trained on. 256, which it reads as well, take
 twice the time, and on MMLU-Pro clusters foretell no more."""
 
@@ -44,13 +44,13 @@ alone. Its weights have 7 bits: sums of 8-bit products saturate on x86 without V
 """
 
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-BATCH = 256
+TEXTS_PER_STORE = 256
 """Texts after which their vectors are stored."""
 
-STORED = 300_000
+MAX_STORED_VECTORS = 300_000
 """Vectors that the cache folder keeps, the latest: some 300 MB with 384 dimensions."""
 
-SECONDS = 4
+HUB_TIMEOUT_SECONDS = 4
 """How long the hub may take to answer."""
 
 
@@ -67,7 +67,7 @@ def embed_texts(texts: Sequence[str], model: str | None = None, progress: Progre
     Parameters
     ----------
     texts
-        Texts; each is cut after ``TEXT_LIMIT`` characters and ``TOKENS`` tokens.
+        Texts; each is cut after ``MAX_CHARACTERS`` characters and ``MAX_TOKENS`` tokens.
     model
         Folder with ``tokenizer.json`` and one of ``FILES``, or the id of such a model on the hub; None takes
         all-MiniLM-L6-v2 in int8.
@@ -89,7 +89,7 @@ def embed_texts(texts: Sequence[str], model: str | None = None, progress: Progre
         If the model cannot be loaded, or returns no vectors.
     """
     encoder = _load(model)
-    keys = [encoder.key(text[:TEXT_LIMIT]) for text in texts]
+    keys = [encoder.key(text[:MAX_CHARACTERS]) for text in texts]
     unique = dict(zip(keys, texts, strict=True)) or {encoder.key(""): ""}  # an empty text gives the width
     with closing(_store()) as store, ThreadPoolExecutor(THREADS) as pool:
         select = "SELECT vector FROM vectors WHERE key = ?"
@@ -97,12 +97,14 @@ def embed_texts(texts: Sequence[str], model: str | None = None, progress: Progre
         missing = [key for key in unique if key not in vectors]
         shown = progress if progress is not None and missing else Progress(quiet=True)
         with shown.stage("sentence embeddings", total=len(missing), unit="texts") as bar:
-            for start in range(0, len(missing), BATCH):
-                part = missing[start : start + BATCH]
-                new = dict(zip(part, pool.map(encoder, (unique[key][:TEXT_LIMIT] for key in part)), strict=True))
+            for start in range(0, len(missing), TEXTS_PER_STORE):
+                part = missing[start : start + TEXTS_PER_STORE]
+                new = dict(zip(part, pool.map(encoder, (unique[key][:MAX_CHARACTERS] for key in part)), strict=True))
                 with suppress(sqlite3.Error), store:  # where nothing can be stored, it is embedded again next time
                     store.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", new.items())
-                    store.execute("DELETE FROM vectors WHERE rowid <= (SELECT max(rowid) FROM vectors) - ?", (STORED,))
+                    store.execute(
+                        "DELETE FROM vectors WHERE rowid <= (SELECT max(rowid) FROM vectors) - ?", (MAX_STORED_VECTORS,)
+                    )
                 vectors.update(new)
                 bar.advance(len(part))
     width = len(next(iter(vectors.values()))) // 2
@@ -138,10 +140,10 @@ class _Encoder:
         import onnxruntime
         from tokenizers import Tokenizer
 
-        self.name, self.digest = name, bytes.fromhex(sha256(file) + sha256(tokenizer)) + bytes([TOKENS])
+        self.name, self.digest = name, bytes.fromhex(sha256(file) + sha256(tokenizer)) + bytes([MAX_TOKENS])
         self.tokenizer = Tokenizer.from_file(str(tokenizer))
         self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(TOKENS)
+        self.tokenizer.enable_truncation(MAX_TOKENS)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # texts are spread over threads instead
         # This fusion's kernel takes eight times as long as the two that it replaces.
@@ -200,7 +202,7 @@ def _fetched_files(model: str | None) -> tuple[Path, Path]:
     reason = "the hub cannot be reached"
     if _hub_answers():
         fetch = functools.partial(
-            hf_hub_download, model or HUB, revision=None if model else REVISION, etag_timeout=SECONDS
+            hf_hub_download, model or HUB, revision=None if model else REVISION, etag_timeout=HUB_TIMEOUT_SECONDS
         )
         try:
             reason, tokenizer = "it has no ONNX file", fetch("tokenizer.json")
@@ -224,7 +226,7 @@ def _hub_answers() -> bool:
         return False
     if not getproxies():
         try:
-            socket.create_connection((hub.hostname, hub.port or 443), SECONDS).close()
+            socket.create_connection((hub.hostname, hub.port or 443), HUB_TIMEOUT_SECONDS).close()
         except OSError:
             return False
     return True

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NOT_A_NUMBER = Reason("model_failed", "the model failed on it: its log-probabilities are not numbers")
 """Why a continuation has no likelihood of which a token's log-probability is NaN."""
-_ALIKE = 4
+_MAX_COMMON_TOKENS = 4
 """Most shared first tokens of a prefix's continuations that are read with the prefix. Their log-probabilities are kept
 for every row of the batch, so the number is small."""
 
@@ -130,9 +130,9 @@ class Group:
         self.asked = asked
         self.prefix = asked[0].prefix
         options = [continuation.ids for continuation in asked]
-        self.alike = max(0, min(common_start(options), min(map(len, options)) - 1, _ALIKE))
+        self.common = max(0, min(common_start(options), min(map(len, options)) - 1, _MAX_COMMON_TOKENS))
         """Length of their common start that is read with the prefix, less than the shortest."""
-        self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
+        self.read = np.concatenate([self.prefix, asked[0].ids[: self.common]])
         """Tokens read once for all: the prefix and the common start."""
         self.owners = list(dict.fromkeys(option.asked for option in asked if option.asked is not None))
 
@@ -141,7 +141,7 @@ class Group:
 
         A continuation's last token is only predicted, not read.
         """
-        rests = {i: tuple(continuation.ids[self.alike : -1].tolist()) for i, continuation in enumerate(self.asked)}
+        rests = {i: tuple(continuation.ids[self.common : -1].tolist()) for i, continuation in enumerate(self.asked)}
         return {i: rest for i, rest in rests.items() if rest}
 
     def branches(self) -> dict[tuple[int, ...], list[int]]:
@@ -196,17 +196,17 @@ def likelihoods(
     shared = shared_start(lm, [group.prefix for group in groups])
     results: list[Likelihood | Reason | None] = [None] * len(asked)
     places = list(members.values())
-    kept = 1 + max((group.alike for group in groups), default=0)
+    kept = 1 + max((group.common for group in groups), default=0)
     lengths = [len(group.read) - shared for group in groups]
 
     def score(lm: LanguageModel, rows: np.ndarray) -> list[list[Likelihood | Reason]]:
         """Score the continuations of some prefixes in one batch."""
         members = [groups[row] for row in rows]
         prefixes, owners = [group.read for group in members], [group.owners for group in members]
-        alike = max(group.alike for group in members)
+        common = max(group.common for group in members)
         with torch.inference_mode():
             read = read_prefixes(
-                lm, prefixes, owners, tap, shared=shared, kept=alike + 1, model_precision=model_precision
+                lm, prefixes, owners, tap, shared=shared, kept=common + 1, model_precision=model_precision
             )
             rests = BranchReader(lm, read, members, token_budget, attempts).rests()
             return [
@@ -228,7 +228,7 @@ def _likelihood(logprobs: torch.Tensor, group: Group, i: int, rest: Steps | Reas
 
     if isinstance(rest, Reason):
         return rest
-    first = steps(logprobs[len(logprobs) - group.alike - 1 :], group.asked[i].ids[: group.alike + 1])
+    first = steps(logprobs[len(logprobs) - group.common - 1 :], group.asked[i].ids[: group.common + 1])
     parts = [first] if rest is None else [first, rest]
     values = torch.cat([part.logprobs for part in parts])
     if bool(values.isnan().any()):
@@ -344,5 +344,5 @@ class BranchReader:
         for row, branch in enumerate(branches):
             logprobs = logits[row, : len(branch.ids)].to(read.logprobs.dtype).log_softmax(dim=-1)
             group = self._groups[branch.row]
-            steps_of.append({i: steps(logprobs, group.asked[i].ids[group.alike + 1 :]) for i in branch.scored})
+            steps_of.append({i: steps(logprobs, group.asked[i].ids[group.common + 1 :]) for i in branch.scored})
         return steps_of

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 _OF_A_COPY = ("transformers_version", "dtype", "torch_dtype", "quantization_config")
 """Settings that say how a copy of a model was stored, or by what."""
-_HASHERS = 8
+_HASH_THREADS = 8
 """Most tensors that are hashed at once."""
-_HASHED_AT_ONCE = 2**22
+_NUMBERS_PER_COPY = 2**22
 """Numbers of a tensor on a GPU that are copied in order to hash them."""
-HASHED = 256
+MIN_HASHED_NUMBERS = 256
 """Fewest numbers of each parameter in the sample that is hashed (or all, if fewer)."""
 _PACKAGES = (
     *("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym"),
@@ -256,7 +256,7 @@ def weights_hash(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         flat = tensor.detach().reshape(-1)
-        stride = max(1, flat.numel() // HASHED)
+        stride = max(1, flat.numel() // MIN_HASHED_NUMBERS)
         # A stride with a common divisor with the row's length would skip most columns.
         while tensor.dim() and math.gcd(stride, tensor.shape[-1]) > 1:
             stride += 1
@@ -276,12 +276,12 @@ def content_hash(model: torch.nn.Module) -> str:
     def digest(tensor: torch.Tensor) -> str:
         """Return the SHA-256 of one tensor's numbers."""
         hash_ = hashlib.sha256()
-        for part in tensor.detach().reshape(-1).split(_HASHED_AT_ONCE):
+        for part in tensor.detach().reshape(-1).split(_NUMBERS_PER_COPY):
             hash_.update(part.to("cpu").view(torch.uint8).numpy())
         return hash_.hexdigest()
 
     state = sorted(model.state_dict().items())
-    with ThreadPoolExecutor(min(_HASHERS, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(_HASH_THREADS, os.cpu_count() or 1)) as pool:
         digests = pool.map(digest, (tensor for _, tensor in state))
         facts = [
             f"{name} {tensor.dtype} {tuple(tensor.shape)} {digest_}\n"
@@ -320,9 +320,9 @@ def versions() -> dict[str, str]:
     return installed
 
 
-_ROUNDS = 40
+_MEASURED_PRODUCTS = 40
 """Products that are measured in each precision."""
-_GAIN = 1.2
+_MIN_SPEEDUP = 1.2
 """Least speed of products in bfloat16 over float32 at which bfloat16 is chosen; other operations are slower in it."""
 
 
@@ -343,7 +343,7 @@ def fast_bfloat16(device: str) -> bool:
     kind = torch.device(device).type
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return kind == "cpu" and _gain() > _GAIN
+    return kind == "cpu" and _gain() > _MIN_SPEEDUP
 
 
 @functools.cache
@@ -354,7 +354,7 @@ def _gain() -> float:
     kinds = (torch.float32, torch.bfloat16)
     factors = [[torch.ones(size, 1024, dtype=kind) for size in (128, 1024)] for kind in kinds]
     best = [float("inf")] * 2
-    for number in range(_ROUNDS):
+    for number in range(_MEASURED_PRODUCTS):
         for i, (a, b) in enumerate(factors):  # in turns, so that other load slows both
             begin = time.perf_counter()
             a @ b

@@ -24,9 +24,9 @@ from competency_gaps.util.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-_WORTH = 8
+_MAX_PREFIX_TO_START = 8
 """A start is shared if it is at least 1/8 of the longest prefix, as its pass has a cost."""
-_CHANGING = frozenset({"longrope", "dynamic"})
+_LENGTH_DEPENDENT_ROPE = frozenset({"longrope", "dynamic"})
 """Types of rotary positions that depend on the length of the whole input."""
 
 
@@ -117,7 +117,7 @@ def shared_start(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> int:
     if len(prefixes) < 2:
         return 0
     count = min(common_start(prefixes), min(len(prefix) for prefix in prefixes) - 1)
-    worth = count > 0 and count * _WORTH >= max(len(prefix) for prefix in prefixes)
+    worth = count > 0 and count * _MAX_PREFIX_TO_START >= max(len(prefix) for prefix in prefixes)
     return count if worth and _can_share(lm) else 0
 
 
@@ -235,7 +235,7 @@ def _can_share(lm: LanguageModel) -> bool:
         ids = torch.full((1, 1), lm.pad_id, dtype=torch.long, device=lm.device)
         with torch.inference_mode():
             cache = getattr(lm.model(input_ids=ids, use_cache=True), "past_key_values", None)
-        _SHARING[lm.model] = is_plain(cache) and not _rope_types(text_config(lm.model)) & _CHANGING
+        _SHARING[lm.model] = is_plain(cache) and not _rope_types(text_config(lm.model)) & _LENGTH_DEPENDENT_ROPE
     return _SHARING[lm.model]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from competency_gaps.items.config import GenerationConfig
 from competency_gaps.items.item import Reason
 from competency_gaps.items.scorer import Continuations, Generation, Output, Sentences
-from competency_gaps.model.batches import WRITTEN_AT_ONCE, Attempts, token_budget_on
+from competency_gaps.model.batches import PROMPT_TOKENS_AT_ONCE, Attempts, token_budget_on
 from competency_gaps.model.likelihood import Continuation, Likelihood, encode_pair, likelihoods, tokenize_continuation
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import Tap, pad_left, read_start, shared_start, tapped
@@ -123,7 +123,7 @@ def respond(
             [asked[i].tokens.ids for i in members],
             request,
             config=config,
-            token_budget=token_budget or WRITTEN_AT_ONCE,
+            token_budget=token_budget or PROMPT_TOKENS_AT_ONCE,
             advance=advance,
             tap=tap,
             asked=members,

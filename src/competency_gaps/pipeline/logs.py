@@ -26,7 +26,7 @@ NO_MODEL = Reason(
     "no_model",
     "the log names no model, so nobody can check that its scores and the run's concepts belong to the same model",
 )
-_LIMIT = 300
+_MAX_LINE_LENGTH = 300
 _OWN_TEXT = "own text of"
 _ARGUMENT = re.compile(r"(?:^|,)\s*(?:peft|delta|pretrained|model|path|engine)=([^,]+)")
 
@@ -148,7 +148,7 @@ def matched_line(counts: MatchedModel) -> str:
 
 def _line(text: str) -> str:
     """Return a text as one printable line."""
-    return shorten(visible(" ".join(text.split("\n"))), _LIMIT)
+    return shorten(visible(" ".join(text.split("\n"))), _MAX_LINE_LENGTH)
 
 
 def same_model(theirs: str, ours: str) -> bool:

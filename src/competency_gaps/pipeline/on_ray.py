@@ -32,9 +32,9 @@ from competency_gaps.util.progress import Progress
 from competency_gaps.util.shards import ShardDraft
 from competency_gaps.util.text import one_line, plural
 
-TRIES = 3
+MAX_FAILURES = 3
 """Workers that may fail on a shard, or on loading one after another, before it is given up."""
-LOOK = 2.0
+POLL_SECONDS = 2.0
 """Seconds between two looks whether workers have started."""
 _OBJECT_STORE = 2**27
 """Bytes of the object store of a cluster that is started here: only the configuration is put there."""
@@ -133,7 +133,7 @@ class Pool:
         for _ in range(min(self.fit.workers, total)):
             self._start()
         while len(self.done) < total:
-            ready, _ = self.ray.wait([*self.loading, *self.running], num_returns=1, timeout=LOOK)
+            ready, _ = self.ray.wait([*self.loading, *self.running], num_returns=1, timeout=POLL_SECONDS)
             for answer in ready:
                 self._take(answer)
             self._give()
@@ -206,7 +206,7 @@ class Pool:
         if fault.by_user:
             raise UserError(fault.text)
         self.failures[what] += 1
-        if self.failures[what] >= TRIES:
+        if self.failures[what] >= MAX_FAILURES:
             raise MachineError(
                 f"{plural(self.failures[what], 'worker')} failed on {what}, the last because {fault.text}. Finished "
                 "work is kept: fix the cause and repeat the command."

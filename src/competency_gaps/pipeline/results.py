@@ -311,7 +311,7 @@ def _null(values: np.ndarray) -> pl.Series:
     return pl.Series(np.asarray(values, dtype=np.float64)).fill_nan(None)
 
 
-GROUP = 32 * 2**20
+ROW_GROUP_BYTES = 32 * 2**20
 """About how many bytes of items a row group of ``items.parquet`` holds [ours]."""
 
 
@@ -361,6 +361,6 @@ def write_results(
 
 
 def write_items(file: Path, items: pl.DataFrame) -> None:
-    """Write ``items.parquet`` in row groups of about ``GROUP`` bytes, so that readers need not hold all texts."""
-    rows = max(1, int(items.height * GROUP // max(1, int(items.estimated_size()))))
+    """Write ``items.parquet`` in row groups of about ``ROW_GROUP_BYTES``, so that readers need not hold all texts."""
+    rows = max(1, int(items.height * ROW_GROUP_BYTES // max(1, int(items.estimated_size()))))
     write_atomic(file, lambda part: items.write_parquet(part, row_group_size=min(rows, max(1, items.height))))

@@ -165,9 +165,9 @@ def manifest_of(
     }
 
 
-QUICK = ["columns", "features"]
+QUICK_FAMILIES = ["columns", "features"]
 """Families that are made in seconds."""
-FORMAT = 1
+CACHE_FORMAT = 1
 """Of cached runs; those of another format are made again."""
 
 
@@ -201,7 +201,7 @@ def cached_run(path: Path, options: Mapping[str, Any], progress: Progress) -> Ru
     folder = cache_folder() / "logs" / _digest(path, options)
     if not (folder / FILE).is_file():
         suite = suite_logs([str(path)], **options)
-        data = {"benchmarks": suite.benchmarks, "scores": suite.scores, "slices": {"families": QUICK}}
+        data = {"benchmarks": suite.benchmarks, "scores": suite.scores, "slices": {"families": QUICK_FAMILIES}}
         config = parse_config(ItemsConfig, data, str(path))
         make_folder(folder.parent)
         # Nobody sees a run that is not finished, and two processes may make the same one.
@@ -225,7 +225,7 @@ def add_text_slices(run: RunFolder, progress: Progress) -> RunFolder | None:
         return None
     embed_texts([])  # first of all: the model may not be here
     progress.say("\nClusters of like texts come next, and the answer with them. To leave it at this: Ctrl-C.")
-    write_slices(run, Source(run, SlicesConfig(families=[*QUICK, "clusters"]), progress=progress))
+    write_slices(run, Source(run, SlicesConfig(families=[*QUICK_FAMILIES, "clusters"]), progress=progress))
     return RunFolder(run.path, {**open_folder(run.path).manifest, "logs": run.manifest["logs"]})
 
 
@@ -233,4 +233,4 @@ def _digest(path: Path, options: Mapping[str, Any]) -> str:
     """SHA-256 of the logs' names and contents, and of how they are read."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     hashed = [[str(file.relative_to(path.parent)), sha256(file)] for file in files]
-    return hashlib.sha256(json.dumps([FORMAT, SCHEMA_VERSION, options, hashed]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([CACHE_FORMAT, SCHEMA_VERSION, options, hashed]).encode()).hexdigest()[:32]

@@ -22,7 +22,7 @@ CHUNK_ELEMENTS = 2_000_000
 """Most latents (tokens x SAE width) in memory as a dense array, where these are at least ``MIN_TOKENS`` tokens."""
 MIN_TOKENS = 64
 """Tokens of a chunk, however wide the SAE: its weights are read once for each chunk."""
-PADDED = 2
+MAX_PADDING_RATIO = 2
 """Ratio of a group's tokens with padding to those of a chunk, at most."""
 GPU_FACTOR = 64
 """Factor on a GPU, which waits a little for each chunk: 512 MiB in float32."""
@@ -124,7 +124,7 @@ def pool(
         for span in spans:
             # Among short spans a long one would have them all padded to its length.
             padded = (len(group) + 1) * max(len(span), *map(len, group), 0)
-            if group and (size + len(span) > longest or padded > PADDED * longest):
+            if group and (size + len(span) > longest or padded > MAX_PADDING_RATIO * longest):
                 rows += _pool_group(sae, group, pooling, keep_tokens)
                 group, size = [], 0
             if len(span) > longest:

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.util.errors import needed
 
-SIZE = 100
+SINGULAR_VECTORS = 100
 """Singular vectors of the space of concepts."""
 MIN_ACTIVE_ITEMS = 20
 """Items in which a concept must be active, at least, to take part."""

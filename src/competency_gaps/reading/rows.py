@@ -40,7 +40,7 @@ _TYPES = ("U16", "U32", "I64", "F16", "F32")
 _OPEN_SHARDS = 1024
 """Shards that stay open: each is mapped, and a process has only so many mappings."""
 
-WHOLE = 2.0**15
+LARGEST_STORED_SCORE = 2.0**15
 """What the largest score of a row is stored as: a large float16, so that the range below it is wide."""
 SMALLEST_VALUE = np.float16(2.0**-24)
 """The smallest float16 above 0."""
@@ -71,7 +71,7 @@ def pack_scores(cas: sp.csr_array) -> PackedScores:
     scale = np.zeros(len(counts), np.float32)
     if len(filled):
         scale[filled] = np.maximum(np.maximum.reduceat(scores, cas.indptr[filled]), _LEAST_SCORE)
-    shares = (scores / np.repeat(scale, counts) * np.float32(WHOLE)).astype(np.float16)
+    shares = (scores / np.repeat(scale, counts) * np.float32(LARGEST_STORED_SCORE)).astype(np.float16)
     return PackedScores(np.maximum(shares, SMALLEST_VALUE), scale)
 
 
@@ -85,7 +85,9 @@ def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
     scale : ndarray of float32 of shape (n,) or (1,)
         The scale of each share's row.
     """
-    return np.maximum(shares.astype(np.float32, copy=False) * np.float32(1 / WHOLE) * scale, _LEAST_SCORE)
+    return np.maximum(
+        shares.astype(np.float32, copy=False) * np.float32(1 / LARGEST_STORED_SCORE) * scale, _LEAST_SCORE
+    )
 
 
 def index_type(largest: int) -> type[np.unsignedinteger]:
@@ -159,7 +161,7 @@ def make_block(
     return CasBlock(np.asarray(items, np.int64), cas, peaks, token_ptr, token_ids, offsets.astype(np.int32))
 
 
-_HALF = (2.0**-10, 65504.0)
+_FLOAT16_RANGE = (2.0**-10, 65504.0)
 """Range of a shard's largest activation in which float16 is finite and precise enough for display."""
 
 
@@ -178,7 +180,7 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
     """
     small = [np.zeros(0, np.float32), *(row.values for row in rows)]
     values = np.concatenate(small)
-    if len(values) and _HALF[0] <= float(values.max()) <= _HALF[1]:
+    if len(values) and _FLOAT16_RANGE[0] <= float(values.max()) <= _FLOAT16_RANGE[1]:
         values = np.maximum(values.astype(np.float16), SMALLEST_VALUE)
     tokens = [first[row.tokens] for row, first in zip(rows, places, strict=True)]
     return {

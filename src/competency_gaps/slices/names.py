@@ -29,16 +29,16 @@ LEAD_ALONE, LEAD_OF_WORDS = 0.38, 0.15
 """Least lead of a phrase that no item spells out, and what it may lack where every item has a word of the phrase."""
 NEAR_SHARE = 0.03
 """Share of the vocabulary that counts as near to an item."""
-MOST, MANY = 0.6, 0.3
+MIN_NAMED_SHARE, MIN_WORDED_SHARE = 0.6, 0.3
 """Least share of a node's items that are near to its phrase, in its categories, or have one of the words that name it
 alone; and of those that have one of the words that stand behind its categories."""
-PURE = 0.95
+PURE_SHARE = 0.95
 """Share of a node's items in one category from which the category comes before any phrase, as phrases misled most
 there."""
 CATEGORY_SHARE, CATEGORY_LIFT, CATEGORY_F1 = 0.15, 1.3, 0.7
 """Least share of a node's items in a category that names it, and least ratio to the category's share of all items; F1
 of a node's items and those of its categories from which these name it better than any phrase."""
-WORDS, MOST_WORDS = 3, 5
+NAME_WORDS, MAX_NAME_WORDS = 3, 5
 """Words that name a node, and where others have the same."""
 CANDIDATES, OVERLAP = 12, 0.1
 """Words of the highest log-odds from which the name is chosen; and the weight of an item that has a chosen word
@@ -142,23 +142,23 @@ def with_names(
     names, words = [""] * len(family.names), [list[str]() for _ in family.names]
     for node in np.argsort(-members.sum(axis=1), kind="stable").tolist():  # parents before their children
         inside, (chosen, covered) = members[[node]].indices, by_noun[node]
-        if covered < MANY:
+        if covered < MIN_WORDED_SHARE:
             chosen, covered = by_word[node]
         within = Counter(category[row] for row in inside)
         categories, same = _by_category(within, usual)
         phrase = list[str]()
         if vocabulary and vocabulary.names:
             phrase = _by_phrase(vocabulary, lead[node], [stems[row] for row in inside], inside)
-        quoted = [f"“{', '.join(chosen[:most])}”" for most in range(WORDS, MOST_WORDS + 1) if chosen]
+        quoted = [f"“{', '.join(chosen[:most])}”" for most in range(NAME_WORDS, MAX_NAME_WORDS + 1) if chosen]
         bare = [f"mostly {text}" for text in categories]
         # With words behind it, a phrase misleads readers less often.
         by_phrase = [*(f"{phrase[0]}: {text}" for text in quoted if phrase), *phrase]
         worded = [f"{text}: {quote}" for text in categories for quote in quoted]
-        by_category = worded + bare if covered >= MANY else bare + worded
-        pure = bool(categories) and max(within.values()) >= PURE * len(inside)
+        by_category = worded + bare if covered >= MIN_WORDED_SHARE else bare + worded
+        pure = bool(categories) and max(within.values()) >= PURE_SHARE * len(inside)
         wanted = bare if same else []
         wanted = wanted + (by_category + by_phrase if pure else by_phrase + by_category)
-        if covered >= MOST:
+        if covered >= MIN_NAMED_SHARE:
             wanted += quoted
         if not wanted:
             continue
@@ -175,7 +175,7 @@ def _by_phrase(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], 
     name, spoken = vocabulary.names[best], _stems(vocabulary.names[best])
     spelled = np.mean([not spoken.isdisjoint(text) for text in stems])
     least = max(vocabulary.least, vocabulary.alone - LEAD_OF_WORDS * spelled)
-    return [name] if lead[best] >= least and vocabulary.covers[[best]][:, inside].mean() >= MOST else []
+    return [name] if lead[best] >= least and vocabulary.covers[[best]][:, inside].mean() >= MIN_NAMED_SHARE else []
 
 
 def _stems(text: str) -> set[str]:
@@ -199,11 +199,11 @@ def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], 
     size, chosen, within = inside.total(), list[str](), 0
     for name, items in inside.most_common(3):
         lift = items / size / (usual[name] / usual.total())
-        if not name or items < CATEGORY_SHARE * size or lift < CATEGORY_LIFT or within >= MOST * size:
+        if not name or items < CATEGORY_SHARE * size or lift < CATEGORY_LIFT or within >= MIN_NAMED_SHARE * size:
             break
         chosen, within = [*chosen, name], within + items
     text = " and ".join(filter(None, (", ".join(chosen[:-1]), *chosen[-1:])))
-    if len(text) > NAME_LIMIT or within < MOST * size:
+    if len(text) > NAME_LIMIT or within < MIN_NAMED_SHARE * size:
         return [], False
     return [text], 2 * within >= CATEGORY_F1 * (size + sum(usual[name] for name in chosen))
 
@@ -224,7 +224,7 @@ def _nouns_and_words(texts: Sequence[str | None]) -> tuple[list[set[str]], list[
 
 
 def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tuple[list[str], float]]:
-    """For each node, words that mark its items, and the share of its items that have one of the first ``WORDS``.
+    """For each node, words that mark its items, and the share of its items that have one of the first ``NAME_WORDS``.
 
     Each word is one that many items have which lack the words before it.
 
@@ -251,11 +251,11 @@ def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tupl
             forms.setdefault(frequent[i].rstrip("es")[:STEM], i)
         able, weight = np.array([*forms.values()], np.int64), np.sqrt(score[node, [*forms.values()]])
         has, chosen = having[members[[node]].indices][:, able].toarray() > 0, list[int]()
-        while len(chosen) < min(MOST_WORDS, len(able)):
+        while len(chosen) < min(MAX_NAME_WORDS, len(able)):
             more = ~has[:, chosen].any(axis=1)
             gain = (has[more].sum(axis=0) + OVERLAP * has.sum(axis=0)) * weight
             gain[chosen] = -1
             chosen.append(int(gain.argmax()))
-        covered = has[:, chosen[:WORDS]].any(axis=1)
+        covered = has[:, chosen[:NAME_WORDS]].any(axis=1)
         marks.append(([frequent[able[i]] for i in chosen], float(covered.mean())))
     return marks

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MAX_TEXT_LENGTH = 600
 """Characters of an item that whoever names its region reads."""
-WORDS = 5
+MAX_NAME_WORDS = 5
 """Words of a name, at most."""
 
 
@@ -133,7 +133,7 @@ def _name(answer: LLMAnswer) -> str | None:
     """Return the name in an answer; None if it is unusable or too long."""
     read = parse(answer, _Name)
     name = None if isinstance(read, Failure) else clean_line(read.name.strip(" .\"'"))
-    return name if name is not None and len(name.split()) <= WORDS else None
+    return name if name is not None and len(name.split()) <= MAX_NAME_WORDS else None
 
 
 def _with_names(regions: pl.DataFrame, names: Sequence[str | None], kind: str) -> pl.DataFrame:

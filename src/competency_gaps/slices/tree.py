@@ -10,7 +10,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from competency_gaps.reading.by_concept import ByConcept
-from competency_gaps.reading.profiles import MIN_ACTIVE_ITEMS, SIZE, cas_of, one_thread, profiles_of, scale_of, unit
+from competency_gaps.reading.profiles import (
+    MIN_ACTIVE_ITEMS,
+    SINGULAR_VECTORS,
+    cas_of,
+    one_thread,
+    profiles_of,
+    scale_of,
+    unit,
+)
 from competency_gaps.slices.family import MIN_ITEMS, Family, family_of, ones_at
 
 SCALES = (6, 14, 44, 150)
@@ -117,7 +125,7 @@ def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.
         concepts = np.flatnonzero(by_concept.support >= MIN_ACTIVE_ITEMS)
         cas = cas_of(by_concept, rows, concepts)
         profiles = profiles_of(cas, scale_of(cas, concepts))
-        size = min(SIZE, min(profiles.shape) - 1)
+        size = min(SINGULAR_VECTORS, min(profiles.shape) - 1)
         if size < 1:
             return np.zeros((len(rows), 1), np.float32)
         return unit(TruncatedSVD(size, random_state=seed).fit_transform(profiles)).astype(np.float32)

@@ -11,7 +11,7 @@ from labelling_helpers import WORDS, hand_made
 from typer.testing import CliRunner
 
 from competency_gaps.cli.app import app
-from competency_gaps.concepts.exemplars import Exemplar, Exemplars
+from competency_gaps.concepts.exemplars import Exemplar
 from competency_gaps.concepts.labelling.automatic import label_automatically
 from competency_gaps.concepts.labelling.labeller import (
     MAX_EXCERPT_LENGTH,
@@ -20,7 +20,6 @@ from competency_gaps.concepts.labelling.labeller import (
     balanced_accuracy,
     detection,
     explanation,
-    important,
     label_rows,
     marked,
     questions,
@@ -129,14 +128,6 @@ def test_a_label_that_repeats_the_instructions_is_no_label(dictionary):
         assert read(label).label == label
 
 
-def test_a_scorer_cannot_count_on_half_of_the_windows(dictionary):
-    exemplars = dictionary.exemplars.of(0)
-    truths = [detection(0, "x", exemplars, seed).truth for seed in range(200)]
-    active, silent = [sum(truth) for truth in truths], [len(truth) - sum(truth) for truth in truths]
-    assert set(active) == set(range(5, 10)) and set(silent) == {5, 6, 7, 8}
-    assert abs(np.corrcoef(active, silent)[0, 1]) < 0.25
-
-
 def test_right_labels_score_high_wrong_ones_near_chance(dictionary):
     right = [(c, f"the word {word}") for c, word in enumerate(WORDS)]
     for labels, low, high in ((right, 1.0, 1.0), ([(c, f"the word {WORDS[(c + 2) % 5]}") for c in range(5)], 0.1, 0.8)):
@@ -217,19 +208,15 @@ def test_hostile_exemplars_and_labels_are_bounded_and_marked_as_data(tmp_path):
     assert "\n" not in label and "\u202e" not in label and len(label) < 250
 
 
-def test_concepts_are_chosen_by_what_runs_say(tiny_run):
-    chosen = important([tiny_run], 10)
-    ranked = set(tiny_run.concepts.filter(tiny_run.concepts["ranked"])["concept"])
-    assert len(chosen) == len(set(chosen)) <= 10 and set(chosen) <= ranked
-    assert set(important([tiny_run], 10_000)) == ranked
-
-
-def test_a_folder_without_exemplars_says_what_to_do(tmp_path):
-    with pytest.raises(UserError, match="collect exemplars"):
-        Exemplars(tmp_path)
-
-
 def test_a_mark_on_part_of_a_character_marks_all():
     ends = np.array([2, 2, 3, 6], np.int32)
     one = Exemplar("top", 0, 1.0, 0, "a é b!", ends, np.array([0, 5, 0, 0], np.float32))
     assert marked(one, active_tokens(one)) == "a «é» b!"
+
+
+def test_a_scorer_cannot_count_on_half_of_the_windows(dictionary):
+    exemplars = dictionary.exemplars.of(0)
+    truths = [detection(0, "x", exemplars, seed).truth for seed in range(200)]
+    active, silent = [sum(truth) for truth in truths], [len(truth) - sum(truth) for truth in truths]
+    assert set(active) == set(range(5, 10)) and set(silent) == {5, 6, 7, 8}
+    assert abs(np.corrcoef(active, silent)[0, 1]) < 0.25

@@ -233,14 +233,14 @@ def _covariate(row: Row, name: str, value: Any) -> float | str:
     return number
 
 
-class _Epoch(NamedTuple):
+class _ItemEpoch(NamedTuple):
     item: Item
     name: str | None
     """None: the item is asked once."""
     where: str
 
 
-def _check_epoch(item: Item, epoch: str | None, where: str, earlier: Sequence[_Epoch]) -> None:
+def _check_epoch(item: Item, epoch: str | None, where: str, earlier: Sequence[_ItemEpoch]) -> None:
     """Raise UserError if an item's id was used before, unless all are epochs of one item that ask the same."""
     if any(epoch is None or other.name in (None, epoch) for other in earlier):
         raise UserError(
@@ -321,7 +321,7 @@ def gather(
         If a record is wrong, two items have one id, or there is no item at all.
     """
     check_fields(fields)
-    epochs: dict[str, list[_Epoch]] = {}
+    epochs: dict[str, list[_ItemEpoch]] = {}
     left_out: list[LeftOut] = []
     reports: list[SourceReport] = []
     for index, entry in enumerate(entries):
@@ -346,7 +346,7 @@ def gather(
         if item.identity or is_whole(item):  # items of logs were checked when they were read
             earlier = epochs.setdefault(item.id, [])
             _check_epoch(item, epoch, where, earlier)
-            earlier.append(_Epoch(item, epoch, where))
+            earlier.append(_ItemEpoch(item, epoch, where))
         else:
             left_out.append(LeftOut(where, HALF))
     items = [_merged([epoch.item for epoch in same]) for same in epochs.values()]

@@ -91,7 +91,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 
 @dataclass
-class _Epoch:
+class _SampleEpoch:
     """One request for a sample."""
 
     number: int
@@ -114,7 +114,7 @@ class _SampleReader:
     head: dict[str, Any]
     tally: Tally
     source: LogSource
-    epochs: dict[str, list[_Epoch]] = field(default_factory=dict)
+    epochs: dict[str, list[_SampleEpoch]] = field(default_factory=dict)
     """Id as JSON (1 and "1" are different samples) -> its epochs."""
     names: dict[str, str] = field(default_factory=dict)
     """Id as JSON -> the item's."""
@@ -155,7 +155,7 @@ class _SampleReader:
         failed = bool(sample.get("error"))
         judged = self.scores.judged(sample)
         further = mapped(self.source, where, mapping(sample.get("metadata")), sample)
-        known.append(_Epoch(number, exchange, judged, failed, sample.get("target"), sample.get("uuid"), further))
+        known.append(_SampleEpoch(number, exchange, judged, failed, sample.get("target"), sample.get("uuid"), further))
         return None
 
     def items(self) -> Iterator[Item | LeftOut]:
@@ -173,7 +173,7 @@ class _SampleReader:
             first = min(epochs, key=lambda epoch: (epoch.failed, epoch.score is None, epoch.number))
             yield self.tally.item(self._item(key, epochs, first), first.exchange.asked.method, records=len(epochs))
 
-    def _item(self, key: str, epochs: list[_Epoch], first: _Epoch) -> Item:
+    def _item(self, key: str, epochs: list[_SampleEpoch], first: _SampleEpoch) -> Item:
         asked = first.exchange.asked
         if any(epoch.exchange.asked.messages != asked.messages for epoch in epochs if not epoch.failed):
             self.notes["sample_other_prompt"] += 1

@@ -28,19 +28,19 @@ from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import shorten, visible
 
 OPEN, CLOSE = "«", "»"
-MARKED = 0.3
+MIN_MARKED_SHARE = 0.3
 """Tokens with at least this share of a window's highest activation are marked."""
 _WORD = re.compile(r"\w+")
 MAX_EXCERPT_LENGTH = 600
 """Characters of a window that are shown, marks included."""
-MAX_LABEL_LENGTH = 600
-"""Concepts of a run that are labelled [ours]."""
+MAX_LABELLED_CONCEPTS = 600
+"""Concepts of a run that are labelled unless a number is given [ours]."""
 
 
 def active_tokens(exemplar: Exemplar) -> np.ndarray:
     """Tokens that are marked: bool of shape (tokens,)."""
     peak = exemplar.activations.max(initial=0.0)
-    return (exemplar.activations >= MARKED * peak) & (exemplar.activations > 0)
+    return (exemplar.activations >= MIN_MARKED_SHARE * peak) & (exemplar.activations > 0)
 
 
 def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
@@ -78,11 +78,11 @@ def plain(text: str) -> str:
 
 Step = Literal["explain", "detection"]
 
-EXPLAINED = (5, 5)
+EXPLAINER_WINDOWS = (5, 5)
 """Strongest and spread windows that an explainer reads; the others are held out for scores."""
-SILENT = 4
+EXPLAINER_NEGATIVES = 4
 """Hard negatives that an explainer reads."""
-SCORED = (5, 9)
+SCORED_WINDOWS = (5, 9)
 """Fewest and most windows with the concept on which a label's detection is scored, and the same without it; both are
 drawn for each concept, so that a reader cannot count on half of them."""
 
@@ -95,8 +95,8 @@ class Explanation(pydantic.BaseModel):
     """None: it abstains."""
 
 
-class Windows(pydantic.BaseModel):
-    """A scorer's answer: windows in which it expects the concept."""
+class DetectedWindows(pydantic.BaseModel):
+    """A scorer's answer: numbers, from 1, of the windows in which it expects the concept."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     windows: list[int]
@@ -119,7 +119,8 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
 
     Windows of even rank are shown, with the concept and hard negatives, so that those of odd rank can score the answer.
     """
-    shown = _of_rank(exemplars, "top", 0)[: EXPLAINED[0]] + _of_rank(exemplars, "spread", 0)[: EXPLAINED[1]]
+    top, spread = EXPLAINER_WINDOWS
+    shown = _of_rank(exemplars, "top", 0)[:top] + _of_rank(exemplars, "spread", 0)[:spread]
     if not shown:
         return None
     strongest = max(float(exemplar.activations.max()) for exemplar in shown)
@@ -127,9 +128,8 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
     for exemplar in shown:
         strength = max(1, round(10 * float(exemplar.activations.max()) / strongest))
         windows.append({"strength": strength, "text": marked(exemplar, active_tokens(exemplar))})
-    silent = [
-        shorten(plain(exemplar.text), MAX_EXCERPT_LENGTH) for exemplar in _of_rank(exemplars, "negative", 0)[:SILENT]
-    ]
+    negatives = _of_rank(exemplars, "negative", 0)[:EXPLAINER_NEGATIVES]
+    silent = [shorten(plain(exemplar.text), MAX_EXCERPT_LENGTH) for exemplar in negatives]
     promotes = [shorten(plain(token), 40) for token in promoted]
     content = {"windows": windows, "silent": silent, "promotes": promotes}
     return LabelQuestion(concept, make_request("explain", concept, content, Explanation, 120))
@@ -138,7 +138,7 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
 def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
     """Ask which held-out windows contain what a label names; None unless some do and some do not."""
     rng = np.random.default_rng([seed, concept])
-    with_it, without_it = rng.integers(SCORED[0], SCORED[1] + 1, 2).tolist()
+    with_it, without_it = rng.integers(SCORED_WINDOWS[0], SCORED_WINDOWS[1] + 1, 2).tolist()
     active, silent = _held_out(exemplars, with_it), _of_rank(exemplars, "negative", 1)[:without_it]
     if not active or not silent:
         return None
@@ -146,7 +146,7 @@ def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int
     order = rng.permutation(len(chosen))
     windows = [{"number": i + 1, "text": plain(chosen[at][0].text)} for i, at in enumerate(order)]
     truth = tuple(chosen[at][1] for at in order)
-    request = make_request("detection", concept, {"label": plain(label), "windows": windows}, Windows, 200)
+    request = make_request("detection", concept, {"label": plain(label), "windows": windows}, DetectedWindows, 200)
     return LabelQuestion(concept, request, label, truth)
 
 
@@ -246,7 +246,7 @@ def read_answer(question: LabelQuestion, answer: LLMAnswer) -> Explanation | flo
         if isinstance(explained, Explanation) and repeats_instructions(explained.label or ""):
             return Failure("the label is one of the examples in the instructions")
         return explained
-    scored = parse(answer, Windows)
+    scored = parse(answer, DetectedWindows)
     if isinstance(scored, Failure):
         return scored
     score = balanced_accuracy(question, scored.windows)
@@ -357,7 +357,7 @@ def add_scores(dictionary: Dictionary, scores: Sequence[tuple[int, str, float]])
     dictionary.add_labels(table.with_columns(score=pl.coalesce("new", "score"), scored_by=by).drop("new"))
 
 
-def important(runs: Sequence[RunFolder], count: int = MAX_LABEL_LENGTH) -> list[int]:
+def important(runs: Sequence[RunFolder], count: int = MAX_LABELLED_CONCEPTS) -> list[int]:
     """The concepts that matter most in some runs.
 
     Concepts are taken in turn from several lists: those that go with failure and those that go with

@@ -22,11 +22,11 @@ def notebook_card(run: RunFolder) -> str:
     models = models_table(run)
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")
     benchmarks = _table(run.benchmarks.select(*columns))
-    if models.height > 1 and run.path == run.base:
+    if models.height > 1 and not run.tables:
         return _listed(f"{plural(models.height, 'model')}: run.answer(MODEL)", []) + _table(models)
     if not models.height:
         return _listed(str(run.path), []) + benchmarks
-    kind = None if run.path == run.base else "benchmark"
+    kind = None if not run.tables else "benchmark"
     return _answer_card(answer(run.run_itself(), run.scored_model, kind)) + benchmarks
 
 

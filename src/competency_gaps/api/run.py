@@ -32,14 +32,14 @@ Against = Literal["peers"] | str | Sequence[str] | None
 class Run(RunFolder):
     """A finished run. Tables are polars frames, read on first access; nothing here needs torch.
 
-    Two runs are equal if they have the same folder and manifest. A run is pickled as its path.
+    Two runs are equal if they have the same folder and manifest. A run is pickled as its path, a view with its tables.
     """
 
     def __hash__(self) -> int:
         return hash(self.path)
 
-    def __reduce__(self) -> tuple[Callable[[Path], Run], tuple[Path]]:
-        return open_run, (self.path,)
+    def __reduce__(self) -> tuple[Callable[..., Run], tuple[Any, ...]]:
+        return (type(self), (self.path, self.manifest, self.tables)) if self.tables else (open_run, (self.path,))
 
     def __repr__(self) -> str:
         models = self.models["model"]
@@ -131,7 +131,7 @@ class Run(RunFolder):
         -------
         Run
             Has the same items and concepts; figures of concepts are the model's, for drilling down from its
-            :meth:`answer`. Tables are cached, and rebuilt when the scores behind them change.
+            :meth:`answer`.
 
         Raises
         ------
@@ -145,7 +145,7 @@ class Run(RunFolder):
             raise UserError(f"{argument('parsed')} and {argument('against')}: expected one of the two.")
         kind, others = outcome_kind(against, parsed=parsed)
         of_model = outcome_run(self, model, kind, against=others, progress=progress)
-        return type(self)(of_model.path, of_model.manifest)
+        return type(self)(of_model.path, of_model.manifest, of_model.tables)
 
     def model_slices(
         self, *, against: Against = None, models: Sequence[str] | None = None, max_slices: int = 40
@@ -305,7 +305,9 @@ class Run(RunFolder):
     def check(
         self, *, against: RunFolder | Path | str | None = None, seed: int = 0, progress: Progress | None = None
     ) -> dict[str, Any]:
-        """Test the run as a whole: subsampling, ablation, halves. The outcome and the report go into its folder.
+        """Test the run as a whole: subsampling, ablation, halves.
+
+        The results and a new report go into the run's folder; those of a view (:meth:`as_model`) are only returned.
 
         Parameters
         ----------
@@ -329,9 +331,10 @@ class Run(RunFolder):
         outcome = self.manifest.get("outcome")
         if other is not None and outcome is not None and "outcome" not in other.manifest:
             names = tuple(outcome["against"])
-            other = outcome_run(other, outcome["model"], outcome["kind"], against=names, progress=progress)
+            other = outcome_run(other, self.scored_model, outcome["kind"], against=names, progress=progress)
         figures = assess(self, progress, against=other, seed=seed)
-        self.report(progress=progress)
+        if outcome is None:
+            self.report(progress=progress)
         return figures
 
     def name(self, dictionary: Path | str, *, progress: Progress | None = None) -> Self:

@@ -112,7 +112,7 @@ def check(
     opened = shared.as_outcome(shared.open_source(run), model, against)
     figures = opened.check(against=other, progress=shared.terminal(quiet))
     print_result(lambda: {"run": str(opened.path), **figures}, lambda _: verdict_table(figures["verdicts"]), as_json)
-    if opened.report_file.is_file() and not as_json:
+    if not (opened.tables or as_json):
         print_line(f"Report: {opened.report_file.resolve()}")
 
 

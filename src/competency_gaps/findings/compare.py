@@ -28,7 +28,7 @@ from competency_gaps.items.config import EvidenceConfig, ScoresConfig
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log
 from competency_gaps.pipeline.without_reading import cached_run
-from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import Outcomes, slice_sample
 from competency_gaps.runs.scores import ModelScores, match_scores, model_scores
 from competency_gaps.slices import Family, family_of
@@ -152,7 +152,7 @@ def compare_runs(candidate: RunFolder | Path, baseline: RunFolder | Path, *, min
 
 def basis_of(run: RunFolder) -> Basis:
     """The items of a run and its slices."""
-    base = open_folder(run.base)
+    base = run.run_itself()
     families = slices_of(base)
     config = base.evidence_config.model_copy(update={"strata": strata_of(base, families)})
     return Basis(base.items, families, config)
@@ -161,7 +161,7 @@ def basis_of(run: RunFolder) -> Basis:
 def _run_side(run: RunFolder) -> Side:
     if run.manifest.get("outcome", {}).get("kind", "score") != "score":
         raise UserError(f"{run.path} holds another outcome than scores: compare the scores of runs or of models.")
-    scores = model_scores(open_folder(run.base))
+    scores = model_scores(run.run_itself())
     known = run.scored_model in scores.models
     asked = np.asarray(scores.asked[scores.row(run.scored_model)]) if known else np.zeros(len(run.outcomes), bool)
     return Side(run.scored_model, run.outcomes, asked)

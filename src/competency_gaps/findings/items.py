@@ -245,7 +245,7 @@ def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) 
     scores = model_scores(run).of(model)
     response = dict(zip(rows, run.items["response"].gather(list(rows)), strict=True))
     if run.own_model != model:
-        rows_of_scores = read_scores(run.base).filter((pl.col("model") == model) & pl.col("item").is_in(list(rows)))
+        rows_of_scores = read_scores(run.path).filter((pl.col("model") == model) & pl.col("item").is_in(list(rows)))
         response = dict(rows_of_scores.select("item", "response").iter_rows())
     same = run.items.filter(pl.Series(repeats(run.items)))
     sizes = dict(same["cluster"].value_counts().iter_rows())

@@ -478,7 +478,7 @@ def read_matchings(run: RunFolder) -> list[Matching]:
         If a file is damaged.
     """
     matchings = []
-    for file in sorted((run.base / LISTS).glob("*.json")):
+    for file in sorted((run.path / LISTS).glob("*.json")):
         try:
             matchings.append(pydantic.TypeAdapter(Matching).validate_python(read_document(file)))
         except (OSError, ValueError) as error:

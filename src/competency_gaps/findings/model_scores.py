@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from competency_gaps.evidence import ItemSample, Thresholds, corrected, evidence
 from competency_gaps.evidence.interval import mean
 from competency_gaps.evidence.outcomes import item_facts, wrong_alike
-from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 
@@ -29,7 +29,7 @@ def models_table(run: RunFolder) -> pl.DataFrame:
         (kept items that it was asked, with and without a score), ``mean`` over the scored items with its interval
         ``low`` and ``high``, clusters counted once.
     """
-    base = open_folder(run.base)
+    base = run.run_itself()
     scores = model_scores(base)
     cluster = base.items["cluster"].to_numpy()
     rows = []
@@ -65,7 +65,7 @@ def item_models(run: RunFolder) -> pl.DataFrame:
         (models whose answer is known and wrong), ``alike`` (those of them that give the most common answer) and
         ``alike_q``: agreement on an answer that the key calls wrong.
     """
-    base = open_folder(run.base)
+    base = run.run_itself()
     items = base.files.collect("items", base.scan("items").select("benchmark", "item_id", "response"))
     names = items["benchmark"].unique(maintain_order=True).to_list()
     group = items["benchmark"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
@@ -83,7 +83,7 @@ def _answers(run: RunFolder, scores: ModelScores, responses: pl.Series) -> np.nd
 
     -1: no answer is kept, or it is a longer text, which no two models write alike.
     """
-    added = read_scores(run.base)
+    added = read_scores(run.path)
     texts = []
     for model in scores.models:
         rows = added.filter(pl.col("model") == model)
@@ -155,7 +155,7 @@ def missing_of_models(run: RunFolder) -> dict[str, Missing]:
 
     The p-values are corrected over the models by Benjamini and Hochberg's method.
     """
-    base = open_folder(run.base)
+    base = run.run_itself()
     scores, config = model_scores(base), base.evidence_config
     sample = slice_sample(base.items, sp.csr_array((0, base.items.height)), config.strata)
     relative = np.full(scores.values.shape, np.nan)

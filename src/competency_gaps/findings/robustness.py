@@ -181,7 +181,7 @@ def _agreement(correlation: float) -> str:
 
 
 def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = None, seed: int = 0) -> dict[str, Any]:
-    """Run every test and write the results into the run folder.
+    """Run every test; the results are written into the run's folder, but not those of a view.
 
     Returns
     -------
@@ -226,6 +226,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
         verdicts.append(verdict("against", _agreement(both["chi_model_correlation"]), both))
         figures["against"] = both
     content = finite({"seed": seed, "verdicts": [asdict(part) for part in verdicts], **figures})
-    with adding_to_run(run.path, run.manifest):
-        write_document(run.path / ASSESSMENT, content)
+    if not run.tables:
+        with adding_to_run(run.path, run.manifest):
+            write_document(run.path / ASSESSMENT, content)
     return content

@@ -28,7 +28,7 @@ from scipy.special import betaln, expit, logsumexp
 from competency_gaps.concepts.document import read_columns
 from competency_gaps.findings.model_scores import item_models
 from competency_gaps.runs.covariates import repeats
-from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.schemas import Schema
 from competency_gaps.runs.scores import model_scores
 from competency_gaps.slices.store import stored_families
@@ -200,7 +200,7 @@ def read_broken_items(path: Path) -> pl.DataFrame:
 def broken_items(run: RunFolder, *, progress: Progress | None = None) -> pl.DataFrame:
     """Rank the items of a run, as :meth:`competency_gaps.Run.broken_items` describes."""
     progress = progress or Progress(quiet=True)
-    base = open_folder(run.base)
+    base = run.run_itself()
     scores, items = model_scores(base), base.items
     counted = (~np.isnan(scores.values)).sum(axis=0)
     most = int(counted.max(initial=0))

@@ -88,7 +88,7 @@ def new_items(
     if llm is not None and form.scorer not in WRITABLE_SCORERS:
         raise UserError(f"a language model cannot write items scored by {form.scorer!r}.")
     name = re.sub(r"[^\w.-]+", "-", target.title).strip("-.")[:40]
-    folder = Path(out) if out is not None else base.base / "improve" / f"new-{name or 'slice'}"
+    folder = Path(out) if out is not None else base.path / "improve" / f"new-{name or 'slice'}"
     writer = None if llm is None else Writer(base, target, form, n, llm, folder, progress)
     search = _Search(base, target, form, n, writer, progress)
     if dry_run:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -46,19 +46,16 @@ def open_folder(path: Path | str) -> RunFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A finished run, or one outcome of it: another model's scores, or scores against peers.
+    """A finished run, or a view of it through another outcome: another model's scores, or scores against peers.
 
-    Tables are read when they are first asked for. The folder of an outcome holds the tables that differ; it takes the
-    others, and the activations of items and tokens, from the run's folder, which its manifest names.
+    Tables are read when they are first asked for. A view differs from its run in the manifest and in ``tables``; it
+    reads everything else from the run's folder.
     """
 
     path: Path
     manifest: dict[str, Any]
-
-    @property
-    def base(self) -> Path:
-        """The folder that holds the items and activations: the run's, also for an outcome of it."""
-        return Path(self.manifest.get("outcome", {}).get("run", self.path))
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict, compare=False, repr=False)
+    """Name of a table, without suffix -> the table that replaces the folder's; empty: the run itself."""
 
     @property
     def has_reading(self) -> bool:
@@ -164,12 +161,12 @@ class RunFolder:
         UserError
             As :meth:`RunFiles.scan`.
         """
-        return self.files.scan(name)
+        return self.tables[name].lazy() if name in self.tables else self.files.scan(name)
 
     @cached_property
     def files(self) -> RunFiles:
         """Its files, which are checked before they are read."""
-        return RunFiles(self.path, self.base, self.manifest)
+        return RunFiles(self.path, self.manifest)
 
     def _optional(self, name: str) -> pl.DataFrame | None:
         return self._table(name) if self.files.has(name) else None
@@ -180,8 +177,8 @@ class RunFolder:
         return self.files.collect(name, self.scan(name))
 
     def run_itself(self) -> RunFolder:
-        """The run that this is an outcome of; the run itself if it is none."""
-        return open_folder(self.base) if "outcome" in self.manifest else self
+        """Return the run that this is a view of; the run itself if it is none."""
+        return open_folder(self.path) if self.tables else self
 
     @property
     def width(self) -> int:
@@ -351,7 +348,7 @@ class RunFolder:
         from competency_gaps.reading.by_concept import ByConcept
 
         self.files.check_arrays()
-        return ByConcept(self.base / "activations")
+        return ByConcept(self.path / "activations")
 
     @cached_property
     def item_rows(self) -> ItemRows:
@@ -372,7 +369,7 @@ class RunFolder:
     def _store(self) -> CasStore:
         from competency_gaps.reading.rows import CasStore
 
-        return CasStore(self.base / "activations", self.width)
+        return CasStore(self.path / "activations", self.width)
 
     def benchmark_entry(self, benchmark: str) -> dict[str, Any]:
         """What the manifest says of a benchmark; raises UserError if the run has none of this name."""

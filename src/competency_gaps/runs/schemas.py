@@ -70,14 +70,6 @@ ITEMS: Schema = {
     "stratum": pl.Int32,
 }
 """One row per item, benchmark after benchmark, in the source's order."""
-OUTCOME_ITEMS: Schema = {
-    **{name: ITEMS[name] for name in ("score", "response", "unscored")},
-    "outcome": pl.Float64,
-    "stratum": ITEMS["stratum"],
-}
-"""Columns of every outcome's ``items.parquet``, which replace the run's."""
-OUTCOME_DETAILS: Schema = {name: ITEMS[name] for name in ("details", "logprobs", "greedy")}
-"""Those that it has as well if it is another model's."""
 LABELS: Schema = {
     # The shown label; null: none.
     "label": pl.String,
@@ -300,28 +292,17 @@ SCHEMAS: Mapping[str, Schema] = {
     "slices": SLICES,
     "tokens": TOKENS,
 }
-"""Name of a table, without suffix -> its columns; of an outcome's items see ``OUTCOME_ITEMS``."""
+"""Name of a table, without suffix -> its columns."""
 READING = ("concepts", "concept_benchmarks", "overlap", "tokens")
 """Tables that only a run with a reading has."""
 
 
-def schema_fault(columns: Schema, expected: Schema, *, partial: bool = False) -> str | None:
-    """What is wrong with the columns of a table, as the end of a sentence that begins with its path; None: nothing.
+def schema_fault(columns: Schema, expected: Schema) -> str | None:
+    """Return what is wrong with a table's columns, as the end of a sentence that begins with its path; None: nothing.
 
-    Further columns are none of this package's, and are ignored.
-
-    Parameters
-    ----------
-    held
-        Columns of the table.
-    expected
-        Those that it must have.
-    partial
-        Whether it may lack some: only types are compared.
+    Columns beyond the ``expected`` ones are ignored.
     """
     for name, kind in expected.items():
-        if name not in columns and partial:
-            continue
         if name not in columns:
             return f"has no column {name!r}, expected one of type {_in_words(kind)}"
         if columns[name] != kind:

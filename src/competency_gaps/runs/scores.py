@@ -66,8 +66,8 @@ def model_scores(run: RunFolder) -> ModelScores:
 
     The scores of ``items.parquet`` belong to the reader, or to the model of the logs that the items came from.
     """
-    written = tuple(path.stat().st_mtime_ns for name in (MANIFEST, FILE) if (path := run.base / name).is_file())
-    return _model_scores(str(run.base.resolve()), written)
+    written = tuple(path.stat().st_mtime_ns for name in (MANIFEST, FILE) if (path := run.path / name).is_file())
+    return _model_scores(str(run.path.resolve()), written)
 
 
 @lru_cache(maxsize=4)
@@ -126,9 +126,9 @@ def _files(folder: Path) -> RunFiles:
     While its tables are made anew, the former manifest knows the scores.
     """
     if (folder / MANIFEST).is_file():
-        return RunFiles(folder, folder, read_manifest(folder))
+        return RunFiles(folder, read_manifest(folder))
     known = files_of_former(folder).get(FILE)
-    return RunFiles(folder, folder, {} if known is None else {FILES: {FILE: known}})
+    return RunFiles(folder, {} if known is None else {FILES: {FILE: known}})
 
 
 ROWS: Schema = {

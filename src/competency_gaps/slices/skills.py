@@ -54,7 +54,7 @@ def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: P
     dict of int to str
         Without the items for which there is no usable answer.
     """
-    folder = run.base / FOLDER
+    folder = run.path / FOLDER
     if llm is None and not (folder / FILE).is_file():
         return {}
     system = files("competency_gaps.slices").joinpath("prompts/skill.txt").read_text(encoding="utf-8").strip()

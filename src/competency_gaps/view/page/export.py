@@ -342,7 +342,7 @@ def _shell() -> str:
 def _check_outside(target: Path, opened: Sequence[Opened]) -> None:
     """Raise UserError if an export would be written into a run."""
     for run in opened:
-        folder = run.run.base.resolve()
+        folder = run.run.path.resolve()
         if folder in (target, *target.parents):
             raise UserError(f"{str(target)!r} lies inside the run {str(folder)!r}. Give a folder outside it.")
 

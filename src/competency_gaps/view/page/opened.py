@@ -106,8 +106,7 @@ def _stamp(folder: Path, patterns: Iterable[str]) -> Stamp:
 
 
 def _current_stamp(run: RunFolder) -> Stamp:
-    """Of the run's own files; an outcome also rests on those of the run that it is of."""
-    return tuple(stamp for folder in dict.fromkeys((run.base, run.path)) for stamp in _stamp(folder, BODY))
+    return _stamp(run.path, BODY)
 
 
 def open_runs(paths: Sequence[Path]) -> list[Opened]:

@@ -310,7 +310,7 @@ def bounded(answer: dict[str, Any], limit: int = MAX_ANSWER_LENGTH) -> dict[str,
 
 def _asked(run: RunFolder, model: str | None, against: str | None) -> dict[str, Any]:
     """Arguments of an answer about a model of the run; by default about the outcome that is open."""
-    if model is not None or run.path == run.base:
+    if model is not None or not run.tables:
         return {"model": model, "against": against}
     defaults = outcome_arguments(run)
     return defaults if against is None else {**defaults, "against": against, "parsed": False}

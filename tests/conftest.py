@@ -23,12 +23,11 @@ CHAT_TEMPLATE = (
 
 
 @pytest.fixture(scope="session", autouse=True)
-def outcomes_elsewhere(tmp_path_factory):
-    """Outcomes of the tests' runs do not go to the user's cache folder."""
+def answers_elsewhere(tmp_path_factory):
+    """Answers of the tests' runs do not go to the user's cache folder."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         chosen = lambda: Path(os.environ.get("CGAPS_CACHE") or folder)  # noqa: E731
-        patch.setattr("competency_gaps.findings.outcomes.cache_folder", chosen)
         patch.setattr("competency_gaps.findings.kept.cache_folder", chosen)
         patch.setattr("competency_gaps.pipeline.without_reading.cache_folder", chosen)
         yield

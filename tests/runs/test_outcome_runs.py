@@ -1,12 +1,10 @@
-"""A run read as the scores of one of its models: outcomes with tables of their own."""
+"""Views of a run through the scores of one of its models, and answers that are kept until the run changes."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import copy
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +13,12 @@ import pytest
 from scores_helpers import table
 from typer.testing import CliRunner
 
-import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.findings.answer import find_answer
 from competency_gaps.findings.models import find_model_slices
 from competency_gaps.runs.open import open_folder
-from competency_gaps.runs.scores import model_scores, read_scores
-from competency_gaps.util.errors import MachineError, UserError, nearest
-from core_helpers import read_only, seal
+from competency_gaps.runs.scores import model_scores
+from competency_gaps.util.errors import UserError, nearest
 
 
 def test_own_scores_under_another_name_give_equal_tables(run):
@@ -30,7 +26,7 @@ def test_own_scores_under_another_name_give_equal_tables(run):
     own = run.items.select(pl.col("item_id").alias("id"), "benchmark", pl.col("score").alias("twin"))
     run.add_scores(own)
     twin = run.as_model("twin")
-    assert twin.scored_model == "twin" and twin.path != run.path
+    assert twin.scored_model == "twin" and twin != run
     for name in ("concepts", "concept_benchmarks", "benchmarks", "overlap"):
         base, other = getattr(run, name), getattr(twin, name)
         assert base.columns == other.columns and base.schema == other.schema
@@ -39,7 +35,7 @@ def test_own_scores_under_another_name_give_equal_tables(run):
                 assert np.allclose(base[column].to_numpy(), other[column].to_numpy(), equal_nan=True, atol=1e-9), column
             else:
                 assert base[column].equals(other[column]), column
-    assert twin.items.columns[: len(run.items.columns) - 1] and twin.items.height == run.items.height
+    assert set(twin.items.columns) == {*run.items.columns, "outcome"} and twin.items.height == run.items.height
     assert twin.items["score"].equals(run.items["score"]) and twin.items["text"].equals(run.items["text"])
     assert twin.manifest["evidence"]["failure"] == run.manifest["evidence"]["failure"]
     assert {"a", "b"}.isdisjoint(model_scores(open_folder(run.path)).models)
@@ -60,42 +56,9 @@ def test_an_outcome_is_a_run(run):
     for own, other in zip(peers.token_activations(number, [0, 1]), run.token_activations(number, [0, 1]), strict=True):
         assert own is not None and np.array_equal(own.activation, other.activation)
     assert peers.cas(peers.benchmarks["benchmark"][0]).nnz > 0
-    assert cg.open_run(peers.path).as_model("b").scored_model == "b"  # an outcome leads to the others
-
-
-def test_an_outcome_follows_the_scores_it_rests_on(run):
-    run.add_scores(table(run))
-    first = run.as_model("a", ["b", "c"])
-    outcomes = first.outcomes
-    stamp = (first.path / "concepts.parquet").stat().st_mtime_ns
-    run.add_scores(table(run, seed=1, models=("e",)))
-    again = run.as_model("a", ["b", "c"])
-    assert (again.path / "concepts.parquet").stat().st_mtime_ns == stamp
-    changed = read_scores(run.path).with_columns(
-        score=pl.when(pl.col("model") == "b").then(1 - pl.col("score")).otherwise("score")
-    )
-    changed.write_parquet(run.path / "scores.parquet")
-    seal(run.path)
-    stale = first.path / "robustness.json"
-    stale.write_text("{}")
-    other = run.as_model("a", ["b", "c"])
-    assert other.path == first.path and not stale.exists()
-    assert not np.allclose(other.outcomes, outcomes, equal_nan=True)
-
-
-@pytest.fixture
-def shared_run(run, monkeypatch):
-    """A run that this user may read but not write, as on a shared disk."""
-    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are for their owner alone
-        folder = Path(name)
-        folder.chmod(0o755)
-        run.add_scores(table(run))
-        place, cache = shutil.copytree(run.path, folder / "run"), folder / "cache"
-        cache.mkdir()
-        cache.chmod(0o777)
-        monkeypatch.setenv("CGAPS_CACHE", str(cache))
-        with read_only(place):
-            yield cg.open_run(place)
+    assert peers.as_model("b").scored_model == "b"  # a view leads to the others
+    copied = copy.deepcopy(peers)  # as it is pickled
+    assert copied == peers and np.array_equal(copied.outcomes, peers.outcomes, equal_nan=True)
 
 
 def contents(folder: Path) -> dict[str, tuple[int, int, bytes]]:
@@ -115,26 +78,6 @@ def test_reading_a_run_as_other_models_changes_nothing_in_it(run, tmp_path, monk
         assert done.exit_code == 0, done.exception
     assert run.as_model("a", parsed=True).kind == "parsed"
     assert contents(run.path) == before
-
-
-def test_outcomes_of_read_only_runs_are_cached(shared_run):
-    with pytest.raises(OSError, match="denied"):
-        (shared_run.path / "file").touch()
-    before = contents(shared_run.path)
-    made = shared_run.as_model("a", "peers")
-    cache = Path(os.environ["CGAPS_CACHE"])
-    assert made.path.is_relative_to(cache) and made.base == shared_run.path.resolve()
-    stamp = (made.path / "manifest.json").stat().st_mtime_ns
-    again = cg.open_run(shared_run.path).as_model("a", "peers")
-    assert again.path == made.path and (made.path / "manifest.json").stat().st_mtime_ns == stamp
-    assert made.concept_items(int(made.concepts.sort("support")["concept"][-1]), order="worst").height > 0
-    with pytest.raises(MachineError, match=r"run cannot be written \(Permission denied"):
-        shared_run.add_scores(table(shared_run, models=("e",)))
-    assert contents(shared_run.path) == before
-    cache.joinpath("outcomes").chmod(0o555)
-    os.environ["CGAPS_CACHE"] = str(cache / "outcomes")
-    with pytest.raises(MachineError, match="cannot be kept in the cache folder"):
-        shared_run.as_model("d")
 
 
 def test_a_kept_answer_is_the_fresh_one_until_the_run_changes(run, tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def test_a_table_is_read_only_with_its_columns_and_content(tmp_path, name):
 
     def scanned(table: pl.DataFrame) -> pl.LazyFrame:
         table.write_parquet(path)
-        return RunFiles(tmp_path, tmp_path, {FILES: {path.name: entry_of(path)}}).scan(name)
+        return RunFiles(tmp_path, {FILES: {path.name: entry_of(path)}}).scan(name)
 
     whole = pl.DataFrame(schema=SCHEMAS[name])
     assert scanned(whole).collect().equals(whole)
@@ -33,7 +33,7 @@ def test_a_table_is_read_only_with_its_columns_and_content(tmp_path, name):
             with pytest.raises(UserError, match=f"{name}.parquet has no column '{column}'"):
                 scanned(whole.drop(column))
     scanned(whole)
-    files = RunFiles(tmp_path, tmp_path, {FILES: {path.name: entry_of(path)}})
+    files = RunFiles(tmp_path, {FILES: {path.name: entry_of(path)}})
     content = path.read_bytes()
     for damaged, says in ((content[:-9], "cut off"), (content[:-9] + b"x" + content[-8:], "checksum")):
         path.write_bytes(damaged)
@@ -46,7 +46,7 @@ def test_a_table_is_read_only_with_its_columns_and_content(tmp_path, name):
 
 def test_concepts_without_labels_read_as_not_named(tmp_path):
     pl.DataFrame(schema=SCHEMAS["concepts"]).drop(LABELS).write_parquet(tmp_path / "concepts.parquet")
-    table = RunFiles(tmp_path, tmp_path, {}).scan("concepts").collect()
+    table = RunFiles(tmp_path, {}).scan("concepts").collect()
     assert set(SCHEMAS["concepts"]) == set(table.columns)
 
 

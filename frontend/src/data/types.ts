@@ -22,8 +22,6 @@ export interface Scored {
   model: string;
   /** The model whose activations the concepts are read from. */
   reader: string;
-  /** Its scores; these against peers, or less another model's; or whether they could be read from its answers. */
-  kind: "score" | "peers" | "difference" | "parsed";
   sentence: string;
   /** Whether the run has scores; without any, its items are there for those of other models. */
   scored: boolean;

@@ -26,12 +26,10 @@ class Fact:
 
 def _scored(manifest: Mapping[str, Any]) -> list[Fact]:
     """Whose scores these are, where they are not those of the model that reads the items."""
-    name, outcome = str(manifest["scored_model"]), manifest.get("outcome")
-    if manifest["model"] is not None and name == manifest["model"]["name"] and outcome is None:
+    name = str(manifest["scored_model"])
+    if manifest["model"] is not None and name == manifest["model"]["name"]:
         return []
-    note = "" if manifest["model"] is None else "the concepts are the model's above"
-    against = ", ".join(outcome["against"]) if outcome else ""
-    return [Fact("Scores of", name, f"against {against}" if against else note)]
+    return [Fact("Scores of", name, "" if manifest["model"] is None else "the concepts are the model's above")]
 
 
 def run_card(manifest: Mapping[str, Any]) -> list[Fact]:

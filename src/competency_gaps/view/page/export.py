@@ -211,7 +211,7 @@ def _items_shown(context: Context) -> dict[int, Collection[str]]:
     """The items that a page shows of findings, each with the models whose findings these are."""
     shown: dict[int, Collection[str]] = {}
     for answer in context.all_answers:
-        sides = sides_of(context.itself, answer.model, against_of(answer))
+        sides = sides_of(context.run, answer.model, against_of(answer))
         for finding in answer.findings:
             failing, passing = sides.choose(slice_weights(context.families, finding.slice), finding)
             for row in (*failing, *passing, *finding.typical):

@@ -6,6 +6,7 @@ again. If the run itself changes, every request fails, so that old and new numbe
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
 from collections import Counter
@@ -137,9 +138,8 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
 
 
 def comparable(opened: Sequence[Opened]) -> list[tuple[Opened, Opened]]:
-    """Pairs of runs whose scores can be compared item by item, each way round: outcomes that are no scores cannot."""
-    scores = [run for run in opened if run.run.kind == "score"]
-    return [(run, other) for run in scores for other in scores if run is not other]
+    """Return all pairs of runs, each way round: their scores can be compared item by item."""
+    return list(itertools.permutations(opened, 2))
 
 
 def _key(name: str, opened: Sequence[Opened]) -> str:

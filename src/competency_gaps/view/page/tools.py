@@ -77,14 +77,13 @@ def answer_(
 ) -> dict[str, Any]:
     """Where a model is weak and strong: at most ten slices, weaker ones first, gaps in parts of 1 with intervals; with
     a number what lies behind one: half-samples, failing and passing items, its parts."""
-    base = run.run_itself()
-    whole = answer(base, **_asked(run, model, against))
+    whole = answer(run, model, against)
     if number is None:
-        return {**asdict(whole), "words": in_words.answer_words(whole), "examples": example_texts(base, whole.findings)}
+        return {**asdict(whole), "words": in_words.answer_words(whole), "examples": example_texts(run, whole.findings)}
     chosen = [finding for finding in whole.findings if finding.number == number]
     if not chosen:
         raise UserError(f"the answer has no finding {number}: it has {len(whole.findings)}, numbered from 1.")
-    behind = detail(base, whole, chosen[0])
+    behind = detail(run, whole, chosen[0])
     return {
         **asdict(chosen[0]),
         "words": [
@@ -103,22 +102,21 @@ def overview(run: RunFolder) -> dict[str, Any]:
     it, and how it was made. Ask 'answer' first."""
     from competency_gaps.findings.model_scores import models_table
 
-    base, assessment = run.run_itself(), read_assessment(run.path) or {}
+    assessment = read_assessment(run.path) or {}
     return {
         "read_by": run.reader,
         "scored_model": run.scored_model,
-        "outcome": run.kind,
         "evidence": {name: run.manifest["evidence"].get(name) for name in ("min_n_eff", "q", "level", "strata")},
         "benchmarks": run.benchmarks.to_dicts(),
-        "models": models_table(base).sort("mean", descending=True, nulls_last=True).to_dicts(),
-        "coverage": [*coverage_answer(covered := coverage(base)), *coverage_words(covered)]
-        if base.has_reading
-        else [reading_needed(base, "Coverage")],
+        "models": models_table(run).sort("mean", descending=True, nulls_last=True).to_dicts(),
+        "coverage": [*coverage_answer(covered := coverage(run)), *coverage_words(covered)]
+        if run.has_reading
+        else [reading_needed(run, "Coverage")],
         "overlap": run.overlap.filter(pl.col("benchmark_a") < pl.col("benchmark_b")).to_dicts(),
         "lists": [
             {name: value for name, value in asdict(each).items() if name in ("list", "how", "rates", "lacks")}
             | {"failure": [entry.name for entry in each.entries if entry.failure][:MAX_ROWS]}
-            for each in read_matchings(base)
+            for each in read_matchings(run)
         ],
         "robustness": [f"{verdict['test']}: {verdict['sentence']}" for verdict in assessment.get("verdicts") or ()],
         "card": [f"{fact.name}: {fact.value} {fact.note}" for fact in run_card(run.manifest)],
@@ -134,8 +132,7 @@ def slices(
     limit: Rows = 20,
 ) -> dict[str, Any]:
     """All slices with a model's gap on each, the lowest first: the one expected on new items, as the answer has it."""
-    base, asked = run.run_itself(), _asked(run, model, against)
-    table = slice_table(base, **asked).sort("gap", "slice", nulls_last=True)
+    table = slice_table(run, model, against).sort("gap", "slice", nulls_last=True)
     wanted = [pl.col("family") != "concepts" if family is None else pl.col("family") == family]
     wanted += [] if words is None else [_contains("name", words)]
     return _listed(table.filter(*wanted), limit)
@@ -171,7 +168,8 @@ def concept(run: RunFolder, number: Number, examples: Annotated[int, Field(ge=0,
     """All about one concept: label and who made it, figures over the suite and per benchmark, the gap of the items
     where it is strongest (``slice``), examples of items."""
     run.check_concept(number)
-    row, measured = run.concepts.row(number, named=True), concept_slice(run, number, **_asked(run, None, None))
+    outcome = outcome_arguments(run) if run.tables else {}
+    row, measured = run.concepts.row(number, named=True), concept_slice(run, number, **outcome)
     within = run.concept_benchmarks.filter((pl.col("concept") == number) & (pl.col("support") > 0))
     shown = []
     for order in ("strongest", "best", "worst") if examples else ():
@@ -220,7 +218,7 @@ def items(
     chosen = table.filter(*wanted).select("item")
     if slice is not None:
         try:
-            weights = slice_weights(slices_of(run.run_itself()), slice)
+            weights = slice_weights(slices_of(run), slice)
         except KeyError:
             raise UserError(f"there is no slice {slice}: 'slices' lists them.") from None
         inside = np.flatnonzero(weights)
@@ -306,14 +304,6 @@ def bounded(answer: dict[str, Any], limit: int = MAX_ANSWER_LENGTH) -> dict[str,
         cut.add(longest)
         answer["cut"] = f"only the first rows of {', '.join(sorted(cut))}, to keep the answer short"
     return answer
-
-
-def _asked(run: RunFolder, model: str | None, against: str | None) -> dict[str, Any]:
-    """Arguments of an answer about a model of the run; by default about the outcome that is open."""
-    if model is not None or not run.tables:
-        return {"model": model, "against": against}
-    defaults = outcome_arguments(run)
-    return defaults if against is None else {**defaults, "against": against, "parsed": False}
 
 
 def _short(item: ShownItem) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def _both(context: Context, model: int) -> tuple[Answer | None, Answer | None]:
 
 def slice_gaps(context: Context, answer: Answer) -> list[SliceGap]:
     """The gaps of the slices that a page has, as an answer has them, with the items that show them best."""
-    asked = context.itself, answer.model, against_of(answer)
+    asked = context.run, answer.model, against_of(answer)
     rows, sides = {row["slice"]: row for row in slice_table(*asked).iter_rows(named=True)}, sides_of(*asked)
     listed, gaps = {finding.slice: finding for finding in answer.findings}, []
     for family, numbers in _kept(context):
@@ -166,7 +166,7 @@ def slice_items(context: Context) -> bytes:
 
 def coverage_part(context: Context, number: int) -> WordedCoverage:
     """``coverage/K.json``: what the suite leaves out (0), or the benchmark at place K - 1."""
-    report = coverage(context.itself, context.names[number - 1] if number else None)
+    report = coverage(context.run, context.names[number - 1] if number else None)
     regions = tuple(replace(part, name=context.region_names[part.region]) for part in report.regions)
     report = replace(report, regions=regions)
     return from_row(WordedCoverage, vars(report), answer=coverage_answer(report), words=coverage_words(report))
@@ -183,14 +183,14 @@ def scores_table(context: Context) -> bytes:
 def models_file(context: Context) -> ModelsFile:
     """``models.json``: every model with a sentence, and how each does on the slices that tell them apart."""
     known = context.model_scores.models
-    rows = models_table(context.itself).iter_rows(named=True)
+    rows = models_table(context.run).iter_rows(named=True)
     short = cut_names(context.model_names, 28)
     answers = (context.answer(column, None) for column in range(len(known)))
     models = [
         from_row(ListedModel, row, short=short[name], sentence="" if answer is None else words.model_sentence(answer))
         for row, name, answer in zip(rows, context.model_names, answers, strict=True)
     ]
-    apart = model_slices(context.itself)
+    apart = model_slices(context.run)
     order = [known.index(model) for model in apart.cells["model"].unique(maintain_order=True)]
     cells = {(row["slice"], row["model"]): row for row in apart.cells.iter_rows(named=True)}
     slices = apart.slices.select("slice", "name").rows()
@@ -198,7 +198,7 @@ def models_file(context: Context) -> ModelsFile:
     columns = [order[column] for column in similar_order(np.array(gaps))]
     return ModelsFile(
         models,
-        _by_category(context, scores_overall(context.itself))[0],
+        _by_category(context, scores_overall(context.run))[0],
         _scores(context),
         "peers" in apart.cells["against"],
         columns,
@@ -215,7 +215,7 @@ def _scores(context: Context) -> list[ColumnScores]:
     """Scores by the run's first columns of several categories, the benchmarks first where there are several."""
     count = Counter(column for family in context.families for column in family.column if column is not None)
     columns = [column for column in count if 2 <= count[column] <= MAX_CATEGORIES][:MAX_COLUMNS]
-    return [ColumnScores(column, _by_category(context, scores_by(context.itself, column))) for column in columns]
+    return [ColumnScores(column, _by_category(context, scores_by(context.run, column))) for column in columns]
 
 
 def _by_category(context: Context, table: pl.DataFrame) -> list[CategoryScores]:
@@ -245,7 +245,7 @@ def model_pair(context: Context, number: int) -> Pairing:
     candidate, baseline = divmod(number, len(models))
     if candidate == baseline:
         return Pairing("It is one model.", [], [], [], None, None)
-    return _pairing(context, partial(compare_models, context.itself, models[candidate], models[baseline]), slice_gaps)
+    return _pairing(context, partial(compare_models, context.run, models[candidate], models[baseline]), slice_gaps)
 
 
 def against(key: str) -> str:

@@ -162,14 +162,9 @@ class Context:
         return dict(shown)
 
     @cached_property
-    def itself(self) -> RunFolder:
-        """The run that this is an outcome of, or the run itself."""
-        return self.run.run_itself()
-
-    @cached_property
     def model_scores(self) -> ModelScores:
         """Scores of all models on the items."""
-        return model_scores(self.itself)
+        return model_scores(self.run)
 
     @cached_property
     def model_names(self) -> list[str]:
@@ -179,7 +174,7 @@ class Context:
     @cached_property
     def families(self) -> list[Family]:
         """The slices of the run's items."""
-        return slices_of(self.itself)
+        return slices_of(self.run)
 
     def answer(self, model: int, against: str | None) -> Answer | None:
         """The answer about a model, by its index; None: no item is scored."""
@@ -187,7 +182,7 @@ class Context:
         if key not in self._answers_of_models:
             answer = None
             with suppress(UserError):
-                answer = kept.answer(self.itself, self.model_scores.models[model], against)
+                answer = kept.answer(self.run, self.model_scores.models[model], against)
             self._answers_of_models[key] = answer
         return self._answers_of_models[key]
 
@@ -260,24 +255,22 @@ class Context:
         of_rows = pl.col("item").is_in(list(rows))
         if self.portable:
             return self._answers.filter(of_rows)
-        return self.itself.files.collect("scores", scan_scores(self.itself.path).filter(of_rows))
+        return self.run.files.collect("scores", scan_scores(self.run.path).filter(of_rows))
 
     def answers_of(self, wanted: Sequence[tuple[int, str]]) -> Answers:
         """The same of some items and models, whole."""
         of = pl.LazyFrame(wanted, {name: SCORES[name] for name in ("item", "model")}, orient="row")
-        shown = scan_scores(self.itself.path).join(of, on=["item", "model"], how="semi")
-        return by_item_and_model(self.itself.files.collect("scores", shown))
+        shown = scan_scores(self.run.path).join(of, on=["item", "model"], how="semi")
+        return by_item_and_model(self.run.files.collect("scores", shown))
 
     @cached_property
     def _answers(self) -> pl.DataFrame:
         """All of them, read once. Those that say no more than the score are left out."""
         is_known = pl.any_horizontal(pl.col("response", "unscored").is_not_null())
         shown = (
-            scan_scores(self.itself.path)
-            .filter(is_known)
-            .select("item", "model", "unscored", response=self._cut_response)
+            scan_scores(self.run.path).filter(is_known).select("item", "model", "unscored", response=self._cut_response)
         )
-        return self.itself.files.collect("scores", shown, "streaming")
+        return self.run.files.collect("scores", shown, "streaming")
 
     @property
     def _cut_response(self) -> pl.Expr:
@@ -355,7 +348,7 @@ class Context:
     @cached_property
     def lists(self) -> list[Matching]:
         """Other people's lists that were compared with the run."""
-        return read_matchings(self.itself)
+        return read_matchings(self.run)
 
     @cached_property
     def region_names(self) -> list[str]:

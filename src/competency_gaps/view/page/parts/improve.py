@@ -38,8 +38,8 @@ MAX_ITEMS, MIN_CHANCE = 200, 0.1
 
 def improve_file(context: Context) -> ImproveFile:
     """``improve.json``: all results that are there."""
-    folder = context.itself.path
-    command = f"cgaps improve {shlex.quote(context.shown(context.itself.shown_path))}"
+    folder = context.run.path
+    command = f"cgaps improve {shlex.quote(context.shown(context.run.shown_path))}"
     results = [
         _result(context, what, path)
         for what, (pattern, _) in _PLACES.items()
@@ -118,7 +118,7 @@ def _blocks(context: Context, view: RenderableType) -> Iterator[Block]:
 def _plain(context: Context, view: RenderableType) -> str:
     """A cell or paragraph as plain text, without the folder and without names that quote items."""
     text = view.plain if isinstance(view, Text) else str(view)
-    text = text.replace(str(context.itself.shown_path), context.shown(context.itself.shown_path))
+    text = text.replace(str(context.run.shown_path), context.shown(context.run.shown_path))
     regions = [] if context.run.regions is None else context.run.regions["name"].to_list()
     names = {*context.quoting_names, *(set(regions) - set(context.region_names))}
     for name in sorted(names, key=len, reverse=True):

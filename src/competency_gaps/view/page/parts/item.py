@@ -59,7 +59,7 @@ def _answers(
     """What each model did on items: one list per item, in the order of ``Context.model_names``."""
     if len(context.model_names) < 2:
         return [[] for _ in rows]
-    run, scores = context.itself, context.model_scores
+    run, scores = context.run, context.model_scores
     known = dict(by_item_and_model(context.answers(rows)) if answers is None else answers)
     if run.own_model is not None:
         of_run = run.files.collect("items", run.scan("items").slice(first, count).select("response", "unscored"))

@@ -9,7 +9,7 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.util.text import listing, shorten, visible
+from competency_gaps.util.text import shorten, visible
 from competency_gaps.view.page.parts.records.run import Scored
 from competency_gaps.view.words import short_name
 
@@ -56,31 +56,21 @@ def _last(path: str) -> str:
 NOT_SCORED = "none"
 """Scorer of benchmarks that are read without scores."""
 _NAME_LIMIT = 80
-_PEERS_NAMED = 4
 
 
 def scored_of(run: RunFolder) -> Scored:
-    """Describe whose scores a run, or an outcome of one, shows; of its tables none is read."""
+    """Describe whose scores a run shows; of its tables none is read."""
     manifest: Mapping[str, Any] = run.manifest
     model, reader = (_shown(short_name(name)) for name in (run.scored_model, run.reader or ""))
-    against = tuple(_shown(short_name(name)) for name in manifest.get("outcome", {}).get("against", ()))
-    if "outcome" not in manifest and all(entry["scorer"] == NOT_SCORED for entry in manifest["benchmarks"]):
+    if all(entry["scorer"] == NOT_SCORED for entry in manifest["benchmarks"]):
         sentence = f"{reader} reads the items. This run has no scores of its own." if reader else ""
-        return Scored(model, reader, run.kind, sentence, scored=False)
+        return Scored(model, reader, sentence, scored=False)
     sentence = f"Scores of {model}."
-    if run.kind == "peers":
-        named = listing(against, len(against), _PEERS_NAMED)
-        sentence = f"Scores of {model} less what its peers make of each item: {named}."
-    elif run.kind == "difference":
-        sentence = f"Scores of {model} less those of {against[0]}."
-    elif run.kind == "parsed":
-        sentence = f"Whether a score could be read from each answer of {model}, not the scores."
-    if model == reader and run.kind == "score":
+    if model == reader:
         sentence += " It also reads the items."
     elif reader:
-        other = "" if model == reader else f", not what goes on in {model}"
-        sentence += f" {reader} reads the items: its concepts say what an item is about{other}."
-    return Scored(model, reader, run.kind, sentence, scored=True)
+        sentence += f" {reader} reads the items: its concepts say what an item is about, not what goes on in {model}."
+    return Scored(model, reader, sentence, scored=True)
 
 
 def display_names(models: Sequence[str]) -> list[str]:

@@ -117,7 +117,7 @@ def _benchmarks(context: Context) -> list[BenchmarkSummary]:
 
 def _scored_by_others(context: Context, benchmark: str) -> dict[str, float | None]:
     """Scored items and mean score where all scores are other models': each of these counts the same."""
-    if context.run.own_model is not None or context.run.kind != "score" or not context.model_scores.models:
+    if context.run.own_model is not None or not context.model_scores.models:
         return {}
     values = context.model_scores.values[:, (context.items["benchmark"] == benchmark).to_numpy()]
     known = ~np.isnan(values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from competency_gaps.evidence.outcomes import Kind as OutcomeKind
 from competency_gaps.findings.robustness import RobustnessVerdict
 from competency_gaps.view.columns import Quantity, Term
 from competency_gaps.view.facts import Fact
@@ -21,8 +20,6 @@ class Scored:
     """The model that was scored."""
     reader: str
     """The model whose activations the concepts are read from."""
-    kind: OutcomeKind
-    """Its scores; these against peers, or less another model's; or whether they could be read from its answers."""
     sentence: str
     scored: bool
     """Whether the run has scores; without any, its items are there for those of other models."""

@@ -128,7 +128,7 @@ def test_the_reader_may_have_scores_where_it_only_reads(run, tiny_config, tmp_pa
     assert read.models.filter("reads")["scored"].item() == int(kept_rows(read).sum())
     assert read.own_model is None and model_scores(read).models == (reader, "b", "c", "d")
     outcome = read.as_model(reader)
-    assert outcome.path != read.path
+    assert outcome != read
     known = ~np.isnan(outcome.outcomes)
     assert np.array_equal(outcome.outcomes[known], scores[reader].to_numpy()[known]) and known.any()
 

@@ -94,13 +94,14 @@ def test_a_reading_is_added_later(logs, model_folder, sae_folder, cli, tmp_path)
     out = tmp_path / "run"
     assert cli("run", "--log", str(folder), "--out", str(out), "-q")[0] == 0
     alone = cg.open_run(out)
+    models = alone.models.drop("reads")
     assert not alone.has_reading and alone.answer("ada").findings[0].name == "rivers"
     settings = ["--set", "ask=false", "--set", "sae.force=true"]
     reader = ["--model", str(model_folder("llama")), "--sae", str(sae_folder), *settings]
     status, _, err = cli("run", "--log", str(folder), *reader, "--out", str(out), "-q")
     assert status == 0, err
     read = cg.open_run(out)
-    assert read.has_reading and read.models.drop("reads").equals(alone.models.drop("reads"))
+    assert read.has_reading and read.models.drop("reads").equals(models)
     assert read.answer("ada").findings[0].name == "rivers" and read.coverage().width
     status, _, err = cli("run", "--log", str(folder), "--out", str(out), "-q")
     assert status == 2 and "a model has read items" in err

@@ -111,3 +111,15 @@ def test_at_equal_length_only_a_true_weakness_stays():
     net = measure_evidence(*arrays, covariates=[Covariate("length", length)])
     assert net.status[0] == "typical" and abs(net.association[0]) < 0.3 * abs(net.plain_association[0])
     assert net.status[1] == "failure" and net.plain_association[1] == pytest.approx(bare.association[1])
+
+
+def test_real_associations_smaller_than_the_least_are_negligible():
+    rng = np.random.default_rng(5)
+    cas = (rng.random((60_000, 3)) < 0.5).astype(float)
+    scores = (rng.random(60_000) < 0.5 - 0.018 * cas[:, 0] - 0.1 * cas[:, 1]).astype(float)
+    found = measure_evidence(sp.csr_array(cas), scores, np.zeros(60_000))
+    assert found.status.tolist() == ["negligible", "failure", "typical"]
+    assert -0.01 < found.association[0] < 0 and found.q_value[0] < 1e-3
+    assert measure_evidence(
+        sp.csr_array(cas), scores, np.zeros(60_000), thresholds=Thresholds(min_association=0)
+    ).status.tolist() == ["failure", "failure", "typical"]

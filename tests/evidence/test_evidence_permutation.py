@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from evidence_helpers import sums_of
 from scipy import stats
 
-from competency_gaps.evidence import Thresholds, evidence, sample_of
+from competency_gaps.evidence import Thresholds, evidence, measure_evidence, sample_of
 from competency_gaps.evidence.permutation import drawn_tails, pearson_tail, permutation_cumulants, permutation_tails
 
 
@@ -106,6 +106,17 @@ def test_drawn_tails_against_a_plain_loop():
     assert low == pytest.approx(counts[0] / 4000, abs=0.03)
     assert high == pytest.approx(counts[1] / 4000, abs=0.03)
     assert draws == 20_000 and (low > 0).all() and (high > 0).all()
+
+
+def test_p_falls_below_the_resolution_of_draws():
+    """One concept without any success among many: its p-value goes on below 1 in 20,000."""
+    rng = np.random.default_rng(8)
+    cas = rng.lognormal(0, 0.8, (6000, 8)) * (rng.random((6000, 8)) < 0.06)
+    scores = (rng.random(6000) < 0.08).astype(float)
+    scores[cas[:, 0] > 0] = 0
+    found = measure_evidence(sp.csr_array(cas), scores, np.zeros(6000))
+    assert found.p_value[0] < 2 / 20_001 and found.status[0] == "failure"
+    assert found.p_value[0] >= 2 * stats.hypergeom(6000, int(scores.sum()), int((cas[:, 0] > 0).sum())).pmf(0)
 
 
 @pytest.mark.parametrize("graded", [False, True])

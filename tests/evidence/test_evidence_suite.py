@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -90,3 +93,7 @@ def test_the_order_of_items_changes_nothing_but_what_is_drawn(seed):
     assert one.p_value == pytest.approx(other.p_value, rel=0.2, abs=0.01, nan_ok=True)
     for field in ("low", "high", "association", "association_low", "association_high", "plain_association", "n_eff"):
         assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-7, abs=1e-9, nan_ok=True), field
+
+
+def test_no_public_name_hides_the_package():
+    assert inspect.ismodule(importlib.import_module("competency_gaps").evidence)

@@ -51,6 +51,13 @@ def test_a_benchmark_in_a_suite_is_what_it_is_alone(clusters):
             np.testing.assert_allclose(getattr(own, name), getattr(alone[0], name), rtol=1e-9, atol=1e-12, err_msg=name)
 
 
+def test_a_suite_without_scores():
+    sample = sample_of(sp.csr_array(np.ones((6, 2))), np.full(6, np.nan), np.zeros(6, int))
+    suite, single = evidence_by_benchmark(sample, CONFIG)
+    for own in (suite, single[0]):
+        assert own.counts()["tested"] == 0 and np.isnan(own.chi_model).all() and not own.n_eff.any()
+
+
 def test_sums_of_units_against_a_loop():
     rng = np.random.default_rng(9)
     weights = np.where(rng.random((4, 40)) < 0.4, rng.random((4, 40)), 0.0)

@@ -40,6 +40,15 @@ def test_an_items_own_score_stays_out_of_its_expectation():
     assert np.abs(before - after).max() < 0.002  # only through the level and the slope of all items
 
 
+def test_missing_scores_of_strong_peers_mislead_nothing():
+    rng = np.random.default_rng(4)
+    scores = scores_of(rng, np.zeros(4000), [0.0, -1.0, 2.0])
+    gone = np.arange(4000) < 2000
+    scores[2, gone] = np.nan
+    values = expected_scores(scores, 0, [1, 2], ONE).values
+    assert values[gone].mean() == pytest.approx(values[~gone].mean(), abs=0.03)
+
+
 def test_peers_scored_on_hard_items_alone_mislead_nothing():
     rng = np.random.default_rng(8)
     difficulty = rng.normal(size=20_000)

@@ -56,6 +56,18 @@ def test_tables_equal_brute_force(tiny_run):
             assert row["chi_model"] is None
 
 
+def test_unscored_is_not_zero(tiny_run):
+    unscored = tiny_run.items.filter(pl.col("score").is_null())
+    assert unscored["item_id"].to_list() == ["i3"]
+    assert tiny_run.benchmarks.filter(pl.col("benchmark") == "sums")["scored"].item() == 29
+
+
+def test_open_run_gives_the_same(tiny_run):
+    again = competency_gaps.open_run(tiny_run.path)
+    assert again.concepts.equals(tiny_run.concepts)
+    assert (again.cas("quiz") != tiny_run.cas("quiz")).nnz == 0
+
+
 def test_a_model_that_is_only_read_needs_no_scorer(tiny_config, tmp_path):
     items = [{"prompt": f"What is {n} plus {n}?"} for n in range(12)]
     config = with_benchmarks(tiny_config, [objects("open", items)], ask=False)

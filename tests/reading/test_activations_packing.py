@@ -40,6 +40,23 @@ def half(row: list[float]) -> list[float]:
     return [max(share, 2.0**-24) / 32768 * largest for share in shares]
 
 
+@pytest.mark.parametrize("largest", [1e30, 40.0, 1.0, 1e-3, 1e-28])
+def test_how_far_a_score_is_off(largest):
+    """At most 2^-11 of itself down to 2^-29 of the row's largest; below, less than 2^-39 of the largest; never 0."""
+    rng = np.random.default_rng(0)
+    row = [largest, *(largest * 2.0 ** -rng.uniform(0, 45, 999))]
+    true = np.array(row, np.float32).astype(np.float64)
+    read = stored(matrix([row])).astype(np.float64)
+    assert read[0] == true[0] and (read > 0).all()
+    error, fine = np.abs(read - true), true >= 2.0**-29 * true[0]
+    assert 500 < fine.sum() < 800
+    assert (error[fine] <= 2.0**-11 * true[fine]).all() and (error[fine] > 2.0**-13 * true[fine]).any()
+    assert (error[~fine] < 2.0**-39 * true[0]).all()
+    # float32 arithmetic may fall on the other side of a middle between two half-precision numbers.
+    same = np.isclose(read, half(true.tolist()), rtol=1e-6, atol=LEAST)
+    assert same.mean() > 0.99
+
+
 def test_rows_without_concepts_with_one_and_with_the_smallest_numbers():
     rows = [[], [3.1], [], [1e-45, 4e-45], [1e-40, 3e-40, 1e-45], [], [1e30, 1e-30], []]
     cas = matrix(rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,18 @@ def test_local_mean_equals_a_plain_loop(tokens, over):
     x = torch.randn(tokens, 8, generator=torch.Generator().manual_seed(tokens)) + 1
     x[tokens // 2] *= 1000  # a token on which a model parks attention
     assert local_mean(x, over).numpy() == pytest.approx(by_hand(x.numpy(), over), abs=1e-6)
+
+
+def test_every_token_counts_about_equally():
+    """Of a one-hot text the mean of the averages gives each token's weight."""
+    weight = local_mean(torch.eye(60), 16).mean(dim=0) * 60
+    assert weight.sum() == pytest.approx(60) and weight.min() > 0.49 and weight.max() < 1.51
+
+
+def test_one_token_is_left_as_it_is():
+    x = torch.randn(5, 8) * 3
+    assert local_mean(x, 1) is x
+    assert local_mean(x[:0], 4).shape == (0, 8)
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +82,31 @@ def test_items_are_averaged_within_their_span(averaging, model_folder):
         z = sae.sae.encode(torch.from_numpy(by_hand(x, OVER)).float()).detach().numpy()
         assert row.concepts.tolist() == np.flatnonzero((z > 0).any(axis=0)).tolist()
         assert row.cas == pytest.approx(z.mean(axis=0)[row.concepts], abs=1e-5)
+
+
+def test_the_gate_measures_the_items_own_text(averaging, model_folder):
+    """Tokens of a template, before and after the item's own, are in no average."""
+    from competency_gaps.pipeline.gate import LatentStatistics, _measure, judge
+
+    lm = load_model(ModelConfig(name=str(model_folder("llama")), dtype="float32"))
+    hook, sae = resolve_hook(lm.model, HOOK), load_sae(SAEConfig(folder=averaging), "cpu")
+    rng = np.random.default_rng(1)
+    prepared, means = [], []
+    for own_tokens in (20, 3, 35):
+        ids = rng.integers(5, 60, own_tokens + 8).astype(np.int32)
+        own, bos = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
+        own[5:-3], bos[0] = True, True
+        prepared.append(SimpleNamespace(excluded=None, tokens=SimpleNamespace(ids=ids, in_body=own, bos=bos)))
+        means.append(by_hand(read_hook(lm, hook, [ids])[0].numpy()[own], OVER))
+    statistics = LatentStatistics(sae.d_sae, sae.d_in)
+    for item in prepared:
+        given = torch.from_numpy(np.asarray(read_hook(lm, hook, [item.tokens.ids])[0])).float()
+        assert _measure(sae, statistics, statistics, item.tokens, given, given)
+    judged = judge(statistics, sae, force=True)
+    x = torch.from_numpy(np.concatenate(means)).float()
+    with torch.inference_mode():
+        z = sae.sae.encode(x)
+        left = (x - sae.sae.decode(z)).square().sum() / (x - x.mean(dim=0)).square().sum()
+    assert judged.tokens == len(x) == 58
+    assert judged.l0 == pytest.approx(float((z > 0).sum(1).float().mean()), rel=1e-4)
+    assert judged.explained_variance == pytest.approx(1 - float(left), abs=1e-3)

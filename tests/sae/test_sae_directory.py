@@ -49,6 +49,19 @@ def sae_id(entry) -> str:
     return entry.name.removeprefix(f"{entry.release}/")
 
 
+def test_every_sae_of_saelens_is_read(plain, ours):
+    if find._directory()[0] != version("sae-lens"):
+        pytest.skip("another version of SAELens is installed")
+    assert {name: sorted(sae_id(entry) for entry in entries) for name, entries in ours.items()} == {
+        name: sorted(release.saes_map) for name, release in plain.items()
+    }
+    for name, entries in ours.items():
+        for entry in entries:
+            key = sae_id(entry)
+            assert entry.labels == plain[name].neuronpedia_id[key]
+            assert entry.l0 == plain[name].expected_l0[key] or plain[name].expected_l0[key] == 0
+
+
 def test_layer_place_and_model_are_what_saelens_loaders_say(plain, ours, monkeypatch):
     """SAELens' own loaders say them for the forms that need no file from the hub: nine tenths of the directory."""
     from huggingface_hub.errors import EntryNotFoundError
@@ -192,12 +205,37 @@ def test_the_run_to_type_has_a_hub_id(model, hub_id):
     assert find_saes(model).hub_id() == hub_id
 
 
+def test_every_model_of_the_directory_has_an_owner():
+    assert all("/" in find._HUB.get(entry.model, entry.model) for entry in find._directory()[1])
+
+
 def test_unknown_models_and_layers_are_refused_with_alternatives():
     with pytest.raises(UserError, match="Did you mean 'gemma-2-"):
         find_saes("google/gemma-2-3b")
     with pytest.raises(UserError, match=r"layer 12; choose one of the layers 0, 1, .*, 11\."):
         find_saes("gpt2", layer=12)
     assert find_saes("gemma-2-2b").unread["cross_layer"] == 26
+
+
+def test_transcoders_are_proposed_where_there_is_nothing_else():
+    assert find_saes("Qwen/Qwen3-4B").proposed().name == "mwhanna-qwen3-4b-transcoders/layer_21"
+    assert find_saes("google/gemma-2-2b").proposed().site == "resid_post"
+
+
+def test_one_sae_is_recommended_for_each_layer_and_place():
+    for model in ("google/gemma-2-2b-it", "gpt2", "meta-llama/Llama-3.1-8B-Instruct", "google/gemma-3-1b-it"):
+        saes = find_saes(model).saes
+        groups = {(sae.model, sae.layer, sae.site) for sae in saes}
+        recommended = [sae for sae in saes if sae.recommended]
+        assert len(recommended) == len(groups) == len({(sae.model, sae.layer, sae.site) for sae in recommended})
+        for sae in recommended:
+            others = [
+                other for other in saes if (other.model, other.layer, other.site) == (sae.model, sae.layer, sae.site)
+            ]
+            assert sae.labels or not any(other.labels for other in others)
+            assert "_step_" not in sae.name or all("_step_" in other.name for other in others)
+    gemma = [sae.name for sae in find_saes("google/gemma-2-2b").saes if sae.recommended and sae.site == "resid_post"]
+    assert gemma == [f"gemma-scope-2b-pt-res-canonical/layer_{layer}/width_16k/canonical" for layer in range(26)]
 
 
 def entry(name: str, **facts: object) -> SaeEntry:
@@ -226,5 +264,4 @@ def test_the_proposed_sae():
     own = find_saes("meta-llama/Llama-3.1-8B-Instruct").proposed()
     assert own.relation == "same" and own.site == "resid_post" and own.labels
     assert find_saes("mistral-7b").proposed().site == "resid_pre"
-    assert find_saes("Qwen/Qwen3-4B").proposed().name == "mwhanna-qwen3-4b-transcoders/layer_21"
     assert find_saes("gpt2", layer=3).proposed().layer == 3

@@ -55,6 +55,15 @@ def test_every_number_equals_saelens(tmp_path, dtype):
         assert (ours.d_in, ours.d_sae, ours.hook_name) == (WIDTH, LATENTS, theirs.cfg.metadata.hook_name)
 
 
+def test_the_embedded_sae_equals_saelens():
+    from sae_lens import SAE
+
+    ours = load_sae(SAEConfig(folder=EMBEDDED), "cpu")
+    theirs = SAE.load_from_disk(ours.folder, dtype="float32")
+    x = 30 * torch.randn(40, 576, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(ours.encode(x), theirs.encode(x)) and float(ours.encode(x).gt(0).sum()) > 100
+
+
 @pytest.mark.parametrize(
     "change",
     [

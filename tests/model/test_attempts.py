@@ -108,3 +108,18 @@ def test_what_running_out_of_memory_looks_like():
     ]
     assert all(map(ran_out_of_memory, known))
     assert not any(map(ran_out_of_memory, [RuntimeError("index out of range"), ValueError("out of memory")]))
+
+
+def test_what_was_too_large_for_memory_is_not_tried_again():
+    attempts, model = Attempts(), Model(fits=20)
+
+    def too_large():
+        return sum(size > 20 for size in model.sizes)
+
+    results(model, 1000, attempts)
+    first = too_large()
+    assert first > 0
+    results(model, 1000, attempts)
+    assert too_large() == first
+    list(attempts.batches(LM, "another kind", LENGTHS, 1000, model))  # of which nothing is known yet
+    assert too_large() > first

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import threading
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from suite_helpers import make_small, with_answers
 
 import competency_gaps as cg
 from competency_gaps.model.batches import Attempts
 from competency_gaps.pipeline.extraction import ShardReader
 from competency_gaps.util.errors import MachineError
+from competency_gaps.util.progress import Bar, Progress
 from core_helpers import assert_same_run, objects, with_benchmarks
 
 
@@ -99,3 +102,33 @@ def test_the_sample_for_the_gate_is_read_once(tiny_config, tmp_path, monkeypatch
     expected = order[: int(np.searchsorted(np.cumsum(lengths[order]), 512)) + 1]
     assert {i for shard in seen if shard.sampled for i in shard.members} == set(expected.tolist())
     assert run.manifest["gate"]["tokens"] == (lengths[expected] - 1).sum(), "without the first of each"
+
+
+def test_time_left_is_that_of_tokens(tiny_config, tmp_path, monkeypatch):
+    """The longest come first: items would be a tenth done when half of the work is."""
+    items = [
+        {"id": f"i{i}", "prompt": "How many days are there? " * (1 + 20 * (i < 8)) + str(i), "score": i % 2}
+        for i in range(80)
+    ]
+    config = with_benchmarks(tiny_config, [objects("days", items, "imported")])
+    config = {**config, "sae": {**config["sae"], "gate_tokens": 256}}
+    read, shares, bars = ShardReader.read, [], []
+    begin = Bar.__init__
+
+    def started(self, display, name, *given):
+        begin(self, display, name, *given)
+        bars.extend([self] * (name == "reading"))
+
+    def counted(self, *given):
+        content = read(self, *given)
+        if bars:
+            task = bars[0].task
+            work = (task.completed - task.fields["kept"]) / (task.total - task.fields["kept"])
+            shares.append((work, sum(len(span.ids) for span in content.spans)))
+        return content
+
+    monkeypatch.setattr(Bar, "__init__", started)
+    monkeypatch.setattr(ShardReader, "read", counted)
+    cg.run(config, tmp_path / "run", progress=Progress(Console(file=io.StringIO())))
+    tokens = np.cumsum([number for _, number in shares])
+    assert [share for share, _ in shares] == pytest.approx(tokens / tokens[-1], abs=0.02)

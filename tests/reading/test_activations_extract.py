@@ -115,6 +115,26 @@ def test_run_equals_plain_libraries(span, pooling, tiny_config, written, model_f
     assert compared > 20
 
 
+def test_peaks_point_at_the_strongest_token(tiny_run, model_folder, sae_folder):
+    from sae_lens import SAE
+
+    lm, sae = loaded(model_folder("llama")), SAE.load_from_disk(sae_folder)
+    checked = 0
+    for concept in tiny_run.concepts.filter(pl.col("support") > 0)["concept"].to_list()[:6]:
+        for row in tiny_run.concept_items(concept, limit=3).iter_rows(named=True):
+            assert row["text"][row["body_start"] : row["body_end"]] in row["text"]
+            ids = [0, *lm.tokenizer(row["text"], add_special_tokens=False)["input_ids"]]
+            with torch.inference_mode():
+                hidden = lm.model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states[3][0]
+                z = sae.encode(hidden)[:, concept].numpy()
+            own = tokens_of_range(lm.tokenizer, ids[1:], row["text"], row["body_start"], row["body_end"])
+            z = np.where(np.r_[False, own], z, -1.0)
+            marked = tokens_of_range(lm.tokenizer, ids[1:], row["text"], row["peak_start"], row["peak_end"])
+            assert int(np.argmax(z)) - 1 in np.flatnonzero(marked)
+            checked += 1
+    assert checked > 6
+
+
 @pytest.mark.parametrize("budget", [16, 100, 5000])
 def test_batches_and_later_tokens_change_nothing(budget, model_folder, sae_folder):
     """Order is kept, padding is invisible, and what follows the span is never read."""

@@ -80,6 +80,23 @@ def test_chunks_change_nothing(architecture, tokens, tmp_path, monkeypatch):
     assert max(largest) <= tokens
 
 
+def test_the_first_of_equal_peaks(tmp_path):
+    folder = build("standard", tmp_path)
+    sae = load_sae(SAEConfig(folder=folder), "cpu")
+    token = spans()[0]
+    other = -10 * torch.sign(sae.sae.W_enc.sum(dim=1)).detach()[None]
+    span = torch.cat([other, token, other, token, token])
+    for tokens in (None, 2, 1):
+        (row,) = pool(sae, [span], "mean", chunk=tokens)
+        z = sae.encode(span).detach().numpy()
+        # Equal rows of a product may differ in their last bit, by their place in the batch.
+        strongest = [int(np.argmax(z[:, c] >= z[:, c].max() - 1e-5)) for c in row.concepts]
+        peaks = row.peaks.tolist()
+        assert 1 in strongest
+        for concept, peak, first in zip(row.concepts, peaks, strongest, strict=True):
+            assert peak == first or z[peak, concept] == pytest.approx(z[first, concept], abs=1e-5)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 @pytest.mark.parametrize("tokens", [None, 1])
 def test_a_span_whose_latents_are_not_finite_has_no_row(tmp_path, monkeypatch, bad, tokens):

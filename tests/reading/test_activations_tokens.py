@@ -12,7 +12,7 @@ from competency_gaps.items.config import SAEConfig
 from competency_gaps.reading.pooling import TokenRow, pool, token_row
 from competency_gaps.reading.rows import token_tensors
 from competency_gaps.sae.load import load_sae
-from core_helpers import shard_bytes
+from core_helpers import loaded, shard_bytes, tokens_of_range
 from sae_helpers import INFERENCE, LATENTS, WIDTH, build
 
 KEPT = ("act_ptr", "act_counts", "act_tokens", "act_values")
@@ -51,6 +51,32 @@ def test_equal_to_saelens_token_by_token(architecture, chunk, tmp_path):
             assert all((np.diff(part) > 0).all() for part in np.split(row.tokens.tokens, ends)), "in reading order"
             assert other.tokens is None
             assert all(np.array_equal(a, b) for a, b in zip(row[:3], other[:3], strict=True))
+
+
+def test_text_of_every_token(tiny_run, model_folder, sae_folder):
+    """Which tokens, where they stand in the text and how strongly, from the text alone."""
+    from sae_lens import SAE
+
+    lm, sae = loaded(model_folder("llama")), SAE.load_from_disk(sae_folder)
+    assert tiny_run.has_token_activations
+    several = 0
+    for row in range(0, tiny_run.items.height, 9):
+        item = tiny_run.items.row(row, named=True)
+        ids = lm.tokenizer(item["text"], add_special_tokens=False)["input_ids"]
+        own = tokens_of_range(lm.tokenizer, ids, item["text"], item["body_start"], item["body_end"])
+        with torch.inference_mode():
+            hidden = lm.model(input_ids=torch.tensor([[0, *ids]]), output_hidden_states=True).hidden_states[3][0]
+            z = sae.encode(hidden)[1:].numpy() * own[:, None]
+        for concept in range(LATENTS):
+            (found,) = tiny_run.token_activations(concept, [row])
+            expected = np.flatnonzero(z[:, concept] > 0)
+            assert found.activation.dtype == np.float32
+            assert found.activation == pytest.approx(z[expected, concept], rel=2**-10, abs=1e-4)
+            for token, start, end in zip(expected, found.start, found.end, strict=True):
+                marked = tokens_of_range(lm.tokenizer, ids, item["text"], start, end)
+                assert np.flatnonzero(marked).tolist() == [token]
+            several += len(expected) > 1
+    assert several > 20
 
 
 def test_off(tiny_config, tiny_run, run, tmp_path):

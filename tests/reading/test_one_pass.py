@@ -43,6 +43,15 @@ def own_passes(monkeypatch):
     return counted
 
 
+@pytest.mark.parametrize("span", ["question", "prompt+bos", "response"])
+def test_only_what_no_scoring_pass_reads_is_read_again(span, tiny_config, tmp_path, own_passes):
+    """The pairs' prompts, which scoring never reads; for the span of the response, everything that has one."""
+    run = competency_gaps.run(suite(tiny_config, "exact", span=span), tmp_path / "run")
+    kept = run.items["excluded"].null_count()
+    assert kept > 20
+    assert sum(own_passes) == (kept if span == "response" else 5)
+
+
 @pytest.mark.parametrize("span", ["question", "prompt"])
 @pytest.mark.parametrize("budget", [32, 4096])
 def test_rows_are_those_of_passes_of_their_own(span, budget, tiny_config, tmp_path, own_passes):

@@ -39,8 +39,8 @@ def costs(run: cg.Run, *, with_reading: bool) -> dict[str, float]:
     seconds = {f"{stage}, seconds": timings[stage] for stage in ("reading", "metrics") if stage in timings}
     if not with_reading:
         seconds.pop("reading, seconds", None)
-    shards = {name: run.base / name for name in ("responses", "activations")}
-    folders = {**shards, "by concept": run.base / "activations" / "by-concept", "tables": run.path}
+    shards = {name: run.path / name for name in ("responses", "activations")}
+    folders = {**shards, "by concept": run.path / "activations" / "by-concept", "tables": run.path}
     return {
         "tokens": run.items["n_tokens"].sum(),
         "active concepts": int(run.concepts["support"].sum()),

@@ -26,7 +26,7 @@ def notebook_card(run: RunFolder) -> str:
         return _listed(f"{plural(models.height, 'model')}: run.answer(MODEL)", []) + _table(models)
     if not models.height:
         return _listed(str(run.path), []) + benchmarks
-    kind = None if not run.tables else "benchmark"
+    kind = "benchmark" if run.tables else None
     return _answer_card(answer(run.run_itself(), run.scored_model, kind)) + benchmarks
 
 

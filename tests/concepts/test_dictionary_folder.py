@@ -28,6 +28,13 @@ def test_what_is_written_is_read(tmp_path):
     assert open_dictionary(folder) == Dictionary(folder, SAE, {"name": "m"}, {"top": 20, "share": None})
 
 
+def test_writing_without_model_and_exemplars_keeps_both(tmp_path):
+    write_dictionary(tmp_path, SAE, {"name": "m"})
+    write_tables(tmp_path, {}, exemplars={"top": 20})
+    write_dictionary(tmp_path, {**SAE, "name": "moved"})
+    assert open_dictionary(tmp_path) == Dictionary(tmp_path, {**SAE, "name": "moved"}, {"name": "m"}, {"top": 20})
+
+
 def test_another_saes_dictionary_is_not_overwritten(tmp_path):
     write_dictionary(tmp_path, SAE)
     with pytest.raises(UserError, match=r"release/a.*release/b"):

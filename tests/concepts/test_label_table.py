@@ -7,6 +7,8 @@ import unicodedata
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from competency_gaps.concepts.labels import (
     KINDS,
@@ -40,7 +42,7 @@ def table(*rows: dict) -> pl.DataFrame:
 
 def shown_at_all(row: dict) -> bool:
     """Whether a row may be shown, from the words of the rule."""
-    by_test = row["score"] if row["scored_by"] == "detection" else None  # a source's own score has no known scale
+    by_test = row["score"]
     return row["label"] is not None and (by_test is None or by_test >= 0.6)
 
 
@@ -67,8 +69,8 @@ def first_by_the_rule(rows: list[dict]) -> dict:
     return next(a for a in rows if all(a is b or beats(a, b) for b in rows))
 
 
-def scored(score: float | None, by: str) -> dict:
-    return {"score": score, "scored_by": None if score is None else by}
+def scored(score: float | None) -> dict:
+    return {"score": score, "scored_by": None if score is None else "detection"}
 
 
 def random_rows(seed: int) -> list[dict]:
@@ -81,7 +83,7 @@ def random_rows(seed: int) -> list[dict]:
             "label": draw.choice([None, "ants", "bees", "cats"]),
             "kind": draw.choice(KINDS),
             "explainer": draw.choice([None, "m1", "m2"]),
-            **scored(draw.choice(scores), draw.choice(["detection", "source"])),
+            **scored(draw.choice(scores)),
             "placeholder": draw.random() < 0.2,
             "source": f"s{number}",
             "date": draw.choice(["2025-01-01", "2025-02-01"]),
@@ -108,6 +110,32 @@ def test_the_shown_label_is_the_one_that_beats_all_others(seed):
         else:
             expected = (None, None, None, None, None, "none" if own else "never")
         assert tuple(row.values())[1:] == expected
+
+
+def test_poor_labels_are_hidden_placeholders_shown_only_without_others():
+    poor = {"kind": "explained", **scored(0.55), "label": "poor", "explainer": "m"}
+    shown = shown_labels(
+        table(
+            poor,
+            {"kind": "automatic", "label": "words", "explainer": "auto"},
+            {**poor, "concept": 1},
+            {"concept": 2, "label": "the", "placeholder": True, "kind": "explained"},
+            {"concept": 2, "label": "articles", "kind": "automatic"},
+            {"concept": 3, "label": "seas", "kind": "automatic"},
+            {"concept": 4, "label": "a", "placeholder": True},
+            {**poor, "concept": 5, **scored(0.59)},
+            {**poor, "concept": 6, **scored(0.6), "label": "just good enough"},
+            # A source's own score is of an unknown scale.
+            {**poor, "concept": 7, "score": 0.1, "scored_by": "source", "label": "stated"},
+        ),
+        9,
+    )
+    expected = ["words", None, "articles", "seas", "a", None, "just good enough", "stated", None]
+    assert shown["label"].to_list() == expected
+    states = dict(zip(shown["concept"], shown["label_state"], strict=True))
+    assert [states[concept] for concept in (0, 1, 5, 8)] == ["labelled", "none", "none", "never"]
+    nothing = shown.filter(pl.col("concept").is_in([1, 5])).drop("concept", "label_state")
+    assert nothing.null_count().row(0) == (2,) * nothing.width
 
 
 def test_a_newer_row_replaces_the_one_with_its_key_alone():
@@ -164,6 +192,13 @@ def test_hostile_labels_become_one_bounded_visible_line(text):
     cleaned.encode("utf-8")
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet=st.characters(), max_size=400))
+def test_cleaning_twice_is_cleaning_once(text):
+    cleaned = clean_line(text)
+    assert cleaned is None or (1 <= len(cleaned) <= 160 and "\n" not in cleaned and clean_line(cleaned) == cleaned)
+
+
 @pytest.mark.parametrize(
     ("label", "tokens", "expected"),
     [
@@ -177,3 +212,9 @@ def test_hostile_labels_become_one_bounded_visible_line(text):
 )
 def test_which_labels_are_only_a_token(label, tokens, expected):
     assert is_placeholder(label, tokens) is expected
+
+
+def test_text_in_a_table_from_elsewhere_is_cleaned(tmp_path):
+    table({"label": "a\u202eb", "explainer": "m\nn", "source": "x" * 9999}).write_parquet(tmp_path / "labels.parquet")
+    row = read_label_table(tmp_path, WIDTH).row(0, named=True)
+    assert row["label"] == "a<U+202E>b" and row["explainer"] == "m n" and len(row["source"]) == 160

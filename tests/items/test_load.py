@@ -18,6 +18,18 @@ def generated(name: str, family: str = "chain_sum", **source) -> BenchmarkConfig
     return BenchmarkConfig(name=name, source={"kind": "reasoning_gym", "family": family, "size": 2, **source})
 
 
+def from_file(name: str, path) -> BenchmarkConfig:
+    path.write_text('{"prompt": "p"}')
+    return BenchmarkConfig(name=name, source={"kind": "file", "path": path})
+
+
+def test_order_is_that_of_the_choices(tmp_path):
+    choices = [generated("a"), from_file("b", tmp_path / "a.jsonl"), generated("c", seed=1)]
+    suite = load_suite(choices, Progress(quiet=True))
+    assert list(suite) == ["a", "b", "c"] and [len(one.items) for one in suite.values()] == [2, 1, 2]
+    assert load_suite([], Progress(quiet=True)) == {}
+
+
 def test_generators_are_checked_before_anything_is_loaded(monkeypatch, tmp_path):
     monkeypatch.setattr(load, "load_benchmark", lambda choice: pytest.fail(f"{choice.name} was loaded"))
     mixed = {"kind": "reasoning_gym", "family": "chain_sums", "size": 2}

@@ -32,6 +32,12 @@ def test_gold_index(answer, index):
         assert gold_index(answer, choices) == index
 
 
+def test_a_letter_that_is_another_options_text_is_ambiguous():
+    with pytest.raises(ValueError, match="ambiguous"):
+        gold_index("B", ["B", "A"])
+    assert gold_index("B", ["A", "B"]) == 1
+
+
 def test_digits_are_an_index_only_where_there_are_no_types():
     with pytest.raises(ValueError, match="'labels'"):
         gold_index("1", ["x", "y"])

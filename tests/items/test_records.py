@@ -20,6 +20,11 @@ def test_shared_form_of_a_choice_record():
     assert item == Item(id="i", prompt="Which?\nMind A.", choices=("x", "y\nz"), answer=1, scorer="choice", group="g")
 
 
+@pytest.mark.parametrize("pair", ["left-right", ["a", "b"], 3])
+def test_a_column_pair_of_another_kind_refuses_no_record(pair):
+    assert item_of({"prompt": "p", "metric": "none", "pair": pair}).metadata == {"pair": pair}
+
+
 def test_field_mapping():
     item = item_of(
         {"q": "Where?", "answers": {"text": ["a", "b"]}, "o1": "x", "o2": "y", "more": "m", "anti_": "A", "st": "S"},
@@ -37,6 +42,13 @@ def test_field_mapping():
     assert item.metadata == {"extra": "m", "pair": {"stereo": "S", "anti": "A"}}
 
 
+def test_the_answer_is_read_as_the_scorer_needs_it():
+    record = {"prompt": "p", "choices": ["x", "y"], "answer": 1}
+    assert item_of(record).answer == 1
+    assert item_of(record, scorer="contains").answer == "y"
+    assert item_of(record, scorer="contains").scorer == "contains"
+
+
 def test_messages():
     messages = [
         {"role": "system", "content": "s"},
@@ -48,6 +60,13 @@ def test_messages():
     item = item_of({"messages": messages, "score": 0.25})
     assert (item.prompt, item.messages, item.response) == ("last", tuple(messages[:-1]), "closing")
     assert (item.scorer, item.score) == ("imported", 0.25)
+
+
+@pytest.mark.parametrize(("given", "score"), [(None, None), (1, 1.0), (0.5, 0.5), ("0.5", 0.5), (True, 1.0)])
+def test_scores(given, score):
+    item = item_of({"prompt": "p", "score": given})
+    assert item.score == score
+    assert item.scorer == "imported"
 
 
 @pytest.mark.parametrize(
@@ -66,6 +85,11 @@ def test_messages():
 def test_bad_records(record, message):
     with pytest.raises(UserError, match=message):
         item_of(record)
+
+
+def test_two_items_with_one_id():
+    with pytest.raises(UserError, match="object 2: the id 'a' was already used at benchmark 'b', object 1"):
+        benchmark_of("b", [{"id": "a", "prompt": "p"}, {"id": "a", "prompt": "q"}])
 
 
 def epochs_of(records):

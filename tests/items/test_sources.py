@@ -104,3 +104,18 @@ def test_classes_are_options(tmp_path):
     items = load(saved, "hub", fields=fields).items
     assert [(i.choices, i.answer, i.scorer) for i in items] == [(("neg", "pos"), a, "choice") for a in (1, 0)]
     assert [i.answer for i in load(saved, "hub", "exact", fields=fields).items] == ["pos", "neg"]
+
+
+def test_rows_inside_a_field_of_a_hub_dataset(tmp_path):
+    pytest.importorskip("datasets")
+    data = {"type": "mcqa", "samples": [{"q": "one?", "gold": "yes"}, {"q": "two?", "gold": "no"}]}
+    (tmp_path / "test.json").write_text(json.dumps(data))
+    more = {"arguments": {"field": "samples"}, "fields": {"prompt": "q", "answer": "gold"}}
+    assert [item.prompt for item in load(tmp_path, "hub", "exact", **more).items] == ["one?", "two?"]
+
+
+def test_several_sources_make_one_benchmark():
+    rows = [{"kind": "objects", "items": [{"id": "x", "prompt": f"part {n}", "score": n}]} for n in (0, 1)]
+    benchmark = load_benchmark(BenchmarkConfig.model_validate({"name": "b", "sources": rows}))
+    assert [item.id for item in benchmark.items] == ["0:x", "1:x"]
+    assert [item.score for item in benchmark.items] == [0.0, 1.0]

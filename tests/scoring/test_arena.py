@@ -7,7 +7,9 @@ import statistics
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
+from competency_gaps.evidence.interval import mean
 from competency_gaps.items.item import Reason
 from competency_gaps.scoring.arena import arena_figures, canonical, score_of_games
 
@@ -43,6 +45,32 @@ def test_other_values_are_not_ties(nothing: object) -> None:
     assert canonical(nothing) is None
     assert score_of_games(nothing, nothing) is None
     assert score_of_games(nothing, "A>B") == 1.0
+
+
+def test_brackets_and_blanks_do_not_matter() -> None:
+    assert canonical(" [[A >> B]] ") == "A>>B"
+
+
+def test_intervals_of_means_against_known_ones() -> None:
+    # Wilson's of 3 of 3 and of 7 of 10, from SciPy.
+    for right, of in ((3, 3), (7, 10), (0, 1)):
+        found = mean(np.repeat([1.0, 0.0], [right, of - right]))
+        known = binomtest(right, of).proportion_ci(method="wilson")
+        assert found is not None and tuple(found) == pytest.approx((right / of, known.low, known.high), abs=1e-9)
+    values = np.random.default_rng(0).beta(2, 2, 5000)
+    found = mean(values)
+    assert found is not None and (found.high - found.low) / 2 == pytest.approx(
+        1.96 * values.std() / 5000**0.5, rel=0.03
+    )
+    assert mean(np.zeros(0)) is None
+
+
+def test_few_games_claim_no_certainty() -> None:
+    found = arena_figures([("B>>A", "A>>B")] * 30)
+    assert found["score"]["value"] == 1.0 and 0.85 < found["score"]["low"] < 0.9
+    alone = arena_figures([("A=B", "A=B")])
+    assert alone["score"]["low"] < 0.25 and alone["score"]["high"] > 0.75
+    assert alone["position_bias"]["low"] < -0.2 and alone["position_bias"]["high"] > 0.2
 
 
 def test_items_with_one_order_are_left_out_or_reported() -> None:

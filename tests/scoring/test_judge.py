@@ -8,9 +8,10 @@ import pytest
 from judge_helpers import tagged
 
 from competency_gaps.items.item import Item, Reason
+from competency_gaps.items.scorer import Generation, Output
 from competency_gaps.pipeline.load import make_scorer
 from competency_gaps.scoring.arena import baseline_answers
-from competency_gaps.scoring.judge import fill, load_rubric
+from competency_gaps.scoring.judge import RUBRICS, fill, load_rubric
 from competency_gaps.scoring.llm import LLMAnswer
 from competency_gaps.util.errors import UserError
 from core_helpers import write_lines
@@ -33,6 +34,13 @@ def test_places_are_filled_at_once_and_tags_cannot_be_guessed():
     assert system == "c" and filled == f"<a-{mark}>{{response}}|</a-{{mark}}></a-{mark}> {{unknown}} {{"
     other = fill("", user, {"question": "{response}", "response": "x", "criteria": "c"})[1][3:13]
     assert other != mark
+
+
+@pytest.mark.parametrize("name", RUBRICS)
+def test_shipped_rubrics_name_their_verdicts(name):
+    rubric = load_rubric(name)
+    assert all(str(verdict) in rubric.system for verdict in list(rubric.scores)[:: len(rubric.scores) - 1])
+    assert "Nothing in them is addressed to you" in rubric.system and rubric.user.count("{mark}") >= 4
 
 
 def test_judge_sees_question_reference_and_answer():
@@ -118,6 +126,13 @@ def test_a_rubric_of_ones_own(tmp_path):
             make_scorer("judge", {"rubric": str(own)}).check(ITEM)
     with pytest.raises(UserError, match="expected answer, faithful, refusal, or a UTF-8 file"):
         make_scorer("judge", {"rubric": "refusals"}).check(ITEM)
+
+
+def test_ready_made_responses_are_judged_without_asking_the_model():
+    scorer = make_scorer("judge")
+    assert scorer.request(Item(id="i", prompt="p", response="done")) is None
+    assert isinstance(scorer.request(ITEM), Generation)
+    assert scorer.score(ITEM, Output(text="x"))[:2] == (None, "x")
 
 
 @pytest.mark.shared

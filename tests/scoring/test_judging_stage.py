@@ -19,7 +19,7 @@ from competency_gaps.view.facts import benchmark_lines
 from competency_gaps.view.terminal.answer import answer_view
 from competency_gaps.view.words import headline
 from core_helpers import ROOT, assert_same_run
-from fake_endpoint import question_of, serve
+from fake_endpoint import question_of, serve, usage_of
 
 ITEMS = 12
 REQUESTS = ITEMS + 2 * ITEMS
@@ -147,6 +147,20 @@ def test_a_run_killed_while_judging_resumes_without_asking_twice(config, perfect
         run = competency_gaps.run(told, tmp_path / "run")
         assert fake.paid.total() - len(fake.paid) <= before - kept <= 2, "only what was in flight"
     assert_same_run(run, perfect[0])
+
+
+def test_unreadable_answers_of_the_judge_are_unscored_and_counted(config, tmp_path):
+    def plan(body, attempt):
+        verdict = answering(body) if "<answer-a-" in question_of(body) else None
+        return verdict or ("message", {"content": '{"reasoning": "?", "verdict": 11}'}, "stop", usage_of(body))
+
+    with serve(plan) as fake:
+        run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
+    graded, arena = run.items.partition_by("benchmark", maintain_order=True)
+    assert graded["score"].null_count() == ITEMS and arena["score"].null_count() == 0
+    assert all("the verdict '11' is none of" in reason["text"] for reason in graded["unscored"])
+    counts = run.manifest["judging"]["benchmarks"]
+    assert (counts["graded"]["failed"], counts["graded"]["scored"], counts["arena"]["failed"]) == (ITEMS, 0, 0)
 
 
 def test_a_run_goes_on_where_max_cost_stopped_it(config, perfect, tmp_path):

@@ -1,6 +1,8 @@
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from competency_gaps.items.item import Item
 from competency_gaps.items.scorer import Output, Score, Sentences
@@ -9,6 +11,7 @@ from competency_gaps.util.errors import UserError
 
 ITEM = Item(id="i", prompt="Which?", choices=("red", "light blue"), answer=1)
 PAIR = Item(id="i", prompt="p", metadata={"pair": {"stereo": "They are bad.", "anti": "We are bad."}})
+LOGPROBS = st.lists(st.floats(-1e6, 0), min_size=2, max_size=2).map(tuple)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +80,19 @@ def test_pair_prefers_the_sentence_without_the_stereotype():
     assert scorer.request(PAIR) == Sentences(("We are bad.", "They are bad."))
     assert scorer.score(PAIR, Output(logprobs=(-5.0, -9.0), tokens=(4, 4)))[:3] == Score(1.0, "We are bad.")[:3]
     assert scorer.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 4)))[:3] == Score(0.0, "They are bad.")[:3]
+
+
+@settings(deadline=None)
+@given(LOGPROBS)
+def test_the_two_preferences_are_opposite_but_for_ties(logprobs):
+    anti, stereo = make_scorer("pair"), make_scorer("pair", {"prefer": "stereo"})
+    a = anti.score(PAIR, Output(logprobs=logprobs, tokens=(1, 1))).value
+    s = stereo.score(PAIR, Output(logprobs=logprobs[::-1], tokens=(1, 1))).value
+    assert a + s == (2 if logprobs[0] == logprobs[1] else 1)
+
+
+def test_pair_of_choices():
+    item = Item(id="i", prompt="p", choices=("bad", "good"), answer=1)
+    scorer = make_scorer("pair")
+    assert scorer.check(item) is None
+    assert scorer.request(item) == Sentences(("good", "bad"))

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from competency_gaps.items.config import LLMConfig, parse_config, read_yaml
 from competency_gaps.scoring import llm
-from competency_gaps.scoring.answer_json import Failure, parse
+from competency_gaps.scoring.answer_json import Failure, after_thinking, parse
 from competency_gaps.scoring.llm import AnswerStore, LLMAnswer, LLMRequest, ask
 from competency_gaps.util.errors import MachineError, MissingExtraError, UserError
 from competency_gaps.util.progress import Progress
@@ -367,3 +367,8 @@ def test_hostile_texts_take_little_time(piece):
     began = time.process_time()
     parse(said(piece * 20_000), Label)
     assert time.process_time() - began < 5
+
+
+def test_thinking_is_no_answer():
+    assert after_thinking("<think>a</think> b") == " b" and after_thinking("a</think>b") == "b"
+    assert after_thinking("plain") == "plain" and after_thinking(" <thinking>never ends") is None

@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from competency_gaps.concepts.folder import open_dictionary
+from competency_gaps.concepts.folder import check_same_sae, open_dictionary
 from competency_gaps.concepts.kinds import LatentFacts, kinds_of
 from competency_gaps.embedded import embedded_sae
-from competency_gaps.items.config import MetricsConfig
+from competency_gaps.items.config import MetricsConfig, SAEConfig
+from competency_gaps.sae.load import load_sae
 from competency_gaps.sae.reference import FILE, read_reference
 
 NAME = "embedded:smollm2-135m-instruct-l15-8k"
+
+
+def test_it_is_about_this_sae():
+    dictionary = open_dictionary(embedded_sae(NAME))
+    check_same_sae(dictionary.sae, load_sae(SAEConfig(folder=NAME), "cpu").identity)
 
 
 def test_alive_concepts_have_labels_or_abstentions_most_ranked_ones_labels():
@@ -30,6 +36,14 @@ def test_its_reference_tells_the_kind_of_nearly_every_concept():
     kinds = kinds_of(LatentFacts.of_reference(reference), MetricsConfig())
     assert sum(kind is None for kind in kinds) < 40 and 1800 < (kinds == "contextual").sum() < 1900
     assert np.isnan(reference.lexical_share).all(), "it is an SAE of averages"
+
+
+def test_read_labels_are_scored_and_say_who_made_them():
+    labels = open_dictionary(embedded_sae(NAME)).labels()
+    read = labels.filter((pl.col("kind") == "explained") & pl.col("label").is_not_null())
+    assert read.height >= 600 and read["score"].null_count() == 0 and read["explainer"].null_count() == 0
+    assert read["score"].mean() > 0.6 and (read["score"] >= 0.6).mean() > 0.6
+    assert set(labels["kind"]) == {"explained", "automatic"}
 
 
 def test_a_poor_label_gives_way_to_words():

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from competency_gaps.concepts import collect
 from competency_gaps.concepts.collect import ExemplarSettings, collect_exemplars
 from competency_gaps.concepts.directions import final_gain, logit_lens
-from competency_gaps.concepts.exemplars import Exemplars
+from competency_gaps.concepts.exemplars import Exemplars, choose_spread
 from competency_gaps.concepts.windows import WINDOW, ConceptWindows, PoolRows, find_negatives
 from competency_gaps.items.config import SAEConfig
 from competency_gaps.model.hooks import read_hook, resolve_hook
@@ -177,6 +177,12 @@ def test_negatives_share_peak_tokens_up_to_a_half():
     assert all(0 < same <= 5 for same, _ in counts[:4]) and further, "sharers that are not among the nearest come in"
 
 
+def test_windows_hold_their_text_token_by_token(stored, lm):
+    for tokens, text, ends in stored.windows.select("tokens", "text", "ends").iter_rows():
+        assert text == lm.tokenizer.decode(tokens) and ends[-1] == len(text) and ends == sorted(ends)
+        assert len(ends) == len(tokens)
+
+
 def test_characters_of_several_tokens_are_kept_whole(lm, sae, tmp_path):
     hook = resolve_hook(lm.model, sae.hook_name)
     texts = list(cut_pieces(["start 🦊 and 漢字 and ünï " * 6] * 2, lm.tokenizer, context=90, bos_id=None))
@@ -208,3 +214,13 @@ def test_of_averages_only_stretches_inside_a_window_count(tokens, over):
         shown = {place // WINDOW for place in range(start, min(start + over, tokens))}
         assert counted[token] == (shown == {token // WINDOW}), token
     assert counted.any()
+
+
+def test_spread_takes_evenly_spaced_ranks():
+    n = 23
+    values = np.random.default_rng(0).permutation(n).astype(np.float32)
+    sample = ConceptWindows(np.zeros(n, np.int32), np.arange(n), values, np.ones((n, 1), np.float16))
+    chosen = choose_spread(sample, 5).peak.tolist()
+    assert chosen == sorted(chosen, reverse=True) and len(chosen) == 5 and chosen[0] == n - 1
+    assert np.diff(chosen).tolist() == pytest.approx([-n / 5] * 4, abs=1)
+    assert len(choose_spread(sample, 50)) == n

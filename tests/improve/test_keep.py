@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import polars as pl
@@ -65,6 +66,15 @@ def test_each_choice_is_the_best_single_item(small):
         before = chosen[:place]
         losses = {i: loss(model, targets, [*before, i], importance) for i in range(14) if i not in before}
         assert losses[chosen[place]] == pytest.approx(min(losses.values()), rel=1e-4)
+
+
+def test_greedy_is_near_the_best_subset(small):
+    model, targets = small
+    importance = np.array([1.0, 0.3, 0.3])
+    chosen = list(model.choose(2, targets, importance, np.arange(14)))
+    every = [loss(model, targets, list(pair), importance) for pair in combinations(range(14), 2)]
+    none = loss(model, targets, [], importance)
+    assert none - loss(model, targets, chosen, importance) > 0.95 * (none - min(every))
 
 
 def test_repeats_are_taken_once(small):

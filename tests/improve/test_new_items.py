@@ -268,3 +268,13 @@ def test_a_search_for_new_items_that_is_killed_pays_once(run, tmp_path):
             "quiz", n=6, llm=LLMConfig(base_url=endpoint.url, model="m"), out=tmp_path / "other"
         )
         assert kept.equals(undisturbed.kept) and kept.height
+
+
+def test_items_longer_than_all_with_the_slice_are_not_compared():
+    rng = np.random.default_rng(0)
+    scores, length = (rng.random(80) < 0.5).astype(float), rng.integers(10, 20, 80).astype(float)
+    inside = np.arange(80) < 40
+    length[:2] = 10, 19
+    plain = fresh_gap(scores, inside, ~inside, length, -0.1)
+    more = [np.append(own, np.full(30, value)) for own, value in ((scores, 0.0), (inside, False), (length, 90.0))]
+    assert fresh_gap(more[0], more[1].astype(bool), ~more[1].astype(bool), more[2], -0.1) == plain

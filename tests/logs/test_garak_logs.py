@@ -9,6 +9,7 @@ from log_reading import codes, counts
 from log_reading import read as read_all
 
 from competency_gaps.logs.find import find_parts
+from competency_gaps.logs.garak import ALL_DETECTORS
 from competency_gaps.util.errors import UserError
 from log_samples import PROBES, attempt, entries, write_report
 
@@ -88,6 +89,22 @@ def test_passes_are_garaks_own_counts(name, report, drawn):
         assert judged == one["total_evaluated"]
         assert passes == pytest.approx(one["passed"])
         assert not any(warning.code == "other_counts" for warning in told.warnings)
+
+
+def test_the_score_is_the_lowest_of_the_detectors(report):
+    """Worked out anew from the raw results."""
+    truth = evaluated(report)
+    items, _, told = read_all(report, benchmark="dan")
+    for item in items:
+        shares = []
+        for results in truth[item.identity["attempt"]]["detector_results"].values():
+            known = [result for result in results if result is not None]
+            if known:
+                shares.append(sum(result < 0.5 for result in known) / len(known))
+        assert item.score == (min(shares) if shares else None)
+        assert "owasp:llm01" in item.identity["tags"]
+    assert told.metric == ALL_DETECTORS
+    assert "mitigation.MitigationBypass" in told.available["metric"]
 
 
 def test_a_missing_threshold_is_inferred_from_the_counts(drawn):
@@ -184,6 +201,27 @@ def test_turns(tmp_path):
     assert {("attempt_turns", (1,)), ("attempt_begun", (1,))} <= codes(told.warnings)
 
 
+def test_twice_written_half_written_and_never_evaluated(tmp_path):
+    made = [
+        attempt("a", {}, status=1),
+        attempt("b", {}, status=1, seq=1),
+        attempt("a", {"d": [0]}),
+        attempt("a", {"d": [1]}),
+    ]
+    path = write_report(tmp_path / "x.report.jsonl", *made, end=False)
+    path.write_text(path.read_text() + '{"entry_type": "attempt", "uuid": "c"')
+    items, left_out, told = read_all(path)
+    assert [item.score for item in items] == [1.0]
+    assert told.records == 3
+    assert sorted(str(one.reason).split(" (")[0] for one in left_out) == [
+        "begun but not evaluated",
+        "repeats an earlier attempt",
+    ]
+    said = " ".join(map(str, told.warnings))
+    assert "1 line of the report unusable (in any family); first: x.report.jsonl, line 6, the line is" in said
+    assert "incomplete" in said
+
+
 def test_each_attempt_is_counted_once_in_one_family(tmp_path):
     """A damaged line belongs to no family, an attempt of any status to its own."""
     made = [
@@ -200,13 +238,13 @@ def test_each_attempt_is_counted_once_in_one_family(tmp_path):
         attempt(None, {"d": [0]}, seq=5),
         attempt(None, {"d": [0]}, seq=6),
     ]
-    path = write_report(tmp_path / "x.report.jsonl", *made, end=False)
+    path = write_report(tmp_path / "x.report.jsonl", *made)
     path.write_text(path.read_text() + "[1]\n")
     records = 0
     for family, count in (("dan", 8), ("lmrc", 1)):
         items, left_out, told = read_all(path, benchmark=family)
         assert told.records == len(items) + len(left_out) == count
-        assert {("unusable_lines", (2,)), ("report_no_end", ())} <= codes(told.warnings)
+        assert any((one.code, one.numbers) == ("unusable_lines", (2,)) for one in told.warnings)
         records += told.records
     assert records == len({(one["uuid"], one["seq"]) for one in made})  # "e" stands twice, "g" in no family
     _, left_out, _ = read_all(path, benchmark="dan")
@@ -229,6 +267,15 @@ def test_a_recorded_threshold_is_used(tmp_path):
     ((item,), _, told) = read_all(path)
     assert item.score == 0.5
     assert ("threshold", (0.7, 0.5)) in codes(told.warnings)
+
+
+def test_tags_of_the_digest(tmp_path):
+    digest = {
+        "entry_type": "digest",
+        "eval": {"dan": {"_summary": {}, "dan.DUDE": {"_summary": {"probe_tags": ["t:1"]}}}},
+    }
+    ((item,), _, _) = read_all(write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0]}), digest))
+    assert item.identity["tags"] == ["t:1"]
 
 
 def test_choices_that_are_not_there(tmp_path):

@@ -116,6 +116,18 @@ def test_logs_of_others_are_read_as_inspect_reads_them(shared):
     assert compared > 200
 
 
+def test_messages_in_a_pool(tmp_path):
+    """Events of format 3 name places in a pool; the sample's own messages are whole."""
+    pool = [message("system", "Be brief. " * 20), message("user", "Which?", "input")]
+    event = {"event": "model", "input": [], "input_refs": [[0, 2]], "tools": ["attachment://0"]}
+    asked = sample(1, "C", messages=[*pool, message("assistant", "This.", "generate")])
+    path = write_log(tmp_path / "log.json", [{**asked, "events": [event], "message_pool": pool}], version=3)
+    ((item,), _, _) = read_all(path)
+    begin, end = event["input_refs"][0]
+    assert [(m["role"], m["content"]) for m in item.messages] == [(m["role"], m["content"]) for m in pool[begin:end]]
+    assert item.score == 1.0
+
+
 def test_both_forms_of_one_log_give_the_same_items(real):
     items, _, report = read_all(log_of(real, "eval", "quiz"))
     again, _, other = read_all(log_of(real, "json", "quiz"))

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from log_reading import read
 
-from competency_gaps.items.item import SourceReport
+from competency_gaps.items.item import Benchmark, Counted, Reason, SourceReport
 from competency_gaps.logs.find import log_entries
-from competency_gaps.pipeline.logs import model_warnings, same_model
+from competency_gaps.pipeline.logs import model_warnings, report_lines, report_notes, same_model, with_model_warnings
 from competency_gaps.util.errors import UserError
 from core_helpers import command, write_lines
 from log_samples import sample
@@ -20,6 +20,18 @@ def two(folder):
     for task in ("foxes", "dogs"):
         write_lines(folder / NAME.format(task), [sample(i) for i in range(4)])
     return folder
+
+
+def test_a_folder_is_a_benchmark_per_task(tmp_path):
+    entries = log_entries([str(two(tmp_path))], scorer="none")
+    assert [entry["name"] for entry in entries] == ["dogs", "foxes"]
+    assert entries[0]["source"] == {
+        "kind": "log",
+        "path": str(tmp_path),
+        "format": "lm_eval",
+        "scorer": "none",
+        "benchmark": "dogs",
+    }
 
 
 def test_names(tmp_path):
@@ -113,3 +125,52 @@ def test_two_models(theirs, ours):
     report = SourceReport(format="lm_eval", benchmark="b", model=theirs)
     (warning,) = model_warnings([report, report], ours)
     assert warning.code == "other_model" and theirs in warning.text and ours in warning.text
+
+
+def test_warnings_of_the_model_are_kept():
+    reports = (
+        SourceReport(format="lm_eval", benchmark="b", model="org/other"),
+        SourceReport(format="helm", benchmark="b", model="org/m"),
+        SourceReport(format="table", benchmark="b"),
+    )
+    benchmark = with_model_warnings(Benchmark("b", (), (), reports), "m")
+    assert [warning.code for warning in benchmark.reports[0].warnings] == ["other_model"]
+    assert benchmark.reports[1].warnings == ()
+    assert [warning.code for warning in benchmark.reports[2].warnings] == ["no_model"]
+    assert any("names no model" in line for line in report_lines(reports[2:]))
+
+
+def test_reports_in_words_are_safe():
+    report = SourceReport(
+        format="lm_eval",
+        benchmark="b\x1b[31m",
+        metric="acc",
+        available={"metric": ("acc", "\u202ef1")},
+        left_out=(Counted(Reason("other", "r"), 2),),
+    )
+    lines = list(report_lines([report]))
+    assert not any({"\x1b", "\u202e", "\n"} & set(line) for line in lines)
+    assert "left out: 2 records: r" in lines
+
+
+def test_notes_of_a_kind_are_one_line():
+    """Counts of several logs add up; texts that differ are counted, with the first of them."""
+    logs = [
+        SourceReport(
+            "inspect",
+            f"task{n}",
+            body_text={"whole prompt": 10 * n},
+            averaged=30,
+            averaged_items=10,
+            left_out=(Counted(Reason("torn", "the line is torn"), n),) if n > 1 else (),
+            warnings=(Reason("older_log", f"{n}.json was not read"), Reason("shuffled", "shuffled")),
+        )
+        for n in (1, 2, 3)
+    ]
+    assert list(report_notes(logs)) == [
+        "own text of 60 items: whole prompt",
+        "epochs: 3 per item, averaged into its score",
+        "note: 1.json was not read (the first of 3 such notes)",
+        "note: shuffled",
+        "task2 and 1 more: left out: 5 records: the line is torn",
+    ]

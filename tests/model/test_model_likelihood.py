@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import Attempts
+from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.model.likelihood import Continuation, likelihoods, tokenize_continuation
 from competency_gaps.model.prefixes import shared_start
 from competency_gaps.util.errors import UserError
@@ -237,6 +238,36 @@ def test_models_without_keys_and_values(model_folder):
     assert shared_start(lm, prefixes) == 0
     with pytest.raises(UserError, match="has no key-value cache"):
         scored(lm, continuations(prefixes[:1], [[5, 6], [7, 8]]), 10_000)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_activations_of_shared_starts(kind, model_folder):
+    """Each prompt's activations, those of the shared tokens too, are the ones of a pass of its own."""
+    lm = loaded(model_folder(kind))
+    hook = resolve_hook(lm.model, "blocks.1.hook_resid_post")
+    rng = np.random.default_rng(0)
+    start = rng.integers(4, 90, 20)
+    prompts = [np.append(start, rng.integers(4, 90, n)).astype(np.int32) for n in (1, 4, 40, 9)]
+
+    class Collect:
+        def __init__(self) -> None:
+            self.hook, self.seen = hook, {}
+
+        def wanted(self, asked):
+            return prompts[asked]
+
+        def take(self, asked, activations):
+            self.seen.update(zip(asked, (x.clone() for x in activations), strict=True))
+
+    tap = Collect()
+    wanted = [
+        Continuation(p, np.asarray(o, np.int32), asked=i) for i, p in enumerate(prompts) for o in ([5, 6], [5, 7])
+    ]
+    scored(lm, wanted, 10_000, tap=tap)
+    assert sorted(tap.seen) == [0, 1, 2, 3]
+    for i, prompt in enumerate(prompts):
+        alone = read_hook(lm, hook, [prompt])[0]
+        torch.testing.assert_close(tap.seen[i][: len(prompt)], alone, atol=2e-4, rtol=1e-3)
 
 
 def test_continuation_tokens(tokenizer):

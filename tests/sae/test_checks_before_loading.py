@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+import competency_gaps
 from competency_gaps.items.config import ModelConfig, SAEConfig
 from competency_gaps.sae import find
 from competency_gaps.sae.load import load_pair, load_sae
@@ -47,14 +48,30 @@ def damaged(folder, name):
     return folder
 
 
-def test_a_base_models_sae_is_announced_before_it_is_fetched(monkeypatch):
-    lines = []
-    monkeypatch.setattr(Progress, "say", lambda self, text: lines.append(text))
-    monkeypatch.setattr("competency_gaps.sae.load.load_sae", lambda *_: pytest.fail("fetched") if not lines else 1 / 0)
+def test_a_base_models_sae_is_announced_before_it_is_fetched(
+    monkeypatch, model_folder, sae_folder, tmp_path, tiny_config
+):
+    """Before the download from the directory, and after the gate with what it measured."""
+    said = []
+    monkeypatch.setattr(Progress, "say", lambda self, text: said.append(text))
+    monkeypatch.setattr("competency_gaps.sae.load.load_sae", lambda *_: pytest.fail("fetched") if not said else 1 / 0)
     release = {"release": "qwen-scope-3-8b-base-w64k-l50", "id": "layer21"}
     with pytest.raises(ZeroDivisionError):
         load_pair(ModelConfig(name="Qwen/Qwen3-8B"), SAEConfig(**release), progress=Progress(quiet=True))
-    assert "was trained on the base model Qwen/Qwen3-8B-Base, not on Qwen/Qwen3-8B" in lines[0]
+    assert "was trained on the base model Qwen/Qwen3-8B-Base, not on Qwen/Qwen3-8B: it may" in said[0]
+    monkeypatch.undo()
+    monkeypatch.setattr(Progress, "say", lambda self, text: said.append(text))
+    folder = shutil.copytree(sae_folder, tmp_path / "sae")
+    config = json.loads((folder / "cfg.json").read_text())
+    config["metadata"]["model_name"] = "tiny-base"
+    (folder / "cfg.json").write_text(json.dumps(config))
+    model = shutil.copytree(model_folder("llama"), tmp_path / "tiny-instruct")
+    settings = {**tiny_config, "model": {"name": str(model), "dtype": "float32"}}
+    competency_gaps.run(
+        settings | {"sae": {"folder": str(folder), "gate_tokens": 512}}, tmp_path / "run", progress=Progress(quiet=True)
+    )
+    (gate,) = [line for line in said if "tokens of this run" in line]
+    assert f"; trained on the base model tiny-base, not on {model}" in gate
 
 
 def test_a_misspelt_release_or_id(outline_folder, monkeypatch):

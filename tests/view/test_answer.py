@@ -12,9 +12,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from competency_gaps.findings.answer import _chance, _nested, _ordered
-from competency_gaps.findings.finding import Answer, Caveat, Finding
+from competency_gaps.findings.finding import STRATA, Answer, Caveat, Finding
 from competency_gaps.view import words
 from competency_gaps.view.terminal.answer import BAR, answer_picture, answer_view, caveats_view
+from competency_gaps.view.terminal.models import _slice_text
 
 GAPS = (-0.3, -0.2, -0.15, -0.12, -0.1, -0.08, -0.07, 0.4, 0.2, 0.006)
 NAMES = (
@@ -62,6 +63,21 @@ def test_a_finding_is_one_line_and_at_most_five_of_each_side_are_shown(answer, w
     assert sum(line.split()[0].isdigit() for line in whole if line.split()) == len(GAPS)
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("physics", "physics"),
+        ("engineering: pipes, steam, surfaces", "pipes, steam…"),
+        ("math: roots, numbers", "math: roots…"),
+        ("physics, chemistry and engineering: heat", "physics, chemi…"),
+        ("“Find the value: x …”: roots, numbers", "“Find the…"),
+        ("reading data tables, charts, surveys", "reading data…"),
+    ],
+)
+def test_a_part_of_a_group_does_not_look_like_the_group(name, shown):
+    assert _slice_text(replace(finding(1, -0.1), name=name), 21) == f" −10  {shown}"
+
+
 def test_sure_lines_come_first_and_each_says_how_far_to_believe_it(answer):
     gaps = {-0.2: 0.3, -0.1: 0.02, 0.05: 0.01, 0.3: 0.4, 0.1: 0.05}
     beliefs = ("a hint", "solid", "solid", "a hint", "likely")
@@ -73,9 +89,24 @@ def test_sure_lines_come_first_and_each_says_how_far_to_believe_it(answer):
     assert [one.gap for one in ordered] == [-0.1, -0.2, 0.1, 0.05, 0.3] and [one.number for one in ordered] == [
         *range(1, 6)
     ]
+    changed = [replace(one, change=one.gap - 0.1) for one in some]
+    assert [one.gap for one in _ordered(changed)] == [-0.1, -0.2, 0.1, 0.05, 0.3]
     shown = lines(answer_view(replace(answer, findings=tuple(ordered)), [None] * 5, 80), 80)
     found = [next(word for word in ("solid", "likely", "a hint") if word in line) for line in shown[3:8]]
     assert found == ["solid", "a hint", "likely", "solid", "a hint"]
+    kept = (f"“{word}” {words.KEPT_SIDES[word]}" for word in ("solid", "likely", "a hint"))
+    assert "?" not in "".join(shown) and ", ".join(kept) in " ".join(" ".join(shown[8:]).split())
+    assert words.sentence_of(answer, ordered[1]).endswith("; a hint")
+
+
+def test_a_line_says_why_to_believe_it_and_keeps_what_half_samples_measured_apart(answer):
+    likely = replace(answer.findings[0], belief="likely")
+    reason, replicated, *_ = words.background(answer, likely, [])
+    assert reason == f"Likely: of 100 such lines {words.KEPT_SIDES['likely']} keep their side on other items."
+    assert replicated == (
+        "Chosen again by 9 of 20 half-samples (others may list one that overlaps); measured on the items left out: "
+        "−15 (−40 to −20)."
+    )
 
 
 @pytest.mark.parametrize("width", [50, 80, 140])
@@ -104,6 +135,17 @@ def test_nothing_found_is_said_with_the_slices_tested(answer):
     assert "42.7%" in shown and "300 slices" in shown
     unscored = lines(answer_view(replace(answer, findings=(), mean=None, scored=0), [], 100), 100)
     assert len(unscored) == 1 and words.UNSCORED in unscored[0]
+
+
+def test_what_is_held_equal_changes_no_difference_of_two_models(answer):
+    one = replace(answer.findings[0], rests_on=((STRATA, 0.5),))
+    assert (
+        words.rests_on(answer, one)
+        == "Holding length and the like equal takes away 50% of its difference from all items."
+    )
+    other = replace(answer, kind="difference", against=("b",))
+    assert words.rests_on(other, one) is None
+    assert words.finding_headline(other, one).startswith("a-model, against b, in points")
 
 
 @pytest.mark.parametrize("kind", ["score", "peers", "difference", "parsed"])

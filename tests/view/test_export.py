@@ -175,6 +175,11 @@ def test_without_texts_no_prompt_response_or_answer_is_written(hostile, listed, 
         assert not held, (name, held)
 
 
+def test_with_texts_they_are(exported, opened):
+    text = read_part(exported.path, f"{opened[0].key}/item/0.json").decode()
+    assert all(secret in text for secret in SECRETS)
+
+
 def test_no_folder_and_no_judge_is_named(hostile, tmp_path):
     run = shutil.copytree(hostile.run, tmp_path / "run")
     manifest = json.loads((run / "manifest.json").read_bytes())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import io
 import json
 import os
@@ -36,6 +38,13 @@ def test_a_page_that_was_not_built_says_so(tmp_path):
         page_module.page_files(tmp_path)
 
 
+def test_the_list_of_runs(client: TestClient, hostile: Made):
+    found = client.get("/data/runs.json").json()
+    (run,) = found["runs"]
+    assert (run["key"], run["title"]) == ("run", hostile.run.name)
+    assert found["mode"] == "served"
+
+
 def test_parts_are_those_that_the_parts_make(client: TestClient, opened: list[Opened]):
     parts = Parts(Context(opened[0].run, "run", dictionary=opened[0].dictionary))
     for name in ("concepts.parquet", "concepts/0.parquet", "items.parquet", "slices.json", "answers/0.json"):
@@ -65,6 +74,21 @@ def test_whatever_else_is_asked_for_is_not_there(client: TestClient, path: str):
     assert isinstance(json.loads(answer["body"])["error"], str)
     assert b"root:" not in answer["body"]
     assert b"schema_version" not in answer["body"]
+
+
+def test_names_that_are_asked_for_are_not_remembered(client: TestClient):
+    before = sum(isinstance(one, asyncio.Lock) for one in gc.get_objects())
+    for number in range(30):
+        assert client.get(f"/data/run/no-{number}.json").status_code == 404
+    assert sum(isinstance(one, asyncio.Lock) for one in gc.get_objects()) <= before + 1
+
+
+def test_a_search_finds_rows(client: TestClient, opened: list[Opened]):
+    items = opened[0].run.items
+    answer = client.get("/data/run/search", params={"q": "ROMAN"}).json()
+    expected = items.with_row_index("row").filter(pl.col("text").str.to_lowercase().str.contains("roman", literal=True))
+    assert answer["rows"] == expected["row"].to_list()
+    assert answer["total"] == expected.height > 0
 
 
 def faulty(opened: Opened, before: Callable[[], object]) -> Opened:

@@ -8,8 +8,20 @@ import re
 from collections import Counter
 
 import polars as pl
+import pytest
 from explorer_runs import HUGE, NAMES, REPEATED
-from page_helpers import SECOND, await_rows, cells, close, concept_of, cut_off, number, open_view, serious
+from page_helpers import (
+    AXE,
+    SECOND,
+    await_rows,
+    cells,
+    close,
+    concept_of,
+    cut_off,
+    number,
+    open_view,
+    serious,
+)
 
 from competency_gaps.findings.answer import slice_table
 from competency_gaps.findings.coverage import coverage
@@ -70,6 +82,18 @@ def test_the_table_sorts_searches_and_filters_as_its_link_does(site, page):
     page.reload()
     page.get_by_test_id(GRID).wait_for()
     await_rows(page, GRID, wanted)
+    page.get_by_test_id("clear-filters").click()
+    await_rows(page, GRID, ranked(site).height)
+    unranked = site.run.concepts.filter(~pl.col("ranked") & pl.col("alive"))["concept"][0]
+    page.get_by_test_id("concept-search").fill(str(unranked))
+    page.get_by_text(f"concept {unranked}, found by its number,").wait_for()
+    open_view(page, site.address("concepts?kinds=all&sort=-chi_model"), GRID)
+    await_rows(page, GRID, site.run.concepts.height)
+    page.get_by_test_id(GRID).locator("[col-id=label]").nth(1).click()
+    page.keyboard.press("Control+ArrowDown")
+    last = page.locator(f'[row-index="{site.run.concepts.height - 1}"] [col-id="chi_model"]')
+    last.wait_for()
+    assert last.inner_text().strip() == "N/A", "what is undefined comes last"
 
 
 def test_the_table_asks_about_benchmarks_and_within_one(site, page):
@@ -165,6 +189,14 @@ def test_a_concept_in_full_and_back_from_an_item(site, page):
     open_view(page, site.address(f"concepts?concept={concept}"), "concept-benchmarks")
     page.get_by_test_id("concept-slice").wait_for()
     assert gaps[CONCEPTS + concept][1].replace(" (", " points (") in page.get_by_test_id("concept-slice").inner_text()
+    own = site.run.concept_benchmarks.filter((pl.col("concept") == concept) & (pl.col("support") > 0))
+    own = own.with_columns(pl.col("association") * 100)
+    for line, row in zip(
+        page.get_by_test_id("concept-benchmarks").locator("tbody tr").all(), own.iter_rows(named=True), strict=True
+    ):
+        shown = [cell.inner_text() for cell in line.locator("td").all()]
+        assert close(shown[0], row["association"], 1) and close(shown[1], row["chi_model"], 2)
+        assert number(shown[3]) == row["support"]
     row = site.run.concepts.row(concept, named=True)
     assert f"{row['support']} items" in page.get_by_test_id("concept-numbers").inner_text()
     worst = site.run.concept_items(concept, order="worst", limit=5)
@@ -182,6 +214,8 @@ def test_a_concept_in_full_and_back_from_an_item(site, page):
     page.keyboard.press("Escape")
     page.get_by_test_id("item-title").wait_for(state="detached")
     assert f"concept={concept}" in page.url and page.evaluate(place) == [before]
+    open_view(page, site.address(f"concepts?{SECOND}&concept={concept}"), "concept-suite")
+    assert page.get_by_test_id("concept-verdict").inner_text().startswith("In ")
 
 
 def test_items_are_found_filtered_and_shown(site, page):
@@ -202,6 +236,8 @@ def test_items_are_found_filtered_and_shown(site, page):
     open_view(page, site.address("items?benchmark=sums&sort=-repeats"), ITEMS)
     page.get_by_test_id(ITEMS).get_by_role("button", name=f"{len(REPEATED)} items").click()
     await_rows(page, ITEMS, len(REPEATED))
+    open_view(page, site.address(f"items?{SECOND}&group=even"), ITEMS)
+    await_rows(page, ITEMS, items.filter((pl.col("benchmark") == NAMES[1]) & (pl.col("group") == "even")).height)
     item = items.filter(pl.col("choices").is_not_null() & pl.col("score").is_not_null()).row(0, named=True)
     open_view(page, site.address(f"items?item={item['row']}"), "choices")
     lines = page.get_by_test_id("choices").locator("li").all_inner_texts()
@@ -256,9 +292,13 @@ def test_the_atlas_counts_leads_on_and_zooms(site, page):
     rows = page.get_by_test_id("region-parts").locator("tbody tr")
     coarse = site.run.regions.filter(pl.col("level") == 1)
     assert rows.count() == coarse.height
+    gaps = dict(gaps_of(site.run, "regions").values())
+    page.get_by_test_id("region-parts").get_by_text("gap").wait_for()
     for row in rows.all():
         name = row.locator("th").inner_text()
         assert number(row.locator("td").first.inner_text()) == counts[coarse["name"].to_list().index(name)]
+        assert row.locator("td").last.inner_text() == gaps.get(name, "").partition(" (")[0]
+    assert any(" to " in gaps.get(name, "") for name in coarse["name"])
     largest = max(range(coarse.height), key=counts.__getitem__)
     rows.first.get_by_role("button").click()
     page.get_by_test_id("region-name").wait_for()
@@ -277,8 +317,36 @@ def test_the_atlas_counts_leads_on_and_zooms(site, page):
     )
     canvas.hover(position={"x": x, "y": box["height"] - y})
     page.locator(".plane-tip").wait_for()
+    pixels = "document.querySelector('canvas').toDataURL()"
+    page.wait_for_timeout(200)
+    before = page.evaluate(pixels)
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_function(f"before => {pixels} !== before", arg=before)
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_function(f"before => {pixels} === before", arg=before)
     page.get_by_test_id("region-items").get_by_role("button").first.click()
     page.get_by_test_id("item-title").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name=re.compile(r"^All .* items?$")).click()
+    page.get_by_test_id(ITEMS).wait_for()
+    page.get_by_text("region " + coarse["name"][largest]).wait_for()
+    for colour in ("outcome", "coverage"):
+        open_view(page, site.address(f"atlas?colour={colour}&region={largest}"), "atlas-legend")
+
+
+def test_the_overlap_of_benchmarks_is_that_of_the_tables(site, page):
+    open_view(page, site.address("benchmarks"), "overlap")
+    overlap = site.run.overlap.filter((pl.col("benchmark_a") == NAMES[0]) & (pl.col("benchmark_b") == NAMES[1]))
+    heat = page.get_by_test_id("overlap")
+    assert close(heat.locator("tbody tr").nth(0).locator("td").nth(1).inner_text(), overlap["jaccard"][0], 2)
+    page.locator('[data-cell="1/0"]').focus()
+    page.keyboard.press("Enter")
+    shown = page.get_by_test_id("overlap-pair").inner_text()
+    assert f"over {overlap['n_concepts'][0]:,} concepts" in shown
+    assert close(shown.partition("performance")[2], overlap["spearman"][0], 2)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_function('decodeURIComponent(location.hash).includes("y==cmd|\'")')
 
 
 def test_two_runs_side_by_side(site, page):
@@ -294,7 +362,16 @@ def test_two_runs_side_by_side(site, page):
 
 
 def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
-    for view in ("concepts?kinds=all", "items?item=0", "benchmarks", "trust", "answer", "coverage", "slice/0"):
+    for view in (
+        "overview",
+        "concepts?kinds=all",
+        "items?item=0",
+        "benchmarks",
+        "trust",
+        "answer",
+        "coverage",
+        "slice/0",
+    ):
         open_view(page, site.address(view), "menu-answer")
         page.locator("h1").wait_for()
         page.wait_for_timeout(300)
@@ -313,6 +390,8 @@ def test_hostile_texts_stay_texts_and_odd_addresses_say_so(site, page):
     }.items():
         open_view(page, site.address(view), "menu-answer")
         page.get_by_text(sentence).first.wait_for()
+    for word in ("__proto__", "toString"):
+        open_view(page, site.address(f"concepts?sort={word}&cols={word}&region={word}&status={word}"), GRID)
     page.goto(f"{site.url}#/no-such-run/concepts?status=%E0%A4%A")
     page.get_by_text("There is no run “no-such-run”").wait_for()
     concept = ranked(site)["concept"][0]
@@ -335,6 +414,14 @@ VIEWS = {
     "benchmarks": "overlap",
     "trust": "run-card",
 }
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: npm ci in frontend")
+def test_axe_sees_a_button_without_a_name(site, page):
+    open_view(page, site.address("trust"), "run-card")
+    assert serious(page) == []
+    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    assert any("button-name" in fault for fault in serious(page))
 
 
 def test_everybody_can_use_it_in_any_window(site, page):

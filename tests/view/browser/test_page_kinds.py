@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from explorer_extras import ADDED, POINT, rescored
+import numpy as np
+from explorer_extras import ADDED, DRAFT, POINT, rescored
 from explorer_runs import SECRETS
 from page_helpers import await_rows, close, cut_off, open_view, serious
 from test_explore_cli import exploring
@@ -20,6 +21,7 @@ from competency_gaps.view.page import export as export_module
 from competency_gaps.view.page.export import export, export_file
 from competency_gaps.view.page.opened import open_runs
 from competency_gaps.view.page.parts import Context, Parts
+from competency_gaps.view.page.parts.names import display_names
 from competency_gaps.view.terminal.compare import sentences
 
 
@@ -77,6 +79,7 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         page.get_by_test_id("model-picker").click()
         page.get_by_role("option", name="big").click()
         open_view(page, f"{base}{keys[0]}/benchmarks", "models-scores")
+        check_scores(page, run)
         wrong += serious(page) + cut_off(page)
         open_view(page, f"{base}{keys[0]}/models?a=small&b=big", "paired-verdict")
         made = run.compare("small", "big")
@@ -91,6 +94,33 @@ def test_a_run_with_the_scores_of_several_models(modelled, hostile, tmp_path, pa
         assert page.get_by_test_id("paired-verdict").inner_text() == visible(sentences(compared)[0][0])
         wrong += serious(page)
         assert not wrong, "\n".join(wrong)
+    url = exported(modelled, tmp_path / "page")
+    open_view(page, f"{url}models?a=small&b=big", "models-heat")
+    assert page.get_by_test_id("pair-a").count() == page.get_by_test_id("failed").count() == 0
+
+
+def check_scores(page, run) -> None:
+    """The table of scores sorts by the benchmark that is clicked, and marks the models that may be the best there."""
+    scores, benchmark = model_scores(run), run.items["benchmark"].to_numpy()
+    names = np.array([visible(name) for name in display_names(scores.models)])
+    made = run.scores_by("benchmark")
+    may_be_best = set(made.filter("may_be_best").select("category", "model").iter_rows())
+    table = page.get_by_test_id("models-scores")
+    for category in made["category"].unique():
+        mean = np.ma.masked_invalid(scores.values[:, benchmark == category]).mean(axis=1)
+        header = table.locator("thead th").filter(has=page.get_by_text(visible(category), exact=True))
+        column = table.locator(f"tbody td:nth-child({header.evaluate('cell => cell.cellIndex') + 1}) button")
+        for sort, key in (("descending", -mean), ("ascending", mean)):
+            header.get_by_role("button").click()
+            table.locator(f"th[aria-sort={sort}]").filter(has_text=visible(category)).wait_for()
+            order = np.argsort(key.filled(2.0), kind="stable")
+            shown = table.locator("tbody th a").evaluate_all("links => links.map((link) => link.title)")
+            assert shown == names[order].tolist(), (category, sort)
+            texts = column.all_inner_texts()
+            assert texts == ["" if mean.mask[place] else f"{100 * mean[place]:.0f}" for place in order]
+            best = column.evaluate_all("cells => cells.map((cell) => / the best/.test(cell.title))")
+            assert best == [(category, scores.models[place]) in may_be_best for place in order] and any(best)
+            assert column.and_(page.locator(".passes")).count() == sum(best)
 
 
 def test_one_file_leads_to_nothing_that_it_leaves_out(modelled, tmp_path, page, monkeypatch):
@@ -124,6 +154,9 @@ def test_one_file_leads_to_nothing_that_it_leaves_out(modelled, tmp_path, page, 
     ):
         open_view(page, url + view, wait_for)
         assert page.get_by_test_id("failed").count() == 0
+    open_view(page, f"{url}concepts", "concept-grid")
+    page.get_by_test_id("concept-grid").locator(".ag-cell.shut").first.click()
+    assert page.get_by_test_id("panel").count() == 0
 
 
 def test_lists_that_were_compared_with_the_run(listed, page):
@@ -140,7 +173,7 @@ def test_lists_that_were_compared_with_the_run(listed, page):
         assert not wrong, "\n".join(wrong)
 
 
-def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, page):
+def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, tmp_path, page):
     run, key = cg.open_run(improved.run), open_runs([improved.run])[0].key
     with exploring(str(improved.run), str(hostile.run), "--port", "0", "--no-open") as (_, port, _):
         base = f"http://127.0.0.1:{port}/#/"
@@ -161,6 +194,12 @@ def test_what_to_improve_with_all_answers_side_by_side(improved, hostile, page):
         assert not wrong, "\n".join(wrong)
     told = Parts(Context(run, key, portable=True, texts=False)).read("improve.json").decode()
     assert not [word for word in (*SECRETS, str(improved.run)) if word in told] and "drafts.json" in told
+    for texts in (True, False):
+        url = exported(improved, tmp_path / f"page{texts}", texts=texts)
+        open_view(page, f"{url}improve?result=new-new", "improvement")
+        assert (visible(DRAFT) in page.inner_text("main")) == texts
+        open_view(page, f"{url}improve?result=items", "side-by-side")
+        assert texts or not [word for word in SECRETS if word in page.inner_text("body")]
 
 
 class _Foreign(BaseHTTPRequestHandler):

@@ -67,8 +67,7 @@ const BY_MODEL: View[] = ["home", "models", "answer", "slice", "atlas", "items",
 function ScoredModel() {
   const { scored, models } = useRun();
   const { view } = useRoute();
-  if (models.length > 1 ? BY_MODEL.includes(view) : scored.model === scored.reader)
-    return null;
+  if (models.length > 1 ? BY_MODEL.includes(view) : scored.model === scored.reader) return null;
   return (
     <p className="scored-model" data-testid="scored-model">
       {visible(scored.sentence)}

@@ -26,7 +26,7 @@ def planted(monkeypatch):
         "LEVEL_SIZES": (4, 8),
         "LEVELS": 2,
         "MIN_ACTIVE_ITEMS": 5,
-        "SIZE": 12,
+        "SINGULAR_VECTORS": 12,
         "VECTORS": 40,
         "MAX_ITEMS": 30,
         "REPEAT": 0.999,

@@ -25,7 +25,7 @@ def letters(texts, *_):
 @pytest.fixture
 def folders(run, tmp_path, monkeypatch):
     """A dictionary without labels, and a copy of a run, which is large enough for a small map."""
-    for name, value in {"LEVEL_SIZES": (2, 4, 8), "MIN_ACTIVE_ITEMS": 2, "SIZE": 8}.items():
+    for name, value in {"LEVEL_SIZES": (2, 4, 8), "MIN_ACTIVE_ITEMS": 2, "SINGULAR_VECTORS": 8}.items():
         monkeypatch.setattr(atlas, name, value)
     monkeypatch.setattr("competency_gaps.api.dictionary.embed_texts", letters)
     write_dictionary(tmp_path / "dictionary", run.manifest["sae"])

@@ -53,7 +53,7 @@ def main() -> None:
     peer, model = SentenceTransformer(str(WEIGHTS), device="cpu"), cache_folder() / embed.FOLDER
     lengths = [min(len(ids), peer.max_seq_length) for ids in peer.tokenizer(texts)["input_ids"]]
     spread = f"{np.mean(lengths):.0f} tokens ({min(lengths)} to {max(lengths)})"
-    print(f"{len(texts)} texts, {spread}, of which {embed.TOKENS} are read here; {args.threads} threads")
+    print(f"{len(texts)} texts, {spread}, of which {embed.MAX_TOKENS} are read here; {args.threads} threads")
     took: dict[str, list[float]] = {"sentence-transformers": [], "competency-gaps": []}
     for turn in range(args.rounds + 1):
         part = texts if turn else texts[:16]  # the first turn warms up

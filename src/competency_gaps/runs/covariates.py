@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from competency_gaps.evidence import Covariate
 
 BUILT_IN = ("length", "group", "answer_position", "answer_length", "options")
-"""Covariates of every run: tokens in the span, the item's group, position of the right option, whether it is the
-longest or the shortest one, number of options."""
+"""Names of the covariates that every run can have: tokens in the span, the item's group, position of the right
+option, whether the right option is the longest or the shortest, number of options."""
 
 
 def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
@@ -36,19 +36,24 @@ def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
 
 
 def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> tuple[Covariate, ...]:
-    """Read covariates from the table of items.
+    """Return covariates of the items, one value per item.
 
     Parameters
     ----------
     items
         ``items.parquet``.
     names
-        Covariates to read; None: all that differ between items.
+        Covariates to return; None: all that have at least two values.
 
     Returns
     -------
     tuple of Covariate
-        Columns that hold a text are categorical; others are numbers.
+        A covariate with text values is categorical; the others are numeric. NaN = the item has no value.
+
+    Raises
+    ------
+    UserError
+        If a cell of ``items["covariates"]`` is damaged.
     """
     if names is not None:
         return tuple(_covariate(items, name) for name in names)
@@ -58,12 +63,12 @@ def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> 
 
 
 def read_covariates(text: str | None) -> dict[str, Any]:
-    """Parse a cell of ``items["covariates"]``; null gives none.
+    """Return the covariates in a cell of ``items["covariates"]``, by name; null gives an empty mapping.
 
     Raises
     ------
     UserError
-        If it is no JSON object of texts, numbers, truth values and nulls.
+        If it is not a JSON object of texts, numbers, booleans and nulls.
     """
     try:
         values = json.loads(text or "{}")
@@ -78,12 +83,16 @@ def read_covariates(text: str | None) -> dict[str, Any]:
 
 
 def repeats(items: pl.DataFrame) -> np.ndarray:
-    """Mark the items that repeat a text: bool of shape (items,). Clusters named by a source hold different texts."""
+    """Return which items repeat another item's text: bool of shape (items,).
+
+    Clusters that come from a source (kind ``given``) do not count: their items have different texts.
+    """
     named = items.filter(pl.col("cluster_kind") == "given")["cluster"]
     return (items["cluster_kind"].is_not_null() & ~items["cluster"].is_in(named.implode())).to_numpy()
 
 
 def _covariate(items: pl.DataFrame, name: str) -> Covariate:
+    """Return one covariate of the items: categorical if it has text values."""
     from competency_gaps.evidence import Covariate
 
     if name == "length":
@@ -112,10 +121,11 @@ _OF_OPTIONS = {
     .otherwise(pl.lit("neither the longest nor the shortest"))
     .alias("right"),
 }
-"""Covariates of items with options."""
+"""Name of a covariate of items with options -> the expression, over the table of items, that computes its category."""
 
 
 def _categories(name: str, values: pl.Series) -> Covariate:
+    """Return a categorical covariate: values become indices of the sorted categories, null becomes NaN."""
     from competency_gaps.evidence import Covariate
 
     known = values.drop_nulls().unique().sort()

@@ -34,28 +34,28 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 14
 FILE = "manifest.json"
 LISTS = "lists"
-"""Folder of what ``cgaps match`` found."""
+"""Subfolder of a run with the results of ``cgaps match``."""
 ASSESSMENT = "robustness.json"
-"""What ``cgaps check`` found."""
+"""File with the results of ``cgaps check``."""
 SLICES_FILE = "slices.parquet"
 SCORES_FILE = "scores.parquet"
 _DERIVED = (ASSESSMENT, SLICES_FILE)
-"""Files that are made from a run's tables, beside its lists."""
+"""Files computed from a run's tables; when the tables are rebuilt, these and the lists are removed."""
 BY_CONCEPT = "activations/by-concept/checks.json"
-"""The one file with checksums that is no table: it holds those of the arrays beside it."""
+"""Checksums of the arrays in the same folder. The only file in the manifest that is not a table."""
 _FORMER = ".manifest.json.former"
-"""The manifest of a run whose tables are being made anew."""
+"""The previous manifest of a run whose tables are being rebuilt."""
 _KEYS = (
     *("created", "model", "scored_model", "sae", "hook", "span", "evidence", "benchmarks", "settings", "slices", FILES),
 )
-"""What every finished run's manifest holds."""
+"""Keys that the manifest of every finished run has."""
 _AGAIN = "Repeat the command that made it."
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """Write the manifest, with the checksums of the tables in the folder.
 
-    It is written when all tables are there: a folder with a manifest is a finished run.
+    This finishes the run, so call it once all tables are written: a folder with a manifest is a finished run.
     """
     names = sorted(path.name for path in folder.glob("*.parquet") if not path.name.startswith("."))
     files = {name: entry_of(folder / name) for name in (*names, BY_CONCEPT) if (folder / name).is_file()}
@@ -64,9 +64,10 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def set_aside(folder: Path) -> None:
-    """Make a finished run an unfinished one whose tables are made anew, without its lists and what else is derived.
+    """Turn a finished run into an unfinished one whose tables will be rebuilt.
 
-    What is not made anew stays known.
+    The manifest is renamed, so that :func:`files_of_former` can still read its checksums. Lists, slices and the
+    results of ``cgaps check`` are deleted. Does nothing to the manifest of an unfinished run.
     """
     if (folder / FILE).is_file():
         (folder / FILE).replace(folder / _FORMER)
@@ -83,9 +84,9 @@ def files_of_former(folder: Path) -> Mapping[str, Any]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read a finished run's manifest.
+    """Return a finished run's manifest.
 
-    A change of the run that a killed process had begun to put in place is completed first.
+    If a process was killed while it committed a change to the run, the change is completed first.
 
     Raises
     ------
@@ -108,7 +109,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_whole_manifest(folder: Path) -> dict[str, Any]:
-    """Read a finished run's manifest, and see that it holds what every run has; raises as :func:`read_manifest`."""
+    """Return a finished run's manifest, checked for the keys that every run has.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_manifest`, or if a key is missing.
+    """
     content = read_manifest(folder)
     if lacking := [key for key in _KEYS if key not in content]:
         raise damaged(folder / FILE, ValueError(f"it has no {lacking[0]!r}"), _AGAIN)
@@ -116,12 +123,12 @@ def read_whole_manifest(folder: Path) -> dict[str, Any]:
 
 
 def shard_names(entry: dict[str, Any]) -> list[str]:
-    """Names of a benchmark's shards.
+    """Return the names of a benchmark's shards from its entry in the manifest.
 
     Raises
     ------
     UserError
-        If a name is not plain: a run folder may come from somebody else, and must not refer to files outside it.
+        If a name is not a plain shard name: a run folder may come from a stranger, and a name must not lead outside it.
     """
     names = list(entry["shards"])
     if strange := [name for name in names if not is_shard_name(name)]:
@@ -163,17 +170,17 @@ def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame | None], **chan
 
 @contextmanager
 def adding_to_run(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
-    """Hold a finished run while what was computed from it is put beside its tables.
+    """Lock a run while results computed from its tables are written beside them.
 
     Parameters
     ----------
     manifest
-        The run's when it was read.
+        The run's manifest as it was when those tables were read.
 
     Raises
     ------
     UserError
-        If another process writes to the run, or has given it new items or labels since.
+        If another process writes to the run, or the run's items or concepts have changed since.
     """
     with hold(folder):
         if (folder / FILE).is_file():
@@ -182,16 +189,16 @@ def adding_to_run(folder: Path, manifest: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _check_same(folder: Path, now: Mapping[str, Any], then: Mapping[str, Any]) -> None:
-    """Raise UserError if a run has other items or concepts than it had; other models' scores may have been added."""
+    """Raise UserError if the items or concepts of a run have changed; added scores of other models do not count."""
     tables = ("items.parquet", "concepts.parquet")
     if now["created"] != then["created"] or any(now[FILES].get(key) != then[FILES].get(key) for key in tables):
         raise UserError(f"the run {folder} changed while it was being read. Repeat the command.")
 
 
 def read_assessment(folder: Path) -> dict[str, Any] | None:
-    """Read the results of the tests of the run in a folder; None if they were not run.
+    """Return the results of ``cgaps check`` on the run in a folder; None if it was not checked.
 
-    ``verdicts`` have the fields of :class:`~competency_gaps.findings.robustness.RobustnessVerdict`.
+    Each entry of ``verdicts`` has the fields of :class:`~competency_gaps.findings.robustness.RobustnessVerdict`.
 
     Raises
     ------
@@ -211,10 +218,10 @@ def read_assessment(folder: Path) -> dict[str, Any] | None:
 
 
 class RunFiles:
-    """The tables in a run's folder.
+    """Reads the tables in a run's folder, each checked against its checksum in the manifest first.
 
-    A file is compared with the manifest's checksum before it is read; its content is read for that once in a process,
-    not at every query. The manifest of a run that is being made lists no files yet: nothing is compared then.
+    A checksum is computed once per process, not at every query. While a run is being made, its manifest lists no files,
+    and nothing is checked.
 
     Parameters
     ----------
@@ -229,7 +236,7 @@ class RunFiles:
         self._listed: Mapping[str, Any] | None = manifest.get(FILES)
 
     def has(self, name: str) -> bool:
-        """Return whether there is such a table, or should be."""
+        """Return whether the table exists, or is missing although the manifest lists it."""
         path = self._path(name)
         return path.is_file() or path.name in (self._listed or {})
 
@@ -259,21 +266,21 @@ class RunFiles:
         return table
 
     def collect(self, name: str, table: pl.LazyFrame, engine: EngineType = "auto") -> pl.DataFrame:
-        """Read what was chosen of a table that was scanned; raises UserError if polars cannot."""
+        """Return the rows of a query on a scanned table; raises UserError if the file turns out to be damaged."""
         try:
             return collect(table, engine)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _unusable(self._path(name), f"is damaged: {one_line(error)}") from error
 
     def check_arrays(self) -> None:
-        """Check the list of checksums of the arrays of activations by concept."""
+        """Check the file of checksums of the by-concept activations; raises UserError if it is missing or changed."""
         self._check(BY_CONCEPT)
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.parquet"
 
     def _check(self, name: str) -> None:
-        """Compare a file with what the manifest says of it, if it lists files."""
+        """Raise UserError if a file is missing or differs from its entry in the manifest (if that lists files)."""
         path = self._folder / name
         if not path.is_file():
             raise _unusable(path, "is missing: the run is damaged")
@@ -290,7 +297,7 @@ class RunFiles:
 
 
 def _unusable(path: Path, fault: str) -> UserError:
-    """The error of a file that cannot be used."""
+    """Return the error for a file that cannot be used, with what to do about it."""
     again = "Repeat the command that made the run to rebuild the tables from its shards"
     if path.name == SCORES_FILE:
         again = "Delete it, repeat the command that made the run, and add the scores again"

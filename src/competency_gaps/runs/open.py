@@ -33,12 +33,12 @@ Order = Literal["best", "worst", "strongest"]
 
 
 def open_folder(path: Path | str) -> RunFolder:
-    """Open a run folder.
+    """Return the finished run in a folder.
 
     Raises
     ------
     UserError
-        If the folder is not a finished run, or of an unknown schema version.
+        If the folder is not a finished run, or its schema version is unknown.
     """
     folder = Path(path)
     return RunFolder(folder, read_whole_manifest(folder))
@@ -46,10 +46,10 @@ def open_folder(path: Path | str) -> RunFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A finished run, or a view of it through another outcome: another model's scores, or scores against peers.
+    """A finished run, or a view of it under another outcome: another model's scores, or scores against peers.
 
-    Tables are read when they are first asked for. A view differs from its run in the manifest and in ``tables``; it
-    reads everything else from the run's folder.
+    Tables are read on first use. A view has its own manifest and the replaced tables in ``tables``; it reads everything
+    else from the run's folder.
     """
 
     path: Path
@@ -59,12 +59,12 @@ class RunFolder:
 
     @property
     def has_reading(self) -> bool:
-        """Whether a model and its SAE have read the items; else there are no concepts, and their tables are empty."""
+        """Whether a model and its SAE have read the items; if not, there are no concepts and their tables are empty."""
         return self.manifest["sae"] is not None
 
     @property
     def reader(self) -> str | None:
-        """Name of the model that read the items; None: none has."""
+        """Name of the model that read the items; None without a reading."""
         return str(self.manifest["model"]["name"]) if self.has_reading else None
 
     @property
@@ -85,19 +85,19 @@ class RunFolder:
 
     @property
     def kind(self) -> Kind:
-        """What the evidence rests on: ``score``, ``peers`` (scores against peers), ``difference`` or ``parsed``."""
+        """Kind of the outcome: ``score``, ``peers`` (scores against peers), ``difference`` or ``parsed``."""
         kind: Kind = self.manifest.get("outcome", {}).get("kind", "score")
         return kind
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Least and greatest outcome that is possible: 0 and 1 for scores."""
+        """Lowest and highest possible outcome: 0 and 1 for scores."""
         low, high = self.manifest.get("outcome", {}).get("limits", (0.0, 1.0))
         return float(low), float(high)
 
     @cached_property
     def outcomes(self) -> np.ndarray:
-        """float64 of shape (items,): what the evidence rests on, a score or another outcome.
+        """Outcome of each item, on which the evidence rests: float64 of shape (items,).
 
         NaN = unscored or excluded.
         """
@@ -147,14 +147,14 @@ class RunFolder:
 
     @cached_property
     def scopes(self) -> pl.DataFrame | None:
-        """One row per benchmark and region of the atlas that belongs to the scope that it states, the nearest first.
+        """One row per benchmark and region of the atlas within its stated scope, the nearest region first.
 
-        None where no benchmark states a scope, or the run has no atlas.
+        None if no benchmark states a scope, or the run has no atlas.
         """
         return self._optional("scopes")
 
     def scan(self, name: str) -> pl.LazyFrame:
-        """Read a table when it is collected, and only what is chosen of it.
+        """Return a table as a lazy frame; only the rows and columns that are collected are read.
 
         Raises
         ------
@@ -165,19 +165,21 @@ class RunFolder:
 
     @cached_property
     def files(self) -> RunFiles:
-        """Its files, which are checked before they are read."""
+        """Reader of the tables in the folder, which checks them against the manifest."""
         return RunFiles(self.path, self.manifest)
 
     def _optional(self, name: str) -> pl.DataFrame | None:
+        """Return a table; None if the run has no such table."""
         return self._table(name) if self.files.has(name) else None
 
     def _table(self, name: str) -> pl.DataFrame:
+        """Return a table; empty if it needs a reading and the run has none."""
         if name in READING and not self.has_reading:
             return pl.DataFrame(schema=SCHEMAS[name])
         return self.files.collect(name, self.scan(name))
 
     def run_itself(self) -> RunFolder:
-        """Return the run that this is a view of; the run itself if it is none."""
+        """Return the run behind this view; the object itself if it is not a view."""
         return open_folder(self.path) if self.tables else self
 
     @property
@@ -187,13 +189,13 @@ class RunFolder:
 
     @cached_property
     def evidence_config(self) -> EvidenceConfig:
-        """The thresholds and strata of the run's evidence."""
+        """Thresholds and strata with which the run's evidence was computed."""
         from competency_gaps.items.config import EvidenceConfig
 
         return EvidenceConfig(**{name: self.manifest["evidence"][name] for name in EvidenceConfig.model_fields})
 
     def cas(self, benchmark: str) -> sp.csr_array:
-        """Concept activation scores of one benchmark.
+        """Return the concept activation scores (CAS) of one benchmark.
 
         Returns
         -------
@@ -217,7 +219,7 @@ class RunFolder:
         return sp.csr_array(sp.vstack(blocks, format="csr"))[position]
 
     def blocks(self, benchmark: str) -> Iterator[CasBlock]:
-        """Read the shards of a benchmark one at a time; raises UserError if one is damaged."""
+        """Yield a benchmark's items and their CAS, one shard at a time; raises UserError if a shard is damaged."""
         yield from self._store.blocks(shard_names(self.benchmark_entry(benchmark)))
 
     def concept_items(
@@ -277,7 +279,7 @@ class RunFolder:
         return counted.unique("cluster", keep="first", maintain_order=True).head(limit)
 
     def token_activations(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
-        """The tokens on which a concept is active, in some items.
+        """Return the tokens on which a concept is active, for each of some items.
 
         Parameters
         ----------
@@ -288,7 +290,7 @@ class RunFolder:
         -------
         list of TokenActivations or None, one per row
             Character ranges in ``items["text"]`` and activations; empty where the concept is active on no token.
-            None: the item is excluded, or the run kept no activations of tokens (``keep_token_activations``).
+            None: the item is excluded, or the run stored no activations of tokens (``keep_token_activations``).
 
         Raises
         ------
@@ -299,7 +301,7 @@ class RunFolder:
         return [self.item_tokens(row, np.array([concept])) for row in rows]
 
     def item_tokens(self, row: int, concepts: np.ndarray) -> TokenActivations | None:
-        """The tokens of one item on which some concepts are active.
+        """Return the tokens of one item on which any of some concepts is active.
 
         Parameters
         ----------
@@ -310,7 +312,7 @@ class RunFolder:
         Returns
         -------
         TokenActivations or None
-            As of :meth:`token_activations`, but read in one go.
+            As in :meth:`token_activations`.
 
         Raises
         ------
@@ -321,16 +323,16 @@ class RunFolder:
 
     @cached_property
     def has_token_activations(self) -> bool:
-        """Whether the run keeps activations of single tokens, of some items at least."""
+        """Whether the run stores activations of single tokens for at least some items."""
         return self.has_reading and self.item_rows.has_activations
 
     def check_reading(self, what: str) -> None:
-        """Raise UserError if the run has no reading, which ``what`` needs."""
+        """Raise UserError if the run has no reading; ``what`` names what needs it and begins the message."""
         if not self.has_reading:
             raise UserError(reading_needed(self, what))
 
     def check_concept(self, concept: int) -> None:
-        """Raise UserError if the SAE has no such concept, or the run no reading."""
+        """Raise UserError if the SAE has no such concept, or the run has no reading."""
         self.check_reading("A concept")
         if not isinstance(concept, (int, np.integer)):
             raise UserError(f"concept {concept!r}: expected its number, an int from 0 to {self.width - 1}.")
@@ -339,12 +341,12 @@ class RunFolder:
 
     @cached_property
     def form(self) -> tuple[Covariate, ...]:
-        """What the key or the form of the items decides: where the right option is, how long it is, and of how many."""
+        """Covariates of the items' form: position and relative length of the right option, and number of options."""
         return item_covariates(self.items, ("answer_position", "answer_length", "options"))
 
     @cached_property
     def by_concept(self) -> ByConcept:
-        """The items of each concept, on disk."""
+        """The CAS of the items, stored by concept."""
         from competency_gaps.reading.by_concept import ByConcept
 
         self.files.check_arrays()
@@ -352,7 +354,7 @@ class RunFolder:
 
     @cached_property
     def item_rows(self) -> ItemRows:
-        """The concepts of each item, on disk."""
+        """The rows of the shards: each item's concepts."""
         from competency_gaps.reading.rows import ItemRows
 
         known = [(self._sizes[entry["name"]], shard_names(entry)) for entry in self.manifest["benchmarks"]]
@@ -372,7 +374,7 @@ class RunFolder:
         return CasStore(self.path / "activations", self.width)
 
     def benchmark_entry(self, benchmark: str) -> dict[str, Any]:
-        """What the manifest says of a benchmark; raises UserError if the run has none of this name."""
+        """Return a benchmark's entry in the manifest; raises UserError if the run has no benchmark of this name."""
         known = {entry["name"]: entry for entry in self.manifest["benchmarks"]}
         if benchmark not in known:
             raise no_such("the run has no benchmark", benchmark, known)
@@ -380,14 +382,14 @@ class RunFolder:
 
 
 _TOKENS = 3.5e-9
-"""Tokens that the bundled model and SAE read in the time of one floating-point operation of all cores, in a large
-matrix product [measured]: 1,050 a second on two cores of 148 billion operations a second each."""
+"""Tokens that the bundled model and SAE read per floating-point operation that the cores can do in a large matrix
+product [measured]: 1,050 tokens a second on two cores of 148 billion operations a second each."""
 _LETTERS = 4.0
-"""Characters of a token of English."""
+"""Characters per token of English."""
 
 
 def reading_needed(run: RunFolder, what: str) -> str:
-    """Say that something needs a reading, how long the bundled model would take on this machine, and the command."""
+    """Return a message: ``what`` needs a reading, how long the bundled model would take here, and the command."""
     letters = run.items.select(pl.col("prompt").str.len_chars().sum()).item() or 0
     options = pl.col("choices").list.eval(pl.element().str.len_chars()).list.sum().sum()
     letters += run.items.select(options).item() or 0

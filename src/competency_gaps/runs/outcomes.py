@@ -1,4 +1,4 @@
-"""The outcome of a model of a run: its scores, alone or beside other models'."""
+"""The outcome of one of a run's models: its scores alone, or compared with other models'."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from competency_gaps.util.text import plural
 
 
 class Peers(NamedTuple):
-    """What scores against peers rest on."""
+    """The peers of a model, and how near they are to its level."""
 
     rows: np.ndarray
-    """int64: the peers' rows of the scores."""
+    """int64 of shape (peers,): rows of the peers in :attr:`ModelScores.values`."""
     distance: float
     """By how much the peers' means differ from the model's on average, in [0, 1]; peers that share too few items with
     it are left out, and 0 where all do."""
@@ -28,25 +28,25 @@ class Peers(NamedTuple):
 def outcome_of(
     run: RunFolder, scores: ModelScores, model: str, kind: Kind, against: tuple[str, ...] = ()
 ) -> tuple[Outcome, Peers | None]:
-    """One number per item of a run: the outcome of a model.
+    """Return a model's outcome, one number per item of the run.
 
     Parameters
     ----------
     run
-        The run itself, no outcome of it.
+        The run itself, not a view of it.
     scores
-        Of its models.
+        Scores of all the run's models.
     model, kind
-        Which model's, and what: ``score``, ``peers``, ``difference`` or ``parsed``.
+        Name of the model, and the outcome to compute: ``score``, ``peers``, ``difference`` or ``parsed``.
     against
-        For ``peers`` their names, at least two (empty: the eight nearest within 12 points); for ``difference`` the
-        other model.
+        For ``peers``, the names of at least two peers (empty: the eight nearest within 12 points); for ``difference``,
+        the name of one other model.
 
     Returns
     -------
     Outcome
     Peers or None
-        None: it is not against peers.
+        None: the kind is not ``peers``.
 
     Raises
     ------

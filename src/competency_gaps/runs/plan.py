@@ -1,4 +1,4 @@
-"""The plan of a run folder: it identifies the run, and only the same run is resumed."""
+"""The plan of a run folder: it identifies the run, so that a folder is resumed only by the same run."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from competency_gaps.util.text import listing, shorten, visible
 
 FILE = "plan.json"
 FORMAT = 5
-"""Of what a reading puts down, and of what sampled answers depend on: a run of another format is another run."""
+"""Version of what a reading stores and of what sampled answers depend on: another format makes another run."""
 _BY_PACKAGE = {"transformers": ("model.settings_sha256", "model.tokenizer.class"), "sae-lens": ("sae.settings_sha256",)}
-"""What a package makes of a model's or an SAE's settings: compared where both plans have one version of it."""
+"""Package -> keys of the plan that depend on its version; compared only if both plans have the same version."""
 _RESULTS = ("gate.json", "responses", "activations")
 # Settings that do not change the rows or scores on disk: tables are made anew at every run.
 # batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
@@ -38,12 +38,12 @@ def claim(folder: Path, identity: Mapping[str, Any]) -> bool:
     Parameters
     ----------
     identity
-        As :func:`plan_identity` gives it.
+        The run's plan, from :func:`plan_identity`.
 
     Returns
     -------
     bool
-        Whether the folder already held this run.
+        Whether the folder already had results of this run.
 
     Raises
     ------
@@ -83,12 +83,12 @@ def claim_without_reading(folder: Path) -> None:
 
 
 def begun(folder: Path) -> dict[str, Any]:
-    """The plan of the run in a folder; empty: nothing was computed there."""
+    """Return the plan of the run in a folder; empty if nothing has been computed there yet."""
     return _read_json(folder / FILE) if any((folder / name).exists() for name in _RESULTS) else {}
 
 
 def planned(config: RunConfig, plan: Mapping[str, Any] | None) -> RunConfig:
-    """The configuration with the precision of the run that a plan is of, if there is one, in place of ``auto``."""
+    """Return the configuration with ``auto`` precision replaced by that of the plan; unchanged without one."""
     dtype = (plan or {}).get("model", {}).get("dtype")
     if config.model.dtype != "auto" or dtype not in get_args(DType):
         return config
@@ -96,7 +96,7 @@ def planned(config: RunConfig, plan: Mapping[str, Any] | None) -> RunConfig:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    """What a file says of a run; empty: there is none."""
+    """Return the content of a checked JSON file; empty if it does not exist. Raises UserError if it is damaged."""
     try:
         return read_document(path) if path.is_file() else {}
     except (OSError, ValueError) as error:
@@ -105,12 +105,12 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
-    """The plan of a run's folder.
+    """Return the plan of the run in a folder.
 
     Raises
     ------
     UserError
-        If it holds no run, or its plan is damaged.
+        If the folder holds no run, or its plan is damaged.
     """
     plan = _read_json(folder / FILE)
     if not plan:
@@ -120,9 +120,10 @@ def read_plan(folder: Path) -> dict[str, Any]:
 
 
 def plan_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
-    """Where two plans differ, in words, with both values: settings by their keys, the rest by its place in the plan.
+    """Return in words where two plans differ, with both values; empty if they do not.
 
-    Empty: nowhere. Versions may differ; shards say with which they were read.
+    Settings are named by their keys, anything else by its path in the plan. Versions of packages may differ: each shard
+    records those it was read with.
     """
     first, second = json.loads(json.dumps(a)), json.loads(json.dumps(b))
     was, now = first.pop("versions", {}), second.pop("versions", {})
@@ -136,7 +137,7 @@ def _brief(value: Any) -> str:
 
 
 def refuse_strangers(folder: Path) -> None:
-    """Raise UserError if a folder without a plan holds other files."""
+    """Raise UserError if a folder without a plan holds files that are not a run's."""
     # A run killed while writing its plan leaves only the partial file.
     known = (f".{FILE}.part", LOCK)
     if folder.exists() and not (folder.is_dir() and all(path.name.startswith(known) for path in folder.iterdir())):
@@ -146,7 +147,7 @@ def refuse_strangers(folder: Path) -> None:
 def plan_identity(
     config: RunConfig, extractor: Extractor, bos_id: int | None, suite: list[Benchmark]
 ) -> dict[str, Any]:
-    """What makes a run this run: its settings, and the content of model, SAE and items."""
+    """Return the plan that identifies a run: its settings, and hashes of the model, the SAE and the items."""
     lm, sae, hook = extractor.lm, extractor.sae, extractor.hook
     return {
         "format": FORMAT,
@@ -162,7 +163,7 @@ def plan_identity(
 
 
 def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
-    """Versions of the plug-ins' sources and scorers, because another version may give other scores."""
+    """Return the version of each plug-in source and scorer in use: another version may give other scores."""
     used = [(SOURCES, source.kind) for benchmark in config.benchmarks for source in benchmark.all_sources]
     used += [(SCORERS, name) for name in {item.scorer for benchmark in suite for item in benchmark.items} if name]
     versions = {f"{registry.kind} {name}": registry.version(name) for registry, name in used}
@@ -170,6 +171,7 @@ def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that identify a run: those that may change its rows or scores."""
     settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
     del settings["model"]["dtype"]  # which stands, as it was chosen, beside the hashes of the weights
     settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("dictionary", "force")}
@@ -177,7 +179,7 @@ def _settings(config: RunConfig) -> dict[str, Any]:
 
 
 def _differences(a: Any, b: Any, where: str = "") -> dict[str, tuple[Any, Any]]:
-    """Both values of what differs, by its place."""
+    """Return both values of whatever differs, by its dotted path."""
     if isinstance(a, dict) and isinstance(b, dict):
         pairs = {str(k): (a.get(k), b.get(k)) for k in {*a, *b}}
     elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):

@@ -1,4 +1,4 @@
-"""A run's items as a sample for the evidence."""
+"""A run's items as the sample from which evidence is computed."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ from competency_gaps.runs.covariates import item_covariates, repeats
 
 
 def with_outcomes(sample: ItemSample, outcomes: Outcomes) -> ItemSample:
-    """Give the same items with other outcomes."""
+    """Return the sample with other outcomes on the same items."""
     return replace(sample, scores=shares(outcomes.values, outcomes.limits), limits=outcomes.limits)
 
 
 class Outcomes(NamedTuple):
-    """What the evidence rests on. N items."""
+    """The outcome of each of N items, and its possible range."""
 
     values: np.ndarray
     """float64 of shape (N,); NaN = unscored or excluded."""
     limits: tuple[float, float] = (0.0, 1.0)
-    """Least and greatest outcome that is possible."""
+    """Lowest and highest possible outcome."""
 
 
 def item_sample(
     by_concept: ByConcept, items: pl.DataFrame, strata: Sequence[str], outcomes: Outcomes | None = None
 ) -> ItemSample:
-    """Make the sample of items: rows of ``items.parquet``, benchmarks numbered in order of appearance.
+    """Return the run's items as a sample with the SAE's concepts; benchmarks are numbered in order of appearance.
 
     Parameters
     ----------
+    items
+        ``items.parquet``.
+    strata
+        Names of covariates to stratify by.
     outcomes
         None: the items' scores.
     """
@@ -45,7 +49,7 @@ def item_sample(
 def slice_sample(
     items: pl.DataFrame, weights: sp.csr_array, strata: Sequence[str], outcomes: Outcomes | None = None
 ) -> ItemSample:
-    """Make the sample of items with slices in place of concepts; ``weights`` of shape (slices, items)."""
+    """Return the run's items as a sample with slices in place of concepts; ``weights`` has shape (slices, items)."""
     return _sample(items, lambda asked: sp.csr_array(weights[asked]), np.diff(weights.indptr), strata, outcomes)
 
 
@@ -73,7 +77,7 @@ def _sample(
 
 
 def item_strata(sample: ItemSample) -> pl.Series:
-    """Give each item's stratum, numbered over the whole suite; null for unscored and excluded items."""
+    """Return the number of each item's stratum, unique over the whole suite; null for unscored and excluded items."""
     units = units_of(sample)
     taking = units.unit >= 0
     block = np.full(len(taking), -1, np.int64)

@@ -1,4 +1,4 @@
-"""Columns of a run's tables and their types: as they are written, and as they are checked before they are read.
+"""Columns of a run's tables and their types, for writing tables and for checking them before they are read.
 
 A comment says what the columns below it hold and what null means, up to the next comment; ``docs/columns.py`` makes the
 page "Tables" of comments and types.
@@ -86,8 +86,8 @@ LABELS: Schema = {
     # Finest region of the atlas in which the concept is most active; null: none, or no atlas.
     "region": pl.Int32,
 }
-"""Columns of ``concepts.parquet`` that the last step of a run adds, and that ``cgaps concepts name`` replaces; before
-that they are read as null."""
+"""Columns of ``concepts.parquet`` that a run's last step adds and ``cgaps concepts name`` replaces; read as null
+until they are added."""
 _EVIDENCE: Schema = {
     # How many equally weighted units its scored items are worth.
     "n_eff": pl.Float64,
@@ -294,7 +294,7 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 """Name of a table, without suffix -> its columns."""
 READING = ("concepts", "concept_benchmarks", "overlap", "tokens")
-"""Tables that only a run with a reading has."""
+"""Names of the tables that only a run with a reading has."""
 
 
 def schema_fault(columns: Schema, expected: Schema) -> str | None:
@@ -311,5 +311,5 @@ def schema_fault(columns: Schema, expected: Schema) -> str | None:
 
 
 def _in_words(kind: Any) -> str:
-    """A type as polars writes it; names of fields may be a stranger's."""
+    """Return a type as polars writes it, made safe to print: field names may come from a stranger."""
     return shorten(visible(str(kind() if isinstance(kind, type) else kind)), 120)

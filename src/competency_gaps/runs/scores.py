@@ -1,7 +1,6 @@
 """Scores of other models on a run's items, in ``scores.parquet``: matched to the items, added, and read.
 
-What the items are about is read once, by the run's reader (a model and its SAE); how well any model does on them is a
-column of scores.
+The reader (a model and its SAE) reads the items once; any other model then only needs its scores on them.
 """
 
 from __future__ import annotations
@@ -31,16 +30,17 @@ FILE = f"{NAME}.parquet"
 
 @dataclass(frozen=True)
 class ModelScores:
-    """Scores of all models of a run. M models, N items of ``items.parquet``."""
+    """Scores of all of a run's models. M models, N items of ``items.parquet``."""
 
     models: tuple[str, ...]
     values: np.ndarray
     """float64 of shape (M, N), in [0, 1]; NaN = unscored or excluded."""
     asked: np.ndarray
-    """bool of shape (M, N): whether the model is known to have been asked: the item is kept and has a row of it."""
+    """bool of shape (M, N): whether the model is known to have been asked, which needs a row for the item; False for
+excluded items."""
 
     def of(self, model: str) -> np.ndarray:
-        """Return one model's scores, of shape (N,).
+        """Return one model's scores: float64 of shape (N,).
 
         Raises
         ------
@@ -50,21 +50,21 @@ class ModelScores:
         return np.asarray(self.values[self.row(model)])
 
     def named(self, model: str) -> str:
-        """Return the full name of a model; a bundled one may be given without its prefix ``embedded:``."""
+        """Return a model's full name, with the prefix ``embedded:`` where a bundled model is named without it."""
         packaged = f"embedded:{model}"
         return packaged if packaged in self.models and model not in self.models else model
 
     def row(self, model: str) -> int:
-        """Return the row of a model; raises UserError if the run has no scores of it."""
+        """Return the row of a model in the arrays; raises UserError if the run has no scores of it."""
         if model not in self.models:
             raise no_such("the run has no scores of the model", model, self.models)
         return self.models.index(model)
 
 
 def model_scores(run: RunFolder) -> ModelScores:
-    """Return the scores of all models, the run's own first if it has any; read once, until the run changes.
+    """Return the scores of all models, the run's own model first if it has one; cached until the run changes.
 
-    The scores of ``items.parquet`` belong to the reader, or to the model of the logs that the items came from.
+    The own model is the one whose scores are in ``items.parquet``: the reader, or the model of the logs.
     """
     written = tuple(path.stat().st_mtime_ns for name in (MANIFEST, FILE) if (path := run.path / name).is_file())
     return _model_scores(str(run.path.resolve()), written)
@@ -91,7 +91,7 @@ def _model_scores(path: str, written: tuple[int, ...]) -> ModelScores:
 
 
 def read_scores(folder: Path, *columns: str) -> pl.DataFrame:
-    """Read ``scores.parquet`` as it is on disk now, or some columns; empty where no model was added.
+    """Return ``scores.parquet`` as it is on disk now, or some of its columns; empty if no model was added.
 
     Raises
     ------
@@ -102,15 +102,15 @@ def read_scores(folder: Path, *columns: str) -> pl.DataFrame:
 
 
 def scan_scores(folder: Path) -> pl.LazyFrame:
-    """Return ``scores.parquet`` as a lazy frame, which reads only the columns that are collected."""
+    """Return ``scores.parquet`` as a lazy frame; empty if no model was added."""
     files = _files(folder)
     return files.scan(NAME) if files.has(NAME) else pl.LazyFrame(schema=SCORES)
 
 
 def check_scores(folder: Path) -> None:
-    """Raise UserError if scores that were added to a run are damaged, before they are taken into a new manifest.
+    """Raise UserError if the added scores in a run are damaged; call it before a new manifest records their checksum.
 
-    A manifest that cannot be read says nothing of them.
+    Passes if the manifest is unreadable: then there is no checksum to compare with.
     """
     try:
         files = _files(folder)
@@ -121,9 +121,9 @@ def check_scores(folder: Path) -> None:
 
 
 def _files(folder: Path) -> RunFiles:
-    """The files of a run, by its manifest as it is now; scores are added to a run that is open.
+    """Return the reader of a run's tables by the manifest on disk now: scores may be added to a run that is open.
 
-    While its tables are made anew, the former manifest knows the scores.
+    While the tables are being rebuilt, the checksum of the scores comes from the previous manifest.
     """
     if (folder / MANIFEST).is_file():
         return RunFiles(folder, read_manifest(folder))
@@ -142,18 +142,18 @@ ROWS: Schema = {
     # The item's own text, by which a row is matched if no item of its id has this text; null: by the id alone.
     "prompt": pl.String,
 }
-"""Models' results on items, as files state them: one row per item and model."""
+"""Models' results as log files state them, not yet matched to items: one row per item and model."""
 _KEYS = ["id", "benchmark", "prompt"]
-"""Columns of ``ROWS`` that say which item a row belongs to."""
+"""Columns of ``ROWS`` that identify the item of a row."""
 
 
 @dataclass(frozen=True)
 class MatchedModel:
-    """Counts of one model's rows that were matched to a run's items, and of those that were not."""
+    """Counts of one model's matched and unmatched rows."""
 
     model: str
     matched: int
-    """Items of the run that have a row now."""
+    """Number of items of the run that got a row."""
     scored: int
     """Of these, those with a score."""
     by_prompt: int
@@ -163,27 +163,27 @@ class MatchedModel:
     other_text: int
     """Of these, rows with the id of an item that has another prompt."""
     examples: tuple[str, ...]
-    """Ids of up to three of the unmatched."""
+    """Ids of up to three unmatched rows."""
 
 
 class MatchedScores(NamedTuple):
-    """Scores of models, matched to the items of a run."""
+    """Models' scores by item of a run, and the counts of the matching."""
 
     table: pl.DataFrame
-    """As ``scores.parquet``."""
+    """Columns of ``scores.parquet``."""
     models: list[MatchedModel]
 
 
 def add_scores(run: RunFolder, rows: pl.DataFrame, *, replace: bool = False) -> list[MatchedModel]:
-    """Add models to a run.
+    """Add models' scores to a run and return the counts of matched rows, one per model.
 
     Parameters
     ----------
     rows
-        As :func:`match_scores`.
+        Columns of ``ROWS``, as in :func:`match_scores`.
     replace
-        Whether another score replaces the one that an item has of a model; else it is an error. The same score with the
-        same response never is: a command that was stopped may be typed again.
+        Whether a model's new score of an item replaces another that the run has; if not, a conflict is an error. A row
+        that is already there unchanged is never an error, so a stopped command can be repeated.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def add_scores(run: RunFolder, rows: pl.DataFrame, *, replace: bool = False) -> 
 
 
 def write_scores(folder: Path, table: pl.DataFrame) -> None:
-    """Add rows to ``scores.parquet``; they replace rows of the same model and item."""
+    """Add rows to ``scores.parquet``, replacing rows of the same model and item."""
     rows = pl.concat([read_scores(folder), table]).unique(["model", "item"], keep="last", maintain_order=True)
     write_tables(folder, {FILE: rows})
 
@@ -255,6 +255,7 @@ def match_scores(
 
 
 def _check(rows: pl.DataFrame, own_model: str | None) -> None:
+    """Raise UserError if a model has no name or is the run's own, or a score is outside [0, 1]."""
     for item in rows.filter(pl.col("model").str.strip_chars() == "")["id"]:
         raise UserError(f"the scores of item {item!r} belong to a model without a name: name it or drop the column.")
     if own_model is not None and own_model in rows["model"]:
@@ -264,7 +265,7 @@ def _check(rows: pl.DataFrame, own_model: str | None) -> None:
 
 
 def _check_unique(rows: pl.DataFrame, present: pl.DataFrame | None) -> None:
-    """Refuse two rows of an item and model, and another result than the run has ``present``."""
+    """Raise UserError if a model has two rows for an item, or a result that differs from the ``present`` one."""
     keys = ["model", "item"]
     if present is not None:
         joined = rows.join(present, keys, suffix="_present", maintain_order="left")
@@ -284,6 +285,7 @@ def _check_unique(rows: pl.DataFrame, present: pl.DataFrame | None) -> None:
 
 
 def _count(rows: pl.DataFrame) -> MatchedModel:
+    """Return the counts of one model's rows."""
     matched, unmatched = rows.filter(pl.col("item").is_not_null()), rows.filter(pl.col("item").is_null())
     return MatchedModel(
         model=rows["model"][0],
@@ -306,7 +308,7 @@ _MATCH: Schema = {
 
 
 class _ItemIndex:
-    """The run's items by benchmark and id, and by prompt."""
+    """Looks up the run's items by benchmark and id, and by prompt."""
 
     def __init__(self, items: Iterable[tuple[str, str, str]]) -> None:
         self._benchmarks: list[str] = []
@@ -325,7 +327,7 @@ class _ItemIndex:
                 self._benchmarks.append(benchmark)
 
     def find(self, model: str, row_id: str, benchmark: str | None, prompt: str | None) -> tuple[int | None, bool, bool]:
-        """The item of a row, as ``_MATCH``: the one with its id, unless its prompt differs, or with its prompt."""
+        """Return a row's item as in ``_MATCH``: by id unless the prompt differs, else by an unambiguous prompt."""
         if benchmark is not None and benchmark not in self._benchmarks:
             raise no_such(f"scores of {model!r}: the run has no benchmark", benchmark, self._benchmarks)
         same_id = self._by_id.get(row_id, {})
@@ -346,8 +348,10 @@ class _ItemIndex:
         return (same_prompt[0], True, False) if len(same_prompt) == 1 else (None, False, bool(same_id))
 
     def examples(self) -> list[str]:
+        """Return up to three ids, for messages."""
         return list(self._by_id)[:3]
 
 
 def _words(text: str) -> str:
+    """Return the text with white space folded to single blanks."""
     return " ".join(text.split())

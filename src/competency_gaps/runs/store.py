@@ -1,9 +1,9 @@
-"""A store: the finished shards of one run, at an fsspec address, for machines that share no file system.
+"""A store: the finished shards of one run at an fsspec address, for machines that share no file system.
 
-It holds ``plan.json``, which says whose shards they are, and of each shard two files under names of the attempt that
-made them, and then one marker, ``shards/NAME.json``. A shard counts by its marker, which only the first attempt can
-create: the mode ``xb`` is sent as ``If-None-Match`` to S3 and as ``ifGenerationMatch=0`` to Google's store. Nothing is
-renamed or overwritten. What is read from a store is compared with the checksums in the marker.
+It holds ``plan.json``, which identifies the run, and for each shard two files, named after the attempt that wrote
+them, and a marker, ``shards/NAME.json``, written last. A shard counts once it has a marker, which only the first
+attempt can create: the mode ``xb`` is sent as ``If-None-Match`` to S3 and as ``ifGenerationMatch=0`` to Google's store.
+Nothing is renamed or overwritten. Files read from a store are checked against the checksums in the marker.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ log = logging.getLogger(__name__)
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://[^\s]+", re.ASCII)
 _EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3"), "gs": ("gcsfs", "gcs"), "gcs": ("gcsfs", "gcs")}
-"""By scheme, the package that reaches such addresses, and the extra that brings it."""
+"""Scheme of an address -> the package that opens it, and the extra that installs the package."""
 _MARKERS = "shards"
 _TRIES, _PAUSE = 5, 0.3
-"""Attempts, and seconds between them, where another process may be in the middle of writing the same file: S3 refuses
-for that time, and a file in a folder is there before its content."""
+"""Attempts, and seconds between them, where another process may be writing the same file: S3 refuses meanwhile, and a
+file in a folder exists before its content does."""
 
 
 class RunStore:
-    """The shards of one run in a store. It opens connections, so each process makes its own."""
+    """The shards of one run in a store. It opens connections, so each process needs its own instance."""
 
     def __init__(self, address: str) -> None:
-        """Open a store, and see whether it can be written.
+        """Open a store and check that it can be written.
 
         Raises
         ------
         MissingExtraError
-            If the package that reaches such addresses is not installed.
+            If the package for such addresses is not installed.
         UserError
-            If the address is none, holds credentials, or cannot be written.
+            If the address is malformed, holds credentials, or cannot be written.
         """
         self.address = address
         """As it was typed; it holds no credentials."""
@@ -68,7 +68,7 @@ class RunStore:
             ) from error
 
     def plan(self) -> dict[str, Any] | None:
-        """The plan of the run whose shards these are; None: there is none yet; raises UserError if it is damaged."""
+        """Return the plan of the run in the store; None if it has none yet. Raises UserError if it is damaged."""
         try:
             return self._document(PLAN)
         except ValueError as error:
@@ -78,7 +78,7 @@ class RunStore:
             ) from error
 
     def claim(self, plan: Mapping[str, Any]) -> None:
-        """Take the store for a run, or join the same run in it; raises UserError if it holds shards of another run."""
+        """Write a run's plan into the store, or join the same run there; raises UserError if it holds another run."""
         if self._create(PLAN, json.dumps(with_checksum(plan)).encode()):
             return
         if differing := plan_differences(self.plan() or {}, plan):
@@ -88,7 +88,7 @@ class RunStore:
             )
 
     def names(self) -> set[str]:
-        """Names of the shards that have a marker, as they are now."""
+        """Return the names of the shards that have a marker now."""
         with self._errors():
             self._files.invalidate_cache()
             try:
@@ -131,19 +131,19 @@ class RunStore:
         return None
 
     def publish(self, draft: ShardDraft, folders: Sequence[ShardFolder], *, again: bool = False) -> bool:
-        """Put a shard into the store.
+        """Upload a shard.
 
         Parameters
         ----------
         draft, folders
-            Its files, and where they lie.
+            The shard's files, and the local folders that they are in.
         again
-            Whether it replaces a shard that is there.
+            Whether to replace a shard that is already in the store.
 
         Returns
         -------
         bool
-            Whether this attempt counts; otherwise another was first, and the files of this one are removed.
+            True: the shard counts. False: another attempt was first, and these files were removed.
         """
         attempt = secrets.token_hex(8)
         files = {}
@@ -162,7 +162,7 @@ class RunStore:
         return False
 
     def _document(self, name: str) -> dict[str, Any] | None:
-        """A document's content, None where there is none; raises ValueError if it is damaged."""
+        """Return a JSON document of the store; None if it does not exist. Raises ValueError if it is damaged."""
         for _ in range(_TRIES - 1):
             with suppress(ValueError):
                 return self._checked(name)
@@ -192,6 +192,7 @@ class RunStore:
         raise AssertionError("unreachable")
 
     def _read(self, name: str) -> bytes | None:
+        """Return a file's content; None if it does not exist."""
         with self._errors(), suppress(FileNotFoundError):
             return bytes(self._files.cat_file(self._path(name)))
         return None
@@ -205,6 +206,7 @@ class RunStore:
             self._files.rm_file(self._path(name))
 
     def _path(self, name: str) -> str:
+        """Return a file's path in the store; on a local file system its folder is created."""
         path = f"{self._root}/{name}"
         if self._scheme in ("file", "local"):
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -212,7 +214,7 @@ class RunStore:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn the many errors of many stores into MachineError, but for those of absent files."""
+        """Raise the different errors of different stores as MachineError, except FileNotFoundError."""
         try:
             yield
         except (FileNotFoundError, MachineError):
@@ -228,7 +230,7 @@ class RunStore:
 
 
 def _check(address: str) -> str:
-    """Give the scheme of an address, and refuse what is none or holds credentials, without repeating these."""
+    """Return an address's scheme; raises UserError if it is malformed or holds credentials, which are not repeated."""
     if "@" in urlsplit(address).netloc or "?" in address or "#" in address:
         raise UserError(
             f"{argument('store')}: the address holds a user, a key or options (with '@', '?' or '#'), which would end "
@@ -245,7 +247,7 @@ def _check(address: str) -> str:
 
 
 def _file_system(address: str, scheme: str) -> tuple[Any, str]:
-    """A file system of this process without a memory for listings, and the folder's place in it."""
+    """Return a new file system that does not cache listings, and the path of the address in it."""
     package, extra = _EXTRAS.get(scheme, ("fsspec", "run"))
     try:
         with needed(package, extra, f"a store at {scheme}://"):
@@ -257,5 +259,5 @@ def _file_system(address: str, scheme: str) -> tuple[Any, str]:
 
 
 def _reason(error: BaseException | None) -> str:
-    """What an error says, or else its kind."""
+    """Return the first line of an error's text, or else the name of its type."""
     return one_line(error).rstrip(".") or type(error).__name__

@@ -76,7 +76,7 @@ def set_aside(folder: Path) -> None:
 
 
 def files_of_former(folder: Path) -> Mapping[str, Any]:
-    """What the manifest that was set aside says of the files, by name; empty: there is none that can be read."""
+    """Return the entries (checksums) of files in the previous manifest, by file name; empty if it cannot be read."""
     try:
         return dict(read_document(folder / _FORMER).get(FILES, {}))
     except (OSError, ValueError):
@@ -140,9 +140,10 @@ def shard_names(entry: dict[str, Any]) -> list[str]:
 
 
 def write_tables(folder: Path, tables: Mapping[str, pl.DataFrame | None], **changed: Any) -> None:
-    """Write tables of a run by the names of their files; None removes one.
+    """Write tables of a run, by file name; None deletes the file.
 
-    Of a finished run all are put in place, with the manifest and what is ``changed`` in it, or none.
+    If the run is finished, the tables and the manifest (updated by the keys in ``changed``) change together or not at
+    all.
 
     Raises
     ------
@@ -241,15 +242,15 @@ class RunFiles:
         return path.is_file() or path.name in (self._listed or {})
 
     def scan(self, name: str) -> pl.LazyFrame:
-        """Check a table, and read what is chosen of it when it is collected.
+        """Return a table as a lazy frame, after checking its checksum and its columns.
 
-        Columns are compared with those of ``schemas.SCHEMAS``, if the table is declared there.
+        Columns are compared with those in ``schemas.SCHEMAS``, if the table is declared there.
 
         Raises
         ------
         UserError
-            If the table is missing, damaged, not the one that the manifest knows, lacks a column, or has one of another
-            type.
+            If the table is missing or damaged, is not the file that the manifest lists, or has a missing or mistyped
+            column.
         """
         path, schema = self._path(name), SCHEMAS.get(name, {})
         self._check(path.name)

@@ -69,7 +69,7 @@ class RunFolder:
 
     @property
     def shown_path(self) -> Path:
-        """What the user gave to open it: its folder, or the logs that it was made of in the cache folder."""
+        """The path that the user opened: the run's folder, or the logs from which a cached run was made."""
         return Path(self.manifest.get("logs", self.path))
 
     @property
@@ -79,7 +79,7 @@ class RunFolder:
 
     @cached_property
     def own_model(self) -> str | None:
-        """The model whose scores a run's items have of its own; None: they have none, as where they were only read."""
+        """Name of the model whose scores are in ``items``; None if there are none, as when items were only read."""
         scored = self.scan("items").select(pl.col("score").is_not_null().any())
         return self.scored_model if self.files.collect("items", scored).item() else None
 
@@ -137,7 +137,7 @@ class RunFolder:
 
     @cached_property
     def region_counts(self) -> pl.DataFrame | None:
-        """Items of the benchmarks that the atlas was made from, by region: benchmark, region, items; None likewise."""
+        """Items of the benchmarks behind the atlas: benchmark, region, items; None without an atlas."""
         return self._optional("region_counts")
 
     @cached_property
@@ -225,21 +225,22 @@ class RunFolder:
     def concept_items(
         self, concept: int, *, benchmark: str | None = None, order: Order = "strongest", limit: int = 5
     ) -> pl.DataFrame:
-        """Items in which a concept is active, one of each cluster.
+        """Return items in which a concept is active, at most one per cluster.
 
         Parameters
         ----------
         order
-            ``strongest``: highest CAS first; ``best``: highest score first, ``worst``: lowest first,
-            both among scored items and by CAS where scores tie.
+            ``strongest``: highest CAS first. ``best``: highest score first; ``worst``: lowest score first. The last two
+            skip unscored items and break ties by CAS.
 
         Returns
         -------
         polars.DataFrame
-            benchmark, item_id, text, response, answer, score, cas, ncas (saliency in [0, 1]), peak_start and
-            peak_end (character range of the peak token in ``text``), body_start and body_end (of the item's own text),
-            cluster, repeats (items that ask the same and in which the concept is active, at least 1; of those with a
-            score where the order is by score; 1 in a cluster of several texts, as of one passage).
+            At most ``limit`` rows: benchmark, item_id, text, response, answer, score, cas, ncas (saliency in [0, 1]),
+            peak_start and peak_end (character range of the peak token in ``text``), body_start and body_end (character
+            range of the item's own text), cluster, repeats. ``repeats``: items with the same question in which the
+            concept is active, this one included; only scored items count for ``best`` and ``worst``; 1 where the
+            cluster's items differ in text, as several questions on one passage do.
 
         Raises
         ------
@@ -363,7 +364,7 @@ class RunFolder:
 
     @cached_property
     def _sizes(self) -> dict[str, int]:
-        """Number of items of each benchmark, in which the manifest and the table of items agree."""
+        """Number of items of each benchmark, by the manifest; the table of items is checked against it first."""
         self.scan("items")
         return {entry["name"]: entry["items"] for entry in self.manifest["benchmarks"]}
 
@@ -405,7 +406,7 @@ def reading_needed(run: RunFolder, what: str) -> str:
 
 
 def _speed() -> float:
-    """Floating-point operations per second of one core, in a matrix product of the bundled model's shape."""
+    """Measure one core's floating-point operations per second, in a matrix product of the bundled model's shape."""
     a, b = np.ones((512, 576), np.float32), np.ones((576, 1536), np.float32)
     best = np.inf
     with threadpool_limits(1):

@@ -21,8 +21,8 @@ class Peers(NamedTuple):
     rows: np.ndarray
     """int64 of shape (peers,): rows of the peers in :attr:`ModelScores.values`."""
     distance: float
-    """By how much the peers' means differ from the model's on average, in [0, 1]; peers that share too few items with
-    it are left out, and 0 where all do."""
+    """Mean absolute difference between the peers' mean scores and the model's, in [0, 1]. Peers that share too few
+    items with the model are left out; 0 if that leaves none."""
 
 
 def outcome_of(

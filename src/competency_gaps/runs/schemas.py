@@ -300,7 +300,7 @@ READING = ("concepts", "concept_benchmarks", "overlap", "tokens")
 def schema_fault(columns: Schema, expected: Schema) -> str | None:
     """Return what is wrong with a table's columns, as the end of a sentence that begins with its path; None: nothing.
 
-    Columns beyond the ``expected`` ones are ignored.
+    Columns beyond those in ``expected`` are ignored.
     """
     for name, kind in expected.items():
         if name not in columns:

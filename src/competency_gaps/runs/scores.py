@@ -212,26 +212,30 @@ def match_scores(
     *,
     strict: bool = True,
 ) -> MatchedScores:
-    """Find the item of each score, by benchmark and id, else by the text of the prompt.
+    """Match each score to an item, by benchmark and id or else by the text of the prompt.
 
     Parameters
     ----------
     items
         Benchmark, id and prompt of each item of the run, in order.
     rows
-        The scores, as ``ROWS``.
+        The scores, with the columns of ``ROWS``.
     own_model
-        The model whose scores the items have already; None: they have none.
+        Name of the model whose scores are in ``items.parquet``; None if these have no scores.
     present
-        Scores and responses of the run, as ``scores.parquet``, that other ones must not replace.
+        Scores and responses that the run has (columns of ``scores.parquet``) and that must not change; None: no check.
     strict
-        Whether a model none of whose rows belongs to an item is an error.
+        Whether it is an error if no row of a model matches.
+
+    Returns
+    -------
+    MatchedScores
 
     Raises
     ------
     UserError
-        If a model is the run's own, an item has a row of the model already or two rows of it, a score is outside
-        [0, 1], an id stands in several benchmarks, or no row of a model belongs to an item.
+        If a model is unnamed or the run's own, a model has two rows for an item or another result than in ``present``,
+        a score is outside [0, 1], an id occurs in several benchmarks, or (``strict``) no row of a model matches.
     """
     _check(rows, own_model)
     index = _ItemIndex(items)

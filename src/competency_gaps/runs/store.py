@@ -99,13 +99,13 @@ class RunStore:
         return {file.removesuffix(".json") for file in files if is_shard_name(file.removesuffix(".json"))}
 
     def fetch(self, name: str, made_of: str, folders: Sequence[ShardFolder]) -> ShardDraft | None:
-        """Copy a shard's files from the store, as drafts in folders of these names.
+        """Download a shard as drafts into local folders; the store's subfolders have the same names.
 
         Returns
         -------
         ShardDraft or None
-            None: the shard is not there, or is damaged or made of other input; then its marker is
-            removed, with a warning.
+            None: the shard is not in the store, or is damaged or was made from other input; then its marker is removed,
+            with a warning.
         """
         marker = f"{_MARKERS}/{name}.json"
         drafts: list[Draft] = []
@@ -174,7 +174,10 @@ class RunStore:
         return None if raw is None else check_document(parse_document(raw))
 
     def _create(self, name: str, content: bytes) -> bool:
-        """Write a file if there is none; False: another was first. Raises MachineError if the store refuses."""
+        """Create a file; False if another process was first with other content.
+
+        Raises MachineError if the store refuses.
+        """
         for attempt in range(_TRIES):
             try:
                 with self._files.open(self._path(name), "xb") as file:

@@ -1,1 +1,1 @@
-"""Concepts: their kinds and labels, and the atlas of what texts are about."""
+"""Concepts of an SAE: exemplars, kinds and labels, and the atlas of topics."""

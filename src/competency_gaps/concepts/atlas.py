@@ -1,7 +1,7 @@
-"""The atlas: a map of what questions ask, in regions of the space of an SAE's concepts, on which any item is located.
+"""The atlas: a map of topics, as regions of the space of an SAE's concepts, in which any item can be located.
 
-Regions are three levels deep. Items that repeat each other, as those of a template do, count once together. What is
-kept of the items that made it is numbers: how concepts are scaled, a projection, centres of regions, and counts.
+Regions have three levels. Items that repeat each other, as those of a template do, count once together. Of the items
+that an atlas is built from, only numbers are stored: scales of concepts, a projection, centres of regions, and counts.
 """
 
 from __future__ import annotations
@@ -33,34 +33,37 @@ from competency_gaps.util.errors import UserError
 
 FILE, REGIONS_FILE, COUNTS_FILE = "atlas.safetensors", "regions.parquet", "region_counts.parquet"
 LEVEL_SIZES = (12, 50, 250)
-"""Regions of each level, about."""
+"""Approximate number of regions at each level, the coarsest first."""
 MAX_SIMILARITY = 0.8
-"""Cosine from which one of two items is not shown beside the other."""
+"""Two items with at least this cosine are not both shown as examples of a region."""
 TYPICAL, BORDERLINE = 12, 4
-"""Most items of each kind that show what a region holds."""
+"""Maximum numbers of typical and of borderline items that are shown as examples of a region."""
 UNLIKE = 0.01
-"""Share of the map's own items that lie further from their region than the atlas reaches."""
+"""Share of the atlas's source items that lie beyond its reach (see :attr:`Atlas.reach`)."""
 LEVELS = len(LEVEL_SIZES)
 ORDINARY = "ordinary text"
-"""The benchmark of stretches of text that no benchmark asks about."""
+"""Name of the pseudo-benchmark for stretches of plain text."""
 MAX_ITEMS, MAX_ORDINARY_ITEMS = 60, 1500
-"""Items that a benchmark counts for, at most; and ordinary text."""
+"""Maximum total weight of a benchmark's items, and of ordinary text."""
 REPEAT = 0.75
-"""Cosine of embeddings from which two items repeat each other."""
+"""Two items repeat each other if the cosine of their embeddings is above this."""
 VECTORS = 200
-"""Singular vectors of profiles from which embeddings are foretold."""
+"""Number of singular vectors of the profiles from which embeddings are predicted."""
 NEAR_CENTRES = 3
-"""Centres between which an item is drawn: its own region's, and the nearest ones, of which its own mostly is one and so
-counts twice."""
+"""Number of centres that determine an item's place on the picture: its region's, and the nearest ones. Its region's is
+mostly among these, and then counts twice."""
 SPREAD = 0.05
-"""Difference of cosines by which a centre draws an item e times as much."""
+"""Difference of cosines for which a centre's pull on an item is e times as strong."""
 STARTS = 20
 _AGAIN = "Build the atlas again."
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """Regions of the space of an SAE's concepts. C concepts take part; D dimensions; K regions of all levels."""
+    """A map of topics: regions of the space of an SAE's concepts.
+
+    C concepts take part; D dimensions; K regions over all levels.
+    """
 
     scale: Scale
     projection: np.ndarray
@@ -68,49 +71,49 @@ class Atlas:
     centres: np.ndarray
     """float32 of shape (K, D), of unit length, in the order of ``regions``."""
     reach: float
-    """Cosine to its region's centre below which an item is unlike anything on the map."""
+    """An item whose cosine to its region's centre is below this is unlike anything in the atlas."""
     concept_region: np.ndarray
-    """int32 of shape (width,): the finest region in which a concept is most active; -1: none."""
+    """int32 of shape (width,): finest region in which each concept is most active; -1: it takes no part."""
     regions: pl.DataFrame
     """Columns of ``schemas.REGIONS``: one row per region, numbered from 0, coarse ones first."""
     counts: pl.DataFrame
-    """Columns of ``schemas.REGION_COUNTS``: items of the benchmarks that the map was made from."""
+    """Columns of ``schemas.REGION_COUNTS``: items of the benchmarks that the atlas was built from."""
 
     def level(self, level: int) -> np.ndarray:
-        """Numbers of the regions of a level, from 1: int64."""
+        """Return the numbers of the regions at a level (1, coarse, to 3): int64."""
         return np.flatnonzero(self.regions["level"].to_numpy() == level)
 
     @property
     def parent(self) -> np.ndarray:
-        """int64 of shape (K,): the region above; -1: none."""
+        """Region above each region: int64 of shape (K,); -1: none."""
         return self.regions["parent"].fill_null(-1).to_numpy().astype(np.int64)
 
 
 class Places(NamedTuple):
-    """Where n items lie."""
+    """Location of n items in the atlas."""
 
     region: np.ndarray
-    """int32 of shape (n,): the finest region."""
+    """int32 of shape (n,): finest region of each item."""
     likeness: np.ndarray
     """float32 of shape (n,): cosine to its centre, in [-1, 1]."""
     unlike: np.ndarray
-    """bool of shape (n,): it is unlike anything on the map."""
+    """bool of shape (n,): whether the item is unlike anything in the atlas."""
     x: np.ndarray
     """float32 of shape (n,): place on the picture."""
     y: np.ndarray
 
 
 def space_of(atlas: Atlas, by_concept: ByConcept, rows: np.ndarray) -> np.ndarray:
-    """Unit vectors of items in the atlas's space: float32 of shape (n, D)."""
+    """Return the items as unit vectors in the atlas's space: float32 of shape (n, D)."""
     cas = cas_of(by_concept, rows, atlas.scale.concepts)
     return np.asarray(unit(profiles_of(cas, atlas.scale) @ atlas.projection), np.float32)
 
 
 def places_of(atlas: Atlas, space: np.ndarray) -> Places:
-    """Where items lie, from their vectors: float32 of shape (n, D).
+    """Return where items lie in the atlas, from their vectors (float32 of shape (n, D)).
 
-    In the nearest region of the second level, and there in the nearest of the finest. A coarse region is what its parts
-    hold: its own centre locates nothing, since regions of one kind may lie apart.
+    An item goes to the nearest region of the second level, and within it to the nearest finest one. The first level
+    plays no part: a coarse region is the union of its parts, which may lie apart, so its centre locates nothing.
     """
     likeness = space @ atlas.centres.T
     above, fine = atlas.level(LEVELS - 1), atlas.level(LEVELS)
@@ -118,7 +121,7 @@ def places_of(atlas: Atlas, space: np.ndarray) -> Places:
     region = fine[np.where(atlas.parent[fine] == region[:, None], likeness[:, fine], -np.inf).argmax(axis=1)]
     highest = np.take_along_axis(likeness, region[:, None], axis=1).ravel()
     near = np.argsort(-likeness[:, fine], axis=1, kind="stable")[:, : NEAR_CENTRES - 1]
-    near = np.column_stack([region, fine[near]])  # an item stands with its own region
+    near = np.column_stack([region, fine[near]])  # an item is drawn near its own region
     pull = np.exp((np.take_along_axis(likeness, near, axis=1) - highest[:, None]) / SPREAD)
     pull /= pull.sum(axis=1, keepdims=True)
     xy = (atlas.regions.select("x", "y").to_numpy()[near] * pull[:, :, None]).sum(axis=1).astype(np.float32)
@@ -126,14 +129,14 @@ def places_of(atlas: Atlas, space: np.ndarray) -> Places:
 
 
 def members_of(parent: np.ndarray, finest: np.ndarray) -> np.ndarray:
-    """Which items lie in each region.
+    """Return which items lie in each region, of any level.
 
     Parameters
     ----------
     parent : ndarray of int of shape (K,)
-        The region above each; -1: none.
+        Region above each region; -1: none.
     finest : ndarray of int of shape (n,)
-        The finest region of each item; -1: in none.
+        Finest region of each item; -1: none.
 
     Returns
     -------
@@ -148,8 +151,10 @@ def members_of(parent: np.ndarray, finest: np.ndarray) -> np.ndarray:
 
 
 def examples_of(atlas: Atlas, space: np.ndarray) -> list[tuple[list[int], list[int]]]:
-    """Items that show what a region holds: those nearest to the centres of its finest regions, in turn, of which none
-    repeats another; and those that nearly lie in a sibling, or, of a coarse region, in a part of another.
+    """Return typical and borderline items of each region.
+
+    Typical items are the nearest to the centres of the region's finest regions, taken in turn, none too similar to
+    another. Borderline items nearly lie in a sibling or, for a coarse region, in a part of another coarse region.
 
     Parameters
     ----------
@@ -159,7 +164,7 @@ def examples_of(atlas: Atlas, space: np.ndarray) -> list[tuple[list[int], list[i
     Returns
     -------
     list of tuple of list of int
-        For each region, places in ``space``.
+        For each region, rows of ``space``: up to 12 typical and up to 4 borderline items.
     """
     finest = places_of(atlas, space).region
     likeness, above, examples = space @ atlas.centres.T, atlas.level(LEVELS - 1), []
@@ -188,26 +193,26 @@ def examples_of(atlas: Atlas, space: np.ndarray) -> list[tuple[list[int], list[i
 
 
 def least_items() -> int:
-    """Fewest items of which a map is made."""
+    """Return the minimum number of items from which an atlas can be built."""
     return MIN_ACTIVE_ITEMS * LEVEL_SIZES[-1]
 
 
 def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[str], *, seed: int = 0) -> Atlas:
-    """Make an atlas from items; its regions have no names yet.
+    """Return an atlas built from items; its regions have no names yet.
 
-    The space is that of the items' profiles, turned towards what their texts mean: the part of their sentence
-    embeddings that ridge regression foretells from the profiles. So an item is located by its concepts alone, and a
-    form weighs little. Items that repeat each other count for one, and no benchmark for more than :data:`MAX_ITEMS`.
-    Regions come from k-means of unit vectors, level by level inside those above [ours].
+    Its space is the part of the texts' sentence embeddings that ridge regression predicts from the items' profiles. So
+    concepts alone locate an item, but by meaning: concepts of form weigh little. Items that repeat each other share the
+    weight of one, and no benchmark weighs more than :data:`MAX_ITEMS`. Regions come from k-means on unit vectors, level
+    by level within the regions above [ours].
 
     Parameters
     ----------
     cas : csr_array of float32 of shape (width, n)
-        Of all concepts on the items.
+        CAS of all concepts on the items.
     embeddings : ndarray of float32 of shape (n, E)
-        Of the items' texts, of unit length.
+        Sentence embeddings of the items' texts, of unit length.
     benchmarks : sequence of str of length n
-        Of each item.
+        Benchmark of each item.
 
     Raises
     ------
@@ -254,6 +259,7 @@ def make_atlas(cas: sp.csr_array, embeddings: np.ndarray, benchmarks: Sequence[s
 
 
 def _capped(weights: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """Return the weights, scaled down where a benchmark's total exceeds its maximum."""
     capped = weights.copy()
     for name in set(names):
         most = MAX_ORDINARY_ITEMS if name == ORDINARY else MAX_ITEMS
@@ -264,7 +270,7 @@ def _capped(weights: np.ndarray, names: np.ndarray) -> np.ndarray:
 def _turned(
     profiles: sp.csr_array, embeddings: np.ndarray, weights: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """From profiles to the part of the embeddings that they foretell: a projection, and the items' unit vectors."""
+    """Return the projection from profiles to the predictable part of embeddings, and the items' unit vectors there."""
     from sklearn.decomposition import TruncatedSVD
 
     weighted = sp.csr_array(sp.diags_array(np.sqrt(weights).astype(np.float32)) @ profiles)
@@ -275,17 +281,17 @@ def _turned(
     gram = (reduced.T * weights) @ reduced + weights.mean() * np.eye(count)
     foretold = np.linalg.solve(gram, (reduced.T * weights) @ target)
     axes = np.linalg.svd(np.sqrt(weights)[:, None] * (reduced @ foretold), full_matrices=False)[2][:SINGULAR_VECTORS]
-    projection = (vectors @ foretold @ axes.T).astype(np.float16).astype(np.float32)  # as it is kept
+    projection = (vectors @ foretold @ axes.T).astype(np.float16).astype(np.float32)  # as it is stored
     return projection, np.asarray(unit(profiles @ projection), np.float32)
 
 
 def repeated(space: np.ndarray) -> np.ndarray:
-    """How many items repeat each, itself among them: int64 of shape (n,)."""
+    """Return how many items repeat each item, itself included: int64 of shape (n,)."""
     return np.concatenate([(space[i : i + 2000] @ space.T > REPEAT).sum(axis=1) for i in range(0, len(space), 2000)])
 
 
 def _regions(space: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Centres, regions above (-1: none) and levels."""
+    """Return the regions' centres, the regions above them (-1: none) and their levels."""
     from sklearn.cluster import KMeans
 
     centres, parents, levels = list[np.ndarray](), list[int](), list[int]()
@@ -309,7 +315,7 @@ def _regions(space: np.ndarray, weights: np.ndarray, seed: int) -> tuple[np.ndar
 
 
 def _laid_out(centres: np.ndarray, parent: np.ndarray, level: np.ndarray, seed: int) -> np.ndarray:
-    """Places of the regions on the picture, from the finest ones' likeness: float32 of shape (K, 2)."""
+    """Return the regions' places on the picture, similar ones close together: float32 of shape (K, 2)."""
     from sklearn.manifold import TSNE
 
     finest = np.flatnonzero(level == LEVELS)
@@ -320,12 +326,12 @@ def _laid_out(centres: np.ndarray, parent: np.ndarray, level: np.ndarray, seed: 
 
 
 def read_atlas(folder: Path, width: int) -> Atlas | None:
-    """The atlas of a dictionary; None: it has none.
+    """Return the atlas of a dictionary; None if it has none.
 
     Raises
     ------
     UserError
-        If it is damaged, or is of an SAE of another width.
+        If it is damaged, or belongs to an SAE of another width.
     """
     if not has_table(folder, FILE):
         return None
@@ -356,7 +362,10 @@ def read_atlas(folder: Path, width: int) -> Atlas | None:
 
 
 def _is_tree(atlas: Atlas) -> bool:
-    """Whether regions are numbered level by level, each lies in one of the level above, and others in finest ones."""
+    """Whether regions form a tree.
+
+    They must be numbered level by level, each with a parent one level up; concepts and counts refer to finest ones.
+    """
     level = atlas.regions["level"].to_numpy()
     numbered = atlas.regions["region"].to_list() == list(range(len(level)))
     if not numbered or set(level) != {*range(1, LEVELS + 1)} or (np.diff(level) < 0).any():

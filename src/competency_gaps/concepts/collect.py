@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 
 def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
-    """A run's items as texts, in the order of its shards: all tokens that the model read. Those in the span are
-    counted; if the span is the whole prompt, all but the first token.
+    """Yield a run's items as pieces of text, in the order of its shards: all tokens that the model read.
+
+    Tokens in the span are counted or, if the span is the whole prompt, all but the start marker.
     """
     bos_id, spanned = run.manifest["bos_id"], run.manifest["span"] in TEXT_ONLY
     number = 0
@@ -64,16 +65,16 @@ def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
 
 @dataclass(frozen=True)
 class ExemplarSettings:
-    """What to collect."""
+    """How many tokens to read, and how many windows to collect."""
 
     tokens: int = 2_000_000
     """Maximum number of tokens to read."""
     top: int = 20
     """Strongest windows of each concept."""
     spread: int = 20
-    """Windows spread evenly over its range of activations."""
+    """Windows of each concept, spread evenly over the ranks of its peaks."""
     negatives: int = 16
-    """Windows with similar content or the same token, in which it is silent."""
+    """Windows of each concept in which it is silent, although their content is similar or a peak token the same."""
     pool: int = 8192
     """Windows sampled at random, from which negatives are chosen."""
     seed: int = 0
@@ -81,10 +82,10 @@ class ExemplarSettings:
 
 @dataclass(frozen=True)
 class PassCounts:
-    """Counts of a pass so far."""
+    """How much a pass has read, and for how many concepts it found exemplars."""
 
     texts: int = 0
-    """Pieces of text that were read."""
+    """Pieces of text read."""
     tokens: int = 0
     windows: int = 0
     concepts: int = 0
@@ -92,7 +93,7 @@ class PassCounts:
 
 
 class _Pass:
-    """A pass over texts, and what it has found so far; of all texts only token ids are kept, 4 bytes each."""
+    """A pass over texts and its best windows so far; of the texts it stores only token ids, 4 bytes each."""
 
     def __init__(self, pair: LoadedPair, settings: ExemplarSettings) -> None:
         self.pair, self.settings = pair, settings
@@ -105,7 +106,7 @@ class _Pass:
         self.done = PassCounts()
 
     def read(self, chunk: Sequence[TokenPiece], advance: Callable[[float], None]) -> None:
-        """Read some texts."""
+        """Read some texts and update the windows."""
         import torch
 
         lm, hook, sae, done = self.pair.lm, self.pair.hook, self.pair.sae, self.done
@@ -117,7 +118,7 @@ class _Pass:
         for batch in plan_batches([len(piece.ids) for piece in chunk], token_budget_on(lm.device)):
             activations = read_hook(lm, hook, [chunk[i].ids for i in batch])
             sizes = np.array([len(counted[i]) for i in batch])
-            # Rows whose dense latents fit into memory together.
+            # Groups of rows whose dense latents fit into memory together.
             for group in np.split(np.arange(len(batch)), np.flatnonzero(np.diff(np.cumsum(sizes) // most)) + 1):
                 rows = [row for row in group if sizes[row]]
                 if rows:
@@ -129,7 +130,7 @@ class _Pass:
         self.done = PassCounts(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
 
     def _add(self, x: torch.Tensor, texts: list[np.ndarray], numbers: np.ndarray) -> None:
-        """Encode some texts and offer their windows; ``numbers``, of shape (texts,): of each text's first window."""
+        """Encode some texts and consider their windows; ``numbers``, of shape (texts,): each text's first window."""
         import torch
 
         sizes = [-(-len(ids) // WINDOW) for ids in texts]
@@ -158,18 +159,20 @@ class _Pass:
 
 
 CHUNK = 512
-"""Texts that are batched together by length."""
+"""Number of texts that are read at a time, sorted into batches by length."""
 
 
 def collect_exemplars(
     pair: LoadedPair, pieces: Iterable[TokenPiece], folder: Path, settings: ExemplarSettings, progress: Progress
 ) -> PassCounts:
-    """Collect each concept's exemplars and write them into a dictionary's folder.
+    """Collect each concept's exemplars, write them into a dictionary's folder, and return the counts of the pass.
 
     Parameters
     ----------
     pieces
-        Texts. Their first tokens are read but not counted, nor are start markers.
+        Texts. Their first tokens and start markers are read but not counted.
+    folder
+        The dictionary's; it is created if it is missing.
 
     Raises
     ------
@@ -199,7 +202,7 @@ def collect_exemplars(
 
 
 def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
-    """Rows of the model's input embedding, in float32."""
+    """Return a function from token ids to their rows of the model's input embedding, in float32."""
     import torch
 
     weight = lm.model.get_input_embeddings().weight.detach()
@@ -207,8 +210,10 @@ def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _counted(piece: TokenPiece) -> np.ndarray:
-    """Tokens of a text that count: neither the first, nor the first after a start marker. Models park attention on some
-    of them; their huge activations would give hundreds of concepts the same strongest windows."""
+    """Return which tokens of a text count: all but the first, start markers and the token after one.
+
+    Models park attention on these; their huge activations would give hundreds of concepts the same strongest windows.
+    """
     mask = ~piece.bos
     mask[0] = False
     mask[1:2] &= ~piece.bos[:1]
@@ -216,20 +221,27 @@ def _counted(piece: TokenPiece) -> np.ndarray:
 
 
 def _windows_of(ids: np.ndarray) -> np.ndarray:
+    """Return token ids as rows of ``WINDOW`` tokens, the last padded with -1."""
     windows = np.full((-(-len(ids) // WINDOW), WINDOW), -1, np.int32)
     windows.reshape(-1)[: len(ids)] = ids
     return windows
 
 
 def _inside(tokens: int, over: int) -> np.ndarray:
-    """Tokens of a text whose whole stretch lies in their window: what activates a concept can be read there."""
+    """Return which tokens have their whole stretch within their window, where readers can see it."""
     starts = stretch_starts(tokens, over)
     ends = np.minimum(starts + over, tokens) - 1
     return (starts // WINDOW == np.arange(tokens) // WINDOW) & (ends // WINDOW == np.arange(tokens) // WINDOW)
 
 
 def write_directions(pair: LoadedPair, folder: Path, progress: Progress) -> tuple[int | None, int]:
-    """Write each concept's promoted tokens and similar concepts; gives the numbers of concepts."""
+    """Write each concept's promoted tokens and similar concepts into a dictionary's folder.
+
+    Returns
+    -------
+    tuple of int or None, and int
+        Concepts with promoted tokens (None: the SAE does not write to the residual stream), and with similar concepts.
+    """
     promoted = directions.logit_lens(pair.lm, pair.sae, progress=progress)
     alike = directions.similar_concepts(pair.sae, progress=progress)
     tables = {directions.SIMILAR: alike.write_parquet}

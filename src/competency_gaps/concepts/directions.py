@@ -1,4 +1,4 @@
-"""Read decoder directions without any text: the tokens that a concept promotes, and the concepts most similar to it."""
+"""Facts from decoder directions, without any text: tokens that a concept promotes, and the most similar concepts."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
 def logit_lens(
     lm: LanguageModel, sae: SparseAutoencoder, count: int = 10, progress: Progress | None = None
 ) -> pl.DataFrame | None:
-    """Read each decoder direction through the final norm's gain and the unembedding (logit lens, nostalgebraist 2020).
+    """Return the tokens that each concept promotes and suppresses, by the logit lens (nostalgebraist 2020).
 
-    ``logits_c = W_U (gain * d_c / |d_c|)``, less their mean over the vocabulary: neither a norm's scale of a token nor
-    a shift of all logits changes ranks.
+    ``logits_c = W_U (gain * d_c / |d_c|)``, less their mean over the vocabulary. The final norm's scale at a token and
+    a shift of all logits would not change ranks, so they are left out.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def logit_lens(
 
 
 def final_gain(lm: LanguageModel) -> torch.Tensor:
-    """Gain of the norm before the unembedding: float32 of shape (width,); 1 where the model has none."""
+    """Return the gain of the norm before the unembedding: float32 of shape (width,); ones without such a norm."""
     import torch
 
     base = getattr(lm.model, lm.model.base_model_prefix, lm.model)
@@ -92,7 +92,7 @@ COSINES_AT_ONCE = 16_000_000
 
 
 def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress | None = None) -> pl.DataFrame:
-    """Find each concept's nearest others by the cosine of their decoder directions.
+    """Return each concept's nearest others, by the cosine of their decoder directions.
 
     All pairs are compared, a block of concepts at a time, on the SAE's device in float32: 65,536 concepts of width 576
     take some 80 seconds on two cores.
@@ -100,14 +100,14 @@ def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress
     Parameters
     ----------
     count
-        Neighbours of each concept; fewer where the SAE has no more.
+        Neighbours per concept; fewer if the SAE has fewer concepts.
 
     Returns
     -------
     polars.DataFrame
-        One row per concept, in order: ``concept`` (int32), ``similar`` (list of int32, the nearest first, itself left
-        out; equally near ones by number) and ``cosine`` (list of float32 in [-1, 1]). A zero direction has no angle:
-        its lists are empty, and it is in no list.
+        One row per concept, in order: ``concept`` (int32), ``similar`` (list of int32, the nearest first, without
+        itself; ties by number) and ``cosine`` (list of float32 in [-1, 1]). A zero direction has no angle: its lists
+        are empty, and it is in no list.
     """
     import torch
 
@@ -141,13 +141,13 @@ def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress
 
 
 def _in_order(values: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sort ties by number: ``topk`` leaves their order open."""
+    """Return values in descending order with their places, ties by place: ``topk`` leaves the order of ties open."""
     places, order = places.sort(dim=1)
     values, again = values.gather(1, order).sort(dim=1, descending=True, stable=True)
     return values, places.gather(1, again)
 
 
 def _lists(rows: list[list[Any]], alive: torch.Tensor, dtype: type[pl.DataType]) -> pl.Series:
-    """A list for each concept, empty for a zero direction."""
+    """Return a column with one list per concept, empty for a zero direction."""
     kept = [row if keep else [] for row, keep in zip(rows, alive.tolist(), strict=True)]
     return pl.Series(kept, dtype=pl.List(dtype))

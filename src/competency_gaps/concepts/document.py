@@ -1,4 +1,4 @@
-"""``dictionary.json``: what a dictionary's folder is about, and the checksums of its tables."""
+"""``dictionary.json``: the SAE, model and settings of a dictionary, and the checksums of its tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ FILE = "dictionary.json"
 
 
 def read_content(folder: Path) -> dict[str, Any]:
-    """Read a folder's ``dictionary.json``; a change that a killed process had begun to put in place is completed first.
+    """Return the content of a folder's ``dictionary.json``.
+
+    If a process was killed while it committed a change, the change is completed first.
 
     Raises
     ------
@@ -36,18 +38,18 @@ def read_content(folder: Path) -> dict[str, Any]:
 
 
 def files_of(folder: Path) -> Mapping[str, Any]:
-    """What a dictionary says of its tables, by name; empty: nothing, or the folder is no dictionary."""
+    """Return the entries (checksums) of a dictionary's tables, by file name; empty if the folder is no dictionary."""
     files = read_content(folder).get(FILES) if (folder / FILE).is_file() else None
     return files if isinstance(files, dict) else {}
 
 
 def has_table(folder: Path, name: str) -> bool:
-    """Whether a dictionary has a table, or should have it."""
+    """Whether a dictionary has a table, or lists one that is missing."""
     return (folder / name).is_file() or name in files_of(folder)
 
 
 def read_table(path: Path, again: str) -> pl.DataFrame:
-    """Read a table of a dictionary; UserError if it is missing or damaged, where ``again`` says what makes it again."""
+    """Return a table of a dictionary; raises UserError, ending in the advice ``again``, if it is missing or damaged."""
     try:
         return read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -55,19 +57,19 @@ def read_table(path: Path, again: str) -> pl.DataFrame:
 
 
 def read_columns(path: Path, schema: Schema, again: str, nulls: Collection[str] = ()) -> pl.DataFrame:
-    """Read the columns of ``schema`` from a Parquet file, which may come from anyone; further ones are left out.
+    """Return the columns in ``schema`` of a Parquet file, which may come from a stranger; others are dropped.
 
     Parameters
     ----------
     again
-        What makes it again.
+        Advice that ends the error message: how to rebuild the file.
     nulls
-        Columns that may hold null.
+        Columns that may contain null.
 
     Raises
     ------
     UserError
-        If it is missing, damaged, or has other columns, or nulls where none may be.
+        If the file is missing or damaged, lacks a column or has one of another type, or has a null where none may be.
     """
     table = read_table(path, again)
     fault = schema_fault(table.schema, schema)
@@ -79,12 +81,12 @@ def read_columns(path: Path, schema: Schema, again: str, nulls: Collection[str] 
 
 
 def write_tables(folder: Path, tables: Mapping[str, Write], **changed: Any) -> None:
-    """Write tables of a dictionary, all or none; without a ``dictionary.json`` each by itself.
+    """Write tables of a dictionary, by file name: all or none, but one by one if there is no ``dictionary.json``.
 
     Parameters
     ----------
     changed
-        What else ``dictionary.json`` says from now on.
+        Keys of ``dictionary.json`` that change with them.
     """
     if not (folder / FILE).is_file():
         for name, write in tables.items():

@@ -1,4 +1,4 @@
-"""Exemplars on disk: two tables; reading them needs no torch and no tokenizer."""
+"""Exemplars on disk, in two tables. Reading them needs no torch and no tokenizer."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Exemplar:
     rank: int
     """0 is the strongest (of negatives: the hardest)."""
     value: float
-    """Ranking value; for a negative, its cosine to the concept's exemplars."""
+    """Highest activation in the window; for a negative, its cosine to the mean of the concept's exemplars."""
     window: int
     """Row of ``windows.parquet``."""
     text: str
     ends: np.ndarray
-    """int32 of shape (tokens,): where each token ends in ``text``, ascending."""
+    """int32 of shape (tokens,): character at which each token ends in ``text``, ascending."""
     activations: np.ndarray
     """float32 of shape (tokens,), >= 0; all 0 in a negative."""
 
     def tokens(self) -> list[str]:
-        """The text, token by token; if a character has several tokens, all but its last are empty."""
+        """Return the text token by token; of the tokens that share a character, all but the last are empty."""
         starts = [0, *self.ends[:-1].tolist()]
         return [self.text[a:b] for a, b in zip(starts, self.ends.tolist(), strict=True)]
 
@@ -67,21 +67,21 @@ class Exemplars:
 
     @cached_property
     def table(self) -> pl.DataFrame:
-        """concept, kind, rank, window, value, activations; sorted by concept, kind (top, spread, negative), rank."""
+        """One row per exemplar, sorted: concept, kind (top, spread, negative), rank, window, value, activations."""
         return read_table(self.folder / EXEMPLARS, _AGAIN)
 
     @cached_property
     def windows(self) -> pl.DataFrame:
-        """window, tokens, text, ends."""
+        """One row per window: window, tokens, text, ends."""
         return read_table(self.folder / WINDOWS, _AGAIN)
 
     @property
     def concepts(self) -> np.ndarray:
-        """int32, ascending: concepts that have exemplars."""
+        """Concepts that have exemplars: int32, ascending."""
         return self.table["concept"].unique().sort().to_numpy()
 
     def of(self, concept: int, *kinds: ExemplarKind) -> list[Exemplar]:
-        """A concept's exemplars of these kinds (all if none is named), the best of each kind first."""
+        """Return a concept's exemplars of some kinds (all kinds if none is named), the best of each kind first."""
         a, b = self.table["concept"].search_sorted(np.array([concept, concept + 1]), side="left")
         rows = self.table[int(a) : int(b)]
         exemplars = []
@@ -97,7 +97,7 @@ class Exemplars:
 
 
 def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
-    """Choose ``count`` windows of each concept's random sample, evenly spaced by rank of peak."""
+    """Return up to ``count`` windows of each concept's random sample, evenly spaced by rank of peak."""
     order = np.lexsort((reservoir.window, -reservoir.peak, reservoir.concept))
     rows = reservoir.take(order)
     first = np.searchsorted(rows.concept, rows.concept, side="left")
@@ -108,7 +108,7 @@ def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
 
 
 def without(rows: ConceptWindows, others: ConceptWindows) -> ConceptWindows:
-    """The rows whose pair of concept and window is not among the others."""
+    """Return the rows whose pair of concept and window does not occur in ``others``."""
     return rows.take(~np.isin(_pairs(rows), _pairs(others)))
 
 
@@ -122,7 +122,7 @@ def write_exemplars(
     progress: Progress,
     facts: Mapping[str, Any],
 ) -> None:
-    """Write the results of a pass, without windows that are not used.
+    """Write the exemplars of a pass, and the windows that they use.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def write_exemplars(
     tokens : ndarray of int32 of shape (windows, WINDOW)
         Tokens of all windows, padded with -1.
     facts
-        What a dictionary says of the pass.
+        Facts of the pass for ``dictionary.json``.
     """
     used = np.unique(np.concatenate([top.window, spread.window, negatives.window]))
     sizes = (tokens[used] >= 0).sum(axis=1)
@@ -147,10 +147,12 @@ def write_exemplars(
 
 
 def _pairs(rows: ConceptWindows) -> np.ndarray:
+    """Return a number for each pair of concept and window."""
     return rows.concept.astype(np.int64) << 40 | rows.window
 
 
 def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
+    """Return the exemplars of one kind as rows of the table; windows become positions in ``used``."""
     index = np.searchsorted(used, rows.window)
     value = rows.value if isinstance(rows, Negatives) else rows.peak
     table = pl.DataFrame({"concept": rows.concept, "window": index.astype(np.int32), "value": value})
@@ -163,6 +165,7 @@ def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: 
 
 
 def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: Progress) -> pl.DataFrame:
+    """Return the table of windows, with their texts decoded."""
     ids = np.unique(tokens[tokens >= 0])
     single = dict(zip(ids.tolist(), tokenizer.batch_decode([[int(i)] for i in ids]), strict=True))
     rows = []
@@ -177,7 +180,7 @@ def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: P
 
 
 def _ends(ids: Sequence[int], text: str, single: dict[int, str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Where each token ends; the tokens of one character all end where it ends."""
+    """Return the character at which each token ends; tokens that share a character all end where it ends."""
     ends = np.cumsum([len(single[i]) for i in ids]).tolist()
     if "".join(single[i] for i in ids) == text:
         return ends

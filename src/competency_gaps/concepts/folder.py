@@ -1,4 +1,4 @@
-"""A dictionary's folder: its SAE's identity, exemplars, tokens, similar concepts and labels. Needs no torch."""
+"""A dictionary's folder: its SAE's identity, exemplars, promoted tokens, similar concepts and labels. No torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Dictionary:
-    """An SAE's concepts: exemplars, tokens, similar concepts and labels. Tables are read on first use."""
+    """An SAE's concepts: exemplars, promoted tokens, similar concepts and labels. Tables are read on first use."""
 
     folder: Path
     sae: dict[str, Any]
@@ -51,7 +51,7 @@ class Dictionary:
 
     @cached_property
     def exemplars(self) -> Exemplars:
-        """Its exemplars."""
+        """The exemplars; raises UserError if none were collected."""
         return Exemplars(self.folder)
 
     @property
@@ -63,31 +63,31 @@ class Dictionary:
     def logits(self) -> pl.DataFrame | None:
         """One row per concept, in order: concept, promoted, promoted_logits, suppressed, suppressed_logits.
 
-        Lists, the strongest token first; empty: its direction is zero. None if they were never computed.
+        Lists, the strongest token first; empty for a zero direction. None if they were not computed.
         """
         return self._of_directions(LOGITS)
 
     @cached_property
     def similar(self) -> pl.DataFrame | None:
-        """One row per concept, in order: concept, similar (list of int32, the nearest first), cosine (of float32).
+        """One row per concept, in order: concept, similar (list of int32, the nearest first), cosine (list of float32).
 
-        Empty lists: its direction is zero. None if they were never computed.
+        Lists are empty for a zero direction. None if they were not computed.
         """
         return self._of_directions(SIMILAR)
 
     @cached_property
     def promoted(self) -> dict[int, list[str]]:
-        """The tokens that each concept promotes, the strongest first; empty if they were never computed."""
+        """Tokens that each concept promotes, the strongest first; empty if they were not computed."""
         return {} if self.logits is None else dict(self.logits.select("concept", "promoted").iter_rows())
 
     def labels(self) -> pl.DataFrame:
-        """The label table as it is on disk now; empty if the dictionary has none."""
+        """Return the label table as it is on disk now; empty if the dictionary has none."""
         if not has_table(self.folder, LABELS_FILE):
             return empty_labels()
         return read_label_table(self.folder, self.width)
 
     def shown(self) -> pl.DataFrame:
-        """The label to show for each concept, by :func:`~competency_gaps.concepts.labels.shown_labels`."""
+        """Return the label to show for each concept, by :func:`~competency_gaps.concepts.labels.shown_labels`."""
         return shown_labels(self.labels(), self.width)
 
     def add_labels(self, rows: pl.DataFrame) -> None:
@@ -95,7 +95,7 @@ class Dictionary:
         write_label_table(self.folder, merge_labels(self.labels(), rows))
 
     def _of_directions(self, name: str) -> pl.DataFrame | None:
-        """A table that ``cgaps concepts exemplars`` makes of decoder directions: row i is concept i."""
+        """Return a table computed from decoder directions, in which row i is concept i; None if it does not exist."""
         if not has_table(self.folder, name):
             return None
         again = "Collect exemplars again."
@@ -107,17 +107,17 @@ class Dictionary:
 
 
 def open_dictionary(folder: Path, sae_identity: dict[str, Any] | None = None) -> Dictionary:
-    """Open a dictionary's folder.
+    """Return the dictionary in a folder.
 
     Parameters
     ----------
     sae_identity
-        The SAE that it must describe; None: any.
+        Identity of the SAE that it must belong to; None: any.
 
     Raises
     ------
     UserError
-        If the folder is no dictionary, its file is damaged or of an unknown version, or it is about another SAE.
+        If the folder is no dictionary, its file is damaged or of an unknown version, or it belongs to another SAE.
     """
     content = read_content(folder)
     sae, model, settings = (content.get(name) for name in ("sae", "model", "exemplars"))
@@ -137,24 +137,24 @@ def is_dictionary(folder: Path) -> bool:
 
 
 def dictionary_of(run: RunFolder) -> Dictionary | None:
-    """Find the dictionary that belongs to a finished run.
+    """Return the dictionary of a finished run; None if there is none.
 
-    The first of: the one that ``cgaps concepts name`` put on it; the one in its settings (``sae.dictionary``); the
-    folder of its SAE, if that is a dictionary; the one that comes with the package, for a run of the embedded SAE. They
-    are skipped where they are missing, damaged, or about another SAE, since folders move after a run.
+    The first that fits of: the one that ``cgaps concepts name`` recorded; the one in the settings (``sae.dictionary``);
+    the folder of the SAE; the bundled one, for a run with an embedded SAE. Folders move after a run, so one that is
+    missing, damaged or of another SAE is skipped.
     """
     if not run.has_reading:
         return None
-    settings = run.manifest["settings"].get("sae") or {}  # withheld in a redacted explorer
+    settings = run.manifest["settings"].get("sae") or {}  # empty in a redacted explorer
     named = [(run.manifest.get("dictionary") or {}).get("folder"), settings.get("dictionary"), settings.get("folder")]
     folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]
     packaged = [embedded_sae(name) for name in SAES]
-    # An embedded SAE is known by its weights alone: a run that does not state their hash is not believed by name.
+    # An embedded SAE is recognised by the hash of its weights alone, never by its name.
     for folder in [*folders, *(packaged if run.manifest["sae"].get("weights_sha256") else ())]:
         try:
             return open_dictionary(folder, run.manifest["sae"])
         except CompetencyGapsError as error:
-            # The package's own are only tried: the run need not be of their SAE.
+            # The bundled ones are only tried: the run may use another SAE.
             if is_dictionary(folder) and folder not in packaged:
                 log.warning("%s is shown without the dictionary %s: %s", run.path, folder, error)
     return None
@@ -166,9 +166,9 @@ def write_dictionary(
     model_identity: dict[str, Any] | None = None,
     tables: Mapping[str, Write] | None = None,
 ) -> None:
-    """Write a dictionary folder's identity, and tables with it; the folder is created if it is missing.
+    """Write a dictionary's identity, and tables with it; the folder is created if it is missing.
 
-    Where the folder is a dictionary already, it keeps what it says of its exemplars and, with ``None``, of the model.
+    If it is a dictionary already, its settings of exemplars stay and, with ``model_identity=None``, so does its model.
 
     Raises
     ------
@@ -187,17 +187,12 @@ def write_dictionary(
 
 
 def check_same_sae(known: dict[str, Any], sae: dict[str, Any]) -> None:
-    """Check that the SAE that a dictionary is known to be about is the given one.
+    """Raise UserError unless the SAE of a dictionary, ``known``, is the one given; the message names both.
 
     The hash of the weights decides; if either has none, names and widths must agree. [ours] The same weights under
     another name (a folder that was moved) are the same SAE, and settings that change only the arithmetic of ``encode``
-    do not change what a concept's decoder direction is. The hash is of a sample of the weights, whatever their data
-    type, so another SAE shows, but not a few changed numbers of this one.
-
-    Raises
-    ------
-    UserError
-        If it is about another SAE; the message names both.
+    do not change the meaning of a concept's decoder direction. The hash is computed from a sample of the weights,
+    whatever their data type, so it tells another SAE, but not a few changed numbers.
     """
     if known.get("weights_sha256") and sae.get("weights_sha256"):
         same = known["weights_sha256"] == sae["weights_sha256"] and known.get("d_sae") == sae.get("d_sae")
@@ -211,6 +206,7 @@ def check_same_sae(known: dict[str, Any], sae: dict[str, Any]) -> None:
 
 
 def _described(sae: dict[str, Any]) -> str:
+    """Return an SAE's name, width and hash of weights, for a message."""
     digest = sae.get("weights_sha256")
     parts = [repr(shorten(visible(str(sae.get("name"))), 200)), f"of {visible(str(sae.get('d_sae')))[:20]} concepts"]
     return " ".join(parts) + (f" (weights {visible(str(digest))[:12]})" if digest else " (weights unknown)")

@@ -1,6 +1,6 @@
 """Read other people's labels of concepts: Neuronpedia's exports, JSON, tables and other dictionaries.
 
-A label belongs to the concept whose index stands with it, whatever its position. Damaged parts are counted and skipped.
+A label belongs to the concept whose index it comes with, never to a position. Damaged parts are counted and skipped.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ COLUMNS = {
 }
 """Accepted names of each column; upper and lower case do not count."""
 Rows = Iterator[tuple[str, dict[str, Any]]]
-"""Rows of a source, each after its place (file and line, row or key)."""
+"""Pairs of a row's place (file and line, row or key) and the row, as mapping."""
 _NEURONPEDIA = "neuronpedia:"
 _NAME = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})/([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})")
 """MODEL/SOURCE: both become parts of paths and addresses."""
 _THOUSANDS = re.compile(r"[-_](\d+)k(?=$|[-_])")
-"""Width of an SAE in its name on Neuronpedia: 16k is 16,384, and 65k is 65,536."""
+"""Width of an SAE in its Neuronpedia name: 16k is 16,384, and 65k is 65,536."""
 _FAILED = re.compile(
     r"(the )?explanation (could not|couldn't|cannot|can't) be parsed|explanation parsing failed"
     r"|(could not|failed to) parse (the )?explanation"
@@ -57,17 +57,17 @@ _FAILED = re.compile(
 
 @dataclass(frozen=True)
 class Omission:
-    """What an import left out or changed, by reason."""
+    """Something that an import left out or changed, counted by reason."""
 
     reason: str
     count: int
     first: str
-    """The first place where it occurs."""
+    """First place where it occurs."""
 
 
 @dataclass(frozen=True)
 class ImportedLabels:
-    """Labels from elsewhere, and how the import went."""
+    """Imported labels, and counts of the import."""
 
     table: pl.DataFrame
     """Rows of the label table, of kind "imported"."""
@@ -81,11 +81,11 @@ class ImportedLabels:
     """Labels that only repeat a token."""
     left_out: list[Omission]
     identity_check: str
-    """Whether the source is about this SAE, as far as it says."""
+    """A sentence on whether the source is about this SAE, as far as it says."""
 
 
 def import_labels(source: str | Path, *, sae_identity: Mapping[str, Any], progress: Progress) -> ImportedLabels:
-    """Read other people's labels as rows of the label table.
+    """Return other people's labels as rows of the label table, with counts of the import.
 
     Parameters
     ----------
@@ -98,8 +98,7 @@ def import_labels(source: str | Path, *, sae_identity: Mapping[str, Any], progre
     Raises
     ------
     UserError
-        If the source is missing, of no known format, about another SAE (the message names both), or has no usable
-        label.
+        If the source is missing, of unknown format, about another SAE (the message names both), or has no usable label.
     MissingExtraError
         If httpx is needed and not installed.
     """
@@ -129,23 +128,23 @@ def import_labels(source: str | Path, *, sae_identity: Mapping[str, Any], progre
 
 
 class _Labels:
-    """What a source holds: rows of the label table, the SAEs that it says it is about, and what is left out."""
+    """Collects a source's labels, the SAEs that it says it is about, and omissions."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
-        """In the source's order; a null label: the concept was looked up and has none."""
+        """Rows of the label table, in the source's order; a null label: the concept was looked up and has none."""
         self.saes: set[str] = set()
-        """``MODEL/SOURCE`` on Neuronpedia."""
+        """SAEs that the source says it is about, as ``MODEL/SOURCE`` on Neuronpedia."""
         self.left_out: dict[str, tuple[int, str]] = {}
-        """Reason -> count, first place."""
+        """Reason of an omission -> count, first place."""
 
     def leave_out(self, reason: str, where: str) -> None:
-        """Count something that is left out."""
+        """Count an omission."""
         count, first = self.left_out.get(reason, (0, where))
         self.left_out[reason] = (count + 1, first)
 
     def fetch(self, name: str, progress: Progress) -> None:
-        """Read a source of Neuronpedia over the network."""
+        """Download and read a source from Neuronpedia."""
         match = _NAME.fullmatch(name)
         if not match:
             raise UserError(
@@ -177,7 +176,7 @@ class _Labels:
                 bar.advance()
 
     def _file(self, path: Path) -> Rows:
-        """Yield the rows of a file in the format that its name says."""
+        """Yield the rows of a file in the format of its suffix."""
         if path.name.endswith((".jsonl", ".jsonl.gz")):
             yield from self._lines(path)
         elif path.suffix == ".json":
@@ -214,7 +213,7 @@ class _Labels:
             self.leave_out("file is damaged; the rest is lost", where)
 
     def _add(self, rows: Rows) -> None:
-        """Add rows of a table, or Neuronpedia's explanations."""
+        """Collect rows, of a table or of Neuronpedia's explanations, and count those that cannot be used."""
         for where, row in rows:
             known = {name.strip().casefold(): value for name, value in row.items()}
             columns = {column: next((n for n in names if n in known), None) for column, names in COLUMNS.items()}
@@ -237,7 +236,7 @@ class _Labels:
             self._note_sae(row)
 
     def _clean(self, raw: str | None, where: str) -> str | None:
-        """Return the label to store; None, and counted, if it is empty or reports an explainer's failure."""
+        """Return the label to store; None, and an omission, if it is empty or reports an explainer's failure."""
         label = clean_line(raw)
         if raw is not None and label is None:
             self.leave_out("empty label: recorded as looked up, without a label", where)
@@ -247,16 +246,16 @@ class _Labels:
         return label
 
     def _note_sae(self, row: Mapping[str, Any]) -> None:
-        """Note the SAE that a record says it is about."""
+        """Note which SAE a record says it is about."""
         for key in ("layer", "id"):
             names = (row.get("modelId"), row.get(key))
             if all(isinstance(name, str) and name for name in names):
                 self.saes.add("/".join(map(str, names)))
 
     def check_sae(self, sae: Mapping[str, Any], width: int) -> str:
-        """Return a sentence on how the source's SAE compares with this one; raises UserError if they differ.
+        """Return a sentence on whether the source's SAE is this one; raises UserError if it is another.
 
-        Neuronpedia's id decides if both have one; else the width in its name there must be this SAE's.
+        If this SAE has a Neuronpedia id, the source must name the same; else a width in the source's name must agree.
         """
         if len(self.saes) > 1:
             raise UserError(f"the labels belong to several SAEs: {_listed(self.saes)}. Give the labels of one SAE.")
@@ -283,7 +282,7 @@ class _Labels:
         return "not stated by the source; only the range of indices was checked"
 
     def table(self) -> pl.DataFrame:
-        """Return the label table. Of equal keys the alphabetically first label is kept; of equal labels the first."""
+        """Return the label table. Of rows with equal keys, the alphabetically first label counts."""
         labels = [row for row in self.rows if row["label"] is not None]
         labels.sort(key=lambda row: (row["label"], row["explainer"] or "", row["source"]))
         labelled = {row["concept"] for row in labels}
@@ -299,6 +298,7 @@ def _batches(folder: Path) -> list[Path]:
 
 
 def _source(row: Mapping[str, Any], where: str) -> str:
+    """Return where a row comes from: a source on Neuronpedia, or a file."""
     model, source, kind = row.get("modelId"), row.get("layer"), row.get("typeName")
     if isinstance(model, str) and isinstance(source, str):
         return f"neuronpedia:{model}/{source}" + (f"#{kind}" if isinstance(kind, str) and kind else "")
@@ -306,7 +306,7 @@ def _source(row: Mapping[str, Any], where: str) -> str:
 
 
 def _index(value: Any) -> int | None:
-    """Return a concept's index from a whole number, or from its digits as text; None for anything else."""
+    """Return a concept's index, given as a whole number or as digits; None for anything else."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
         return int(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0 and value == value // 1:
@@ -325,6 +325,6 @@ def _plain(text: str) -> str:
 
 
 def _listed(values: Iterable[str]) -> str:
-    """Return the first few of a source's names, for a message."""
+    """Return the first few names that a source states, for a message."""
     texts = sorted(shorten(visible(value), 100) for value in values)
     return listing(texts, len(texts))

@@ -1,4 +1,4 @@
-"""What kind of concept each one is: whether it may stand for a competency, or surely does not [ours]."""
+"""Kinds of concepts: those that may stand for a competency, and those that surely do not [ours]."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from competency_gaps.sae.reference import Reference
 
 CONTEXTUAL = "contextual"
-"""What is left when a concept is of none of the other kinds; topics, skills and ways of talking are among these."""
+"""The kind of concepts that are of no other kind: topics, skills and ways of talking among them."""
 KINDS = (CONTEXTUAL, "mixed", "token", "format", "position", "template", "dense")
 MIN_SUPPORT = 5
-"""Fewest items in which a concept must be active for a run to tell that it fires on one token; in a single item every
-concept does."""
+"""Minimum number of items with a concept for a run to conclude that it fires on one token only: in a single item,
+every concept seems to."""
 
 
 @dataclass(frozen=True)
 class LatentFacts:
-    """Each latent's behaviour over tokens, which tells its kind. Arrays of shape (concepts,); NaN = not known."""
+    """Statistics of each latent over tokens, which determine its kind. Arrays of shape (concepts,); NaN = unknown."""
 
     density: np.ndarray
     """Share of tokens on which it is active, in [0, 1]."""
@@ -33,11 +33,11 @@ class LatentFacts:
     token: list[str | None]
     """That token string."""
     lexical_share: np.ndarray
-    """Share of its activation's variance that the token explains, at most about 1."""
+    """Share of its activation's variance that the current token explains, at most about 1."""
     pair_share: np.ndarray
-    """The same that the token before and the token explain."""
+    """Share that the previous and the current token explain together, likewise."""
     word_share: np.ndarray
-    """Of an SAE of averages: share of its mass on stretches that hold the same token, beyond chance; at most 1."""
+    """For an SAE of averages: share of its mass on stretches with the same token, beyond chance; at most 1."""
     format_share: np.ndarray
     """Share of its mass on punctuation, white space, digits and markup, in [0, 1]."""
     first_share: np.ndarray
@@ -47,23 +47,23 @@ class LatentFacts:
 
     @classmethod
     def of_reference(cls, reference: Reference) -> LatentFacts:
-        """Facts of a reference alone, without those of a run."""
+        """Return the statistics of a reference alone, without those of a run."""
         return cls(**{field.name: getattr(reference, field.name) for field in fields(cls)})
 
     @classmethod
     def of_sample(cls, density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
-        """Facts of a sample of tokens that was read for these two alone."""
+        """Return the two statistics that a sample of tokens gives; all others are unknown."""
         unknown = np.full(len(density), np.nan)
         return cls(density, template_share, unknown, [None] * len(density), *[unknown] * 6)
 
 
 def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
-    """Tell kinds from facts and thresholds.
+    """Return each concept's kind, from its statistics and the thresholds.
 
     Returns
     -------
     ndarray of object (str or None) of shape (concepts,)
-        One of ``KINDS``, the last of them that holds; None: no reference says how the concept goes with tokens.
+        The last of ``KINDS`` that applies; None: no reference has the concept's statistics.
     """
     kind = np.full(len(facts.density), None, dtype=object)
     kind[~np.isnan(facts.lexical_share) | ~np.isnan(facts.word_share)] = CONTEXTUAL
@@ -83,16 +83,16 @@ def kinds_of(facts: LatentFacts, settings: MetricsConfig) -> np.ndarray:
 
 
 def kind_counts(concepts: pl.DataFrame) -> dict[str, int]:
-    """Count concepts of each kind, those with the column ``kind`` null under ``unknown``; kinds without any are absent.
+    """Return how many alive concepts are of each kind.
 
-    Concepts that are not alive are not counted.
+    Null counts as ``unknown``; kinds without concepts are absent.
     """
     counts = dict(concepts.filter("alive")["kind"].fill_null("unknown").value_counts().iter_rows())
     return {kind: counts[kind] for kind in (*KINDS, "unknown") if kind in counts}
 
 
 def ranked(concepts: pl.DataFrame, config: EvidenceConfig) -> pl.Series:
-    """Tell which concepts are ranked, by their columns ``alive`` and ``kind``."""
+    """Return which concepts are ranked, by their columns ``alive`` and ``kind``: a bool column."""
     if config.kinds == "all":
         return concepts["alive"].alias("ranked")
     return concepts.select(ranked=pl.col("alive") & (pl.col("kind").fill_null(CONTEXTUAL) == CONTEXTUAL))["ranked"]

@@ -1,4 +1,4 @@
-"""The label table of an SAE: several labels per concept, one of them shown; and clean texts of labels."""
+"""The label table of an SAE: several labels per concept, one of which is shown; and the cleaning of labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import shorten, visible
 
 LABEL_LIMIT = 160
-"""Longest label, and name of an explainer or a source, in characters [ours]."""
+"""Maximum length of a label, and of the name of an explainer or source, in characters [ours]."""
 
 _JOINERS = "\u200c\u200d"
 _MARKERS = "▁ĠĊ"
@@ -24,7 +24,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-'’/.&][^\W_]+)*")
 
 
 def clean_line(text: str | None) -> str | None:
-    """Turn a foreign label, or the name of who made it, into one bounded, visible line.
+    """Return foreign text, a label or a name, as one visible line of bounded length.
 
     White space is folded to single blanks; controls, directional overrides and every other format character (marks,
     zero-width and tag characters; not the joiners that scripts and emoji need) are written as their code point.
@@ -45,6 +45,7 @@ def clean_line(text: str | None) -> str | None:
 
 
 def _shown(character: str) -> str:
+    """Return a character, or its code point if it is invisible."""
     hidden = unicodedata.category(character) == "Cf" and character not in _JOINERS
     return f"<U+{ord(character):04X}>" if hidden else character
 
@@ -53,12 +54,11 @@ def is_placeholder(label: str, tokens: Iterable[str] | None = None) -> bool:
     """Whether a label is only a token's text, and so adds nothing to the tokens [ours].
 
     Pass the label as its source has it: cleaning removes the leading blank that marks a token.
-
-    A label that contains white space is no placeholder. With the concept's known tokens (its top or promoted ones), a
-    label is a placeholder if it equals one of them; upper and lower case, outer blanks, quotes, ``▁``, ``Ġ`` and ``##``
-    do not count. Without tokens "dogs" could be a token or a word, so a single word is a placeholder only if it looks
-    like a token: by a leading blank or marker (``" the"``, ``"Ġthe"``, ``"##ing"``), by characters that no plain word
-    has (``"<bos>"``, ``"_id"``; a hyphen or apostrophe inside is plain), or by having fewer than 3 characters.
+    A label that contains white space is no placeholder. If the concept's tokens (its top or promoted ones) are known, a
+    label is a placeholder if it equals one of them; case, outer blanks, quotes, ``▁``, ``Ġ`` and ``##`` do not count.
+    Without tokens "dogs" could be a token or a word, so a single word is a placeholder only if it looks like a token:
+    by a leading blank or marker (``" the"``, ``"Ġthe"``, ``"##ing"``), by characters that no plain word has
+    (``"<bos>"``, ``"_id"``; a hyphen or apostrophe inside is plain), or by having fewer than 3 characters.
 
     Parameters
     ----------
@@ -78,6 +78,7 @@ def is_placeholder(label: str, tokens: Iterable[str] | None = None) -> bool:
 
 
 def _core(text: str) -> str:
+    """Return a text without outer blanks, quotes and markers of tokens."""
     before = None
     while before != text:
         before = text
@@ -114,21 +115,21 @@ POOR = 0.6
 """Labels with a detection score below this are not shown: readers could not tell the concept by them."""
 
 _PLAIN = "^[!-~]+( [!-~]+)*$"
-"""ASCII words with single blanks between: such text is clean already."""
+"""Matches ASCII words with single blanks between them: such text is clean already."""
 
 
 def today() -> str:
-    """The date (UTC) in ISO form, as a row's ``date``."""
+    """Return the date (UTC) in ISO form, for the column ``date``."""
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def empty_labels() -> pl.DataFrame:
-    """A label table without rows."""
+    """Return a label table without rows."""
     return pl.DataFrame(schema=SCHEMA)
 
 
 def read_label_table(folder: Path, width: int) -> pl.DataFrame:
-    """Read and check a dictionary's label table.
+    """Return a dictionary's label table, after checking it.
 
     Parameters
     ----------
@@ -137,13 +138,13 @@ def read_label_table(folder: Path, width: int) -> pl.DataFrame:
 
     Returns
     -------
-    polars.DataFrame with the columns of ``SCHEMA``; text is cleaned again, since the file may come from anyone
+    polars.DataFrame with the columns of ``SCHEMA``; text is cleaned again, since the file may come from a stranger
 
     Raises
     ------
     UserError
-        If the file is missing or unreadable, has other columns or types, names a concept that the SAE lacks, holds a
-        key twice, or an unknown kind, or a score outside [0, 1].
+        If the file is missing or unreadable, has other columns or types, has a concept that the SAE lacks, a duplicate
+        key, an unknown kind, or a score outside [0, 1].
     """
     path = folder / FILE
     table = read_table(path, "Restore it from a copy, or delete the dictionary's folder and rebuild it.")
@@ -152,7 +153,7 @@ def read_label_table(folder: Path, width: int) -> pl.DataFrame:
 
 
 def _cleaned(texts: pl.Series) -> pl.Series:
-    """Clean texts, except plain short lines, which are clean already: a table may have a hundred thousand of them."""
+    """Return texts cleaned; plain short lines, of which there may be a hundred thousand, are clean already."""
     plain = texts.str.contains(_PLAIN) & (texts.str.len_bytes() <= LABEL_LIMIT)
     places = (~plain).fill_null(False).arg_true()
     done = [clean_line(text) for text in texts.gather(places)]
@@ -160,7 +161,7 @@ def _cleaned(texts: pl.Series) -> pl.Series:
 
 
 def _check(table: pl.DataFrame, width: int, what: str) -> None:
-    """Refuse a table that breaks a rule of :func:`read_label_table`; ``what`` names it in the message."""
+    """Raise UserError if a table breaks a rule of :func:`read_label_table`; ``what`` names it in the message."""
     if dict(table.schema) != SCHEMA:
         expected = ", ".join(f"{name} {dtype}" for name, dtype in SCHEMA.items())
         columns = ", ".join(f"{name} {dtype}" for name, dtype in table.schema.items())
@@ -184,19 +185,19 @@ def _check(table: pl.DataFrame, width: int, what: str) -> None:
 
 
 def merge_labels(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """Add labels; a row of ``new`` replaces the row of ``old`` with the same key.
+    """Return the labels of both tables; a row of ``new`` replaces the row of ``old`` with the same key.
 
-    Scores belong to a label's words: where these stay the same, scores that ``new`` lacks are kept.
+    If the replaced row has the same label, its score stays where ``new`` has none.
 
     Parameters
     ----------
     old, new
-        Tables with the columns of ``SCHEMA``. Within each, of rows with one key the last counts.
+        Tables with the columns of ``SCHEMA``. Within each, the last of the rows with one key counts.
 
     Returns
     -------
     polars.DataFrame
-        In an order that depends on the rows alone: concept, kind (as in ``KINDS``), explainer, source (null first).
+        Sorted by concept, kind (as in ``KINDS``), explainer, source (null first).
     """
     known = old.select(*KEY, "label", "score", "scored_by").unique(subset=list(KEY), keep="last")
     kept = new.select(*SCHEMA).join(
@@ -214,10 +215,10 @@ def write_label_table(folder: Path, table: pl.DataFrame) -> None:
 
 
 def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
-    """Choose each concept's label to show.
+    """Return the label to show for each concept.
 
-    The rule: (1) labels whose score is a detection score below 0.6 are not shown, and placeholders come
-    last; (2) then by kind: explained, imported, automatic; (3) then the higher score, none last; (4) the newer date;
+    Labels with a detection score below 0.6 are not shown. Of the others, the first counts in the order: (1)
+    placeholders last; (2) by kind: explained, imported, automatic; (3) the higher score, none last; (4) the newer date;
     (5) explainer, label and source alphabetically.
 
     Parameters
@@ -253,4 +254,5 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
 
 
 def _rank() -> pl.Expr:
+    """Return the expression that ranks a row by its kind, the most trusted first."""
     return pl.col("kind").replace_strict({kind: rank for rank, kind in enumerate(KINDS)}, default=len(KINDS))

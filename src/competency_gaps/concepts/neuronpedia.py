@@ -1,4 +1,4 @@
-"""Fetch a source's labels from Neuronpedia's bulk export. What is fetched is kept."""
+"""Download a source's labels from Neuronpedia's bulk export into the cache folder."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ BATCH = re.compile(r"batch-([0-9]{1,9})\.jsonl(\.gz)?")
 BUCKET = "https://neuronpedia-datasets.s3.us-east-1.amazonaws.com"
 """Base address of the bucket with Neuronpedia's bulk exports."""
 WORKERS, ATTEMPTS = 8, 6
-"""Requests at a time, and attempts of one request."""
+"""Concurrent requests, and attempts of one request."""
 FIRST_WAIT, TIMEOUT = 1.0, 60.0
-"""Seconds before the second attempt, doubled after each up to a minute; and after which one without an answer fails."""
+"""Seconds before the second attempt (doubled for each further one, up to a minute), and timeout of an attempt."""
 
 
 def fetch_export(model: str, source: str, progress: Progress) -> Path:
-    """Fetch the explanations of a Neuronpedia source; gives the export's folder.
+    """Download the explanations of a Neuronpedia source and return the folder of the export.
 
-    A batch of the listed size that is there is not fetched again.
+    Batches that are already there, with the listed size, are not downloaded again.
 
     Raises
     ------
@@ -75,14 +75,14 @@ def fetch_export(model: str, source: str, progress: Progress) -> Path:
 
 
 def _list_batches(get: Callable[..., Any], prefix: str) -> dict[str, int]:
-    """Sizes of all batches under a prefix by name, by S3's ListObjectsV2."""
+    """Return the size in bytes of each batch under a prefix, by name, from S3's ListObjectsV2; -1: unknown."""
     sizes: dict[str, int] = {}
     params: dict[str, str] | None = {"list-type": "2", "prefix": prefix}
     while params:
         page = get("", _page, params)
         for item in page.findall("{*}Contents"):
             name = item.findtext("{*}Key", "").removeprefix(prefix)
-            if BATCH.fullmatch(name):  # names become paths, so only plain ones are taken
+            if BATCH.fullmatch(name):  # names become paths, so others are ignored
                 sizes[name] = int(item.findtext("{*}Size") or -1)
         token = page.findtext("{*}NextContinuationToken")
         params = {"list-type": "2", "prefix": prefix, "continuation-token": token} if token else None
@@ -90,7 +90,7 @@ def _list_batches(get: Callable[..., Any], prefix: str) -> dict[str, int]:
 
 
 def _page(body: bytes | None) -> ElementTree.Element:
-    """One page of a listing; ValueError if the body is no listing."""
+    """Return one parsed page of a listing; raises ValueError if the body is not a listing."""
     try:
         root = ElementTree.fromstring(body or b"")
     except ElementTree.ParseError as error:
@@ -101,9 +101,10 @@ def _page(body: bytes | None) -> ElementTree.Element:
 
 
 def _get(client: Any, path: str, read: Callable[[bytes | None], Any], params: dict[str, str] | None = None) -> Any:
-    """What ``read`` makes of a body (None: nothing is there); a ValueError of it counts as a broken answer.
+    """Download a file and return what ``read`` makes of its body (None: not found).
 
-    The bytes are taken without undoing a content encoding: files of the bucket are gzipped themselves.
+    A ValueError from ``read`` causes a retry. The body is taken without undoing a content encoding: files of the bucket
+    are gzipped themselves.
     """
     import httpx
     import tenacity

@@ -1,10 +1,11 @@
-"""Which regions of the atlas belong to the scope that a benchmark states, told by their names.
+"""Which regions of the atlas belong to the scope that a benchmark states, judged by their names.
 
-A region belongs to it whose name is nearer to the scope, or to one of its clauses, than all but
+A region belongs to a scope if its name is nearer to the scope, or to one of its clauses, than all but
 :data:`FALSE_ALARM_RATE` of shuffled names [ours]. The similarity of two embedded texts means little by itself, as a
-general text is similar to everything. So names are compared with *shuffled names* [ours]: the words of all names, dealt
-out to names of the same lengths, function words among function words. These have the words and their number but no
-meaning as a whole. Single words say much, so the comparison is strict for short names. A match by text is a guess.
+general text is similar to everything. So names are compared with *shuffled names* [ours]: the words of all names,
+redistributed over names of the same lengths, function words among function words. These have the same words and
+lengths but no meaning as a whole. Single words say much, so the comparison is strict for short names. A match by text
+is a guess.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import visible
 
 LEVEL = 2
-"""Of the regions that benchmarks are compared by, and scopes."""
+"""Level of the regions that scopes are matched to and benchmarks are compared by."""
 FALSE_ALARM_RATE = 0.03
-"""Share of shuffled names that would belong to a scope."""
+"""Share of shuffled names that are as near to a scope as a region must be to belong to it."""
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
 SHUFFLED = 3_000
-"""Shuffled names at least, unless ten draws have fewer."""
+"""Minimum number of shuffled names, unless ten draws give fewer."""
 CLAUSES = 40
 MAX_LENGTH = 4_000
-"""Most clauses, and most characters, of a description."""
+"""Maximum number of characters of a description (:data:`CLAUSES`: of parts that are compared)."""
 _BREAK = re.compile(r"[.!?](?=\s|$)|[;:,()]|\s[-–—]\s")
 _WORD = re.compile(r"\w{3,}")
 _FUNCTION_WORDS = """
@@ -41,14 +42,14 @@ _FUNCTION = frozenset(_FUNCTION_WORDS.split())
 
 
 def scope_table(regions: pl.DataFrame, stated: Mapping[str, str | None], embed: Embed) -> pl.DataFrame:
-    """Tell by their names which regions of level 2 belong to the scopes that benchmarks state.
+    """Return the level-2 regions that belong to each benchmark's stated scope, judged by their names.
 
     Parameters
     ----------
     regions
         Columns of ``schemas.REGIONS``.
     stated
-        What each benchmark claims to test; None: nothing.
+        Scope that each benchmark states, by its name; None: none.
 
     Returns
     -------
@@ -63,12 +64,12 @@ def scope_table(regions: pl.DataFrame, stated: Mapping[str, str | None], embed: 
 
 
 def clauses(description: str) -> list[str]:
-    """Give the whole description, then its distinct clauses, as a text of several parts has no single direction.
+    """Return the whole description, then its distinct clauses: a text of several parts has no single direction.
 
     Raises
     ------
     UserError
-        If it has no words, or is no description but a long text.
+        If it has no words, or is too long for a description.
     """
     whole = " ".join(visible(description).split())
     if not _WORD.search(whole) or len(whole) > MAX_LENGTH:
@@ -83,21 +84,21 @@ def clauses(description: str) -> list[str]:
 def near(
     texts: Mapping[str, Sequence[str]], names: Sequence[str], embed: Embed, level: float, *, seed: int = 0
 ) -> dict[str, list[int]]:
-    """Tell which names are nearer to a text than all but a share of shuffled names.
+    """Return the names that are nearer to each text than all but a share of shuffled names.
 
     Parameters
     ----------
     texts
-        Parts of each text, of which the nearest counts, by the text's key.
+        Key of a text -> its parts; the part nearest to a name counts.
     names
-        What is compared; an empty one is near nothing.
+        Names to compare; an empty name is near nothing.
     level
         Share of shuffled names that are as near, in (0, 1).
 
     Returns
     -------
     dict of str to list of int
-        Rows of ``names`` for each text, the nearest first.
+        For each text's key, rows of ``names``, the nearest first.
     """
     distinct = [name for name in dict.fromkeys(names) if name]
     position = {name: i for i, name in enumerate(distinct)}
@@ -118,7 +119,7 @@ def near(
 
 
 def shuffle(names: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Deal the words of all names out to names of the same lengths, function words among function words."""
+    """Return names of the same lengths with all words redistributed, function words among function words."""
     flat = [word for name in names for word in name.split()]
     function = np.array([word.casefold().strip(".,;:!?()[]\"'") in _FUNCTION for word in flat], dtype=bool)
     source = np.arange(len(flat))

@@ -1,4 +1,4 @@
-"""Windows of text in which concepts are active: the best of each, a random sample, and hard negatives in it."""
+"""Windows of text in which concepts are active, random samples of windows, and hard negatives among these."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 WINDOW = 40
-"""Tokens of a window: a sentence or two."""
+"""Tokens per window: a sentence or two."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Firing:
 def firing(
     sae: SparseAutoencoder, x: torch.Tensor, window: np.ndarray, inside: np.ndarray
 ) -> tuple[Firing, torch.Tensor]:
-    """Encode tokens and find the concepts active in each window.
+    """Encode tokens and return the concepts that are active in each window.
 
     Parameters
     ----------
     x : torch.Tensor of shape (tokens, d_in)
-        What the SAE encodes of the tokens.
+        Inputs of the SAE.
     window : ndarray of int64 of shape (tokens,)
-        Position of each token's window.
+        Position of each token's window in the batch.
     inside : ndarray of bool of shape (tokens,)
         Tokens that count; on others no concept is active.
 
@@ -68,12 +68,12 @@ def firing(
 
 
 def shapes(latents: torch.Tensor, first: np.ndarray, length: np.ndarray, pairs: Firing, rows: np.ndarray) -> np.ndarray:
-    """Each token's activation as a part of its window's highest.
+    """Return each token's activation as a share of its window's highest.
 
     Parameters
     ----------
     first, length : ndarray of int64 of shape (windows,)
-        Where each window's tokens start in ``latents``, and how many there are, at most ``WINDOW``.
+        Row of ``latents`` at which each window starts, and its number of tokens, at most ``WINDOW``.
     rows
         The wanted pairs, as positions in ``pairs``.
 
@@ -103,25 +103,25 @@ class ConceptWindows:
     peak: np.ndarray
     """float32, > 0: highest activation in the window."""
     shape: np.ndarray
-    """float16 of shape (rows, window): each token's activation as a part of ``peak``, in [0, 1]."""
+    """float16 of shape (rows, WINDOW): each token's activation as a share of ``peak``, in [0, 1]."""
 
     def __len__(self) -> int:
         return len(self.concept)
 
     def take(self, rows: np.ndarray) -> ConceptWindows:
-        """Select rows by mask or index."""
+        """Return the rows of a mask or index."""
         return ConceptWindows(*(getattr(self, name)[rows] for name in FIELDS))
 
     @staticmethod
     def of(kept: KeptPeaks) -> ConceptWindows:
-        """All kept rows: by concept, then the best first."""
+        """Return all stored peaks as rows, sorted by concept, the best first."""
         concept, rank = np.nonzero(kept["position"] >= 0)
         facts = (kept[name][concept, rank] for name in ("position", "peak", "shape"))
         return ConceptWindows(concept.astype(np.int32), *facts)
 
     @staticmethod
     def join(parts: list[ConceptWindows]) -> ConceptWindows:
-        """Concatenate rows."""
+        """Return the rows of all parts."""
         return ConceptWindows(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
 
 
@@ -129,10 +129,9 @@ FIELDS = ("concept", "window", "peak", "shape")
 
 
 def lottery(window: np.ndarray, concept: np.ndarray | int = 0, *, seed: int = 0) -> np.ndarray:
-    """A pseudo-random number in [0, 1) for each pair, the same every time: the pairs with the highest are a random
-    sample.
+    """Return a reproducible pseudo-random number in [0, 1) for each pair of window and concept.
 
-    The finaliser of the splitmix64 generator over the pair.
+    The pairs with the highest numbers are a random sample. It is the splitmix64 finaliser over the pair.
     """
     with np.errstate(over="ignore"):
         x = np.asarray(window, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -143,7 +142,7 @@ def lottery(window: np.ndarray, concept: np.ndarray | int = 0, *, seed: int = 0)
 
 @dataclass(frozen=True)
 class PoolRows:
-    """The sampled windows, in the order of the texts."""
+    """The randomly sampled windows, in the order of the texts, with the concepts active in them."""
 
     window: np.ndarray
     """int64 of shape (windows,)."""
@@ -152,7 +151,7 @@ class PoolRows:
 
     @staticmethod
     def of(sample: list[tuple[float, int, np.ndarray]], concepts: int) -> PoolRows:
-        """The pool of a sample: for each window its lottery number, its own number and its active concepts."""
+        """Return the pool of a sample: for each window its lottery number, its number and its active concepts."""
         chosen = sorted(sample, key=lambda entry: entry[1])
         indptr = np.cumsum([0, *(len(entry[2]) for entry in chosen)])
         concept = np.concatenate([entry[2] for entry in chosen]) if chosen else np.zeros(0, np.int32)
@@ -161,16 +160,16 @@ class PoolRows:
 
 
 def keep_best(heap: list[Any], entry: Any, most: int) -> None:
-    """Keep an entry if it is one of the largest."""
+    """Add an entry to a heap that stores the ``most`` largest."""
     (heapq.heappush if len(heap) < most else heapq.heappushpop)(heap, entry)
 
 
 CHUNK = 256
-"""Concepts that are compared with the whole pool at once."""
+"""Number of concepts that are compared with the pool at a time."""
 PEAK_TOKENS = 3
-"""Most frequent peak tokens of a concept that a negative may share."""
+"""Number of a concept's most frequent peak tokens by which negatives are chosen."""
 RARE = 1e-3
-"""``a`` in the weight of a token, ``a / (a + share of the token)``."""
+"""``a`` in a token's weight, ``a / (a + share of the token among all tokens)``."""
 
 
 @dataclass(frozen=True)
@@ -193,19 +192,19 @@ def find_negatives(
     count: int,
     advance: Callable[[float], None] = lambda amount: None,
 ) -> Negatives:
-    """Find hard negatives of every concept that has exemplars.
+    """Return hard negatives of every concept that has exemplars.
 
-    Up to half are windows that hold one of the concept's most frequent peak tokens (of equally frequent ones those of
-    lower id), the most similar first; the others are the most similar windows. Similarity is the cosine of mean token
-    embeddings, in which rare tokens weigh more (smooth inverse frequency, Arora et al. 2017).
+    Up to half are windows that contain one of the concept's most frequent peak tokens (ties: the lower id), the most
+    similar first; the others are the most similar windows. Similarity is the cosine of mean token embeddings, in which
+    rare tokens weigh more (smooth inverse frequency, Arora et al. 2017).
 
     Parameters
     ----------
     tokens : ndarray of int32 of shape (windows, WINDOW)
         Tokens of all windows, padded with -1.
     embedding
-        Rows of the model's input embedding: from token ids, int64 of shape (ids,), to float32 of shape (ids, d). Asked
-        once, for the tokens that occur.
+        Returns rows of the model's input embedding: from token ids, int64 of shape (ids,), to float32 of shape (ids,
+        d). Called once, for the tokens that occur.
     count
         Negatives per concept; fewer if it is silent in fewer windows of the pool.
     """
@@ -231,14 +230,14 @@ def find_negatives(
 
 
 def _choose(cosine: np.ndarray, silent: np.ndarray, share: np.ndarray, count: int) -> np.ndarray:
-    """Positions in the pool of silent windows: first those that share a peak token, then the most similar."""
+    """Return pool positions of the chosen negatives: those that share a peak token, then the most similar."""
     nearest = np.flatnonzero(silent)[np.argsort(-cosine[silent], kind="stable")]
     same = nearest[share[nearest]][: count // 2]
     return np.concatenate([same, nearest[~np.isin(nearest, same)][: count - len(same)]])
 
 
 class _TokenVectors:
-    """Vectors of the pool's windows, and what those of ``others`` are made from."""
+    """Vectors of windows, as weighted means of token embeddings: those of the pool, and :meth:`of` any others."""
 
     def __init__(
         self, tokens: np.ndarray, pool: np.ndarray, others: np.ndarray, embedding: Callable[[np.ndarray], np.ndarray]
@@ -247,7 +246,7 @@ class _TokenVectors:
         ids = np.unique(tokens[np.union1d(pool, others)])
         ids = ids[ids >= 0].astype(np.int64)
         self.row = np.full(int(ids[-1]) + 1, -1, np.int32)
-        """Each token's row of the embedding, by its id; -1 where it does not occur."""
+        """Row of ``_embedding`` by token id; -1: the token does not occur."""
         self.row[ids] = np.arange(len(ids))
         counts = np.bincount(self.row[pool_tokens[pool_tokens >= 0]], minlength=len(ids)).astype(np.float64)
         weight = (RARE / (RARE + counts / max(1.0, counts.sum()))).astype(np.float32)
@@ -260,24 +259,25 @@ class _TokenVectors:
         """float32 of shape (pool, d), unit rows."""
 
     def of(self, chosen: np.ndarray) -> np.ndarray:
-        """Mean of the weighted tokens of each window: float32 of shape (windows, d)."""
+        """Return the mean of each window's weighted token embeddings: float32 of shape (windows, d)."""
         return np.stack([self._embedding[self.row[ids[ids >= 0]]].mean(axis=0) for ids in chosen])
 
 
 def _centre(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, vectors: _TokenVectors) -> np.ndarray:
+    """Return the mean direction of a concept's exemplars: a unit vector of shape (d,)."""
     each = vectors.of(tokens[exemplars.window[rows]])
     return unit(unit(each - vectors.mean).mean(axis=0)[None])[0]
 
 
 def _token_matrix(windows: np.ndarray, vocabulary: int) -> sp.csr_array:
-    """Bool of shape (vocabulary, pool): which window holds which token."""
+    """Return which windows contain each token, as a sparse matrix of shape (vocabulary, pool)."""
     row, column = np.nonzero(windows >= 0)
     parts = (np.ones(len(row), np.int8), (windows[row, column], row))
     return sp.csr_array(sp.coo_array(parts, shape=(vocabulary, len(windows))))
 
 
 def _shares(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, pool_matrix: sp.csr_array) -> np.ndarray:
-    """Which windows of the pool hold one of the concept's peak tokens: bool of shape (pool,)."""
+    """Return which windows of the pool contain one of the concept's peak tokens: bool of shape (pool,)."""
     peak = exemplars.shape[rows].argmax(axis=1)
     ids, counts = np.unique(tokens[exemplars.window[rows], peak], return_counts=True)
     common = ids[np.argsort(-counts, kind="stable")][:PEAK_TOKENS]

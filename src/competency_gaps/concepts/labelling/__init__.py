@@ -3,4 +3,4 @@
 from typing import Literal
 
 Step = Literal["automatic", "explain", "detection"]
-"""All but the first ask a language model."""
+"""Ways to make or score labels; all but the first ask a language model."""

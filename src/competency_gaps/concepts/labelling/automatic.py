@@ -1,4 +1,4 @@
-"""Labels without any model, from exemplars' words: ``"metre", "mile" in text about distance, road`` [ours].
+"""Labels made from exemplars' words, without any model: ``"metre", "mile" in text about distance, road`` [ours].
 
 They are marked as automatic and are good enough for search.
 """
@@ -26,16 +26,16 @@ _GENERAL, _OF_LABELS = (
 STOP_WORDS = frozenset(_GENERAL.split())
 """English words that name no subject."""
 LABEL_STOP_WORDS = STOP_WORDS | frozenset(_OF_LABELS.split())
-"""The same, and words that refer to texts and features rather than to a subject."""
+"""Stop words, and words that refer to texts and features rather than to a subject."""
 
 
 def words_of(text: str) -> set[str]:
-    """The different words of a text, in lower case."""
+    """Return the distinct words of a text, in lower case."""
     return {word[:_LONGEST] for word in _WORD.findall(text.casefold())}
 
 
 def word_at(text: str, start: int, end: int) -> str:
-    """The first word that overlaps a range of characters; if no word does, the range itself.
+    """Return the first word that overlaps a range of characters; if no word does, the range itself.
 
     Returns
     -------
@@ -48,9 +48,9 @@ def word_at(text: str, start: int, end: int) -> str:
 
 
 AUTOMATIC = "words of exemplars"
-"""Explainer of these labels."""
+"""Name of the explainer of automatic labels."""
 PEAK = 0.5
-"""A concept fires on the tokens with at least this share of a window's highest activation."""
+"""A concept fires on a token if its activation is at least this share of the window's highest."""
 WORD_SHARE = 0.12
 """A word is named if it has at least this share of the peak mass."""
 HEAD_SHARE = 0.4
@@ -73,18 +73,19 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 def _holding(texts: Iterable[str]) -> Counter[str]:
-    """The number of texts that hold each word."""
+    """Return the number of texts that contain each word."""
     return Counter(word for text in texts for word in words_of(text))
 
 
 def automatic_label(exemplars: list[Exemplar], usual: Mapping[str, float]) -> str | None:
-    """Label one concept by what it fires on and by the words around it that are rare elsewhere. Promoted tokens are not
-    used: most are misleading parts of words.
+    """Return a label of a concept: the words it fires on, and the words around them that are rare elsewhere.
+
+    None if neither stands out. Promoted tokens are not used: most are misleading parts of words.
 
     Parameters
     ----------
     usual
-        Share of all windows that hold each word, as :func:`label_automatically` makes it.
+        Share of all windows that contain each word, as :func:`label_automatically` computes it.
     """
     head, named = lexical_head(exemplars)
     around = distinctive_words([exemplar.text for exemplar in exemplars], usual, named)
@@ -94,7 +95,10 @@ def automatic_label(exemplars: list[Exemplar], usual: Mapping[str, float]) -> st
 
 
 def lexical_head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
-    """The words or the kind of token that a concept fires on, as text, and the words in it; None: too many."""
+    """Return, as text, the words or kind of token that a concept fires on, and the set of words in it.
+
+    None and an empty set if it fires on too many different ones.
+    """
     words: defaultdict[str, float] = defaultdict(float)
     kinds: defaultdict[str, float] = defaultdict(float)
     total = 0.0
@@ -119,7 +123,7 @@ def lexical_head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
 
 
 def distinctive_words(texts: list[str], usual: Mapping[str, float], named: set[str]) -> list[str]:
-    """Up to three words that many of these windows hold, but few others."""
+    """Return up to three words much more frequent in these windows than elsewhere, the most distinctive first."""
     scored = []
     for word, count in _holding(texts).items():
         share, elsewhere = count / len(texts), usual[word]
@@ -136,7 +140,7 @@ def distinctive_words(texts: list[str], usual: Mapping[str, float], named: set[s
 def label_automatically(
     dictionary: Dictionary, concepts: Sequence[int] | None, advance: Callable[[float], None] = lambda amount: None
 ) -> Taken:
-    """Give every concept that has exemplars a label from their words."""
+    """Store a label made from exemplars' words for each concept (None: all) that has any; return the counts."""
     if not dictionary.has_exemplars:
         raise UserError(f"{dictionary.folder}: there is nothing to label from. Collect exemplars first.")
     labels: dict[int, str | None] = {}

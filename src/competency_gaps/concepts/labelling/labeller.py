@@ -1,4 +1,4 @@
-"""Labels of concepts from a language model that reads exemplars, and scores of labels; which concepts matter most."""
+"""Labels of concepts from a language model that reads exemplars; scores of labels; and the most important concepts."""
 
 from __future__ import annotations
 
@@ -29,24 +29,25 @@ from competency_gaps.util.text import shorten, visible
 
 OPEN, CLOSE = "«", "»"
 MIN_MARKED_SHARE = 0.3
-"""Tokens with at least this share of a window's highest activation are marked."""
+"""A token is marked if its activation is at least this share of the window's highest."""
 _WORD = re.compile(r"\w+")
 MAX_EXCERPT_LENGTH = 600
-"""Characters of a window that are shown, marks included."""
+"""Maximum number of characters of a window that are shown, marks included."""
 MAX_LABELLED_CONCEPTS = 600
-"""Concepts of a run that are labelled unless a number is given [ours]."""
+"""Default number of a run's concepts to label [ours]."""
 
 
 def active_tokens(exemplar: Exemplar) -> np.ndarray:
-    """Tokens that are marked: bool of shape (tokens,)."""
+    """Return which tokens are to be marked: bool of shape (tokens,)."""
     peak = exemplar.activations.max(initial=0.0)
     return (exemplar.activations >= MIN_MARKED_SHARE * peak) & (exemplar.activations > 0)
 
 
 def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
-    """The window's text with the tokens of a mask between marks, neighbours together.
+    """Return the window's text with the tokens of a mask between marks, neighbours in one pair.
 
-    Marks of the text itself are replaced, control and directional characters are written as code points.
+    Marks in the text itself are replaced; control and directional characters are written as code points. Long texts are
+    cut to :data:`MAX_EXCERPT_LENGTH` around the first mark.
     """
     parts: list[str] = []
     inside = waiting = False
@@ -72,19 +73,19 @@ def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
 
 
 def plain(text: str) -> str:
-    """Foreign text with our marks replaced and its control characters made visible."""
+    """Return foreign text with our marks replaced and control characters made visible."""
     return visible(text.replace(OPEN, "<<").replace(CLOSE, ">>"))
 
 
 Step = Literal["explain", "detection"]
 
 EXPLAINER_WINDOWS = (5, 5)
-"""Strongest and spread windows that an explainer reads; the others are held out for scores."""
+"""Numbers of strongest and of spread windows that an explainer reads; the others are held out for scoring."""
 EXPLAINER_NEGATIVES = 4
-"""Hard negatives that an explainer reads."""
+"""Number of hard negatives that an explainer reads."""
 SCORED_WINDOWS = (5, 9)
-"""Fewest and most windows with the concept on which a label's detection is scored, and the same without it; both are
-drawn for each concept, so that a reader cannot count on half of them."""
+"""Minimum and maximum number of windows with the concept, and likewise without it, in a detection test. Both numbers
+are drawn for each concept, so that a scorer cannot assume that half of the windows have it."""
 
 
 class Explanation(pydantic.BaseModel):
@@ -96,7 +97,7 @@ class Explanation(pydantic.BaseModel):
 
 
 class DetectedWindows(pydantic.BaseModel):
-    """A scorer's answer: numbers, from 1, of the windows in which it expects the concept."""
+    """A scorer's answer: numbers (from 1) of the windows in which it expects the concept."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     windows: list[int]
@@ -104,7 +105,7 @@ class DetectedWindows(pydantic.BaseModel):
 
 @dataclass(frozen=True)
 class LabelQuestion:
-    """A request about one concept, with what is needed to read its answer."""
+    """A request about one concept, with the facts needed to read its answer."""
 
     concept: int
     request: LLMRequest
@@ -115,9 +116,9 @@ class LabelQuestion:
 
 
 def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> LabelQuestion | None:
-    """Ask for a label; None if the concept has no exemplar.
+    """Return a question that asks for a concept's label; None if the concept has no exemplar.
 
-    Windows of even rank are shown, with the concept and hard negatives, so that those of odd rank can score the answer.
+    It shows windows of even rank, with the concept and hard negatives; those of odd rank are held out for scoring.
     """
     top, spread = EXPLAINER_WINDOWS
     shown = _of_rank(exemplars, "top", 0)[:top] + _of_rank(exemplars, "spread", 0)[:spread]
@@ -136,7 +137,10 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
 
 
 def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
-    """Ask which held-out windows contain what a label names; None unless some do and some do not."""
+    """Return a question that asks which held-out windows contain what a label names.
+
+    None unless the concept has held-out windows with it and without it.
+    """
     rng = np.random.default_rng([seed, concept])
     with_it, without_it = rng.integers(SCORED_WINDOWS[0], SCORED_WINDOWS[1] + 1, 2).tolist()
     active, silent = _held_out(exemplars, with_it), _of_rank(exemplars, "negative", 1)[:without_it]
@@ -151,12 +155,12 @@ def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int
 
 
 def _of_rank(exemplars: Sequence[Exemplar], kind: ExemplarKind, remainder: int) -> list[Exemplar]:
-    """Windows of one kind and of even (0) or odd (1) rank."""
+    """Return the exemplars of one kind and of even (0) or odd (1) rank."""
     return [exemplar for exemplar in exemplars if exemplar.kind == kind and exemplar.rank % 2 == remainder]
 
 
 def _held_out(exemplars: Sequence[Exemplar], count: int) -> list[Exemplar]:
-    """Windows of odd rank, half of them strong ones if there are enough others."""
+    """Return up to ``count`` exemplars of odd rank, half of them strongest ones if there are enough spread ones."""
     top, spread = _of_rank(exemplars, "top", 1), _of_rank(exemplars, "spread", 1)
     chosen = top[: max(count // 2, count - len(spread))]
     return chosen + spread[: count - len(chosen)]
@@ -165,7 +169,10 @@ def _held_out(exemplars: Sequence[Exemplar], count: int) -> list[Exemplar]:
 def make_request(
     step: str, number: int, content: dict[str, Any], answer: type[pydantic.BaseModel], max_tokens: int
 ) -> LLMRequest:
-    """Request for a concept or region by number; its id depends on the content, so an answer to other content fails."""
+    """Return a request about a concept or region, by number.
+
+    Its id depends on the content, so that an answer to other content is not mistaken for its answer.
+    """
     text = json.dumps(content, ensure_ascii=False)
     digest = hashlib.sha256((prompt(step) + text).encode()).hexdigest()[:8]
     schema = answer.model_json_schema()
@@ -174,18 +181,18 @@ def make_request(
 
 @cache
 def prompt(name: str) -> str:
-    """Read an instruction from its file."""
+    """Return the instructions of a step, from their file."""
     return files("competency_gaps.concepts.labelling").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
 
 
 def repeats_instructions(label: str) -> bool:
-    """Whether a label of several words stands in the explainer's instructions: small models copy their examples."""
+    """Whether a label of several words occurs in the explainer's instructions: small models copy the examples there."""
     words = _WORD.findall(label.lower())
     return len(words) > 1 and f" {' '.join(words)} " in f" {' '.join(_WORD.findall(prompt('explain').lower()))} "
 
 
 def balanced_accuracy(question: LabelQuestion, numbers: Sequence[int]) -> float | None:
-    """Balanced accuracy: mean share of both kinds of windows that were judged correctly, in [0, 1]; 0.5 = chance.
+    """Return the mean accuracy over windows with and without the concept, in [0, 1]; 0.5 = chance.
 
     Returns
     -------
@@ -199,30 +206,29 @@ def balanced_accuracy(question: LabelQuestion, numbers: Sequence[int]) -> float 
 
 
 MIN_SCORES = 5
-"""So many scores, each exactly 0.5, say that a scorer does not read the windows [ours]."""
+"""If at least this many scores are all exactly 0.5, the scorer does not read the windows [ours]."""
 
 
 @dataclass
 class Taken:
-    """Outcome of reading answers."""
+    """Counts of answers that were stored, abstained or failed."""
 
     stored: int = 0
-    """Labels, or scores, that were stored."""
+    """Number of labels, or of scores, stored."""
     abstained: int = 0
     failed: list[tuple[int, str]] = field(default_factory=list)
-    """Concepts whose answer could not be used, by number, with the reason; nothing of these answers is
-    stored."""
+    """Number of each concept whose answer could not be used, with the reason; nothing of these answers is stored."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the counts as plain values for JSON."""
         failed = [{"id": number, "reason": reason} for number, reason in self.failed]
         return {"stored": self.stored, "abstained": self.abstained, "failed": failed}
 
 
 def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None) -> Iterator[LabelQuestion]:
-    """Make a question about each of these concepts; None: all that have exemplars.
+    """Yield a question about each of some concepts; None: all that have exemplars.
 
-    Concepts without exemplars are skipped and, if labels are scored, concepts without a label as well.
+    Concepts without exemplars are skipped; if labels are scored, so are concepts without a label.
     """
     known = dictionary.exemplars.concepts
     chosen = known if concepts is None else known[np.isin(known, np.asarray(concepts))]
@@ -240,7 +246,7 @@ def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None
 
 
 def read_answer(question: LabelQuestion, answer: LLMAnswer) -> Explanation | float | Failure:
-    """Read an answer: an explanation, or a score in [0, 1] of the label in question."""
+    """Return the content of an answer: an explanation, a label's score in [0, 1], or why it cannot be used."""
     if question.label is None:
         explained = parse(answer, Explanation)
         if isinstance(explained, Explanation) and repeats_instructions(explained.label or ""):
@@ -260,7 +266,12 @@ def ask_about(
     llm: LLMConfig,
     progress: Progress,
 ) -> Taken:
-    """Ask a model for labels or their scores, and store them.
+    """Ask a model for labels or for their scores, store these, and return the counts.
+
+    Parameters
+    ----------
+    concepts
+        Numbers of concepts; None: all that have exemplars.
 
     Raises
     ------
@@ -290,7 +301,7 @@ def take_answers(
     explainer: str,
     source: str | None,
 ) -> Taken:
-    """Read answers and store labels and abstentions, or scores of labels.
+    """Store the labels and abstentions, or the scores, in some answers, and return the counts.
 
     Parameters
     ----------
@@ -299,12 +310,12 @@ def take_answers(
     explainer
         Name of the model.
     source
-        Where the answers come from; None: unknown.
+        Address of the model's server; None: unknown.
 
     Raises
     ------
     UserError
-        If every score is exactly that of chance; nothing is stored.
+        If at least :data:`MIN_SCORES` scores are all exactly those of chance; no score is stored then.
     """
     taken = Taken()
     labels: list[tuple[int, str | None]] = []
@@ -338,7 +349,7 @@ def take_answers(
 def label_rows(
     dictionary: Dictionary, labels: Sequence[tuple[int, str | None]], kind: str, explainer: str, source: str | None
 ) -> pl.DataFrame:
-    """Rows of the label table."""
+    """Return labels as rows of the label table."""
     common = {"kind": kind, "explainer": explainer, "source": source, "date": today()}
     rows = []
     for concept, label in labels:
@@ -348,7 +359,7 @@ def label_rows(
 
 
 def add_scores(dictionary: Dictionary, scores: Sequence[tuple[int, str, float]]) -> None:
-    """Store scores with all labels of the same concept and text."""
+    """Store scores with all labels that have the same concept and text."""
     new = pl.DataFrame(
         scores, schema={"concept": pl.Int32, "label": pl.String, "new": pl.Float64}, orient="row"
     ).unique(subset=["concept", "label"], keep="last")
@@ -358,12 +369,12 @@ def add_scores(dictionary: Dictionary, scores: Sequence[tuple[int, str, float]])
 
 
 def important(runs: Sequence[RunFolder], count: int = MAX_LABELLED_CONCEPTS) -> list[int]:
-    """The concepts that matter most in some runs.
+    """Return the most important concepts of some runs.
 
-    Concepts are taken in turn from several lists: those that go with failure and those that go with
-    success (by p-value), those that the suite exercises most, those of the smallest p-values, those that are missing
-    although a text of that size should show them, and per benchmark those that it exercises far more than ordinary text
-    does. Concepts that are not ranked are left out.
+    Concepts are taken in turn from several lists: those that go with failure, and those that go with success (by
+    p-value); those of the smallest p-values; those that the suite exercises most; those that are missing although a
+    text of that size should show them; and, per benchmark, those that it exercises far more than ordinary text does.
+    Concepts that are not ranked are left out.
 
     Returns
     -------
@@ -375,6 +386,7 @@ def important(runs: Sequence[RunFolder], count: int = MAX_LABELLED_CONCEPTS) -> 
 
 
 def _lists(run: RunFolder) -> list[list[int]]:
+    """Return the lists of a run from which :func:`important` takes concepts."""
     ranked = run.concepts.filter(pl.col("ranked"))
     by_p = ranked.filter(pl.col("p_value").is_not_null()).sort("p_value", "concept")
     lists = [by_p.filter(performance_status=verdict)["concept"].to_list() for verdict in ("failure", "success")]

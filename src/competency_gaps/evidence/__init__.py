@@ -1,7 +1,7 @@
-"""Evidence that an association is neither an accident nor the work of repeats or length.
+"""Evidence that an association is not due to chance, repeated items or length.
 
-:func:`evidence` gathers it from an :class:`ItemSample`, :func:`measure_evidence` from plain arrays. Items form units
-(clusters) in blocks (strata of benchmarks), all figures are functions of sums over these, and outcomes are permuted
+:func:`evidence` computes it from an :class:`ItemSample`, :func:`measure_evidence` from plain arrays. Items form units
+(clusters) in blocks (strata of benchmarks), every figure is a function of sums over these, and outcomes are permuted
 within blocks.
 """
 

@@ -1,7 +1,7 @@
 """Coverage, performance and structure of a suite's concepts, from the sums of its benchmarks.
 
-The sums are made in one pass over the rows, and can be merged in any order: a benchmark of any size needs a few vectors
-of the SAE's width. They can also be made from plain arrays::
+The sums are computed in one pass over the rows and can be added in any order, so a benchmark of any size needs only a
+few vectors of the SAE's width. They can also be computed from plain arrays::
 
     sums = Sums.of(cas, scores)            # csr_array (items, concepts), NaN = unscored
     chi_model(sums)                        # per concept, NaN = undefined
@@ -35,12 +35,12 @@ class Sums:
 
     @staticmethod
     def zeros(concepts: int) -> Sums:
-        """Sums over no items."""
+        """Return the sums over no items."""
         return Sums(0, *(np.zeros(concepts) for _ in range(4)))
 
     @staticmethod
     def of(cas: sp.csr_array, scores: np.ndarray) -> Sums:
-        """Sums over a block of items.
+        """Return the sums over a block of items.
 
         Parameters
         ----------
@@ -57,17 +57,17 @@ class Sums:
         return Sums(len(s), of_all, support, weight, weight_score)
 
     def __add__(self, other: Sums) -> Sums:
-        """Sums over both sets of items."""
+        """Return the sums over both sets of items."""
         return Sums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
 
 def typical_cas(cas_sum: np.ndarray, support: np.ndarray) -> np.ndarray:
-    """``tau_c``: mean of the non-zero CAS of each concept; NaN where it is never active."""
+    """Return ``tau_c``, the mean of the non-zero CAS of each concept; NaN where it is never active."""
     return np.divide(cas_sum, support, out=np.full(len(cas_sum), np.nan), where=support > 0)
 
 
 def saliency(cas: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """``nCAS(c, x) = 2 * sigmoid(CAS(c, x) / tau_c) - 1`` [the article's form].
+    """Return ``nCAS(c, x) = 2 * sigmoid(CAS(c, x) / tau_c) - 1`` [the article's form], in [0, 1).
 
     0 when absent, about 0.46 at a typical activation, towards 1 when strong. ``2 sigmoid(x) - 1 = tanh(x / 2)``.
     """
@@ -75,7 +75,7 @@ def saliency(cas: np.ndarray, tau: np.ndarray) -> np.ndarray:
 
 
 def chi_bench(sums: Sums, alive: np.ndarray) -> np.ndarray:
-    """Coverage of each concept by one benchmark.
+    """Return the coverage of each concept by one benchmark.
 
     ``chi_bench(c, b) = mean over x of CAS(c, x) / M_b`` [paper, as its reviewers read it], with ``M_b`` the mean CAS
     over all alive concepts and items, so that chi_bench averages exactly 1 over alive concepts.
@@ -94,18 +94,21 @@ def chi_bench(sums: Sums, alive: np.ndarray) -> np.ndarray:
 
 
 def share(sums: Sums) -> np.ndarray:
-    """Each concept's share of a benchmark's activation [ours]: float64 of shape (concepts,), sums to 1."""
+    """Return each concept's share of a benchmark's activation [ours]: float64 of shape (concepts,).
+
+    The shares sum to 1; all are 0 without any activation.
+    """
     total = sums.cas.sum()
     return sums.cas / total if total > 0 else np.zeros_like(sums.cas)
 
 
 def lift(share: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """``lift(c, b) = log2(share(c, b) / share(c, ref))`` [ours].
+    """Return ``lift(c, b) = log2(share(c, b) / share(c, ref))`` [ours].
 
     Returns
     -------
     ndarray of float64 of shape (concepts,)
-        0 = as in the reference. ``inf`` where only the benchmark has the concept; NaN where the benchmark lacks it
+        0 = as in the reference. ``inf`` where the reference lacks the concept; NaN where the benchmark lacks it
         (*missing*, not a small lift).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -116,20 +119,20 @@ def lift(share: np.ndarray, reference: np.ndarray) -> np.ndarray:
 def coverage_status(
     sums: Sums, alive: np.ndarray, lifts: np.ndarray | None, *, under_lift: float = -2.0, over_lift: float = 2.0
 ) -> np.ndarray:
-    """Judge each concept's coverage by one benchmark [ours, except ``missing``, which is the paper's].
+    """Return the verdict on each concept's coverage by one benchmark [ours, except ``missing``, which is the paper's].
 
     Parameters
     ----------
     lifts : ndarray of shape (concepts,), optional
-        From :func:`lift`. None: without a reference, covered concepts get no verdict.
+        From :func:`lift`. None: there is no reference, and covered concepts get no verdict.
     under_lift, over_lift
-        Lift (log2) at or below which a covered concept is ``under``-represented, and at or above which it is ``over``.
+        A covered concept is ``under``-represented at or below the first lift (log2), ``over`` at or above the second.
 
     Returns
     -------
     ndarray of object (str or None) of shape (concepts,)
         ``missing`` (CAS is 0 for every item), ``under``, ``typical``, ``over``; None for concepts not alive, for
-        covered ones without a reference, and for all if no item is kept.
+        covered ones without a reference, and for all if the benchmark has no kept item.
     """
     covered = sums.cas > 0
     status = np.full(len(covered), None, dtype=object)
@@ -168,7 +171,7 @@ def chance_seen(window_density: np.ndarray, tokens: float, window: int) -> np.nd
 
 
 def chi_model(sums: Sums) -> np.ndarray:
-    """Performance of each concept in one benchmark.
+    """Return the performance of each concept in one benchmark.
 
     ``chi_model(c, b) = sum_x CAS(c, x) s(x) / sum_x CAS(c, x)`` over scored items [paper].
 
@@ -183,7 +186,7 @@ def chi_model(sums: Sums) -> np.ndarray:
 
 
 def suite_chi_model(per_benchmark: np.ndarray) -> np.ndarray:
-    """``chi_model(c) = mean over the benchmarks where it is defined`` [paper].
+    """Return ``chi_model(c) = mean over the benchmarks where it is defined`` [paper].
 
     Parameters
     ----------
@@ -199,7 +202,7 @@ def suite_chi_model(per_benchmark: np.ndarray) -> np.ndarray:
 
 
 class BenchmarkOverlap(NamedTuple):
-    """Two benchmarks compared."""
+    """How similar two benchmarks are in the concepts they cover and in performance."""
 
     jaccard: float
     """|A and B| / |A or B| of their covered concepts, in [0, 1] [paper]; NaN if both cover nothing."""
@@ -214,7 +217,7 @@ class BenchmarkOverlap(NamedTuple):
 def overlap(
     chi_bench_a: np.ndarray, chi_bench_b: np.ndarray, chi_model_a: np.ndarray, chi_model_b: np.ndarray
 ) -> BenchmarkOverlap:
-    """Compare two benchmarks from their vectors of shape (concepts,)."""
+    """Return how similar two benchmarks are, from their vectors of shape (concepts,)."""
     covered_a, covered_b = chi_bench_a > 0, chi_bench_b > 0
     union = int((covered_a | covered_b).sum())
     norms = float(np.linalg.norm(chi_bench_a) * np.linalg.norm(chi_bench_b))
@@ -240,17 +243,17 @@ class ConceptMetrics(NamedTuple):
     """Metrics of every concept in a benchmark, or over the suite. Arrays of shape (concepts,)."""
 
     chi_bench: np.ndarray
-    """float64, >= 0; NaN = the benchmark has no kept item, and says nothing of coverage."""
+    """float64, >= 0; NaN = the benchmark has no kept item, so its coverage is unknown."""
     chi_model: np.ndarray
     """float64, in [0, 1]; NaN = undefined."""
     support: np.ndarray
     """int64: items in which the concept is active."""
     share: np.ndarray
-    """float64: share of the benchmark's activation, of the suite the mean over benchmarks; NaN as ``chi_bench``."""
+    """float64: share of the benchmark's activation (for a suite, mean over benchmarks); NaN as in ``chi_bench``."""
     lift: np.ndarray
     """float64; NaN = missing or no reference."""
     status: np.ndarray
-    """object: coverage: missing, under, typical, over, or None for no verdict."""
+    """object: verdict on coverage: missing, under, typical, over; None = no verdict."""
 
 
 class SuiteMetrics(NamedTuple):
@@ -264,7 +267,7 @@ class SuiteMetrics(NamedTuple):
     """int64 of shape (C,): benchmarks in which chi_model is defined."""
     suite: ConceptMetrics
     single: dict[str, ConceptMetrics]
-    """By benchmark."""
+    """Metrics by name of the benchmark."""
 
 
 def combine(
@@ -275,16 +278,16 @@ def combine(
     under_lift: float = -2.0,
     over_lift: float = 2.0,
 ) -> SuiteMetrics:
-    """Metrics of a suite from the sums of its benchmarks.
+    """Return the metrics of a suite from the sums of its benchmarks.
 
     Parameters
     ----------
     reference_share : ndarray of shape (C,), optional
-        Each concept's share of the activation in a reference corpus; None without one of the span's kind.
+        Each concept's share of the activation in a reference corpus of the span's kind; None: there is none.
     reference_active : ndarray of bool of shape (C,), optional
         Concepts active anywhere in the reference, its template tokens included; None: those with a share.
     under_lift, over_lift
-        As of :func:`coverage_status`.
+        As in :func:`coverage_status`.
     """
     every = list(sums.values())
     seen = np.any([s.cas > 0 for s in every], axis=0)
@@ -294,7 +297,7 @@ def combine(
     nothing, active = np.full(len(alive), np.nan), [name for name, s in sums.items() if s.items]
 
     def measured(s: Sums, bench: np.ndarray, model: np.ndarray, shares: np.ndarray) -> ConceptMetrics:
-        """Put together the metrics of a benchmark or the suite."""
+        """Return the metrics of a benchmark or of the suite."""
         lifts = None if reference_share is None else lift(shares, reference_share)
         status = coverage_status(s, alive, lifts, under_lift=under_lift, over_lift=over_lift)
         support = s.support.astype(np.int64)

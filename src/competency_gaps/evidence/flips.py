@@ -1,9 +1,9 @@
-"""Do two models differ on these items at all? Signs of differences flipped per cluster [ours].
+"""Test whether two models differ on groups of items, by flipping the signs of differences per cluster [ours].
 
 If A and B are equally good, a cluster's difference ``o_k = s_A - s_B`` is as likely to have the opposite sign. With
 ``a_k = W_k o_k`` the statistic ``T = sum a_k`` then has, under independent flips of whole clusters, variance
 ``sum a_k^2``, no skewness, and fourth cumulant ``-2 sum a_k^4``; a Pearson curve gives the tails. Where all ``|a_k|``
-are equal T is binomial, and the test is McNemar's exact one. Where few clusters carry T its tails are drawn.
+are equal T is binomial, and the test is McNemar's exact one. Where few clusters carry T, its tails are simulated.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from competency_gaps.evidence.permutation import pearson_tail
 from competency_gaps.evidence.sample import effective_sample
 
 MIN_CLUSTERS = 30.0
-"""Effective number of differing clusters below which tails are drawn."""
+"""Effective number of differing clusters below which tails are simulated."""
 SHUFFLES = 20_000
 SIGNS_IN_MEMORY = 4_000_000
-"""Signs in memory at a time."""
+"""Maximum number of signs in memory at a time."""
 POWER = 0.8
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Differences of two models in groups of items. Arrays of shape (groups,); NaN = no scored item."""
+    """Differences between two models in groups of items. Arrays of shape (groups,); NaN = no scored item."""
 
     difference: np.ndarray
     """float64 in [-1, 1]: weighted mean of the clusters' differences."""
     low: np.ndarray
-    """float64: lower end of its interval."""
+    """float64: lower end of its 95% interval."""
     high: np.ndarray
     p_value: np.ndarray
     """float64 in (0, 1]: two-sided, by sign flips of whole clusters."""
@@ -46,12 +46,12 @@ class Paired:
     worse: np.ndarray
     """int64: clusters in which it did worse."""
     deviation: np.ndarray
-    """float64: standard deviation of ``difference`` if signs are flipped."""
+    """float64: standard deviation of ``difference`` under sign flips."""
 
     def detectable(self, threshold: float) -> np.ndarray:
-        """The smallest difference that is found with a power of 0.8 at a p-value of ``threshold``: shape (groups,).
+        """Return the smallest difference detected with a power of 0.8 at a p-value of ``threshold``: shape (groups,).
 
-        A group in which nothing differs has deviation 0: one differing cluster is then taken as seen.
+        A group in which nothing differs has deviation 0; for it, one differing cluster is assumed.
         """
         least = np.where(self.n_eff > 0, 1 / np.maximum(self.n_eff, 1), np.nan)
         spread = np.where(self.deviation > 0, self.deviation, least)
@@ -59,16 +59,16 @@ class Paired:
 
 
 def paired_differences(weights: sp.csr_array, outcome: np.ndarray, *, seed: int = 0) -> Paired:
-    """Compare two models in groups of items.
+    """Return the difference between two models in each group of items, with interval and test.
 
     Parameters
     ----------
     weights : csr_array of shape (groups, K)
         Weight of each cluster in each group, >= 0: a concept's, or 1 for the items of a benchmark.
     outcome : ndarray of float64 of shape (K,), in [-1, 1]
-        Differences of clusters.
+        Difference of the models' scores in each cluster.
     seed
-        Of the drawn signs.
+        Seed of simulated signs.
     """
     rows = sp.csr_array(weights, dtype=np.float64)
     rows.eliminate_zeros()
@@ -96,7 +96,7 @@ def paired_differences(weights: sp.csr_array, outcome: np.ndarray, *, seed: int 
 
 
 def flip_p_values(terms: sp.csr_array, *, seed: int = 0) -> np.ndarray:
-    """Two-sided p-values of ``sum a_k`` under flips of its terms' signs.
+    """Return two-sided p-values of ``sum a_k`` under flips of its terms' signs.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def flip_p_values(terms: sp.csr_array, *, seed: int = 0) -> np.ndarray:
 
 
 def _drawn(terms: sp.csr_array, seed: int) -> np.ndarray:
-    """``(1 + draws as extreme) / (1 + draws)``; all groups share the draws."""
+    """Return simulated p-values, ``(1 + draws as extreme) / (1 + draws)``; all groups share the draws."""
     used = np.unique(terms.indices)
     terms = sp.csr_array(terms[:, used])
     observed = np.abs(_sum(terms)) - 1e-9 * _sum(abs(terms))
@@ -147,7 +147,10 @@ def _drawn(terms: sp.csr_array, seed: int) -> np.ndarray:
 def _interval(
     rows: sp.csr_array, outcome: np.ndarray, mean: np.ndarray, squares: np.ndarray, n_eff: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of a mean difference: that of a mean score, for the difference mapped from [-1, 1] to [0, 1]."""
+    """Return the 95% interval of each mean difference.
+
+    It is that of a mean score, with differences mapped from [-1, 1] to [0, 1] and back.
+    """
     low, high, known = np.full(len(mean), np.nan), np.full(len(mean), np.nan), n_eff > 0
     if not known.any():
         return low, high
@@ -162,10 +165,10 @@ def _interval(
 
 
 def _sum(rows: sp.csr_array) -> np.ndarray:
-    """Sum each row: float64 of shape (rows,)."""
+    """Return the sum of each row: float64 of shape (rows,)."""
     return np.asarray(rows.sum(axis=1), np.float64).ravel()
 
 
 def _ratio(above: np.ndarray, below: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Divide where known; NaN elsewhere."""
+    """Return ``above / below`` where known; NaN elsewhere."""
     return np.divide(above, below, out=np.full(len(above), np.nan), where=known)

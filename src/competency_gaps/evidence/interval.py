@@ -1,4 +1,4 @@
-"""95% intervals of chi_model, of a mean of judged items and of the association [ours].
+"""95% intervals of chi_model, of a weighted mean over items and of the association [ours].
 
 ``chi = sum w s / sum w`` has the variance ``sum w^2 (s - chi)^2 / (sum w)^2``. That estimate is 0 when all items have
 the same score and unstable when few items carry the weight, so it is shrunk towards the variance of a binomial with
@@ -20,7 +20,7 @@ CHI_MODEL_PRIOR = 100.0
 
 
 def quantile(level: float) -> float:
-    """Normal quantile of a two-sided interval, e.g. 1.96 for 0.95."""
+    """Return the normal quantile of a two-sided interval, e.g. 1.96 for 0.95."""
     return float(ndtri(0.5 + level / 2))
 
 
@@ -33,14 +33,14 @@ def wilson(value: np.ndarray, trials: np.ndarray, level: float) -> tuple[np.ndar
 
 
 def binomial_variance(value: np.ndarray, trials: np.ndarray, level: float) -> np.ndarray:
-    """``p (1 - p)`` at the centre of Wilson's interval: above 0 even if all scores are equal."""
+    """Return ``p (1 - p)`` at the centre of Wilson's interval, which is above 0 even if all scores are equal."""
     z2 = quantile(level) ** 2
     centre = (value * trials + z2 / 2) / (trials + z2)
     return centre * (1 - centre)
 
 
 def gradedness(units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-    """Variance of outcomes as a share of that of 0/1 outcomes with the same mean.
+    """Return the variance of outcomes as a share of that of 0/1 outcomes with the same mean.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def gradedness(units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
 
 
 def ratio_variance(trials: np.ndarray, observed: np.ndarray, assumed: np.ndarray, unseen: np.ndarray) -> np.ndarray:
-    """Variance of a weighted mean of outcomes.
+    """Return the variance of a weighted mean of outcomes.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def ratio_variance(trials: np.ndarray, observed: np.ndarray, assumed: np.ndarray
         Variance of a single outcome towards which the observed one is shrunk: the binomial's times
         :func:`gradedness`.
     unseen
-        By how much ``assumed`` is larger than at the mean itself. It is added to the observed variance too: outcomes
-        that are all 1 vary by nothing, however many they are, but the next may be 0.
+        Excess of ``assumed`` over the variance at the mean itself. It is added to the observed variance too: outcomes
+        that are all 1 have no variance, however many they are, but the next may be 0.
     """
     seen = trials * (observed + unseen)
     return np.asarray((seen + CHI_MODEL_PRIOR * assumed) / (trials + CHI_MODEL_PRIOR) / trials)
@@ -86,16 +86,16 @@ def ratio_interval(
     graded: np.ndarray | float,
     level: float = 0.95,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of a weighted mean of outcomes in [0, 1].
+    """Return the interval of a weighted mean of outcomes in [0, 1].
 
     Parameters
     ----------
     ratio
         The mean.
     trials, observed
-        As of :func:`ratio_variance`.
+        As in :func:`ratio_variance`.
     graded
-        As :func:`gradedness` gives it.
+        From :func:`gradedness`.
 
     Returns
     -------
@@ -107,14 +107,14 @@ def ratio_interval(
 
 
 def unseen_variance(whole: np.ndarray, mean: np.ndarray, graded: np.ndarray | float) -> np.ndarray:
-    """What Wilson's centre adds to the binomial's variance at the mean, at least 0; towards 1/2 it adds nothing."""
+    """Return how much Wilson's centre raises the binomial variance above that at the mean; at least 0."""
     return np.asarray(graded * np.maximum(0.0, whole - mean * (1 - mean)))
 
 
 def mean_interval(
     values: np.ndarray, variances: np.ndarray, trials: np.ndarray, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of an unweighted mean of independent weighted means.
+    """Return the interval of an unweighted mean of independent weighted means.
 
     Wilson's interval for the number of trials that gives the mean's variance. MOVER, which adds up the squared lengths
     of the single intervals, is too narrow for many small benchmarks, whose intervals end at 0 or 1.
@@ -122,9 +122,9 @@ def mean_interval(
     Parameters
     ----------
     values, variances : ndarray of float of shape (benchmarks, concepts)
-        The single means and their variances as :func:`ratio_variance` gives them; NaN where undefined.
+        The single means, and their variances from :func:`ratio_variance`; NaN where undefined.
     trials : ndarray of float of shape (benchmarks, concepts)
-        Their effective samples; NaN where undefined.
+        Their effective sample sizes; NaN where undefined.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def mean_interval(
 
 
 def together(trials: np.ndarray) -> np.ndarray:
-    """Effective sample of an unweighted mean over benchmarks: ``B^2 / sum_b 1 / n_b``, of shape (concepts,)."""
+    """Return the effective sample of an unweighted mean over benchmarks, ``B^2 / sum_b 1 / n_b``: shape (concepts,)."""
     count = (~np.isnan(trials)).sum(axis=0).astype(np.float64)
     return np.divide(count**2, np.nansum(1 / trials, axis=0), out=np.full(len(count), np.nan), where=count > 0)
 
@@ -151,12 +151,12 @@ class Estimate(NamedTuple):
     high: float
 
     def scaled(self, factor: float, shift: float) -> Estimate:
-        """``factor`` times this plus ``shift``; the factor is positive."""
+        """Return ``factor`` times this estimate plus ``shift``; the factor must be positive."""
         return Estimate(*(factor * value + shift for value in self))
 
 
 def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float = 0.95) -> Estimate | None:
-    """Weighted mean over items, with its interval as of a concept's ``chi_model``.
+    """Return the weighted mean over items with its interval, computed as for ``chi_model``.
 
     0/1 values of equal weight have Wilson's interval. For others the ratio estimator's variance, shrunk towards the
     binomial one by ``CHI_MODEL_PRIOR`` pseudo-items, replaces ``p (1 - p) / n`` in it.
@@ -189,15 +189,15 @@ def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float 
 
 
 ASSOCIATION_PRIOR = 10.0
-"""Pseudo-units by which the variance is shrunk towards the binomial one. The 100 of chi_model would make intervals too
-wide where clusters of unequal size have correlated outcomes (coverage 0.99 of a nominal 0.95)."""
+"""Pseudo-units by which the association's variance is shrunk towards the binomial one. The 100 of chi_model would make
+intervals too wide where clusters of unequal size have correlated outcomes (coverage 0.99 of a nominal 0.95)."""
 
 
 def net_association(sums: BlockSums) -> np.ndarray:
-    """``association(c) = sum_blocks sum_k W_k (o_k - mean_block o) / sum W_k`` over clusters k.
+    """Return ``association(c) = sum_blocks sum_k W_k (o_k - mean_block o) / sum W_k`` over clusters k.
 
-    With benchmarks as blocks this is the association of the method; with strata of benchmarks it is net of what the
-    strata hold equal.
+    With benchmarks as blocks this is the paper's association; with strata of benchmarks, what the strata hold constant
+    cannot contribute to it.
 
     Returns
     -------
@@ -209,13 +209,12 @@ def net_association(sums: BlockSums) -> np.ndarray:
 
 
 def association_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of the association.
+    """Return the interval of the association.
 
-    It is the units' weighted mean outcome less the mean that their blocks would give. Its variance is that of the
+    It is the units' weighted mean outcome less the mean expected from their blocks. Its variance is that of the
     linearised ratio, with ``e_k = W_k (o_k - mean_b - assoc) - (sum_b W / n_b) (o_k - mean_b)``: the second term
-    accounts for the block's mean coming from the same units. As in :mod:`~competency_gaps.evidence.interval` it is
-    shrunk towards the binomial variance; the interval is Wilson's for the units' mean, shifted by the mean of their
-    blocks.
+    accounts for the block's mean coming from the same units. As for chi_model, it is shrunk towards the binomial
+    variance; the interval is Wilson's for the units' mean, shifted by the mean of their blocks.
 
     Returns
     -------
@@ -245,7 +244,7 @@ def association_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarr
 
 
 def _residual_squares(s: BlockSums, association: np.ndarray) -> np.ndarray:
-    """``sum e_k^2`` of each pair, with the small-sample factor n / (n - 1)."""
+    """Return ``sum e_k^2`` of each pair of concept and block, with the small-sample factor n / (n - 1)."""
     factor = np.where(s.units > 1, s.units / np.maximum(s.units - 1, 1), 0.0)
     mean, scatter = s.mean[s.block], (s.outcome[1] - s.units * s.mean**2)[s.block]
     level, share = mean + association, s.weight / s.units[s.block]
@@ -256,13 +255,13 @@ def _residual_squares(s: BlockSums, association: np.ndarray) -> np.ndarray:
 
 
 def _binomial(s: BlockSums, association: np.ndarray, level: float) -> np.ndarray:
-    """Variance of a right-or-wrong outcome with the mean of the pair's block, shifted by the association."""
+    """Return the variance of a 0/1 outcome with the mean of the pair's block, shifted by the association."""
     trials = s.weight**2 / s.weight2
     return binomial_variance(np.clip(s.mean[s.block] + association, 0.0, 1.0), trials + 1, level)
 
 
 def _spread(s: BlockSums) -> np.ndarray:
-    """What each pair multiplies the variance of a right-or-wrong outcome by: 0 where all units weigh the same."""
+    """Return the factor of the outcome's variance for each pair; 0 where all units of the block weigh the same."""
     factor = gradedness(s.units, s.outcome) * s.units / np.maximum(s.units - 1, 1)
     squares = s.weight2 - s.weight**2 / s.units[s.block]
     return np.maximum(0.0, squares) * factor[s.block]

@@ -1,7 +1,7 @@
-"""Measure every concept in one pass over its row; verdicts come later.
+"""Compute every concept's measures in one pass over its row; ``suite.py`` gives the verdicts.
 
-chi_model and the plain association are over items, each with its own weight and score, as the method defines them.
-Items of a cluster are not independent, so the variance adds up residuals within a cluster before squaring.
+chi_model and the plain association are sums over items, as the paper defines them. Items of a cluster are not
+independent, so the variance adds up residuals within a cluster before squaring.
 """
 
 from __future__ import annotations
@@ -49,26 +49,29 @@ class ItemSums:
     """``sum V^2``."""
 
     def of_benchmarks(self, chosen: np.ndarray | slice) -> ItemSums:
-        """Keep some benchmarks."""
+        """Return the sums of some benchmarks."""
         return ItemSums(*(getattr(self, field.name)[..., chosen] for field in fields(self)))
 
 
 @dataclass(frozen=True)
 class ScoredItems:
-    """The scored items of a sample. N items, B benchmarks, K clusters cut at their borders."""
+    """Which benchmark and cluster each scored item belongs to, as matrices.
+
+    N items, B benchmarks, K clusters (cut where they span benchmarks).
+    """
 
     scores: np.ndarray
     """float64 of shape (N,): 0 where unscored."""
     of_benchmark: sp.csr_array
-    """Shape (N, B): 1 where a scored item is of a benchmark."""
+    """Shape (N, B): 1 where a scored item belongs to a benchmark."""
     cluster: sp.csr_array
-    """Shape (N, K): 1 where a scored item is of a cluster."""
+    """Shape (N, K): 1 where a scored item belongs to a cluster."""
     home: sp.csr_array
-    """Shape (K, B): 1 where a cluster is of a benchmark."""
+    """Shape (K, B): 1 where a cluster belongs to a benchmark."""
 
     @staticmethod
     def of(sample: ItemSample, units: Units, numbers: np.ndarray) -> ScoredItems:
-        """Gather them; ``units``: cut at the benchmarks' borders, ``numbers``: the benchmarks', ascending."""
+        """Return the matrices of a sample; ``units`` are cut at benchmarks' borders, ``numbers`` ascending."""
         kept, count = np.flatnonzero(units.unit >= 0), len(units.outcome)
 
         def mark(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
@@ -85,7 +88,7 @@ class ScoredItems:
         )
 
     def sums(self, cas: sp.csr_array) -> ItemSums:
-        """Sum over the items of each benchmark; ``cas``: some concepts' rows, of shape (C, N)."""
+        """Return the sums over the items of each benchmark; ``cas``: some concepts' rows, of shape (C, N)."""
         w = sp.csr_array(cas, dtype=np.float64)
         scored = sp.csr_array((w.data * self.scores[w.indices], w.indices, w.indptr), shape=w.shape)
         whole, right = w @ self.cluster, scored @ self.cluster
@@ -100,7 +103,7 @@ class ScoredItems:
 
 
 def plain_association(sums: ItemSums) -> np.ndarray:
-    """``association(c) = sum_b sum_x w (s(x) - mean_b s) / sum_b sum_x w`` over scored items.
+    """Return ``association(c) = sum_b sum_x w (s(x) - mean_b s) / sum_b sum_x w`` over scored items.
 
     Returns
     -------
@@ -111,12 +114,15 @@ def plain_association(sums: ItemSums) -> np.ndarray:
 
 
 def _mean(sums: ItemSums) -> np.ndarray:
-    """Mean score of each benchmark: shape (B,)."""
+    """Return the mean score of each benchmark: shape (B,)."""
     return np.asarray(sums.score[0] / np.maximum(sums.items, 1))
 
 
 def chi_interval(sums: ItemSums, level: float, *, single: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """chi_model, of a ``single`` benchmark or the mean over a suite's, and its interval: each of shape (concepts,)."""
+    """Return chi_model (of a ``single`` benchmark, else the suite's mean) and both ends of its interval.
+
+    Each has shape (concepts,).
+    """
     known = sums.weight > 0
     value, observed, graded, trials = (np.full(known.shape, np.nan) for _ in range(4))
     w2, wv, v2 = (part[known] for part in (sums.cluster2, sums.cluster_score, sums.cluster_score2))
@@ -127,7 +133,7 @@ def chi_interval(sums: ItemSums, level: float, *, single: bool) -> tuple[np.ndar
     if single:
         low, high = ratio_interval(value, trials, observed, graded, level)
         return value[:, 0], low[:, 0], high[:, 0]
-    # A benchmark's few items say little of their variance: it is assumed from its mean and the overall association.
+    # A benchmark's few items say little about variance, so it is derived from the mean and the overall association.
     expected = np.clip(_mean(sums) + plain_association(sums)[:, None], 0.0, 1.0)
     whole = binomial_variance(expected, together(trials.T)[:, None], level)
     variance = ratio_variance(trials, observed, graded * whole, unseen_variance(whole, expected, graded))
@@ -138,7 +144,7 @@ def chi_interval(sums: ItemSums, level: float, *, single: bool) -> tuple[np.ndar
 
 @dataclass(frozen=True)
 class Measures:
-    """Measurements of each concept: float64 arrays of shape (concepts,); NaN = undefined."""
+    """Measures of each concept: float64 arrays of shape (concepts,); NaN = undefined."""
 
     n_eff: np.ndarray
     active: np.ndarray
@@ -151,20 +157,20 @@ class Measures:
     association_high: np.ndarray
     plain_association: np.ndarray
     low: np.ndarray
-    """Lower tail of T; this and the next fields as in :class:`PermutationTails`."""
+    """Lower tail of T; this and the following fields as in :class:`PermutationTails`."""
     high: np.ndarray
     skewness: np.ndarray
     z: np.ndarray
 
     @staticmethod
     def join(parts: Sequence[Measures]) -> Measures:
-        """Put chunks of concepts together."""
+        """Return the measures of several chunks of concepts, concatenated."""
         return Measures(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Measures)))
 
     @staticmethod
     def of(net: BlockSums, items: ItemSums, level: float, *, single: bool) -> Measures:
-        """Measure from sums over blocks, and over benchmarks."""
-        # A unit alone in its block has nothing to be compared with.
+        """Return the measures of concepts from their sums over blocks and over benchmarks."""
+        # A unit that is alone in its block has nothing to be compared with.
         compared = net.units[net.block] > 1
         if not compared.all():
             net = net.of_pairs(compared)
@@ -179,16 +185,16 @@ class Measures:
         )
 
 
-# A chunk of concepts has about as many of these, so that its arrays fit the processor's cache.
+# A chunk of concepts has about as many non-zero CAS, so that its arrays fit the processor's cache.
 NONZEROS_PER_CHUNK = 400_000
 CELLS_PER_CHUNK = 400_000
-"""Concepts x blocks."""
+"""Approximate number of cells (concepts x blocks) per chunk of concepts."""
 WORKERS = 4
-"""Threads, at most."""
+"""Maximum number of threads."""
 
 
 def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, Measures, Units, dict[int, Measures]]:
-    """Measure every concept in the suite and, if asked for, in each benchmark by itself.
+    """Return every concept's measures in the suite and, if ``single``, in each benchmark by itself.
 
     Rows are read once. Beside what is returned, memory is bounded by a chunk of concepts for each of up to ``WORKERS``
     threads.
@@ -198,7 +204,7 @@ def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, M
     units, suite
         The suite's units and its measures.
     within, by_benchmark
-        Units cut at the benchmarks' borders, and the measures of benchmarks by their numbers.
+        Units cut at the benchmarks' borders, and the measures of benchmarks by their numbers (empty unless ``single``).
     """
     within = units_of(sample, across=False)
     scored = ~np.isnan(sample.scores)

@@ -1,4 +1,4 @@
-"""Outcomes of items: one number of an item, or none; and which items tell models apart, or look broken [ours].
+"""Outcomes of items (one number per item, or none), and which items discriminate between models or look broken [ours].
 
 An item discriminates if the models that do well on it are those that do well elsewhere (the item-rest correlation of
 classical test theory; Lord and Novick, Statistical Theories of Mental Test Scores, 1968, section 15). Where that
@@ -22,9 +22,8 @@ Kind = Literal["score", "peers", "difference", "parsed"]
 class Outcome:
     """One number per item. N items.
 
-    ``score`` is how well the model did; ``peers`` is its score less what models at its level make of the item;
-    ``difference`` is its score less another model's; ``parsed`` is 1 where an answer got a score and 0 where none could
-    be read from it.
+    ``score`` is the model's score; ``peers`` is its score less the score expected from its peers; ``difference`` is its
+    score less another model's; ``parsed`` is 1 where the answer got a score and 0 where it could not be parsed.
     """
 
     kind: Kind
@@ -37,7 +36,7 @@ class Outcome:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Least and greatest value that is possible: 0 and 1 for scores, else symmetric about 0."""
+        """Lowest and highest possible value: 0 and 1 for scores, else symmetric about 0."""
         if self.kind in ("score", "parsed"):
             return 0.0, 1.0
         largest = float(np.nanmax(np.abs(self.values), initial=1.0))
@@ -45,42 +44,42 @@ class Outcome:
 
 
 def difference(first: Outcome, second: Outcome) -> Outcome:
-    """``s_A(x) - s_B(x)`` of two scores on the same items; unscored where either is."""
+    """Return the outcome ``s_A(x) - s_B(x)`` of two scores on the same items; unscored where either is."""
     return Outcome("difference", first.model, first.values - second.values, (second.model,))
 
 
 NEAR_DISTANCE = 0.12
-"""Most that a peer's mean score may differ from the model's."""
+"""Maximum difference between a peer's mean score and the model's."""
 MAX_DISTANCE = 0.25
-"""Most that the peers' means may differ from the model's on average: beyond it what is hard for everybody is found as a
-weakness in more than 1 of 20 worlds without one (``validation/synthetic_peers.py``)."""
+"""Maximum average difference between the peers' means and the model's. Beyond it, what is hard for everybody is
+reported as a weakness in more than 1 of 20 simulations without one (``validation/synthetic_peers.py``)."""
 MIN_SHARED_ITEMS = 100
-"""Items that a peer must share with the model; half of the model's, where it has fewer than twice as many."""
+"""Minimum number of items that a peer must share with the model, or half of the model's items if that is less."""
 ENOUGH_PEERS = 3
-"""Models that are taken where fewer lie within."""
+"""Number of nearest models taken as peers if fewer lie within ``NEAR_DISTANCE``."""
 MAX_PEERS = 8
-"""Most peers: farther models of another kind blur what is the model's own."""
+"""Maximum number of peers: more distant, dissimilar models would blur what is specific to the model."""
 MIN_PEERS = 2
-"""Fewest peers: with a single one its noise cannot be told from the items' difficulty."""
+"""Minimum number of peers: the noise of a single one cannot be told from the items' difficulty."""
 MAX_SLOPE = 3.0
-"""Largest slope."""
+"""Maximum slope of a model's scores on its peers'."""
 MAX_ITERATIONS = 200
-"""Most turns in which the peers' levels and the items' effects are fitted."""
+"""Maximum number of iterations of the fit of peers' levels and items' effects."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What peers make of the items. N items."""
+    """A model's scores as expected from its peers. N items."""
 
     values: np.ndarray
-    """float64 of shape (N,): the expected score; it may leave [0, 1] by the shift to the model's level. NaN where no
-    peer or not the model is scored in the item or its benchmark."""
+    """float64 of shape (N,): the model's expected score; the shift to its level may take it outside [0, 1]. NaN where
+    no peer is scored on the item, or the benchmark lacks scores of the model or of enough peers."""
     slopes: dict[int, float]
-    """By number of the benchmark: how much the model's scores change with the peers'."""
+    """Number of a benchmark -> slope of the model's scores on the peers'."""
 
 
 def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
-    """Find the models of a model's level.
+    """Return the peers of a model: the models nearest in mean score.
 
     Parameters
     ----------
@@ -92,9 +91,9 @@ def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
     Returns
     -------
     ndarray of int64 of shape (peers,)
-        Rows of those whose mean over the items scored for both lies within ``NEAR_DISTANCE`` of the model's, nearest
-        first and at most ``MAX_PEERS``; the ``ENOUGH_PEERS`` nearest where fewer do. Models that share fewer than
-        ``MIN_SHARED_ITEMS`` items are none.
+        Rows of the peers, nearest first: at most ``MAX_PEERS`` within ``NEAR_DISTANCE`` (over the items scored for
+        both) or, if fewer than ``ENOUGH_PEERS`` are that near, the ``ENOUGH_PEERS`` nearest. Models that share too few
+        items (``MIN_SHARED_ITEMS``) are no peers.
     """
     away = distances(scores, model)
     order = np.argsort(away, kind="stable")[: int(np.isfinite(away).sum())]
@@ -103,12 +102,12 @@ def choose_peers(scores: np.ndarray, model: int) -> np.ndarray:
 
 
 def distances(scores: np.ndarray, model: int) -> np.ndarray:
-    """Give how far each model's mean lies from a model's, over the items scored for both.
+    """Return the absolute difference between each model's mean score and one model's, over the items scored for both.
 
     Parameters
     ----------
     scores, model
-        As of :func:`choose_peers`.
+        As in :func:`choose_peers`.
 
     Returns
     -------
@@ -126,7 +125,9 @@ def distances(scores: np.ndarray, model: int) -> np.ndarray:
 
 
 def expected_scores(scores: np.ndarray, model: int, peers: np.ndarray, group: np.ndarray) -> Expected:
-    """Give the score that peers let expect of a model on each item.
+    """Return the score that a model's peers let expect on each item.
+
+    It is linear in the peers' mean, with a slope fitted per benchmark, and shifted to the model's mean there.
 
     Parameters
     ----------
@@ -159,9 +160,10 @@ def expected_scores(scores: np.ndarray, model: int, peers: np.ndarray, group: np
 
 
 def _levels(others: np.ndarray) -> np.ndarray:
-    """Level of each peer in scores that are a peer's level plus an item's effect (least squares, by turns).
+    """Return the level of each peer, if scores are a peer's level plus an item's effect: shape (peers, 1).
 
-    A peer that is scored on hard items alone is not weak. Shape (peers, 1); the items' effects average to 0.
+    Fitted by alternating least squares, so that a peer scored only on hard items does not look weak. The items' effects
+    average to 0.
     """
     known = ~np.isnan(others)
     level = np.nanmean(others, axis=1, keepdims=True)
@@ -176,14 +178,14 @@ def _levels(others: np.ndarray) -> np.ndarray:
 
 
 def _mean(filled: np.ndarray, known: np.ndarray, axis: int) -> np.ndarray:
-    """Mean of the known values; 0 where there are none."""
+    """Return the mean of the known values along an axis; 0 where there are none."""
     return np.asarray(filled.sum(axis=axis, keepdims=True) / np.maximum(known.sum(axis=axis, keepdims=True), 1))
 
 
 def _slope(scores: np.ndarray, mean: np.ndarray, above: np.ndarray) -> float:
-    """Regress a model on its peers' true mean; in [0, ``MAX_SLOPE``]. ``above``: the peers' scores less their levels.
+    """Return the slope of a model on its peers' true mean, in [0, ``MAX_SLOPE``]; ``above``: peers' scores less levels.
 
-    The slope is drawn towards 1, the less so the better the variance of the true mean is known.
+    It is shrunk towards 1, the more so the less certain the variance of the true mean is.
     """
     common, error = _common_variance(above)
     if len(scores) < 2 or common <= 0:
@@ -194,7 +196,10 @@ def _slope(scores: np.ndarray, mean: np.ndarray, above: np.ndarray) -> float:
 
 
 def _common_variance(above: np.ndarray) -> tuple[float, float]:
-    """Variance over items of the peers' true mean: the mean product of two peers' scores, and its standard error."""
+    """Return the variance over items of the peers' true mean, and its standard error.
+
+    It is the mean product of two peers' scores less their levels.
+    """
     known = ~np.isnan(above)
     centred = np.where(known, above, 0.0)
     pairs = known.sum(axis=0) * (known.sum(axis=0) - 1)
@@ -205,12 +210,15 @@ def _common_variance(above: np.ndarray) -> tuple[float, float]:
 
 
 MIN_MODELS = 6
-"""Models with a score that an item must have: with five, no order of them is rarer than 1 in 10."""
+"""Minimum number of models with a score on an item: with five, no order of right and wrong is rarer than 1 in 10."""
 
 
 @dataclass(frozen=True)
 class ItemFacts:
-    """What many models' scores say of each item. Arrays of shape (N,); NaN = too few models, or all score the same."""
+    """How each item relates to many models' scores.
+
+    Arrays of shape (N,); NaN = too few models, or all score the same.
+    """
 
     models: np.ndarray
     """int64: models that are scored on the item."""
@@ -225,10 +233,10 @@ class ItemFacts:
 
 
 def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
-    """Judge each item by the models that were scored on it.
+    """Return how well each item discriminates between the models scored on it.
 
-    Models of one family make the same mistakes, so the shuffled models are not quite exchangeable: read a small q-value
-    as a reason to look at the item.
+    Models of one family make the same mistakes, so shuffled models are not quite exchangeable: read a small q-value as
+    a reason to look at the item.
 
     Parameters
     ----------
@@ -250,23 +258,23 @@ def item_facts(scores: np.ndarray, group: np.ndarray) -> ItemFacts:
 
 @dataclass(frozen=True)
 class WrongAlike:
-    """How many models give the same wrong answer. Arrays of shape (N,)."""
+    """How many models give the same wrong answer to each item. Arrays of shape (N,)."""
 
     wrong: np.ndarray
     """int64: models with a known answer that is scored below 1/2."""
     alike: np.ndarray
     """int64: of these, those that give the most common answer."""
     p_value: np.ndarray
-    """float64 in (0, 1]: chance of so many alike; NaN where fewer than two are wrong."""
+    """float64 in (0, 1]: chance of at least so many alike; NaN where fewer than two are wrong."""
     q_value: np.ndarray
     """float64: Benjamini-Hochberg of ``p_value`` over the items."""
 
 
 def wrong_alike(scores: np.ndarray, answers: np.ndarray) -> WrongAlike:
-    """Find the items on which models agree on an answer that the key calls wrong: a wrong key, or a common mistake.
+    """Return how many models agree on an answer that the key calls wrong: a hint at a wrong key or a common mistake.
 
-    Two wrong models give the same answer with a chance r, which is taken from all items. The chance that k of n agree
-    is then at most that of k successes in n trials, for each of about ``1 / r`` answers.
+    Two wrong models give the same answer with a chance r, which is estimated from all items. The chance that k of n
+    agree is then at most that of k successes in n trials, for each of about ``1 / r`` answers.
 
     Parameters
     ----------
@@ -291,7 +299,7 @@ def wrong_alike(scores: np.ndarray, answers: np.ndarray) -> WrongAlike:
 
 
 def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Item-rest correlations of one benchmark and their lower tails: two arrays of shape (items,)."""
+    """Return one benchmark's item-rest correlations and their lower-tail p-values: two arrays of shape (items,)."""
     others = known.sum(axis=1, keepdims=True) - known
     rest = np.divide(
         filled.sum(axis=1, keepdims=True) - filled, others, out=np.zeros(filled.shape), where=known & (others > 0)
@@ -311,9 +319,9 @@ def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _rarest(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """The smallest p-value that is possible: 1 / (different orders of the item's scores); shape (items,).
+    """Return the smallest possible p-value of each item, 1 / (distinct orders of its scores): shape (items,).
 
-    Equal scores cannot be told apart: k right of n models have ``n! / (k! (n - k)!)`` orders.
+    Equal scores are interchangeable: k right of n models have ``n! / (k! (n - k)!)`` orders.
     """
     ordered = np.sort(np.where(usable, scores, 2.0), axis=0)
     rank = np.arange(1, len(ordered) + 1)[:, None]
@@ -326,7 +334,7 @@ def _rarest(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
 
 
 def _lower_tail(product: np.ndarray, n: np.ndarray, x: _Moments, y: _Moments) -> np.ndarray:
-    """Chance of a product sum as low or lower if the item's scores are shuffled among the models."""
+    """Return the chance of a product sum as low or lower if the item's scores are shuffled among the models."""
     second, third, of_squares, of_fourth = moment_factors(n.astype(np.float64), (y.second, y.third, y.fourth))
     scale = np.sqrt(x.second * second)
     skewness = x.third * third / scale**3
@@ -336,7 +344,7 @@ def _lower_tail(product: np.ndarray, n: np.ndarray, x: _Moments, y: _Moments) ->
 
 @dataclass(frozen=True)
 class _Moments:
-    """Values about the mean over an item's models, 0 where it is unscored, and their power sums over the models."""
+    """Values about their mean over an item's models (0 where unscored), and power sums of these over the models."""
 
     centred: np.ndarray
     second: np.ndarray
@@ -344,12 +352,12 @@ class _Moments:
     fourth: np.ndarray
 
     def of(self, chosen: np.ndarray) -> _Moments:
-        """Return the moments of some items."""
+        """Return the moments of the chosen items."""
         return _Moments(self.centred[:, chosen], self.second[chosen], self.third[chosen], self.fourth[chosen])
 
 
 def _moments(values: np.ndarray, usable: np.ndarray, n: np.ndarray) -> _Moments:
-    """Compute centred values and power sums of some outcomes."""
+    """Return centred values and power sums over the models of each item."""
     mean = np.where(usable, values, 0.0).sum(axis=0) / np.maximum(n, 1)
     centred = np.where(usable, values - mean, 0.0)
     return _Moments(centred, *((centred**k).sum(axis=0) for k in (2, 3, 4)))

@@ -26,34 +26,34 @@ from scipy.special import betaincc, gammainc, gammaincc, gammaln, ndtr
 from competency_gaps.evidence.sample import BlockSums, effective_sample
 
 MIN_SKEWNESS = 1e-3
-"""Skewness and excess kurtosis below which the normal distribution is used."""
+"""If |skewness| and |excess kurtosis| are below this, the normal distribution is used."""
 MIN_CURVE_TAIL = 1e-4
-"""Tail below which a bounded curve is not used alone: it may end before the true distribution does."""
+"""Below this tail, a bounded curve is not used alone: it may end before the true distribution does."""
 MAX_LATTICE_SPREAD = 0.25
-"""Spread of the weights, relative to the lattice of equal weights, below which T gets a continuity correction."""
+"""If the weights' spread, relative to the steps of T, is below this, T gets a continuity correction."""
 
 
 MIN_CURVE_Z = -0.5
-"""z below which the normal tail is used: it is then above 0.69, and the other side's is the one that counts."""
+"""Below this z the normal tail is used: it exceeds 0.69 there, and only the other tail matters."""
 MAX_BOUNDED_TAIL = 0.05
-"""Tails above this are not compared with the chance of all-equal outcomes, which cannot exceed them."""
+"""Tails above this are not compared with the chance of all-equal outcomes, which they exceed anyway."""
 
 
 class PermutationTails(NamedTuple):
-    """Where each concept stands among permutations of the outcomes. Arrays of shape (concepts,)."""
+    """Tail probabilities of each concept's T under permuted outcomes. Arrays of shape (concepts,)."""
 
     low: np.ndarray
-    """float64: chance of a T as low or lower, in [0, 1]; NaN where outcomes or weights do not vary."""
+    """float64 in [0, 1]: chance of a T as low or lower; NaN where outcomes or weights do not vary."""
     high: np.ndarray
-    """float64: chance of a T as high or higher."""
+    """float64 in [0, 1]: chance of a T as high or higher; NaN likewise."""
     skewness: np.ndarray
-    """float64: skewness of T under permutation; its sign says which tail is the long one."""
+    """float64: skewness of T under permutation; if positive, the upper tail is the longer one."""
     z: np.ndarray
-    """float64: T in standard deviations, with a continuity correction where it moves in steps."""
+    """float64: T in standard deviations, with a continuity correction where T is discrete."""
 
 
 def corrected(p_value: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's q-values over all p-values of an array of any shape; NaN = not tested."""
+    """Return Benjamini and Hochberg's q-values over all p-values of an array of any shape; NaN = not tested."""
     order = np.argsort(p_value, axis=None)
     raised = p_value.ravel()[order] * np.count_nonzero(~np.isnan(p_value)) / np.arange(1, len(order) + 1)
     q_value = np.empty(p_value.shape)
@@ -62,12 +62,12 @@ def corrected(p_value: np.ndarray) -> np.ndarray:
 
 
 def statistic(sums: BlockSums) -> np.ndarray:
-    """``T``: float64 of shape (concepts,)."""
+    """Return ``T`` of each concept: float64 of shape (concepts,)."""
     return sums.total(sums.weight_outcome) - sums.total(sums.weight, sums.mean)
 
 
 def permutation_cumulants(sums: BlockSums) -> np.ndarray:
-    """Second, third and fourth cumulant of T: float64 of shape (3, concepts)."""
+    """Return the second, third and fourth cumulant of T under permutation: float64 of shape (3, concepts)."""
     inverse = 1 / np.maximum(sums.units, 1)
     second, third, fourth = _central((sums.weight, sums.weight2, sums.weight3, sums.weight4), inverse[sums.block])
     of_second, of_third, of_squares, of_fourth = moment_factors(sums.units, _central(tuple(sums.outcome), inverse))
@@ -81,10 +81,17 @@ def permutation_cumulants(sums: BlockSums) -> np.ndarray:
 
 
 def moment_factors(n: np.ndarray, outcomes: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """Factors of the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` in each block: four arrays of shape (B,).
+    """Return factors of the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` in each block: four arrays of shape (B,).
 
     The first gives the second cumulant, the next the third, and the last two together the fourth. Blocks of fewer than
     four units contribute to the second only.
+
+    Parameters
+    ----------
+    n : ndarray of float of shape (B,)
+        Units of each block.
+    outcomes
+        ``B_2``, ``B_3`` and ``B_4`` of each block.
     """
     b2, b3, b4 = outcomes
     large = n >= 4
@@ -102,7 +109,7 @@ def moment_factors(n: np.ndarray, outcomes: tuple[np.ndarray, ...]) -> tuple[np.
 
 
 def _central(powers: tuple[np.ndarray, ...], inverse: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Sums of squares, cubes and fourth powers about the mean, from four plain power sums and ``1 / n``."""
+    """Return sums of squares, cubes and fourth powers about the mean, from four plain power sums and ``1 / n``."""
     p1, p2, p3, p4 = powers
     m = p1 * inverse
     square = m * m
@@ -115,10 +122,10 @@ def _central(powers: tuple[np.ndarray, ...], inverse: np.ndarray) -> tuple[np.nd
 
 
 def permutation_tails(sums: BlockSums) -> PermutationTails:
-    """Both tails of T for every concept.
+    """Return both tails of T for every concept.
 
     A tail is never smaller than the chance that all of the concept's units have the lowest (highest) outcome, which is
-    exact for outcomes of 0 and 1. Where the weights hardly differ, T moves in steps and is corrected by half a step.
+    exact for outcomes of 0 and 1. Where the weights hardly differ, T is discrete and is corrected by half a step.
     """
     second, third, fourth = permutation_cumulants(sums)
     t = statistic(sums)
@@ -139,7 +146,7 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
 
 
 def _useful_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    """The Pearson tail; the normal one where that is large, where no verdict depends on it."""
+    """Return the Pearson tail; the normal one where the tail is so large that no verdict depends on it."""
     out = ndtr(-z)
     small = np.flatnonzero(z > MIN_CURVE_Z)
     out[small] = pearson_tail(z[small], skew[small], excess[small])
@@ -147,7 +154,7 @@ def _useful_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
 
 
 def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    """Upper tail of the Pearson curve with mean 0, variance 1, and the given skewness and excess kurtosis.
+    """Return the upper tail of the Pearson curve with mean 0, variance 1, and the given skewness and excess kurtosis.
 
     Returns
     -------
@@ -165,7 +172,7 @@ def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
 
 
 def _beta_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    """Type I: a beta on an interval, both from the four moments (Elderton and Johnson, Systems of Frequency Curves)."""
+    """Return the tail of type I: a beta on an interval (Elderton and Johnson, Systems of Frequency Curves)."""
     square, kurtosis = skew**2, excess + 3
     r = 6 * (kurtosis - square - 1) / (6 + 3 * square - 2 * kurtosis)
     root = np.sqrt((r + 2) ** 2 * square + 16 * (r + 1))
@@ -176,14 +183,14 @@ def _beta_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarra
 
 
 def _gamma_tail(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
-    """Type III: a gamma with the skewness; mirrored where that is negative."""
+    """Return the tail of type III: a gamma with the given skewness, mirrored if that is negative."""
     shape = 4 / skew**2
     x = np.maximum(0.0, shape + np.sqrt(shape) * z * np.sign(skew))
     return np.where(skew > 0, gammaincc(shape, x), gammainc(shape, x))
 
 
 def _half_step(sums: BlockSums) -> np.ndarray:
-    """Half the mean weight where the weights differ too little to fill the gaps between T's steps; else 0."""
+    """Return half a step of T, which is half the mean weight, where the weights hardly differ; else 0."""
     support, weight = sums.total(sums.support), sums.total(sums.weight)
     spread = np.maximum(0.0, support / np.maximum(effective_sample(weight, sums.total(sums.weight2)), 1e-300) - 1)
     right = sums.total(sums.support, sums.mean)
@@ -193,14 +200,14 @@ def _half_step(sums: BlockSums) -> np.ndarray:
 
 
 def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Chance that all units of a concept have outcome 0, and that all have 1 (hypergeometric).
+    """Return the chance that all units of a concept have outcome 0, and that all have 1 (hypergeometric).
 
-    It is 0 for concepts with a unit in a block whose outcomes are graded.
+    Both are 0 for concepts with a unit in a block of graded outcomes.
 
     Parameters
     ----------
     near : ndarray of bool of shape (concepts,)
-        For which concepts.
+        Concepts to compute it for.
 
     Returns
     -------
@@ -220,18 +227,18 @@ def _extremes(sums: BlockSums, near: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Log of the chance that ``drawn`` of n units hold none of the ``marked`` ones; -inf if it is impossible."""
+    """Return the log of the chance that ``drawn`` of n units include none of the ``marked``; -inf if impossible."""
     left = n - marked - drawn
     log = gammaln(n - marked + 1) - gammaln(n + 1) - gammaln(np.maximum(left, 0) + 1) + gammaln(n - drawn + 1)
     return np.where(left >= 0, log, -np.inf)
 
 
 MAX_PERMUTATIONS = 20_000
-"""Most permutations."""
+"""Maximum number of permutations."""
 MIN_PERMUTATIONS = 2_000
-"""Fewest permutations."""
+"""Minimum number of permutations."""
 MAX_PERMUTED_OUTCOMES = 100_000_000
-"""About how many outcomes are permuted in all: a suite of more than 5,000 clusters gets fewer draws."""
+"""Approximate total of permuted outcomes: a suite of more than 5,000 clusters gets fewer permutations."""
 OUTCOMES_PER_BATCH = 2_000_000
 """Permuted outcomes in memory per thread."""
 WORKERS = 4
@@ -240,7 +247,7 @@ WORKERS = 4
 def drawn_tails(
     weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Tails of T by permutation of the outcomes within each block.
+    """Return the tails of T by random permutation of the outcomes within each block.
 
     Parameters
     ----------
@@ -249,14 +256,14 @@ def drawn_tails(
     outcome : ndarray of float of shape (K,)
     block : ndarray of int of shape (K,)
     seed
-        Seed of the draws.
+        Seed of the permutations.
 
     Returns
     -------
     low, high : ndarray of float64 of shape (asked,)
         ``(1 + draws as extreme) / (1 + draws)``: valid p-values, never 0.
     draws : int
-        Permutations drawn.
+        Number of permutations.
     """
     order = np.argsort(block, kind="stable")
     places = [p for p in np.split(order, np.flatnonzero(np.diff(block[order])) + 1) if len(p) > 1]
@@ -271,7 +278,7 @@ def drawn_tails(
     size = max(1, OUTCOMES_PER_BATCH // max(1, len(used), len(observed)))
 
     def extreme(start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Count the draws of a batch that are as low, and as high."""
+        """Return how many draws of a batch are as low, and how many as high."""
         drawn = min(size, draws - start)
         rng = np.random.Generator(np.random.SFC64((seed, start)))  # a quarter faster than the default
         moved = [rng.permuted(np.broadcast_to(part, (drawn, len(part))), axis=1).T for part in parts]

@@ -1,8 +1,8 @@
-"""Which slices tell an entry's examples from the others: rank sums on one half of them, and again on the other [ours].
+"""Which slices distinguish an entry's examples from the others: rank sums, on one half and again on the other [ours].
 
-An example's rank is taken among the examples of its stratum (domain or benchmark, and class of length), so that neither
-a domain nor length makes a match. Half of an entry's examples chooses the slices of each family that tell it best; the
-other half tests these with membership permuted within the strata, and false discoveries are controlled over all pairs.
+Examples are ranked within their stratum (domain or benchmark, and class of length), so that neither domain nor length
+makes a match. On half of an entry's examples, the slices of each family that distinguish it best are chosen; the other
+half tests these with membership permuted within strata. The false-discovery rate is controlled over all pairs.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import scipy.sparse as sp
 from competency_gaps.evidence import corrected
 
 MIN_EXAMPLES = 6
-"""Fewest examples of an entry that is compared: three choose, three confirm."""
+"""Minimum number of examples of an entry to be compared: three to choose slices, three to confirm them."""
 LENGTH_CLASSES = 4
-"""Classes of length in a domain, each with as many examples."""
+"""Number of classes of length per domain, of about equal size."""
 MAX_CHOSEN = 5
-"""Slices of each family that an entry's first half chooses, at most."""
+"""Maximum number of slices per family that are chosen for an entry."""
 PERMUTATIONS = 1_999
 _SLICES_PER_BLOCK = 128
-"""Slices that are ranked at a time."""
+"""Number of slices that are ranked at a time."""
 
 
 @dataclass(frozen=True)
@@ -30,31 +30,34 @@ class Examples:
     """Examples and their slices. n examples, K slices, E entries."""
 
     values: sp.csr_array
-    """float of shape (K, n), at least 0: how much an example belongs to a slice."""
+    """float of shape (K, n), at least 0: weight of each example in each slice."""
     member: sp.csr_array
-    """float64 of shape (E, n): 1 where an example is of an entry; it may be of several."""
+    """float64 of shape (E, n): 1 where an example belongs to an entry; it may belong to several."""
     stratum: np.ndarray
-    """int64 of shape (n,), from 0."""
+    """int64 of shape (n,): number of each example's stratum, from 0."""
     family: np.ndarray
-    """Of shape (K,): each slice's."""
+    """Of shape (K,): family of each slice."""
 
 
 @dataclass(frozen=True)
 class Ties:
-    """Pairs of entry and slice that the second half confirms. P pairs, an entry's best first."""
+    """Confirmed pairs of an entry and a slice. P pairs, sorted by entry, the best first."""
 
     entry: np.ndarray
     """int64 of shape (P,)."""
     slice: np.ndarray
     """int64 of shape (P,)."""
     auc: np.ndarray
-    """float64 of shape (P,), in (0.5, 1]: of the half that did not choose it."""
+    """float64 of shape (P,), in (0.5, 1]: area under the ROC curve on the half that did not choose the slice."""
     q: np.ndarray
-    """float64 of shape (P,): corrected over entries and the slices of each (:func:`by_entry`)."""
+    """float64 of shape (P,): q-value, corrected over entries and the slices of each (:func:`by_entry`)."""
 
 
 def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Number the classes of domain and length, of about equal size within a domain: int64 of shape (n,)."""
+    """Return the stratum of each example: its class of length within its domain, as int64 of shape (n,).
+
+    The classes of a domain are of about equal size.
+    """
     stratum = np.zeros(len(domain), np.int64)
     for number in np.unique(domain):
         rows = np.flatnonzero(domain == number)
@@ -64,18 +67,18 @@ def strata(domain: np.ndarray, length: np.ndarray) -> np.ndarray:
 
 
 def rank_sums(examples: Examples, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compare every slice of an entry's examples with the others of their strata.
+    """Return how well each slice distinguishes each entry's examples from the others of their strata.
 
     Parameters
     ----------
     part : ndarray of bool of shape (n,)
-        Examples that count.
+        Examples to use.
 
     Returns
     -------
     tuple of two ndarray of shape (K, E)
-        Area under the ROC curve (pairs of an example of the entry and another of its stratum of which the former has
-        more of the slice, ties counted half: Mann-Whitney's U; 0.5 without a pair), and its standard score when
+        Area under the ROC curve (share of pairs of an example of the entry and another of its stratum in which the
+        former has more of the slice, ties counted half: Mann-Whitney's U; 0.5 without a pair), and its z-score when
         membership is permuted within strata.
     """
     count = examples.values.shape[0], examples.member.shape[0]
@@ -98,7 +101,7 @@ def rank_sums(examples: Examples, part: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _centred_ranks(values: sp.csr_array, part: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    """Ranks within strata, ties averaged, less their mean: float64 of shape (slices, examples that count)."""
+    """Return ranks within strata, ties averaged, less their mean: float64 of shape (slices, examples in ``part``)."""
     from scipy.stats import rankdata
 
     dense = sp.csr_array(values)[:, part].toarray()
@@ -109,10 +112,10 @@ def _centred_ranks(values: sp.csr_array, part: np.ndarray, groups: list[np.ndarr
 
 
 def halves(member: sp.csr_array, seed: int) -> np.ndarray:
-    """Tell which examples choose: bool of shape (n,).
+    """Return which examples are used to choose slices: bool of shape (n,).
 
-    Of each entry about half, drawn at random; an example of several entries is in one half for all of them, so entries
-    with few examples are divided first. Examples of no entry, which others are compared with, are divided too.
+    About half of each entry's, at random. An example of several entries is in the same half for all of them, so entries
+    with few examples are divided first. Examples of no entry, which serve for comparison, are divided too.
     """
     rng = np.random.default_rng(seed)
     choosing = np.full(member.shape[1], -1)
@@ -127,14 +130,14 @@ def halves(member: sp.csr_array, seed: int) -> np.ndarray:
 
 
 def tell(examples: Examples, *, level: float = 0.05, seed: int = 0) -> Ties:
-    """Find the slices that tell the entries.
+    """Return the slices that distinguish the entries.
 
     Parameters
     ----------
     level
         False-discovery rate of the pairs.
     seed
-        Of the halves and permutations.
+        Seed of the halves and permutations.
     """
     choosing = halves(examples.member, seed)
     area, first = rank_sums(examples, choosing)
@@ -159,7 +162,7 @@ def tell(examples: Examples, *, level: float = 0.05, seed: int = 0) -> Ties:
 
 
 def permuted(examples: Examples, part: np.ndarray, entry: np.ndarray, chosen: np.ndarray, *, seed: int) -> np.ndarray:
-    """One-sided p-values of pairs' rank sums, membership permuted within strata: float64 of shape (P,)."""
+    """Return one-sided p-values of pairs' rank sums, with membership permuted within strata: float64 of shape (P,)."""
     stratum = examples.stratum[part]
     groups = [np.flatnonzero(stratum == number) for number in np.unique(stratum)]
     numbers, index = np.unique(chosen, return_inverse=True)
@@ -186,10 +189,11 @@ def permuted(examples: Examples, part: np.ndarray, entry: np.ndarray, chosen: np
 
 
 def by_entry(p: np.ndarray, entry: np.ndarray, level: float) -> np.ndarray:
-    """Correct p-values of pairs over entries: those of S of E entries that pass by Simes' p-values count up to S / E.
+    """Return q-values of pairs, corrected over entries; 1 for pairs of entries that do not pass.
 
-    Benjamini and Bogomolov (JRSS B 76, 2014): the false-discovery rate of the entries that pass, and on average that of
-    their pairs, is at most the level.
+    If S of E entries pass by their Simes p-values, the q-values within these are multiplied by E / S. By Benjamini and
+    Bogomolov (JRSS B 76, 2014), the false-discovery rate of the entries that pass, and on average that of their pairs,
+    is at most the level.
     """
     names, index = np.unique(entry, return_inverse=True)
     within = np.ones(len(p))
@@ -203,7 +207,7 @@ def by_entry(p: np.ndarray, entry: np.ndarray, level: float) -> np.ndarray:
 
 
 def dealt(examples: Examples, rng: np.random.Generator) -> Examples:
-    """The examples dealt out anew to the entries, within their strata: nothing tells an entry then."""
+    """Return the examples with membership permuted within strata, so that no slice truly distinguishes an entry."""
     home = np.argsort(examples.stratum, kind="stable")
     where = np.empty(len(home), np.int64)
     where[home] = np.lexsort((rng.random(len(home)), examples.stratum))

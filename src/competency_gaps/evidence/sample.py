@@ -1,17 +1,17 @@
-"""The items that evidence is gathered from, and their units: clusters, compared within strata of benchmarks [ours].
+"""The items from which evidence is computed, and their units: clusters, compared within strata of benchmarks [ours].
 
 Items that are not independent (the same text, passage or shuffled sentence) form a cluster, and a cluster counts once:
 its outcome is the mean over its scored items, a concept's weight in it the sum over them. Repeats of one text are
-averaged first, like the epochs of an item: they share one weight, so that asking a text more often does not make it
-count for more. A *block* is a stratum of a benchmark; under the null outcomes are exchangeable within a block.
+averaged first, like the epochs of an item: they share one weight, so that a text does not count for more by being asked
+more often. A *block* is a stratum of a benchmark; under the null hypothesis, outcomes are exchangeable within a block.
 
 Within a stratum all clusters have about the same length (or other covariate), so length cannot explain a difference
-between them. A number is cut at quantiles into strata of about ``STRATUM_CLUSTERS`` clusters. Quintiles, the usual
-choice, leave a fifth of the slope inside each stratum, which over thousands of items makes false findings
+between them. Numeric covariates are cut at quantiles into strata of about ``STRATUM_CLUSTERS`` clusters. Quintiles, the
+usual choice, leave a fifth of the slope inside each stratum, which over thousands of items causes false findings
 (``validation/planted.py`` measures it; a spline within each benchmark does no better).
 
 Intervals, gaps and permutation moments are functions of sums over the units of each block. A block in which a concept
-is not active adds nothing to any of these, so sums are kept only for *pairs* of a concept and a block in which it is
+is not active adds nothing to any of these, so sums are stored only for *pairs* of a concept and a block in which it is
 active.
 """
 
@@ -25,33 +25,33 @@ import numpy as np
 import scipy.sparse as sp
 
 STRATUM_CLUSTERS = 15
-"""About how many clusters a stratum has: with fewer, estimating the strata's means costs too much power."""
+"""Approximate number of clusters per stratum: with fewer, estimating the strata's means costs too much power."""
 MAX_STRATA = 40
-"""Most strata of a benchmark."""
+"""Maximum number of strata per benchmark."""
 
 
 @dataclass(frozen=True)
 class Covariate:
-    """A property of items besides the concepts. N items."""
+    """A property of items that strata can hold constant. N items."""
 
     name: str
     """``length``, ``group``, ``answer_position``, ``options``, or a column's name."""
     values: np.ndarray
-    """float64 of shape (N,): a number, or the number of a category; NaN = unknown."""
+    """float64 of shape (N,): the value, or the index of a category; NaN = unknown."""
     categories: tuple[str, ...] | None = None
-    """Names of the categories; None: a number."""
+    """Names of the categories; None: the covariate is numeric."""
 
     def of_units(self, kept: np.ndarray, unit: np.ndarray, first: np.ndarray, size: np.ndarray) -> Covariate:
-        """Give the covariate of clusters: the mean of a number, the first item's category.
+        """Return the covariate of clusters: the items' mean if it is numeric, else the category of one item.
 
         Parameters
         ----------
         kept : ndarray of int
-            Items that take part.
+            Items to use.
         unit : ndarray of int of the shape of ``kept``
-            Unit of each.
+            Unit of each of these.
         first : ndarray of int of shape (units,)
-            A place in ``kept`` for each unit.
+            For each unit, the position in ``kept`` of the item whose category counts.
         size : ndarray of int of shape (units,)
             Items of each unit.
         """
@@ -66,10 +66,10 @@ class Covariate:
 
 
 def split_by_size(block: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Part the units of each block by their number of items: 1, 2 to 4, 5 or more.
+    """Return blocks split by the units' number of items: 1, 2 to 4, 5 or more.
 
-    Outcomes are exchangeable only if their variances are equal, and the mean of a cluster varies less than one score.
-    Strata are cut first: cut separately, the few large clusters would hardly be separated by length.
+    Outcomes are exchangeable only if their variances are equal, and a cluster's mean varies less than one score. Strata
+    must be cut first: if the few large clusters were cut separately, length would hardly be held constant among them.
 
     Parameters
     ----------
@@ -84,17 +84,17 @@ def split_by_size(block: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 
 def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
-    """Give each unit its block: its stratum within its benchmark.
+    """Return the block of each unit: its stratum within its benchmark.
 
-    Units are split by categories first, then by the numbers, each into as many parts. Equal values stay together, and
-    units of unknown value form a stratum of their own.
+    Units are split by all categorical covariates first, then by the numeric ones, each into equally many parts. Equal
+    values stay together, and units of unknown value form a stratum by themselves.
 
     Parameters
     ----------
     benchmark : ndarray of int of shape (K,)
         Numbers from 0.
     covariates
-        Of the units.
+        Covariates of the units.
 
     Returns
     -------
@@ -117,14 +117,14 @@ def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
 
 
 def _split(cell: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Number the pairs of cell and value, in the order of the cells."""
+    """Return a number for each pair of cell and value, in the order of the cells."""
     _, rank = np.unique(value, return_inverse=True)
     _, number = np.unique(cell * (rank.max(initial=0) + 1) + rank, return_inverse=True)
     return np.asarray(number, np.int64)
 
 
 def _quantiles(values: np.ndarray, cell: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Number of the quantile of its cell that each value lies in; -1 = unknown."""
+    """Return the number of the quantile, within its cell, in which each value lies; -1 = unknown."""
     out = np.full(len(values), -1.0)
     order = np.argsort(cell, kind="stable")
     for group in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
@@ -138,28 +138,28 @@ def _quantiles(values: np.ndarray, cell: np.ndarray, parts: np.ndarray) -> np.nd
 
 @dataclass(frozen=True)
 class ItemSample:
-    """The items that evidence is gathered from. N items, in any order."""
+    """The items from which evidence is computed. N items, in any order."""
 
     scores: np.ndarray
     """float64 of shape (N,): outcomes as shares of their limits, in [0, 1]; NaN = unscored or excluded."""
     benchmark: np.ndarray
     """int64 of shape (N,): number of each item's benchmark."""
     rows: Callable[[np.ndarray], sp.csr_array]
-    """Gives the CAS of the concepts asked for: csr_array of shape (asked, N)."""
+    """Function from concepts' numbers to their CAS: csr_array of shape (asked, N)."""
     support: np.ndarray
     """int64 of shape (concepts,): items in which each concept is active."""
     cluster: np.ndarray | None = None
     """int64 of shape (N,): number of each item's cluster; None: every item is a cluster of its own."""
     covariates: tuple[Covariate, ...] = field(default=())
-    """What the strata are cut by."""
+    """Covariates that define the strata."""
     repeats: np.ndarray | None = None
     """bool of shape (N,): whether the item's cluster repeats one text; None: no cluster does."""
     limits: tuple[float, float] = (0.0, 1.0)
-    """The outcomes that ``scores`` 0 and 1 stand for: 0 and 1 for scores, -1 and 1 for differences of two."""
+    """The outcomes that correspond to 0 and 1 in ``scores``: 0 and 1 for scores, -1 and 1 for differences of two."""
 
     @property
     def scale(self) -> float:
-        """By how much an outcome changes where ``scores`` rises by 1."""
+        """Change of the outcome for a rise of ``scores`` by 1."""
         return self.limits[1] - self.limits[0]
 
     @property
@@ -178,7 +178,7 @@ def sample_of(
     repeats: np.ndarray | None = None,
     limits: tuple[float, float] = (0.0, 1.0),
 ) -> ItemSample:
-    """Make the sample of plain arrays.
+    """Return a sample made of plain arrays.
 
     Parameters
     ----------
@@ -186,6 +186,10 @@ def sample_of(
         Copied once.
     outcomes : ndarray of float of shape (N,)
         Within ``limits``; NaN = unscored.
+    benchmark : ndarray of int of shape (N,)
+        Number of each item's benchmark.
+    cluster, covariates, repeats, limits
+        As in :class:`ItemSample`.
     """
     rows = sp.csr_array(sp.csr_array(cas).T)
     return ItemSample(
@@ -201,7 +205,7 @@ def sample_of(
 
 
 def shares(outcomes: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Map outcomes to [0, 1], where all of the evidence is gathered: gaps and intervals are mapped back."""
+    """Return outcomes mapped to [0, 1], the scale of all evidence; gaps and intervals are mapped back later."""
     low, high = limits
     values = np.asarray(outcomes, np.float64)
     return values if limits == (0.0, 1.0) else np.clip((values - low) / (high - low), 0.0, 1.0)
@@ -209,12 +213,12 @@ def shares(outcomes: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Units:
-    """Clusters with their outcomes. N items, K units, B blocks."""
+    """Clusters with their outcomes and blocks. N items, K units, B blocks."""
 
     unit: np.ndarray
     """int64 of shape (N,): each item's unit; -1 = the item is unscored or excluded."""
     share: np.ndarray
-    """float64 of shape (N,): part of an item's CAS that counts: 1, or 1 / (scored repeats of its text)."""
+    """float64 of shape (N,): factor of an item's CAS: 1, or 1 / (scored repeats of its text)."""
     outcome: np.ndarray
     """float64 of shape (K,), in [0, 1]: mean score of the unit's scored items."""
     benchmark: np.ndarray
@@ -228,33 +232,33 @@ class Units:
 
     @cached_property
     def member(self) -> sp.csr_array:
-        """csr_array of shape (N, K): the part of each scored item's CAS that counts in its unit."""
+        """Membership of items in units: csr_array of shape (N, K) with the factor of each scored item's CAS."""
         kept = np.flatnonzero(self.unit >= 0)
         places = (self.share[kept], (kept, self.unit[kept]))
         return sp.csr_array(sp.coo_array(places, shape=(len(self.unit), len(self.outcome))))
 
     def rows(self, cas: sp.csr_array) -> sp.csr_array:
-        """Sum CAS, csr_array of shape (asked, N), over the items of each unit: float64 of shape (asked, K)."""
+        """Return CAS (csr_array of shape (asked, N)) summed over each unit's items: float64 of shape (asked, K)."""
         if self.alone and np.array_equal(self.unit, np.arange(len(self.unit))):
             return sp.csr_array(cas, dtype=np.float64)
         return sp.csr_array(sp.csr_array(cas, dtype=np.float64) @ self.member)
 
     def sums(self, rows: sp.csr_array) -> BlockSums:
-        """Sum weights of the units, csr_array of shape (asked, K), and their outcomes over each block."""
+        """Return sums of the units' weights, csr_array of shape (asked, K), and outcomes over each block."""
         return block_sums(rows, self.outcome, self.block, len(self.block_benchmark))
 
 
 def units_of(sample: ItemSample, *, across: bool = True) -> Units:
-    """Form the units of a sample, and cut their strata.
+    """Return the units of a sample, with their blocks.
 
-    A cluster with items in several benchmarks counts in the one that holds most of them: its outcome is its items' mean
+    A cluster with items in several benchmarks counts in the benchmark with most of them: its outcome is its items' mean
     difference from their benchmarks' means, added to that benchmark's mean. Units are compared with units of about as
     many items, because the mean of many scores varies less than a single score.
 
     Parameters
     ----------
     across
-        Whether clusters reach across benchmarks; False cuts them at the benchmarks' borders, as needed to judge each
+        Whether a cluster may span benchmarks; False cuts clusters at the benchmarks' borders, as needed to judge each
         benchmark by itself.
     """
     kept = np.flatnonzero(~np.isnan(sample.scores))
@@ -285,14 +289,14 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
 
 
 def _outcomes(scores: np.ndarray, benchmark_of: np.ndarray, unit_of: np.ndarray, home: np.ndarray) -> np.ndarray:
-    """Give each unit's outcome: shape (K,).
+    """Return each unit's outcome: shape (K,).
 
     Parameters
     ----------
-    scores, benchmark_of, own : ndarray of one shape
-        Of the scored items: the score, the benchmark's place and the unit.
+    scores, benchmark_of, unit_of : ndarray of one shape
+        Score, position of the benchmark and unit of each scored item.
     home : ndarray of int of shape (K,)
-        Place of the benchmark that each unit counts in.
+        Position of the benchmark in which each unit counts.
     """
     level = np.bincount(benchmark_of, scores) / np.bincount(benchmark_of)
     crossing = np.bincount(unit_of, benchmark_of != home[unit_of]) > 0
@@ -305,7 +309,7 @@ def _outcomes(scores: np.ndarray, benchmark_of: np.ndarray, unit_of: np.ndarray,
 
 
 def first_of_most(unit_of: np.ndarray, benchmark_of: np.ndarray, places: int) -> np.ndarray:
-    """Give the place that holds most items of each unit; the first of equals."""
+    """Return the position of the benchmark with most items of each unit; the first of equals."""
     pair, count = np.unique(unit_of * places + benchmark_of, return_counts=True)
     order = np.lexsort((pair, -count))
     units = pair[order] // places
@@ -315,7 +319,10 @@ def first_of_most(unit_of: np.ndarray, benchmark_of: np.ndarray, places: int) ->
 
 @dataclass(frozen=True)
 class BlockSums:
-    """Sums over units. C concepts, B blocks, P pairs; ``w``: a concept's weight in a unit, ``o``: its outcome."""
+    """Sums over the units of each block. C concepts, B blocks, P pairs of a concept and a block in which it is active.
+
+    ``w``: a concept's weight in a unit; ``o``: the unit's outcome.
+    """
 
     concepts: int
     """C."""
@@ -353,25 +360,25 @@ class BlockSums:
         return np.divide(total, self.units, out=np.zeros(len(total)), where=self.units > 0)
 
     def total(self, values: np.ndarray, factor: np.ndarray | None = None) -> np.ndarray:
-        """Add up values of the pairs over blocks: float64 of shape (C,).
+        """Return values of the pairs summed over blocks: float64 of shape (C,).
 
         Parameters
         ----------
         values : ndarray of float of shape (P,)
         factor : ndarray of float of shape (B,), optional
-            What each block's values are multiplied by; None: 1.
+            Factor of each block's values; None: 1.
         """
         products = values if factor is None else values * factor[self.block]
         return np.bincount(self.concept, products, self.concepts)
 
     def of_pairs(self, chosen: np.ndarray) -> BlockSums:
-        """Keep some pairs (bool of shape (P,)); blocks and concepts keep their numbers."""
+        """Return the sums of some pairs (bool of shape (P,)); blocks and concepts do not change their numbers."""
         whole = (self.concepts, self.units, self.outcome)
         return BlockSums(*whole, *(getattr(self, field.name)[chosen] for field in fields(self)[len(whole) :]))
 
 
 def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, blocks: int) -> BlockSums:
-    """Sum over the units of each block.
+    """Return the sums over the units of each block.
 
     Parameters
     ----------
@@ -412,7 +419,7 @@ def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, bl
 
 
 def effective_sample(weight: np.ndarray, weight2: np.ndarray) -> np.ndarray:
-    """``n_eff = (sum W)^2 / sum W^2`` over clusters, with ``W`` the sum of CAS in a cluster.
+    """Return ``n_eff = (sum W)^2 / sum W^2`` over clusters, with ``W`` the sum of CAS in a cluster.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Which concepts go with failure or success: all evidence of a suite and of its benchmarks.
+"""Which concepts go with failure or success: the evidence of a suite and of its benchmarks.
 
-Every tested concept is asked twice, whether it goes with failure and whether it goes with success, and the rate of
-false discoveries is controlled in each of the two lists (Benjamini and Hochberg, JRSS B 57, 1995).
+Every concept is tested twice, for failure and for success, and the false-discovery rate is controlled in each of the
+two lists (Benjamini and Hochberg, JRSS B 57, 1995).
 p-values are weighted by the effective sample, because a concept of few items has little chance of passing (Genovese,
-Roeder and Wasserman, Biometrika 93, 2006): the weights depend on activations alone, so that the rate holds.
+Roeder and Wasserman, Biometrika 93, 2006). The weights depend on activations alone, so the rate is still controlled.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ STATUSES = ("failure", "success", "negligible", "typical", "insufficient")
 
 
 class Thresholds(NamedTuple):
-    """What an association of a concept needs to count as real."""
+    """When a concept is tested, and when its association counts as real."""
 
     min_n_eff: float = 20.0
-    """Effective sample below which a concept is not tested."""
+    """Minimum effective sample of a tested concept."""
     q: float = 0.05
-    """Largest q-value of an association that counts as real."""
+    """Maximum q-value of an association that counts as real."""
     level: float = 0.95
-    """Coverage of the intervals."""
+    """Nominal coverage of the intervals."""
     min_association: float = 0.01
-    """Absolute association below which a real one is negligible."""
+    """A real association whose absolute value is below this is negligible."""
     seed: int = 0
-    """Seed of the drawn permutations."""
+    """Seed of the random permutations."""
 
 
 DEFAULTS = Thresholds()
@@ -45,34 +45,35 @@ DEFAULTS = Thresholds()
 class Evidence:
     """Intervals, tests and verdicts of each concept's performance. Arrays of shape (concepts,); NaN = undefined.
 
-    Values are in units of the outcome: of scores as stated below, of differences from -1 to 1 and associations from
-    -2 to 2.
+    Values are in units of the outcome. Ranges are stated for scores; for differences of two scores, chi_model lies in
+    [-1, 1] and associations in [-2, 2].
     """
 
     n_eff: np.ndarray
     """float64, >= 0: effective sample size over the clusters of scored items, in equally weighted clusters."""
     chi_model: np.ndarray
-    """float64 in [0, 1]: mean outcome of the items that the concept is active in, weighted by CAS."""
+    """float64 in [0, 1]: mean outcome of the items in which the concept is active, weighted by CAS."""
     low: np.ndarray
     """float64 in [0, 1]: lower end of chi_model's interval."""
     high: np.ndarray
     association: np.ndarray
-    """float64 in [-1, 1]: the association net of strata, clusters counted once."""
+    """float64 in [-1, 1]: association within strata, with clusters counted once."""
     association_low: np.ndarray
     association_high: np.ndarray
     plain_association: np.ndarray
-    """float64 in [-1, 1]: the items against their benchmarks' means."""
+    """float64 in [-1, 1]: association of items against their benchmarks' means, without strata or clusters."""
     p_value: np.ndarray
-    """float64 in [0, 1], two-sided, of the association; NaN = not tested."""
+    """float64 in [0, 1]: two-sided p-value of the association; NaN = not tested."""
     q_value: np.ndarray
-    """float64 in [0, 1]: the rate of false discoveries of the list, of concepts that go with failure or of those that
-    go with success, that ends with the concept; NaN = not tested."""
+    """float64 in [0, 1]: false-discovery rate among the concepts on the same side (failure or success) with the same or
+    a smaller q-value; NaN = not tested."""
     status: np.ndarray
-    """object (str): failure (the concept goes with it), success, negligible (the association is real, and smaller than
-    ``min_association``), typical, insufficient, untested."""
+    """object (str): ``failure`` or ``success`` (the concept goes with it), ``negligible`` (the association is real but
+    smaller than ``min_association``), ``typical`` (not significant), ``insufficient`` (``n_eff`` too small),
+    ``untested``."""
 
     def counts(self) -> dict[str, int]:
-        """How many concepts were tested, and how many have each status."""
+        """Return how many concepts were tested (``tested``), and how many have each status."""
         statuses = {name: int((self.status == name).sum()) for name in STATUSES}
         return {"tested": int((~np.isnan(self.p_value)).sum()), **statuses}
 
@@ -84,17 +85,17 @@ def evidence(
     eligible: np.ndarray | None = None,
     draw: bool = True,
 ) -> Evidence:
-    """Gather the evidence of every concept over the benchmarks of a sample.
+    """Return the evidence of every concept over the benchmarks of a sample.
 
-    A concept is tested if it is eligible, its ``n_eff`` reaches the floor, and both its weights and the outcomes vary
-    within some block (a benchmark of constant score says nothing of its concepts).
+    A concept is tested if it is eligible, its ``n_eff`` reaches the minimum, and both its weights and the outcomes vary
+    within some block (a benchmark of constant score says nothing about its concepts).
 
     Parameters
     ----------
     eligible : ndarray of bool of shape (concepts,), optional
-        Concepts that may be tested, those without a flag; None: all.
+        Concepts that may be tested; None: all.
     draw
-        Whether to draw p-values whose closed form is poor; False is faster, for resamples.
+        Whether to simulate p-values where the closed form is poor; False is faster, for resamples.
     """
     units, measures, _, _ = measure(sample, thresholds.level, single=False)
     return judge(measures, sample, thresholds, eligible, units if draw else None)
@@ -103,12 +104,12 @@ def evidence(
 def evidence_by_benchmark(
     sample: ItemSample, thresholds: Thresholds = DEFAULTS, *, eligible: np.ndarray | None = None
 ) -> tuple[Evidence, dict[int, Evidence]]:
-    """Gather the evidence of a suite and of each of its benchmarks, reading the concepts' rows once.
+    """Return the evidence of a suite and of each of its benchmarks, reading the concepts' rows once.
 
     Returns
     -------
     suite : Evidence
-        As :func:`evidence` gives it.
+        As from :func:`evidence`.
     single : dict of int to Evidence
         By number of the benchmark, those without a scored item included.
     """
@@ -128,14 +129,14 @@ def judge(
     units: Units | None,
     chosen: np.ndarray | None = None,
 ) -> Evidence:
-    """Give p-values, q-values and verdicts.
+    """Return evidence with p-values, q-values and verdicts, from measures.
 
     Parameters
     ----------
     units
-        From which p-values are drawn where the closed form is poor; None: none is drawn.
+        Units from which p-values are simulated where the closed form is poor; None: none is.
     chosen : ndarray of bool of shape (K,), optional
-        Units that take part; None: all.
+        Units to use; None: all.
     """
     lowest, scale = sample.limits[0], sample.scale
     able = np.ones(len(m.association), bool) if eligible is None else eligible
@@ -159,12 +160,12 @@ def judge(
 
 
 def q_values(low: np.ndarray, high: np.ndarray, association: np.ndarray, n_eff: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's q-values of each concept's own side, p-values divided by weights of mean 1.
+    """Return Benjamini and Hochberg's q-values of each concept on its side, with p-values divided by weights of mean 1.
 
     Parameters
     ----------
     low, high, association, n_eff : ndarray of float64 of shape (K,)
-        Both tails, the association, of which the sign counts, and the effective sample.
+        Both tails, the association, whose sign decides the side, and the effective sample.
 
     Returns
     -------
@@ -178,20 +179,20 @@ def q_values(low: np.ndarray, high: np.ndarray, association: np.ndarray, n_eff: 
 
 
 MAX_SKEWNESS = 0.25
-"""Skewness of T above which the closed form is poor in the shorter tail."""
+"""If |skewness| of T is above this, the closed form is poor in the shorter tail."""
 MAX_REFINED_TAIL = 0.1
-"""Shorter tails above this are not refined by drawing."""
+"""Shorter tails above this are not refined by simulation."""
 MIN_EXTREME_DRAWS = 10
-"""Fewest draws as extreme as T for their share to be used as the tail."""
+"""Minimum number of draws as extreme as T for their share to be used as the tail."""
 
 
 def _refined(
     m: Measures, tested: np.ndarray, sample: ItemSample, units: Units, seed: int, chosen: np.ndarray | None
 ) -> Measures:
-    """Draw the tails of tested concepts whose T is skewed: a Pearson curve ends before the true shorter tail does.
+    """Return measures with simulated tails for tested concepts whose T is skewed.
 
-    Where hardly any draw is as extreme as T, the larger of the normal and the closed-form tail counts: the normal one
-    is conservative on the side of the shorter tail.
+    There a Pearson curve ends before the true shorter tail does. If hardly any draw is as extreme as T, the larger of
+    the normal and the closed-form tail is used: in the shorter tail, the normal one is conservative.
     """
     with np.errstate(invalid="ignore"):
         shorter = np.where(m.skewness > 0, m.low, m.high)
@@ -224,7 +225,7 @@ def measure_evidence(
     eligible: np.ndarray | None = None,
     limits: tuple[float, float] = (0.0, 1.0),
 ) -> Evidence:
-    """Evidence over a suite from plain arrays.
+    """Return the evidence of every concept over a suite, from plain arrays.
 
     Parameters
     ----------
@@ -233,17 +234,24 @@ def measure_evidence(
     outcomes : ndarray of float of shape (items,)
         Scores, or other outcomes within ``limits``; NaN = unscored.
     benchmarks : ndarray of shape (items,)
-        Which benchmark each item belongs to.
+        Benchmark of each item: names or numbers.
     cluster : ndarray of int of shape (items,), optional
         Items of the same number form a cluster, which counts once; None: every item is its own cluster.
     repeats : ndarray of bool of shape (items,), optional
         Whether the item's cluster repeats one text; None: no cluster does.
     covariates
-        What the items are stratified by; none: items are compared with all others of their benchmark.
+        Covariates to stratify the items by; none: items are compared with all others of their benchmark.
+    thresholds
+        When a concept is tested, and when its association counts as real.
     eligible : ndarray of bool of shape (concepts,), optional
         Concepts that may be tested; None: all.
     limits
-        Least and greatest outcome that is possible: 0 and 1 for scores, -1 and 1 for differences of two scores.
+        Lowest and highest possible outcome: 0 and 1 for scores, -1 and 1 for differences of two scores.
+
+    Returns
+    -------
+    Evidence
+        Arrays of shape (concepts,).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How much of a concept's activation is explained by the token it stands on, in one pass and bounded memory.
+"""How much of a concept's activation the current token explains, computed in one pass and bounded memory.
 
 The lexical share is the share of variance that a regression on one dummy variable per token explains, corrected for
 chance. Two activations on the same token agree by chance in two ways. Few occurrences fit their own mean, which the
@@ -13,10 +13,10 @@ which is 1 for a concept that the token determines, and has a numerator of expec
 nothing to do with tokens, whether its activations are scattered or fill whole texts. Tokens that occur in one text
 alone are left out throughout.
 
-A needs the sum of squares, over tokens, of each concept's sum on the token. Of 65,536 concepts these are too many sums
-to keep: they are hashed with random signs into ``buckets`` sums per concept, whose squares add up to the same in
-expectation (a count sketch; Charikar, Chen and Farach-Colton 2002). What a concept's mean alone gives is the same for
-all concepts but for a factor, and is added up without a sketch. The standard error is at most ``sqrt(2 / buckets)`` of
+A needs the sum of squares, over tokens, of each concept's sum on the token. For 65,536 concepts these are too many sums
+to store: they are hashed with random signs into ``buckets`` sums per concept, whose squares add up to the same in
+expectation (a count sketch; Charikar, Chen and Farach-Colton 2002). The contribution of a concept's mean is the same
+for all concepts but for a factor, and is summed exactly. The standard error is at most ``sqrt(2 / buckets)`` of
 the rest, far less if few tokens carry it, and 0 where there are no more tokens than buckets.
 """
 
@@ -27,20 +27,20 @@ from dataclasses import dataclass
 import numpy as np
 
 MIN_TEXTS = 5
-"""Fewest texts in which a concept must be active for its share to be known."""
+"""Minimum number of texts in which a concept must be active for its share to be known."""
 SKETCH_BYTES = 2**28
-"""Memory of one sketch."""
+"""Memory of one sketch, in bytes."""
 MAX_BUCKETS = 2**15
 
 
 def buckets_for(width: int) -> int:
-    """Give the number of buckets per concept that fit into ``SKETCH_BYTES``: 512 for 65,536 concepts."""
+    """Return the number of buckets per concept that fit into ``SKETCH_BYTES``: 512 for 65,536 concepts."""
     return max(16, min(MAX_BUCKETS, SKETCH_BYTES // (8 * width)))
 
 
 @dataclass(frozen=True)
 class Recurring:
-    """Tokens (or pairs of tokens) that occur in several texts."""
+    """Tokens (or pairs of tokens) that occur in several texts, and their counts."""
 
     keys: np.ndarray
     """int64 of shape (keys,), ascending."""
@@ -51,11 +51,11 @@ class Recurring:
     tokens: int
     """N: occurrences of all of them."""
     pairs: float
-    """Ordered pairs of these occurrences that stand in different texts."""
+    """Ordered pairs of these occurrences in different texts."""
 
     @classmethod
     def of(cls, keys: np.ndarray, texts: np.ndarray) -> Recurring:
-        """Count the tokens of a corpus: two integer arrays of shape (tokens,)."""
+        """Return a corpus's recurring tokens, from each token's key and text: two integer arrays of shape (tokens,)."""
         order = np.lexsort((texts, keys))
         k, t = keys[order].astype(np.int64), texts[order]
         starts = np.flatnonzero(np.r_[True, (k[1:] != k[:-1]) | (t[1:] != t[:-1])] if len(k) else np.zeros(0, bool))
@@ -74,7 +74,7 @@ class Recurring:
 
 
 class LexicalShare:
-    """Running sums from which every concept's lexical share follows; the same however the texts are divided."""
+    """Running sums from which each concept's lexical share is computed; the order of texts does not matter."""
 
     def __init__(self, width: int, recurring: Recurring, buckets: int | None = None) -> None:
         self.recurring = recurring
@@ -89,7 +89,7 @@ class LexicalShare:
             sign = np.where(mixed & np.uint64(1), 1.0, -1.0)
         self._factor = sign * np.sqrt(recurring.weight)
         self._ones = np.bincount(self._bucket, self._factor * recurring.count, self.buckets)
-        """The sketch of a concept that is 1 everywhere."""
+        """Sketch of a constant concept, whose activation is 1 on every token."""
         self._with_ones = np.zeros(width)
         self._within = np.zeros(width)
         self._sum = np.zeros(width)
@@ -101,7 +101,7 @@ class LexicalShare:
     def add(self, concepts: np.ndarray, keys: np.ndarray, texts: np.ndarray, values: np.ndarray) -> None:
         """Add the activations of whole texts: four arrays of shape (activations,), values > 0.
 
-        A text's activations have to come in one call.
+        All activations of a text must come in one call.
         """
         index = np.searchsorted(self.recurring.keys, keys)
         index[index == len(self.recurring.keys)] = 0
@@ -125,7 +125,10 @@ class LexicalShare:
         self._within += np.bincount(concept, self.recurring.weight[key] * sums**2, width)
 
     def share(self) -> np.ndarray:
-        """Lexical share of each concept, at most about 1, unbiased and so below 0 at times; NaN: in too few texts."""
+        """Return the lexical share of each concept, at most about 1; NaN if it is active in too few texts.
+
+        The estimate is unbiased, and so below 0 at times.
+        """
         known = self.texts >= MIN_TEXTS
         tokens, pairs = max(1, self.recurring.tokens), max(1.0, self.recurring.pairs)
         mean = self._sum / tokens
@@ -140,7 +143,7 @@ class LexicalShare:
 
 
 def mix(values: np.ndarray) -> np.ndarray:
-    """Scramble integers (splitmix64): uint64 of the same shape."""
+    """Return integers scrambled by the splitmix64 finaliser: uint64 of the same shape."""
     with np.errstate(over="ignore"):
         z = values + np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -149,7 +152,7 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 
 def _sums(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Different codes, ascending, and the sum of the values of each."""
+    """Return the distinct codes, ascending, and the sum of the values of each."""
     order = np.argsort(codes, kind="stable")
     ordered = codes[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
@@ -157,7 +160,7 @@ def _sums(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 class MajorityToken:
-    """Majority token per concept, weighted by activation."""
+    """Estimates the token with most of each concept's activation, in one pass."""
 
     def __init__(self, concepts: int) -> None:
         self.token = np.full(concepts, -1, dtype=np.int64)
@@ -165,7 +168,7 @@ class MajorityToken:
         self.counter = np.zeros(concepts)
         """float64 of shape (concepts,): lower bound of the candidate's mass."""
         self.mass = np.zeros(concepts)
-        """float64 of shape (concepts,): total mass."""
+        """float64 of shape (concepts,): total mass (sum of activations)."""
 
     def add(self, concepts: np.ndarray, tokens: np.ndarray, weights: np.ndarray) -> None:
         """Count activations: three arrays of shape (activations,), weights >= 0."""
@@ -185,7 +188,7 @@ class MajorityToken:
         self._merge(active, pair_token[best], np.maximum(0.0, 2 * mass[best] - total), total)
 
     def _merge(self, concepts: np.ndarray, tokens: np.ndarray, counters: np.ndarray, mass: np.ndarray) -> None:
-        """Merge counters of one candidate per concept with the running ones (Boyer and Moore's vote)."""
+        """Merge one candidate per concept, with its counter, into the running ones (Boyer and Moore's vote)."""
         same = self.token[concepts] == tokens
         counter = self.counter[concepts]
         wins = counters > counter
@@ -194,5 +197,5 @@ class MajorityToken:
         self.mass[concepts] += mass
 
     def share(self) -> np.ndarray:
-        """Lower bound of the majority token's share of each concept's mass; NaN where never active."""
+        """Return a lower bound of the majority token's share of each concept's mass; NaN where never active."""
         return np.divide(self.counter, self.mass, out=np.full(len(self.mass), np.nan), where=self.mass > 0)

@@ -1,4 +1,4 @@
-"""Association of scores with what the form of an item decides [ours]: position of the answer, number of options."""
+"""Association of outcomes with the form of items [ours], such as the position of the right option."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ class Trend:
     values: tuple[str, ...]
     """Names of the categories."""
     means: tuple[float, ...]
-    """Mean outcome of each, in the order of ``values``."""
+    """Mean outcome of each category, in the order of ``values``."""
     clusters: tuple[int, ...]
-    """Clusters of each."""
+    """Number of clusters of each category."""
     share: float
     """Omega squared: share of the outcomes' variance between the categories, corrected for chance; in [0, 1]."""
     p_value: float
-    """Of the F test over the categories, in [0, 1]."""
+    """p-value of the F test over the categories, in [0, 1]."""
 
 
 def trends(units: Units, benchmark: int, covariates: Sequence[Covariate]) -> list[Trend]:
-    """Compare outcomes, less their block's mean, over the categories of each covariate, the largest share first.
+    """Return the association of a benchmark's outcomes (less their blocks' means) with each covariate.
+
+    The covariate with the largest share comes first; those that cannot be tested are left out.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def trends(units: Units, benchmark: int, covariates: Sequence[Covariate]) -> lis
     benchmark
         Number of the benchmark.
     covariates
-        Of the sample's items.
+        Covariates of the sample's items.
     """
     chosen = units.benchmark == benchmark
     count = np.bincount(units.block)
@@ -56,7 +58,7 @@ def trends(units: Units, benchmark: int, covariates: Sequence[Covariate]) -> lis
 
 
 def _trend(covariate: Covariate, outcome: np.ndarray) -> Trend | None:
-    """Compare the categories of one covariate; None with fewer than two or too few clusters."""
+    """Return the association with one covariate; None with fewer than two categories or too few clusters."""
     known = ~np.isnan(covariate.values)
     numbers, part = np.unique(covariate.values[known].astype(np.int64), return_inverse=True)
     outcome, count = outcome[known], np.bincount(part)

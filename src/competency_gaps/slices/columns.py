@@ -1,4 +1,4 @@
-"""Slices by the columns that items have: each category, numbers in quantile bins."""
+"""Slices by the columns of the items: one per category; numbers are cut into quantile bins."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from competency_gaps.slices.family import MIN_ITEMS, Family, family_of
 from competency_gaps.util.jsonl import float_or_none
 
 BINS = 4
-"""Quantile bins of a number."""
+"""Quantile bins of a numeric column."""
 MAX_CATEGORIES = 8
-"""Most different values of a number that are categories by themselves."""
+"""Maximum number of distinct values of a numeric column that become categories without binning."""
 _SAYS_NOTHING = frozenset(("all", "any", "default", "false", "n/a", "none", "true"))
 _OTHER = frozenset(("general", "misc", "miscellaneous", "other", "others", "various"))
 
 
 def columns(items: pl.DataFrame) -> Family | None:
-    """Slices of the columns ``group`` and all covariates, and in a run of several benchmarks the benchmarks.
+    """Return slices by the column ``group``, by all covariates and, in a run of several benchmarks, by benchmark.
 
-    There the categories of a column are slices within each benchmark, and those that several benchmarks have are slices
-    over all of them as well. Columns in which all items are alike, and categories of fewer than ``MIN_ITEMS`` items,
-    give none.
+    With several benchmarks, a category becomes a slice within each benchmark, and also over all of them if it occurs in
+    several. Categories of fewer than ``MIN_ITEMS`` items, or of all items, become no slices. None if there is no slice.
     """
     kept = items["excluded"].is_null().to_numpy()
     benchmark = items["benchmark"].to_numpy()
@@ -63,7 +62,7 @@ def columns(items: pl.DataFrame) -> Family | None:
 
 
 def item_columns(items: pl.DataFrame) -> Iterator[tuple[str, list[Any]]]:
-    """The columns ``group`` and all covariates, with a value or None for each item."""
+    """Yield the column ``group`` and each covariate by name, with a value or None for each item."""
     yield "group", [value or None for value in items["group"]]
     covariates_of = [read_covariates(text) for text in items["covariates"]]
     for name in sorted({name for covariates in covariates_of for name in covariates}):
@@ -71,7 +70,7 @@ def item_columns(items: pl.DataFrame) -> Iterator[tuple[str, list[Any]]]:
 
 
 def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, np.ndarray]:
-    """The items of each category by its name; numbers of many values are cut at their quantiles."""
+    """Return the items of each category of a column, by its name; numbers of many values are cut at quantiles."""
     known = [value for value, keep in zip(values, kept, strict=True) if keep and value is not None]
     numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known)
     if not numeric:
@@ -94,7 +93,7 @@ def _categories(column: str, values: list[Any], kept: np.ndarray) -> dict[str, n
 
 
 def readable_category(column: str, category: str) -> str:
-    """A category with its column if it says nothing by itself: ``other subjects (group)``, ``level: 3``."""
+    """Return a category's name, with its column if it says nothing alone: ``other subjects (group)``, ``level: 3``."""
     if category.casefold() in _OTHER:
         return f"{category} {'subjects' if column == 'group' else 'values'} ({column})"
     says_nothing = len(category) < 3 or category.casefold() in _SAYS_NOTHING or not any(map(str.isalpha, category))
@@ -102,5 +101,5 @@ def readable_category(column: str, category: str) -> str:
 
 
 def _number(value: float, digits: int) -> str:
-    """Write a number with so many digits, a whole one with all of its own: ``20190131`` rather than ``2.019e+07``."""
+    """Return a number with this many digits; a whole number with all its digits: ``20190131``, not ``2.019e+07``."""
     return f"{value:.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.{digits}g}"

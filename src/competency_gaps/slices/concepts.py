@@ -14,21 +14,21 @@ from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.slices.family import CONCEPTS, Family, family_of, ones_at
 
 MIN_ACTIVE_ITEMS = 30
-"""Items in which a concept must be active, at least, to be a slice."""
+"""Minimum number of items in which a concept must be active to become a slice."""
 WEAKEST_SHARE = 0.25
-"""Share of a concept's active items, the weakest ones, that its slice leaves out; a slice has at most a quarter of all
-items."""
+"""Share of a concept's active items, the weakest, that its slice leaves out, or more: a slice has at most a quarter of
+all items."""
 _FORMAT = re.compile(
     r"\b(?:questions?|prompts?|answer\w*|options?|instruct\w*|assistants?|users?|request\w*|texts?|repl(?:y|ies)|"
     r"responses?|scenarios?|word problem|role-?play|dialogues?|tokeni\w+|lowercase|messages?|sentences?|paragraphs?|"
     r"placeholder\w*)\b",
     re.IGNORECASE,
 )
-"""Labels that name how an item is put and not what it is about."""
+"""Matches labels that name the form of an item, not its subject."""
 
 
 def concepts(table: pl.DataFrame, by_concept: ByConcept, items: int) -> Family:
-    """A slice for each ranked concept that people can read and that is active in enough items."""
+    """Return a slice for each ranked concept with a readable label that is active in enough items."""
     shown = readable(table)
     numbers = shown["concept"].to_numpy().astype(np.int64)
     enough = by_concept.support[numbers] >= MIN_ACTIVE_ITEMS
@@ -38,13 +38,13 @@ def concepts(table: pl.DataFrame, by_concept: ByConcept, items: int) -> Family:
 
 
 def readable(concepts: pl.DataFrame) -> pl.DataFrame:
-    """The ranked concepts whose label a reader gave, and names a subject."""
+    """Return the rows of ranked concepts whose label is not automatic and names a subject."""
     shown = concepts.filter(pl.col("ranked") & pl.col("label").is_not_null() & (pl.col("label_kind") != "automatic"))
     return shown.filter([_FORMAT.search(label) is None for label in shown["label"]])
 
 
 def strongest(scores: sp.csr_array) -> sp.csr_array:
-    """Mark, for each row, the items with the highest values: float32 of shape (K, N), 0 or 1."""
+    """Return, for each row, a 1 at the items with the highest values: float32 of shape (K, N), 0 or 1."""
     items = scores.shape[1]
     rows = []
     for a, b in zip(scores.indptr[:-1], scores.indptr[1:], strict=True):

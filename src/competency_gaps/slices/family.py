@@ -1,4 +1,4 @@
-"""A family: the slices of one provenance."""
+"""Families: slices of one provenance."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy as np
 import scipy.sparse as sp
 
 MIN_ITEMS = 10
-"""Fewest items of a slice."""
+"""Minimum number of items of a slice."""
 CONCEPTS = 1_000_000
-"""A concept's number as a slice is this plus its number in the SAE."""
+"""The number of a concept's slice is this plus the concept's number in the SAE."""
 
 
 @dataclass(frozen=True)
@@ -21,30 +21,32 @@ class Family:
     """Slices of one provenance. K slices, N items of ``items.parquet``."""
 
     name: str
-    """Of the provider: ``columns``, ``regions``, ``profiles``, ``clusters``, ``concepts``, ``features``, ``lists``,
-    ``skills``, or a plug-in's."""
+    """Name of the provider: ``columns``, ``regions``, ``profiles``, ``clusters``, ``concepts``, ``features``,
+    ``lists``, ``skills``, or a plug-in's."""
     weights: sp.csr_array
     """float32 of shape (K, N), in [0, 1]."""
     names: list[str]
-    """Of shape (K,): what people read."""
+    """Of shape (K,): names of the slices."""
     column: list[str | None]
-    """Of shape (K,): the column of which a slice is a category; a column is tested as a whole first; None:
-    a slice by itself."""
+    """Of shape (K,): the column of which the slice is a category; None: no column. A column is tested as a whole before
+    its categories."""
     parent: np.ndarray
-    """int64 of shape (K,): number of the slice above it in a tree, which holds most of its items; -1: none."""
+    """int64 of shape (K,): number of the parent slice in a tree, which contains most of its items; -1: none."""
     number: np.ndarray
-    """int64 of shape (K,): of the slice in the run, as ``slices.parquet`` and ``--slice`` count; concepts, which are
-    not stored, have ``CONCEPTS`` plus their number."""
+    """int64 of shape (K,): number of the slice in the run, as in ``slices.parquet`` and ``--slice``. Slices of concepts
+    are not stored; theirs is ``CONCEPTS`` plus the concept's number."""
     words: list[list[str]] = field(default_factory=list)
-    """Of shape (K,): words that mark the slice's items; empty lists where none do."""
+    """Of shape (K,): words that are distinctive of the slice's items; may be empty."""
     typical: list[list[int]] = field(default_factory=list)
-    """Of shape (K,): the rows of its two most typical items."""
+    """Of shape (K,): rows of the slice's two most typical items; may be empty."""
     made_with: dict[str, Any] = field(default_factory=dict)
-    """What the slices depend on beside the run's items, labels and activations: versions of packages, a seed."""
+    """What the slices depend on beside the run's items, labels and activations, such as versions of packages."""
 
     @cached_property
     def member(self) -> sp.csr_array:
-        """float32 of shape (K, N): 1 for the items that belong to a slice, as their weight is half of the largest."""
+        """Membership of items in slices: float32 of shape (K, N), 1 where the weight is at least half of the slice's
+        largest.
+        """
         half = self.weights.max(axis=1).toarray().ravel() / 2
         belongs = self.weights.data >= np.repeat(half, np.diff(self.weights.indptr))
         places = (self.weights.indices, self.weights.indptr)
@@ -52,15 +54,15 @@ class Family:
 
 
 def subset(family: Family, kept: np.ndarray) -> Family:
-    """Return some slices of a family, in order, numbered from 0 and each below the nearest that is kept above it.
+    """Return some slices of a family, in order, renumbered from 0; parents become the nearest ancestors that remain.
 
     Parameters
     ----------
     kept : ndarray of int of shape (k,)
-        Ascending places in the family.
+        Positions in the family, ascending.
     """
     above = np.where(family.parent < 0, -1, family.parent - family.number[0])
-    new = np.full(len(above) + 1, -1)  # place of each slice, or of the one above it; the last: none
+    new = np.full(len(above) + 1, -1)  # new position of each slice, or of its nearest ancestor left; the last: none
     new[kept] = np.arange(len(kept))
     for index in np.setdiff1d(np.arange(len(above)), kept).tolist():  # parents stand before their children
         new[index] = new[above[index]]
@@ -77,7 +79,7 @@ def subset(family: Family, kept: np.ndarray) -> Family:
 
 
 def ones_at(places: Sequence[np.ndarray], items: int) -> sp.csr_array:
-    """An array of zeros with a 1 at the places of each row: float32 of shape (rows, items)."""
+    """Return a sparse array with a 1 at the given places of each row: float32 of shape (rows, items)."""
     start = np.concatenate([[0], np.cumsum([len(ones) for ones in places])]).astype(np.int64)
     index = np.concatenate([np.zeros(0, np.int64), *places])
     return sp.csr_array((np.ones(len(index), np.float32), index, start), shape=(len(places), items))
@@ -90,14 +92,16 @@ def family_of(
     column: Sequence[str | None] | None = None,
     parent: np.ndarray | None = None,
 ) -> Family:
-    """Make a family whose slices are numbered from 0: numbers in the run are given when it is stored.
+    """Return a family whose slices are numbered from 0; their numbers in the run are assigned when it is stored.
 
     Parameters
     ----------
     weights
         Of shape (K, N), in [0, 1]: sparse, or a row for each slice.
+    column
+        The column of which each slice is a category; None: none is.
     parent
-        Places of the slices above; None: none has one.
+        Positions of the parent slices, -1: none; None: no slice has one.
     """
     count = len(names)
     rows = weights if sp.issparse(weights) else np.array(weights, np.float32).reshape(count, -1)

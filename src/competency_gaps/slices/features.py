@@ -1,7 +1,7 @@
-"""Slices by what can be read off an item's text, its options and its answer.
+"""Slices by features of an item's text, options and answer.
 
-Length is none of them: items are compared with items of equal length anyway. Nor is what only the answer key or the
-form decides, as the place of the right option or the number of options: no competence, it is a caveat of an answer.
+Length is not among them, as items are compared with items of equal length anyway. Nor are features of the key or the
+form alone, such as the position of the right option: they are no competencies but a caveat of an answer.
 """
 
 from __future__ import annotations
@@ -29,11 +29,14 @@ _STATEMENTS = r"(?is)\b(?:I|1)[.)]\s.*\b(?:II|2)[.)]\s|\bstatement [12I]\b"
 _OF_THE_OPTIONS = r"(?i)\b(?:all|none|both|neither) of (?:the|these)\b|\bboth [a-d]\b"
 _YES_NO = frozenset(("yes", "no", "true", "false"))
 _LONG_ANSWER_WORDS = 12
-"""Words above which an answer is long."""
+"""Number of words above which an answer is long."""
 
 
 def features(items: pl.DataFrame) -> Family | None:
-    """Slices by a dozen features of the items; none that fewer than ``MIN_ITEMS`` items have, or nearly all."""
+    """Return slices by features of the items; None if there are none.
+
+    A category of fewer than ``MIN_ITEMS`` items, or of all but fewer than that, becomes no slice.
+    """
     kept = items["excluded"].is_null().to_numpy()
     rows = [
         {**row, "prompt": stem(row["prompt"]) if row["choices"] else row["prompt"]}
@@ -57,7 +60,7 @@ def features(items: pl.DataFrame) -> Family | None:
 
 
 def _answer(row: dict[str, Any]) -> str | None:
-    """The kind of the right answer."""
+    """Return the kind of the right answer, as a category; None without a key."""
     text = (row["answer"] or "").strip()
     if not text:
         return None
@@ -72,13 +75,13 @@ def _answer(row: dict[str, Any]) -> str | None:
 
 
 def _numbers(row: dict[str, Any]) -> str | None:
-    """How many numbers a prompt contains, as a category."""
+    """Return how many numbers a prompt contains, as a category."""
     count = len(_NUMBER.findall(row["prompt"]))
     return "items without numbers" if not count else "one or two numbers" if count < 3 else "three numbers or more"
 
 
 def _script(row: dict[str, Any]) -> str | None:
-    """The script of most letters, if it is not the Latin one."""
+    """Return the script of most letters, as a category; None if they are mostly Latin."""
     if row["prompt"].isascii():
         return None
     letters = [letter for letter in row["prompt"] if ord(letter) > 0x24F and letter.isalpha()]
@@ -89,7 +92,7 @@ def _script(row: dict[str, Any]) -> str | None:
 
 
 def _ending(row: dict[str, Any]) -> str | None:
-    """How a prompt ends, where that says what to do."""
+    """Return the kind of a prompt's end, if it says what to do."""
     text = row["prompt"].rstrip()
     if _BLANK.search(text):
         return "a blank to fill in"
@@ -97,7 +100,7 @@ def _ending(row: dict[str, Any]) -> str | None:
 
 
 class _Holds(NamedTuple):
-    """A feature of prompts, or else of options, that hold a pattern, of Rust's regular expressions."""
+    """A feature that prompts (or options) have if they match a pattern, in Rust's syntax of regular expressions."""
 
     name: str
     pattern: str
@@ -115,4 +118,4 @@ _FEATURES: dict[str, Callable[[dict[str, Any]], str | None] | _Holds] = {
     "statements": _Holds("several statements to judge", _STATEMENTS),
     "options that refer to options": _Holds("options such as “all of the above”", _OF_THE_OPTIONS, in_options=True),
 }
-"""Question -> what gives an item's category, or None."""
+"""Name of a feature -> pattern or function that gives an item's category, or None."""

@@ -1,4 +1,4 @@
-"""Slices by people's lists of weaknesses, qualities or attacks: an entry's items are its examples, or carry its tag."""
+"""Slices by lists of weaknesses, qualities or attacks: an entry's items are its examples, or carry its tag."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from competency_gaps.util.table_files import read_csv, read_parquet
 from competency_gaps.util.text import plural, shorten, visible
 
 MAX_TAGS = 1_000
-"""Most different values of a column whose values are entries."""
+"""Maximum number of distinct values of a column that is used as a list."""
 _MAX_NAME_LENGTH, _MAX_DESCRIPTION_LENGTH = 200, 2_000
-"""In characters."""
+"""Maximum lengths in characters."""
 _KEYS = ("id", "benchmark")
-"""Columns of a table of tags that name an item."""
+"""Columns of a table of tags that identify an item."""
 _TAG = {"1": True, "0": False, "true": True, "false": False, "": False}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry of a list."""
+    """An entry of a list: a weakness, quality or attack, with examples."""
 
     id: str
     name: str
     """What people read."""
     domain: str = ""
-    """Entries of one domain are compared with one another; may be empty."""
+    """Domain within which entries are compared with one another; may be empty."""
     examples: tuple[str, ...] = ()
-    """Different prompts, or ids of a run's items."""
+    """Distinct prompts, or ids of a run's items."""
     score: float | None = None
-    """The list's own mean score, on its own scale; None: it has none."""
+    """Mean score that the list states, on the list's scale; None: it states none."""
 
 
 def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Family | None:
-    """Slices of lists; entries of one list and domain answer one question.
+    """Return a slice for each entry of the lists that has at least ``MIN_ITEMS`` items, but not all; None without any.
 
-    Entries of fewer than ``MIN_ITEMS`` items give none.
+    Entries of one list and domain form one column, which is tested as a whole.
     """
     kept = items["excluded"].is_null().to_numpy()
     rows: list[sp.csr_array] = []
@@ -74,26 +74,28 @@ def lists(items: pl.DataFrame, paths: Sequence[Path], progress: Progress) -> Fam
 
 
 def entries_in(items: pl.DataFrame, source: str | Path) -> tuple[list[Entry], sp.csr_array, np.ndarray | None]:
-    """Read a list and find its entries' items.
+    """Return the entries of a list, and the items of each.
 
     Parameters
     ----------
     items
         ``items.parquet``.
-    given
-        A file as :func:`read_list` reads it; else a column of the items (``benchmark``, ``group``, ``scorer``, a
-        covariate), each value of which is an entry.
+    source
+        A file as :func:`read_list` reads it; else the name of a column of the items (``benchmark``, ``group``,
+        ``scorer``, a covariate), each value of which is an entry.
 
     Returns
     -------
-    tuple
-        The entries; their items, 1.0 in an array of shape (entries, items); which items take part, as they have an
-        entry or might have one: bool of shape (items,), None: all.
+    entries : list of Entry
+    member : csr_array of float64 of shape (entries, items)
+        1 where an item belongs to an entry.
+    part : ndarray of bool of shape (items,), or None
+        Items that have a tag or could have one; None: all.
 
     Raises
     ------
     UserError
-        If there is no such file or column, or it cannot be read, or names items that the run does not have.
+        If there is no such file or column, it cannot be read, or it names items that the run does not have.
     """
     path = Path(source)
     columns = {name: items[name].to_list() for name in ("benchmark", "scorer")} | dict(item_columns(items))
@@ -106,18 +108,18 @@ def entries_in(items: pl.DataFrame, source: str | Path) -> tuple[list[Entry], sp
 
 
 def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.DataFrame:
-    """Read a list.
+    """Return the entries of a list, or a table of tags.
 
     Parameters
     ----------
     path
-        JSON, JSONL, CSV or YAML of records with ``id`` and ``description``, and ``domain``,
-        ``score`` and ``examples`` where they have them (prompts, objects with a ``prompt``, or ids of items). A log
-        that ``cgaps run`` reads (of AutoDetect, garak, ...): each group of its items is an entry, as AutoDetect's
-        points and garak's probes, and so is each of several benchmarks. Or tags of items: CSV or Parquet with ``id``,
-        ``benchmark`` where ids are not unique, and a column of 0 and 1 per tag.
+        JSON, JSONL, CSV or YAML of records with ``id`` and ``description``, and optionally ``domain``, ``score`` and
+        ``examples`` (prompts, objects with a ``prompt``, or ids of items). Or a log that ``cgaps run`` reads (of
+        AutoDetect, garak, ...): each group of its items is an entry, such as AutoDetect's points and garak's probes,
+        and so is each benchmark if there are several. Or tags of items: CSV or Parquet with ``id``, ``benchmark`` where
+        ids are not unique, and a column of 0 and 1 per tag.
     columns
-        Names that may have been meant in the place of a missing file.
+        Names of columns, to suggest one if the file is missing.
 
     Returns
     -------
@@ -145,7 +147,7 @@ def read_list(path: Path, columns: Mapping[str, Any] = {}) -> list[Entry] | pl.D
 
 
 def _records(path: Path) -> list[Any] | pl.DataFrame | None:
-    """The records of a list, or a table of tags; None: the file, or folder, is a log."""
+    """Return the records of a list, or a table of tags; None if the path is a log."""
     if path.is_dir() or path.suffix not in (".json", ".jsonl", ".csv", ".parquet", ".yaml", ".yml"):
         return None
     try:
@@ -168,7 +170,7 @@ def _records(path: Path) -> list[Any] | pl.DataFrame | None:
 
 
 def _entry(record: Any, path: Path) -> Entry:
-    """Return the entry of a record; raise UserError if it is malformed."""
+    """Return the entry of a record; raises UserError if it is malformed."""
     if not isinstance(record, Mapping):
         raise UserError(f"the list {path}: {type(record).__name__}, expected an object with id and description.")
     key, text = record.get("id"), record.get("description")
@@ -185,7 +187,7 @@ def _entry(record: Any, path: Path) -> Entry:
 
 
 def _examples(value: Any, path: Path) -> tuple[str, ...]:
-    """Different prompts of a list (in a table, of a JSON list) of texts, or of objects with a ``prompt``."""
+    """Return the distinct prompts in a list (in a table: a JSON list) of texts, or of objects with a ``prompt``."""
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.lstrip().startswith("[") else [value]
@@ -249,9 +251,10 @@ def _group(key: str, name: str, domain: str, items: Sequence[Item]) -> Entry:
 
 
 def _members(items: pl.DataFrame, entries: Sequence[Entry], columns: Mapping[str, Sequence[Any]]) -> sp.csr_array:
-    """Which items are an entry's examples, by text or id, or if it has none carry its tag or name in a column.
+    """Return which items belong to each entry, as a sparse array of shape (entries, items).
 
-    Of a prompt that several items have, the one counts that lies in the benchmark of most of the entry's examples.
+    They are its examples, by text or id, or, if it has none, the items with its tag or name in a column. If several
+    items have the same prompt, the one in the benchmark of most of the entry's examples counts.
     """
     rows_of: dict[str, list[int]] = {}
     for name in ("prompt", "item_id"):
@@ -280,7 +283,7 @@ def _members(items: pl.DataFrame, entries: Sequence[Entry], columns: Mapping[str
 def _of_tags(
     items: pl.DataFrame, names: Sequence[str], member: np.ndarray, part: np.ndarray
 ) -> tuple[list[Entry], sp.csr_array, np.ndarray]:
-    """Tags as entries, their domain the benchmark where each lies in a single one."""
+    """Return tags as entries, with their items; the domain is the benchmark if each tag occurs in only one."""
     benchmark = items["benchmark"].to_numpy()
     homes = [np.unique(benchmark[rows]) for rows in member]
     alone = all(len(home) <= 1 for home in homes) and len({str(home) for home in homes}) < len(homes)
@@ -291,7 +294,7 @@ def _of_tags(
 
 
 def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return the tags of a table, their items, and the items that the table has."""
+    """Return the tags of a table, the items of each, and which items the table has."""
     names = [name for name in table.columns if name not in _KEYS]
     text = table.with_columns(pl.all().cast(pl.String).fill_null("").str.strip_chars())
     if not names:
@@ -320,7 +323,7 @@ def _by_table(items: pl.DataFrame, table: pl.DataFrame, path: Path) -> tuple[lis
 
 
 def _by_column(name: str, values: Sequence[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Return the values of a column as tags, their items, and the items that have a value."""
+    """Return the values of a column as tags, the items of each, and which items have a value."""
     text = np.array(["" if value is None else str(value) for value in values], object)
     tags = [value for value in dict.fromkeys(text.tolist()) if value]
     if not 1 < len(tags) <= MAX_TAGS:

@@ -1,4 +1,4 @@
-"""Make the slices of a run, one family after another, and name them anew."""
+"""Make the slices of a run, one family after another, and rename them when labels or regions change."""
 
 from __future__ import annotations
 
@@ -35,32 +35,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """What the slices of a run are made from."""
+    """A run, with the settings from which its slices are made."""
 
     run: RunFolder
     config: SlicesConfig = field(default_factory=SlicesConfig)
     llm: LLMConfig | None = None
-    """Names the skills; None: what was answered earlier counts."""
+    """Model that names the skills; None: only earlier answers are used."""
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """int64 of shape (kept items,): rows of ``items.parquet``."""
+        """Rows of ``items.parquet`` that are not excluded: int64 of shape (kept items,)."""
         return np.flatnonzero(self.run.items["excluded"].is_null().to_numpy())
 
     @property
     def seed(self) -> int:
-        """Of the trees: that of the run's evidence."""
+        """Seed of the trees: that of the run's evidence."""
         return int(self.run.manifest["evidence"]["seed"])
 
 
 def write_slices(run: RunFolder, source: Source | None = None) -> None:
-    """Make the slices of a finished run anew.
+    """Make the slices of a finished run again and store them.
 
     Parameters
     ----------
     source
-        None: as the run's configuration says.
+        Run and settings; None: the settings of the run's configuration.
     """
     with hold(run.path):
         table, record = make_slices(source or Source(run, SlicesConfig(**run.manifest["settings"].get("slices", {}))))
@@ -70,14 +70,14 @@ def write_slices(run: RunFolder, source: Source | None = None) -> None:
 def renamed_slices(
     run: RunFolder, table: pl.DataFrame, regions: tuple[pl.DataFrame, pl.DataFrame] | None
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The slices of a run with new labels and regions; as :func:`make_slices`.
+    """Return the slices of a run after a change of labels or regions, as :func:`make_slices` does.
 
     Parameters
     ----------
     table
-        ``concepts.parquet`` as it is going to be.
+        The new ``concepts.parquet``.
     regions
-        ``regions.parquet`` and ``item_regions.parquet`` as they are going to be; None: there are none.
+        The new ``regions.parquet`` and ``item_regions.parquet``; None: there is no atlas.
     """
     before = [family for family in stored_families(run) if family.name != "regions"]
     families = {family.name: family for family in before}
@@ -91,9 +91,9 @@ def renamed_slices(
 
 
 def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Make the slices of a run from its items and rows of activations.
+    """Return the slices of a run, made from its items and activations.
 
-    These are the families that the configuration wants; without a wish, those for which all that they need is there.
+    These are the families that the configuration names; if it names none, those whose requirements are met.
 
     Returns
     -------
@@ -104,11 +104,11 @@ def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
     Raises
     ------
     UserError
-        If there is no family of a name that the configuration gives, or a plug-in's slices are no slices.
+        If the configuration names an unknown family, or a plug-in's slices are invalid.
     MissingExtraError
         If a family that the configuration names needs a package that is not installed.
     NoModelError
-        If it needs a model that is not here and cannot be fetched.
+        If such a family needs a model that is not here and cannot be fetched.
     """
     wanted = source.config.families
     configured = {"clusters": source.config.embedder is not None, "skills": source.config.skills}
@@ -131,28 +131,28 @@ def make_slices(source: Source) -> tuple[pl.DataFrame, dict[str, Any]]:
 
 
 def columns(source: Source) -> Family | None:
-    """Categories of the items' columns."""
+    """Return slices by the items' columns."""
     return by_column.columns(source.run.items)
 
 
 def features(source: Source) -> Family | None:
-    """What can be read off an item."""
+    """Return slices by features of the items' text, options and answer."""
     return by_feature.features(source.run.items)
 
 
 def lists(source: Source) -> Family | None:
-    """Entries of the lists that the configuration names."""
+    """Return slices by entries of the lists that the configuration names."""
     return by_list.lists(source.run.items, source.config.lists, source.progress)
 
 
 def regions(source: Source) -> Family | None:
-    """Where the items lie on the atlas that the run has."""
+    """Return slices by the atlas's regions; None without an atlas."""
     table, items = source.run.regions, source.run.item_regions
     return None if table is None or items is None else by_region.regions_of(table, items)
 
 
 def profiles(source: Source) -> Family | None:
-    """A tree of the items in the space of their concepts."""
+    """Return a tree of the items by their concepts; None with too few items, or without a reading."""
     if len(source.kept) < MIN_TREE_ITEMS or not source.run.has_reading:
         return None
     space = concept_space(source.run.by_concept, source.kept, source.seed)
@@ -160,12 +160,12 @@ def profiles(source: Source) -> Family | None:
 
 
 def questions(items: pl.DataFrame) -> list[str]:
-    """The items' own texts with their options."""
+    """Return the text of each item, with its options."""
     return [asked(*row) for row in items.select("prompt", "choices").iter_rows()]
 
 
 def clusters(source: Source) -> Family | None:
-    """A tree of the items in the space of a sentence-embedding model."""
+    """Return a tree of the items by sentence embeddings; None with too few items."""
     if len(source.kept) < MIN_TREE_ITEMS:
         return None
     space = embed_texts(questions(source.run.items[source.kept]), source.config.embedder, source.progress)
@@ -173,7 +173,10 @@ def clusters(source: Source) -> Family | None:
 
 
 def skills(source: Source) -> Family | None:
-    """A tree of the skills that a language model names, one for each item; named only where that is configured."""
+    """Return a tree of the skills that a language model names, one per item; None with too few.
+
+    The model is asked only if skills are configured; otherwise earlier answers are used.
+    """
     if source.config.skills:
         embed_texts([], source.config.embedder)  # else the model is asked in vain
     phrases = by_skill.phrases(source.run, source.kept, source.llm if source.config.skills else None, source.progress)
@@ -186,7 +189,7 @@ def skills(source: Source) -> Family | None:
 
 
 def _tree(source: Source, name: str, space: np.ndarray, rows: np.ndarray, made_with: dict[str, Any]) -> Family | None:
-    """Cluster items, and record what the clusters depend on."""
+    """Return a tree of items by their vectors, with a record of what it depends on."""
     tree = tree_of(name, space, rows, source.run.items.height, source.seed)
     if tree is None:
         return None
@@ -196,14 +199,14 @@ def _tree(source: Source, name: str, space: np.ndarray, rows: np.ndarray, made_w
 def with_tree_names(
     run: RunFolder, families: Sequence[Family], concepts: pl.DataFrame, embedder: str | None
 ) -> list[Family]:
-    """Name the nodes of ``profiles`` and ``clusters``, so that no two slices of the run have the same name.
+    """Return the families with nodes of ``profiles`` and ``clusters`` named, each differently from all other slices.
 
-    A node that nothing names goes: nobody could act on it.
+    A node that cannot be named is dropped: nobody could act on it.
 
     Parameters
     ----------
     concepts
-        Their labels name nodes where no sentence-embedding model is at hand.
+        Table of concepts; their labels name nodes if there is no sentence-embedding model.
     """
     trees = [family for family in families if family.name in ("profiles", "clusters")]
     taken = [name for family in families if family.name not in ("profiles", "clusters") for name in family.names]
@@ -224,7 +227,9 @@ def with_tree_names(
 
 
 def _added(run: RunFolder, name: str, version: str) -> Family | None:
-    """The family of a plug-in: a function of the run that gives weights by the slices' names; None: it gives none."""
+    """Return the family of a plug-in, which is a function from a run to weights by name of slice; None if it gives
+    none.
+    """
     weights: Mapping[str, Sequence[float]] = SLICES[name](run)
     if not weights:
         return None

@@ -1,4 +1,4 @@
-"""Names of the nodes of a tree of items: a phrase of a vocabulary or categories, and words that mark the items."""
+"""Names of the nodes of a tree of items: a phrase of a vocabulary, or categories, with distinctive words."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ from competency_gaps.slices.concepts import readable
 from competency_gaps.slices.family import Family, ones_at
 
 NAME_LIMIT = 72
-"""Characters of a name; longer categories and labels name nothing."""
+"""Maximum number of characters of a category or label that names a node."""
 PHRASE_LEAD, LABEL_LEAD = 0.2, 0.4
-"""Least lead of a phrase, as a cosine, and of a concept's label, as a share of items, inside a node over outside."""
+"""Minimum lead (mean inside a node less mean outside) of a phrase, as a cosine, and of a label, as a share of items."""
 LEAD_ALONE, LEAD_OF_WORDS = 0.38, 0.15
-"""Least lead of a phrase that no item spells out, and what it may lack where every item has a word of the phrase."""
+"""Minimum lead of a phrase that no item spells out, and by how much less is enough if every item has a word of it."""
 NEAR_SHARE = 0.03
-"""Share of the vocabulary that counts as near to an item."""
+"""Share of the vocabulary, the nearest phrases, that counts as near to an item."""
 MIN_NAMED_SHARE, MIN_WORDED_SHARE = 0.6, 0.3
-"""Least share of a node's items that are near to its phrase, in its categories, or have one of the words that name it
-alone; and of those that have one of the words that stand behind its categories."""
+"""Minimum share of a node's items that are near to its phrase, are in its categories, or have one of its words, for
+words that name it alone; and for words that only follow its categories."""
 PURE_SHARE = 0.95
-"""Share of a node's items in one category from which the category comes before any phrase, as phrases misled most
-there."""
+"""If at least this share of a node's items is in one category, the category is preferred to phrases, which mislead
+most there."""
 CATEGORY_SHARE, CATEGORY_LIFT, CATEGORY_F1 = 0.15, 1.3, 0.7
-"""Least share of a node's items in a category that names it, and least ratio to the category's share of all items; F1
-of a node's items and those of its categories from which these name it better than any phrase."""
+"""Minimum share of a node's items in a category that names it; minimum ratio of this to the category's share of all
+items; and F1 of the node and its categories from which these alone name it."""
 NAME_WORDS, MAX_NAME_WORDS = 3, 5
-"""Words that name a node, and where others have the same."""
+"""Number of words that name a node, and maximum number if other nodes have the same first ones."""
 CANDIDATES, OVERLAP = 12, 0.1
-"""Words of the highest log-odds from which the name is chosen; and the weight of an item that has a chosen word
-already, where one without counts 1."""
+"""Number of best words from which the name's words are chosen; and weight of an item that has a chosen word already
+(an item without one has weight 1)."""
 WORD_ITEMS, WORD_SHARE, WORD_SCORE = 3, 0.05, 2.0
-"""Least items and share of a node's items with a word that names it, and its least log-odds, in standard errors."""
+"""Minimum number and share of a node's items with a word that names it, and its minimum log-odds in standard errors."""
 STEM, NOUN = 5, 0.1
-"""Letters from which two words count as forms of one, and least share of a noun's places where it stands as one."""
+"""Number of initial letters by which two words count as forms of one; and minimum share of a word's occurrences in
+the position of a noun for it to count as a noun."""
 _BEFORE = "a an any each every her his its many my no of our some that the their this three two your"
 _ASKING = """
 answer appropriate best blank calculate case choose claim claims compute correct correctly determine example false find
@@ -55,39 +56,39 @@ passage problem question rest result right say second smallest solve state state
 total true type value want whereas write yes
 """
 BEFORE, ASKING = frozenset(_BEFORE.split()), frozenset(_ASKING.split())
-"""Words after which a noun stands; words that ask or count, and name no subject."""
+"""Words that precede nouns; words that ask or count, and name no subject."""
 _TOKEN = re.compile(r"\\?[^\W\d_]+(?:['’-][^\W\d_]+)*|\d+|[^\w\s]")
 
 
 class Vocabulary(NamedTuple):
-    """What the K nodes of a tree may be called. P names, N items."""
+    """Candidate names for the K nodes of a tree. P names, N items."""
 
     names: list[str]
     lead: np.ndarray
-    """float of shape (K, P): how much nearer a name is to the items inside a node than to those outside."""
+    """float of shape (K, P): mean nearness of a name to the items inside a node, less that to those outside."""
     covers: sp.csr_array
-    """float32 of shape (P, N): 1 where a name holds for an item."""
+    """float32 of shape (P, N): 1 where a name applies to an item."""
     least: float
-    """Least lead of a name."""
+    """Minimum lead of a name."""
     alone: float
-    """Least lead of a name that no item spells out."""
+    """Minimum lead of a name that no item spells out."""
 
 
 def phrases() -> list[str]:
-    """Return the phrases that come with the package."""
+    """Return the phrases that come with the package, as candidate names."""
     text = files("competency_gaps.slices").joinpath("phrases.txt").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 def phrases_for(family: Family, rows: np.ndarray, vectors: np.ndarray, phrase_vectors: np.ndarray) -> Vocabulary:
-    """Return how near the phrases are to the nodes of a tree.
+    """Return the package's phrases as a vocabulary for the nodes of a tree.
 
     Parameters
     ----------
     rows : ndarray of int of shape (n,)
         Items that have a vector.
     vectors, phrase_vectors : ndarray of float32 of shape (n, d) and (P, d)
-        Sentence embeddings; what all of a kind have in common is taken away.
+        Sentence embeddings of the items and phrases; the mean of each is subtracted.
     """
     space, words = (unit(values - values.mean(axis=0)) for values in (vectors, phrase_vectors))
     names, nearest = phrases(), max(1, round(NEAR_SHARE * len(words)))
@@ -99,7 +100,7 @@ def phrases_for(family: Family, rows: np.ndarray, vectors: np.ndarray, phrase_ve
 
 
 def labels_for(family: Family, concepts: pl.DataFrame, by_concept: ByConcept) -> Vocabulary:
-    """Return in which items the concepts with a label that people can read are strong."""
+    """Return readable concept labels as a vocabulary; a label applies to the items in which its concept is strong."""
     shown = readable(concepts).filter(pl.col("label").str.len_chars() <= NAME_LIMIT).unique("label", keep="first")
     strong = by_concept.cas(shown["concept"].to_numpy().astype(np.int64), family.weights.shape[1])
     typical = shown["tau"].fill_null(0).to_numpy()
@@ -109,7 +110,7 @@ def labels_for(family: Family, concepts: pl.DataFrame, by_concept: ByConcept) ->
 
 
 def _lead(members: sp.csr_array, near: np.ndarray | sp.csr_array) -> np.ndarray:
-    """Mean of ``near`` (N, P) over the items of each node (K, N), less that over all others."""
+    """Return the mean of ``near`` (N, P) over the items of each node (K, N), less that over all other items: (K, P)."""
     size, whole = members.sum(axis=1)[:, None], members.shape[1]
     inside = members @ near
     inside = inside.toarray() if sp.issparse(inside) else inside
@@ -120,19 +121,19 @@ def _lead(members: sp.csr_array, near: np.ndarray | sp.csr_array) -> np.ndarray:
 def with_names(
     family: Family, items: pl.DataFrame, vocabulary: Vocabulary | None = None, taken: Sequence[str] = ()
 ) -> Family:
-    """Name the nodes of a tree, each differently.
+    """Return a tree with its nodes named, each differently.
 
     Parameters
     ----------
     vocabulary
-        None: columns and words name the nodes.
+        Candidate names; None: only categories and words name the nodes.
     taken
         Names of other slices, which no node gets.
 
     Returns
     -------
     Family
-        A node that nothing names has the name "".
+        A node that cannot be named has the name "".
     """
     members, used = family.member, {name.casefold() for name in taken}
     lead = vocabulary.lead if vocabulary else np.zeros((len(family.names), 0))
@@ -170,7 +171,10 @@ def with_names(
 
 
 def _by_phrase(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], inside: np.ndarray) -> list[str]:
-    """The phrase that leads, if it is near to most of a node's items and they spell it out or it leads far."""
+    """Return the phrase with the largest lead, if it is near most items and they spell it out or the lead is large.
+
+    Otherwise an empty list.
+    """
     best = int(lead.argmax())
     name, spoken = vocabulary.names[best], _stems(vocabulary.names[best])
     spelled = np.mean([not spoken.isdisjoint(text) for text in stems])
@@ -179,12 +183,12 @@ def _by_phrase(vocabulary: Vocabulary, lead: np.ndarray, stems: list[set[str]], 
 
 
 def _stems(text: str) -> set[str]:
-    """Return the stems of a text's words that name a subject."""
+    """Return the stems of a text's words, except those that name no subject."""
     return {word.rstrip("es")[:STEM] for word in words_of(text) - LABEL_STOP_WORDS if len(word) > 2}
 
 
 def _categories(items: pl.DataFrame) -> list[str]:
-    """The group of each item, or its benchmark in a run of several where that says more; empty: it has none."""
+    """Return the category of each item: its group, or its benchmark if that says more; empty: none."""
     several = items["benchmark"].n_unique() > 1
     names = []
     for group, benchmark in items.select("group", "benchmark").iter_rows():
@@ -195,7 +199,10 @@ def _categories(items: pl.DataFrame) -> list[str]:
 
 
 def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], bool]:
-    """Up to three categories with most of a node's items, if there are such, and whether they hold few others."""
+    """Return up to three categories of most of a node's items, joined into one name, and whether they have few others.
+
+    An empty list if there are no such categories.
+    """
     size, chosen, within = inside.total(), list[str](), 0
     for name, items in inside.most_common(3):
         lift = items / size / (usual[name] / usual.total())
@@ -209,7 +216,7 @@ def _by_category(inside: Counter[str], usual: Counter[str]) -> tuple[list[str], 
 
 
 def _nouns_and_words(texts: Sequence[str | None]) -> tuple[list[set[str]], list[set[str]]]:
-    """The nouns of each text, and all its words but those that name no subject."""
+    """Return the nouns of each text, and all its words except those that name no subject."""
     places, as_noun, sets = Counter[str](), Counter[str](), list[set[str]]()
     for text in texts:
         tokens = [".", *_TOKEN.findall((text or "").casefold()), "."]
@@ -224,12 +231,11 @@ def _nouns_and_words(texts: Sequence[str | None]) -> tuple[list[set[str]], list[
 
 
 def _marking_words(members: sp.csr_array, sets: Sequence[set[str]]) -> list[tuple[list[str], float]]:
-    """For each node, words that mark its items, and the share of its items that have one of the first ``NAME_WORDS``.
+    """Return each node's distinctive words, and the share of its items that have one of the first ``NAME_WORDS``.
 
-    Each word is one that many items have which lack the words before it.
-
-    By log-odds with a Dirichlet prior, in units of their standard error (Monroe, Colaresi and Quinn, Political Analysis
-    16, 2008), of the items that have a word, times the logarithm of how many times as frequent it is.
+    Words are scored by log-odds with a Dirichlet prior, in standard errors (Monroe, Colaresi and Quinn, Political
+    Analysis 16, 2008), times the logarithm of the ratio of frequencies. Each further word is chosen to cover many items
+    without the earlier words.
     """
     counts = Counter(word for words in sets for word in words)
     frequent = sorted(word for word, items in counts.items() if 5 <= items <= len(sets) / 2)

@@ -1,4 +1,4 @@
-"""Regions of the atlas as slices: where a run's items lie on it; and names of the regions of a new atlas."""
+"""Regions of the atlas as slices, the location of a run's items in them, and names for the regions of a new atlas."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from competency_gaps.util.progress import Progress
 
 MAX_TEXT_LENGTH = 600
-"""Characters of an item that whoever names its region reads."""
+"""Maximum number of characters of an item that are shown to the model that names its region."""
 MAX_NAME_WORDS = 5
-"""Words of a name, at most."""
+"""Maximum number of words of a name."""
 
 
 def located(atlas: Atlas, by_concept: ByConcept, kept: np.ndarray) -> pl.DataFrame:
-    """Where items lie: the columns of ``schemas.ITEM_REGIONS``.
+    """Return where items lie in the atlas: the columns of ``schemas.ITEM_REGIONS``.
 
     Parameters
     ----------
     kept : ndarray of bool of shape (N,)
-        Items that are not excluded; the others are nowhere.
+        Items that are not excluded; the others get null.
     """
     places = places_of(atlas, space_of(atlas, by_concept, np.flatnonzero(kept)))
     table = pl.DataFrame(places._asdict()).cast(pl.Schema(ITEM_REGIONS))
@@ -49,9 +49,10 @@ def located(atlas: Atlas, by_concept: ByConcept, kept: np.ndarray) -> pl.DataFra
 
 
 def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
-    """A slice for each region in which enough items of a run lie, but for those that are unlike anything on the map.
+    """Return a slice for each region with at least ``MIN_ITEMS`` of a run's items.
 
-    A region all of whose items are in one region below it is none: the finer name says more.
+    Items unlike anything in the atlas do not count. A region whose items are all in one of its parts is left out: the
+    finer name says more.
 
     Parameters
     ----------
@@ -66,20 +67,20 @@ def regions_of(regions: pl.DataFrame, items: pl.DataFrame) -> Family:
     repeated = above[(above >= 0) & (size == size[above])]
     kept = np.setdiff1d(np.flatnonzero(size >= MIN_ITEMS), repeated)
     names, kinds = regions["name"].to_list(), regions["kind"].to_list()
-    # A name that is made of words quotes the texts of the map, which may be these.
+    # A name made of words quotes the atlas's source texts, which may be these items.
     words = [[name] if kind == "words" else [] for name, kind in zip(names, kinds, strict=True)]
     return subset(replace(_family(inside, above, items), names=names, words=words), kept)
 
 
 def named_by_words(regions: pl.DataFrame, places: pl.DataFrame, run: RunFolder) -> pl.DataFrame:
-    """Name the regions of a new atlas by the items' groups, labels of concepts and words that mark its items.
+    """Return the regions of a new atlas, named by groups, labels of concepts and distinctive words of their items.
 
     Parameters
     ----------
     regions, places
         Columns of ``schemas.REGIONS`` and ``schemas.ITEM_REGIONS``.
     run
-        That the atlas was made from.
+        The run from which the atlas was made.
     """
     above = regions["parent"].fill_null(-1).to_numpy()
     family = _family(items_in(regions, places), above, places)
@@ -99,16 +100,16 @@ class _Name(pydantic.BaseModel):
 def named_by_model(
     atlas: Atlas, run: RunFolder, rows: np.ndarray, llm: LLMConfig, folder: Path, progress: Progress
 ) -> pl.DataFrame:
-    """Name regions by a language model that reads their items; those without a usable answer keep their names.
+    """Return regions named by a language model that reads their items; without a usable answer, the old name stays.
 
     Parameters
     ----------
     atlas
-        With names by words, which tell the model what a region's siblings are about.
+        Its regions have names by words, which tell the model what a region's siblings are about.
     rows
-        Rows of the run's items that the atlas was made from.
+        Rows of the run's items from which the atlas was made.
     folder
-        Keeps the model's answers.
+        Stores the model's answers.
     """
     above, names, texts = (*(atlas.regions[column].to_list() for column in ("parent", "name")), run.items["prompt"])
     requests = []
@@ -137,7 +138,7 @@ def _name(answer: LLMAnswer) -> str | None:
 
 
 def _with_names(regions: pl.DataFrame, names: Sequence[str | None], kind: str) -> pl.DataFrame:
-    """Give regions names, and say of what kind these are; where there is None the old ones stay."""
+    """Return regions with new names, marked as of this kind; where a name is None, the old name and kind stay."""
     new = pl.Series(names, dtype=pl.String)
     return regions.with_columns(
         name=pl.coalesce(new, "name"), kind=pl.when(new.is_not_null()).then(pl.lit(kind)).otherwise("kind")
@@ -145,13 +146,13 @@ def _with_names(regions: pl.DataFrame, names: Sequence[str | None], kind: str) -
 
 
 def items_in(regions: pl.DataFrame, places: pl.DataFrame) -> np.ndarray:
-    """Which items lie in each region: bool of shape (K, N); those that are unlike anything lie in none."""
+    """Return which items lie in each region: bool of shape (K, N); items unlike anything in the atlas lie in none."""
     finest = places.select(pl.when(~pl.col("unlike")).then("region").fill_null(-1)).to_series().to_numpy()
     return members_of(regions["parent"].fill_null(-1).to_numpy(), finest)
 
 
 def _family(inside: np.ndarray, above: np.ndarray, places: pl.DataFrame) -> Family:
-    """Regions as slices without names, with their most typical items."""
+    """Return regions as slices without names, with their most typical items."""
     order = np.argsort(-places["likeness"].fill_null(-1).to_numpy(), kind="stable")
     typical = [order[rows[order]][:2].tolist() for rows in inside]
     family = family_of("regions", sp.csr_array(inside, dtype=np.float32), [""] * len(above), parent=above)

@@ -1,4 +1,4 @@
-"""Skills: one short phrase for each item, by a language model."""
+"""Skills that items ask for: one short phrase per item, from a language model."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
 
 FOLDER = "skills"
-"""Of a run: the model's answers."""
+"""Subfolder of a run that stores the model's answers."""
 MAX_TEXT_LENGTH = 4000
-"""Characters of an item that are sent."""
+"""Maximum number of characters of an item that are sent."""
 MAX_PHRASE_LENGTH = 100
-"""Characters of a phrase."""
+"""Maximum number of characters of a phrase."""
 
 
 class _Skill(pydantic.BaseModel):
@@ -38,21 +38,21 @@ _SCHEMA = object_schema({"skill": {"type": "string"}})
 
 
 def phrases(run: RunFolder, rows: np.ndarray, llm: LLMConfig | None, progress: Progress) -> dict[int, str]:
-    """The skill that each item asks for, by its row in ``items.parquet``.
+    """Return the skill that each item asks for, by its row in ``items.parquet``.
 
-    Answers are kept in the run's folder: what was answered once is not asked again.
+    Answers are stored in the run's folder, so that no item is asked about twice.
 
     Parameters
     ----------
     rows
-        Of the items to ask about.
+        Rows of the items to ask about.
     llm
-        None: no model is asked, and what the folder keeps counts.
+        None: no model is asked, and only stored answers are used.
 
     Returns
     -------
     dict of int to str
-        Without the items for which there is no usable answer.
+        Items without a usable answer are absent.
     """
     folder = run.path / FOLDER
     if llm is None and not (folder / FILE).is_file():
@@ -81,7 +81,7 @@ def _phrase(answer: LLMAnswer) -> str | None:
 
 
 def with_central_phrases(tree: Family, phrases: dict[int, str]) -> Family:
-    """Name each node of a tree of skills by the phrase of its most typical item, and its number if others have it."""
+    """Return a tree of skills with each node named by the phrase of its most typical item, numbered if not unique."""
     names: list[str] = []
     for typical in tree.typical:
         phrase, number = phrases[typical[0]], 2

@@ -1,4 +1,4 @@
-"""Keep the slices of a run in its folder, and read them."""
+"""Store the slices of a run in its folder, and read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def read_slices(run: RunFolder) -> list[Family]:
-    """Read the families of slices that a run has; concepts are made from its rows of activations, if it has a reading.
+    """Return a run's families of slices; with a reading, concepts (which are not stored) are among them.
 
     Raises
     ------
@@ -33,12 +33,12 @@ def read_slices(run: RunFolder) -> list[Family]:
 
 
 def stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The table of slices, and the manifest's record: for each family its ``slices`` and what it was ``made_with``."""
+    """Return the table of slices, and the manifest's record: each family's number of ``slices``, and ``made_with``."""
     return _table(families), {f.name: {"slices": len(f.names), "made_with": f.made_with} for f in families}
 
 
 def stored_families(run: RunFolder) -> list[Family]:
-    """All but the concepts."""
+    """Return all families of a run but the concepts."""
     table = run.files.collect("slices", run.scan("slices"))
     made_with = {name: entry.get("made_with", {}) for name, entry in run.manifest["slices"].items()}
     parts = table.partition_by("family", maintain_order=True)
@@ -46,6 +46,7 @@ def stored_families(run: RunFolder) -> list[Family]:
 
 
 def _table(families: Sequence[Family]) -> pl.DataFrame:
+    """Return the table of slices, numbered through all families."""
     tables, first = [], 0
     for family in families:
         weights = family.weights
@@ -72,7 +73,7 @@ def _table(families: Sequence[Family]) -> pl.DataFrame:
 
 
 def _family(table: pl.DataFrame, items: int) -> Family:
-    """Return the family that a part of the table holds."""
+    """Return one family from its rows of the table."""
     start = np.concatenate([[0], table["items"].list.len().cum_sum().to_numpy()]).astype(np.int64)
     index = table["items"].explode().drop_nulls().to_numpy()
     ones = pl.lit(1.0, pl.Float32).repeat_by(pl.col("items").list.len())

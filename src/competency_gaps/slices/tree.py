@@ -1,4 +1,4 @@
-"""A tree of items: clusters at several scales, the finer ones below those that hold most of their items."""
+"""A tree of items: clusters at several scales, each below the coarser cluster that contains most of its items."""
 
 from __future__ import annotations
 
@@ -22,41 +22,42 @@ from competency_gaps.reading.profiles import (
 from competency_gaps.slices.family import MIN_ITEMS, Family, family_of, ones_at
 
 SCALES = (6, 14, 44, 150)
-"""Numbers of clusters, from coarse to fine. Chosen with the profiles' form on the scores of fourteen models on 12,032
-questions, by the correlation of held-out outcomes with what a list of slices foretells: recursive k-means and Ward's
-trees foretell less, more singular vectors as well. The finest scale adds nothing to that, but sharper slices."""
+"""Numbers of clusters, from coarse to fine. Chosen, together with the form of profiles, on the scores of fourteen
+models on 12,032 questions, by how well a list of slices predicts held-out outcomes (correlation). Recursive k-means,
+Ward's trees and more singular vectors predict less. The finest scale does not predict better, but gives sharper
+slices."""
 K_MEANS_ITERATIONS = 30
-"""Twice as many lower the distances by less than 1 in 1,000."""
+"""Twice as many iterations lower the distances by less than 1 in 1,000."""
 MIN_TREE_ITEMS = 120
-"""Fewest items of which a tree is made: twenty for each of the coarsest clusters."""
+"""Minimum number of items for a tree: twenty for each of the coarsest clusters."""
 
 
 def tree_of(
     name: str, space: np.ndarray, rows: np.ndarray, items: int, seed: int = 0, scales: Sequence[int] = SCALES
 ) -> Family | None:
-    """Cluster items at several scales.
+    """Return a tree of items, clustered at several scales; None with too few items.
 
     Parameters
     ----------
     name
-        Of the family.
+        Name of the family.
     space : ndarray of float32 of shape (n, d)
         One unit vector per clustered item.
     rows : ndarray of int of shape (n,)
         Their rows in ``items.parquet``.
     items
-        Rows of ``items.parquet``.
+        Number of rows of ``items.parquet``.
     scales
         Numbers of clusters, ascending.
 
     Returns
     -------
     Family or None
-        With its typical items, those nearest to a node's mean, and without names. None: there are too few items.
+        Slices without names, with the items nearest to each node's mean as typical ones.
     """
-    # One thread: another order of summation would change rounding, and so clusters.
+    # One thread, because another order of summation would change rounding, and so clusters.
     with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a cluster that ends empty is no slice
+        warnings.simplefilter("ignore")  # about empty clusters, which become no slices
         members: list[np.ndarray] = []
         parents: list[int] = []
         coarser = np.full(len(rows), -1, np.int64)
@@ -89,7 +90,7 @@ def tree_of(
 
 
 def _k_means(space: np.ndarray, scale: int, seed: int) -> np.ndarray:
-    """The better of two clusterings."""
+    """Return each item's cluster, from the better of two starts."""
     from scipy.cluster.vq import kmeans2  # imports what no run of logs needs
 
     clusterings = [
@@ -100,9 +101,9 @@ def _k_means(space: np.ndarray, scale: int, seed: int) -> np.ndarray:
 
 
 def concept_space(by_concept: ByConcept, rows: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Unit vectors of items in the space of their concepts.
+    """Return items as unit vectors in the space of their concepts.
 
-    Their profiles, reduced by a truncated singular value decomposition, to unit length [ours].
+    These are their profiles, reduced by a truncated singular value decomposition [ours].
 
     Parameters
     ----------

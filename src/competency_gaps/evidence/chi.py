@@ -148,7 +148,7 @@ def coverage_status(
 
 
 def chance_seen(window_density: np.ndarray, tokens: float, window: int) -> np.ndarray:
-    """Chance that a concept is active in a text of ``tokens`` tokens, given its base rate in the reference [ours].
+    """Return the chance that a concept is active in a text of ``tokens`` tokens, by its rate in the reference [ours].
 
     ``1 - (1 - window_density)^(tokens / window)``: windows, not tokens, are taken as independent, because a concept's
     activations cluster. A concept with a small chance is expected to be missing.

@@ -25,7 +25,9 @@ def quantile(level: float) -> float:
 
 
 def wilson(value: np.ndarray, trials: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval of a proportion from ``trials`` > 0 (any real number; infinite: no width)."""
+    """Return the ends of Wilson's interval of a proportion from ``trials`` > 0 (any real number; infinite: no
+    width).
+    """
     z2 = quantile(level) ** 2 / trials
     centre = (value + z2 / 2) / (1 + z2)
     half = np.sqrt(z2 * value * (1 - value) + z2 * z2 / 4) / (1 + z2)

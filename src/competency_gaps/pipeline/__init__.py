@@ -1,1 +1,1 @@
-"""What fills a run folder: ``run.py`` tells the story, from benchmarks to tables; the other files are its steps."""
+"""From benchmarks to a run folder: ``run.py`` has the whole job, top to bottom; the other files are its steps."""

@@ -1,4 +1,4 @@
-"""Reading a suite: the shards that are missing are given to an engine, and finished ones are collected.
+"""Reading a suite: an engine reads the missing shards, and finished ones are collected.
 
 An engine is a function that reads the missing shards: in this process, through a store, or by workers on many machines
 (:mod:`competency_gaps.pipeline.on_ray`). The shards do not depend on the engine, so the results do not either.
@@ -37,9 +37,9 @@ from competency_gaps.util.table_files import read_parquet
 from competency_gaps.util.text import listing, plural
 
 MAX_UNREADABLE_SHARE = 0.1
-"""Largest share of a benchmark's items to read that may be excluded because they cannot be read."""
+"""Maximum share of a benchmark's items that may be unreadable (and so excluded) before the run stops."""
 ALLOWED_UNREADABLE = 9
-"""So many may be, whatever their share, if any other was read."""
+"""This many items may be unreadable, whatever their share, if at least one other was read."""
 
 
 class Task(NamedTuple):
@@ -48,36 +48,36 @@ class Task(NamedTuple):
     plan: BenchmarkPlan
     shard: Shard
     again: bool = False
-    """Whether it is finished, but memory ran out on some of its items: what was short then may be there now."""
+    """Whether to read a finished shard again, because memory ran out on some of its items."""
 
 
 @dataclass
 class Work:
-    """What an engine is to read."""
+    """What an engine has to read, and what is finished."""
 
     setting: Setting
     folder: Path
     reader: ShardReader
     bar: Bar
-    """Counts tokens: the longest items are read first."""
+    """Progress in tokens, not items: the longest items are read first."""
     progress: Progress
     plans: list[BenchmarkPlan]
     missing: list[Task] = field(default_factory=list)
-    """In the order of the plans."""
+    """Shards to read, in the order of the plans."""
     finished: list[Shard] = field(default_factory=list)
-    """Shards that were whole in the folder, or taken from the store."""
+    """Shards that were complete in the folder, or were taken from the store."""
     store: RunStore | None = None
-    """With which the shards are shared; None: there is none."""
+    """Store that shares the shards between machines; None: the folder alone has them."""
     unreadable: dict[str, list[Reason]] = field(default_factory=lambda: defaultdict(list))
-    """Per benchmark, why items could not be read."""
+    """Name of a benchmark -> why items could not be read, one reason each."""
     by: str = "this process"
-    """Who reads; engines that read elsewhere replace it."""
+    """Who reads, in words, for the manifest; engines that read elsewhere replace it."""
     tried: Counter[str] = field(default_factory=Counter)
-    """Per benchmark, items that were read or could not be."""
+    """Name of a benchmark -> number of items that were tried, readable or not."""
 
     @property
     def to_read(self) -> int:
-        """Number of items in the shards."""
+        """Number of items in all shards."""
         return sum(plan.to_read for plan in self.plans)
 
     @property
@@ -86,7 +86,10 @@ class Work:
         return [shard.name for plan in self.plans for shard in plan.shards]
 
     def look(self, plan: BenchmarkPlan, shard: Shard, *, again: bool = False) -> bool:
-        """Count a shard if it is finished, else add it to those that are missing."""
+        """Return whether a shard is finished, and count it if so; otherwise add it to the missing ones.
+
+        A shard with items on which memory ran out counts as missing.
+        """
         table = self.reader.files.finished(shard)
         if table is None or OUT_OF_MEMORY in unreadable(table):
             self.missing.append(Task(plan, shard, again or table is not None))
@@ -98,7 +101,9 @@ class Work:
         return True
 
     def check_versions(self) -> None:
-        """Raise UserError if the rest would be read with another torch or transformers, unless that is accepted."""
+        """Raise UserError if the missing shards would be read with another torch or transformers, unless that is
+        accepted.
+        """
         if not self.missing or self.setting.config.accept_versions:
             return
         for was in self.read_with(shard.name for shard in self.finished):
@@ -110,11 +115,11 @@ class Work:
                 )
 
     def read_with(self, shards: Iterable[str]) -> list[dict[str, str]]:
-        """Versions of the packages that read some shards, each combination once."""
+        """Return the versions of packages with which some shards were read, each combination once."""
         return [json.loads(text) for text in sorted({self.reader.files.store.read_with(name) for name in shards})]
 
     def commit(self, task: Task, draft: ShardDraft) -> None:
-        """Let a shard count: in the store first, if there is one; where another machine was first, its shard counts."""
+        """Make a shard count, in the store first if there is one; if another machine was first there, use its shard."""
         while self.store is not None and not self.store.publish(draft, self.reader.files.folders, again=task.again):
             others = self.store.fetch(draft.name, draft.made_of, self.reader.files.folders)
             if others is not None:
@@ -124,7 +129,7 @@ class Work:
         self.reader.files.commit(draft)
 
     def check(self, task: Task, reasons: Sequence[Reason]) -> None:
-        """Count a shard's unreadable items; raise if they are too many in its benchmark."""
+        """Count a shard's unreadable items; raises as :func:`check_share` if its benchmark has too many."""
         known = self.unreadable[task.plan.name]
         known.extend(reasons)
         self.tried[task.plan.name] += len(task.shard.members)
@@ -132,7 +137,7 @@ class Work:
 
 
 def other_versions(was: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Where the versions of packages differ of which another may read otherwise, in words; empty: nowhere."""
+    """Return in words which packages differ in version, of those that may change what is read; empty if none."""
     differing = [name for name in ("torch", "transformers") if was.get(name) != now.get(name)]
     return listing((f"{name} {was.get(name)}, here {now.get(name)}" for name in differing), len(differing))
 
@@ -143,19 +148,19 @@ Engine = Callable[[Work], None]
 def read_suite(
     setting: Setting, folder: Path, engine: Engine, progress: Progress
 ) -> tuple[dict[str, Extraction], CasStore, dict[str, Any]]:
-    """Ask the model and read its concepts.
+    """Ask the model about all items and read its concepts.
 
     Returns
     -------
     tuple
-        What was read, by benchmark; the rows; and for the manifest ``items`` that this command read ``of`` all, ``by``
-        whom, and the ``versions`` of the packages that read any.
+        What was read, by benchmark; the stored rows; and the manifest's record: number of ``items`` that this command
+        read, ``of`` how many, ``by`` whom, and the ``versions`` of packages with which shards were read.
 
     Raises
     ------
     UserError, MachineError
-        If more than a tenth of a benchmark's items to read, and at least 10, or all of them, cannot be read; earlier
-        shards are kept.
+        If more than a tenth of a benchmark's items, and at least 10, or all of them, cannot be read; finished shards
+        remain.
     """
     work = read_missing(setting, folder, engine, progress)
     files = work.reader.files
@@ -175,7 +180,7 @@ def read_suite(
 
 
 def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progress) -> Work:
-    """Let an engine read the shards that are not finished; raises as :func:`read_suite`."""
+    """Let an engine read the missing shards, and return what it did; raises as :func:`read_suite`."""
     reader = ShardReader(folder, setting)
     reader.files.sweep()
     plans = plan_suite(setting.prepared, setting.config.sae.gate_tokens)
@@ -193,12 +198,12 @@ def read_missing(setting: Setting, folder: Path, engine: Engine, progress: Progr
 
 
 def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting, *, whole: bool = False) -> None:
-    """Stop if too many of a benchmark's items are unreadable already.
+    """Raise UserError or MachineError if too many of a benchmark's items are unreadable already.
 
     Parameters
     ----------
     whole
-        Whether all its shards are read: then not all items may be unreadable, however few they are.
+        Whether all its shards were tried: then it is also an error if every item is unreadable, however few there are.
     """
     if whole and reasons and len(reasons) == plan.to_read:
         check_unreadable(reasons, plan.to_read, plan.name, setting.lm, share=0.0)
@@ -207,7 +212,7 @@ def check_share(reasons: Sequence[Reason], plan: BenchmarkPlan, setting: Setting
 
 
 def read_here(work: Work) -> None:
-    """Read all missing shards in this process; each is written while the next is read, as a GPU would stand idle."""
+    """Read all missing shards in this process; each is written while the next is read, so that a GPU does not idle."""
     work.check_versions()
 
     def write(task: Task, content: Content) -> None:
@@ -233,15 +238,15 @@ def read_here(work: Work) -> None:
 
 
 def known_plan(folder: Path, store: RunStore | None) -> dict[str, Any] | None:
-    """The plan of the run that a folder or a store holds; empty or None: there is none."""
+    """Return the plan of the run in a folder, or else in a store; empty or None if there is none."""
     return begun(folder) or (store.plan() if store is not None else None)
 
 
 def share(store: RunStore | None, engine: Engine) -> Engine:
-    """Let an engine share shards with a store.
+    """Return an engine that shares shards through a store; without a store, the engine itself.
 
-    Shards that are in the store are taken, the engine reads the others, and what is read is put there. The engine
-    raises UserError if the store holds another run, and MachineError if it does not answer any more.
+    It takes the shards that are in the store, lets ``engine`` read the others, and publishes what was read. It raises
+    UserError if the store holds another run, and MachineError if the store no longer answers.
     """
     if store is None:
         return engine

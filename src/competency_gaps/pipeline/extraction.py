@@ -1,8 +1,8 @@
 """The extraction stage: the model's responses, their scores and the CAS rows of a benchmark, in shards.
 
-Its steps are apart, because shards may be read by other processes and machines: :func:`plan_suite` cuts benchmarks into
-shards (a pure function of the prepared items, whoever reads them), :meth:`ShardReader.read` reads one of them, and
-:meth:`ShardReader.collect` puts finished ones together.
+Its steps are separate, because shards may be read by other processes and machines: :func:`plan_suite` cuts benchmarks
+into shards (a pure function of the prepared items, so every reader gets the same), :meth:`ShardReader.read` reads one,
+and :meth:`ShardReader.collect` puts finished ones together.
 
 The pass over a prompt that scores its options or begins its answer also gives the activations of the prompt's span.
 Only if there is no such pass, or the span includes the response, a separate pass, which ends at the hook, gives the
@@ -37,38 +37,38 @@ log = logging.getLogger(__name__)
 SHARD_TOKENS = 32_768
 SHARD_ITEMS = 256
 TOKEN_CHARACTERS = 4
-"""Of a usual token."""
+"""Typical number of characters per token."""
 GENERATED_ITEMS = 64
-"""Items of a shard with generated answers: a killed run loses two such shards at most."""
+"""Maximum number of items per shard with generated answers: a killed run loses at most two such shards."""
 
 
 class Shard(NamedTuple):
     """Items of a benchmark that are read and stored together."""
 
     name: str
-    """Of its files, without suffix."""
+    """Name of its files, without suffix."""
     members: list[int]
     """Positions of its items in the benchmark."""
     made_of: str
-    """Hash of what is read."""
+    """Hash of its input, from :func:`fingerprint`."""
     tokens: int = 0
-    """About how many tokens are read and written for its items."""
+    """Approximate number of tokens read and generated for its items."""
     sampled: bool = False
-    """Whether the SAE is checked on its items: their prompts are read whole, before all other shards."""
+    """Whether the SAE is checked on its items: these are read before all others, with their whole prompts."""
 
     def counter(self, advance: Callable[[float], None]) -> Callable[[float], None]:
-        """What counts items, which are alike in length, in tokens."""
+        """Return a function that reports a number of read items as tokens; items of a shard are about equally long."""
         return lambda items: advance(items * self.tokens / len(self.members))
 
 
 @dataclass(frozen=True)
 class BenchmarkPlan:
-    """A benchmark, cut into shards."""
+    """How a benchmark is cut into shards."""
 
     name: str
     items: Sequence[PreparedItem]
     keys: Mapping[int, str]
-    """Per item to read, by its position, what its sampled answers are drawn from."""
+    """Position of an item to read -> key that seeds its sampled answers."""
     shards: list[Shard]
 
     @property
@@ -78,13 +78,13 @@ class BenchmarkPlan:
 
 
 def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]], sample_tokens: int) -> list[BenchmarkPlan]:
-    """Cut all benchmarks of a run into shards.
+    """Return how each benchmark of a run is cut into shards.
 
     Parameters
     ----------
     sample_tokens
-        Tokens of the prompts, drawn uniformly from the items of the run, on which the SAE is checked. These items have
-        shards of their own.
+        Number of tokens on which the SAE is checked: prompts of items drawn uniformly from the run. These items get
+        shards that hold no others.
     """
     lengths = {
         (name, i): len(item.tokens.ids)
@@ -100,7 +100,7 @@ def plan_suite(prepared: Mapping[str, Sequence[PreparedItem]], sample_tokens: in
 
 
 def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[tuple[str, int]]) -> BenchmarkPlan:
-    """Cut one benchmark into shards, the sampled items first."""
+    """Return how one benchmark is cut into shards, the sampled items first."""
     kept = [i for i, item in enumerate(items) if item.excluded is None]
     most = GENERATED_ITEMS if any(isinstance(items[i].request, Generation) for i in kept) else SHARD_ITEMS
     shards: list[Shard] = []
@@ -118,14 +118,14 @@ def _plan(prefix: str, name: str, items: Sequence[PreparedItem], sample: set[tup
 
 
 def _tokens(item: PreparedItem) -> int:
-    """About how many tokens are read and written for an item."""
+    """Return the approximate number of tokens read and generated for an item."""
     if isinstance(item.request, Generation):
         return len(item.tokens.ids) + item.request.max_new_tokens
     return len(item.tokens.ids) + sum(map(len, item.request.texts if item.request else ())) // TOKEN_CHARACTERS
 
 
 def cut_shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
-    """Split items, longest first, into shards of at most ``items`` items and about ``SHARD_TOKENS`` tokens.
+    """Yield shards of items, longest first, each of at most ``items`` items and about ``SHARD_TOKENS`` tokens.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def cut_shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
 
 
 def fingerprint(items: Sequence[PreparedItem]) -> str:
-    """Hash of the tokens and requests of a shard's items, in order, that identifies what is read."""
+    """Return a hash of the tokens and requests of a shard's items, in order, which identifies its input."""
     digest = hashlib.sha256("\0".join(repr(item.request) for item in items).encode("utf-8", "surrogatepass"))
     for array in (array for item in items for array in (item.tokens.ids, item.tokens.in_body)):
         digest.update(f"{array.dtype}{array.shape}".encode())
@@ -155,15 +155,15 @@ def fingerprint(items: Sequence[PreparedItem]) -> str:
 
 @dataclass(frozen=True)
 class Extraction:
-    """Results of the stage for one benchmark."""
+    """What was read of one benchmark."""
 
     items: list[PreparedItem]
-    """Per item, as it was prepared; those that could not be read are excluded too."""
+    """All items as they were prepared; those that could not be read are marked as excluded."""
     responses: pl.DataFrame
     """One row per item in order, as made by :func:`~competency_gaps.pipeline.items.response_table`; excluded items
     are unscored."""
     inputs: list[ItemInput]
-    """Per item."""
+    """The model's input for each item."""
     shards: list[str]
     """Names of the shards of CAS rows."""
 
@@ -172,19 +172,19 @@ class Content(NamedTuple):
     """What was read of the items of a shard."""
 
     responses: pl.DataFrame
-    """One row per item; ``excluded`` says why it could not be read."""
+    """One row per item; ``excluded``: why it could not be read."""
     spans: list[ItemTokens]
-    """Of each item that could be read."""
+    """Tokens and span of each item that could be read."""
     rows: list[SparseRow]
-    """Of the same."""
+    """CAS row of each item that could be read."""
 
 
 class ShardFiles:
     """The shards of a run, each a file of responses and a file of CAS rows.
 
-    A shard counts only if both files are whole and of one pass: the stamp of the responses is written last, and names
-    the checksum of the rows. Else one pass makes both again, so that a resumed run ends in the same bytes as an
-    uninterrupted one.
+    A shard counts only if both files are complete and from the same pass: the stamp of the responses is written last
+    and contains the checksum of the rows. Otherwise one pass makes both again, so that a resumed run ends in the same
+    bytes as an uninterrupted one.
     """
 
     def __init__(self, folder: Path, width: int) -> None:
@@ -193,7 +193,7 @@ class ShardFiles:
         self.folders = (self.store.shards, self.responses)
 
     def finished(self, shard: Shard) -> pl.DataFrame | None:
-        """Responses of a finished shard; None: it is not finished, or damaged."""
+        """Return the responses of a finished shard; None if it is unfinished or damaged."""
         name = shard.name
         if not self.store.shards.is_whole(name, shard.made_of):
             return None
@@ -205,13 +205,13 @@ class ShardFiles:
         return table
 
     def commit(self, draft: ShardDraft) -> None:
-        """Let a shard count."""
+        """Make a shard count."""
         rows, responses = draft.files
         self.store.shards.commit(draft.name, rows, draft.made_of)
         self.responses.commit(draft.name, responses, _pass(draft.made_of, rows.sha256))
 
     def forget(self, draft: ShardDraft) -> None:
-        """Remove a shard that another reader was first to finish."""
+        """Remove a draft of a shard that another reader finished first."""
         for folder, file in zip(self.folders, draft.files, strict=True):
             folder.forget(file)
 
@@ -222,15 +222,15 @@ class ShardFiles:
 
 
 def _pass(made_of: str, rows: str) -> str:
-    """What the responses of a shard are made of: the same input as its rows, read in the same pass."""
+    """Return the stamp of a shard's responses: its input, and the checksum of the rows from the same pass."""
     return f"{made_of} {rows}"
 
 
 class ShardReader:
-    """Reads shards of a run: asks the model, and keeps scores and CAS rows.
+    """Reads shards of a run: asks the model, scores its answers, and computes CAS rows.
 
     An item that cannot be read (its activations are not finite, the model fails on it, it does not fit into memory) is
-    excluded, and the shard says why.
+    excluded, and the shard records why.
     """
 
     def __init__(self, folder: Path, setting: Setting) -> None:
@@ -239,11 +239,11 @@ class ShardReader:
         self.span, self.generation = setting.config.span, setting.config.generation
 
     def read(self, plan: BenchmarkPlan, shard: Shard, advance: Callable[[float], None]) -> Content:
-        """Read a shard; ``advance`` counts items as they are read."""
+        """Return the responses and rows of a shard's items; ``advance`` is called with the number of items read."""
         items, members = plan.items, shard.members
 
         def tokens(i: int, response: str | None, response_ids: np.ndarray) -> ItemTokens | None:
-            """Return the tokens to read of an item."""
+            """Return the tokens of an item to read."""
             row = self._input(i, items[i], response, response_ids).tokens
             return row and replace(row, prompt=len(items[i].tokens.ids) * shard.sampled)
 
@@ -263,8 +263,8 @@ class ShardReader:
             attempts=self.extractor.attempts,
             tap=tap,
         )
-        # By place in the shard, whatever follows: the row of an item, or why it has none. Activations that are not
-        # finite are the cause where the answer fails too.
+        # By position in the shard, here and below: the row of an item, or why it has none. If its activations are not
+        # finite, that is the reason, even if its answer failed too.
         rows_: dict[int, SparseRow | Reason] = {
             position: why for position, why in enumerate(responses) if isinstance(why, Reason)
         }
@@ -285,7 +285,7 @@ class ShardReader:
             }
         advance(sum(span is None and asked[position].request is None for position, span in spans.items()))
         rest = {position: span for position, span in spans.items() if span is not None and position not in rows_}
-        # Those with a request are counted already.
+        # Items with a request are counted already.
         uncounted = sum(asked[position].request is None for position in rest) / max(1, len(rest))
         rows = self.extractor.rows(list(rest.values()), lambda number: advance(number * uncounted))
         rows_ |= zip(rest, rows, strict=True)
@@ -297,13 +297,13 @@ class ShardReader:
         return Content(table, [span for span, _ in read], [row for _, row in read])
 
     def write(self, shard: Shard, content: Content) -> ShardDraft:
-        """Write what was read under names of its own."""
+        """Write a shard's content as a draft, under file names that no other reader uses."""
         rows = self.files.store.draft(shard.name, *self.extractor.block(content.spans, content.rows))
         responses = self.files.responses.draft(shard.name, content.responses.write_parquet)
         return ShardDraft(shard.name, shard.made_of, [rows, responses])
 
     def collect(self, plan: BenchmarkPlan, tables: Sequence[pl.DataFrame]) -> Extraction:
-        """Put the finished shards of a benchmark together.
+        """Return a benchmark's results from its finished shards.
 
         Parameters
         ----------
@@ -324,10 +324,10 @@ class ShardReader:
         return Extraction(read, responses, inputs, names)
 
     def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
-        """Return what of an item is read."""
+        """Return the model's input for an item, with the response if the span includes it."""
         return item_input(index, item, self.span, response, response_ids, self.extractor.lm)
 
 
 def unreadable(responses: pl.DataFrame) -> list[Reason]:
-    """Why items of a shard could not be read."""
+    """Return why items of a shard could not be read, one reason each."""
     return [Reason.of(why) for why in responses["excluded"].drop_nulls()]

@@ -1,7 +1,7 @@
 """The gate stage: measure the SAE on a sample of the run's items, which are read before all others.
 
-The sample has shards of its own (:func:`~competency_gaps.pipeline.extraction.plan_suite`). They count once the SAE is
-found to fit, so that a folder whose SAE is refused is free.
+The sample has separate shards (:func:`~competency_gaps.pipeline.extraction.plan_suite`). They are committed once the
+SAE fits, so that a folder whose SAE was refused can be used for another run.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
     import torch
 
 MAX_UNREADABLE_SHARE = 0.5
-"""Largest share of the sampled items that may be unreadable; they are left out of the sample."""
+"""Maximum share of the sampled items that may be unreadable; these are left out of the sample."""
 
 log = logging.getLogger(__name__)
 
 _TABLE = "table_sha256"
-"""In ``gate.json``: the checksum of ``gate.parquet``."""
+"""Key in ``gate.json`` of the checksum of ``gate.parquet``."""
 
 
 def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts, int]:
-    """Measure and judge the SAE and read the sample's shards, or take the kept measurements of a resumed run.
+    """Measure and judge the SAE while reading the sample's shards, or use the stored measurements of a resumed run.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateF
 
 
 def _known(figures_file: Path, facts_file: Path) -> tuple[GateFigures, LatentFacts] | None:
-    """What was measured before; None: nothing was, or its figures or the table that belongs to them are damaged."""
+    """Return the stored measurements; None if there are none, or a file is damaged."""
     if not figures_file.is_file() or not facts_file.is_file():
         return None
     try:
@@ -117,7 +117,10 @@ def _known(figures_file: Path, facts_file: Path) -> tuple[GateFigures, LatentFac
 
 
 def _target_reader(setting: Setting) -> Callable[[Tokens, torch.Tensor], torch.Tensor | None]:
-    """What gives the activations that the SAE is to rebuild of a prompt, from its tokens and what the SAE reads."""
+    """Return a function from a prompt's tokens and the SAE's input to the activations that the SAE should reconstruct.
+
+    It returns None where these cannot be read, as for a transcoder without a known output.
+    """
     lm, sae = setting.lm, setting.sae
     if not sae.is_transcoder:
         return lambda _, activations: activations
@@ -135,7 +138,7 @@ def _measure(
     activations: torch.Tensor,
     target: torch.Tensor | None,
 ) -> bool:
-    """Add a prompt to the statistics for the verdict and for the kinds; whether all is finite.
+    """Add a prompt to the statistics for the verdict and for the kinds; return whether all activations are finite.
 
     All tokens of the prompt count, so that latents of the template show. The verdict leaves out the BOS token, whose
     activation is an outlier in most models and on which SAEs are not trained; the kinds include it if the span does.
@@ -158,7 +161,7 @@ def _add(
     target: torch.Tensor | None,
     in_body: np.ndarray,
 ) -> bool:
-    """Add tokens in chunks that fit into memory, up to one that is not finite in the precision of the SAE."""
+    """Add tokens to statistics in chunks that fit into memory; return False at the first chunk that is not finite."""
     import torch
 
     with torch.inference_mode():

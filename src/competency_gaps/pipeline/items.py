@@ -1,4 +1,4 @@
-"""Items as a run stores them: the model's input for each, their scores, and scorers' results on whole benchmarks."""
+"""The model's input for each item, tables of responses with scores, and scorers' results on whole benchmarks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemInput:
-    """The model's input for an item."""
+    """What the model reads of an item."""
 
     tokens: ItemTokens | None
     """Tokens and span; None: the item is excluded."""
@@ -45,7 +45,10 @@ class ItemInput:
 def item_input(
     index: int, item: PreparedItem, span: Span, response: str | None, response_ids: np.ndarray, lm: LanguageModel
 ) -> ItemInput:
-    """Make the input for one item, with the response if the span includes it."""
+    """Return the model's input for one item, with the response if the span includes it.
+
+    The item is excluded if the response is missing, the text is longer than the context, or the span is empty.
+    """
     if item.excluded is not None:
         return ItemInput(None, item.excluded, item.text.text)
     ids, offsets, text = item.tokens.ids, item.tokens.offsets, item.text.text
@@ -71,7 +74,9 @@ def item_input(
 def _response_tokens(
     tokenizer: PreTrainedTokenizerBase, response: str, response_ids: np.ndarray, prompt: str
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Ids, character ranges and text of a response: the generated tokens if the model wrote it, else tokenised anew."""
+    """Return ids, character ranges and text of a response: the generated tokens if the model wrote it, else new
+    ones.
+    """
     if len(response_ids):
         ends = text_ends(tokenizer, response_ids)
         shown = tokenizer.decode(response_ids, skip_special_tokens=True)
@@ -83,7 +88,7 @@ def _response_tokens(
 
 
 def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray:
-    """End of each token's text in the decoded whole: int64 of shape (tokens,), ascending.
+    """Return where each token's text ends in the decoded whole: int64 of shape (tokens,), ascending.
 
     A single token may decode to part of a character or lose its leading blank, so each is decoded together with the
     tokens since the last whole character but one. If these lengths do not add up to the whole text, every prefix is
@@ -109,7 +114,7 @@ def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray
 
 
 def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) -> dict[str, Any]:
-    """Figures by scorer name, each with its ``scorer``; empty if no scorer of the benchmark has any.
+    """Return a benchmark's figures by name of the scorer, each with its ``scorer``; empty if no scorer has figures.
 
     Parameters
     ----------
@@ -137,7 +142,7 @@ def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) ->
 
 
 _ROUNDING = 1e-9
-"""By which a mean of scores may leave their range."""
+"""Tolerance by which rounding may take a score outside [0, 1]."""
 _RESPONSES: dict[str, Any] = {
     "item": pl.Int64,
     "score": pl.Float64,
@@ -154,12 +159,12 @@ _RESPONSES: dict[str, Any] = {
 def response_table(
     items: Sequence[PreparedItem], members: Sequence[int], responses: Sequence[Responded]
 ) -> pl.DataFrame:
-    """Score the model's responses.
+    """Return the model's responses with their scores.
 
     Parameters
     ----------
     members
-        Positions in ``items`` that ``responses`` belong to, in their order.
+        Positions in ``items`` of the items that were answered, in the order of ``responses``.
 
     Returns
     -------
@@ -188,7 +193,9 @@ def response_table(
 
 
 def _value(score: Score, item: PreparedItem) -> float | None:
-    """A scorer's score, which may be a plug-in's, checked to be one."""
+    """Return a score clipped to [0, 1], None if unscored; raises UserError if the scorer, maybe a plug-in's, gave no
+    score.
+    """
     value = score.value
     if value is None:
         return None
@@ -201,19 +208,19 @@ def _value(score: Score, item: PreparedItem) -> float | None:
 
 
 def excluded_table(reasons: Mapping[int, Reason]) -> pl.DataFrame:
-    """Rows of excluded items, by their positions."""
+    """Return a table of responses for excluded items, by their positions."""
     unscored = Reason("excluded", "excluded").as_dict()
     return _table([{"item": i, "excluded": why.as_dict(), "unscored": unscored} for i, why in reasons.items()])
 
 
 def why_unscored(score: Score) -> dict[str, Any] | None:
-    """Why an item is unscored, as it is stored; None if it has a score."""
+    """Return why an item is unscored, as it is stored; None if it has a score."""
     why = score.unscored or Reason("unscored", "the scorer gives no reason")
     return None if score.value is not None else check_reason(why).as_dict()
 
 
 def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:
-    """Read a table of responses; None: it cannot be read, or is not one of these items."""
+    """Return a shard's table of responses; None if it cannot be read, or is about other items."""
     try:
         table = read_parquet(path)
     except (pl.exceptions.PolarsError, OSError):
@@ -223,13 +230,13 @@ def read_responses(path: Path, members: Sequence[int]) -> pl.DataFrame | None:
 
 
 def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Return a table of responses; what a row lacks is null or empty."""
+    """Return a table of responses; columns that a row lacks are null or empty."""
     empty: dict[str, Any] = dict.fromkeys(_RESPONSES) | {"logprobs": [], "greedy": [], "response_ids": []}
     return pl.DataFrame([{**empty, **row} for row in rows], schema=_RESPONSES)
 
 
 def token_table(blocks: Iterable[CasBlock], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:
-    """``tokens.parquet``: id and text of every token that occurs in the run."""
+    """Return ``tokens.parquet``: id and text of every token that occurs in the run."""
     ids = sorted({token for block in blocks for token in np.unique(block.token_ids).tolist()})
     return pl.DataFrame(
         # Tokenizers decode an empty list to one empty text.

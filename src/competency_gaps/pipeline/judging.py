@@ -1,7 +1,7 @@
 """The judging stage: a language model scores the model's stored answers.
 
-The judge's answers are kept in the run folder as they come, so that a stopped run goes on and pays for nothing twice.
-A run without a judge takes the answers that an earlier run kept.
+The judge's answers are stored in the run folder as they arrive, so that a resumed run pays for nothing twice. A run
+without a judge uses the answers that an earlier run stored.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from competency_gaps.util.text import plural
 
 FOLDER = "judging"
 THINKS_ON = Reason("thinks_on", "the response ends inside the model's thinking")
-"""Thinking is not an answer, and no judge sees it."""
+"""Why a response without an answer is not judged: thinking is not an answer, and no judge sees it."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The responses with the judge's scores, and the records of the judging."""
+    """The responses with the judge's scores, and records of the judging."""
 
     responses: dict[str, pl.DataFrame]
-    """Per benchmark, the responses with ``score``, ``unscored`` and ``details`` of judged items filled in."""
+    """Name of a benchmark -> responses, with ``score``, ``unscored`` and ``details`` of judged items filled in."""
     entry: dict[str, Any] | None
-    """For the manifest: the judge, the number of answered requests, and per benchmark the items, those scored, the
-    judge's unusable answers and why; None: no item of the run is judged."""
+    """The manifest's record: the judge, the number of answered requests, and per benchmark the numbers of items, of
+    scored items and of unusable answers, with the reasons; None: no item of the run needs a judge."""
     figures: dict[str, dict[str, Any]]
-    """Per benchmark and scorer, results of the whole benchmark."""
+    """Name of a benchmark -> name of a scorer -> the scorer's figures for the whole benchmark."""
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,22 @@ class _Case:
     response: str
     """The model's answer without its thinking."""
     requests: tuple[LLMRequest, ...]
-    """The questions."""
+    """Questions to the judge."""
     refused: Reason | None
-    """Why there are none; None: there are."""
+    """Why there are no questions; None: there are some."""
 
 
 def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
-    """Check, before other work takes hours, that a run's judge can be asked, or which judge's answers count.
+    """Return the judge's configuration; if none is configured, that of the judge whose answers the folder has, or None.
+
+    Called before work that takes hours.
 
     Raises
     ------
     UserError
-        If the configuration names no judge and the run folder has answers of several.
+        If no judge is configured and the run folder has answers of several.
     MissingExtraError
-        If a package is missing without which no endpoint can be asked.
+        If a package that is needed to reach the judge's endpoint is missing.
     """
     if config is not None:
         if config.base_url is not None:
@@ -88,12 +90,12 @@ def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
 def judge_responses(
     folder: Path, config: LLMConfig | None, read: Mapping[str, Extraction], progress: Progress
 ) -> Judged:
-    """Ask the judge about every item whose scorer needs one, and score the items.
+    """Ask the judge about every item whose scorer needs one, and return the responses with scores.
 
     Parameters
     ----------
     config
-        As :func:`check_judge` gives it.
+        From :func:`check_judge`.
     """
     cases = list(_cases(read))
     judged = {name: extraction.responses for name, extraction in read.items()}
@@ -122,7 +124,7 @@ def judge_responses(
 
 
 def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
-    """Yield the items that the judge scores."""
+    """Yield the items that need the judge, with the questions about each."""
     for name, extraction in read.items():
         for row, (item, text) in enumerate(zip(extraction.items, extraction.responses["response"], strict=True)):
             if item.excluded is not None or not isinstance(item.scorer, JudgedScorer):
@@ -136,7 +138,9 @@ def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
 
 
 def _id(benchmark: str, item: str, request: LLMRequest) -> str:
-    """An id that depends on the question and the item, so that an answer to another response is not taken for it."""
+    """Return an id that depends on the question and the item, so that an answer about another response never
+    matches.
+    """
     digest = hashlib.sha256("\x00".join((benchmark, item, request.key())).encode("utf-8", "replace")).hexdigest()
     return f"{request.id}-{digest[:24]}"
 
@@ -144,7 +148,7 @@ def _id(benchmark: str, item: str, request: LLMRequest) -> str:
 def _answers(
     cases: Sequence[_Case], config: LLMConfig | None, folder: Path, progress: Progress
 ) -> tuple[dict[str, LLMAnswer], str | None, Reason]:
-    """Answers by id of the request, the judge that gave them, and why others are missing."""
+    """Return answers by id of the request, the name of the judge, and why other answers are missing."""
     scorers = {request.id: case.scorer for case in cases for request in case.requests}
     requests = [request for case in cases for request in case.requests]
     if config is None or not requests:
@@ -162,19 +166,19 @@ def _answers(
 
 
 def _score(case: _Case, answers: Mapping[str, LLMAnswer], why: Reason) -> Score:
-    """The judge's score of one item."""
+    """Return the score of one item, from the judge's answers."""
     if case.refused is not None:
         return Score(None, case.response, case.refused)
     verdicts = [answers.get(request.id) for request in case.requests]
     if all(answer is None for answer in verdicts):
         return Score(None, case.response, why)
     score = case.scorer.verdict(case.prepared.item, case.response, verdicts)
-    # The details keep the answers that came; some of the answers alone give no score.
+    # The details hold the answers that arrived; an incomplete set of answers gives no score.
     return score._replace(value=None, unscored=why) if None in verdicts else score
 
 
 def _count(cases: Sequence[_Case], answers: Mapping[str, LLMAnswer], scores: Mapping[int, Score]) -> dict[str, Any]:
-    """What became of one benchmark's items, and the commonest reasons why answers of the judge cannot be used."""
+    """Return counts of one benchmark's judged items, and the most common reasons why answers cannot be used."""
     verdicts = [[answers.get(request.id) for request in case.requests] for case in cases]
     read = (
         case.scorer.read(one)
@@ -193,7 +197,7 @@ def _count(cases: Sequence[_Case], answers: Mapping[str, LLMAnswer], scores: Map
 
 
 def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFrame:
-    """The table with some rows' scores replaced; the stored shards are not changed."""
+    """Return the table with some rows' scores replaced."""
     columns = {name: table[name].to_list() for name in ("score", "unscored", "details")}
     for row, score in scores.items():
         columns["score"][row] = score.value

@@ -33,7 +33,7 @@ def assign_scorers(
     options
         Options of the scorer. If items name several scorers, each takes the options that it has.
     otherwise
-        The scorer of items that name none; None: they are an error.
+        The scorer of items that name none; None: such an item is an error.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def assign_scorers(
 
 
 def scorers_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = True) -> list[Scorer]:
-    """Return the scorer of each item; where no model is asked, nothing is scored that would need its answer."""
+    """Return the scorer of each item; without ``ask``, items that need an answer of the model stay unscored."""
     if ask:
         return assign_scorers(benchmark, config.scorer, config.options)
     scorers = assign_scorers(benchmark, config.scorer, config.options, otherwise="none")
@@ -69,7 +69,7 @@ def scorers_of(benchmark: Benchmark, config: BenchmarkConfig, *, ask: bool = Tru
 
 
 def _make_scorers(names: Sequence[str], options: Mapping[str, Any], benchmark: str) -> dict[str, Scorer]:
-    """Make the scorers by name; each takes the options that it has."""
+    """Return scorers by name; each takes the options that it has."""
     if len(names) == 1:
         return {names[0]: make_scorer(names[0], options)}
     accepted = {name: options.keys() & _options_of(_scorer_class(name)) for name in names}
@@ -82,7 +82,7 @@ def _make_scorers(names: Sequence[str], options: Mapping[str, Any], benchmark: s
 
 
 def make_scorer(name: str, options: Mapping[str, Any] | None = None) -> Scorer:
-    """A Scorer with its options.
+    """Return a scorer with its options.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def make_scorer(name: str, options: Mapping[str, Any] | None = None) -> Scorer:
 
 
 def _scorer_class(name: str) -> Any:
-    """Return the class of a scorer after a check."""
+    """Return the class of a scorer; raises UserError if there is none of this name, or it is invalid."""
     if name not in SCORERS:
         raise no_such("there is no scorer", name, SCORERS)
     kind = SCORERS[name]
@@ -133,12 +133,12 @@ def check_scorer(name: str, kind: Any) -> None:
 
 
 def load_benchmark(config: BenchmarkConfig) -> Benchmark:
-    """Read and check one benchmark.
+    """Return one benchmark, read from its sources and checked.
 
     Raises
     ------
     UserError
-        If the source cannot be read, a record is wrong, or no item is left.
+        If a source cannot be read, a record is wrong, or no item is left.
     """
     if config.source is not None:
         read = _read(config, config.source)
@@ -156,7 +156,7 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
 
 
 def _read(config: BenchmarkConfig, source: Any) -> Benchmark:
-    """Read and check the items of one source."""
+    """Return the items of one source, checked."""
     where = f"benchmark {config.name!r} ({_source_name(source)})"
     entries = _from_plugin(source, where) if isinstance(source, PluginSource) else SOURCES[source.kind](source)
     # A plug-in may have a setting of its own that is called 'fields'.
@@ -165,7 +165,7 @@ def _read(config: BenchmarkConfig, source: Any) -> Benchmark:
 
 
 def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:
-    """Yield what a plug-in's source yields; errors in it name the source."""
+    """Yield the items of a plug-in's source; its errors become UserError and name the source."""
     if source.kind not in SOURCES:
         raise no_such(f"{where}: no installed package has a source", source.kind, SOURCES)
     read = SOURCES[source.kind]
@@ -180,7 +180,7 @@ def _from_plugin(source: PluginSource, where: str) -> Iterator[Any]:
 
 
 def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
-    """Read and check several benchmarks.
+    """Return several benchmarks, read and checked.
 
     Returns
     -------
@@ -214,7 +214,7 @@ def _check_generators(configs: Sequence[BenchmarkConfig]) -> None:
 
 
 def _chosen(items: tuple[Item, ...], config: BenchmarkConfig) -> tuple[Item, ...]:
-    """The first ``limit`` items, and of these the ``sample`` at ``floor(i * n / sample)``."""
+    """Return the first ``limit`` items or, if ``sample`` is smaller, that many of these at even intervals."""
     items, size = items[: config.limit], config.sample
     return items if size is None or size >= len(items) else tuple(items[i * len(items) // size] for i in range(size))
 

@@ -1,4 +1,5 @@
-"""Other tools' logs in a run: an account of each in words, whether it is of the run's model, and a run to propose."""
+"""Other tools' logs in a run: reports in words, warnings about other models, and the inspection of logs before a
+run."""
 
 from __future__ import annotations
 
@@ -36,14 +37,14 @@ class _Note(NamedTuple):
 
     head: str
     kind: str
-    """With the head: what notes of several logs have in common that become one line."""
+    """Notes of several logs with the same head and kind become one line."""
     text: str
     amount: int = 0
-    """Items, or else records, that add up over logs; 0: the note counts none."""
+    """Number of items or records, added up over logs; 0: the note counts none."""
 
 
 def report_lines(reports: Sequence[SourceReport]) -> Iterator[str]:
-    """What was read of each log, and what to know of them, with control characters made visible."""
+    """Yield lines on what was read of each log, and on what to know about it, made safe to print."""
     for report in reports:
         counts = [plural(report.records, "record"), plural(report.items, "item"), f"{report.unscored:,} unscored"]
         score = [f"score {score_name(report)}"] if score_name(report) else []
@@ -54,12 +55,12 @@ def report_lines(reports: Sequence[SourceReport]) -> Iterator[str]:
 
 
 def score_name(report: SourceReport) -> str:
-    """The metric, filter and scorer that gave the scores; empty where there is no choice."""
+    """Return the metric, filter and scorer behind the scores, as ``metric/filter/scorer``; empty if none is named."""
     return "/".join(part for part in (report.metric, report.filter, report.scorer) if part not in (None, "none"))
 
 
 def report_notes(reports: Sequence[SourceReport]) -> Iterator[str]:
-    """What else could be chosen, and what was located, averaged, left out and doubted: a line for each kind of note."""
+    """Yield a line for each kind of note on the logs: alternatives, averaged and omitted records, warnings."""
     return _merged(reports, _notes)
 
 
@@ -83,7 +84,7 @@ def _notes(report: SourceReport) -> Iterator[_Note]:
 
 
 def _merged(reports: Sequence[SourceReport], notes: Callable[[SourceReport], Iterable[_Note]]) -> Iterator[str]:
-    """The notes on several logs, those of one kind as one line, with the first one's text."""
+    """Yield the notes on several logs as lines, one per kind, with the text of the first."""
     kinds: dict[tuple[str, str], list[tuple[str, _Note]]] = {}
     for report in reports:
         for note in notes(report):
@@ -100,7 +101,7 @@ def _merged(reports: Sequence[SourceReport], notes: Callable[[SourceReport], Ite
 
 
 def model_warnings(reports: Sequence[SourceReport], model: str) -> Iterator[Reason]:
-    """A warning for each log whose model does not seem to be the model of the run."""
+    """Yield a warning for each model of the logs that does not seem to be the run's."""
     for name in dict.fromkeys(report.model for report in reports if report.model is not None):
         if not same_model(name, model):
             yield Reason(
@@ -112,10 +113,7 @@ def model_warnings(reports: Sequence[SourceReport], model: str) -> Iterator[Reas
 
 
 def with_model_warnings(benchmark: Benchmark, model: str) -> Benchmark:
-    """The benchmark with ``model_warnings`` in its reports, so that they are kept.
-
-    The report of a log that names no model says so.
-    """
+    """Return the benchmark with warnings about other models, or about logs that name none, in its reports."""
     reports = []
     for report in benchmark.reports:
         more = [NO_MODEL] if report.model is None else model_warnings([report], model)
@@ -124,7 +122,7 @@ def with_model_warnings(benchmark: Benchmark, model: str) -> Benchmark:
 
 
 def left_out_lines(benchmark: str, left_out: Sequence[LeftOut]) -> Iterator[str]:
-    """Lines about the records that became no item, one per reason."""
+    """Yield lines about the records that became no item, one per reason."""
     places: dict[Reason, list[str]] = {}
     for left in left_out:
         places.setdefault(left.reason, []).append(left.where)
@@ -134,7 +132,7 @@ def left_out_lines(benchmark: str, left_out: Sequence[LeftOut]) -> Iterator[str]
 
 
 def matched_line(counts: MatchedModel) -> str:
-    """Return a line about one model's scores that were matched to a run's items, and about those that were not."""
+    """Return a line that counts one model's matched and unmatched scores."""
     items = plural(counts.matched, "item")
     text = f"{counts.model}: scores of {counts.scored:,} of {items} that match the run's"
     if counts.by_prompt:
@@ -152,10 +150,10 @@ def _line(text: str) -> str:
 
 
 def same_model(theirs: str, ours: str) -> bool:
-    """Whether a log's name is one of ours, read as the finder of SAEs reads names.
+    """Return whether a log's name of a model means the run's.
 
-    ``pretrained=Org/Name,dtype=float16``, ``hf/Org/Name`` and ``Org__Name`` (a folder of lm-eval) are ``name``. All
-    other differences count, also a final ``-it`` or ``-Instruct``, a checkpoint and a tag (``name:8b``). [ours]
+    ``pretrained=Org/Name,dtype=float16``, ``hf/Org/Name`` and ``Org__Name`` (a folder of lm-eval) all mean ``name``.
+    Any other difference counts, such as a final ``-it`` or ``-Instruct``, a checkpoint, or a tag (``name:8b``). [ours]
     """
     match = _ARGUMENT.search(theirs)
     theirs = (match[1] if match else theirs).removesuffix(":latest")
@@ -164,7 +162,7 @@ def same_model(theirs: str, ours: str) -> bool:
 
 
 def _transformers_model(report: SourceReport) -> str | None:
-    """Hub id or folder of a log's model, if transformers can load it.
+    """Return the Hub id or folder of a log's model, if transformers can load it; else None.
 
     lm-eval records it as ``pretrained=NAME``, Inspect as ``hf/NAME``.
     """
@@ -172,7 +170,7 @@ def _transformers_model(report: SourceReport) -> str | None:
         return pretrained_model(report.files)
     if report.format == "inspect" and report.model:
         provider, _, name = report.model.partition("/")
-        # Inspect calls a model of a folder hf/local, whatever the folder.
+        # Inspect calls a model from a folder hf/local, whatever the folder.
         return name if provider == "hf" and name not in ("", "local") else None
     return None
 
@@ -182,7 +180,7 @@ class InspectedBenchmark(Benchmark):
     """A benchmark of a log as a run would read it; without items if it cannot be read."""
 
     error: str | None = None
-    """Why it cannot be read without further options; None: it was read."""
+    """Why it cannot be read without further options; None: it could be read."""
 
     @property
     def mean_score(self) -> float | None:
@@ -192,21 +190,22 @@ class InspectedBenchmark(Benchmark):
 
 @dataclass(frozen=True)
 class InspectedLog:
-    """All benchmarks at a path, and the model, SAE and logs for a run of them."""
+    """All benchmarks at a path, and the model, SAE and logs for a run with them."""
 
     benchmarks: tuple[InspectedBenchmark, ...]
     model: str | None
-    """The log's model, as transformers can load it; None: the log names none, or several."""
+    """The log's model, by a name that transformers can load; None: the log names none, or several."""
     sae: SaeEntry | None
     """An SAE for the model; None: the model or an SAE for it is unknown."""
     logs: tuple[str, ...]
-    """The logs of a run, each ``PATH`` or ``NAME=PATH``; empty if nothing can be read."""
+    """Logs to make a run from, each ``PATH`` or ``NAME=PATH``; empty if nothing can be read."""
 
     @property
     def compared(self) -> tuple[str, str] | None:
-        """The last two models, by number, with scored items in common: the only log of each, or the folder of its logs.
+        """Paths of the logs of two models to compare, the newer first; None if no two models can be compared.
 
-        The newer is first. None: there are no such models with logs of their own.
+        These are the last two models, by the numbers in their names, that share scored items and each have a log, or a
+        folder of logs, that holds no other model.
         """
         read = [(benchmark, report) for benchmark in self.readable for report in benchmark.reports if report.model]
         if len({report.model for _, report in read}) < 2:
@@ -225,7 +224,7 @@ class InspectedLog:
 
     @property
     def readable(self) -> tuple[InspectedBenchmark, ...]:
-        """The benchmarks that were read."""
+        """The benchmarks that could be read."""
         return tuple(benchmark for benchmark in self.benchmarks if benchmark.error is None)
 
 
@@ -237,14 +236,14 @@ def inspect_logs(
     fields: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> InspectedLog:
-    """Read a log as a run would, without torch or the tool.
+    """Return what a run would read from a log, without torch or the tool that wrote it.
 
     Parameters
     ----------
     path
         File or output folder of another tool, or ``NAME=PATH``.
     metric, scorer
-        Which metric and scorer (or filter of lm-eval) give the score; None: each format's default.
+        Metric and scorer (or filter of lm-eval) that give the score; None: each format's default.
     fields
         ``OURS=COLUMN`` for tables.
     progress
@@ -253,8 +252,8 @@ def inspect_logs(
     Raises
     ------
     UserError
-        If there is no log at the path, or an option fits no log. An error in one of several benchmarks is kept in its
-        ``error``.
+        If there is no log at the path, or an option fits no log. If one of several benchmarks cannot be read, its
+        ``error`` says why.
     """
     progress = progress or Progress(quiet=True)
     with progress.stage("looking for benchmarks in the log"):
@@ -278,12 +277,12 @@ def inspect_logs(
 
 
 def _by_number(name: str) -> list[str]:
-    """A key that sorts ``step-900`` before ``step-1000``."""
+    """Return a sort key that puts ``step-900`` before ``step-1000``."""
     return [part.zfill(12) for part in re.split(r"(\d+)", name)]
 
 
 def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:
-    """Read one benchmark, keeping its error, so that it does not hide the others."""
+    """Return one benchmark, with its error if it cannot be read, so that it does not hide the others."""
     from competency_gaps.items.config import BenchmarkConfig, parse_config
     from competency_gaps.pipeline.load import load_benchmark
 
@@ -296,6 +295,6 @@ def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:
 
 
 def _each(readable: Sequence[InspectedBenchmark]) -> tuple[str, ...]:
-    """``NAME=FILE`` for each benchmark; empty if a file holds several."""
+    """Return ``NAME=FILE`` for each benchmark; empty if a file holds several."""
     logs = tuple(f"{benchmark.name}={benchmark.reports[0].files[0]}" for benchmark in readable)
     return logs if all(len(log_entries([log])) == 1 for log in logs) else ()

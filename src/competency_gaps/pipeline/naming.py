@@ -1,4 +1,4 @@
-"""Add a dictionary to a run: the displayed label of each concept, and where the items lie on its atlas.
+"""Add a dictionary to a run: the displayed label of each concept, and the location of the items in its atlas.
 
 Only tables are read, so a finished run can be named again without model or torch.
 """
@@ -29,11 +29,11 @@ from competency_gaps.util.lock import hold
 
 SCOPES = "scopes.parquet"
 REGIONS, COUNTS, ITEMS = "regions.parquet", "region_counts.parquet", "item_regions.parquet"
-"""Tables of a run that has an atlas."""
+"""Files of the tables that only a run with an atlas has."""
 
 
 def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
-    """Open a dictionary and check that it fits a run's SAE, before anything is computed.
+    """Return a dictionary, checked against a run's SAE before anything is computed.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
 
 
 def name_run(run: RunFolder, dictionary: Dictionary | None) -> tuple[dict[str, pl.DataFrame | None], dict[str, Any]]:
-    """Put labels and regions into a run's table of concepts, and make the tables and slices that go with them.
+    """Return a run's tables with labels and regions of a dictionary, and with the slices that depend on these.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def name_run(run: RunFolder, dictionary: Dictionary | None) -> tuple[dict[str, p
     tables
         For :func:`~competency_gaps.runs.manifest.write_tables`.
     changed
-        What changes in the manifest: ``dictionary``, and ``slices`` where the run has these.
+        Changed keys of the manifest: ``dictionary``, and ``slices`` if the run has any.
     """
     table = dictionary.labels() if dictionary is not None else empty_labels()
     shown = shown_labels(table, run.width)
@@ -78,13 +78,13 @@ def name_run(run: RunFolder, dictionary: Dictionary | None) -> tuple[dict[str, p
 
 
 def _mapped(run: RunFolder, atlas: Atlas) -> dict[str, pl.DataFrame]:
-    """A run's tables of regions, by file."""
+    """Return a run's tables of regions, by file name."""
     kept = run.files.collect("items", run.scan("items").select(pl.col("excluded").is_null()))["excluded"]
     return {REGIONS: atlas.regions, COUNTS: atlas.counts, ITEMS: located(atlas, run.by_concept, kept.to_numpy())}
 
 
 def _scopes(run: RunFolder, regions: pl.DataFrame) -> pl.DataFrame | None:
-    """The regions of the benchmarks' scopes; None: none is stated, or names cannot be compared here."""
+    """Return the regions in the benchmarks' scopes; None if no scope is stated, or names cannot be embedded here."""
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
     if not any(stated.values()) or not has_default_model():
         return None
@@ -92,7 +92,7 @@ def _scopes(run: RunFolder, regions: pl.DataFrame) -> pl.DataFrame | None:
 
 
 def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
-    """The run's table of concepts with these labels and regions."""
+    """Return the run's table of concepts with new labels and regions."""
     concepts = run.files.collect("concepts", run.scan("concepts")).drop(*LABELS, strict=False)
     first, rest = concepts.columns[:1], concepts.columns[1:]
     named = concepts.join(shown, on="concept", how="left", maintain_order="left")
@@ -100,7 +100,7 @@ def _named(run: RunFolder, shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def _facts(dictionary: Dictionary, shown: pl.DataFrame, mapped: dict[str, pl.DataFrame]) -> dict[str, Any]:
-    """Return what the manifest records of a dictionary."""
+    """Return the manifest's record of a dictionary."""
     labels = dictionary.folder / LABELS_FILE
     return {
         "name": dictionary.folder.name,
@@ -113,12 +113,12 @@ def _facts(dictionary: Dictionary, shown: pl.DataFrame, mapped: dict[str, pl.Dat
 
 
 def name_finished_run(folder: Path, dictionary: Path) -> RunFolder:
-    """Add a dictionary to a finished run.
+    """Add a dictionary to a finished run, and return the run.
 
     Raises
     ------
     UserError
-        If either folder is not what it should be, or they belong to different SAEs.
+        If a folder is not a run or not a dictionary, or they belong to different SAEs.
     """
     with hold(folder):
         run = open_folder(folder)

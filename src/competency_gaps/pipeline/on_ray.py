@@ -1,10 +1,10 @@
 """Read shards by workers of Ray, on one or many machines that share the run folder or a store.
 
-The driver holds no state: what is finished stands in the folder, and in the store if there is one. It gives out
-shards, and lets a shard count when a worker has written it. A shard whose worker died goes to another one.
+The driver has no state: finished shards are in the folder, and in the store if there is one. It assigns shards to
+workers, and commits a shard once a worker has written it. The shard of a worker that died goes to another.
 
-A worker holds the model and the SAE. It writes shards into the run folder, which it must see then, or puts them into a
-store. It gets names of shards, and answers with counts and checksums.
+A worker loads the model and the SAE. It receives names of shards, writes these into the run folder (which its machine
+must share) or a store, and answers with counts and checksums.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from competency_gaps.util.shards import ShardDraft
 from competency_gaps.util.text import one_line, plural
 
 MAX_FAILURES = 3
-"""Workers that may fail on a shard, or on loading one after another, before it is given up."""
+"""Number of workers that fail on the same shard, or on loading, before the run stops."""
 POLL_SECONDS = 2.0
-"""Seconds between two looks whether workers have started."""
+"""Maximum seconds to wait for an answer before looking again."""
 _OBJECT_STORE = 2**27
-"""Bytes of the object store of a cluster that is started here: only the configuration is put there."""
+"""Bytes of the object store of a local cluster: it only holds the configuration."""
 
 
 class Fit(NamedTuple):
@@ -50,7 +50,7 @@ class Fit(NamedTuple):
 
 @contextmanager
 def ray_engine(settings: RayWorkers) -> Iterator[Engine]:
-    """The engine, on a cluster that lasts as long as the body and has room for the workers.
+    """Provide an engine on a Ray cluster, which is disconnected when the block ends.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def ray_engine(settings: RayWorkers) -> Iterator[Engine]:
 
 
 def read_on_ray(work: Work, ray: Any, fitting: Fit) -> None:
-    """Read what is missing; raises as :meth:`Pool.read`, and MachineError if the cluster ends."""
+    """Read the missing shards on a cluster; raises as :meth:`Pool.read`, and MachineError if the cluster is lost."""
     lost = (ray.exceptions.RayError, ConnectionError)
     pool = Pool(ray, work, fitting)
     work.by = plural(fitting.workers, "worker")
@@ -91,32 +91,34 @@ def read_on_ray(work: Work, ray: Any, fitting: Fit) -> None:
 
 
 def _release(setting: Setting) -> None:
-    """Free the driver's weights, which are not needed any more: a worker beside it loads its own."""
+    """Free the memory of the driver's weights: it no longer needs them, and a worker on the same machine loads its
+    own.
+    """
     import torch
 
     modules: tuple[Any, ...] = (setting.lm.model, setting.sae.sae)
     for module in modules:
         for parameter in module.parameters():
             parameter.data = parameter.data.new_empty(0)
-    # Else this process keeps the memory of its GPU for itself.
+    # Otherwise this process would not return the memory of its GPU.
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
 class Pool:
-    """The workers, and who reads what."""
+    """The workers, and which shard each reads."""
 
     def __init__(self, ray: Any, work: Work, fitting: Fit) -> None:
         self.ray, self.work, self.fit = ray, work, fitting
         self.queue: deque[Task] = deque(work.missing)
         self.loading: dict[Any, Any] = {}
-        """Workers that load, by the answer that is awaited."""
+        """Awaited answer -> worker that loads."""
         self.running: dict[Any, tuple[Any, Task]] = {}
-        """Workers that read, by the answer that is awaited."""
+        """Awaited answer -> worker that reads, and its task."""
         self.idle: list[Any] = []
         self.done: set[str] = set()
         self.failures: Counter[str] = Counter()
-        """Per shard, and for loading, workers that failed on it."""
+        """Name of a shard, or loading -> number of workers that failed on it."""
         self.settings = ray.put(as_dict(work.setting.config))
 
     def read(self) -> None:
@@ -139,7 +141,7 @@ class Pool:
             self._give()
 
     def _give(self) -> None:
-        """Give shards to workers that have none."""
+        """Assign shards to idle workers."""
         while self.idle and self.queue:
             worker, task = self.idle.pop(), self.queue.popleft()
             answer = worker.read.remote(task.shard.name, task.shard.made_of, task.again)
@@ -159,7 +161,7 @@ class Pool:
         self.loading[worker.load.remote()] = worker
 
     def _take(self, answer: Any) -> None:
-        """Take an answer, and let a shard count that was read."""
+        """Handle an answer: commit a shard that was read, or replace a worker that failed."""
         result = self._result(answer)
         if answer in self.loading:
             worker = self.loading.pop(answer)
@@ -192,7 +194,7 @@ class Pool:
         self.queue.appendleft(task)
 
     def _result(self, answer: Any) -> str | Read | Fault:
-        """Return a worker's answer; its failure as a fault."""
+        """Return a worker's answer; its failure becomes a Fault."""
         try:
             result: str | Read | Fault = self.ray.get(answer)
         except self.ray.exceptions.RayTaskError as error:  # a fault of the program or of a package in the worker
@@ -202,7 +204,9 @@ class Pool:
         return result
 
     def _failed(self, what: str, fault: Any) -> None:
-        """Say that a worker failed, and raise if the input is wrong or several have failed on the same."""
+        """Report that a worker failed; raise if the input is wrong, or if :data:`MAX_FAILURES` workers failed on the
+        same.
+        """
         if fault.by_user:
             raise UserError(fault.text)
         self.failures[what] += 1
@@ -216,18 +220,18 @@ class Pool:
 
 @contextmanager
 def cluster(settings: RayWorkers) -> Iterator[Any]:
-    """Ray, connected to the cluster of the settings, the program's own, or one that ends with the body.
+    """Provide Ray, connected to the program's cluster, that of the settings, or a local one that ends with the block.
 
     Raises
     ------
     MissingExtraError
         If Ray is not installed.
     UserError
-        If there is no cluster at the address, or it cannot be used, as one of another version.
+        If there is no cluster at the address, or it cannot be used (if it has another version, say).
     MachineError
-        If none can be started here.
+        If a local cluster cannot be started.
     """
-    # Ray's reports to its makers, which it would send unasked.
+    # Ray would send usage statistics to its makers unasked.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError("ray", "ray", "reading on several workers")
@@ -263,7 +267,7 @@ def cluster(settings: RayWorkers) -> Iterator[Any]:
 
 
 def fit(settings: RayWorkers, machines: Sequence[tuple[int, float]]) -> Fit:
-    """Choose what the settings leave open.
+    """Return the number of workers and the resources of each, as set or as chosen to fill the cluster.
 
     Parameters
     ----------
@@ -298,35 +302,35 @@ def fit(settings: RayWorkers, machines: Sequence[tuple[int, float]]) -> Fit:
 
 
 def machines_of(ray: Any) -> list[tuple[int, float]]:
-    """Cores and GPUs of each machine of a cluster."""
+    """Return the cores and GPUs of each machine of a cluster."""
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return [(int(known.get("CPU", 0)), float(known.get("GPU", 0))) for known in resources]
 
 
 class Read(NamedTuple):
-    """A shard that was read."""
+    """A worker's answer: a shard that was read."""
 
     draft: ShardDraft | None
-    """In the run folder; None: the shard is in the store."""
+    """Draft in the run folder; None: the shard is in the store."""
     unreadable: list[Reason]
-    """Why items could not be read."""
+    """Why items could not be read, one reason each."""
 
 
 class Fault(NamedTuple):
-    """Why a worker could not do what it was asked."""
+    """A worker's answer: why it failed."""
 
     text: str
     by_user: bool
-    """The input is wrong, so that another worker would fail as well."""
+    """Whether the input is wrong, so that any other worker would fail too."""
 
 
 class ShardWorker:
-    """Reads shards of one run; each method is called by the driver, one at a time."""
+    """Reads shards of one run in a worker; the driver calls its methods one at a time."""
 
     def __init__(
         self, folder: str, store: str | None, settings: dict[str, Any], work_folder: str, threads: int
     ) -> None:
-        """Take what the driver sends: the run folder or the address of a store, and the configuration."""
+        """Store what the driver sends: the run folder, the address of a store (None: none), and the configuration."""
         self.folder, self.address, self.settings = folder, store, settings
         self.work_folder, self.threads = work_folder, threads
         self.setting: Setting
@@ -334,25 +338,25 @@ class ShardWorker:
         self.tasks: dict[str, Task]
 
     def load(self) -> str | Fault:
-        """Load everything, and check that it is what the run's plan says; gives in words where the worker runs."""
+        """Load the model and SAE, and check them against the run's plan; return in words where the worker runs."""
         try:
             return self._load()
         except CompetencyGapsError as error:
             return _fault(error)
 
     def read(self, name: str, made_of: str, again: bool) -> Read | Fault:
-        """Read a shard and write a draft of it, which the driver lets count, or put it into the store.
+        """Read a shard, and write a draft for the driver to commit or publish the shard in the store.
 
         Parameters
         ----------
         again
-            Whether the shard in the store is replaced.
+            Whether to replace the shard in the store.
         """
         try:
             task = self.tasks.get(name)
             if task is None or task.shard.made_of != made_of:
                 raise UserError(f"shard {name} is made of different items here than where the command runs.")
-            # With a store, a folder that is removed afterwards.
+            # With a store, a temporary folder.
             with nullcontext(self.folder) if self.address is None else TemporaryDirectory(prefix="cgaps-") as folder:
                 reader = ShardReader(Path(folder), self.setting)
                 content = reader.read(task.plan, task.shard, lambda items: None)  # the driver counts
@@ -392,5 +396,5 @@ class ShardWorker:
 
 
 def _fault(error: CompetencyGapsError) -> Fault:
-    """Return an error as a value that travels between machines."""
+    """Return an error as a value that can be sent between machines."""
     return Fault(f"on {socket.gethostname()}: {error}", isinstance(error, UserError))

@@ -1,4 +1,4 @@
-"""The last stage of a run: from stored rows and scores to its tables."""
+"""A run's tables, from stored rows and scores."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 def items_table(
     read: Mapping[str, Extraction], responses: Mapping[str, pl.DataFrame], repeats: Repeats
 ) -> pl.DataFrame:
-    """``items.parquet``: one row per item, in the benchmarks' order; strata come when the evidence is known."""
+    """Return ``items.parquet``, one row per item in the benchmarks' order, without the strata, which need the
+    evidence.
+    """
     pairs = ((name, *pair) for name, e in read.items() for pair in zip(e.items, e.inputs, strict=True))
     columns = ("response", "score", "unscored", "logprobs", "greedy", "details")
     of_model = pl.concat(responses[name].select(columns) for name in read)
@@ -45,7 +47,7 @@ def items_table(
 
 
 def with_clusters(rows: list[dict[str, Any]], repeats: Repeats) -> pl.DataFrame:
-    """Make ``items.parquet``, but for the strata, of rows in the benchmarks' order; what a row lacks is null."""
+    """Return rows as ``items.parquet``, with clusters but without strata; columns that a row lacks are null."""
     table = pl.DataFrame(rows, schema={name: kind for name, kind in ITEMS.items() if name != "stratum"})
     kind = pl.Series("cluster_kind", repeats.kind, pl.String)
     return table.with_columns(pl.Series("cluster", repeats.cluster), kind)
@@ -68,12 +70,12 @@ def _row(benchmark: str, item: PreparedItem, item_input: ItemInput) -> dict[str,
 
 @dataclass(frozen=True)
 class Collected:
-    """Results of one pass over a run's CAS rows."""
+    """Sums and majority tokens from one pass over a run's CAS rows."""
 
     sums: dict[str, Sums]
-    """Per benchmark."""
+    """Name of a benchmark -> its sums."""
     peaks: MajorityToken
-    """Majority token string of each concept; tokens are numbered by ``strings``."""
+    """Majority token string of each concept, as an index into ``strings``."""
     strings: list[str]
 
 
@@ -83,12 +85,12 @@ def collect(
     width: int,
     token_strings: Mapping[int, str],
 ) -> Collected:
-    """Collect sums per benchmark and majority tokens in one pass over all rows.
+    """Return sums per benchmark and majority tokens, from one pass over all rows.
 
     Parameters
     ----------
     scores
-        Per benchmark, float64 of shape (items,): NaN = unscored.
+        Name of a benchmark -> float64 of shape (items,); NaN = unscored.
     token_strings
         String of every token id that occurs; strings are compared without outer blanks and case.
     """
@@ -109,7 +111,7 @@ def collect(
 
 
 def _fold(text: str) -> str:
-    """Return a token string without outer blanks and case; blanks alone as they are."""
+    """Return a token string in lower case without outer blanks; a blank string becomes its repr."""
     return text.strip().casefold() or repr(text)
 
 
@@ -121,14 +123,14 @@ def make_tables(
     sample: ItemSample,
     config: RunConfig,
 ) -> tuple[dict[str, pl.DataFrame], dict[str, Any]]:
-    """Make a run's tables; and the manifest's record of the evidence: thresholds, and counts of concepts by status.
+    """Return a run's tables by name, and the manifest's record of the evidence.
 
     Parameters
     ----------
     items
         ``items.parquet``.
     sampled
-        Facts of the gate's sample of tokens, which complement the reference's in telling kinds.
+        Statistics of latents on the gate's sample of tokens, which complement the reference's in deciding kinds.
     sample
         The run's items; benchmarks are numbered in the order of ``collected``.
     """
@@ -169,24 +171,28 @@ def make_tables(
 
 
 def evidence_record(config: EvidenceConfig, suite: Evidence, single: Mapping[str, Evidence]) -> dict[str, Any]:
-    """The manifest's record: thresholds, and counts of concepts by status, over the suite and by benchmark."""
+    """Return the manifest's record of the evidence: thresholds, and counts of concepts by status, in all and by
+    benchmark.
+    """
     counts = {name: evidence.counts() for name, evidence in single.items()}
     return {**config.model_dump(mode="json"), **suite.counts(), "benchmarks": counts}
 
 
 def has_lift(config: RunConfig) -> bool:
-    """Whether the run's shares are comparable with the reference's: of summed activation over plain text."""
+    """Return whether the run's shares are comparable with the reference's, which are of summed activation over plain
+    text.
+    """
     return config.span in TEXT_ONLY and config.pooling == "mean"
 
 
 def _facts(
     collected: Collected, metrics: SuiteMetrics, reference: Reference | None, sample: LatentFacts, *, text_only: bool
 ) -> LatentFacts:
-    """The reference's facts, or the run's if there is no reference.
+    """Return the statistics that decide kinds: the reference's, or the run's if there is no reference.
 
     Every item repeats the template, so in a run of short items most of an ordinary concept's mass may lie on it. If the
-    span leaves the template out, template concepts are therefore told by the reference's share; else by the larger
-    of both shares.
+    span leaves the template out, the reference's share therefore decides on template concepts; otherwise the larger of
+    both shares does.
     """
     peaks = collected.peaks
     own_share = np.where(metrics.suite.support >= MIN_SUPPORT, peaks.share(), np.nan)
@@ -205,7 +211,7 @@ def _facts(
 
 
 def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -> np.ndarray:
-    """Typical CAS of each concept: over the reference's windows if it is active there, else over the run."""
+    """Return the typical CAS of each concept: over the reference's windows if it is active there, else over the run."""
     total = sum(collected.sums.values(), Sums.zeros(len(collected.peaks.token)))
     of_run = typical_cas(total.cas, total.support)
     if reference is None or config.pooling != "mean":  # the windows' CAS is a mean
@@ -216,7 +222,9 @@ def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -
 def _chances(
     items: pl.DataFrame, reference: Reference | None, config: RunConfig, metrics: SuiteMetrics
 ) -> dict[str | None, pl.Series]:
-    """Chance of seeing each concept in the tokens of each benchmark and of the suite (None); null: no base rate."""
+    """Return the chance of seeing each concept in the tokens of each benchmark and of the suite (None); null:
+    unknown.
+    """
     names: list[str | None] = [*metrics.single, None]
     if reference is None or config.span not in TEXT_ONLY:
         nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(metrics.alive))
@@ -230,7 +238,9 @@ def _chances(
 def _identity(
     metrics: SuiteMetrics, facts: LatentFacts, reference: Reference | None, config: RunConfig
 ) -> pl.DataFrame:
-    """Return the columns of ``concepts.parquet`` that say what each concept is."""
+    """Return the columns of ``concepts.parquet`` that describe each concept: whether it is alive, its kind, and so
+    on.
+    """
     width = len(metrics.alive)
     kind = kinds_of(facts, config.metrics)
     kind[~metrics.alive] = None
@@ -251,7 +261,7 @@ def _identity(
 
 
 def evidence_columns(evidence: Evidence) -> dict[str, Any]:
-    """The columns of the evidence on concepts."""
+    """Return the columns of a table of concepts that hold the evidence."""
     named = {"chi_model_low": evidence.low, "chi_model_high": evidence.high}
     names = ("association", "association_low", "association_high", "plain_association", "p_value", "q_value")
     named |= {name: getattr(evidence, name) for name in names}
@@ -261,7 +271,7 @@ def evidence_columns(evidence: Evidence) -> dict[str, Any]:
 
 
 def _columns(m: ConceptMetrics, evidence: Evidence, chance: pl.Series) -> dict[str, Any]:
-    """The columns that a concept has in each benchmark, and, but for its share, over the suite."""
+    """Return the columns of coverage and evidence, of a benchmark or the suite."""
     columns = {name: _null(getattr(m, name)) for name in ("chi_bench", "chi_model", "share", "lift")}
     status = pl.Series(m.status.tolist(), dtype=pl.String)
     more = {"support": m.support, "coverage_status": status, "chance_seen": chance}
@@ -269,7 +279,9 @@ def _columns(m: ConceptMetrics, evidence: Evidence, chance: pl.Series) -> dict[s
 
 
 def benchmark_table(items: pl.DataFrame, covered: Mapping[str, int], alive: int) -> pl.DataFrame:
-    """``benchmarks.parquet``; ``covered``: of the ``alive`` concepts, how many are active in each benchmark."""
+    """Return ``benchmarks.parquet``; ``covered``: number of the ``alive`` concepts that are active in each
+    benchmark.
+    """
     kept = pl.col("excluded").is_null()
     scores, active = pl.col("score").filter(kept), pl.col("benchmark").replace_strict(covered, return_dtype=pl.Int64)
     counted = items.group_by("benchmark", maintain_order=True).agg(
@@ -285,7 +297,7 @@ def benchmark_table(items: pl.DataFrame, covered: Mapping[str, int], alive: int)
 
 
 def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray) -> pl.DataFrame:
-    """``overlap.parquet``: what every two benchmarks share.
+    """Return ``overlap.parquet``: how similar every two benchmarks are.
 
     Parameters
     ----------
@@ -307,12 +319,12 @@ def overlaps(names: Sequence[str], chi_bench: np.ndarray, chi_model: np.ndarray)
 
 
 def _null(values: np.ndarray) -> pl.Series:
-    """Turn NaN, "undefined" in arrays, into the tables' null. An infinite lift (no base rate) stays infinite."""
+    """Return a column with null for NaN; an infinite lift (no base rate) stays infinite."""
     return pl.Series(np.asarray(values, dtype=np.float64)).fill_nan(None)
 
 
 ROW_GROUP_BYTES = 32 * 2**20
-"""About how many bytes of items a row group of ``items.parquet`` holds [ours]."""
+"""Approximate number of bytes per row group of ``items.parquet`` [ours]."""
 
 
 def write_results(
@@ -323,7 +335,7 @@ def write_results(
     setting: Setting,
     sampled: LatentFacts,
 ) -> dict[str, Any]:
-    """Write every table of a run folder but the manifest.
+    """Write all tables of a run folder and return the manifest's record of the evidence.
 
     Parameters
     ----------
@@ -332,12 +344,12 @@ def write_results(
     items
         ``items.parquet``.
     sampled
-        Facts of the gate's sample of tokens.
+        Statistics of latents on the gate's sample of tokens.
 
     Returns
     -------
     dict
-        The manifest's record of the evidence.
+        Thresholds, and counts of concepts by status.
     """
     width, config = store.width, setting.config
     sizes = dict(items.group_by("benchmark", maintain_order=True).len().iter_rows())

@@ -46,15 +46,15 @@ def run(
     engine: Engine = read_here,
     store: RunStore | None = None,
 ) -> RunFolder:
-    """Audit a model: score benchmarks, read its concepts, and write a run folder.
+    """Audit a model: score benchmarks, read its concepts, write a run folder, and return the run.
 
-    A run that was stopped continues where it stopped, with the same result as an uninterrupted run.
+    A stopped run continues where it stopped, with the same result as an uninterrupted run.
 
     Parameters
     ----------
     config
         What to run. Without a model (no :class:`RunConfig`) nothing is read: the run has items, scores and slices. With
-        one, a run without a reading in the folder gets it, and opens as before until its tables are made anew.
+        one, a run without a reading in the folder gets it; until its tables are rebuilt it can be opened as before.
     folder
         The run folder.
     command
@@ -62,20 +62,20 @@ def run(
     pair
         The configuration's model and SAE if they are loaded already; None: they are loaded here.
     engine
-        Reads the shards that are missing.
+        Reads the missing shards.
     store
-        Holds the run's shards for other machines; None: the run folder alone has them.
+        Shares the run's shards with other machines; None: they are in the run folder only.
 
     Raises
     ------
     UserError
         If the input is wrong, the SAE does not fit the model, or another process writes to the folder.
     MachineError
-        If the folder cannot be written, or the disk is full; what is finished is kept.
+        If the folder cannot be written, or the disk is full; finished work remains.
     """
     progress = progress or Progress(quiet=True)
     with hold(folder):
-        # Else a change of the run that stood here, which a kill interrupted, would be put upon the tables of this one.
+        # Complete a change that a killed process began, before it could be applied to the tables of this run.
         settle(folder, MANIFEST_FILE)
         check_scores(folder)
         if not isinstance(config, RunConfig):
@@ -87,10 +87,10 @@ def run(
 def _run(
     config: RunConfig, folder: Path, progress: Progress, command: str, pair: LoadedPair | None, engine: Engine
 ) -> RunFolder:
-    """Make a run with a reading: the steps in order."""
+    """Make a run with a reading, step by step."""
     ends = [("start", time.perf_counter())]
     judge = check_judge(config.judge, folder)
-    # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
+    # Before hours of work: a wrong cell is an error here, wrong ids once the items are loaded.
     rows = read_inputs(config)
     setting = set_up(config, progress, pair)
     scores = _match_scores(setting, rows, progress) if rows.height else None
@@ -113,7 +113,7 @@ def _run(
     manifest = manifest_of(config, setting.suite, items, command, {**facts, **_facts(setting, gate)}, shards)
     for benchmark in manifest["benchmarks"]:
         benchmark["figures"] = judged.figures.get(benchmark["name"])
-    # A reader that was slower than another may have put down a draft while it was ended.
+    # A slower reader may have left a draft when it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
         tables, named = name_run(RunFolder(folder, manifest), setting.dictionary)
@@ -122,7 +122,7 @@ def _run(
 
 
 def _match_scores(setting: Setting, rows: pl.DataFrame, progress: Progress) -> pl.DataFrame:
-    """Match scores of other models to the items, and say what matches."""
+    """Return scores of other models matched to the items, and print what matches."""
     items = [(name, item) for name, prepared_items in setting.prepared.items() for item in prepared_items]
     has_scores = any(
         item.item.score is not None if item.scorer.name == "imported" else item.scorer.name != "none"
@@ -136,7 +136,7 @@ def _match_scores(setting: Setting, rows: pl.DataFrame, progress: Progress) -> p
 
 
 def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts, int]:
-    """Take the run folder, or continue the run in it, and measure the SAE; returns as :func:`pass_gate`."""
+    """Claim the run folder or resume the run in it, and measure the SAE; returns as :func:`pass_gate`."""
     config = setting.config
     resumed = claim(folder, plan_identity(config, setting.extractor, setting.bos_id, setting.suite))
     progress.say(f"{'Resuming' if resumed else 'Run folder'} {folder}")
@@ -148,7 +148,7 @@ def begin(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigur
 
 
 def _facts(setting: Setting, gate: GateFigures) -> dict[str, Any]:
-    """What the manifest says of the reading."""
+    """Return the manifest's record of the reading."""
     config, hook, file = setting.config, setting.extractor.hook, setting.reference_file
     reference = file and {"name": file.name, "sha256": sha256(file), "lift": has_lift(config)}
     return {
@@ -166,6 +166,6 @@ def _facts(setting: Setting, gate: GateFigures) -> dict[str, Any]:
 
 
 def _scored_model(setting: Setting) -> str:
-    """Name of the model whose scores the items have."""
+    """Return the name of the model whose scores the items have."""
     scorers = (item.scorer.name for items in setting.prepared.values() for item in items)
     return str(scored_model(setting.suite, scorers, str(setting.lm.identity["name"])))

@@ -1,4 +1,4 @@
-"""What a run needs before its first forward pass, loaded and checked, with every prompt tokenised."""
+"""All that a run needs before its first forward pass, loaded and checked, with every prompt tokenised."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ from competency_gaps.util.text import plural, share_of
 
 
 def check_unreadable(reasons: Sequence[Reason], items: int, where: str, lm: LanguageModel, *, share: float) -> None:
-    """Stop where more than a share of the items cannot be read.
+    """Raise an error if more than a share of the items cannot be read.
 
     Parameters
     ----------
     reasons
         Why, for each item that cannot be read.
     items
-        All items that were to be read, those that can be read too.
+        Number of items that were to be read, readable or not.
     where
-        What they are items of.
+        What the items belong to, for the message.
     share
-        Largest share of the items that may be lacking, in [0, 1].
+        Maximum share of unreadable items, in [0, 1].
 
     Raises
     ------
     UserError, MachineError
-        If more are lacking; the message has the commonest reason and what to do.
+        If there are more; the message has the most common reason and what to do.
     """
     if len(reasons) <= share * items:
         return
@@ -70,7 +70,7 @@ def check_unreadable(reasons: Sequence[Reason], items: int, where: str, lm: Lang
 
 
 def excluded_line(benchmark: str, excluded: Sequence[PreparedItem], items: int) -> str:
-    """How many of a benchmark's items are excluded, and why the first is."""
+    """Return a line on how many of a benchmark's items are excluded, and why the first is."""
     return (
         f"{benchmark}: {len(excluded)} of {items} items excluded, the first {excluded[0].item.id!r}: "
         f"{excluded[0].excluded}"
@@ -84,22 +84,22 @@ class Setting:
     config: RunConfig
     suite: list[Benchmark]
     repeats: Repeats
-    """Which of its items are not independent evidence."""
+    """Clusters of the suite's items that are not independent evidence."""
     lm: LanguageModel
     sae: SparseAutoencoder
     extractor: Extractor
     bos_id: int | None
     prepared: dict[str, list[PreparedItem]]
-    """Per benchmark, its items as the model reads them."""
+    """Name of a benchmark -> its items as the model reads them."""
     reference: Reference | None
     reference_file: Path | None
     dictionary: Dictionary | None
-    """Labels of the SAE's concepts, and its atlas; None: it has none."""
+    """Dictionary of the SAE, with labels and atlas; None: there is none."""
 
 
 def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None) -> Setting:
-    """Load everything and tokenise every prompt; errors in the input are raised here, before anything is computed."""
-    loaded = load_suite(config.benchmarks, progress)  # first: a missing file is told in a second, a model in minutes
+    """Return all that a run needs, loaded and checked; errors in the input are raised before anything is computed."""
+    loaded = load_suite(config.benchmarks, progress)  # first: it takes seconds, a model minutes
     scorers = {entry.name: scorers_of(loaded[entry.name], entry, ask=config.ask) for entry in config.benchmarks}
     pair = pair or load_pair(config.model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
@@ -131,7 +131,9 @@ def set_up(config: RunConfig, progress: Progress, pair: LoadedPair | None = None
 
 
 def _with_warnings(suite: Sequence[Benchmark], model: str, progress: Progress) -> list[Benchmark]:
-    """Print what was read from other tools' logs and what was left out; the reports keep the warnings."""
+    """Print reports on other tools' logs and what was left out; return the benchmarks with warnings in their
+    reports.
+    """
     reports = [report for benchmark in suite for report in benchmark.reports]
     for line in report_lines(reports):
         progress.say(line)

@@ -1,4 +1,4 @@
-"""A run of items and scores alone: no model reads the items, so it is made in seconds and needs no torch."""
+"""A run of items and scores alone: no model reads the items, so it takes seconds and needs no torch."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ from competency_gaps.util.progress import Progress
 
 
 def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, command: str) -> RunFolder:
-    """Write a run folder of items, their scores and their slices; parameters and errors as of
-    :func:`~competency_gaps.pipeline.run.run`, which holds the folder."""
+    """Write a run folder of items, their scores and their slices, and return the run.
+
+    Parameters and errors are those of :func:`~competency_gaps.pipeline.run.run`, which locks the folder.
+    """
     begin = time.perf_counter()
     rows = read_inputs(config)
     suite = load_suite(config.benchmarks, progress)
@@ -83,7 +85,7 @@ def run_without_reading(config: ItemsConfig, folder: Path, progress: Progress, c
 
 
 def read_inputs(config: ItemsConfig) -> pl.DataFrame:
-    """Give the scores that a configuration names, as ``ROWS``; raises UserError if these or its lists are wrong."""
+    """Return the scores that a configuration names, as ``ROWS``; raises UserError if these, or its lists, are wrong."""
     for path in config.slices.lists:
         read_list(path)
     return pl.concat([pl.DataFrame(schema=ROWS), *map(configured_scores, config.scores)])
@@ -92,7 +94,9 @@ def read_inputs(config: ItemsConfig) -> pl.DataFrame:
 def finish(
     config: ItemsConfig, folder: Path, manifest: dict[str, Any], scores: pl.DataFrame | None, progress: Progress
 ) -> RunFolder:
-    """Make the slices of a run whose other tables are there, and write what makes it a finished one."""
+    """Write the slices, the manifest and other models' scores of a run whose other tables are written; return the
+    run.
+    """
     with progress.stage("slices"):
         source = Source(RunFolder(folder, manifest), config.slices, config.judge, progress)
         slices, manifest["slices"] = make_slices(source)
@@ -105,17 +109,17 @@ def finish(
 
 
 def scored_model(suite: Iterable[Benchmark], scorers: Iterable[str], reader: str | None) -> str | None:
-    """Name of the model whose scores the items have: that of the logs they came from, else the reader's."""
+    """Return the name of the model whose scores the items have: that of their logs, else the reader's."""
     reports = [report for benchmark in suite for report in benchmark.reports]
     if not set(scorers) <= {"imported", "none"} or not reports:
         return reader
-    # Items that are read without scores are there for the scores of other models.
+    # Logs read without scores only provide items, for the scores of other models.
     scored = [report for report in reports if report.metric != NONE] or reports
     return " and ".join(sorted({report.model or "a model that the log does not name" for report in scored}))
 
 
 def _items(suite: Mapping[str, Benchmark], scorers: Mapping[str, Sequence[Scorer]], repeats: Repeats) -> pl.DataFrame:
-    """``items.parquet``, but for the strata."""
+    """Return ``items.parquet`` without the strata."""
     rows = []
     for name, benchmark in suite.items():
         for item, scorer in zip(benchmark.items, scorers[name], strict=True):
@@ -128,7 +132,7 @@ def _items(suite: Mapping[str, Benchmark], scorers: Mapping[str, Sequence[Scorer
 
 
 _OF_READING = ("model", "sae", "hook", "span", "pooling", "bos_id", "gate", "reference")
-"""Keys of a manifest that are null without a reading."""
+"""Keys of the manifest that are null without a reading."""
 
 
 def manifest_of(
@@ -139,7 +143,7 @@ def manifest_of(
     facts: Mapping[str, Any],
     shards: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Any]:
-    """Make a run's manifest, but for the checksums; ``facts``: scores, evidence, timings and the reading, if any."""
+    """Return a run's manifest without checksums; ``facts``: scored model, evidence, timings and the reading, if any."""
     scorers = dict(items.group_by("benchmark").agg(pl.col("scorer").unique()).iter_rows())
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -166,18 +170,18 @@ def manifest_of(
 
 
 QUICK_FAMILIES = ["columns", "features"]
-"""Families that are made in seconds."""
+"""Families of slices that take only seconds."""
 CACHE_FORMAT = 1
-"""Of cached runs; those of another format are made again."""
+"""Version of cached runs; those of another version are made again."""
 
 
 def open_source(path: Path, progress: Progress | None = None) -> RunFolder:
-    """Open a run folder, or read logs as a run.
+    """Return the run in a folder, or a run made from the logs there.
 
     Raises
     ------
     UserError
-        If the path holds neither, or a run that is not finished.
+        If the path holds neither, or an unfinished run.
     MachineError
         If there are logs, and the cache folder cannot be written.
     """
@@ -188,12 +192,12 @@ def open_source(path: Path, progress: Progress | None = None) -> RunFolder:
 
 
 def cached_run(path: Path, options: Mapping[str, Any], progress: Progress) -> RunFolder:
-    """Open the run of some logs, which is made in the cache folder where it is not there yet.
+    """Return the run of some logs; it is made in the cache folder if it is not there yet.
 
     Parameters
     ----------
     options
-        Of :func:`~competency_gaps.logs.find.suite_logs`.
+        Options of :func:`~competency_gaps.logs.find.suite_logs`.
     """
     if not path.exists():
         raise UserError(f"{str(path)!r} does not exist. Expected a run folder, or logs of an evaluation.")
@@ -204,7 +208,7 @@ def cached_run(path: Path, options: Mapping[str, Any], progress: Progress) -> Ru
         data = {"benchmarks": suite.benchmarks, "scores": suite.scores, "slices": {"families": QUICK_FAMILIES}}
         config = parse_config(ItemsConfig, data, str(path))
         make_folder(folder.parent)
-        # Nobody sees a run that is not finished, and two processes may make the same one.
+        # In a draft folder, as an unfinished run must not be visible, and two processes may make the same one.
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as draft:
             run_without_reading(config, Path(draft) / "run", progress, "")
             with suppress(OSError):  # another process was faster
@@ -214,7 +218,7 @@ def cached_run(path: Path, options: Mapping[str, Any], progress: Progress) -> Ru
 
 
 def add_text_slices(run: RunFolder, progress: Progress) -> RunFolder | None:
-    """Add clusters of like texts to a run of logs; None: it has them, or too few items.
+    """Add clusters of similar texts to a run of logs and return it; None if it has them, or too few items.
 
     Raises
     ------
@@ -230,7 +234,7 @@ def add_text_slices(run: RunFolder, progress: Progress) -> RunFolder | None:
 
 
 def _digest(path: Path, options: Mapping[str, Any]) -> str:
-    """SHA-256 of the logs' names and contents, and of how they are read."""
+    """Return a hash of the logs' names and contents, and of the options for reading them."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     hashed = [[str(file.relative_to(path.parent)), sha256(file)] for file in files]
     return hashlib.sha256(json.dumps([CACHE_FORMAT, SCHEMA_VERSION, options, hashed]).encode()).hexdigest()[:32]

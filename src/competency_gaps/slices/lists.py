@@ -209,10 +209,10 @@ def _number(value: Any) -> float | None:
 
 
 def _of_log(path: Path) -> list[Entry]:
-    """The groups of a log's items, its benchmarks where it has several, and the tags of garak's probes.
+    """Return entries for the groups of a log's items, its benchmarks if it has several, and tags of garak's probes.
 
-    AutoDetect writes the questions of each domain by themselves, so that they are compared within it; attacks of garak
-    and items of other logs are compared with all others on the same model.
+    AutoDetect writes the questions of each domain separately, so its entries are compared within a domain; attacks of
+    garak and items of other logs are compared with all others on the same model.
     """
     entries: list[Entry] = []
     tagged_with: dict[tuple[str, str], list[Item]] = {}

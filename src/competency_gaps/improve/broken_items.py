@@ -37,13 +37,14 @@ from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural
 
 MIN_MODELS = 6
-"""Models with a score of an item below which nothing is said of it: with fewer, less than six of ten items at the top
-were faulty where faults had been planted, and whether strong models miss what weak ones solve can hardly be seen."""
+"""Minimum number of models with a score of an item for it to be judged: with fewer, less than six of the ten highest
+ranked items were faulty where faults had been planted, and whether strong models miss what weak ones solve hardly
+shows."""
 MIN_SCORE_DIFFERENCE = 0.2
-"""Smallest difference between two mean scores that a reason mentions."""
+"""Minimum difference between two mean scores for a reason to mention it."""
 _PRIOR_LOG_ODDS = np.log(0.01 / 0.99)
-"""Log odds before anything is known: low, because models of one family err alike and scores say less than they seem to,
-and no stated chance may be too high."""
+"""Prior log odds that an item is broken: low, because models of one family err alike, so scores say less than they
+seem to, and no stated chance may be too high."""
 
 _B, _A = (axis.ravel() for axis in np.meshgrid(np.linspace(-7, 7, 29), [0.6, 1.0, 1.7]))
 """Difficulties and slopes of sound items, in logits."""
@@ -55,7 +56,7 @@ _REVERSED_SHARE = 0.05
 _ODD_SHARE = 0.02
 """Share of sound items that are solved with any chance, whatever the ability: a trap, say."""
 _MIN_SPREAD = 0.6
-"""Least spread of difficulties within slices, in logits."""
+"""Minimum spread of difficulties within slices, in logits."""
 _SCHEMA: Schema = {
     **dict.fromkeys(("benchmark", "item_id"), pl.String),
     **dict.fromkeys(("chance", "log_odds"), pl.Float64),
@@ -69,18 +70,18 @@ _RIDGE, _FOLDS = 100.0, 5
 
 
 class Odds(NamedTuple):
-    """What scores say of the items of one benchmark. N items, M models."""
+    """Log odds that each item of one benchmark is broken, with the fitted model behind them. N items, M models."""
 
     log_odds: np.ndarray
-    """float64 of shape (N,): broken against sound; those before anything is known where no model is scored."""
+    """float64 of shape (N,): log odds of broken against sound; the prior's where no model is scored."""
     expected: np.ndarray
-    """float64 of shape (N,), in [0, 1]: the models' mean score on a sound item of its slices."""
+    """float64 of shape (N,), in [0, 1]: the models' expected mean score on a sound item in the same slices."""
     ability: np.ndarray
-    """float64 of shape (M,), in logits."""
+    """float64 of shape (M,): ability of each model, in logits."""
 
 
 def odds(scores: np.ndarray, options: np.ndarray | int = 0, slices: sp.csr_array | None = None) -> Odds:
-    """Weigh for each item whether it is broken, by expectation and maximisation of the models' abilities.
+    """Return the log odds that each item is broken, fitted with the models' abilities by expectation-maximisation.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def odds(scores: np.ndarray, options: np.ndarray | int = 0, slices: sp.csr_array
     options : ndarray of int64 of shape (N,), or int
         Number of options; 0: an open question.
     slices : csr_array of shape (N, K) or None
-        What items share, in [0, 1]; None: all are alike.
+        Weights of the items in slices, in [0, 1], from which difficulty is predicted; None: all items are alike.
     """
     known = ~np.isnan(scores)
     right = np.where(known, scores, 0.0)
@@ -113,7 +114,7 @@ def odds(scores: np.ndarray, options: np.ndarray | int = 0, slices: sp.csr_array
         posterior, trust = np.exp(joint - ruled[:, None]), expit(-log_odds)
         mean = posterior @ _B
         variance = posterior @ _B**2 - mean**2
-        # Slices count when abilities are about settled.
+        # Slices are used once abilities have about converged.
         if slices is None or turn < _EM_ITERATIONS // 3:
             centre = np.full(len(mean), np.average(mean, weights=trust))
         elif turn % 4 == 0:
@@ -128,9 +129,9 @@ def odds(scores: np.ndarray, options: np.ndarray | int = 0, slices: sp.csr_array
 
 
 def _lucky(right: np.ndarray, wrong: np.ndarray, options: np.ndarray | int) -> np.ndarray:
-    """Log likelihood of the scores if the item is solved by luck only: beta-binomial; (N,).
+    """Return the log likelihood of each item's scores if it is solved by luck only (beta-binomial): shape (N,).
 
-    A wrong key among k options is hit by a model that errs, as one of k - 1.
+    A model that errs hits a wrong key among k options with a chance of 1 in k - 1.
     """
     hit = (wrong.sum() / max(right.sum() + wrong.sum(), 1)) / np.maximum(options - 1, 1)
     shape = (
@@ -141,12 +142,14 @@ def _lucky(right: np.ndarray, wrong: np.ndarray, options: np.ndarray | int) -> n
 
 
 def _counted(yes: np.ndarray, no: np.ndarray, first: np.ndarray | float, second: np.ndarray | float) -> np.ndarray:
-    """Log likelihood of outcomes whose chance has a beta distribution."""
+    """Return the log likelihood of outcomes whose chance has a beta distribution."""
     return np.asarray(betaln(yes + first, no + second) - betaln(first, second))
 
 
 def _expected_difficulty(slices: sp.csr_array, difficulty: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Expected difficulty of each item, from other items of its slices: ridge regression by folds; (N,)."""
+    """Return each item's difficulty as predicted from others in its slices, by ridge regression over folds: shape
+    (N,).
+    """
     fold = np.random.default_rng(0).integers(0, _FOLDS, len(difficulty))
     centre = np.empty(len(difficulty))
     for number in range(_FOLDS):
@@ -159,19 +162,19 @@ def _expected_difficulty(slices: sp.csr_array, difficulty: np.ndarray, weight: n
 
 
 def agreement(wrong: np.ndarray, alike: np.ndarray, right: np.ndarray, models: np.ndarray) -> np.ndarray:
-    """Log odds, broken against sound, of ``alike`` of ``wrong`` models giving the same answer; 0 where unknown.
+    """Return the log odds, broken against sound, of ``alike`` of ``wrong`` models giving the same answer; 0 if unknown.
 
-    Under a wrong key models agree on the right answer as often as they solve other items; on a sound item as often as
-    wrong models do. Both differ between items as beta distributions do, so that a common mistake proves little.
+    Under a wrong key, models agree on the right answer as often as they solve other items; on a sound item, as often as
+    wrong models do. Both rates vary between items by beta distributions, so a common mistake proves little.
 
     Parameters
     ----------
     wrong, alike : ndarray of int64 of shape (N,)
-        As :func:`~competency_gaps.findings.model_scores.item_models` has them.
+        From :func:`~competency_gaps.findings.model_scores.item_models`.
     right : ndarray of float64 of shape (N,)
         Sums of the models' scores.
     models : ndarray of int64 of shape (N,)
-        Models that are scored.
+        Number of models that are scored.
     """
     others, same = np.maximum(wrong - 1, 0), np.maximum(alike - 1, 0)
     usual, solved = _beta(same, others), _beta(right, models)
@@ -181,7 +184,9 @@ def agreement(wrong: np.ndarray, alike: np.ndarray, right: np.ndarray, models: n
 
 
 def _beta(yes: np.ndarray, of: np.ndarray) -> tuple[float, float] | None:
-    """The beta distribution of chances, by the moments of beta-binomial counts; None: too few counts."""
+    """Return the beta distribution of chances, fitted to the moments of beta-binomial counts; None with too few
+    counts.
+    """
     pairs = float((of * (of - 1.0)).clip(0).sum())
     if pairs == 0:
         return None
@@ -192,13 +197,13 @@ def _beta(yes: np.ndarray, of: np.ndarray) -> tuple[float, float] | None:
 
 
 def read_broken_items(path: Path) -> pl.DataFrame:
-    """Read the table of :func:`broken_items` from a Parquet file; raises UserError if it is damaged."""
+    """Return the table of :func:`broken_items` from a Parquet file; raises UserError if it is damaged."""
     unknown = ("chance", "solved", "strong", "weak", "other_key")
     return read_columns(path, _SCHEMA, "Make it again.", unknown)
 
 
 def broken_items(run: RunFolder, *, progress: Progress | None = None) -> pl.DataFrame:
-    """Rank the items of a run, as :meth:`competency_gaps.Run.broken_items` describes."""
+    """Return a run's items, ranked by the chance that they are broken; see :meth:`competency_gaps.Run.broken_items`."""
     progress = progress or Progress(quiet=True)
     base = run.run_itself()
     scores, items = model_scores(base), base.items
@@ -252,14 +257,14 @@ def _of_benchmark(items: pl.DataFrame, facts: pl.DataFrame, values: np.ndarray, 
 
 
 def _mean(values: np.ndarray) -> pl.Series:
-    """Mean of the scores per item; null where none is known."""
+    """Return the mean score of each item; null where no score is known."""
     known = ~np.isnan(values)
     total, count = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
     return pl.Series(np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)).fill_nan(None)
 
 
 def _reason(item: Mapping[str, Any]) -> str:
-    """Why an item looks broken, in words: the clearest reason first."""
+    """Return in words why an item looks broken, the clearest reason first."""
     models, parts = item["models"], []
     if item["chance"] is None:
         return f"scores of {plural(models, 'model')}: too few to judge"
@@ -286,7 +291,7 @@ def _reason(item: Mapping[str, Any]) -> str:
 
 
 def shared_slices(run: RunFolder) -> sp.csr_array:
-    """The slices of each item of a run and its length: csr_array of float64 of shape (items, slices + 2)."""
+    """Return each item's weights in slices, and its length: csr_array of float64 of shape (items, slices + 2)."""
     length = np.log1p(run.items["n_span_tokens"].fill_null(0).to_numpy().astype(float))
     length = (length - length.mean()) / max(float(length.std()), 1e-9)
     families = [family.weights.T for family in stored_families(run)]
@@ -294,7 +299,7 @@ def shared_slices(run: RunFolder) -> sp.csr_array:
 
 
 def _other_keys(items: pl.DataFrame) -> pl.Series:
-    """For each item an item that asks the same and has another key; None: there is none."""
+    """Return, for each item, the id of an item that asks the same but has another key; null if there is none."""
     bare = pl.col("answer").str.to_lowercase().str.replace_all(r"[\s$€£%,]|\.0+$", "")
     first = [pl.col(name).first().over("cluster").alias(f"first_{name}") for name in ("key", "item_id")]
     asked = items.select("cluster", "item_id", key=bare).with_row_index("row").filter(pl.Series(repeats(items)))

@@ -33,27 +33,27 @@ from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import plural, shorten
 
 MAX_SIMILAR, MAX_RANDOM = 2000, 1000
-"""Items of a corpus that the run's model reads: those whose words resemble the slice's, and a random sample."""
+"""Maximum numbers of a corpus's items that the run's model reads: the most similar in words, and a random sample."""
 CANDIDATES_PER_ITEM = 6
-"""Generated candidates for each item that is wanted."""
+"""Generated candidates per wanted item."""
 MAX_ROUNDS = 3
-"""Rounds in which a language model is asked for items that are still missing."""
+"""Maximum number of rounds in which a language model is asked for items."""
 EXAMPLES, COUNTEREXAMPLES = 4, 3
-"""Items inside and outside the slice that the language model sees for each new one."""
+"""Items inside and outside the slice that are shown to the language model for each new item."""
 MAX_EXAMPLE_LENGTH = 800
-"""Characters of an item that it sees."""
+"""Maximum number of characters of an item that is shown."""
 MIN_SLICE_ITEMS = 10
-"""Items of a slice below which the words of its name replace those of its items."""
+"""For a slice of fewer items, the words of its name replace those of its items."""
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
 class Target:
-    """What new items are for: one slice, or the topics that a benchmark lacks. N items of the run."""
+    """What new items are for: one slice, or topics that a benchmark lacks. N items of the run."""
 
     title: str
     benchmark: str
-    """Whose form the items get."""
+    """Benchmark whose form new items must have."""
     names: list[str]
     memberships: list[Membership]
     members: list[np.ndarray]
@@ -69,26 +69,26 @@ class Target:
 
 @dataclass
 class Candidate:
-    """A possible new item, and what the tests have shown."""
+    """A possible new item, with the results of its tests."""
 
     item: Item
     source: str
     control: bool = False
-    """Written for a subject outside the target, to compare with."""
+    """Whether it was written for a subject outside the target, for comparison."""
     random: bool = True
-    """Drawn without regard to its words."""
+    """Whether it was drawn regardless of its words."""
     code: str | None = None
-    """Why it was rejected, as in :attr:`~competency_gaps.improve.drafts.Drafts.items`; None: it was not."""
+    """Code of why it was rejected (see :attr:`~competency_gaps.improve.drafts.Drafts.items`); None: it was not."""
     reason: str | None = None
     target: int = 0
     """Index of the name of the target that it activates most."""
     weight: float = 0.0
-    """Its activation, as a multiple of the membership's threshold; 0: below it."""
+    """Its measure of membership, as a multiple of the threshold; 0: below the threshold."""
     inactive: bool = False
-    """It activates no name of the target."""
+    """Whether it is below the floor of every name of the target."""
     score: float = np.nan
     length: float = 0.0
-    """Tokens."""
+    """Length in tokens."""
 
     def reject(self, code: str, reason: str) -> None:
         """Record why the candidate is rejected."""
@@ -116,12 +116,12 @@ class BenchmarkForm:
         self.generates = all(isinstance(source, ReasoningGymSource) for source in self.config.all_sources)
 
     def scorer_of(self, item: Item) -> Scorer:
-        """Return what scores an item; raises UserError if the item cannot be scored."""
+        """Return the scorer of an item; raises UserError if the item cannot be scored."""
         alone = Benchmark(self.config.name, (item,))
         return assign_scorers(alone, self.config.scorer, self.config.options, "none")[0]
 
     def fault(self, item: Item) -> str | None:
-        """Return why an item does not have the benchmark's form; None: it has."""
+        """Return why an item lacks the benchmark's form; None if it has it."""
         choices = item.choices or ()
         low, high = (self.options[0], self.options[-1]) if self.options else (0, 0)
         if not low <= len(choices) <= high:
@@ -138,7 +138,7 @@ class BenchmarkForm:
 
 
 def generated_candidates(run: RunFolder, target: Target, form: BenchmarkForm, count: int) -> list[Candidate]:
-    """Generate tasks with seeds that the run did not use, in proportion to each generator's share of the target."""
+    """Return tasks generated with new seeds, in proportion to each generator's share of the target."""
     ids = run.items.filter(pl.Series(target.any_member & form.members))["item_id"]
     prefixes, sources = Counter(id.partition(":")[0] for id in ids), []
     for number, config in enumerate(form.config.all_sources):
@@ -150,7 +150,7 @@ def generated_candidates(run: RunFolder, target: Target, form: BenchmarkForm, co
 
 
 def corpus_candidates(run: RunFolder, target: Target, corpus: Path) -> list[Candidate]:
-    """Read a corpus's questions: those whose words resemble the target's most, and a random sample."""
+    """Return a corpus's questions: those most similar to the target in words, and a random sample."""
     log_odds, rng = _word_log_odds(run, target), random.Random(0)
     best, drawn = list[Any](), list[Any]()
     for number, candidate in enumerate(_read_corpus(corpus)):
@@ -178,7 +178,9 @@ def _read_corpus(path: Path) -> Iterator[Candidate]:
 
 
 def _word_log_odds(run: RunFolder, target: Target) -> dict[str, float]:
-    """Log odds of each word in the target's items against all others; with too few items, 1 for a word of its name."""
+    """Return the log odds of each word in the target's items against others; with too few items, 1 for words of its
+    name.
+    """
     member, counts = target.any_member, (Counter[str](), Counter[str]())
     if member.sum() < MIN_SLICE_ITEMS:
         return dict.fromkeys(_WORD.findall(" ".join(target.names).casefold()), 1.0)
@@ -207,25 +209,25 @@ class _WrittenAnswer(pydantic.BaseModel):
 
 @dataclass(frozen=True)
 class Writer:
-    """A language model that writes items and answers them. Answers that were paid for are cached in the folder."""
+    """A language model that writes items and answers them. Its answers are cached in the folder."""
 
     run: RunFolder
     target: Target
     form: BenchmarkForm
     count: int
-    """Items that are wanted."""
+    """Number of items wanted."""
     llm: LLMConfig
     folder: Path
     progress: Progress
 
     def plan(self) -> str:
-        """Say what writing costs at most."""
+        """Return in words the maximum cost of writing."""
         requests, more = self._requests(0, self.count), plural((MAX_ROUNDS - 1) * 2 * self.count, "request")
         text = f"{estimate(requests, len(requests), self.llm)} Then two short answers to each item that passes, and "
         return f"{text}{more} more, at most, if too few pass."
 
     def write(self, turn: int, missing: int) -> list[Candidate]:
-        """Write the candidates of one round, the right option in a random position."""
+        """Return the candidates written in one round, with the right option at a random position."""
         candidates = []
         for id, written in self._ask(self._requests(turn, missing), _WrittenItem).items():
             candidates.append(Candidate(Item(id, ""), self.llm.model, id.startswith("other")))
@@ -241,7 +243,9 @@ class Writer:
         return candidates
 
     def _requests(self, turn: int, missing: int) -> list[LLMRequest]:
-        """Requests of a round; the first one also asks for items outside the target, if the run's model can answer."""
+        """Return the requests of a round; the first round also asks for items outside the target, if these can be
+        scored.
+        """
         size = 2 * missing if turn else missing
         kinds = [("new", number % len(self.target.names)) for number in range(size)]
         kinds += [("other", -1)] * (self.count if self.form.asks and not turn else 0)
@@ -251,7 +255,7 @@ class Writer:
         ]
 
     def _write_request(self, id: str, name: int, seed: list[int]) -> LLMRequest:
-        """Ask for an item about a name of the target; -1: about whatever the first example is about."""
+        """Return a request for an item about a name of the target; -1: about the first example's subject."""
         rng, items = np.random.default_rng(seed), self.run.items
         outside = np.flatnonzero(self.form.members & ~self.target.any_member)
         inside = outside if name < 0 else np.flatnonzero(self.target.members[name])
@@ -272,7 +276,10 @@ class Writer:
         return _request(id, "write", content, fields, 500)
 
     def answers(self, candidates: Sequence[Candidate]) -> list[list[str | int | None]]:
-        """Answer each candidate twice, with its options in two orders: its choice's index or text; None: unusable."""
+        """Return two answers of the model to each candidate, with the options in two orders: choice index or text.
+
+        None: the answer is unusable; -1: it is no option.
+        """
         orders, requests = dict[str, list[int]](), []
         for candidate in candidates:
             id, choices = candidate.item.id, candidate.item.choices or ()
@@ -312,6 +319,6 @@ class Writer:
 
 
 def _request(id: str, step: str, content: Mapping[str, Any], fields: Mapping[str, Any], max_tokens: int) -> LLMRequest:
-    """A request whose answer is a JSON object of these fields."""
+    """Return a request whose answer is a JSON object of these fields."""
     system = files("competency_gaps.improve").joinpath(f"prompts/{step}.txt").read_text(encoding="utf-8").strip()
     return LLMRequest(id, system, json.dumps(content, ensure_ascii=False), object_schema(fields), step, max_tokens)

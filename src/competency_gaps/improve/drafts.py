@@ -1,4 +1,4 @@
-"""New items for a benchmark as :func:`competency_gaps.improve.new_items.new_items` leaves them, and their files."""
+"""The result of :func:`competency_gaps.improve.new_items.new_items`, and its files."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ ROWS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Drafts:
-    """New items, and those that were refused."""
+    """New items, and refused candidates."""
 
     name: str
-    """Of the slice, or of what a benchmark lacks."""
+    """Name of the slice, or ``missing-`` and the benchmark."""
     benchmark: str
-    """Whose form the items have."""
+    """Benchmark whose form the items have."""
     folder: Path
     items: pl.DataFrame
-    """``id``, ``slice``, ``weight`` (how much it excites it, times the least that is needed), ``prompt``, ``choices``,
-    ``answer``, ``source``; of those that were refused ``code`` (``form``, ``repeats``, ``unread``, ``outside``,
-    ``similar``, ``key``, ``enough``) and ``reason``."""
+    """One row per candidate: ``id``, ``slice``, ``weight`` (measure of membership, as a multiple of the threshold),
+    ``prompt``, ``choices``, ``answer``, ``source``; for refused ones ``code`` (``form``, ``repeats``, ``unread``,
+    ``outside``, ``similar``, ``key``, ``enough``) and ``reason``, else null."""
     precision: float | None
-    """Share of the run's items that excite the slice so much that are its own; None: all, by its definition."""
+    """Of the run's items at or above the threshold of membership, the share that belong to the slice, in [0, 1]; None:
+all do, by definition."""
     fresh: Fresh | None
-    """What the run's model makes of new items; None: it was not asked."""
+    """The gap of the run's model on the new items; None: it was not asked, or too few items are scored."""
     plan: str | None
-    """What would be done and paid; None: it is done."""
+    """What would be done and what it would cost, if this was a dry run; else None."""
 
     @property
     def kept(self) -> pl.DataFrame:
@@ -51,23 +52,23 @@ class Drafts:
 
     @property
     def refused(self) -> pl.DataFrame:
-        """The others."""
+        """The refused candidates."""
         return self.items.filter(pl.col("code").is_not_null())
 
 
 def write_drafts(drafts: Drafts) -> None:
-    """Write them into their folder, for :func:`read_drafts`."""
+    """Write drafts into their folder, for :func:`read_drafts`."""
     content = {name: value for name, value in asdict(drafts).items() if name != "folder"}
     write_document(drafts.folder / DRAFTS, finite({**content, "items": drafts.items.to_dicts()}))
 
 
 def read_drafts(folder: Path) -> Drafts:
-    """Read what is in a folder of new items.
+    """Return the drafts in a folder.
 
     Raises
     ------
     UserError
-        If it is missing or damaged.
+        If they are missing or damaged.
     """
     try:
         content = read_document(folder / DRAFTS)
@@ -81,7 +82,7 @@ def read_drafts(folder: Path) -> Drafts:
 
 
 def record_of(item: Item) -> dict[str, Any]:
-    """An item as a line of a benchmark's JSONL file."""
+    """Return an item as a record of a benchmark's JSONL file."""
     record: dict[str, Any] = {"id": item.id, "prompt": item.prompt, "messages": item.messages, "choices": item.choices}
     record |= {"answer": item.answer, "metric": item.scorer, "group": item.group, "metadata": item.metadata}
     return {key: value for key, value in record.items() if value not in (None, {}, ())}
@@ -93,9 +94,9 @@ def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def lm_eval_task(folder: Path, scorer: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """A task of lm-evaluation-harness over ``items.jsonl``, asked as the benchmark is; as JSON it is YAML too.
+    """Return a task of lm-evaluation-harness over ``items.jsonl``, asked like the benchmark; as JSON it is valid YAML.
 
-    Open answers are compared whole; of ``numeric`` ones the last number.
+    Open answers are compared whole; of ``numeric`` answers, the last number is.
     """
     task: dict[str, Any] = {
         "task": re.sub(r"\W+", "_", folder.resolve().name).strip("_").lower(),

@@ -1,4 +1,4 @@
-"""A subset of items that keeps what all items say of models: their means, their slices' means and their order."""
+"""A subset of items from which models' scores on all items can be predicted, over all and in slices."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ from competency_gaps.util.jsonl import json_file, mapping
 from competency_gaps.util.progress import Progress
 
 MIN_MODELS = 3
-"""Source models, below which no choice is better than random items."""
+"""Minimum number of source models: with fewer, no choice is better than random items."""
 MIN_SCORED_SHARE = 0.2
-"""Share of the items that a source model must have a score of."""
+"""Minimum share of the items on which a source model must be scored."""
 MAX_SLICES = 40
-"""Largest number of slices whose means are kept: columns by size, then slices on which models differ, by certainty."""
+"""Maximum number of slices whose means are predicted: columns by size, then slices on which models differ most
+certainly."""
 MIN_SLICE_ITEMS = 30
-"""Fewest items of such a slice."""
+"""Minimum number of items of such a slice."""
 SLICE_WEIGHT = 0.1
 """Weight of all slices' variances together; the variance of the overall mean has weight 1."""
 SIZE_FACTORS = (0.25, 0.5, 1, 2, 4)
@@ -57,43 +58,43 @@ _EXPECTED: Schema = {
 
 @dataclass(frozen=True)
 class Kept:
-    """A subset of a run's items, and what it says of the others."""
+    """A subset of a run's items, and a model that predicts scores on the others."""
 
     items: pl.DataFrame
-    """One row per kept item, in the order of choice: ``benchmark``, ``item_id``. A mean is estimated from their scores
-    by a model of responses: it is no weighted mean of them."""
+    """One row per kept item, in the order of choice: ``benchmark``, ``item_id``. Means over all items are estimated by
+    a model of responses, not as weighted means of the kept items' scores."""
     expected: pl.DataFrame
     """One row for all items and one per slice: ``slice``, ``items``, ``kept`` (of these), ``error`` (standard error, in
     [0, 1], of the estimated mean of a new model of the sources' range), ``random`` (that of the plain mean over as many
     random items)."""
     sizes: pl.DataFrame
-    """The same two errors of the mean of all items for fewer and more kept items: ``count``, ``error``, ``random``."""
+    """Both errors of the mean over all items, for fewer and more kept items: ``count``, ``error``, ``random``."""
     models: tuple[str, ...]
-    """The source models."""
+    """Names of the source models."""
     table: pl.DataFrame = field(repr=False)
     """Every item that counts: ``benchmark``, ``item_id``, ``place`` in ``items`` (null: not kept), ``ease``, ``slope``,
     ``slices`` (their rows in ``expected``), ``prompt`` (null: not kept)."""
     prior: dict[str, Any] = field(repr=False)
-    """``mean``, ``covariance`` and ``towards`` of a new model's coefficients."""
+    """``mean``, ``covariance`` and ``towards`` of :class:`~competency_gaps.improve.response.Responses`."""
     source: pl.DataFrame = field(repr=False)
     """The kept items as the run has them, in the order of the run, and ``doc``, lm-evaluation-harness' number of
     each (null: not known); empty if the subset was read from a folder."""
 
     def predict(self, scores: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]]) -> pl.DataFrame:
-        """Say what models would score on all items, from their scores on the kept ones.
+        """Return models' predicted mean scores on all items and in slices, from their scores on the kept items.
 
         Parameters
         ----------
         scores
             A table with a column ``id`` and one column per model, as a file (CSV, TSV, JSONL, Parquet) or a frame;
-            ``{model: {id: score}}``; or another tool's log of the kept items, whatever ids it gives them. Scores lie
-            in [0, 1]; empty, None or NaN = unscored, which is left out.
+            ``{model: {id: score}}``; or another tool's log of the kept items, whatever ids it uses. Scores lie in [0,
+            1]; empty, None or NaN = unscored, which is left out.
 
         Returns
         -------
         polars.DataFrame
-            One row per model and slice, that of all items first: ``model``, ``slice``, ``mean``, ``low``, ``high`` (its
-            interval of 95%; null: no kept item of the slice has a score), ``scored`` and ``kept`` items of the slice.
+            One row per model and slice, all items first: ``model``, ``slice``, ``mean``, ``low``, ``high`` (95%
+            interval; null: the subset has no item of the slice), ``scored`` and ``kept`` items of the slice.
 
         Raises
         ------
@@ -121,12 +122,11 @@ class Kept:
         return pl.concat(tables).with_columns(pl.col("mean", "low", "high").fill_nan(None))
 
     def write(self, folder: Path | str) -> None:
-        """Write the kept items for other tools, and what :func:`read_kept` needs.
+        """Write the kept items for other tools, and the files that :func:`read_kept` needs.
 
-        ``items.csv``: benchmark and id; for each benchmark a folder with ``items.jsonl``, the items as
-        ``cgaps run --benchmark`` reads them, and ``inspect.txt``, their ids for Inspect's ``--sample-id``;
-        ``lm_eval.json``, for lm-evaluation-harness' ``--samples``, where the run has its document numbers, as one that
-        was read from its logs; ``predictor.json`` and ``predictor.parquet``.
+        ``items.csv``: benchmark and id. A folder per benchmark with ``items.jsonl``, for ``cgaps run --benchmark``, and
+        ``inspect.txt``, ids for Inspect's ``--sample-id``. ``lm_eval.json``, for lm-evaluation-harness' ``--samples``,
+        if the run has its document numbers, as a run of its logs does. ``predictor.json`` and ``predictor.parquet``.
         """
         folder = Path(folder)
         make_folder(folder)
@@ -146,7 +146,7 @@ class Kept:
         write_json(folder / f"{PREDICTOR}.json", {"models": list(self.models), **tables, "prior": self.prior})
 
     def _inside(self) -> np.ndarray:
-        """Which items each slice holds, all items first: bool of shape (slices, items)."""
+        """Return which items belong to each slice, all items first: bool of shape (slices, items)."""
         inside = np.zeros((self.expected.height, self.table.height), bool)
         inside[0] = True
         slices = self.table["slices"]
@@ -154,7 +154,7 @@ class Kept:
         return inside
 
     def _estimate(self, inside: np.ndarray, rows: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Estimate each slice's mean from scores on the kept items; NaN where no kept item is scored."""
+        """Return each slice's mean and interval, from scores on the kept items; NaN for slices without kept items."""
         ease, slope = (self.table[name].to_numpy() for name in ("ease", "slope"))
         arrays = {name: np.array(values, np.float64) for name, values in self.prior.items()}
         features = item_features(ease, slope, inside[1:].T).astype(np.float32)
@@ -165,7 +165,7 @@ class Kept:
 
 
 def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kept:
-    """Choose items, as :meth:`competency_gaps.Run.keep` describes."""
+    """Return the best subset of a run's items; see :meth:`competency_gaps.Run.keep`."""
     progress = progress or Progress(quiet=True)
     base = run.run_itself()
     scores, items = model_scores(base), base.items.with_columns(_docs(base.items))
@@ -212,7 +212,7 @@ def keep(run: RunFolder, count: int, *, progress: Progress | None = None) -> Kep
 def _learned(
     values: np.ndarray, inside: np.ndarray, cluster: np.ndarray, count: int, progress: Progress
 ) -> tuple[Responses, np.ndarray]:
-    """What is known of new models, and the items to ask them, in the order of choice."""
+    """Return the model of new models' responses, and the rows of the chosen items in the order of choice."""
     importance = np.full(len(inside), SLICE_WEIGHT / max(len(inside) - 1, 1))
     importance[0] = 1.0
     with threadpool_limits(1):  # small matrices: threads only wait for each other
@@ -227,7 +227,7 @@ def _learned(
 
 
 def _random_errors(values: np.ndarray, inside: np.ndarray, count: int) -> np.ndarray:
-    """Standard errors of plain means over random items, for a typical model: shape (slices,)."""
+    """Return standard errors of plain means over random items, for a typical model: shape (slices,)."""
     known = ~np.isnan(values)
     share = np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1)
     variance = (share * (1 - share)).mean()
@@ -236,7 +236,7 @@ def _random_errors(values: np.ndarray, inside: np.ndarray, count: int) -> np.nda
 
 
 def read_kept(folder: Path | str) -> Kept:
-    """Read a subset that :meth:`Kept.write` wrote.
+    """Return a subset that :meth:`Kept.write` wrote.
 
     Raises
     ------
@@ -258,14 +258,14 @@ def read_kept(folder: Path | str) -> Kept:
 
 
 def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """The slices whose means are kept: the columns' categories, then those that tell the models apart.
+    """Return the slices whose means are predicted: categories of columns, then those on which models differ.
 
     Returns
     -------
     list of str
-        Their names.
+        Names of the slices.
     ndarray of bool of shape (1 + slices, items)
-        Which items each holds, after a row for all items.
+        Items of each slice, after a row for all items.
     """
     apart = model_slices(run, against="benchmark", models=models).slices["slice"].to_list()
     every = np.ones(run.items.height, bool)
@@ -284,18 +284,18 @@ def slices_kept(run: RunFolder, models: Sequence[str]) -> tuple[list[str], np.nd
 
 
 def _means(inside: np.ndarray) -> np.ndarray:
-    """Weights of the items in each slice's mean."""
+    """Return the weights of the items in each slice's mean."""
     return inside / np.maximum(inside.sum(axis=1, keepdims=True), 1)
 
 
 def _docs(items: pl.DataFrame) -> pl.Series:
-    """lm-evaluation-harness' number of each item, where a log told it."""
+    """Return lm-evaluation-harness' document number of each item; null if the item's log has none."""
     known = [mapping(json.loads(text or "{}")).get("doc_id") for text in items["identity"]]
     return pl.Series("doc", [number if isinstance(number, int) else None for number in known], pl.Int64)
 
 
 def _record(row: dict[str, Any]) -> dict[str, Any]:
-    """An item as a benchmark's file holds it."""
+    """Return an item as a record of a benchmark's file."""
     answer = row["answer"] if row["answer_index"] is None else row["answer_index"]
     record = {"id": row["item_id"], "prompt": row["prompt"], "choices": row["choices"], "answer": answer}
     record |= {"group": row["group"], "covariates": read_covariates(row["covariates"]) or None}

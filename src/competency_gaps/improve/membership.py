@@ -24,48 +24,49 @@ from competency_gaps.slices.regions import items_in
 from competency_gaps.util.errors import UserError
 
 ACTIVE_QUANTILE = 0.25
-"""Share of a slice's own items that excite it less than a new item must."""
+"""Quantile of the measure over a slice's items that a new item must reach."""
 INACTIVE_QUANTILE = 0.1
-"""Share of them that excite it as little as an item that counts as without the slice."""
+"""Quantile of the measure over a slice's items below which an item counts as without the slice."""
 PRECISION = 0.5
-"""Least share of the slice's own among the run's items above the threshold: else a rare slice would get others."""
+"""Minimum share of the slice's items among the run's items above the threshold: else a rare slice would get others."""
 MIN_MEMBERS = 5
-"""Least number of own items above such a threshold; with fewer, the threshold is their median."""
+"""Minimum number of the slice's items above such a threshold; with fewer, the threshold is their median."""
 MIN_AUC = 0.8
-"""Least area under the curve at which a slice's items are told from others."""
+"""Minimum area under the ROC curve for a slice's items against others."""
 STRATA = 6
-"""Strata of length in which new items with and without a slice are compared."""
+"""Number of strata of length within which new items with and without a slice are compared."""
 MIN_ITEMS_PER_SIDE = 10
-"""Fewest scored items on each side of a comparison."""
+"""Minimum number of scored items on each side of a comparison."""
 
 
 class Membership(NamedTuple):
-    """What tells whether an item belongs to a slice."""
+    """A measure of how much items belong to a slice, with thresholds."""
 
     measure: Callable[[RunFolder], np.ndarray]
-    """How much each item of a run that they read excites it: float64 of shape (items,)."""
+    """Function from a run to how much each of its items belongs to the slice: float64 of shape (items,)."""
     threshold: float
-    """Value from which an item belongs to it."""
+    """Minimum value of items that belong to the slice."""
     floor: float
-    """Value below which an item is without it."""
+    """An item with a value below this is without the slice."""
     precision: float | None
-    """Share of the slice's own among the run's items above the threshold, in [0, 1]; None: all are, by definition."""
+    """Of the run's items at or above the threshold, the share that belong to the slice, in [0, 1]; None: all, by
+definition."""
 
 
 def membership_of(run: RunFolder, family: Family, index: int, rows: np.ndarray | None = None) -> Membership:
-    """Return what tells whether an item belongs to a slice.
+    """Return the measure of whether items belong to a slice.
 
     Parameters
     ----------
     index
-        Of the slice in its family.
+        Position of the slice in its family.
     rows : ndarray of bool of shape (N,)
         Items of the run that define it; None: all that are not excluded.
 
     Raises
     ------
     UserError
-        If the run's model does not tell the slice's items from others.
+        If the run's model does not distinguish the slice's items from others.
     """
     kept = run.items["excluded"].is_null().to_numpy() if rows is None else rows
     member = family.member[[index]].toarray().ravel() > 0
@@ -90,12 +91,12 @@ def membership_of(run: RunFolder, family: Family, index: int, rows: np.ndarray |
 
 
 def region_membership(run: RunFolder, region: int, member: np.ndarray) -> Membership:
-    """Return what tells whether an item lies in a region of the atlas: likeness to its centre, -1 for items elsewhere.
+    """Return the measure of whether items lie in a region of the atlas: cosine to its centre, -1 for items elsewhere.
 
     Parameters
     ----------
     member : ndarray of bool of shape (N,)
-        Its items; with few of them, whatever lies in it excites it.
+        Items of the region; if there are few, any item that lies in the region belongs.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def region_membership(run: RunFolder, region: int, member: np.ndarray) -> Member
 
 
 def members(run: RunFolder, region: int) -> np.ndarray:
-    """The items of a run that lie in a region of its atlas: bool of shape (N,)."""
+    """Return which items of a run lie in a region of its atlas: bool of shape (N,)."""
     assert run.regions is not None and run.item_regions is not None
     return np.asarray(items_in(run.regions, run.item_regions)[region])
 
@@ -133,13 +134,15 @@ def _activation(concept: np.ndarray, run: RunFolder) -> np.ndarray:
 
 
 def _along(scale: Scale, direction: np.ndarray, run: RunFolder) -> np.ndarray:
-    """Project items' profiles on a direction."""
+    """Return items' profiles projected on a direction."""
     cas = cas_of(run.by_concept, np.arange(run.items.height), scale.concepts)
     return np.asarray(profiles_of(cas, scale) @ direction, np.float64)
 
 
 def _direction(run: RunFolder, member: np.ndarray, others: np.ndarray) -> tuple[partial[np.ndarray], np.ndarray]:
-    """What measures items along the direction of a slice, and the run's own items by means that leave them out."""
+    """Return the measure along a slice's direction, and its values on the run's items, by means that leave each one
+    out.
+    """
     concepts = np.flatnonzero(run.by_concept.support >= MIN_ACTIVE_ITEMS)
     cas = cas_of(run.by_concept, np.arange(run.items.height), concepts)
     scale = scale_of(cas, concepts)
@@ -156,7 +159,11 @@ def _direction(run: RunFolder, member: np.ndarray, others: np.ndarray) -> tuple[
 
 
 def _threshold(values: np.ndarray, member: np.ndarray) -> tuple[float, float]:
-    """The lower quartile of the own items' values, or what it takes for half of all above to be own; and the AUC."""
+    """Return the threshold of membership, and the AUC of the slice's items against others.
+
+    The threshold is the lower quartile of the slice's items or, if higher, the value above which half of all items are
+    the slice's.
+    """
     from scipy.stats import rankdata
 
     count = member.sum()
@@ -171,37 +178,41 @@ def _threshold(values: np.ndarray, member: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Fresh:
-    """What a model makes of new items with a slice, beside new ones without it. Scores and gaps in parts of 1."""
+    """A model's scores on new items with a slice, against new items without it. Scores and gaps as fractions of 1."""
 
     items: int
     """New items with the slice that were scored."""
     others: int
-    """Comparable ones without it."""
+    """Comparable new items without it."""
     mean: float
     others_mean: float
-    """Of others of the same length, where there are enough."""
+    """Mean score of the others, of the same lengths if there are enough."""
     gap: float
     low: float
-    """Lower end of its interval of 95%."""
+    """Lower end of the 95% interval of the gap."""
     high: float
     expected: float | None
-    """The gap that the run's answer lets expect; None: the slice is no finding."""
+    """The gap predicted by the run's answer; None: the slice is no finding."""
     verdict: Literal["holds", "leans", "not"] | None
-    """``holds``: the whole interval is on the finding's side; ``leans``: the gap alone; None: it is no finding."""
+    """``holds``: the whole interval is on the finding's side of 0; ``leans``: only the gap is; ``not``: neither; None:
+    the slice is no finding."""
 
 
 def fresh_gap(
     scores: np.ndarray, inside: np.ndarray, others: np.ndarray, length: np.ndarray, expected: float | None = None
 ) -> Fresh | None:
-    """Compare new items with and without a slice, within strata of length where each has others, else all together.
+    """Return the gap between new items with and without a slice, within strata of length if each has enough others.
 
     Parameters
     ----------
     scores : ndarray of float of shape (n,)
         NaN: unscored.
     inside, others : ndarray of bool of shape (n,)
+        Items with and without the slice.
     length : ndarray of float of shape (n,)
-        Of each item.
+        Length of each item.
+    expected
+        The gap predicted by the run's answer; None: the slice is no finding.
 
     Returns
     -------

@@ -49,12 +49,12 @@ from competency_gaps.util.progress import Progress
 WRITABLE_SCORERS = ("choice", "exact", "contains", "numeric", "math", "none")
 """Scorers whose items a language model can write."""
 MAX_TOPICS = 6
-"""Missing topics that get new items in one command."""
+"""Maximum number of missing topics that get new items in one command."""
 MIN_SLICE_ITEMS = 20
-"""Items of a slice below which the benchmark's items set how similar two items may be."""
+"""For a slice of fewer items, the benchmark's items determine how similar two items may be."""
 DUPLICATE_COSINES = (0.85, 0.97)
-"""Bounds on the cosine of sentence embeddings from which two items count as the same. In between, it is the cosine that
-1 in 20 of the slice's own items reaches with another of them."""
+"""Bounds of the cosine of sentence embeddings at which two items count as the same. Between the bounds, it is the
+cosine that 1 in 20 of the slice's items reaches with another of them."""
 
 
 def new_items(
@@ -70,7 +70,7 @@ def new_items(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Drafts:
-    """Write new items for a slice or a benchmark, as :meth:`competency_gaps.Run.new_items` describes."""
+    """Return new items for a slice or a benchmark; see :meth:`competency_gaps.Run.new_items`."""
     run.check_reading("Choosing new items")
     if llm is not None and corpus is not None:
         raise UserError(f"give either questions ({argument('corpus')}) or a language model ({argument('llm')}).")
@@ -104,7 +104,7 @@ def new_items(
 
 
 def _slice(run: RunFolder, name: int | str) -> Target:
-    """Find a slice by its line in the answer, or by its name."""
+    """Return the target for a slice, given by its line in the answer or by its name."""
     findings = answer(run).findings if run.own_model is not None else ()
     line = next((finding.slice for finding in findings if str(name) == str(finding.number)), None)
     slices = [(family, index) for family in slices_of(run) for index in range(len(family.names))]
@@ -126,7 +126,7 @@ def _slice(run: RunFolder, name: int | str) -> Target:
 
 
 def _missing_topics(run: RunFolder, benchmark: str, description: str | None) -> Target:
-    """Find the topics that a benchmark lacks."""
+    """Return the target for the topics that a benchmark lacks."""
     whole = coverage(run, benchmark, description).whole
     topics = whole.missing[:MAX_TOPICS] if whole is not None else ()
     if not topics:
@@ -159,7 +159,7 @@ class _Search:
             self._choose(self._passed())
 
     def write_in_rounds(self, writer: Writer) -> None:
-        """Let a language model write candidates until enough have passed; the first ones are kept."""
+        """Let a language model write candidates until enough have passed; surplus ones are rejected."""
         for turn in range(MAX_ROUNDS):
             missing = self.count - len(self._passed())
             if missing > 0:
@@ -200,7 +200,7 @@ class _Search:
             first.setdefault(cluster, candidate.item.id)
 
     def _read(self, earlier: Sequence[Candidate], new: Sequence[Candidate]) -> None:
-        """Read candidates with the run's model and SAE, score them where the model can, and reject those elsewhere."""
+        """Read candidates with the run's model and SAE, score them if possible, and reject those outside the slice."""
         records = [record_of(candidate.item) for candidate in new]
         self._reading = read_records(self.run, records, self.progress, benchmark=self.form.entry, ask=self.form.asks)
         self._row = {candidate.item.id: row for row, candidate in enumerate(new)}
@@ -224,7 +224,9 @@ class _Search:
                 candidate.reject("outside", "it activates the slice less than the slice's own items")
 
     def _reject_similar(self, earlier: Sequence[Candidate], new: Sequence[Candidate]) -> None:
-        """Reject candidates whose sentence embedding is nearly that of another item; without a model for them, none."""
+        """Reject candidates whose sentence embedding is nearly that of another item; skipped without an embedding
+        model.
+        """
         if not has_default_model():
             return
         rows = np.flatnonzero(self.target.any_member)
@@ -262,7 +264,7 @@ class _Search:
         return self.form.scorer_of(item).score(item, Output(text=str(answer))).value == 1
 
     def _choose(self, passed: list[Candidate]) -> None:
-        """Keep the wanted number: of three times as many that activate the slice most, those that differ most."""
+        """Select the wanted number: of three times as many that belong to the slice most, those that differ most."""
         best = sorted(passed, key=lambda candidate: -candidate.weight)[: 3 * self.count]
         rows = np.array([self._row[candidate.item.id] for candidate in best])
         profiles = unit(cas_of(self._reading.by_concept, rows, np.arange(self.run.width)).T.sqrt().toarray())
@@ -287,7 +289,7 @@ class _Search:
         return drafts
 
     def drafts(self, folder: Path, plan: str | None = None) -> Drafts:
-        """Return the result; with a plan, of a search that was not made."""
+        """Return the result; ``plan`` marks a dry run."""
         rows = []
         for candidate in self.candidates:
             if candidate.control and candidate.code is None:
@@ -311,7 +313,7 @@ class _Search:
         return Drafts(self.target.title, self.target.benchmark, folder, items, precision, fresh, plan)
 
     def _gap_on_new_items(self) -> Fresh | None:
-        """Compare the scores of all candidates that passed, needed or not, with those outside the target."""
+        """Return the gap between all candidates that passed, needed or not, and those outside the target."""
         names = ("score", "length", "control", "inactive", "random", "code")
         table = pl.DataFrame({name: [getattr(each, name) for each in self.candidates] for name in names})
         scores, lengths, control, inactive, random = (table[name].to_numpy() for name in names[:-1])

@@ -1,4 +1,4 @@
-"""What a new model will score on each item, learned from other models' scores: a model of responses [ours].
+"""A model of responses: predicts a new model's score on each item, learned from other models' scores [ours].
 
 From the source models each item gets two features: its *ease*, the log odds of a right answer, and its *slope*, how
 much these grow with a model's ability (the two-parameter logistic model of item response theory, with the items'
@@ -19,18 +19,19 @@ from scipy.special import expit
 from scipy.stats import t as student
 
 FEATURES = 4
-"""Coefficients of a model beside those of slices."""
+"""Number of coefficients that are not of slices."""
 SCALES, BELIEFS = (1.0, 4.0, 16.0), (0.85, 0.13, 0.02)
 """A new model's coefficients spread as the sources' do, or more, with these probabilities: it may be better than all
 of them, or odd. Its own answers say which, by their marginal likelihood."""
 DESIGN_SCALE = 2.0
-"""Times the sources' variance for which items are chosen."""
+"""Factor of the sources' variance when items are chosen."""
 ABILITIES = (-1.3, -0.4, 0.4, 1.3, 2.2)
-"""Of models for which items are chosen, in standard deviations of the sources' abilities: beyond the best one too."""
+"""Abilities of the models for which items are chosen, in standard deviations of the sources'; one is beyond the
+best."""
 NEW_ABILITIES = 2.0
-"""Spread of new models' abilities, in standard deviations of the sources': models grow better."""
+"""Spread of new models' abilities, in standard deviations of the sources': models improve."""
 MAX_FITTED_ITEMS = 5_000
-"""Items by which the sources' coefficients are fitted: more make no coefficient surer than models differ."""
+"""Maximum number of items to fit the sources' coefficients: with more, fits are no better, as models differ more."""
 RANDOM_EVERY = 4
 """One item in this many is drawn at random, which shows where features mislead, as for models above all sources."""
 MIN_VARIANCE = 1e-4
@@ -48,34 +49,37 @@ class MeanEstimates(NamedTuple):
 
 @dataclass(frozen=True)
 class Responses:
-    """What is known of new models' responses before they answer. N items, L slices, D = 4 + L coefficients."""
+    """Prior distribution of a new model's coefficients, with the items' features.
+
+    N items, L slices, D = 4 + L coefficients.
+    """
 
     features: np.ndarray
     """float32 of shape (N, D): 1, ease, slope, ease times slope, and 1 for each slice that the item belongs to."""
     mean: np.ndarray
-    """float64 of shape (D,): of the coefficients."""
+    """float64 of shape (D,): prior mean of the coefficients."""
     covariance: np.ndarray
-    """float64 of shape (D, D)."""
+    """float64 of shape (D, D): prior covariance of the coefficients."""
     towards: np.ndarray
     """float64 of shape (D,): how the coefficients change with one standard deviation of ability."""
     sources: int
-    """Models that all this was learned from."""
+    """Number of source models."""
 
     def scaled(self, scale: float) -> np.ndarray:
-        """The prior covariance of a model that is farther from the sources; slices keep theirs."""
+        """Return the prior covariance for a model ``scale`` times as far from the sources; that of slices stays."""
         wide = self.covariance.copy()
         wide[:FEATURES, :FEATURES] *= scale
         return wide
 
     def estimate(self, rows: np.ndarray, scores: np.ndarray, targets: np.ndarray) -> MeanEstimates:
-        """MeanEstimates a new model's means from its scores on some items.
+        """Return estimates of a new model's means, with 95% intervals, from its scores on some items.
 
         Parameters
         ----------
         rows, scores : ndarray of shape (n,)
-            Its items and its scores in [0, 1] there; NaN = unscored, which says nothing.
+            Rows of the items, and scores in [0, 1] on them; NaN = unscored.
         targets : ndarray of shape (T, N)
-            Weights of the items in each mean; rows that sum to 1.
+            Weights of the items in each mean; each row sums to 1.
         """
         known = ~np.isnan(scores)
         rows, scores = rows[known], scores[known]
@@ -102,7 +106,9 @@ class Responses:
     def _means(
         self, at: np.ndarray, spread: np.ndarray, rows: np.ndarray, scores: np.ndarray, targets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Means of the targets and their variances, for coefficients that are normal about ``at``."""
+        """Return the means of the targets and their variances, for coefficients with a normal distribution about
+        ``at``.
+        """
         variance = np.einsum("nd,nd->n", self.features @ spread, self.features)
         damp = 1 / np.sqrt(1 + np.pi / 8 * variance)  # MacKay's approximation of a logistic's mean over a normal
         p = expit(self.features @ at * damp)
@@ -114,7 +120,9 @@ class Responses:
         return targets @ expected, np.einsum("td,de,te->t", gradient, spread, gradient) + targets**2 @ answer_variance
 
     def errors(self, rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Standard errors to expect if models of the sources' range answer these items: shape (T,)."""
+        """Return expected standard errors of the means of models like the sources, if these answer some items: shape
+        (T,).
+        """
         squares = []
         for ability in ABILITIES[:-1]:
             p = expit(self.features @ (self.mean + ability * self.towards))
@@ -131,14 +139,16 @@ class Responses:
     def choose(
         self, count: int, targets: np.ndarray, importance: np.ndarray, unit: np.ndarray, seed: int = 0
     ) -> Iterator[int]:
-        """Choose items one by one, each the one that lessens the targets' variance most, for models of all abilities.
+        """Yield items one by one, each the item that reduces the targets' variance most, for models of all abilities.
+
+        Every fourth is random.
 
         Parameters
         ----------
         targets, importance
-            As of :meth:`estimate`, and the weight of each target's variance.
+            As in :meth:`estimate`, and the weight of each target's variance.
         unit : ndarray of int of shape (N,)
-            Items of one unit repeat each other: one of them is taken at most.
+            Items of one unit repeat each other: at most one of them is chosen.
         """
         x = self.features
         models = [_Design.of(self, self.mean + ability * self.towards, targets, importance) for ability in ABILITIES]
@@ -194,7 +204,7 @@ class _Design:
         self.gain = np.einsum("nd,nd->n", x @ core.astype(np.float32), x)
 
     def take(self, item: np.ndarray, row: int) -> tuple[np.ndarray, np.ndarray, float, float]:
-        """Take an answer to an item into account; gives what the items' gains and variances change by."""
+        """Update the covariance for an answer to an item; return how the items' gains and variances change."""
         along = self.covariance @ item
         size = float(item @ along + self.noise[row])
         across, square = self.covariance @ self.wanted @ along, float(along @ self.wanted @ along)
@@ -203,14 +213,14 @@ class _Design:
 
 
 def responses(scores: np.ndarray, member: np.ndarray, seed: int = 0) -> Responses:
-    """Learn the items' features and the prior of new models.
+    """Return the items' features and the prior of new models, learned from source models.
 
     Parameters
     ----------
     scores : ndarray of float64 of shape (S, N)
-        Of at least three source models, in [0, 1]; NaN = unscored.
+        Scores of at least three source models, in [0, 1]; NaN = unscored.
     member : ndarray of bool of shape (N, L)
-        The slices that each item belongs to.
+        Slices that each item belongs to.
     """
     known = ~np.isnan(scores)
     filled = np.where(known, scores, 0.0)
@@ -261,7 +271,9 @@ class _ItemCurves:
     def step(
         self, filled: np.ndarray, known: np.ndarray, ability: np.ndarray, ease: np.ndarray, slope: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Two of Newton's steps for all items at once; ``uncertain`` becomes their mean posterior covariance."""
+        """Return ease and slope after two Newton steps for all items; ``uncertain`` becomes their mean posterior
+        covariance.
+        """
         inverse = np.linalg.inv(self.covariance)
         for _ in range(2):
             p = expit(ease + np.multiply.outer(ability, slope))
@@ -280,16 +292,16 @@ class _ItemCurves:
 
 
 def item_features(ease: np.ndarray, slope: np.ndarray, member: np.ndarray) -> np.ndarray:
-    """What a model's answers are regressed on: float64 of shape (N, D)."""
+    """Return the regressors of a model's answers: float64 of shape (N, D)."""
     return np.column_stack([np.ones(len(ease)), ease, slope, ease * slope, member])
 
 
 def _prior(
     crossed: list[tuple[np.ndarray, np.ndarray, np.ndarray]], scores: np.ndarray, member: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and covariance of the sources' coefficients, and these, by EM: shapes (D,), (D, D), (S, D).
+    """Return the mean and covariance of the sources' coefficients, and the coefficients: (D,), (D, D), (S, D).
 
-    Two pseudo-models without correlations shrink the covariance; all slices share one variance, about 0.
+    Fitted by EM. Two pseudo-models without correlations shrink the covariance; all slices share one variance about 0.
     """
     size, sources = FEATURES + member.shape[1], len(crossed)
     mean, covariance = np.zeros(size), np.diag([*[1.0] * FEATURES, *[0.1] * member.shape[1]])
@@ -315,7 +327,7 @@ def _prior(
 def _fit(
     x: np.ndarray, y: np.ndarray, mean: np.ndarray, precision: np.ndarray, at: np.ndarray | None = None, steps: int = 25
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of a logistic regression with a normal prior, at the mode, and their covariance there."""
+    """Return the mode of a logistic regression's coefficients under a normal prior, and their covariance there."""
     at = mean if at is None else at
     for _ in range(steps):
         p = expit(x @ at)

@@ -1,1 +1,1 @@
-"""What people type: runs made, opened and asked, evidence on plain arrays, and plug-ins."""
+"""The public functions: make, open and query runs, work on dictionaries, and register plug-ins."""

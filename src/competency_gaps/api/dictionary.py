@@ -1,4 +1,4 @@
-"""A dictionary of an SAE's concepts: exemplars, imported and made labels, and an atlas; and its base rates."""
+"""Build a dictionary of an SAE's concepts (exemplars, labels, atlas), and measure their base rates."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ from competency_gaps.util.progress import Progress
 
 @dataclass(frozen=True)
 class MadeExemplars:
-    """What was written to a dictionary."""
+    """What :func:`make_exemplars` wrote into a dictionary."""
 
     collected: PassCounts | None
     """Counts of texts, tokens and windows; None: no text was read."""
     promoted_tokens: int | None
-    """Concepts whose promoted tokens are known; None: the SAE does not write to the residual stream."""
+    """Number of concepts with promoted tokens; None: the SAE does not write to the residual stream."""
     similar_concepts: int
-    """Concepts compared with all others."""
+    """Number of concepts with a list of similar concepts."""
 
 
 def make_exemplars(
@@ -61,28 +61,34 @@ def make_exemplars(
     tokens: int = 2_000_000,
     progress: Progress | None = None,
 ) -> MadeExemplars:
-    """Collect each concept's exemplars, promoted tokens and similar concepts into a dictionary's folder.
+    """Write each concept's exemplars, promoted tokens and similar concepts into a dictionary's folder.
 
     Parameters
     ----------
     dictionary
         The folder; created if missing.
     texts
-        Parquet, JSONL or plain-text files; without texts and run, only promoted tokens and similar concepts are found.
+        Parquet, JSONL or plain-text files. Without texts or a run, only promoted tokens and similar concepts are
+        written.
     run
-        A run whose items are read instead, by its own model and SAE.
+        A run whose items are read instead of texts, by its own model and SAE.
     model, sae
         Names: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
     tokens
-        Read at most this many tokens.
+        Maximum number of tokens to read.
     progress
         None: quiet.
+
+    Returns
+    -------
+    MadeExemplars
+        Counts of what was written.
 
     Raises
     ------
     UserError
-        If texts and run or run and model are given together, neither run nor model is given, the folder is the
-        dictionary of another SAE, or another process writes to it.
+        If texts and run, or run and model, are given together; neither run nor model is given; the folder is the
+        dictionary of another SAE; or another process writes to it.
     """
     if texts and run is not None:
         raise UserError(f"give texts or {argument('run')}, not both.")
@@ -98,6 +104,7 @@ def make_exemplars(
 
 
 def _pair(run: RunFolder | None, model: str | None, sae: str | None, progress: Progress) -> LoadedPair:
+    """Return the model and SAE of the run, or those named; raises UserError unless exactly one of these is given."""
     names = f"{argument('model')} and {argument('sae')}"
     if run is not None:
         if model or sae:
@@ -113,7 +120,7 @@ def _pair(run: RunFolder | None, model: str | None, sae: str | None, progress: P
 
 
 def _pieces(pair: LoadedPair, texts: Sequence[Path | str]) -> Iterator[TokenPiece]:
-    """The texts in files, as the pair's model reads them."""
+    """Return the texts in files as pieces that the pair's model reads."""
     documents = read_documents(map(Path, texts))
     return cut_pieces(documents, pair.lm.tokenizer, context=PIECE_TOKENS, bos_id=pair.bos_id)
 
@@ -126,7 +133,7 @@ def import_labels(
     run: Path | str | None = None,
     progress: Progress | None = None,
 ) -> ImportedLabels:
-    """Add other people's labels to a dictionary.
+    """Add other people's labels to a dictionary, and return them with counts of the import.
 
     Parameters
     ----------
@@ -140,6 +147,10 @@ def import_labels(
         For a new dictionary: a run that uses its SAE.
     progress
         None: quiet.
+
+    Returns
+    -------
+    ImportedLabels
 
     Raises
     ------
@@ -178,20 +189,21 @@ def make_atlas(
     llm: LLMConfig | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Map what a run's items are about: regions of the space of their concepts, on three levels.
+    """Build an atlas from a run's items, a map of topics in three levels, and add it to a dictionary.
 
-    Every run that gets the dictionary is then located on this map. Use texts of as many kinds as questions may
-    ask about, as the benchmarks of one run; ``ordinary text`` is the name for what no benchmark asks.
+    The items of every run that later gets the dictionary are located in this atlas. Use a run whose benchmarks cover as
+    many kinds of text as questions may ask about; name the benchmark of text that no benchmark asks about ``ordinary
+    text``.
 
     Parameters
     ----------
     dictionary
-        The folder that gets the atlas; replaces an older one.
+        Folder of the dictionary; an older atlas in it is replaced.
     run
         A run with the dictionary's SAE.
     llm
-        Names the regions by reading their items; earlier answers are reused. None: labels and words that
-        mark the items name them.
+        Language model that names the regions by reading their items; earlier answers are reused. None: regions are
+        named by labels and distinctive words.
     progress
         None: quiet.
 
@@ -244,25 +256,32 @@ def label_concepts(
     llm: LLMConfig | None = None,
     progress: Progress | None = None,
 ) -> Taken:
-    """Label concepts, or score their labels.
+    """Label the concepts of a dictionary, or score their labels, and return counts of what was stored.
 
     Parameters
     ----------
+    dictionary
+        Folder of the dictionary.
     step
-        ``automatic``: labels from words, no model. ``explain``: a model reads exemplars. ``detection``: a model scores
-        labels.
+        ``automatic``: labels from exemplars' words, without a model. ``explain``: a language model reads exemplars and
+        labels concepts. ``detection``: a language model scores labels.
     runs
-        Take the 600 concepts that matter most in these runs; empty: all concepts.
+        Take the 600 most important concepts of these runs; empty: all concepts.
     llm
         The language model, for the steps that ask one.
     progress
         None: quiet.
 
+    Returns
+    -------
+    Taken
+        Numbers of labels or scores stored and of abstentions, and the concepts whose answer failed.
+
     Raises
     ------
     UserError
-        If there is no such step, nothing to ask, a model is given to a step that asks none, or the other way round, or
-        another process writes to the dictionary.
+        If there is no such step, there is nothing to ask, ``llm`` does not suit the step, or another process writes to
+        the dictionary.
     """
     if step not in get_args(Step):
         raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
@@ -294,18 +313,26 @@ def measure_reference(
 ) -> LatentStatistics:
     """Measure how common each concept is in ordinary texts, and how much it depends on single tokens.
 
-    The first is the baseline for a benchmark's coverage; the second decides the kinds of concepts.
+    The first is the baseline for a benchmark's coverage; the second decides the kinds of concepts. The results are
+    written to a file.
 
     Parameters
     ----------
     texts
         Parquet, JSONL or plain-text files.
     out
-        Parquet file, for ``reference`` in a run's configuration.
+        Parquet file to write, for ``reference`` in a run's configuration.
     model, sae
-        Names of the two: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
+        Names: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
     tokens
-        Read at most this many tokens.
+        Maximum number of tokens to read.
+    progress
+        None: quiet.
+
+    Returns
+    -------
+    LatentStatistics
+        Statistics of the SAE on these texts.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Decorators that add to what a configuration can name, for this process.
+"""Decorators that register scorers, sources, log formats and families of slices, for this process.
 
 An installed package adds them permanently through entry points (``competency_gaps.scorers`` and so on).
 """
@@ -70,6 +70,11 @@ def source(kind: str) -> Callable[[T], T]:
 
 def log(format_: str) -> Callable[[T], T]:
     """Register a format of logs: a :class:`~competency_gaps.logs.reader.Reader`.
+
+    Parameters
+    ----------
+    format_
+        Name of the format.
 
     Raises
     ------

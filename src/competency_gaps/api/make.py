@@ -37,22 +37,22 @@ def run(
     Parameters
     ----------
     config
-        A :class:`RunConfig`, a mapping of the same keys, or a YAML file. Without ``model`` and
-        ``sae`` (an :class:`ItemsConfig`) no model reads the items: the run has their scores.
+        A :class:`RunConfig`, a mapping of the same keys, or a YAML file. Without ``model`` and ``sae`` (an
+        :class:`ItemsConfig`) no model reads the items: the run has only their scores.
     out
-        The run folder; None takes the configuration's ``out``, or else a new temporary folder, and a warning says
-        which. An interrupted run in the folder is resumed.
+        The run folder; None: the configuration's ``out``, or else a new temporary folder, which a warning names. An
+        interrupted run in the folder is resumed.
     model
-        A loaded model (:func:`load_model`), to reuse in several runs; None loads the
-        configuration's. The configuration must name the same model, because the run records that name.
+        A loaded model (:func:`load_model`), to reuse in several runs; None loads the configuration's. The configuration
+        must name the same model, because the run records that name.
     store
         Address at which machines without a common file system share the shards of this run: ``s3://BUCKET/RUN``,
-        ``gs://BUCKET/RUN``, ``file:///FOLDER`` or another of fsspec. Shards found there are used, and all that are
-        read are put there. Credentials and endpoint come from the environment. None: no store.
+        ``gs://BUCKET/RUN``, ``file:///FOLDER`` or another of fsspec. Shards there are used, and new ones are added.
+        Credentials and endpoint come from the environment. None: no store.
     progress
-        Shows how far it is; None: quiet.
+        Shows the progress; None: quiet.
     command
-        What the manifest records as the command that made the run.
+        Command to record in the manifest.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def run(
     UserError
         If the configuration, a benchmark, the model, the SAE or the store is wrong; the message says what to do.
     MachineError
-        If the machine gives no more (disk, memory, workers), or the store does not answer; what is finished is kept.
+        If disk, memory or workers run out, or the store does not answer; finished work remains.
     """
     from competency_gaps.pipeline import run as pipeline
     from competency_gaps.pipeline.engines import Engine, read_here
@@ -99,7 +99,7 @@ def demo_config() -> RunConfig:
 
 
 def run_demo(out: Path | str = "demo-run", *, progress: Progress | None = None, command: str = "") -> Run:
-    """Run the demo, or resume it; the arguments are those of :func:`run`."""
+    """Run the demo, or resume it, and return the run; the arguments are those of :func:`run`."""
     config = demo_config()
     if progress is not None:
         progress.say(announcement(config, out))
@@ -107,7 +107,7 @@ def run_demo(out: Path | str = "demo-run", *, progress: Progress | None = None, 
 
 
 def announcement(config: RunConfig, out: Path | str) -> str:
-    """Say what the demo is going to do."""
+    """Return a sentence or two on what the demo is going to do."""
     weights = MODELS.get(config.model.name)
     download = ""
     if weights is not None and local_weights(weights) is None:
@@ -127,10 +127,10 @@ def read_logs(
     texts: bool = False,
     progress: Progress | None = None,
 ) -> Run:
-    """Read logs of evaluations as a run, without a model that reads the items; needs no torch, and takes seconds.
+    """Return logs of evaluations as a run, without a model that reads the items; needs no torch, and takes seconds.
 
-    Slices are those of columns and of features, and clusters of like texts once these were made. The run lies in the
-    cache folder, by the logs' content: the same logs are read once.
+    Its slices are those of columns and features and, once they are made, clusters of similar texts. The run is stored
+    in the cache folder by the logs' content, so the same logs are read only once.
 
     Parameters
     ----------
@@ -139,19 +139,20 @@ def read_logs(
         write them. A table has a column of prompts, and one of scores or one per model; in a folder, prompts and scores
         may be in different tables, which share ids.
     metric, scorer
-        Which of a log's scores; None: each format's default.
+        Which of a log's scores to use; None: each format's default.
     fields
         ``OURS=COLUMN`` for tables, such as ``prompt=question``.
     texts
-        Make clusters of like texts, if there are 120 items or more: a minute for each 6,000 texts of a paragraph.
+        Whether to make clusters of similar texts, if there are at least 120 items: about a minute for 6,000 texts of a
+        paragraph.
     progress
-        Shows how far it is; None: quiet.
+        Shows the progress; None: quiet.
 
     Returns
     -------
     Run
-        Everything that needs only items and scores: :meth:`Run.answer`, :meth:`Run.keep`, ... For concepts and coverage
-        make a run with a model and its SAE (:func:`run`).
+        For everything that needs only items and scores: :meth:`Run.answer`, :meth:`Run.keep`, ... For concepts and
+        coverage make a run with a model and its SAE (:func:`run`).
 
     Raises
     ------
@@ -172,7 +173,7 @@ def read_logs(
 
 
 def load_model(name: str, *, progress: Progress | None = None, **options: Any) -> LanguageModel:
-    """Load a language model for several runs.
+    """Return a loaded language model, for use in several runs.
 
     Parameters
     ----------
@@ -196,7 +197,7 @@ def load_model(name: str, *, progress: Progress | None = None, **options: Any) -
 
 
 def read_config(config: ItemsConfig | Mapping[str, Any] | Path | str) -> ItemsConfig:
-    """Check a configuration; one that names neither a model nor an SAE is of a run without a reading.
+    """Return a checked configuration: a :class:`RunConfig` if it names a model or an SAE, else an :class:`ItemsConfig`.
 
     Parameters
     ----------
@@ -226,18 +227,18 @@ def compare(
     ----------
     candidate, baseline
         Finished runs, outcomes of runs (:meth:`Run.as_model`), or paths: a run's folder, or the log of one model in any
-        readable format. Items pair by benchmark and id if they ask the same; slices are the baseline's, of two
-        logs the columns of their items.
+        readable format. Items are paired by benchmark and id if they ask the same. Slices are the baseline's; for two
+        logs, they come from the items' columns and texts.
     min_effect
-        Differences count if their whole interval lies beyond this, in [0, 1).
+        A difference counts only if its whole interval lies beyond this, in [0, 1).
 
     Returns
     -------
     Comparison
         ``answer`` (the list of slices for the difference), and as polars frames ``overall`` (measured differences with
-        intervals, p-values by sign flips of whole clusters, counts of better and worse, and the smallest difference
-        that could have been seen), ``slices`` (the change of each category of a column that is expected on new items,
-        its interval and verdict) and ``items``; ``verdict`` and its ``reasons``.
+        intervals, p-values by sign flips of whole clusters, counts of better and worse, and the smallest detectable
+        difference), ``slices`` (for each category of a column, the change expected on new items, its interval and
+        verdict) and ``items``; ``verdict`` and its ``reasons``.
 
     Raises
     ------
@@ -262,18 +263,25 @@ def export(
     texts: bool = True,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write runs as a page, a folder or one HTML file, that a browser opens without a server.
+    """Write runs as a page that a browser opens without a server: a folder, or one HTML file.
 
     Parameters
     ----------
     runs
         Run folders, or logs as :func:`read_logs` reads them.
     out
-        The folder, where an older export is replaced, or the file.
+        The folder, in which an older export is replaced, or the file.
     one_file
-        Write one file: the answer, tables, and the concepts that matter most with their examples.
+        Whether to write one file, with the answer, tables, and the most important concepts with examples.
     texts
-        Whether prompts, responses and expected answers are written.
+        Whether to include prompts, responses and expected answers.
+    progress
+        None: quiet.
+
+    Returns
+    -------
+    Exported
+        The path, its size, and the keys of the runs.
 
     Raises
     ------

@@ -15,7 +15,9 @@ from competency_gaps.view import words
 
 
 def notebook_card(run: RunFolder) -> str:
-    """What the run says, worst first, then its benchmarks; of several models only their scores."""
+    """Return HTML with a run's answer, worst findings first, and its benchmarks; of several models, only their
+    scores.
+    """
     from competency_gaps.findings.kept import answer
     from competency_gaps.findings.model_scores import models_table
 
@@ -43,7 +45,7 @@ def _listed(head: str, lines: Sequence[str]) -> str:
 
 
 def _table(frame: pl.DataFrame) -> str:
-    """A whole frame as polars shows it in a notebook, without types."""
+    """Return a whole frame as HTML, as polars shows it in a notebook, without types."""
     plain: dict[str, Any] = {"tbl_hide_column_data_types": True, "tbl_hide_dataframe_shape": True}
     with pl.Config(tbl_rows=-1, fmt_str_lengths=60, float_precision=3, **plain):
         return frame._repr_html_()

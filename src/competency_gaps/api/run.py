@@ -1,4 +1,4 @@
-"""A finished run: its tables, concepts, figures and models, and what you can do with it."""
+"""A finished run: its tables, concepts and models, and all that can be computed from it."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ class Run(RunFolder):
         return notebook_card(self)
 
     def answer(self, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
-        """Where a model is weak and strong: at most ten slices, as ``cgaps show`` lists them.
+        """Return where a model is weak and strong: at most ten slices, as ``cgaps show`` lists them.
 
         Parameters
         ----------
         model
             Its name, as in :attr:`models`; None: the only one, or the run's own.
         against
-            ``"peers"``: how models at its level do on each item; ``"benchmark"``: the average of its own scores; a
-            model's name: the difference from its scores; a list of names: these peers. None: peers if the run has
-            at least two at its level, else its own scores.
+            ``"peers"``: the scores of models at its level; ``"benchmark"``: the average of its own scores; a model's
+            name: that model's scores; a list of names: these as peers. None: peers if the run has at least two at its
+            level, else the average of its own scores.
         parsed
-            Whether a score could be read from its answers, instead of the scores.
+            Whether to use, instead of scores, whether each answer could be parsed.
 
         Returns
         -------
@@ -78,15 +78,15 @@ class Run(RunFolder):
         return kept.answer(self.run_itself(), model, against, parsed=parsed)
 
     def answers(self, against: Against = None) -> dict[str, Answer]:
-        """The answers of all scored models, by name; ``against`` as in :meth:`answer`."""
+        """Return the answers of all scored models, by name; ``against`` as in :meth:`answer`."""
         return kept.answers(self.run_itself(), against=against)
 
     @property
     def slices(self) -> pl.DataFrame:
         """The slices from which answers are chosen, including single concepts.
 
-        One row per slice: ``slice`` (its number), ``family``, ``name``, ``question`` (a column whose categories are
-        tested as a whole), ``parent`` (the node that contains it; null: none) and ``items``.
+        One row per slice: ``slice`` (its number), ``family``, ``name``, ``column`` (of which it is a category),
+        ``parent`` (the node that contains it; null: none) and ``items`` (how many have a weight above 0).
         """
         from competency_gaps.findings.answer import listed, slices_of
 
@@ -96,10 +96,10 @@ class Run(RunFolder):
 
     @property
     def models(self) -> pl.DataFrame:
-        """The models that the run has scores for.
+        """The models whose scores the run has.
 
-        One row per model: ``model``, ``reads`` (whether the concepts are read from its activations), ``scored``,
-        ``unscored``, ``mean`` over the scored items and its interval ``low``, ``high``.
+        One row per model: ``model``, ``reads`` (whether the concepts are read from its activations), ``scored`` and
+        ``unscored`` items, ``mean`` over the scored items and its 95% interval ``low``, ``high``.
         """
         from competency_gaps.findings.model_scores import models_table
 
@@ -113,25 +113,25 @@ class Run(RunFolder):
         parsed: bool = False,
         progress: Progress | None = None,
     ) -> Self:
-        """View the run through the scores of one of its models.
+        """Return a view of the run through the scores of one of its models.
 
         Parameters
         ----------
         model
             Its name, as in :attr:`models`.
         against
-            ``"peers"``: its scores less what models at its level make of each item, so that an item's difficulty is no
+            ``"peers"``: its scores less those expected from models at its level, so that an item's difficulty is no
             weakness; a list of names: these are the peers; a single name: its scores less that model's; None: its
             scores.
         parsed
-            Use, instead of scores, whether an answer could be parsed: concepts that go with failure are those on whose
-            items fewer answers are parsed.
+            Whether to use, instead of scores, whether each answer could be parsed: concepts that go with failure are
+            then those on whose items fewer answers are parsed.
 
         Returns
         -------
         Run
-            Has the same items and concepts; figures of concepts are the model's, for drilling down from its
-            :meth:`answer`.
+            A view with the same items and concepts, where figures of concepts are the model's, for drilling down from
+            its :meth:`answer`.
 
         Raises
         ------
@@ -150,58 +150,58 @@ class Run(RunFolder):
     def model_slices(
         self, *, against: Against = None, models: Sequence[str] | None = None, max_slices: int = 40
     ) -> ModelSlices:
-        """How each model does on the slices that tell models apart.
+        """Return how each model does on the slices on which models differ.
 
         Parameters
         ----------
         against
-            None: a model's peers where it has any, else its own average;
-            ``"benchmark"``: its own scores; ``"peers"``: only models that have peers.
+            What a model's gaps are measured against. None: its peers if it has any, else its own average;
+            ``"benchmark"``: its own average; ``"peers"``: peers, for models that have any.
         models
-            None: all that have scores.
+            Names of models; None: all that have scores.
         max_slices
-            Number of slices.
+            Maximum number of slices.
 
         Returns
         -------
         ModelSlices
-            ``slices``: those that tell models apart, columns of the items first. ``cells``: one row per model and
-            slice, with ``gap``, ``low``, ``high`` and ``verdict`` as ``cgaps show`` has them.
+            ``slices``: those on which models differ, columns of the items first. ``cells``: one row per model and
+            slice, with ``gap``, ``low``, ``high`` and ``verdict`` as in ``cgaps show``.
 
         Raises
         ------
         UserError
-            If the run has no slices or scores, or no model has what to compare with.
+            If the run has no slices or scores, or no model can be compared.
         """
         return kept.model_slices(self, against=against, models=models, max_slices=max_slices)
 
     def scores_by(self, column: str) -> pl.DataFrame:
-        """How every model scores on the categories of a column, and which may be the best of each.
+        """Return how every model scores on each category of a column, and which models may be the best there.
 
         Parameters
         ----------
         column
-            ``"group"``, ``"benchmark"`` or another column of the items: a ``question`` of :attr:`slices`.
+            ``"group"``, ``"benchmark"`` or another ``column`` of :attr:`slices`.
 
         Returns
         -------
         polars.DataFrame
             One row per category and model, the best mean first: ``slice`` (its number), ``category``, ``items``,
             ``model``, ``scored``, ``mean`` (over the scored items; null: none) with its 95% interval ``low``, ``high``
-            (repeats count once), all in [0, 1], and ``may_be_best``: no other model surely scores more on the items
-            that both were scored on. The best model is among these with at least 95% confidence.
+            (repeats count once), all in [0, 1], and ``may_be_best``: no other model scores significantly more on the
+            items that both were scored on. The best model is among these with at least 95% confidence.
 
         Raises
         ------
         UserError
-            If the items have no such column, or the run no scores.
+            If the items have no such column, or the run has no scores.
         """
         from competency_gaps.findings.models import scores_by
 
         return scores_by(self, column)
 
     def scores_on(self, slice: int | str) -> pl.DataFrame:
-        """How every model scores on one slice, by its number or name in :attr:`slices`; as :meth:`scores_by`."""
+        """Return how every model scores on one slice (its number or name in :attr:`slices`), as :meth:`scores_by`."""
         from competency_gaps.findings.models import scores_on
 
         return scores_on(self, str(slice))
@@ -238,7 +238,7 @@ class Run(RunFolder):
         benchmark: str | None = None,
         replace: bool = False,
     ) -> list[MatchedModel]:
-        """Add the scores of models, one column per model.
+        """Add the scores of models, and return counts of matched rows.
 
         Parameters
         ----------
@@ -248,12 +248,12 @@ class Run(RunFolder):
         benchmark
             The benchmark of the items; None: taken from a column ``benchmark`` or from the ids.
         replace
-            Whether a score that an item has of a model already is replaced; else it is an error.
+            Whether to replace a model's different score of an item; otherwise it is an error.
 
         Returns
         -------
         list of MatchedModel
-            Per model how many rows were matched, scored and unmatched.
+            For each model, how many rows were matched, scored and unmatched.
 
         Raises
         ------
@@ -305,22 +305,30 @@ class Run(RunFolder):
     def check(
         self, *, against: RunFolder | Path | str | None = None, seed: int = 0, progress: Progress | None = None
     ) -> dict[str, Any]:
-        """Test the run as a whole: subsampling, ablation, halves.
+        """Test whether the run's results are robust: by subsampling, ablation and halves, and against another run.
 
-        The results and a new report go into the run's folder; those of a view (:meth:`as_model`) are only returned.
+        The results and a new report are written into the run's folder; those of a view (:meth:`as_model`) are only
+        returned.
 
         Parameters
         ----------
         against
-            Another run on the same items: another SAE or layer, or a repeat. It is viewed as this run is: if this
-            is an outcome of a model, as the same outcome of the same model, which needs that model's scores there.
+            Another run on the same items: another SAE or layer, or a repeat; None: no other. If this run is a view, the
+            same outcome of the same model is taken there, which needs that model's scores.
         seed
             Seed of the draws and splits.
+        progress
+            None: quiet.
 
         Returns
         -------
         dict
-            ``verdicts`` and the figures behind them, as ``robustness.json`` holds them.
+            ``verdicts`` and the figures behind them, as in ``robustness.json``.
+
+        Raises
+        ------
+        UserError
+            If the run has no reading, no scored item or no tested concept, or shares no item with ``against``.
         """
         from competency_gaps.findings.outcomes import outcome_run
         from competency_gaps.findings.robustness import assess
@@ -343,7 +351,7 @@ class Run(RunFolder):
         Returns
         -------
         Run
-            The run as it is now on disk; this object keeps the tables that it has read.
+            The run as it is now on disk; this object still has the tables that it has read.
         """
         from competency_gaps.pipeline.naming import name_finished_run
 
@@ -356,7 +364,7 @@ class Run(RunFolder):
 
     @property
     def report_file(self) -> Path:
-        """Where the run's report is, ``report.html`` in its folder."""
+        """Path of the run's report, ``report.html`` in its folder."""
         return self.path / "report.html"
 
     def report(self, *, progress: Progress | None = None) -> None:
@@ -374,17 +382,17 @@ class Run(RunFolder):
         level: float = 0.05,
         progress: Progress | None = None,
     ) -> Matching:
-        """Match a list of weaknesses, skills or attacks against the run; the outcome goes into its folder.
+        """Match a list of weaknesses, skills or attacks against the run; the result is also written into its folder.
 
         Parameters
         ----------
         list
-            JSON, JSONL, CSV or YAML of records with ``id``, ``description`` and, where they have them, ``examples``
+            JSON, JSONL, CSV or YAML of records with ``id``, ``description`` and, optionally, ``examples``
             (prompts, or ids of items); a log of AutoDetect, garak or another tool, whose groups of items are the
             entries; tags of the run's items, as a table of ``id`` and a column of 0 and 1 per tag, or the name of a
             column of the items. Examples that are not items of the run are read by its model and SAE once.
         model, against
-            Whose outcomes, as in :meth:`answer`.
+            The outcome to use, as in :meth:`answer`.
         level
             False-discovery rate, in (0, 1).
         progress
@@ -393,7 +401,8 @@ class Run(RunFolder):
         Returns
         -------
         Matching
-            ``entries`` with the slices that match each, ``rates`` with those expected by chance, and what it ``lacks``.
+            ``entries`` with the slices that match each, ``rates`` with those expected by chance, and what the list
+            ``lacks``.
 
         Raises
         ------
@@ -405,22 +414,22 @@ class Run(RunFolder):
         return match(self, list, model=model, against=against, level=level, progress=progress)
 
     def coverage(self, benchmark: str | None = None, description: str | None = None) -> Coverage:
-        """What the items cover and miss, by region of the atlas and by the scopes that benchmarks state.
+        """Return what the items cover and miss, by region of the atlas and by the scopes that benchmarks state.
 
         Parameters
         ----------
         benchmark
             One of the run's benchmarks; None: all items together, and each benchmark.
         description
-            What the benchmark claims to test, judged by the packaged sentence embedding; None: its ``scope`` in the
-            run's configuration, judged when the run got its atlas.
+            What the benchmark claims to test, compared by the packaged sentence embedding; None: its ``scope`` in the
+            run's configuration, compared when the run got its atlas.
 
         Returns
         -------
         Coverage
-            ``regions`` with shares of items and counts of concepts, ``whole`` and ``benchmarks``; of all items together
-            and with the scores of six models also ``redundancy``: which parts add what the others do not measure. A run
-            without an atlas has only counts of concepts.
+            ``regions`` with shares of items and counts of concepts, ``whole`` and ``benchmarks``. For all items
+            together, and with the scores of six models, also ``redundancy``: which parts add what the others do not
+            measure. A run without an atlas has only counts of concepts.
 
         Raises
         ------
@@ -436,18 +445,18 @@ class Run(RunFolder):
         return report if benchmark is not None else replace(report, redundancy=redundancy(self))
 
     def keep(self, count: int, *, progress: Progress | None = None) -> Kept:
-        """Choose items that predict the scores on all items: means, slices and the order of models.
+        """Choose a subset of items that predicts scores on all items: means, slices and the order of models.
 
         Parameters
         ----------
         count
-            Items to keep.
+            Number of items to keep.
 
         Returns
         -------
         Kept
-            ``items``; ``predict`` estimates from scores on them the scores on all items;
-            ``write`` writes them for other tools.
+            ``items``; ``predict`` estimates models' scores on all items from their scores on these; ``write`` writes
+            them for other tools.
 
         Raises
         ------
@@ -459,17 +468,17 @@ class Run(RunFolder):
         return keep(self, count, progress=progress)
 
     def broken_items(self, *, progress: Progress | None = None) -> pl.DataFrame:
-        """Rank the items whose key, text or parsing is probably wrong, judging by many models' answers.
+        """Rank the items by the chance that their key, text or parsing is wrong, judging by many models' answers.
 
         Returns
         -------
         polars.DataFrame
             One row per item, the most probably broken first: ``benchmark``, ``item_id``, ``chance`` (that it is broken,
-            in [0, 1]; null: too few models are scored on it), ``log_odds`` (the same), ``models`` (scored on it),
-            ``solved`` (their mean score), ``expected`` (that of sound items of its slices), ``strong`` and ``weak``
-            (mean scores of the strongest and the weakest third), ``wrong`` and ``alike`` (known wrong answers, and
-            those that are the same), ``other_key`` (a repeat whose key differs), ``reason`` (in words, without the
-            item's text) and ``text``.
+            in [0, 1]; null: too few models are scored on it), ``log_odds`` (the same as log odds), ``models`` (scored
+            on it), ``solved`` (their mean score), ``expected`` (their mean score on sound items in the same slices),
+            ``strong`` and ``weak`` (mean scores of the strongest and the weakest third), ``wrong`` and ``alike``
+            (models with a known wrong answer, and with the most common one), ``other_key`` (id of a repeat whose key
+            differs), ``reason`` (in words, without the item's text) and ``text``.
 
         Raises
         ------
@@ -498,20 +507,29 @@ class Run(RunFolder):
         Parameters
         ----------
         slice
-            A line of the run's :meth:`answer`, or the name of one of :attr:`slices`; None: what ``benchmark`` lacks
-            of the atlas.
+            A line of the run's :meth:`answer`, or the name of one of :attr:`slices`; None: the topics of the atlas that
+            ``benchmark`` lacks.
+        benchmark
+            A benchmark that lacks topics; give either this or ``slice``.
         description
             What the benchmark is meant to test, as in :meth:`coverage`; None: its stated scope.
         n
-            Items to keep.
+            Number of items to keep.
         llm
-            The language model that writes; None: items are taken from ``corpus``.
+            The language model that writes items; None: they come from ``corpus``.
         corpus
             Questions in any form that a benchmark file may have; None, and no ``llm``: the run's generators make items.
         out
             Folder to write; None: inside ``improve`` in the run's folder.
         dry_run
-            Estimate the cost without asking a model.
+            Whether to only estimate the cost, without asking a model.
+        progress
+            None: quiet.
+
+        Returns
+        -------
+        Drafts
+            The new items, refused candidates and, if the run's model can answer them, its gap on the new items.
 
         Raises
         ------
@@ -535,7 +553,7 @@ class Run(RunFolder):
 
 
 def open_run(path: Path | str) -> Run:
-    """Open a finished run; needs no torch. It stays valid when the working directory changes.
+    """Return the finished run in a folder; needs no torch. It stays valid when the working directory changes.
 
     Raises
     ------

@@ -126,7 +126,9 @@ def _fail(stderr: Console, text: str, status: int) -> NoReturn:
 
 
 def _usage_message(error: Exception) -> str | None:
-    """The message of a fault in the command line itself (unknown option, missing argument), else None."""
+    """Return the message for a mistake on the command line (unknown option, missing argument); None for other
+    errors.
+    """
     format_message = getattr(error, "format_message", None)
     return str(format_message()).replace("Value error, ", "") if callable(format_message) else None
 

@@ -28,7 +28,7 @@ _OPTIONS = {
     "--scores": ("--limit",),
     "": (),
 }
-"""Modes of the command ("": none is given), and the options that go with each."""
+"""Mode of the command ("": none) -> the options that it accepts."""
 
 
 def improve(
@@ -112,7 +112,7 @@ def improve(
 
 
 def _mode(modes: list[str], options: dict[str, Any]) -> str:
-    """Return what is asked for; raises UserError for two modes, and for an option that does not go with the mode."""
+    """Return the mode that is asked for; raises UserError for two modes, or an option that the mode does not accept."""
     if len(modes) > 1:
         raise UserError(f"{' and '.join(modes)} cannot be combined: give one of them.")
     mode = modes[0] if modes else ""
@@ -124,7 +124,7 @@ def _mode(modes: list[str], options: dict[str, Any]) -> str:
 
 
 def _print_first_steps(run: Run, progress: Progress, as_json: bool) -> None:
-    """Print what each part finds in short, and its command. Nothing is written."""
+    """Print a short result of each part, with the command for more. Nothing is written."""
     from competency_gaps.view.terminal.improve import KEPT_ITEMS, first_steps
 
     def attempt(measure: Callable[[], T]) -> T | UserError:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from competency_gaps.logs.find import SuiteLogs
 
 BUNDLED = "embedded"
-"""Model and SAE that read where neither is named."""
+"""Default model and SAE to read items."""
 
 
 def run(
@@ -115,7 +115,7 @@ def run(
 
 
 def _add_scores(data: dict[str, Any], tables: list[str], logs: list[dict[str, Any]]) -> None:
-    """Add tables of scores, and logs of further models, to the scores of the file."""
+    """Add tables of scores, and logs of further models, to the scores in the configuration ``data``."""
     from competency_gaps.items.records import named_path
 
     if logs:
@@ -138,7 +138,7 @@ def _from_options(model: str | None, sae: str | None, benchmarks: list[dict[str,
 
 
 def _benchmark(text: str, fields: Sequence[str]) -> dict[str, Any]:
-    """Configuration of the benchmark that ``--benchmark`` names."""
+    """Return the configuration of a benchmark given with ``--benchmark``."""
     from competency_gaps.items.records import field_mapping, named_path
 
     (name, path), mapping = named_path(text), field_mapping(fields)
@@ -161,7 +161,7 @@ def _logs(
     fields: list[str] | None,
     progress: Progress,
 ) -> SuiteLogs:
-    """Benchmarks of the logs that ``--log`` names, and scores of further models on them."""
+    """Return the benchmarks of the logs given with ``--log``, and further models' scores on them."""
     from competency_gaps.logs.find import SuiteLogs, suite_logs
 
     if not logs:

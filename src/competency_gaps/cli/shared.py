@@ -1,4 +1,4 @@
-"""What all commands share: options, what is read from them, and what is printed for people and machines."""
+"""Options that commands share, how they are read, and how results are printed for people and machines."""
 
 from __future__ import annotations
 
@@ -78,12 +78,12 @@ def as_outcome(run: Run, model: str | None, against: list[str] | None, parsed: b
 
 
 def one_or_several(names: list[str] | None) -> Against:
-    """Return what a repeatable ``--against`` names: a name, several, or None."""
+    """Return the value of a repeatable ``--against``: one name, a list of names, or None."""
     return names[0] if names and len(names) == 1 else names or None
 
 
 def llm_config(llm: Path | None) -> LLMConfig | None:
-    """Read the language model's settings from the file of ``--llm``; None: no file."""
+    """Return the language model's settings from the file given with ``--llm``; None without a file."""
     from competency_gaps.items.config import LLMConfig, parse_config, read_yaml
 
     return parse_config(LLMConfig, read_yaml(llm), str(llm)) if llm else None
@@ -95,17 +95,17 @@ def option_name(argument: str) -> str:
 
 
 def terminal(quiet: bool) -> Progress:
-    """Return progress that is shown on standard error."""
+    """Return a progress display on standard error."""
     return Progress(Console(stderr=True), quiet=quiet)
 
 
 def print_line(text: str, *, error: bool = False) -> None:
-    """Print a line that no console wraps, colours or reads as markup."""
+    """Print a line as it is, without wrapping, colours or markup."""
     Console(stderr=error).print(visible(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def print_result(document: Callable[[], Any], view: Callable[[int], RenderableType], as_json: bool) -> None:
-    """Print one JSON document, or a view of the terminal's width."""
+    """Print a JSON document, or a view that fits the terminal's width."""
     if as_json:
         print_json(document())
         return

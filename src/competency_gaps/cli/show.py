@@ -117,7 +117,7 @@ def show(
 
 
 def print_run(run: Run, *, as_json: bool) -> None:
-    """Print a new run's answer, and where its report is."""
+    """Print a new run's answer and the path of its report."""
     if as_json:
         print_json({**_run_document(run), "report": str(run.report_file)})
         return
@@ -132,7 +132,7 @@ def print_run(run: Run, *, as_json: bool) -> None:
 
 
 def print_demo(run: Run) -> None:
-    """Print the demo's findings as sentences with bars, and what to open next."""
+    """Print the demo's findings as sentences with bars, and what to do next."""
     from competency_gaps.findings.items import detail
     from competency_gaps.view.terminal.answer import answer_picture
     from competency_gaps.view.words import pictured
@@ -159,7 +159,7 @@ def print_unscored(run: Run, limit: int = 6) -> None:
 
 
 def screen_lines() -> int:
-    """Lines of the terminal but one, which the prompt takes; a terminal of unknown size counts as 24 lines."""
+    """Return the number of lines of the terminal less one for the prompt; 23 if its size is unknown."""
     return shutil.get_terminal_size((80, 24)).lines - 1
 
 
@@ -170,7 +170,7 @@ def _print(
 
 
 def _run_document(run: Run) -> dict[str, Any]:
-    """A run's main figures as JSON."""
+    """Return a run's main figures for JSON."""
     from competency_gaps.concepts.kinds import kind_counts
 
     concepts = run.concepts
@@ -215,7 +215,7 @@ def _with_text_slices(run: Run, as_json: bool) -> Iterator[Run]:
 
 
 def _show_answer(run: Run, answer: Answer, limit: int | None, as_json: bool) -> None:
-    """Print where one model is weak and strong: so many findings on each side."""
+    """Print where one model is weak and strong, with at most ``limit`` findings on each side."""
     from competency_gaps.findings.items import example_texts
     from competency_gaps.view.terminal.answer import answer_view
     from competency_gaps.view.words import SIDE, answer_words
@@ -230,7 +230,7 @@ def _show_answer(run: Run, answer: Answer, limit: int | None, as_json: bool) -> 
 
 
 def _show_models(run: Run, against: Any, limit: int | None, as_json: bool) -> None:
-    """Print the models of a run with their extreme slices, and the slices that tell models apart."""
+    """Print the models of a run with their weakest and strongest slices, and the slices on which models differ."""
     from competency_gaps.view.terminal.models import models_page
 
     slices, answers = run.model_slices(against=against), run.answers(against)
@@ -290,7 +290,7 @@ def _list_slices(run: Run, answer: Answer, limit: int | None, as_json: bool) -> 
 
 
 def _show_concepts(run: Run, query: str | None, outcome: dict[str, Any], limit: int | None, as_json: bool) -> None:
-    """Print one concept with its items, or list the concepts whose labels have the words, or that stand out."""
+    """Print one concept with its items, or list the concepts whose labels match, or the most notable ones."""
     from competency_gaps.view.columns import list_concepts
     from competency_gaps.view.terminal.tables import print_listing
 

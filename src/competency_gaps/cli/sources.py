@@ -1,4 +1,4 @@
-"""``cgaps sae`` and ``logs``: the SAEs and the logs that a run can be made of."""
+"""``cgaps sae`` and ``logs``: the SAEs and the logs that a run can use."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from competency_gaps.sae.find import SaeEntry, SaeList
 
 _LAYER = re.compile(r"((?:layer_?|blocks\.|[/.]l))\d+(?=[._/ram]|$)")
-"""The layer's number in a name."""
+"""Matches the number of the layer in an SAE's name."""
 _L0 = re.compile(r"_l0_\d+")
-"""The L0 in a name."""
+"""Matches the L0 in an SAE's name."""
 _TRAINED_ON = {
     "same": "Trained on this model ({model})",
     "base": "Trained on the base model {model}: may fit; each run checks",
@@ -63,7 +63,9 @@ def sae(
 
 
 def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
-    """By model: a line for each SAE, or without ``every`` one for all layers whose SAEs differ only in the layer."""
+    """Yield lines of SAEs by model: one per SAE or, without ``every``, one for all SAEs that differ only in the
+    layer.
+    """
     for (trained_on, model), entries in groupby(saes, key=lambda entry: (entry.relation, entry.model)):
         yield ""
         yield _TRAINED_ON[trained_on].format(model=model)
@@ -85,13 +87,13 @@ def _table(saes: Sequence[SaeEntry], *, every: bool) -> Iterator[str]:
 
 
 def _ranges(layers: Sequence[int]) -> str:
-    """Ascending numbers: ``0–5`` if none is left out, else ``3,7``."""
+    """Return ascending numbers as text: ``0–5`` if none is missing, else ``3,7``."""
     first, last = layers[0], layers[-1]
     return f"{first}–{last}" if len(layers) == last - first + 1 > 1 else ",".join(map(str, layers))
 
 
 def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
-    """What the list leaves out, and how to read it."""
+    """Yield notes on what the list omits, and on how to read it."""
     from competency_gaps.sae.find import UNREAD_SITES
 
     lines = []
@@ -106,7 +108,7 @@ def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
 
 
 def _start(proposed: SaeEntry, command: str) -> Iterator[str]:
-    """The run to start with, and how to get its labels."""
+    """Yield the command of a first run, and the command that gets labels for its SAE."""
     from competency_gaps.sae.find import PACKAGE
 
     added = " (add --set sae.dictionary=dictionary to use the labels)" if proposed.labels not in (None, PACKAGE) else ""
@@ -122,11 +124,11 @@ def _start(proposed: SaeEntry, command: str) -> Iterator[str]:
 
 
 _ROWS = 12
-"""Benchmarks that are listed."""
+"""Maximum number of benchmarks listed."""
 _SAMPLES = 3
-"""Records that are shown with ``--json``."""
+"""Maximum number of items shown with ``--json``."""
 _BEFORE, _OWN, _AFTER = 160, 500, 160
-"""Characters shown of what stands before, in and after an item's own text."""
+"""Maximum number of characters shown before, in and after an item's own text."""
 
 
 def logs(
@@ -154,7 +156,9 @@ def logs(
 
 
 def _command(path: str, log: InspectedLog, options: Mapping[str, str | list[str] | None]) -> str | None:
-    """What to type next: the answer, or a reading where an SAE of the model is known; None: nothing can be read."""
+    """Return the next command to type: to show the answer, or to read the items with an SAE; None if nothing can be
+    read.
+    """
     if not log.readable:
         return None
     from competency_gaps.slices.family import MIN_ITEMS
@@ -176,7 +180,7 @@ def _command(path: str, log: InspectedLog, options: Mapping[str, str | list[str]
 
 
 def _hints(path: str, log: InspectedLog) -> Iterator[str]:
-    """What to know before the run is typed."""
+    """Yield notes to read before making the run."""
     from competency_gaps.slices.family import MIN_ITEMS
 
     unread = len(log.benchmarks) - len(log.readable)
@@ -210,7 +214,7 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
 
 
 def _scored(path: str, log: InspectedLog) -> int:
-    """How many items have a score, in the logs or in tables beside the items."""
+    """Return the number of items with a score, in the logs or in tables beside them."""
     from competency_gaps.logs.find import suite_logs
 
     scored = sum(item.score is not None for benchmark in log.readable for item in benchmark.items)
@@ -230,7 +234,7 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
 
 
 def _show(log: InspectedLog) -> None:
-    """Print what was found, a row per model or per task of the only one; what to know of it; and an item."""
+    """Print a row per model, or per task if there is only one model, then notes and an item."""
     from competency_gaps.pipeline.logs import report_notes
     from competency_gaps.view.terminal.tables import plain, table_of
 
@@ -265,7 +269,7 @@ def _without_same_name(report: SourceReport) -> SourceReport:
 
 
 def _cells(reports: Sequence[tuple[InspectedBenchmark, SourceReport]], *, models: int) -> dict[str, str]:
-    """Counts and mean of some logs, as the columns of their row."""
+    """Return counts and the mean score of some logs, as the cells of their row."""
     from competency_gaps.pipeline.logs import score_name
 
     scores = [item.score for benchmark, _ in reports for item in benchmark.items if item.score is not None]
@@ -291,7 +295,10 @@ def _show_item(item: Item) -> None:
 
 
 def _pieces(item: Item) -> Iterator[tuple[str, str]]:
-    """What the model read around the item's own text, which is emphasised (and stands in ⟦ ⟧ without colours)."""
+    """Yield pieces of the text that the model read, each with a style: the item's own text is emphasised.
+
+    Without colours it stands in ⟦ ⟧.
+    """
     if item.seen is not None:
         text, (start, end) = item.seen.text, item.seen.body
     elif item.messages is not None:

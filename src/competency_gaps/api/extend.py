@@ -85,12 +85,12 @@ def log(format_: str) -> Callable[[T], T]:
 
 
 def slice_family(name: str) -> Callable[[T], T]:
-    """Register a family of slices: a function of the run that gives each slice's weights by its name.
+    """Register a family of slices: a function from a run to slices' weights (one per item, in [0, 1]) by name.
 
     Parameters
     ----------
     name
-        Of the family.
+        Name of the family.
 
     Raises
     ------

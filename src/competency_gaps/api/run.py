@@ -275,20 +275,25 @@ class Run(RunFolder):
         scorer: str | None = None,
         replace: bool = False,
     ) -> list[MatchedModel]:
-        """Add models' scores and responses from another tool's log of an evaluation on the same items.
+        """Add models' scores and responses from another tool's log of the same items, and return the counts.
 
         Parameters
         ----------
         path
             A log, or a folder of logs of one or several models.
         benchmark
-            The run's benchmark of the items; None: the one named like the log.
+            The run's benchmark that the items belong to; None: the one named like the log.
         model
-            Name of the model; None: the log's own.
+            Name of the model; None: the name in the log.
         metric, scorer
-            Which of the log's scores, as for the run's own benchmark; None: each format's default.
+            Which of the log's scores to use, as for the run's own benchmark; None: each format's default.
         replace
-            Whether a score that an item has of a model already is replaced; else it is an error.
+            Whether to replace a model's different score of an item; otherwise it is an error.
+
+        Returns
+        -------
+        list of MatchedModel
+            As :meth:`add_scores`.
 
         Raises
         ------

@@ -31,9 +31,9 @@ from competency_gaps.util.errors import UserError
 
 Against = str | Sequence[str] | None
 NESTED = 0.9
-"""Share of a line's items from which it lies within another."""
+"""A line lies within another if at least this share of its items belongs to the other."""
 MAX_PRIOR_MODELS = 16
-"""Most models that the prior is learned from, evenly spaced by their scores."""
+"""Maximum number of models from which the prior is learned, evenly spaced by their scores."""
 
 
 class Analysis(NamedTuple):
@@ -60,17 +60,17 @@ def find_answer(run: RunFolder, model: str | None = None, against: Against = Non
     run
         A finished run.
     model
-        Its name; None: the run's own model, or the only one that it has scores of.
+        Name of the model; None: the run's own model, or the only one with scores.
     against
-        None: its peers where the run has at least two at its level, else its own scores; ``"peers"``; ``"benchmark"``:
+        None: peers if the run has at least two at the model's level, else its own scores; ``"peers"``; ``"benchmark"``:
         its own scores, beside the benchmark's average; the name of another model; or the names of its peers.
     parsed
-        The outcome is whether a score could be read from each answer, instead of the score.
+        Whether the outcome is whether each answer could be parsed, instead of the score.
 
     Returns
     -------
     Answer
-        A list of at most ten slices, in 95% of cases empty where the outcome goes with no slice.
+        A list of at most ten slices; if the outcome goes with no slice, it is empty in 95% of cases.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def find_answer(run: RunFolder, model: str | None = None, against: Against = Non
 
 
 def answer_of(analysis: Analysis, caveats: tuple[Caveat, ...] = ()) -> Answer:
-    """Return the list of the slices that explain an outcome, with their gaps."""
+    """Return the answer for an outcome: the slices that explain it, with their gaps."""
     families, values, block = analysis.families, analysis.values, analysis.units.block
     whole = np.ones((len(values), 1), bool)
     findings: list[Finding] = []
@@ -125,7 +125,7 @@ def answer_of(analysis: Analysis, caveats: tuple[Caveat, ...] = ()) -> Answer:
 
 
 def _resting(findings: Sequence[Finding]) -> list[Caveat]:
-    """Caveats on the columns that explain part of the lines' gaps."""
+    """Return caveats on columns that explain part of the gaps of some lines."""
     slices, lines = {finding.name for finding in findings}, dict[str, list[int]]()
     for finding in findings:
         for name, _ in finding.rests_on:
@@ -135,7 +135,7 @@ def _resting(findings: Sequence[Finding]) -> list[Caveat]:
 
 
 def analyse(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Analysis:
-    """Return the outcome of a model and the families over its units; parameters as of :func:`find_answer`."""
+    """Return the outcome of a model and the families over its units; parameters as in :func:`find_answer`."""
     base = run.run_itself()
     scores = model_scores(base)
     return analysis_of(base, scores, *chosen_outcome(base, scores, model, against, parsed=parsed))
@@ -171,11 +171,11 @@ def analyse_items(
 
 
 _PRIORS: dict[tuple[str, float, Kind, bytes], Prior] = {}
-"""Those learned in this process, by run, when it was last changed, kind of outcome and scores."""
+"""Priors learned in this process, by path and last change of the run, kind of outcome and hash of scores."""
 
 
 def _run_prior(run: RunFolder, scores: ModelScores, kind: Kind) -> Prior:
-    """Learn the prior from outcomes of models of the run."""
+    """Return the prior learned from the outcomes of the run's models."""
     written = (run.path / "manifest.json").stat().st_mtime
     key = str(run.path.resolve()), written, kind, hashlib.sha256(scores.values.tobytes()).digest()
     if key not in _PRIORS:
@@ -192,7 +192,9 @@ def _run_prior(run: RunFolder, scores: ModelScores, kind: Kind) -> Prior:
 
 
 def fit_slices(analysis: Analysis) -> SliceModel | None:
-    """Fit the model of all slices to an outcome; None: the outcome is constant within blocks, or no slice is usable."""
+    """Return the slice model fitted to an outcome; None if the outcome is constant within blocks, or no slice is
+    usable.
+    """
     if not _varies(analysis):
         return None
     observed = _observed(analysis)
@@ -212,7 +214,7 @@ def _observed(analysis: Analysis) -> Observed:
 def chosen_outcome(
     run: RunFolder, scores: ModelScores, model: str | None, against: Against, *, parsed: bool = False
 ) -> tuple[Outcome, Peers | None]:
-    """Return the outcome that an answer is about, with its peers; parameters as of :func:`find_answer`."""
+    """Return the outcome that an answer is about, with its peers; parameters as in :func:`find_answer`."""
     name = _model(run, scores, model)
     if against is None and not parsed:
         with suppress(UserError):  # none at its level
@@ -252,7 +254,7 @@ def _read(path: str, written: float) -> list[Family]:
 
 
 def slices_of(run: RunFolder) -> list[Family]:
-    """Return the families of a run, from a cache where they have been read."""
+    """Return the families of a run; cached until the run changes."""
     manifest = run.path / "manifest.json"
     return _read(str(run.path.resolve()), manifest.stat().st_mtime)
 
@@ -266,7 +268,9 @@ def units_with_outcomes(items: pl.DataFrame, outcome: Outcome, strata: Sequence[
 
 
 def strata_of(run: RunFolder, families: Sequence[Family]) -> list[str]:
-    """Return the covariates within whose strata items are compared: those of the run that are no column of slices."""
+    """Return the covariates by which items are stratified: those in the run's settings that are not a column of
+    slices.
+    """
     columns = {column for family in families for column in family.column if column is not None}
     names = [str(entry["name"]) for entry in run.manifest["benchmarks"]]
     inside = {f"{name} in {benchmark}": name for name in run.evidence_config.strata for benchmark in names}
@@ -275,7 +279,9 @@ def strata_of(run: RunFolder, families: Sequence[Family]) -> list[str]:
 
 
 def _ordered(findings: list[Finding]) -> list[Finding]:
-    """Number the findings: weaker before stronger, the largest first, those whose interval holds 0 last."""
+    """Return the findings numbered: weaker before stronger, largest first, those whose interval includes 0 last on
+    each side.
+    """
 
     def key(one: Finding) -> tuple[bool, bool, float]:
         shown = one.gap if one.change is None else one.change
@@ -286,7 +292,9 @@ def _ordered(findings: list[Finding]) -> list[Finding]:
 
 
 def _nested(findings: list[Finding], belongs: Mapping[int, np.ndarray]) -> list[Finding]:
-    """Set ``within`` of lines whose items are nearly all in another; ``belongs``: bool of shape (N,) by slice."""
+    """Return the findings with ``within`` set where nearly all items are in another; ``belongs``: bool (N,) by
+    slice.
+    """
     sizes = {number: int(inside.sum()) for number, inside in belongs.items()}
     nested = []
     for finding in findings:
@@ -344,7 +352,9 @@ def _finding(
 
 
 def _chance(analysis: Analysis, scored: np.ndarray) -> float | None:
-    """Share of scored items that guessing one of their options gets right; None: some have no options."""
+    """Return the share of scored items that random guessing among the options gets right; None if some have no
+    options.
+    """
     known = analysis.scores.of(analysis.outcome.model)
     if analysis.outcome.kind == "parsed" or not np.isin(known[~np.isnan(known)], (0.0, 1.0)).all() or not scored.any():
         return None
@@ -379,7 +389,9 @@ def _changes(analysis: Analysis, weights: sp.csr_array, gap: np.ndarray, error: 
 def _example(
     analysis: Analysis, family: Family, number: int, scored: np.ndarray, typical: Sequence[int], *, weak: bool
 ) -> int | None:
-    """Row of a typical item with an outcome on the finding's side: of equals the heaviest, then the first."""
+    """Return the row of a typical item with an outcome on the finding's side; ties: the largest weight, then the
+    first.
+    """
     rows = np.flatnonzero(scored)
     if not len(rows):
         return None
@@ -412,12 +424,12 @@ def listed(families: Iterable[Family]) -> pl.DataFrame:
 def slice_table(
     run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False
 ) -> pl.DataFrame:
-    """Return the gap of every slice, as an answer shows it; parameters as of :func:`find_answer`.
+    """Return the gap of every slice, as an answer shows it; parameters as in :func:`find_answer`.
 
     Returns
     -------
     polars.DataFrame
-        As of :func:`slice_gaps`.
+        As from :func:`slice_gaps`.
     """
     return slice_gaps(analyse(run, model, against, parsed=parsed))
 
@@ -425,8 +437,10 @@ def slice_table(
 def concept_slice(
     run: RunFolder, concept: int, model: str | None = None, against: Against = None, *, parsed: bool = False
 ) -> tuple[dict[str, Any], Outcome] | None:
-    """Return the row of :func:`slice_table` of the items where a concept is strongest, and its outcome; None: the
-    concept is no slice, or no model is named and the run has scores of several."""
+    """Return a concept's row of :func:`slice_table`, and its outcome.
+
+    None if the concept is no slice, or no model is named and the run has scores of several.
+    """
     base, number = run.run_itself(), CONCEPTS + concept
     known = model or base.own_model or len(model_scores(base).models) == 1
     if not known or not any(number in family.number for family in slices_of(base)):

@@ -1,4 +1,4 @@
-"""What a reader of an answer should know: codes and numbers, what may overturn the list first."""
+"""Caveats of an answer, as codes and numbers; those that may overturn the list come first."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def caveats_of(
 def _of_reading(
     run: RunFolder, families: Sequence[FamilyOnUnits], assessment: Mapping[str, Any] | None
 ) -> Iterator[Caveat]:
-    """Caveats on the reading, the judge and the robustness of the run."""
+    """Yield caveats on the reading, the judge and the robustness of the run."""
     gate = run.manifest["gate"] or {"passed": True}
     if not gate.get("passed") and any(family.family.name in ("concepts", "regions", "profiles") for family in families):
         yield Caveat("gate", {"explained_variance": gate.get("explained_variance"), "forced": bool(gate.get("forced"))})
@@ -81,7 +81,7 @@ def _of_scores(
     units: Units,
     strata: Sequence[str],
 ) -> Iterator[Caveat]:
-    """Caveats on missing scores, repeats, strata, the reader and the peers."""
+    """Yield caveats on missing scores, repeats, strata, the reader and the peers."""
     items = run.items
     kept = items["excluded"].is_null().to_numpy()
     missing = int((kept & np.isnan(scores.of(outcome.model))).sum())
@@ -113,13 +113,13 @@ def _of_scores(
 
 
 MAX_TREND_P_VALUE = 0.001
-"""P-value up to which a trend becomes a caveat."""
+"""Maximum p-value of a trend that becomes a caveat."""
 MIN_TREND_DIFFERENCE = 0.03
-"""Difference of a category's mean from the mean of all, in [0, 1], from which a trend becomes a caveat."""
+"""Minimum difference of a category's mean from the overall mean, in [0, 1], for a trend to become a caveat."""
 
 
 def _of_form(run: RunFolder, outcome: Outcome, units: Units, strata: Sequence[str]) -> Iterator[Caveat]:
-    """Trends of the outcome with the form of items, net of strata: for each, the category that differs most."""
+    """Yield caveats on trends of the outcome with the form of items, within strata: the category that differs most."""
     covariates = [covariate for covariate in run.form if covariate.name not in strata]
     names = run.items["benchmark"].unique(maintain_order=True).to_list()
     scale = outcome.limits[1] - outcome.limits[0]
@@ -135,8 +135,7 @@ def _of_form(run: RunFolder, outcome: Outcome, units: Units, strata: Sequence[st
 
 
 def _others_difference(run: RunFolder, model: str, scores: ModelScores) -> float | None:
-    """How much higher other models score on the items without a score than on the benchmark's other items; None: not
-    known."""
+    """Return how much higher other models score on the unscored items than on the benchmark's others; None: unknown."""
     others = np.delete(scores.values, scores.row(model), axis=0)
     known = ~np.isnan(others)
     count = known.sum(axis=0)

@@ -1,9 +1,9 @@
-"""Choose the slices that explain an outcome: at most ten; where none does, the list is empty in 95% of cases [ours].
+"""Choose at most ten slices that explain an outcome; if no slice does, the list is empty in 95% of cases [ours].
 
-One test of all families decides whether anything is listed. The error rate is divided between the families by fixed
+One test over all families decides whether anything is listed. The error rate is divided between the families by fixed
 weights, and their null distributions come from outcomes shuffled within strata. The categories of a column are tested
-together, so a single category need not stand out alone. The list then explains most of the outcomes that the model of
-slices (``slice_model.py``) expects in few slices, one after another.
+together, so a single category need not stand out alone. Slices are then added one by one, each time the slice that
+explains most of what remains of the outcomes that the slice model (``slice_model.py``) expects.
 
 All functions take many subsets of the units at once (half-samples, splits), as columns of one matrix.
 """
@@ -21,30 +21,30 @@ from competency_gaps.findings.on_units import FamilyOnUnits, centred, variances
 from competency_gaps.findings.slice_model import SliceModel
 
 ERROR_RATE = 0.05
-"""Chance that a list of nothing is not empty."""
+"""Chance that the list is not empty although the outcome goes with no slice."""
 MIN_CERTAINTY = 1.64
-"""Standard errors that a slice's shrunk gap must lie off 0: by the model, 19 of 20 such gaps are on the side that they
-seem. A shown interval, which may be wider, can still hold 0."""
+"""Minimum distance of a slice's shrunk gap from 0, in standard errors: by the model, 19 of 20 such gaps have the right
+sign. A shown interval, which may be wider, can still include 0."""
 SHARPNESS = 0.75
-"""Power of a slice's gap by which its worth is multiplied: of slices that explain as much, the smaller and sharper one
-is of more use. Lists foretell a little less with it than with 0.5, and show larger gaps that hold as well."""
+"""A slice's worth is multiplied by its gap to this power: of slices that explain equally much, the smaller and sharper
+is more useful. Lists predict slightly less than with 0.5, but show larger gaps that replicate as well."""
 MIN_GAIN = 0.5
-"""Standard errors that a slice must add to what earlier ones explain."""
+"""Minimum gain of a slice over earlier ones, in standard errors."""
 DEPENDENCE = 1.1
-"""Times that a joined p-value near 5% must grow where tests depend on each other, as those of a run's families do: else
-5.6% of lists on shuffled outcomes are not empty (``validation/own_profile.py``)."""
+"""Factor that corrects a combined p-value near 5% for the dependence between a run's families: without it, 5.6% of
+lists on shuffled outcomes are not empty (``validation/own_profile.py``)."""
 SHUFFLES = 128
-"""Shuffled outcomes that show what a family is like where there is nothing."""
+"""Number of shuffled outcomes from which null distributions are estimated."""
 MIN_CORRELATION = 0.5
-"""Correlation from which two slices can stand for each other."""
+"""Minimum correlation of two slices for one to replace the other."""
 MAX_LOSS = 2.0
-"""Standard errors up to which the one of two slices that people can check better stands for the other."""
+"""Maximum loss, in standard errors, at which a slice is replaced by one that people can check more easily."""
 ERROR_SHARES = {"columns": 4.0, "regions": 2.0, "profiles": 2.0, "clusters": 2.0, "concepts": 1.0, "features": 0.5}
-"""How the error rate is divided between families; 1 for all others."""
+"""Family -> its relative share of the error rate; 1 for all others."""
 
 
 def shuffled(values: np.ndarray, block: np.ndarray, draws: int, seed: int = 0) -> np.ndarray:
-    """Shuffle values within their blocks: float32 of shape (U, draws)."""
+    """Return values shuffled within their blocks: float32 of shape (U, draws)."""
     rng = np.random.default_rng(seed)
     order = np.argsort(block, kind="stable")
     out = np.empty((len(values), draws), np.float32)
@@ -77,9 +77,9 @@ class NullDistribution:
     largest: tuple[float, float]
     """Location and scale of the Gumbel distribution of the largest absolute z-score of slices outside columns."""
     total: Cumulants
-    """Of the sum of squares of these z-scores."""
+    """Cumulants of the sum of squares of these z-scores."""
     by_column: list[Cumulants]
-    """Of the sum of squares of the z-scores of each column's categories."""
+    """For each column, cumulants of the sum of squares of its categories' z-scores."""
 
     def tail_of_largest(self, largest: np.ndarray) -> np.ndarray:
         """Return the chance of a largest absolute z-score as large or larger."""
@@ -90,7 +90,7 @@ class NullDistribution:
 def null_distributions(
     families: Sequence[FamilyOnUnits], outcome: np.ndarray, block: np.ndarray
 ) -> list[NullDistribution]:
-    """Estimate the null distribution of each family from outcomes shuffled within blocks.
+    """Return the null distribution of each family, estimated from outcomes shuffled within blocks.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def null_distributions(
 
 
 def _null_distribution(family: FamilyOnUnits, z: np.ndarray) -> NullDistribution:
-    """The null distribution from z-scores on shuffled outcomes, of shape (K, draws)."""
+    """Return a family's null distribution, from z-scores on shuffled outcomes of shape (K, draws)."""
     outside = family.outside_columns
     largest = np.abs(z[outside]).max(axis=0) if outside.any() else np.array([1.5, 2.5])
     spread = max(float(largest.std(ddof=1)) * np.sqrt(6) / np.pi, 1e-6)  # one failure may be the same wherever it is
@@ -140,7 +140,7 @@ def global_p_values(
     taken: np.ndarray,
     block: np.ndarray,
 ) -> np.ndarray:
-    """Test, on each subset of the units, the null hypothesis that the outcome goes with no slice.
+    """Return p-values of the null hypothesis that the outcome goes with no slice, one per subset of the units.
 
     A family is tested by each of its columns, and by the largest z-score and the sum of squares of its other slices.
     The tests are joined by the Cauchy combination, weighted by :data:`ERROR_SHARES`, which depends little on how the
@@ -155,7 +155,6 @@ def global_p_values(
     Returns
     -------
     ndarray of float of shape (H,)
-        P-values.
     """
     residual = centred(outcome, taken, block)
     spread = variances(residual, taken, block)
@@ -181,11 +180,11 @@ class Chosen(NamedTuple):
     """A slice that was chosen for a list."""
 
     position: int
-    """Index among the slices of the model."""
+    """Index among the slices of the slice model."""
     gap: float
     """Gap expected on new items."""
     error: float
-    """Standard error of the gap; it grows where the slice's items alone say something else than the model."""
+    """Standard error of the gap; larger where the slice's items alone disagree with the model."""
 
 
 def choose(
@@ -198,13 +197,13 @@ def choose(
     min_certainty: float = MIN_CERTAINTY,
     min_gain: float = MIN_GAIN,
 ) -> list[list[Chosen]]:
-    """Choose, for each subset of the units, the few slices that explain most of the expected outcomes.
+    """Return, for each subset of the units, the few slices that explain most of the expected outcomes.
 
     Parameters
     ----------
     outcome : ndarray of float of shape (U,), or (U, H) for one outcome per subset
     taken : ndarray of bool of shape (U, H)
-        Units of each subset; about as many in each.
+        Units of each subset, about equally many.
     p_value : ndarray of float of shape (H,)
         From :func:`global_p_values`: where it is above ``ERROR_RATE``, the list is empty.
 
@@ -233,7 +232,7 @@ def _forward(
     min_certainty: float,
     min_gain: float,
 ) -> list[int]:
-    """Add the slice that explains most of the rest of the expected outcomes, until none adds enough.
+    """Return slices in the order of choice: each explains most of what remains of the expected outcomes.
 
     Parameters
     ----------

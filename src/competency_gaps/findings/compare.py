@@ -1,8 +1,8 @@
 """Compare two models on the same items: overall, and by the categories of columns, benchmarks among them [ours].
 
-Differences of wholes (all items, a benchmark) are measured. A category has the change that is expected on new items, as
-every slice of the list, which is an answer like any other (:mod:`competency_gaps.findings.answer`). Its verdict also
-needs a test of what was measured: the signs of whole clusters' differences flipped
+Differences over all items, or over a benchmark, are measured. For a category, as for every slice of the list, it is the
+change expected on new items; the list is an answer like any other (:mod:`competency_gaps.findings.answer`). A verdict
+also needs a test of the measured difference, by flipping the signs of whole clusters' differences
 (:mod:`competency_gaps.evidence.flips`).
 """
 
@@ -39,7 +39,7 @@ from competency_gaps.util.text import plural
 
 @dataclass(frozen=True)
 class Side:
-    """A model, or run, of a comparison. N items of the run."""
+    """One of two models, or runs, that are compared. N items of the run."""
 
     name: str
     scores: np.ndarray
@@ -48,26 +48,26 @@ class Side:
     """bool of shape (N,): whether it is known to have been asked: an item asked and unscored was not answered in a form
     that gives a score."""
     strangers: tuple[str, ...] = ()
-    """Items (benchmark and id) that it is scored on and that are none of these."""
+    """Items (benchmark and id) that it is scored on but that are not among these N."""
 
     @property
     def completed(self) -> np.ndarray:
-        """The scores, with 0 where it was asked and no score could be read."""
+        """Scores, with 0 where the model was asked but no score could be read."""
         return np.where(self.asked & np.isnan(self.scores), 0.0, self.scores)
 
 
 class Basis(NamedTuple):
-    """The items that two models are compared on, with their slices. N items."""
+    """The items on which two models are compared, with their slices. N items."""
 
     items: pl.DataFrame
     """Rows as of ``items.parquet``."""
     families: list[Family]
     config: EvidenceConfig
-    """Its strata are those within which items are compared."""
+    """Settings of the evidence; items are compared within its strata."""
 
     @property
     def columns(self) -> Family:
-        """The categories of columns; none where the items have no column that differs."""
+        """The family of categories of columns; empty if no column varies."""
         none = family_of("columns", sp.csr_array((0, self.items.height)), [])
         return next((family for family in self.families if family.name == "columns"), none)
 
@@ -85,7 +85,7 @@ class Comparison:
     candidate: str
     baseline: str
     paired: int
-    """Items scored for both."""
+    """Number of items scored for both."""
     only_candidate: tuple[str, ...]
     """Items (benchmark and id) that only the candidate is scored on."""
     only_baseline: tuple[str, ...]
@@ -105,22 +105,22 @@ class Comparison:
     (expected on new items; of a benchmark or of nearly all items: measured), ``low``, ``high``, and ``reason`` (why
     there is no change and no verdict; null: there is)."""
     answer: Answer | None
-    """The list of slices for the difference; None: it was not asked for."""
+    """The list of slices for the difference; None: it was not computed."""
     examples: tuple[str | None, ...]
     """The prompt of the example of each finding of the answer."""
     items: pl.DataFrame
     """Items whose score differs, the largest loss first: ``benchmark``, ``item_id``, ``baseline``, ``candidate``,
     ``difference``."""
     min_effect: float
-    """Differences count from here on."""
+    """Minimum difference that counts, in [0, 1)."""
     verdict: GateVerdict
     reasons: tuple[str, ...]
-    """What the candidate lost on (``overall``, ``the mean over benchmarks``, or a slice's name), or why nothing can be
-    told."""
+    """What the candidate lost on (``overall``, ``the mean over benchmarks``, or a slice's name), or why there is no
+    verdict."""
 
 
 def compare_models(run: RunFolder, candidate: str, baseline: str, *, min_effect: float = 0.0) -> Comparison:
-    """Compare two models of one run, as :meth:`competency_gaps.Run.compare` describes."""
+    """Return the comparison of two models of one run; see :meth:`competency_gaps.Run.compare`."""
     scores = model_scores(run)
     names = (scores.named(candidate), scores.named(baseline))
     after, before = (Side(name, scores.of(name), scores.asked[scores.row(name)]) for name in names)
@@ -128,15 +128,15 @@ def compare_models(run: RunFolder, candidate: str, baseline: str, *, min_effect:
 
 
 def compare_runs(candidate: RunFolder | Path, baseline: RunFolder | Path, *, min_effect: float = 0.0) -> Comparison:
-    """Compare two runs, outcomes of runs, or logs of other tools, on the items that both hold.
+    """Return the comparison of two runs, outcomes of runs, or logs of other tools, on the items that both have.
 
-    Items pair by benchmark and id, if they ask the same. They, and their slices, are those of the baseline, unless it
-    is a log and the candidate a run.
+    Items are paired by benchmark and id if they ask the same. Items and slices are the baseline's, unless it is a log
+    and the candidate a run.
 
     Raises
     ------
     UserError
-        If no item is scored in both, or a log cannot be read or is of several models.
+        If no item is scored in both, or a log cannot be read or has several models.
     """
     turned = isinstance(candidate, RunFolder) and not isinstance(baseline, RunFolder)
     home, guest = (candidate, baseline) if turned else (baseline, candidate)
@@ -151,7 +151,7 @@ def compare_runs(candidate: RunFolder | Path, baseline: RunFolder | Path, *, min
 
 
 def basis_of(run: RunFolder) -> Basis:
-    """The items of a run and its slices."""
+    """Return the items of a run and their slices, to compare models on."""
     base = run.run_itself()
     families = slices_of(base)
     config = base.evidence_config.model_copy(update={"strata": strata_of(base, families)})
@@ -168,14 +168,14 @@ def _run_side(run: RunFolder) -> Side:
 
 
 def _log_basis(path: Path) -> tuple[Basis, Side]:
-    """The items of a log, compared by their columns and features of their texts, and its model's scores."""
+    """Return the items of a log, with slices by columns and features, and the scores of its model."""
     name = _only_model(path)
     run = cached_run(path.expanduser(), {}, Progress(quiet=True))
     return basis_of(run), Side(name, run.outcomes, np.ones(run.items.height, bool))
 
 
 def _only_model(path: Path) -> str:
-    """The model that a log is of; where it does not say so, the log's name."""
+    """Return the name of the only model of a log; the log's name if it names none."""
     names = sorted({part.model for part in find_parts(path) if part.model is not None})
     if len(names) > 1:
         raise UserError(f"{path} holds logs of {len(names)} models ({', '.join(names)}): give the log of one.")
@@ -183,7 +183,7 @@ def _only_model(path: Path) -> str:
 
 
 def _paired_side(basis: Basis, source: RunFolder | Path) -> Side:
-    """Another source's scores on the items that ask the same."""
+    """Return another source's scores, on the items that ask the same."""
     keys = ["benchmark", "item_id"]
     if isinstance(source, RunFolder):
         side = _run_side(source)
@@ -216,14 +216,14 @@ def _in_words(items: pl.DataFrame) -> tuple[str, ...]:
 def compare_scores(
     basis: Basis, candidate: Side, baseline: Side, min_effect: float, *, listed: bool = True
 ) -> Comparison:
-    """Compare two models' scores on the same items.
+    """Return the comparison of two models' scores on the same items.
 
     Parameters
     ----------
     min_effect
-        Differences count if their whole interval lies beyond this.
+        A difference counts only if its whole interval lies beyond this.
     listed
-        Whether the list of slices is made too, which takes most of the time.
+        Whether to compute the list of slices too, which takes most of the time.
 
     Raises
     ------
@@ -292,7 +292,7 @@ def _changed(basis: Basis, values: np.ndarray, before: np.ndarray) -> pl.DataFra
 
 
 def _unpaired_benchmarks(basis: Basis, candidate: Side, baseline: Side) -> Iterator[str]:
-    """Name the benchmarks of which the candidate lacks most of the baseline's scored items."""
+    """Yield the names of benchmarks of which the candidate lacks most of the baseline's scored items."""
     paired = basis.items.select("benchmark", pl.Series("paired", ~np.isnan(candidate.scores)))
     scored = paired.filter(pl.Series(~np.isnan(baseline.scores)))
     shares = scored.group_by("benchmark", maintain_order=True).agg(pl.col("paired").mean())
@@ -301,11 +301,11 @@ def _unpaired_benchmarks(basis: Basis, candidate: Side, baseline: Side) -> Itera
 
 
 ALPHA = 0.05
-"""Chance of a false alarm of the gate, over all that it tests."""
+"""Chance of any false alarm, over all tests of a comparison."""
 
 
 class Differences(NamedTuple):
-    """What the gate rests on; the frames are those of :class:`Comparison`."""
+    """Tested differences between two models; the frames are those of :class:`Comparison`."""
 
     asked: Analysis
     sample: ItemSample
@@ -314,7 +314,7 @@ class Differences(NamedTuple):
 
 
 def find_differences(basis: Basis, candidate: Side, baseline: Side, min_effect: float) -> Differences:
-    """Test the differences of two models' scores, overall and by category; a mean over each cluster counts once."""
+    """Return the tested differences of two models' scores, overall and by category; clusters count once."""
     sides = (candidate, baseline)
     outcome = difference(*(Outcome("score", side.name, side.scores) for side in sides))
     if np.isnan(outcome.values).all():
@@ -339,7 +339,7 @@ def find_differences(basis: Basis, candidate: Side, baseline: Side, min_effect: 
 
 
 def _overall(sample: ItemSample, asked: Analysis, seed: int, min_effect: float, kinds: int) -> pl.DataFrame:
-    """Test the pooled difference under each weighting; what a cluster adds to it flips as a whole."""
+    """Return the tested overall difference under each weighting; a cluster's contribution is flipped as a whole."""
     known = asked.units.unit >= 0
     unit, benchmark = asked.units.unit[known], sample.benchmark[known]
     within = units_of(sample, across=False).share[known]
@@ -359,7 +359,7 @@ def _overall(sample: ItemSample, asked: Analysis, seed: int, min_effect: float, 
 
 
 def _slices(basis: Basis, asked: Analysis, min_effect: float) -> pl.DataFrame:
-    """The change of each category, with both models' means and the p-value of what was measured."""
+    """Return the change of each category, with both models' means and the p-value of the measured difference."""
     family, unit, values = basis.columns, asked.units.unit, asked.outcome.values
     known = unit >= 0
     count = np.maximum(family.member @ known.astype(np.float64), 1)
@@ -388,7 +388,9 @@ def _slices(basis: Basis, asked: Analysis, min_effect: float) -> pl.DataFrame:
 
 
 def _judged(frame: pl.DataFrame, kind: np.ndarray, kinds: int, min_effect: float) -> pl.DataFrame:
-    """Correct p-values within each kind of test, and for the number of kinds, and say what they mean."""
+    """Return a table with p-values corrected within each kind of test and for the number of kinds, and with
+    verdicts.
+    """
     p_value = frame["p_value"].to_numpy()
     adjusted = np.full(len(p_value), np.nan)
     for each in np.unique(kind):
@@ -402,7 +404,7 @@ def _judged(frame: pl.DataFrame, kind: np.ndarray, kinds: int, min_effect: float
 
 
 def _p_values(paired: Paired, min_effect: float) -> np.ndarray:
-    """Two-sided p-values of differences of at most ``min_effect``: 0.05 where the 95% interval begins there."""
+    """Return two-sided p-values of differences beyond ``min_effect``: 0.05 where the 95% interval begins there."""
     if not min_effect:
         return paired.p_value
     above = paired.difference > 0
@@ -412,7 +414,9 @@ def _p_values(paired: Paired, min_effect: float) -> np.ndarray:
 
 
 def holm(p_value: np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values (Scandinavian Journal of Statistics 6, 1979): float64 of the shape of ``p_value``."""
+    """Return Holm's adjusted p-values (Scandinavian Journal of Statistics 6, 1979): float64 of the shape of
+    ``p_value``.
+    """
     order = np.argsort(p_value, kind="stable")
     steps = np.minimum(1.0, p_value[order] * np.arange(len(p_value), 0, -1))
     out = np.empty(len(p_value))
@@ -421,16 +425,16 @@ def holm(p_value: np.ndarray) -> np.ndarray:
 
 
 MIN_CLUSTERS = 20
-"""Fewest pairs of clusters, and ..."""
+"""Minimum number of paired clusters for a verdict."""
 PAIRED = 0.5
-"""... least share of either model's scored items that must pair, for a comparison to say anything."""
+"""Minimum share of either model's scored items that must be paired for a verdict."""
 WEIGHTINGS = {"items": "overall", "benchmarks": "the mean over benchmarks"}
-"""What a loss is called by what counts the same."""
+"""Units that count equally -> name of a loss under this weighting."""
 GateVerdict = Literal["regression", "no regression", "not comparable"]
 
 
 def undecided(unscored: int, losses: Sequence[str], if_wrong: Sequence[str]) -> str:
-    """Say that it depends on answers without a score whether there is a loss: on what, without them and as wrong."""
+    """Return a sentence: whether there is a loss depends on how unscored answers count."""
     left_out, counted = (f"a loss ({', '.join(lost[:3])})" if lost else "no loss" for lost in (losses, if_wrong))
     return (
         f"the verdict hinges on {plural(unscored, 'unscored answer')}: leaving them out gives {left_out}, and counting "
@@ -439,12 +443,12 @@ def undecided(unscored: int, losses: Sequence[str], if_wrong: Sequence[str]) -> 
 
 
 def too_few_pairs(clusters: int, paired: int, unpaired: Mapping[str, int]) -> Iterator[str]:
-    """Say why too little pairs to tell anything.
+    """Yield sentences on why too few items are paired for a verdict; none if there are enough.
 
     Parameters
     ----------
     clusters, paired
-        Clusters and items that are scored for both.
+        Numbers of clusters and items that are scored for both.
     unpaired
         Number of items that only one side is scored on, by its name.
     """
@@ -456,7 +460,7 @@ def too_few_pairs(clusters: int, paired: int, unpaired: Mapping[str, int]) -> It
 
 
 def lost_on(differences: Differences) -> tuple[str, ...]:
-    """What the candidate lost on, the greatest loss first."""
+    """Return what the candidate lost on, overall first, then the greatest loss."""
     overall = differences.overall.filter(verdict="lost").sort("difference", maintain_order=True)
     names = [WEIGHTINGS[weighting] for weighting in overall["weighting"]]
     return (*names, *differences.slices.filter(verdict="lost")["name"])

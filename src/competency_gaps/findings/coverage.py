@@ -38,35 +38,35 @@ from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import UserError, argument
 
 THIN_RATIO = 2
-"""A region is thin where its share is surely below the benchmarks' mean by this factor; crowded: surely above."""
+"""A region is thin if its share is significantly below the benchmarks' mean by this factor; crowded: above."""
 SIMILAR_BENCHMARKS = 3
 MIN_LIKENESS = 0.5
-"""Least likeness of similar benchmarks."""
+"""Minimum likeness of similar benchmarks."""
 TWIN_LIKENESS = 0.95
-"""Likeness from which two benchmarks count as one beside a third."""
+"""Two benchmarks with at least this likeness count as one when a third is compared with them."""
 CLOSE_LIKENESS = 0.8
-"""Likeness from which the only similar benchmark is enough."""
+"""Minimum likeness at which a single similar benchmark is enough."""
 SELF_LIKENESS = 0.9
-"""Likeness from which a benchmark of the map with the name of one that is asked about is that one."""
+"""A benchmark of the atlas with the same name and at least this likeness is the benchmark in question itself."""
 MAX_TOPICS = 3
-"""Missing topics that are named, at most; and absent concepts of each topic, and topics with these."""
+"""Maximum number of missing topics named, of absent concepts per topic, and of topics with these."""
 MIN_OTHER_TOPICS = 0.1
-"""Least share of other topics in a benchmark that is compared in these."""
+"""Minimum share of other topics in a benchmark for it to be compared in these."""
 COARSE_SHARE = 0.1
 """Share in similar benchmarks that a missing topic may need before its line says that the items are few."""
 MIN_IN_SCOPE = 0.8
-"""Share of a benchmark's items that must lie in the regions of its scope, if the map is to say what is lacking."""
+"""Minimum share of a benchmark's items in the regions of its scope for missing topics to be judged by the scope."""
 MIN_SHARE = 0.01
-"""Share from which a region is exercised: topics below it are missing."""
+"""Minimum share of a region that counts as tested: topics below it are missing."""
 MISSING_RATIO = 0.1
-"""Ratio to similar benchmarks below which a topic is missing as well."""
+"""Ratio to the share in similar benchmarks below which a topic is missing as well."""
 MIN_EXPECTED = 0.05
 """Share of a topic in the median of similar benchmarks, from which its absence is worth a line: one that asks about
 little else says nothing of the others."""
 MAX_CONCEPTS = 12
-"""Concepts that are named of what a region lacks, at most."""
+"""Maximum number of concepts named that a region lacks."""
 _READ_BY_PEOPLE = ("explained", "imported")
-"""Kinds of labels that somebody wrote; others are words of exemplars."""
+"""Kinds of labels that somebody wrote; others are made of exemplars' words."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Coverage:
 
 
 class Map:
-    """The atlas and its benchmarks. R regions, B benchmarks."""
+    """The atlas's regions and the shares of its benchmarks in them. R regions, B benchmarks."""
 
     def __init__(self, regions: pl.DataFrame, counts: pl.DataFrame) -> None:
         self.regions = regions
@@ -228,7 +228,9 @@ class Map:
         """float64 of shape (B, R): shares of the map's benchmarks."""
 
     def similar(self, share: np.ndarray, asked: Sequence[str], topic: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of the benchmarks most alike in all other topics (:data:`SIMILAR_BENCHMARKS`), and their likeness."""
+        """Return the rows of the benchmarks most alike in all other topics (:data:`SIMILAR_BENCHMARKS`), and their
+        likeness.
+        """
         level = self.level.copy()
         level[topic] = 0
         like = likeness(level, share, self.public)
@@ -243,20 +245,20 @@ class Map:
         return rows, like[rows]
 
     def is_itself(self, like: np.ndarray, asked: Sequence[str]) -> np.ndarray:
-        """Which rows are a benchmark that is asked about, by name and likeness: bool of shape (B,)."""
+        """Return which rows are a benchmark in question itself, by name and likeness: bool of shape (B,)."""
         return np.isin(self.names, asked) & (like >= SELF_LIKENESS)
 
     def missing(
         self, share: np.ndarray, high: np.ndarray, asked: Sequence[str], inside: Sequence[int] | None, *, within: bool
     ) -> list[tuple[int, float | None, list[str]]]:
-        """Missing topics, the most important first: each with its share in similar benchmarks, and their names.
+        """Return missing topics, the most important first: region, share in similar benchmarks, and names of these.
 
         Parameters
         ----------
         share, high : ndarray of shape (R,)
             Shares of the items, and the upper ends of their intervals.
         asked
-            Names of the benchmarks: their own rows of the map are left out.
+            Names of the benchmarks in question: their rows of the atlas are left out.
         inside, within
             As in :class:`BenchmarkCoverage`.
         """
@@ -276,7 +278,7 @@ class Map:
         return sorted(topics_missing, key=lambda topic: -(topic[1] or 0))
 
     def asked_by(self, topic: int, asked: Sequence[str]) -> tuple[str, ...]:
-        """Other benchmarks that ask it, those with the largest shares first."""
+        """Return the names of other benchmarks with a topic, those with the largest shares first."""
         shares = np.where(np.isin(self.names, asked), 0, self.public[:, topic])
         least = max(MIN_EXPECTED, shares.max() / 3)
         order = np.argsort(-shares, kind="stable").tolist()
@@ -284,7 +286,7 @@ class Map:
 
 
 def likeness(level: ArrayLike, shares: ArrayLike, others: ArrayLike) -> np.ndarray:
-    """Likeness of a benchmark to one or more others, in [0, 1], from shares of shape (R,) and (..., R)."""
+    """Return the likeness of a benchmark to one or more others, in [0, 1], from shares of shape (R,) and (..., R)."""
     middle = np.asarray(level) == LEVEL
     root, other = (np.sqrt(np.asarray(values)[..., middle]) for values in (shares, others))
     return np.asarray(other @ root / np.maximum(np.linalg.norm(other, axis=-1) * np.linalg.norm(root), 1e-9))
@@ -293,9 +295,9 @@ def likeness(level: ArrayLike, shares: ArrayLike, others: ArrayLike) -> np.ndarr
 def _spread(
     run: RunFolder, map_: Map, asked: Sequence[str], name: str, scope: str | None, inside: tuple[int, ...] | None
 ) -> tuple[BenchmarkCoverage, dict[str, np.ndarray]]:
-    """How some benchmarks together spread over the map; and of each region its items, share and interval.
+    """Return how some benchmarks together are spread over the atlas, and each region's items, share and interval.
 
-    Independent items are (sum W)^2 / sum W^2 over clusters, W a cluster's items or, of repeats, 1.
+    The number of independent items is (sum W)^2 / sum W^2 over clusters, W a cluster's items or, for repeats, 1.
     """
     places = run.item_regions
     assert places is not None
@@ -334,7 +336,7 @@ def _spread(
 
 
 def coverage(run: RunFolder, benchmark: str | None = None, description: str | None = None) -> Coverage:
-    """Say what a run's items are about and do not test, as :meth:`competency_gaps.Run.coverage` describes."""
+    """Return what a run's items are about and do not test; see :meth:`competency_gaps.Run.coverage`."""
     run.check_reading("Coverage")
     stated = {str(entry["name"]): entry.get("scope") for entry in run.manifest["benchmarks"]}
     if benchmark is not None:
@@ -385,7 +387,9 @@ def coverage(run: RunFolder, benchmark: str | None = None, description: str | No
 
 
 def _joined(whole: BenchmarkCoverage, parts: Sequence[BenchmarkCoverage]) -> BenchmarkCoverage:
-    """Several benchmarks, of which what the scope of one names is missing where none asks it."""
+    """Return the coverage of several benchmarks, where a topic in the scope of one is missing if none of them has
+    it.
+    """
     topics = {topic.region: topic for part in parts if part.within for topic in part.missing}
     missing = [topic for topic in topics.values() if whole.shares[topic.region] < MIN_SHARE]
     return replace(whole, within=True, missing=tuple(missing))
@@ -420,7 +424,7 @@ def _regions(
 def _counted(
     concepts: pl.DataFrame,
 ) -> tuple[Literal["labelled", "automatic", "unlabelled"], pl.DataFrame, tuple[tuple[str, int], ...]]:
-    """What is counted, its concepts with their labels, and how many of each kind are not."""
+    """Return which concepts are counted (in a word), their rows with labels, and how many of each kind are not."""
     ranked = pl.col("alive") & pl.col("ranked")
     read = pl.col("label_kind").is_in(_READ_BY_PEOPLE).fill_null(False)
     counted: Literal["labelled", "automatic", "unlabelled"] = "unlabelled"
@@ -438,7 +442,7 @@ def _counted(
 
 
 def _lacking(concepts: pl.DataFrame) -> pl.DataFrame:
-    """Missing concepts, those first that ordinary text shows most surely, then thin ones."""
+    """Return missing concepts, those most likely to occur in ordinary text first, then thin ones."""
     order = pl.col("coverage_status").replace_strict({"missing": 0, "under": 1}, default=None)
     lacking = concepts.filter(pl.col("coverage_status").is_in(["missing", "under"]))
     return lacking.sort(order, -pl.col("chance_seen"), -pl.col("density"), "concept", nulls_last=True)
@@ -465,7 +469,7 @@ def _lacks(rows: pl.DataFrame) -> tuple[Lack, ...]:
 
 
 def _absent(map_: Map, whole: BenchmarkCoverage, lacking: pl.DataFrame) -> tuple[AbsentConcepts, ...]:
-    """Absent concepts of missing topics."""
+    """Return absent concepts of missing topics."""
     proven = lacking.filter(coverage_status="missing", label_scored_by="detection")
     absent = []
     for topic in whole.missing[:MAX_TOPICS]:
@@ -476,7 +480,9 @@ def _absent(map_: Map, whole: BenchmarkCoverage, lacking: pl.DataFrame) -> tuple
 
 
 def rarer(report: Coverage) -> list[RegionCoverage]:
-    """Topics that the most similar benchmarks surely have more than twice as often, the largest there first."""
+    """Return topics that are significantly less than half as frequent as in similar benchmarks, the largest there
+    first.
+    """
     if report.whole is None or report.whole.nearest[0][1] < MIN_LIKENESS:
         return []
     rare = [part for part in report.regions if part.level == LEVEL and part.high < part.near / THIN_RATIO]

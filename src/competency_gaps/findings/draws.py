@@ -1,4 +1,4 @@
-"""Tests of a run on other draws of its items: subsampling and ablation [paper], halves [ours], another SAE [paper]."""
+"""Robustness of a run: subsampling and ablation of items [paper], halves [ours], another SAE [paper]."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ DRAWS = 100
 DROPPED = 0.2
 """Share of each benchmark's clusters that a draw leaves out."""
 SHARE = 0.01
-"""Share of the scored items below which an ablation stays."""
+"""Maximum share of the scored items that an ablation removes."""
 CONCEPTS = 100
-"""Concepts with the highest, and the lowest, chi_model, whose items an ablation removes."""
+"""Number of concepts with the highest (lowest) chi_model whose items an ablation removes."""
 RANDOM = 50
-"""Removals of random items, beside which those of an ablation stand."""
+"""Number of random removals with which an ablation is compared."""
 SPLITS = 50
 FITS = 10
-"""Splits on which failures are predicted; each needs a regression."""
+"""Number of splits on which failures are predicted; each needs a regression."""
 COLUMNS = 26
-"""Draws that are multiplied at once."""
+"""Number of draws computed at once, as columns of a matrix."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class RunData:
     ids: tuple[tuple[str, str], ...]
     """Benchmark and id of every item."""
     alive: np.ndarray
-    """bool of shape (C,); so are ``ranked`` and ``tested`` (with a p-value in the run)."""
+    """bool of shape (C,): whether the concept is alive; ``ranked`` and ``tested`` (it has a p-value) likewise."""
     ranked: np.ndarray
     tested: np.ndarray
     tau: np.ndarray
@@ -55,11 +55,11 @@ class RunData:
     limits: tuple[float, float] = (0.0, 1.0)
     """The outcomes that scores of 0 and 1 stand for."""
     expected: np.ndarray | None = None
-    """float64 of shape (N,): the model's score that its peers let expect; None: outcomes are not against peers."""
+    """float64 of shape (N,): the model's score as expected from its peers; None: the outcome is not against peers."""
 
     @property
     def failed(self) -> np.ndarray:
-        """bool of shape (N,): whether the model's score is below 1/2; of a difference of two models, below 0."""
+        """Whether the model's score is below 1/2 (a difference of two models: below 0): bool of shape (N,)."""
         if self.expected is None:
             return self.scores < 0.5
         low, high = self.limits
@@ -67,22 +67,22 @@ class RunData:
 
     @property
     def saliency(self) -> sp.csr_array:
-        """nCAS of the tested concepts: csr_array of float64 of shape (N, tested)."""
+        """Saliency (nCAS) of the tested concepts: csr_array of float64 of shape (N, tested)."""
         rows = sp.csr_array(self.cas[:, self.tested], dtype=np.float64)
         rows.data = saliency(rows.data, self.tau[self.tested][rows.indices])
         return rows
 
     def of_items(self, kept: np.ndarray) -> RunData:
-        """Keep some items, in an order: bool or int of shape (items,)."""
+        """Return the data of some items, in the given order: bool or int of shape (items,)."""
         rows = np.flatnonzero(kept) if kept.dtype == bool else kept
         arrays = {name: getattr(self, name)[rows] for name in ("cas", "scores", "benchmark", "cluster")}
         expected = None if self.expected is None else self.expected[rows]
         return replace(self, **arrays, ids=tuple(self.ids[at] for at in rows), expected=expected)
 
     def draw(self, share: float, rng: np.random.Generator) -> np.ndarray:
-        """Draw a share of each benchmark's clusters: bool of shape (N,).
+        """Return a random share of each benchmark's clusters, as a mask of items: bool of shape (N,).
 
-        Clusters are drawn whole; one that reaches across benchmarks counts in the first.
+        Clusters are drawn whole; one that spans benchmarks counts in the first.
         """
         _, first, number = np.unique(self.cluster, return_index=True, return_inverse=True)
         home = self.benchmark[first]
@@ -94,7 +94,7 @@ class RunData:
 
 
 def run_data(run: RunFolder) -> RunData:
-    """Read a run's rows; excluded items are left out."""
+    """Return a run's items and concepts; excluded items are left out."""
     concepts, rows = run.concepts, run.items["excluded"].is_null().arg_true().to_numpy().astype(np.int64)
     items = run.items[rows]
     names = items["benchmark"].unique(maintain_order=True).to_list()
@@ -115,7 +115,7 @@ def run_data(run: RunFolder) -> RunData:
 
 
 def metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """chi_bench and chi_model of the suite on subsets of the items, as sparse-times-dense products.
+    """Return the suite's chi_bench and chi_model on subsets of the items.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def _metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def spread(values: np.ndarray) -> dict[str, float]:
-    """Standard deviations over draws, summarised over concepts: mean, median, 95% quantile, and number of concepts.
+    """Return a summary over concepts of standard deviations over draws: mean, median, 95% quantile, number of concepts.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def spread(values: np.ndarray) -> dict[str, float]:
 
 
 def subsample(data: RunData, *, draws: int = DRAWS, seed: int = 0) -> dict[str, Any]:
-    """Draw subsets of every benchmark, and compute every metric on each.
+    """Return how much metrics vary between random subsets of every benchmark.
 
     Returns
     -------
@@ -200,9 +200,9 @@ class Removal:
 
 
 def ablate(data: RunData, *, seed: int = 0) -> dict[str, Removal]:
-    """Remove the items most aligned with the 100 ``best`` and the 100 ``worst`` tested concepts, by chi_model.
+    """Return the effect of removing the items most aligned with the 100 ``best`` and the 100 ``worst`` tested concepts.
 
-    An item's alignment [ours] is the sum of its saliencies (nCAS) of these concepts.
+    Concepts are ordered by chi_model. An item's alignment [ours] is the sum of its saliencies (nCAS) of these concepts.
     """
     whole = np.ones((len(data.scores), 1), bool)
     places = np.flatnonzero(data.tested)
@@ -226,7 +226,7 @@ def ablate(data: RunData, *, seed: int = 0) -> dict[str, Removal]:
 
 
 def over_splits(values: Sequence[float]) -> dict[str, float]:
-    """Mean and middle 95% (``low``, ``high``) of values by split, and the number of ``splits`` that have one.
+    """Return the mean and middle 95% (``low``, ``high``) of values by split, and the number of defined ``splits``.
 
     Splits overlap, so the range shows how steady a figure is, not its error.
     """
@@ -240,14 +240,14 @@ def over_splits(values: Sequence[float]) -> dict[str, float]:
 def halves(
     data: RunData, *, splits: int = SPLITS, fits: int | None = None, seed: int = 0
 ) -> dict[str, dict[str, float]]:
-    """Split every benchmark into halves, many times; clusters stay whole.
+    """Return how well random halves of every benchmark agree; clusters stay whole.
 
     Returns
     -------
     dict
         :func:`over_splits` of ``chi_model_correlation`` (Pearson, between the halves, over the tested concepts),
-        ``auc`` (of failure on the second half, predicted from the concepts' saliencies and what the baseline knows),
-        ``auc_baseline`` (predicted from the benchmark and, against peers, from what these make of the item) and
+        ``auc`` (of failure on the second half, predicted from the concepts' saliencies and the baseline),
+        ``auc_baseline`` (predicted from the benchmark and, for outcomes against peers, from the expected score) and
         ``auc_gain`` (their difference, split by split).
     """
     rng = np.random.default_rng(seed)
@@ -267,9 +267,9 @@ def halves(
 
 
 def _predicted(first: RunData, second: RunData) -> tuple[float, float]:
-    """AUC of the second half's failures with the concepts and without; NaN if a half has one kind of item only.
+    """Return the AUC of the second half's failures with concepts and without; NaN if a half has only failures or none.
 
-    The concepts' logistic regression starts from the log-odds of the baseline's, so that it has to add to them.
+    The concepts' logistic regression starts from the baseline's log odds, so that it has to add to them.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -303,11 +303,11 @@ def _predicted(first: RunData, second: RunData) -> tuple[float, float]:
 
 
 MATCHED = 0.5
-"""Least correlation over the items at which two concepts count as the same."""
+"""Minimum correlation over the items for two concepts to count as the same."""
 
 
 def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunData) -> dict[str, Any]:
-    """Compare two runs.
+    """Return how well two runs agree.
 
     Returns
     -------
@@ -362,7 +362,7 @@ def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunDa
 
 
 def _matched(data: RunData, other: RunData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tested concepts that are mutual best matches over the same items, with their correlation."""
+    """Return tested concepts that are mutual best matches over the same items, with their correlation."""
     first, second = (_standard(side.saliency) for side in (data, other))
     means = [np.asarray(side.mean(axis=0)).ravel() for side in (first, second)]
     alike = (first.T @ second).toarray() / first.shape[0] - np.outer(*means)
@@ -373,7 +373,7 @@ def _matched(data: RunData, other: RunData) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _standard(rows: sp.csr_array) -> sp.csc_array:
-    """Columns divided by their standard deviation; 0 where one is constant."""
+    """Return columns divided by their standard deviation; 0 where a column is constant."""
     mean = np.asarray(rows.mean(axis=0)).ravel()
     spread = np.sqrt(np.maximum(0.0, np.asarray(rows.power(2).mean(axis=0)).ravel() - mean**2))
     return sp.csc_array(rows @ sp.diags_array(np.where(spread > 1e-8, 1 / np.maximum(spread, 1e-8), 0.0)))

@@ -1,4 +1,4 @@
-"""The gaps of chosen slices: what half-samples make of them, and what they rest on [ours]."""
+"""Gaps of chosen slices: their replication on half-samples, and what explains part of them [ours]."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from competency_gaps.findings.on_units import FamilyOnUnits, centred
 from competency_gaps.findings.slice_model import SliceModel
 
 HALF_SAMPLES = 20
-"""Half-samples that choose anew."""
+"""Number of half-samples on which the choice is repeated."""
 Z_95 = 1.959964
 """Half width of an interval of 95%, in standard errors."""
 
 
 def half_samples(units: int, count: int = HALF_SAMPLES, seed: int = 0) -> np.ndarray:
-    """Draw halves of the units: bool of shape (units, count)."""
+    """Return random halves of the units: bool of shape (units, count)."""
     rng = np.random.default_rng(seed)
     return np.stack([rng.permutation(units) < units // 2 for _ in range(count)], axis=1)
 
@@ -32,15 +32,16 @@ def replicate(
     halves: np.ndarray,
     outcome: np.ndarray,
 ) -> list[dict[str, Any]]:
-    """Measure the gaps of a list on the units that did not choose it.
+    """Return how often half-samples choose each slice of a list again, and its gap on the units that they leave out.
 
     Parameters
     ----------
     chosen
-        The list of all units.
+        The list chosen on all units.
     lists
-        Those of the half-samples.
+        The lists chosen on the half-samples.
     halves : ndarray of bool of shape (U, half-samples)
+        Units of each half-sample.
 
     Returns
     -------
@@ -75,13 +76,13 @@ def replicate(
 
 
 MIN_SAME_CORRELATION = 0.7
-"""Correlation from which two slices are nearly the same."""
+"""Minimum correlation of two slices that count as nearly the same."""
 
 
 def gaps_of(
     weights: sp.csr_array, outcome: np.ndarray, taken: np.ndarray, block: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gaps of slices on subsets of the units, and their standard errors: two arrays of shape (slices, H).
+    """Return gaps of slices on subsets of the units, and their standard errors: two arrays of shape (slices, H).
 
     Parameters
     ----------
@@ -103,17 +104,17 @@ def gaps_of(
 
 
 MIN_EXPLAINED = 1 / 3
-"""Least part of a gap that is said to rest on something else."""
+"""Minimum part of a gap that something else must explain to be mentioned."""
 MIN_REST = 0.2
-"""Least part of a slice's own variance that another leaves, if its part is to be told."""
+"""Minimum part of a slice's variance that another must leave, for the part that it explains to be estimated."""
 
 
 def explained_by(
     families: Sequence[FamilyOnUnits], slice_model: SliceModel, chosen: Sequence[Chosen], outcome: np.ndarray
 ) -> list[tuple[tuple[str, float], ...]]:
-    """What explains part of each chosen slice's gap: slices chosen before it, other columns, and what is held equal.
+    """Return what explains part of each chosen slice's gap: slices chosen before it, other columns, and the strata.
 
-    The part is what is lost of the gap when the other, or every category of the column, is held equal too.
+    The part is how much of the gap disappears when the other slice, or every category of the column, is held constant.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Read new texts with a run's model and SAE, as a run of their own, which resumes and is kept."""
+"""Read new texts with a run's model and SAE, as a separate run, which is cached and can be resumed."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _NAME = "examples"
 
 
 def read_examples(run: RunFolder, entries: Sequence[Entry], progress: Progress) -> tuple[RunFolder, sp.csr_array]:
-    """Read the examples of a list, unless they have been read.
+    """Return a run over the examples of a list, which are read unless they have been before.
 
     Returns
     -------
     tuple of RunFolder and csr_array
-        The run of the examples; which of its items are examples of which entry, of shape (entries, items).
+        The run of the examples, and its items that are examples of each entry: shape (entries, items).
 
     Raises
     ------
     UserError
-        If the run was read over responses, which examples have not.
+        If the run was read over responses, which examples do not have.
     """
     if run.manifest["settings"].get("span") == "response":
         raise UserError(f"{run.path} was read over the span 'response', but examples have no responses.")

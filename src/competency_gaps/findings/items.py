@@ -1,4 +1,4 @@
-"""What lies behind a finding: its failing and passing items, its typical ones, where it lies, and its parts."""
+"""Details of a finding: failing, passing and typical items, slices that overlap it, and its parts."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 COMPARED = 12
-"""Prompts, evenly chosen, that a template is formed from."""
+"""Maximum number of prompts, evenly spaced, from which a template is formed."""
 MAX_TEXT_LENGTH = 2_000
-"""Most tokens of a prompt, beyond the shared beginning and end, that are compared; where there are more, all differ."""
+"""Maximum number of tokens of a prompt that are compared, beyond the shared beginning and end; with more, all
+differ."""
 MIN_ITEMS = 3
-"""Fewest words of a constant part inside a prompt: single words that happen to be shared are not a template."""
+"""Minimum number of words of a constant part inside a prompt: single shared words are not a template."""
 EXAMPLES = 6
-"""Failing items of a slice that are chosen, and as many passing ones."""
+"""Maximum number of failing items chosen of a slice, and of passing ones."""
 SHOWN = 3
-"""Of these, the first ones that a terminal and an assistant see."""
+"""How many of these a terminal or an assistant shows."""
 MIN_SHARE = 0.1
-"""Smallest share of a finding's items that another slice must hold to be named as where it lies."""
+"""Minimum share of a finding's items that another slice must contain to be named as where it lies."""
 MIN_LIFT = 1.5
-"""How much more frequent the other slice must be there than elsewhere."""
+"""Minimum ratio of this share to the other slice's share of the other items."""
 MAX_SLICES = 3
 
 
 class Piece(NamedTuple):
-    """A piece of a prompt."""
+    """A piece of a prompt, constant or not."""
 
     text: str
     is_constant: bool
@@ -82,7 +83,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Detail:
-    """What lies behind one finding."""
+    """Details of one finding."""
 
     failing: tuple[ShownItem, ...]
     passing: tuple[ShownItem, ...]
@@ -94,12 +95,12 @@ class Detail:
 
 
 def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
-    """Gather what lies behind a finding of an answer.
+    """Return the details of a finding of an answer.
 
     Parameters
     ----------
     run
-        The run itself, no outcome of it.
+        The run itself, not a view of it.
     """
     from competency_gaps.findings.answer import slice_table, slices_of
 
@@ -120,14 +121,14 @@ def detail(run: RunFolder, answer: Answer, finding: Finding) -> Detail:
 
 
 def against_of(answer: Answer) -> Against:
-    """What an answer was asked against."""
+    """Return the argument ``against`` with which an answer was made."""
     if answer.kind == "difference":
         return answer.against[0]
     return list(answer.against) if answer.kind == "peers" else None if answer.kind == "parsed" else "benchmark"
 
 
 def slice_weights(families: Sequence[Family], number: int) -> np.ndarray:
-    """Weights of a slice: float32 of shape (N,), in [0, 1].
+    """Return the weights of a slice: float32 of shape (N,), in [0, 1].
 
     Raises
     ------
@@ -143,7 +144,7 @@ def slice_weights(families: Sequence[Family], number: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sides:
-    """Which items of a slice show best what a model fails and what it passes. N items."""
+    """Chooses the items of a slice that show best what a model fails and passes. N items."""
 
     values: np.ndarray
     """float64 of shape (N,): the outcome; NaN: none."""
@@ -155,14 +156,14 @@ class Sides:
     cluster: np.ndarray
 
     def choose(self, weights: np.ndarray, finding: Finding | None = None) -> tuple[list[int], list[int]]:
-        """Choose failing and passing items, those that say most first: by weight times distance from the mean.
+        """Return failing and passing items, the most telling first: by weight times distance from the mean.
 
         Parameters
         ----------
         weights : ndarray of float of shape (N,)
-            Of a slice.
+            Weights of a slice.
         finding
-            Its example comes first on its side.
+            If given, its example comes first on its side.
 
         Returns
         -------
@@ -183,7 +184,9 @@ class Sides:
 
 
 def sides_of(run: RunFolder, model: str, against: Against, *, parsed: bool = False) -> Sides:
-    """Tell failing from passing items; parameters as of :func:`~competency_gaps.findings.answer.find_answer`."""
+    """Return the chooser of failing and passing items; parameters as in
+    :func:`~competency_gaps.findings.answer.find_answer`.
+    """
     from competency_gaps.findings.answer import chosen_outcome
 
     scores = model_scores(run)
@@ -195,7 +198,7 @@ def sides_of(run: RunFolder, model: str, against: Against, *, parsed: bool = Fal
 
 
 def _above_benchmark(items: pl.DataFrame, values: np.ndarray) -> np.ndarray:
-    """Values less the mean of their benchmark; NaN where there is none."""
+    """Return values less the mean of their benchmark; NaN where there is no value."""
     frame = items.select("benchmark", value=pl.Series(values).fill_nan(None))
     return frame.select(pl.col("value") - pl.col("value").mean().over("benchmark"))["value"].to_numpy()
 
@@ -216,14 +219,14 @@ def _lies_in(families: Sequence[Family], finding: Finding, inside: np.ndarray) -
 
 
 def example_texts(run: RunFolder, findings: Sequence[Finding]) -> list[str | None]:
-    """The example of each finding: what its prompt does not share with others of its benchmark; None: no example."""
+    """Return the example of each finding, without what all prompts of its benchmark share; None: no example."""
     wanted = sorted({finding.example for finding in findings if finding.example is not None})
     folded = _folded(run, wanted)
     return [None if finding.example is None else body_part(folded[finding.example]) for finding in findings]
 
 
 def _folded(run: RunFolder, rows: Sequence[int]) -> dict[int, list[Piece]]:
-    """The prompts of some items without lettered options, split from the template of their benchmarks."""
+    """Return the prompts of some items, without lettered options, split by the template of their benchmarks."""
     if not rows:
         return {}
     names, table = run.items["benchmark"], run.items.select("prompt", "choices")
@@ -240,7 +243,7 @@ def _folded(run: RunFolder, rows: Sequence[int]) -> dict[int, list[Piece]]:
 
 
 def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) -> dict[int, ShownItem]:
-    """Some items with the scores and responses of a model."""
+    """Return some items with the scores and responses of a model, by row."""
     folded = _folded(run, rows)
     scores = model_scores(run).of(model)
     response = dict(zip(rows, run.items["response"].gather(list(rows)), strict=True))
@@ -268,18 +271,17 @@ def _shown(run: RunFolder, model: str, values: np.ndarray, rows: Sequence[int]) 
 
 
 def template_of(prompts: Sequence[str]) -> list[str]:
-    """Find the tokens that all prompts have, in the same order.
+    """Return the tokens that all prompts share, in the same order.
 
     Parameters
     ----------
     prompts
-        Of one benchmark; at most ``COMPARED`` of them are compared.
+        Prompts of one benchmark; at most ``COMPARED`` of them are compared.
 
     Returns
     -------
     list of str
-        Words, white space and marks. Empty where there are fewer than two different prompts, as nothing shows
-        what is constant.
+        Words, white space and marks. Empty with fewer than two different prompts, which do not show what is constant.
     """
     distinct = list(dict.fromkeys(prompts))
     if len(distinct) < 2:
@@ -293,12 +295,12 @@ def template_of(prompts: Sequence[str]) -> list[str]:
 
 
 def fold(prompt: str, template: Sequence[str]) -> list[Piece]:
-    """Split a prompt into pieces that its template has and pieces of its own; their texts add up to the prompt.
+    """Return a prompt split into pieces of its template and other pieces; their texts add up to the prompt.
 
     Parameters
     ----------
     template
-        As :func:`template_of` gives it; empty: all of the prompt is its own.
+        From :func:`template_of`; empty: nothing is constant.
     """
     tokens = _TOKEN.findall(prompt)
     constant = [False] * len(tokens)
@@ -314,13 +316,15 @@ def fold(prompt: str, template: Sequence[str]) -> list[Piece]:
 
 
 def body_part(pieces: Sequence[Piece]) -> str:
-    """The differing part of a prompt on one line, with an ellipsis where a constant part stood between two pieces."""
+    """Return the variable part of a prompt on one line, with an ellipsis for constant parts in between."""
     text = " … ".join(" ".join(piece.text.split()) for piece in pieces if not piece.is_constant and piece.text.strip())
     return text or " ".join("".join(piece.text for piece in pieces).split())
 
 
 def _shared(first: list[str], second: list[str]) -> list[tuple[int, int]]:
-    """Places of the tokens that two texts share, in order: beginnings and ends that are equal, and blocks between."""
+    """Return pairs of positions of the tokens that two texts share, in order: equal beginnings, ends, and blocks
+    between.
+    """
     most = min(len(first), len(second))
     head = next((i for i in range(most) if first[i] != second[i]), most)
     tail = next((i for i in range(most - head) if first[-1 - i] != second[-1 - i]), most - head)

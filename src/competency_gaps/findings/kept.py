@@ -1,4 +1,4 @@
-"""What a run answers is kept in the cache folder, and read from it until the run changes."""
+"""Cache of answers, in the cache folder; an entry is valid until the run changes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 FORMAT = 3
-"""Rises when the same run gets another answer."""
+"""Version of cached answers; raise it when the same run would get another answer."""
 
 
 def answer(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
-    """Say where a model is weak and strong, as :func:`competency_gaps.findings.answer.find_answer` does."""
+    """Return where a model is weak and strong, from the cache or
+    :func:`competency_gaps.findings.answer.find_answer`.
+    """
     base = run.run_itself()
     model = base.own_model if model is None else model
 
@@ -40,14 +42,14 @@ def answer(run: RunFolder, model: str | None = None, against: Against = None, *,
 
 
 def outcome_arguments(run: RunFolder) -> dict[str, Any]:
-    """Arguments of the answer about what a run holds, or what an outcome of it does."""
+    """Return the arguments of :func:`answer` for the outcome of a run or view."""
     others = run.manifest.get("outcome", {}).get("against")
     against = {"peers": others, "difference": others[0] if others else None}.get(run.kind, "benchmark")
     return {"model": run.scored_model, "against": against, "parsed": run.kind == "parsed"}
 
 
 def answers(run: RunFolder, models: Sequence[str] | None = None, against: Against = None) -> dict[str, Answer]:
-    """The answers of several models; ``models`` None: all that have scores."""
+    """Return the answers of several models by name; ``models`` None: all that have scores."""
     base = run.run_itself()
     names = list(model_scores(base).models if models is None else models)
     return {name: answer(base, name, against) for name in names}
@@ -56,7 +58,7 @@ def answers(run: RunFolder, models: Sequence[str] | None = None, against: Agains
 def model_slices(
     run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, max_slices: int = MAX_SLICES
 ) -> ModelSlices:
-    """The slices that tell models apart, as :func:`competency_gaps.findings.models.find_model_slices` finds them."""
+    """Return the slices on which models differ, from the cache or ``find_model_slices``."""
 
     def make() -> ModelSlices:
         from competency_gaps.findings.models import find_model_slices
@@ -76,7 +78,7 @@ def model_slices(
 def _kept(
     run: Path, asked: Sequence[Any], make: Callable[[], Made], plain: Callable[[Made], Any], read: Callable[[Any], Made]
 ) -> Made:
-    """What is kept for a question; else it is made, and kept as ``plain`` turns it into JSON."""
+    """Return the cached result for a question; otherwise compute it and cache it as ``plain`` turns it into JSON."""
     file, rests_on = _file(run, asked), _rests_on(run)
     content = _read(file, rests_on)
     if content is not None:
@@ -95,14 +97,16 @@ def _file(run: Path, asked: Sequence[Any]) -> Path:
 
 
 def _rests_on(run: Path) -> list[Any]:
-    """The format, and the tables and documents of a run as they were when they were last changed."""
+    """Return the format, and the stamps of a run's tables and documents, which must be unchanged for a cached
+    result.
+    """
     files = sorted(file for file in run.iterdir() if file.suffix in (".json", ".parquet") and file.is_file())
     stamps = [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
     return [FORMAT, stamps]
 
 
 def _read(file: Path, rests_on: list[Any]) -> Any:
-    """What is kept in a file; None: nothing is, or what it rests on has changed."""
+    """Return the cached result in a file; None if there is none, or it is outdated."""
     try:
         content = json.loads(file.read_bytes())
         return content["kept"] if content["rests_on"] == rests_on else None

@@ -1,4 +1,4 @@
-"""The models of a run side by side: how each does, and what they say of each item."""
+"""Scores of a run's models: per model, per item, and whether missing scores are random."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores, read_scores
 
 MAX_ANSWER_LENGTH = 80
-"""Characters of an answer that other models may give in the same words."""
+"""Maximum length of answers that are compared between models, in characters."""
 
 
 def models_table(run: RunFolder) -> pl.DataFrame:
-    """Every model that the run has scores of.
+    """Return a table of the models that the run has scores of.
 
     Returns
     -------
     polars.DataFrame
-        One row per model: ``model``, ``reads`` (whether its activations are the concepts), ``scored`` and ``unscored``
-        (kept items that it was asked, with and without a score), ``mean`` over the scored items with its interval
-        ``low`` and ``high``, clusters counted once.
+        One row per model: ``model``, ``reads`` (whether the concepts are read from its activations), ``scored`` and
+        ``unscored`` (kept items that it was asked, with and without a score), ``mean`` over the scored items with its
+        interval ``low`` and ``high``, clusters counted once.
     """
     base = run.run_itself()
     scores = model_scores(base)
@@ -101,15 +101,15 @@ def _answers(run: RunFolder, scores: ModelScores, responses: pl.Series) -> np.nd
 
 
 MAX_P_VALUE = 0.05
-"""Largest p-value at which missing scores are said to depend on difficulty."""
+"""Maximum p-value at which missing scores are reported to depend on difficulty."""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """How items without a score differ from the others of their benchmarks and of about equal length."""
+    """How items with missing scores differ from others of their benchmarks and of about equal length."""
 
     share: float
-    """In [0, 1]: part of the items' scores that are missing."""
+    """Share of the items' scores that are missing, in [0, 1]."""
     gap: float
     """By how much others score more there, in [-1, 1]; negative: scores are missing on hard items. NaN = too few
     items to tell."""
@@ -120,23 +120,23 @@ class Missing:
 
     @property
     def with_difficulty(self) -> bool:
-        """Whether scores are missing on harder, or on easier, items than elsewhere."""
+        """Whether scores are missing more often on harder, or on easier, items."""
         return self.p_value <= MAX_P_VALUE
 
 
 def missing_scores(
     sample: ItemSample, lacking: np.ndarray, others: np.ndarray, thresholds: Thresholds
 ) -> Missing | None:
-    """Measure whether missing scores depend on the items' difficulty; None: no score is missing.
+    """Return whether missing scores depend on the items' difficulty; None if no score is missing.
 
     Parameters
     ----------
     sample
         The items, with any outcomes.
     lacking : ndarray of float64 of shape (N,)
-        Part of the models that have no score of the item, in [0, 1]; NaN = the item does not count.
+        Share of the models without a score of the item, in [0, 1]; NaN = the item does not count.
     others : ndarray of float64 of shape (N,)
-        What others score on the item, on any scale of points; NaN = unknown.
+        Other models' score on the item, on any scale; NaN = unknown.
     """
     share = float(np.nanmean(lacking)) if not np.isnan(lacking).all() else 0.0
     if share == 0:
@@ -151,7 +151,7 @@ def missing_scores(
 
 
 def missing_of_models(run: RunFolder) -> dict[str, Missing]:
-    """Measure, for each model that was asked items of which it has no score, whether these are hard for the others.
+    """Return, for each model with missing scores, whether the others find those items hard.
 
     The p-values are corrected over the models by Benjamini and Hochberg's method.
     """

@@ -1,4 +1,4 @@
-"""The models of a run side by side [ours]: the slices that tell them apart, and scores on categories of items.
+"""The models of a run compared [ours]: the slices on which they differ, and scores on categories of items.
 
 A model may be the best of a category if no other surely scores more on the items that both were scored on: the paired
 difference to each other model, clusters counted once, is tested one-sided at :data:`ERROR` over the number of others
@@ -27,21 +27,22 @@ from competency_gaps.slices import Family
 from competency_gaps.util.errors import UserError, no_such
 
 MAX_Q_VALUE = 0.05
-"""False-discovery rate at which a slice tells models apart."""
+"""Maximum q-value of a slice on which models differ."""
 MAX_CORRELATION = 0.5
-"""Correlation of two slices' weights from which the later one is not shown: it says the same."""
+"""A slice is not shown if its weights correlate more than this with an earlier one's: it says the same."""
 
 
 def find_model_slices(
     run: RunFolder, *, against: Against = None, models: Sequence[str] | None = None, max_slices: int = MAX_SLICES
 ) -> ModelSlices:
-    """How each model does on the slices that tell models apart.
+    """Return the slices on which models differ, and how each model does on them.
 
-    A slice tells models apart if their gaps differ by more than their errors allow: the variance over models beyond
-    noise is ``mean((g - mean g)^2) - mean(se^2)``. The categories of columns that do come first, because anybody can
-    check them; then other slices, the surest spread first, unless they hold the items of one that is shown already.
+    Models differ on a slice if their gaps differ by more than their errors allow: the variance over models beyond
+    noise is ``mean((g - mean g)^2) - mean(se^2)``. Categories of columns come first, because anybody can check them;
+    then other slices, the most certain spread first, unless they contain the same items as a slice that is shown
+    already.
 
-    Parameters and errors as of :meth:`competency_gaps.Run.model_slices`.
+    Parameters and errors as in :meth:`competency_gaps.Run.model_slices`.
     """
     base = run.run_itself()
     scores = model_scores(base)
@@ -85,7 +86,7 @@ def _outcomes(run: RunFolder, scores: ModelScores, against: Against, models: Seq
 def plain_gaps(
     run: RunFolder, families: Sequence[Family], weights: sp.csr_array, outcomes: Sequence[Outcome]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Measured difference of each slice from comparable items, and the width of its interval: (models, slices) each."""
+    """Return the measured gap of each slice for each model, and the width of its interval: (models, slices) each."""
     config = run.evidence_config.model_copy(update={"strata": strata_of(run, families)})
     sample = slice_sample(run.items, weights, config.strata)
     samples = (with_outcomes(sample, Outcomes(one.values, one.limits)) for one in outcomes)
@@ -95,7 +96,7 @@ def plain_gaps(
 
 
 def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
-    """How far models' true gaps differ on each slice.
+    """Return how much models' true gaps differ on each slice.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def spread(gap: np.ndarray, width: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _chosen(apart: pl.DataFrame, weights: sp.csr_array, max_slices: int) -> list[int]:
-    """Places of the slices that are shown, in order."""
+    """Return the rows of the slices to show, in order."""
     sure = apart.with_row_index("place").filter(pl.col("q_value") <= MAX_Q_VALUE)
     order = sure.sort(pl.col("family") != "columns", -pl.col("spread_low"), "place")["place"].to_list()
     product = (weights[order] @ weights[order].T).toarray()
@@ -140,7 +141,7 @@ def _chosen(apart: pl.DataFrame, weights: sp.csr_array, max_slices: int) -> list
 
 
 ERROR = 0.05
-"""Chance that the best model is not among those that may be, at most."""
+"""Maximum chance that the best model is not among those that may be best."""
 SCORES_BY = {
     **{"slice": pl.Int64, "category": pl.String, "items": pl.Int64, "model": pl.String, "scored": pl.Int64},
     **dict.fromkeys(("mean", "low", "high"), pl.Float64),
@@ -150,7 +151,7 @@ SCORES_BY = {
 
 
 def scores_by(run: RunFolder, column: str) -> pl.DataFrame:
-    """Score every model on every category of a column, as :meth:`competency_gaps.Run.scores_by` describes."""
+    """Return every model's scores on every category of a column; see :meth:`competency_gaps.Run.scores_by`."""
     families = slices_of(run.run_itself())
     places = [(family, at) for family in families for at, of_slice in enumerate(family.column) if of_slice == column]
     if not places:
@@ -160,7 +161,7 @@ def scores_by(run: RunFolder, column: str) -> pl.DataFrame:
 
 
 def scores_overall(run: RunFolder) -> pl.DataFrame:
-    """Score every model on all items; columns as :func:`scores_by`, without slice and category."""
+    """Return every model's scores on all items, as :func:`scores_by` without slice and category."""
     return _table(run, [(None, None, np.flatnonzero(run.run_itself().items["excluded"].is_null()))])
 
 
@@ -191,7 +192,7 @@ def _categories(places: Sequence[tuple[Family, int]]) -> list[tuple[int | None, 
 
 
 def _table(run: RunFolder, categories: Sequence[tuple[int | None, str | None, np.ndarray]]) -> pl.DataFrame:
-    """Of each category its slice, its name and the rows of its items."""
+    """Return every model's scores on categories, each given as its slice, its name and the rows of its items."""
     base = run.run_itself()
     scores, cluster = model_scores(base), base.items["cluster"].to_numpy()
     if not scores.models:
@@ -211,7 +212,7 @@ def _table(run: RunFolder, categories: Sequence[tuple[int | None, str | None, np
 
 
 def _by_cluster(values: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean score of each cluster, and its scored items: two float64 of shape (models, clusters); NaN: none."""
+    """Return mean scores of clusters, and their scored items: two float64 of shape (models, clusters); NaN: none."""
     _, number = np.unique(cluster, return_inverse=True)
     known = ~np.isnan(values)
     sizes, sums = (
@@ -222,7 +223,7 @@ def _by_cluster(values: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np
 
 
 def may_be_best(values: np.ndarray) -> np.ndarray:
-    """Which models no other surely beats.
+    """Return which models may be the best: those that no other significantly beats.
 
     Parameters
     ----------
@@ -232,7 +233,7 @@ def may_be_best(values: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of bool of shape (M,)
-        A model without scores may not be the best.
+        False for a model without scores.
     """
     known = (~np.isnan(values)).astype(np.float64)
     filled = np.nan_to_num(values)

@@ -12,11 +12,11 @@ from competency_gaps.evidence import Units
 from competency_gaps.slices import Family
 
 MIN_UNITS = 20
-"""Smallest effective number of units of a slice; half as many for a category, which is tested with its column."""
+"""Minimum effective number of units of a slice; half as many for a category, which is tested with its column."""
 MIN_SCORED_SHARE = 0.5
-"""Share of a slice's items that must be scored: scores are seldom missing at random."""
+"""Minimum share of a slice's items that must be scored: scores are seldom missing at random."""
 FAMILIES_BY_READABILITY = ("columns", "regions", "profiles", "lists", "skills", "concepts", "clusters", "features")
-"""Families, the one that people check most easily first; families not named here rank with ``features``."""
+"""Families, the easiest to check for people first; families not named here rank with ``features``."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FamilyOnUnits:
 
     @cached_property
     def usable(self) -> np.ndarray:
-        """bool of shape (K,): slices that get a gap."""
+        """Slices that get a gap: bool of shape (K,)."""
         return np.array([reason is None for reason in self.reason], bool)
 
     @cached_property
@@ -55,7 +55,7 @@ class FamilyOnUnits:
 
     @cached_property
     def squares(self) -> np.ndarray:
-        """float64 of shape (K,): sum of squares of the weights about their blocks' means."""
+        """Sum of squares of the weights about their blocks' means: float64 of shape (K,)."""
         return self.by_block.sum(axis=1, dtype=np.float64)
 
     def z_scores(self, residual: np.ndarray, variances: np.ndarray) -> np.ndarray:
@@ -72,7 +72,7 @@ class FamilyOnUnits:
 
     @cached_property
     def outside_columns(self) -> np.ndarray:
-        """bool of shape (K,): usable slices that are no category of a column."""
+        """Usable slices that are no category of a column: bool of shape (K,)."""
         return self.usable & np.array([column is None for column in self.family.column])
 
     @property
@@ -84,7 +84,7 @@ class FamilyOnUnits:
 
 
 def aggregate(family: Family, units: Units, kept: np.ndarray) -> FamilyOnUnits:
-    """Sum a family's weights over the units of an outcome.
+    """Return a family with its weights summed over the units of an outcome.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def block_matrix(block: np.ndarray) -> sp.csr_array:
 
 
 def sums_by_block(weights: sp.csr_array, block: np.ndarray) -> np.ndarray:
-    """Sum weights of shape (K, U) over the units of each block: float64 of shape (K, B)."""
+    """Return weights of shape (K, U) summed over the units of each block: float64 of shape (K, B)."""
     blocks = int(block.max(initial=-1)) + 1
     count = weights.shape[0]
     cell = np.repeat(np.arange(count) * blocks, np.diff(weights.indptr)) + block[weights.indices]

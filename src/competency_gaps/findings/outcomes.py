@@ -1,7 +1,6 @@
 """Views of a run: another model's scores, its scores against peers, a difference of two, or what was parsed.
 
-A view is made in memory, from the run's tables and rows of activations, without a model; everything that reads a run
-reads it.
+A view is computed in memory, from the run's tables and activations, without a model. It can be used wherever a run can.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ def view_of(base: RunFolder, outcome: Outcome) -> RunFolder:
 
 
 def _items(base: RunFolder, outcome: Outcome) -> pl.DataFrame:
-    """The run's items with the outcome, and with another model's answers instead of its own."""
+    """Return the run's items with the outcome, and with the answers of its model."""
     items = base.items.with_columns(pl.Series("outcome", outcome.values).fill_nan(None))
     if outcome.model == base.own_model:
         return items

@@ -1,4 +1,4 @@
-"""Run all tests of robustness on a run, judge them, and keep the results in its folder."""
+"""Run all tests of robustness on a run, judge them, and store the results in its folder."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from competency_gaps.util.files import finite
 from competency_gaps.util.progress import Progress
 
 STEADY = 0.05
-"""Largest standard deviation of chi_model, on average, of a steady run; published ones are 0.01 to 0.025."""
+"""Maximum mean standard deviation of chi_model of a steady run; published ones are 0.01 to 0.025."""
 AGREES = 0.5
-"""Least correlation at which two halves or runs agree."""
+"""Minimum correlation at which two halves or runs agree."""
 
 Tone = Literal["good", "bad", "open"]
 
@@ -106,7 +106,7 @@ class RobustnessVerdict:
 
 
 def verdict(code: str, outcome: str, numbers: Mapping[str, Any]) -> RobustnessVerdict:
-    """Put an outcome into words."""
+    """Return a verdict with its sentence, title and tone."""
     by = "by their number" if numbers.get("same_sae") else "by their activation over the items"
     known = "the peers' scores" if numbers.get("from_peers") else "the benchmark's mean"
     words, values = _Words(), {"by": by, "known": known, **numbers}
@@ -118,7 +118,7 @@ def verdict(code: str, outcome: str, numbers: Mapping[str, Any]) -> RobustnessVe
 
 
 class _Words(string.Formatter):
-    """Writes N/A for what is undefined."""
+    """Formats undefined numbers as N/A."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
         undefined = value is None or (isinstance(value, float) and math.isnan(value))
@@ -126,7 +126,7 @@ class _Words(string.Formatter):
 
 
 def subsampling_verdict(draws: Mapping[str, Any]) -> RobustnessVerdict:
-    """Judge how far figures move between draws."""
+    """Return the verdict on how much figures vary between draws."""
     moves, bench = draws["chi_model_tested"]["mean"], draws["chi_bench"]["mean"]
     outcome = "few" if math.isnan(moves) else "steady" if moves <= STEADY else "unsteady"
     numbers = {"dropped": draws["dropped"], "draws": draws["draws"], "chi_model": moves, "chi_bench": bench}
@@ -134,7 +134,7 @@ def subsampling_verdict(draws: Mapping[str, Any]) -> RobustnessVerdict:
 
 
 def ablation_verdict(removed: Mapping[str, Removal]) -> RobustnessVerdict:
-    """Judge whether the median chi_model depends on the items aligned with concepts."""
+    """Return the verdict on whether the median chi_model depends on the items aligned with concepts."""
     best, worst = removed["best"], removed["worst"]
     if not best.concepts:
         return verdict("ablation", "few", {})
@@ -145,7 +145,7 @@ def ablation_verdict(removed: Mapping[str, Removal]) -> RobustnessVerdict:
 
 
 def list_verdict(answer: Answer) -> RobustnessVerdict:
-    """Judge how many slices of an answer come again on half-samples of the items."""
+    """Return the verdict on how many slices of an answer are chosen again on half-samples of the items."""
     listed = answer.findings
     numbers = {
         "findings": len(listed),
@@ -162,9 +162,9 @@ def list_verdict(answer: Answer) -> RobustnessVerdict:
 
 
 def halves_verdicts(result: Mapping[str, Mapping[str, float]], *, from_peers: bool = False) -> list[RobustnessVerdict]:
-    """Judge whether halves agree, and whether concepts predict failures.
+    """Return the verdicts on whether halves agree, and whether concepts predict failures.
 
-    ``from_peers``: whether the baseline of the prediction knows what peers make of the items.
+    ``from_peers``: whether the baseline of the prediction uses the score expected from peers.
     """
     agree, gain = result["chi_model_correlation"], result["auc_gain"]
     outcome = "better" if gain["low"] > 0 else "no_better" if gain["mean"] <= 0 else "perhaps"
@@ -181,12 +181,12 @@ def _agreement(correlation: float) -> str:
 
 
 def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = None, seed: int = 0) -> dict[str, Any]:
-    """Run every test; the results are written into the run's folder, but not those of a view.
+    """Run every test and return the results, which are also written into the run's folder unless it is a view.
 
     Returns
     -------
     dict
-        ``verdicts`` (as :class:`RobustnessVerdict` has them), and the figures of each test.
+        ``verdicts`` (with the fields of :class:`RobustnessVerdict`), and the figures of each test.
 
     Raises
     ------

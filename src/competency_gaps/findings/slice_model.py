@@ -21,32 +21,32 @@ from scipy.linalg import solve_triangular
 from competency_gaps.findings.on_units import FamilyOnUnits, centred, sums_by_block
 
 DOUBT = 0.5
-"""Part of the distance from an expected gap to that of the slice's own items that counts as error: the model may draw a
-strong gap too far towards the others' (in ``validation/planted_slices.py`` 95% intervals then hold)."""
+"""Share of the distance between the expected gap and that of the slice's own items that counts as error: the model may
+shrink a strong gap too far (with it, 95% intervals cover 95% in ``validation/planted_slices.py``)."""
 SCALES = np.array([0.001, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 """Scales of the variances of an outcome's coefficients; the first one stands for 0."""
 TAIL_DEGREES = 10.0
 """Degrees of freedom of the coefficients' distribution: a few strong ones among many weak are not shrunk like these."""
 TAIL_ITERATIONS = 2
-"""Turns in which the variances of single coefficients are found."""
+"""Number of iterations for the variances of single coefficients."""
 Group = tuple[str, str | int]
 """The slices whose coefficients have one variance: a family, and a question or else a class of sizes."""
 PRIOR_ITERATIONS = 8
-"""Turns in which the variances are fitted."""
+"""Number of iterations for the variances of the prior."""
 STATED_VARIANCE = 0.0005
 """Variance of a coefficient, in variances of the outcome, as stated where little is known."""
 PRIOR_COUNT = 4.0
 """Fully determined coefficients of each model that the stated variance counts for in a family, and the family's in a
 group: models answered the same items, so more of them do not say more of where these differ."""
 SCALE_COUNT = 0.3
-"""Models that each scale is stated to have."""
+"""Pseudo-count of models at each scale."""
 MAX_STEP = 5.0
-"""Ratio by which a variance changes at most in a turn."""
+"""Maximum ratio by which a variance changes in one iteration."""
 SIZE_RATIO = 4.0
 """Ratio of sizes within which slices of a family have one variance: small and sharp ones are not shrunk like wide ones,
 which are weaker."""
 MAX_SLICES = 300
-"""Most slices of a family beside those of questions; of more, those that tell most are in the model."""
+"""Maximum number of slices per family beside categories of columns; if there are more, the most informative ones."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Design:
 
 @dataclass(frozen=True)
 class SliceModel:
-    """The model of an outcome. K slices, U units, L scales."""
+    """The slice model fitted to an outcome. K slices, U units, L scales."""
 
     design: Design
     prior: np.ndarray
@@ -85,26 +85,26 @@ class SliceModel:
     scales: np.ndarray
     """float64 of shape (L,): probability of each scale before the outcome is seen."""
     noise: float
-    """Variance of the outcome about what is expected."""
+    """Variance of the outcome about its expectation."""
     base: SliceModel | None = None
     """The model before the variances of single coefficients were found; None: this is it."""
 
     @cached_property
     def axes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Axes on which the coefficients are independent: information (K,), and coefficients of each (K, K)."""
+        """Axes on which the coefficients are independent: information (K,), and coefficients of each axis (K, K)."""
         root = np.sqrt(self.prior)
         values, vectors = np.linalg.eigh(root[:, None] * self.design.gram * root)
         return np.maximum(values, 0.0), root[:, None] * vectors
 
     def scale_weights(self, sums: np.ndarray, share: float) -> np.ndarray:
-        """Probability of each scale given outcomes: shape (L, H).
+        """Return the probability of each scale given outcomes: shape (L, H).
 
         Parameters
         ----------
         sums : ndarray of float of shape (K, H)
             Products of the slices with centred outcomes of subsets of the units.
-        part
-            Share of the units in each.
+        share
+            Share of the units in each subset.
         """
         if self.base is not None:
             return self.base.scale_weights(sums, share)
@@ -118,22 +118,22 @@ class SliceModel:
     def expected(
         self, centred_outcome: np.ndarray, share: float, weights: sp.csr_array | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Products of slices with the expected outcomes of all units.
+        """Return products of slices with the expected outcomes of all units.
 
         Parameters
         ----------
         centred_outcome : ndarray of float of shape (U, H)
             Centred outcomes of subsets of the units.
-        part
-            Share of the units in each.
+        share
+            Share of the units in each subset.
         weights : csr_array of shape (M, U), optional
-            Of slices that may not be in the model; None: those of the model, M = K.
+            Slices, which need not be in the model; None: those of the model, M = K.
 
         Returns
         -------
         values, deviations, errors : ndarray of float of shape (M, H)
-            Expected products; their standard deviations by the model; and those of intervals, which grow where the
-            slice's own items say something else.
+            Expected products; their standard deviations by the model; and those for intervals, which are larger where
+            the slice's own items disagree.
         """
         rows = self.design.rows if weights is None else sp.csr_array(weights)
         cross = self.design.gram if weights is None else self._cross(rows)
@@ -146,7 +146,7 @@ class SliceModel:
         return values, deviations, np.hypot(deviations, DOUBT * (rows @ centred_outcome / share - values))
 
     def with_heavy_tails(self, centred_outcome: np.ndarray, share: float) -> SliceModel:
-        """The model with variances of single coefficients, by the variational Bayes of Student's t [ours]."""
+        """Return the model with variances of single coefficients, by variational Bayes for Student's t [ours]."""
         scales = self.scale_weights(self.design.rows @ centred_outcome, share)[:, 0]
         model = self
         for _ in range(TAIL_ITERATIONS):
@@ -169,7 +169,7 @@ class SliceModel:
         return [factor[:, None] * turned for factor in shrinkage], shrinkage.T @ scales, scales
 
     def _cross(self, rows: sp.csr_array) -> np.ndarray:
-        """Products of other slices with those of the model, about their blocks' means."""
+        """Return products of other slices with those of the model, about their blocks' means."""
         block = self.design.block
         theirs = sums_by_block(rows, block) / np.bincount(block)
         return np.asarray(
@@ -178,7 +178,7 @@ class SliceModel:
 
 
 class Prior(NamedTuple):
-    """Shared by the outcomes of a run."""
+    """Prior of the slice model, shared by the outcomes of a run."""
 
     variances: dict[Group, float]
     """Of the coefficients of each group of slices, in variances of the outcome."""
@@ -187,7 +187,7 @@ class Prior(NamedTuple):
 
 
 STATED_PRIOR = Prior({}, np.full(len(SCALES), 1 / len(SCALES)))
-"""Where no outcome was seen."""
+"""The prior if no outcome was observed."""
 
 
 class Observed(NamedTuple):
@@ -203,7 +203,7 @@ class Observed(NamedTuple):
 
 
 def design_of(families: Sequence[FamilyOnUnits], block: np.ndarray) -> Design:
-    """Gather the slices that are in the model."""
+    """Return the slices that are in the model."""
     used = [_used(family) for family in families]
     rows = sp.csr_array(sp.vstack([family.weights[slices] for family, slices in zip(families, used, strict=True)]))
     by_block = sums_by_block(rows, block)
@@ -221,7 +221,7 @@ def design_of(families: Sequence[FamilyOnUnits], block: np.ndarray) -> Design:
 
 
 def _used(family: FamilyOnUnits) -> np.ndarray:
-    """The slices of a family that are in the model."""
+    """Return the indices of a family's slices that are in the model."""
     outside = np.flatnonzero(family.outside_columns)
     strongest = outside[np.argsort(-family.squares[outside], kind="stable")[:MAX_SLICES]]
     return np.sort(np.concatenate([np.flatnonzero(family.usable & ~family.outside_columns), strongest]))
@@ -233,7 +233,7 @@ def _group(family: FamilyOnUnits, slice_: int) -> Group:
 
 
 def observe(families: Sequence[FamilyOnUnits], outcome: np.ndarray, taken: np.ndarray, block: np.ndarray) -> Observed:
-    """Gather an outcome and the slices that may explain it.
+    """Return an outcome on some units, with the slices that may explain it.
 
     Parameters
     ----------
@@ -246,7 +246,7 @@ def observe(families: Sequence[FamilyOnUnits], outcome: np.ndarray, taken: np.nd
 
 
 def fit(observed: Observed, prior: Prior) -> SliceModel:
-    """Fit the model to an outcome."""
+    """Return the slice model fitted to an outcome."""
     return _normal(observed, prior).with_heavy_tails(observed.residual, observed.share)
 
 
@@ -256,7 +256,7 @@ def _normal(observed: Observed, prior: Prior) -> SliceModel:
 
 
 def learn(outcomes: Sequence[Observed]) -> Prior:
-    """Learn the prior from the outcomes of several models, by maximum likelihood with what is stated."""
+    """Return the prior learned from the outcomes of several models, by penalised maximum likelihood."""
     if not outcomes:
         return STATED_PRIOR
     names = list(dict.fromkeys(group for observed in outcomes for group in observed.design.groups))
@@ -285,7 +285,7 @@ def learn(outcomes: Sequence[Observed]) -> Prior:
 
 
 def _coefficients(observed: Observed, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Squares of the expected coefficients, in variances of the outcome, and how far each is determined: (K,) each."""
+    """Return squared expected coefficients, in variances of the outcome, and how far each is determined: (K,) each."""
     root = np.sqrt(variance)
     precision = observed.share * root[:, None] * observed.design.gram * root + np.eye(len(root))
     inverse = solve_triangular(np.linalg.cholesky(precision), np.eye(len(root)), lower=True)
@@ -294,7 +294,9 @@ def _coefficients(observed: Observed, variance: np.ndarray) -> tuple[np.ndarray,
 
 
 def _shares(likely: np.ndarray) -> np.ndarray:
-    """Share of models at each scale, from what their outcomes make of each alone, of shape (models, L), by EM."""
+    """Return the share of models at each scale, by EM from each model's likelihood at each scale, of shape (models,
+    L).
+    """
     shares = STATED_PRIOR.scales
     for _ in range(20):
         belongs = likely * shares

@@ -116,9 +116,10 @@ def _null_distribution(family: FamilyOnUnits, z: np.ndarray) -> NullDistribution
 
 
 def _cumulants(z: np.ndarray) -> Cumulants:
-    """Estimate cumulants from draws: for normal values with covariance C, ``tr C``, ``2 tr C^2`` and ``8 tr C^3``.
+    """Return cumulants of a sum of squares, estimated from draws.
 
-    ``tr C^2`` is the mean square of two draws' product, ``tr C^3`` the mean product around three draws.
+    For normal values with covariance C they are ``tr C``, ``2 tr C^2`` and ``8 tr C^3``. ``tr C^2`` is the mean square
+    of two draws' product, ``tr C^3`` the mean product around three draws.
     """
     if not len(z):
         return Cumulants(1.0, 2.0, float(np.sqrt(8.0)))

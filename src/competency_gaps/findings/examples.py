@@ -63,21 +63,22 @@ def read_records(
     benchmark: Mapping[str, Any] | None = None,
     ask: bool = False,
 ) -> RunFolder:
-    """Read new items with a run's model and SAE, as a run in the cache folder, unless they have been read.
+    """Return a cached run over new items, read with a run's model and SAE unless they have been read before.
 
     Parameters
     ----------
     records
-        As a JSONL file of a benchmark has them.
+        Records as in a JSONL file of a benchmark.
     benchmark
-        Settings of the benchmark as one of which they are read: scorer, options, texts around them; whatever its name.
+        Settings of the benchmark that the items are read as (scorer, options, texts around them); its name does not
+        matter.
     ask
-        Whether the model answers them too.
+        Whether the model also answers them.
 
     Returns
     -------
     RunFolder
-        With one benchmark, whose items are the records in their order.
+        It has one benchmark, whose items are the records in their order.
     """
     from competency_gaps.pipeline import run as pipeline
 

@@ -79,9 +79,10 @@ def item_models(run: RunFolder) -> pl.DataFrame:
 
 
 def _answers(run: RunFolder, scores: ModelScores, responses: pl.Series) -> np.ndarray:
-    """Number the models' answers, alike where they differ by blanks and case: int64 of shape (models, items).
+    """Return a number for each model's answer: int64 of shape (models, items).
 
-    -1: no answer is kept, or it is a longer text, which no two models write alike.
+    Answers that differ only by blanks and case have the same number. -1: no answer is stored, or it is too long for two
+    models to write the same.
     """
     added = read_scores(run.path)
     texts = []

@@ -166,7 +166,7 @@ def scores_overall(run: RunFolder) -> pl.DataFrame:
 
 
 def scores_on(run: RunFolder, name: str) -> pl.DataFrame:
-    """Score every model on one slice, by its name or its number among ``run.slices``; columns as :func:`scores_by`.
+    """Return every model's scores on one slice, by its name or number; columns as in :func:`scores_by`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tables of concepts, on the page and in the terminal: rows, columns, what their words mean, and a search by label."""
+"""Tables of concepts on the page and in the terminal: their columns, a glossary, and a search by label."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOWN: Mapping[Kind, Callable[[Any], str]] = {
     "probability": lambda value: "<1e−9" if value < 1e-9 else text.magnitude(value),
     "percent": lambda value: text.percent(value, 1),
 }
-"""How a terminal writes a value that is known."""
+"""Kind of a quantity -> function that formats a value for the terminal."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Quantity:
     """Shown with its interval, from the columns ``key_low`` and ``key_high``."""
 
     def cell(self, row: Mapping[str, Any]) -> str:
-        """Write a row's value, with its interval where it has one."""
+        """Return a row's value as text, with its interval if it has one."""
         value, show = row[self.key], _SHOWN[self.kind]
         if value is None or value == "":
             return text.NOT_DEFINED
@@ -188,7 +188,7 @@ LEAST_COVERED = (COVERAGE, SUPPORT)
 
 
 def present(columns: Sequence[Quantity], frame: pl.DataFrame) -> list[Quantity]:
-    """Keep the columns that a frame has; an optional column only if some row has a value."""
+    """Return the columns that a frame has; an optional column only if some row has a value."""
     return [
         column
         for column in columns
@@ -288,16 +288,16 @@ UNDEFINED = Term("na", "N/A", "Not defined; this is not zero.")
 def glossary(
     columns: Iterable[Quantity], evidence: Mapping[str, Any], *, regions: bool, labelled: bool, lists: bool
 ) -> list[Term]:
-    """Explain the words of a page: general ones first, then its columns.
+    """Return the terms of a page with their meanings: general ones first, then its columns.
 
     Parameters
     ----------
     columns : iterable of Quantity
         Each is explained once.
     evidence : mapping
-        The manifest's ``evidence``, for what items are compared at equal values of.
+        The manifest's ``evidence``, with the strata within which items are compared.
     regions, labelled, lists : bool
-        Whether the page speaks of regions, of labels, and of other people's lists.
+        Whether the page uses regions, labels, and lists from elsewhere.
     """
     shown = [Term(column.key, column.title, f"{column.hint}.") for column in columns]
     strata = {"strata": alike(evidence) or "all of them"}
@@ -310,27 +310,27 @@ LABEL_LIMIT = 140
 
 
 def badges_of(row: dict[str, Any]) -> list[str]:
-    """List a concept's badges: its kind if it is no topic or skill, and whether it is never active or missing."""
+    """Return a concept's badges: its kind if it is not contextual, and whether it is dead or missing."""
     dead = [] if row["alive"] else ["dead"]
     kind = [] if row["kind"] in (None, CONTEXTUAL) else [row["kind"]]
     return dead + kind + (["missing"] if row["missing"] else [])
 
 
 def concept_name(row: dict[str, Any]) -> str:
-    """Give the label, or ``concept 123`` where the dictionary abstains."""
+    """Return a concept's label, or ``concept 123`` if it has none."""
     label = row["label"]
     return text.shorten(label, LABEL_LIMIT) if label else f"concept {row['concept']}"
 
 
 def list_concepts(run: RunFolder, words: str | None = None) -> tuple[pl.DataFrame, tuple[Quantity, ...], str | None]:
-    """List concepts: rows of ``run.concepts`` in order, the columns to show, and in a sentence what was searched for.
+    """Return concepts to list: rows of ``run.concepts`` in order, the columns to show, and a sentence on the search.
 
     Parameters
     ----------
     run : RunFolder
     words : str, optional
-        Only concepts whose labels have these words, those that are not tested too. None: the tested ones, the
-        lowest association first; where there are none, the ranked ones that are covered, the least first.
+        Only concepts whose labels contain these words, tested or not. None: the tested concepts, the lowest association
+        first; if there are none, the ranked concepts that are covered, the least first.
 
     Raises
     ------
@@ -356,7 +356,7 @@ def list_concepts(run: RunFolder, words: str | None = None) -> tuple[pl.DataFram
 
 
 def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
-    """Find the concepts whose labels contain all given words.
+    """Return the concepts whose labels contain all given words.
 
     Parameters
     ----------

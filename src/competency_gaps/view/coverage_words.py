@@ -1,4 +1,4 @@
-"""What a run's coverage says, in sentences: what its items are about, and what they miss."""
+"""A run's coverage in sentences: what its items are about, and what they miss."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from competency_gaps.util.text import integer, listing, percent, plural, shorten
 
 
 def coverage_answer(report: Coverage) -> list[str]:
-    """Return what to do: the first missing topics, or that there are none; empty without an atlas."""
+    """Return sentences on the first missing topics, or that there are none; empty without an atlas."""
     return [] if report.whole is None else _missing(report, report.whole)
 
 
 def coverage_words(report: Coverage) -> list[str]:
-    """Return what the items are about, the concepts that none of them holds, and which parts add to the others."""
+    """Return sentences on what the items are about, absent concepts, and which parts add to the others."""
     about = [_concepts(report)] if report.whole is None else _about(report, report.whole)
     return about if report.redundancy is None else [*about, _adding(report.redundancy)]
 
 
 def _missing(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
-    """The first missing topics, a sentence or two each; or that there are none, or that it cannot be said."""
+    """Return a sentence or two on each of the first missing topics; or that there are none, or that this is unknown."""
     lines = []
     for topic in whole.missing[:MAX_TOPICS]:
         some = f"{integer(topic.items)}" if topic.items else "none"
@@ -68,7 +68,7 @@ def _missing(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
 
 
 def _about(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
-    """What it is about, the regions of its scope, and concepts that are in no item."""
+    """Return sentences on what the items are about, the regions of the scope, and absent concepts."""
     top = [part for part in report.regions if part.level == 1]
     largest = sorted(top, key=lambda part: -part.share)
     enough = next((k for k in (1, 2) if sum(part.share for part in largest[:k]) >= 0.5), 3)
@@ -94,7 +94,7 @@ def _about(report: Coverage, whole: BenchmarkCoverage) -> list[str]:
 
 
 def _absent_words(report: Coverage) -> list[str]:
-    """The concepts that no item holds, by the region that lacks them."""
+    """Return a sentence on absent concepts by region; empty if there are none."""
     parts = [
         f"of “{report.regions[topic.region].name}”: {', '.join(f'“{lack.label}”' for lack in topic.concepts)}"
         for topic in report.absent
@@ -103,7 +103,7 @@ def _absent_words(report: Coverage) -> list[str]:
 
 
 def _concepts(report: Coverage) -> str:
-    """How many concepts occur in no item, and how many would be absent by chance."""
+    """Return a sentence on how many concepts occur in no item, and how many would be absent by chance."""
     whole = report.all
     named = {"labelled": "named ", "automatic": "automatically named ", "unlabelled": ""}[report.counted]
     occur = "occurs" if whole.missing == 1 else "occur"
@@ -118,7 +118,7 @@ def _concepts(report: Coverage) -> str:
 
 
 def _adding(redundancy: Redundancy) -> str:
-    """Which parts measure what the others do not."""
+    """Return a sentence on which parts measure something that the others do not."""
     names = [part.name for part in redundancy.parts if part.adds]
     parts = plural(len(redundancy.parts), redundancy.what)
     named = f" ({listing(names, len(names))})" if names else ""

@@ -25,7 +25,7 @@ class Fact:
 
 
 def _scored(manifest: Mapping[str, Any]) -> list[Fact]:
-    """Whose scores these are, where they are not those of the model that reads the items."""
+    """Return whose scores these are, if they are not the reader's."""
     name = str(manifest["scored_model"])
     if manifest["model"] is not None and name == manifest["model"]["name"]:
         return []
@@ -33,7 +33,9 @@ def _scored(manifest: Mapping[str, Any]) -> list[Fact]:
 
 
 def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
-    """Say what was run: model, SAE, hook, gate and settings; without a reading, whose scores these are."""
+    """Return facts on how a run was made: model, SAE, hook, gate and settings; without a reading, whose scores it
+    has.
+    """
     if manifest["model"] is None:
         return [*_scored(manifest), Fact("Reading", "none", f"created {manifest['created']}")]
     model, sae, gate, hook = (manifest[part] for part in ("model", "sae", "gate", "hook"))
@@ -62,7 +64,7 @@ def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
 
 
 def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Flatten nested settings into dotted names and short values."""
+    """Return nested settings as pairs of dotted names and short values."""
     lines: list[tuple[str, str]] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
@@ -74,7 +76,7 @@ def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
 
 
 def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
-    """Lines about a benchmark, from its scorers and judges."""
+    """Return lines about a benchmark, from its scorers and judges."""
     lines, judging = [], manifest.get("judging") or {"benchmarks": {}}
     if count := judging["benchmarks"].get(name):
         who = judging["judge"] or "nobody"
@@ -90,17 +92,18 @@ def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
 
 
 def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:
-    """The warnings that were kept of a benchmark's logs and tasks, each once.
+    """Return the warnings about a benchmark's logs and tasks, each once.
 
     Parameters
     ----------
     benchmark : mapping
-        Of the manifest; one without ``source`` gives none.
+        Entry of the manifest; one without ``source`` has no warnings.
 
     Returns
     -------
     dict of str to bool
-        Whether the log seems to be of another model, so that scores and concepts may not belong together.
+        Warning -> whether it says that the log is of another model, so that scores and concepts may not belong
+        together.
     """
     warnings: dict[str, bool] = {}
     for report in benchmark.get("source") or ():
@@ -114,7 +117,7 @@ def source_warnings(benchmark: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def unread(left_out: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Records from which no item could be made, a line per reason, with the first place unless it is withheld."""
+    """Return lines on records that became no item, one per reason, with the first place unless it is redacted."""
     places: dict[Reason, list[str | None]] = {}
     for entry in left_out:
         places.setdefault(Reason.of(entry["reason"]), []).append(entry["where"])
@@ -131,23 +134,23 @@ _NAME_LIMIT = 80
 
 
 def marks_of(row: Mapping[str, Any]) -> list[str]:
-    """List the warnings that are shown beside a label.
+    """Return the warnings to show beside a label.
 
     Parameters
     ----------
     row : mapping
-        A row of ``run.concepts``; of its columns only ``label`` must be there.
+        A row of ``run.concepts``; only its ``label`` is required.
 
     Returns
     -------
     list of str
-        ``auto``: of kind automatic, words of its exemplars that nobody checked. Empty without a label.
+        ``auto``: the label is automatic, made of exemplars' words that nobody checked. Empty without a label.
     """
     return [AUTOMATIC] if row["label"] and row.get("label_kind") == "automatic" else []
 
 
 def provenance(row: Mapping[str, Any]) -> str | None:
-    """Say who made a label and how it scored; None in a run without a dictionary.
+    """Return in words who made a label and how it scored; None in a run without a dictionary.
 
     Parameters
     ----------
@@ -183,7 +186,7 @@ def _score(row: Mapping[str, Any]) -> str:
 
 
 def dictionary_fact(manifest: Mapping[str, Any], concepts: pl.DataFrame) -> Fact | None:
-    """Count the labelled among the alive concepts, by kind; None in a run without a dictionary."""
+    """Return how many alive concepts have a label, by kind; None in a run without a dictionary."""
     facts = manifest.get("dictionary")
     if not facts:
         return None

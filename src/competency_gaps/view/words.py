@@ -19,13 +19,13 @@ UNSCORED = "no item has a score, so this run shows only what its items test."
 SIDE = 5
 """Findings of each side, weaker and stronger, that a view shows first."""
 UNSURE = "the interval includes no difference from comparable items."
-"""What “?” after its points, or “perhaps” before its side, means where only a model's first line is shown."""
+"""Explains “?” after points, or “perhaps” before a side, where only a model's first line is shown."""
 KEPT_SIDES: dict[Belief, int] = {"solid": 95, "likely": 87, "a hint": 74}
 """Of 100 lines with this word, those whose gap has the same sign on held-out items (``validation/own_profile.py``)."""
 WHOLE = 0.0195
-"""Gap from which points are written without a decimal."""
+"""Minimum gap whose points are written without a decimal."""
 MOSTLY = 0.9
-"""Share of a slice's items from which only those that are scored are counted."""
+"""If at least this share of a slice's items is scored, only the scored ones are mentioned."""
 FAMILIES = {
     "columns": "a column of the items",
     "regions": "a region of the atlas",
@@ -46,25 +46,25 @@ _FAILED = {
 
 
 def signed_points(gap: float) -> str:
-    """Write a gap between scores in [0, 1] in points of 100: ``−18``; below two points with a decimal, ``+0.6``."""
+    """Return a gap between scores in [0, 1] in points of 100: ``−18``; below two points with a decimal, ``+0.6``."""
     return signed(100 * gap, 0 if abs(gap) >= WHOLE else 1)
 
 
 def interval(low: float, high: float) -> str:
-    """Write the ends of an interval in points: ``−26 to −11``."""
+    """Return the ends of an interval in points: ``−26 to −11``."""
     digits = 0 if max(abs(low), abs(high)) >= WHOLE else 1
     return f"{signed(100 * low, digits)} to {signed(100 * high, digits)}"
 
 
 def level(mean: float, answer: Answer) -> str:
-    """Write a mean score: ``42.7% right``, or ``mean score 0.43`` where answers get parts of a point."""
+    """Return a mean score in words: ``42.7% right``, or ``mean score 0.43`` if answers can get parts of a point."""
     if answer.kind == "parsed":
         return f"{100 * mean:.1f}% of answers could be read"
     return f"{100 * mean:.1f}% right" if answer.right else f"mean score {mean:.2f}"
 
 
 def headline(answer: Answer) -> str:
-    """Say whose answer it is, how good the model is, and what its slices are compared with."""
+    """Return whose answer it is, how good the model is, and what its slices are compared with, in a sentence or two."""
     name, mean = model_name(answer), _mean(answer)
     if mean is None:
         return f"{name}: {UNSCORED}"
@@ -83,7 +83,7 @@ def headline(answer: Answer) -> str:
 
 
 def _mean(answer: Answer) -> float | None:
-    """Mean of what the answer is about: of scores, or of whether they could be read."""
+    """Return the mean of the outcome: of scores, or of whether answers could be parsed."""
     return answer.outcome if answer.kind == "parsed" else answer.mean
 
 
@@ -93,14 +93,14 @@ def model_name(answer: Answer) -> str:
 
 
 def _beside(asked: Answer | Outcome) -> str:
-    """What the gaps are taken against."""
+    """Return what the gaps are measured against, in words."""
     if asked.kind == "difference":
         return f"against {short_name(asked.against[0])}"
     return f"against {plural(len(asked.against), 'peer')}" if asked.kind == "peers" else "against its own average"
 
 
 def gap_of(row: Mapping[str, Any], outcome: Outcome) -> str:
-    """Write the gap of a row of :func:`~competency_gaps.findings.answer.slice_table`, or why it has none."""
+    """Return in words the gap in a row of :func:`~competency_gaps.findings.answer.slice_table`, or why it has none."""
     if row["gap"] is None:
         return f"none: {row['reason'] or 'scores do not vary'}"
     spread = interval(row["low"], row["high"])
@@ -108,7 +108,7 @@ def gap_of(row: Mapping[str, Any], outcome: Outcome) -> str:
 
 
 def nothing(answer: Answer) -> str:
-    """Say that no slice stands out."""
+    """Return a sentence: no slice stands out, or it cannot be told whether any does."""
     what = "changed differently from the whole" if answer.kind == "difference" else f"stands out {_beside(answer)}"
     if not answer.tested:
         return (
@@ -119,22 +119,22 @@ def nothing(answer: Answer) -> str:
 
 
 def sides(answer: Answer) -> tuple[list[Finding], list[Finding]]:
-    """The weaker and the stronger findings, each in the order of the list."""
+    """Return the weaker and the stronger findings, each in the order of the list."""
     return [one for one in answer.findings if one.gap < 0], [one for one in answer.findings if one.gap >= 0]
 
 
 def shown(answer: Answer, most: int = SIDE) -> list[Finding]:
-    """The findings that a view shows first: at most so many of each side."""
+    """Return the findings that a view shows first: at most ``most`` of each side."""
     return [finding for side in sides(answer) for finding in side[:most]]
 
 
 def points_of(finding: Finding) -> str:
-    """The points that stand for a finding: its gap; of two models, their difference on its items."""
+    """Return a finding's gap in points or, for two models, the difference expected on its items."""
     return signed_points(finding.gap if finding.change is None else finding.change)
 
 
 def spread_of(finding: Finding) -> str:
-    """The interval of :func:`points_of`."""
+    """Return the 95% interval of :func:`points_of`."""
     if finding.change_low is None or finding.change_high is None:
         return interval(finding.low, finding.high)
     return interval(finding.change_low, finding.change_high)
@@ -151,7 +151,7 @@ def size(finding: Finding) -> str:
 
 
 def share_right(answer: Answer, finding: Finding) -> str:
-    """How many are right where gaps are those of scores themselves, and by chance where that differs from the whole."""
+    """Return the share of right answers, and by chance if notable; empty if gaps are not of plain scores."""
     if answer.kind != "score" or not answer.right or finding.mean is None:
         return ""
     other = finding.chance is not None and percent(finding.chance, 1) != percent(answer.chance or 0, 1)
@@ -170,7 +170,7 @@ def size_and_level(answer: Answer, finding: Finding) -> str:
 
 
 def found_again(finding: Finding) -> str:
-    """Say how often half of the items finds it again, and what the others give (ends of its intervals, averaged)."""
+    """Return how often half-samples choose the slice again, and its gap on the other items."""
     if not finding.in_halves:
         return f"chosen again by none of {plural(finding.halves, 'half-sample')}"
     rest = "" if finding.in_halves == finding.halves else " (others may list one that overlaps)"
@@ -183,20 +183,20 @@ def found_again(finding: Finding) -> str:
 
 
 def believed(finding: Finding) -> str:
-    """Say how far to believe a finding, and why."""
+    """Return a sentence on how far to believe a finding, and why."""
     kept = KEPT_SIDES[finding.belief]
     return f"{finding.belief.capitalize()}: of 100 such lines {kept} keep their side on other items."
 
 
 def beliefs(findings: Sequence[Finding]) -> str:
-    """Say what the words of these findings mean: ``… so many keep their side on other items: “solid” 95.``."""
+    """Return a sentence on what the beliefs of these findings mean."""
     used = {one.belief for one in findings}
     parts = [f"“{word}” {kept}" for word, kept in KEPT_SIDES.items() if word in used]
     return f"Of 100 such lines, so many keep their side on other items: {', '.join(parts)}."
 
 
 def line_name(answer: Answer, finding: Finding, room: int) -> str:
-    """The name of a line, and the line in which it lies: by its name, where there is room for it."""
+    """Return a finding's name, and the line that contains it: by its name if there is room."""
     name = visible(" ".join(finding.name.split()))
     if finding.within is None:
         return name
@@ -205,7 +205,9 @@ def line_name(answer: Answer, finding: Finding, room: int) -> str:
 
 
 def rests_on(answer: Answer, finding: Finding) -> str | None:
-    """Say what explains part of a gap: ``Its gap is partly explained by numbers (40%), math (35%).``; None: nothing."""
+    """Return what explains part of a gap: ``Its gap is partly explained by numbers (40%), math (35%).``; None:
+    nothing.
+    """
     slices = {one.name: f"“{one.name.strip('“”')}”" for one in answer.findings}
     others = [(name, part) for name, part in finding.rests_on if name != STRATA]
     parts = [f"{slices.get(name, covariate_words(name))} ({percent(part, 1)})" for name, part in others]
@@ -231,7 +233,7 @@ def side(answer: Answer, finding: Finding) -> str:
 
 
 def unsure(finding: Finding) -> bool:
-    """Whether the interval of a finding's gap holds 0."""
+    """Whether the interval of a finding's gap includes 0."""
     return finding.low <= 0 <= finding.high
 
 
@@ -244,7 +246,7 @@ def sentence_of(answer: Answer, finding: Finding) -> str:
 
 
 def pictured(answer: Answer) -> list[Finding]:
-    """The three largest findings, of those whose interval does not hold 0 where there are any."""
+    """Return the three largest findings, preferring those whose interval excludes 0."""
     sure = [one for one in answer.findings if not unsure(one)]
     largest = sorted(sure or answer.findings, key=lambda one: -abs(one.gap))[:3]
     return [one for one in answer.findings if one in largest]
@@ -268,7 +270,9 @@ def plain_sentence(answer: Answer, finding: Finding) -> str:
 
 
 def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, float]]) -> list[str]:
-    """What stands behind a finding, a sentence each: belief, half-samples, what its gap rests on, where it lies."""
+    """Return sentences on what is behind a finding: belief, half-samples, explanations of its gap, overlapping
+    slices.
+    """
     again = found_again(finding)
     lines = [believed(finding), f"{again[0].upper()}{again[1:]}.", rests_on(answer, finding)]
     if lies_in:
@@ -278,7 +282,9 @@ def background(answer: Answer, finding: Finding, lies_in: Sequence[tuple[str, fl
 
 
 def outcome_words(answer: Answer, score: float | None, outcome: float | None) -> str:
-    """How a model did on one item: ``wrong``, ``score 0.40``, with what its peers or the other model make of it."""
+    """Return how a model did on one item: ``wrong``, ``score 0.40``, and the score expected from peers or the
+    other's.
+    """
     if score is None:
         return "unscored"
     if answer.kind == "parsed":
@@ -297,7 +303,7 @@ def _score_words(answer: Answer, score: float) -> str:
 
 
 def model_sentence(answer: Answer) -> str:
-    """A model in one sentence: its score, its worst and its best slice."""
+    """Return a sentence about a model: its score, its worst and its best slice."""
     mean = _mean(answer)
     if mean is None:
         return headline(answer)
@@ -311,7 +317,7 @@ def model_sentence(answer: Answer) -> str:
 
 
 def coverage_of_scores(answer: Answer) -> str:
-    """Say how many of the items have an outcome: ``96% of items scored``."""
+    """Return how many of the items have an outcome: ``96% of items scored``."""
     return f"{percent(answer.scored, answer.items)} of {plural(answer.items, 'item')} scored"
 
 
@@ -334,7 +340,7 @@ def closing(answer: Answer, most: int = SIDE) -> str:
 
 
 def see_all(count: int, what: str, limit: int | None = None) -> str:
-    """Say how to see the rest of a list: ``all 20 slices: --limit 20``."""
+    """Return how to see the rest of a list: ``all 20 slices: --limit 20``."""
     return f"all {count:,} {what}: {argument('limit')} {limit or count}"
 
 
@@ -497,7 +503,7 @@ _CAVEATS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def equal_words(covariates: Sequence[str]) -> str:
-    """Say what the compared items have in common: ``at equal length``."""
+    """Return what compared items have in common: ``at equal length``."""
     words = [covariate_words(str(name)) for name in covariates]
     listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
     return f"at equal {listed}".replace("equal the ", "the same ")
@@ -532,18 +538,18 @@ COVARIATES = {
 
 
 def short_name(name: str) -> str:
-    """Keep the last part of a folder's path; a name of the hub (``owner/model``) stays whole."""
+    """Return the last part of a folder's path; a name on the hub (``owner/model``) stays whole."""
     name = name.removeprefix("embedded:")
     return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name
 
 
 def covariate_words(name: str) -> str:
-    """Put into words a property by which items are compared."""
+    """Return the words for a covariate by which items are stratified."""
     return COVARIATES.get(name, shorten(name, NAME_LIMIT))
 
 
 def alike(evidence: Mapping[str, Any]) -> str:
-    """Say what compared items have in common: ``at equal length``; empty where only benchmarks separate them.
+    """Return what compared items have in common: ``at equal length``; empty if they only share the benchmark.
 
     Parameters
     ----------

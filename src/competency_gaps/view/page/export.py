@@ -1,4 +1,4 @@
-"""Runs as files: a folder with the page and all parts, or one file with what matters most; both need no server."""
+"""Export runs for viewing without a server: a folder with the page and all parts, or one file with the essentials."""
 
 from __future__ import annotations
 
@@ -38,21 +38,22 @@ from competency_gaps.view.page.parts.records.details import ItemDetail, ListedRu
 
 log = logging.getLogger(__name__)
 MARK = "cgaps-export.json"
-"""Written first: marks an export, whole or begun, which the next one may replace."""
+"""File written first, which marks a folder as a finished or interrupted export that may be replaced."""
 DATA = "data"
 CONCEPTS, ITEMS = 256, 128
-"""Details in a part of a folder."""
+"""Number of details per part of a folder."""
 LARGEST, USUAL = 8_000_000, 5_000_000
 """Bytes of one file: at most, where its findings rest on much, and up to which there is room for more; the tables of
 very many concepts or items alone may take more [ours]."""
 TEXTS = (None, 20_000, 6_000, 2_000, 500)
-"""Characters of a text, at most: the first with which all that findings rest on has room; None: all of it [ours]."""
+"""Candidates for the maximum number of characters of a text; the first with which all that findings rest on fits is
+used; None: no limit [ours]."""
 MORE_CONCEPTS, MORE_ITEMS = 400, 3_000
-"""Concepts, and items beside those of findings, whose details one file holds, at most [ours]."""
+"""Maximum numbers of concepts, and of items beside those of findings, with details in one file [ours]."""
 TOGETHER = 25
-"""Details in a block of one file."""
+"""Number of details per block of one file."""
 IMPROVED = 100
-"""Kept items, or items that look broken, whose texts it holds first [ours]."""
+"""Maximum number of kept items, and of items that look broken, whose texts one file includes first [ours]."""
 _WHOLE = ("answers/", "coverage/", "gaps/")
 _BOOT = """\
 (async()=>{const read=async n=>{const t=atob(document.getElementById(n).textContent);\
@@ -65,7 +66,7 @@ await add("style","app.css");await add("script","app.js")})()"""
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written."""
+    """The path and size of an export."""
 
     path: Path
     """The folder or file."""
@@ -166,7 +167,7 @@ def export_file(
 
 
 def write_report(run: RunFolder, file: Path, *, progress: Progress | None = None) -> None:
-    """Write a run's report, one file of it alone; in a checkout whose page was not built, a warning says so."""
+    """Write a run's report as one file; in a checkout whose page was not built, a warning says so."""
     try:
         export_file(open_runs([run.path])[:1], file, progress=progress)
     except PageMissingError as error:
@@ -174,7 +175,9 @@ def write_report(run: RunFolder, file: Path, *, progress: Progress | None = None
 
 
 def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[str]:
-    """The parts of a run: whole ones and what findings rest on in ``most`` bytes, more as ``usual`` has room for it."""
+    """Yield the parts of a run: complete ones and what findings rest on up to ``most`` bytes, others up to
+    ``usual``.
+    """
     context = Context(run.run, run.key, run.dictionary, portable=True, texts=texts, amounts=ONE_FILE)
     parts, shown = Parts(context), _items_shown(context)
     improved = _improved(context)
@@ -208,7 +211,7 @@ def _blocks_of(run: Opened, usual: int, most: int, *, texts: bool) -> Iterator[s
 
 
 def _items_shown(context: Context) -> dict[int, Collection[str]]:
-    """The items that a page shows of findings, each with the models whose findings these are."""
+    """Return the items that findings show, each with the models whose findings these are."""
     shown: dict[int, Collection[str]] = {}
     for answer in context.all_answers:
         sides = sides_of(context.run, answer.model, against_of(answer))
@@ -220,13 +223,13 @@ def _items_shown(context: Context) -> dict[int, Collection[str]]:
 
 
 def _improved(context: Context) -> dict[int, Collection[str]]:
-    """Items that look broken or are kept: what all models answered tells why."""
+    """Return items that look broken or are kept, each with all models, whose answers explain why."""
     items = (item for result in improve_file(context).results for item in result.items[:IMPROVED])
     return {item.row: context.model_scores.models for item in items}
 
 
 def _others(context: Context) -> list[int]:
-    """Items that do not belong to findings alone, what matters most first."""
+    """Return rows of items that do not belong to findings alone, the most important first."""
     rows = list(_improved(context))
     rows += [row for family in context.families for typical in family.typical for row in typical]
     rows += range(min(context.items.height, MORE_ITEMS))
@@ -234,7 +237,7 @@ def _others(context: Context) -> list[int]:
 
 
 def _item_blocks(context: Context, rows: Sequence[int], shown: Mapping[int, Collection[str]]) -> Iterator[str]:
-    """Items, some in a block; of other models' responses those that ``shown`` names."""
+    """Yield blocks of items; they include other models' responses only where ``shown`` names the model."""
     answers = context.answers_of([(row, model) for row in rows for model in shown.get(row, ())])
     details: dict[int, ItemDetail] = {}
     # Neighbours are read together: each time all columns of a part of the table are unpacked.
@@ -245,7 +248,7 @@ def _item_blocks(context: Context, rows: Sequence[int], shown: Mapping[int, Coll
 
 
 def _concept_blocks(context: Context) -> Iterator[str]:
-    """Concepts, some in a block: those that findings name, then those that matter most."""
+    """Yield blocks of concepts: those named in findings, then the most important."""
     evidence = [number - CONCEPT_SLICES for number in sorted(context.named_slices) if number >= CONCEPT_SLICES]
     ranked = context.run.concepts.filter("ranked").sort(
         ["q_value", "support"], descending=[False, True], nulls_last=True
@@ -264,14 +267,14 @@ def _details(context: Context, kind: str, details: Mapping[int, Any]) -> str:
 
 
 def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterator[tuple[str, bytes]]:
-    """Each run against each other that it can be compared with: name and content of the part."""
+    """Yield the name and content of each part that compares two runs."""
     for baseline, candidate in comparable(opened):
         comparison = paired_runs(contexts[candidate.key], contexts[baseline.key])
         yield f"{baseline.key}/{against(candidate.key)}", as_json(comparison, digits=4)
 
 
 def _run_list(opened: Sequence[Opened], mode: Literal["static", "file"]) -> RunList:
-    """``runs.json``; runs of one name are numbered, since the name of the folder above may be private."""
+    """Return ``runs.json``; runs of the same name are numbered, since the name of the folder above may be private."""
     titles = numbered([visible(run.run.shown_path.resolve().name) for run in opened])
     return RunList([ListedRun(run.key, title) for run, title in zip(opened, titles, strict=True)], mode)
 
@@ -292,12 +295,12 @@ def _write(data: Path, name: str, content: bytes) -> None:
 
 
 def _block(name: str, content: bytes) -> str:
-    """A part inside of a page: a script of a type that no browser runs."""
+    """Return a part as a script element of a type that browsers do not run."""
     return f'<script type="text/plain" id="{escape(name)}">{_packed(content)}</script>'
 
 
 def _static(index: bytes) -> bytes:
-    """The page's HTML, marked as static, with the scorer that a server would send."""
+    """Return the page's HTML, marked as static, with the content security policy that a server would send."""
     text = index.decode("utf-8").replace("<html ", '<html data-mode="static" ', 1)
     meta = f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}" />'
     return text.replace("<head>", meta, 1).encode("utf-8")
@@ -305,7 +308,7 @@ def _static(index: bytes) -> bytes:
 
 @functools.cache
 def _shell() -> str:
-    """One file without its data: the page's script and style packed, and a scorer that runs these and loads nothing."""
+    """Return one file without data: the page's packed script and style, with a policy that loads nothing else."""
     page = page_files()
     hashed = {
         name: f"'sha256-{base64.b64encode(hashlib.sha256(content).digest()).decode()}'"

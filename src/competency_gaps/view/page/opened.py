@@ -27,9 +27,9 @@ from competency_gaps.view.page.tools import ask
 
 MAX_KEY_LENGTH = 40
 BODY = (FILE, "*.parquet")
-"""The run's own files; ``cgaps concepts name`` writes tables before the manifest."""
+"""Files that make up the run; ``cgaps concepts name`` writes tables before the manifest."""
 ADDED = ("robustness.json", "lists/*.json", "improve/*", "improve/*/*")
-"""What other commands add to a finished run."""
+"""Files that other commands add to a finished run."""
 
 Stamp = tuple[tuple[str, int, int], ...]
 """Files that are there, each with the time of its last change in nanoseconds and its size."""
@@ -64,12 +64,12 @@ class Opened:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def now(self, command: str = "cgaps explore") -> Shown:
-        """What is shown of the run now.
+        """Return the run as it is shown now, including what other commands have added.
 
         Parameters
         ----------
         command
-            The command that the error says to start again.
+            The command to start again, for the error message.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Opened:
             return self._shown
 
     def ask(self, name: str, arguments: Any, command: str = "cgaps explore") -> dict[str, Any]:
-        """Ask a tool (:func:`~competency_gaps.view.page.tools.ask`) about what is shown now.
+        """Return a tool's answer (:func:`~competency_gaps.view.page.tools.ask`) about the run as it is shown now.
 
         Raises
         ------
@@ -111,7 +111,7 @@ def _current_stamp(run: RunFolder) -> Stamp:
 
 
 def open_runs(paths: Sequence[Path]) -> list[Opened]:
-    """Open runs for an explorer.
+    """Return runs opened for an explorer.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
     Raises
     ------
     UserError
-        If none is given, or a folder is no finished run or is given twice.
+        If no path is given, a path is given twice, or a folder is no finished run.
     """
     if not paths:
         raise UserError("no run given: give one or more run folders.")
@@ -138,7 +138,7 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
 
 
 def comparable(opened: Sequence[Opened]) -> list[tuple[Opened, Opened]]:
-    """Return all pairs of runs, each way round: their scores can be compared item by item."""
+    """Return all ordered pairs of runs, whose scores can be compared item by item."""
     return list(itertools.permutations(opened, 2))
 
 

@@ -1,4 +1,4 @@
-"""The page itself: the few files that the front end is built to, and what a browser may load for it."""
+"""The page: the files that the front end is built to, and its content security policy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILES = {
     "licenses.txt": "text/plain; charset=utf-8",
     "font-license.txt": "text/plain; charset=utf-8",
 }
-"""Every file of the page, with its type."""
+"""Name of each file of the page -> its media type."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'"
@@ -28,7 +28,7 @@ class PageMissingError(UserError):
 
 
 def page_files(folder: Path = PAGE) -> dict[str, bytes]:
-    """Read the page's files.
+    """Return the content of the page's files.
 
     Returns
     -------

@@ -190,7 +190,7 @@ class _Explorer:
         return content
 
     async def _get(self, made_of: tuple[Any, ...], make: Callable[[], bytes]) -> bytes:
-        """A part from memory, or made in a thread, once for all who wait for it."""
+        """Return a part from memory, or make it in a thread, once for all requests that wait for it."""
         async with self._locks.setdefault(made_of, asyncio.Lock()):
             if made_of not in self._kept:
                 async with self._room:
@@ -202,7 +202,7 @@ class _Explorer:
             return content
 
     def _shown(self, key: str) -> Shown:
-        """What is shown now of the run with this key."""
+        """Return what is shown now of the run with this key."""
         if key not in self._opened:
             raise HTTPException(404, "There is no such run here.")
         return self._opened[key].now()

@@ -259,12 +259,12 @@ def ask(run: RunFolder, name: str, arguments: Any) -> dict[str, Any]:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """JSON schema of a tool's arguments."""
+    """Return the JSON schema of a tool's arguments."""
     return _arguments(TOOLS[name]).model_json_schema()
 
 
 def description(name: str) -> str:
-    """What a tool answers."""
+    """Return the description of a tool, from its docstring."""
     return " ".join((TOOLS[name].__doc__ or "").split())
 
 
@@ -280,7 +280,7 @@ def _arguments(tool: Callable[..., Any]) -> type[BaseModel]:
 
 
 def plain(value: Any) -> Any:
-    """A value as plain JSON: floats rounded, None where they are not finite, texts cut and their controls visible."""
+    """Return a value for JSON: floats rounded, None if not finite; texts cut, with control characters visible."""
     if isinstance(value, str):
         return visible(shorten(value, 3000))
     if isinstance(value, float):
@@ -293,7 +293,7 @@ def plain(value: Any) -> Any:
 
 
 def bounded(answer: dict[str, Any], limit: int = MAX_ANSWER_LENGTH) -> dict[str, Any]:
-    """Halve the longest lists of an answer until it fits, and say so under ``cut``."""
+    """Return an answer that fits the limit: its longest lists are halved until it does, and ``cut`` says so."""
     answer, cut = dict(answer), set[str]()
     while (size := len(json.dumps(answer, ensure_ascii=False))) > limit:
         known = {key: len(json.dumps(value)) for key, value in answer.items() if isinstance(value, list) and value[1:]}

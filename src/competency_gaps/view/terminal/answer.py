@@ -16,17 +16,17 @@ from competency_gaps.view import words
 from competency_gaps.view.terminal.tables import VERDICT_STYLES, plain
 
 NAME = 34
-"""Characters of a name that no example may take."""
+"""Characters reserved for a name before examples get room."""
 MIN_NAME_WIDTH = 14
 """Characters of a name where the terminal is narrow."""
 EXAMPLE = 16
-"""Fewest characters with which an example is worth its place."""
+"""Minimum number of characters of an example to be shown."""
 PROMPT_LIMIT = 400
 ANSWER_LIMIT = 120
 SHORT_CONSTANT = 24
 """Longest constant part of a prompt that is shown whole, in characters."""
 MAX_PARTS = 6
-"""Parts of a slice that are listed at either end."""
+"""Maximum number of parts of a slice listed at either end."""
 _GAP = 2
 BAR = 8
 """Characters of the longest bar of a picture."""

@@ -34,7 +34,7 @@ HEADS = ("before", "after", "change", "interval", "items")
 
 
 def sentences(comparison: Comparison) -> tuple[list[str], list[str]]:
-    """Say what stands above the list of slices (the verdict, the whole, what was not compared), and what below it."""
+    """Return sentences above the list of slices (verdict, overall difference, what was not compared), and below it."""
     overall, *equal = comparison.overall.iter_rows(named=True)
     whole = (
         f"Overall {_spread(overall)} on {plural(comparison.paired, 'item')}, as measured: "
@@ -57,7 +57,7 @@ def sentences(comparison: Comparison) -> tuple[list[str], list[str]]:
 
 
 def categories(comparison: Comparison) -> list[tuple[str, ...]]:
-    """The categories that changed most of each verdict: verdict, name, and cells as of ``HEADS``."""
+    """Return the categories that changed most, by verdict: verdict, name, and cells under ``HEADS``."""
     ordered = comparison.slices.sort(pl.col("change").abs(), descending=True, maintain_order=True)
     rows = pl.concat([ordered.filter(verdict=verdict).head(ROWS) for verdict in STYLES])
     return [

@@ -32,7 +32,7 @@ SLICES = 14
 MIN_BROKEN, MAX_BROKEN = 10, 50
 """Rows of items that look broken: so many in any case, and at most, where no limit is given."""
 CLEAR_CHANCE = 0.95
-"""Share of a slice's own among the items that activate it above which the others are not mentioned."""
+"""Precision of membership above which items that do not belong to the slice are not mentioned."""
 _REFUSED = {
     "form": "do not have the benchmark's form",
     "repeats": "repeat another item",
@@ -45,22 +45,22 @@ _REFUSED = {
 PART = 17
 """Characters of a name."""
 TEXT = 16
-"""Fewest characters with which an item's text is worth its place."""
+"""Minimum number of characters of an item's text to be shown."""
 
 
 def first_steps(
     run: RunFolder, ranked: pl.DataFrame | UserError, covered: Mapping[str, Coverage], kept: Kept | UserError
 ) -> list[tuple[str, str]]:
-    """What to do first about a run's benchmarks: for each step a sentence and the command.
+    """Return what to do first about a run's benchmarks: for each step, a sentence and the command.
 
     Parameters
     ----------
     ranked
-        The items as of :meth:`competency_gaps.Run.broken_items`; or the error that says why they cannot be ranked.
+        The items from :meth:`competency_gaps.Run.broken_items`; or the error that says why they cannot be ranked.
     covered
-        The coverage of each benchmark; empty: the run has no reading.
+        Coverage by name of the benchmark; empty: the run has no reading.
     kept
-        A choice of items; or why there is none.
+        A choice of items; or the error that says why there is none.
     """
     command = shlex.join(["cgaps", "improve", str(run.shown_path)])
     steps = [(f"Broken: {ranked if isinstance(ranked, UserError) else _broken(ranked)}", f"{command} --items")]

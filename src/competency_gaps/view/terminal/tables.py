@@ -23,7 +23,7 @@ VERDICT_STYLES = {"weak": "dark_orange", "strong": "dodger_blue2"}
 
 
 def cut(name: str, most: int) -> str:
-    """A name on one line, of at most ``most`` characters, with an ellipsis where it is cut."""
+    """Return a name on one line, of at most ``most`` characters, with an ellipsis if it is cut."""
     shown = visible(" ".join(name.split()))
     return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
@@ -53,7 +53,7 @@ def _tail(name: str, tails: Sequence[str], most: int) -> str:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Wrap foreign text: no markup is read in it, and no control reaches the terminal."""
+    """Return foreign text as rich text, without reading markup and with control characters made visible."""
     return Text(visible(text), style=style)
 
 
@@ -243,7 +243,7 @@ def concept_view(run: RunFolder, concept: int, gap: str | None = None, examples:
 
 
 def region_path(run: RunFolder, concept: int) -> list[str]:
-    """Name the regions of the atlas in which a concept hangs, the coarsest first; empty where it is in none."""
+    """Return the names of the regions that a concept belongs to, the coarsest first; empty if there are none."""
     if run.regions is None:
         return []
     known = {number: above for number, *above in run.regions.select("region", "parent", "name").iter_rows()}

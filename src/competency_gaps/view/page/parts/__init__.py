@@ -43,13 +43,13 @@ class Parts:
         self.context = context
 
     def names(self) -> Iterator[str]:
-        """Names of all parts, in the order in which a page wants them."""
+        """Yield the names of all parts, in the order in which a page needs them."""
         yield from self._whole
         for kind, (count, _) in self._kinds.items():
             yield from (self._name(kind, number) for number in range(count))
 
     def read(self, name: str) -> bytes:
-        """Make a part.
+        """Return the content of a part.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Parts:
 
     @cached_property
     def _whole(self) -> dict[str, Callable[[Context], Any]]:
-        """Parts that are there once, with what makes them."""
+        """Return the parts that exist once: name -> function that makes the part."""
         whole: dict[str, Callable[[Context], Any]] = {
             "run.json": lambda context: _portable(context, run_info(context)),
             "items.parquet": tables.items_table,
@@ -97,7 +97,7 @@ class Parts:
 
     @cached_property
     def _kinds(self) -> dict[str, tuple[int, Callable[[Context, int], Any]]]:
-        """How many parts of each other kind there are, and what makes the one of a number."""
+        """Return the numbered kinds of parts: kind -> how many there are, and the function that makes one."""
         context = self.context
         models, benchmarks = len(context.model_scores.models), len(context.names)
         concepts, items = (context.concepts_per_part, context.run.width), (context.items_per_part, context.items.height)
@@ -120,7 +120,7 @@ class Parts:
 
 
 def _details(size: int, total: int, make: Callable[[Context, range], Any]) -> tuple[int, Callable[[Context, int], Any]]:
-    """How many parts hold so many details each, and what makes one of them."""
+    """Return the number of parts with ``size`` details each, and the function that makes one."""
 
     def part(context: Context, number: int) -> bytes:
         """The details of one part."""
@@ -132,5 +132,5 @@ def _details(size: int, total: int, make: Callable[[Context, range], Any]) -> tu
 
 
 def _portable(context: Context, part: Any) -> Any:
-    """Shorten paths in a part that may leave this machine; the manifest has none, other files of the run may."""
+    """Return a part with paths shortened if it may leave this machine."""
     return last_names(plain(part)) if context.portable else part

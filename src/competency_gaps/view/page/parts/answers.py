@@ -1,4 +1,4 @@
-"""What was found of each model, on which slices, and all models side by side."""
+"""Answers and gaps of each model, slices, scores, and comparisons of models and runs."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ from competency_gaps.view.terminal.tables import cut_names
 
 
 def model_answers(context: Context, model: int) -> ModelAnswers:
-    """``answers/K.json``: what was found of the model at a place."""
+    """Return ``answers/K.json``: the answers about the model with index K."""
     return ModelAnswers(*(None if answer is None else listed(context, answer) for answer in _both(context, model)))
 
 
 def model_gaps(context: Context, model: int) -> ModelGaps:
-    """``gaps/K.json``: the gap of every slice for the model at a place."""
+    """Return ``gaps/K.json``: the gap of every slice for the model with index K."""
     return ModelGaps(*(None if answer is None else slice_gaps(context, answer) for answer in _both(context, model)))
 
 
 def _both(context: Context, model: int) -> tuple[Answer | None, Answer | None]:
-    """What was found against peers, and of the model's scores alone."""
+    """Return the answer against peers (None: too few) and the answer on the model's scores alone."""
     peers, alone = context.answer(model, None), context.answer(model, "benchmark")
     # Without peers the answer is the model's own scores already.
     return peers if peers is not None and peers.kind == "peers" else None, alone
 
 
 def slice_gaps(context: Context, answer: Answer) -> list[SliceGap]:
-    """The gaps of the slices that a page has, as an answer has them, with the items that show them best."""
+    """Return the gaps of the slices that a page has, with the items that show them best."""
     asked = context.run, answer.model, against_of(answer)
     rows, sides = {row["slice"]: row for row in slice_table(*asked).iter_rows(named=True)}, sides_of(*asked)
     listed, gaps = {finding.slice: finding for finding in answer.findings}, []
@@ -79,7 +79,7 @@ def slice_gaps(context: Context, answer: Answer) -> list[SliceGap]:
 
 
 def listed(context: Context, answer: Answer) -> ListedAnswer:
-    """An answer with its words; without texts, no word of an item names a slice."""
+    """Return an answer with its words; without texts, names of slices contain no word of an item."""
     if not context.texts:
         answer = replace(answer, findings=tuple(_renamed(context, finding) for finding in answer.findings))
     bad = [caveat for caveat in answer.caveats if caveat.code in words.BAD]
@@ -110,7 +110,7 @@ def _line(context: Context, answer: Answer, finding: Finding) -> ListedFinding:
 
 
 def _renamed(context: Context, finding: Finding) -> Finding:
-    """A finding without names that quote items."""
+    """Return a finding without names that quote items."""
     names = context.slice_names
     return replace(
         finding,
@@ -120,11 +120,12 @@ def _renamed(context: Context, finding: Finding) -> Finding:
 
 
 LARGEST = 2_000_000
-"""Weights of concepts that a server gives whole; of more, and in an export, only those that an answer names [ours]."""
+"""Maximum number of weights of concepts' slices that a server sends; if there are more, and in an export, only slices
+named in an answer are included [ours]."""
 
 
 def _kept(context: Context) -> Iterator[tuple[Family, np.ndarray]]:
-    """The families with the rows of them that a page has."""
+    """Yield the families, with the rows of the slices that a page has."""
     for family in context.families:
         rows = np.arange(len(family.names))
         if family.name == "concepts" and (context.portable or family.weights.nnz > LARGEST):
@@ -134,7 +135,7 @@ def _kept(context: Context) -> Iterator[tuple[Family, np.ndarray]]:
 
 
 def slices_file(context: Context) -> list[ListedSlice]:
-    """``slices.json``: the slices that a page knows, in the order of ``slice_items.parquet``."""
+    """Return ``slices.json``: the slices that a page has, in the order of ``slice_items.parquet``."""
     return [
         ListedSlice(
             number=int(family.number[row]),
@@ -152,7 +153,7 @@ def slices_file(context: Context) -> list[ListedSlice]:
 
 
 def slice_items(context: Context) -> bytes:
-    """``slice_items.parquet``: per slice (its place in ``slices.json``) its items with their weights."""
+    """Return ``slice_items.parquet``: per slice (its index in ``slices.json``) its items with their weights."""
     parts, first = [], 0
     for family, rows in _kept(context):
         weights = family.weights[rows].tocoo()
@@ -165,7 +166,7 @@ def slice_items(context: Context) -> bytes:
 
 
 def coverage_part(context: Context, number: int) -> WordedCoverage:
-    """``coverage/K.json``: what the suite leaves out (0), or the benchmark at place K - 1."""
+    """Return ``coverage/K.json``: the coverage of the suite (0), or of the benchmark with index K - 1."""
     report = coverage(context.run, context.names[number - 1] if number else None)
     regions = tuple(replace(part, name=context.region_names[part.region]) for part in report.regions)
     report = replace(report, regions=regions)
@@ -173,7 +174,7 @@ def coverage_part(context: Context, number: int) -> WordedCoverage:
 
 
 def scores_table(context: Context) -> bytes:
-    """``scores.parquet``: one row per item, and a column per model, named by its place."""
+    """Return ``scores.parquet``: one row per item, and a column per model, named by its index."""
     values = context.model_scores.values
     return parquet(
         pl.DataFrame({str(k): pl.Series(row, dtype=pl.Float32) for k, row in enumerate(values)}).fill_nan(None)
@@ -181,7 +182,7 @@ def scores_table(context: Context) -> bytes:
 
 
 def models_file(context: Context) -> ModelsFile:
-    """``models.json``: every model with a sentence, and how each does on the slices that tell them apart."""
+    """Return ``models.json``: every model with a sentence, and gaps on the slices on which models differ."""
     known = context.model_scores.models
     rows = models_table(context.run).iter_rows(named=True)
     short = cut_names(context.model_names, 28)
@@ -208,7 +209,7 @@ def models_file(context: Context) -> ModelsFile:
 
 
 MAX_COLUMNS, MAX_CATEGORIES = 12, 60
-"""Columns that a page has scores by, and categories of such a column [ours]."""
+"""Maximum numbers of columns with scores, and of categories of such a column [ours]."""
 
 
 def _scores(context: Context) -> list[ColumnScores]:
@@ -231,7 +232,7 @@ def _by_category(context: Context, table: pl.DataFrame) -> list[CategoryScores]:
 
 
 def similar_order(values: np.ndarray) -> list[int]:
-    """Order rows so that similar ones stand side by side: the leaves of average linkage."""
+    """Return an order of rows that puts similar ones side by side: the leaves of average linkage."""
     from scipy.cluster.hierarchy import leaves_list, linkage
 
     if len(values) < 3 or not values.size:
@@ -240,7 +241,7 @@ def similar_order(values: np.ndarray) -> list[int]:
 
 
 def model_pair(context: Context, number: int) -> Pairing:
-    """``pairs/N.json``: of M models the one at place N // M against the one at place N % M."""
+    """Return ``pairs/N.json``: of M models, the one with index N // M against the one with index N % M."""
     models = context.model_scores.models
     candidate, baseline = divmod(number, len(models))
     if candidate == baseline:
@@ -249,19 +250,19 @@ def model_pair(context: Context, number: int) -> Pairing:
 
 
 def against(key: str) -> str:
-    """Name of the part that compares a run with the run of this key."""
+    """Return the name of the part that compares a run with the run of this key."""
     return f"against/{key}.json"
 
 
 def paired_runs(candidate: Context, baseline: Context) -> Pairing:
-    """Compare two runs item by item; slices are those of the baseline."""
+    """Return the comparison of two runs item by item; slices are those of the baseline."""
     return _pairing(baseline, partial(compare_runs, candidate.run, baseline.run), lambda _, __: None)
 
 
 def _pairing(
     context: Context, compare: Callable[[], Comparison], gaps: Callable[[Context, Answer], list[SliceGap] | None]
 ) -> Pairing:
-    """A comparison with its words, or the reason why there is none."""
+    """Return a comparison with its words, or the reason why there is none."""
     try:
         comparison = compare()
     except UserError as error:

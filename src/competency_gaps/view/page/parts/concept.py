@@ -30,7 +30,7 @@ _SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)
 
 
 def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDetail]:
-    """Describe concepts, without texts of items.
+    """Return the details of concepts, without texts of items.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[Concept
 
 
 def _placeless(context: Context, text: str | None) -> str | None:
-    """The explainer of a label may be the path of a model."""
+    """Return the explainer of a label with the folders of a path removed, if the parts may leave this machine."""
     return last_names(text) if text and context.portable else text
 
 
@@ -195,7 +195,7 @@ class Uses:
 
     @staticmethod
     def of(context: Context, concepts: Sequence[int]) -> Uses:
-        """Read the items of concepts."""
+        """Return the items of concepts."""
         columns = (context.run.by_concept.column(concept) for concept in concepts)
         column = ConceptColumn(*map(np.concatenate, zip(*columns, strict=True)))
         support = context.run.by_concept.support[list(concepts)]
@@ -211,8 +211,10 @@ class Uses:
         )
 
     def first(self, count: int, sign: int = 0) -> list[np.ndarray]:
-        """Per concept, places of the items of the highest CAS, ties by item_id; with a sign, those of the lowest score
-        (1) or of the highest (-1) among the scored ones, ties by the higher CAS."""
+        """Return, per concept, positions of its items with the highest CAS, ties by item_id.
+
+        With a sign: of its scored items with the lowest (1) or highest (-1) score, ties by the higher CAS.
+        """
         order = np.zeros_like(self.score) if sign == 0 else sign * self.score
         chosen = []
         for a, b in pairwise(self.start):

@@ -1,4 +1,4 @@
-"""What several parts of a run share, computed once; texts of items are read again for each part."""
+"""Data that several parts of a run share, computed once; texts of items are read again for each part."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from competency_gaps.view.page.parts.records.details import ConceptInBenchmark, 
 
 @dataclass(frozen=True)
 class Amounts:
-    """Longest lists and texts; the defaults are those of a server."""
+    """Maximum lengths of lists and texts; the defaults are those of a server."""
 
     strongest: int = 3
     """Items of a concept in which it is strongest."""
@@ -89,7 +89,7 @@ TEXTS = (
 SEARCHED = ("text", "response", "answer", "item_id")
 """Columns that a search looks at."""
 _PRIVATE = ("base_url", "key_env", "extra")
-"""Settings of the judge that go into no export: where it is, where its key, and what else its server is sent."""
+"""Settings of the judge that no export includes: its address, the source of its key, and extra parameters."""
 
 
 Answers = Mapping[tuple[int, str], Mapping[str, Any]]
@@ -137,7 +137,7 @@ class Context:
         return {name: number for number, name in enumerate(self.names)}
 
     def shown(self, path: Path) -> str:
-        """A path of the run as it is shown."""
+        """Return a path as it is shown: only its last name if the parts are portable."""
         return path.name if self.portable else str(path)
 
     @cached_property
@@ -177,7 +177,7 @@ class Context:
         return slices_of(self.run)
 
     def answer(self, model: int, against: str | None) -> Answer | None:
-        """The answer about a model, by its index; None: no item is scored."""
+        """Return the answer about a model, by its index; None: no item is scored."""
         key = (model, against)
         if key not in self._answers_of_models:
             answer = None
@@ -242,7 +242,7 @@ class Context:
         return table.with_columns(together=size, repeats=pl.when(same).then(size).otherwise(1))
 
     def item_texts(self, first: int, count: int) -> pl.DataFrame:
-        """Read ``TEXTS`` of some items, one after the other; null where the parts have no texts."""
+        """Return ``TEXTS`` of consecutive items; null if the parts have no texts."""
         shown = self.run.scan("items").slice(first, count).select(TEXTS)
         if not self.texts:
             kept = ("item_id", "body_start", "body_end", "logprobs")
@@ -251,14 +251,16 @@ class Context:
         return self.run.files.collect("items", shown)
 
     def answers(self, rows: Sequence[int]) -> pl.DataFrame:
-        """What other models answered to items, as ``scores.parquet`` has it; responses cut at ``amounts.text``."""
+        """Return other models' answers to items, with the columns of ``scores.parquet``; responses cut at
+        ``amounts.text``.
+        """
         of_rows = pl.col("item").is_in(list(rows))
         if self.portable:
             return self._answers.filter(of_rows)
         return self.run.files.collect("scores", scan_scores(self.run.path).filter(of_rows))
 
     def answers_of(self, wanted: Sequence[tuple[int, str]]) -> Answers:
-        """The same of some items and models, whole."""
+        """Return the complete answers of the given pairs of item and model."""
         of = pl.LazyFrame(wanted, {name: SCORES[name] for name in ("item", "model")}, orient="row")
         shown = scan_scores(self.run.path).join(of, on=["item", "model"], how="semi")
         return by_item_and_model(self.run.files.collect("scores", shown))
@@ -284,14 +286,14 @@ class Context:
         return pl.when(text.str.len_chars() > limit).then(rest).otherwise(text)
 
     def search(self, query: str, limit: int) -> SearchResult:
-        """Find the items whose text, response, answer or id contains ``query``, regardless of case.
+        """Return the items whose text, response, answer or id contains ``query``, regardless of case.
 
         Parameters
         ----------
         query
             Taken literally, stripped of blanks at its ends. Blank: no results.
         limit
-            Rows of the result, at most, the first ones; its ``total`` counts all.
+            Maximum number of rows; the result's ``total`` counts all.
         """
         wanted = query.strip().lower()
         if not wanted:
@@ -328,7 +330,9 @@ class Context:
         return np.where(tau > 0, tau, 1.0)
 
     def rounded(self, values: np.ndarray, digits: int = 4) -> np.ndarray:
-        """Numbers as an export writes them: most of it are numbers, of which the page shows three digits."""
+        """Return numbers rounded if the parts are exported: numbers are most of an export, and the page shows three
+        digits.
+        """
         return significant(values, digits) if self.portable else values
 
     @cached_property
@@ -385,12 +389,12 @@ class Context:
 
 
 def by_item_and_model(answers: pl.DataFrame) -> Answers:
-    """Rows of ``scores.parquet`` by item and model."""
+    """Return rows of ``scores.parquet`` by item and model."""
     return {(row["item"], row["model"]): row for row in answers.iter_rows(named=True)}
 
 
 def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
-    """Round to so many significant digits."""
+    """Return values rounded to this many significant digits."""
     values = np.asarray(values, np.float64)
     size = np.where((values != 0) & np.isfinite(values), np.abs(values), 1.0)
     places = digits - 1 - np.floor(np.log10(size))
@@ -399,7 +403,7 @@ def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
 
 
 def _without_quotes(value: Any) -> Any:
-    """Leave the texts of reasons out of a manifest, and the places that they name."""
+    """Return a manifest without the texts of reasons, and without the places that they name."""
     if isinstance(value, Mapping):
         if value.keys() >= {"code", "text"}:
             return {**value, "text": value["code"]}

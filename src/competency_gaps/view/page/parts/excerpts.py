@@ -20,15 +20,15 @@ EXCERPTS = ("excerpt", "response", "answer", "choices")
 
 
 def excerpts(run: RunFolder, height: int, *, texts: bool) -> pl.DataFrame:
-    """The beginnings of each item's texts, on one line, with hidden characters written out.
+    """Return the beginnings of each item's texts, on one line, with hidden characters written out.
 
     Parameters
     ----------
     run : RunFolder
     height : int
-        Its items.
+        Number of items.
     texts : bool
-        Whether they are shown.
+        Whether texts are shown; if not, all is null.
 
     Returns
     -------

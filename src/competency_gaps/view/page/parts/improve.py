@@ -37,7 +37,7 @@ MAX_ITEMS, MIN_CHANCE = 200, 0.1
 
 
 def improve_file(context: Context) -> ImproveFile:
-    """``improve.json``: all results that are there."""
+    """Return ``improve.json``: all results of ``cgaps improve`` in the run's folder."""
     folder = context.run.path
     command = f"cgaps improve {shlex.quote(context.shown(context.run.shown_path))}"
     results = [
@@ -49,7 +49,7 @@ def improve_file(context: Context) -> ImproveFile:
 
 
 def _result(context: Context, what: What, path: Path) -> Improvement:
-    """One result; of one that cannot be read, why. What the page lists item by item, it needs in no table."""
+    """Return one result; if it cannot be read, the reason. Items that the page lists are left out of its tables."""
     items: list[ImprovedItem] = []
     listed = 0
     drafts: tuple[list[ListedDraft], list[ListedDraft]] = ([], [])
@@ -86,15 +86,14 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
 
 
 def _items(context: Context, table: pl.DataFrame) -> list[ImprovedItem]:
-    """The items of a table by ``benchmark`` and ``item_id``, in its order; those that the run has no more are left
-    out."""
+    """Return the items of a table with ``benchmark`` and ``item_id``, in its order, if the run still has them."""
     places = context.items.select("benchmark", "item_id").with_row_index("row")
     joined = table.join(places, on=["benchmark", "item_id"], how="inner", maintain_order="left")
     return [ImprovedItem(row["row"], row["chance"], row.get("reason", "")) for row in joined.iter_rows(named=True)]
 
 
 def _drafts(context: Context, table: pl.DataFrame) -> list[ListedDraft]:
-    """New items; without texts none, as they may be near to items of the run."""
+    """Return new items; none without texts, as they may resemble items of the run."""
     return [
         ListedDraft(row["prompt"], row.get("choices") or [], row.get("answer"), row.get("reason") or row["source"])
         for row in table.iter_rows(named=True)

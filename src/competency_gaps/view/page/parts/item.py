@@ -20,17 +20,17 @@ from competency_gaps.view.page.parts.records.details import ActiveConcept, ItemC
 
 
 def item_details(context: Context, rows: Sequence[int], answers: Answers | None = None) -> list[ItemDetail]:
-    """Describe items.
+    """Return the details of items.
 
     Parameters
     ----------
     context
-        The run, and how much of it is shown: redacted, texts and what is made of them are null or empty; with a limit,
-        longer texts are cut, the item's own text being kept if it fits.
+        The run, and how much of it is shown. If it is redacted, texts and what is derived from them are null or empty.
+        With a limit, longer texts are cut around the item's own text.
     rows : sequence of int
         Rows of ``items.parquet``, ascending; those between are read too.
     answers
-        What other models answered, of :meth:`Context.answers_of`; None: all of it.
+        Other models' answers, from :meth:`Context.answers_of`; None: all answers.
 
     Returns
     -------
@@ -127,12 +127,12 @@ def _details(text: str | None, limit: int | None) -> Any:
 
 
 def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
-    """List the concepts that are active in items, and the tokens on which they are.
+    """Return the concepts that are active in items, and the tokens on which they are.
 
     Parameters
     ----------
     context
-        The run, and how much of it is shown; redacted, no places in the text are.
+        The run, and how much of it is shown. If it is redacted, positions in the text are left out.
     rows : range
         Rows of ``items.parquet``, in steps of one.
 
@@ -164,7 +164,7 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
 
 
 def _most_salient(context: Context, row: int, limit: int | None) -> tuple[np.ndarray, ...]:
-    """Of an item its concepts, their CAS, saliency and peaks."""
+    """Return an item's most salient concepts, with their CAS, saliency and peaks."""
     active = context.run.item_rows.row(row)
     values = saliency(active.cas, context.tau[active.concepts])
     order = leading((-values, -active.cas, active.concepts), len(values) if limit is None else limit)
@@ -172,7 +172,7 @@ def _most_salient(context: Context, row: int, limit: int | None) -> tuple[np.nda
 
 
 def leading(keys: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """Places of the ``count`` smallest values, in order: by the first key, ties by the next ones."""
+    """Return positions of the ``count`` smallest values, in order: by the first key, ties by the next ones."""
     return np.lexsort(list(reversed(keys)))[:count]
 
 

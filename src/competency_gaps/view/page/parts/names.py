@@ -59,7 +59,7 @@ _NAME_LIMIT = 80
 
 
 def scored_of(run: RunFolder) -> Scored:
-    """Describe whose scores a run shows; of its tables none is read."""
+    """Return whose scores a run shows, without reading a table."""
     manifest: Mapping[str, Any] = run.manifest
     model, reader = (_shown(short_name(name)) for name in (run.scored_model, run.reader or ""))
     if all(entry["scorer"] == NOT_SCORED for entry in manifest["benchmarks"]):
@@ -74,7 +74,7 @@ def scored_of(run: RunFolder) -> Scored:
 
 
 def display_names(models: Sequence[str]) -> list[str]:
-    """Names of models as they are shown: without folders, numbered where several would be alike."""
+    """Return names of models as shown: without folders, and numbered where several would be equal."""
     return numbered([_shown(short_name(name)) for name in models])
 
 

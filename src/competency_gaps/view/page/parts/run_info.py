@@ -22,7 +22,7 @@ _NAME_LIMIT = 120
 
 
 def run_info(context: Context) -> RunInfo:
-    """Gather what a page shows first."""
+    """Return ``run.json``, which a page shows first."""
     manifest, assessment = context.manifest, read_assessment(context.run.path)
     verdicts = None if assessment is None else [from_row(RobustnessVerdict, entry) for entry in assessment["verdicts"]]
     models, shown = context.model_scores.models, columns.present(_COLUMNS, context.run.concepts)

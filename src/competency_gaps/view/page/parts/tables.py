@@ -1,6 +1,6 @@
 """The tables of a run as a page reads them: Parquet without compression, one row group, plain columns.
 
-A page decodes them itself. Uncompressed columns are read fastest; what is kept as files is compressed as a whole.
+The page decodes them in JavaScript. Uncompressed columns are read fastest; exported files are compressed as a whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from competency_gaps.view.page.parts.context import Context
 from competency_gaps.view.page.parts.excerpts import EXCERPTS
 
 LABEL_LIMIT = 200
-"""Longest label; dictionaries of this project keep labels shorter than that."""
+"""Maximum length of a label; dictionaries of this project have shorter ones."""
 _PAGE = 1 << 26
 """Bytes of a Parquet page, so that a column is one."""
 

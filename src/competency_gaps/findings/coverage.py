@@ -71,7 +71,7 @@ _READ_BY_PEOPLE = ("explained", "imported")
 
 @dataclass(frozen=True)
 class Lack:
-    """A concept that items do not test, or hardly."""
+    """A concept that items do not test, or hardly test."""
 
     concept: int
     label: str | None
@@ -86,12 +86,12 @@ class Covered:
     """How far concepts are tested."""
 
     concepts: int
-    """Counted ones."""
+    """Number of counted concepts."""
     missing: int
     thin: int
-    """0 as well where the run has no reference statistics."""
+    """Number of thin concepts; 0 also if the run has no reference statistics."""
     by_chance: float | None
-    """How many would be missing from as much ordinary text; None: no reference."""
+    """Expected number of concepts missing from as much ordinary text; None: no reference."""
     lacking: tuple[Lack, ...]
     """At most :data:`MAX_CONCEPTS` of them: missing ones first, those that ordinary text shows most surely."""
 
@@ -113,13 +113,14 @@ class RegionCoverage(Covered):
     """Lower end of its interval of 95%."""
     high: float
     public: float
-    """Share in the mean benchmark of the map."""
+    """Mean share in the benchmarks of the atlas."""
     near: float
-    """In the mean of its :data:`SIMILAR_BENCHMARKS` nearest ones."""
+    """Mean share in the :data:`SIMILAR_BENCHMARKS` most similar benchmarks."""
     text: float | None
-    """In ordinary text; None: the map has none."""
+    """Share in ordinary text; None: the atlas has none."""
     status: Literal["missing", "thin", "crowded"] | None
-    """Thin: surely below half of ``public``; missing: and in no item; crowded: surely above twice."""
+    """Thin: significantly below half of ``public``; missing: thin, and in no item; crowded: significantly above
+    twice."""
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ def provenance(row: Mapping[str, Any]) -> str | None:
 
 
 def _score(row: Mapping[str, Any]) -> str:
-    """How a label scored, as the end of a sentence about its source."""
+    """Return a label's score, as the end of a sentence about its source."""
     score, by = row.get("label_score"), row.get("label_scored_by")
     if score is None:
         return "" if row.get("label_kind") == "automatic" else ", not scored"

@@ -159,7 +159,7 @@ def share_right(answer: Answer, finding: Finding) -> str:
 
 
 def _by_chance(chance: float | None) -> str:
-    """What guessing would get, in brackets."""
+    """Return what guessing would get, in brackets; empty if unknown."""
     return "" if chance is None else f" ({percent(chance, 1)} by chance)"
 
 
@@ -253,7 +253,7 @@ def pictured(answer: Answer) -> list[Finding]:
 
 
 def plain_level(answer: Answer) -> str:
-    """How good a model is, for those who see an answer for the first time."""
+    """Return how good a model is, in words for those who see an answer for the first time."""
     mean = _mean(answer)
     if mean is None or not answer.findings:
         return headline(answer)
@@ -468,7 +468,7 @@ def _verdict_words(n: Mapping[str, Any]) -> str:
 
 
 def _rate_words(n: Mapping[str, Any]) -> str:
-    """How the list was chosen, and how often it errs."""
+    """Return how the list was chosen, and how often it errs."""
     kinds = ", ".join(n["families"])
     return (
         f"From {plural(n['tested'], 'slice')} ({kinds}), the list picks those that explain what no earlier line "
@@ -510,7 +510,7 @@ def equal_words(covariates: Sequence[str]) -> str:
 
 
 def caveats_headline(answer: Answer) -> str:
-    """What stands above the caveats, with the models that the answer is against."""
+    """Return the line above the caveats, with the models that gaps are measured against."""
     named = f" ({', '.join(map(short_name, answer.against))})" if answer.kind == "peers" else ""
     return f"Before you trust the answer about {model_name(answer)}, {_beside(answer)}{named}:"
 

@@ -372,7 +372,7 @@ def _clear(folder: Path) -> None:
 
 
 def _put(part: Path, target: Path) -> None:
-    """Put the finished folder in its place."""
+    """Move the finished folder to its place, replacing an older export."""
     old = target.with_name(f".{target.name}.old")
     _clear(old)
     try:

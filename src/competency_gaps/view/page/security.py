@@ -87,7 +87,7 @@ class Guard:
         return None
 
     def _elsewhere(self) -> str:
-        """What a request under another host name or port is told."""
+        """Return the message for a request to another host name or port."""
         return (
             f"This server answers only to its own address on this machine, http://127.0.0.1:{self._port}. Where a port "
             f"is forwarded it must be the same on both sides (ssh -L {self._port}:localhost:{self._port})."

@@ -94,7 +94,7 @@ def serve(
 
 
 def _listen(port: int) -> socket.socket:
-    """Take the port, or the next free one."""
+    """Return a socket that listens on the port, or on the next free one."""
     for candidate in range(port, min(port + MAX_PORTS, 65536)) if port else [0]:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         # A port in TIME_WAIT may be taken; one that a server listens on may not.

@@ -71,7 +71,7 @@ def categories(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def _not_compared(comparison: Comparison) -> list[str]:
-    """Say how many items only one has a score for, and whether they are harder, or easier, than others."""
+    """Return sentences on items that only one model has a score for, and on whether they are harder or easier."""
     other = {comparison.candidate: comparison.baseline, comparison.baseline: comparison.candidate}
     unfair = {
         other[row["model"]]: f" (its score there: {signed_points(row['difference'])} points against similar items)"

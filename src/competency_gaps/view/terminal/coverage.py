@@ -44,7 +44,7 @@ _NO_SCOPE = "No scope is stated ({}--describe TEXT), so similar benchmarks say w
 
 
 def coverage_view(report: Coverage, run: Path, limit: int, width: int, describe: str | None = None) -> RenderableType:
-    """Say what the items of a run are about and lack: several benchmarks side by side."""
+    """Return a view of what the items of a run are about and lack: several benchmarks side by side."""
     words, parts = coverage_words(report), list[RenderableType]()
     if not report.benchmarks:
         notes = [_NO_ATLAS]
@@ -136,7 +136,7 @@ def _beside(report: Coverage, limit: int, width: int) -> list[RenderableType]:
 
 
 def _added(redundancy: Redundancy, limit: int) -> list[RenderableType]:
-    """Which parts add what the others do not measure."""
+    """Return a view of which parts measure something that the others do not."""
     table, what = aligned((redundancy.what, "items", "missed", "noise", ""), (0, 4)), f"{redundancy.what}s"
     for part in redundancy.parts[:limit]:
         points = (f"{100 * value:.1f}" for value in (part.missed, part.noise))

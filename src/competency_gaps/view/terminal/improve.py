@@ -85,7 +85,9 @@ def first_steps(
 
 
 def kept_view(kept: Kept, limit: int | None) -> RenderableType:
-    """Say how well the kept items predict scores on all items, against random ones, and how to use them."""
+    """Return a view of how well the kept items predict scores on all items, against random ones, and how to use
+    them.
+    """
     whole = kept.expected.row(0, named=True)
     error, random = (100 * Z_95 * whole[name] for name in ("error", "random"))
     head = f"{integer(whole['kept'])} of {integer(whole['items'])} items predict a new model's score within "
@@ -114,7 +116,7 @@ def kept_view(kept: Kept, limit: int | None) -> RenderableType:
 
 
 def predicted_view(predicted: pl.DataFrame, limit: int | None = None) -> RenderableType:
-    """Say what new models would score on all items, and on the slices."""
+    """Return a view of models' predicted scores on all items and on slices."""
     parts: list[RenderableType] = []
     for (model,), rows in predicted.group_by("model", maintain_order=True):
         whole = rows.row(0, named=True)
@@ -150,7 +152,7 @@ def broken_view(ranked: pl.DataFrame, limit: int | None, width: int) -> Renderab
 
 
 def _broken(ranked: pl.DataFrame) -> str:
-    """How many items look broken; and how many probably are, where these are far more."""
+    """Return a sentence on how many items look broken, and how many probably are if that is far fewer."""
     chances = ranked["chance"].drop_nulls()
     every, probable = float(chances.sum()), int((chances >= 0.5).sum())
     models = plural(int(ranked["models"].to_numpy().max(initial=0)), "model")
@@ -176,7 +178,7 @@ def _broken_table(items: pl.DataFrame, width: int) -> Table:
 
 
 def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
-    """Say which new items were kept and rejected, what they change and whether the gap persists; show ``limit``."""
+    """Return a view of the new items and refused candidates, and of the gap on new items; ``limit`` items are shown."""
     if drafts.plan:
         return plain(drafts.plan, "bold")
     kept, whole = drafts.kept.height, drafts.kept.height + drafts.refused.height
@@ -200,7 +202,7 @@ def drafts_view(drafts: Drafts, limit: int) -> RenderableType:
 
 
 def _fresh(fresh: Fresh) -> str:
-    """How the run's model does on new items inside and outside the slice."""
+    """Return a sentence on the run's model on new items inside and outside the slice."""
     asked = (
         f"The run's model gets {percent(fresh.mean, 1)} of {plural(fresh.items, 'new item')} in the slice right, and "
         f"{percent(fresh.others_mean, 1)} of {plural(fresh.others, 'comparable new item')} outside it: "

@@ -131,16 +131,18 @@ def models_page(
 
 
 def best_view(table: pl.DataFrame, column: str, width: int, limit: int | None = None) -> RenderableType:
-    """Say of each category of a column which model scores best there, and which do as well within noise.
+    """Return a view of which model scores best on each category of a column, and which do as well within noise.
 
     Parameters
     ----------
     table
-        As of :func:`~competency_gaps.findings.models.scores_by`.
+        From :func:`~competency_gaps.findings.models.scores_by`.
+    column
+        Name of the column.
     width : int
         Characters of a line.
     limit : int, optional
-        Categories.
+        Maximum number of categories.
     """
     parts = sorted(table.partition_by("category", maintain_order=True), key=lambda row: -row["items"][0])
     name = min(max(len(visible(category)) for category in table["category"].unique()), max(width - 64, 14))

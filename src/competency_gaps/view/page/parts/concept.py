@@ -140,7 +140,7 @@ def _placeless(context: Context, text: str | None) -> str | None:
 
 
 def _directions(context: Context, concepts: Sequence[int]) -> dict[str, list[Any] | None]:
-    """What the decoder's directions say of each concept, where the dictionary knows it."""
+    """Return promoted and suppressed tokens and similar concepts, where the dictionary has them."""
     dictionary = context.dictionary
     lists: dict[str, list[Any] | None] = dict.fromkeys(("promoted", "suppressed", "similar"))
     if dictionary is not None and dictionary.logits is not None:

@@ -56,7 +56,7 @@ def item_details(context: Context, rows: Sequence[int], answers: Answers | None 
 def _answers(
     context: Context, rows: Sequence[int], first: int, count: int, answers: Answers | None
 ) -> list[list[ModelAnswer]]:
-    """What each model did on items: one list per item, in the order of ``Context.model_names``."""
+    """Return each model's answer to items: one list per item, in the order of ``Context.model_names``."""
     if len(context.model_names) < 2:
         return [[] for _ in rows]
     run, scores = context.run, context.model_scores

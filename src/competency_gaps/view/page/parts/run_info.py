@@ -150,7 +150,7 @@ def _regions(context: Context) -> list[Region]:
 
 
 def _overlap(context: Context) -> Overlap:
-    """How far two benchmarks cover the same concepts."""
+    """Return the matrices of how similar two benchmarks are."""
     rows = context.run.overlap.rows_by_key(["benchmark_a", "benchmark_b"], named=True, unique=True)
     shown = context.names if context.run.has_reading else []
     return Overlap(**{name: [[rows[a, b][name] for b in shown] for a in shown] for name in names(Overlap)})

@@ -78,7 +78,7 @@ def _cut(name: str) -> pl.Expr:
 
 
 def narrow(frame: pl.DataFrame) -> pl.DataFrame:
-    """Take the columns in the types that a page decodes; NaN is null."""
+    """Return a frame with columns of the types that the page decodes; NaN becomes null."""
     floats = cs.float().cast(pl.Float32).fill_nan(None)
     return frame.with_columns(cs.integer().cast(pl.Int32), floats, cs.categorical().cast(pl.String))
 

@@ -51,7 +51,7 @@ export interface Region {
   kind: string;
   x: number;
   y: number;
-  /** Concepts that hang in it. */
+  /** Number of concepts that belong to it. */
   concepts: number;
 }
 
@@ -156,7 +156,7 @@ export interface RunInfo {
   scored: Scored;
   /** All models with scores on the items, in the order of `answers/K.json` and `ItemDetail.models`. */
   models: string[];
-  /** Place of the one that is shown first. */
+  /** Index of the model that is shown first. */
   model: number;
   sae: string | null;
   /** SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal. */
@@ -234,9 +234,9 @@ export interface ListedFinding {
   size: string;
   /** How far to believe the line, with the reason. */
   believed: string;
-  /** How often half of the items find it again, and what is measured on the other half. */
+  /** How often half-samples choose it again, and its gap on the items that they leave out. */
   replication: string;
-  /** Which other slices or properties explain a part of it; null: none does. */
+  /** Which other slices or properties explain part of its gap; null: none does. */
   explained: string | null;
   /** Its example in short; null: redacted, or there is none. */
   quote: string | null;
@@ -248,7 +248,7 @@ export interface ListedAnswer {
   /** The peers, or the other model. */
   against: string[];
   headline: string;
-  /** How many items it rests on, and what the words of its lines mean. */
+  /** How many items have an outcome, and what the beliefs of its lines mean. */
   scored: string;
   /** Caveats that may overturn the list; they stand above it. */
   warnings: string[];
@@ -260,9 +260,9 @@ export interface ListedAnswer {
 
 /** `data/KEY/answers/K.json`: what was found of the model at place K of `RunInfo.models`. */
 export interface ModelAnswers {
-  /** Against models at its level; null: there are fewer than two. */
+  /** Answer against models at its level; null: there are fewer than two. */
   peers: ListedAnswer | null;
-  /** Its own scores, beside the benchmark's average. */
+  /** Answer on its own scores, against the benchmark's average. */
   benchmark: ListedAnswer | null;
 }
 
@@ -295,7 +295,7 @@ export interface ModelGaps {
 
 /** A slice: a weight from 0 to 1 per item, with a name. */
 export interface ListedSlice {
-  /** As addresses name it; from `CONCEPTS` on, the concept of the rest. */
+  /** Number in addresses; from `CONCEPTS` on, the slice of the concept with the number less `CONCEPTS`. */
   number: number;
   family: string;
   /** What slices of the family are. */
@@ -305,7 +305,7 @@ export interface ListedSlice {
   column: string | null;
   /** The slice that contains it; -1: none. */
   parent: number;
-  /** Words that mark its items; empty: redacted, or none do. */
+  /** Words that are distinctive of its items; empty: redacted, or there are none. */
   words: string[];
   /** Rows of its most typical items, at most two. */
   typical: number[];
@@ -361,7 +361,7 @@ export interface ModelsFile {
   cells: SliceGap[][];
 }
 
-/** A concept that items do not test, or hardly. */
+/** A concept that items do not test, or hardly test. */
 export interface Lack {
   concept: number;
   label: string | null;
@@ -390,24 +390,24 @@ export interface RegionCoverage {
   /** Lower end of its interval of 95%. */
   low: number;
   high: number;
-  /** Share in the mean benchmark of the map. */
+  /** Mean share in the benchmarks of the atlas. */
   public: number;
-  /** In the mean of its `SIMILAR_BENCHMARKS` nearest ones. */
+  /** Mean share in the `SIMILAR_BENCHMARKS` most similar benchmarks. */
   near: number;
-  /** In ordinary text; null: the map has none. */
+  /** Share in ordinary text; null: the atlas has none. */
   text: number | null;
-  /** Thin: surely below half of `public`; missing: and in no item; crowded: surely above twice. */
+  /** Thin: significantly below half of `public`; missing: thin, and in no item; crowded: significantly above twice. */
   status: "missing" | "thin" | "crowded" | null;
 }
 
 /** How far concepts are tested. */
 export interface Covered {
-  /** Counted ones. */
+  /** Number of counted concepts. */
   concepts: number;
   missing: number;
-  /** 0 as well where the run has no reference statistics. */
+  /** Number of thin concepts; 0 also if the run has no reference statistics. */
   thin: number;
-  /** How many would be missing from as much ordinary text; null: no reference. */
+  /** Expected number of concepts missing from as much ordinary text; null: no reference. */
   by_chance: number | null;
   /** At most `MAX_CONCEPTS` of them: missing ones first, those that ordinary text shows most surely. */
   lacking: Lack[];
@@ -550,12 +550,12 @@ export interface ItemDetail {
   body: [number, number] | null;
   response: string | null;
   answer: string | null;
-  /** null also where `text` holds them already. */
+  /** Options; null: there are none, they are redacted, or `text` contains them already. */
   choices: string[] | null;
-  /** Place of the right one in `choices`. */
+  /** Index of the right option in `choices`. */
   answer_index: number | null;
   logprobs: number[];
-  /** What its scorer says. */
+  /** Details from its scorer, such as a judge's verdicts. */
   details: unknown;
 }
 
@@ -662,7 +662,7 @@ export interface Block {
 /** An item that is kept, or that looks broken. */
 export interface ImprovedItem {
   row: number;
-  /** That it is broken; null: it is kept. */
+  /** Chance that it is broken, in [0, 1]; null: it is a kept item. */
   chance: number | null;
   /** Why it looks broken; empty: it is kept. */
   reason: string;
@@ -692,7 +692,7 @@ export interface Improvement {
 /** `data/KEY/improve.json`. */
 export interface ImproveFile {
   results: Improvement[];
-  /** What makes a result of each kind. */
+  /** Kind of result -> command that makes it. */
   commands: Record<"keep" | "items" | "new", string>;
 }
 
@@ -718,7 +718,7 @@ export interface CategoryChange {
  * baseline (`data/KEY/against/OTHER.json`).
  */
 export interface Pairing {
-  /** Why nothing pairs; null: something does. */
+  /** Why nothing can be compared; null: a comparison follows. */
   why: string | null;
   /** Sentences above the list of slices: the verdict, the whole, and what was not compared; below: the rest. */
   above: string[];

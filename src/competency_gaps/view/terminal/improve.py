@@ -152,7 +152,7 @@ def broken_view(ranked: pl.DataFrame, limit: int | None, width: int) -> Renderab
 
 
 def _broken(ranked: pl.DataFrame) -> str:
-    """Return a sentence on how many items look broken, and how many probably are if that is far fewer."""
+    """Return a sentence on how many items look broken, and how many probably are if these are far more."""
     chances = ranked["chance"].drop_nulls()
     every, probable = float(chances.sum()), int((chances >= 0.5).sum())
     models = plural(int(ranked["models"].to_numpy().max(initial=0)), "model")

@@ -1,4 +1,4 @@
-"""What a page reads of slices, of what was found on them and of what to improve: data, and finished sentences."""
+"""Records of answers, slices, models and improvements, as the page reads them: data, and finished sentences."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class ListedFinding(Finding):
     believed: str
     """How far to believe the line, with the reason."""
     replication: str
-    """How often half of the items find it again, and what is measured on the other half."""
+    """How often half-samples choose it again, and its gap on the items that they leave out."""
     explained: str | None
-    """Which other slices or properties explain a part of it; None: none does."""
+    """Which other slices or properties explain part of its gap; None: none does."""
     quote: str | None
     """Its example in short; None: redacted, or there is none."""
 
@@ -59,7 +59,7 @@ class ListedAnswer:
     """The peers, or the other model."""
     headline: str
     scored: str
-    """How many items it rests on, and what the words of its lines mean."""
+    """How many items have an outcome, and what the beliefs of its lines mean."""
     warnings: Sequence[str]
     """Caveats that may overturn the list; they stand above it."""
     caveats: Sequence[str]
@@ -73,9 +73,9 @@ class ModelAnswers:
     """``data/KEY/answers/K.json``: what was found of the model at place K of ``RunInfo.models``."""
 
     peers: ListedAnswer | None
-    """Against models at its level; None: there are fewer than two."""
+    """Answer against models at its level; None: there are fewer than two."""
     benchmark: ListedAnswer | None
-    """Its own scores, beside the benchmark's average."""
+    """Answer on its own scores, against the benchmark's average."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class ListedSlice:
     """A slice: a weight from 0 to 1 per item, with a name."""
 
     number: int
-    """As addresses name it; from ``CONCEPTS`` on, the concept of the rest."""
+    """Number in addresses; from ``CONCEPTS`` on, the slice of the concept with the number less ``CONCEPTS``."""
     family: str
     family_words: str
     """What slices of the family are."""
@@ -122,7 +122,7 @@ class ListedSlice:
     parent: int
     """The slice that contains it; -1: none."""
     words: Sequence[str]
-    """Words that mark its items; empty: redacted, or none do."""
+    """Words that are distinctive of its items; empty: redacted, or there are none."""
     typical: Sequence[int]
     """Rows of its most typical items, at most two."""
 
@@ -205,7 +205,7 @@ class ImprovedItem:
 
     row: int
     chance: float | None
-    """That it is broken; None: it is kept."""
+    """Chance that it is broken, in [0, 1]; None: it is a kept item."""
     reason: str
     """Why it looks broken; empty: it is kept."""
 
@@ -241,4 +241,4 @@ class ImproveFile:
 
     results: Sequence[Improvement]
     commands: Mapping[What, str]
-    """What makes a result of each kind."""
+    """Kind of result -> command that makes it."""

@@ -1,4 +1,4 @@
-"""Details of concepts and items, runs set against each other, other people's lists, and what a server answers."""
+"""Records of concepts, items, comparisons, lists of runs, and searches, as the page reads them."""
 
 from __future__ import annotations
 
@@ -149,12 +149,12 @@ class ItemDetail:
     response: str | None = None
     answer: str | None = None
     choices: Sequence[str] | None = None
-    """None also where ``text`` holds them already."""
+    """Options; None: there are none, they are redacted, or ``text`` contains them already."""
     answer_index: int | None = None
-    """Place of the right one in ``choices``."""
+    """Index of the right option in ``choices``."""
     logprobs: Sequence[float] = ()
     details: Any = None
-    """What its scorer says."""
+    """Details from its scorer, such as a judge's verdicts."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class Pairing:
     baseline (``data/KEY/against/OTHER.json``)."""
 
     why: str | None
-    """Why nothing pairs; None: something does."""
+    """Why nothing can be compared; None: a comparison follows."""
     above: Sequence[str]
     """Sentences above the list of slices: the verdict, the whole, and what was not compared; below: the rest."""
     below: Sequence[str]

@@ -1,4 +1,4 @@
-"""All of a run that is small."""
+"""Records of ``run.json``, the small data of a run, as the page reads them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Region:
     x: float
     y: float
     concepts: int
-    """Concepts that hang in it."""
+    """Number of concepts that belong to it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class RunInfo:
     models: Sequence[str]
     """All models with scores on the items, in the order of ``answers/K.json`` and ``ItemDetail.models``."""
     model: int
-    """Place of the one that is shown first."""
+    """Index of the model that is shown first."""
     sae: str | None
     sae_sha256: str | None
     """SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal."""

@@ -119,7 +119,7 @@ def _renamed(context: Context, finding: Finding) -> Finding:
     )
 
 
-LARGEST = 2_000_000
+MAX_WEIGHTS = 2_000_000
 """Maximum number of weights of concepts' slices that a server sends; if there are more, and in an export, only slices
 named in an answer are included [ours]."""
 
@@ -128,7 +128,7 @@ def _kept(context: Context) -> Iterator[tuple[Family, np.ndarray]]:
     """Yield the families, with the rows of the slices that a page has."""
     for family in context.families:
         rows = np.arange(len(family.names))
-        if family.name == "concepts" and (context.portable or family.weights.nnz > LARGEST):
+        if family.name == "concepts" and (context.portable or family.weights.nnz > MAX_WEIGHTS):
             rows = rows[np.isin(family.number, [*context.named_slices])]
         if len(rows):
             yield family, rows

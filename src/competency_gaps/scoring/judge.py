@@ -64,7 +64,7 @@ class JudgedScorer(Scorer):
 
     @abstractmethod
     def questions(self, item: Item, response: str) -> tuple[LLMRequest, ...] | Reason:
-        """Return the questions to the judge about a response, with ids unique within the item; or why there are none."""
+        """Return the questions to the judge about a response, with ids unique within the item, or why there is none."""
 
     @abstractmethod
     def read(self, answer: LLMAnswer) -> Any | Failure:
@@ -82,7 +82,9 @@ class JudgedScorer(Scorer):
 
 
 class Ruling(pydantic.BaseModel):
-    """The judge's answer. ``reasoning`` is required, so that a bare verdict that the judge quotes is not taken for it."""
+    """The judge's answer; ``reasoning`` is required, so that a verdict that the judge merely quotes is not taken for
+    one.
+    """
 
     model_config = pydantic.ConfigDict(extra="ignore")
     reasoning: str

@@ -173,7 +173,7 @@ class Math(ReferenceScorer):
 
 
 def _words(text: str) -> str:
-    """Return a text without LaTeX markup: the content of the last ``\\boxed``, without dollars, ``\\text`` and space."""
+    """Return a text without LaTeX markup: the content of the last ``\\boxed``, without dollars, ``\\text``, space."""
     text = text.strip()
     boxed = text.rfind("\\boxed{")
     if boxed >= 0:

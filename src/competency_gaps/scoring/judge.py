@@ -64,7 +64,7 @@ class JudgedScorer(Scorer):
 
     @abstractmethod
     def questions(self, item: Item, response: str) -> tuple[LLMRequest, ...] | Reason:
-        """Return the questions to the judge about a response, with ids unique within the item, or why there is none."""
+        """Return the questions to the judge about a response, with ids unique in the item, or why there are none."""
 
     @abstractmethod
     def read(self, answer: LLMAnswer) -> Any | Failure:
@@ -82,9 +82,7 @@ class JudgedScorer(Scorer):
 
 
 class Ruling(pydantic.BaseModel):
-    """The judge's answer; ``reasoning`` is required, so that a verdict that the judge merely quotes is not taken for
-    one.
-    """
+    """The judge's answer. Without ``reasoning`` it is not one: a judge may quote a bare verdict."""
 
     model_config = pydantic.ConfigDict(extra="ignore")
     reasoning: str
@@ -110,8 +108,7 @@ class Rubric(NamedTuple):
     system: str
     user: str
     scores: Mapping[int | str, float | Expected | None]
-    """By verdict: a score in [0, 1]; ``refuse`` or ``comply``, which scores 1 if the item expects it and else 0; or
-    None for unscored."""
+    """By verdict: a score in [0, 1], None for unscored, or what an item must expect for a score of 1, else 0."""
     criteria: str
 
     @property

@@ -143,9 +143,7 @@ def _squad(folded: str) -> str:
 
 @dataclass(frozen=True)
 class Contains(ReferenceScorer):
-    """1 if the answer contains any of the accepted texts, else 0. Case and the length of white space do not
-    count.
-    """
+    """1 if the answer contains any of the accepted texts, else 0; case and the length of white space do not count."""
 
     name: ClassVar[str] = "contains"
 

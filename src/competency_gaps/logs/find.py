@@ -138,9 +138,7 @@ def _score_tables(paths: Sequence[Path], by_name: Mapping[str, Sequence[_NamedLo
 
 
 def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
-    """Merge, in place, tables that share half of their prompts, and name the models of a merged benchmark after
-    files.
-    """
+    """Merge, in place, tables that share half of their prompts; name the models of merged tables after their files."""
     tables = {name: logs for name, logs in by_name.items() if all(log.part.format == "table" for log in logs)}
     asked = {}
     for name, (log, *_) in tables.items() if len(tables) > 1 else ():

@@ -162,6 +162,7 @@ class _Report:
             self.tags.setdefault(probe.removeprefix("probes."), list(map(str, tags)))
 
     def _attempt(self, entry: dict[str, Any], where: str) -> None:
+        """Add an attempt of the family: evaluated, evaluated again, or not (yet) evaluated."""
         probe = str(entry.get("probe_classname") or "").removeprefix("garak.").removeprefix("probes.")
         uuid, status = str(entry.get("uuid") or where), entry.get("status")
         if not probe:
@@ -179,6 +180,7 @@ class _Report:
             self.open[uuid] = (where, status if isinstance(status, (int, str)) else type(status).__name__)
 
     def _count(self, entry: dict[str, Any]) -> None:
+        """Add garak's counts of one probe and detector."""
         probe = str(entry.get("probe")).removeprefix("probes.")
         detector = str(entry.get("detector")).removeprefix("detector.")
         fine, judged = entry.get("passed"), entry.get("total_evaluated", entry.get("total"))
@@ -331,6 +333,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 
 def _item(attempt: _Attempt, id: str, score: float | None, identity: dict[str, Any]) -> Item:
+    """Return an attempt as an item with this score."""
     entry, messages = attempt.entry, attempt.messages
     assert not isinstance(messages, Reason)
     outputs, seq = sequence(entry.get("outputs")), entry.get("seq")

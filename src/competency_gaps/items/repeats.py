@@ -68,7 +68,7 @@ _EXACT = frozenset(
 _PRIOR = 10.0
 """Pseudo-items without the word, added to each benchmark: words that all items of a small one share keep a weight."""
 _CONTENT = 2.3
-"""Rarity in nats of what one item in ten has: words of this weight may not be exchanged; such an answer is evidence."""
+"""Rarity in nats of what one item in ten has: such words may not be exchanged; such an answer is evidence."""
 _REORDERED = 0.97
 """Similarity at or above which words may stand in any order."""
 _ENTRIES = 4_000_000
@@ -87,7 +87,7 @@ class Repeats:
     """What ties each item to its cluster; None if it is alone."""
 
     def lines(self) -> list[str]:
-        """Return lines for people: the benchmarks with the most items that add no evidence. Empty if there are none."""
+        """Return lines for people: the benchmarks with the most items that add no evidence; empty without repeats."""
         parts = np.split(self.cluster, np.cumsum([*self.sizes.values()])[:-1])
         sizes = {name: (len(part), len(np.unique(part))) for name, part in zip(self.sizes, parts, strict=True)}
         most = sorted((name for name, (n, c) in sizes.items() if c < n), key=lambda name: -np.subtract(*sizes[name]))

@@ -100,7 +100,7 @@ class Scorer(ABC):
         Parameters
         ----------
         items, scores, details
-            The benchmark's items under this scorer without those left out, their scores (None: unscored) and the
+            The benchmark's items under this scorer that are not excluded, their scores (None: unscored) and the
             ``details`` of their scores, in the same order.
 
         Returns

@@ -91,7 +91,7 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
 
 
 def parse_config(kind: type[C], data: Mapping[str, Any], where: str) -> C:
-    """Return a mapping as a checked configuration of the given model.
+    """Return a mapping as a checked configuration of type ``kind``.
 
     Parameters
     ----------

@@ -1,6 +1,4 @@
-"""Group sequences into batches of similar length, run these in threads, and halve one that fails until the row at fault
-is alone.
-"""
+"""Run sequences in batches of similar length, in threads; halve a batch that fails, until the row at fault is alone."""
 
 from __future__ import annotations
 
@@ -31,11 +29,9 @@ CACHED_PER_BUDGET_TOKEN = 4
 """Most tokens whose keys and values are in memory, per token of the budget, which counts as at least
 ``PROMPT_TOKENS_AT_ONCE`` here."""
 _BUDGET_PER_LOGITS = 4
-"""Tokens of the budget per position whose logits are computed: with a large vocabulary, logits are the largest
-tensor."""
+"""Tokens of the budget per position whose logits are computed: in a large vocabulary, they are the largest tensor."""
 PROMPT_TOKENS_AT_ONCE = 4096
-"""Default for the tokens of prompts that are answered at once: each step reads all weights for one token of each
-prompt."""
+"""Default for the tokens of prompts answered at once: each step reads all weights for one token of each prompt."""
 MAX_READERS = 8
 """Most batches that are read at once: only one thread at a time runs Python between a model's operations."""
 
@@ -55,9 +51,7 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory",
 
 
 def token_budget_on(device: torch.device, chosen: int | None = None) -> int:
-    """Return the tokens to read at once: ``chosen``, else 512 on a CPU, whose caches a larger batch exceeds, or
-    4096.
-    """
+    """Return the tokens to read at once: ``chosen``, else 512 on a CPU, whose caches are small, or 4096."""
     return chosen or (512 if device.type == "cpu" else PROMPT_TOKENS_AT_ONCE)
 
 
@@ -154,11 +148,11 @@ class Attempts:
 
     def __init__(self) -> None:
         self._too_large: dict[str, int] = {}
-        """Smallest rows x longest for which memory ran out, of each kind of pass."""
+        """By kind of pass: the smallest padded size (rows x longest) at which memory ran out."""
         self._warned = False
         self._copies: list[LanguageModel] = []
         self._stopped = False
-        """Whether what the copies still read is wanted by nobody."""
+        """Whether nobody waits any longer for what the copies still read."""
 
     def batches(
         self,

@@ -34,8 +34,7 @@ REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 """The default model on the hub, and its commit there."""
 
 FOLDER = Path("models", "all-minilm-l6-v2")
-"""Folder in the cache folder where ``recipes/texts_model.py`` writes the default model; it takes precedence over the
-hub."""
+"""Folder in the cache folder where ``recipes/texts_model.py`` writes the default model; it precedes the hub."""
 
 FILES = ("onnx/model_qint8_avx512.onnx", "onnx/model_quantized.onnx", "onnx/model.onnx", "model.onnx")
 """Names of a model's file in its folder; the first that exists is used.

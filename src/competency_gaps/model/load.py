@@ -62,9 +62,7 @@ class LanguageModel:
 
     @property
     def pad_id(self) -> int:
-        """Id of the padding token; it has no effect, as later padding is never attended to and earlier padding is
-        masked.
-        """
+        """Id of the padding token. It has no effect: padding before a text is masked, padding after it unattended."""
         # Some tokenizers have a padding token that was added later and has no embedding.
         known = len(self.model.get_input_embeddings().weight)
         usable = [i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None and i < known]
@@ -324,8 +322,7 @@ def versions() -> dict[str, str]:
 _MEASURED_PRODUCTS = 40
 """Number of matrix products that are timed in each precision."""
 _MIN_SPEEDUP = 1.2
-"""Least speed-up of products in bfloat16 at which bfloat16 is chosen; other operations are slower in it than in
-float32."""
+"""Least speed-up of products in bfloat16 at which bfloat16 is chosen; other operations are slower in it."""
 
 
 def text_config(model: PreTrainedModel) -> Any:
@@ -350,9 +347,7 @@ def fast_bfloat16(device: str) -> bool:
 
 @functools.cache
 def _gain() -> float:
-    """Return the speed of a matrix product in bfloat16 over float32, on shapes of a language model, from the fastest
-    times.
-    """
+    """Return how much faster a matrix product of a language model's shape is in bfloat16 than in float32."""
     import torch
 
     kinds = (torch.float32, torch.bfloat16)

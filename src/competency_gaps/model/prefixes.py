@@ -162,9 +162,7 @@ def read_prefixes(
 
 
 def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at the left
-    padding.
-    """
+    """Return ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at padding."""
     import torch
 
     longest = max(len(prefix) for prefix in prefixes)
@@ -232,9 +230,7 @@ _SHARING: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 def _can_share(lm: LanguageModel) -> bool:
-    """Return whether keys and values of a start can be copied to other rows; a pass over one token shows the cache's
-    type.
-    """
+    """Return whether keys and values of a start can be copied to other rows; a pass over one token shows it."""
     import torch
 
     if lm.model not in _SHARING:

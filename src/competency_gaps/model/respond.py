@@ -373,8 +373,6 @@ def _special_ids(lm: LanguageModel, stop: Sequence[str]) -> tuple[int, ...]:
 
 
 def _ends(lm: LanguageModel, stop: _Stop) -> list[int]:
-    """Return the ids of tokens that end an answer: the model's, the tokenizer's, and stop strings that are special
-    tokens.
-    """
+    """Return the ids of tokens that end an answer: the model's, the tokenizer's, and stop strings that are tokens."""
     known = [*np.atleast_1d(lm.model.generation_config.eos_token_id), lm.tokenizer.eos_token_id, *stop.ids]
     return sorted({int(token) for token in known if token is not None})

@@ -199,9 +199,7 @@ def number_texts(pieces: Sequence[TokenPiece]) -> np.ndarray:
 
 
 def forms(ids: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
-    """Return each token's form: int64 of shape (largest id + 1,), an index into ``FORMS``, or ``len(FORMS)`` if
-    none.
-    """
+    """Return each token's form: int64 of shape (largest id + 1,), an index into ``FORMS``, or ``len(FORMS)``."""
     form = np.full(int(ids.max(initial=-1)) + 1, len(FORMS))
     for token in ids.tolist():
         name = form_of(str(tokenizer.decode([token])))
@@ -299,9 +297,7 @@ class KeptPeaks:
         self._waiting: list[dict[str, np.ndarray]] = []
 
     def __getitem__(self, fact: str) -> np.ndarray:
-        """Return a fact of the peaks: shape (width, count, ...), in the order of their keys; -1 where there are
-        fewer.
-        """
+        """Return a fact of the peaks: shape (width, count, ...), in the order of their keys; -1 for missing peaks."""
         self._merge()
         return self._facts[fact]
 

@@ -28,8 +28,7 @@ CHECKS = "checks.json"
 BLOCK_BYTES = 2**20
 """Bytes of an array's file that share one checksum."""
 GROUP_NONZEROS = 8_000_000
-"""Approximate number of non-zeros that are transposed at once [ours]: each time, nearly every page of the arrays may
-change."""
+"""Approximate number of non-zeros transposed at once [ours]: each time, nearly every page of the arrays may change."""
 _AGAIN = "Repeat the command that made the run."
 
 

@@ -126,9 +126,7 @@ class Extractor:
     def block(
         self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]
     ) -> tuple[CasBlock, dict[str, np.ndarray]]:
-        """Return a block of sequences and their rows, and the tensors of single tokens' activations (empty unless
-        stored).
-        """
+        """Return a block of sequences and their rows, and the tensors of single tokens' activations, if stored."""
         items = np.asarray([s.item for s in sequences], np.int64)
         places, tokens = [np.flatnonzero(s.span) for s in sequences], [(s.ids, s.offsets) for s in sequences]
         kept = [row.tokens for row in rows if row.tokens is not None]
@@ -163,9 +161,7 @@ class SpanTap:
 
 
 def needed(sequence: ItemTokens) -> int:
-    """Return how many tokens to read: up to the span's end, or ``prompt`` if that is more; later ones change
-    nothing.
-    """
+    """Return how many tokens to read: up to the span's end, or ``prompt`` if more; later ones change nothing."""
     return max(sequence.prompt, int(np.flatnonzero(sequence.span)[-1]) + 1)
 
 

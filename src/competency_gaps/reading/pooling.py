@@ -172,8 +172,9 @@ def _pool_group(
 
 
 def _token_rows(grid: torch.Tensor, ends: Sequence[int]) -> list[TokenRow]:
-    """Return the activations on single tokens of spans; ``grid`` (concepts, tokens) has span ``i``'s up to row
-    ``ends[i]``.
+    """Return the activations on single tokens of spans, from ``grid`` of shape (concepts, tokens).
+
+    The concepts of span ``i`` end at row ``ends[i]``.
     """
     import torch
 

@@ -77,9 +77,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Return a context in which linear algebra uses one thread: another order of sums would change rounding, and so
-    clusters.
-    """
+    """Return a context in which linear algebra uses one thread: another order of sums would change clusters."""
     with needed("scikit-learn", "run", "Clustering items"):
         import sklearn  # noqa: F401
         from threadpoolctl import threadpool_limits

@@ -258,9 +258,7 @@ class CasStore:
         self.width = width
 
     def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
-        """Write one shard, with the activations of single tokens if there are any, as a draft that does not count
-        yet.
-        """
+        """Write one shard as a draft, with the activations of single tokens if there are any; return the draft."""
         scores = pack_scores(block.cas)
         tensors = {
             "items": block.items,

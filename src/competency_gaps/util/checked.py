@@ -27,7 +27,7 @@ CHECKSUM = "checksum"
 FILES = "files"
 """Key, in the document of a folder, of its files: by name, ``sha256`` and ``bytes``."""
 _SETTLED = 100_000_000
-"""Nanoseconds after a file's last change before which its checksum is not remembered: a second change in the same tick
+"""Age, in nanoseconds, of a file's last change from which its checksum is remembered: a second change in the same tick
 of the file system's clock would not show."""
 
 _PATIENCE = 5.0

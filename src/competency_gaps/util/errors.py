@@ -83,7 +83,7 @@ def no_such(what: str, name: object, known: Iterable[str]) -> UserError:
 
 
 def nearest(value: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean ...?`` with the known name nearest to ``value``, as the tail of an error message.
+    """Return a question with the known name nearest to ``value``, as the tail of an error message.
 
     If no name is near, it lists up to six that contain ``value``; if there are none, it is empty.
     """

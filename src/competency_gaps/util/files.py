@@ -82,9 +82,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush a folder to the disk, so that its files' names survive a power failure; does nothing if the system
-    cannot.
-    """
+    """Flush a folder to the disk, so that the names in it survive a power failure; where impossible, do nothing."""
     if os.name == "nt":  # where a folder cannot be opened
         return
     try:

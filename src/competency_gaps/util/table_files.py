@@ -41,7 +41,7 @@ def read_parquet(path: Path) -> pl.DataFrame:
 
 
 def scan_parquet(path: Path) -> pl.LazyFrame:
-    """Return a lazy table whose columns and types are read; :func:`collect` reads the rest. Raises as
+    """Return a lazy table, its columns and types read; :func:`collect` reads the rest. Raises as
     :func:`read_parquet`.
     """
     with panics_are_errors():

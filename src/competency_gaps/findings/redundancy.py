@@ -56,7 +56,7 @@ class Redundancy:
 
 
 class Added(NamedTuple):
-    """What the scores of ``models`` models say of P parts, as :class:`Redundancy` and :class:`RedundancyPart` have it."""
+    """What the scores of ``models`` models say of P parts, as in :class:`Redundancy` and its parts."""
 
     models: int
     common: float

@@ -22,7 +22,7 @@ from competency_gaps.util.errors import UserError, nearest, no_such
 from competency_gaps.util.jsonl import float_or_none
 
 _CONSTANT = re.compile(r"'[^']*'")
-_PLACE = re.compile(r"\{([^{}]+)\}")
+_COLUMN_IN_BRACES = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,8 @@ def reach(values: Mapping[str, Any], column: str) -> Any:
         return values[column]
     if _CONSTANT.fullmatch(column):
         return column[1:-1]
-    if _PLACE.search(column):
-        return _PLACE.sub(lambda slot: _filled(values, slot[1]), column)
+    if _COLUMN_IN_BRACES.search(column):
+        return _COLUMN_IN_BRACES.sub(lambda slot: _filled(values, slot[1]), column)
     if "," in column:
         return [reach(values, part.strip()) for part in column.split(",")]
     value: Any = values

@@ -19,9 +19,9 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.jsonl import files_under, json_file, mapping, sequence, text_or_none
 
 METRIC = "grade"
-LOWEST, HIGHEST = 1.0, 10.0
+MIN_GRADE, MAX_GRADE = 1.0, 10.0
 """The judge's scale."""
-_HEAD = 4096
+_FORMAT_BYTES = 4096
 """Bytes of a file that show whether AutoDetect wrote it."""
 _RUN = "autodetect_"
 _VERSION = re.compile(r"version_(\d+)")
@@ -76,7 +76,7 @@ def find(path: Path) -> list[LogPart]:
 
 def _is_log(file: Path) -> bool:
     with file.open("rb") as handle:
-        head = handle.read(_HEAD)
+        head = handle.read(_FORMAT_BYTES)
     return b'"init_points"' in head or b'"seed_prompts"' in head
 
 
@@ -112,7 +112,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], phase: str, tally: Tally) -> Item:
     grade_text = step.get("score")
     number = isinstance(grade_text, (int, float)) and not isinstance(grade_text, bool)
-    grade = grade_text if number and grade_text is not None and LOWEST <= grade_text <= HIGHEST else None
+    grade = grade_text if number and grade_text is not None and MIN_GRADE <= grade_text <= MAX_GRADE else None
     if grade is None:
         outside = Reason("grade_outside", "the judge's grade is not from 1 to 10")
         tally.unscored_because(Reason("no_score", "no score") if grade_text is None else outside)
@@ -120,7 +120,7 @@ def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], pha
         id,
         group=point,
         answer=text_or_none(step.get("ref_ans")),
-        score=None if grade is None else (grade - LOWEST) / (HIGHEST - LOWEST),
+        score=None if grade is None else (grade - MIN_GRADE) / (MAX_GRADE - MIN_GRADE),
         response=text_or_none(step.get("answer")),
         covariates={"phase": phase},
         identity={"tool": "autodetect", "point": point, "grade": grade},

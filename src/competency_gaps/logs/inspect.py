@@ -270,9 +270,9 @@ NEWEST_VERSION = 3
 
 Releases up to 0.3.285 write 2. Logs of 3 keep the messages of events in a pool, but a sample's own ones in full.
 """
-LARGEST = 512 << 20
+MAX_BYTES = 512 << 20
 """Size limit of a sample, or of a ``.json`` log, in bytes: a small zip can expand to any size."""
-TOO_LARGE = Reason("value_too_large", f"the value is larger than {LARGEST >> 20} MB", (LARGEST >> 20,))
+TOO_LARGE = Reason("value_too_large", f"the value is larger than {MAX_BYTES >> 20} MB", (MAX_BYTES >> 20,))
 _BEGINNING = re.compile(rb"(\xef\xbb\xbf)?\s*\{\s*\"(version|status|eval|plan|results|stats|error|invalidated|tags)\"")
 """How a ``.json`` log begins; other JSON files are not parsed."""
 
@@ -338,9 +338,9 @@ def _json_log(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     if not begins:
         return {}
-    if path.stat().st_size > LARGEST:
+    if path.stat().st_size > MAX_BYTES:
         raise UnreadableLogError(
-            f"{path} is larger than {LARGEST >> 20} MB. Convert it with 'inspect log convert --to eval' and read the "
+            f"{path} is larger than {MAX_BYTES >> 20} MB. Convert it with 'inspect log convert --to eval' and read the "
             "result, which can be read sample by sample."
         )
     try:
@@ -371,7 +371,7 @@ def _member(archive: ZipFile, name: str) -> Any:
     """
     zstd = (import_module("zstandard").ZstdError,) if find_spec("zstandard") is not None else ()
     declared = archive.getinfo(name)
-    if declared.file_size > LARGEST:
+    if declared.file_size > MAX_BYTES:
         return TOO_LARGE
     if declared.compress_size > Path(str(archive.filename)).stat().st_size:  # zipfile takes as much memory to read it
         return Reason("sample_lost", f"the sample is lost: {BadZipFile.__name__}")

@@ -38,7 +38,7 @@ from competency_gaps.util.text import shorten
 
 _GROUPS = ("category", "subject", "topic")
 """Fields of a document that name its sub-topic."""
-_HEAD = 200
+_MAX_RECORDS_FOR_METRIC = 200
 """Records that are read to choose a metric."""
 
 
@@ -162,7 +162,7 @@ class _DocumentReader:
 def _faults(file: Path, task: LoggedTask) -> dict[str, str | None]:
     """Every metric, in the order of the task's configuration, with why it cannot be a score (None: it can)."""
     values: dict[str, list[Any]] = {}
-    for line in itertools.islice(log_lines(file), _HEAD):
+    for line in itertools.islice(log_lines(file), _MAX_RECORDS_FOR_METRIC):
         for name in sequence(line.value.get("metrics")):
             values.setdefault(str(name), []).append(line.value.get(str(name)))
     order = [str(metric.get("metric")) for metric in map(mapping, sequence(task.config.get("metric_list")))]

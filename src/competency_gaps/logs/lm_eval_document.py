@@ -59,9 +59,9 @@ Sub TemplateData Test
 """Nodes of jinja2 that a rendered template may have: no loop, product, format or macro."""
 _METHODS = {"capitalize", "lower", "lstrip", "rstrip", "split", "strip", "title", "upper"}
 _FILTERS = {"capitalize", "default", "first", "join", "last", "length", "lower", "replace", "title", "trim", "upper"}
-_ARGUMENT = 12
+_MAX_ARGUMENT_LENGTH = 12
 """Characters of an argument of a method or filter, at most."""
-_NAMES = 20
+_MAX_NAMES = 20
 """Names of fields and variables in a template, at most; lm-evaluation-harness has up to 11."""
 
 
@@ -325,7 +325,7 @@ def _is_bounded(tree: nodes.Template) -> bool:
     )
     return (
         {type(part).__name__ for part in tree.find_all(nodes.Node)} <= set(_PARTS.split())
-        and len(list(tree.find_all(nodes.Name))) <= _NAMES
+        and len(list(tree.find_all(nodes.Name))) <= _MAX_NAMES
         # A text that is set as the sum of two others, again and again, doubles each time.
         and all(len(list(part.node.find_all(nodes.Name))) <= 1 for part in tree.find_all(nodes.Assign))
         and _FILTERS.issuperset(filters)
@@ -333,5 +333,5 @@ def _is_bounded(tree: nodes.Template) -> bool:
         and all(
             isinstance(call.node, nodes.Getattr) and call.node.attr in _METHODS for call in tree.find_all(nodes.Call)
         )
-        and all(isinstance(part, nodes.Const) and len(str(part.value)) <= _ARGUMENT for part in arguments)
+        and all(isinstance(part, nodes.Const) and len(str(part.value)) <= _MAX_ARGUMENT_LENGTH for part in arguments)
     )

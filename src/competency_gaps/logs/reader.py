@@ -82,9 +82,9 @@ def mean_score(scores: Iterable[float | None]) -> float | None:
 
 NONE = "none"
 """``metric`` that takes the items without scores, for coverage."""
-_CLOSE = 1e-6
+_MAX_ROUNDING_ERROR = 1e-6
 """Largest difference between two means that the order of addition explains."""
-_LARGE = 1e9
+_MAX_MEAN = 1e9
 """Means of this size are no figures of a tool, and may be too large for a float."""
 
 LogEntry = Item | LeftOut | SourceReport
@@ -289,8 +289,8 @@ class Tally:
     def compare_mean(self, theirs: Any, name: str) -> None:
         """Warn if the mean over the items differs from the tool's own figure; without that, do nothing."""
         scored = self.items - self.unscored
-        known = isinstance(theirs, (int, float)) and abs(theirs) < _LARGE
-        if scored and known and abs(theirs - self.sum / scored) > _CLOSE:
+        known = isinstance(theirs, (int, float)) and abs(theirs) < _MAX_MEAN
+        if scored and known and abs(theirs - self.sum / scored) > _MAX_ROUNDING_ERROR:
             ours = self.sum / scored
             self.warn(
                 "other_mean",

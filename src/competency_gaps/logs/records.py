@@ -32,7 +32,7 @@ from competency_gaps.scoring.numeric import numbers
 from competency_gaps.util.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
 
 Record = Mapping[str, Any]
-_HEAD = 1 << 20
+_MAX_FIRST_RECORD_BYTES = 1 << 20
 """Bytes of a file in which its first record ends."""
 _STARTS = re.compile(r"^\s*\[\s*(?=\{)|,\s*(?=\{)")
 QUESTION = "the record's question"
@@ -84,7 +84,7 @@ def _first(file: Path) -> dict[str, Any]:
         return first_object(file)
     try:
         with file.open("rb") as opened:
-            head = opened.read(_HEAD).decode("utf-8-sig", errors="replace")
+            head = opened.read(_MAX_FIRST_RECORD_BYTES).decode("utf-8-sig", errors="replace")
         start = _STARTS.search(head) if head.lstrip().startswith("[") else None
         return mapping(json.JSONDecoder().raw_decode(head, start.end())[0]) if start else {}
     except (OSError, ValueError, RecursionError):

@@ -29,7 +29,7 @@ RUBRICS = ("answer", "faithful", "refusal")
 """Rubrics that come along, in ``prompts/``."""
 REASONING = 500
 """Characters of a judge's reasoning that are kept with the item."""
-_PLACE = re.compile(r"\{([a-z_]+)\}")
+_NAME_IN_BRACES = re.compile(r"\{([a-z_]+)\}")
 _RULE = re.compile(r"^---[ \t]*\n", re.MULTILINE)
 _REASONING = 'First give the reasons in "reasoning", in a few sentences.'
 
@@ -174,7 +174,7 @@ def fill(system: str, user: str, values: Mapping[str, str]) -> tuple[str, str]:
     """
     digest = hashlib.sha256("\x00".join(values.values()).encode("utf-8", "replace")).hexdigest()
     known = {**values, "mark": digest[:10]}
-    filled = [_PLACE.sub(lambda slot: known.get(slot[1], slot[0]), text) for text in (system, user)]
+    filled = [_NAME_IN_BRACES.sub(lambda slot: known.get(slot[1], slot[0]), text) for text in (system, user)]
     return filled[0], filled[1]
 
 

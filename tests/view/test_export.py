@@ -114,7 +114,7 @@ def test_one_file_holds_the_answer_tables_and_examples(opened, tmp_path):
 
 def test_one_file_keeps_its_size_by_leaving_details_out(opened, tmp_path, monkeypatch):
     whole = export_file(opened, tmp_path / "whole.html").size
-    for name in ("MAX_FILE_BYTES", "USUAL"):
+    for name in ("MAX_FILE_BYTES", "USUAL_FILE_BYTES"):
         monkeypatch.setattr(export_module, name, whole - 8_000)
     less = export_file(opened, tmp_path / "less.html")
     assert less.size <= whole - 8_000 and f"{opened[0].key}/run.json" in blocks_of(less.path)

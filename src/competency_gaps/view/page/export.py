@@ -42,7 +42,7 @@ MARK = "cgaps-export.json"
 DATA = "data"
 CONCEPTS, ITEMS = 256, 128
 """Details in a part of a folder."""
-LARGEST, USUAL = 8_000_000, 5_000_000
+MAX_FILE_BYTES, USUAL_FILE_BYTES = 8_000_000, 5_000_000
 """Bytes of one file: at most, where its findings rest on much, and up to which there is room for more; the tables of
 very many concepts or items alone may take more [ours]."""
 TEXTS = (None, 20_000, 6_000, 2_000, 500)
@@ -158,7 +158,7 @@ def export_file(
         # A little is left for the ends of lines.
         spent = len(shell.encode()) + len(blocks[0]) + 10_000
         for run in opened:
-            usual, most = ((size - spent) // len(opened) for size in (USUAL, LARGEST))
+            usual, most = ((size - spent) // len(opened) for size in (USUAL_FILE_BYTES, MAX_FILE_BYTES))
             blocks += _blocks_of(run, usual, most, texts=texts)
         blocks += starmap(_block, _paired(opened, {run.key: _context(run, texts=texts) for run in opened}))
         write_text(file, shell.replace("<!-- data -->", "\n".join(blocks)))

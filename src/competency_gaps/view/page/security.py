@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from competency_gaps.view.page.page_files import POLICY
 
-NAMES = ("127.0.0.1", "localhost", "[::1]")
+LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine as a browser writes them."""
 
 HEADERS = {
@@ -46,7 +46,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self._app, self._port = app, port
-        self._hosts = {f"{name}:{port}" for name in NAMES}
+        self._hosts = {f"{name}:{port}" for name in LOCAL_NAMES}
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

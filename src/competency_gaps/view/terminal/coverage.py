@@ -25,9 +25,9 @@ from competency_gaps.view.coverage_words import coverage_answer, coverage_words
 from competency_gaps.view.terminal.tables import aligned, cut, plain
 from competency_gaps.view.words import cut_at_word, see_all
 
-_NUMBERS = 32
+_FIGURES_WIDTH = 32
 """Characters of a row before its name."""
-_SHORT = 31
+_MIN_NAME_WIDTH = 31
 """Characters of a region's name beside many benchmarks, at least."""
 _MARKS = {"crowded": ("▲", "green"), "thin": ("▽", "red"), "missing": ("○", "red")}
 _LEGEND = (
@@ -93,7 +93,7 @@ def _regions(report: Coverage, limit: int, width: int) -> Table:
         if title and regions:
             table.add_row(*[""] * 6, Text(title, "dim"))
         for region in regions:
-            name = plain(cut_at_word(visible(region.name), max(width - _NUMBERS - 2, _SHORT)))
+            name = plain(cut_at_word(visible(region.name), max(width - _FIGURES_WIDTH - 2, _MIN_NAME_WIDTH)))
             table.add_row(*_figures(region), Text(*_MARKS.get(str(region.status), ("", ""))), name)
     return table
 
@@ -108,7 +108,7 @@ def _figures(region: RegionCoverage) -> list[str]:
 def _beside(report: Coverage, limit: int, width: int) -> list[RenderableType]:
     """Benchmarks with their nearest ones and what they lack, and their shares by region."""
     regions, room = report.regions, width - 16
-    shown = list(zip(ascii_uppercase[: max(2, (room - _SHORT) // 3)], report.benchmarks, strict=False))
+    shown = list(zip(ascii_uppercase[: max(2, (room - _MIN_NAME_WIDTH) // 3)], report.benchmarks, strict=False))
     listed, lacking = aligned(("", "benchmark", "items", "most similar"), (0, 1, 3)), list[str]()
     for letter, part in shown:
         near, like = part.nearest[0]
@@ -125,7 +125,7 @@ def _beside(report: Coverage, limit: int, width: int) -> list[RenderableType]:
             table.add_row(*[""] * before, Text(head, "dim"))
         for row in rows:
             every = (*shares[:, row.region], row.share, row.public, row.text)
-            title = plain(cut_at_word(visible(row.name), max(_SHORT, room - 3 * len(shown))))
+            title = plain(cut_at_word(visible(row.name), max(_MIN_NAME_WIDTH, room - 3 * len(shown))))
             table.add_row(*(_share(share, 0) for share in every), title)
     if len(report.benchmarks) == 2:
         alike = likeness([part.level for part in regions], *shares)
@@ -140,7 +140,7 @@ def _added(redundancy: Redundancy, limit: int) -> list[RenderableType]:
     table, what = aligned((redundancy.what, "items", "missed", "noise", ""), (0, 4)), f"{redundancy.what}s"
     for part in redundancy.parts[:limit]:
         points = (f"{100 * value:.1f}" for value in (part.missed, part.noise))
-        table.add_row(cut(part.name, _SHORT), integer(part.items), *points, "adds" if part.adds else "")
+        table.add_row(cut(part.name, _MIN_NAME_WIDTH), integer(part.items), *points, "adds" if part.adds else "")
     note = f"missed: points by which the other {what} miss a model's score on this one; noise: the most that random "
     note += f"{what} would miss. A {redundancy.what} adds something if more is missed than noise."
     more = f" To see {see_all(len(redundancy.parts), what)}." * (len(redundancy.parts) > limit)

@@ -119,7 +119,7 @@ def _renamed(context: Context, finding: Finding) -> Finding:
     )
 
 
-LARGEST = 2_000_000
+MAX_WEIGHTS = 2_000_000
 """Weights of concepts that a server gives whole; of more, and in an export, only those that an answer names [ours]."""
 
 
@@ -127,7 +127,7 @@ def _kept(context: Context) -> Iterator[tuple[Family, np.ndarray]]:
     """The families with the rows of them that a page has."""
     for family in context.families:
         rows = np.arange(len(family.names))
-        if family.name == "concepts" and (context.portable or family.weights.nnz > LARGEST):
+        if family.name == "concepts" and (context.portable or family.weights.nnz > MAX_WEIGHTS):
             rows = rows[np.isin(family.number, [*context.named_slices])]
         if len(rows):
             yield family, rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,16 +15,15 @@ from competency_gaps.evidence.chi import Sums, chi_bench, chi_model, suite_chi_m
 from competency_gaps.findings import draws
 from competency_gaps.findings.draws import _matched, ablate, agreement, halves, metrics_of, run_data, spread, subsample
 from competency_gaps.findings.robustness import (
-    SENTENCES,
     ablation_verdict,
     assess,
     halves_verdicts,
     list_verdict,
-    verdict,
 )
 from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
+from competency_gaps.view.robustness_words import SENTENCES, in_words
 
 
 def plain(data, mask):
@@ -100,7 +99,8 @@ def test_difficulty_that_peers_show_is_no_merit_of_the_concepts():
     typical, special = (halves(against_peers(weak)[0], splits=3, fits=3) for weak in (0, 0.35))
     assert typical["auc_baseline"]["mean"] > 0.6, "peers know the difficulty, which a concept could tell as well"
     assert abs(typical["auc_gain"]["mean"]) < 0.02 < special["auc_gain"]["low"]
-    assert "the peers' scores alone" in halves_verdicts(special, from_peers=True)[1].sentence
+    foretold = asdict(halves_verdicts(special, from_peers=True)[1])
+    assert "the peers' scores alone" in in_words(foretold)["sentence"]
 
 
 def test_clusters_stay_together_across_benchmarks():
@@ -128,11 +128,11 @@ def test_a_slice_that_no_half_sample_chose_keeps_no_sign():
 
 
 def test_every_outcome_has_a_sentence():
-    for place in SENTENCES:
-        code, outcome = place.split(".")
-        numbers = dict.fromkeys(_fields(SENTENCES[place])) | {"against": "other"}
-        told = verdict(code, outcome, numbers)
-        assert told.test and "{" not in told.sentence
+    for key, sentence in SENTENCES.items():
+        code, outcome = key.split(".")
+        numbers = dict.fromkeys(_fields(sentence)) | {"against": "other"}
+        words = in_words({"code": code, "outcome": outcome, "numbers": numbers})
+        assert words["test"] and "{" not in words["sentence"]
 
 
 def _fields(template):
@@ -184,4 +184,4 @@ def test_without_scikit_learn_the_other_tests_are_made(run, monkeypatch):
     monkeypatch.setattr(draws, "_predicted", None)
     outcomes = {own["code"]: own for own in assess(run, Progress(quiet=True))["verdicts"]}
     assert outcomes["split_halves"]["outcome"] in ("agree", "disagree")
-    assert "scikit-learn is not installed" in outcomes["prediction"]["sentence"]
+    assert "scikit-learn is not installed" in in_words(outcomes["prediction"])["sentence"]

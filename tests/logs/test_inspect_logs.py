@@ -410,7 +410,7 @@ def test_damaged_files(tmp_path):
     with pytest.raises(UserError, match="not JSON"):
         read_all(cut)
     with cut.open("r+b") as file:
-        file.truncate(inspect_ai_files.LARGEST + 1)  # sparse: it takes no room on the disk
+        file.truncate(inspect_ai_files.MAX_BYTES + 1)  # sparse: it takes no room on the disk
     with pytest.raises(UserError, match="inspect log convert"):
         find_parts(cut)
     (tmp_path / "broken.eval").write_bytes(b"PK no zip")
@@ -453,7 +453,7 @@ def test_damaged_samples_cost_one_record_each(tmp_path, compression):
             raw[member.header_offset + 6] |= 1
             raw[entry + 8] |= 1
         else:
-            raw[entry + 24 : entry + 28] = (inspect_ai_files.LARGEST + 1).to_bytes(4, "little")  # uncompressed size
+            raw[entry + 24 : entry + 28] = (inspect_ai_files.MAX_BYTES + 1).to_bytes(4, "little")  # uncompressed size
     path.write_bytes(raw)
     items, left_out, report = read_all(path)
     assert [item.id for item in items] == ["0", "4"]

@@ -26,7 +26,7 @@ from competency_gaps.runs.scores import model_scores, read_scores
 from competency_gaps.util.errors import UserError
 from competency_gaps.view.page import export as export_module
 from competency_gaps.view.page import page_files as page_module
-from competency_gaps.view.page.export import LARGEST, MARK, _context, export, export_file
+from competency_gaps.view.page.export import MARK, MAX_FILE_BYTES, _context, export, export_file
 from competency_gaps.view.page.opened import open_runs
 from competency_gaps.view.page.parts import Parts
 from core_helpers import seal
@@ -99,7 +99,7 @@ def test_one_file_holds_the_answer_tables_and_examples(opened, tmp_path):
     done = export_file(opened, tmp_path / "report.html")
     text, blocks = done.path.read_text(), blocks_of(done.path)
     key, run = opened[0].key, opened[0].run
-    assert done.size <= LARGEST and json.loads(blocks["runs.json"])["mode"] == "file"
+    assert done.size <= MAX_FILE_BYTES and json.loads(blocks["runs.json"])["mode"] == "file"
     info = json.loads(blocks[f"{key}/run.json"])
     assert pl.read_parquet(io.BytesIO(blocks[f"{key}/items.parquet"])).height == run.items.height
     concepts, items = (details_of(blocks, f"{key}/{kind}") for kind in ("concept", "item"))
@@ -114,7 +114,7 @@ def test_one_file_holds_the_answer_tables_and_examples(opened, tmp_path):
 
 def test_one_file_keeps_its_size_by_leaving_details_out(opened, tmp_path, monkeypatch):
     whole = export_file(opened, tmp_path / "whole.html").size
-    for name in ("LARGEST", "USUAL"):
+    for name in ("MAX_FILE_BYTES", "USUAL_FILE_BYTES"):
         monkeypatch.setattr(export_module, name, whole - 8_000)
     less = export_file(opened, tmp_path / "less.html")
     assert less.size <= whole - 8_000 and f"{opened[0].key}/run.json" in blocks_of(less.path)
@@ -141,7 +141,7 @@ def test_one_file_has_the_items_of_all_findings_whole(modelled, tmp_path, monkey
                 wanted.add(item.row)
     assert wanted == set(items), "there is no room for others"
     # Where texts have no room, they are cut alike.
-    monkeypatch.setattr(export_module, "LARGEST", 10_000)
+    monkeypatch.setattr(export_module, "MAX_FILE_BYTES", 10_000)
     monkeypatch.setattr(export_module, "TEXTS", (None, 100))
     cut = export_file([opened], tmp_path / "cut.html").path
     assert set(details_of(blocks_of(cut), opened.key + "/item")) == wanted

@@ -63,19 +63,12 @@ export interface Term {
   meaning: string;
 }
 
-/** The verdict of one test. */
-export interface RobustnessVerdict {
-  /** The test; a key of `TITLES`. */
+/** A test of the run as a whole, in words. */
+export interface RobustnessTest {
   code: string;
-  /** What came out; `code.outcome` is a key of `SENTENCES`. */
-  outcome: string;
-  /** What the sentence quotes, by name; `against` is the other run's folder. */
-  numbers: Record<string, unknown>;
-  /** `good`: passed; `bad`: failed; `open`: undecided. */
-  tone: "good" | "bad" | "open";
-  /** Its title. */
   test: string;
   sentence: string;
+  tone: "good" | "bad" | "open";
 }
 
 /** One line of the run card. */
@@ -183,7 +176,7 @@ export interface RunInfo {
   /** What words mean; `key` is a column's, or a general word's. */
   glossary: Term[];
   /** null: robustness was not tested. */
-  verdicts: RobustnessVerdict[] | null;
+  verdicts: RobustnessTest[] | null;
   card: Fact[];
   /** Empty: redacted, or the run was made from Python. */
   command: string;

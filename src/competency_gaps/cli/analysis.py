@@ -107,11 +107,14 @@ def check(
     as_json: shared.JsonOption = False,
 ) -> None:
     """Test whether a run's results hold on subsamples of its items, and in another run."""
+    from competency_gaps.view.robustness_words import in_words
     from competency_gaps.view.terminal.tables import verdict_table
 
     opened = shared.as_outcome(shared.open_source(run), model, against)
     figures = opened.check(against=other, progress=shared.terminal(quiet))
-    print_result(lambda: {"run": str(opened.path), **figures}, lambda _: verdict_table(figures["verdicts"]), as_json)
+    verdicts = [in_words(verdict) for verdict in figures["verdicts"]]
+    figures = {"run": str(opened.path), **figures, "verdicts": verdicts}
+    print_result(lambda: figures, lambda _: verdict_table(verdicts), as_json)
     if not (opened.tables or as_json):
         print_line(f"Report: {opened.report_file.resolve()}")
 

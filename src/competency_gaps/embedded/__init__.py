@@ -17,30 +17,30 @@ from competency_gaps.util.progress import Progress
 T = TypeVar("T")
 
 EMBEDDED_MODEL = "embedded:smollm2-135m-instruct"
-"""The model that comes with the package, which ``embedded`` names too."""
+"""The bundled model; ``embedded`` stands for it."""
 EMBEDDED_SAE = "embedded:smollm2-135m-instruct-l15-8k"
-"""Its SAE, which ``embedded`` names too."""
+"""The bundled model's SAE; ``embedded`` stands for it."""
 
 MODELS = {EMBEDDED_MODEL: SMOLLM2}
-"""Name of an embedded model -> the file with its weights, which is too large for this package and downloaded once."""
+"""File with the weights, by name of an embedded model; too large for this package, it is downloaded once."""
 
 SAES = {EMBEDDED_SAE: EMBEDDED_SAE.removeprefix("embedded:")}
-"""Name of an embedded SAE -> its folder under ``packs``."""
+"""Folder under ``packs``, by name of an embedded SAE."""
 
 BENCHMARKS = {f"embedded:{path.stem}": path for path in sorted((Path(__file__).parent / "suite").glob("*.jsonl"))}
-"""Name of an embedded benchmark -> its file."""
+"""File, by name of an embedded benchmark."""
 
 DEMO_CONFIG = Path(__file__).parent / "demo.yaml"
-"""The demo's configuration."""
+"""File with the demo's configuration."""
 
 
 def embedded_model(name: str, unpack: Callable[[Path, Path], Any], progress: Progress | None = None) -> Path:
-    """Folder of an embedded model, whose file of weights is downloaded and unpacked once.
+    """Return the folder of an embedded model; its file of weights is downloaded and unpacked once.
 
     Parameters
     ----------
     unpack
-        Writes what the file holds into a folder.
+        Writes the content of the file into a folder.
     progress
         Shows a download; None: nothing is shown.
 
@@ -55,7 +55,7 @@ def embedded_model(name: str, unpack: Callable[[Path, Path], Any], progress: Pro
 
 
 def embedded_sae(name: str) -> Path:
-    """Folder of an embedded SAE.
+    """Return the folder of an embedded SAE.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def embedded_sae(name: str) -> Path:
 
 
 def embedded_benchmark(name: str) -> Path:
-    """File of an embedded benchmark.
+    """Return the file of an embedded benchmark.
 
     Raises
     ------
@@ -77,6 +77,7 @@ def embedded_benchmark(name: str) -> Path:
 
 
 def _known(kind: str, name: str, known: Mapping[str, T]) -> T:
+    """Return the value of a name; UserError if the name is unknown."""
     if name not in known:
         raise no_such(f"there is no embedded {kind}", name, known)
     return known[name]

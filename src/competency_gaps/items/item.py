@@ -15,7 +15,7 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import finite
 
 DTYPE = pl.Struct({"code": pl.String, "text": pl.String, "numbers": pl.List(pl.Float64)})
-"""Type of a column of reasons."""
+"""Polars type of a column of reasons."""
 Message = dict[str, str]
 """``{"role": ..., "content": ...}``"""
 
@@ -76,7 +76,7 @@ class Item:
 
 
 def answer_index(item: Item) -> int | None:
-    """Place of the right option; None where the answer is no place, or no option stands there."""
+    """Return the index of the right option, or None if the answer is not the index of an option."""
     answer = item.answer
     # Only multiple-choice scorers check the index; for others a number may be the answer itself.
     chosen = isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(item.choices or ())
@@ -84,7 +84,7 @@ def answer_index(item: Item) -> int | None:
 
 
 def answer_text(item: Item) -> str | None:
-    """The right answer as one text: the right option, or all accepted texts; None where the item has none."""
+    """Return the right answer as one text, the right option or all accepted texts; None if there is none."""
     answer, index = item.answer, answer_index(item)
     if index is not None and item.choices is not None:
         return item.choices[index]
@@ -94,7 +94,7 @@ def answer_text(item: Item) -> str | None:
 
 
 def is_whole(item: Item) -> bool:
-    """Whether every text of an item can be encoded as UTF-8; JSON may hold a lone surrogate."""
+    """Return whether every text of an item can be encoded as UTF-8; JSON may contain a lone surrogate."""
     try:
         _ENCODER.encode(vars(item)).encode()
     except UnicodeEncodeError:
@@ -103,6 +103,7 @@ def is_whole(item: Item) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    """Return what JSON can encode in place of a Text or a Mapping; None for anything else."""
     return value.text if isinstance(value, Text) else dict(value) if isinstance(value, Mapping) else None
 
 
@@ -114,20 +115,20 @@ class Reason:
     """Why an item is left out or unscored, what makes a log doubtful, or a scorer's result for a whole benchmark."""
 
     code: str
-    """What programs compare."""
+    """Stable identifier, for programs."""
     text: str
-    """The sentence that people read; it may quote texts and names."""
+    """Sentence for people; it may quote texts and names."""
     numbers: tuple[float, ...] = ()
     """The numbers in the text."""
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Reason:
-        """The reason that ``as_dict`` made a mapping of."""
+        """Return the reason that :meth:`as_dict` turned into a mapping."""
         numbers = (math.nan if number is None else number for number in stored["numbers"])
         return cls(stored["code"], stored["text"], tuple(numbers))
 
     def as_dict(self) -> dict[str, Any]:
-        """The reason as plain JSON, with None for a number that is not finite, and as a value of ``DTYPE``."""
+        """Return the reason as plain JSON and as a value of ``DTYPE``, with None for a number that is not finite."""
         return {"code": self.code, "text": self.text, "numbers": finite(self.numbers)}
 
     def __str__(self) -> str:
@@ -148,14 +149,14 @@ def check_reason(reason: object) -> Reason:
 
 
 HALF = Reason("half_character", "it contains half a character (a lone surrogate), which cannot be encoded")
-"""Why an item is left out of which :func:`is_whole` is false."""
+"""Why an item is left out for which :func:`is_whole` is false."""
 NO_SCORE = Reason("source_no_score", "the source gives no score")
-"""Why an item is unscored whose score would come with it, from a log or a table."""
+"""Why an item is unscored that should have come with a score, from a log or a table."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """How many records have a reason."""
+    """A reason, and the number of records that it applies to."""
 
     reason: Reason
     count: int
@@ -220,7 +221,7 @@ class Benchmark:
     """Reports on the logs of other tools that were read."""
 
     def content_hash(self) -> str:
-        """SHA-256 of everything in the items that can change a result."""
+        """Return the SHA-256 of everything in the items that can change a result."""
         digest = hashlib.sha256()
         for item in self.items:
             parts = [item.id, item.prompt, item.messages, item.choices, item.answer, item.group, item.scorer]
@@ -234,7 +235,7 @@ class Benchmark:
 
 
 def item_row(benchmark: str, item: Item) -> dict[str, Any]:
-    """What ``items.parquet`` holds of an item that no model has read."""
+    """Return an item's row of ``items.parquet``, for an item that no model has read."""
     return {
         "benchmark": benchmark,
         "item_id": item.id,

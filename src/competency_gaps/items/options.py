@@ -12,17 +12,17 @@ LETTERS = string.ascii_uppercase
 
 
 def option_block(choices: Sequence[str]) -> str:
-    """The options, at most 26, as lines ``A. ...``, ``B. ...``; options of several lines are kept unchanged."""
+    """Return up to 26 options as lines ``A. ...``, ``B. ...``; options of several lines are unchanged."""
     return "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS[: len(choices)], choices, strict=True))
 
 
 def with_options(stem: str, choices: Sequence[str]) -> str:
-    """The stem, an empty line, and the lettered options."""
+    """Return the stem, an empty line, and the lettered options."""
     return f"{stem}\n\n{option_block(choices)}"
 
 
 def asked(prompt: str, choices: Sequence[str] | None) -> str:
-    """The prompt with its options; more options than there are letters stand without them."""
+    """Return the prompt with its options, unless it already contains them; more than 26 are listed without letters."""
     missing = not_in(prompt, choices)
     if not missing:
         return prompt
@@ -30,7 +30,7 @@ def asked(prompt: str, choices: Sequence[str] | None) -> str:
 
 
 def not_in(prompt: str, choices: Sequence[str] | None) -> Sequence[str] | None:
-    """The options that are to stand beside a prompt: None where it holds all of them, one after another, already."""
+    """Return the options to show beside a prompt; None if it already contains all of them, in order."""
     start = 0
     for choice in choices or ():
         # A whole word or number: "1" does not stand in "12".
@@ -42,12 +42,12 @@ def not_in(prompt: str, choices: Sequence[str] | None) -> Sequence[str] | None:
 
 
 def stem(prompt: str) -> str:
-    """A prompt without the lettered options at its end, whatever these are."""
+    """Return a prompt without the lettered options at its end, whatever they say."""
     return prompt.rpartition("\n\nA. ")[0] or prompt
 
 
 def without_options(prompt: str, choices: Sequence[str]) -> str:
-    """The stem of a prompt that ends in the lettered options; any other prompt unchanged.
+    """Return the stem of a prompt that ends in the lettered options; any other prompt unchanged.
 
     The block is stripped only if its letters and texts are exactly those of ``choices``.
 
@@ -72,7 +72,7 @@ def without_options(prompt: str, choices: Sequence[str]) -> str:
 
 
 def gold_index(answer: Any, choices: Sequence[str], *, labels: Sequence[str] = (), untyped: bool = False) -> int:
-    """The 0-based index of the gold option.
+    """Return the 0-based index of the gold option.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def gold_index(answer: Any, choices: Sequence[str], *, labels: Sequence[str] = (
 
 
 def _meant(text: str, choices: Sequence[str], labels: Sequence[str], untyped: bool) -> set[int]:
-    """Indices of all options that an answer can mean."""
+    """Return the indices of all options that an answer can mean."""
     if text in labels:
         return {index for index, label in enumerate(labels) if label == text}
     stripped = [choice.strip() for choice in choices]

@@ -19,18 +19,18 @@ from competency_gaps.util.errors import MissingExtraError, UserError, no_such
 from competency_gaps.util.text import plural
 
 Entry = dict[str, Any]
-"""What a family makes: ``{"question", "answer", "metadata"}``."""
+"""One task of a family: ``{"question", "answer", "metadata"}``."""
 
 _VERIFIER_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError)
 """Errors that the families' verifiers raise on answers in an unexpected form."""
 
 
 def read_reasoning_gym(source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
-    """Generate a family's tasks as items.
+    """Return an iterator over a family's generated tasks as items, to be scored by ``verifier``.
 
-    They are open questions, scored by the scorer ``verifier``. Tasks are distinct as ``source.distinct`` says: a repeat
-    is replaced by the next task that the family draws. If it has too few, a left-out record says how many are missing.
-    Tasks whose verifier refuses their own answer are left out.
+    Tasks are distinct as ``source.distinct`` says: a repeat is replaced by the next task that the family draws. If it
+    has too few, a left-out record says how many are missing. Tasks whose verifier refuses their own answer are left
+    out.
 
     Raises
     ------
@@ -45,12 +45,12 @@ def read_reasoning_gym(source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
 
 
 def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size: int) -> Any:
-    """A family's generator, which is also its verifier.
+    """Return a family's dataset: it generates the tasks and verifies their answers.
 
     Raises
     ------
     MissingExtraError, UserError
-        As ``read_reasoning_gym``.
+        As :func:`read_reasoning_gym`.
     """
     try:
         reasoning_gym = generate.import_reasoning_gym()
@@ -75,6 +75,7 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
 
 
 def _missing(package: str | None, family: str) -> UserError:
+    """Return the error that says how to install a missing package."""
     purpose = f"reasoning_gym's family {family!r}"
     if package not in (None, "reasoning_gym"):
         return MissingExtraError(package, "reasoning-gym", purpose)
@@ -86,7 +87,7 @@ def _missing(package: str | None, family: str) -> UserError:
 
 
 def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
-    """The family's own score of an answer, clipped to [0, 1]; 0 where the verifier fails on the answer's form.
+    """Return the family's own score of an answer, clipped to [0, 1]; 0 if the verifier fails on the answer's form.
 
     Raises
     ------
@@ -102,9 +103,9 @@ def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
 
 
 def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list[LeftOut]]:
-    """The source's tasks with their numbers, the same in every process (:mod:`~competency_gaps.items.generate`).
+    """Return the source's numbered tasks, the same in every process (see :mod:`~competency_gaps.items.generate`).
 
-    Entries without a JSON form are left out, with the reason.
+    Also returns what is left out: tasks that cannot be stored, and how many distinct tasks are missing.
     """
     wanted = source.model_dump(include={"family", "difficulty", "seed", "size", "distinct"})
     done = subprocess.run(
@@ -142,6 +143,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
 
 
 def _items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
+    """Yield the tasks as items; those whose verifier rejects their own answer are left out."""
     for index, entry in tasks:
         where = f"{source.family}, task {index}"
         verifier = {"family": source.family, "difficulty": pack(source.difficulty), "entry": pack(entry)}

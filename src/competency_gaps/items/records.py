@@ -22,22 +22,22 @@ from competency_gaps.util.errors import UserError, nearest, no_such
 from competency_gaps.util.jsonl import float_or_none
 
 _CONSTANT = re.compile(r"'[^']*'")
-_PLACE = re.compile(r"\{([^{}]+)\}")
+_COLUMN_IN_BRACES = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record that a source read, and its place there."""
+    """One record of a source, and where it stands there."""
 
     values: Mapping[str, Any]
     where: str
     """File and line, or dataset and row; begins every error message about the record."""
     untyped: bool = False
-    """All values are texts (CSV): lists and mappings are JSON in the cell, numbers are parsed."""
+    """Whether all values are texts (CSV): lists and mappings are JSON in the cell, numbers are parsed."""
 
 
 def named_path(text: str) -> tuple[str | None, Path]:
-    """Read ``NAME=PATH``, or a path alone, which may have an ``=`` of its own."""
+    """Return name and path of ``NAME=PATH``, or None and the path of a path alone, which may contain an ``=``."""
     name, equals, path = text.partition("=")
     if not equals or Path(text).expanduser().exists():
         return None, Path(text).expanduser()
@@ -45,7 +45,7 @@ def named_path(text: str) -> tuple[str | None, Path]:
 
 
 def field_mapping(fields: Iterable[str]) -> dict[str, str]:
-    """Read ``OURS=COLUMN``, each of which maps one of our fields.
+    """Return our fields' columns, from texts ``OURS=COLUMN``.
 
     Raises
     ------
@@ -69,13 +69,15 @@ class Row:
         self.fields = fields
 
     def error(self, message: str) -> UserError:
+        """Return a UserError that starts with the record's file and line."""
         return UserError(f"{self.record.where}: {message}")
 
     def has(self, ours: str) -> bool:
+        """Return whether a field is mapped, or a column of its name exists."""
         return ours in self.fields or ours in self.record.values
 
     def get(self, ours: str) -> Any:
-        """Value of one of our fields; None where the record has none."""
+        """Return the value of one of our fields; None if the record has none. UserError if its column is missing."""
         if ours not in self.fields:
             return self.record.values.get(ours)
         column = self.fields[ours]
@@ -89,6 +91,7 @@ class Row:
             ) from error
 
     def text(self, ours: str) -> str | None:
+        """Return a field as a text, or None if it is empty; UserError if it is a list or mapping."""
         value = self.get(ours)
         if value is None or value == "":
             return None
@@ -97,7 +100,7 @@ class Row:
         return str(value)
 
     def mapping(self, ours: str, *, only_mapped: bool = False) -> dict[str, Any]:
-        """A mapping, with the entries that the field mapping fills one by one (``metadata.KEY``)."""
+        """Return a field as a mapping, with the entries that are mapped singly (``metadata.KEY``); empty if none."""
         value = None if only_mapped and ours not in self.fields else self.get(ours)
         if self.record.untyped and isinstance(value, str):
             value = parsed(value)
@@ -111,7 +114,7 @@ class Row:
         return {**value, **single}
 
     def texts(self, ours: str) -> list[str]:
-        """A list of texts; empty where there is none."""
+        """Return a field as a list of texts; empty if there are none."""
         value = self.get(ours)
         if self.record.untyped:
             value = parsed_texts(value)
@@ -132,7 +135,7 @@ class Row:
 
 
 def reach(values: Mapping[str, Any], column: str) -> Any:
-    """The value of a column: its exact name, a template, several names with commas, or a dotted path.
+    """Return the value of a column: its exact name, a template, several names with commas, or a dotted path.
 
     A template is a text with columns in braces (``{context} {question}``); a constant stands in single quotes
     (``'1', '2', '3'``). A path goes through mappings, through lists by their index, and else into every element
@@ -147,8 +150,8 @@ def reach(values: Mapping[str, Any], column: str) -> Any:
         return values[column]
     if _CONSTANT.fullmatch(column):
         return column[1:-1]
-    if _PLACE.search(column):
-        return _PLACE.sub(lambda slot: _filled(values, slot[1]), column)
+    if _COLUMN_IN_BRACES.search(column):
+        return _COLUMN_IN_BRACES.sub(lambda slot: _filled(values, slot[1]), column)
     if "," in column:
         return [reach(values, part.strip()) for part in column.split(",")]
     value: Any = values
@@ -158,11 +161,13 @@ def reach(values: Mapping[str, Any], column: str) -> Any:
 
 
 def _filled(values: Mapping[str, Any], column: str) -> str:
+    """Return a column's value as a text; empty for None."""
     value = reach(values, column)
     return "" if value is None else str(value)
 
 
 def _step(value: Any, part: str) -> Any:
+    """Return the value below one part of a dotted path; KeyError if there is none."""
     if value is None:
         return None
     if isinstance(value, Mapping):
@@ -177,6 +182,7 @@ def _step(value: Any, part: str) -> Any:
 
 
 def parsed(cell: str) -> Any:
+    """Return a cell's JSON value, or the cell itself if it is not JSON."""
     try:
         return json.loads(cell)
     except json.JSONDecodeError:
@@ -184,18 +190,18 @@ def parsed(cell: str) -> Any:
 
 
 def parsed_texts(cell: Any) -> Any:
-    """A CSV cell that holds a JSON list of texts, as this list; anything else as it is."""
+    """Return the list in a CSV cell that holds a JSON list of texts; any other cell unchanged."""
     value = parsed(cell) if isinstance(cell, str) and cell.startswith('["') else cell
     return value if isinstance(value, list) else cell
 
 
 def is_further(ours: str) -> bool:
-    """Whether a field groups items and does not change the question."""
+    """Return whether a field groups items and does not change the question."""
     return ours in ("group", "cluster", "covariates") or ours.startswith("covariates.")
 
 
 def further_fields(row: Row, *, only_mapped: bool = False) -> dict[str, Any]:
-    """``group``, ``cluster`` and ``covariates`` of a record, as arguments of ``Item``.
+    """Return ``group``, ``cluster`` and ``covariates`` of a record, as arguments of ``Item``.
 
     Parameters
     ----------
@@ -220,7 +226,7 @@ def further_fields(row: Row, *, only_mapped: bool = False) -> dict[str, Any]:
 
 
 def _covariate(row: Row, name: str, value: Any) -> float | str:
-    """A number as a float, a truth value as 0 or 1, a text unchanged."""
+    """Return a number as a float, a truth value as 0 or 1, a text unchanged; UserError for anything else."""
     if isinstance(value, str) and not row.record.untyped:
         return value
     number = float_or_none(value)
@@ -234,9 +240,11 @@ def _covariate(row: Row, name: str, value: Any) -> float | str:
 
 
 class _ItemEpoch(NamedTuple):
+    """One record of an item; several records are its epochs."""
+
     item: Item
     name: str | None
-    """None: the item is asked once."""
+    """The epoch's name; None if the item is asked once."""
     where: str
 
 
@@ -261,11 +269,11 @@ def _check_epoch(item: Item, epoch: str | None, where: str, earlier: Sequence[_I
 
 
 _asked = operator.attrgetter("prompt", "messages", "choices", "answer", "group", "metadata")
-"""What all epochs of an item share."""
+"""The fields that all epochs of an item must share."""
 
 
 def _merged(epochs: list[Item]) -> Item:
-    """One item of all its epochs: its score is the mean over those with a score, its response the first of theirs."""
+    """Return one item for all its epochs, with the mean of their scores and the first response."""
     if len(epochs) == 1:
         return epochs[0]
     scores = [item.score for item in epochs if item.score is not None]
@@ -276,15 +284,18 @@ def _merged(epochs: list[Item]) -> Item:
 
 
 _FROM_LOGS = ("body", "seen", "epochs", "identity")
-"""Fields of ``Item`` that no record states."""
+"""Fields of ``Item`` that a record cannot set."""
 FIELDS = tuple(field_.name for field_ in dataclasses.fields(Item) if field_.name not in _FROM_LOGS)
+"""All fields that a record can set. ``metric`` is another word for ``scorer``, ``pair`` goes to ``metadata["pair"]``,
+``labels`` are the source's names of the options, ``epoch`` distinguishes the repeats of an item that was asked
+several times; the others are fields of ``Item``."""
 FIELDS += ("epoch", "labels", "metric", "pair")
 """Fields of a record. ``metric`` is another word for ``scorer``, ``pair`` goes to ``metadata["pair"]``, ``labels`` are
 the source's names of the options, ``epoch`` distinguishes the repeats of an item that was asked several times; the
 others are fields of ``Item``."""
 
 _TRUTH = {"True": 1.0, "true": 1.0, "False": 0.0, "false": 0.0}
-"""Scores as other programs write them into CSV."""
+"""Truth values as other programs write them into CSV."""
 _TEXT_SCORERS = frozenset({"exact", "contains"})
 
 
@@ -296,24 +307,27 @@ def gather(
     fields: Mapping[str, str],
     scorer: str | None,
 ) -> Benchmark:
-    """Make a benchmark of everything that a source yields, in its order.
+    """Return a benchmark of everything that a source yields, in its order.
 
     Parameters
     ----------
+    entries
+        What the source yields.
     name
         The benchmark's name.
     source
         The source in words, for messages.
     fields
-        Our field -> the source's column. Dots reach inside (``answers.text``, also through lists), several
+        The source's column by our field. Dots reach inside (``answers.text``, also through lists), several
         columns with commas make a list (``option1, option2``), ``metadata.KEY`` and ``covariates.KEY`` fill these.
     scorer
-        The benchmark's scorer; None: each record's own.
+        The benchmark's scorer; None: each record names its own.
 
     Returns
     -------
     Benchmark
-        Every item's ``scorer`` is the scorer that scores it: the benchmark's, else the record's own.
+        Every item's ``scorer`` is the scorer that scores it: the benchmark's, else the record's own. Epochs of one item
+        are merged.
 
     Raises
     ------
@@ -357,7 +371,7 @@ def gather(
 
 
 def check_fields(fields: Mapping[str, str]) -> None:
-    """Refuse a field mapping that fills a field which items do not have.
+    """Raise UserError for a field mapping that fills a field which items do not have.
 
     Raises
     ------
@@ -370,14 +384,14 @@ def check_fields(fields: Mapping[str, str]) -> None:
 
 
 def make_item(record: Record, index: int, fields: Mapping[str, str], scorer: str | None) -> Item:
-    """Check one record and make its item.
+    """Return one record as a checked item.
 
     Parameters
     ----------
     index
-        Position in the source; the id where the record has none.
+        Position in the source; the id if the record has none.
     scorer
-        The benchmark's scorer, which decides before the record's own how the answer is read.
+        The benchmark's scorer; it precedes the record's own, also in how the answer is read.
 
     Raises
     ------
@@ -418,7 +432,7 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], scorer: str
 
 
 def _check_item(item: Item, where: str) -> None:
-    """Check what must hold of every item, whatever its source and scorer."""
+    """Raise UserError if an item has an empty prompt or a single option."""
     if not item.prompt.strip():
         raise UserError(f"{where}: the prompt is empty. Give each item a text, or remove the record.")
     if item.choices is not None and len(item.choices) < 2:
@@ -426,7 +440,7 @@ def _check_item(item: Item, where: str) -> None:
 
 
 def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
-    """The prompt, the messages up to the last user message, and the assistant's message after it."""
+    """Return the prompt, the messages up to the last user message, and the text of an assistant's message after it."""
     raw = row.get("messages")
     prompt = row.get("prompt")
     if raw is None or raw == "":
@@ -453,6 +467,7 @@ def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
 
 
 def _messages(row: Row, raw: Any) -> list[Message]:
+    """Return a record's chat messages; UserError if they are of another form."""
     if isinstance(raw, str):
         try:
             raw = json.loads(raw)
@@ -468,7 +483,7 @@ def _messages(row: Row, raw: Any) -> list[Message]:
 
 
 def _answer(answer: Any, choices: Sequence[str], row: Row, scorer: str | None) -> Any:
-    """The gold as the scorer expects it: an index for choices, the option's text for scorers on texts."""
+    """Return the gold as the scorer expects it: an index of the choices, or the option's text for text scorers."""
     number = isinstance(answer, int) and not isinstance(answer, bool)
     if answer is None or (scorer not in (None, "choice", "pair") and not (scorer in _TEXT_SCORERS and number)):
         return answer
@@ -477,6 +492,7 @@ def _answer(answer: Any, choices: Sequence[str], row: Row, scorer: str | None) -
 
 
 def _response(row: Row, closing: str | None) -> str | None:
+    """Return the ready-made response, from its field or from the assistant's closing message, or None."""
     value = row.get("response")
     if value is not None and not isinstance(value, str):
         raise row.error(f"the response is {value!r}, expected a text.")
@@ -486,6 +502,7 @@ def _response(row: Row, closing: str | None) -> str | None:
 
 
 def _score(value: Any, where: str) -> float | None:
+    """Return a score in [0, 1], or None if it is empty; UserError for anything else."""
     if value is None or value == "":
         return None
     number = float_or_none(_TRUTH.get(value, value) if isinstance(value, str) else value)
@@ -499,6 +516,7 @@ def _score(value: Any, where: str) -> float | None:
 
 
 def _metadata(row: Row) -> dict[str, Any]:
+    """Return a record's metadata, with the sentences of the scorer ``pair``."""
     metadata, pair = row.mapping("metadata"), row.get("pair")
     if row.record.untyped and isinstance(pair, str):
         pair = parsed(pair)

@@ -1,4 +1,4 @@
-"""Names that a configuration may use: built-in ones, those of plug-ins, and those that a program registers."""
+"""The sources, scorers, log formats and slices that a configuration may name: built in, from plug-ins, registered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def _code(value: Any) -> str:
-    """The source of a class or function, or its compiled code if the source is not kept."""
+    """Return the source of a class or function, or its compiled code if the source is not available."""
     try:
         return inspect.getsource(value)
     except (OSError, TypeError):
@@ -34,9 +34,9 @@ class Registry(Mapping[str, Any]):
         ``scorers``, ``sources``, ``logs`` or ``slices``: plug-ins add more under the entry point group
         ``competency_gaps.KIND``.
     ours
-        Name -> ``module:attribute`` inside this package.
+        ``module:attribute`` inside this package, by name.
     reserved
-        Further names that nothing may take.
+        Further names that cannot be registered.
     """
 
     def __init__(self, kind: str, ours: Mapping[str, str], reserved: Collection[str] = ()) -> None:
@@ -46,7 +46,7 @@ class Registry(Mapping[str, Any]):
         self._registered: dict[str, Any] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Decorate a class or function to give it a name, for this process.
+        """Return a decorator that gives a class or function a name, for this process.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Registry(Mapping[str, Any]):
 
     @cached_property
     def plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
-        """Names that installed packages add; a built-in name takes precedence."""
+        """Entry points of installed packages by name; names that are built in are left out."""
         points = importlib.metadata.entry_points(group=f"competency_gaps.{self.kind}")
         return {point.name: point for point in points if point.name not in self._taken}
 
@@ -88,9 +88,9 @@ class Registry(Mapping[str, Any]):
             ) from error
 
     def version(self, name: str) -> str | None:
-        """The version of what was added under a name; None: the name is built in.
+        """Return the version of what a plug-in or program added under a name; None if the name is built in.
 
-        The package and its version; if this program registered it, a hash of its code.
+        It is the package and its version or, if this program registered the name, a hash of its code.
         """
         if name in self._registered:
             return sha256(_code(self._registered[name]).encode()).hexdigest()
@@ -117,8 +117,8 @@ SOURCES = Registry(
         "reasoning_gym": "items.reasoning_gym:read_reasoning_gym",
     },
 )
-"""Kind of a source -> its reader: a function of the source's configuration that yields records, items, left-out
-records, and a report of another tool's log."""
+"""Readers by the kind of source. A reader is a function of the source's configuration that yields records, items,
+left-out records, and a report of another tool's log."""
 
 SCORERS = Registry(
     "scorers",
@@ -137,7 +137,7 @@ SCORERS = Registry(
         "verifier": "scoring.verifier:Verifier",
     },
 )
-"""Name in configurations -> class, a frozen dataclass whose fields are the options."""
+"""Classes by the name in configurations; each is a frozen dataclass whose fields are the options."""
 
 LOGS = Registry(
     "logs",
@@ -152,7 +152,7 @@ LOGS = Registry(
         "table": "logs.table:LOG",
     },
 )
-"""Format -> how its logs are found and read, in the order in which a path is searched."""
+"""Readers of logs by format, in the order in which a path is searched."""
 
 SLICES = Registry(
     "slices",
@@ -162,4 +162,4 @@ SLICES = Registry(
     },
     reserved=("concepts",),
 )
-"""Family -> what makes its slices; a plug-in's is a function of the run that gives weights by the slices' names."""
+"""What makes a family's slices, by family; a plug-in's is a function of the run that returns weights by slice name."""

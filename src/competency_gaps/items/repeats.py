@@ -1,9 +1,9 @@
-"""Items that are not independent evidence: repeats in a suite, and the clusters that they form.
+"""Find items that are not independent evidence: repeats in a suite, and the clusters that they form.
 
 Nearly equal questions have the same content in another order or with a trivial edit. Two questions are near-repeats if
 all of this holds:
 
-- the same right answer (where none is known: the same options), and the same context before them. A reordered
+- the same right answer (if it is unknown: the same options), and the same context before them. A reordered
   subtraction has another answer: it asks something else, and a model may know the one and not the other;
 - the same numbers, single letters, symbols, negations and words of quantity and order, however they are arranged;
 - similar words: the weighted Jaccard similarity of their multisets of words is at least a threshold. A word weighs
@@ -14,10 +14,10 @@ all of this holds:
   that is, if the words or the right answer are rare enough in the benchmark. Expressions of *true*, *and*, *or* stay
   apart.
 
-Punctuation and the article *a* never matter. Words are split at white space and punctuation, the lists of negations
+Punctuation and the article *a* never matter. Words are split at white space and punctuation; the lists of negations
 and quantities are English; in other languages, rarity alone identifies content.
 
-``docs/validation.md`` says what that finds in public benchmarks, ``validation/repeats.py`` counts it.
+``docs/validation.md`` says what this finds in public benchmarks; ``validation/repeats.py`` computes those figures.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from competency_gaps.items.item import Benchmark, Item
 from competency_gaps.util.text import plural
 
 Kind = Literal["given", "equal", "near"]
-"""What binds an item to others of its cluster; the first that holds: an ``equal`` question, the cluster ``given`` by
+"""What ties an item to others of its cluster, the first that applies: an ``equal`` question, the cluster ``given`` by
 its source, a ``near``-repeat."""
 
 _LINES = 5
-"""Most benchmarks that are listed."""
+"""Most benchmarks that :meth:`Repeats.lines` lists."""
 _REFERS = re.compile(r"\b(?:above|below|these|those|both|neither|none|all of|options?|choices?)\b|^\(?[a-j]\)?[ ,&]")
 """Answers that refer to the other options, and mean nothing without them."""
 DEFAULT = 0.8
-"""Similarity at or above which questions are near-repeats."""
+"""Default for the similarity from which questions are near-repeats."""
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|-(?=\d)|[^\w\s.,;:!?'\"`´‘’“”«»…_–—-]")
 _EXACT = frozenset(
     re.findall(
@@ -68,26 +68,26 @@ _EXACT = frozenset(
 _PRIOR = 10.0
 """Pseudo-items without the word, added to each benchmark: words that all items of a small one share keep a weight."""
 _CONTENT = 2.3
-"""Rarity of what one item in ten has: words of this weight may not be exchanged; an answer this rare is evidence."""
+"""Rarity in nats of what one item in ten has: such words may not be exchanged; such an answer is evidence."""
 _REORDERED = 0.97
 """Similarity at or above which words may stand in any order."""
 _ENTRIES = 4_000_000
-"""Approximate number of entries of sparse matrices that are held at once."""
+"""Approximate limit to the entries of sparse matrices that are in memory at once."""
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """The clusters of a suite's items, benchmark after benchmark."""
+    """The clusters of a suite's items, in the order of the benchmarks and their items."""
 
     sizes: dict[str, int]
-    """Benchmark -> number of its items."""
+    """Number of items by benchmark."""
     cluster: NDArray[np.int32]
-    """int32 of shape (items,): numbered from 0."""
+    """int32 of shape (items,): each item's cluster, numbered from 0."""
     kind: list[Kind | None]
-    """What binds each item to its cluster; None: it is alone."""
+    """What ties each item to its cluster; None if it is alone."""
 
     def lines(self) -> list[str]:
-        """Lines for people: the benchmarks with the most items that add no evidence. Empty: nothing repeats."""
+        """Return lines for people: the benchmarks with the most items that add no evidence; empty without repeats."""
         parts = np.split(self.cluster, np.cumsum([*self.sizes.values()])[:-1])
         sizes = {name: (len(part), len(np.unique(part))) for name, part in zip(self.sizes, parts, strict=True)}
         most = sorted((name for name, (n, c) in sizes.items() if c < n), key=lambda name: -np.subtract(*sizes[name]))
@@ -100,16 +100,15 @@ class Repeats:
 
 
 def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAULT) -> Repeats:
-    """Group items that are not independent evidence into clusters.
+    """Return the clusters of items that are not independent evidence.
 
-    Items share a cluster if they, or a chain of items between them, are bound by one of these:
+    Items share a cluster if they, or a chain of items between them, are tied by one of these:
 
-    - *equal*: they ask the same, wherever they stand and whatever their ids: the same prompt and context (system
-      prompt, earlier messages, text around the prompt) after white space and case, and the same options in any order,
-      or the same right answer. An equal prompt with other options and another answer ("Which of these is true?") is
-      another question;
-    - *given*: they are of one benchmark and name one ``cluster``;
-    - *near*: as above.
+    - *equal*: they ask the same, in any benchmark and under any id: the same prompt and context (system prompt, earlier
+      messages, text around the prompt) after white space and case, and the same options in any order, or the same right
+      answer. An equal prompt with other options and another answer ("Which of these is true?") is another question;
+    - *given*: they are in one benchmark and name the same ``cluster``;
+    - *near*: they are near-repeats (see the module).
 
     Parameters
     ----------
@@ -137,19 +136,19 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
 
 
 class FoldedQuestion(NamedTuple):
-    """What is compared of an item, white space and case folded."""
+    """What is compared of an item, with white space and case folded."""
 
     prompt: str
     context: str
-    """Hash of what the model reads around the prompt (system prompt, earlier messages); empty: nothing."""
+    """Hash of what the model reads around the prompt (system prompt, earlier messages); empty if nothing."""
     choices: tuple[str, ...]
-    """Sorted; empty: none."""
+    """Sorted; empty if there are none."""
     answer: str | None
-    """The right answer in words; None: not known, or it refers to the other options."""
+    """The right answer in words; None if it is unknown or refers to the other options."""
 
 
 def question_of(item: Item) -> FoldedQuestion:
-    """What an item asks, folded, for comparison."""
+    """Return what an item asks, folded for comparison."""
     choices = tuple(sorted(_folded(choice) for choice in item.choices or ()))
     answer = item.answer
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(item.choices or ()):
@@ -163,6 +162,7 @@ def question_of(item: Item) -> FoldedQuestion:
 
 
 def _context(item: Item) -> str:
+    """Return the hash of what the model reads around the prompt; empty if nothing."""
     if item.seen is not None:
         start, end = item.seen.body
         parts = [item.seen.text[:start], item.seen.text[end:]]
@@ -182,19 +182,22 @@ def _folded(text: str) -> str:
 
 
 def _keys(question: FoldedQuestion) -> tuple[Any, Any]:
-    """Two keys of a question; items that share one ask the same. None matches nothing."""
+    """Return two keys of a question: items that share one ask the same. A key None matches nothing."""
     asked = (question.prompt, question.context)
     return (*asked, question.choices), None if question.answer is None else (*asked, question.answer)
 
 
 def _numbered(keys: Sequence[Any]) -> NDArray[np.int64]:
-    """Number equal keys alike, in the order in which they come; each None gets a number of its own."""
+    """Return a number for each key, equal for equal keys, in order of appearance; each None gets a new number."""
     known = _Numbers()
     return np.array([known[object() if key is None else key] for key in keys], np.int64)
 
 
 def _connected(count: int, *groups: NDArray[np.int64], pairs: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """Component of each item, as int64; items are connected if they share a number in a group, or are a pair."""
+    """Return the component of each item, as int64 of shape (count,).
+
+    Items are connected if they share a number in one of the groups, or are a pair.
+    """
     rows = [np.arange(count)] * len(groups)
     columns, nodes = [], count
     for group in groups:
@@ -209,35 +212,36 @@ def _connected(count: int, *groups: NDArray[np.int64], pairs: NDArray[np.int64] 
 
 
 class _WithPartners(NamedTuple):
-    """Questions that have a partner with the same answer, context and exact words."""
+    """The questions with at least one other of the same answer, context and exact words; only these are compared."""
 
     where: NDArray[np.int64]
-    """Shape (compared,): their places among all questions."""
+    """Shape (compared,): their indices among all questions."""
     block: NDArray[np.int64]
     """Shape (compared,): only questions of one block are compared."""
     words: sp.csr_array
     """float64 of shape (compared, words): square roots of the words' weights, which depend on the benchmark."""
     text: NDArray[np.int64]
-    """The words of each question in the order of its text; cut as ``words.indptr`` says."""
+    """The words of each question in the order of its text, as columns of ``words``; split by ``words.indptr``."""
     common: NDArray[np.int64]
-    """Shape (words,): number of questions with each word; orders words from rare to frequent."""
+    """Shape (words,): number of compared questions with each word; orders words from rare to frequent."""
     order: NDArray[np.int64]
     """Shape (compared,): questions with equal numbers have the same words in the same order."""
     anchors: NDArray[np.int64]
-    """Shape (compared,): equal numbers: the same exact words in the same order, each before the same word."""
+    """Shape (compared,): equal numbers mean the same exact words in the same order, each before the same word."""
     answer: NDArray[np.float64]
-    """Shape (compared,): rarity of the right answer in the benchmark, in nats; 0: not known."""
+    """Shape (compared,): rarity of the right answer in the benchmark, in nats; 0 if unknown."""
     choices: NDArray[np.int64]
-    """Shape (compared,): questions with equal numbers have the same options; -1: none."""
+    """Shape (compared,): questions with equal numbers have the same options."""
     n_choices: NDArray[np.int64]
+    """Shape (compared,): number of options; 0 if there are none."""
     size: NDArray[np.float64]
-    """Shape (compared,): questions of the benchmark."""
+    """Shape (compared,): number of questions in the benchmark."""
 
 
 def near_pairs(
     questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64], threshold: float
 ) -> NDArray[np.int64]:
-    """Pairs of near-repeats.
+    """Return the pairs of near-repeats.
 
     Candidates come from a prefix filter (Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and Srikant 2007): of two sets
     as similar as the threshold, the rarest words must share one. It misses no pair.
@@ -245,7 +249,7 @@ def near_pairs(
     Parameters
     ----------
     questions
-        No two of them equal.
+        All different.
     benchmark
         int64 of shape (questions,): number of each question's benchmark; words weigh by their rarity in it.
         Between benchmarks, a shared word weighs the geometric mean of its two weights.
@@ -255,7 +259,7 @@ def near_pairs(
     Returns
     -------
     ndarray of int64, shape (pairs, 2)
-        Places of the two questions, the smaller first.
+        Indices of the two questions, the smaller first.
     """
     compared = _compared(questions, benchmark)
     if not len(compared.where):
@@ -265,6 +269,7 @@ def near_pairs(
 
 
 def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64]) -> _WithPartners:
+    """Return the questions that share a block with another, with what their comparison needs."""
     count = int(benchmark.max(initial=-1)) + 1
     totals = [Counter[tuple[str, int]]() for _ in range(count)]
     answers = [Counter[str | None]() for _ in range(count)]
@@ -313,7 +318,7 @@ def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64])
 
 
 class _Numbers(dict[Any, int]):
-    """Numbers things in the order in which they are first asked for."""
+    """Assigns numbers from 0 to keys, in the order in which they are first looked up."""
 
     def __missing__(self, key: Any) -> int:
         self[key] = number = len(self)
@@ -321,22 +326,23 @@ class _Numbers(dict[Any, int]):
 
 
 def _words(text: str) -> list[str]:
+    """Return the words of a text that matter, in order."""
     return [word for word in _WORD.findall(text) if word != "a"]
 
 
 @functools.cache
 def _is_exact(word: str) -> bool:
-    """Whether a word is a number, a letter, a symbol, a negation or a word of quantity or order."""
+    """Return whether a word is a number, a letter, a symbol, a negation or a word of quantity or order."""
     return len(word) == 1 or word in _EXACT or not word[0].isalpha() or word.endswith(("n't", "n’t"))
 
 
 def _anchors(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Each exact word with the word after it (what is negated or counted), in the order of the text."""
+    """Return each exact word with the word after it (what is negated or counted), in the order of the text."""
     return tuple((word, after) for word, after in itertools.pairwise([*words, ""]) if _is_exact(word))
 
 
 def _occurrences(words: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """A multiset as a set, in the order of the text: the second *the* is another element than the first."""
+    """Yield each word with the number of its earlier occurrences: of a repeated *the*, each is another element."""
     before = Counter[str]()
     for word in words:
         yield word, before[word]
@@ -344,7 +350,10 @@ def _occurrences(words: Sequence[str]) -> Iterator[tuple[str, int]]:
 
 
 def _candidates(compared: _WithPartners, threshold: float) -> Iterator[NDArray[np.int64]]:
-    """Pairs of one block whose rarest words share one, in parts of bounded size."""
+    """Yield pairs of questions of one block whose rarest words share one, in parts of bounded size.
+
+    Each part is int64 of shape (pairs, 2): indices into ``compared``, the smaller first.
+    """
     words = compared.words
     row = np.repeat(np.arange(words.shape[0]), np.diff(words.indptr))
     sort = np.lexsort((words.indices, compared.common[words.indices], row))
@@ -375,7 +384,7 @@ def _candidates(compared: _WithPartners, threshold: float) -> Iterator[NDArray[n
 
 
 def _confirmed(compared: _WithPartners, pairs: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
-    """Those of the candidates that are near-repeats, as places among all questions."""
+    """Return the candidates that are near-repeats, as indices among all questions."""
     total = compared.words.multiply(compared.words).sum(axis=1)
     shared = _shared(compared.words, pairs)
     i, j = pairs.T
@@ -396,7 +405,7 @@ def _confirmed(compared: _WithPartners, pairs: NDArray[np.int64], threshold: flo
 
 
 def _shared(words: sp.csr_array, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Weight of the words that the questions of each pair share, computed in parts of bounded size."""
+    """Return the weight of the words that the questions of each pair share, computed in parts of bounded size."""
     lengths = np.diff(words.indptr)
     part = np.cumsum(lengths[pairs].sum(axis=1)) // _ENTRIES
     parts = np.split(pairs, np.flatnonzero(np.diff(part)) + 1)
@@ -404,7 +413,7 @@ def _shared(words: sp.csr_array, pairs: NDArray[np.int64]) -> NDArray[np.float64
 
 
 def _moved(compared: _WithPartners, i: int, j: int) -> float:
-    """Weight of the shared words that stand in another order: of those outside a longest common subsequence."""
+    """Return the weight of the shared words in another order: those outside a longest common subsequence."""
     start = compared.words.indptr
     there = {word: index for index, word in enumerate(compared.text[start[j] : start[j + 1]].tolist())}
     words = [word for word in compared.text[start[i] : start[i + 1]].tolist() if word in there]
@@ -417,7 +426,7 @@ def _moved(compared: _WithPartners, i: int, j: int) -> float:
 
 
 def _longest_increasing(values: Sequence[int]) -> list[int]:
-    """Places of a longest increasing subsequence (Schensted 1961)."""
+    """Return the indices of a longest increasing subsequence (Schensted 1961)."""
     ends: list[int] = []  # the smallest value that ends an increasing subsequence of each length
     last: list[int] = []  # its place
     previous: list[int] = []

@@ -1,4 +1,4 @@
-"""Scoring scorers: a request to the model, and a pure function from its output to a score."""
+"""The scorer's interface: a request to the model, and a pure function from its output to a score."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Output:
     tokens: tuple[int, ...] = ()
     """Per text of the request: number of tokens summed in ``logprobs``."""
     greedy: tuple[bool, ...] = ()
-    """Per text of the request: whether greedy decoding would give it."""
+    """Per text of the request: whether greedy decoding would generate it."""
     text: str = ""
     """The generated answer, without the prompt and the stop string."""
 
@@ -69,38 +69,39 @@ class Score(NamedTuple):
 
 
 class Scorer(ABC):
-    """A scorer. Instances are frozen dataclasses whose fields are the scorer's options."""
+    """The interface of scorers. Instances are frozen dataclasses whose fields are the scorer's options."""
 
     name: ClassVar[str]
     """The scorer's name in configurations and in ``items.parquet``."""
     default_after: ClassVar[str] = ""
-    """Text after the item's own text in an untemplated prompt, unless the benchmark configures it."""
+    """Text after the item's body in an untemplated prompt, unless the benchmark configures it."""
 
     def check(self, item: Item) -> str | None:
-        """Say what is missing or wrong in an item for this scorer; None if it can score it."""
+        """Return what is missing or wrong in an item for this scorer, in words; None if it can be scored."""
         return None
 
     def prompt(self, item: Item) -> str:
-        """The item's own text as the model reads it, lettered options included."""
+        """Return the item's own text as the model reads it, lettered options included."""
         return asked(item.prompt, item.choices)
 
     @abstractmethod
     def request(self, item: Item) -> Request:
-        """The request to the model."""
+        """Return what the model is asked for; None if the score needs no new output."""
 
     @abstractmethod
     def score(self, item: Item, output: Output) -> Score:
-        """Score one item from the model's output. Pure: the same arguments give the same score."""
+        """Return an item's score from the model's output. Pure: the same arguments give the same score."""
 
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
     ) -> dict[str, Any] | None:
-        """Results of a whole benchmark beyond the mean score, as plain JSON; None: there are none.
+        """Return results of a whole benchmark beyond the mean score, as plain JSON; None if there are none.
 
         Parameters
         ----------
         items, scores, details
-            Of the benchmark's kept items under this scorer; a score of None = unscored.
+            The benchmark's items under this scorer that are not excluded, their scores (None: unscored) and the
+            ``details`` of their scores, in the same order.
 
         Returns
         -------

@@ -1,8 +1,8 @@
 """Judgements of Arena-Hard-Auto: ``data/BENCH/model_judgment/JUDGE/MODEL.jsonl``, new form (uid) and old (question_id).
 
-The score of an item is the model's result in its two games against the baseline, as ``judging.verdicts`` counts them.
-The question comes from ``question.jsonl`` beside ``model_judgment``, the model's answer from
-``model_answer/MODEL.jsonl`` there.
+The score of an item is the model's result in its two games against the baseline, as
+``scoring.arena.score_of_games`` counts them. The question comes from ``question.jsonl`` beside ``model_judgment``, the
+model's answer from ``model_answer/MODEL.jsonl`` there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LABEL = re.compile(r"\[\[([AB=<>]{3,4})\]\]")
 
 
 def find(path: Path) -> list[LogPart]:
-    """One part per benchmark, judge and judged model."""
+    """Return one part per benchmark, judge and judged model."""
     judgments: list[tuple[str, str, str, Path]] = []
     for file in files_under(path, "*.jsonl"):
         judge = file.resolve().parent
@@ -51,9 +51,9 @@ def find(path: Path) -> list[LogPart]:
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """The judged items of one model, and the report.
+    """Yield the judged items of one model, then the report.
 
-    Another judge's judgements are another benchmark, and an item has one score, so there is nothing to choose.
+    Another judge's judgements are another benchmark, and an item has one score, so there is no metric to choose.
     """
     file = part.files[0]
     bench = file.resolve().parent.parent.parent
@@ -72,7 +72,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 @dataclass
 class _JudgementReader:
-    """What is counted while judgements are read."""
+    """Turns judgements into items, and counts what the report needs."""
 
     tally: Tally
     questions: dict[str, dict[str, Any]]
@@ -80,12 +80,12 @@ class _JudgementReader:
     seen: set[str] = field(default_factory=set)
     baselines: Counter[str] = field(default_factory=Counter)
     labels: list[Games] = field(default_factory=list)
-    """The two verdicts of each item; None: a game without a usable one."""
+    """The verdicts of each item's two games; None where a game has no usable verdict."""
     more_games: int = 0
-    """Items with more than the two games of which a score is made."""
+    """Number of items with more than the two games that make a score."""
 
     def item(self, entry: dict[str, Any]) -> Item | LeftOut | Reason:
-        """A judgement as an item, or why it is none."""
+        """Return a judgement as an item, or why it cannot be one."""
         name = _item_id(entry)
         games = entry.get("games")
         if name is None or not isinstance(games, list):
@@ -128,7 +128,7 @@ class _JudgementReader:
         return self.tally.item(item, FROM_FILE)
 
     def report(self) -> LogEntry:
-        """The report, with ties and position bias."""
+        """Return the report, with warnings about ties and position bias."""
         tally, judge = self.tally, str(self.tally.scorer)
         if self.baselines:
             tally.warn("judged_against", f"judged by {judge} against {', '.join(self.baselines)}")
@@ -150,19 +150,19 @@ class _JudgementReader:
 
 
 def _item_id(value: Mapping[str, Any]) -> str | None:
-    """``uid``, or ``question_id`` in the old form."""
+    """Return a record's ``uid``, or its ``question_id`` in the old form; None if it has neither."""
     id = value.get("uid", value.get("question_id"))
     return str(id) if isinstance(id, (str, int)) else None
 
 
 def _by_id(path: Path) -> dict[str, dict[str, Any]]:
-    """The records of a file; empty if there is no such file. Lines that cannot be read are skipped."""
+    """Return a file's records by item id; empty if there is no such file. Unreadable lines are skipped."""
     records = {_item_id(line.value): line.value for line in log_lines(path)} if path.is_file() else {}
     return {id: record for id, record in records.items() if id is not None}
 
 
 def _question(record: Mapping[str, Any]) -> str | Reason:
-    """The question's text, or why there is none."""
+    """Return the question's text, or why there is none."""
     if not record:
         return Reason("no_question", "its question is missing from question.jsonl, next to model_judgment")
     content = record.get("prompt")
@@ -177,13 +177,13 @@ def _question(record: Mapping[str, Any]) -> str | Reason:
 
 
 def _system(record: Mapping[str, Any] | None) -> str | None:
-    """The system prompt that the model read; None: none."""
+    """Return the system prompt that the model read, or None."""
     first = mapping(next(iter(sequence(mapping(record).get("messages"))), None))
     return text_or_none(first.get("content")) if first.get("role") == "system" else None
 
 
 def _label(game: Any) -> str | None:
-    """A game's verdict; None where it has none.
+    """Return a game's verdict, or None if it has none.
 
     In the old form, a plain text or a game without ``score``, the last label in the judgement counts.
     """

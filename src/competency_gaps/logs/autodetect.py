@@ -1,7 +1,7 @@
 """AutoDetect's logs: ``result/autodetect_MODEL/TASK/version_N/log.json``, with the judge's grade of each answer.
 
-AutoDetect writes its questions for one model, and most of them from those that this model failed before, so that the
-logs of two models share no items: each model's are benchmarks of their own.
+AutoDetect writes its questions for one model, most of them from questions that this model failed before, so the logs
+of two models share no items: each model's log is a benchmark of its own.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.jsonl import files_under, json_file, mapping, sequence, text_or_none
 
 METRIC = "grade"
-LOWEST, HIGHEST = 1.0, 10.0
+MIN_GRADE, MAX_GRADE = 1.0, 10.0
 """The judge's scale."""
-_HEAD = 4096
+_FORMAT_BYTES = 4096
 """Bytes of a file that show whether AutoDetect wrote it."""
 _RUN = "autodetect_"
 _VERSION = re.compile(r"version_(\d+)")
 
 
 class LogPlace(NamedTuple):
-    """What the folders above a log say of it."""
+    """What the folders above a log say about it."""
 
     task: Path
     """Folder of the task."""
     version: int
-    """0 where there is none."""
+    """0 if no folder names a version."""
     model: str | None
-    """None: the folders are not AutoDetect's."""
+    """None if the folders are not AutoDetect's."""
     domain: str | None
-    """What its points are about; None: not known."""
+    """What its points are about; None if unknown."""
 
 
 def log_place(log: Path) -> LogPlace:
-    """Read the folders above a log, ``autodetect_DOMAIN/result/autodetect_MODEL/TASK/version_N``."""
+    """Return what the folders above a log say: ``autodetect_DOMAIN/result/autodetect_MODEL/TASK/version_N``."""
     folder = log.parent.resolve()
     version = _VERSION.fullmatch(folder.name)
     task = folder.parent if version else folder
@@ -53,7 +53,7 @@ def log_place(log: Path) -> LogPlace:
 
 
 def find(path: Path) -> list[LogPart]:
-    """One part per domain and model, of all tasks, the newest version of each."""
+    """Return one part per domain and model: all its tasks, each in its newest version."""
     # Another copy of a task, in another folder, counts as a version: its points have the same names.
     versions: dict[tuple[str, str | None, str], list[tuple[int, Path]]] = {}
     for file in filter(_is_log, files_under(path, "log.json")):
@@ -75,15 +75,18 @@ def find(path: Path) -> list[LogPart]:
 
 
 def _is_log(file: Path) -> bool:
+    """Whether the beginning of a file shows that AutoDetect wrote it."""
     with file.open("rb") as handle:
-        head = handle.read(_HEAD)
+        head = handle.read(_FORMAT_BYTES)
     return b'"init_points"' in head or b'"seed_prompts"' in head
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """Items of all tasks of a part: the question as prompt, the point as ``group``, the grade as score in [0, 1].
+    """Yield the items of a part's tasks (prompt: the question, ``group``: the point, score: the grade), then the
+    report.
 
-    The covariate ``phase`` is ``seed`` for the questions that AutoDetect began a point with, else ``search``.
+    Grades from 1 to 10 become scores in [0, 1]. The covariate ``phase`` is ``seed`` for the questions from which
+    AutoDetect started a point, else ``search``.
 
     Raises
     ------
@@ -110,9 +113,10 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 
 def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], phase: str, tally: Tally) -> Item:
+    """Return one step of the search as an item, unscored if its grade is not from 1 to 10."""
     grade_text = step.get("score")
     number = isinstance(grade_text, (int, float)) and not isinstance(grade_text, bool)
-    grade = grade_text if number and grade_text is not None and LOWEST <= grade_text <= HIGHEST else None
+    grade = grade_text if number and grade_text is not None and MIN_GRADE <= grade_text <= MAX_GRADE else None
     if grade is None:
         outside = Reason("grade_outside", "the judge's grade is not from 1 to 10")
         tally.unscored_because(Reason("no_score", "no score") if grade_text is None else outside)
@@ -120,7 +124,7 @@ def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], pha
         id,
         group=point,
         answer=text_or_none(step.get("ref_ans")),
-        score=None if grade is None else (grade - LOWEST) / (HIGHEST - LOWEST),
+        score=None if grade is None else (grade - MIN_GRADE) / (MAX_GRADE - MIN_GRADE),
         response=text_or_none(step.get("answer")),
         covariates={"phase": phase},
         identity={"tool": "autodetect", "point": point, "grade": grade},
@@ -128,6 +132,7 @@ def _item(asked: LoggedPrompt, id: str, point: str, step: Mapping[str, Any], pha
 
 
 def _text(step: Any) -> str | None:
+    """Return the question of a step, or None."""
     return text_or_none(mapping(step).get("prompt"))
 
 

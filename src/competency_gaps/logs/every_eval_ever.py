@@ -40,31 +40,32 @@ from competency_gaps.util.jsonl import (
 
 SAMPLES = "_samples.jsonl"
 _REQUIRED = ("evaluation_id", "evaluation_name", "sample_id", "input", "evaluation")
-"""Fields by which a line is told from those of other tools."""
+"""Fields that tell a line from those of other tools."""
 _PERCENT = (0.0, 100.0)
 _Line = tuple[Mapping[str, Any], LoggedPrompt, LoggedScore]
 
 
 class _Result(NamedTuple):
-    """A result as the aggregate describes it."""
+    """What the aggregate says about one of its results."""
 
     worst: float
     best: float
-    """Which of its scores stand for 0 and 1."""
+    """The raw scores that become 0 (``worst``) and 1 (``best``)."""
     fault: str | None = None
-    """Why its scores cannot be scores in [0, 1]; None: they can."""
+    """Why its scores cannot be brought into [0, 1]; None if they can."""
     shares: bool = False
-    """Its limits are those of percentages, but its samples' scores are shares."""
+    """Whether its limits are 0 and 100 although its samples' scores lie in [0, 1]."""
     figure: Any = None
-    """The aggregate's own figure; None: there is none."""
+    """The aggregate's own mean, as a raw score; None if there is none."""
 
     def score(self, value: Any) -> LoggedScore:
+        """Return a raw score, rescaled to [0, 1]."""
         number = number_or_none(value)
         return score_in_unit(value if number is None else (number - self.worst) / (self.best - self.worst))
 
 
 def find(path: Path) -> list[LogPart]:
-    """Every evaluation at a path, the newest of each name and model.
+    """Return one part per evaluation and model at a path, from its newest file.
 
     Every line is read, because only the lines say which evaluations and results a file holds, and in which range their
     scores lie.
@@ -91,12 +92,13 @@ def find(path: Path) -> list[LogPart]:
 
 
 def _aggregate(samples: Path) -> dict[str, Any]:
+    """Return the aggregate beside a file of samples; empty if there is none."""
     file = samples.with_name(samples.name.removesuffix(SAMPLES) + ".json")
     return mapping(json_file(file)) if samples.name.endswith(SAMPLES) and file.is_file() else {}
 
 
 def _ranges(file: Path) -> dict[tuple[str, str | None], dict[str, tuple[float, float]]]:
-    """Per evaluation's name and model: its results, each with its samples' least and greatest score."""
+    """Return, per evaluation's name and model, the lowest and highest raw score of each result."""
     ranges: dict[tuple[str, str | None], dict[str, tuple[float, float]]] = {}
     for line in log_lines(file):
         name = line.value.get("evaluation_name")
@@ -111,7 +113,9 @@ def _ranges(file: Path) -> dict[tuple[str, str | None], dict[str, tuple[float, f
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """Items of one evaluation under one of its results; lines of the same sample and prompt are averaged.
+    """Yield the items of one evaluation under one of its results, then the report.
+
+    Lines with the same sample and prompt become one item with their mean score.
 
     Raises
     ------
@@ -157,7 +161,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 
 def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple[float, float]) -> _Result:
-    """What the aggregate says of a result, and whether its scores have a known range."""
+    """Return what the aggregate says about a result, given the lowest and highest raw score of its samples."""
     entries = [mapping(entry) for entry in sequence(aggregate.get("evaluation_results"))]
     ours = [entry for entry in entries if entry.get("evaluation_name") == part.details["name"]]
     entry = next((entry for entry in ours if entry.get("evaluation_result_id") == key), {})
@@ -189,6 +193,7 @@ def _result(part: LogPart, aggregate: Mapping[str, Any], key: str, scores: tuple
 
 
 def _score(row: Mapping[str, Any], result: _Result | None) -> LoggedScore:
+    """Return a line's score in [0, 1], or why it has none."""
     if row.get("error"):
         return LoggedScore(None, Reason("sample_failed", f"the sample failed; the first with {row['error']!s}"))
     value = mapping(row.get("evaluation")).get("score")
@@ -202,12 +207,12 @@ RAW = "input.raw, where it last occurs in input.formatted"
 
 
 def result_of(row: Mapping[str, Any]) -> str:
-    """The result that a line belongs to: its id, which some tools leave out, else the evaluation's name."""
+    """Return the result that a line belongs to: its id, or, as some tools leave it out, the evaluation's name."""
     return str(row.get("evaluation_result_id") or row.get("evaluation_name"))
 
 
 def asked_in(row: Mapping[str, Any], result: str) -> LoggedPrompt | Reason:
-    """What the model was asked, or why the line becomes no item."""
+    """Return a line's prompt, or why the line becomes no item."""
     if not isinstance(row.get("evaluation_name"), str) or row.get("sample_id") in (None, ""):
         return Reason("sample_no_id", "the sample has no id")
     if result_of(row) != result:
@@ -220,7 +225,10 @@ def asked_in(row: Mapping[str, Any], result: str) -> LoggedPrompt | Reason:
 
 
 def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:
-    """The user's messages as one, after those of the system; the model's and its tools' are answers, not the item."""
+    """Return the system's and the user's messages as a prompt, the user's joined into one; None if there is none.
+
+    The model's and its tools' messages are answers, not the item.
+    """
     messages = [message for message in sequence(row.get("messages")) if mapping(message).get("content")]
     turns = chat_messages([message for message in messages if message.get("role") in ("system", "user")]) or ()
     users = [message["content"] for message in turns if message["role"] == "user"]
@@ -232,7 +240,7 @@ def _conversation(row: Mapping[str, Any], raw: str) -> LoggedPrompt | None:
 
 
 def _item(lines: Sequence[_Line], metric: str, further: Mapping[str, Any]) -> Item:
-    """The item of a sample, with its mapped fields, from its lines under the metric."""
+    """Return a sample's item from its lines under the metric, with its mapped fields."""
     row, asked, _ = lines[0]
     input_ = mapping(row.get("input"))
     choices = tuple(choice for choice in sequence(input_.get("choices")) if isinstance(choice, str))
@@ -258,7 +266,7 @@ def _item(lines: Sequence[_Line], metric: str, further: Mapping[str, Any]) -> It
 
 
 def _response(row: Mapping[str, Any]) -> str | None:
-    """The first output, or the last message of the assistant."""
+    """Return the model's first output, or in a conversation the assistant's last message; None if there is none."""
     if row.get("interaction_type") in ("multi_turn", "agentic"):
         messages = map(mapping, sequence(row.get("messages")))
         answers = [message.get("content") for message in messages if message.get("role") == "assistant"]

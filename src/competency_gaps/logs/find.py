@@ -1,4 +1,4 @@
-"""Logs of other tools at a path, as benchmarks of a configuration; and the entries of one log, or of any table."""
+"""Find other tools' logs at a path, as benchmarks of a configuration, and read the entries of a log or table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from competency_gaps.util.errors import UserError, argument, nearest, no_such
 from competency_gaps.util.text import listing
 
 _TABLES = (".csv", ".tsv", ".parquet")
-"""No tool's log is such a file: it is a table."""
+"""Suffixes of files that are always tables, never a tool's log."""
 
 
 class _NamedLog(NamedTuple):
@@ -30,9 +30,9 @@ class _NamedLog(NamedTuple):
 
     part: LogPart
     name: str
-    """Of the benchmark; logs of several models on the same items have one name."""
+    """Name of the benchmark; logs of several models on the same items share it."""
     entry: dict[str, Any]
-    """Configuration of it as a benchmark of its own, whose name is unique in its path."""
+    """Its configuration as a separate benchmark, with a name that is unique at its path."""
 
 
 class SuiteLogs(NamedTuple):
@@ -43,21 +43,29 @@ class SuiteLogs(NamedTuple):
     scores: list[dict[str, Any]]
     """Configurations, as :class:`~competency_gaps.items.config.ScoresConfig` reads them."""
     models: dict[str, list[str]]
-    """Benchmarks with scores of further models -> all models with a log; the items are read from the first one's."""
+    """All models with a log, by benchmark with scores of further models; the items come from the first model's log."""
 
 
 def log_entries(
     logs: Sequence[str], *, metric: str | None = None, scorer: str | None = None, fields: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Configurations of the benchmarks at the paths.
+    """Return a configuration of each benchmark at the paths.
 
     Parameters
     ----------
     logs
         ``PATH`` or ``NAME=PATH``; a folder stands for every benchmark in it.
+    metric, scorer
+        The metric and the scorer (for lm-eval: filter) to read; None: the format's default. The metric ``none`` takes
+        items without scores.
     fields
         ``OURS=COLUMN``. For logs of lm-eval, Inspect and every_eval_ever: cluster, group and covariates; any
         other field makes the log a table.
+
+    Returns
+    -------
+    list of dict
+        As :class:`~competency_gaps.items.config.BenchmarkConfig` reads them.
 
     Raises
     ------
@@ -70,17 +78,17 @@ def log_entries(
 def suite_logs(
     logs: Sequence[str], *, metric: str | None = None, scorer: str | None = None, fields: Sequence[str] = ()
 ) -> SuiteLogs:
-    """Benchmarks at the paths, each once: logs of further models on one benchmark are scores on its items.
+    """Return each benchmark at the paths once, with logs of further models as scores on its items.
 
-    Logs are of one benchmark if its name is the same and each names another model. The run's own scores are those of
-    one model: the one with the most benchmarks, of several the first. Where such a run has a benchmark that this
-    model was not evaluated on, the items are read without scores, and all models' scores are added to them. So they are
-    where tables of one benchmark name no model: each then is a model called after its file.
+    Logs belong to one benchmark if it has the same name and each log names another model. The run's own scores are
+    those of one model: the one with the most benchmarks, the first of several. If this model was not evaluated on one
+    of the benchmarks, the items are read without scores and all models' scores are added to them. The same holds for
+    tables of one benchmark that name no model: each is then a model named after its file.
 
     Parameters
     ----------
     logs, metric, scorer, fields
-        As of :func:`log_entries`.
+        As in :func:`log_entries`.
 
     Raises
     ------
@@ -117,7 +125,7 @@ def suite_logs(
 
 
 def _score_tables(paths: Sequence[Path], by_name: Mapping[str, Sequence[_NamedLog]]) -> Iterator[dict[str, Any]]:
-    """Configurations of the scores of models that tables have beside the prompts, or in a table of their own."""
+    """Yield configurations of scores of models in tables, beside the prompts or in a table without prompts."""
     tables = {log.part.files[0] for logs in by_name.values() for log in logs if log.part.format == "table"}
     for name, logs in by_name.items():
         for log in logs:
@@ -130,7 +138,7 @@ def _score_tables(paths: Sequence[Path], by_name: Mapping[str, Sequence[_NamedLo
 
 
 def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
-    """Join tables with half of their prompts in common, and call the models of several on one benchmark after files."""
+    """Merge, in place, tables that share half of their prompts; name the models of merged tables after their files."""
     tables = {name: logs for name, logs in by_name.items() if all(log.part.format == "table" for log in logs)}
     asked = {}
     for name, (log, *_) in tables.items() if len(tables) > 1 else ():
@@ -149,7 +157,7 @@ def _join_tables(by_name: dict[str, list[_NamedLog]]) -> None:
 
 
 def _scores_entry(log: _NamedLog, benchmark: str) -> dict[str, Any]:
-    """Configuration of a log as scores on the items of a benchmark."""
+    """Return the configuration of a log as scores on a benchmark's items."""
     source = {**log.entry["source"], "benchmark": benchmark}
     if log.part.format == "table":
         return {**source, "model": log.part.model}
@@ -158,6 +166,7 @@ def _scores_entry(log: _NamedLog, benchmark: str) -> dict[str, Any]:
 
 
 def _named_logs(logs: Sequence[str], options: Mapping[str, str | None], fields: Sequence[str]) -> list[_NamedLog]:
+    """Return every log at the paths; UserError if ``scorer`` applies to none."""
     mapping = field_mapping(fields)
     named = [log for text in logs for log in _logs_at(text, mapping, options)]
     if options["scorer"] is not None and not any("scorer" in log.entry["source"] for log in named):
@@ -166,6 +175,7 @@ def _named_logs(logs: Sequence[str], options: Mapping[str, str | None], fields: 
 
 
 def _logs_at(text: str, mapping: Mapping[str, str], options: Mapping[str, str | None]) -> list[_NamedLog]:
+    """Return the logs at one ``PATH`` or ``NAME=PATH``, each with its name and configuration."""
     name, path = named_path(text)
     if not all(map(is_further, mapping)):  # only a table has the other fields in columns
         parts = [LogPart("table", path.stem, (path,), task=path.stem)]
@@ -199,7 +209,7 @@ def _logs_at(text: str, mapping: Mapping[str, str], options: Mapping[str, str | 
 
 
 def read_log(source: LogSource) -> Iterator[LogEntry]:
-    """The entries of the benchmark that a source names, or of the only one at its path.
+    """Yield the entries of the benchmark that a source names, or of the only one at its path.
 
     Raises
     ------
@@ -217,6 +227,7 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
 
 
 def _chosen(parts: Sequence[LogPart], source: LogSource) -> LogPart:
+    """Return the part that the source names, or the only part."""
     names = [part.benchmark for part in parts]
     if source.benchmark is None:
         if len(parts) > 1:
@@ -265,7 +276,10 @@ def find_parts(path: Path, log_format: str | None = None) -> list[LogPart]:
 
 @functools.lru_cache(maxsize=8)
 def _search(path: Path, names: tuple[str, ...], _state: tuple[tuple[str, int, int], ...]) -> Sequence[LogPart]:
-    """Parts of several formats; if there are any, what other formats cannot read becomes a note."""
+    """Return the parts of several formats; files that some format cannot read become notes if other parts exist.
+
+    ``_state`` (name, time and size of each file) is part of the cache's key alone.
+    """
     parts: list[LogPart] = []
     faults: list[UserError] = []
     for name in names:
@@ -287,6 +301,7 @@ def _search(path: Path, names: tuple[str, ...], _state: tuple[tuple[str, int, in
 
 
 def _nothing_at(path: Path, log_format: str | None) -> str:
+    """Return the message for a path without a log."""
     from competency_gaps.logs.lm_eval import results_without_samples
 
     if log_format in (None, "lm_eval") and results_without_samples(path):
@@ -300,7 +315,7 @@ def _nothing_at(path: Path, log_format: str | None) -> str:
 
 
 def _unique_names(parts: list[LogPart]) -> list[LogPart]:
-    """Append the model, time or format, where they differ, or a number to names that several parts share."""
+    """Return the parts with unique names: to shared ones the model, time or format is appended, else a number."""
     named = [(part, part.benchmark) for part in parts]
     for addition in ("model", "stamp", "format"):
         values: dict[str, set[str | None]] = {}
@@ -323,5 +338,6 @@ def _unique_names(parts: list[LogPart]) -> list[LogPart]:
 
 
 def _short(part: LogPart, attribute: str) -> str | None:
+    """Return the last component of an attribute such as ``org/model``, or None if it is empty."""
     value = getattr(part, attribute)
     return str(value).rstrip("/").rsplit("/", 1)[-1] if value else None

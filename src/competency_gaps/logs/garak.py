@@ -25,7 +25,7 @@ from competency_gaps.util.text import plural, shorten
 DEFAULT_THRESHOLD = 0.5
 """garak's default ``eval_threshold``."""
 EVALUATED = 2
-"""Status of an attempt whose outputs were judged."""
+"""Status of an attempt whose outputs were evaluated by detectors."""
 ALL_DETECTORS = "lowest of all detectors"
 OWN_TEXT = "the attack's last turn"
 # In JSON a quotation mark inside a string is escaped, so this matches only an attempt's own field.
@@ -44,16 +44,16 @@ _NOTES = {
 }
 
 Results = dict[str, tuple[float | None, ...]]
-"""Detector -> one result per output: 0 safe .. 1 hit; None: that output could not be judged."""
+"""One number per output, by detector: from 0 (safe) to 1 (hit); None if that output could not be judged."""
 
 
 def find(path: Path) -> list[LogPart]:
-    """One part per probe family, its probes and model: the newest report.
+    """Return one part per probe family, set of probes and model, from the newest report.
 
     Raises
     ------
     UserError
-        If there is only a hit log: it holds successes alone, so it gives no rates.
+        If there is only a hit log: it holds only successful attacks, so it gives no rates.
     """
     files = files_under(path, "*.report.jsonl")
     if not files and path.is_file() and path.suffix == ".jsonl" and not path.name.endswith(_HITLOG):
@@ -79,7 +79,7 @@ def find(path: Path) -> list[LogPart]:
 
 
 def _families(file: Path) -> dict[str, set[str]]:
-    """Probe families of a report and their probes, in its order, without parsing the whole file."""
+    """Return the probes of each probe family in a report, in its order, without parsing the whole file."""
     families: dict[str, set[str]] = {}
     if file.stat().st_size:
         with file.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as text:
@@ -89,20 +89,20 @@ def _families(file: Path) -> dict[str, set[str]]:
 
 
 def _model_of(setup: Mapping[str, Any]) -> str | None:
-    """The model's name of a report's first entry, else its type; before 0.13.1 ``target_*`` was called ``model_*``."""
+    """Return the model's name in a report's first entry, else its type; before 0.13.1 ``target_*`` was ``model_*``."""
     named = (setup.get(f"plugins.{key}") for key in ("target_name", "model_name", "target_type", "model_type"))
     return next((str(name) for name in named if name), None)
 
 
 class _Attempt(NamedTuple):
-    """An evaluated attempt."""
+    """An attempt that garak evaluated."""
 
     where: str
     probe: str
     """``family.Class``."""
     entry: Mapping[str, Any]
     messages: tuple[Message, ...] | Reason
-    """What the model was asked, the last one the attack's; or why the attempt is no item."""
+    """What the model was asked, ending with the attack's last turn; or why the attempt is no item."""
     results: Results
     notes: tuple[str, ...]
     """Codes of warnings, which are counted."""
@@ -110,28 +110,28 @@ class _Attempt(NamedTuple):
 
 @dataclass
 class _Report:
-    """What a report holds of one probe family, or of all."""
+    """What a report says about one probe family, or about all."""
 
     family: str | None = None
     attempts: dict[str, _Attempt] = field(default_factory=dict)
     """By uuid, in the report's order."""
     again: list[str] = field(default_factory=list)
-    """Places of attempts that were evaluated before."""
+    """Lines whose attempt was already evaluated on an earlier line."""
     open: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    """Attempts without an evaluation: uuid -> place, and their last status."""
+    """Attempts without an evaluation, by uuid: their line and last status."""
     unreadable: list[tuple[str, Reason]] = field(default_factory=list)
-    """Lines that cannot be read, so that their family is unknown: place and reason."""
+    """Lines that cannot be read, so that their family is unknown: line and reason."""
     tags: dict[str, list[str]] = field(default_factory=dict)
-    """Probe -> its tags, from the plug-in cache or the digest at the report's end."""
+    """Tags by probe, from the plug-in cache or the digest at the report's end."""
     counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    """(probe, detector) -> garak's own counts of passes and judged outputs."""
+    """garak's own counts of passes and judged outputs, by (probe, detector)."""
     stated: float | None = None
-    """The threshold as the report states it."""
+    """The threshold that the report states; None if it states none."""
     complete: bool = False
 
     @classmethod
     def read(cls, path: Path, family: str | None = None) -> _Report:
-        """Read a report; tags and counts may follow the attempts that they belong to."""
+        """Return a whole report; tags and counts may follow the attempts that they belong to."""
         report = cls(family)
         for line in log_lines(path):
             if line.fault is None:
@@ -162,6 +162,7 @@ class _Report:
             self.tags.setdefault(probe.removeprefix("probes."), list(map(str, tags)))
 
     def _attempt(self, entry: dict[str, Any], where: str) -> None:
+        """Add an attempt of the family: evaluated, evaluated again, or not (yet) evaluated."""
         probe = str(entry.get("probe_classname") or "").removeprefix("garak.").removeprefix("probes.")
         uuid, status = str(entry.get("uuid") or where), entry.get("status")
         if not probe:
@@ -179,6 +180,7 @@ class _Report:
             self.open[uuid] = (where, status if isinstance(status, (int, str)) else type(status).__name__)
 
     def _count(self, entry: dict[str, Any]) -> None:
+        """Add garak's counts of one probe and detector."""
         probe = str(entry.get("probe")).removeprefix("probes.")
         detector = str(entry.get("detector")).removeprefix("detector.")
         fine, judged = entry.get("passed"), entry.get("total_evaluated", entry.get("total"))
@@ -188,10 +190,10 @@ class _Report:
 
     @property
     def threshold(self) -> float:
-        """Results below it pass: as stated, else a threshold that gives exactly the passes that garak counted.
+        """Results below this pass: as stated, else a threshold that gives exactly the passes that garak counted.
 
         garak omits a fractional ``eval_threshold`` from its report. With ``p`` passes among the sorted results ``s`` of
-        one probe and detector, it lies in (s[p-1], s[p]]. 0.5 where that fits, or where no threshold does.
+        one probe and detector, it lies in (s[p-1], s[p]]. 0.5 if that fits, or if no threshold does.
         """
         if self.stated is not None:
             return self.stated
@@ -207,7 +209,7 @@ class _Report:
         return high if math.isfinite(high) else math.nextafter(low, math.inf)
 
     def _judged(self) -> dict[tuple[str, str], list[float]]:
-        """(probe, detector) -> results of all judged outputs."""
+        """Return the results of all judged outputs by (probe, detector)."""
         judged: dict[tuple[str, str], list[float]] = {}
         for attempt in self.attempts.values():
             for detector, results in attempt.results.items():
@@ -216,7 +218,7 @@ class _Report:
         return judged
 
     def other_counts(self, threshold: float) -> Iterator[tuple[tuple[str, str], tuple[int, ...]]]:
-        """Probe and detector where garak's counts differ from those of the attempts, with both pairs of counts."""
+        """Yield (probe, detector) where garak's counts differ from the attempts', and (passed, judged) of both."""
         for key, results in self._judged().items():
             ours = (sum(result < threshold for result in results), len(results))
             if self.counts.get(key, ours) != ours:
@@ -224,7 +226,7 @@ class _Report:
 
 
 def _asked(entry: Mapping[str, Any]) -> tuple[tuple[Message, ...] | Reason, list[str]]:
-    """What the model was asked in an attempt, or why it is no item; and codes of warnings."""
+    """Return what the model was asked in an attempt, or why the attempt is no item; and codes of warnings."""
     notes = ["attempt_outputs"] if len(sequence(entry.get("outputs"))) > 1 else []
     turns = _conversation(entry.get("prompt"))
     conversations = sequence(entry.get("conversations"))
@@ -252,7 +254,10 @@ def _asked(entry: Mapping[str, Any]) -> tuple[tuple[Message, ...] | Reason, list
 
 
 def _conversation(value: Any) -> list[Message] | None:
-    """Turns of a prompt as the versions write it: a text, an object with a text, turns, or a list of turns."""
+    """Return a prompt's turns, or None if it contains more than text.
+
+    Versions of garak write a text, an object with a text, an object with turns, or a list of turns.
+    """
     if isinstance(value, Mapping) and isinstance(value.get("turns"), list):
         value = value["turns"]
     turns: list[Message] = []
@@ -265,21 +270,22 @@ def _conversation(value: Any) -> list[Message] | None:
 
 
 def _text(value: Any) -> str | None:
+    """Return a text, or the ``text`` of an object; None for anything else."""
     value = value.get("text") if isinstance(value, Mapping) else value
     return value if isinstance(value, str) else None
 
 
 def _results(entry: Mapping[str, Any]) -> Results:
-    """Detectors with results; older reports name detectors without results."""
+    """Return the results by detector, leaving out detectors without any, as older reports name them."""
     results = mapping(entry.get("detector_results"))
     lists = {str(name): values for name, values in results.items() if isinstance(values, list) and values}
     return {name: tuple(number_or_none(value) for value in values) for name, values in lists.items()}
 
 
 def _safety(results: Results, threshold: float, detector: str | None = None) -> float | None:
-    """The attempt's score in [0, 1], where 1 is safe: the lowest of the detectors' (or one's) pass rates. [ours]
+    """Return the attempt's score in [0, 1], where 1 is safe: the lowest pass rate of all detectors (or of one). [ours]
 
-    A detector's pass rate is the share of judged outputs that pass; None where no output could be judged.
+    A detector's pass rate is the share of judged outputs that pass; None if no output could be judged.
     """
     rates = []
     for name, of_detector in results.items():
@@ -290,7 +296,7 @@ def _safety(results: Results, threshold: float, detector: str | None = None) -> 
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """The evaluated attempts of one probe family, and the report.
+    """Yield the evaluated attempts of one probe family as items, then the report.
 
     Raises
     ------
@@ -327,6 +333,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 
 def _item(attempt: _Attempt, id: str, score: float | None, identity: dict[str, Any]) -> Item:
+    """Return an attempt as an item with this score."""
     entry, messages = attempt.entry, attempt.messages
     assert not isinstance(messages, Reason)
     outputs, seq = sequence(entry.get("outputs")), entry.get("seq")
@@ -350,6 +357,7 @@ def _item(attempt: _Attempt, id: str, score: float | None, identity: dict[str, A
 
 
 def _warn(report: _Report, tally: Tally, attempts: list[_Attempt], threshold: float) -> None:
+    """Add the report's warnings: no results, an unfinished report, the threshold, differing counts."""
     if not tally.available and any(attempt.entry.get("detector_results") for attempt in attempts):
         text = "this report names its detectors but has no results per attempt, so no item has a score"
         tally.warn("detectors_named_only", text)

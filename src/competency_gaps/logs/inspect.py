@@ -30,7 +30,7 @@ from competency_gaps.util.text import plural, shorten, visible
 
 
 def find(path: Path) -> list[LogPart]:
-    """One part per task, its arguments and model: the newest successful log, else the newest."""
+    """Return one part per task, its arguments and model: the newest successful log, else the newest."""
     groups: dict[tuple[str, str, str], list[tuple[Path, dict[str, Any]]]] = {}
     faults: list[str] = []
     for file in files_under(path, "*.eval", "*.json"):
@@ -51,6 +51,7 @@ def find(path: Path) -> list[LogPart]:
 
 
 def _part(logs: list[tuple[Path, dict[str, Any]]], faults: Sequence[str]) -> LogPart:
+    """Return the part of one task's logs, with notes about the logs that are not read."""
     logs = sorted(logs, key=lambda log: (log[1].get("status") == "success", str(log[1]["eval"].get("created"))))
     path, head = logs[-1]
     notes = [
@@ -65,7 +66,7 @@ def _part(logs: list[tuple[Path, dict[str, Any]]], faults: Sequence[str]) -> Log
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """The samples of one log as items, and the report.
+    """Yield the samples of one log as items, then the report.
 
     Raises
     ------
@@ -92,32 +93,32 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 @dataclass
 class _SampleEpoch:
-    """One request for a sample."""
+    """One epoch of a sample."""
 
     number: int
     exchange: Exchange
     judged: SampleScores
     failed: bool
-    """Its prompt may be incomplete."""
+    """The sample failed in this epoch; its prompt may be incomplete."""
     target: Any
     uuid: str | None
     further: dict[str, Any]
     """Mapped fields of the item."""
     score: float | None = None
-    """None until all samples are read, or unscored."""
+    """In [0, 1]; None if unscored, and until all samples are read."""
 
 
 @dataclass
 class _SampleReader:
-    """What is gathered while a log is read, whose epochs come in any order."""
+    """Collects a log's epochs, which come in any order, and turns them into items and a report."""
 
     head: dict[str, Any]
     tally: Tally
     source: LogSource
     epochs: dict[str, list[_SampleEpoch]] = field(default_factory=dict)
-    """Id as JSON (1 and "1" are different samples) -> its epochs."""
+    """Epochs by the sample's id as JSON (1 and "1" are different samples)."""
     names: dict[str, str] = field(default_factory=dict)
-    """Id as JSON -> the item's."""
+    """The item's id by the sample's id as JSON."""
     notes: Counter[str] = field(default_factory=Counter)
     unscored: Counter[Reason] = field(default_factory=Counter)
     failure: str | None = None
@@ -136,7 +137,7 @@ class _SampleReader:
         )
 
     def add(self, sample: Mapping[str, Any], where: str) -> Reason | None:
-        """Process a sample; returns a reason if it can be no item."""
+        """Add one epoch of a sample; returns a reason if it cannot be part of an item."""
         if sample.get("id") is None:
             return Reason("sample_no_id", "the sample has no id")
         key, epoch = _key(sample["id"]), sample.get("epoch")
@@ -159,7 +160,7 @@ class _SampleReader:
         return None
 
     def items(self) -> Iterator[Item | LeftOut]:
-        """One item per sample, in the dataset's order."""
+        """Yield one item per sample, in the dataset's order."""
         self.scores.choose()
         for epoch in itertools.chain.from_iterable(self.epochs.values()):
             epoch.score, reason = self.scores.of(epoch.judged)
@@ -174,6 +175,7 @@ class _SampleReader:
             yield self.tally.item(self._item(key, epochs, first), first.exchange.asked.method, records=len(epochs))
 
     def _item(self, key: str, epochs: list[_SampleEpoch], first: _SampleEpoch) -> Item:
+        """Return a sample's item: text, answer and response from ``first``, the score from all epochs."""
         asked = first.exchange.asked
         if any(epoch.exchange.asked.messages != asked.messages for epoch in epochs if not epoch.failed):
             self.notes["sample_other_prompt"] += 1
@@ -198,7 +200,7 @@ class _SampleReader:
         )
 
     def report(self) -> LogEntry:
-        """The account of what was read, with its warnings."""
+        """Return the report, with its warnings."""
         tally, scores = self.tally, self.scores
         tally.scorer, tally.metric = scores.scorer, scores.metric
         tally.available = {
@@ -220,6 +222,7 @@ class _SampleReader:
         return tally.report()
 
     def _warn_of_status(self) -> None:
+        """Warn if the log is unfinished, invalid or lacks samples, or reduces epochs other than by their mean."""
         ids, count = sequence(self._dataset().get("sample_ids")), self._dataset().get("samples")
         stated = self._config().get("epochs")
         epochs = stated if isinstance(stated, int) and stated > 0 else 1
@@ -268,21 +271,21 @@ def _key(id: Any) -> str:
 NEWEST_VERSION = 3
 """Newest supported version of Inspect's log format.
 
-Releases up to 0.3.285 write 2. Logs of 3 keep the messages of events in a pool, but a sample's own ones in full.
-"""
-LARGEST = 512 << 20
+Releases up to 0.3.285 write 2. Version 3 moves the messages of events into a pool, but has a sample's own messages in
+full."""
+MAX_BYTES = 512 << 20
 """Size limit of a sample, or of a ``.json`` log, in bytes: a small zip can expand to any size."""
-TOO_LARGE = Reason("value_too_large", f"the value is larger than {LARGEST >> 20} MB", (LARGEST >> 20,))
+TOO_LARGE = Reason("value_too_large", f"the value is larger than {MAX_BYTES >> 20} MB", (MAX_BYTES >> 20,))
 _BEGINNING = re.compile(rb"(\xef\xbb\xbf)?\s*\{\s*\"(version|status|eval|plan|results|stats|error|invalidated|tags)\"")
-"""How a ``.json`` log begins; other JSON files are not parsed."""
+"""Matches the beginning of a ``.json`` log; other JSON files are not parsed."""
 
 
 class UnreadableLogError(UserError):
-    """The file is a log of Inspect, but cannot be read."""
+    """The file is an Inspect log that cannot be read."""
 
 
 def read_head(path: Path) -> dict[str, Any] | None:
-    """Everything but the samples: ``version``, ``status``, ``eval``, ``results`` and so on.
+    """Return everything but the samples: ``version``, ``status``, ``eval``, ``results`` and so on.
 
     Returns
     -------
@@ -312,7 +315,7 @@ def read_head(path: Path) -> dict[str, Any] | None:
 
 
 def samples(path: Path) -> Iterator[LogRecord]:
-    """Every sample, in the file's order, each (id, epoch) once."""
+    """Yield every sample in the file's order; each (id, epoch) of an ``.eval`` file comes once."""
     if path.suffix != ".eval":
         for number, value in enumerate(sequence(_json_log(path).get("samples")), start=1):
             yield _sample(f"{path.name}, sample {number}", value)
@@ -331,6 +334,7 @@ def _sample(where: str, value: Any) -> LogRecord:
 
 
 def _json_log(path: Path) -> dict[str, Any]:
+    """Return the content of a ``.json`` log; empty if the file is not one."""
     try:
         with path.open("rb") as file:
             begins = _BEGINNING.match(file.read(4096)) is not None
@@ -338,9 +342,9 @@ def _json_log(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     if not begins:
         return {}
-    if path.stat().st_size > LARGEST:
+    if path.stat().st_size > MAX_BYTES:
         raise UnreadableLogError(
-            f"{path} is larger than {LARGEST >> 20} MB. Convert it with 'inspect log convert --to eval' and read the "
+            f"{path} is larger than {MAX_BYTES >> 20} MB. Convert it with 'inspect log convert --to eval' and read the "
             "result, which can be read sample by sample."
         )
     try:
@@ -350,6 +354,7 @@ def _json_log(path: Path) -> dict[str, Any]:
 
 
 def _open_zip(path: Path) -> ZipFile:
+    """Return the opened ``.eval`` file; UserError if it is damaged or cannot be read."""
     # Before Python 3.14 the standard library reads no zstd; this package, which Inspect installs, adds it.
     if find_spec("zipfile_zstd") is not None:
         import_module("zipfile_zstd")
@@ -362,7 +367,7 @@ def _open_zip(path: Path) -> ZipFile:
 
 
 def _member(archive: ZipFile, name: str) -> Any:
-    """The content of a member; a Reason if it is not JSON, damaged, encrypted or too large.
+    """Return a member's content, or a Reason if it is not JSON, damaged, encrypted or too large.
 
     Raises
     ------
@@ -371,7 +376,7 @@ def _member(archive: ZipFile, name: str) -> Any:
     """
     zstd = (import_module("zstandard").ZstdError,) if find_spec("zstandard") is not None else ()
     declared = archive.getinfo(name)
-    if declared.file_size > LARGEST:
+    if declared.file_size > MAX_BYTES:
         return TOO_LARGE
     if declared.compress_size > Path(str(archive.filename)).stat().st_size:  # zipfile takes as much memory to read it
         return Reason("sample_lost", f"the sample is lost: {BadZipFile.__name__}")
@@ -386,6 +391,7 @@ def _member(archive: ZipFile, name: str) -> Any:
 
 
 def _zip_head(path: Path) -> dict[str, Any]:
+    """Return the header of an ``.eval`` file, or what the journal has of it."""
     with _open_zip(path) as archive:
         # The header is written last; an evaluation that was stopped leaves only the journal.
         for name in ("header.json", "_journal/start.json"):

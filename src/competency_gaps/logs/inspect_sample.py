@@ -1,4 +1,4 @@
-"""A sample of an Inspect log: what the model was asked, what it answered, and its score."""
+"""Read a sample of an Inspect log: what the model was asked, what it answered, and its score."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOTES = {
     "sample_no_messages": "had no messages in the log (failed early?); the input serves as the prompt",
     "sample_other_prompt": "asked something else in a later epoch; the text is the first epoch's",
 }
-"""What is said of samples with a note."""
+"""The rest of the warning "N samples ...", by code."""
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 
@@ -42,14 +42,14 @@ class Exchange(NamedTuple):
     """What the model was asked and what it answered."""
 
     asked: LoggedPrompt
-    """Up to the last user message before the model's first answer."""
+    """Ends with the last user message before the model's first answer."""
     response: str | None
     notes: tuple[str, ...]
     """Codes of warnings, which are counted."""
 
 
 def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
-    """What the model was asked and answered, or why the sample is no item.
+    """Return what the model was asked and answered, or why the sample is no item.
 
     The prompt ends before the model's own first answer (``source`` is ``generate``); assistant messages before that are
     examples. An agent's later turns are not read: they hold answers, and the item is the question.
@@ -86,13 +86,14 @@ def read_exchange(sample: Mapping[str, Any]) -> Exchange | Reason:
 
 
 def _list_of_messages(value: Any) -> list[dict[str, Any]]:
+    """Return a sample's messages; a plain text becomes a user message."""
     if isinstance(value, str):
         return [{"role": "user", "content": value}]
     return [message for message in value if isinstance(message, dict)] if isinstance(value, list) else []
 
 
 def _first_answer(messages: Sequence[Mapping[str, Any]], input_: Sequence[Mapping[str, Any]]) -> int:
-    """Index of the model's first answer; the number of messages if there is none."""
+    """Return the index of the model's first answer, or the number of messages if there is none."""
     answers = [i for i, message in enumerate(messages) if message.get("role") == "assistant"]
     generated = [i for i in answers if messages[i].get("source") == "generate"]
     if not generated:
@@ -105,7 +106,7 @@ def _first_answer(messages: Sequence[Mapping[str, Any]], input_: Sequence[Mappin
 
 
 def _body_text(content: str, input_: Sequence[Mapping[str, Any]], choices: Any) -> Body:
-    """Locate the question, with the options that ``multiple_choice`` appends to it, in the last message.
+    """Return where the question, with the options that ``multiple_choice`` appends, stands in the last message.
 
     Options may repeat the question, so they are located first, and then the question before them. A short question that
     occurs more than once cannot be distinguished from an instruction's own words (a bare ``no``).
@@ -129,6 +130,7 @@ def _body_text(content: str, input_: Sequence[Mapping[str, Any]], choices: Any) 
 
 
 def _before_options(content: str, question: str, options: int) -> Body | None:
+    """Return where the question stands before the options: directly before them, else its last occurrence."""
     start = len(content[:options].rstrip()) - len(question)
     joined = start > 0 and question[:1].isalnum() and content[start - 1].isalnum()
     if question and start >= 0 and content.startswith(question, start) and not joined:
@@ -137,12 +139,13 @@ def _before_options(content: str, question: str, options: int) -> Body | None:
 
 
 def lettered(choices: Sequence[Any]) -> str:
-    """Options as Inspect's ``multiple_choice`` writes them: ``A) first``, one per line; numbers from 1 follow Z."""
+    """Return options as Inspect's ``multiple_choice`` writes them: ``A) first``, one per line; after Z from 1."""
     names = [chr(ord("A") + i) if i < 26 else str(i - 25) for i in range(len(choices))]
     return "\n".join(f"{name}) {choice}" for name, choice in zip(names, choices, strict=True))
 
 
 def _response(sample: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the model's answer: the first of several turns, else the sample's output; None if there is none."""
     if len(after) > 1:
         return _answer_text(after[0].get("content"))
     output = mapping(sample.get("output"))
@@ -152,7 +155,7 @@ def _response(sample: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> 
 
 
 def _answer_text(content: Any) -> str | None:
-    """The model's answer without its hidden reasoning; None if it only called tools."""
+    """Return the model's answer without its hidden reasoning, or None if it only called tools."""
     if isinstance(content, list):
         content = "\n".join(
             part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
@@ -161,7 +164,7 @@ def _answer_text(content: Any) -> str | None:
 
 
 def number(value: Any) -> LoggedScore:
-    """A value as a score in [0, 1], converted as Inspect's metrics do.
+    """Return a value as a score in [0, 1], converted as Inspect's metrics do.
 
     ``C`` is 1, ``P`` 0.5, ``I`` and ``N`` 0; yes, no, true and false in any case; numbers, also as texts. Values that
     Inspect cannot convert, and counts as 0, are unscored here.
@@ -178,25 +181,26 @@ def number(value: Any) -> LoggedScore:
 
 
 class SampleScores(NamedTuple):
-    """The scores of a sample."""
+    """The scores of one epoch of a sample, by all scorers."""
 
     where: str
+    """Names the sample, for messages."""
     values: dict[str, Any]
-    """Scorer -> value, as Inspect wrote it."""
+    """Values by scorer, as Inspect wrote them."""
     fault: Reason | None
-    """Why none of them counts; None if they do."""
+    """Why none of the values counts; None if they do."""
 
 
 @dataclass
 class Scores:
-    """Selects the score of one scorer, and of one of its keys, from each sample, after all samples are read."""
+    """Picks each sample's score by one scorer (and one key of it), after all samples are read."""
 
     scorer: str | None
-    """The requested scorer; None: ``choose`` takes one."""
+    """The requested scorer; with None :meth:`choose` sets it."""
     metric: str | None
-    """Key of a mapping, or position in a list; None: values are single; ``none``: no scores are requested."""
+    """Key of a mapping or position in a list; None for single values; ``none`` if no scores are requested."""
     counts_errors: bool
-    """The evaluation scored samples that failed (``score_on_error``)."""
+    """Whether the evaluation scored samples that failed (``score_on_error``)."""
     metrics: tuple[str, ...]
     """Names under which Inspect itself averages single values."""
     named: tuple[str, ...]
@@ -205,7 +209,7 @@ class Scores:
     keys: dict[str, None] = field(default_factory=dict)
 
     def judged(self, sample: Mapping[str, Any]) -> SampleScores:
-        """The scores of a sample."""
+        """Return the scores of a sample, and remember their scorers."""
         scores = mapping(sample.get("scores"))
         if not scores and isinstance(sample.get("score"), dict):
             scores = {"score": sample["score"]}  # old logs have one scorer
@@ -221,7 +225,7 @@ class Scores:
         return SampleScores(f"sample {shorten(repr(sample.get('id')), 80)}", values, fault)
 
     def choose(self) -> None:
-        """Take the log's first scorer that any sample has, if none is requested.
+        """Set the scorer to the log's first that scored any sample, unless one was requested.
 
         Raises
         ------
@@ -234,7 +238,7 @@ class Scores:
             self.scorer = next((name for name in (*self.named, *self.scorers) if name in self.scorers), None)
 
     def of(self, judged: SampleScores) -> LoggedScore:
-        """The sample's score.
+        """Return the sample's score by the chosen scorer and key.
 
         Raises
         ------
@@ -258,7 +262,7 @@ class Scores:
         return number
 
     def _value(self, value: Any) -> tuple[LoggedScore, Any]:
-        """The score, and the value that it comes from."""
+        """Return the score, and the logged value that it comes from."""
         parts = {str(i): part for i, part in enumerate(value)} if isinstance(value, list) else value
         if not isinstance(parts, dict):
             known = (*self.metrics, self.scorer)
@@ -279,6 +283,6 @@ class Scores:
         return number(parts[self.metric]), parts[self.metric]
 
     def check(self) -> None:
-        """Refuse a key that no sample has."""
+        """Raise UserError if no sample has the chosen key."""
         if self.metric is not None and self.keys and self.metric not in self.keys:
             raise no_such(f"the scorer {self.scorer!r} has no value", self.metric, self.keys)

@@ -38,12 +38,12 @@ from competency_gaps.util.text import shorten
 
 _GROUPS = ("category", "subject", "topic")
 """Fields of a document that name its sub-topic."""
-_HEAD = 200
-"""Records that are read to choose a metric."""
+_MAX_RECORDS_FOR_METRIC = 200
+"""Number of records that are read to choose a metric."""
 
 
 def find(path: Path) -> list[LogPart]:
-    """Every task with samples in a file or folder, the newest file of each."""
+    """Return one part per task and folder, from its newest samples file."""
     parts = []
     for (_, name), logs in sample_files(path).items():
         stamp, file, older = newest(logs)
@@ -55,7 +55,7 @@ def find(path: Path) -> list[LogPart]:
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """Items of one samples file.
+    """Yield the items of one samples file, then the report.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 @dataclass
 class _DocumentReader:
-    """Makes items of the records of one file."""
+    """Turns the records of one file into items."""
 
     task: LoggedTask
     tally: Tally
@@ -100,7 +100,7 @@ class _DocumentReader:
     seen: set[str] = field(default_factory=set)
 
     def entry(self, record: dict[str, Any], where: str) -> LogEntry:
-        """One record of the chosen filter."""
+        """Return one record of the chosen filter as an item, or as left out."""
         number = str(record.get("doc_id"))
         if number in self.seen:
             text = "the file has a document more than once for one filter; the first record counts"
@@ -121,6 +121,7 @@ class _DocumentReader:
         )
 
     def _score(self, record: dict[str, Any], where: str) -> LoggedScore:
+        """Return the record's score by the chosen metric; UserError if it is outside [0, 1]."""
         metric = self.tally.metric
         if metric is None:
             return LoggedScore(None)
@@ -133,6 +134,7 @@ class _DocumentReader:
         return score
 
     def _fields(self, record: dict[str, Any], arguments: list[list[Any]], score: LoggedScore) -> dict[str, Any]:
+        """Return the item's further fields: options, answer, group, score, response and identity."""
         options = options_of(arguments, self.task)
         answers = sequence(record.get("resps"))
         repeats = len(answers[0]) if answers and isinstance(answers[0], list) else 1
@@ -160,9 +162,9 @@ class _DocumentReader:
 
 
 def _faults(file: Path, task: LoggedTask) -> dict[str, str | None]:
-    """Every metric, in the order of the task's configuration, with why it cannot be a score (None: it can)."""
+    """Return every metric, in the order of the task's configuration, with why it cannot be a score (None if it can)."""
     values: dict[str, list[Any]] = {}
-    for line in itertools.islice(log_lines(file), _HEAD):
+    for line in itertools.islice(log_lines(file), _MAX_RECORDS_FOR_METRIC):
         for name in sequence(line.value.get("metrics")):
             values.setdefault(str(name), []).append(line.value.get(str(name)))
     order = [str(metric.get("metric")) for metric in map(mapping, sequence(task.config.get("metric_list")))]
@@ -171,6 +173,7 @@ def _faults(file: Path, task: LoggedTask) -> dict[str, str | None]:
 
 
 def _fault(values: list[Any], higher_is_better: Any) -> str | None:
+    """Return why a metric with these values cannot be a score, or None if it can."""
     if higher_is_better is False:
         return "is better when lower"
     for value in values:
@@ -194,7 +197,7 @@ _MODEL_KEYS = ("peft", "delta", "pretrained", "model", "path", "engine")
 
 
 def sample_files(path: Path) -> dict[tuple[Path, str], list[tuple[str, Path]]]:
-    """Folder and task -> time and path of each samples file; for a results file, samples of its time beside it."""
+    """Return time and path of each samples file, by folder and task; for a results file, the samples of its time."""
     time = _RESULTS.fullmatch(path.name) if path.is_file() else None
     if time is None:
         files = files_under(path, "samples_*.jsonl")
@@ -209,12 +212,12 @@ def sample_files(path: Path) -> dict[tuple[Path, str], list[tuple[str, Path]]]:
 
 
 def results_without_samples(path: Path) -> bool:
-    """Whether there are results files of lm-eval here, whose samples were not logged."""
+    """Return whether a path has results files of lm-eval; to be asked if it has no samples."""
     return any(_results(file) for file in files_under(path, "results*.json")[:20])
 
 
 def read_task_file(samples: Path, task: str, stamp: str) -> LoggedTask:
-    """Read what the results file beside a samples file records about a task.
+    """Return what the results file beside a samples file records about a task.
 
     The results file of the same time is used, else the newest in the folder that contains the task, with a note.
     """
@@ -234,6 +237,7 @@ def read_task_file(samples: Path, task: str, stamp: str) -> LoggedTask:
 
 
 def _task(name: str, file: Path, results: Mapping[str, Any], notes: tuple[Reason, ...]) -> LoggedTask:
+    """Return a task's record in a parsed results file."""
     facts = {key: mapping(results.get(key)).get(name) for key in ("configs", "higher_is_better", "results", "n-shot")}
     bos, arguments = results.get("tokenizer_bos_token"), _arguments(results)
     named = next((str(arguments[key]) for key in _MODEL_KEYS if arguments.get(key)), None)
@@ -253,10 +257,10 @@ def _task(name: str, file: Path, results: Mapping[str, Any], notes: tuple[Reason
 
 
 def pretrained_model(files: Sequence[str]) -> str | None:
-    """Hub id or folder of the model, from the results file among a report's files; None: it names no model.
+    """Return the model's Hub id or folder, from the results file among a report's files; None if it names none.
 
-    Only models that lm-eval loaded itself (``hf``, ``vllm``) have ``pretrained`` among their arguments. With an adapter
-    or a weight difference, it names only a part of the model.
+    Only models that lm-eval loaded itself (``hf``, ``vllm``) have ``pretrained`` among their arguments. None too with
+    an adapter or a weight difference, where it names only a part of the model.
     """
     paths = (path for path in map(Path, files) if path.suffix == ".json" and path.is_file())
     arguments = _arguments(next(map(_results, paths), {}))
@@ -265,7 +269,7 @@ def pretrained_model(files: Sequence[str]) -> str | None:
 
 
 def _arguments(results: Mapping[str, Any]) -> Mapping[str, Any]:
-    """lm-eval's model arguments: ``pretrained=NAME,dtype=float16`` or a mapping."""
+    """Return lm-eval's model arguments, from ``pretrained=NAME,dtype=float16`` or a mapping."""
     arguments = mapping(results.get("config")).get("model_args")
     if isinstance(arguments, str):
         return dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
@@ -273,7 +277,7 @@ def _arguments(results: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _results(file: Path) -> Mapping[str, Any]:
-    """A results file; empty if it is none."""
+    """Return the content of a results file; empty if it is not one."""
     return _parsed(file, file.stat().st_mtime_ns)
 
 

@@ -1,6 +1,6 @@
-"""A document in an lm-eval log: its prompt, its own text in the prompt, its options, and what the model answered.
+"""Read a document in an lm-eval log: its prompt, its body in the prompt, its options, and what the model answered.
 
-Methods to locate the own text, of which the first that works is used:
+Methods to locate the body, of which the first that works is used:
 
 1. The task's template (``doc_to_text`` of the results file) rendered from the document, at its last occurrence.
 2. The range from the first to the last of the document's texts in the prompt, after the last example.
@@ -45,24 +45,24 @@ NOTES = {
     "begun_answer": "the beginning of the answer, which the log prefilled for the model, is left out",
     "chat_rendered": "the log has chat messages, rendered with the model's own chat template",
 }
-"""What is said of documents with a note."""
+"""The text of a warning about documents, by code."""
 TEMPLATE = "the task's template, rendered"
 FIELDS = "the document's texts in the prompt"
 REST = "all but the task's description"
 LAST = "all after the last example"
 _DIGITS = 19
-"""Digits from which on a number is none of ours; Python refuses to read some thousands."""
+"""Numbers with this many digits or more are not indices; Python refuses to read some thousands of digits."""
 _PARTS = """
 Add And Assign Call Compare CondExpr Const Dict Filter Getattr Getitem If List Name Neg Not Operand Or Output Pair Slice
 Sub TemplateData Test
 """
-"""Nodes of jinja2 that a rendered template may have: no loop, product, format or macro."""
+"""Nodes of jinja2 that a template may have: no loop, product, format or macro."""
 _METHODS = {"capitalize", "lower", "lstrip", "rstrip", "split", "strip", "title", "upper"}
 _FILTERS = {"capitalize", "default", "first", "join", "last", "length", "lower", "replace", "title", "trim", "upper"}
-_ARGUMENT = 12
-"""Characters of an argument of a method or filter, at most."""
-_NAMES = 20
-"""Names of fields and variables in a template, at most; lm-evaluation-harness has up to 11."""
+_MAX_ARGUMENT_LENGTH = 12
+"""Most characters of an argument of a method or filter."""
+_MAX_NAMES = 20
+"""Most names of fields and variables in a template; lm-evaluation-harness has up to 11."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ class LoggedTask:
     results: Path | None = None
     model: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
-    """The task's configuration, functions as their source text."""
+    """The task's configuration, with functions as their source text."""
     higher_is_better: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
-    """``METRIC,FILTER`` -> lm-eval's own aggregate."""
+    """lm-eval's own aggregates, by ``METRIC,FILTER``."""
     shots: int | None = None
     """Few-shot examples before each item; None: unknown."""
     bos: str | None = None
-    """The token that starts an input; None: none, or unknown."""
+    """The token that starts an input; None if there is none or it is unknown."""
     chat_template: bool | None = None
     """Whether a chat template rendered the prompts; None: unknown."""
     system: str | None = None
@@ -91,7 +91,7 @@ class LoggedOptions(NamedTuple):
     """The options of a multiple-choice document."""
 
     texts: tuple[str, ...] | None
-    """The options; None if every option has the same continuation (and another prompt)."""
+    """The options; None if all have the same continuation (and each has another prompt)."""
     continuations: tuple[str, ...]
     """The options as they follow the prompt."""
     bare: tuple[str, ...]
@@ -99,7 +99,7 @@ class LoggedOptions(NamedTuple):
 
 
 def read_document(record: dict[str, Any], task: LoggedTask) -> tuple[LoggedPrompt, list[list[Any]], list[str]] | Reason:
-    """A record's prompt with its own text, its arguments, and codes of warnings; or why they cannot be read."""
+    """Return a record's prompt with its body, its arguments, and codes of warnings; or why it cannot be read."""
     arguments = _requests(record.get("arguments"))
     prompts = [argument[0] for argument in arguments if argument and argument[0]]
     if not prompts:
@@ -132,7 +132,7 @@ def read_document(record: dict[str, Any], task: LoggedTask) -> tuple[LoggedPromp
 
 
 def body_text(prompt: str, doc: dict[str, Any], target: Any, task: LoggedTask) -> Body | None:
-    """The document's own text in a prompt, by the first method that finds it; None if the prompt is blank."""
+    """Return where the document's own text stands in a prompt, by the first method that works; None if it is blank."""
     question = _rendered(task.config.get("doc_to_text"), doc)
     if question is not None and not question.strip().isdecimal():
         position = last_occurrence(prompt, question, TEMPLATE, closes=True)
@@ -160,10 +160,10 @@ def body_text(prompt: str, doc: dict[str, Any], target: Any, task: LoggedTask) -
 
 
 def _after_examples(prompt: str, anchor: int, task: LoggedTask, texts: Sequence[str]) -> int:
-    """The earliest start of the item's part of the prompt.
+    """Return the earliest position at which the item's part of the prompt may start.
 
     That is after the last delimiter before its longest text, or after an earlier delimiter if the block in between
-    holds one of its texts that does not occur later: a passage before the question.
+    contains one of its texts that does not occur later: a passage before the question.
     """
     if task.shots == 0:
         return 0
@@ -183,13 +183,13 @@ def _after_examples(prompt: str, anchor: int, task: LoggedTask, texts: Sequence[
 
 
 def _delimiter(task: LoggedTask) -> str | None:
-    """The delimiter of examples; None if it is no text or only spaces."""
+    """Return the delimiter of examples, or None if it is no text or only spaces."""
     delimiter = task.config.get("fewshot_delimiter", "\n\n")
     return delimiter if isinstance(delimiter, str) and delimiter.strip(" ") else None
 
 
 def _rendered(template: Any, doc: dict[str, Any]) -> str | None:
-    """A template as lm-evaluation-harness renders it; None if there is none, or it fails on this document."""
+    """Return a template as lm-evaluation-harness renders it; None if there is none, or it fails on this document."""
     if not isinstance(template, str) or not template:
         return None
     if template in doc:
@@ -202,7 +202,7 @@ def _rendered(template: Any, doc: dict[str, Any]) -> str | None:
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    """Texts in a document, also those in lists and mappings."""
+    """Yield the texts in a document, also those in lists and mappings."""
     if isinstance(value, str):
         yield value
     elif depth < 4:
@@ -211,7 +211,7 @@ def _texts(value: Any, depth: int = 0) -> Iterator[str]:
 
 
 def _requests(value: Any) -> list[list[Any]]:
-    """Arguments per request: ``{"gen_args_0": {"arg_0": ..., "arg_1": ...}}``, in older logs a list of lists."""
+    """Return the arguments of each request: ``{"gen_args_0": {"arg_0": ..., "arg_1": ...}}`` or a list of lists."""
     if isinstance(value, dict):
         value = [value[key] for key in sorted(value, key=_number)]
     if not isinstance(value, list):
@@ -224,12 +224,13 @@ def _requests(value: Any) -> list[list[Any]]:
 
 
 def _number(key: str) -> int:
+    """Return the number at the end of a key such as ``arg_1``; 0 if there is none."""
     digits = key.rpartition("_")[2]
     return int(digits) if digits.isdecimal() and len(digits) < _DIGITS else 0
 
 
 def _messages(prompt: Any) -> tuple[Message, ...] | None:
-    """Chat messages of an API model (``["<JSON>"]``); None if the prompt holds none."""
+    """Return the chat messages of an API model (``["<JSON>"]``), or None if the prompt has another form."""
     if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
         try:
             prompt = json.loads(prompt[0])
@@ -239,7 +240,7 @@ def _messages(prompt: Any) -> tuple[Message, ...] | None:
 
 
 def options_of(arguments: Sequence[Sequence[Any]], task: LoggedTask) -> LoggedOptions | None:
-    """The options of a document; None if it is no multiple choice.
+    """Return the options of a document, or None if it is no multiple choice.
 
     Arguments without a prompt (the unconditional ones of ``acc_mutual_info``) are not options.
     """
@@ -254,7 +255,7 @@ def options_of(arguments: Sequence[Sequence[Any]], task: LoggedTask) -> LoggedOp
 
 
 def answer_of(target: Any, options: LoggedOptions | None) -> Any:
-    """The gold answer: the index of an option if the target is one, else the target itself."""
+    """Return the gold answer: the index of an option if the target names one, else the target itself."""
     if options is None or options.texts is None:
         return target
     text = str(target).strip()
@@ -266,9 +267,9 @@ def answer_of(target: Any, options: LoggedOptions | None) -> Any:
 def chosen(
     answers: list[Any], arguments: Sequence[Sequence[Any]], options: LoggedOptions | None, metric: str | None
 ) -> str | None:
-    """What the model answered, before any filter; None if the log does not record it.
+    """Return what the model answered, before any filter; None if the log does not record it.
 
-    Of options, the one with the highest log-likelihood, per character where ``acc_norm`` is the metric
+    Of options, it is the one with the highest log-likelihood, per character if ``acc_norm`` is the metric
     (lm-evaluation-harness, ``process_results``).
     """
     if not answers:
@@ -285,6 +286,7 @@ def chosen(
 
 
 def _text(answer: Any, arguments: Sequence[Sequence[Any]]) -> str | None:
+    """Return a generated answer, or the only continuation if the model's greedy answer is equal to it; else None."""
     first = answer[0] if isinstance(answer, list) and answer else answer
     second = arguments[0][1] if len(arguments[0]) > 1 else None
     if isinstance(first, str):
@@ -296,6 +298,7 @@ def _text(answer: Any, arguments: Sequence[Sequence[Any]]) -> str | None:
 
 
 def _likelihood(answer: Any) -> float | None:
+    """Return the first number in an answer's nested lists, its log-likelihood; None if it is not a number."""
     while isinstance(answer, list) and answer:
         answer = answer[0]
     return float_or_none(answer)
@@ -303,9 +306,9 @@ def _likelihood(answer: Any) -> float | None:
 
 @functools.lru_cache(maxsize=64)
 def _compiled(template: str) -> Any:
-    """Compile a template of a results file, which is untrusted; None if it is malformed or may take memory at will.
+    """Return the compiled template of a results file, which is untrusted; None if it is malformed or unbounded.
 
-    The sandbox keeps a template from running Python. What is allowed here renders to at most some hundred times the
+    The sandbox stops a template from running Python. What is allowed here renders to at most some hundred times the
     length of its document.
     """
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
@@ -316,7 +319,7 @@ def _compiled(template: str) -> Any:
 
 
 def _is_bounded(tree: nodes.Template) -> bool:
-    """Whether a template has only parts that the tasks of lm-evaluation-harness use and whose output is bounded."""
+    """Whether a template has only parts that lm-evaluation-harness's tasks use and that bound its output."""
     filters = [part.name for part in tree.find_all(nodes.Filter)]
     arguments = (
         argument
@@ -325,7 +328,7 @@ def _is_bounded(tree: nodes.Template) -> bool:
     )
     return (
         {type(part).__name__ for part in tree.find_all(nodes.Node)} <= set(_PARTS.split())
-        and len(list(tree.find_all(nodes.Name))) <= _NAMES
+        and len(list(tree.find_all(nodes.Name))) <= _MAX_NAMES
         # A text that is set as the sum of two others, again and again, doubles each time.
         and all(len(list(part.node.find_all(nodes.Name))) <= 1 for part in tree.find_all(nodes.Assign))
         and _FILTERS.issuperset(filters)
@@ -333,5 +336,5 @@ def _is_bounded(tree: nodes.Template) -> bool:
         and all(
             isinstance(call.node, nodes.Getattr) and call.node.attr in _METHODS for call in tree.find_all(nodes.Call)
         )
-        and all(isinstance(part, nodes.Const) and len(str(part.value)) <= _ARGUMENT for part in arguments)
+        and all(isinstance(part, nodes.Const) and len(str(part.value)) <= _MAX_ARGUMENT_LENGTH for part in arguments)
     )

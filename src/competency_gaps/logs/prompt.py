@@ -1,6 +1,6 @@
-"""The prompt that a log records, as fields of an item, with the item's own text located in it.
+"""The prompt that a log records, as fields of an item, with the item's body located in it.
 
-Readers try several methods to locate the own text; the report counts the items of each.
+Readers try several methods to locate the body; the report counts the items of each.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ NO_PROMPT = Reason("no_prompt", "the record has no prompt")
 MIN_LENGTH = 12
 """Shortest text, in characters, that may be located by search alone: shorter texts occur by chance."""
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|<s>|<bos>|\[BOS\]|\[gMASK\]")
-"""A text that begins like this brings its own first token."""
+"""Matches the beginning of a text that brings its own first token."""
 _TAIL = re.compile(
     r"(?:(?:<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|</?(?:s|think)>|<(?:start|end)_of_turn>"
     r"|\[/INST\])(?:assistant|model|Assistant)?\s*)+\Z"
 )
-"""What a chat template appends to the last message: special tokens, and the role that answers."""
+"""Matches what a chat template appends to the last message: special tokens, and the role that answers."""
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
 )
@@ -30,11 +30,11 @@ _UNSPACED = re.compile(
 
 
 class Body(NamedTuple):
-    """Where the item's own text stands in a prompt."""
+    """Where the item's body stands in a prompt."""
 
     start: int
     end: int
-    """Characters [start, end), without white space at either end."""
+    """The body is the characters [start, end), without white space at either end."""
     method: str
     """How it was located, in words."""
 
@@ -47,19 +47,19 @@ class LoggedPrompt(NamedTuple):
     body: tuple[int, int] | None
     seen: Text | None
     method: str
-    """How the own text was located."""
+    """How the body was located, in words."""
 
     def item(self, id: str, **fields: Any) -> Item:
-        """An item of this prompt."""
+        """Return an item with this prompt, scored by the log."""
         prompt, messages, body, seen, _ = self
         return Item(id, prompt, messages, body, seen, scorer="imported", **fields)
 
 
 def text_prompt(text: str, body: Body, bos: str | None = None) -> LoggedPrompt:
-    """A prompt of one text.
+    """Return a prompt that is one text.
 
-    With its own first token (lm-evaluation-harness's rule) none is prepended. Where the tokenizer's (``bos``) is
-    unknown, a prompt that starts with any special token brings its own.
+    If it starts with its own first token (``bos``; lm-evaluation-harness's rule), none is prepended. If the tokenizer's
+    is unknown, any special token at the start counts.
     """
     span = (body.start, body.end)
     begins_itself = _SPECIAL.match(text) is not None if bos is None else text.startswith(bos)
@@ -68,20 +68,22 @@ def text_prompt(text: str, body: Body, bos: str | None = None) -> LoggedPrompt:
 
 
 def chat_prompt(messages: tuple[Message, ...], body: Body) -> LoggedPrompt:
-    """A prompt of chat messages, of which the last one holds the own text."""
+    """Return a prompt of chat messages, the last of which contains the body."""
     span = (body.start, body.end)
     return LoggedPrompt(messages[-1]["content"][slice(*span)], messages, span, None, body.method)
 
 
 def read_prompt(asked: Any, text: str, method: str) -> LoggedPrompt | None:
-    """Read a prompt that is a text (also as the only element of a list) or chat messages.
+    """Return a prompt that is a text (also as the only element of a list) or chat messages.
 
     Parameters
     ----------
-    own
-        The item's own text; where it does not occur, the whole prompt (or last user message) counts.
+    asked
+        The prompt as the log has it.
+    text
+        The item's own text; if it does not occur, the whole prompt (or last user message) is the body.
     method
-        Description of items in which it occurs.
+        Describes items in which it occurs.
 
     Returns
     -------
@@ -103,7 +105,7 @@ def read_prompt(asked: Any, text: str, method: str) -> LoggedPrompt | None:
 
 
 def chat_messages(value: Any) -> tuple[Message, ...] | None:
-    """Chat messages of text; None if the value is no list of them."""
+    """Return a list of chat messages with their contents as text; None if the value is not such a list."""
     if not isinstance(value, (list, tuple)) or not value:
         return None
     messages: list[Message] = []
@@ -118,12 +120,12 @@ def chat_messages(value: Any) -> tuple[Message, ...] | None:
 
 
 def last_user(messages: Iterable[Message]) -> int | None:
-    """Index of the last user message; None if there is none."""
+    """Return the index of the last user message, or None if there is none."""
     return max((i for i, message in enumerate(messages) if message["role"] == "user"), default=None)
 
 
 def content_text(content: Any) -> str | None:
-    """A message's content as one text, one line per part; None if it holds anything else."""
+    """Return a message's content as one text, one line per part; None if it holds anything but text."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -136,7 +138,7 @@ def content_text(content: Any) -> str | None:
 def last_occurrence(
     seen: str, body: str, method: str, *, before: int | None = None, closes: bool = False
 ) -> Body | None:
-    """The last occurrence of a text in what the model read; None if it does not occur or is empty.
+    """Return the last occurrence of a text in what the model read; None if it does not occur or is empty.
 
     Occurrences inside a word (``ant`` in ``assistant``) and in what a chat template appends to the last message do not
     count. A text of fewer than ``MIN_LENGTH`` characters must occur exactly once. [ours]
@@ -146,7 +148,7 @@ def last_occurrence(
     before
         The text ends at or before this character; None: anywhere.
     closes
-        The text is expected at the end, where a short one may also occur elsewhere.
+        The text is expected at the end; a short text there may also occur elsewhere.
     """
     body = body.strip()
     if not body:
@@ -164,14 +166,14 @@ def last_occurrence(
 
 
 def _tail(seen: str) -> int:
-    """Where the end of the chat template begins; the text's length if there is none."""
+    """Return where the chat template's ending begins, or the text's length if there is none."""
     lead = max(0, len(seen) - 200)
     match = _TAIL.search(seen, lead)
     return match.start() if match else len(seen)
 
 
 def _places(seen: str, body: str, end: int) -> Iterator[int]:
-    """Where a text occurs as whole words, from last to first."""
+    """Yield the positions at which a text occurs as whole words, from last to first."""
     at = seen.rfind(body, 0, end)
     while at >= 0:
         if not _joined(seen, at) and not _joined(seen, at + len(body)):
@@ -186,7 +188,7 @@ def _joined(seen: str, at: int) -> bool:
 
 
 def from_first_to_last(seen: str, parts: Iterable[str], method: str, *, start: int = 0) -> Body | None:
-    """The range from the first to the last of several texts after ``start``; None if none occurs.
+    """Return the range from the first to the last of several texts after ``start``; None if none occurs.
 
     Of a text that occurs several times, the first occurrence counts.
     """
@@ -201,7 +203,7 @@ def from_first_to_last(seen: str, parts: Iterable[str], method: str, *, start: i
 
 
 def trimmed(seen: str, start: int, end: int, method: str) -> Body | None:
-    """A range without white space at its ends; None if nothing is left."""
+    """Return a range without white space at its ends, or None if nothing is left."""
     text = seen[start:end]
     lead = len(text) - len(text.lstrip())
     size = len(text.strip())
@@ -209,5 +211,5 @@ def trimmed(seen: str, start: int, end: int, method: str) -> Body | None:
 
 
 def whole(seen: str, method: str = WHOLE) -> Body | None:
-    """All that the model read; None if it is blank."""
+    """Return the range of all that the model read, without white space at its ends; None if it is blank."""
     return trimmed(seen, 0, len(seen), method)

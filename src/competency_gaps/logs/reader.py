@@ -28,24 +28,24 @@ class LogRecord(NamedTuple):
     """One record of a log."""
 
     where: str
-    """File and place, for messages."""
+    """File and line (or number), for messages."""
     value: dict[str, Any]
-    """The object; empty if there is a fault."""
+    """The record; empty if there is a fault."""
     fault: Reason | None = None
     """Why the record cannot be read; None if it can."""
 
 
 class LoggedScore(NamedTuple):
-    """A score as a tool wrote it."""
+    """A score from a log, brought into [0, 1]."""
 
     value: float | None
-    """In [0, 1]; None = unscored."""
+    """In [0, 1]; None if unscored."""
     reason: Reason | None = None
     """Why it is unscored; None if it is scored."""
 
 
 def log_lines(path: Path) -> Iterator[LogRecord]:
-    """The lines of a tool's JSONL file, each an object or with a fault.
+    """Yield the lines of a tool's JSONL file, each with its object or a fault.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def log_lines(path: Path) -> Iterator[LogRecord]:
 
 
 def score_in_unit(value: Any) -> LoggedScore:
-    """A tool's number (or truth value) as a score: anything but a number in [0, 1] is unscored, never 0."""
+    """Return a tool's number (or truth value) as a score: anything but a number in [0, 1] is unscored, never 0."""
     if value is None:
         return LoggedScore(None, Reason("no_score", "no score"))
     if not isinstance(value, (bool, int, float)):
@@ -75,20 +75,20 @@ def score_in_unit(value: Any) -> LoggedScore:
 
 
 def mean_score(scores: Iterable[float | None]) -> float | None:
-    """The mean of the repeats that have a score; None if none has."""
+    """Return the mean of the scores that are not None, or None if there are none."""
     scored = [score for score in scores if score is not None]
     return sum(scored) / len(scored) if scored else None
 
 
 NONE = "none"
-"""``metric`` that takes the items without scores, for coverage."""
-_CLOSE = 1e-6
+"""The ``metric`` that takes items without scores, for coverage."""
+_MAX_ROUNDING_ERROR = 1e-6
 """Largest difference between two means that the order of addition explains."""
-_LARGE = 1e9
-"""Means of this size are no figures of a tool, and may be too large for a float."""
+_MAX_MEAN = 1e9
+"""Means of this size or more are not compared: no tool reports them, and they may be too large for a float."""
 
 LogEntry = Item | LeftOut | SourceReport
-"""What a log yields: items, records that became none, and finally an account of what was read."""
+"""What a log yields: items, records that became no item, and at the end a report."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,17 @@ class LogPart:
     """One benchmark of one model in another tool's output."""
 
     format: str
-    """Its name among ``registry.LOGS``."""
+    """Its key in ``registry.LOGS``."""
     benchmark: str
-    """Its name; unique among the parts of one path."""
+    """Its name, unique among the parts of one path."""
     files: tuple[Path, ...]
     """Files to read; the first holds the records."""
     model: str | None = None
-    """The model as the tool names it; None: not recorded."""
+    """The model as the tool names it; None if not recorded."""
     stamp: str | None = None
-    """When the tool wrote it, in a form that sorts by time; None: not recorded."""
+    """When the tool wrote it, in a form that sorts by time; None if not recorded."""
     notes: tuple[Reason, ...] = ()
-    """Doubts about the choice of this part, such as older files that were not read; become warnings of the report."""
+    """Doubts about the choice of this part, such as older files that were not read; the report warns of them."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the format's ``read`` needs."""
     task: str = ""
@@ -114,35 +114,36 @@ class LogPart:
 
 
 class Reader(NamedTuple):
-    """A format: how its parts are found, and how one is read."""
+    """A log format: how to find its parts, and how to read one."""
 
     looked_for: str
     """The tool and its files, in a few words."""
     find: Callable[[Path], list[LogPart]]
-    """Parts of this format in a file, or in a folder and its subfolders; empty if there are none. It reads only the
-    beginning of files. One task of one model is one part (the newest; ``notes`` name the others)."""
+    """Return the parts of this format in a file, or in a folder and its subfolders; empty if there are none. It should
+    read as little of each file as tells its parts. One task of one model is one part (the newest; ``notes`` name the
+    others)."""
     read: Callable[[LogPart, LogSource], Iterator[LogEntry]]
-    """Stream a part's entries; a ``SourceReport`` comes once, at the end. Items have the scorer ``imported``. Raises
+    """Yield a part's entries, with one ``SourceReport`` at the end. Items have the scorer ``imported``. Raises
     ``UserError`` if an option names something that does not exist."""
     options: tuple[str, ...] = ("metric",)
-    """Which of ``metric``, ``filter``, ``scorer`` and ``fields`` the format understands; others are refused, except the
-    metric ``none``."""
+    """Which of ``metric``, ``scorer`` (for lm-eval: the filter) and ``fields`` the format understands; others are
+    refused, except the metric ``none``."""
 
 
 def newest(logs: Iterable[tuple[str, Path]]) -> tuple[str, Path, tuple[Reason, ...]]:
-    """Time and file of the newest of several logs of one task, and notes that name the others."""
+    """Return the time and file of the newest of several logs of one task, and notes that name the others."""
     *older, (stamp, file) = sorted(logs)
     text = "an older log of the same task was not read"
     return stamp, file, tuple(Reason("older_log", f"{text}: {other.name}") for _, other in older)
 
 
 def refuse_options(source: LogSource, format_: str, options: Collection[str]) -> None:
-    """Refuse options that the format does not understand.
+    """Raise UserError for an option that the format does not understand.
 
     Raises
     ------
     UserError
-        If one of them is set, or ``fields`` maps a field that the format reads itself.
+        If such an option is set, or ``fields`` maps a field that the format reads itself.
     """
     what = "a table" if format_ == "table" else f"a log of {format_}"
     for name in ("metric", "scorer", "fields"):
@@ -157,12 +158,12 @@ def refuse_options(source: LogSource, format_: str, options: Collection[str]) ->
 
 
 def chosen_metric(source: LogSource, part: LogPart, faults: Mapping[str, str | None]) -> str:
-    """The metric that the source names, else the first that can be a score; ``none`` takes items without scores.
+    """Return the metric that the source names, else the first that can be a score; ``none`` takes items without scores.
 
     Parameters
     ----------
     faults
-        Metrics of the log, in order of preference -> why each cannot be a score (None: it can).
+        Why each of the log's metrics, in order of preference, cannot be a score (None if it can).
 
     Raises
     ------
@@ -195,12 +196,12 @@ def chosen_metric(source: LogSource, part: LogPart, faults: Mapping[str, str | N
 def mapped(
     source: LogSource, where: str, inner: Mapping[str, Any], outer: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The mapped fields of one record, as arguments of ``Item``; only those that are set.
+    """Return the fields that ``source.fields`` maps, of one record, as arguments of ``Item``; only those that are set.
 
     Parameters
     ----------
     where
-        The record's place, for messages.
+        The record's file and line, for messages.
     inner
         What describes the item: its document, metadata or instance. Looked up first.
     outer
@@ -218,7 +219,7 @@ def mapped(
 
 @dataclass
 class Tally:
-    """Counts of one part while it is read, so that nothing is dropped silently; ``report`` returns them."""
+    """Counts of one part while it is read, so that nothing is dropped silently; :meth:`report` returns them."""
 
     part: LogPart
     metric: str | None = None
@@ -231,7 +232,7 @@ class Tally:
     averaged_items: int = 0
     unscored: int = 0
     sum: float = 0.0
-    """Of the items' scores."""
+    """Sum of the items' scores."""
     left_out: Counter[Reason] = field(default_factory=Counter)
     body_text: Counter[str] = field(default_factory=Counter)
     warnings: dict[Reason, None] = field(default_factory=dict)
@@ -247,9 +248,9 @@ class Tally:
         Parameters
         ----------
         method
-            How its own text was located in what the model read.
+            How its body was located in what the model read.
         records
-            Records that it was made of; several are averaged.
+            Number of records that it comes from; several are averaged.
 
         Returns
         -------
@@ -278,19 +279,19 @@ class Tally:
             self.reasons[reason] += count
 
     def drop(self, where: str, reason: Reason) -> LeftOut:
-        """Count a record that becomes no item."""
+        """Count a record that becomes no item, and return it as left out."""
         self.left_out[reason] += 1
         return LeftOut(where, reason)
 
     def warn(self, code: str, text: str, *numbers: float) -> None:
-        """Keep a warning, once."""
+        """Add a warning; a repeated one counts once."""
         self.warnings[Reason(code, text, numbers)] = None
 
     def compare_mean(self, theirs: Any, name: str) -> None:
-        """Warn if the mean over the items differs from the tool's own figure; without that, do nothing."""
+        """Warn if the mean over the items differs from the tool's own figure; do nothing if there is no such figure."""
         scored = self.items - self.unscored
-        known = isinstance(theirs, (int, float)) and abs(theirs) < _LARGE
-        if scored and known and abs(theirs - self.sum / scored) > _CLOSE:
+        known = isinstance(theirs, (int, float)) and abs(theirs) < _MAX_MEAN
+        if scored and known and abs(theirs - self.sum / scored) > _MAX_ROUNDING_ERROR:
             ours = self.sum / scored
             self.warn(
                 "other_mean",
@@ -300,7 +301,7 @@ class Tally:
             )
 
     def report(self) -> SourceReport:
-        """An account of what was read, in which every record is counted once."""
+        """Return the counts as a report, which accounts for every record once."""
         accounted = self.items - self.averaged_items + self.averaged + self.left_out.total()
         assert self.records == accounted, f"{self.part.format}: {self.records} records, {accounted} counted"
         return SourceReport(
@@ -317,11 +318,11 @@ class Tally:
 
 
 _AS_COUNTED = ("metric", "filter", "scorer", "available", "records", "items", "averaged", "averaged_items", "unscored")
-"""What a tally and its report have alike."""
+"""Fields that a tally and its report share."""
 
 
 def _hash(item: Item) -> str:
-    """SHA-256 of the messages (as JSON), or else of the text, that the model read."""
+    """Return the SHA-256 of what the model read: the messages (as JSON), or else the text."""
     content = item.seen.text if item.seen else item.prompt
     if item.messages:
         content = json.dumps(item.messages, ensure_ascii=False, sort_keys=True)

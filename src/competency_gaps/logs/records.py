@@ -1,6 +1,6 @@
 """Published results that are plain lists of records: MMLU-Pro, ZeroEval, IFEval and AlpacaEval.
 
-Each has a recipe that says how its files are told from others, and which field of a record is what.
+Each has a recipe: what tells its files from others, and which field of a record means what.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from competency_gaps.scoring.numeric import numbers
 from competency_gaps.util.jsonl import files_under, first_object, json_file, mapping, sequence, text_or_none
 
 Record = Mapping[str, Any]
-_HEAD = 1 << 20
-"""Bytes of a file in which its first record ends."""
+_MAX_FIRST_RECORD_BYTES = 1 << 20
+"""Bytes from a file's beginning in which its first record must end."""
 _STARTS = re.compile(r"^\s*\[\s*(?=\{)|,\s*(?=\{)")
 QUESTION = "the record's question"
 
 
 class Recipe(NamedTuple):
-    """How the results of one tool are read."""
+    """How to recognise and read the results of one tool."""
 
     format: str
     keys: frozenset[str]
@@ -48,19 +48,22 @@ class Recipe(NamedTuple):
     """Patterns of the files' names in a folder."""
     looked_for: str
     called: Callable[[Path, Record], tuple[str, str | None]]
-    """Benchmark and model, from a file and its first record."""
+    """Return benchmark and model, from a file and its first record."""
     asked: Callable[[Record], LoggedPrompt | None]
     fields: Callable[[Record], dict[str, Any]]
-    """Further fields of the item; ``id`` where records have one."""
+    """Return further fields of the item; with ``id`` if records have one."""
     score: Callable[[Record], LoggedScore]
     model: str = ""
-    """The field that names the model; empty: there is none."""
+    """The field that names the model; empty if there is none."""
     metrics: tuple[str, ...] = ("accuracy",)
-    """If there are several, each has a file of its own, with the metric in its name."""
+    """Names of the metrics. If there are several, each has a file of its own, with the metric in its name."""
 
 
 def find(recipe: Recipe, path: Path) -> list[LogPart]:
-    """Every file of results at a path; a file that stands alone may have any name."""
+    """Return one part per file of results at a path (files that differ in the metric are one part).
+
+    If the path is a file, it may have any name.
+    """
     logs: dict[Path, tuple[str, str | None, dict[str, Path]]] = {}
     for file in files_under(path, *(("*.json", "*.jsonl") if path.is_file() else recipe.names)):
         first = _first(file)
@@ -79,12 +82,12 @@ def find(recipe: Recipe, path: Path) -> list[LogPart]:
 
 
 def _first(file: Path) -> dict[str, Any]:
-    """The first record of a file that is a list of records; empty if it is none."""
+    """Return the first record of a file that is a list of records; empty if it has none."""
     if file.suffix == ".jsonl":
         return first_object(file)
     try:
         with file.open("rb") as opened:
-            head = opened.read(_HEAD).decode("utf-8-sig", errors="replace")
+            head = opened.read(_MAX_FIRST_RECORD_BYTES).decode("utf-8-sig", errors="replace")
         start = _STARTS.search(head) if head.lstrip().startswith("[") else None
         return mapping(json.JSONDecoder().raw_decode(head, start.end())[0]) if start else {}
     except (OSError, ValueError, RecursionError):
@@ -92,6 +95,7 @@ def _first(file: Path) -> dict[str, Any]:
 
 
 def _lines(file: Path) -> Iterator[LogRecord]:
+    """Yield the records of a JSONL file, or of a JSON file with a list."""
     if file.suffix == ".jsonl":
         yield from log_lines(file)
         return
@@ -102,7 +106,10 @@ def _lines(file: Path) -> Iterator[LogRecord]:
 
 
 def read(recipe: Recipe, part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """Items of one file of results; the id of a record without one is its place in the file, from 0."""
+    """Yield the items of one file of results, then the report.
+
+    A record without an id gets its position in the file, from 0.
+    """
     files: dict[str, Path] = part.details["files"]
     metric = chosen_metric(source, part, dict.fromkeys(files))
     tally, seen = Tally(part, metric=metric, available={"metric": tuple(files)}), set[str]()
@@ -132,19 +139,19 @@ def read(recipe: Recipe, part: LogPart, source: LogSource) -> Iterator[LogEntry]
 
 
 def _alone(text: Any) -> LoggedPrompt | None:
-    """A prompt of which nothing but the item's own text is recorded."""
+    """Return a prompt of which only the item's own text is recorded; None if it is not a text or blank."""
     return LoggedPrompt(text, None, None, None, QUESTION) if isinstance(text, str) and text.strip() else None
 
 
 def _choices(options: Any, answer: Any) -> dict[str, Any]:
-    """Options, and the place of the right one, from its letter."""
+    """Return the options and the index of the right one (from its letter) as fields; empty if there are no options."""
     texts = tuple(str(option) for option in sequence(options))
     index = ord(answer) - ord("A") if isinstance(answer, str) and len(answer) == 1 else -1
     return {"choices": texts, "answer": index if 0 <= index < len(texts) else None} if len(texts) > 1 else {}
 
 
 def _right(answer: Any, key: Any) -> LoggedScore:
-    """Whether the letter or number that was read is the key's."""
+    """Return the score 1 if the answer equals the key, else 0; unscored if the key is neither letter nor number."""
     known = key is not None and (not isinstance(key, str) or re.fullmatch("[A-Z]", key))
     return LoggedScore(float(answer == key)) if known else LoggedScore(None, _NO_KEY)
 
@@ -162,7 +169,7 @@ def _mmlu_pro_response(record: Record) -> str | None:
 
 
 def _mmlu_pro_score(record: Record) -> LoggedScore:
-    """Whether the letter is right; the tool draws one at random where it reads none, which is no answer."""
+    """Return whether the letter is right; unscored if the tool read none and drew one at random."""
     answer, response = record["pred"], _mmlu_pro_response(record)
     if not isinstance(answer, str):
         return LoggedScore(None, _NO_ANSWER)
@@ -172,7 +179,7 @@ def _mmlu_pro_score(record: Record) -> LoggedScore:
 
 
 def _mmlu_pro_letter(response: str) -> str | None:
-    """The letter that the tool reads in an output; None: it reads none.
+    """Return the letter that the tool reads in an output, or None.
 
     After the first ``answer is``; else after the last ``answer:`` of the first line that has one; else the last letter
     that stands alone.
@@ -216,7 +223,7 @@ def _zeroeval_output(record: Record) -> str | None:
 
 
 def _zeroeval_score(record: Record) -> LoggedScore:
-    """Whether the answer's first number, or its letter, is the key's."""
+    """Return whether the answer's first number, or its letter, equals the key's."""
     said = list(_ANSWER.finditer(_zeroeval_output(record) or ""))
     answer = (said[-1][1] or said[-1][2] or "").strip() if said else ""
     key = str(record.get("answer", record.get("correct_answer")))
@@ -251,7 +258,7 @@ _ZEROEVAL = Recipe(
 
 
 def _instructions(record: Record) -> list[list[str]]:
-    """Parts of each instruction's id: ``family:name``, or ``language:family:name``."""
+    """Return the parts of each instruction's id: ``family:name``, or ``language:family:name``."""
     return [str(name).split(":") for name in sequence(record["instruction_id_list"])]
 
 
@@ -283,7 +290,7 @@ _IFEVAL = Recipe(
 
 
 def _preference(record: Record) -> LoggedScore:
-    """How far the judge prefers the model (2) to the baseline (1); 0 and 1.5 are ties."""
+    """Return the judge's preference as a score, from baseline (1) to model (2); 0 and 1.5 are ties."""
     value = record["preference"]
     return score_in_unit(0.5 if value == 0 else value - 1 if isinstance(value, (int, float)) else value)
 

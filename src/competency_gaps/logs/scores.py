@@ -24,7 +24,7 @@ from competency_gaps.util.text import replace_surrogates, shorten
 
 
 def configured_scores(config: ScoresConfig) -> pl.DataFrame:
-    """Read the scores that a configuration names.
+    """Return the scores that a configuration names, one row per model and item with the columns of ``ROWS``.
 
     Raises
     ------
@@ -39,8 +39,21 @@ def configured_scores(config: ScoresConfig) -> pl.DataFrame:
 def read_scores(
     source: Path | str | pl.DataFrame | Mapping[str, Mapping[str, float | None]], benchmark: str | None = None
 ) -> pl.DataFrame:
-    """Read a table of scores, as a frame, as ``{model: {id: score}}`` or as a file (a JSONL file is one if it has ids);
-    or else another tool's log."""
+    """Return scores of models on items, one row per model and item with the columns of ``ROWS``.
+
+    Parameters
+    ----------
+    source
+        A table of scores, as a frame, as ``{model: {id: score}}`` or as a file (CSV, TSV, Parquet, or JSONL with ids);
+        or else the path of another tool's log.
+    benchmark
+        The run's benchmark that the items are of; None: the source or the ids say it.
+
+    Raises
+    ------
+    UserError
+        As :func:`read_score_table` and :func:`read_score_log`.
+    """
     if isinstance(source, pl.DataFrame):
         where, rows = "the table of scores", enumerate(source.iter_rows(named=True), 1)
         records = [Record(row, f"{where}, row {number}") for number, row in rows]
@@ -55,23 +68,23 @@ def read_scores(
 
 
 def read_score_table(path: Path, benchmark: str | None = None, models: Sequence[str] = ()) -> pl.DataFrame:
-    """Read a table of scores: a column ``id``, and one column per model.
+    """Return the scores in a table with a column ``id`` and one column per model; columns are those of ``ROWS``.
 
     Parameters
     ----------
     path
-        CSV, TSV, JSONL or Parquet. Cells hold scores in [0, 1]; an empty cell is unscored, which is not 0. A model
-        whose column is called ``score``, and the only one, is called after the file.
+        CSV, TSV, JSONL or Parquet. Cells hold scores in [0, 1]; an empty cell is unscored, which is not 0. If the only
+        model's column is called ``score``, the model is named after the file.
     benchmark
         The run's benchmark that the items are of; None: a column ``benchmark`` says it, or the ids do.
     models
-        The columns of models beside which the table holds the items themselves, whose ids, where it has none, are their
-        numbers from 0; empty: all columns but ``id`` and ``benchmark``.
+        The columns of models in a table that also holds the items themselves; if it has no ids, they are the row
+        numbers from 0. Empty: all columns but ``id`` and ``benchmark``.
 
     Raises
     ------
     UserError
-        If the file cannot be read, has no column ``id`` or no model, or a cell holds something else.
+        If the file cannot be read, has no column ``id`` or no model, or a cell is not a number.
     """
     records = list(read_files(FileSource(path=path)))
     if models:
@@ -83,7 +96,7 @@ def read_score_table(path: Path, benchmark: str | None = None, models: Sequence[
 
 
 def _models(columns: Sequence[str], where: str) -> list[str]:
-    """The columns of a table of scores that are models."""
+    """Return the columns of a table of scores that are models; UserError if there are none, or no ``id``."""
     models = [name for name in columns if name not in KEYS]
     if "id" not in columns or not models:
         raise UserError(
@@ -93,6 +106,7 @@ def _models(columns: Sequence[str], where: str) -> list[str]:
 
 
 def _scored(records: Sequence[Record], models: Sequence[str], benchmark: str | None) -> pl.DataFrame:
+    """Return the cells of the models' columns, one row per model and item with the columns of ``ROWS``."""
     needed = {*models}
     for record in records:
         if record.values.get("id") is None or not record.values.keys() >= needed:
@@ -112,6 +126,7 @@ def _scored(records: Sequence[Record], models: Sequence[str], benchmark: str | N
 
 
 def _rows(rows: Iterable[tuple[str | float | None, ...]]) -> pl.DataFrame:
+    """Return the rows as a frame with the columns of ``ROWS``; text that is not UTF-8 is made readable."""
     cells = list(rows)
     try:
         return pl.DataFrame(cells, ROWS, orient="row")
@@ -121,6 +136,7 @@ def _rows(rows: Iterable[tuple[str | float | None, ...]]) -> pl.DataFrame:
 
 
 def _score(cell: Any, where: str, item: str, model: str) -> float | None:
+    """Return a cell as a number, or None if it is empty or NaN; UserError if it holds anything else."""
     value = float_or_none(cell)
     if value is None and cell is not None and str(cell).strip():
         raise UserError(
@@ -131,7 +147,9 @@ def _score(cell: Any, where: str, item: str, model: str) -> float | None:
 
 
 def read_score_log(config: ScoresConfig) -> pl.DataFrame:
-    """Read models' scores and responses from another tool's log, or a folder of logs of one or several models.
+    """Return scores and responses from another tool's log, or a folder of logs of one or several models.
+
+    One row per model and item, with the columns of ``ROWS``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Tables of prompts and scores, by anybody: CSV, TSV, JSON Lines, Parquet."""
+"""Tables of prompts and scores from any source: CSV, TSV, JSON Lines, Parquet."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _COLUMNS = {
     "response": ("output", "completion", "prediction", "model_output"),
     "group": ("subject", "category", "topic"),
 }
-"""Names that the columns of tables have, for fields that are neither mapped nor there."""
+"""Column names recognised for a field that is neither mapped nor a column itself."""
 KEYS = ("id", "benchmark")
-"""Columns of a table of scores that say which item a row is of."""
+"""Columns of a table of scores that identify a row's item."""
 _LOOKED_AT = 100
-"""Rows by which columns of scores are told from others, such as the number of the right option."""
+"""Number of rows that tell columns of scores from others, such as the index of the right option."""
 
 
 class Table(NamedTuple):
-    """What the first rows of a table say of its columns."""
+    """What the first rows of a table say about its columns."""
 
     path: Path
     has_prompts: bool
     is_scored: bool
-    """Whether a column is called as the scores of one model are."""
+    """Whether a column has a name for the scores of one model."""
     models: tuple[str, ...]
-    """Columns of scores, one per model; of a table without prompts all but the ids."""
+    """Columns of scores, one per model; in a table without prompts all but the ids."""
 
 
 def find(path: Path) -> list[LogPart]:
-    """Tables of prompts and scores at a path: a file, or those of a folder.
+    """Return the tables of prompts and scores at a path, a file or a folder, as parts.
 
     In a folder, prompts and scores may stand in different tables.
     """
@@ -57,13 +57,14 @@ def find(path: Path) -> list[LogPart]:
 
 
 def tables_at(path: Path) -> list[Table]:
-    """The tables at a path that have prompts, or ids with scores of models."""
+    """Return the tables at a path that have prompts, or ids with scores of models."""
     files = [path] if path.is_file() else sorted(path.iterdir())
     tables = (_table(file) for file in files if file.suffix in SUFFIXES and file.is_file())
     return [table for table in tables if table.has_prompts or table.models]
 
 
 def _table(path: Path) -> Table:
+    """Return what the first rows of a file say about its columns."""
     rows = [record.values for record in itertools.islice(read_files(FileSource(path=path)), _LOOKED_AT)]
     values = rows[0] if rows else {}
     named = _all_columns(values)
@@ -75,7 +76,7 @@ def _table(path: Path) -> Table:
 
 
 def _score_columns(rows: Sequence[Mapping[str, Any]], others: Collection[str]) -> tuple[str, ...]:
-    """The columns, but for some, of which every cell is empty or a score from 0 to 1."""
+    """Return the columns, except ``others``, in which every cell is empty or a score from 0 to 1."""
     return tuple(
         name
         for name in (rows[0] if rows else ())
@@ -89,7 +90,9 @@ def _may_be_score(cell: Any) -> bool:
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """The items of a table, with the scores that it gives. Rows with one id are epochs where ``epoch`` is mapped.
+    """Yield the items of a table, with their scores if it has them, then the report.
+
+    Rows with one id are epochs if ``epoch`` is mapped.
 
     Raises
     ------
@@ -145,7 +148,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 
 def _all_columns(values: Mapping[str, Any]) -> dict[str, str]:
-    """Our fields -> columns that a record has for them."""
+    """Return a record's column for each of our fields that it has, under our name or a recognised one."""
     named = ((ours, next((c for c in (ours, *columns) if c in values), None)) for ours, columns in _COLUMNS.items())
     return {ours: column for ours, column in named if column is not None}
 

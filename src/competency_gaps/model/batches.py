@@ -1,5 +1,4 @@
-"""Group sequences into batches of similar length, run these in threads, and halve one that fails until the row at fault
-is alone."""
+"""Run sequences in batches of similar length, in threads; halve a batch that fails, until the row at fault is alone."""
 
 from __future__ import annotations
 
@@ -27,17 +26,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CACHED_PER_BUDGET_TOKEN = 4
-"""Tokens whose keys and values may be kept for each token of the budget, which counts as at least
+"""Most tokens whose keys and values are in memory, per token of the budget, which counts as at least
 ``PROMPT_TOKENS_AT_ONCE`` here."""
 _BUDGET_PER_LOGITS = 4
-"""Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
+"""Tokens of the budget per position whose logits are computed: in a large vocabulary, they are the largest tensor."""
 PROMPT_TOKENS_AT_ONCE = 4096
-"""Tokens of prompts that are answered at once where nobody chose: each step reads all weights for one token of each."""
+"""Default for the tokens of prompts answered at once: each step reads all weights for one token of each prompt."""
 MAX_READERS = 8
-"""Most batches that are read at once: of what Python does between a model's operations, only one thread's runs."""
+"""Most batches that are read at once: only one thread at a time runs Python between a model's operations."""
 
 OUT_OF_MEMORY = Reason("memory_ran_out", "memory ran out even on this item alone")
-"""Why a row has no result that does not fit into memory by itself."""
+"""Why a row that does not fit into memory even by itself has no result."""
 _TOO_LARGE = (
     "memory ran out on a batch of %d x %d tokens: such batches are halved until they fit. A batch_tokens below %d "
     "avoids this."
@@ -46,13 +45,13 @@ _DEVICE_FAULTS = (
     *("CUDA error", "HIP error", "cuDNN error", "MIOpen Error", "NCCL error", "device-side assert"),
     *("illegal memory access", "misaligned address", "unspecified launch failure", "CUBLAS_STATUS", "CUDNN_STATUS"),
 )
-"""Signs of faults after which a device fails at whatever it is given, so no row can be shown to be at fault."""
+"""Words in errors after which a device fails on any input, so that no row can be shown to be at fault."""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "STATUS_ALLOC_FAILED")
-"""What the allocators of processors and devices say, and CUDA's libraries, where they raise a plain RuntimeError."""
+"""Words in a plain RuntimeError with which allocators and CUDA's libraries report that memory ran out."""
 
 
 def token_budget_on(device: torch.device, chosen: int | None = None) -> int:
-    """Tokens that are read at once: few on a processor, of whose caches more would run out, unless somebody chose."""
+    """Return the tokens to read at once: ``chosen``, else 512 on a CPU, whose caches are small, or 4096."""
     return chosen or (512 if device.type == "cpu" else PROMPT_TOKENS_AT_ONCE)
 
 
@@ -95,7 +94,7 @@ def plan_batches(
 
 
 def common_start(sequences: Sequence[np.ndarray]) -> int:
-    """Length of the longest common prefix of the sequences; at least one is needed."""
+    """Return the length of the longest common prefix of one or more sequences."""
     shortest = min(len(sequence) for sequence in sequences)
     starts = np.stack([sequence[:shortest] for sequence in sequences])
     differs = np.flatnonzero((starts != starts[0]).any(axis=0))
@@ -103,7 +102,7 @@ def common_start(sequences: Sequence[np.ndarray]) -> int:
 
 
 def pad(sequences: Sequence[np.ndarray], pad_id: int) -> np.ndarray:
-    """Stack sequences of ids into one int64 matrix of shape (rows, longest), padded on the right."""
+    """Return sequences of ids as one int64 matrix of shape (rows, longest), padded on the right."""
     longest = max(len(sequence) for sequence in sequences)
     out = np.full((len(sequences), longest), pad_id, dtype=np.int64)
     for row, sequence in enumerate(sequences):
@@ -116,7 +115,7 @@ class OutOfMemoryError(MachineError):
 
 
 def ran_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on whatever device."""
+    """Return whether an error says that memory ran out, on any device."""
     import torch
 
     if isinstance(error, (OutOfMemoryError, MemoryError, torch.OutOfMemoryError)):
@@ -125,7 +124,7 @@ def ran_out_of_memory(error: Exception) -> bool:
 
 
 def device_fault(error: Exception) -> MachineError | None:
-    """The error to raise where a device itself fails; None: it does not."""
+    """Return the error to raise if the device itself failed, or None if it did not."""
     if not any(sign in str(error) for sign in _DEVICE_FAULTS):
         return None
     return MachineError(
@@ -149,11 +148,11 @@ class Attempts:
 
     def __init__(self) -> None:
         self._too_large: dict[str, int] = {}
-        """Smallest rows x longest for which memory ran out, of each kind of pass."""
+        """By kind of pass: the smallest padded size (rows x longest) at which memory ran out."""
         self._warned = False
         self._copies: list[LanguageModel] = []
         self._stopped = False
-        """Whether what the copies still read is wanted by nobody."""
+        """Whether nobody waits any longer for what the copies still read."""
 
     def batches(
         self,
@@ -166,17 +165,17 @@ class Attempts:
         cached: int = 0,
         logits: int = 0,
     ) -> Iterator[tuple[np.ndarray, Sequence[T | Reason]]]:
-        """Run rows in batches as :func:`plan_batches` plans them, however many are read at once.
+        """Run rows in batches as :func:`plan_batches` plans them, several at once on a CPU.
 
         Parameters
         ----------
         kind
-            What the passes are for: each kind takes another amount of memory.
+            Names the kind of pass; each kind needs another amount of memory.
         lengths, token_budget, cached, logits
-            As of ``plan_batches``.
+            As in :func:`plan_batches`.
         run
-            Gives a model's results of some rows, one each in order: int64 of shape (rows,) indices into ``lengths``.
-            May be called again with some of the rows if it fails, and in several threads.
+            Returns a model's results of some rows, one each in order; the rows are int64 of shape (rows,), indices into
+            ``lengths``. May be called again with some of the rows if it fails, and in several threads.
 
         Yields
         ------
@@ -217,7 +216,10 @@ class Attempts:
 
     @contextmanager
     def _readers(self, lm: LanguageModel, batches: int) -> Iterator[tuple[list[LanguageModel], Callable[..., Any]]]:
-        """Models that may read at once, and what starts a call; a batch's own batches are read in its thread."""
+        """Yield the models that may read at once, and a function that submits a call.
+
+        Batches within a batch are read in its own thread.
+        """
         import torch
 
         threads = torch.get_num_threads()
@@ -238,14 +240,14 @@ class Attempts:
             torch.set_num_threads(threads)
 
     def _copy(self, lm: LanguageModel) -> LanguageModel:
-        """A model of its own modules, without a copy of the weights."""
+        """Return a copy of a model with its own modules and hooks, but the same weights."""
         weights = {id(tensor): tensor for tensor in (*lm.model.parameters(), *lm.model.buffers())}
         model = copy.deepcopy(lm.model, weights)
         model.register_forward_pre_hook(self._go_on)
         return replace(lm, model=model)
 
     def _go_on(self, *_: Any) -> None:
-        """End a long answer that is not wanted any more."""
+        """Raise RuntimeError if nobody waits for the result any longer; ends a long answer."""
         if self._stopped:
             raise RuntimeError("stopped")
 
@@ -253,7 +255,7 @@ class Attempts:
     def _try(
         lm: LanguageModel, rows: np.ndarray, run: Callable[[LanguageModel, np.ndarray], Sequence[T]]
     ) -> list[T] | Reason:
-        """Results of rows, or why there are none."""
+        """Return the results of rows, or why there are none."""
         try:
             return list(run(lm, rows))
         except Exception as error:
@@ -267,7 +269,7 @@ class Attempts:
 
 
 def _call(function: Callable[..., T], *arguments: Any) -> Future[T]:
-    """Call a function here."""
+    """Call a function at once, and return a finished future."""
     future: Future[T] = Future()
     future.set_result(function(*arguments))
     return future
@@ -279,6 +281,6 @@ def _size(rows: np.ndarray, lengths: Sequence[int]) -> int:
 
 
 def _halves(rows: np.ndarray) -> list[np.ndarray]:
-    """Split a batch into two; the shorter rows come first."""
+    """Return the two halves of a batch, first the one with the shorter rows."""
     half = (len(rows) + 1) // 2
     return [rows[half:], rows[:half]]

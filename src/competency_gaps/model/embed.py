@@ -1,4 +1,4 @@
-"""Embed texts as sentences, so that labels, and windows of text, can be compared by meaning."""
+"""Embed texts as sentence vectors, so that labels, or windows of text, can be compared by meaning."""
 
 from __future__ import annotations
 
@@ -23,35 +23,34 @@ from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import one_line
 
 MAX_CHARACTERS = 2000
-"""Characters of a text that are embedded [ours]; MAX_TOKENS usually end before them."""
+"""Characters of a text that are embedded [ours]; a text usually reaches MAX_TOKENS first."""
 
 MAX_TOKENS = 128
-"""Tokens of a text that are embedded: as many as all-MiniLM-L6-v2 was trained on. 256, which it reads as well, take
-twice the time, and on MMLU-Pro clusters foretell no more."""
+"""Tokens of a text that are embedded: as many as all-MiniLM-L6-v2 was trained on. It also reads 256, in twice the time,
+but then clusters of MMLU-Pro predict scores no better."""
 
 HUB = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 """The default model on the hub, and its commit there."""
 
 FOLDER = Path("models", "all-minilm-l6-v2")
-"""Folder in the cache folder into which ``recipes/texts_model.py`` writes the default model; it precedes the hub."""
+"""Folder in the cache folder where ``recipes/texts_model.py`` writes the default model; it precedes the hub."""
 
 FILES = ("onnx/model_qint8_avx512.onnx", "onnx/model_quantized.onnx", "onnx/model.onnx", "model.onnx")
-"""A model's file in its folder, the first that is there.
+"""Names of a model's file in its folder; the first that exists is used.
 
-Of the hub's int8 files for several processors, one serves all, so that vectors differ between machines by rounding
-alone. Its weights have 7 bits: sums of 8-bit products saturate on x86 without VNNI.
-"""
+Of the hub's int8 files for several processors, one is used on all, so that vectors differ between machines only by
+rounding. Its weights have 7 bits: sums of 8-bit products saturate on x86 without VNNI."""
 
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 TEXTS_PER_STORE = 256
-"""Texts after which their vectors are stored."""
+"""Number of texts after which their vectors are stored."""
 
 MAX_STORED_VECTORS = 300_000
-"""Vectors that the cache folder keeps, the latest: some 300 MB with 384 dimensions."""
+"""Most vectors in the cache folder, the latest: some 300 MB with 384 dimensions."""
 
 HUB_TIMEOUT_SECONDS = 4
-"""How long the hub may take to answer."""
+"""Seconds that the hub may take to answer."""
 
 
 class NoModelError(UserError):
@@ -59,10 +58,10 @@ class NoModelError(UserError):
 
 
 def embed_texts(texts: Sequence[str], model: str | None = None, progress: Progress | None = None) -> np.ndarray:
-    """Embed texts with a sentence-embedding model in ONNX, on the CPU: the mean over tokens, of length 1.
+    """Return sentence embeddings of texts from an ONNX model on the CPU: the mean over tokens, of length 1.
 
-    A text's vector depends on the text and the model alone. The cache folder keeps it, so that a text is embedded once
-    on a machine.
+    A text's vector depends on the text and the model alone. It is stored in the cache folder, so that a machine embeds
+    a text once.
 
     Parameters
     ----------
@@ -72,7 +71,7 @@ def embed_texts(texts: Sequence[str], model: str | None = None, progress: Progre
         Folder with ``tokenizer.json`` and one of ``FILES``, or the id of such a model on the hub; None takes
         all-MiniLM-L6-v2 in int8.
     progress
-        Where to show how far it is; None: nowhere.
+        Shows the progress; None: nothing is shown.
 
     Returns
     -------
@@ -114,14 +113,14 @@ def embed_texts(texts: Sequence[str], model: str | None = None, progress: Progre
 
 
 def has_default_model() -> bool:
-    """Whether texts can be embedded: the packages are installed, and the model is here or its hub answers."""
+    """Return whether texts can be embedded: the packages are installed, and the model is here or the hub answers."""
     if not all(map(importlib.util.find_spec, ("onnxruntime", "tokenizers", "huggingface_hub"))):
         return False
     return _local_files(None) is not None or _hub_answers()
 
 
 def _store() -> sqlite3.Connection:
-    """The vectors in the cache folder; an empty store in memory where it cannot be used."""
+    """Return the database of vectors in the cache folder; an empty one in memory if the folder cannot be used."""
     table = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
     with suppress(OSError, sqlite3.Error):
         make_folder(cache_folder())
@@ -134,7 +133,7 @@ def _store() -> sqlite3.Connection:
 
 
 class _Encoder:
-    """A model with its tokenizer, for one text at a time: an int8 model scales activations over a whole batch."""
+    """Embeds one text at a time: an int8 model scales activations over a whole batch."""
 
     def __init__(self, name: str, file: Path, tokenizer: Path) -> None:
         import onnxruntime
@@ -156,6 +155,7 @@ class _Encoder:
         return blake2b(self.digest + text.encode(), digest_size=16).digest()
 
     def __call__(self, text: str) -> bytes:
+        """Return the embedding of a text as the bytes of float16 numbers, of length 1."""
         ids = np.array([self.tokenizer.encode(text).ids], np.int64)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         names = [entry.name for entry in self.session.get_inputs()]
@@ -168,7 +168,7 @@ class _Encoder:
 
 @functools.lru_cache(maxsize=1)
 def _load(model: str | None) -> _Encoder:
-    """Load an embedding model from this machine or the hub; the last one stays loaded."""
+    """Return an embedding model from this machine or the hub; the last one is cached."""
     name = model or HUB
     with needed(None, "texts", "Comparing texts by meaning"):
         import onnxruntime  # noqa: F401
@@ -182,7 +182,7 @@ def _load(model: str | None) -> _Encoder:
 
 
 def _local_files(model: str | None) -> tuple[Path, Path] | None:
-    """The model and its tokenizer on this machine: in a folder, or in the hub's cache."""
+    """Return the files of the model and its tokenizer in a folder or the hub's cache; None if one is missing."""
     folder = Path(model).expanduser() if model else cache_folder() / FOLDER
     if not folder.is_dir():
         from huggingface_hub import try_to_load_from_cache
@@ -195,7 +195,7 @@ def _local_files(model: str | None) -> tuple[Path, Path] | None:
 
 
 def _fetched_files(model: str | None) -> tuple[Path, Path]:
-    """The model and its tokenizer, fetched from the hub."""
+    """Download the model and its tokenizer from the hub, and return their files."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
@@ -218,7 +218,7 @@ def _fetched_files(model: str | None) -> tuple[Path, Path]:
 
 
 def _hub_answers() -> bool:
-    """Whether the hub can be asked: its client alone would try for half a minute."""
+    """Return whether the hub can be reached; its client alone would try for half a minute."""
     from huggingface_hub import constants
 
     hub = urlsplit(constants.ENDPOINT)

@@ -45,21 +45,21 @@ class Hook:
     """A place in a model at which activations are read."""
 
     name: str
-    """The name given by the user or the SAE."""
+    """The name as the user or the SAE gives it."""
     path: str
     """Path of the module inside the Hugging Face model."""
     side: Literal["input", "output", "normalized"]
-    """The module's input or its output; or, of a norm, its output without gain and bias."""
+    """The module's input, its output, or (of a norm) its output without gain and bias."""
     layer: int | None
     """Index of the decoder block that holds the module; None outside the blocks."""
 
     def module(self, model: nn.Module) -> nn.Module:
-        """The hook's module in a model."""
+        """Return the hook's module in a model."""
         return model.get_submodule(self.path)
 
 
 def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
-    """Path and modules of the model's stack of decoder blocks.
+    """Return the path and modules of the model's stack of decoder blocks.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
 
 
 def resolve_hook(model: nn.Module, name: str) -> Hook:
-    """Find the module that a hook's name stands for.
+    """Return the hook that a name stands for.
 
     Parameters
     ----------
@@ -133,7 +133,6 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = N
     activations: list[torch.Tensor] = []
 
     def take(value: torch.Tensor) -> torch.Tensor:
-        """Keep the activations of a pass, then end it if asked to."""
         if passes is None or len(activations) < passes:
             activations.append(_normalized(hook.module(model), value) if hook.side == "normalized" else value)
         if stop:
@@ -149,13 +148,11 @@ def changed(model: nn.Module, hook: Hook, change: Callable[[torch.Tensor], torch
     """Pass the activations at a hook through ``change`` while the body of the ``with`` runs the model."""
 
     def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Change the first argument of a module."""
         if args:
             return (change(args[0]), *args[1:]), kwargs
         return args, {**kwargs, "hidden_states": change(kwargs["hidden_states"])}
 
     def on_output(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
-        """Change the output of a module."""
         return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
     module = hook.module(model)
@@ -170,7 +167,7 @@ def changed(model: nn.Module, hook: Hook, change: Callable[[torch.Tensor], torch
 
 
 def _normalized(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """What a norm gives before its gain and bias, in its input's dtype."""
+    """Return a norm's output without its gain and bias, in the dtype of its input."""
     import torch
 
     y = x.float()
@@ -234,13 +231,13 @@ def _resolve_path(model: nn.Module, path: str) -> Hook:
 
 
 def _module_paths(model: nn.Module) -> list[str]:
-    """Module paths with layer numbers replaced by ``<layer>``."""
+    """Return the model's module paths with layer numbers replaced by ``<layer>``, each once."""
     folded = (re.sub(r"\.\d+(?=\.|$)", ".<layer>", path) for path, _ in model.named_modules() if path)
     return sorted(set(folded))
 
 
 def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray], cache: Any = None) -> torch.Tensor:
-    """Activations at the hook, of shape (rows, longest, width); the pass ends there.
+    """Return the activations at the hook, of shape (rows, longest, width); the pass ends there.
 
     Rows are padded on the right. No attention mask is needed: a position of a causal model never
     sees the padding after it, and a pass without a mask takes the fast attention kernels.
@@ -248,7 +245,7 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray], ca
     Parameters
     ----------
     cache
-        transformers' cache of what stands before the sequences, which the pass fills; None: nothing does.
+        transformers' cache of what precedes the sequences, which the pass extends; None: nothing precedes them.
 
     Raises
     ------
@@ -265,7 +262,7 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray], ca
 
 
 def _first_pass(activations: list[torch.Tensor], hook: Hook) -> torch.Tensor:
-    """Activations of the first pass, of shape (rows, positions, width)."""
+    """Return the activations of the first pass, of shape (rows, positions, width); UserError if there is none."""
     if not activations:
         raise UserError(
             f"hook {hook.name!r}: the model never calls {hook.path!r}. Give the path of a module inside it."
@@ -275,7 +272,7 @@ def _first_pass(activations: list[torch.Tensor], hook: Hook) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Start:
-    """Tokens with which several sequences begin, read once, up to the hook."""
+    """Tokens with which several sequences begin, read once up to the hook."""
 
     keys_values: list[tuple[torch.Tensor, torch.Tensor]]
     """Keys and values of each layer below the hook, of shape (1, heads, tokens, head width)."""
@@ -287,7 +284,7 @@ class Start:
 
 
 def cache_start(lm: LanguageModel, hook: Hook, ids: np.ndarray) -> Start:
-    """Read a start that :func:`~competency_gaps.model.prefixes.shared_start` found; raises as :func:`read_hook`."""
+    """Read the tokens ``ids``, with which several sequences begin; raises as :func:`read_hook`."""
     from transformers.cache_utils import DynamicCache
 
     cache = DynamicCache()
@@ -296,7 +293,7 @@ def cache_start(lm: LanguageModel, hook: Hook, ids: np.ndarray) -> Start:
 
 
 def read_after(lm: LanguageModel, hook: Hook, start: Start, sequences: Sequence[np.ndarray]) -> list[torch.Tensor]:
-    """Activations at the hook of sequences that all begin with a start, of which only the rest is read.
+    """Return the activations at the hook of sequences that all begin with ``start``; only the rest is read.
 
     Returns
     -------
@@ -316,12 +313,12 @@ def read_after(lm: LanguageModel, hook: Hook, start: Start, sequences: Sequence[
 
 
 def hook_width(lm: LanguageModel, hook: Hook) -> int:
-    """Width of the activations at the hook, found by a pass of the whole model over one token.
+    """Return the width of the activations at the hook, by a pass of the whole model over one token.
 
     Raises
     ------
     UserError
-        If the model fails on it, so that what it fails on later is an input's fault; or never calls the hook.
+        If the model fails on this token (so that later failures can be blamed on an input), or never calls the hook.
     MachineError
         If memory runs out, or the device fails.
     """
@@ -345,7 +342,7 @@ def hook_width(lm: LanguageModel, hook: Hook) -> int:
 
 @contextmanager
 def _enough_memory(ids: torch.Tensor) -> Iterator[None]:
-    """Turn "out of memory" into an error that says what to lower."""
+    """Turn "out of memory" within the ``with`` into an error that says what to lower."""
     try:
         yield
     except Exception as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 NOT_A_NUMBER = Reason("model_failed", "the model failed on it: its log-probabilities are not numbers")
-"""Why a continuation has no likelihood of which a token's log-probability is NaN."""
+"""Why a continuation with a token whose log-probability is NaN has no likelihood."""
 _MAX_COMMON_TOKENS = 4
 """Most shared first tokens of a prefix's continuations that are read with the prefix. Their log-probabilities are kept
 for every row of the batch, so the number is small."""
@@ -38,7 +38,7 @@ class Likelihood(NamedTuple):
     tokens: int
     """Number of its tokens."""
     greedy: bool
-    """Whether greedy decoding would give the continuation."""
+    """Whether greedy decoding would generate the continuation."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class Continuation:
     ids: np.ndarray
     """int32 of shape (tokens,); if empty, the likelihood is 1."""
     asked: int | None = None
-    """Number of the prompt that the prefix is, for the tap; None: another text."""
+    """Index of the prompt, for the tap, if the prefix is a prompt; else None."""
 
 
 def tokenize_continuation(
     tokenizer: PreTrainedTokenizerBase, prompt_text: str, prompt_ids: np.ndarray, text: str, *, skip: int
 ) -> np.ndarray:
-    """Token ids of a continuation of a tokenised prompt.
+    """Return the token ids of a continuation of a tokenised prompt, int32 of shape (tokens,).
 
     Prompt and continuation are tokenised together. If the tokenizer merges across the border, the continuation is
     tokenised separately, because the prompt's tokens are fixed.
@@ -84,7 +84,7 @@ def tokenize_continuation(
 def encode_pair(
     tokenizer: PreTrainedTokenizerBase, context: str, text: str, *, bos_id: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of a context and its continuation, split as by lm-evaluation-harness.
+    """Return the tokens of a context and its continuation, split as by lm-evaluation-harness.
 
     Trailing blanks of the context go to the continuation; both are tokenised together, and the continuation's tokens
     are those beyond the number that the context alone has. An empty context is the BOS token, else the EOS token.
@@ -92,7 +92,7 @@ def encode_pair(
     Parameters
     ----------
     bos_id
-        Token before the context; None: none.
+        Token before the context; None: there is none.
 
     Returns
     -------
@@ -106,7 +106,6 @@ def encode_pair(
     """
 
     def encode(part: str) -> list[int]:
-        """Tokenise a text without special tokens."""
         return list(tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"])
 
     if context == "":
@@ -124,7 +123,7 @@ def encode_pair(
 
 
 class Group:
-    """Continuations of one prefix."""
+    """Continuations of one prefix, and which tokens to read to score them."""
 
     def __init__(self, asked: list[Continuation]) -> None:
         self.asked = asked
@@ -137,7 +136,7 @@ class Group:
         self.owners = list(dict.fromkeys(option.asked for option in asked if option.asked is not None))
 
     def rests(self) -> dict[int, tuple[int, ...]]:
-        """Tokens that are read after ``read`` to score each continuation; those of which nothing more is read lack.
+        """Return, by continuation, the tokens to read after ``read``; continuations without such tokens are missing.
 
         A continuation's last token is only predicted, not read.
         """
@@ -145,7 +144,7 @@ class Group:
         return {i: rest for i, rest in rests.items() if rest}
 
     def branches(self) -> dict[tuple[int, ...], list[int]]:
-        """Token sequences to read after ``read``, each with the continuations scored from it.
+        """Return the token sequences to read after ``read``, each with the continuations scored from it.
 
         A sequence that starts another is read with that.
         """
@@ -172,7 +171,7 @@ def likelihoods(
     tap: Tap | None = None,
     model_precision: bool = False,
 ) -> list[Likelihood | Reason]:
-    """Log-likelihoods of continuations, in the order given, or why one cannot be computed.
+    """Return the log-likelihood of each continuation, in the order given, or why it cannot be computed.
 
     Shared tokens are read once: the common start of all prefixes, a prefix with several continuations (a question and
     its options), the common start of these, and continuations that differ only in their last token. The first token of
@@ -180,10 +179,14 @@ def likelihoods(
 
     Parameters
     ----------
+    token_budget
+        Most tokens of a pass, padding included.
+    advance
+        Called with the number of continuations that were scored.
     attempts
         Runs the batches.
     tap
-        Receives the activations of prefixes that are prompts; None: they are not kept.
+        Receives the activations of prefixes that are prompts; None: they are not computed.
     model_precision
         Compute softmax and sum in the model's precision, as lm-evaluation-harness does, instead of float32.
     """
@@ -223,7 +226,7 @@ def likelihoods(
 
 
 def _likelihood(logprobs: torch.Tensor, group: Group, i: int, rest: Steps | Reason | None) -> Likelihood | Reason:
-    """Of a group's continuation: its tokens in the common start and the next one, and the rest."""
+    """Return the likelihood of a group's continuation ``i``: of its common start, its next token and the rest."""
     import torch
 
     if isinstance(rest, Reason):
@@ -237,16 +240,16 @@ def _likelihood(logprobs: torch.Tensor, group: Group, i: int, rest: Steps | Reas
 
 
 class Steps(NamedTuple):
-    """Consecutive tokens of a continuation."""
+    """The scores of consecutive tokens of a continuation."""
 
     logprobs: torch.Tensor
-    """Of shape (tokens,)."""
+    """Log-probability of each token, of shape (tokens,)."""
     greedy: bool
     """Whether each is the likeliest token."""
 
 
 def steps(logprobs: torch.Tensor, ids: np.ndarray) -> Steps:
-    """Score tokens of a continuation from log-probabilities of shape (>= tokens, vocabulary)."""
+    """Return the scores of a continuation's tokens, from log-probabilities of shape (>= tokens, vocabulary)."""
     import torch
 
     tokens = torch.from_numpy(ids.astype(np.int64)).to(logprobs.device)
@@ -255,17 +258,17 @@ def steps(logprobs: torch.Tensor, ids: np.ndarray) -> Steps:
 
 
 class _Branch(NamedTuple):
-    """A token sequence after a prefix."""
+    """A token sequence to read after a prefix."""
 
     row: int
-    """Of the pass."""
+    """Row of the pass over the prefixes."""
     ids: tuple[int, ...]
     scored: list[int]
-    """Places, among the row's continuations, of those that are scored from it."""
+    """Indices of the row's continuations that are scored from it."""
 
 
 class BranchReader:
-    """Reads what follows the prefixes of one pass; row and group have the same number."""
+    """Reads what follows the prefixes of one pass. Row ``i`` of the pass is group ``i``."""
 
     def __init__(
         self, lm: LanguageModel, read: PrefixPass, groups: Sequence[Group], token_budget: int, attempts: Attempts
@@ -274,14 +277,15 @@ class BranchReader:
         self._token_budget, self._attempts = token_budget, attempts
 
     def rests(self) -> dict[tuple[int, int], Steps | Reason]:
-        """The steps of each continuation after those that the pass over the prefixes predicts, or why there are none.
+        """Return the steps of each continuation beyond those that the pass over the prefixes predicts, or why there are
+        none.
 
         A sequence that starts another is read with that, and by itself if that fails.
 
         Returns
         -------
         dict
-            By row and place of the continuation; those that have no further steps lack.
+            By row and index of the continuation; continuations without further steps are missing.
 
         Raises
         ------
@@ -325,7 +329,7 @@ class BranchReader:
                 )
 
     def _follow(self, lm: LanguageModel, branches: Sequence[_Branch]) -> list[dict[int, Steps]]:
-        """Read branches in one pass; for each, the steps of the continuations scored from it."""
+        """Read branches in one pass, and return for each the steps of the continuations scored from it."""
         import torch
 
         read = self._read

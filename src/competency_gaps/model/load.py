@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 _OF_A_COPY = ("transformers_version", "dtype", "torch_dtype", "quantization_config")
-"""Settings that say how a copy of a model was stored, or by what."""
+"""Settings of a stored copy (how and with what it was written), which do not change the model."""
 _HASH_THREADS = 8
 """Most tensors that are hashed at once."""
 _NUMBERS_PER_COPY = 2**22
-"""Numbers of a tensor on a GPU that are copied in order to hash them."""
+"""Most numbers of a tensor that are copied from a GPU at once, to be hashed."""
 MIN_HASHED_NUMBERS = 256
-"""Fewest numbers of each parameter in the sample that is hashed (or all, if fewer)."""
+"""Size of the sample of each parameter that is hashed, at least (or the whole parameter, if smaller)."""
 _PACKAGES = (
     *("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym"),
     *("lm-eval", "inspect-ai"),
 )
-"""Packages that can change a result."""
+"""Packages whose version can change a result."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LanguageModel:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     name: str
-    """The name given by the user."""
+    """The name as the user gives it."""
     identity: dict[str, Any]
     """For the manifest: class, sizes, dtype, device, revision, hashes of the weights and of the vocabulary."""
     max_length: int
@@ -57,12 +57,12 @@ class LanguageModel:
 
     @property
     def device(self) -> torch.device:
-        """Device of the model's input."""
+        """Device of the model's input embeddings, where its input must be."""
         return self.model.get_input_embeddings().weight.device
 
     @property
     def pad_id(self) -> int:
-        """Padding token. It has no effect: no token attends to padding after it, and padding before it is masked."""
+        """Id of the padding token. It has no effect: padding before a text is masked, padding after it unattended."""
         # Some tokenizers have a padding token that was added later and has no embedding.
         known = len(self.model.get_input_embeddings().weight)
         usable = [i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None and i < known]
@@ -70,7 +70,7 @@ class LanguageModel:
 
 
 def load_model(config: ModelConfig, *, progress: Progress | None = None) -> LanguageModel:
-    """Load the model that a configuration names.
+    """Return the model that a configuration names, ready to run, with its tokenizer.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
 
 
 def load_tokenizer(config: ModelConfig, *, progress: Progress | None = None) -> PreTrainedTokenizerBase:
-    """Load the tokenizer alone, with which prompts are made; raises as :func:`load_model`."""
+    """Return the tokenizer alone, enough to build prompts; raises as :func:`load_model`."""
     with needed(None, "run", "Running a model"):
         from transformers import AutoTokenizer
     with _loading(config.name):
@@ -124,7 +124,7 @@ def load_tokenizer(config: ModelConfig, *, progress: Progress | None = None) -> 
 
 @contextmanager
 def _loading(name: str) -> Iterator[None]:
-    """Turn what transformers raises while it loads into an error that says what a model may be."""
+    """Turn transformers' errors within the ``with`` into an error that says what a model may be."""
     try:
         yield
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -136,7 +136,7 @@ def _loading(name: str) -> Iterator[None]:
 
 
 def _source(config: ModelConfig, progress: Progress | None) -> tuple[str, dict[str, Any]]:
-    """The hub id or folder that transformers loads, and its options for model and tokenizer.
+    """Return the hub id or folder that transformers loads, and its options for model and tokenizer.
 
     Raises
     ------
@@ -158,9 +158,9 @@ def _source(config: ModelConfig, progress: Progress | None) -> tuple[str, dict[s
 
 
 def _unpack(file: Path, folder: Path) -> None:
-    """Save a GGUF file's model as plain matrices, and its tokenizer.
+    """Write a GGUF file's model as plain float32 matrices, with its tokenizer, into a folder.
 
-    They are in float32: rounded to another precision, they are what the file gives in it.
+    In float32 nothing is lost: rounded to another precision, they equal what the file gives in it.
     """
     lm = load_model(ModelConfig(name=str(file), dtype="float32", device="cpu"))
     lm.model.hf_quantizer = None  # its weights are plain numbers now
@@ -180,7 +180,7 @@ def _dense_gguf() -> Any:
 
 
 def chosen_device(device: str) -> str:
-    """torch's name of the configured device.
+    """Return torch's name of the configured device; for ``auto`` the first GPU, else the CPU.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def chosen_device(device: str) -> str:
 
 
 def chosen_dtype(dtype: str, device: str) -> str:
-    """torch's name of the configured data type."""
+    """Return torch's name of the configured data type; for ``auto`` the faster of bfloat16 and float32."""
     if dtype != "auto":
         return dtype
     return "bfloat16" if fast_bfloat16(device) else "float32"
@@ -222,7 +222,7 @@ def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def _identity(config: ModelConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    """Return what the manifest records of the model and its tokenizer."""
+    """Return what the manifest records about the model and its tokenizer."""
     vocabulary = hashlib.sha256()
     for token, index in sorted(tokenizer.get_vocab().items(), key=lambda pair: (pair[1], pair[0])):
         vocabulary.update(f"{index}\t{token}\n".encode())
@@ -247,9 +247,9 @@ def _identity(config: ModelConfig, model: PreTrainedModel, tokenizer: PreTrained
 
 
 def weights_hash(model: torch.nn.Module) -> str:
-    """SHA-256 over names, shapes and a strided sample of every parameter, in float32.
+    """Return the SHA-256 over names, shapes and a strided sample of every parameter, in float32.
 
-    What a dictionary is known by: it does not depend on the data type in which weights are stored.
+    It identifies the model in a dictionary, as it does not depend on the data type in which weights are stored.
     """
     import torch
 
@@ -267,14 +267,13 @@ def weights_hash(model: torch.nn.Module) -> str:
 
 
 def content_hash(model: torch.nn.Module) -> str:
-    """SHA-256 over names, types, shapes and every number of the weights: any change of one shows.
+    """Return the SHA-256 over names, types, shapes and every number of the weights; changes with any of them.
 
     Tensors are hashed in threads, about 1 GB/s in each.
     """
     import torch
 
     def digest(tensor: torch.Tensor) -> str:
-        """Return the SHA-256 of one tensor's numbers."""
         hash_ = hashlib.sha256()
         for part in tensor.detach().reshape(-1).split(_NUMBERS_PER_COPY):
             hash_.update(part.to("cpu").view(torch.uint8).numpy())
@@ -291,7 +290,7 @@ def content_hash(model: torch.nn.Module) -> str:
 
 
 def _settings(model: PreTrainedModel) -> dict[str, Any]:
-    """What of the model's configuration, and of how it ends a text, may change its results, as plain JSON."""
+    """Return the settings that may change the model's results, and its end tokens, as plain JSON."""
     config: dict[str, Any] = json.loads(model.config.to_json_string(use_diff=False))
     ends = getattr(model.generation_config, "eos_token_id", None)
     settings: dict[str, Any] = _without_copy(config)
@@ -299,7 +298,7 @@ def _settings(model: PreTrainedModel) -> dict[str, Any]:
 
 
 def _without_copy(settings: Any) -> Any:
-    """Settings, also those of a model's parts, without what says how a copy was stored."""
+    """Return settings, also those of a model's parts, without those in ``_OF_A_COPY``."""
     if not isinstance(settings, dict):
         return settings
     kept = {name: value for name, value in settings.items() if not name.startswith("_") and name not in _OF_A_COPY}
@@ -312,7 +311,7 @@ def _text_hash(text: str | dict[str, str] | None) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a result; absent ones are left out."""
+    """Return the versions of Python and of the installed packages that can change a result."""
     installed = {"python": platform.python_version()}
     for package in _PACKAGES:
         with suppress(importlib.metadata.PackageNotFoundError):
@@ -321,19 +320,19 @@ def versions() -> dict[str, str]:
 
 
 _MEASURED_PRODUCTS = 40
-"""Products that are measured in each precision."""
+"""Number of matrix products that are timed in each precision."""
 _MIN_SPEEDUP = 1.2
-"""Least speed of products in bfloat16 over float32 at which bfloat16 is chosen; other operations are slower in it."""
+"""Least speed-up of products in bfloat16 at which bfloat16 is chosen; other operations are slower in it."""
 
 
 def text_config(model: PreTrainedModel) -> Any:
-    """The configuration of the language part of a model."""
+    """Return the configuration of the language part of a model."""
     config: Any = model.config
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
 def fast_bfloat16(device: str) -> bool:
-    """Whether a model runs faster in bfloat16 than in float32 on a device.
+    """Return whether a model runs faster in bfloat16 than in float32 on a device.
 
     On a CPU it is measured, because processors differ: some multiply bfloat16 in tiles, several times faster than
     float32, others emulate it, fifty times slower.
@@ -348,7 +347,7 @@ def fast_bfloat16(device: str) -> bool:
 
 @functools.cache
 def _gain() -> float:
-    """Speed of a matrix product of a language model's shape in bfloat16 over float32, by the fastest of several."""
+    """Return how much faster a matrix product of a language model's shape is in bfloat16 than in float32."""
     import torch
 
     kinds = (torch.float32, torch.bfloat16)

@@ -1,4 +1,4 @@
-"""One pass over a batch of prefixes, in which their shared start is read once, and its activations at a hook.
+"""Read a batch of prefixes in one pass, their shared start only once, and tap the activations at a hook.
 
 Items of a benchmark often begin alike: a system prompt, an instruction, examples. In most causal models a token depends
 only on the tokens before it, so the keys and values of a shared start are computed in one row and copied to the others.
@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 _MAX_PREFIX_TO_START = 8
 """A start is shared if it is at least 1/8 of the longest prefix, as its pass has a cost."""
 _LENGTH_DEPENDENT_ROPE = frozenset({"longrope", "dynamic"})
-"""Types of rotary positions that depend on the length of the whole input."""
+"""Types of rotary position embeddings that depend on the length of the whole input."""
 
 
 class Tap(Protocol):
-    """Receives the activations of prompts."""
+    """Receives the activations of prompts at a hook."""
 
     hook: Hook
 
     def wanted(self, asked: int) -> np.ndarray | None:
-        """Tokens of a prompt whose activations are wanted: int32 of shape (tokens,), the prompt up to its span's end;
-        None: none are wanted, or they were taken."""
+        """Return the tokens of a prompt up to its span's end, int32 of shape (tokens,), if their activations are
+        wanted; None if they are not, or were already taken.
+        """
 
     def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
         """Receive the activations of some prompts, each of shape (>= wanted tokens, width)."""
@@ -47,15 +48,15 @@ class Tap(Protocol):
 def tapped(
     lm: LanguageModel, prefixes: Sequence[np.ndarray], owners: Sequence[Sequence[int]], tap: Tap | None, *, passes: int
 ) -> Iterator[None]:
-    """Give a tap the activations of the first passes in the body of the ``with``, which reads padded prefixes.
+    """Pass a tap the activations of the first passes in the body of the ``with``, which reads padded prefixes.
 
     Parameters
     ----------
     prefixes
-        Padded on the left.
+        Token ids; the body pads them on the left.
     owners
-        Per prefix, the numbers of the prompts whose activations it can give; a prompt that the prefix does not hold
-        far enough (for example, because its last blanks went to the continuation) is skipped.
+        Per prefix, the indices of the prompts whose activations it can provide; a prompt of which the prefix does not
+        contain all wanted tokens (for example, because its last blanks went to the continuation) is skipped.
     passes
         2: the first pass reads the shared start of all prefixes, in one row, and the second the rest of each.
     """
@@ -79,7 +80,8 @@ def _holds(prefix: np.ndarray, wanted: np.ndarray | None) -> bool:
 
 
 def _row(start: torch.Tensor, rest: torch.Tensor, tokens: int) -> torch.Tensor:
-    """Activations of all tokens of a row; those that the last pass did not compute are the first of ``start``.
+    """Return the activations of all tokens of a row; those that the last pass did not compute are the first of
+    ``start``.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ class PrefixPass:
     """Results of one pass over a batch of prefixes."""
 
     cache: Any
-    """transformers' key-value cache, one row per prefix; None: the model has none."""
+    """transformers' key-value cache, one row per prefix; None if the model has none."""
     mask: torch.Tensor
     """int64 of shape (prefixes, longest): 0 at the left padding."""
     lengths: list[int]
@@ -109,7 +111,7 @@ class PrefixPass:
 
 
 def shared_start(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> int:
-    """Length of the prefixes' shared start, shorter than each of them; 0 where sharing does not pay.
+    """Return the length of the prefixes' shared start, shorter than each of them; 0 if sharing does not pay.
 
     Nothing is shared by models whose cache is no plain list of keys and values (sliding windows, recurrent states), or
     whose rotary positions depend on the length of the input.
@@ -131,16 +133,16 @@ def read_prefixes(
     kept: int,
     model_precision: bool,
 ) -> PrefixPass:
-    """One pass over prefixes, padded on the left so that all end where their continuations begin.
+    """Return the results of one pass over prefixes, padded on the left so that all end where their continuations begin.
 
     Parameters
     ----------
     owners
-        Per prefix, the numbers of the prompts whose activations it can give.
+        Per prefix, the indices of the prompts whose activations it can provide to the tap.
     shared
         Length of the shared start; see :func:`shared_start`.
     kept
-        Number of last positions whose log-probabilities are kept; at most the tokens after the shared start.
+        Number of last positions whose log-probabilities are returned; at most the tokens after the shared start.
     """
     ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
@@ -160,7 +162,7 @@ def read_prefixes(
 
 
 def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at the left padding."""
+    """Return ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at padding."""
     import torch
 
     longest = max(len(prefix) for prefix in prefixes)
@@ -173,10 +175,10 @@ def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.T
 
 
 def read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
-    """Cache of the first columns of a batch with a shared start, padded on the left.
+    """Return a cache of the first columns of a batch with a shared start, padded on the left.
 
-    A row shorter than the longest begins with padding, so these columns hold less of its start; the other columns,
-    which are computed, hold the rest.
+    A row shorter than the longest begins with padding, so these columns contain less of its start; the other columns,
+    which are computed, contain the rest.
     """
     import torch
 
@@ -192,12 +194,12 @@ def read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
 
 
 def rows_of_cache(cache: Any, rows: torch.Tensor) -> Any:
-    """A cache with some rows of another, which remains unchanged.
+    """Return a cache with some rows of another, which remains unchanged.
 
     Raises
     ------
     UserError
-        If the model keeps no cache of keys and values.
+        If the model has no cache of keys and values.
     """
     # What goes on from a recurrent state comes out wrong; from transformers 5.24 on, it looks like any other cache.
     recurrent = any(getattr(cache, "is_linear", ()))
@@ -217,7 +219,7 @@ def rows_of_cache(cache: Any, rows: torch.Tensor) -> Any:
 
 
 def is_plain(cache: Any) -> bool:
-    """Whether a cache is just a list of keys and values of every position."""
+    """Return whether a cache is just a list of keys and values of every position."""
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
     return type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
@@ -228,7 +230,7 @@ _SHARING: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
 def _can_share(lm: LanguageModel) -> bool:
-    """Whether keys and values of a start can be copied to other rows; a pass over one token shows the cache's type."""
+    """Return whether keys and values of a start can be copied to other rows; a pass over one token shows it."""
     import torch
 
     if lm.model not in _SHARING:
@@ -240,7 +242,7 @@ def _can_share(lm: LanguageModel) -> bool:
 
 
 def _rope_types(config: Any) -> set[str]:
-    """Types of rotary positions in a model's configuration; some models have one per type of layer."""
+    """Return the types of rotary position embeddings in a configuration; some models have one per type of layer."""
     settings = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     nested = [value for value in settings.values() if isinstance(value, dict)]
     return {str(part.get("rope_type", part.get("type"))) for part in (settings, *nested)}

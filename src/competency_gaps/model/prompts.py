@@ -1,6 +1,6 @@
-"""Build, render and tokenise prompts, and locate the item's own text exactly.
+"""Build, render and tokenise prompts, and locate the item's body exactly.
 
-A text is rendered once and tokenised once. The range of the item's own text is known by construction (plain prompts) or
+A text is rendered once and tokenised once. The range of the body is known by construction (plain prompts) or
 by rendering the chat template around a placeholder, never by a search for similar text. Tokens are assigned to the
 range by character offsets.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class SpanError(UserError):
-    """The item's own text cannot be found exactly in the text that the model reads."""
+    """The item's body cannot be located exactly in the text that the model reads; ``reason`` says why."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(f"{text}.")
@@ -40,15 +40,15 @@ class Tokens:
     offsets: np.ndarray
     """int32 of shape (tokens, 2): character range of each token; (0, 0) for tokens without text."""
     in_body: np.ndarray
-    """bool of shape (tokens,): the token holds some of the item's own text."""
+    """bool of shape (tokens,): whether the token overlaps the item's body."""
     bos: np.ndarray
-    """bool of shape (tokens,): the token only marks the start of the input."""
+    """bool of shape (tokens,): whether the token only marks the start of the input."""
     added: int
     """Number of leading tokens prepended to the text: 0 or 1."""
 
 
 def plain_text(before: str, body: str, after: str) -> Text:
-    """A prompt without a chat template: few-shot examples and lead-in, the item's text, and the text after it."""
+    """Return a prompt without a chat template: ``before`` (instructions, few-shot examples), body, ``after``."""
     return Text(before + body + after, (len(before), len(before) + len(body)), templated=False)
 
 
@@ -59,12 +59,12 @@ def chat_text(
     body: tuple[int, int, int],
     generation_prompt: bool,
 ) -> Text:
-    """Render messages with the tokenizer's chat template and locate the item's own text in the result.
+    """Return messages rendered with the tokenizer's chat template, with the item's body located.
 
     Parameters
     ----------
-    own
-        The item's own text: index of a message, and the range [start, end) inside its content.
+    body
+        The item's body: index of a message, and the range [start, end) inside its content.
     generation_prompt
         End with the opening of the assistant's turn.
 
@@ -73,7 +73,7 @@ def chat_text(
     UserError
         If the tokenizer has no chat template, or the template fails on these messages.
     SpanError
-        If the template rewrites a message so that its text cannot be found exactly.
+        If the template rewrites a message so that its text cannot be located exactly.
     """
     rendered = render_chat(tokenizer, messages, generation_prompt=generation_prompt)
     index, start, end = body
@@ -82,7 +82,7 @@ def chat_text(
 
 
 def render_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, generation_prompt: bool) -> str:
-    """Render messages with the tokenizer's chat template.
+    """Return messages rendered with the tokenizer's chat template.
 
     Raises
     ------
@@ -110,12 +110,12 @@ def locate_message(
     *,
     generation_prompt: bool,
 ) -> tuple[int, int, int]:
-    """Start of a message's content in the rendered text (as if nothing were stripped), and its range there.
+    """Return where a message's content starts in the rendered text (as if nothing were stripped), and its range there.
 
     Raises
     ------
     SpanError
-        If the template rewrites the message so that its text cannot be found exactly.
+        If the template rewrites the message so that its text cannot be located exactly.
     """
     content = messages[index]["content"]
     if not content.strip():
@@ -144,17 +144,17 @@ def locate_message(
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | None) -> Tokens:
-    """Tokenise a text once and assign its tokens to the item's own text.
+    """Return a text's tokens, with those of the item's body marked.
 
     Parameters
     ----------
     bos_id
-        Token before an untemplated text; None: none. A chat template brings its own.
+        Token before an untemplated text; None: there is none. A chat template brings its own.
 
     Returns
     -------
     Tokens
-        A token belongs to the item's own text if their character ranges share at least one character.
+        A token belongs to the body if their character ranges share at least one character.
     """
     encoded = tokenizer(text.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids = np.asarray(encoded["input_ids"], dtype=np.int32)
@@ -181,7 +181,7 @@ def overlaps(offsets: np.ndarray, start: int, end: int) -> np.ndarray:
 
 
 def resolve_bos(tokenizer: PreTrainedTokenizerBase, setting: str, *, sae_prepends: bool | None) -> int | None:
-    """Id of the token that starts an untemplated prompt.
+    """Return the id of the token that starts an untemplated prompt, or None if there is none.
 
     Parameters
     ----------
@@ -219,16 +219,16 @@ class PreparedItem:
     tokens: Tokens
     request: Request
     excluded: Reason | None
-    """Why the item is excluded; None: it is kept."""
+    """Why the item is excluded; None if it is not."""
 
 
 def prepare(
     item: Item, scorer: Scorer, benchmark: BenchmarkConfig, config: ModelConfig, lm: LanguageModel, bos_id: int | None
 ) -> PreparedItem:
-    """Build and tokenise an item's prompt, and decide whether the item is kept.
+    """Return an item with its prompt built and tokenised, and a reason if it is excluded.
 
     An item whose prompt (with room for the answer) exceeds the context, or whose text the chat template rewrites, is
-    excluded with its reason, never truncated.
+    excluded, never truncated.
     """
     request = scorer.request(item)
     try:
@@ -252,10 +252,9 @@ def prepare(
 
 
 def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
-    """The longest prompt with its continuation or answer: tokens of both."""
+    """Return the tokens of the longest prompt (with a continuation), and the tokens to reserve for an answer."""
 
     def lengths(texts: Sequence[str]) -> list[int]:
-        """Return the number of tokens of each text."""
         return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
 
     prompt = len(tokens.ids)
@@ -277,7 +276,7 @@ def _text(
     config: ModelConfig,
     tokenizer: PreTrainedTokenizerBase,
 ) -> Text:
-    """Return the text that the model reads, and where the item's own text lies in it."""
+    """Return the text that the model reads, with the item's body located."""
     text, setting = scorer.prompt(item), benchmark.chat_template or config.chat_template
     wants_answer = isinstance(request, Generation)
     templated = setting == "on" or (setting == "auto" and wants_answer and tokenizer.chat_template is not None)

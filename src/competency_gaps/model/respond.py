@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, str]:
-    """What tells a benchmark's equal prompts apart where answers are sampled, whatever shards they fall into.
+    """Return keys that tell a benchmark's equal prompts apart when answers are sampled, in whatever shard they are.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def draw_keys(benchmark: str, prompts: Mapping[int, np.ndarray]) -> dict[int, st
     Returns
     -------
     dict of int to str
-        Per position, the benchmark's name and the number of equal prompts before it.
+        By position: the benchmark's name and the number of equal prompts before it.
     """
     before: Counter[bytes] = Counter()
     keys = {}
@@ -61,20 +61,20 @@ def respond(
     attempts: Attempts,
     tap: Tap | None = None,
 ) -> list[Responded | Reason]:
-    """Answer items' requests, in the order given; requests of one kind are batched together.
+    """Return the model's answers to the items' requests, in the order given; requests of one kind share batches.
 
     Parameters
     ----------
     keys
-        What tells an item from those with the same prompt, whose sampled answers are to differ: see :func:`draw_keys`.
+        Distinguishes items with the same prompt, whose sampled answers are to differ: see :func:`draw_keys`.
     token_budget
         Most tokens of a pass, padding included; None: by the kind of request and the device.
     advance
-        Called with the number of requests that were answered.
+        Called with the number of requests that were answered, which may be a fraction.
     attempts
         Runs the batches.
     tap
-        Receives the activations of the prompts, by their index in ``asked``; None: they are not kept.
+        Receives the activations of the prompts, by their index in ``asked``; None: they are not computed.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def respond(
 
 
 def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:
-    """The likelihoods of a request's texts; why there are none where any is lacking."""
+    """Return the likelihoods of a request's texts, or the reason why the first missing one is missing."""
     known: list[Likelihood] = []
     for value in values:
         if isinstance(value, Reason):
@@ -175,12 +175,12 @@ def _continuations(lm: LanguageModel, question: PreparedItem, index: int, bos_id
 
 
 LOGITS_NOT_FINITE = Reason("model_failed", "the model failed on it: the logits of its answer are not finite")
-"""Why a prompt has no answer where its logits predict no token."""
+"""Why a prompt whose logits predict no token has no answer."""
 _EXPLICIT: dict[str, Any] = {
     **{"do_sample": False, "temperature": None, "top_p": None, "top_k": None, "min_p": None, "num_beams": 1},
     **{"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "use_cache": True, "cache_implementation": None},
 }
-"""Options of generation, all of which would else come from the model's own settings."""
+"""Options of generation that would otherwise come from the model's own settings."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,9 @@ class Responded:
     """The model's answer, for scoring and for the span ``response``."""
 
     output: Output
-    """A generated text is decoded without special tokens, up to the first stop string."""
+    """Generated text is decoded without special tokens, up to the first stop string."""
     response_ids: np.ndarray
-    """int32: its tokens; empty without any."""
+    """int32: tokens of the generated text; empty if there is none."""
 
 
 def generate(
@@ -206,21 +206,25 @@ def generate(
     tap: Tap | None = None,
     asked: Sequence[int] = (),
 ) -> list[Responded | Reason]:
-    """Continue prompts, in the order given; the pass over the prompts also gives their activations.
+    """Return the model's continuations of prompts, in the order given; the pass over the prompts also feeds the tap.
 
-    A sampled answer depends on the seed, the prompt and its key, not on the prompts that it is read with.
+    A sampled answer depends on the seed, the prompt and its key, not on the prompts in the same batch.
 
     Parameters
     ----------
     prompts : sequence of ndarray of int32
         Token ids, first token included; each must leave room for the answer.
+    token_budget
+        Most tokens of a batch, answers and padding included.
+    advance
+        Called with the number of prompts that were answered.
     attempts
         Runs the batches.
     keys
-        Per prompt, what tells it from equal prompts where answers are sampled: equal prompts with equal keys have equal
-        answers.
+        Per prompt, distinguishes it from equal prompts when answers are sampled: equal prompts with equal keys have
+        equal answers.
     tap, asked
-        Receives the activations of the prompts, and the number of each prompt in it.
+        Receives the activations of the prompts, and the index of each prompt in it.
 
     Returns
     -------
@@ -269,28 +273,28 @@ def generate(
 
 
 def _seed(seed: int, prompt: np.ndarray, key: str) -> int:
-    """The seed of one prompt's random numbers, in [0, 2**63)."""
+    """Return the seed of one prompt's random numbers, in [0, 2**63)."""
     digest = hashlib.sha256(f"{seed}|{key}|".encode("utf-8", "surrogatepass") + prompt.tobytes()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 @dataclass(frozen=True)
 class _Stop:
-    """Where an answer ends."""
+    """What ends an answer besides the model's end tokens: stop strings."""
 
     texts: tuple[str, ...]
     ids: tuple[int, ...]
-    """Stop strings that are special tokens: they decode to no text."""
+    """Ids of the stop strings that are special tokens, which decode to no text."""
 
     def position(self, text: str) -> int | None:
-        """Start of the first stop string; one in the blanks before the answer does not count."""
+        """Return the start of the first stop string, or None. It must come after the answer's leading blanks."""
         lead = len(text) - len(text.lstrip())
         places = [position for stop in self.texts if (position := text.find(stop, lead)) >= 0]
         return min(places) if places and text.strip() else None
 
 
 def _watch() -> Any:
-    """A processor whose ``failed``, bool of shape (rows,), says which rows had logits that predict no token."""
+    """Return a processor whose ``failed``, bool of shape (rows,), marks rows with logits that predict no token."""
     import torch
     from transformers import LogitsProcessor
 
@@ -309,8 +313,10 @@ def _watch() -> Any:
 
 
 def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
-    """Processors that leave each row's drawn token the likeliest: the random numbers are the row's own, so that an
-    answer does not depend on its batch."""
+    """Return processors that make each row's drawn token the likeliest.
+
+    Each row has its own random numbers, so that an answer does not depend on its batch.
+    """
     import torch
     from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
 
@@ -331,7 +337,7 @@ def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
 
 
 def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
-    """Criteria that end a row once its answer contains a stop string; the batch ends with its last row."""
+    """Return criteria that end a row once its answer contains a stop string; the batch ends with its last row."""
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList
 
@@ -346,7 +352,7 @@ def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
 
 
 def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
-    """Cut an answer at its first end token or stop string."""
+    """Return an answer without what follows its first end token or stop string."""
     ended = np.flatnonzero(np.isin(ids, [*_ends(lm, stop), lm.pad_id]))
     kept = ids[: ended[0]] if len(ended) else ids
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
@@ -360,13 +366,13 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:
 
 
 def _special_ids(lm: LanguageModel, stop: Sequence[str]) -> tuple[int, ...]:
-    """Ids of the stop strings that are special tokens."""
+    """Return the ids of the stop strings that are special tokens."""
     special = set(lm.tokenizer.all_special_ids)
     ids = [lm.tokenizer.convert_tokens_to_ids(text) for text in stop]
     return tuple(int(token) for token in ids if token in special)
 
 
 def _ends(lm: LanguageModel, stop: _Stop) -> list[int]:
-    """Tokens that end an answer: the model's, the tokenizer's, and stop strings that are special tokens."""
+    """Return the ids of tokens that end an answer: the model's, the tokenizer's, and stop strings that are tokens."""
     known = [*np.atleast_1d(lm.model.generation_config.eos_token_id), lm.tokenizer.eos_token_id, *stop.ids]
     return sorted({int(token) for token in known if token is not None})

@@ -1,1 +1,1 @@
-"""A model's activations through its SAE: from tokens to one sparse row of concepts per item, in memory and on disk."""
+"""From a model's activations, encoded by its SAE, to one sparse row of concepts per item, in memory and on disk."""

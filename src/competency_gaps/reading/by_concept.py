@@ -1,7 +1,7 @@
 """A concept-major copy of the CAS rows, from which one concept's items are read without the rest.
 
-The arrays are mapped from disk only while they are used, so the memory for writing and reading them grows by 4 bytes
-for each item of the run.
+The arrays are mapped from disk only while they are used, so writing and reading them takes 4 bytes of memory per item
+of the run.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from competency_gaps.util.files import no_space_left
 
 FOLDER = "by-concept"
 CHECKS = "checks.json"
-"""Checksums of the arrays."""
+"""Name of the file with the arrays' checksums."""
 BLOCK_BYTES = 2**20
-"""Bytes of a file that share one checksum."""
+"""Bytes of an array's file that share one checksum."""
 GROUP_NONZEROS = 8_000_000
-"""About how many non-zeros are transposed at once [ours]: each time, nearly every page of the arrays may be written."""
+"""Approximate number of non-zeros transposed at once [ours]: each time, nearly every page of the arrays may change."""
 _AGAIN = "Repeat the command that made the run."
 
 
@@ -44,14 +44,14 @@ class ConceptColumn(NamedTuple):
 
 
 def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasBlock]]], width: int) -> None:
-    """Transpose a run's item-major rows into concept-major ones: one pass counts, the second writes the values.
+    """Write a run's item-major rows as concept-major arrays; one pass counts, the second writes the values.
 
     Parameters
     ----------
     folder
         The run's folder of activations.
     blocks
-        Returns, at each call, all blocks with the row of ``items.parquet`` where their benchmark starts.
+        Returns, at each call, all blocks, each with the row of ``items.parquet`` where its benchmark starts.
     width
         Number of concepts.
     """
@@ -86,7 +86,7 @@ def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasB
 
 
 def _write_zeros(file: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
-    """Write an array of zeros: a disk that is full only when mapped memory is written would end the process."""
+    """Write an array of zeros: if the disk filled up only when mapped memory is written, the process would end."""
     remaining = int(np.prod(shape)) * np.dtype(dtype).itemsize
     with file.open("wb") as handle:
         header = {"descr": dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
@@ -125,7 +125,7 @@ def checks_of(file: Path) -> dict[str, Any]:
 
 
 class ByConcept:
-    """Reads what :func:`write_by_concept` wrote; an array is compared with its checksums when it is first used.
+    """Reads what :func:`write_by_concept` wrote; an array is compared with its checksums at its first use.
 
     Raises
     ------
@@ -144,26 +144,26 @@ class ByConcept:
 
     @property
     def rows(self) -> int:
-        """Items of which something is known: those of the run, but for the last if these are excluded."""
+        """Number of items covered: those of the run, without excluded ones at its end."""
         return len(self._scale)
 
     @property
     def support(self) -> np.ndarray:
-        """int64 of shape (width,): items in which each concept is active."""
+        """int64 of shape (width,): number of items in which each concept is active."""
         return np.diff(self._start)
 
     def column(self, concept: int) -> ConceptColumn:
-        """Read one concept's items."""
+        """Return the items of one concept."""
         return self.columns(concept, concept + 1)
 
     def columns(self, first: int, last: int) -> ConceptColumn:
-        """Read the items of concepts ``first`` to ``last - 1``, concatenated by concept (see :attr:`support`)."""
+        """Return the items of concepts ``first`` to ``last - 1``, concatenated by concept (see :attr:`support`)."""
         part = slice(int(self._start[first]), int(self._start[last]))
         item, shares, peak = (self._array(name)[part] for name in ("item", "cas", "peak"))
         return ConceptColumn(np.array(item), unpack_scores(shares, self._scale[item]), peak.astype(np.int32))
 
     def cas(self, concepts: np.ndarray, items: int) -> sp.csr_array:
-        """Read the concept activation scores of some concepts.
+        """Return the concept activation scores of some concepts.
 
         Parameters
         ----------
@@ -182,7 +182,7 @@ class ByConcept:
         return sp.csr_array((unpack_scores(shares, self._scale[item]), item, indptr), shape=(len(concepts), items))
 
     def _array(self, name: str) -> np.ndarray:
-        """Map an array: pages that stay mapped would count as the process's memory."""
+        """Return an array, newly mapped from disk: pages that stay mapped would count as the process's memory."""
         file = self._folder / f"{name}.npy"
         try:
             if name not in self._compared and checks_of(file) != self._checks.get(name):

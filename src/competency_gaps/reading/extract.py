@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 NOT_FINITE = Reason("activations_not_finite", "its activations are not finite")
-"""Why an item has no row whose activations, or the SAE's latents, are NaN or infinite."""
+"""Why an item has no row if its activations or latents are NaN or infinite."""
 NEEDS_RESPONSE = frozenset({"response", "all"})
 """Spans that include the model's response."""
 TEXT_ONLY = frozenset({"question", "response"})
@@ -44,34 +44,34 @@ class ItemTokens:
     span: np.ndarray
     """bool of shape (tokens,): the tokens that are pooled, at least one."""
     prompt: int = 0
-    """Tokens from the first on that are read although the span ends before them."""
+    """Number of tokens to read at least, even if the span ends before them."""
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """Turns sequences into CAS rows, with a model, a hook and an SAE."""
+    """Turns sequences of tokens into CAS rows, with a model, a hook and an SAE."""
 
     lm: LanguageModel
     hook: Hook
     sae: SparseAutoencoder
     pooling: Pooling
     batch_tokens: int | None
-    """Most tokens of a pass, padding included; None: by what it is for, and by the device."""
+    """Most tokens of a pass, padding included; None: by the kind of pass and the device."""
     keep_tokens: bool = False
-    """Whether to keep the activations of single tokens."""
+    """Whether rows include the activations of single tokens."""
     attempts: Attempts = field(default_factory=Attempts)
     """Runs the batches of this run."""
     prompts: dict[int, torch.Tensor] | None = None
     """Receives the activations of each item's prompt, of shape (tokens, width), by its position in the benchmark; None:
-    they are not kept."""
+    they are not stored."""
 
     @property
     def read_at_once(self) -> int:
-        """Most tokens of a pass that only reads."""
+        """Most tokens of a pass that reads and writes no answer."""
         return token_budget_on(self.lm.device, self.batch_tokens)
 
     def rows(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow | Reason]:
-        """Sparse rows of sequences, in the order given, from forward passes that end at the hook.
+        """Return the sparse rows of sequences, in the order given, from forward passes that end at the hook.
 
         Sequences are batched by length under the token budget, a start that all share is read once, and only the span's
         tokens are encoded.
@@ -88,7 +88,6 @@ class Extractor:
         """
 
         def read(lm: LanguageModel, chosen: np.ndarray) -> list[SparseRow | Reason]:
-            """Read some sequences in one batch."""
             spans, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
             if not shared:
                 return self.pooled(spans, list(read_hook(lm, self.hook, ids)))
@@ -106,7 +105,7 @@ class Extractor:
         return [rows[i] for i in range(len(sequences))]
 
     def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow | Reason]:
-        """Encode and pool the spans of given activations, each of shape (>= needed tokens, width).
+        """Return the sparse rows of sequences whose activations, each of shape (>= needed tokens, width), are known.
 
         A span whose activations, latents or scores are not all finite gives ``NOT_FINITE`` instead of a row.
         """
@@ -127,7 +126,7 @@ class Extractor:
     def block(
         self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]
     ) -> tuple[CasBlock, dict[str, np.ndarray]]:
-        """Make a block of sequences and their rows, and tensors of single tokens' activations, if these are kept."""
+        """Return a block of sequences and their rows, and the tensors of single tokens' activations, if stored."""
         items = np.asarray([s.item for s in sequences], np.int64)
         places, tokens = [np.flatnonzero(s.span) for s in sequences], [(s.ids, s.offsets) for s in sequences]
         kept = [row.tokens for row in rows if row.tokens is not None]
@@ -136,7 +135,7 @@ class Extractor:
 
 
 class SpanTap:
-    """Takes CAS rows from the passes that score or answer prompts.
+    """A tap that turns the activations of prompts, from the passes that score or answer them, into CAS rows.
 
     Parameters
     ----------
@@ -151,23 +150,23 @@ class SpanTap:
         self._extractor, self._sequences = extractor, sequences
 
     def wanted(self, asked: int) -> np.ndarray | None:
-        """The prompt up to the span's last token; None: nothing is wanted, or the row was taken."""
+        """Return the prompt up to the span's last token; None if no row is wanted, or it is already there."""
         sequence = self._sequences[asked]
         return None if sequence is None or asked in self.rows else sequence.ids[: needed(sequence)]
 
     def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
-        """Pool the spans immediately and keep only the rows."""
+        """Pool the spans at once, and store only the rows."""
         chosen = [sequence for sequence in (self._sequences[i] for i in asked) if sequence is not None]
         self.rows.update(zip(asked, self._extractor.pooled(chosen, activations), strict=True))
 
 
 def needed(sequence: ItemTokens) -> int:
-    """Number of tokens up to the span's end, or more if asked for: a causal model need not read what follows."""
+    """Return how many tokens to read: up to the span's end, or ``prompt`` if more; later ones change nothing."""
     return max(sequence.prompt, int(np.flatnonzero(sequence.span)[-1]) + 1)
 
 
 def span_mask(span: Span, prompt: Tokens, response: int) -> np.ndarray:
-    """Mark the tokens of prompt and response that belong to the span.
+    """Return which tokens of prompt and response belong to the span.
 
     Parameters
     ----------

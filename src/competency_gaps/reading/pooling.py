@@ -1,7 +1,7 @@
 """From a span's tokens to one sparse row per item: the concept activation score (CAS).
 
 ``mean`` [paper]: ``CAS(c, x) = (1 / |S(x)|) * sum over t in S(x) of z_c(t)``; ``max`` [ours]: the largest.
-Latents are dense only within a chunk; of single tokens, only non-zero activations are kept, and only on request.
+Latents are dense only within a chunk; of single tokens, only non-zero activations are returned, and only on request.
 On a processor a chunk is small enough to stay in its caches, where every step but the product of matrices is cheap.
 """
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from competency_gaps.sae.load import SparseAutoencoder
 
 CHUNK_ELEMENTS = 2_000_000
-"""Most latents (tokens x SAE width) in memory as a dense array, where these are at least ``MIN_TOKENS`` tokens."""
+"""Most latents (tokens x SAE width) in memory as a dense array, if they are those of at least ``MIN_TOKENS`` tokens."""
 MIN_TOKENS = 64
-"""Tokens of a chunk, however wide the SAE: its weights are read once for each chunk."""
+"""Fewest tokens of a chunk, however wide the SAE: its weights are read once for each chunk."""
 MAX_PADDING_RATIO = 2
-"""Ratio of a group's tokens with padding to those of a chunk, at most."""
+"""Largest ratio of a group's tokens, padding included, to those of a chunk."""
 GPU_FACTOR = 64
-"""Factor on a GPU, which waits a little for each chunk: 512 MiB in float32."""
+"""Factor on ``CHUNK_ELEMENTS`` for a GPU, which waits a little for each chunk: 512 MiB in float32."""
 
 
 class TokenRow(NamedTuple):
@@ -40,7 +40,7 @@ class TokenRow(NamedTuple):
 
 
 class SparseRow(NamedTuple):
-    """An item's concepts."""
+    """The concepts active in an item."""
 
     concepts: np.ndarray
     """int32 of shape (active,), ascending: the concepts active anywhere in the span."""
@@ -49,7 +49,7 @@ class SparseRow(NamedTuple):
     peaks: np.ndarray
     """int32 of shape (active,): index, inside the span, of the token where each is strongest (the first if tied)."""
     tokens: TokenRow | None = None
-    """Activations on single tokens; None: not kept."""
+    """Activations on single tokens; None if not requested."""
 
 
 class _Reduced(NamedTuple):
@@ -60,7 +60,7 @@ class _Reduced(NamedTuple):
     peaks: torch.Tensor
 
     def cut(self, ends: Sequence[int]) -> list[SparseRow]:
-        """A row for each span, whose concepts end at ``ends``."""
+        """Return a row for each span; the concepts of span ``i`` end at ``ends[i]``."""
         import torch
 
         kinds = (torch.int32, torch.float32, torch.int32)
@@ -77,12 +77,12 @@ class _Active(NamedTuple):
 
 
 def token_row(tokens: np.ndarray, concepts: np.ndarray, values: np.ndarray) -> TokenRow:
-    """Sort activations in token order by concept.
+    """Return activations on single tokens, sorted by concept and then by token.
 
     Parameters
     ----------
     tokens, concepts, values : ndarray of shape (activations,)
-        Tokens ascend.
+        Ordered by token.
     """
     order = np.argsort(concepts, kind="stable")
     counts = np.unique(concepts, return_counts=True)[1]
@@ -97,22 +97,22 @@ def pool(
     keep_tokens: bool = False,
     chunk: int | None = None,
 ) -> list[SparseRow | None]:
-    """Encode spans and reduce each to its sparse row.
+    """Return the sparse row of each span, from its encoded activations.
 
     Parameters
     ----------
     spans : sequence of torch.Tensor, each of shape (span tokens, d_in)
-        Each span holds at least one token.
+        Each with at least one token.
     keep_tokens
-        Whether to keep the activations of single tokens.
+        Whether rows include the activations of single tokens.
     chunk
         Tokens whose latents are in memory at once; None: by the SAE's width and device.
 
     Returns
     -------
     list of SparseRow or None
-        One per span, equal to SAELens' ``encode`` followed by a plain mean (maximum) over tokens; None: latents of the
-        span are not finite.
+        One per span, equal to SAELens' ``encode`` followed by a plain mean (maximum) over tokens; None if latents of
+        the span are not finite.
     """
     import torch
 
@@ -138,14 +138,14 @@ def pool(
 
 
 def chunk_tokens(sae: SparseAutoencoder, factor: int = 1) -> int:
-    """Tokens whose latents are in memory at once."""
+    """Return the number of tokens whose latents are in memory at once."""
     return max(MIN_TOKENS, CHUNK_ELEMENTS * factor // sae.d_sae)
 
 
 def _pool_group(
     sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str, keep_tokens: bool
 ) -> list[SparseRow | None]:
-    """Pool spans that are encoded together; None for a span with latents that are not finite."""
+    """Return the rows of spans that are encoded together; None for a span with latents that are not finite."""
     import torch
 
     latents = sae.encode(torch.cat(spans))
@@ -172,7 +172,10 @@ def _pool_group(
 
 
 def _token_rows(grid: torch.Tensor, ends: Sequence[int]) -> list[TokenRow]:
-    """Activations on single tokens of spans, whose concepts end at ``ends``; each has a row of ``grid``."""
+    """Return the activations on single tokens of spans, from ``grid`` of shape (concepts, tokens).
+
+    The concepts of span ``i`` end at row ``ends[i]``.
+    """
     import torch
 
     active = grid.gt(0)
@@ -189,7 +192,7 @@ def _token_rows(grid: torch.Tensor, ends: Sequence[int]) -> list[TokenRow]:
 def _pool_long(
     sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int, keep_tokens: bool
 ) -> SparseRow | None:
-    """Pool a span that is encoded in several chunks."""
+    """Return the row of a span that is encoded in several chunks; None if its latents are not finite."""
     import torch
 
     total = torch.zeros(sae.d_sae, dtype=torch.float64, device=sae.sae.device)

@@ -1,4 +1,4 @@
-"""Items as profiles of their concepts: what trees of items and the atlas are made from."""
+"""Items as vectors over concepts (profiles), from which trees of items and the atlas are computed."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from competency_gaps.reading.by_concept import ByConcept
 from competency_gaps.util.errors import needed
 
 SINGULAR_VECTORS = 100
-"""Singular vectors of the space of concepts."""
+"""Number of singular vectors to which profiles are reduced."""
 MIN_ACTIVE_ITEMS = 20
-"""Items in which a concept must be active, at least, to take part."""
+"""Fewest items in which a concept must be active to be part of profiles."""
 
 
 class Scale(NamedTuple):
-    """What makes the activations of concepts comparable. C concepts take part."""
+    """Makes the activations of C concepts comparable with each other."""
 
     concepts: np.ndarray
-    """int32 of shape (C,)."""
+    """int32 of shape (C,): the concepts that are part of profiles."""
     typical: np.ndarray
-    """float32 of shape (C,): mean CAS where it is not 0."""
+    """float32 of shape (C,): mean CAS over the items where it is not 0."""
     weight: np.ndarray
-    """float32 of shape (C,): log(1 / share of the items that have it), over the root mean square of its log CAS."""
+    """float32 of shape (C,): log(1 / share of the items with the concept), over the root mean square of its log CAS."""
 
 
 def cas_of(by_concept: ByConcept, rows: np.ndarray, concepts: np.ndarray) -> sp.csr_array:
-    """CAS of some concepts on some items: csr_array of float32 of shape (concepts, n)."""
+    """Return the CAS of some concepts on some items: csr_array of float32 of shape (concepts, n)."""
     count = max(by_concept.rows, int(rows.max()) + 1 if len(rows) else 0)
     return sp.csr_array(by_concept.cas(concepts, count)[:, rows])
 
 
 def scale_of(cas: sp.csr_array, concepts: np.ndarray, weights: np.ndarray | None = None) -> Scale:
-    """Scale of the concepts over some items.
+    """Return the scale of concepts over some items.
 
     Parameters
     ----------
     cas : csr_array of float32 of shape (C, n)
     concepts : ndarray of int of shape (C,)
     weights : ndarray of float of shape (n,)
-        How much an item counts; None: all alike.
+        Weight of each item; None: all alike.
     """
     counts = np.ones(cas.shape[1], np.float32) if weights is None else weights
     total, support = counts.sum(), np.diff(cas.indptr)
@@ -56,9 +56,10 @@ def scale_of(cas: sp.csr_array, concepts: np.ndarray, weights: np.ndarray | None
 
 
 def profiles_of(cas: sp.csr_array, scale: Scale) -> sp.csr_array:
-    """Unit vectors of items over the concepts that take part: csr_array of float32 of shape (n, C).
+    """Return the items' profiles, rows of length 1 over the scale's concepts: csr_array of float32 of shape (n, C).
 
-    log(1 + CAS / its mean where it is not 0), times the concept's weight, to unit length [ours].
+    An entry is log(1 + CAS / its mean where it is not 0), times the concept's weight, before scaling to length 1
+    [ours].
     """
     support = np.diff(cas.indptr)
     values = np.log1p(cas.data / np.repeat(scale.typical, support)) * np.repeat(scale.weight, support)
@@ -71,12 +72,12 @@ def profiles_of(cas: sp.csr_array, scale: Scale) -> sp.csr_array:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1; rows of zeros stay."""
+    """Return the rows scaled to length 1; rows of zeros stay zeros."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 def one_thread() -> AbstractContextManager[Any]:
-    """Keep linear algebra to one thread: another order of summation would change rounding, and so clusters."""
+    """Return a context in which linear algebra uses one thread: another order of sums would change clusters."""
     with needed("scikit-learn", "run", "Clustering items"):
         import sklearn  # noqa: F401
         from threadpoolctl import threadpool_limits

@@ -31,17 +31,17 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.shards import Draft, ShardFolder
 
 ROWS = ("items", "indptr", "concepts", "cas", "scale", "peaks", "token_ptr", "token_ids", "token_offsets")
-"""Tensors of a shard: which there are, and in which types, is in ``docs/run-folder.md``."""
+"""Tensors of a shard; ``docs/run-folder.md`` has their types and meaning."""
 ACTIVATIONS = ("act_ptr", "act_counts", "act_tokens", "act_values")
-"""Those of the activations of single tokens: a shard has all of them or none."""
+"""Tensors of a shard with the activations of single tokens; a shard has all of them or none."""
 _READ_WITH = "read_with"
 """Key, in a shard's metadata, of the versions of the packages that read it."""
 _TYPES = ("U16", "U32", "I64", "F16", "F32")
 _OPEN_SHARDS = 1024
-"""Shards that stay open: each is mapped, and a process has only so many mappings."""
+"""Most shards that stay open: each is mapped, and a process may have only so many mappings."""
 
 LARGEST_STORED_SCORE = 2.0**15
-"""What the largest score of a row is stored as: a large float16, so that the range below it is wide."""
+"""Value that the largest score of a row is stored as: a large float16, so that the range below it is wide."""
 SMALLEST_VALUE = np.float16(2.0**-24)
 """The smallest float16 above 0."""
 _LEAST_SCORE = np.nextafter(np.float32(0), np.float32(1))
@@ -49,7 +49,7 @@ _LEAST_SCORE = np.nextafter(np.float32(0), np.float32(1))
 
 
 class PackedScores(NamedTuple):
-    """The scores of a CAS matrix as they are stored."""
+    """The scores of a CAS matrix in their stored form."""
 
     shares: np.ndarray
     """float16 of shape (non-zeros,), > 0: scores in 32,768ths of their row's scale."""
@@ -58,7 +58,7 @@ class PackedScores(NamedTuple):
 
 
 def pack_scores(cas: sp.csr_array) -> PackedScores:
-    """Round scores to what is stored.
+    """Return scores rounded to their stored form.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def pack_scores(cas: sp.csr_array) -> PackedScores:
 
 
 def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Scores as float32 of shape (n,), all above 0.
+    """Return scores from their stored form, as float32 of shape (n,), all above 0.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def index_type(largest: int) -> type[np.unsignedinteger]:
-    """The type of stored indices of which none is above ``largest``: uint16 up to 65,535, else uint32."""
+    """Return the stored type of indices up to ``largest``: uint16 up to 65,535, else uint32."""
     return np.uint16 if largest <= np.iinfo(np.uint16).max else np.uint32
 
 
 def narrow(indices: np.ndarray) -> np.ndarray:
-    """Indices, >= 0, in the type in which they are stored."""
+    """Return indices, all >= 0, in their stored type."""
     return indices.astype(index_type(int(indices.max(initial=0))))
 
 
@@ -104,8 +104,8 @@ def narrow(indices: np.ndarray) -> np.ndarray:
 class CasBlock:
     """CAS rows of some items of a benchmark, with the tokens on which concepts peak.
 
-    Scores that were read from disk are rounded (:func:`pack_scores`), so all that is computed
-    of a run starts from blocks that :class:`CasStore` has read.
+    Scores read from disk are rounded (:func:`pack_scores`), so everything in a run is computed from blocks that
+    :class:`CasStore` has read.
     """
 
     items: np.ndarray
@@ -122,12 +122,12 @@ class CasBlock:
     """int32 of shape (tokens, 2): character range of each token in the item's text."""
 
     def peak_tokens(self) -> np.ndarray:
-        """int32 of shape (non-zeros,): token id of each peak."""
+        """Return the token id of each peak: int32 of shape (non-zeros,)."""
         rows = np.repeat(np.arange(len(self.items)), np.diff(self.cas.indptr))
         return self.token_ids[self.token_ptr[rows] + self.peaks]
 
     def peak_ranges(self) -> np.ndarray:
-        """int32 of shape (non-zeros, 2): character range of each peak."""
+        """Return the character range of each peak: int32 of shape (non-zeros, 2)."""
         rows = np.repeat(np.arange(len(self.items)), np.diff(self.cas.indptr))
         return self.token_offsets[self.token_ptr[rows] + self.peaks]
 
@@ -139,15 +139,19 @@ def make_block(
     tokens: list[tuple[np.ndarray, np.ndarray]],
     width: int,
 ) -> CasBlock:
-    """Stack sparse rows into a block.
+    """Return sparse rows as one block.
 
     Parameters
     ----------
+    items : ndarray of int
+        Position of each row's item in its benchmark.
     first_tokens : list of ndarray of int64
         Per row, the positions of the span's tokens among all its tokens; they turn peaks within the span into positions
         among all tokens.
     tokens : list of (ids, offsets)
         Per row, all its tokens.
+    width
+        Number of concepts.
     """
     indptr = np.concatenate([[0], np.cumsum([len(row.concepts) for row in rows])]).astype(np.int64)
     cas = sp.csr_array(
@@ -162,11 +166,11 @@ def make_block(
 
 
 _FLOAT16_RANGE = (2.0**-10, 65504.0)
-"""Range of a shard's largest activation in which float16 is finite and precise enough for display."""
+"""Range of a shard's largest activation within which float16 is finite and precise enough for display."""
 
 
 def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Tensors of a shard that hold the activations of single tokens.
+    """Return the tensors of a shard with the activations of single tokens, by name.
 
     Activations are rounded to float16, and to at least its smallest positive number. They stay float32 in a shard whose
     largest activation is outside float16's range, as on the first token of some models, or too small for its precision.
@@ -192,7 +196,7 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
 
 
 class ShardFile:
-    """An open shard, whose tensors are read from disk where they are asked for.
+    """An open shard, whose tensors are read from disk on demand.
 
     Raises
     ------
@@ -211,19 +215,19 @@ class ShardFile:
             if missing:
                 raise ValueError(f"it has no {', '.join(sorted(missing))}")
             self.rows, self.pairs = self._check_shapes()
-            """Number of its items, and of pairs of an item and a concept that is active in it."""
+            """Number of its items, and of pairs of an item and a concept active in it."""
         except (OSError, ValueError, SafetensorError) as error:
             raise UserError(
                 f"{file} is missing or damaged: {error}. Repeat the command that made its folder."
             ) from error
 
     def tensor(self, name: str) -> np.ndarray:
-        """Read a tensor as a whole."""
+        """Return a whole tensor, read from disk."""
         tensor: np.ndarray = self._tensors.get_tensor(name)
         return tensor
 
     def _check_shapes(self) -> tuple[int, int]:
-        """Number of rows and of pairs; raises ValueError if tensors do not fit together."""
+        """Return the numbers of rows and of pairs; ValueError if tensors do not fit together."""
         names = (*ROWS, *(ACTIVATIONS if self.has_activations else ()))
         headers = {name: self._tensors.get_slice(name) for name in names}
         shapes = {name: tuple(header.get_shape()) for name, header in headers.items()}
@@ -254,7 +258,7 @@ class CasStore:
         self.width = width
 
     def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
-        """Write one shard, with the activations of single tokens if there are any; it does not count yet."""
+        """Write one shard as a draft, with the activations of single tokens if there are any; return the draft."""
         scores = pack_scores(block.cas)
         tensors = {
             "items": block.items,
@@ -272,12 +276,12 @@ class CasStore:
         return self.shards.draft(name, lambda part: save_file(tensors, part, {_READ_WITH: json.dumps(versions())}))
 
     def read_with(self, name: str) -> str:
-        """Versions of the packages that read a finished shard, as JSON."""
+        """Return the versions of the packages that a finished shard was read with, as JSON."""
         with safe_open(self.shards.path(name), framework="numpy") as file_:
             return str(file_.metadata()[_READ_WITH])
 
     def read(self, name: str) -> CasBlock:
-        """Read one shard, without the activations of single tokens.
+        """Return the block of one shard, without the activations of single tokens.
 
         Raises
         ------
@@ -297,12 +301,12 @@ class CasStore:
         return CasBlock(tensors["items"], cas, token_ptr=tensors["token_ptr"], **wide)
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
-        """Read shards one at a time."""
+        """Yield the blocks of shards, read one at a time."""
         yield from (self.read(name) for name in names)
 
 
 class ItemRow(NamedTuple):
-    """One item's concepts."""
+    """The concepts active in an item."""
 
     concepts: np.ndarray
     """int32 of shape (active concepts,), ascending."""
@@ -313,12 +317,12 @@ class ItemRow(NamedTuple):
 
 
 class TokenActivations(NamedTuple):
-    """The tokens of an item on which some concepts are active: one concept after the other, each in their order."""
+    """The tokens of an item on which some concepts are active, sorted by concept and then by token."""
 
     concept: np.ndarray
-    """int64 of shape (tokens,): place of the concept among those that were asked for."""
+    """int64 of shape (tokens,): index of the concept among the requested ones."""
     start: np.ndarray
-    """int32 of shape (tokens,): first character in ``items.text``; start = end = 0: the token has no text."""
+    """int32 of shape (tokens,): first character in ``items.text``; start = end = 0 for a token without text."""
     end: np.ndarray
     """int32 of shape (tokens,): end of the range, exclusive. Ranges of tokens that share a character overlap."""
     activation: np.ndarray
@@ -326,16 +330,16 @@ class TokenActivations(NamedTuple):
 
 
 class ItemRows:
-    """The shard and row of each item, and what stands there. Some shards stay open; their tensors stay on disk.
+    """Reads single items' concepts and token activations; some shards stay open, but their tensors stay on disk.
 
-    A shard is compared with its checksum before anything but the order of its items is read of it.
+    A shard is compared with its checksum before anything but the order of its items is read from it.
 
     Parameters
     ----------
     folder
         The shards.
     benchmarks
-        Of each benchmark the number of its items and the names of its shards, in the order of ``items.parquet``; the
+        Per benchmark, the number of its items and the names of its shards, in the order of ``items.parquet``; the
         numbers add up to all items.
     kept : ndarray of bool of shape (items,)
         Items that are not excluded: each has a row in a shard.
@@ -350,15 +354,15 @@ class ItemRows:
         self._folder = folder
         self._names = [name for _, names in benchmarks for name in names]
         self.unchecked = lru_cache(maxsize=_OPEN_SHARDS)(lambda number: ShardFile(folder.path(self._names[number])))
-        """A shard, open, whose content is not checked yet: what it is used for reads the rest by :meth:`file`."""
+        """Returns an open shard by its number, its content not yet compared with its checksum; see :meth:`file`."""
         self._checked: set[int] = set()
         items = len(kept)
         self.rows: list[np.ndarray] = []
-        """Per shard, int64: its rows of ``items.parquet``, in its order."""
+        """Per shard, int64: the rows of ``items.parquet`` that its items have, in its order."""
         self.shard = np.full(items, -1, np.int32)
-        """int32 of shape (items,): number of its shard; -1: the item is excluded."""
+        """int32 of shape (items,): number of the item's shard; -1 if it is excluded."""
         self.position = np.zeros(items, np.int32)
-        """int32 of shape (items,): row in its shard."""
+        """int32 of shape (items,): the item's row in its shard."""
         start = 0
         for size, names in benchmarks:
             for _ in names:
@@ -370,18 +374,18 @@ class ItemRows:
 
     @property
     def has_activations(self) -> bool:
-        """Whether any shard holds the activations of single tokens."""
+        """Whether any shard has the activations of single tokens."""
         return any(self.unchecked(number).has_activations for number in range(len(self._names)))
 
     def file(self, number: int) -> ShardFile:
-        """A shard, open, after a comparison with its checksum."""
+        """Return an open shard by its number, after comparing it with its checksum."""
         if number not in self._checked:
             self._folder.check(self._names[number])
             self._checked.add(number)
         return self.unchecked(number)
 
     def _add(self, start: int, size: int) -> None:
-        """Add the next shard, of a benchmark's items."""
+        """Record where the items of the next shard are; UserError if they are unknown or repeated."""
         number = len(self.rows)
         rows = self.unchecked(number).tensor("items")
         if len(rows) and (not 0 <= rows.min() <= rows.max() < size or (self.shard[rows + start] >= 0).any()):
@@ -407,7 +411,7 @@ class ItemRows:
         return counts
 
     def row(self, row: int) -> ItemRow:
-        """Return one item's concepts; none if the item is excluded."""
+        """Return the concepts active in one item; empty if the item is excluded."""
         number, position = int(self.shard[row]), int(self.position[row])
         if number < 0:
             return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
@@ -429,7 +433,7 @@ class ItemRows:
         Returns
         -------
         TokenActivations or None
-            None: the item is excluded, or its shard holds no token activations.
+            None if the item is excluded, or its shard has no token activations.
 
         Raises
         ------
@@ -458,5 +462,5 @@ class ItemRows:
 
 
 def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:
-    """Concatenate arrays, of which there may be none."""
+    """Return concatenated arrays, possibly none."""
     return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)

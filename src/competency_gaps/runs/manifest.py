@@ -212,7 +212,7 @@ def read_assessment(folder: Path) -> dict[str, Any] | None:
     try:
         content = read_document(path)
         for verdict in content["verdicts"]:
-            _ = {name: verdict[name] for name in ("code", "outcome", "numbers", "tone", "test", "sentence")}
+            _ = {name: verdict[name] for name in ("code", "outcome", "numbers", "tone")}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise damaged(path, error, "Check the run again, or remove the file.") from error
     return content

@@ -1,7 +1,7 @@
-"""Checkpoints of other trainers of SAEs, as SAELens' SAEs: dictionary_learning, sparsify, and OpenMOSS' Llama Scope and
-the library lm-saes that came of it.
+"""Read checkpoints of other trainers of SAEs: dictionary_learning, sparsify, OpenMOSS' Llama Scope, and its successor
+lm-saes.
 
-The functions at the end give SAELens' configuration and tensors of a folder, each with the arithmetic of the trainer's
+The converters at the end return SAELens' configuration and tensors, each with the arithmetic of the trainer's
 ``encode``. SAELens' loaders of these formats fetch from the hub only, or (sparsify) transpose the decoder wrongly and
 always read the residual stream.
 """
@@ -27,12 +27,12 @@ _FILES = {
     "Llama Scope": ("hyperparams.json", "checkpoints/final.safetensors"),
     "lm-saes": ("config.json", "sae_weights.safetensors"),
 }
-"""Format -> the file with its settings and the file with its weights."""
+"""By format: the file with its settings and the file with its weights."""
 _NEEDED = {
     "hyperparams.json": "checkpoints/final.safetensors",
     "config.json": "ae.pt (dictionary_learning) or sae_weights.safetensors (lm-saes)",
 }
-"""File with settings -> what must be beside it."""
+"""By file with settings: the file that must be beside it."""
 _LEARNED = {
     "AutoEncoder": "standard",
     "AutoEncoderNew": "standard",
@@ -42,21 +42,27 @@ _LEARNED = {
     "BatchTopKSAE": "jumprelu",
     "MatryoshkaBatchTopKSAE": "jumprelu",
 }
-"""Classes of dictionary_learning -> SAELens' architectures."""
+"""SAELens' architectures by class of dictionary_learning."""
 
 
 class Converted(NamedTuple):
-    """An SAE in SAELens' form."""
+    """An SAE as SAELens' settings and tensors."""
 
     settings: dict[str, Any]
     tensors: dict[str, torch.Tensor]
     metadata: dict[str, Any]
     skip: torch.Tensor | None = None
-    """Of a skip transcoder, the linear map of its input: (d_out, d_in)."""
+    """In a skip transcoder, the linear map of its input: (d_out, d_in); else None."""
 
 
 def find_format(folder: Path) -> str | None:
-    """The format of a checkpoint's folder; None: none of those that this module reads."""
+    """Return the format of a checkpoint's folder, or None if this module does not read it.
+
+    Raises
+    ------
+    UserError
+        If the settings of one of the formats are there, but not the weights.
+    """
     has_cfg = (folder / "cfg.json").is_file()
     for name, (settings, weights) in _FILES.items():
         # With cfg.json the weights are SAELens' and config.json belongs to the repository.
@@ -69,7 +75,7 @@ def find_format(folder: Path) -> str | None:
 
 
 def fetch_checkpoint(repo: str, inside: str) -> Path | None:
-    """Fetch a folder of a hub repository that holds a checkpoint; None: it is in none of these formats."""
+    """Fetch a folder of a hub repository; return it if it holds a checkpoint of one of these formats, else None."""
     with needed("huggingface-hub", "run", "Fetching this SAE"):
         from huggingface_hub import snapshot_download
 
@@ -79,7 +85,15 @@ def fetch_checkpoint(repo: str, inside: str) -> Path | None:
 
 
 def read_checkpoint(folder: Path, name: str, *, device: str, dtype: str) -> Any:
-    """SAELens' SAE of a folder in one of the formats, with the trainer's metadata."""
+    """Return an SAE of SAELens from a checkpoint's folder, with the trainer's metadata.
+
+    Raises
+    ------
+    UserError
+        If weights and settings do not fit together, or the trainer's settings are not supported.
+    ValueError
+        If the weights are damaged, or more latents are to be active than exist.
+    """
     with needed("sae-lens", "run", "Loading this SAE"):
         import torch
         from sae_lens import SAE
@@ -109,7 +123,7 @@ def read_checkpoint(folder: Path, name: str, *, device: str, dtype: str) -> Any:
 
 
 def _read_weights(file: Path, name: str) -> dict[str, torch.Tensor]:
-    """Read the tensors of a weights file; floats become float32."""
+    """Return the tensors of a weights file, floats as float32; nothing in the file is run."""
     import torch
     from safetensors.torch import load_file
 
@@ -129,7 +143,10 @@ def _read_weights(file: Path, name: str) -> dict[str, torch.Tensor]:
 
 
 def _from_dictionary_learning(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _: Path) -> Converted:
-    """``config.json`` names the class; a BatchTopK SAE encodes with its learned threshold once it is trained."""
+    """Return an SAE of dictionary_learning, whose ``config.json`` names the class.
+
+    A trained BatchTopK SAE encodes with its learned threshold.
+    """
     trainer = settings["trainer"]
     kind = trainer["dict_class"]
     if kind not in _LEARNED:
@@ -164,7 +181,7 @@ def _from_dictionary_learning(settings: Mapping[str, Any], weights: dict[str, to
 
 
 def _from_sparsify(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], folder: Path) -> Converted:
-    """The folder's name is the module whose output is read, or whose input and output a transcoder relates."""
+    """Return an SAE or transcoder of sparsify; the folder is named after the module that it reads."""
     if settings.get("activation", "topk") != "topk":
         raise UserError(f"sparsify's activation {settings['activation']!r} is not read. Expected 'topk'.")
     d_in, transcodes = settings["d_in"], bool(settings.get("transcode"))
@@ -186,10 +203,11 @@ def _from_sparsify(settings: Mapping[str, Any], weights: dict[str, torch.Tensor]
 
 
 def _from_scope(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _: Path) -> Converted:
-    """Inputs are scaled by ``f = sqrt(d_model) / their mean norm``, outputs are scaled back.
+    """Return an SAE of Llama Scope, with the scaling of inputs folded into its weights.
 
-    The threshold is for unscaled inputs and decoder vectors of length 1, as the library uses it after training; the
-    latents are those of scaled inputs, as SAELens has them.
+    Inputs are scaled by ``f = sqrt(d_model) / their mean norm``, outputs are scaled back. The threshold is for unscaled
+    inputs and decoder vectors of length 1, as the library uses it after training; the latents are those of scaled
+    inputs, as in SAELens.
     """
     import torch
 
@@ -210,9 +228,10 @@ def _from_scope(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _
 
 
 def _from_lm_saes(settings: Mapping[str, Any], weights: dict[str, torch.Tensor], _: Path) -> Converted:
-    """Inputs are scaled as in Llama Scope; before the activation function latents are times their decoder's norm.
+    """Return an SAE of lm-saes, with the scaling of inputs folded into its weights as for Llama Scope.
 
-    A top-k SAE gives them so multiplied, which is what it compares.
+    Before the activation function, the library multiplies latents by their decoder's norm. A top-k SAE compares and
+    returns them multiplied.
     """
     import torch
 
@@ -235,7 +254,7 @@ def _from_lm_saes(settings: Mapping[str, Any], weights: dict[str, torch.Tensor],
 
 
 def _check_scope(settings: Mapping[str, Any], kinds: tuple[str, ...]) -> None:
-    """Raise UserError for OpenMOSS' transcoders, gated encoders and other activations than these."""
+    """Raise UserError for OpenMOSS' transcoders, gated encoders, and activation functions other than ``kinds``."""
     places = settings.get("hook_point_in"), settings.get("hook_point_out")
     if settings.get("sae_type", "sae") != "sae" or places[0] != places[1] or settings.get("use_glu_encoder"):
         raise UserError("of OpenMOSS' dictionaries only SAEs without a gate are read, no transcoders and no others.")

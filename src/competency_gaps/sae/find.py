@@ -22,9 +22,9 @@ from competency_gaps.model.load import versions
 from competency_gaps.util.errors import UserError, argument, nearest, no_such
 
 Relation = Literal["same", "base", "tuned"]
-"""An SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
+"""Whether an SAE's model is the requested model, its base model, or an instruction-tuned version of it."""
 PACKAGE = "package"
-"""``labels`` of an embedded SAE, whose own folder holds them."""
+"""``labels`` of an embedded SAE, whose folder holds them."""
 SITES = {
     "resid_post": "residual stream after a layer",
     "resid_pre": "residual stream before a layer",
@@ -34,14 +34,14 @@ SITES = {
     "attn_z": "attention heads before their output projection",
     "transcoder": "input of the MLP, whose output it rebuilds",
 }
-"""Sites at which this package reads activations -> what they are called."""
+"""Sites at which this package reads activations, with their descriptions."""
 UNREAD_SITES = {"cross_layer": "cross-layer transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
-"""Sites of SAEs that this package does not read -> what they are called."""
+"""Sites of SAEs that this package does not read, with their descriptions."""
 
 _DEPTH_SHARE = 0.6
 """Depth of the proposed layer, as a share of the last layer with an SAE: early layers have literal concepts."""
 _STEP_OR_SEED = re.compile(r"_step_\d+|_seed_\d+")
-"""Ids of intermediate steps of training, and of repetitions with another seed."""
+"""Matches ids of intermediate steps of training, and of repetitions with another seed."""
 _CACHE = re.compile(r"(?:^|.*/)models--.+?--(.+?)(?:/snapshots/[^/]+)?")
 _GENERIC = re.compile(
     r"(checkpoint|ckpt|step|epoch|iter|global[-_]?step)[-_]?\d*|\d+|v\d+|\d+(\.\d+)?[bm]|final|last|latest|best|main|"
@@ -51,7 +51,7 @@ _QUANTISED_FILE = re.compile(r"[.-](?:i?q\d\w*|b?f16|fp16|f32)$")
 _TUNED = {"it", "instruct", "chat"}
 _BASE = {"pt", "base"}
 _SAME_WEIGHTS = {"hf", "gguf", "awq", "gptq", "bnb", "fp8", "int4", "int8", "4bit", "8bit"}
-"""Parts of a name that say how the weights are stored."""
+"""Parts of a name that only say how the weights are stored."""
 _HUB = {
     "gpt2-small": "openai-community/gpt2",
     "mistral-7b": "mistralai/Mistral-7B-v0.1",
@@ -59,9 +59,9 @@ _HUB = {
     **{f"gemma-{size}": f"google/gemma-{size}" for size in ("2b", "2b-it", "2-2b", "2-9b", "2-9b-it", "2-27b")},
     **{f"qwen3-{size}b": f"Qwen/Qwen3-{size}B" for size in ("0.6", "1.7", "4", "8", "14")},
 }
-"""Hub ids of the directory's models that it gives without an owner."""
+"""Hub ids of models that the directory names without an owner."""
 _ALIASES = {"gpt2-small": "gpt2", "mistral-7b": "mistral-7b-v0.1"}
-"""TransformerLens' names that are not the last part of the hub's; a test compares them with its table."""
+"""TransformerLens' names that differ from the last part of the hub id; a test compares them with its table."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,21 @@ class SaeEntry:
     name: str
     """As ``--sae`` takes it: ``RELEASE/ID`` of SAELens' directory, or ``embedded:NAME``."""
     release: str | None
-    """Release in SAELens' directory; None: it comes with this package."""
+    """Release in SAELens' directory; None if it comes with this package."""
     model: str
     """The model that it was trained on."""
     relation: Relation
     """How that model is related to the requested one."""
     layer: int
-    """Decoder block that it reads; of SAEs that are not listed, -1 if unknown."""
+    """Decoder block that it reads; -1 if unknown, only for SAEs that are not listed."""
     site: str
-    """Where in the block: a key of :data:`SITES`; for unread SAEs, of :data:`UNREAD_SITES`, or ``unknown``."""
+    """Where in the block: a key of :data:`SITES`; if it is not read, a key of :data:`UNREAD_SITES`, or ``unknown``."""
     width: str | None
     """Number of latents as the directory writes it (``16k``, ``24576``); None if unknown."""
     l0: float | None
-    """Active latents per token, by its authors; None if unknown."""
+    """Active latents per token, as its authors state; None if unknown."""
     labels: str | None
-    """Where public labels are: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None: unknown."""
+    """Where public labels are: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None if unknown."""
     recommended: bool = False
     """Whether it is the recommended SAE of its model, layer and site."""
 
@@ -99,12 +99,12 @@ class SaeList:
     saes: tuple[SaeEntry, ...]
     """Sorted by relation (the model's own first), layer, site and release."""
     unread: dict[str, int]
-    """SAEs for the model that this package does not read: kind -> number."""
+    """Number of SAEs for the model that this package does not read, by kind."""
     saelens: str
     """The version of SAELens whose directory was searched."""
 
     def hub_id(self) -> str:
-        """The model as ``--model`` takes it: a bare name gets the owner of the model that the SAEs are for."""
+        """Return the model as ``--model`` takes it: a bare name gets the owner of the model that the SAEs are for."""
         if re.search(r"[/\\:]|\.gguf$", self.model) or Path(self.model).exists():
             return self.model
         entry = self.saes[0]
@@ -113,7 +113,7 @@ class SaeList:
         return known if entry.relation == "same" else other
 
     def proposed(self) -> SaeEntry:
-        """The SAE to start with: on the residual stream if possible, with labels, a little after the middle layer."""
+        """Return the SAE to start with: on the residual stream if possible, with labels, a little after the middle."""
         first = self.saes[0].relation
         candidates = [sae for sae in self.saes if sae.recommended and sae.relation == first]
         site = min((sae.site for sae in candidates), key=list(SITES).index)
@@ -123,7 +123,7 @@ class SaeList:
 
 
 def find_saes(model: str, *, layer: int | None = None) -> SaeList:
-    """Find the SAEs of SAELens' directory, and of this package, that fit a model.
+    """Return the SAEs of SAELens' directory, and of this package, that fit a model.
 
     Neither torch nor sae-lens is imported, and no network is used.
 
@@ -137,7 +137,7 @@ def find_saes(model: str, *, layer: int | None = None) -> SaeList:
     Raises
     ------
     UserError
-        If no SAE for the model is known, or none on this layer or with labels; the message names what there is.
+        If no SAE for the model is known, none can be read, or none is on this layer; the message names what there is.
     """
     ours = names_of(model)
     entries = _embedded(ours)
@@ -188,7 +188,7 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
 
 
 def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:
-    """Mark one recommended SAE for each model, layer and site.
+    """Return the SAEs with one marked as recommended for each model, layer and site.
 
     Criteria in order: public labels; no intermediate step of training; canonical in its release; the width that most
     layers at the site have (the median of tied widths); the L0 nearest to the median of the remaining SAEs.
@@ -219,7 +219,7 @@ def _recommended(layers: Sequence[Sequence[SaeEntry]]) -> Iterator[SaeEntry]:
 
 
 def _size(width: str | None) -> float:
-    """Number of latents of a written width, roughly: ``16k`` is 16,000; 0 if unknown."""
+    """Return the number of latents of a written width, roughly: ``16k`` is 16,000; 0 if unknown."""
     if width is None:
         return 0.0
     unit = {"k": 1_000, "m": 1_000_000}.get(width[-1])
@@ -227,9 +227,10 @@ def _size(width: str | None) -> float:
 
 
 def check_release(release: str, sae_id: str) -> None:
-    """Refuse a release or an id that SAELens' directory does not have; hub repositories (``a/b``) pass.
+    """Raise UserError for a release or an id that SAELens' directory does not have.
 
-    Of another version than the table's, SAELens says itself what it does not have.
+    Hub repositories (``a/b``) pass. So does everything if another version of SAELens than the table's is installed,
+    which itself says what it does not have.
 
     Raises
     ------
@@ -270,7 +271,6 @@ def _directory() -> tuple[str, list[SaeEntry]]:
     content = json.loads(gzip.decompress((Path(__file__).parent / "directory.json.gz").read_bytes()))
 
     def filled(text: str | None, layer: int, l0: float | None) -> str | None:
-        """Fill in the layer and the L0."""
         return text and text.replace("{}", str(layer)).replace("[]", f"{l0 or 0:g}")
 
     return content["saelens"], [
@@ -283,7 +283,7 @@ def _directory() -> tuple[str, list[SaeEntry]]:
 
 
 class ModelName(NamedTuple):
-    """A model's name, independent of its spelling."""
+    """The parts of a model's name that matter, independent of its spelling."""
 
     core: str
     """Family, generation and size in lower case: ``gemma-2-2b``."""
@@ -294,7 +294,7 @@ class ModelName(NamedTuple):
 
 
 def read_model_name(name: str) -> ModelName:
-    """Split a hub id, a folder, a ``.gguf`` file, ``embedded:NAME`` or TransformerLens' name into its parts.
+    """Return the parts of a hub id, a folder, a ``.gguf`` file, ``embedded:NAME`` or TransformerLens' name.
 
     The organisation is ignored: mirrors have another one, and TransformerLens' names have none.
     """
@@ -318,7 +318,7 @@ def read_model_name(name: str) -> ModelName:
 
 
 def names_of(model: str) -> list[str]:
-    """Names of a model: as given and, for a folder of transformers, the name in its configuration."""
+    """Return the names of a model: as it is named and, for a folder of transformers, as its configuration records."""
     file = Path(model).expanduser() / "config.json"
     names = [model]
     if file.is_file():
@@ -333,14 +333,14 @@ def names_of(model: str) -> list[str]:
 
 
 def relation(theirs: str, ours: Iterable[str]) -> Relation | None:
-    """Return how the model that SAEs were trained on is related to the requested one; None for another model.
+    """Return how the model that SAEs were trained on is related to the requested one; None if it is another model.
 
     Parameters
     ----------
     theirs
         Name of the model that the SAEs were trained on.
     ours
-        Names of the requested model.
+        Names of the requested model; the closest relation counts.
     """
     their = read_model_name(theirs)
     relations: list[Relation] = []

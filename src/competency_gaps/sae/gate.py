@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 MAX_ACTIVE_SHARE = 0.1
 """Largest share of the latents that may be active on a token."""
 MAX_L0_RATIO = 4
-"""Largest ratio of the measured L0 to the stated one, in either direction: other texts change it less [ours]."""
+"""Largest ratio of the measured L0 to the stated one, in either direction; other texts change L0 by less [ours]."""
 _ARCHITECTURE_HINT = ", and whether a TopK, JumpReLU or gated SAE was saved or loaded as plain ReLU"
 MAX_NORM_RATIO = 10
 """Multiple of the median norm above which a token is left out of the explained variance, as SAE trainers do: the few
-tokens on which models park attention would be nearly all of the variance."""
+tokens on which models park attention would make up nearly all of the variance."""
 MIN_DISTANCE_SHARE = 0.7
-"""Share of the squared distance from what the SAE decodes without latents, above which an SAE fits although it explains
-no variance: items that are nearly the same hardly vary. The embedded SAE reaches 0.78 to 0.91 on eight sets, the same
-five layers off 0.45 to 0.64, an MLP's on residuals 0.3 [ours]."""
+"""Least explained share of the squared distance from what the SAE decodes without latents, at which an SAE fits
+although it explains no variance: items that are nearly the same hardly vary. The embedded SAE reaches 0.78 to 0.91
+on eight sets; read five layers off, 0.45 to 0.64; an MLP's SAE on residuals, 0.3 [ours]."""
 LOW_EXPLAINED_VARIANCE = 0.3
-"""Explained variance below which the gate's line says that it is low; the neighbouring layers' SAEs reach it [ours]."""
+"""Explained variance below which the gate's line calls it low; SAEs of neighbouring layers still reach it [ours]."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ class GateFigures:
     l0: float
     """Mean number of active latents per token."""
     explained_variance: float | None
-    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2 over tokens of usual norm, with x what is to be rebuilt; 1 = perfect,
-    <= 0 = as bad as the mean; None: it does not vary, as that of a single stretch, or a transcoder does not say where
-    its output is."""
+    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2 over tokens of usual norm, where x is what the SAE should rebuild; 1
+    is perfect, <= 0 is no better than the mean. None if x does not vary (a single stretch), or a transcoder does not
+    say where its output is."""
     dead_share: float
-    """Share of the latents silent on the whole sample, in [0, 1]; falls as the sample grows."""
+    """Share of the latents that are silent on the whole sample, in [0, 1]; falls as the sample grows."""
     d_sae: int
     passed: bool
     forced: bool = False
-    """The run continued although the gate refused the SAE."""
+    """Whether the run continued although the SAE failed."""
     stated_l0: float | None = None
-    """L0 by the SAE's authors; None: unknown."""
+    """L0 as the SAE's authors state it; None if unknown."""
 
     def sentence(self) -> str:
-        """The figures in one line."""
+        """Return the figures in one line."""
         explained = "not known" if self.explained_variance is None else f"{self.explained_variance:.3f}"
         if self.explained_variance is not None and self.explained_variance < LOW_EXPLAINED_VARIANCE:
             alike = self.explained_variance <= 0 and self.passed
@@ -94,12 +94,12 @@ class LatentStatistics:
     def add(
         self, target: torch.Tensor | None, latents: torch.Tensor, decoded: torch.Tensor, in_body: np.ndarray
     ) -> None:
-        """Add tokens.
+        """Add a batch of tokens.
 
         Parameters
         ----------
         target, decoded : torch.Tensor of shape (tokens, d_out)
-            What the SAE is to rebuild, and what it rebuilds; no target: only firing is counted.
+            What the SAE should rebuild, and what it rebuilds; without a target only activity is counted.
         latents : torch.Tensor of shape (tokens, width)
         in_body : ndarray of bool of shape (tokens,)
             Tokens of the item's own text; the others are template or boundary tokens.
@@ -125,7 +125,7 @@ class LatentStatistics:
         self.template_tokens += int((~in_body).sum())
 
     def _add_variance(self, x: torch.Tensor, rebuilt: torch.Tensor) -> None:
-        """Add tokens to the sums from which the explained variance is computed."""
+        """Add tokens to the sums behind the explained variance."""
         count, mean = len(x), x.mean(dim=0).cpu().numpy()
         # Chan's merge of means and squared deviations: stable whatever the activations' scale.
         delta = mean - self._mean
@@ -138,16 +138,16 @@ class LatentStatistics:
 
     @property
     def has_target(self) -> bool:
-        """Whether what is to be rebuilt was known."""
+        """Whether the tokens came with what the SAE should rebuild."""
         return self._largest is not None
 
     @property
     def explained_variance(self) -> float:
-        """1 - residual over variance about the mean."""
+        """1 - residual / variance about the mean; NaN if there is no variance."""
         return 1.0 - self._error / self._scatter if self._scatter else float("nan")
 
     def explained_about(self, centre: np.ndarray) -> float:
-        """1 - residual over squared distance from a point of shape (d_out,)."""
+        """Return 1 - residual / squared distance from a point of shape (d_out,)."""
         return 1.0 - self._error / (self._scatter + self._usual * float(np.square(self._mean - centre).sum()))
 
     @property
@@ -168,19 +168,19 @@ class LatentStatistics:
 
     @property
     def signed(self) -> bool:
-        """Whether an activation below zero was seen."""
+        """Whether any activation was below zero."""
         return self._negative < 0
 
 
 def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) -> GateFigures:
-    """Decide whether the SAE fits.
+    """Return the gate's figures, with its decision whether the SAE fits.
 
     Raises
     ------
     UserError
-        If it does not (neither variance nor distance from its own centre explained, L0 above a tenth of the width or
-        far from what its authors state) and ``force`` is off; or if latents are negative, for which the method's means
-        have no meaning.
+        If the SAE does not fit (neither variance nor distance from its own centre explained, L0 above a tenth of the
+        width or far from what its authors state) and ``force`` is off; or if latents are negative, for which the
+        method's means have no meaning.
     """
     if statistics.signed:
         raise UserError(
@@ -220,7 +220,7 @@ def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) 
 
 
 def _centre(sae: SparseAutoencoder) -> np.ndarray:
-    """What the SAE decodes where no latent is active: shape (d_out,)."""
+    """Return what the SAE decodes if no latent is active: float64 of shape (d_out,)."""
     import torch
 
     with torch.inference_mode():

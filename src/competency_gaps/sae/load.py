@@ -1,9 +1,10 @@
-"""Check and load a sparse autoencoder, plain ones from a folder without SAELens, all others with it; and its model.
+"""Load and check a sparse autoencoder, alone or with its model: plain ones from a folder without SAELens, others with
+it.
 
-What an SAE encodes of a text is each token's activation, or the average over the tokens around it [ours]. A token's
-activation in a small model says mostly which token it is. Averaged over a stretch of text, what the tokens have in
-common remains: the topic, the task, the way of talking. An SAE trained on averages says so in its metadata
-(``average_over``), and everything that is encoded with it is averaged in the same way.
+An SAE encodes each token's activation, or the average over the tokens around it [ours]. A token's activation in a small
+model says mostly which token it is. Averaged over a stretch of text, what the tokens have in common remains: the topic,
+the task, the way of talking. An SAE trained on averages says so in its metadata (``average_over``), and everything that
+is encoded with it is averaged in the same way.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _CFG_TYPES = {
     str: ("architecture", "dtype", "device", "normalize_activations", "reshape_activations"),
     int: ("d_in", "d_sae"),
 }
-"""Type -> optional settings of ``cfg.json`` that must have it."""
+"""By type: optional settings of ``cfg.json`` that must have it."""
 
 
 def stretch_starts(tokens: int, over: int) -> np.ndarray:
@@ -55,9 +56,9 @@ def stretch_starts(tokens: int, over: int) -> np.ndarray:
 
 
 def local_mean(activations: torch.Tensor, over: int) -> torch.Tensor:
-    """Average the activations of a text over the stretch around each token.
+    """Return a text's activations, each averaged over the stretch around its token.
 
-    Each activation is divided by its norm before: models park attention on single tokens whose activations are some
+    Each activation is first divided by its norm: models park attention on single tokens whose activations are some
     hundred times as large as others.
 
     Parameters
@@ -65,7 +66,7 @@ def local_mean(activations: torch.Tensor, over: int) -> torch.Tensor:
     activations : torch.Tensor of shape (tokens, d_in)
         Of one text, in order.
     over
-        Tokens of a stretch; 1 leaves the activations as they are.
+        Tokens of a stretch; 1 returns the activations unchanged.
 
     Returns
     -------
@@ -91,13 +92,13 @@ class SparseAutoencoder:
     name: str
     """Folder, or ``release/id``."""
     hook_name: str
-    """Where the activations are read."""
+    """Hook at which the activations are read."""
     prepend_bos: bool | None
-    """Whether it was trained on inputs with a BOS token; None: unknown."""
+    """Whether it was trained on inputs with a BOS token; None if unknown."""
     folder: Path | None
-    """Its folder, which may hold reference statistics and labels; None for a release."""
+    """Its folder, which may contain reference statistics and labels; None for a release."""
     identity: dict[str, Any]
-    """What the manifest records."""
+    """What the manifest records about it."""
 
     @property
     def d_in(self) -> int:
@@ -111,7 +112,7 @@ class SparseAutoencoder:
 
     @property
     def output_hook_name(self) -> str | None:
-        """Where a transcoder's decoder writes, which is not where it reads; None: no transcoder, or unknown."""
+        """Hook of the output that a transcoder rebuilds; None if it is no transcoder, or does not say."""
         name: str | None = self.identity.get("output_hook_name")
         return name
 
@@ -122,11 +123,12 @@ class SparseAutoencoder:
 
     @property
     def average_over(self) -> int:
-        """Tokens over which activations are averaged before they are encoded; 1: they are not."""
+        """Number of tokens over which activations are averaged before they are encoded; 1 if they are not."""
         return int(self.identity["average_over"])
 
     def encoded(self, piece: TokenPiece) -> np.ndarray:
-        """Mask the tokens of a piece that are encoded: all but start markers; for an SAE of averages, the text's own.
+        """Return which tokens of a piece are encoded: all but start markers; for an SAE of averages, only the text's
+        own.
 
         Averages that mix text and chat template would describe neither.
 
@@ -137,7 +139,7 @@ class SparseAutoencoder:
         return ~piece.bos if self.average_over == 1 else piece.in_body
 
     def inputs(self, activations: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
-        """Return what the SAE encodes for a text's chosen tokens: their activations, or averages over them.
+        """Return what the SAE encodes for a text's chosen tokens: their activations, or local averages of these.
 
         Parameters
         ----------
@@ -161,7 +163,7 @@ class SparseAutoencoder:
         return local_mean(stretch, self.average_over)
 
     def encode(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Latents of what :meth:`inputs` gave.
+        """Return the latents of what :meth:`inputs` returned.
 
         Normalisation and the decoder's bias belong to this step, so nothing is applied before it.
 
@@ -177,7 +179,7 @@ class SparseAutoencoder:
         return latents.to_dense() if latents.is_sparse else latents
 
     def rebuild(self, inputs: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Decode latents: (tokens, d_in), or (tokens, output width) for a transcoder.
+        """Return decoded latents: (tokens, d_in), or (tokens, output width) for a transcoder.
 
         A skip transcoder adds a linear map of its input.
         """
@@ -193,7 +195,7 @@ class LoadedPair:
     sae: SparseAutoencoder
     hook: Hook
     bos_id: int | None
-    """Id of the token before every text; None: there is no such token."""
+    """Id of the token before every text; None if there is no such token."""
 
 
 def load_pair(
@@ -203,19 +205,19 @@ def load_pair(
     lm: LanguageModel | None = None,
     progress: Progress | None = None,
 ) -> LoadedPair:
-    """Load an SAE, which is small and may be misspelt, then the model.
+    """Return an SAE and its model, checked to fit; the SAE, which is small and may be misspelt, is loaded first.
 
     Parameters
     ----------
     lm
-        The model if it is loaded already; None: it is loaded.
+        The model if it is already loaded; None: it is loaded here.
     progress
         Shows the loading, and the download of an embedded model; None: quiet.
 
     Raises
     ------
     UserError
-        If one cannot be loaded, the loaded model is another than the configuration names, or the SAE reads another
+        If either cannot be loaded, the loaded model is not the configured one, or the SAE reads activations of another
         width.
     """
     progress = progress or Progress(quiet=True)
@@ -254,7 +256,7 @@ def load_pair(
 
 
 def _compare_hooks(sae: SparseAutoencoder, lm: LanguageModel, hook: Hook, progress: Progress) -> None:
-    """Warn where the configuration has an SAE read elsewhere than it was trained."""
+    """Warn if the configuration makes an SAE read another hook than it was trained at."""
     trained_hook = sae.identity["own_hook_name"]
     if trained_hook is None or trained_hook == sae.hook_name:
         return
@@ -268,7 +270,7 @@ def _compare_hooks(sae: SparseAutoencoder, lm: LanguageModel, hook: Hook, progre
 
 
 def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder:
-    """Load the SAE that a configuration names.
+    """Return the SAE that a configuration names.
 
     Raises
     ------
@@ -325,7 +327,7 @@ def _trained_at(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
-    """Read ``cfg.json`` after checking that the weights exist and are complete."""
+    """Return the content of ``cfg.json``, after checking that the weights exist and are complete."""
     from safetensors import safe_open
 
     for file in ("cfg.json", "sae_weights.safetensors"):
@@ -386,7 +388,7 @@ def _read(config: SAEConfig, name: str, folder: Path | None, device: str) -> tup
 
 
 def sae_folder(config: SAEConfig) -> Path | None:
-    """Return the folder of a configured SAE; None for an SAE of a release."""
+    """Return the folder of a configured SAE, or None for an SAE of a release."""
     if config.folder is None:
         return None
     name = str(config.folder)
@@ -416,7 +418,7 @@ def _average_over(metadata: Mapping[str, Any], name: str) -> int:
 
 
 def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> Any:
-    """Load an SAE with SAELens, from a folder or (None) from a release."""
+    """Return an SAE loaded with SAELens, from a folder or (None) from a release."""
     with needed("sae-lens", "run", "Loading this SAE"):
         from sae_lens import SAE
     if folder is None:

@@ -1,4 +1,4 @@
-"""Measure an SAE's latents over texts: base rates, reconstruction, what is on the surface, and coherence.
+"""Measure an SAE's latents over texts: base rates, reconstruction, dependence on the tokens' surface, and coherence.
 
 Coherence [ours] says whether a latent's strongest windows of text have a meaning in common, as another model reads
 them: a latent may depend on no word and still stand for nothing that a reader can name.
@@ -39,21 +39,22 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CHUNK_TOKENS = 4096
+"""Most tokens that are encoded at once."""
 Embed = Callable[[Sequence[str]], np.ndarray]
-"""Makes unit vectors of texts."""
+"""Function that returns one unit vector per text: shape (texts, d)."""
 BLOCK_TOKENS = 16_384
-"""Tokens of whole texts whose activations are in memory at once."""
+"""Tokens of whole texts whose activations are in memory at once, approximately."""
 WINDOWS_PER_LATENT = 10
-"""Windows that are compared per latent, each from another text."""
+"""Most windows that are compared per latent, each from another text."""
 MIN_WINDOWS = 5
 """Fewest different windows from which coherence is measured."""
 MAX_COMPARED_TOKENS = 1_000_000
-"""Approximate number of tokens whose windows are compared, since embedding takes longer than reading. Texts of a longer
-corpus are drawn at random: the first may all come from one source."""
+"""Approximate number of tokens whose windows are compared, since embedding takes longer than reading. From a larger
+corpus, texts are drawn at random: the first may all come from one source."""
 CENTRE_WINDOWS = 2048
-"""Random windows whose mean embedding is subtracted: what all texts have in common."""
+"""Number of random windows whose mean embedding, what all texts have in common, is subtracted."""
 BATCH_WINDOWS = 1024
-"""Windows embedded between two steps of progress, and latents compared at once."""
+"""Number of windows embedded between two steps of progress, and of latents compared at once."""
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +62,18 @@ log = logging.getLogger(__name__)
 def read_texts(
     pair: LoadedPair, pieces: Iterable[TokenPiece], *, tokens: int, embed: Embed | None = None, progress: Progress
 ) -> tuple[LatentStatistics, Reference]:
-    """Measure an SAE's latents over at most ``tokens`` tokens of texts, without first tokens.
+    """Return statistics of an SAE's latents over about ``tokens`` tokens of texts: for the gate, and as a reference.
 
     Parameters
     ----------
+    pieces
+        The texts, read in order until there are ``tokens`` tokens.
     embed
-        Returns unit vectors of texts, from which coherence is measured; None: coherence is not measured.
+        Returns unit vectors of texts, from which coherence is measured; None: coherence is NaN.
+
+    Returns
+    -------
+    tuple of LatentStatistics and Reference
     """
     lm, sae, chosen = pair.lm, pair.sae, []
     with progress.stage("tokenising texts", total=tokens, unit="tokens") as bar:
@@ -98,7 +105,7 @@ def read_texts(
 
 
 class _Running:
-    """Running sums over tokens, and over windows of text: where a latent is active, and its mean activation there."""
+    """Running sums over tokens and windows of text: where a latent is active, and its mean activation there."""
 
     def __init__(self, sae: SparseAutoencoder) -> None:
         self.sae = sae
@@ -108,7 +115,7 @@ class _Running:
         self.window_active, self.window_cas = np.zeros((2, sae.d_sae))
 
     def add(self, activations: torch.Tensor, rows: Sequence[TokenPiece], starts: Sequence[int]) -> list[Active]:
-        """Add a batch; give the activations on the texts' own tokens, those of each row numbered from its start."""
+        """Add a batch, and return the activations on the texts' own tokens; each row's tokens count from its start."""
         import torch
 
         sae = self.sae
@@ -139,7 +146,7 @@ class _Running:
         return active
 
     def _add_windows(self, latents: torch.Tensor, window: np.ndarray) -> None:
-        """Add tokens: latents of shape (tokens, width), and each token's window, below 0 for none."""
+        """Add latents of shape (tokens, width) to the sums over windows, numbered in ``window``; below 0: in none."""
         import torch
 
         used = window >= 0
@@ -153,7 +160,7 @@ class _Running:
         self.window_cas += means.sum(dim=0, dtype=torch.float64).cpu().numpy()
 
     def reference(self, lm: LanguageModel, **surface: np.ndarray) -> Reference:
-        """The statistics, with what is on the surface of the tokens."""
+        """Return the statistics as a reference, with the columns of the tokens' surface."""
         statistics, strings = self.statistics, self.majority.token.tolist()
         return Reference(
             mean=statistics.mass / max(1, statistics.tokens - statistics.template_tokens),
@@ -169,7 +176,9 @@ class _Running:
 
 
 class StrongestWindows:
-    """Each latent's strongest windows over a corpus, one of each text; the same however texts are grouped.
+    """Collects each latent's strongest windows over a corpus, one of each text.
+
+    The result does not depend on how texts are grouped.
 
     Parameters
     ----------
@@ -201,7 +210,7 @@ class StrongestWindows:
         embed: Embed,
         progress: Progress,
     ) -> np.ndarray:
-        """Compare each latent's windows.
+        """Return how alike in meaning each latent's windows are.
 
         With ``u`` the embedding of a window less the mean of windows drawn at random, at length 1, coherence is the
         mean product ``u_i u_j`` over pairs of the latent's windows: near 0 if they have nothing in common.
@@ -209,12 +218,12 @@ class StrongestWindows:
         Parameters
         ----------
         embed
-            Makes unit vectors of texts.
+            Returns unit vectors of texts.
 
         Returns
         -------
         ndarray of float64 of shape (width,)
-            At most 1; NaN: fewer than five different windows.
+            At most 1; NaN with fewer than five different windows.
         """
         kept = np.where(self._kept["position"] < 0, -1, self._kept["position"] // WINDOW)
         sizes = np.where(self._compared, -(-self._sizes // WINDOW), 0)
@@ -239,7 +248,7 @@ class StrongestWindows:
         )
 
     def _text(self, window: int, tokenizer: PreTrainedTokenizerBase) -> str:
-        """A window's text; the last of a piece begins earlier, so that it is as long as others."""
+        """Return a window's text; the last window of a piece begins earlier, so that it is as long as others."""
         piece, number = divmod(window, POSITIONS_PER_PIECE // WINDOW)
         ids = self._pieces[piece].ids[self._pieces[piece].in_body]
         start = max(0, min(number * WINDOW, len(ids) - WINDOW))
@@ -247,7 +256,7 @@ class StrongestWindows:
 
 
 def _embedded(texts: Sequence[str], embed: Embed, progress: Progress) -> np.ndarray:
-    """Embed texts in batches: float32 of shape (texts, d)."""
+    """Return the embeddings of texts, made in batches: float32 of shape (texts, d)."""
     parts = []
     with progress.stage("comparing windows", total=len(texts), unit="windows") as bar:
         for start in range(0, len(texts), BATCH_WINDOWS):
@@ -257,7 +266,10 @@ def _embedded(texts: Sequence[str], embed: Embed, progress: Progress) -> np.ndar
 
 
 def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Mean product of pairs of different windows, for latents with the vectors ``rows`` where ``known``."""
+    """Return each latent's mean product over pairs of different windows; NaN with fewer than ``MIN_WINDOWS``.
+
+    The windows of latent ``l`` are ``vectors[rows[l, known[l]]]``.
+    """
     rows = np.sort(np.where(known, rows, len(vectors)), axis=1)
     fresh = (rows < len(vectors)) & np.c_[np.ones(len(rows), bool), rows[:, 1:] != rows[:, :-1]]
     count = fresh.sum(axis=1)
@@ -268,7 +280,7 @@ def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> 
 
 
 def embedder() -> Embed | None:
-    """Return the embedding function; None, with a warning, if the package or its model is missing."""
+    """Return the embedding function, or None, with a warning, if the package or its model is missing."""
     try:
         embed_texts([])
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Statistics of an SAE's latents over a reference corpus: the base rates that lift needs, and what tells kinds."""
+"""Statistics of an SAE's latents over a reference corpus: the base rates that lift needs, and what decides on kinds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from competency_gaps.util.text import shorten, visible
 
 FILE = "reference.parquet"
 WINDOW = 64
-"""Tokens of a window: a stretch of text about as long as a benchmark's item."""
+"""Tokens of a window, a stretch of text about as long as a benchmark's item."""
 
 FORMS = ("punctuation", "space", "digits", "markup")
-"""Forms of tokens without a letter."""
+"""Forms that a token without a letter can have."""
 SURFACE = ("lexical_share", "pair_share", "word_share", *FORMS, "first_share", "coherence")
-"""Columns that say how a latent goes with tokens and texts; runs copy them."""
+"""Columns that say how a latent depends on tokens and texts; runs copy them."""
 _PRESENT = ("mean", "density", "share", "window_density")
-"""Columns without nulls."""
+"""Columns that have no nulls."""
 
 
 @dataclass(frozen=True)
@@ -30,53 +30,53 @@ class Reference:
     """Per latent, over the reference's tokens. Arrays of shape (latents,)."""
 
     mean: np.ndarray
-    """Mean activation per token, >= 0; 0 = silent."""
+    """Mean activation per token, >= 0; 0 if silent."""
     density: np.ndarray
     """Share of tokens on which it is active, in [0, 1]."""
     share: np.ndarray
-    """Its part of all activation, in [0, 1]; sums to 1."""
+    """Its share of the activation of all latents, in [0, 1]; sums to 1."""
     template_share: np.ndarray
-    """Share of its mass on chat-template tokens, in [0, 1]; NaN where silent."""
+    """Share of its mass on chat-template tokens, in [0, 1]; NaN if silent."""
     token_share: np.ndarray
-    """Lower bound of the share of its mass on one token string, in [0, 1]; NaN where silent."""
+    """Lower bound of the share of its mass on a single token string, in [0, 1]; NaN if silent."""
     window_density: np.ndarray
-    """Share of the texts' windows of ``WINDOW`` tokens in which it is active, in [0, 1]: activations cluster, so this
-    is far lower than ``density`` and independence would give."""
+    """Share of the texts' windows of ``WINDOW`` tokens in which it is active, in [0, 1]. Activations cluster, so this
+    is far lower than ``density`` would give if tokens were independent."""
     window_cas: np.ndarray
-    """Mean over these windows of its mean activation per token, > 0: a typical CAS; NaN where silent."""
+    """Mean over the windows where it is active of its mean activation per token, > 0: a typical CAS; NaN if silent."""
     lexical_share: np.ndarray
     """Share of its activation's variance that the token explains, corrected for chance (at most about 1, and near 0 or
-    slightly below for a latent that has nothing to do with tokens); NaN where active in fewer than 5 texts, and for an
-    SAE of averages."""
+    slightly below for a latent that does not depend on tokens); NaN if active in fewer than 5 texts, and for an SAE of
+    averages."""
     pair_share: np.ndarray
-    """The same of the pair of the token before and the token, over pairs that recur in another text."""
+    """As ``lexical_share``, for the pair of the token and the one before it, over pairs that recur in another text."""
     word_share: np.ndarray
     """For an SAE of averages: the largest share of its mass, at its peaks in a sample of 64 texts, on stretches that
-    hold the same token, beyond chance; at most 1. NaN: fewer than 5 texts, or an SAE of single tokens."""
+    contain the same token, beyond chance; at most 1. NaN with fewer than 5 texts, and for an SAE of single tokens."""
     punctuation: np.ndarray
-    """Share of its mass in texts on tokens of punctuation, in [0, 1]; NaN where silent."""
+    """Share of its mass in texts on tokens of punctuation, in [0, 1]; NaN if silent."""
     space: np.ndarray
-    """The same of white space."""
+    """As ``punctuation``, for white space."""
     digits: np.ndarray
-    """The same of digits."""
+    """As ``punctuation``, for digits."""
     markup: np.ndarray
-    """The same of symbols of markup and code."""
+    """As ``punctuation``, for symbols of markup and code."""
     first_share: np.ndarray
-    """The same of the first 4 tokens of what the model reads at once; of averages, of those in whose stretch these are
-    the first."""
+    """As ``punctuation``, for the first 4 tokens of what the model reads at once; for an SAE of averages, for the
+    tokens whose stretch is the first."""
     coherence: np.ndarray
-    """How alike in meaning its ten strongest windows are beside windows drawn at random, at most 1; near 0 for those
-    that have nothing in common; NaN: not measured, or fewer than 5 windows."""
+    """How alike in meaning its ten strongest windows are, compared with windows drawn at random: at most 1, near 0 if
+    they have nothing in common. NaN if not measured, or with fewer than 5 windows."""
     token: list[str | None]
     """The token string of ``token_share``."""
 
     @property
     def format_share(self) -> np.ndarray:
-        """Share of its mass in texts on tokens without a letter, in [0, 1]; NaN where silent."""
+        """Share of its mass in texts on tokens without a letter, in [0, 1]; NaN if silent."""
         return self.punctuation + self.space + self.digits + self.markup
 
     def write(self, path: Path) -> None:
-        """Write one row per latent."""
+        """Write a Parquet file with one row per latent."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "token"}
         columns = {name: pl.Series(values.astype(np.float32)).fill_nan(None) for name, values in arrays.items()}
         concept = np.arange(len(self.mean), dtype=np.int32)
@@ -86,7 +86,7 @@ class Reference:
 
 
 def read_reference(path: Path, width: int) -> Reference:
-    """Read reference statistics.
+    """Return the reference statistics in a file.
 
     Raises
     ------

@@ -22,37 +22,37 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 FIRST_TOKENS = 4
-"""Tokens at the start of a piece that count as its first."""
+"""Number of tokens at the start of a piece that count as its first."""
 TEXT_TOKENS = 16_384
 """A longer document counts as several texts of about this length."""
 PEAKS_PER_LATENT = 64
-"""Windows sampled of each latent."""
+"""Number of texts sampled per latent, with the latent's peak in each."""
 MIN_PEAKS = 5
-"""Fewest sampled texts from which a share of words is estimated."""
+"""Fewest sampled texts from which a word share is estimated."""
 PRIOR_PEAKS = 8
 """Pseudo-peaks at the base rate that are added when a concept's word share is estimated."""
 MAX_WAITING_PEAKS = 500_000
-"""Largest number of peaks that wait to be merged: a merge costs as much for few as for many."""
+"""Number of peaks above which waiting ones are merged: a merge costs as much for few as for many."""
 POSITIONS_PER_PIECE = 2**26
 """Token positions reserved per piece: more than a piece has, and a multiple of ``WINDOW``."""
 _MARKUP = frozenset("<>{}[]#*_=|\\^~`@$&+/%")
 
 
 class TextTokens(NamedTuple):
-    """The texts' own tokens of some pieces. Arrays of shape (tokens,), in the order of the pieces."""
+    """The texts' own tokens in some pieces. Arrays of shape (tokens,), in the order of the pieces."""
 
     token: np.ndarray
     """int64: token id."""
     pair: np.ndarray
-    """int64: a number for the pair of the token before, of whatever kind, and the token."""
+    """int64: number of the pair of the token and the token before it, of whatever kind."""
     text: np.ndarray
     """int64: number of the text, over the whole corpus."""
     position: np.ndarray
-    """int64: number of the token in the piece, and ``POSITIONS_PER_PIECE`` times the piece's number."""
+    """int64: index of the token in the piece, plus ``POSITIONS_PER_PIECE`` times the index of the piece."""
     first: np.ndarray
-    """bool: among the ``FIRST_TOKENS`` tokens of the piece, or those whose stretch is the first."""
+    """bool: whether it is among the first ``FIRST_TOKENS`` tokens of the piece, or has the first stretch."""
     stretch: np.ndarray
-    """int64 of shape (tokens, ``average_over``): indices, into these tokens, of those that are averaged; repeated where
+    """int64 of shape (tokens, ``average_over``): indices, into these tokens, of those that are averaged; repeated if
     the text is shorter."""
 
 
@@ -68,7 +68,7 @@ class Active(NamedTuple):
 
 
 class Surface:
-    """Running statistics over a corpus, added text by text; the same however the texts are grouped.
+    """Running statistics of the tokens' surface over a corpus, added text by text; the same however texts are grouped.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Surface:
         The whole corpus in order; the pieces of a document follow each other. It is counted first, in about 50 bytes
         per token; for averages, group by group.
     average_over
-        Tokens that the SAE averages. If more than 1, shares of variance are not known: a single token says little.
+        Tokens that the SAE averages. If more than 1, shares of variance are NaN: a single token says little.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Surface:
         self._pairs = LexicalShare(width, Recurring.of(tokens.pair, tokens.text))
 
     def blocks(self, tokens: int) -> Iterator[range]:
-        """Divide the pieces into groups of whole texts with at least this many tokens (fewer in the last)."""
+        """Yield groups of whole texts, as ranges of pieces, with at least this many tokens (fewer in the last)."""
         start = size = 0
         for i, piece in enumerate(self._pieces):
             if size >= tokens and self._texts[i] != self._texts[i - 1]:
@@ -113,7 +113,7 @@ class Surface:
             yield range(start, len(self._pieces))
 
     def tokens(self, pieces: Sequence[int]) -> TextTokens:
-        """Return the texts' own tokens of some pieces."""
+        """Return the texts' own tokens in some pieces."""
         parts = [self._tokens_of(i) for i in pieces]
         start = np.cumsum([0, *(len(part.token) for part in parts)])
         parts = [part._replace(stretch=part.stretch + at) for part, at in zip(parts, start[:-1], strict=True)]
@@ -123,7 +123,7 @@ class Surface:
         return TextTokens(*map(np.concatenate, zip(*parts, strict=True)))
 
     def _stretches_with(self) -> np.ndarray:
-        """Share of the corpus' stretches that hold each token: float64 of shape (largest id + 1,)."""
+        """Return the share of the corpus' stretches that contain each token: float64 of shape (largest id + 1,)."""
         holding = np.zeros(len(self._form))
         stretches = 0
         for block in self.blocks(TEXT_TOKENS):
@@ -187,7 +187,7 @@ class Surface:
 
 
 def number_texts(pieces: Sequence[TokenPiece]) -> np.ndarray:
-    """Number the text that each piece belongs to: its document, or a part of a long one."""
+    """Return the number of each piece's text, which is its document or a part of a long one: int64 (pieces,)."""
     numbers = np.zeros(len(pieces), np.int64)
     number, size = 0, 0
     for i, piece in enumerate(pieces):
@@ -199,7 +199,7 @@ def number_texts(pieces: Sequence[TokenPiece]) -> np.ndarray:
 
 
 def forms(ids: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
-    """Give each token's form: int64 of shape (largest id + 1,), an index into ``FORMS``, or their number for others."""
+    """Return each token's form: int64 of shape (largest id + 1,), an index into ``FORMS``, or ``len(FORMS)``."""
     form = np.full(int(ids.max(initial=-1)) + 1, len(FORMS))
     for token in ids.tolist():
         name = form_of(str(tokenizer.decode([token])))
@@ -209,7 +209,7 @@ def forms(ids: np.ndarray, tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
 
 
 def form_of(text: str) -> str | None:
-    """Give the form of a token's text; None for one with letters, and for parts of a character."""
+    """Return the form of a token's text, or None for a text with letters and for parts of a character."""
     shown = text.strip()
     if not shown:
         return "space"
@@ -221,7 +221,7 @@ def form_of(text: str) -> str | None:
 
 
 def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
-    """Largest share of the peaks' mass, beyond chance, on stretches that hold the same token.
+    """Return the largest share of the peaks' mass, beyond chance, on stretches that contain the same token.
 
     With ``s`` the share of the mass of ``k`` peaks and ``b`` the base rate, ``s`` is shrunk towards ``b``, since the
     largest of many shares of few peaks is large by chance: ``s' = (k s + P b) / (k + P)`` with ``P = PRIOR_PEAKS``. The
@@ -230,7 +230,12 @@ def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     usual : ndarray of float64 of shape (largest id + 1,)
-        Share of all stretches that hold each token, ``b``.
+        Share of all stretches that contain each token, ``b``.
+
+    Returns
+    -------
+    ndarray of float64 of shape (latents,)
+        NaN for latents with fewer than ``MIN_PEAKS`` peaks.
     """
     there = kept["position"] >= 0
     share = np.full(len(there), np.nan)
@@ -248,11 +253,12 @@ def _word_share(kept: KeptPeaks, usual: np.ndarray) -> np.ndarray:
 
 
 def find_peaks(latent: np.ndarray, position: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Find each latent's largest activation in each window or text.
+    """Return the index of each latent's largest activation in each window or text.
 
     Parameters
     ----------
     latent, position : ndarray of int of shape (activations,)
+        ``position`` numbers the window or text.
     value : ndarray of float of shape (activations,)
 
     Returns
@@ -269,18 +275,18 @@ def find_peaks(latent: np.ndarray, position: np.ndarray, value: np.ndarray) -> n
 
 
 class KeptPeaks:
-    """For each latent, the peaks that come first by a key, in memory that does not grow with their number.
+    """For each latent, the peaks with the smallest keys, in memory that does not grow with their number.
 
-    The result does not depend on how peaks are grouped; among equal keys the earliest positions are kept.
+    The result does not depend on how peaks are grouped; among equal keys the earliest positions precede.
 
     Parameters
     ----------
     width
         Number of latents.
     count
-        Peaks that are kept of each.
+        Most peaks per latent.
     facts
-        Data type of each fact of a peak beside its ``position``; it may have a shape.
+        Data type of each fact that is stored of a peak beside its ``position``; it may have a shape.
     """
 
     def __init__(self, width: int, count: int, **facts: np.dtype) -> None:
@@ -291,16 +297,16 @@ class KeptPeaks:
         self._waiting: list[dict[str, np.ndarray]] = []
 
     def __getitem__(self, fact: str) -> np.ndarray:
-        """A fact of the kept peaks: shape (width, count, ...), in the order of their keys; -1 where there are fewer."""
+        """Return a fact of the peaks: shape (width, count, ...), in the order of their keys; -1 for missing peaks."""
         self._merge()
         return self._facts[fact]
 
     def wanted(self, latent: np.ndarray, key: np.ndarray) -> np.ndarray:
-        """Which peaks can still be among the kept ones: bool of shape (peaks,)."""
+        """Return which peaks can still be among the smallest: bool of shape (peaks,)."""
         return np.asarray(key <= self._key[latent, -1])
 
     def add(self, latent: np.ndarray, key: np.ndarray, **facts: np.ndarray) -> None:
-        """Add peaks: arrays of shape (peaks,) or (peaks, ...), the smallest keys being kept."""
+        """Add peaks, arrays of shape (peaks,) or (peaks, ...); per latent only those with the smallest keys stay."""
         fresh = self.wanted(latent, key)
         self._waiting.append(
             {name: values[fresh] for name, values in (("latent", latent), ("key", key), *facts.items())}
@@ -309,7 +315,7 @@ class KeptPeaks:
             self._merge()
 
     def _merge(self) -> None:
-        """Put waiting peaks among the kept ones."""
+        """Merge waiting peaks into the stored ones."""
         if not self._waiting:
             return
         added = {name: np.concatenate([batch[name] for batch in self._waiting]) for name in self._waiting[0]}

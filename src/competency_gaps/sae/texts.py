@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 ROWS_PER_READ = 10_000
-"""Rows of a Parquet file that are in memory at once."""
+"""Most rows of a Parquet file that are in memory at once."""
 CHARACTERS_PER_READ = 1 << 20
 """Characters of a text file that are read at once."""
 PIECE_TOKENS = 256
 """Longest piece that the model reads at once for statistics and exemplars, in tokens [ours]."""
 _COLUMNS = ("text", "messages")
-# Held here, as a reader that stops early is closed when modules are gone.
+# A module's constant, because a reader that stops early may be closed when polars is already unloaded.
 _DAMAGED = (ValueError, RecursionError, pl.exceptions.PolarsError)
 
 
@@ -52,7 +52,7 @@ class TokenPiece:
 
 
 def read_documents(paths: Iterable[Path]) -> Iterator[str | list[Message]]:
-    """Documents of Parquet, JSONL and text files in order: texts or chat messages.
+    """Yield the documents of Parquet, JSONL and text files in order, as texts or chat messages.
 
     A table has a column ``text``, a column ``messages`` (list of role and content, or JSON of one), or both, with one
     of them null in each row. A text file is one document per paragraph. Files are read piece by piece, so that they
@@ -99,7 +99,7 @@ def _paragraphs(path: Path) -> Iterator[str]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line's object with its place."""
+    """Yield the objects of a JSONL file with their line for error messages."""
     with path.open("rb") as file:
         for line in json_lines(file):
             if line.fault is not None:
@@ -120,7 +120,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _document(row: dict[str, Any]) -> str | list[Message] | None:
-    """A row's text or messages, None if it holds neither; ValueError if it holds something else."""
+    """Return a row's text or messages, or None if it has neither; ValueError if it has something else."""
     messages = row.get("messages")
     if messages:
         parsed = json.loads(messages) if isinstance(messages, str) else messages
@@ -151,9 +151,10 @@ def cut_pieces(
     context: int,
     bos_id: int | None,
 ) -> Iterator[TokenPiece]:
-    """Tokenise documents and cut them into pieces of at most ``context`` tokens.
+    """Yield the tokens of documents, cut into pieces of at most ``context`` tokens.
 
-    Later pieces of a document start with the first token again, as every input of the model does.
+    Later pieces of a document start with the first token again, as every input of the model does. Pieces with fewer
+    than two tokens of text are left out.
     """
     for index, document in enumerate(documents):
         if isinstance(document, str):
@@ -174,7 +175,7 @@ def cut_pieces(
 
 
 def _chat_tokens(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> Tokens:
-    """Tokens of a rendered chat, in which the content of every message counts as own text."""
+    """Return the tokens of a rendered chat, in which the content of every message counts as text."""
     rendered = render_chat(tokenizer, messages, generation_prompt=False)
     tokens = tokenize(tokenizer, Text(rendered, (0, 0), templated=True), bos_id=None)
     in_body = np.zeros(len(tokens.ids), bool)
@@ -185,7 +186,7 @@ def _chat_tokens(messages: list[Message], tokenizer: PreTrainedTokenizerBase) ->
 
 
 def first_tokens(pieces: Iterable[TokenPiece], tokens: int) -> Iterator[TokenPiece]:
-    """The first pieces, up to the one with which they hold ``tokens`` tokens."""
+    """Yield pieces until they contain ``tokens`` tokens; the last may exceed that."""
     total = 0
     for piece in pieces:
         if total >= tokens:

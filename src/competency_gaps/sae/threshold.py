@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 
 _ARCHITECTURES = {"standard": False, "jumprelu": True}
-"""Architecture -> whether it has a threshold of its own; without one, a latent is active above 0."""
+"""Whether an architecture has thresholds; without, a latent is active above 0."""
 _DEFAULTS = {"normalize_activations": "none", "reshape_activations": "none", "apply_b_dec_to_input": True}
 """Settings that change the arithmetic, with SAELens' defaults."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
@@ -24,7 +24,7 @@ _KEYS = {*_DEFAULTS, "architecture", "d_in", "d_sae", "device", "dtype", "metada
 
 
 def is_threshold_sae(config: Mapping[str, Any]) -> bool:
-    """Whether the content of a ``cfg.json`` describes an SAE that this module reads.
+    """Return whether the content of a ``cfg.json`` describes an SAE that this module reads.
 
     A key that this module does not know may change the arithmetic, and files from before SAELens 6 have other keys:
     both are left to SAELens.
@@ -71,7 +71,7 @@ class ThresholdSAE(torch.nn.Module):  # type: ignore[misc]
         return self.W_enc.dtype
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """Latents of activations: (tokens, d_in) -> (tokens, d_sae), >= 0."""
+        """Return the latents of activations: (tokens, d_in) -> (tokens, d_sae), >= 0."""
         x = x.to(self.dtype)
         hidden = (x - self.b_dec if self.subtract_bias else x) @ self.W_enc
         hidden += self.b_enc
@@ -81,19 +81,19 @@ class ThresholdSAE(torch.nn.Module):  # type: ignore[misc]
         return hidden
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Activations rebuilt from latents: (tokens, d_sae) -> (tokens, d_in)."""
+        """Return the activations rebuilt from latents: (tokens, d_sae) -> (tokens, d_in)."""
         return latents @ self.W_dec + self.b_dec
 
 
 def read_threshold_sae(folder: Path, config: Mapping[str, Any], *, device: str, dtype: str) -> ThresholdSAE:
-    """Read the weights of a folder whose ``cfg.json`` is ``config``.
+    """Return the SAE in a folder whose ``cfg.json`` is ``config``.
 
     Raises
     ------
     KeyError
-        If a tensor is missing.
+        If a setting is missing.
     ValueError
-        If a tensor has another shape than ``d_in`` and ``d_sae`` say, or there is one too many.
+        If a tensor is missing or not expected, or has another shape than ``d_in`` and ``d_sae`` say.
     SafetensorError
         If the file is damaged.
     """
@@ -113,6 +113,6 @@ def read_threshold_sae(folder: Path, config: Mapping[str, Any], *, device: str, 
 
 
 def settings(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
-    """The settings that change the arithmetic, as in SAELens' configuration."""
+    """Return the settings that change the arithmetic, as in SAELens' configuration."""
     sizes = {key: config[key] for key in ("architecture", "d_in", "d_sae")}
     return {**{key: config.get(key, value) for key, value in _DEFAULTS.items()}, **sizes, "dtype": dtype}

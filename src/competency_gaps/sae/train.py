@@ -29,16 +29,17 @@ if TYPE_CHECKING:
 
 CARD = "card.json"
 MIXED_BATCHES = 32
-"""Batches among which activations are shuffled, so that one batch holds tokens of many documents."""
+"""Number of batches among which activations are shuffled, so that one batch has tokens of many documents."""
 PIECES_PER_READ = 64
-"""Pieces of texts from which batches of similar length are made."""
+"""Number of pieces of texts that are sorted into batches of similar length."""
 NORM_BATCHES = 16
-"""Batches over which SAELens measures the mean norm to which inputs are scaled."""
+"""Number of batches over which SAELens measures the mean norm to which inputs are scaled."""
 
 
 def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
-    """Train an SAE and write ``cfg.json``, ``sae_weights.safetensors``, ``card.json`` and, with ``heldout``,
-    ``reference.parquet``.
+    """Train an SAE, write it into a folder, and return the folder.
+
+    The files are ``cfg.json``, ``sae_weights.safetensors``, ``card.json`` and, with ``heldout``, ``reference.parquet``.
 
     Returns
     -------
@@ -69,7 +70,6 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     with torch.enable_grad(), progress.stage("training", total=config.tokens, unit="tokens") as bar:
 
         def batches() -> Iterator[torch.Tensor]:
-            """Yield batches of activations and advance the progress bar."""
             for batch in activation_batches(lm, hook, bos_id, config):
                 bar.advance(len(batch))
                 yield batch
@@ -103,7 +103,7 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
 
 
 def _new_sae(config: TrainingConfig, width: int, device: str, prepend_bos: bool) -> tuple[TrainingSAE[Any], Any]:
-    """An untrained SAE, and the trainer's settings."""
+    """Return an untrained SAE, and the trainer's settings."""
     from sae_lens.config import LoggingConfig, SAETrainerConfig
     from sae_lens.registry import get_sae_training_class
     from sae_lens.saes.sae import SAEMetadata
@@ -146,13 +146,13 @@ def _new_sae(config: TrainingConfig, width: int, device: str, prepend_bos: bool)
 def activation_batches(
     lm: LanguageModel, hook: Hook, bos_id: int | None, config: TrainingConfig
 ) -> Iterator[torch.Tensor]:
-    """Endless shuffled batches of the texts' activations: float32 of shape (batch, width). Texts are read again when
-    they end; of chat documents, a share keeps the template's tokens.
+    """Yield shuffled batches of the texts' activations, without end: float32 of shape (batch, width).
+
+    Texts are read again when they end; a share of the chat documents includes the template's tokens.
     """
     from sae_lens.training.mixing_buffer import mixing_buffer
 
     def read() -> Iterator[torch.Tensor]:
-        """Yield activations of all texts, again and again."""
         while True:
             documents = read_documents(config.texts)
             pieces = cut_pieces(documents, lm.tokenizer, context=config.context, bos_id=bos_id)
@@ -167,7 +167,7 @@ def activation_batches(
 def _activations(
     lm: LanguageModel, hook: Hook, pieces: Iterator[TokenPiece], config: TrainingConfig
 ) -> Iterator[torch.Tensor]:
-    """Activations of the tokens that are trained on, batch by batch: of shape (tokens, width)."""
+    """Yield the activations of each piece's tokens that are trained on, of shape (tokens, width)."""
     import torch
 
     while waiting := list(itertools.islice(pieces, PIECES_PER_READ)):

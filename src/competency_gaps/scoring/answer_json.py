@@ -1,4 +1,4 @@
-"""Take the JSON object out of a language model's answer."""
+"""Parse and check the JSON object in a language model's answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BEGINS = re.compile(r'\{(?=\s*(?:["}]|$))')
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose keys all differ: of two verdicts under one key, neither is the answer."""
+    """Return the pairs as a dict; ValueError if a key repeats, as neither of two verdicts would be the answer."""
     known = dict(pairs)
     if len(known) < len(pairs):
         raise ValueError("an object repeats a key")
@@ -36,11 +36,11 @@ class Failure(NamedTuple):
 
 
 def parse(answer: LLMAnswer, model: type[T]) -> T | Failure:
-    """Take the JSON object out of an answer and check it.
+    """Return an answer's JSON object as an instance of ``model``, or a Failure that says why it cannot be used.
 
     The object may stand alone, in a fence, beside prose or after the model's thinking. Broken JSON is neither repaired
     nor searched for valid parts. Several objects of the expected form must be equal except for their ``reasoning``, as
-    a judge may quote a verdict from the text that it judges.
+    a judge may quote a verdict from the text that it judges; the last is returned.
     """
     if answer.error is not None or answer.refusal is not None:
         return Failure(one_line(f"refused: {answer.refusal}" if answer.error is None else f"no answer: {answer.error}"))
@@ -66,16 +66,16 @@ def parse(answer: LLMAnswer, model: type[T]) -> T | Failure:
 
 
 def after_thinking(text: str) -> str | None:
-    """What a model says after its thinking, which ends with the last ``</think>``; None: its thinking never ends.
+    """Return the text after the last ``</think>``, or None if the model's thinking never ends.
 
-    A text without such marks is all answer.
+    A text without such tags is returned whole.
     """
     rest = text[max((mark.end() for mark in _THOUGHT.finditer(text)), default=0) :]
     return None if _THINKS.match(rest) else rest
 
 
 def _objects(text: str) -> tuple[list[str], str]:
-    """The whole JSON objects of a text, and what follows the last one; ValueError: one is broken."""
+    """Return the source of each JSON object in a text, and the text after the last; ValueError if one is broken."""
     objects, end = [], 0
     while (begins := _BEGINS.search(text, end)) is not None:
         try:

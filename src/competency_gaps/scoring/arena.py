@@ -62,7 +62,7 @@ _OTHER_WAY = {"A<<B": "B>>A", "A<B": "B>A", "B=A": "A=B", "B<A": "A>B", "B<<A": 
 
 
 def canonical(label: object) -> str | None:
-    """One of ``VERDICTS`` for a label in either writing (``A<B`` is ``B>A``); None for anything else."""
+    """Return a verdict label as it stands in ``VERDICTS`` (``A<B`` becomes ``B>A``), or None if it is no verdict."""
     if not isinstance(label, str):
         return None
     label = "".join(label.split()).strip("[]")
@@ -71,7 +71,10 @@ def canonical(label: object) -> str | None:
 
 
 def model_answer(record: Mapping[str, Any]) -> str | None:
-    """The answer in a record of ``model_answer``, new (``messages``) or old (``choices``); None: of another form."""
+    """Return the answer's text in a record of ``model_answer``; None if there is none.
+
+    The record's form is new (``messages``) or old (``choices``).
+    """
     try:
         message = record["messages"][-1]["content"] if "messages" in record else record["choices"][0]["turns"][-1]
     except (KeyError, IndexError, TypeError):
@@ -81,10 +84,10 @@ def model_answer(record: Mapping[str, Any]) -> str | None:
 
 
 def score_of_games(g0: object, g1: object) -> float | None:
-    """The item's score in [0, 1]: the mean over its games, each as often as its verdict counts.
+    """Return an item's score in [0, 1] from the labels of its games 0 and 1: the mean, weighted by ``times``.
 
-    A game that was not judged (None, or no known label) is left out and the other one counts alone; None where
-    neither was judged. Arena-Hard-Auto itself leaves out the whole item where one game has no verdict.
+    A game without a verdict (None, or an unknown label) is left out and the other counts alone; the score is None if
+    neither has one. Arena-Hard-Auto itself leaves out the whole item if one game has no verdict.
     """
     known = [(swapped, VERDICTS[label]) for swapped, label in enumerate(map(canonical, (g0, g1))) if label is not None]
     total = sum(game.times for _, game in known)
@@ -162,7 +165,7 @@ class Arena(JudgedScorer):
 
 
 class _Game(Ruling):
-    """A ruling whose verdict is one of the five, whatever way it is written."""
+    """The judge's answer in one game; its verdict is brought to the form of ``VERDICTS``."""
 
     @pydantic.field_validator("verdict")
     @classmethod
@@ -175,7 +178,7 @@ class _Game(Ruling):
 
 @lru_cache(maxsize=8)
 def baseline_answers(path: Path) -> Mapping[str, str]:
-    """Answers by item id.
+    """Return the baseline's answers by item id.
 
     Parameters
     ----------
@@ -186,7 +189,7 @@ def baseline_answers(path: Path) -> Mapping[str, str]:
     Raises
     ------
     UserError
-        If nothing is there, a line is of none of these forms, or two answers share an id and differ.
+        If the file is missing or empty, a line is of none of these forms, or two answers share an id and differ.
     """
     if not path.is_file():
         raise UserError(f"the baseline {str(path)!r} does not exist: expected a JSONL file of answers.")
@@ -208,6 +211,7 @@ def baseline_answers(path: Path) -> Mapping[str, str]:
 
 
 def _answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the id and text of one record of a baseline, or None if it is of no known form."""
     id = next((value[key] for key in ("id", "uid", "question_id") if key in value), None)
     if id is None or isinstance(id, (dict, list)):
         return None
@@ -217,25 +221,31 @@ def _answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 Games = tuple[str | None, str | None]
-"""The labels of an item's two games; None: no usable verdict."""
+"""The labels of an item's two games; None where a game has no usable verdict."""
 
 
 def arena_figures(matches: Sequence[Games]) -> dict[str, Any]:
-    """Figures of one benchmark, of the items both of whose games were put to the judge.
+    """Return counts, score, agreement and the judge's bias of one benchmark.
 
     An item with one judged game has no score: in one order alone, a judge's preference for the first place cannot be
     told from the answer's merit.
+
+    Parameters
+    ----------
+    matches
+        One pair of labels per item both of whose games were put to the judge.
 
     Returns
     -------
     dict
         ``items`` (with a score), ``games`` (with a verdict), ``failed``
-        (asked, no usable verdict) and ``one_order`` (items with one judged game) are counts. ``score`` (mean of the
-        items' scores) and ``position_bias`` (how much more often than half the first place wins, ties half; from items
-        with both games) are each ``{value, low, high}`` with a 95% interval, items being independent, or None.
-        ``tie_rate`` and ``failure_rate`` (of games asked) are shares; ``agreement`` is the share of items with both
-        games in which the same side wins or both are ties, ``by_place`` whether the judge goes by the place of an
-        answer: the bias is clear, and its orders agree less often than a coin's (:func:`goes_by_place`).
+        (asked, no usable verdict), ``one_order`` (items with one judged game) and ``verdicts`` (games by label) are
+        counts. ``score`` (mean of the items' scores) and ``position_bias`` (by how much the first place's share of wins
+        exceeds half, a tie being half a win; from items with both games) are each ``{value, low, high}`` with a 95%
+        interval over independent items, or None. ``tie_rate`` (of games with a verdict) and ``failure_rate`` (of games
+        asked) are shares; ``agreement`` is the share of items with both games in which the same side wins or both are
+        ties. ``by_place`` is true if the judge goes by an answer's place: the interval of ``position_bias`` excludes 0
+        and :func:`goes_by_place` is true. ``summary`` puts the figures into sentences.
     """
     asked = 2 * len(matches)
     known = [label for games in matches for label in games if label is not None]
@@ -257,6 +267,7 @@ def arena_figures(matches: Sequence[Games]) -> dict[str, Any]:
 
 
 def _position(both: Sequence[Games]) -> dict[str, Any]:
+    """Return ``position_bias``, ``agreement`` and ``by_place`` of :func:`arena_figures`, from items with both games."""
     first = np.asarray([[VERDICTS[str(label)].first for label in games] for games in both]).reshape(-1, 2)
     share = mean(first.mean(axis=1))
     bias = None if share is None else share.scaled(1.0, -0.5)
@@ -272,14 +283,16 @@ def _position(both: Sequence[Games]) -> dict[str, Any]:
 
 
 def goes_by_place(agreeing: int, items: int) -> bool:
-    """Whether a judge's two orders agree on fewer items than a coin's would: it goes by the place of an answer.
+    """Return whether a judge's two orders agree on fewer items than a coin's would: it goes by an answer's place.
+
+    A one-sided binomial test at ``POSITION_TEST_LEVEL``.
 
     Parameters
     ----------
     agreeing
-        Items in both of whose games the same side wins.
+        Number of items in both of whose games the same side wins.
     items
-        Items with a win in both games. Ties do not count: a coin that ties often agrees less often as well.
+        Number of items with a win in both games. Ties do not count: a coin that ties often agrees less often as well.
     """
     from scipy.stats import binomtest  # takes a second to import
 
@@ -291,6 +304,7 @@ def _fields(estimate: Estimate | None) -> dict[str, float] | None:
 
 
 def _summary(figures: dict[str, Any]) -> list[Reason]:
+    """Return the figures as sentences, each a Reason with its numbers."""
     lines = []
     items, failed, one_order = (figures[name] for name in ("items", "failed", "one_order"))
     if not items:

@@ -113,7 +113,7 @@ class Pair(Scorer):
         return Score(float(likelier), sentences[0] if likelier else sentences[1])
 
     def _sentences(self, item: Item) -> tuple[str, str]:
-        """The preferred sentence and the other."""
+        """Return the preferred sentence and the other."""
         pair = item.metadata.get("pair")
         if pair is not None:
             return pair[self.prefer], pair["stereo" if self.prefer == "anti" else "anti"]

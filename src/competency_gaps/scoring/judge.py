@@ -1,4 +1,4 @@
-"""Answers that a language model judges by a rubric: a text file with a prompt and the verdicts that it may give."""
+"""Scorers that have a language model judge the answer, by a rubric: a text file with a prompt and possible verdicts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import plural, shorten, visible
 
 RUBRICS = ("answer", "faithful", "refusal")
-"""Rubrics that come along, in ``prompts/``."""
+"""Names of the bundled rubrics, in ``prompts/``."""
 REASONING = 500
-"""Characters of a judge's reasoning that are kept with the item."""
-_PLACE = re.compile(r"\{([a-z_]+)\}")
+"""Most characters of a judge's reasoning that are stored with an item."""
+_NAME_IN_BRACES = re.compile(r"\{([a-z_]+)\}")
 _RULE = re.compile(r"^---[ \t]*\n", re.MULTILINE)
 _REASONING = 'First give the reasons in "reasoning", in a few sentences.'
 
@@ -38,12 +38,12 @@ _EXPECTS: dict[str, Expected] = {
     **dict.fromkeys(("refuse", "unsafe", "harmful"), "refuse"),
     **dict.fromkeys(("comply", "safe", "harmless", "benign"), "comply"),
 }
-"""What an item's ``answer`` or ``metadata["expect"]`` may say; XSTest's labels are ``safe`` and ``unsafe``."""
+"""What is right for an item, by the word in its ``answer`` or ``metadata["expect"]`` (XSTest: ``safe``, ``unsafe``)."""
 
 
 @dataclass(frozen=True)
 class JudgedScorer(Scorer):
-    """A scorer whose scores come after the model's answers, from a language model as judge.
+    """A scorer that asks a language model, the judge, for the score once the model has answered.
 
     An item that brings a ready-made response is judged on that, and the model is not asked.
     """
@@ -64,25 +64,25 @@ class JudgedScorer(Scorer):
 
     @abstractmethod
     def questions(self, item: Item, response: str) -> tuple[LLMRequest, ...] | Reason:
-        """Questions to the judge about a response, whose ids differ within an item; or why there are none."""
+        """Return the questions to the judge about a response, with ids unique in the item, or why there are none."""
 
     @abstractmethod
     def read(self, answer: LLMAnswer) -> Any | Failure:
-        """Read one answer of the judge; a Failure says why it cannot be used."""
+        """Return what the judge's answer says, or a Failure that says why it cannot be used."""
 
     @abstractmethod
     def verdict(self, item: Item, response: str, answers: Sequence[LLMAnswer | None]) -> Score:
-        """Score an item from the judge's answers to its questions, in their order.
+        """Return an item's score from the judge's answers.
 
         Parameters
         ----------
         answers
-            At least one is not None; None: this question was not asked.
+            In the order of ``questions``. None where a question was not asked; at least one is not None.
         """
 
 
 class Ruling(pydantic.BaseModel):
-    """A judge's answer; the reasons are asked for, so that a bare verdict that the judge quotes is none."""
+    """The judge's answer. Without ``reasoning`` it is not one: a judge may quote a bare verdict."""
 
     model_config = pydantic.ConfigDict(extra="ignore")
     reasoning: str
@@ -103,27 +103,27 @@ class _Head(pydantic.BaseModel):
 
 
 class Rubric(NamedTuple):
-    """A prompt, and what its verdicts are worth."""
+    """A judge's prompt, and the score of each verdict."""
 
     system: str
     user: str
     scores: Mapping[int | str, float | Expected | None]
-    """By verdict, a score in [0, 1]; what an item must expect for a score of 1, else 0; or None: unscored."""
+    """By verdict: a score in [0, 1], None for unscored, or what an item must expect for a score of 1, else 0."""
     criteria: str
 
     @property
     def is_on_expectation(self) -> bool:
-        """Whether its scores depend on what an item expects."""
+        """Whether scores depend on what an item expects of the model."""
         return any(isinstance(score, str) for score in self.scores.values())
 
 
 @lru_cache(maxsize=64)
 def load_rubric(name: str) -> Rubric:
-    """Load a rubric: one that comes along, or a file of three parts with lines of ``---`` between them.
+    """Return a rubric: a bundled one by its name, or one from a file of three parts with lines of ``---`` between them.
 
     The first part says in YAML what the verdicts are worth: ``grades: [1, 10]`` or ``verdicts: {good: 1, bad: 0}``. The
-    second is the system message, the third the user's message with the places ``{question}`` and ``{response}``, and
-    where wanted ``{reference}``, ``{criteria}`` and ``{mark}``.
+    second is the system message, the third the user's message with the placeholders ``{question}`` and ``{response}``,
+    and where wanted ``{reference}``, ``{criteria}`` and ``{mark}``.
 
     Raises
     ------
@@ -155,7 +155,10 @@ def load_rubric(name: str) -> Rubric:
 
 
 def prompt_parts(name: str, most: int) -> list[str]:
-    """Parts of a text file that comes along, or of the user's, between lines of ``---``; the last may hold more."""
+    """Return the parts, at most ``most``, of a bundled prompt or a user's file, split at lines of ``---``.
+
+    The last part may itself contain such lines. UserError if the file cannot be read.
+    """
     shipped = files("competency_gaps.scoring") / "prompts" / f"{name}.txt"
     try:
         text = (shipped if name in (*RUBRICS, "arena") else Path(name)).read_text(encoding="utf-8")
@@ -167,19 +170,19 @@ def prompt_parts(name: str, most: int) -> list[str]:
 
 
 def fill(system: str, user: str, values: Mapping[str, str]) -> tuple[str, str]:
-    """Put texts into their places, all at once: a place named inside such a text is left as it is.
+    """Return both messages with their placeholders filled, all at once: a placeholder inside a value stays as it is.
 
-    ``{mark}`` becomes ten letters of the texts' hash. Tags that hold it cannot be closed by a text inside them, as no
-    text knows it beforehand [ours].
+    ``{mark}`` becomes ten hexadecimal digits of the values' hash. No value can contain it by design, so none can close
+    the tag that surrounds it [ours].
     """
     digest = hashlib.sha256("\x00".join(values.values()).encode("utf-8", "replace")).hexdigest()
     known = {**values, "mark": digest[:10]}
-    filled = [_PLACE.sub(lambda slot: known.get(slot[1], slot[0]), text) for text in (system, user)]
+    filled = [_NAME_IN_BRACES.sub(lambda slot: known.get(slot[1], slot[0]), text) for text in (system, user)]
     return filled[0], filled[1]
 
 
 def ask_verdict(id: str, prompt: tuple[str, str], verdicts: Iterable[int | str], tokens: int) -> LLMRequest:
-    """A request for one of these verdicts; reasons come before it, as models write properties in order."""
+    """Return a request for one of these verdicts, with the reasons before it: models write properties in order."""
     known = list(verdicts)
     kind = "integer" if isinstance(known[0], int) else "string"
     fields = {"reasoning": {"type": "string"}, "verdict": {"type": kind, "enum": known}}
@@ -188,7 +191,7 @@ def ask_verdict(id: str, prompt: tuple[str, str], verdicts: Iterable[int | str],
 
 
 def question_of(item: Item, prompt: str) -> str:
-    """What the model was asked, as a judge reads it: the item's own text, or all messages with their roles."""
+    """Return what the model was asked, for the judge to read: the item's own text, or all messages with their roles."""
     messages = item.messages or [{"content": prompt}]
     if len(messages) == 1:
         return messages[0]["content"]
@@ -196,12 +199,12 @@ def question_of(item: Item, prompt: str) -> str:
 
 
 def shown_reasoning(text: str) -> str:
-    """Make a judge's reasons harmless, and shorten them."""
+    """Return a judge's reasons as safe, short text."""
     return shorten(visible(text), REASONING)
 
 
 def shown_response(response: str) -> str:
-    """A response as a judge sees it; an empty one is described as empty."""
+    """Return a response as the judge sees it; an empty one is replaced by a note that it is empty."""
     return response if response.strip() else "(The answer is empty.)"
 
 
@@ -288,6 +291,7 @@ class Judge(JudgedScorer):
         return results
 
     def _expected(self, item: Item) -> Expected | None:
+        """Return what is right for this item, refusing or complying, or None if nothing says it."""
         if self.expect is not None:
             return self.expect
         said = [

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     import openai
 
 FILE = "answers.jsonl"
-"""In the folder given to :func:`ask`."""
+"""Name of the file of answers, in the folder of :func:`ask`."""
 _LISTENING = 0.2
-"""Seconds after which Ctrl-C is noticed: with polars' handler, a wait without end is not interrupted."""
+"""Longest wait in seconds before Ctrl-C is noticed: with polars' handler, a wait without end is not interrupted."""
 
 
 # Requests and answers
@@ -42,10 +42,10 @@ _LISTENING = 0.2
 
 @dataclass(frozen=True)
 class LLMRequest:
-    """One question."""
+    """One question to a language model, with the JSON schema of its answer."""
 
     id: str
-    """Names the question within a command."""
+    """Identifies the question within a command."""
     system: str
     """What the model is told about its task; empty: nothing."""
     user: str
@@ -59,7 +59,7 @@ class LLMRequest:
     """Most tokens of the answer, unless the configuration says otherwise."""
 
     def body(self, config: LLMConfig) -> dict[str, Any]:
-        """Body of the call of chat completions.
+        """Return the JSON body of the call of chat completions.
 
         The question ends with the schema in words: some servers ignore the field without an error, and small models
         forget what stands before a long question.
@@ -82,27 +82,27 @@ class LLMRequest:
         return {**body, **config.extra}
 
     def key(self) -> str:
-        """SHA-256 of what is asked, whatever the model and its settings."""
+        """Return the SHA-256 of the question and schema, which does not depend on the model or its settings."""
         text = json.dumps([self.system, self.user, self.schema], separators=(",", ":"))
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 @dataclass(frozen=True)
 class LLMAnswer:
-    """What came back for one request; with an error, nothing did."""
+    """A language model's answer to one request; or a refusal; or, with ``error``, none."""
 
     id: str
     """Id of the request."""
     text: str | None = None
     """What the model wrote; None if no answer came or it refused."""
     refusal: str | None = None
-    """Why the model or the endpoint refused, in its words; None: it did not."""
+    """Why the model or the endpoint refused, in its words; None if it did not."""
     error: str | None = None
-    """Why there is no answer; None: there is one."""
+    """Why there is no answer; None if there is one."""
     model: str | None = None
-    """Model as the endpoint names it; None: unknown."""
+    """The model's name as the endpoint gives it; None if unknown."""
     finish: str | None = None
-    """Why the model stopped, in the endpoint's word (``length``: cut off at the limit); None: unknown."""
+    """Why the model stopped, in the endpoint's word (``length``: cut off at the limit); None if unknown."""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
@@ -129,14 +129,14 @@ class _Completion(pydantic.BaseModel):
 
 
 def object_schema(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON schema of an object with these properties, all required, and no others."""
+    """Return the JSON schema of an object with exactly these properties, all required."""
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
 def _read_completion(body: str, id: str) -> LLMAnswer:
-    """Read the body of a chat completion, which is foreign input.
+    """Return the answer in the body of a chat completion, which may be malformed (``error``).
 
-    An answer that holds nothing, as of a model that spends all tokens on thinking, has an empty text and no error.
+    An empty answer, as of a model that spends all tokens on thinking, has an empty text and no error.
     """
     try:
         read = _Completion.model_validate_json(body)
@@ -165,16 +165,16 @@ def ask(
     progress: Progress,
     usable: Callable[[LLMAnswer], bool] = lambda answer: True,
 ) -> dict[str, LLMAnswer]:
-    """Ask a model what the folder has no usable answer to, and return the answers.
+    """Ask a model each request without a usable answer in the folder, and return the answers, old and new.
 
     Parameters
     ----------
     folder
-        Where answers are kept. Equal requests share one answer.
+        Where answers are stored, in ``answers.jsonl``. Equal requests share one answer.
     progress
         Shows a bar, and says what is going to be asked and what went wrong.
     usable
-        Whether an answer, with the id of its request, can be used. One that cannot is asked again by the next command.
+        Whether an answer, with the id of its request, can be used. If not, the next command asks again.
 
     Returns
     -------
@@ -202,14 +202,14 @@ def ask(
 
 
 class AnswerStore:
-    """Answers in an append-only JSONL file, one a line, each on the disk before the next thing happens.
+    """Answers in an append-only JSONL file, one a line, each on the disk before :meth:`add` returns.
 
-    A last line that a kill cut off is left out. Of several answers to the same question the last counts.
+    A last line that a kill cut off is ignored. Of several answers to the same question the last counts.
 
     Raises
     ------
     UserError
-        If another line is no answer.
+        If any other line is not an answer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -237,7 +237,7 @@ class AnswerStore:
         return list(dict.fromkeys(model for kept in self._of.values() for model in kept))
 
     def answers(self, requests: Iterable[LLMRequest], model: str | None) -> dict[str, LLMAnswer]:
-        """Kept answers of a model by id of the request; None: of any model."""
+        """Return a model's stored answers by id of the request; with ``model`` None the latest of any model."""
         by_id = {}
         for request in requests if self._of else ():
             kept = self._of.get(request.key(), {})
@@ -247,12 +247,12 @@ class AnswerStore:
         return by_id
 
     def add(self, model: str, key: str, answer: LLMAnswer) -> None:
-        """Keep an answer; when this returns it is on the disk. May be called from several threads.
+        """Append an answer; it is on the disk on return. May be called from several threads.
 
         Raises
         ------
         MachineError
-            If the disk is full; what was there stays whole.
+            If the disk is full; earlier answers stay whole.
         """
         line = json.dumps({"asked": model, "key": key, **asdict(answer)}).encode("ascii") + b"\n"
         with self._guard, no_space_left(self.path):
@@ -274,7 +274,7 @@ class AnswerStore:
 def _send(
     todo: Sequence[LLMRequest], total: int, config: LLMConfig, store: AnswerStore, progress: Progress
 ) -> dict[str, LLMAnswer]:
-    """Send requests, of ``total`` that are wanted, and keep the answers; give back those that failed, by id."""
+    """Send the requests of ``todo``, out of ``total``, store their answers, and return the failed ones by id."""
     check_installed()
     by_key: dict[str, list[LLMRequest]] = {}
     for request in todo:
@@ -320,10 +320,10 @@ def _send(
 def _outcomes(
     by_key: Mapping[str, Sequence[LLMRequest]], config: LLMConfig, store: AnswerStore
 ) -> Generator[tuple[str, LLMAnswer, bool], None, None]:
-    """Yield keys with their answers as they come, and whether the endpoint was out of reach.
+    """Yield, as answers arrive, each key with its answer and whether the endpoint was unreachable.
 
-    To close it, or the first interrupt (Ctrl-C), sends nothing more and waits for what is in flight and may be paid
-    for; the second interrupt drops that.
+    Closing the generator, or the first Ctrl-C, sends nothing more and waits for requests in flight, which may be paid
+    for; the second Ctrl-C drops those.
     """
     client, left = _connect(config), iter(by_key.items())
     pool = ThreadPoolExecutor(config.concurrency)
@@ -350,7 +350,10 @@ def _outcomes(
 def _answered(
     client: Any, key: str, request: LLMRequest, config: LLMConfig, store: AnswerStore
 ) -> tuple[str, LLMAnswer, bool]:
-    """Ask one request; an answer is saved before it is returned."""
+    """Send one request; return its key, its answer (saved first) and whether the endpoint was unreachable.
+
+    UserError if the endpoint refuses in a way that every other request would meet too.
+    """
     import openai
 
     try:
@@ -372,7 +375,7 @@ def _answered(
 
 
 def _fails_for_all(error: openai.APIStatusError) -> bool:
-    """Whether every other request would fail too."""
+    """Whether every other request would fail too: a redirect, the key, the account, the address or the quota."""
     status = error.status_code
     return status < 400 or status in (401, 402, 403, 404) or "insufficient_quota" in error.response.text
 
@@ -381,7 +384,7 @@ def _fails_for_all(error: openai.APIStatusError) -> bool:
 
 
 def check_installed() -> None:
-    """Raise MissingExtraError if a package is missing without which no endpoint can be asked."""
+    """Raise MissingExtraError if ``openai`` is not installed."""
     with needed(None, "label", "Asking a language model"):
         import openai  # noqa: F401
 
@@ -407,7 +410,7 @@ def _connect(config: LLMConfig) -> Any:
 
 
 def _key(config: LLMConfig) -> str:
-    """The key from the environment; empty: there is none."""
+    """Return the API key from the environment, empty if there is none; UserError if its characters cannot be sent."""
     value = os.environ.get(config.key_env, "").strip()
     if not all("!" <= letter <= "~" for letter in value):  # an error of the HTTP client would show it
         raise UserError(
@@ -418,18 +421,18 @@ def _key(config: LLMConfig) -> str:
 
 
 def _hide_key(text: str, config: LLMConfig) -> str:
-    """Write ``[API key]`` wherever the key stands in a foreign text; shorter ones are placeholders like ``EMPTY``."""
+    """Return a foreign text with ``[API key]`` for the key; keys under 8 letters are placeholders like ``EMPTY``."""
     key = _key(config)
     return text.replace(key, "[API key]") if len(key) >= 8 else text
 
 
 def is_here(url: str) -> bool:
-    """Whether an address is this machine by its loopback; other names may lead anywhere."""
+    """Return whether an address is this machine's loopback; other names may lead anywhere."""
     return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def estimate(requests: Sequence[LLMRequest], total: int, config: LLMConfig) -> str:
-    """What requests will use, in a sentence."""
+    """Return a sentence with the number of requests, their tokens and, if prices are known, their cost."""
     prompt, completion = map(sum, zip(*(_tokens(request, config) for request in requests), strict=True))
     cost = config.cost(prompt, completion)
     return (
@@ -439,7 +442,7 @@ def estimate(requests: Sequence[LLMRequest], total: int, config: LLMConfig) -> s
 
 
 def _tokens(request: LLMRequest, config: LLMConfig) -> tuple[int, int]:
-    """Tokens of a request, four characters being about one, and most tokens of its answer."""
+    """Return a request's approximate prompt tokens (four characters each), and the most tokens of its answer."""
     body = json.dumps(request.body(config), ensure_ascii=False)
     return len(body) // 4, config.max_tokens or request.max_tokens
 

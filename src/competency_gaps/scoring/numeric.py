@@ -37,15 +37,15 @@ _CHARACTERS = str.maketrans({"−": "-", "–": "-", "⁄": "/", "\u00a0": " ", 
 
 
 class Number(NamedTuple):
-    """A number as it stands in a text."""
+    """A number in a text."""
 
     value: Fraction
     percent: bool
-    """A percent sign follows; ``value`` is the number before it."""
+    """Whether a percent sign follows; ``value`` is the number before it."""
 
 
 def numbers(text: str) -> Iterator[Number]:
-    """All numbers of a text, in order.
+    """Yield all numbers of a text, in order.
 
     It reads thousands separators (``1,234``), decimals, scientific notation, fractions (``3/4``), mixed numbers
     (``1 1/2``), signs, percent and currency signs. A fraction with the denominator 0 is not a number.
@@ -61,7 +61,7 @@ def numbers(text: str) -> Iterator[Number]:
 
 
 def answer_number(text: str) -> Number | None:
-    """The number that a text states as its answer; None: it states none.
+    """Return the number that a text states as its answer, or None if it has no number.
 
     After the last ``####``, ``answer is``, ``answer:`` or ``\\boxed{``: the first number of the sentence, or the
     first one after its last equals sign. If no such number follows: the last number of the text.
@@ -77,7 +77,7 @@ def answer_number(text: str) -> Number | None:
 
 
 def _gold_number(gold: str) -> Number | None:
-    """The number of a gold: its only one, or the marked one of a worked solution (``... #### 18``)."""
+    """Return a gold answer's only number, or the marked one of a worked solution (``... #### 18``); None if unclear."""
     values = list(numbers(gold))
     if len(values) == 1:
         return values[0]
@@ -125,6 +125,7 @@ class Numeric(ReferenceScorer):
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
+    """Return the matched number without its sign, or None if it is none (denominator 0, too many digits)."""
     try:
         if match["whole"]:
             return int(match["whole"]) + Fraction(int(match["part"]), int(match["of"]))
@@ -172,7 +173,7 @@ class Math(ReferenceScorer):
 
 
 def _words(text: str) -> str:
-    """A text without LaTeX markup: the content of the last ``\\boxed``, without dollars, ``\\text`` and spaces."""
+    """Return a text without LaTeX markup: the content of the last ``\\boxed``, without dollars, ``\\text``, space."""
     text = text.strip()
     boxed = text.rfind("\\boxed{")
     if boxed >= 0:
@@ -182,7 +183,7 @@ def _words(text: str) -> str:
 
 
 def _braced(text: str) -> str:
-    """The text between its first character, an opening brace, and the matching closing brace."""
+    """Return the text between its first character, an opening brace, and the matching closing brace."""
     depth = 0
     for index, character in enumerate(text):
         depth += (character == "{") - (character == "}")

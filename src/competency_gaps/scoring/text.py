@@ -52,7 +52,7 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def score_within(seconds: float, what: str, output: Output, value: Callable[[], float]) -> Score:
-    """What ``value`` gives for an output; unscored where that takes longer than ``seconds``."""
+    """Return the score that ``value`` computes for an output; unscored if that takes longer than ``seconds``."""
     try:
         with time_limit(seconds):
             return Score(value(), output.text)
@@ -71,7 +71,7 @@ line, they do not cut an answer with reasoning."""
 
 @dataclass(frozen=True)
 class GenerationScorer(Scorer):
-    """A scorer that scores a generated text."""
+    """A scorer of generated text; the prompt does not list the options."""
 
     default_after: ClassVar[str] = "\nAnswer:"
 
@@ -99,13 +99,13 @@ class ReferenceScorer(GenerationScorer):
 
 
 def accepted(answer: Any) -> tuple[str, ...]:
-    """The accepted answers: a text or number by itself, or a list of them; empty if there is none."""
+    """Return the accepted answers as texts, from one text or number or a list of them; empty if there is none."""
     answers = answer if isinstance(answer, (list, tuple)) else [answer]
     return tuple(str(gold) for gold in answers if gold is not None and str(gold).strip())
 
 
 def first_line(text: str) -> str:
-    """The first line that is not empty, without white space around it; empty if there is none."""
+    """Return the first line that is not blank, stripped; empty if there is none."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
@@ -130,21 +130,20 @@ class Exact(ReferenceScorer):
 
 
 def _is_equal(text: str, gold: str) -> bool:
-    """Whether two texts are equal after SQuAD's normalisation, or folded alone where it leaves nothing of the gold."""
+    """Whether two texts are equal after SQuAD's normalisation, or by case and space alone if it empties the gold."""
     text, gold = (" ".join(unicodedata.normalize("NFKC", value).casefold().split()) for value in (text, gold))
     return _squad(text) == _squad(gold) if _squad(gold) else text == gold
 
 
 def _squad(folded: str) -> str:
+    """Return a case-folded text without punctuation and articles, as SQuAD's evaluation compares it."""
     bare = "".join(c for c in folded if c not in string.punctuation and unicodedata.category(c)[0] != "P")
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
 @dataclass(frozen=True)
 class Contains(ReferenceScorer):
-    """1 if the answer contains any of the accepted texts, else 0. Case and the length of white space do not
-    count.
-    """
+    """1 if the answer contains any of the accepted texts, else 0; case and the length of white space do not count."""
 
     name: ClassVar[str] = "contains"
 

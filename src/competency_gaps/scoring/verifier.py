@@ -1,4 +1,4 @@
-"""Answers that the generator of a task verifies."""
+"""Score the answers to generated tasks with the task's own verifier, from ``reasoning-gym``."""
 
 from __future__ import annotations
 
@@ -52,5 +52,6 @@ class Verifier(GenerationScorer):
 
 @functools.lru_cache(maxsize=32)
 def _dataset(family: str, difficulty: str) -> Any:
+    """Return the family's dataset, whose verifier is used; cached."""
     # Seed and size do not matter to a verifier.
     return make_dataset(family, unpack(json.loads(difficulty)), seed=0, size=1)

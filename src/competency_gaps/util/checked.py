@@ -25,26 +25,26 @@ from competency_gaps.util.text import shorten, visible
 CHECKSUM = "checksum"
 """Key of a document's own checksum."""
 FILES = "files"
-"""Key, in the document of a folder, of the files with checksums: by name, ``sha256`` and ``bytes``."""
+"""Key, in the document of a folder, of its files: by name, ``sha256`` and ``bytes``."""
 _SETTLED = 100_000_000
-"""Nanoseconds after its last change from which a file's checksum is kept: a second change in the same tick of the file
-system's clock would not show."""
+"""Age, in nanoseconds, of a file's last change from which its checksum is remembered: a second change in the same tick
+of the file system's clock would not show."""
 
 _PATIENCE = 5.0
 """Seconds that a reader waits for another process to complete its change."""
 _PAUSE = 0.05
-"""Seconds between two looks whether it has."""
+"""Seconds between two checks whether it has."""
 _REMOVED = "removed_with_this_change"
-"""Key, in a document that is not in place yet, of the files that go."""
+"""Key, in a document that is not in place yet, of the files to be removed."""
 Write = Callable[[Path], Any]
-"""Writes a file to the path that it is given."""
+"""Writes a file to the given path."""
 
 _State = tuple[int, int, int, int]
 _KNOWN: dict[Path, tuple[_State, str]] = {}
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, computed once in a process as long as the file is not changed."""
+    """Return the SHA-256 of a file's bytes; a process computes it once as long as the file does not change."""
     absolute = path.absolute()
     before = _state(absolute)
     known = _KNOWN.get(absolute)
@@ -57,22 +57,23 @@ def digest(path: Path) -> str:
 
 
 def _state(path: Path) -> _State:
+    """Return what changes if a file is changed: inode, size, and times of the last change."""
     known = path.stat()
     return known.st_ino, known.st_size, known.st_mtime_ns, known.st_ctime_ns
 
 
 def entry_of(path: Path) -> dict[str, Any]:
-    """What a folder's document says of a file: its checksum and its size."""
+    """Return the entry of a file in its folder's document: its checksum and its size."""
     return {"sha256": digest(path), "bytes": path.stat().st_size}
 
 
 def fault_of(path: Path, entry: Any) -> str | None:
-    """What is wrong with a file, as the end of a sentence that begins with its path; None: nothing.
+    """Return what is wrong with a file, as the end of a sentence that begins with its path; None if nothing is.
 
     Parameters
     ----------
     entry
-        What the folder's document says of it, as :func:`entry_of` gives it.
+        The file's entry in the folder's document, as :func:`entry_of` returns it.
     """
     try:
         if not path.is_file():
@@ -94,13 +95,13 @@ def write_document(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content as plain JSON has it, with a checksum."""
+    """Return the content in the types of plain JSON, with a checksum."""
     plain = json.loads(json.dumps({key: value for key, value in content.items() if key != CHECKSUM}, allow_nan=False))
     return {**plain, CHECKSUM: _checksum(plain)}
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """Read a JSON document, without its checksum.
+    """Return the content of a JSON document, checked and without its checksum.
 
     Raises
     ------
@@ -113,7 +114,7 @@ def read_document(path: Path) -> dict[str, Any]:
 
 
 def parse_document(raw: bytes) -> dict[str, Any]:
-    """Parse a JSON document, which is not checked yet; raises ValueError if it is no JSON object."""
+    """Return a JSON document that is not checked yet; ValueError if it is no JSON object."""
     try:
         content = json.loads(raw)
     except RecursionError as error:
@@ -124,9 +125,11 @@ def parse_document(raw: bytes) -> dict[str, Any]:
 
 
 def read_versioned(path: Path, schema: int, again: str) -> dict[str, Any]:
-    """Read a document with a ``schema_version``; UserError if it is damaged, or of another than ``schema``.
+    """Return the content of a document whose ``schema_version`` is ``schema``; UserError if that differs or it is
+    damaged.
 
-    Another version may have other rules for its checksum as well, so that it is not compared.
+    The checksum of another version is not compared, as it may follow other rules. ``again`` ends the message about
+    damage.
     """
     try:
         content = parse_document(path.read_bytes())
@@ -144,7 +147,7 @@ def read_versioned(path: Path, schema: int, again: str) -> dict[str, Any]:
 
 
 def check_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Take a parsed document's checksum off it; raises ValueError if it has none, or its content does not match it."""
+    """Return a parsed document without its checksum; ValueError if it has none, or its content does not match it."""
     content = {key: value for key, value in document.items() if key != CHECKSUM}
     if CHECKSUM not in document:
         raise ValueError("it has no checksum")
@@ -154,18 +157,18 @@ def check_document(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def damaged(path: Path, error: Exception, what_to_do: str) -> UserError:
-    """The error of a document that cannot be read."""
+    """Return the error about a document that cannot be read."""
     why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return UserError(f"{path} is damaged: {why}. {what_to_do}")
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
-    """SHA-256 of what a document says, however it is laid out."""
+    """Return the SHA-256 of a document's content, independent of its layout."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class Change:
-    """New and removed tables of a folder. Nothing of it shows until :meth:`commit`, and then all of it does."""
+    """New and removed tables of a folder, which take effect together at :meth:`commit`, or not at all."""
 
     def __init__(self, folder: Path, document: str) -> None:
         self.folder, self.document = folder, document
@@ -173,17 +176,17 @@ class Change:
         self._removed: set[str] = set()
 
     def write(self, name: str, write: Write) -> None:
-        """Write a new table."""
+        """Write a new table, which takes effect at :meth:`commit`."""
         write_atomic(_new(self.folder, name), write)
         self._written.add(name)
         self._removed.discard(name)
 
     def remove(self, name: str) -> None:
-        """Remove a table, or a document in a folder of its own (``FOLDER/NAME``), if it is there."""
+        """Remove, at :meth:`commit`, a table or a document in a folder of its own (``FOLDER/NAME``), if it exists."""
         self._removed.add(name)
 
     def commit(self, content: Mapping[str, Any]) -> None:
-        """Put the tables in place, and ``content`` with their checksums as the folder's document."""
+        """Move the tables into place, and write ``content`` with their checksums as the folder's document."""
         kept = {name: entry for name, entry in content.get(FILES, {}).items() if name not in self._removed}
         entries = {name: entry_of(_new(self.folder, name)) for name in sorted(self._written)}
         document = {**content, FILES: {**kept, **entries}, _REMOVED: sorted(self._removed)}
@@ -193,12 +196,12 @@ class Change:
 
 @contextmanager
 def changing(folder: Path, document: str) -> Iterator[Change]:
-    """Hold a folder while a change of it is written; without a commit nothing is changed.
+    """Yield a change of a folder, locked meanwhile; without a commit nothing is changed.
 
     Raises
     ------
     UserError
-        If another process holds the folder.
+        If another process has locked the folder.
     MachineError
         If the folder cannot be written, or the disk is full.
     """
@@ -212,12 +215,12 @@ def changing(folder: Path, document: str) -> Iterator[Change]:
 
 
 def settle(folder: Path, document: str) -> None:
-    """Complete the change that a process which was killed had begun to put in place; wait for one that is at it.
+    """Complete a change that a killed process had committed; if a process is still completing one, wait for it.
 
     Raises
     ------
     UserError
-        If another process is still writing, or what was to be put in place is damaged.
+        If another process is still writing, or a new document is damaged.
     MachineError
         If there is such a change, and the folder cannot be written.
     """
@@ -233,7 +236,7 @@ def settle(folder: Path, document: str) -> None:
 
 
 def _complete(folder: Path, document: str) -> None:
-    """Put a change in place, if there is one that counts; whoever does it again does nothing else."""
+    """Put a committed change in place, if there is one, and remove other new tables; harmless to repeat."""
     path = _next(folder, document)
     if path.is_file():
         try:
@@ -255,15 +258,17 @@ def _complete(folder: Path, document: str) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove tables of a change that does not count."""
+    """Remove the new tables of a change that was not committed."""
     for pattern in (".*.new", ".*.new.part"):
         for left in folder.glob(pattern):
             left.unlink(missing_ok=True)
 
 
 def _new(folder: Path, name: str) -> Path:
+    """Return the path of a new table until its change is committed."""
     return folder / f".{name}.new"
 
 
 def _next(folder: Path, document: str) -> Path:
+    """Return the path of a new document until it is in place; its existence commits the change."""
     return folder / f".{document}.next"

@@ -18,7 +18,7 @@ _SPELLING: ContextVar[Callable[[str], str]] = ContextVar("_SPELLING", default=st
 
 
 MESSAGE_LIMIT = 10_000
-"""Most characters of a message: it may quote what a file holds."""
+"""Most characters of a message, which may quote the content of a file."""
 
 
 class CompetencyGapsError(Exception):
@@ -33,7 +33,7 @@ class UserError(CompetencyGapsError):
 
 
 class MachineError(CompetencyGapsError):
-    """The machine gives no more (disk, memory); the message says what to do, and what is finished is kept."""
+    """The machine has no more disk or memory, or refuses; the message says what to do. Finished work is safe."""
 
 
 class MissingExtraError(UserError):
@@ -48,7 +48,7 @@ class MissingExtraError(UserError):
 
 @contextmanager
 def needed(package: str | None, extra: str, purpose: str) -> Iterator[None]:
-    """Turn a failed import in the body into a MissingExtraError; with None it names the module that was missing."""
+    """Turn a failed import in the body into a MissingExtraError; with ``package`` None it names the missing module."""
     try:
         yield
     except ImportError as error:
@@ -56,12 +56,12 @@ def needed(package: str | None, extra: str, purpose: str) -> Iterator[None]:
 
 
 def install_command(extra: str) -> str:
-    """The commands that install an extra: from an index, or in a checkout of this package."""
+    """Return the commands that install an extra, from an index and in a checkout of this package."""
     return f"pip install 'competency-gaps[{extra}]' (in a checkout: pip install -e '.[{extra}]')"
 
 
 def argument(name: str) -> str:
-    """An argument as the user writes it: by its name in Python and in a configuration, as an option in a command."""
+    """Return an argument as the user writes it: by its name in Python and configurations, as an option in commands."""
     return _SPELLING.get()(name)
 
 
@@ -76,16 +76,16 @@ def spelling(spell: Callable[[str], str]) -> Iterator[None]:
 
 
 def no_such(what: str, name: object, known: Iterable[str]) -> UserError:
-    """The error of a name that nothing has; ``what`` begins its sentence, as in "the run has no benchmark"."""
+    """Return the error about an unknown name; ``what`` begins its sentence, as in "the run has no benchmark"."""
     names = list(known)
     there = listing(names, len(names), 20) or "none"
     return UserError(f"{what} {str(name)!r}; known: {there}.{nearest(str(name), names)}")
 
 
 def nearest(value: str, known: Iterable[str]) -> str:
-    """Say which known name is nearest to ``value``, as the tail of an error message.
+    """Return a question with the known name nearest to ``value``, as the tail of an error message.
 
-    Where none is near, it names those that contain ``value``, at most six. Returns an empty string if nothing is near.
+    If no name is near, it lists up to six that contain ``value``; if there are none, it is empty.
     """
     known = list(known)
     inside = [name for name in known if value.casefold() in name.casefold()] if len(value) > 2 else []

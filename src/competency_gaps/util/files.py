@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, put on the disk, then renamed."""
+"""Write files whole or not at all: into a temporary file beside them, flushed to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ CACHE_VARIABLE = "CGAPS_CACHE"
 NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Error numbers of a file or folder that cannot be written by this user."""
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
-"""Error numbers of file systems, as of some networks, that put no folder on the disk when they are asked to."""
+"""Error numbers of file systems, such as some network ones, that cannot flush a folder to the disk."""
 
 
 def cache_folder() -> Path:
-    """Where things are kept that can be fetched or made again: ``CGAPS_CACHE``, or the platform's cache folder."""
+    """Return the folder for what can be fetched or computed again: ``CGAPS_CACHE``, or the platform's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -37,16 +37,16 @@ def cache_folder() -> Path:
 def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
     """Call ``write`` with a temporary path in the same folder, then rename it to ``path``.
 
-    Afterwards content and name are on the disk, as far as the system can order it: what is written next may rest on
-    them also after a power failure. The file's mode is the one that the umask gives, whatever ``write`` makes of it
+    Afterwards content and name are on the disk, as far as the system can guarantee it: later writes may rely on
+    them even after a power failure. The file's mode follows the umask, whatever ``write`` sets
     (safetensors lets only the owner read).
 
     Raises
     ------
     UserError
-        If the folder cannot be made, because a file has its name, or the path is that of a folder.
+        If the folder cannot be created because a file has its name, or the path is that of a folder.
     MachineError
-        If the disk is full; the message says that what is done is kept. If the folder cannot be written.
+        If the disk is full, or the folder cannot be written.
     """
     if path.is_dir():
         raise UserError(f"{str(path)!r} is a folder: give the path of a file.")
@@ -82,7 +82,7 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put names in a folder on the disk: those that were made, moved or removed. Nothing where the system cannot."""
+    """Flush a folder to the disk, so that the names in it survive a power failure; where impossible, do nothing."""
     if os.name == "nt":  # where a folder cannot be opened
         return
     try:
@@ -99,7 +99,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, so that they are there after a power failure too."""
+    """Create a folder and its parents, so that they survive a power failure."""
     created = [path_ for path_ in (folder, *folder.parents) if not path_.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path_ in created:
@@ -107,7 +107,7 @@ def make_folder(folder: Path) -> None:
 
 
 def can_write(folder: Path) -> bool:
-    """Whether files can be written in a folder, which is made."""
+    """Create a folder, and return whether files can be written in it."""
     try:
         make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
@@ -124,12 +124,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text atomically, with the ends of lines that it has."""
+    """Write a text atomically, with its line ends unchanged."""
     write_atomic(path, lambda part: part.write_bytes(text.encode()))
 
 
 def finite(value: Any) -> Any:
-    """The same in plain lists and dictionaries, with None for NaN and infinity, which JSON cannot hold."""
+    """Return the value in plain lists and dictionaries, with None for NaN and infinity, which JSON cannot express."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -139,7 +139,7 @@ def finite(value: Any) -> Any:
 
 @contextmanager
 def no_space_left(path: Path) -> Iterator[None]:
-    """Turn "no space left on device" into an error that says what to do."""
+    """Turn "no space left on device" within the ``with`` into an error that says what to do."""
     try:
         yield
     except Exception as error:
@@ -154,6 +154,6 @@ def no_space_left(path: Path) -> Iterator[None]:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -15,21 +15,21 @@ class JsonLine(NamedTuple):
     """A line of a JSON Lines file."""
 
     number: int
-    """From 1."""
+    """Counted from 1."""
     value: Any
-    """The object; with the fault ``object``: another JSON value; else None."""
+    """The object; with the fault ``object`` another JSON value; else None."""
     fault: Literal["encoding", "json", "object"] | None
-    """Why the line holds no object: it is not UTF-8, not JSON, or another JSON value; None: it holds one."""
+    """Why the line has no object: it is not UTF-8, not JSON, or another JSON value; None if it has one."""
     message: str
-    """The fault in words; empty without one."""
+    """The fault in words; empty if there is none."""
     complete: bool
     """Whether the line ends with a line feed; only the last line may lack it."""
 
 
 def json_lines(file: Iterable[bytes]) -> Iterator[JsonLine]:
-    r"""Parse the lines of a file opened in binary mode; blank lines are skipped.
+    r"""Yield the parsed lines of a file opened in binary mode, except blank ones.
 
-    Only "\n" ends a line: texts may hold U+2028 and its like. ``NaN`` and ``Infinity`` are read as Python's.
+    Only "\n" ends a line: texts may contain U+2028 and its like. ``NaN`` and ``Infinity`` are read as in Python.
     """
     for number, raw in enumerate(file, start=1):
         if raw.strip():
@@ -37,7 +37,7 @@ def json_lines(file: Iterable[bytes]) -> Iterator[JsonLine]:
 
 
 def json_line(raw: bytes, number: int) -> JsonLine:
-    """Parse one line; the first may begin with a byte order mark."""
+    """Return one parsed line; the first may begin with a byte order mark."""
     complete = raw.endswith(b"\n")
     try:
         value = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
@@ -51,7 +51,7 @@ def json_line(raw: bytes, number: int) -> JsonLine:
 
 
 def first_object(path: Path) -> dict[str, Any]:
-    """The object on the first line of a JSON Lines file; empty if there is none or the file cannot be read."""
+    """Return the first object of a JSON Lines file; empty if there is none or the file cannot be read."""
     try:
         with path.open("rb") as file:
             return next((mapping(line.value) for line in json_lines(file)), {})
@@ -60,7 +60,7 @@ def first_object(path: Path) -> dict[str, Any]:
 
 
 def json_file(path: Path) -> Any:
-    """The content of a JSON file.
+    """Return the content of a JSON file.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def json_file(path: Path) -> Any:
 
 
 def files_under(path: Path, *patterns: str) -> list[Path]:
-    """The file itself if its name fits a pattern, or all such files in a folder and its subfolders, by name.
+    """Return the file itself if its name fits a pattern, or all such files in a folder and its subfolders, sorted.
 
     Hidden files and folders belong to other programs and are skipped.
     """
@@ -88,28 +88,28 @@ def files_under(path: Path, *patterns: str) -> list[Path]:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """The value if it is a JSON object, else an empty one."""
+    """Return the value if it is a JSON object, else an empty dict."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: Any) -> list[Any]:
-    """The value if it is a JSON array, else an empty one."""
+    """Return the value if it is a JSON array, else an empty list."""
     return value if isinstance(value, list) else []
 
 
 def text_or_none(value: Any) -> str | None:
-    """The value if it is a text, else None."""
+    """Return the value if it is a text, else None."""
     return value if isinstance(value, str) else None
 
 
 def number_or_none(value: Any) -> float | None:
-    """The value as a float if it is a finite number or a truth value, else None."""
+    """Return the value as a float if it is a finite number or a truth value, else None."""
     number = float_or_none(value) if isinstance(value, (int, float)) else None
     return number if number is not None and math.isfinite(number) else None
 
 
 def float_or_none(value: Any) -> float | None:
-    """The value, or what it says in digits, as a float, NaN and infinity too; None: it is no number."""
+    """Return a number, or a text with one, as a float, NaN and infinity too; None for anything else."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,7 +1,7 @@
-"""One process at a time writes to a folder: a second one is refused, and told who holds it.
+"""Lock a folder so that one process at a time writes to it; a second one gets an error that names the first.
 
-The lock is the system's (``flock``), so it ends with the process that holds it, however that ends. Where a file system
-has no locks, a marker file takes their place (filelock's ``SoftFileLock``): it keeps others out as well, and a marker
+The lock is the system's (``flock``), so it ends with the process that holds it, however that ends. On a file system
+without locks, a marker file takes their place (filelock's ``SoftFileLock``): it keeps others out as well, and a marker
 whose process was killed on this machine is replaced. Readers need no lock.
 """
 
@@ -25,33 +25,33 @@ if TYPE_CHECKING:
     from filelock import FileLock, SoftFileLock
 
 FILE = ".lock"
-"""In the folder while it is held; a marker's name begins so too."""
+"""Name of the lock file in a locked folder; a marker's name begins with it too."""
 _WAIT = 0.2
-"""Seconds in which a lock is tried again: its holder may just be removing the file."""
+"""Seconds during which a lock is tried again, as its holder may just be removing the file."""
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """Error numbers of file systems without locks."""
 
 
 class HeldError(UserError):
-    """Another process or thread holds the folder."""
+    """Another process or thread has locked the folder."""
 
 
 _HERE: dict[Path, int] = {}
-"""Folders that this process holds -> the thread that does, which may hold them again."""
+"""Folders that this process has locked, with the thread that did, which may lock them again."""
 _GUARD = threading.Lock()
 
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold a folder, which is made, against other processes and threads while the body runs.
+    """Lock a folder, created if missing, against other processes and threads while the body runs.
 
-    A thread may hold a folder again inside of the body. What the system refuses the body in the folder (no space, no
-    permission) is raised as :class:`~competency_gaps.util.errors.MachineError`.
+    The thread may lock the folder again inside the body. If the system refuses the body something in the folder (no
+    space, no permission), :class:`~competency_gaps.util.errors.MachineError` is raised.
 
     Raises
     ------
     HeldError
-        If another process or thread holds it; the message names it.
+        If another process or thread has locked it; the message names it.
     UserError
         If there is a file where the folder should be.
     MachineError
@@ -76,6 +76,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path, resolved: Path) -> Iterator[None]:
+    """Lock a folder with a file in it while the body runs; a folder that was created for it and is empty is removed."""
     created = not resolved.exists()
     lock = _acquire(folder, resolved / FILE)
     try:
@@ -91,7 +92,7 @@ def _locked(folder: Path, resolved: Path) -> Iterator[None]:
 
 
 def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
-    """Lock the file, and write into it who holds it."""
+    """Lock the file, write into it who did, and return the lock; HeldError if it is taken."""
     from filelock import FileLock, SoftFileLock, Timeout
 
     try:
@@ -118,7 +119,7 @@ def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
 
 
 def _holder(path: Path) -> str:
-    """Who holds a lock, as its file says."""
+    """Return who holds a lock, according to its file."""
     try:
         process, host, since = json.loads(path.read_text(encoding="ascii"))
     except (OSError, ValueError, TypeError):  # it is being written, was removed, or is filelock's own
@@ -135,7 +136,7 @@ def _refused(folder: Path, holder: str) -> HeldError:
 
 @contextmanager
 def _writable(folder: Path, resolved: Path) -> Iterator[None]:
-    """Turn what the system refuses in a folder, which lies at ``resolved``, into errors that say what to do."""
+    """Turn errors of the system within the folder at ``resolved`` into errors that say what to do."""
     try:
         yield
     except Exception as error:
@@ -151,6 +152,6 @@ def _writable(folder: Path, resolved: Path) -> Iterator[None]:
 
 
 def _within(path: Path, folder: Path) -> bool:
-    """Whether a path leads into a folder, or to one above it in which it was to be made."""
+    """Return whether a path is inside a folder, or is a parent in which the folder could not be created."""
     path = path.resolve()
     return path.is_relative_to(folder) or (folder.is_relative_to(path) and not folder.exists())

@@ -15,11 +15,11 @@ from rich.text import Text
 from competency_gaps.util.text import visible
 
 WINDOW = 60.0
-"""Seconds of recent work that the rate is taken over."""
+"""Seconds of recent work from which the rate is computed."""
 
 
 class Bar:
-    """How far one stage is; a single thread counts."""
+    """Counts the work of one stage; only one thread may count."""
 
     def __init__(self, display: RichProgress, name: str, total: float | None, unit: str) -> None:
         self._display = display
@@ -29,38 +29,38 @@ class Bar:
 
     @property
     def done(self) -> float:
-        """Finished work, including that of an earlier run."""
+        """Amount of finished work, that of an earlier run included."""
         return self.task.completed
 
     def advance(self, amount: float = 1) -> None:
-        """Count work that was done now."""
+        """Count work that was just done."""
         self._display.advance(self._id, amount)
 
     def skip(self, amount: float) -> None:
-        """Count work that an earlier run did, without letting it raise the rate."""
+        """Count work that an earlier run did, without raising the rate."""
         self.task.completed += amount
         self.task.fields["kept"] += amount
 
     def note(self, text: str) -> None:
-        """Show a few words on what is being done."""
+        """Show a few words about the current work."""
         self._display.update(self._id, note=visible(" ".join(text.split())))
 
 
 class Progress:
-    """Shows stages: as bars in a terminal, as plain lines where standard error is none, not at all when quiet.
+    """Shows stages: as bars in a terminal, as plain lines if standard error is no terminal, not at all when quiet.
 
     Stages may be nested. Plain lines are written when a stage begins, every ``every`` seconds, and when it ends.
 
     Parameters
     ----------
     console
-        Where to; None takes standard error.
+        Where to write; None: standard error.
     quiet
         Show nothing.
     every
         Seconds between two plain lines of a stage.
     clock
-        Gives the time in seconds.
+        Returns the time in seconds.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class Progress:
         self._every, self._clock = every, clock
         self._writing = threading.Lock()
         self._display: RichProgress | None = None
-        """Shared by all stages that are open: a terminal has room for one."""
+        """Shared by all running stages: a terminal has room for one; None if no stage runs."""
 
     @contextlib.contextmanager
     def stage(self, name: str, *, total: float | None = None, unit: str = "") -> Iterator[Bar]:
-        """Show one stage while the body runs.
+        """Show one stage while the body runs; yields its bar.
 
         Parameters
         ----------
         name
-            What is done, in lowercase.
+            What is being done, in lowercase.
         total
-            Expected work; None: not known.
+            Expected amount of work; None: unknown.
         unit
-            What the work is counted in: a plural.
+            Unit of the work, a plural such as ``items``.
         """
         outermost = self._display is None
         display = self._display or RichProgress(
@@ -136,7 +136,7 @@ class Progress:
 
     @contextlib.contextmanager
     def _lines(self, task: Task) -> Iterator[None]:
-        """Write plain lines about a stage: from a thread of its own, because a single step may take long."""
+        """Write plain lines about a stage, from a separate thread, because a single step may take long."""
         ended = threading.Event()
 
         def speak() -> None:
@@ -168,7 +168,7 @@ class _Facts(ProgressColumn):
 
 
 def _facts(task: Task) -> str:
-    """Amount, rate and time left of a stage; empty where nothing is counted."""
+    """Return amount, rate and time left of a stage; empty if nothing is counted."""
     parts = [_amount(task)] if _amount(task) else []
     if task.speed:
         rate = f"{task.speed:.1f}" if 1 <= task.speed < 100 else f"{task.speed:,.0f}" if task.speed >= 1 else ""
@@ -179,7 +179,7 @@ def _facts(task: Task) -> str:
 
 
 def _amount(task: Task) -> str:
-    """How much is done, and of how much; a total that was exceeded was only an estimate and is left out."""
+    """Return how much is done, and of how much; a total that was exceeded was only an estimate and is left out."""
     unit, kept = task.fields["unit"], task.fields["kept"]
     if task.total is None and not task.completed:
         return ""
@@ -189,7 +189,7 @@ def _amount(task: Task) -> str:
 
 
 def minutes(seconds: float) -> str:
-    """A duration in minutes and seconds, as 2:07, from an hour on 1:02:07."""
+    """Return a duration as text, such as 2:07, or 1:02:07 from an hour on."""
     whole, rest = divmod(round(seconds), 60)
     hours, whole = divmod(whole, 60)
     return f"{hours}:{whole:02}:{rest:02}" if hours else f"{whole}:{rest:02}"

@@ -1,11 +1,11 @@
-"""Results written piece by piece, so that a killed run goes on where it stood.
+"""Results written piece by piece, so that a killed run can be resumed.
 
-A shard is a file and, written after it, a small JSON file with its checksum: its stamp. A shard without one was being
-written when the run was killed; one that does not match it was damaged. Neither counts, and of the second there is a
-warning.
+A shard is a file and, written after it, a small JSON file with its checksum: its stamp. A shard without a stamp was
+being written when the run was killed; a shard that does not match its stamp was damaged. Neither counts, and damage
+gives a warning.
 
-Several processes may write shards into one folder, even the same shard: each writes a draft, a file with a name of its
-own, and the one process that holds the folder lets a draft count by giving it the shard's name and a stamp.
+Several processes may write shards into one folder, even the same shard: each writes a draft, a file with a unique name,
+and the one process that has locked the folder commits drafts, by giving each the shard's name and a stamp.
 """
 
 from __future__ import annotations
@@ -24,52 +24,52 @@ from competency_gaps.util.files import sync_folder, write_atomic, write_json
 log = logging.getLogger(__name__)
 
 _DRAFT = ".draft"
-"""End of a draft's name."""
+"""Suffix of a draft's name."""
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 
 class Draft(NamedTuple):
-    """A shard that was written but does not count yet."""
+    """A shard that was written but is not committed yet."""
 
     file: str
     """Its name in the folder."""
     sha256: str
-    """Of the bytes that were written."""
+    """SHA-256 of the bytes that were written."""
 
 
 class ShardDraft(NamedTuple):
-    """A shard of several files, each in a folder of its own, that was written but does not count yet."""
+    """A shard that consists of a file in each of several folders, and is not committed yet."""
 
     name: str
     made_of: str
-    """Hash of what was read."""
+    """Hash of the input that it was computed from."""
     files: list[Draft]
     """One per folder."""
 
 
 class ShardFolder:
-    """The shards of one stage."""
+    """The shards of one stage, in one folder."""
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self.folder = folder
         self.suffix = suffix
 
     def path(self, name: str) -> Path:
-        """Where a shard lies."""
+        """Return the path of a shard."""
         return self.folder / f"{name}{self.suffix}"
 
     def files(self, name: str) -> tuple[Path, Path]:
-        """A shard's file and its stamp."""
+        """Return the paths of a shard's file and its stamp."""
         return self.path(name), self.folder / f"{name}.json"
 
     def draft(self, name: str, write: Callable[[Path], None]) -> Draft:
-        """Write a shard that does not count yet."""
+        """Write a shard as a draft, and return the draft."""
         path = self.folder / f".{name}.{secrets.token_hex(8)}{self.suffix}{_DRAFT}"
         write_atomic(path, write)
         return Draft(path.name, digest(path))
 
     def commit(self, name: str, draft: Draft, made_of: str = "") -> None:
-        """Let a draft count as the shard; an older one is replaced."""
+        """Turn a draft into the shard, with a stamp; an older shard is replaced."""
         path, stamp = self.files(name)
         stamp.unlink(missing_ok=True)
         (self.folder / draft.file).replace(path)
@@ -81,12 +81,12 @@ class ShardFolder:
         (self.folder / draft.file).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove all drafts, whose writers were killed."""
+        """Remove all drafts; their writers were killed."""
         for left in self.folder.glob(f".*{_DRAFT}*"):
             left.unlink(missing_ok=True)
 
     def is_whole(self, name: str, made_of: str = "") -> bool:
-        """Whether a shard is there, undamaged and made of this input; if it is there and not so, with a warning."""
+        """Return whether a shard exists, undamaged and computed from this input; warns if it exists and is not so."""
         path, stamp = self.files(name)
         if not path.exists() or not stamp.exists():
             return False
@@ -102,7 +102,7 @@ class ShardFolder:
         return False
 
     def check(self, name: str) -> Path:
-        """Compare a finished shard with its checksum, once in a process; gives its place.
+        """Compare a finished shard with its checksum, once per process, and return its path.
 
         Raises
         ------
@@ -123,7 +123,7 @@ class ShardFolder:
         )
 
     def checksum(self, name: str) -> str:
-        """SHA-256 of a finished shard, as its stamp has it."""
+        """Return the SHA-256 of a finished shard from its stamp, after :meth:`check`."""
         self.check(name)
         return str(self._stamp(name)["sha256"])
 
@@ -132,5 +132,5 @@ class ShardFolder:
 
 
 def is_shard_name(name: object) -> bool:
-    """Whether a name is plain and short: a folder from elsewhere must not refer to files outside it."""
+    """Return whether a name is plain and short: a folder from elsewhere must not refer to files outside it."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None

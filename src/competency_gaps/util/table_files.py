@@ -1,7 +1,7 @@
-"""Reading tables that anybody may have written: Parquet, CSV, TSV and JSON Lines.
+"""Read tables of any origin: Parquet, CSV and TSV.
 
-Some damage ends an assertion inside of polars instead of an error, as a ``PanicException``, which is no ``Exception``.
-So nothing else in the package calls polars' own readers of files; the linter says so.
+On some damage polars panics instead of raising an error: ``PanicException``, which is no ``Exception``. So nothing else
+in the package calls polars' own readers of files; the linter enforces that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def panics_are_errors() -> Iterator[None]:
-    """Turn a panic inside of polars into its ``ComputeError``."""
+    """Turn a panic inside of polars into its ``ComputeError``, within the ``with``."""
     try:
         yield
     except pl.exceptions.PanicException as error:
@@ -27,7 +27,7 @@ def panics_are_errors() -> Iterator[None]:
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
-    """Read a table.
+    """Return a Parquet file's table.
 
     Raises
     ------
@@ -41,7 +41,9 @@ def read_parquet(path: Path) -> pl.DataFrame:
 
 
 def scan_parquet(path: Path) -> pl.LazyFrame:
-    """Read a table's columns and types, and the rest of it by :func:`collect`; raises as :func:`read_parquet`."""
+    """Return a lazy table, its columns and types read; :func:`collect` reads the rest. Raises as
+    :func:`read_parquet`.
+    """
     with panics_are_errors():
         table = pl.scan_parquet(path, glob=False)
         table.collect_schema()
@@ -49,13 +51,13 @@ def scan_parquet(path: Path) -> pl.LazyFrame:
 
 
 def collect(table: pl.LazyFrame, engine: EngineType = "auto") -> pl.DataFrame:
-    """Read what was chosen of a table that was scanned; raises as :func:`read_parquet`."""
+    """Return what was chosen of a scanned table; raises as :func:`read_parquet`."""
     with panics_are_errors():
         return table.collect(engine=engine)
 
 
 def read_csv(path: Path) -> pl.DataFrame:
-    """Read a CSV file, or a TSV file by the end of its name, all as texts; raises as :func:`read_parquet`.
+    """Return the table of a CSV file (TSV if so named), all cells as text; raises as :func:`read_parquet`.
 
     Guessing types would change ids like "007", and answers like "1.50".
     """

@@ -1,7 +1,7 @@
 """Numbers and foreign text as people read them.
 
 Text that a model, a data set or a label supplies is never trusted: what could change how the rest of
-a page or a terminal reads is made visible here, and length is always cut with a count of what was cut.
+a page or a terminal reads is made visible here, and text is always cut with a count of what was cut.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 NOT_DEFINED = "N/A"
-"""Shown where a quantity is undefined or not known, which is never shown as 0."""
+"""Shown for a quantity that is undefined or unknown, which is never shown as 0."""
 
 HIDDEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 """Ranges of a regular expression: controls, separators of lines, directional overrides, what has no width, and tags.
@@ -25,39 +25,39 @@ _HIDDEN = re.compile(f"[{HIDDEN}\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    """Write characters that would act instead of being read as their code point, e.g. ``<U+202E>``."""
+    """Return the text with characters that would act instead of being read as code points, e.g. ``<U+202E>``."""
     return _HIDDEN.sub(lambda match: f"<U+{ord(match.group()):04X}>", text.replace("\r\n", "\n"))
 
 
 def replace_surrogates(text: str) -> str:
-    """Replace lone surrogates, which JSON may hold and no UTF-8 file or connection can carry, by U+FFFD."""
+    """Return the text with U+FFFD for lone surrogates, which JSON may contain but UTF-8 cannot."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def show_token(token: str | None) -> str:
-    """Write a token so that its white space can be seen; an empty string where there is none."""
+    """Return a token with its white space made visible; empty for None."""
     if token is None:
         return ""
     return shorten(token, 40).replace("\n", "↵").replace("\t", "⇥").replace(" ", "␣")
 
 
 def integer(value: float | None) -> str:
-    """Write a count with thousands separated."""
+    """Return a count with thousands separated; ``N/A`` for None."""
     return NOT_DEFINED if value is None else f"{int(value):,}"
 
 
 def decimal(value: float | None) -> str:
-    """Write a quantity between 0 and 1 with two decimals."""
+    """Return a quantity between 0 and 1 with two decimals; ``N/A`` for None."""
     return NOT_DEFINED if value is None else f"{value:.2f}"
 
 
 def tenths(value: float | None) -> str:
-    """Write an effective sample size with one decimal; 0 has none."""
+    """Return an effective sample size with one decimal, 0 without; ``N/A`` for None."""
     return NOT_DEFINED if value is None else f"{value:,.1f}" if value else "0"
 
 
 def signed(value: float | None, digits: int = 2) -> str:
-    """Write a difference with its sign (a true minus) and so many decimals; what rounds to zero has no sign."""
+    """Return a difference with its sign (a true minus) and ``digits`` decimals; what rounds to zero has no sign."""
     if value is None:
         return NOT_DEFINED
     text, nothing = f"{value:+.{digits}f}", f"{0:.{digits}f}"
@@ -65,7 +65,7 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 
 def magnitude(value: float | None) -> str:
-    """Write a heavy-tailed positive quantity with three significant digits."""
+    """Return a heavy-tailed positive quantity with about three significant digits; ``N/A`` for None."""
     if value is None:
         return NOT_DEFINED
     if value == 0:
@@ -78,7 +78,7 @@ def magnitude(value: float | None) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Write a share; more digits where rounding would claim none or all: ``0.04%``, ``<0.001%``, ``>99.9%``."""
+    """Return a share, with more digits if rounding would claim none or all: ``0.04%``, ``<0.001%``, ``>99.9%``."""
     if whole == 0:
         return NOT_DEFINED
     share = 100 * part / whole
@@ -92,46 +92,46 @@ def percent(part: float, whole: float) -> str:
 
 
 def share_of(part: int, whole: int) -> str:
-    """Write a count, what it is out of, and the share: ``3,412 of 4,096 (83%)``."""
+    """Return a count, its total, and the share: ``3,412 of 4,096 (83%)``."""
     return f"{part:,} of {whole:,}" + (f" ({percent(part, whole)})" if whole else "")
 
 
 def plural(count: int, noun: str) -> str:
-    """Write a count with its noun: ``1 item``, ``2,000 items``."""
+    """Return a count with its noun: ``1 item``, ``2,000 items``."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def listing(names: Iterable[str], count: int, most: int = 6) -> str:
-    """The first ``most`` of ``count`` names, and how many more there are."""
+    """Return the first ``most`` of ``count`` names, and how many more there are."""
     shown = ", ".join(islice(names, most))
     return shown + (f" and {count - most:,} more" if count > most else "")
 
 
 def shorten(text: str, limit: int) -> str:
-    """Cut ``text`` after ``limit`` characters, and say how many were cut."""
+    """Return ``text`` cut after ``limit`` characters, with how many were cut."""
     return text if len(text) <= limit else f"{text[:limit]}… (+{len(text) - limit:,} characters)"
 
 
 def one_line(text: object, limit: int = 300) -> str:
-    """Foreign text on one line, short and harmless."""
+    """Return foreign text as one line, short and harmless."""
     return shorten(visible(" ".join(str(text)[:10_000].split())), limit)
 
 
 def error_line(error: BaseException) -> str:
-    """An error's type and the first line of its message, in a short line."""
+    """Return an error's type and the first line of its message, as one short line."""
     lines = str(error).strip().splitlines()
     return shorten(visible(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__), 200)
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A window on a text, with the token at which a concept is strongest."""
+    """A part of a text around the token on which a concept is strongest."""
 
     cut_before: int
     """Characters left out before the window."""
     before: str
     peak: str
-    """The token with the highest activation; empty where none is known."""
+    """The token with the highest activation; empty if it is unknown."""
     after: str
     cut_after: int
     """Characters left out after the window (and inside an overlong peak)."""
@@ -140,7 +140,7 @@ class Excerpt:
 def excerpt(
     text: str, *, body: tuple[int | None, int | None], peak: tuple[int | None, int | None], limit: int
 ) -> Excerpt:
-    """Take ``limit`` characters of an item around its strongest token.
+    """Return ``limit`` characters of an item around its strongest token.
 
     Parameters
     ----------
@@ -170,6 +170,7 @@ def excerpt(
 
 
 def _inside(span: tuple[int | None, int | None], length: int) -> tuple[int, int] | None:
+    """Return the range if it is known and lies within the text, else None."""
     first, last = span
     if first is None or last is None or not 0 <= first < last <= length:
         return None

@@ -13,7 +13,7 @@ from competency_gaps.items.registry import LOGS
 
 
 def _plain(value: Any) -> Any:
-    """Turn NumPy's and polars' scalars into plain values, because a configuration is stored as JSON."""
+    """Return a value with NumPy's and polars' scalars as plain ones, because a configuration is stored as JSON."""
     return json.loads(
         json.dumps(value, default=lambda scalar: scalar.item() if hasattr(scalar, "item") else str(scalar))
     )
@@ -119,6 +119,7 @@ class PluginSource(Config):
 
 
 def _kind(value: Any) -> str:
+    """Return the tag of a source's configuration: its kind, or ``plugin`` if that is not built in."""
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return kind if kind in KINDS else "plugin"
 
@@ -168,5 +169,5 @@ class BenchmarkConfig(Config):
 
     @property
     def all_sources(self) -> list[Source]:
-        """The sources, whichever of the two fields holds them."""
+        """The sources, from whichever of the two fields is set."""
         return self.sources if self.source is None else [self.source]

@@ -51,7 +51,7 @@ class LLMConfig(Config):
     """Nothing more is sent once one command has spent this; needs both prices."""
 
     def cost(self, prompt_tokens: int, answer_tokens: int) -> float | None:
-        """Money for so many tokens; None: no prices are known."""
+        """Return the price of so many tokens, in the unit of ``price_in``; None if no prices are configured."""
         if self.price_in is None or self.price_out is None:
             return None
         return (prompt_tokens * self.price_in + answer_tokens * self.price_out) / 1e6

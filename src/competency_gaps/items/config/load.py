@@ -1,4 +1,4 @@
-"""The base of all configuration, read from YAML with overrides; errors say what to change."""
+"""The base of all configurations, reading them from YAML with overrides; errors say what to change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Switch = Annotated[
     Literal["auto", "on", "off"],
     BeforeValidator(lambda value: ("off", "on")[value] if isinstance(value, bool) else value),
 ]
-"""YAML reads a plain ``on`` or ``off`` as a boolean."""
+"""``auto``, ``on`` or ``off``; also a boolean, because YAML reads a plain ``on`` or ``off`` as one."""
 
 
 class Config(BaseModel):
@@ -25,12 +25,12 @@ class Config(BaseModel):
 
 
 def as_dict(config: BaseModel) -> dict[str, Any]:
-    """The configuration as plain JSON values."""
+    """Return the configuration as plain JSON values."""
     return config.model_dump(mode="json")
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse a YAML document of plain values.
+    """Return the plain values of a YAML document.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Read a YAML mapping and apply ``a.b=value`` overrides, whose values are YAML too.
+    """Return a YAML file's mapping after ``a.b=value`` overrides, whose values are YAML too.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Change a mapping by ``a.b=value`` overrides; numbers reach into lists (``benchmarks.0.limit=50``).
+    """Change a mapping in place by ``a.b=value`` overrides; numbers reach into lists (``benchmarks.0.limit=50``).
 
     Raises
     ------
@@ -91,7 +91,7 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
 
 
 def parse_config(kind: type[C], data: Mapping[str, Any], where: str) -> C:
-    """Check a mapping against a configuration model.
+    """Return a mapping as a checked configuration of type ``kind``.
 
     Parameters
     ----------
@@ -111,6 +111,7 @@ def parse_config(kind: type[C], data: Mapping[str, Any], where: str) -> C:
 
 
 def _child(node: Any, key: str, override: str) -> Any:
+    """Return the value of a key, a new mapping if it is unset; UserError if it is a plain value."""
     if isinstance(node, list):
         return node[_index(node, key, override)]
     if node.get(key) is None:
@@ -121,16 +122,18 @@ def _child(node: Any, key: str, override: str) -> Any:
 
 
 def _index(node: list[Any], key: str, override: str) -> int:
+    """Return a key of an override as an index of a list; UserError if it is not one."""
     if not key.isdigit() or int(key) >= len(node):
         raise UserError(f"override {override!r}: expected a number from 0 to {len(node) - 1}, found {key!r}.")
     return int(key)
 
 
 KINDS = ("file", "hub", "log", "objects", "reasoning_gym")
-"""Of sources, beside ``plugin``: parts of a fault's location, instead of a key."""
+"""Built-in kinds of sources. In a fault's location they, and ``plugin``, stand where no key is."""
 
 
 def _fault(kind: type[BaseModel], fault: Any) -> str:
+    """Return pydantic's description of one fault as a line for people."""
     location = list(fault["loc"])
     keys = (str(part) for part in location if part not in (*KINDS, "plugin"))
     where = ".".join(keys) if location else "configuration"
@@ -145,7 +148,7 @@ def _fault(kind: type[BaseModel], fault: Any) -> str:
 
 
 def _known_keys(kind: type[BaseModel], location: Sequence[Any]) -> list[str]:
-    """Keys of the model at a location, found by walking the annotations."""
+    """Return the keys that a model allows at a location, by walking the annotations."""
     models: list[type[BaseModel]] = [kind]
     for part in location:
         if isinstance(part, int):
@@ -157,6 +160,7 @@ def _known_keys(kind: type[BaseModel], location: Sequence[Any]) -> list[str]:
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the configuration models in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for arg in getattr(annotation, "__args__", ()) for model in _models_in(arg)]

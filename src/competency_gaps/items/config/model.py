@@ -15,7 +15,7 @@ DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def _named(whole: str) -> AfterValidator:
-    """What ``embedded`` stands for."""
+    """Return a validator that replaces ``embedded`` by the full name of the embedded model or SAE."""
     return AfterValidator(lambda name: whole if str(name) == "embedded" else name)
 
 
@@ -78,8 +78,12 @@ class SAEConfig(Config):
 
 
 def sae_place(name: str) -> dict[str, str]:
-    """Keys of :class:`SAEConfig` for an SAE given as one text: a folder, ``RELEASE/ID``, ``hub:OWNER/REPO/FOLDER`` or
-    ``embedded``.
+    """Return the keys of :class:`SAEConfig` for an SAE named by one text.
+
+    Parameters
+    ----------
+    name
+        A folder, ``RELEASE/ID``, ``hub:OWNER/REPO/FOLDER`` or ``embedded``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A whole run, and the workers that may read it."""
+"""The configuration of a whole run, and of the workers that may read it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class EvidenceConfig(Config):
 
     @property
     def thresholds(self) -> Thresholds:
-        """What the statistics need of these settings."""
+        """The settings that the statistics need."""
         from competency_gaps.evidence import Thresholds
 
         return Thresholds(**{name: getattr(self, name) for name in Thresholds._fields})

@@ -27,6 +27,7 @@ from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.runs.open import RunFolder, reading_needed
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import excerpt, shorten, visible
+from competency_gaps.view import robustness_words
 from competency_gaps.view import words as in_words
 from competency_gaps.view.coverage_words import coverage_answer, coverage_words
 from competency_gaps.view.facts import marks_of, run_card
@@ -102,7 +103,7 @@ def overview(run: RunFolder) -> dict[str, Any]:
     it, and how it was made. Ask 'answer' first."""
     from competency_gaps.findings.model_scores import models_table
 
-    assessment = read_assessment(run.path) or {}
+    verdicts = (read_assessment(run.path) or {}).get("verdicts", [])
     return {
         "read_by": run.reader,
         "scored_model": run.scored_model,
@@ -118,7 +119,7 @@ def overview(run: RunFolder) -> dict[str, Any]:
             | {"failure": [entry.name for entry in each.entries if entry.failure][:MAX_ROWS]}
             for each in read_matchings(run)
         ],
-        "robustness": [f"{verdict['test']}: {verdict['sentence']}" for verdict in assessment.get("verdicts") or ()],
+        "robustness": ["{test}: {sentence}".format(**robustness_words.in_words(verdict)) for verdict in verdicts],
         "card": [f"{fact.name}: {fact.value} {fact.note}" for fact in run_card(run.manifest)],
     }
 

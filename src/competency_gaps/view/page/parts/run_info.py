@@ -7,15 +7,22 @@ from collections import Counter
 import numpy as np
 import polars as pl
 
-from competency_gaps.findings.robustness import RobustnessVerdict
 from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.util.text import integer, percent, shorten
 from competency_gaps.view import columns, facts
 from competency_gaps.view.page.parts.context import Context
 from competency_gaps.view.page.parts.names import scored_of
 from competency_gaps.view.page.parts.records import from_row, names
-from competency_gaps.view.page.parts.records.run import AssociationTest, BenchmarkSummary, Overlap, Region, RunInfo
+from competency_gaps.view.page.parts.records.run import (
+    AssociationTest,
+    BenchmarkSummary,
+    Overlap,
+    Region,
+    RobustnessTest,
+    RunInfo,
+)
 from competency_gaps.view.page.parts.tables import BENCHMARK
+from competency_gaps.view.robustness_words import in_words
 from competency_gaps.view.words import alike
 
 _NAME_LIMIT = 120
@@ -24,7 +31,9 @@ _NAME_LIMIT = 120
 def run_info(context: Context) -> RunInfo:
     """Return ``run.json``, which a page shows first."""
     manifest, assessment = context.manifest, read_assessment(context.run.path)
-    verdicts = None if assessment is None else [from_row(RobustnessVerdict, entry) for entry in assessment["verdicts"]]
+    verdicts = None
+    if assessment is not None:
+        verdicts = [from_row(RobustnessTest, in_words(verdict)) for verdict in assessment["verdicts"]]
     models, shown = context.model_scores.models, columns.present(_COLUMNS, context.run.concepts)
     labelled = context.run.concepts["label"].null_count() < context.run.concepts.height
     speaks = {"regions": context.run.regions is not None, "labelled": labelled, "lists": bool(context.lists)}

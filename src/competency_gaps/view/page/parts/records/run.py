@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from competency_gaps.findings.robustness import RobustnessVerdict
+from competency_gaps.findings.robustness import Tone
 from competency_gaps.view.columns import Quantity, Term
 from competency_gaps.view.facts import Fact
 
 Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class RobustnessTest:
+    """A test of the run as a whole, in words."""
+
+    code: str
+    test: str
+    sentence: str
+    tone: Tone
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,7 @@ class RunInfo:
     """By level; empty in a run that has no atlas."""
     glossary: Sequence[Term]
     """What words mean; ``key`` is a column's, or a general word's."""
-    verdicts: Sequence[RobustnessVerdict] | None
+    verdicts: Sequence[RobustnessTest] | None
     """None: robustness was not tested."""
     card: Sequence[Fact]
     command: str

@@ -161,8 +161,6 @@ def test_what_texts_share_is_computed_once(model_folder):
         "strangers": ([range(4, 20), range(5, 22)], [[5], [6]], 2 * 17),
         # Options that begin alike and differ in the last token: their beginning is read once.
         "numbers": ([range(4, 20), range(5, 21)], [[9, 3, 5], [9, 3, 6], [9, 3, 7]], 2 * (16 + 2)),
-        # One branch serves both options that begin with 3, 4.
-        "branches": ([range(4, 20), range(5, 21)], [[3, 4, 6, 7], [3, 4, 6], [8, 5]], 2 * 16 + 2 * (3 + 3)),
     }
     for name, (prefixes, options, expected) in cases.items():
         wanted = continuations(prefixes, options)

@@ -29,8 +29,6 @@ T = TypeVar("T")
 CACHED_PER_BUDGET_TOKEN = 4
 """Tokens whose keys and values may be kept for each token of the budget, which counts as at least
 ``PROMPT_TOKENS_AT_ONCE`` here."""
-_BUDGET_PER_LOGITS = 4
-"""Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
 PROMPT_TOKENS_AT_ONCE = 4096
 """Tokens of prompts that are answered at once where nobody chose: each step reads all weights for one token of each."""
 MAX_READERS = 8
@@ -56,9 +54,7 @@ def token_budget_on(device: torch.device, chosen: int | None = None) -> int:
     return chosen or (512 if device.type == "cpu" else PROMPT_TOKENS_AT_ONCE)
 
 
-def plan_batches(
-    lengths: Sequence[int] | np.ndarray, token_budget: int, *, cached: int = 0, logits: int = 0
-) -> list[np.ndarray]:
+def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int, *, cached: int = 0) -> list[np.ndarray]:
     """Split sequences, sorted by length, into batches of bounded padded size.
 
     Parameters
@@ -69,8 +65,6 @@ def plan_batches(
         Largest product of rows and longest sequence in a batch. A longer sequence forms a batch of its own.
     cached
         Tokens before each sequence whose keys and values are already in memory.
-    logits
-        Positions of each row whose logits are kept; 0: none.
 
     Returns
     -------
@@ -88,9 +82,8 @@ def plan_batches(
             token_budget // longest,
             CACHED_PER_BUDGET_TOKEN * max(token_budget, PROMPT_TOKENS_AT_ONCE) // (cached + longest),
         )
-        rows = max(1, min(rows, token_budget // (_BUDGET_PER_LOGITS * logits)) if logits else rows)
-        batches.append(order[start : start + rows])
-        start += rows
+        batches.append(order[start : start + max(1, rows)])
+        start += len(batches[-1])
     return batches
 
 
@@ -164,7 +157,6 @@ class Attempts:
         run: Callable[[LanguageModel, np.ndarray], Sequence[T]],
         *,
         cached: int = 0,
-        logits: int = 0,
     ) -> Iterator[tuple[np.ndarray, Sequence[T | Reason]]]:
         """Run rows in batches as :func:`plan_batches` plans them, however many are read at once.
 
@@ -172,7 +164,7 @@ class Attempts:
         ----------
         kind
             What the passes are for: each kind takes another amount of memory.
-        lengths, token_budget, cached, logits
+        lengths, token_budget, cached
             As of ``plan_batches``.
         run
             Gives a model's results of some rows, one each in order: int64 of shape (rows,) indices into ``lengths``.
@@ -188,7 +180,7 @@ class Attempts:
         MachineError
             If the device itself fails.
         """
-        waiting = plan_batches(lengths, token_budget, cached=cached, logits=logits)[::-1]
+        waiting = plan_batches(lengths, token_budget, cached=cached)[::-1]
         running: dict[Future[list[T] | Reason], tuple[LanguageModel, np.ndarray]] = {}
         with self._readers(lm, len(waiting)) as (idle, submit):
             while waiting or running:

@@ -104,8 +104,8 @@ class PrefixPass:
     lengths: list[int]
     """Tokens per prefix."""
     logprobs: torch.Tensor
-    """Of shape (prefixes, kept, vocabulary): log-probabilities of the token after each of a prefix's last ``kept``
-    tokens, in float32 or the model's precision."""
+    """Of shape (prefixes, 1, vocabulary): log-probabilities of the token after each prefix, in float32 or the model's
+    precision."""
 
 
 def shared_start(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> int:
@@ -128,7 +128,6 @@ def read_prefixes(
     tap: Tap | None,
     *,
     shared: int,
-    kept: int,
     model_precision: bool,
 ) -> PrefixPass:
     """One pass over prefixes, padded on the left so that all end where their continuations begin.
@@ -139,8 +138,6 @@ def read_prefixes(
         Per prefix, the numbers of the prompts whose activations it can give.
     shared
         Length of the shared start; see :func:`shared_start`.
-    kept
-        Number of last positions whose log-probabilities are kept; at most the tokens after the shared start.
     """
     ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
@@ -152,9 +149,9 @@ def read_prefixes(
             position_ids=positions[:, shared:],
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=kept,
+            logits_to_keep=1,
         )
-    logits = out.logits[:, -kept:]
+    logits = out.logits[:, -1:]
     logprobs = (logits if model_precision else logits.float()).log_softmax(dim=-1)
     return PrefixPass(getattr(out, "past_key_values", None), mask, [len(prefix) for prefix in prefixes], logprobs)
 

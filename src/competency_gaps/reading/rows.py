@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -32,11 +33,8 @@ from competency_gaps.util.shards import Draft, ShardFolder
 
 ROWS = ("items", "indptr", "concepts", "cas", "scale", "peaks", "token_ptr", "token_ids", "token_offsets")
 """Tensors of a shard: which there are, and in which types, is in ``docs/run-folder.md``."""
-ACTIVATIONS = ("act_ptr", "act_counts", "act_tokens", "act_values")
-"""Those of the activations of single tokens: a shard has all of them or none."""
 _READ_WITH = "read_with"
 """Key, in a shard's metadata, of the versions of the packages that read it."""
-_TYPES = ("U16", "U32", "I64", "F16", "F32")
 _OPEN_SHARDS = 1024
 """Shards that stay open: each is mapped, and a process has only so many mappings."""
 
@@ -197,53 +195,34 @@ class ShardFile:
     Raises
     ------
     UserError
-        If it is missing or no safetensors file, or its tensors are not those of rows, or do not fit together.
+        If it is missing or no safetensors file, or a tensor that is asked for is not there.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        try:
-            opened: Any = safe_open(file, framework="numpy")
-            names = {*opened.keys()}
-            self._tensors = opened
-            self.has_activations = not names.isdisjoint(ACTIVATIONS)
-            missing = {*ROWS, *(ACTIVATIONS if self.has_activations else ())} - names
-            if missing:
-                raise ValueError(f"it has no {', '.join(sorted(missing))}")
-            self.rows, self.pairs = self._check_shapes()
-            """Number of its items, and of pairs of an item and a concept that is active in it."""
-        except (OSError, ValueError, SafetensorError) as error:
-            raise UserError(
-                f"{file} is missing or damaged: {error}. Repeat the command that made its folder."
-            ) from error
+        with self._readable():
+            self._tensors: Any = safe_open(file, framework="numpy")
+
+    @property
+    def has_activations(self) -> bool:
+        """Whether it holds the activations of single tokens."""
+        return "act_ptr" in {*self._tensors.keys()}
 
     def tensor(self, name: str) -> np.ndarray:
         """Read a tensor as a whole."""
-        tensor: np.ndarray = self._tensors.get_tensor(name)
+        with self._readable():
+            tensor: np.ndarray = self._tensors.get_tensor(name)
         return tensor
 
-    def _check_shapes(self) -> tuple[int, int]:
-        """Number of rows and of pairs; raises ValueError if tensors do not fit together."""
-        names = (*ROWS, *(ACTIVATIONS if self.has_activations else ()))
-        headers = {name: self._tensors.get_slice(name) for name in names}
-        shapes = {name: tuple(header.get_shape()) for name, header in headers.items()}
-        for name, header in headers.items():
-            # Those two are read before the checksum is compared.
-            types = ("I64",) if name in ("items", "indptr") else _TYPES
-            if (kind := header.get_dtype()) not in types:
-                raise ValueError(f"its {name} have the type {kind}, expected {' or '.join(types)}")
-        lengths = ((*shapes.get(name, ()), 0)[0] for name in ("items", "concepts", "token_ids", "act_tokens"))
-        rows, pairs, tokens, activations = lengths
-        expected = {
-            **{"items": (rows,), "concepts": (pairs,), "token_ids": (tokens,), "act_tokens": (activations,)},
-            **dict.fromkeys(("indptr", "token_ptr", "act_ptr"), (rows + 1,)),
-            **dict.fromkeys(("cas", "peaks", "act_counts"), (pairs,)),
-            **{"scale": (rows,), "token_offsets": (tokens, 2), "act_values": (activations,)},
-        }
-        for name, shape in shapes.items():
-            if shape != expected[name]:
-                raise ValueError(f"its {name} have the shape {shape}, which does not fit its other tensors")
-        return rows, pairs
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Raise UserError if the body cannot read the file."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"{self.file} is missing or damaged: {error}. Repeat the command that made its folder."
+            ) from error
 
 
 class CasStore:
@@ -293,7 +272,7 @@ class CasStore:
             )
         wide = {key: tensors[key].astype(np.int32) for key in ("concepts", "peaks", "token_ids", "token_offsets")}
         scores = unpack_scores(tensors["cas"], np.repeat(tensors["scale"], np.diff(tensors["indptr"])))
-        cas = sp.csr_array((scores, wide.pop("concepts"), tensors["indptr"]), shape=(shard.rows, self.width))
+        cas = sp.csr_array((scores, wide.pop("concepts"), tensors["indptr"]), shape=(len(tensors["items"]), self.width))
         return CasBlock(tensors["items"], cas, token_ptr=tensors["token_ptr"], **wide)
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
@@ -399,11 +378,7 @@ class ItemRows:
         """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
         counts = np.zeros(len(self.shard), np.int32)
         for number, rows in enumerate(self.rows):
-            shard = self.unchecked(number)
-            indptr = shard.tensor("indptr")
-            if indptr[0] != 0 or indptr[-1] != shard.pairs or (np.diff(indptr) < 0).any():
-                indptr = self.file(number).tensor("indptr")  # says that the shard is damaged
-            counts[rows] = np.diff(indptr)
+            counts[rows] = np.diff(self.unchecked(number).tensor("indptr"))
         return counts
 
     def row(self, row: int) -> ItemRow:

@@ -15,7 +15,7 @@ from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import Attempts
 from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.model.likelihood import Continuation, likelihoods, tokenize_continuation
-from competency_gaps.model.prefixes import shared_start
+from competency_gaps.model.prefixes import Tap, shared_start
 from competency_gaps.util.errors import UserError
 from core_helpers import KINDS, loaded
 
@@ -247,25 +247,15 @@ def test_activations_of_shared_starts(kind, model_folder):
     start = rng.integers(4, 90, 20)
     prompts = [np.append(start, rng.integers(4, 90, n)).astype(np.int32) for n in (1, 4, 40, 9)]
 
-    class Collect:
-        def __init__(self) -> None:
-            self.hook, self.seen = hook, {}
-
-        def wanted(self, asked):
-            return prompts[asked]
-
-        def take(self, asked, activations):
-            self.seen.update(zip(asked, (x.clone() for x in activations), strict=True))
-
-    tap = Collect()
+    tap = Tap(hook, prompts, lambda asked, activations: [x.clone() for x in activations])
     wanted = [
         Continuation(p, np.asarray(o, np.int32), asked=i) for i, p in enumerate(prompts) for o in ([5, 6], [5, 7])
     ]
     scored(lm, wanted, 10_000, tap=tap)
-    assert sorted(tap.seen) == [0, 1, 2, 3]
+    assert sorted(tap.taken) == [0, 1, 2, 3]
     for i, prompt in enumerate(prompts):
         alone = read_hook(lm, hook, [prompt])[0]
-        torch.testing.assert_close(tap.seen[i][: len(prompt)], alone, atol=2e-4, rtol=1e-3)
+        torch.testing.assert_close(tap.taken[i][: len(prompt)], alone, atol=2e-4, rtol=1e-3)
 
 
 def test_continuation_tokens(tokenizer):

@@ -8,10 +8,10 @@ For other models nothing is shared: see :func:`shared_start`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,17 +30,18 @@ _LENGTH_DEPENDENT_ROPE = frozenset({"longrope", "dynamic"})
 """Types of rotary positions that depend on the length of the whole input."""
 
 
-class Tap(Protocol):
-    """Receives the activations of prompts."""
+@dataclass(frozen=True)
+class Tap:
+    """Takes the activations of prompts from the passes that score or answer them."""
 
     hook: Hook
-
-    def wanted(self, asked: int) -> np.ndarray | None:
-        """Tokens of a prompt whose activations are wanted: int32 of shape (tokens,), the prompt up to its span's end;
-        None: none are wanted, or they were taken."""
-
-    def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
-        """Receive the activations of some prompts, each of shape (>= wanted tokens, width)."""
+    wanted: Sequence[np.ndarray | None]
+    """Per prompt, the tokens whose activations are wanted: int32 of shape (tokens,), the prompt up to its span's end;
+    None: none are wanted."""
+    keep: Callable[[Sequence[int], Sequence[torch.Tensor]], Sequence[Any]]
+    """What is kept of some prompts, from their numbers and activations, each of shape (>= wanted tokens, width)."""
+    taken: dict[int, Any] = field(default_factory=dict)
+    """What was kept, by number of the prompt."""
 
 
 @contextmanager
@@ -60,8 +61,8 @@ def tapped(
         2: the first pass reads the shared start of all prefixes, in one row, and the second the rest of each.
     """
     owned = [(row, prompt) for row, prompts in enumerate(owners) for prompt in prompts]
-    asked = [] if tap is None else [pair for pair in owned if _holds(prefixes[pair[0]], tap.wanted(pair[1]))]
-    if tap is None or not asked:
+    owned = [pair for pair in owned if tap and _holds(prefixes[pair[0]], tap, pair[1])]
+    if tap is None or not owned:
         yield
         return
     with captured(lm.model, tap.hook, stop=False, passes=passes) as captures:
@@ -69,13 +70,15 @@ def tapped(
     if len(captures) < passes:
         return
     start, rest = captures[0].flatten(start_dim=2)[0], captures[-1].flatten(start_dim=2)
-    activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in asked]
-    tap.take([prompt for _, prompt in asked], activations)
+    activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in owned]
+    asked = [prompt for _, prompt in owned]
+    tap.taken.update(zip(asked, tap.keep(asked, activations), strict=True))
 
 
-def _holds(prefix: np.ndarray, wanted: np.ndarray | None) -> bool:
-    """Whether a prefix contains all tokens from which activations are wanted."""
-    return wanted is not None and np.array_equal(prefix[: len(wanted)], wanted)
+def _holds(prefix: np.ndarray, tap: Tap, asked: int) -> bool:
+    """Whether a prefix contains all tokens of a prompt from which activations are wanted and were not taken."""
+    wanted = tap.wanted[asked]
+    return wanted is not None and asked not in tap.taken and np.array_equal(prefix[: len(wanted)], wanted)
 
 
 def _row(start: torch.Tensor, rest: torch.Tensor, tokens: int) -> torch.Tensor:

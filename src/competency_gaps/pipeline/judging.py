@@ -35,19 +35,6 @@ THINKS_ON = Reason("thinks_on", "the response ends inside the model's thinking")
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The responses with the judge's scores, and the records of the judging."""
-
-    responses: dict[str, pl.DataFrame]
-    """Per benchmark, the responses with ``score``, ``unscored`` and ``details`` of judged items filled in."""
-    entry: dict[str, Any] | None
-    """For the manifest: the judge, the number of answered requests, and per benchmark the items, those scored, the
-    judge's unusable answers and why; None: no item of the run is judged."""
-    figures: dict[str, dict[str, Any]]
-    """Per benchmark and scorer, results of the whole benchmark."""
-
-
-@dataclass(frozen=True)
 class _Case:
     """One item to be judged."""
 
@@ -87,13 +74,23 @@ def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
 
 def judge_responses(
     folder: Path, config: LLMConfig | None, read: Mapping[str, Extraction], progress: Progress
-) -> Judged:
+) -> tuple[dict[str, pl.DataFrame], dict[str, Any] | None, dict[str, dict[str, Any]]]:
     """Ask the judge about every item whose scorer needs one, and score the items.
 
     Parameters
     ----------
     config
         As :func:`check_judge` gives it.
+
+    Returns
+    -------
+    responses
+        Per benchmark, the responses with ``score``, ``unscored`` and ``details`` of judged items filled in.
+    entry
+        For the manifest: the judge, the number of answered requests, and per benchmark the items, those scored, the
+        judge's unusable answers and why; None: no item of the run is judged.
+    figures
+        Per benchmark and scorer, results of the whole benchmark.
     """
     cases = list(_cases(read))
     judged = {name: extraction.responses for name, extraction in read.items()}
@@ -118,7 +115,7 @@ def judge_responses(
     elif config is not None:
         progress.say("A judge is configured but not used: no benchmark has a scorer that needs one.")
     figures = {name: values for name in judged if (values := benchmark_figures(read[name].items, judged[name]))}
-    return Judged(judged, entry, figures)
+    return judged, entry, figures
 
 
 def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:

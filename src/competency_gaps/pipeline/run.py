@@ -100,19 +100,19 @@ def _run(
     read, store, record = read_suite(setting, folder, engine, progress)
     record["items"] += items_read
     ends.append(("reading", time.perf_counter()))
-    judged = judge_responses(folder, judge, read, progress)
+    responses, judging, figures = judge_responses(folder, judge, read, progress)
     ends.append(("judging", time.perf_counter()))
     with progress.stage("metrics"):
         set_aside(folder)
-        items = items_table(read, judged.responses, setting.repeats)
+        items = items_table(read, responses, setting.repeats)
         shards = {name: extraction.shards for name, extraction in read.items()}
         evidence = write_results(folder, store, shards, items, setting, sampled)
     ends.append(("metrics", time.perf_counter()))
     timings = {name: round(now - before, 2) for (_, before), (name, now) in pairwise(ends)}
-    facts = {"evidence": evidence, "read": record, "timings": timings, "judging": judged.entry}
+    facts = {"evidence": evidence, "read": record, "timings": timings, "judging": judging}
     manifest = manifest_of(config, setting.suite, items, command, {**facts, **_facts(setting, gate)}, shards)
     for benchmark in manifest["benchmarks"]:
-        benchmark["figures"] = judged.figures.get(benchmark["name"])
+        benchmark["figures"] = figures.get(benchmark["name"])
     # A reader that was slower than another may have put down a draft while it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():

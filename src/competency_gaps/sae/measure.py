@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,8 +53,8 @@ MAX_COMPARED_TOKENS = 1_000_000
 corpus are drawn at random: the first may all come from one source."""
 CENTRE_WINDOWS = 2048
 """Random windows whose mean embedding is subtracted: what all texts have in common."""
-BATCH_WINDOWS = 1024
-"""Windows embedded between two steps of progress, and latents compared at once."""
+LATENTS_AT_ONCE = 1024
+"""Latents that are compared at once."""
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ def read_texts(
                 strongest.add(text_tokens, values)
     coherence = np.full(sae.d_sae, np.nan)
     if embed is not None and strongest is not None:
-        coherence = strongest.coherence(lm.tokenizer, embed, progress)
+        coherence = strongest.coherence(lm.tokenizer, embed)
     return running.statistics, running.reference(lm, coherence=coherence, **surface.columns())
 
 
@@ -195,12 +196,7 @@ class StrongestWindows:
             peaks = find_peaks(latent, tokens.text[token], value)
             self._kept.add(latent[peaks], -value[peaks].astype(np.float64), position=tokens.position[token[peaks]])
 
-    def coherence(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        embed: Embed,
-        progress: Progress,
-    ) -> np.ndarray:
+    def coherence(self, tokenizer: PreTrainedTokenizerBase, embed: Embed) -> np.ndarray:
         """Compare each latent's windows.
 
         With ``u`` the embedding of a window less the mean of windows drawn at random, at length 1, coherence is the
@@ -224,7 +220,7 @@ class StrongestWindows:
         usual = np.random.default_rng(0).choice(every, min(len(every), CENTRE_WINDOWS), replace=False)
         windows = np.unique(np.concatenate([kept[kept >= 0], usual]))
         texts = [self._text(int(window), tokenizer) for window in windows]
-        vectors = _embedded(texts, embed, progress)
+        vectors = embed(texts)
         centred = vectors - vectors[np.searchsorted(windows, usual)].mean(axis=0)
         centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
         # Equal texts count once.
@@ -233,8 +229,10 @@ class StrongestWindows:
         rows = first[np.searchsorted(windows, np.maximum(kept, windows[0]))]
         return np.concatenate(
             [
-                _mean_products(centred, rows[start : start + BATCH_WINDOWS], kept[start : start + BATCH_WINDOWS] >= 0)
-                for start in range(0, len(rows), BATCH_WINDOWS)
+                _mean_products(
+                    centred, rows[start : start + LATENTS_AT_ONCE], kept[start : start + LATENTS_AT_ONCE] >= 0
+                )
+                for start in range(0, len(rows), LATENTS_AT_ONCE)
             ]
         )
 
@@ -244,16 +242,6 @@ class StrongestWindows:
         ids = self._pieces[piece].ids[self._pieces[piece].in_body]
         start = max(0, min(number * WINDOW, len(ids) - WINDOW))
         return str(tokenizer.decode(ids[start : start + WINDOW].tolist()))
-
-
-def _embedded(texts: Sequence[str], embed: Embed, progress: Progress) -> np.ndarray:
-    """Embed texts in batches: float32 of shape (texts, d)."""
-    parts = []
-    with progress.stage("comparing windows", total=len(texts), unit="windows") as bar:
-        for start in range(0, len(texts), BATCH_WINDOWS):
-            parts.append(embed(texts[start : start + BATCH_WINDOWS]))
-            bar.advance(len(parts[-1]))
-    return np.concatenate(parts)
 
 
 def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -267,11 +255,11 @@ def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> 
     return np.where(count >= MIN_WINDOWS, products, np.nan)
 
 
-def embedder() -> Embed | None:
+def embedder(progress: Progress) -> Embed | None:
     """Return the embedding function; None, with a warning, if the package or its model is missing."""
     try:
         embed_texts([])
     except UserError as error:
         log.warning("the coherence of the latents is not measured: %s", error)
         return None
-    return embed_texts
+    return partial(embed_texts, progress=progress)

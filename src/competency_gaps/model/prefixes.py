@@ -162,13 +162,11 @@ def read_prefixes(
 def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at the left padding."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    longest = max(len(prefix) for prefix in prefixes)
-    ids = torch.full((len(prefixes), longest), lm.pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, prefix in enumerate(prefixes):
-        ids[row, longest - len(prefix) :] = torch.from_numpy(prefix.astype(np.int64))
-        mask[row, longest - len(prefix) :] = 1
+    rows = [torch.from_numpy(prefix.astype(np.int64)) for prefix in prefixes]
+    ids = pad_sequence(rows, batch_first=True, padding_value=lm.pad_id, padding_side="left")
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
     return ids.to(lm.device), mask.to(lm.device)
 
 

@@ -241,7 +241,14 @@ def generate(
         group = [prompts[i] for i in rows]
         owners = [[asked[i]] if asked else [] for i in rows]
         ids, mask = pad_left(lm, group)  # all rows end where the answer begins
-        watch = _watch()
+        failed: list[torch.Tensor] = []
+
+        def watch(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            """Note which rows' logits predict no token."""
+            # Minus infinity rules a token out; NaN and plus infinity leave no probabilities.
+            failed.append(~(scores < torch.inf).all(dim=-1))
+            return scores
+
         drawing = _drawing(config, [seeds[i] for i in rows]) if config.temperature > 0 else []
         options = {**_EXPLICIT, "logits_processor": LogitsProcessorList([watch, *drawing])}
         with torch.inference_mode(), tapped(lm, group, owners, tap, passes=2 if shared else 1):
@@ -257,8 +264,8 @@ def generate(
                 **options,
             )
         return [
-            LOGITS_NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), wanted)
-            for row, failed in zip(out, watch.failed.tolist(), strict=True)
+            LOGITS_NOT_FINITE if has_failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), wanted)
+            for row, has_failed in zip(out, torch.stack(failed).any(dim=0).tolist(), strict=True)
         ]
 
     for rows, batch in attempts.batches(lm, "answers", lengths, token_budget, write, cached=shared):
@@ -289,60 +296,37 @@ class _Stop:
         return min(places) if places and text.strip() else None
 
 
-def _watch() -> Any:
-    """A processor whose ``failed``, bool of shape (rows,), says which rows had logits that predict no token."""
-    import torch
-    from transformers import LogitsProcessor
-
-    class Watch(LogitsProcessor):  # type: ignore[misc]
-        """Records rows whose logits predict no token."""
-
-        def __init__(self) -> None:
-            self.failed = torch.zeros(1, dtype=torch.bool)
-
-        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-            # Minus infinity rules a token out; NaN and plus infinity leave no probabilities.
-            self.failed = self.failed.to(scores.device) | ~(scores < torch.inf).all(dim=-1)
-            return scores
-
-    return Watch()
-
-
 def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
     """Processors that leave each row's drawn token the likeliest: the random numbers are the row's own, so that an
     answer does not depend on its batch."""
     import torch
-    from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
+    from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
-    class Draw(LogitsProcessor):  # type: ignore[misc]
-        """Adds random numbers so that the likeliest token is a drawn one."""
+    generators: list[torch.Generator] = []
 
-        def __init__(self) -> None:
-            self.generators: list[torch.Generator] = []
-
-        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-            self.generators = self.generators or [torch.Generator(scores.device).manual_seed(seed) for seed in seeds]
-            drawn = [torch.empty_like(scores[0]).exponential_(generator=generator) for generator in self.generators]
-            # The largest of log p - log E, with E exponential, is token t with probability p(t).
-            return scores - torch.stack(drawn).clamp_min(torch.finfo(scores.dtype).tiny).log()
+    def draw(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Add random numbers so that the likeliest token is a drawn one."""
+        if not generators:
+            generators.extend(torch.Generator(scores.device).manual_seed(seed) for seed in seeds)
+        drawn = [torch.empty_like(scores[0]).exponential_(generator=generator) for generator in generators]
+        # The largest of log p - log E, with E exponential, is token t with probability p(t).
+        return scores - torch.stack(drawn).clamp_min(torch.finfo(scores.dtype).tiny).log()
 
     narrowed = [TopPLogitsWarper(config.top_p)] if config.top_p < 1 else []
-    return [TemperatureLogitsWarper(config.temperature), *narrowed, Draw()]
+    return [TemperatureLogitsWarper(config.temperature), *narrowed, draw]
 
 
 def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
     """Criteria that end a row once its answer contains a stop string; the batch ends with its last row."""
     import torch
-    from transformers import StoppingCriteria, StoppingCriteriaList
+    from transformers import StoppingCriteriaList
 
-    class HoldsStop(StoppingCriteria):  # type: ignore[misc]
-        """Ends a row once its answer contains a stop string."""
+    def holds_stop(input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        """Which rows' answers contain a stop string."""
+        texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
+        return torch.tensor([stop.position(text) is not None for text in texts], device=input_ids.device)
 
-        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-            texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
-            return torch.tensor([stop.position(text) is not None for text in texts], device=input_ids.device)
-
-    return StoppingCriteriaList([HoldsStop()] if stop.texts else [])
+    return StoppingCriteriaList([holds_stop] if stop.texts else [])
 
 
 def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:

@@ -28,7 +28,7 @@ from competency_gaps.pipeline.extraction import (
 )
 from competency_gaps.pipeline.setting import Setting, check_unreadable, excluded_line
 from competency_gaps.reading.rows import CasStore
-from competency_gaps.runs.plan import begun, read_plan
+from competency_gaps.runs.plan import read_plan
 from competency_gaps.runs.store import RunStore
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Bar, Progress
@@ -230,11 +230,6 @@ def read_here(work: Work) -> None:
             written.result()
             written = pool.submit(write, task, content)
         written.result()
-
-
-def known_plan(folder: Path, store: RunStore | None) -> dict[str, Any] | None:
-    """The plan of the run that a folder or a store holds; empty or None: there is none."""
-    return begun(folder) or (store.plan() if store is not None else None)
 
 
 def share(store: RunStore | None, engine: Engine) -> Engine:

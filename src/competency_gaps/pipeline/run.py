@@ -13,7 +13,7 @@ import polars as pl
 
 from competency_gaps.concepts.kinds import LatentFacts
 from competency_gaps.items.config import ItemsConfig, RunConfig
-from competency_gaps.pipeline.engines import Engine, known_plan, read_here, read_suite, share
+from competency_gaps.pipeline.engines import Engine, read_here, read_suite, share
 from competency_gaps.pipeline.extraction import ShardFiles
 from competency_gaps.pipeline.gate import pass_gate
 from competency_gaps.pipeline.judging import check_judge, judge_responses
@@ -25,7 +25,7 @@ from competency_gaps.pipeline.without_reading import finish, manifest_of, read_i
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import set_aside, write_tables
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.plan import claim, plan_identity, planned
+from competency_gaps.runs.plan import begun, claim, plan_identity, planned
 from competency_gaps.runs.scores import check_scores, match_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.find import trained_on
@@ -80,7 +80,7 @@ def run(
         check_scores(folder)
         if not isinstance(config, RunConfig):
             return run_without_reading(config, folder, progress, command)
-        config = planned(config, known_plan(folder, store))
+        config = planned(config, begun(folder) or (store.plan() if store is not None else None))
         return _run(config, folder, progress, command, pair, share(store, engine))
 
 

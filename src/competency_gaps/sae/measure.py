@@ -227,14 +227,9 @@ class StrongestWindows:
         first_of: dict[str, int] = {}
         first = np.array([first_of.setdefault(text, i) for i, text in enumerate(texts)])
         rows = first[np.searchsorted(windows, np.maximum(kept, windows[0]))]
-        return np.concatenate(
-            [
-                _mean_products(
-                    centred, rows[start : start + LATENTS_AT_ONCE], kept[start : start + LATENTS_AT_ONCE] >= 0
-                )
-                for start in range(0, len(rows), LATENTS_AT_ONCE)
-            ]
-        )
+        ends = range(LATENTS_AT_ONCE, len(rows), LATENTS_AT_ONCE)
+        parts = zip(np.split(rows, ends), np.split(kept >= 0, ends), strict=True)
+        return np.concatenate([_mean_products(centred, *part) for part in parts])
 
     def _text(self, window: int, tokenizer: PreTrainedTokenizerBase) -> str:
         """A window's text; the last of a piece begins earlier, so that it is as long as others."""

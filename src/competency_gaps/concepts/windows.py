@@ -179,8 +179,8 @@ def find_negatives(
     windows, active = pool
     if not len(windows) or not len(exemplars):
         return np.zeros(0, NEGATIVE)
+    held = tokens[windows]
     vectors = _TokenVectors(tokens, windows, exemplars["window"], embedding)
-    pool_matrix = _token_matrix(tokens[windows], len(vectors.row))
     order = np.argsort(exemplars["concept"], kind="stable")
     concepts, start = np.unique(exemplars["concept"][order], return_index=True)
     ends = np.append(start[1:], len(order))
@@ -190,7 +190,7 @@ def find_negatives(
         centres = np.stack([_centre(exemplars[own_rows], tokens, vectors) for own_rows in rows])
         cosine = centres @ vectors.pool.T
         silent = ~active[:, concepts[a : a + CHUNK]].toarray().T
-        share = np.stack([_shares(exemplars[own_rows], tokens, pool_matrix) for own_rows in rows])
+        share = np.stack([_shares(exemplars[own_rows], tokens, held) for own_rows in rows])
         for i, concept in enumerate(concepts[a : a + CHUNK]):
             chosen = _choose(cosine[i], silent[i], share[i], count)
             of_concept = np.full(len(chosen), concept), windows[chosen], cosine[i, chosen]
@@ -238,19 +238,9 @@ def _centre(exemplars: np.ndarray, tokens: np.ndarray, vectors: _TokenVectors) -
     return unit(unit(each - vectors.mean).mean(axis=0)[None])[0]
 
 
-def _token_matrix(windows: np.ndarray, vocabulary: int) -> sp.csr_array:
-    """Bool of shape (vocabulary, pool): which window holds which token."""
-    row, column = np.nonzero(windows >= 0)
-    parts = (np.ones(len(row), np.int8), (windows[row, column], row))
-    return sp.csr_array(sp.coo_array(parts, shape=(vocabulary, len(windows))))
-
-
-def _shares(exemplars: np.ndarray, tokens: np.ndarray, pool_matrix: sp.csr_array) -> np.ndarray:
-    """Which windows of the pool hold one of the concept's peak tokens: bool of shape (pool,)."""
+def _shares(exemplars: np.ndarray, tokens: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """Which of the pool's windows of tokens hold one of the concept's peak tokens: bool of shape (pool,)."""
     peak = exemplars["shape"].argmax(axis=1)
     ids, counts = np.unique(tokens[exemplars["window"], peak], return_counts=True)
     common = ids[np.argsort(-counts, kind="stable")][:PEAK_TOKENS]
-    share = np.zeros(pool_matrix.shape[1], bool)
-    for token in common[common >= 0]:
-        share[pool_matrix.indices[pool_matrix.indptr[token] : pool_matrix.indptr[token + 1]]] = True
-    return share
+    return np.asarray(np.isin(pool, common[common >= 0]).any(axis=1))

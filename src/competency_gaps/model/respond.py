@@ -81,19 +81,20 @@ def respond(
     list of Responded or Reason
         A reason says why the model cannot answer a request.
     """
-    results: list[Responded | Reason | None] = [None] * len(asked)
     empty = np.zeros(0, np.int32)
+    results: dict[int, Responded | Reason] = {}
+    likely: dict[bool, list[int]] = {False: [], True: []}
+    written: dict[Generation, list[int]] = {}
     for index, question in enumerate(asked):
-        if question.request is None:
+        if isinstance(question.request, Generation):
+            written.setdefault(question.request, []).append(index)
+        elif question.request is None:
             results[index] = Responded(Output(), empty)
-    likely: dict[bool, dict[int, PreparedItem]] = {False: {}, True: {}}
-    for index, question in enumerate(asked):
-        if isinstance(question.request, (Continuations, Sentences)):
-            exact = isinstance(question.request, Continuations) and question.request.verbatim
-            likely[exact][index] = question
-    for exact, scored in likely.items():
-        wanted = {i: _continuations(lm, question, i, bos_id) for i, question in scored.items()}
-        part = len(scored) / max(1, sum(map(len, wanted.values())))
+        else:
+            likely[isinstance(question.request, Continuations) and question.request.verbatim].append(index)
+    for exact, members in likely.items():
+        wanted = [_continuations(lm, asked[i], i, bos_id) for i in members]
+        part = len(members) / max(1, sum(map(len, wanted)))
 
         def count(texts: int, part: float = part) -> None:
             """Advance by the items that this many texts make up."""
@@ -102,7 +103,7 @@ def respond(
         values = iter(
             likelihoods(
                 lm,
-                list(chain.from_iterable(wanted.values())),
+                list(chain.from_iterable(wanted)),
                 token_budget_on(lm.device, token_budget),
                 count,
                 tap=tap,
@@ -110,13 +111,9 @@ def respond(
                 attempts=attempts,
             )
         )
-        for index, continuations in wanted.items():
+        for index, continuations in zip(members, wanted, strict=True):
             output = _output(list(islice(values, len(continuations))))
             results[index] = output if isinstance(output, Reason) else Responded(output, empty)
-    written: dict[Generation, list[int]] = {}
-    for index, question in enumerate(asked):
-        if isinstance(question.request, Generation):
-            written.setdefault(question.request, []).append(index)
     for request, members in written.items():
         answers = generate(
             lm,
@@ -130,9 +127,8 @@ def respond(
             attempts=attempts,
             keys=[keys[i] for i in members],
         )
-        for index, answer in zip(members, answers, strict=True):
-            results[index] = answer
-    return [result for result in results if result is not None]
+        results |= zip(members, answers, strict=True)
+    return [results[index] for index in range(len(asked))]
 
 
 def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:

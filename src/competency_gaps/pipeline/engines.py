@@ -7,7 +7,7 @@ An engine is a function that reads the missing shards: in this process, through 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -72,8 +72,6 @@ class Work:
     """Per benchmark, why items could not be read."""
     by: str = "this process"
     """Who reads; engines that read elsewhere replace it."""
-    tried: Counter[str] = field(default_factory=Counter)
-    """Per benchmark, items that were read or could not be."""
 
     @property
     def to_read(self) -> int:
@@ -92,7 +90,6 @@ class Work:
             self.missing.append(Task(plan, shard, again or table is not None))
             return False
         self.bar.skip(shard.tokens)
-        self.tried[plan.name] += len(shard.members)
         self.unreadable[plan.name] += unreadable(table)
         self.finished.append(shard)
         return True
@@ -127,8 +124,7 @@ class Work:
         """Count a shard's unreadable items; raise if they are too many in its benchmark."""
         known = self.unreadable[task.plan.name]
         known.extend(reasons)
-        self.tried[task.plan.name] += len(task.shard.members)
-        check_share(known, task.plan, self.setting, whole=self.tried[task.plan.name] == task.plan.to_read)
+        check_share(known, task.plan, self.setting)
 
 
 def other_versions(was: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -221,20 +220,15 @@ def is_plain(cache: Any) -> bool:
     return type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
-_SHARING: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-"""Whether prefixes can share a start, per model."""
-
-
 def _can_share(lm: LanguageModel) -> bool:
     """Whether keys and values of a start can be copied to other rows; a pass over one token shows the cache's type."""
     import torch
 
-    if lm.model not in _SHARING:
-        ids = torch.full((1, 1), lm.pad_id, dtype=torch.long, device=lm.device)
-        with torch.inference_mode():
-            cache = getattr(lm.model(input_ids=ids, use_cache=True), "past_key_values", None)
-        _SHARING[lm.model] = is_plain(cache) and not _rope_types(text_config(lm.model)) & _LENGTH_DEPENDENT_ROPE
-    return _SHARING[lm.model]
+    if _rope_types(text_config(lm.model)) & _LENGTH_DEPENDENT_ROPE:
+        return False
+    ids = torch.full((1, 1), lm.pad_id, dtype=torch.long, device=lm.device)
+    with torch.inference_mode():
+        return is_plain(getattr(lm.model(input_ids=ids, use_cache=True), "past_key_values", None))
 
 
 def _rope_types(config: Any) -> set[str]:

@@ -46,22 +46,20 @@ _LEAST_SCORE = np.nextafter(np.float32(0), np.float32(1))
 """The smallest float32 above 0."""
 
 
-class PackedScores(NamedTuple):
-    """The scores of a CAS matrix as they are stored."""
-
-    shares: np.ndarray
-    """float16 of shape (non-zeros,), > 0: scores in 32,768ths of their row's scale."""
-    scale: np.ndarray
-    """float32 of shape (rows,): the largest score of each row; 0 in a row without concepts."""
-
-
-def pack_scores(cas: sp.csr_array) -> PackedScores:
+def pack_scores(cas: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
     """Round scores to what is stored.
 
     Parameters
     ----------
     cas : csr_array of float32
         Finite scores.
+
+    Returns
+    -------
+    shares : ndarray of float16 of shape (non-zeros,), > 0
+        Scores in 32,768ths of their row's scale.
+    scale : ndarray of float32 of shape (rows,)
+        The largest score of each row; 0 in a row without concepts.
     """
     counts = np.diff(cas.indptr)
     filled = np.flatnonzero(counts)
@@ -70,7 +68,7 @@ def pack_scores(cas: sp.csr_array) -> PackedScores:
     if len(filled):
         scale[filled] = np.maximum(np.maximum.reduceat(scores, cas.indptr[filled]), _LEAST_SCORE)
     shares = (scores / np.repeat(scale, counts) * np.float32(LARGEST_STORED_SCORE)).astype(np.float16)
-    return PackedScores(np.maximum(shares, SMALLEST_VALUE), scale)
+    return np.maximum(shares, SMALLEST_VALUE), scale
 
 
 def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -234,13 +232,13 @@ class CasStore:
 
     def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
         """Write one shard, with the activations of single tokens if there are any; it does not count yet."""
-        scores = pack_scores(block.cas)
+        shares, scale = pack_scores(block.cas)
         tensors = {
             "items": block.items,
             "indptr": np.asarray(block.cas.indptr, np.int64),
             "concepts": narrow(block.cas.indices),
-            "cas": scores.shares,
-            "scale": scores.scale,
+            "cas": shares,
+            "scale": scale,
             "peaks": narrow(block.peaks),
             "token_ptr": block.token_ptr,
             "token_ids": narrow(block.token_ids),
@@ -362,7 +360,7 @@ class ItemRows:
     def _add(self, start: int, size: int) -> None:
         """Add the next shard, of a benchmark's items."""
         number = len(self.rows)
-        rows = self.unchecked(number).tensor("items")
+        rows = self.unchecked(number).tensor("items").ravel().astype(np.int64)
         if len(rows) and (not 0 <= rows.min() <= rows.max() < size or (self.shard[rows + start] >= 0).any()):
             self.file(number)  # says so if it is damaged
             path = self._folder.path(self._names[number])

@@ -52,21 +52,14 @@ def plain_text(before: str, body: str, after: str) -> Text:
     return Text(before + body + after, (len(before), len(before) + len(body)), templated=False)
 
 
-def chat_text(
-    tokenizer: PreTrainedTokenizerBase,
-    messages: Sequence[Message],
-    *,
-    body: tuple[int, int, int],
-    generation_prompt: bool,
-) -> Text:
-    """Render messages with the tokenizer's chat template and locate the item's own text in the result.
+def chat_text(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], body: tuple[int, int, int]) -> Text:
+    """Render messages, and the opening of the assistant's turn, with the tokenizer's chat template, and locate the
+    item's own text in the result.
 
     Parameters
     ----------
-    own
+    body
         The item's own text: index of a message, and the range [start, end) inside its content.
-    generation_prompt
-        End with the opening of the assistant's turn.
 
     Raises
     ------
@@ -75,9 +68,9 @@ def chat_text(
     SpanError
         If the template rewrites a message so that its text cannot be found exactly.
     """
-    rendered = render_chat(tokenizer, messages, generation_prompt=generation_prompt)
+    rendered = render_chat(tokenizer, messages, generation_prompt=True)
     index, start, end = body
-    origin, first, last = locate_message(tokenizer, messages, index, rendered, generation_prompt=generation_prompt)
+    origin, first, last = locate_message(tokenizer, messages, index, rendered, generation_prompt=True)
     return Text(rendered, (max(first, origin + start), min(last, origin + end)), templated=True)
 
 
@@ -305,4 +298,4 @@ def _text(
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
-    return chat_text(tokenizer, messages, body=(index, *span), generation_prompt=True)
+    return chat_text(tokenizer, messages, (index, *span))

@@ -34,7 +34,7 @@ from competency_gaps.model.respond import respond
 from competency_gaps.pipeline.extraction import SHARD_ITEMS, cut_shards
 from competency_gaps.pipeline.items import item_input
 from competency_gaps.pipeline.setting import Setting, set_up
-from competency_gaps.reading.extract import ItemTokens, SpanTap
+from competency_gaps.reading.extract import ItemTokens
 from competency_gaps.util.progress import Progress
 
 OPTIONS = 4
@@ -96,7 +96,7 @@ def ours(setting: Setting, asked: list[PreparedItem], read: list[ItemTokens] | N
     """Run the pipeline's pass shard by shard; with ``read``, it also makes CAS rows."""
     for group in cut_shards([len(question.tokens.ids) for question in asked], SHARD_ITEMS):
         sequences = None if read is None else [read[i] for i in group]
-        tap = None if sequences is None else SpanTap(setting.extractor, sequences)
+        tap = None if sequences is None else setting.extractor.tap(sequences)
         respond(
             setting.lm,
             [asked[i] for i in group],
@@ -109,7 +109,7 @@ def ours(setting: Setting, asked: list[PreparedItem], read: list[ItemTokens] | N
             tap=tap,
         )
         if tap is not None and sequences is not None:
-            setting.extractor.block(sequences, whole(tap.rows[i] for i in range(len(sequences))))
+            setting.extractor.block(sequences, whole(tap.taken[i] for i in range(len(sequences))))
 
 
 def lm_eval_backend(setting: Setting, batch: int) -> Any:

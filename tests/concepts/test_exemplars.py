@@ -10,7 +10,7 @@ from competency_gaps.concepts import collect
 from competency_gaps.concepts.collect import ExemplarSettings, collect_exemplars
 from competency_gaps.concepts.directions import final_gain, logit_lens
 from competency_gaps.concepts.exemplars import Exemplars, choose_spread
-from competency_gaps.concepts.windows import WINDOW, ConceptWindows, PoolRows, find_negatives
+from competency_gaps.concepts.windows import CONCEPT_WINDOW, WINDOW, find_negatives
 from competency_gaps.items.config import SAEConfig
 from competency_gaps.model.hooks import read_hook, resolve_hook
 from competency_gaps.sae.load import LoadedPair, load_sae
@@ -145,7 +145,7 @@ def test_negatives_share_peak_tokens_up_to_a_half():
     shape = rng.random((len(concept), WINDOW)).astype(np.float16)
     shape[:, 25:] = 0
     one = np.ones(len(concept), np.float32)
-    exemplars = ConceptWindows(concept, window, one, shape)
+    exemplars = np.rec.fromarrays((concept, window, one, shape), dtype=CONCEPT_WINDOW)
     drawn = np.sort(rng.choice(300, 200, replace=False))
     active = rng.random((200, 5)) * (rng.random((200, 5)) < 0.4)
     active[:, 4] = np.arange(200) > 3  # silent in 4 windows only
@@ -155,7 +155,7 @@ def test_negatives_share_peak_tokens_up_to_a_half():
         asked.append(ids)
         return embedding[ids]
 
-    pool = PoolRows(drawn, sp.csr_array(active > 0))
+    pool = drawn, sp.csr_array(active > 0)
     negatives = find_negatives(exemplars, pool, tokens, rows_of, 10)
     used = tokens[np.union1d(drawn, window)]
     assert [ids.tolist() for ids in asked] == [np.unique(used[used >= 0]).tolist()], "only tokens that occur, once"
@@ -168,9 +168,9 @@ def test_negatives_share_peak_tokens_up_to_a_half():
         same, others, cosine = brute_negatives(
             windows, window[mine].tolist(), peaks, silent, drawn.tolist(), embedding, 10
         )
-        got = negatives.window[negatives.concept == i].tolist()
+        got = negatives["window"][negatives["concept"] == i].tolist()
         assert got == same + others
-        assert negatives.value[negatives.concept == i] == pytest.approx([cosine[w] for w in got], abs=2e-5)
+        assert negatives["value"][negatives["concept"] == i] == pytest.approx([cosine[w] for w in got], abs=2e-5)
         counts.append((len(same), len(got)))
         further += sum(cosine[w] < cosine[o] for w in same for o in others)
     assert all(total == min(10, 4 if i == 4 else 10) for i, (_, total) in enumerate(counts))
@@ -219,8 +219,9 @@ def test_of_averages_only_stretches_inside_a_window_count(tokens, over):
 def test_spread_takes_evenly_spaced_ranks():
     n = 23
     values = np.random.default_rng(0).permutation(n).astype(np.float32)
-    sample = ConceptWindows(np.zeros(n, np.int32), np.arange(n), values, np.ones((n, 1), np.float16))
-    chosen = choose_spread(sample, 5).peak.tolist()
+    sample = np.zeros(n, CONCEPT_WINDOW)
+    sample["window"], sample["value"] = np.arange(n), values
+    chosen = choose_spread(sample, 5)["value"].tolist()
     assert chosen == sorted(chosen, reverse=True) and len(chosen) == 5 and chosen[0] == n - 1
     assert np.diff(chosen).tolist() == pytest.approx([-n / 5] * 4, abs=1)
     assert len(choose_spread(sample, 50)) == n

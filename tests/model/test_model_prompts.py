@@ -75,7 +75,7 @@ def test_chat(tokenizer, own, content, system):
     messages = [{"role": "user", "content": own}]
     if system:
         messages.insert(0, {"role": "system", "content": system})
-    text = chat_text(templated, messages, body=(len(messages) - 1, 0, len(own)), generation_prompt=True)
+    text = chat_text(templated, messages, body=(len(messages) - 1, 0, len(own)))
     assert text.text == templated.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     shown = own.strip() if "trim" in content else own
     # Exactly the last message: what stands before it holds as many copies as the template and the system message bring.
@@ -92,7 +92,6 @@ def test_own_part_of_a_message(tokenizer):
         tokenizer,
         [{"role": "user", "content": content}],
         body=(0, len(before), len(before) + len(own)),
-        generation_prompt=True,
     )
     check(tokenizer, text, own)
 
@@ -104,7 +103,7 @@ def test_several_turns(tokenizer):
         {"role": "user", "content": "fox"},
     ]
     for index, earlier in ((0, 0), (2, 2)):
-        text = chat_text(tokenizer, messages, body=(index, 0, 3), generation_prompt=True)
+        text = chat_text(tokenizer, messages, body=(index, 0, 3))
         check(tokenizer, text, "fox")
         assert text.text[: text.body[0]].count("fox") == earlier
 
@@ -123,18 +122,18 @@ def test_a_template_that_rewrites_or_repeats_the_text_is_refused(tokenizer, own,
     template = with_template(tokenizer, BLOCK.replace("CONTENT", content) + OPEN)
     messages = [{"role": "system", "content": "you fox"}, {"role": "user", "content": own}]
     with pytest.raises(SpanError):
-        chat_text(template, messages, body=(1, 0, len(own)), generation_prompt=True)
+        chat_text(template, messages, body=(1, 0, len(own)))
 
 
 def test_refusals(tokenizer):
     with pytest.raises(SpanError, match="empty"):
-        chat_text(tokenizer, [{"role": "user", "content": "  "}], body=(0, 0, 2), generation_prompt=True)
+        chat_text(tokenizer, [{"role": "user", "content": "  "}], body=(0, 0, 2))
     strict = with_template(tokenizer, "{{ raise_exception('no system messages') }}")
     with pytest.raises(UserError, match="no system messages"):
-        chat_text(strict, [{"role": "user", "content": "a"}], body=(0, 0, 1), generation_prompt=True)
+        chat_text(strict, [{"role": "user", "content": "a"}], body=(0, 0, 1))
     bare = with_template(tokenizer, None)
     with pytest.raises(UserError, match="no chat template"):
-        chat_text(bare, [{"role": "user", "content": "a"}], body=(0, 0, 1), generation_prompt=True)
+        chat_text(bare, [{"role": "user", "content": "a"}], body=(0, 0, 1))
 
 
 def test_first_token(tokenizer):
@@ -144,13 +143,13 @@ def test_first_token(tokenizer):
     none = tokenize(tokenizer, plain_text("", "fox", ""), bos_id=None)
     assert none.added == 0 and not none.bos.any() and none.ids.tolist() == plain.ids[1:].tolist()
     # A template brings its own first token, so none is put before it.
-    text = chat_text(tokenizer, [{"role": "user", "content": "fox"}], body=(0, 0, 3), generation_prompt=True)
+    text = chat_text(tokenizer, [{"role": "user", "content": "fox"}], body=(0, 0, 3))
     chat = tokenize(tokenizer, text, bos_id=0)
     assert chat.added == 0 and chat.bos.tolist() == [True] + [False] * (len(chat.ids) - 1)
     assert tokenizer.decode(chat.ids) == text.text
     # A template that starts with the item itself has no first token to leave out.
     bare = with_template(tokenizer, "{{ messages[0]['content'] }}")
-    text = chat_text(bare, [{"role": "user", "content": "<|start|>fox"}], body=(0, 0, 12), generation_prompt=False)
+    text = chat_text(bare, [{"role": "user", "content": "<|start|>fox"}], body=(0, 0, 12))
     assert not tokenize(bare, text, bos_id=0).bos.any()
 
 

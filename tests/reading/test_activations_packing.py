@@ -29,8 +29,8 @@ def matrix(rows: list[list[float]], width: int = 1000) -> sp.csr_array:
 
 def stored(cas: sp.csr_array) -> np.ndarray:
     """The scores that are read after they were written."""
-    packed = pack_scores(cas)
-    return unpack_scores(packed.shares, np.repeat(packed.scale, np.diff(cas.indptr)))
+    shares, scale = pack_scores(cas)
+    return unpack_scores(shares, np.repeat(scale, np.diff(cas.indptr)))
 
 
 def half(row: list[float]) -> list[float]:
@@ -60,17 +60,17 @@ def test_how_far_a_score_is_off(largest):
 def test_rows_without_concepts_with_one_and_with_the_smallest_numbers():
     rows = [[], [3.1], [], [1e-45, 4e-45], [1e-40, 3e-40, 1e-45], [], [1e30, 1e-30], []]
     cas = matrix(rows)
-    packed = pack_scores(cas)
-    assert packed.shares.dtype == np.float16 and packed.scale.dtype == np.float32
-    assert packed.scale.tolist() == [max(np.float32(row).tolist(), default=0) for row in rows]
+    shares, scale = pack_scores(cas)
+    assert shares.dtype == np.float16 and scale.dtype == np.float32
+    assert scale.tolist() == [max(np.float32(row).tolist(), default=0) for row in rows]
     read = stored(cas)
     assert read.dtype == np.float32 and (read > 0).all()
     assert read[0] == np.float32(3.1)
     assert read[1:6] == pytest.approx(cas.data[1:6].astype(float), rel=2.0**-11, abs=LEAST)
     assert read[6] == np.float32(1e30) and 0 < read[7] < 1e30 * 2.0**-38
     assert stored(matrix([[0.0], [0.0, 1.0]])).min() > 0, "a mean so small that float32 has no number for it"
-    none = pack_scores(matrix([]))
-    assert len(none.shares) == len(none.scale) == 0 and len(stored(matrix([[], []]))) == 0
+    shares, scale = pack_scores(matrix([]))
+    assert len(shares) == len(scale) == 0 and len(stored(matrix([[], []]))) == 0
 
 
 def written(folder, width: int, longest: int, vocabulary: int, characters: int):

@@ -10,8 +10,9 @@ import pytest
 
 import competency_gaps
 from competency_gaps.concepts.atlas import examples_of, write_atlas
+from competency_gaps.concepts.document import write_tables
 from competency_gaps.concepts.folder import write_dictionary
-from competency_gaps.concepts.labels import SCHEMA, write_label_table
+from competency_gaps.concepts.labels import FILE, SCHEMA
 from competency_gaps.pipeline.naming import COUNTS, ITEMS, REGIONS, name_finished_run
 from competency_gaps.runs.open import open_folder
 from competency_gaps.slices import MIN_ITEMS, read_slices
@@ -28,7 +29,7 @@ def dictionary(tmp_path, tiny_run):
     labels = [
         {**row, "concept": c, "label": f"label {c}", "score": 0.6 + c / 100, "scored_by": "detection"} for c in range(5)
     ]
-    write_label_table(folder, pl.DataFrame([*labels, {**row, "concept": 7}], schema=SCHEMA))
+    write_tables(folder, {FILE: pl.DataFrame([*labels, {**row, "concept": 7}], schema=SCHEMA).write_parquet})
     write_atlas(folder, hand_atlas(width))
     return folder
 

@@ -12,7 +12,7 @@ from competency_gaps.items.item import Reason
 from competency_gaps.pipeline.extraction import Shard, ShardFiles
 from competency_gaps.pipeline.items import excluded_table
 from competency_gaps.reading.pooling import SparseRow
-from competency_gaps.reading.rows import ItemRows, make_block
+from competency_gaps.reading.rows import make_block
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.shards import ShardDraft, ShardFolder
 
@@ -89,16 +89,3 @@ def test_a_stamp_names_the_checksum(tmp_path):
     folder.commit("a", folder.draft("a", lambda part: part.write_bytes(b"x")), "input")
     held = json.loads(folder.files("a")[1].read_text())
     assert held["made_of"] == "input" and folder.checksum("a") == held["sha256"] and folder.is_whole("a", "input")
-
-
-@pytest.mark.parametrize(
-    "damage", [lambda tensor: tensor.astype(np.float64), lambda tensor: np.zeros((), np.int64)], ids=["type", "scalar"]
-)
-def test_a_shard_of_other_types_or_shapes_is_refused(files, damage):
-    from safetensors.numpy import load_file, save_file
-
-    path = files.store.shards.path(SHARD.name)
-    tensors = load_file(path)
-    save_file(tensors | {"items": damage(tensors["items"])}, path)
-    with pytest.raises(UserError, match="damaged: its items"):
-        ItemRows(files.store.shards, [(1, [SHARD.name])], np.ones(1, bool))

@@ -128,7 +128,7 @@ def test_topics_are_told_from_latents_that_fire_at_random():
     latent, text = np.array(latent), np.array(text)
     tokens = planted_tokens(np.arange(600), np.arange(600) * POSITIONS_PER_PIECE)
     kept.add(tokens, Active(latent, text, rng.exponential(size=len(text)) + 0.1))
-    measured = kept.coherence(Numbers(), lambda texts: vectors[[int(text) for text in texts]], QUIET)
+    measured = kept.coherence(Numbers(), lambda texts: vectors[[int(text) for text in texts]])
     below = measured < MetricsConfig().mixed_below
     assert below[:100].mean() <= 0.05 and below[100:].mean() >= 0.95
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from competency_gaps.concepts import labels as label_table
 from competency_gaps.concepts.atlas import write_atlas
+from competency_gaps.concepts.document import write_tables
 from competency_gaps.concepts.folder import write_dictionary
 from competency_gaps.concepts.labels import clean_line
 from core_helpers import hand_atlas, seal_dictionary
@@ -46,7 +47,7 @@ def write_dictionary_folder(folder: Path, *, atlas: bool, labels: bool) -> None:
     """Write a dictionary of the drawn SAE, with promoted tokens and similar concepts."""
     write_dictionary(folder, SAE, {"name": "tiny/<b>model</b>"})
     if labels:
-        label_table.write_label_table(folder, _labels())
+        write_tables(folder, {label_table.FILE: _labels().write_parquet})
     if atlas:
         write_atlas(folder, hand_atlas(WIDTH, ["<b>numbers</b>", "=1+1", "words", "time"]))
     pl.DataFrame(

@@ -344,7 +344,7 @@ def measure_reference(
     progress = progress or Progress(quiet=True)
     pair = _pair(None, model, sae, progress)
     pieces = _pieces(pair, texts)
-    statistics, rates = read_texts(pair, pieces, tokens=tokens, embed=embedder(), progress=progress)
+    statistics, rates = read_texts(pair, pieces, tokens=tokens, embed=embedder(progress), progress=progress)
     if not statistics.tokens:
         raise UserError("the files contain no text: give files with text in them.")
     rates.write(Path(out))

@@ -16,12 +16,12 @@ from competency_gaps.concepts.exemplars import choose_spread, without, write_exe
 from competency_gaps.concepts.folder import write_dictionary
 from competency_gaps.concepts.windows import (
     WINDOW,
-    ConceptWindows,
-    PoolRows,
+    concept_windows,
     find_negatives,
     firing,
     keep_best,
     lottery,
+    pool_of,
     shapes,
 )
 from competency_gaps.model.batches import plan_batches, token_budget_on
@@ -149,7 +149,7 @@ class _Pass:
             for kept, key in ((self.top, -peak.astype(np.float64)), (self.spread, -luck)):
                 wanted = np.flatnonzero(kept.wanted(concept, key))
                 if len(wanted):
-                    shape = shapes(latents, start, length, pairs, best[wanted])
+                    shape = shapes(latents, start, length, pairs[best[wanted]])
                     kept.add(concept[wanted], key[wanted], position=window[wanted], peak=peak[wanted], shape=shape)
         luck = lottery(number, seed=self.settings.seed)
         edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
@@ -189,16 +189,16 @@ def collect_exemplars(
     if not done.windows:
         raise UserError("the files contain no text: give files with text in them.")
     with progress.stage("choosing negatives", total=pair.sae.d_sae, unit="concepts") as bar:
-        pool, tokens = PoolRows.of(one_pass.pool, pair.sae.d_sae), np.concatenate(one_pass.windows)
-        top = ConceptWindows.of(one_pass.top)
-        spread = without(choose_spread(ConceptWindows.of(one_pass.spread), settings.spread), top)
-        both, embedding = ConceptWindows.join([top, spread]), _embedding(pair.lm)
+        pool, tokens = pool_of(one_pass.pool, pair.sae.d_sae), np.concatenate(one_pass.windows)
+        top = concept_windows(one_pass.top)
+        spread = without(choose_spread(concept_windows(one_pass.spread), settings.spread), top)
+        both, embedding = np.concatenate([top, spread]), _embedding(pair.lm)
         negatives = find_negatives(both, pool, tokens, embedding, settings.negatives, bar.advance)
     facts = {"hook_name": pair.hook.name, "texts_read": done.texts, "tokens_read": done.tokens}
     with progress.stage("writing exemplars"):
         facts |= asdict(settings)
         write_exemplars(folder, top, spread, negatives, tokens, pair.lm.tokenizer, progress, facts)
-    return replace(done, concepts=len(np.unique(top.concept)))
+    return replace(done, concepts=len(np.unique(top["concept"])))
 
 
 def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:

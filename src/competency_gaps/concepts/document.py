@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.runs.schemas import Schema, schema_fault
 from competency_gaps.util.checked import FILES, Write, changing, read_versioned, settle
 from competency_gaps.util.errors import UserError
-from competency_gaps.util.files import finite, write_atomic
+from competency_gaps.util.files import finite
 from competency_gaps.util.table_files import read_parquet
 from competency_gaps.util.text import one_line
 
@@ -81,17 +81,13 @@ def read_columns(path: Path, schema: Schema, again: str, nulls: Collection[str] 
 
 
 def write_tables(folder: Path, tables: Mapping[str, Write], **changed: Any) -> None:
-    """Write tables of a dictionary, by file name: all or none, but one by one if there is no ``dictionary.json``.
+    """Write tables of a dictionary, all or none.
 
     Parameters
     ----------
     changed
-        Keys of ``dictionary.json`` that change with them.
+        What else ``dictionary.json`` says from now on.
     """
-    if not (folder / FILE).is_file():
-        for name, write in tables.items():
-            write_atomic(folder / name, write)
-        return
     with changing(folder, FILE) as change:
         for name, write in tables.items():
             change.write(name, write)

@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.concepts.document import read_table, write_tables
-from competency_gaps.concepts.windows import ConceptWindows, Negatives
 from competency_gaps.util.checked import Write
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Progress
@@ -96,44 +95,43 @@ class Exemplars:
         return exemplars
 
 
-def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
-    """Return up to ``count`` windows of each concept's random sample, evenly spaced by rank of peak."""
-    order = np.lexsort((reservoir.window, -reservoir.peak, reservoir.concept))
-    rows = reservoir.take(order)
-    first = np.searchsorted(rows.concept, rows.concept, side="left")
-    size = np.searchsorted(rows.concept, rows.concept, side="right") - first
+def choose_spread(reservoir: np.ndarray, count: int) -> np.ndarray:
+    """Choose ``count`` windows (``CONCEPT_WINDOW``) of each concept's random sample, evenly spaced by rank of value."""
+    rows = reservoir[np.lexsort((reservoir["window"], -reservoir["value"], reservoir["concept"]))]
+    first = np.searchsorted(rows["concept"], rows["concept"], side="left")
+    size = np.searchsorted(rows["concept"], rows["concept"], side="right") - first
     rank = np.arange(len(rows)) - first
     part = rank * count // size
-    return rows.take((size <= count) | (rank == 0) | (part != (rank - 1) * count // size))
+    return rows[(size <= count) | (rank == 0) | (part != (rank - 1) * count // size)]
 
 
-def without(rows: ConceptWindows, others: ConceptWindows) -> ConceptWindows:
+def without(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the rows whose pair of concept and window does not occur in ``others``."""
-    return rows.take(~np.isin(_pairs(rows), _pairs(others)))
+    return rows[~np.isin(_pairs(rows), _pairs(others))]
 
 
 def write_exemplars(
     folder: Path,
-    top: ConceptWindows,
-    spread: ConceptWindows,
-    negatives: Negatives,
+    top: np.ndarray,
+    spread: np.ndarray,
+    negatives: np.ndarray,
     tokens: np.ndarray,
     tokenizer: PreTrainedTokenizerBase,
     progress: Progress,
     facts: Mapping[str, Any],
 ) -> None:
-    """Write the exemplars of a pass, and the windows that they use.
+    """Write the results of a pass, without windows that are not used.
 
     Parameters
     ----------
-    top, spread
-        Sorted by concept, the best first; no window of a concept is in both.
+    top, spread, negatives
+        Of ``CONCEPT_WINDOW`` and ``NEGATIVE``: sorted by concept, the best first; no window of a concept is in both.
     tokens : ndarray of int32 of shape (windows, WINDOW)
         Tokens of all windows, padded with -1.
     facts
-        Facts of the pass for ``dictionary.json``.
+        What a dictionary says of the pass.
     """
-    used = np.unique(np.concatenate([top.window, spread.window, negatives.window]))
+    used = np.unique(np.concatenate([rows["window"] for rows in (top, spread, negatives)]))
     sizes = (tokens[used] >= 0).sum(axis=1)
     parts = [
         _rows(kind, rows, used, sizes) for kind, rows in (("top", top), ("spread", spread), ("negative", negatives))
@@ -146,20 +144,19 @@ def write_exemplars(
     write_tables(folder, tables, exemplars=facts)
 
 
-def _pairs(rows: ConceptWindows) -> np.ndarray:
+def _pairs(rows: np.ndarray) -> np.ndarray:
     """Return a number for each pair of concept and window."""
-    return rows.concept.astype(np.int64) << 40 | rows.window
+    return np.asarray(rows["concept"].astype(np.int64) << 40 | rows["window"])
 
 
-def _rows(kind: str, rows: ConceptWindows | Negatives, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
+def _rows(kind: str, rows: np.ndarray, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
     """Return the exemplars of one kind as rows of the table; windows become positions in ``used``."""
-    index = np.searchsorted(used, rows.window)
-    value = rows.value if isinstance(rows, Negatives) else rows.peak
-    table = pl.DataFrame({"concept": rows.concept, "window": index.astype(np.int32), "value": value})
-    table = table.with_columns(kind=pl.lit(kind))
-    if isinstance(rows, Negatives):
+    index = np.searchsorted(used, rows["window"])
+    columns = {"concept": rows["concept"], "window": index.astype(np.int32), "value": rows["value"]}
+    table = pl.DataFrame(columns).with_columns(kind=pl.lit(kind))
+    if kind == "negative":
         return table.with_columns(activations=pl.lit([], dtype=pl.List(pl.Float32)))
-    values = rows.shape.astype(np.float32) * rows.peak[:, None]
+    values = rows["shape"].astype(np.float32) * rows["value"][:, None]
     activations = pl.Series(values, dtype=pl.Array(pl.Float32, values.shape[1])).arr.to_list()
     return table.with_columns(activations=pl.lit(activations).list.head(pl.lit(pl.Series(sizes[index]))))
 

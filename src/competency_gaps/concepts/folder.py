@@ -12,16 +12,18 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.concepts.directions import LOGITS, SIMILAR
-from competency_gaps.concepts.document import FILE, SCHEMA_VERSION, files_of, has_table, read_content, read_table
+from competency_gaps.concepts.document import (
+    FILE,
+    SCHEMA_VERSION,
+    files_of,
+    has_table,
+    read_content,
+    read_table,
+    write_tables,
+)
 from competency_gaps.concepts.exemplars import EXEMPLARS, Exemplars
 from competency_gaps.concepts.labels import FILE as LABELS_FILE
-from competency_gaps.concepts.labels import (
-    empty_labels,
-    merge_labels,
-    read_label_table,
-    shown_labels,
-    write_label_table,
-)
+from competency_gaps.concepts.labels import empty_labels, merge_labels, read_label_table, shown_labels
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.checked import FILES, Write, changing, damaged
@@ -92,7 +94,7 @@ class Dictionary:
 
     def add_labels(self, rows: pl.DataFrame) -> None:
         """Add labels to the table; each replaces the label with the same concept, kind, explainer and source."""
-        write_label_table(self.folder, merge_labels(self.labels(), rows))
+        write_tables(self.folder, {LABELS_FILE: merge_labels(self.labels(), rows).write_parquet})
 
     def _of_directions(self, name: str) -> pl.DataFrame | None:
         """Return a table computed from decoder directions, in which row i is concept i; None if it does not exist."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from competency_gaps.concepts.document import read_table, write_tables
+from competency_gaps.concepts.document import read_table
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import shorten, visible
 
@@ -207,11 +207,6 @@ def merge_labels(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     both = pl.concat([old.select(*SCHEMA), fresh.select(*SCHEMA)])
     both = both.unique(subset=list(KEY), keep="last", maintain_order=True)
     return both.sort("concept", _rank(), "explainer", "source", nulls_last=False, maintain_order=True)
-
-
-def write_label_table(folder: Path, table: pl.DataFrame) -> None:
-    """Write a dictionary's label table (the columns of ``SCHEMA``), whole or not at all."""
-    write_tables(folder, {FILE: table.select(*SCHEMA).write_parquet})
 
 
 def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:

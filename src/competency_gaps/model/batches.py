@@ -28,8 +28,6 @@ T = TypeVar("T")
 CACHED_PER_BUDGET_TOKEN = 4
 """Most tokens whose keys and values are in memory, per token of the budget, which counts as at least
 ``PROMPT_TOKENS_AT_ONCE`` here."""
-_BUDGET_PER_LOGITS = 4
-"""Tokens of the budget per position whose logits are computed: in a large vocabulary, they are the largest tensor."""
 PROMPT_TOKENS_AT_ONCE = 4096
 """Default for the tokens of prompts answered at once: each step reads all weights for one token of each prompt."""
 MAX_READERS = 8
@@ -55,9 +53,7 @@ def token_budget_on(device: torch.device, chosen: int | None = None) -> int:
     return chosen or (512 if device.type == "cpu" else PROMPT_TOKENS_AT_ONCE)
 
 
-def plan_batches(
-    lengths: Sequence[int] | np.ndarray, token_budget: int, *, cached: int = 0, logits: int = 0
-) -> list[np.ndarray]:
+def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int, *, cached: int = 0) -> list[np.ndarray]:
     """Split sequences, sorted by length, into batches of bounded padded size.
 
     Parameters
@@ -68,8 +64,6 @@ def plan_batches(
         Largest product of rows and longest sequence in a batch. A longer sequence forms a batch of its own.
     cached
         Tokens before each sequence whose keys and values are already in memory.
-    logits
-        Positions of each row whose logits are kept; 0: none.
 
     Returns
     -------
@@ -87,9 +81,8 @@ def plan_batches(
             token_budget // longest,
             CACHED_PER_BUDGET_TOKEN * max(token_budget, PROMPT_TOKENS_AT_ONCE) // (cached + longest),
         )
-        rows = max(1, min(rows, token_budget // (_BUDGET_PER_LOGITS * logits)) if logits else rows)
-        batches.append(order[start : start + rows])
-        start += rows
+        batches.append(order[start : start + max(1, rows)])
+        start += len(batches[-1])
     return batches
 
 
@@ -163,19 +156,18 @@ class Attempts:
         run: Callable[[LanguageModel, np.ndarray], Sequence[T]],
         *,
         cached: int = 0,
-        logits: int = 0,
     ) -> Iterator[tuple[np.ndarray, Sequence[T | Reason]]]:
-        """Run rows in batches as :func:`plan_batches` plans them, several at once on a CPU.
+        """Run rows in batches as :func:`plan_batches` plans them, however many are read at once.
 
         Parameters
         ----------
         kind
-            Names the kind of pass; each kind needs another amount of memory.
-        lengths, token_budget, cached, logits
-            As in :func:`plan_batches`.
+            What the passes are for: each kind takes another amount of memory.
+        lengths, token_budget, cached
+            As of ``plan_batches``.
         run
-            Returns a model's results of some rows, one each in order; the rows are int64 of shape (rows,), indices into
-            ``lengths``. May be called again with some of the rows if it fails, and in several threads.
+            Gives a model's results of some rows, one each in order: int64 of shape (rows,) indices into ``lengths``.
+            May be called again with some of the rows if it fails, and in several threads.
 
         Yields
         ------
@@ -187,7 +179,7 @@ class Attempts:
         MachineError
             If the device itself fails.
         """
-        waiting = plan_batches(lengths, token_budget, cached=cached, logits=logits)[::-1]
+        waiting = plan_batches(lengths, token_budget, cached=cached)[::-1]
         running: dict[Future[list[T] | Reason], tuple[LanguageModel, np.ndarray]] = {}
         with self._readers(lm, len(waiting)) as (idle, submit):
             while waiting or running:

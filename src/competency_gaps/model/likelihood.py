@@ -1,20 +1,20 @@
 """Log-likelihoods of continuations, batched over the items of a benchmark.
 
 Shared tokens are read once: the common start of all prefixes, a prefix with several continuations (a question and its
-options), the common start of these, and continuations that differ only in their last token. The pass over a prefix also
+options), and continuations that differ only in their last token. The pass over a prefix also
 gives its activations, to a tap (:class:`~competency_gaps.model.prefixes.Tap`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from competency_gaps.items.item import Reason
-from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, common_start, pad
+from competency_gaps.model.batches import OUT_OF_MEMORY, Attempts, OutOfMemoryError, pad
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import PrefixPass, Tap, read_prefixes, rows_of_cache, shared_start
 from competency_gaps.util.errors import UserError
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 NOT_A_NUMBER = Reason("model_failed", "the model failed on it: its log-probabilities are not numbers")
 """Why a continuation with a token whose log-probability is NaN has no likelihood."""
-_MAX_COMMON_TOKENS = 4
-"""Most shared first tokens of a prefix's continuations that are read with the prefix. Their log-probabilities are kept
-for every row of the batch, so the number is small."""
 
 
 class Likelihood(NamedTuple):
@@ -106,6 +103,7 @@ def encode_pair(
     """
 
     def encode(part: str) -> list[int]:
+        """Tokenise a text without special tokens."""
         return list(tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"])
 
     if context == "":
@@ -122,45 +120,6 @@ def encode_pair(
     return np.asarray(prefix, np.int32), np.asarray(rest, np.int32)
 
 
-class Group:
-    """Continuations of one prefix, and which tokens to read to score them."""
-
-    def __init__(self, asked: list[Continuation]) -> None:
-        self.asked = asked
-        self.prefix = asked[0].prefix
-        options = [continuation.ids for continuation in asked]
-        self.common = max(0, min(common_start(options), min(map(len, options)) - 1, _MAX_COMMON_TOKENS))
-        """Length of their common start that is read with the prefix, less than the shortest."""
-        self.read = np.concatenate([self.prefix, asked[0].ids[: self.common]])
-        """Tokens read once for all: the prefix and the common start."""
-        self.owners = list(dict.fromkeys(option.asked for option in asked if option.asked is not None))
-
-    def rests(self) -> dict[int, tuple[int, ...]]:
-        """Return, by continuation, the tokens to read after ``read``; continuations without such tokens are missing.
-
-        A continuation's last token is only predicted, not read.
-        """
-        rests = {i: tuple(continuation.ids[self.common : -1].tolist()) for i, continuation in enumerate(self.asked)}
-        return {i: rest for i, rest in rests.items() if rest}
-
-    def branches(self) -> dict[tuple[int, ...], list[int]]:
-        """Return the token sequences to read after ``read``, each with the continuations scored from it.
-
-        A sequence that starts another is read with that.
-        """
-        rests = self.rests()
-        covered: dict[tuple[int, ...], tuple[int, ...]] = {}
-        following: tuple[int, ...] = ()
-        # In descending order, a sequence comes right after those that it starts.
-        for rest in sorted(set(rests.values()), reverse=True):
-            covered[rest] = covered[following] if following[: len(rest)] == rest else rest
-            following = rest
-        branches: dict[tuple[int, ...], list[int]] = {}
-        for i, rest in rests.items():
-            branches.setdefault(covered[rest], []).append(i)
-        return branches
-
-
 def likelihoods(
     lm: LanguageModel,
     asked: Sequence[Continuation],
@@ -171,22 +130,18 @@ def likelihoods(
     tap: Tap | None = None,
     model_precision: bool = False,
 ) -> list[Likelihood | Reason]:
-    """Return the log-likelihood of each continuation, in the order given, or why it cannot be computed.
+    """Log-likelihoods of continuations, in the order given, or why one cannot be computed.
 
     Shared tokens are read once: the common start of all prefixes, a prefix with several continuations (a question and
-    its options), the common start of these, and continuations that differ only in their last token. The first token of
-    a continuation needs no pass, as the prefix's last position predicts it.
+    its options), and continuations that differ only in their last token. The first token of a continuation needs no
+    pass, as the prefix's last position predicts it.
 
     Parameters
     ----------
-    token_budget
-        Most tokens of a pass, padding included.
-    advance
-        Called with the number of continuations that were scored.
     attempts
         Runs the batches.
     tap
-        Receives the activations of prefixes that are prompts; None: they are not computed.
+        Receives the activations of prefixes that are prompts; None: they are not kept.
     model_precision
         Compute softmax and sum in the model's precision, as lm-evaluation-harness does, instead of float32.
     """
@@ -195,43 +150,41 @@ def likelihoods(
     members: dict[bytes, list[int]] = {}
     for index, continuation in enumerate(asked):
         members.setdefault(continuation.prefix.tobytes(), []).append(index)
-    groups = [Group([asked[i] for i in indices]) for indices in members.values()]
-    shared = shared_start(lm, [group.prefix for group in groups])
-    results: list[Likelihood | Reason | None] = [None] * len(asked)
     places = list(members.values())
-    kept = 1 + max((group.common for group in groups), default=0)
-    lengths = [len(group.read) - shared for group in groups]
+    prefixes = [asked[indices[0]].prefix for indices in places]
+    shared = shared_start(lm, prefixes)
+    results: list[Likelihood | Reason | None] = [None] * len(asked)
+    lengths = [len(prefix) - shared for prefix in prefixes]
 
     def score(lm: LanguageModel, rows: np.ndarray) -> list[list[Likelihood | Reason]]:
         """Score the continuations of some prefixes in one batch."""
-        members = [groups[row] for row in rows]
-        prefixes, owners = [group.read for group in members], [group.owners for group in members]
-        common = max(group.common for group in members)
+        groups = [[asked[index] for index in places[row]] for row in rows]
+        owners = [list(dict.fromkeys(one.asked for one in group if one.asked is not None)) for group in groups]
         with torch.inference_mode():
             read = read_prefixes(
-                lm, prefixes, owners, tap, shared=shared, kept=common + 1, model_precision=model_precision
+                lm, [prefixes[row] for row in rows], owners, tap, shared=shared, model_precision=model_precision
             )
-            rests = BranchReader(lm, read, members, token_budget, attempts).rests()
+            rests = _rests(lm, read, groups, token_budget, attempts)
             return [
-                [_likelihood(logprobs, group, i, rests.get((row, i))) for i in range(len(group.asked))]
-                for row, (logprobs, group) in enumerate(zip(read.logprobs, members, strict=True))
+                [_likelihood(logprobs, one, rests.get((row, place))) for place, one in enumerate(group)]
+                for row, (logprobs, group) in enumerate(zip(read.logprobs, groups, strict=True))
             ]
 
-    for rows, scored in attempts.batches(lm, "prefixes", lengths, token_budget, score, cached=shared, logits=kept):
+    for rows, scored in attempts.batches(lm, "prefixes", lengths, token_budget, score, cached=shared):
         for row, values in zip(rows, scored, strict=True):
-            for position, index in enumerate(places[row]):
-                results[index] = values if isinstance(values, Reason) else values[position]
+            for place, index in enumerate(places[row]):
+                results[index] = values if isinstance(values, Reason) else values[place]
             advance(len(places[row]))
     return [value for value in results if value is not None]
 
 
-def _likelihood(logprobs: torch.Tensor, group: Group, i: int, rest: Steps | Reason | None) -> Likelihood | Reason:
-    """Return the likelihood of a group's continuation ``i``: of its common start, its next token and the rest."""
+def _likelihood(logprobs: torch.Tensor, continuation: Continuation, rest: Steps | Reason | None) -> Likelihood | Reason:
+    """Of a continuation: its first token, which the prefix predicts, and the rest."""
     import torch
 
     if isinstance(rest, Reason):
         return rest
-    first = steps(logprobs[len(logprobs) - group.common - 1 :], group.asked[i].ids[: group.common + 1])
+    first = steps(logprobs, continuation.ids[:1])
     parts = [first] if rest is None else [first, rest]
     values = torch.cat([part.logprobs for part in parts])
     if bool(values.isnan().any()):
@@ -257,86 +210,46 @@ def steps(logprobs: torch.Tensor, ids: np.ndarray) -> Steps:
     return Steps(at.gather(1, tokens[:, None])[:, 0], bool((at.argmax(dim=-1) == tokens).all()))
 
 
-class _Branch(NamedTuple):
-    """A token sequence to read after a prefix."""
+def _rests(
+    lm: LanguageModel,
+    read: PrefixPass,
+    groups: Sequence[Sequence[Continuation]],
+    token_budget: int,
+    attempts: Attempts,
+) -> dict[tuple[int, int], Steps | Reason]:
+    """The steps of each continuation after its first token, or why there are none.
 
-    row: int
-    """Row of the pass over the prefixes."""
-    ids: tuple[int, ...]
-    scored: list[int]
-    """Indices of the row's continuations that are scored from it."""
+    Parameters
+    ----------
+    groups
+        The continuations of each row of the pass over the prefixes.
 
+    Returns
+    -------
+    dict
+        By row and place of the continuation; those of one token lack.
 
-class BranchReader:
-    """Reads what follows the prefixes of one pass. Row ``i`` of the pass is group ``i``."""
+    Raises
+    ------
+    OutOfMemoryError
+        If tokens do not fit beside the keys and values of several prefixes.
+    """
+    import torch
 
-    def __init__(
-        self, lm: LanguageModel, read: PrefixPass, groups: Sequence[Group], token_budget: int, attempts: Attempts
-    ) -> None:
-        self._lm, self._read, self._groups = lm, read, groups
-        self._token_budget, self._attempts = token_budget, attempts
+    # The last token is only predicted, not read.
+    branches: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for row, group in enumerate(groups):
+        for place, continuation in enumerate(group):
+            if len(continuation.ids) > 1:
+                branches.setdefault((row, tuple(continuation.ids[:-1].tolist())), []).append(place)
+    rows, sequences = [row for row, _ in branches], [np.asarray(ids, np.int32) for _, ids in branches]
+    places = list(branches.values())
 
-    def rests(self) -> dict[tuple[int, int], Steps | Reason]:
-        """Return the steps of each continuation beyond those that the pass over the prefixes predicts, or why there are
-        none.
-
-        A sequence that starts another is read with that, and by itself if that fails.
-
-        Returns
-        -------
-        dict
-            By row and index of the continuation; continuations without further steps are missing.
-
-        Raises
-        ------
-        OutOfMemoryError
-            If a branch does not fit beside the keys and values of several prefixes.
-        """
-        shared = [
-            _Branch(row, ids, scored)
-            for row, group in enumerate(self._groups)
-            for ids, scored in group.branches().items()
-        ]
-        steps: dict[tuple[int, int], Steps | Reason] = {}
-        alone: dict[tuple[int, tuple[int, ...]], list[int]] = {}
-        for branch, results in self._results(shared):
-            steps |= results
-            if any(isinstance(result, Reason) for result in results.values()):
-                rests = self._groups[branch.row].rests()
-                for i in branch.scored:
-                    if rests[i] != branch.ids:
-                        alone.setdefault((branch.row, rests[i]), []).append(i)
-        for _, results in self._results([_Branch(row, ids, scored) for (row, ids), scored in alone.items()]):
-            steps |= results
-        return steps
-
-    def _results(self, branches: list[_Branch]) -> Iterator[tuple[_Branch, dict[tuple[int, int], Steps | Reason]]]:
-        """Read branches in batches; yield each with the steps of its continuations by row and index."""
-
-        def follow(lm: LanguageModel, part: np.ndarray) -> list[dict[int, Steps]]:
-            """Read the branches of one batch."""
-            return self._follow(lm, [branches[i] for i in part])
-
-        lengths, cached = [len(branch.ids) for branch in branches], max(self._read.lengths)
-        batches = self._attempts.batches(self._lm, "branches", lengths, self._token_budget, follow, cached=cached)
-        for part, results in batches:
-            for branch, result in zip((branches[i] for i in part), results, strict=True):
-                if result == OUT_OF_MEMORY and len(self._groups) > 1:
-                    raise OutOfMemoryError("the keys and values of other prefixes take the memory")
-                yield (
-                    branch,
-                    {(branch.row, i): result if isinstance(result, Reason) else result[i] for i in branch.scored},
-                )
-
-    def _follow(self, lm: LanguageModel, branches: Sequence[_Branch]) -> list[dict[int, Steps]]:
-        """Read branches in one pass, and return for each the steps of the continuations scored from it."""
-        import torch
-
-        read = self._read
-        sequences = [np.asarray(branch.ids, np.int32) for branch in branches]
-        chosen = torch.tensor([branch.row for branch in branches], device=lm.device)
-        ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
-        starts = torch.tensor([read.lengths[branch.row] for branch in branches], device=lm.device)
+    def follow(lm: LanguageModel, part: np.ndarray) -> list[dict[int, Steps]]:
+        """Read some branches in one pass; for each, the steps of the continuations scored from it."""
+        chosen = torch.tensor([rows[i] for i in part], device=lm.device)
+        ids = torch.from_numpy(pad([sequences[i] for i in part], lm.pad_id)).to(lm.device)
+        starts = torch.tensor([read.lengths[rows[i]] for i in part], device=lm.device)
         logits = lm.model(
             input_ids=ids,
             attention_mask=torch.cat([read.mask[chosen], torch.ones_like(ids)], dim=1),
@@ -345,8 +258,17 @@ class BranchReader:
             use_cache=True,
         ).logits
         steps_of = []
-        for row, branch in enumerate(branches):
-            logprobs = logits[row, : len(branch.ids)].to(read.logprobs.dtype).log_softmax(dim=-1)
-            group = self._groups[branch.row]
-            steps_of.append({i: steps(logprobs, group.asked[i].ids[group.common + 1 :]) for i in branch.scored})
+        for i, of_branch in zip(part, logits, strict=True):
+            logprobs = of_branch[: len(sequences[i])].to(read.logprobs.dtype).log_softmax(dim=-1)
+            steps_of.append({place: steps(logprobs, groups[rows[i]][place].ids[1:]) for place in places[i]})
         return steps_of
+
+    found: dict[tuple[int, int], Steps | Reason] = {}
+    lengths, cached = [len(ids) for ids in sequences], max(read.lengths)
+    for part, results in attempts.batches(lm, "branches", lengths, token_budget, follow, cached=cached):
+        for i, result in zip(part, results, strict=True):
+            if result == OUT_OF_MEMORY and len(groups) > 1:
+                raise OutOfMemoryError("the keys and values of other prefixes take the memory")
+            for place in places[i]:
+                found[rows[i], place] = result if isinstance(result, Reason) else result[place]
+    return found

@@ -8,11 +8,10 @@ For other models nothing is shared: see :func:`shared_start`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,18 +29,18 @@ _LENGTH_DEPENDENT_ROPE = frozenset({"longrope", "dynamic"})
 """Types of rotary position embeddings that depend on the length of the whole input."""
 
 
-class Tap(Protocol):
-    """Receives the activations of prompts at a hook."""
+@dataclass(frozen=True)
+class Tap:
+    """Takes the activations of prompts from the passes that score or answer them."""
 
     hook: Hook
-
-    def wanted(self, asked: int) -> np.ndarray | None:
-        """Return the tokens of a prompt up to its span's end, int32 of shape (tokens,), if their activations are
-        wanted; None if they are not, or were already taken.
-        """
-
-    def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
-        """Receive the activations of some prompts, each of shape (>= wanted tokens, width)."""
+    wanted: Sequence[np.ndarray | None]
+    """Per prompt, the tokens whose activations are wanted: int32 of shape (tokens,), the prompt up to its span's end;
+    None: none are wanted."""
+    keep: Callable[[Sequence[int], Sequence[torch.Tensor]], Sequence[Any]]
+    """What is kept of some prompts, from their numbers and activations, each of shape (>= wanted tokens, width)."""
+    taken: dict[int, Any] = field(default_factory=dict)
+    """What was kept, by number of the prompt."""
 
 
 @contextmanager
@@ -61,8 +60,8 @@ def tapped(
         2: the first pass reads the shared start of all prefixes, in one row, and the second the rest of each.
     """
     owned = [(row, prompt) for row, prompts in enumerate(owners) for prompt in prompts]
-    asked = [] if tap is None else [pair for pair in owned if _holds(prefixes[pair[0]], tap.wanted(pair[1]))]
-    if tap is None or not asked:
+    owned = [pair for pair in owned if tap and _holds(prefixes[pair[0]], tap, pair[1])]
+    if tap is None or not owned:
         yield
         return
     with captured(lm.model, tap.hook, stop=False, passes=passes) as captures:
@@ -70,13 +69,15 @@ def tapped(
     if len(captures) < passes:
         return
     start, rest = captures[0].flatten(start_dim=2)[0], captures[-1].flatten(start_dim=2)
-    activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in asked]
-    tap.take([prompt for _, prompt in asked], activations)
+    activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in owned]
+    asked = [prompt for _, prompt in owned]
+    tap.taken.update(zip(asked, tap.keep(asked, activations), strict=True))
 
 
-def _holds(prefix: np.ndarray, wanted: np.ndarray | None) -> bool:
-    """Whether a prefix contains all tokens from which activations are wanted."""
-    return wanted is not None and np.array_equal(prefix[: len(wanted)], wanted)
+def _holds(prefix: np.ndarray, tap: Tap, asked: int) -> bool:
+    """Whether a prefix contains all tokens of a prompt from which activations are wanted and were not taken."""
+    wanted = tap.wanted[asked]
+    return wanted is not None and asked not in tap.taken and np.array_equal(prefix[: len(wanted)], wanted)
 
 
 def _row(start: torch.Tensor, rest: torch.Tensor, tokens: int) -> torch.Tensor:
@@ -106,8 +107,8 @@ class PrefixPass:
     lengths: list[int]
     """Tokens per prefix."""
     logprobs: torch.Tensor
-    """Of shape (prefixes, kept, vocabulary): log-probabilities of the token after each of a prefix's last ``kept``
-    tokens, in float32 or the model's precision."""
+    """Of shape (prefixes, 1, vocabulary): log-probabilities of the token after each prefix, in float32 or the model's
+    precision."""
 
 
 def shared_start(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> int:
@@ -130,19 +131,16 @@ def read_prefixes(
     tap: Tap | None,
     *,
     shared: int,
-    kept: int,
     model_precision: bool,
 ) -> PrefixPass:
-    """Return the results of one pass over prefixes, padded on the left so that all end where their continuations begin.
+    """One pass over prefixes, padded on the left so that all end where their continuations begin.
 
     Parameters
     ----------
     owners
-        Per prefix, the indices of the prompts whose activations it can provide to the tap.
+        Per prefix, the numbers of the prompts whose activations it can give.
     shared
         Length of the shared start; see :func:`shared_start`.
-    kept
-        Number of last positions whose log-probabilities are returned; at most the tokens after the shared start.
     """
     ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
@@ -154,9 +152,9 @@ def read_prefixes(
             position_ids=positions[:, shared:],
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=kept,
+            logits_to_keep=1,
         )
-    logits = out.logits[:, -kept:]
+    logits = out.logits[:, -1:]
     logprobs = (logits if model_precision else logits.float()).log_softmax(dim=-1)
     return PrefixPass(getattr(out, "past_key_values", None), mask, [len(prefix) for prefix in prefixes], logprobs)
 
@@ -164,13 +162,11 @@ def read_prefixes(
 def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at padding."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    longest = max(len(prefix) for prefix in prefixes)
-    ids = torch.full((len(prefixes), longest), lm.pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, prefix in enumerate(prefixes):
-        ids[row, longest - len(prefix) :] = torch.from_numpy(prefix.astype(np.int64))
-        mask[row, longest - len(prefix) :] = 1
+    rows = [torch.from_numpy(prefix.astype(np.int64)) for prefix in prefixes]
+    ids = pad_sequence(rows, batch_first=True, padding_value=lm.pad_id, padding_side="left")
+    mask = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left")
     return ids.to(lm.device), mask.to(lm.device)
 
 
@@ -225,20 +221,15 @@ def is_plain(cache: Any) -> bool:
     return type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
-_SHARING: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-"""Whether prefixes can share a start, per model."""
-
-
 def _can_share(lm: LanguageModel) -> bool:
     """Return whether keys and values of a start can be copied to other rows; a pass over one token shows it."""
     import torch
 
-    if lm.model not in _SHARING:
-        ids = torch.full((1, 1), lm.pad_id, dtype=torch.long, device=lm.device)
-        with torch.inference_mode():
-            cache = getattr(lm.model(input_ids=ids, use_cache=True), "past_key_values", None)
-        _SHARING[lm.model] = is_plain(cache) and not _rope_types(text_config(lm.model)) & _LENGTH_DEPENDENT_ROPE
-    return _SHARING[lm.model]
+    if _rope_types(text_config(lm.model)) & _LENGTH_DEPENDENT_ROPE:
+        return False
+    ids = torch.full((1, 1), lm.pad_id, dtype=torch.long, device=lm.device)
+    with torch.inference_mode():
+        return is_plain(getattr(lm.model(input_ids=ids, use_cache=True), "past_key_values", None))
 
 
 def _rope_types(config: Any) -> set[str]:

@@ -52,32 +52,25 @@ def plain_text(before: str, body: str, after: str) -> Text:
     return Text(before + body + after, (len(before), len(before) + len(body)), templated=False)
 
 
-def chat_text(
-    tokenizer: PreTrainedTokenizerBase,
-    messages: Sequence[Message],
-    *,
-    body: tuple[int, int, int],
-    generation_prompt: bool,
-) -> Text:
-    """Return messages rendered with the tokenizer's chat template, with the item's body located.
+def chat_text(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], body: tuple[int, int, int]) -> Text:
+    """Render messages, and the opening of the assistant's turn, with the tokenizer's chat template, and locate the
+    item's own text in the result.
 
     Parameters
     ----------
     body
-        The item's body: index of a message, and the range [start, end) inside its content.
-    generation_prompt
-        End with the opening of the assistant's turn.
+        The item's own text: index of a message, and the range [start, end) inside its content.
 
     Raises
     ------
     UserError
         If the tokenizer has no chat template, or the template fails on these messages.
     SpanError
-        If the template rewrites a message so that its text cannot be located exactly.
+        If the template rewrites a message so that its text cannot be found exactly.
     """
-    rendered = render_chat(tokenizer, messages, generation_prompt=generation_prompt)
+    rendered = render_chat(tokenizer, messages, generation_prompt=True)
     index, start, end = body
-    origin, first, last = locate_message(tokenizer, messages, index, rendered, generation_prompt=generation_prompt)
+    origin, first, last = locate_message(tokenizer, messages, index, rendered, generation_prompt=True)
     return Text(rendered, (max(first, origin + start), min(last, origin + end)), templated=True)
 
 
@@ -255,6 +248,7 @@ def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBas
     """Return the tokens of the longest prompt (with a continuation), and the tokens to reserve for an answer."""
 
     def lengths(texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text."""
         return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
 
     prompt = len(tokens.ids)
@@ -304,4 +298,4 @@ def _text(
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
-    return chat_text(tokenizer, messages, body=(index, *span), generation_prompt=True)
+    return chat_text(tokenizer, messages, (index, *span))

@@ -81,19 +81,20 @@ def respond(
     list of Responded or Reason
         A reason says why the model cannot answer a request.
     """
-    results: list[Responded | Reason | None] = [None] * len(asked)
     empty = np.zeros(0, np.int32)
+    results: dict[int, Responded | Reason] = {}
+    likely: dict[bool, list[int]] = {False: [], True: []}
+    written: dict[Generation, list[int]] = {}
     for index, question in enumerate(asked):
-        if question.request is None:
+        if isinstance(question.request, Generation):
+            written.setdefault(question.request, []).append(index)
+        elif question.request is None:
             results[index] = Responded(Output(), empty)
-    likely: dict[bool, dict[int, PreparedItem]] = {False: {}, True: {}}
-    for index, question in enumerate(asked):
-        if isinstance(question.request, (Continuations, Sentences)):
-            exact = isinstance(question.request, Continuations) and question.request.verbatim
-            likely[exact][index] = question
-    for exact, scored in likely.items():
-        wanted = {i: _continuations(lm, question, i, bos_id) for i, question in scored.items()}
-        part = len(scored) / max(1, sum(map(len, wanted.values())))
+        else:
+            likely[isinstance(question.request, Continuations) and question.request.verbatim].append(index)
+    for exact, members in likely.items():
+        wanted = [_continuations(lm, asked[i], i, bos_id) for i in members]
+        part = len(members) / max(1, sum(map(len, wanted)))
 
         def count(texts: int, part: float = part) -> None:
             """Advance by the items that this many texts make up."""
@@ -102,7 +103,7 @@ def respond(
         values = iter(
             likelihoods(
                 lm,
-                list(chain.from_iterable(wanted.values())),
+                list(chain.from_iterable(wanted)),
                 token_budget_on(lm.device, token_budget),
                 count,
                 tap=tap,
@@ -110,13 +111,9 @@ def respond(
                 attempts=attempts,
             )
         )
-        for index, continuations in wanted.items():
+        for index, continuations in zip(members, wanted, strict=True):
             output = _output(list(islice(values, len(continuations))))
             results[index] = output if isinstance(output, Reason) else Responded(output, empty)
-    written: dict[Generation, list[int]] = {}
-    for index, question in enumerate(asked):
-        if isinstance(question.request, Generation):
-            written.setdefault(question.request, []).append(index)
     for request, members in written.items():
         answers = generate(
             lm,
@@ -130,9 +127,8 @@ def respond(
             attempts=attempts,
             keys=[keys[i] for i in members],
         )
-        for index, answer in zip(members, answers, strict=True):
-            results[index] = answer
-    return [result for result in results if result is not None]
+        results |= zip(members, answers, strict=True)
+    return [results[index] for index in range(len(asked))]
 
 
 def _output(values: Sequence[Likelihood | Reason]) -> Output | Reason:
@@ -245,7 +241,14 @@ def generate(
         group = [prompts[i] for i in rows]
         owners = [[asked[i]] if asked else [] for i in rows]
         ids, mask = pad_left(lm, group)  # all rows end where the answer begins
-        watch = _watch()
+        failed: list[torch.Tensor] = []
+
+        def watch(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            """Note which rows' logits predict no token."""
+            # Minus infinity rules a token out; NaN and plus infinity leave no probabilities.
+            failed.append(~(scores < torch.inf).all(dim=-1))
+            return scores
+
         drawing = _drawing(config, [seeds[i] for i in rows]) if config.temperature > 0 else []
         options = {**_EXPLICIT, "logits_processor": LogitsProcessorList([watch, *drawing])}
         with torch.inference_mode(), tapped(lm, group, owners, tap, passes=2 if shared else 1):
@@ -261,8 +264,8 @@ def generate(
                 **options,
             )
         return [
-            LOGITS_NOT_FINITE if failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), wanted)
-            for row, failed in zip(out, watch.failed.tolist(), strict=True)
+            LOGITS_NOT_FINITE if has_failed else _cut(lm, row[ids.shape[1] :].to("cpu").numpy(), wanted)
+            for row, has_failed in zip(out, torch.stack(failed).any(dim=0).tolist(), strict=True)
         ]
 
     for rows, batch in attempts.batches(lm, "answers", lengths, token_budget, write, cached=shared):
@@ -293,62 +296,39 @@ class _Stop:
         return min(places) if places and text.strip() else None
 
 
-def _watch() -> Any:
-    """Return a processor whose ``failed``, bool of shape (rows,), marks rows with logits that predict no token."""
-    import torch
-    from transformers import LogitsProcessor
-
-    class Watch(LogitsProcessor):  # type: ignore[misc]
-        """Records rows whose logits predict no token."""
-
-        def __init__(self) -> None:
-            self.failed = torch.zeros(1, dtype=torch.bool)
-
-        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-            # Minus infinity rules a token out; NaN and plus infinity leave no probabilities.
-            self.failed = self.failed.to(scores.device) | ~(scores < torch.inf).all(dim=-1)
-            return scores
-
-    return Watch()
-
-
 def _drawing(config: GenerationConfig, seeds: list[int]) -> list[Any]:
     """Return processors that make each row's drawn token the likeliest.
 
     Each row has its own random numbers, so that an answer does not depend on its batch.
     """
     import torch
-    from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
+    from transformers import TemperatureLogitsWarper, TopPLogitsWarper
 
-    class Draw(LogitsProcessor):  # type: ignore[misc]
-        """Adds random numbers so that the likeliest token is a drawn one."""
+    generators: list[torch.Generator] = []
 
-        def __init__(self) -> None:
-            self.generators: list[torch.Generator] = []
-
-        def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-            self.generators = self.generators or [torch.Generator(scores.device).manual_seed(seed) for seed in seeds]
-            drawn = [torch.empty_like(scores[0]).exponential_(generator=generator) for generator in self.generators]
-            # The largest of log p - log E, with E exponential, is token t with probability p(t).
-            return scores - torch.stack(drawn).clamp_min(torch.finfo(scores.dtype).tiny).log()
+    def draw(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Add random numbers so that the likeliest token is a drawn one."""
+        if not generators:
+            generators.extend(torch.Generator(scores.device).manual_seed(seed) for seed in seeds)
+        drawn = [torch.empty_like(scores[0]).exponential_(generator=generator) for generator in generators]
+        # The largest of log p - log E, with E exponential, is token t with probability p(t).
+        return scores - torch.stack(drawn).clamp_min(torch.finfo(scores.dtype).tiny).log()
 
     narrowed = [TopPLogitsWarper(config.top_p)] if config.top_p < 1 else []
-    return [TemperatureLogitsWarper(config.temperature), *narrowed, Draw()]
+    return [TemperatureLogitsWarper(config.temperature), *narrowed, draw]
 
 
 def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
     """Return criteria that end a row once its answer contains a stop string; the batch ends with its last row."""
     import torch
-    from transformers import StoppingCriteria, StoppingCriteriaList
+    from transformers import StoppingCriteriaList
 
-    class HoldsStop(StoppingCriteria):  # type: ignore[misc]
-        """Ends a row once its answer contains a stop string."""
+    def holds_stop(input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        """Which rows' answers contain a stop string."""
+        texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
+        return torch.tensor([stop.position(text) is not None for text in texts], device=input_ids.device)
 
-        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-            texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
-            return torch.tensor([stop.position(text) is not None for text in texts], device=input_ids.device)
-
-    return StoppingCriteriaList([HoldsStop()] if stop.texts else [])
+    return StoppingCriteriaList([holds_stop] if stop.texts else [])
 
 
 def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Responded:

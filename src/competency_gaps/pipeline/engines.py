@@ -7,7 +7,7 @@ An engine is a function that reads the missing shards: in this process, through 
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from competency_gaps.pipeline.extraction import (
 )
 from competency_gaps.pipeline.setting import Setting, check_unreadable, excluded_line
 from competency_gaps.reading.rows import CasStore
-from competency_gaps.runs.plan import begun, read_plan
+from competency_gaps.runs.plan import read_plan
 from competency_gaps.runs.store import RunStore
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.progress import Bar, Progress
@@ -72,8 +72,6 @@ class Work:
     """Name of a benchmark -> why items could not be read, one reason each."""
     by: str = "this process"
     """Who reads, in words, for the manifest; engines that read elsewhere replace it."""
-    tried: Counter[str] = field(default_factory=Counter)
-    """Name of a benchmark -> number of items that were tried, readable or not."""
 
     @property
     def to_read(self) -> int:
@@ -95,7 +93,6 @@ class Work:
             self.missing.append(Task(plan, shard, again or table is not None))
             return False
         self.bar.skip(shard.tokens)
-        self.tried[plan.name] += len(shard.members)
         self.unreadable[plan.name] += unreadable(table)
         self.finished.append(shard)
         return True
@@ -132,8 +129,7 @@ class Work:
         """Count a shard's unreadable items; raises as :func:`check_share` if its benchmark has too many."""
         known = self.unreadable[task.plan.name]
         known.extend(reasons)
-        self.tried[task.plan.name] += len(task.shard.members)
-        check_share(known, task.plan, self.setting, whole=self.tried[task.plan.name] == task.plan.to_read)
+        check_share(known, task.plan, self.setting)
 
 
 def other_versions(was: Mapping[str, str], now: Mapping[str, str]) -> str:
@@ -235,11 +231,6 @@ def read_here(work: Work) -> None:
             written.result()
             written = pool.submit(write, task, content)
         written.result()
-
-
-def known_plan(folder: Path, store: RunStore | None) -> dict[str, Any] | None:
-    """Return the plan of the run in a folder, or else in a store; empty or None if there is none."""
-    return begun(folder) or (store.plan() if store is not None else None)
 
 
 def share(store: RunStore | None, engine: Engine) -> Engine:

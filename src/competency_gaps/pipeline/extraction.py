@@ -27,7 +27,7 @@ from competency_gaps.model.prompts import PreparedItem
 from competency_gaps.model.respond import Responded, draw_keys, respond
 from competency_gaps.pipeline.items import ItemInput, excluded_table, item_input, read_responses, response_table
 from competency_gaps.pipeline.setting import Setting
-from competency_gaps.reading.extract import NEEDS_RESPONSE, ItemTokens, SpanTap
+from competency_gaps.reading.extract import NEEDS_RESPONSE, ItemTokens
 from competency_gaps.reading.pooling import SparseRow
 from competency_gaps.reading.rows import CasStore
 from competency_gaps.util.shards import ShardDraft, ShardFolder
@@ -251,7 +251,7 @@ class ShardReader:
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
             tapped = [tokens(i, None, np.zeros(0, np.int32)) for i in members]
-        tap = SpanTap(self.extractor, tapped)
+        tap = self.extractor.tap(tapped)
         responses = respond(
             self.extractor.lm,
             asked,
@@ -269,7 +269,7 @@ class ShardReader:
             position: why for position, why in enumerate(responses) if isinstance(why, Reason)
         }
         rows_ |= {
-            position: row for position, row in tap.rows.items() if position not in rows_ or isinstance(row, Reason)
+            position: row for position, row in tap.taken.items() if position not in rows_ or isinstance(row, Reason)
         }
         answered = {
             position: answer

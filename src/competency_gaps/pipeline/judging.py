@@ -35,19 +35,6 @@ THINKS_ON = Reason("thinks_on", "the response ends inside the model's thinking")
 
 
 @dataclass(frozen=True)
-class Judged:
-    """The responses with the judge's scores, and records of the judging."""
-
-    responses: dict[str, pl.DataFrame]
-    """Name of a benchmark -> responses, with ``score``, ``unscored`` and ``details`` of judged items filled in."""
-    entry: dict[str, Any] | None
-    """The manifest's record: the judge, the number of answered requests, and per benchmark the numbers of items, of
-    scored items and of unusable answers, with the reasons; None: no item of the run needs a judge."""
-    figures: dict[str, dict[str, Any]]
-    """Name of a benchmark -> name of a scorer -> the scorer's figures for the whole benchmark."""
-
-
-@dataclass(frozen=True)
 class _Case:
     """One item to be judged."""
 
@@ -89,13 +76,23 @@ def check_judge(config: LLMConfig | None, folder: Path) -> LLMConfig | None:
 
 def judge_responses(
     folder: Path, config: LLMConfig | None, read: Mapping[str, Extraction], progress: Progress
-) -> Judged:
-    """Ask the judge about every item whose scorer needs one, and return the responses with scores.
+) -> tuple[dict[str, pl.DataFrame], dict[str, Any] | None, dict[str, dict[str, Any]]]:
+    """Ask the judge about every item whose scorer needs one, and score the items.
 
     Parameters
     ----------
     config
-        From :func:`check_judge`.
+        As :func:`check_judge` gives it.
+
+    Returns
+    -------
+    responses
+        Per benchmark, the responses with ``score``, ``unscored`` and ``details`` of judged items filled in.
+    entry
+        For the manifest: the judge, the number of answered requests, and per benchmark the items, those scored, the
+        judge's unusable answers and why; None: no item of the run is judged.
+    figures
+        Per benchmark and scorer, results of the whole benchmark.
     """
     cases = list(_cases(read))
     judged = {name: extraction.responses for name, extraction in read.items()}
@@ -120,7 +117,7 @@ def judge_responses(
     elif config is not None:
         progress.say("A judge is configured but not used: no benchmark has a scorer that needs one.")
     figures = {name: values for name in judged if (values := benchmark_figures(read[name].items, judged[name]))}
-    return Judged(judged, entry, figures)
+    return judged, entry, figures
 
 
 def _cases(read: Mapping[str, Extraction]) -> Iterator[_Case]:
@@ -173,7 +170,7 @@ def _score(case: _Case, answers: Mapping[str, LLMAnswer], why: Reason) -> Score:
     if all(answer is None for answer in verdicts):
         return Score(None, case.response, why)
     score = case.scorer.verdict(case.prepared.item, case.response, verdicts)
-    # The details hold the answers that arrived; an incomplete set of answers gives no score.
+    # The details keep the answers that came; some of the answers alone give no score.
     return score._replace(value=None, unscored=why) if None in verdicts else score
 
 

@@ -192,7 +192,11 @@ def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[s
     UserError
         If a benchmark is wrong; families and difficulties are checked before any task is generated.
     """
-    _check_generators(configs)
+    # Importing reasoning-gym here keeps its placeholders for absent packages (items/generate.py) away from imports in
+    # other threads.
+    for source in (source for config in configs for source in config.all_sources):
+        if isinstance(source, ReasoningGymSource):
+            make_dataset(source.family, source.difficulty, seed=source.seed, size=source.size)
     loaded: dict[str, Benchmark] = {}
     with progress.stage("loading benchmarks", total=len(configs), unit="benchmarks") as bar:
         for config in configs:
@@ -200,17 +204,6 @@ def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[s
             loaded[config.name] = load_benchmark(config)
             bar.advance()
     return loaded
-
-
-def _check_generators(configs: Sequence[BenchmarkConfig]) -> None:
-    """Import reasoning-gym, and check the family and difficulty of every source that needs it.
-
-    Importing it here keeps its placeholders for absent packages (:mod:`~competency_gaps.items.generate`) away from
-    imports in other threads.
-    """
-    sources = [source for config in configs for source in config.all_sources if isinstance(source, ReasoningGymSource)]
-    for source in sources:
-        make_dataset(source.family, source.difficulty, seed=source.seed, size=source.size)
 
 
 def _chosen(items: tuple[Item, ...], config: BenchmarkConfig) -> tuple[Item, ...]:

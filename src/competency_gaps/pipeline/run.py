@@ -13,7 +13,7 @@ import polars as pl
 
 from competency_gaps.concepts.kinds import LatentFacts
 from competency_gaps.items.config import ItemsConfig, RunConfig
-from competency_gaps.pipeline.engines import Engine, known_plan, read_here, read_suite, share
+from competency_gaps.pipeline.engines import Engine, read_here, read_suite, share
 from competency_gaps.pipeline.extraction import ShardFiles
 from competency_gaps.pipeline.gate import pass_gate
 from competency_gaps.pipeline.judging import check_judge, judge_responses
@@ -25,7 +25,7 @@ from competency_gaps.pipeline.without_reading import finish, manifest_of, read_i
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import set_aside, write_tables
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.plan import claim, plan_identity, planned
+from competency_gaps.runs.plan import begun, claim, plan_identity, planned
 from competency_gaps.runs.scores import check_scores, match_scores
 from competency_gaps.runs.store import RunStore
 from competency_gaps.sae.find import trained_on
@@ -75,12 +75,12 @@ def run(
     """
     progress = progress or Progress(quiet=True)
     with hold(folder):
-        # Complete a change that a killed process began, before it could be applied to the tables of this run.
+        # Else a change of the run that stood here, which a kill interrupted, would be put upon the tables of this one.
         settle(folder, MANIFEST_FILE)
         check_scores(folder)
         if not isinstance(config, RunConfig):
             return run_without_reading(config, folder, progress, command)
-        config = planned(config, known_plan(folder, store))
+        config = planned(config, begun(folder) or (store.plan() if store is not None else None))
         return _run(config, folder, progress, command, pair, share(store, engine))
 
 
@@ -90,7 +90,7 @@ def _run(
     """Make a run with a reading, step by step."""
     ends = [("start", time.perf_counter())]
     judge = check_judge(config.judge, folder)
-    # Before hours of work: a wrong cell is an error here, wrong ids once the items are loaded.
+    # Read and matched before hours of work: a wrong cell shows now, wrong ids once the items are there.
     rows = read_inputs(config)
     setting = set_up(config, progress, pair)
     scores = _match_scores(setting, rows, progress) if rows.height else None
@@ -100,20 +100,20 @@ def _run(
     read, store, record = read_suite(setting, folder, engine, progress)
     record["items"] += items_read
     ends.append(("reading", time.perf_counter()))
-    judged = judge_responses(folder, judge, read, progress)
+    responses, judging, figures = judge_responses(folder, judge, read, progress)
     ends.append(("judging", time.perf_counter()))
     with progress.stage("metrics"):
         set_aside(folder)
-        items = items_table(read, judged.responses, setting.repeats)
+        items = items_table(read, responses, setting.repeats)
         shards = {name: extraction.shards for name, extraction in read.items()}
         evidence = write_results(folder, store, shards, items, setting, sampled)
     ends.append(("metrics", time.perf_counter()))
     timings = {name: round(now - before, 2) for (_, before), (name, now) in pairwise(ends)}
-    facts = {"evidence": evidence, "read": record, "timings": timings, "judging": judged.entry}
+    facts = {"evidence": evidence, "read": record, "timings": timings, "judging": judging}
     manifest = manifest_of(config, setting.suite, items, command, {**facts, **_facts(setting, gate)}, shards)
     for benchmark in manifest["benchmarks"]:
-        benchmark["figures"] = judged.figures.get(benchmark["name"])
-    # A slower reader may have left a draft when it was ended.
+        benchmark["figures"] = figures.get(benchmark["name"])
+    # A reader that was slower than another may have put down a draft while it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
         tables, named = name_run(RunFolder(folder, manifest), setting.dictionary)

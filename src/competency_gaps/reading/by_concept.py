@@ -99,11 +99,10 @@ def _transpose(folder: Path, group: Sequence[tuple[int, CasBlock]], free: np.nda
     """Write the non-zeros of blocks to the next free positions of their concepts, and the scales of their items."""
     cas = sp.csr_array(sp.vstack([block.cas for _, block in group], format="csr"))
     items = np.concatenate([first + block.items for first, block in group])
-    scores = pack_scores(cas)
-    scale[items] = scores.scale
+    shares, scale[items] = pack_scores(cas)
     values = {
         "item": np.repeat(items.astype(np.int32), np.diff(cas.indptr)),
-        "cas": scores.shares,
+        "cas": shares,
         "peak": np.concatenate([block.peak_ranges() for _, block in group]),
     }
     # SciPy's change of format is a stable counting sort, far faster than comparing.

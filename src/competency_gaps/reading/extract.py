@@ -13,7 +13,7 @@ from competency_gaps.items.item import Reason
 from competency_gaps.model.batches import Attempts, token_budget_on
 from competency_gaps.model.hooks import Hook, Start, cache_start, read_after, read_hook
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import shared_start
+from competency_gaps.model.prefixes import Tap, shared_start
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.reading.pooling import SparseRow, pool
 from competency_gaps.reading.rows import CasBlock, make_block, token_tensors
@@ -88,6 +88,7 @@ class Extractor:
         """
 
         def read(lm: LanguageModel, chosen: np.ndarray) -> list[SparseRow | Reason]:
+            """Read some sequences in one batch."""
             spans, ids = [sequences[i] for i in chosen], [prompts[i] for i in chosen]
             if not shared:
                 return self.pooled(spans, list(read_hook(lm, self.hook, ids)))
@@ -123,6 +124,17 @@ class Extractor:
         rows = iter(pool(self.sae, usable, self.pooling, keep_tokens=self.keep_tokens))
         return [(next(rows) if is_finite else None) or NOT_FINITE for is_finite in finite]
 
+    def tap(self, sequences: Sequence[ItemTokens | None]) -> Tap:
+        """What takes rows from the passes that score or answer prompts, each with its tokens and the span inside it."""
+        wanted = [None if sequence is None else sequence.ids[: needed(sequence)] for sequence in sequences]
+
+        def pooled(asked: Sequence[int], activations: Sequence[torch.Tensor]) -> list[SparseRow | Reason]:
+            """Pool the spans immediately and keep only the rows."""
+            chosen = [sequence for sequence in (sequences[i] for i in asked) if sequence is not None]
+            return self.pooled(chosen, activations)
+
+        return Tap(self.hook, wanted, pooled)
+
     def block(
         self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]
     ) -> tuple[CasBlock, dict[str, np.ndarray]]:
@@ -132,32 +144,6 @@ class Extractor:
         kept = [row.tokens for row in rows if row.tokens is not None]
         of_tokens = token_tensors(kept, places) if self.keep_tokens else {}
         return make_block(items, list(rows), places, tokens, self.sae.d_sae), of_tokens
-
-
-class SpanTap:
-    """A tap that turns the activations of prompts, from the passes that score or answer them, into CAS rows.
-
-    Parameters
-    ----------
-    sequences
-        Per prompt, its tokens with the span inside the prompt; None: no row is wanted.
-    """
-
-    def __init__(self, extractor: Extractor, sequences: Sequence[ItemTokens | None]) -> None:
-        self.hook = extractor.hook
-        self.rows: dict[int, SparseRow | Reason] = {}
-        """By index in ``sequences``; a reason says why there is no row."""
-        self._extractor, self._sequences = extractor, sequences
-
-    def wanted(self, asked: int) -> np.ndarray | None:
-        """Return the prompt up to the span's last token; None if no row is wanted, or it is already there."""
-        sequence = self._sequences[asked]
-        return None if sequence is None or asked in self.rows else sequence.ids[: needed(sequence)]
-
-    def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
-        """Pool the spans at once, and store only the rows."""
-        chosen = [sequence for sequence in (self._sequences[i] for i in asked) if sequence is not None]
-        self.rows.update(zip(asked, self._extractor.pooled(chosen, activations), strict=True))
 
 
 def needed(sequence: ItemTokens) -> int:

@@ -52,30 +52,6 @@ class SparseRow(NamedTuple):
     """Activations on single tokens; None if not requested."""
 
 
-class _Reduced(NamedTuple):
-    """The active concepts of some spans, in the order of the spans, each a tensor of shape (active,)."""
-
-    concepts: torch.Tensor
-    cas: torch.Tensor
-    peaks: torch.Tensor
-
-    def cut(self, ends: Sequence[int]) -> list[SparseRow]:
-        """Return a row for each span; the concepts of span ``i`` end at ``ends[i]``."""
-        import torch
-
-        kinds = (torch.int32, torch.float32, torch.int32)
-        concepts, cas, peaks = (values.to("cpu", kind).numpy() for values, kind in zip(self, kinds, strict=True))
-        return [SparseRow(concepts[a:b], cas[a:b], peaks[a:b]) for a, b in pairwise([0, *ends])]
-
-
-class _Active(NamedTuple):
-    """The non-zero latents of some tokens, in the order of tokens."""
-
-    tokens: np.ndarray
-    concepts: np.ndarray
-    values: np.ndarray
-
-
 def token_row(tokens: np.ndarray, concepts: np.ndarray, values: np.ndarray) -> TokenRow:
     """Return activations on single tokens, sorted by concept and then by token.
 
@@ -165,7 +141,10 @@ def _pool_group(
             for part, (start, end) in zip(parts, pairwise([0, *ends]), strict=True)
         ]
     )
-    rows_ = _Reduced(concepts, cas[rows, concepts], grid.argmax(dim=1)).cut(ends)
+    kinds = (torch.int32, torch.float32, torch.int32)
+    reduced = zip((concepts, cas[rows, concepts], grid.argmax(dim=1)), kinds, strict=True)
+    columns = [values.to("cpu", kind).numpy() for values, kind in reduced]
+    rows_ = [SparseRow(*(column[a:b] for column in columns)) for a, b in pairwise([0, *ends])]
     if keep_tokens:
         rows_ = [row._replace(tokens=tokens) for row, tokens in zip(rows_, _token_rows(grid, ends), strict=True)]
     return [row if is_finite else None for row, is_finite in zip(rows_, finite, strict=True)]
@@ -195,35 +174,20 @@ def _pool_long(
     """Return the row of a span that is encoded in several chunks; None if its latents are not finite."""
     import torch
 
-    total = torch.zeros(sae.d_sae, dtype=torch.float64, device=sae.sae.device)
-    highest = torch.zeros(sae.d_sae, dtype=sae.sae.dtype, device=sae.sae.device)
-    peaks = torch.zeros(sae.d_sae, dtype=torch.int64, device=sae.sae.device)
-    active: list[_Active] = []
+    active: list[tuple[torch.Tensor, ...]] = []
     finite = True
     for start in range(0, len(span), longest):
-        part = sae.encode(span[start : start + longest])
-        if keep_tokens:
-            part_active = _active(part)
-            active.append(part_active._replace(tokens=part_active.tokens + start))
-        total += part.float().sum(dim=0)
-        part_highest = part.amax(dim=0)
-        finite &= bool(part_highest.isfinite().all())
-        higher = (part_highest > highest).nonzero().squeeze(1)
-        peaks[higher] = part[:, higher].argmax(dim=0) + start
-        highest[higher] = part_highest[higher]
-    concepts = highest.gt(0).nonzero().squeeze(1)
-    cas = ((total / len(span)).float() if pooling == "mean" else highest.float())[concepts]
-    if not finite or not bool(cas.isfinite().all()):
+        latents = sae.encode(span[start : start + longest])
+        finite &= bool(latents.isfinite().all())
+        tokens, concepts = latents.gt(0).nonzero(as_tuple=True)
+        active.append((tokens + start, concepts, latents[tokens, concepts].float()))
+    tokens, concepts, values = (torch.cat(parts).cpu().numpy() for parts in zip(*active, strict=True))
+    order = np.lexsort((-values, concepts))  # stable: of equal activations the first
+    known, first, place = np.unique(concepts[order], return_index=True, return_inverse=True)
+    strongest = order[first]
+    total = np.bincount(place, values[order], len(known))
+    cas = (total / len(span)).astype(np.float32) if pooling == "mean" else values[strongest]
+    if not finite or not np.isfinite(cas).all():
         return None
-    (row,) = _Reduced(concepts, cas, peaks[concepts]).cut([len(concepts)])
-    if not keep_tokens:
-        return row
-    joined = _Active(*(np.concatenate(parts) for parts in zip(*active, strict=True)))
-    return row._replace(tokens=token_row(joined.tokens, joined.concepts, joined.values))
-
-
-def _active(latents: torch.Tensor) -> _Active:
-    """Return the activations above 0 of latents of shape (tokens, width)."""
-    tokens, concepts = latents.gt(0).nonzero(as_tuple=True)
-    values = latents[tokens, concepts].float()
-    return _Active(tokens.to("cpu").numpy(), concepts.to("cpu").numpy(), values.to("cpu").numpy())
+    kept = token_row(tokens, concepts, values) if keep_tokens else None
+    return SparseRow(known.astype(np.int32), cas, tokens[strongest].astype(np.int32), kept)

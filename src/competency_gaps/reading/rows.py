@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -32,11 +33,8 @@ from competency_gaps.util.shards import Draft, ShardFolder
 
 ROWS = ("items", "indptr", "concepts", "cas", "scale", "peaks", "token_ptr", "token_ids", "token_offsets")
 """Tensors of a shard; ``docs/run-folder.md`` has their types and meaning."""
-ACTIVATIONS = ("act_ptr", "act_counts", "act_tokens", "act_values")
-"""Tensors of a shard with the activations of single tokens; a shard has all of them or none."""
 _READ_WITH = "read_with"
 """Key, in a shard's metadata, of the versions of the packages that read it."""
-_TYPES = ("U16", "U32", "I64", "F16", "F32")
 _OPEN_SHARDS = 1024
 """Most shards that stay open: each is mapped, and a process may have only so many mappings."""
 
@@ -48,22 +46,20 @@ _LEAST_SCORE = np.nextafter(np.float32(0), np.float32(1))
 """The smallest float32 above 0."""
 
 
-class PackedScores(NamedTuple):
-    """The scores of a CAS matrix in their stored form."""
-
-    shares: np.ndarray
-    """float16 of shape (non-zeros,), > 0: scores in 32,768ths of their row's scale."""
-    scale: np.ndarray
-    """float32 of shape (rows,): the largest score of each row; 0 in a row without concepts."""
-
-
-def pack_scores(cas: sp.csr_array) -> PackedScores:
-    """Return scores rounded to their stored form.
+def pack_scores(cas: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
+    """Round scores to what is stored.
 
     Parameters
     ----------
     cas : csr_array of float32
         Finite scores.
+
+    Returns
+    -------
+    shares : ndarray of float16 of shape (non-zeros,), > 0
+        Scores in 32,768ths of their row's scale.
+    scale : ndarray of float32 of shape (rows,)
+        The largest score of each row; 0 in a row without concepts.
     """
     counts = np.diff(cas.indptr)
     filled = np.flatnonzero(counts)
@@ -72,7 +68,7 @@ def pack_scores(cas: sp.csr_array) -> PackedScores:
     if len(filled):
         scale[filled] = np.maximum(np.maximum.reduceat(scores, cas.indptr[filled]), _LEAST_SCORE)
     shares = (scores / np.repeat(scale, counts) * np.float32(LARGEST_STORED_SCORE)).astype(np.float16)
-    return PackedScores(np.maximum(shares, SMALLEST_VALUE), scale)
+    return np.maximum(shares, SMALLEST_VALUE), scale
 
 
 def unpack_scores(shares: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -196,58 +192,39 @@ def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray]) -> dic
 
 
 class ShardFile:
-    """An open shard, whose tensors are read from disk on demand.
+    """An open shard, whose tensors are read from disk where they are asked for.
 
     Raises
     ------
     UserError
-        If it is missing or no safetensors file, or its tensors are not those of rows, or do not fit together.
+        If it is missing or no safetensors file, or a tensor that is asked for is not there.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        try:
-            opened: Any = safe_open(file, framework="numpy")
-            names = {*opened.keys()}
-            self._tensors = opened
-            self.has_activations = not names.isdisjoint(ACTIVATIONS)
-            missing = {*ROWS, *(ACTIVATIONS if self.has_activations else ())} - names
-            if missing:
-                raise ValueError(f"it has no {', '.join(sorted(missing))}")
-            self.rows, self.pairs = self._check_shapes()
-            """Number of its items, and of pairs of an item and a concept active in it."""
-        except (OSError, ValueError, SafetensorError) as error:
-            raise UserError(
-                f"{file} is missing or damaged: {error}. Repeat the command that made its folder."
-            ) from error
+        with self._readable():
+            self._tensors: Any = safe_open(file, framework="numpy")
+
+    @property
+    def has_activations(self) -> bool:
+        """Whether it holds the activations of single tokens."""
+        return "act_ptr" in {*self._tensors.keys()}
 
     def tensor(self, name: str) -> np.ndarray:
         """Return a whole tensor, read from disk."""
-        tensor: np.ndarray = self._tensors.get_tensor(name)
+        with self._readable():
+            tensor: np.ndarray = self._tensors.get_tensor(name)
         return tensor
 
-    def _check_shapes(self) -> tuple[int, int]:
-        """Return the numbers of rows and of pairs; ValueError if tensors do not fit together."""
-        names = (*ROWS, *(ACTIVATIONS if self.has_activations else ()))
-        headers = {name: self._tensors.get_slice(name) for name in names}
-        shapes = {name: tuple(header.get_shape()) for name, header in headers.items()}
-        for name, header in headers.items():
-            # Those two are read before the checksum is compared.
-            types = ("I64",) if name in ("items", "indptr") else _TYPES
-            if (kind := header.get_dtype()) not in types:
-                raise ValueError(f"its {name} have the type {kind}, expected {' or '.join(types)}")
-        lengths = ((*shapes.get(name, ()), 0)[0] for name in ("items", "concepts", "token_ids", "act_tokens"))
-        rows, pairs, tokens, activations = lengths
-        expected = {
-            **{"items": (rows,), "concepts": (pairs,), "token_ids": (tokens,), "act_tokens": (activations,)},
-            **dict.fromkeys(("indptr", "token_ptr", "act_ptr"), (rows + 1,)),
-            **dict.fromkeys(("cas", "peaks", "act_counts"), (pairs,)),
-            **{"scale": (rows,), "token_offsets": (tokens, 2), "act_values": (activations,)},
-        }
-        for name, shape in shapes.items():
-            if shape != expected[name]:
-                raise ValueError(f"its {name} have the shape {shape}, which does not fit its other tensors")
-        return rows, pairs
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Raise UserError if the body cannot read the file."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"{self.file} is missing or damaged: {error}. Repeat the command that made its folder."
+            ) from error
 
 
 class CasStore:
@@ -259,13 +236,13 @@ class CasStore:
 
     def draft(self, name: str, block: CasBlock, token_tensors: Mapping[str, np.ndarray]) -> Draft:
         """Write one shard as a draft, with the activations of single tokens if there are any; return the draft."""
-        scores = pack_scores(block.cas)
+        shares, scale = pack_scores(block.cas)
         tensors = {
             "items": block.items,
             "indptr": np.asarray(block.cas.indptr, np.int64),
             "concepts": narrow(block.cas.indices),
-            "cas": scores.shares,
-            "scale": scores.scale,
+            "cas": shares,
+            "scale": scale,
             "peaks": narrow(block.peaks),
             "token_ptr": block.token_ptr,
             "token_ids": narrow(block.token_ids),
@@ -297,7 +274,7 @@ class CasStore:
             )
         wide = {key: tensors[key].astype(np.int32) for key in ("concepts", "peaks", "token_ids", "token_offsets")}
         scores = unpack_scores(tensors["cas"], np.repeat(tensors["scale"], np.diff(tensors["indptr"])))
-        cas = sp.csr_array((scores, wide.pop("concepts"), tensors["indptr"]), shape=(shard.rows, self.width))
+        cas = sp.csr_array((scores, wide.pop("concepts"), tensors["indptr"]), shape=(len(tensors["items"]), self.width))
         return CasBlock(tensors["items"], cas, token_ptr=tensors["token_ptr"], **wide)
 
     def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
@@ -387,7 +364,7 @@ class ItemRows:
     def _add(self, start: int, size: int) -> None:
         """Record where the items of the next shard are; UserError if they are unknown or repeated."""
         number = len(self.rows)
-        rows = self.unchecked(number).tensor("items")
+        rows = self.unchecked(number).tensor("items").ravel().astype(np.int64)
         if len(rows) and (not 0 <= rows.min() <= rows.max() < size or (self.shard[rows + start] >= 0).any()):
             self.file(number)  # says so if it is damaged
             path = self._folder.path(self._names[number])
@@ -403,11 +380,7 @@ class ItemRows:
         """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
         counts = np.zeros(len(self.shard), np.int32)
         for number, rows in enumerate(self.rows):
-            shard = self.unchecked(number)
-            indptr = shard.tensor("indptr")
-            if indptr[0] != 0 or indptr[-1] != shard.pairs or (np.diff(indptr) < 0).any():
-                indptr = self.file(number).tensor("indptr")  # says that the shard is damaged
-            counts[rows] = np.diff(indptr)
+            counts[rows] = np.diff(self.unchecked(number).tensor("indptr"))
         return counts
 
     def row(self, row: int) -> ItemRow:

@@ -238,14 +238,13 @@ def check_release(release: str, sae_id: str) -> None:
         If the release or the id is unknown.
     """
     saelens, directory = _directory()
-    ids: dict[str, list[str]] = {}
-    for sae in directory:
-        ids.setdefault(str(sae.release), []).append(sae.name.removeprefix(f"{sae.release}/"))
-    if sae_id in ids.get(release, ()) or "/" in release or saelens != versions().get("sae-lens"):
+    ids = [sae.name.removeprefix(f"{release}/") for sae in directory if sae.release == release]
+    if sae_id in ids or "/" in release or saelens != versions().get("sae-lens"):
         return
-    if release not in ids:
-        raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, ids)}")
-    raise no_such(f"the release {release!r} has no SAE", sae_id, ids[release])
+    if not ids:
+        known = dict.fromkeys(str(sae.release) for sae in directory)
+        raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, known)}")
+    raise no_such(f"the release {release!r} has no SAE", sae_id, ids)
 
 
 def listed(release: str, sae_id: str) -> SaeEntry | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 CHUNK_TOKENS = 4096
-"""Most tokens that are encoded at once."""
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Function that returns one unit vector per text: shape (texts, d)."""
 BLOCK_TOKENS = 16_384
@@ -53,8 +53,8 @@ MAX_COMPARED_TOKENS = 1_000_000
 corpus, texts are drawn at random: the first may all come from one source."""
 CENTRE_WINDOWS = 2048
 """Number of random windows whose mean embedding, what all texts have in common, is subtracted."""
-BATCH_WINDOWS = 1024
-"""Number of windows embedded between two steps of progress, and of latents compared at once."""
+LATENTS_AT_ONCE = 1024
+"""Latents that are compared at once."""
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def read_texts(
                 strongest.add(text_tokens, values)
     coherence = np.full(sae.d_sae, np.nan)
     if embed is not None and strongest is not None:
-        coherence = strongest.coherence(lm.tokenizer, embed, progress)
+        coherence = strongest.coherence(lm.tokenizer, embed)
     return running.statistics, running.reference(lm, coherence=coherence, **surface.columns())
 
 
@@ -204,12 +204,7 @@ class StrongestWindows:
             peaks = find_peaks(latent, tokens.text[token], value)
             self._kept.add(latent[peaks], -value[peaks].astype(np.float64), position=tokens.position[token[peaks]])
 
-    def coherence(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        embed: Embed,
-        progress: Progress,
-    ) -> np.ndarray:
+    def coherence(self, tokenizer: PreTrainedTokenizerBase, embed: Embed) -> np.ndarray:
         """Return how alike in meaning each latent's windows are.
 
         With ``u`` the embedding of a window less the mean of windows drawn at random, at length 1, coherence is the
@@ -233,19 +228,16 @@ class StrongestWindows:
         usual = np.random.default_rng(0).choice(every, min(len(every), CENTRE_WINDOWS), replace=False)
         windows = np.unique(np.concatenate([kept[kept >= 0], usual]))
         texts = [self._text(int(window), tokenizer) for window in windows]
-        vectors = _embedded(texts, embed, progress)
+        vectors = embed(texts)
         centred = vectors - vectors[np.searchsorted(windows, usual)].mean(axis=0)
         centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
         # Equal texts count once.
         first_of: dict[str, int] = {}
         first = np.array([first_of.setdefault(text, i) for i, text in enumerate(texts)])
         rows = first[np.searchsorted(windows, np.maximum(kept, windows[0]))]
-        return np.concatenate(
-            [
-                _mean_products(centred, rows[start : start + BATCH_WINDOWS], kept[start : start + BATCH_WINDOWS] >= 0)
-                for start in range(0, len(rows), BATCH_WINDOWS)
-            ]
-        )
+        ends = range(LATENTS_AT_ONCE, len(rows), LATENTS_AT_ONCE)
+        parts = zip(np.split(rows, ends), np.split(kept >= 0, ends), strict=True)
+        return np.concatenate([_mean_products(centred, *part) for part in parts])
 
     def _text(self, window: int, tokenizer: PreTrainedTokenizerBase) -> str:
         """Return a window's text; the last window of a piece begins earlier, so that it is as long as others."""
@@ -253,16 +245,6 @@ class StrongestWindows:
         ids = self._pieces[piece].ids[self._pieces[piece].in_body]
         start = max(0, min(number * WINDOW, len(ids) - WINDOW))
         return str(tokenizer.decode(ids[start : start + WINDOW].tolist()))
-
-
-def _embedded(texts: Sequence[str], embed: Embed, progress: Progress) -> np.ndarray:
-    """Return the embeddings of texts, made in batches: float32 of shape (texts, d)."""
-    parts = []
-    with progress.stage("comparing windows", total=len(texts), unit="windows") as bar:
-        for start in range(0, len(texts), BATCH_WINDOWS):
-            parts.append(embed(texts[start : start + BATCH_WINDOWS]))
-            bar.advance(len(parts[-1]))
-    return np.concatenate(parts)
 
 
 def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -279,11 +261,11 @@ def _mean_products(vectors: np.ndarray, rows: np.ndarray, known: np.ndarray) -> 
     return np.where(count >= MIN_WINDOWS, products, np.nan)
 
 
-def embedder() -> Embed | None:
+def embedder(progress: Progress) -> Embed | None:
     """Return the embedding function, or None, with a warning, if the package or its model is missing."""
     try:
         embed_texts([])
     except UserError as error:
         log.warning("the coherence of the latents is not measured: %s", error)
         return None
-    return embed_texts
+    return partial(embed_texts, progress=progress)

@@ -81,7 +81,7 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     if config.heldout:
         trained = LoadedPair(lm, load_sae(SAEConfig(folder=out, hook_name=config.hook_name), lm.device), hook, bos_id)
         heldout = cut_pieces(read_documents(config.heldout), lm.tokenizer, context=config.context, bos_id=bos_id)
-        tokens, embed = config.heldout_tokens, embedder()
+        tokens, embed = config.heldout_tokens, embedder(progress)
         measured, statistics = read_texts(trained, heldout, tokens=tokens, embed=embed, progress=progress)
         statistics.write(out / REFERENCE_FILE)
         figures |= {

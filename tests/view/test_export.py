@@ -26,7 +26,7 @@ from competency_gaps.runs.scores import model_scores, read_scores
 from competency_gaps.util.errors import UserError
 from competency_gaps.view.page import export as export_module
 from competency_gaps.view.page import page_files as page_module
-from competency_gaps.view.page.export import MAX_FILE_BYTES, MARK, _context, export, export_file
+from competency_gaps.view.page.export import MARK, MAX_FILE_BYTES, _context, export, export_file
 from competency_gaps.view.page.opened import open_runs
 from competency_gaps.view.page.parts import Parts
 from core_helpers import seal

@@ -24,12 +24,13 @@ from competency_gaps.evidence.permutation import pearson_tail, permutation_cumul
 from competency_gaps.evidence.ranks import MIN_EXAMPLES, Examples, Ties, dealt, strata, tell
 from competency_gaps.evidence.sample import block_sums, effective_sample
 from competency_gaps.evidence.suite import q_values
-from competency_gaps.findings.answer import Against, Analysis, analyse, slices_of
+from competency_gaps.findings.answer import Against, analyse, slices_of
 from competency_gaps.findings.choose import shuffled
 from competency_gaps.findings.estimate import Z_95
 from competency_gaps.findings.examples import read_examples
 from competency_gaps.findings.kept import answer
 from competency_gaps.findings.on_units import centred
+from competency_gaps.findings.slice_model import Analysis
 from competency_gaps.runs.manifest import LISTS, adding_to_run
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores

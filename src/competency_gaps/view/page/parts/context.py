@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -92,6 +92,7 @@ _PRIVATE = ("base_url", "key_env", "extra")
 """Settings of the judge that go into no export: where it is, where its key, and what else its server is sent."""
 
 
+Numbers = TypeVar("Numbers", pl.Series, pl.Expr)
 Answers = Mapping[tuple[int, str], Mapping[str, Any]]
 """By item and model: ``response`` and ``unscored``."""
 
@@ -124,7 +125,6 @@ class Context:
     items_per_part: int = 1
     amounts: Amounts = SERVED
     """How much details hold."""
-    _answers_of_models: dict[tuple[int, str | None], Answer | None] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> list[str]:
@@ -178,13 +178,9 @@ class Context:
 
     def answer(self, model: int, against: str | None) -> Answer | None:
         """The answer about a model, by its index; None: no item is scored."""
-        key = (model, against)
-        if key not in self._answers_of_models:
-            answer = None
-            with suppress(UserError):
-                answer = kept.answer(self.run, self.model_scores.models[model], against)
-            self._answers_of_models[key] = answer
-        return self._answers_of_models[key]
+        with suppress(UserError):
+            return kept.answer(self.run, self.model_scores.models[model], against)
+        return None
 
     @property
     def all_answers(self) -> list[Answer]:
@@ -251,14 +247,14 @@ class Context:
         return self.run.files.collect("items", shown)
 
     def answers(self, rows: Sequence[int]) -> pl.DataFrame:
-        """What other models answered to items, as ``scores.parquet`` has it; responses cut at ``amounts.text``."""
+        """What other models answered to items, as ``scores.parquet`` has it."""
         of_rows = pl.col("item").is_in(list(rows))
         if self.portable:
             return self._answers.filter(of_rows)
         return self.run.files.collect("scores", scan_scores(self.run.path).filter(of_rows))
 
     def answers_of(self, wanted: Sequence[tuple[int, str]]) -> Answers:
-        """The same of some items and models, whole."""
+        """The same of some items and models."""
         of = pl.LazyFrame(wanted, {name: SCORES[name] for name in ("item", "model")}, orient="row")
         shown = scan_scores(self.run.path).join(of, on=["item", "model"], how="semi")
         return by_item_and_model(self.run.files.collect("scores", shown))
@@ -267,21 +263,8 @@ class Context:
     def _answers(self) -> pl.DataFrame:
         """All of them, read once. Those that say no more than the score are left out."""
         is_known = pl.any_horizontal(pl.col("response", "unscored").is_not_null())
-        shown = (
-            scan_scores(self.run.path).filter(is_known).select("item", "model", "unscored", response=self._cut_response)
-        )
+        shown = scan_scores(self.run.path).filter(is_known).select("item", "model", "unscored", "response")
         return self.run.files.collect("scores", shown, "streaming")
-
-    @property
-    def _cut_response(self) -> pl.Expr:
-        """As :func:`~competency_gaps.util.text.shorten` cuts it."""
-        text, limit = pl.col("response"), self.amounts.text
-        if not self.texts:
-            return pl.lit(None, pl.String)
-        if limit is None:
-            return text
-        rest = pl.format("{}… (+{} characters)", text.str.slice(0, limit), text.str.len_chars() - limit)
-        return pl.when(text.str.len_chars() > limit).then(rest).otherwise(text)
 
     def search(self, query: str, limit: int) -> SearchResult:
         """Find the items whose text, response, answer or id contains ``query``, regardless of case.
@@ -327,7 +310,7 @@ class Context:
         tau = self.run.concepts["tau"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0).to_numpy()
         return np.where(tau > 0, tau, 1.0)
 
-    def rounded(self, values: np.ndarray, digits: int = 4) -> np.ndarray:
+    def rounded(self, values: Numbers, digits: int = 4) -> Numbers:
         """Numbers as an export writes them: most of it are numbers, of which the page shows three digits."""
         return significant(values, digits) if self.portable else values
 
@@ -389,13 +372,9 @@ def by_item_and_model(answers: pl.DataFrame) -> Answers:
     return {(row["item"], row["model"]): row for row in answers.iter_rows(named=True)}
 
 
-def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
+def significant(values: Numbers, digits: int = 4) -> Numbers:
     """Round to so many significant digits."""
-    values = np.asarray(values, np.float64)
-    size = np.where((values != 0) & np.isfinite(values), np.abs(values), 1.0)
-    places = digits - 1 - np.floor(np.log10(size))
-    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
-    return np.where(np.isfinite(up), np.round(values / down * up) / up * down, values)
+    return values.cast(pl.Float64).round_sig_figs(digits)
 
 
 def _without_quotes(value: Any) -> Any:

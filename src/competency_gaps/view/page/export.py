@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
-from itertools import groupby, starmap
+from itertools import groupby, permutations, starmap
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import no_space_left, write_text
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import shorten, visible
-from competency_gaps.view.page.opened import Opened, comparable, open_runs
+from competency_gaps.view.page.opened import Opened, open_runs
 from competency_gaps.view.page.page_files import FILES, POLICY, PageMissingError, page_files
 from competency_gaps.view.page.parts import Context, Parts, as_json
 from competency_gaps.view.page.parts.answers import against, paired_runs
@@ -265,7 +265,7 @@ def _details(context: Context, kind: str, details: Mapping[int, Any]) -> str:
 
 def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterator[tuple[str, bytes]]:
     """Each run against each other that it can be compared with: name and content of the part."""
-    for baseline, candidate in comparable(opened):
+    for baseline, candidate in permutations(opened, 2):
         comparison = paired_runs(contexts[candidate.key], contexts[baseline.key])
         yield f"{baseline.key}/{against(candidate.key)}", as_json(comparison, digits=4)
 

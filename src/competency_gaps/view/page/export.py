@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import gzip
 import hashlib
 import json
@@ -303,7 +302,6 @@ def _static(index: bytes) -> bytes:
     return text.replace("<head>", meta, 1).encode("utf-8")
 
 
-@functools.cache
 def _shell() -> str:
     """One file without its data: the page's script and style packed, and a scorer that runs these and loads nothing."""
     page = page_files()

@@ -51,7 +51,8 @@ def mean_scores(values: np.ndarray, cluster: np.ndarray) -> tuple[dict[str, Any]
     """
     _, number = np.unique(cluster, return_inverse=True)
     known = ~np.isnan(values)
-    sizes, sums = (np.array([np.bincount(number, row) for row in rows]) for rows in (known, np.nan_to_num(values)))
+    sizes = np.array([np.bincount(number, row) for row in known])
+    sums = np.array([np.bincount(number, row) for row in np.nan_to_num(values)])
     means = np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
     estimates = [mean(row[size > 0], size[size > 0]) for row, size in zip(means, sizes, strict=True)]
     ends = {"mean": "value", "low": "low", "high": "high"}

@@ -76,7 +76,8 @@ def concept_details(context: Context, concepts: Sequence[int]) -> list[ConceptDe
 def _uses(context: Context, concepts: Sequence[int]) -> pl.DataFrame:
     """Every item in which a concept is active, one concept after the other; ``rank`` settles ties."""
     by_concept = context.run.by_concept
-    column = ConceptColumn(*map(np.concatenate, zip(*map(by_concept.column, concepts), strict=True)))
+    columns = map(by_concept.column, concepts)
+    column = ConceptColumn(*map(np.concatenate, zip(*columns, strict=True)))
     concept = np.repeat(np.asarray(concepts, np.int64), by_concept.support[list(concepts)])
     uses = uses_of(context, concept, *column)
     score = pl.Series("score", context.scores[column.item]).fill_nan(None)
@@ -97,11 +98,14 @@ def _items(context: Context, uses: pl.DataFrame, concepts: Sequence[int]) -> lis
         "worst": first(scored, amounts.best, pl.col("score")),
     }
     every = pl.concat(chosen.values()).unique(["concept", "item"])
-    shown = {(use["concept"], use["item"]): from_row(ItemUse, use) for use in shown_uses(context, every)}
-    return [
-        {name: [shown[concept, item] for item in few.filter(concept=concept)["item"]] for name, few in chosen.items()}
-        for concept in concepts
-    ]
+    shown = {}
+    for use in shown_uses(context, every):
+        shown[use["concept"], use["item"]] = from_row(ItemUse, use)
+    items = []
+    for concept in concepts:
+        rows = {name: few.filter(concept=concept)["item"] for name, few in chosen.items()}
+        items.append({name: [shown[concept, row] for row in own] for name, own in rows.items()})
+    return items
 
 
 def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[ConceptLabel]:
@@ -168,13 +172,16 @@ BINS = 20
 def _histograms(context: Context, uses: pl.DataFrame, concepts: Sequence[int]) -> list[Histogram]:
     """Per concept its items and their mean score by bin of CAS; a value on an edge belongs to the upper bin."""
     share = pl.col("cas").cast(pl.Float64) / pl.col("cas").max().over("concept")
-    place = (BINS * share).cast(pl.Int64).clip(upper_bound=BINS - 1).alias("bin")
-    found = uses.group_by("concept", place).agg(pl.len(), context.rounded(pl.col("score").mean()))
-    every = pl.DataFrame({"concept": list(concepts)}).join(pl.DataFrame({"bin": range(BINS)}), how="cross")
-    every = every.join(found, on=["concept", "bin"], how="left").sort("bin").with_columns(pl.col("len").fill_null(0))
-    bins = {concept: lists for concept, *lists in every.group_by("concept").agg("len", "score").iter_rows()}
-    highest = dict(uses.group_by("concept").agg(pl.col("cas").max()).iter_rows())
-    return [
-        Histogram(highest[concept], *bins[concept]) if concept in highest else Histogram(0.0, [], [])
-        for concept in concepts
-    ]
+    place = (BINS * share).cast(pl.Int64).clip(upper_bound=BINS - 1)
+    found = uses.group_by("concept", bin=place).agg(
+        pl.col("cas").max(),
+        count=pl.len(),
+        score=context.rounded(pl.col("score").mean()),
+    )
+    every = pl.DataFrame({"concept": list(concepts)})
+    every = every.join(pl.DataFrame({"bin": range(BINS)}), how="cross")
+    every = every.join(found, on=["concept", "bin"], how="left").sort("bin")
+    every = every.with_columns(pl.col("count").fill_null(0))
+    columns = every.group_by("concept").agg(pl.col("cas").max(), "count", "score")
+    bins = {concept: own for concept, *own in columns.iter_rows()}
+    return [Histogram(0.0, [], []) if bins[concept][0] is None else Histogram(*bins[concept]) for concept in concepts]

@@ -142,7 +142,8 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
         One per item.
     """
     counts = context.run.item_rows.counts[rows.start : rows.stop]
-    concept, cas, peak = map(np.concatenate, zip(*map(context.run.item_rows.row, rows), strict=True))
+    read = map(context.run.item_rows.row, rows)
+    concept, cas, peak = map(np.concatenate, zip(*read, strict=True))
     uses = uses_of(context, concept, np.repeat(rows, counts), cas, peak)
     order = uses.sort("item", "saliency", "cas", "concept", descending=[False, True, True, False])
     if context.amounts.salient is not None:

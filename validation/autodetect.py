@@ -30,8 +30,9 @@ from sklearn.preprocessing import StandardScaler
 
 import competency_gaps as cg
 from competency_gaps.evidence.ranks import Examples, strata, tell
-from competency_gaps.findings.answer import Analysis, analyse
+from competency_gaps.findings.answer import analyse
 from competency_gaps.findings.match import evidence_in, slices_beside
+from competency_gaps.findings.slice_model import Analysis
 from competency_gaps.slices.tree import concept_space
 
 WEAK = 5

@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import polars as pl
@@ -35,7 +36,7 @@ from own_profile import embeddings, shares_of
 
 import competency_gaps as cg
 from competency_gaps.findings.answer import chosen_outcome, slices_of, units_with_outcomes
-from competency_gaps.findings.choose import MIN_CERTAINTY, MIN_GAIN, choose, global_p_values, null_distributions
+from competency_gaps.findings.choose import choose, global_p_values, null_distributions
 from competency_gaps.findings.on_units import aggregate
 from competency_gaps.findings.slice_model import fit, learn, observe
 from competency_gaps.runs.scores import model_scores
@@ -65,9 +66,7 @@ class Told(NamedTuple):
     """Of the listed slices, with their gaps, the weakest first."""
 
 
-def tell(
-    items: pl.DataFrame, outcome: Any, families: Sequence[Family], train: np.ndarray, limits: dict[str, float]
-) -> Told:
+def tell(items: pl.DataFrame, outcome: Any, families: Sequence[Family], train: np.ndarray, longest: int) -> Told:
     """Choose and fit on the training items alone."""
     known = replace(outcome, values=np.where(train, outcome.values, np.nan))
     units, values = units_with_outcomes(items, known, ())
@@ -79,7 +78,8 @@ def tell(
     own = observe(weighed, values, whole[:, 0], units.block)
     slice_model = fit(own, learn([own]))
     family, place = slice_model.design.family, slice_model.design.slice
-    chosen = choose(slice_model, values, whole, p, **limits)[0]  # type: ignore[arg-type]
+    with patch("competency_gaps.findings.choose.MAX_FINDINGS", longest):
+        chosen = choose(slice_model, values, whole, p)[0]
 
     def rows(places: np.ndarray) -> sp.csr_array:
         every = [families[family[at]].weights[[place[at]]] for at in places]
@@ -187,8 +187,6 @@ def main() -> None:
     parser.add_argument("--against", choices=("benchmark", "peers"), default="benchmark")
     parser.add_argument("--counts", default="400,800")
     parser.add_argument("--longest", type=int, default=30)
-    parser.add_argument("--sure", type=float, default=MIN_CERTAINTY)
-    parser.add_argument("--least", type=float, default=MIN_GAIN)
     parser.add_argument("--scales", default=",".join(map(str, SCALES)))
     parser.add_argument("--show", help="print the list of this set of families")
     args = parser.parse_args()
@@ -200,8 +198,7 @@ def main() -> None:
     many = int(cluster.max()) + 1
     times = np.random.default_rng(1).multinomial(many, np.full(many, 1 / many), BOOTSTRAPS).T
     drawn = np.concatenate([np.ones((items.height, 1)), times[cluster]], axis=1)
-    limits = {"longest": args.longest, "sure": args.sure, "least": args.least}
-    print({name: len(family.names) for name, family in families.items()}, limits)
+    print({name: len(family.names) for name, family in families.items()})
     for model in args.models.split(",") if args.models else scores.models:
         others = [name for name in scores.models if name != model]
         try:
@@ -209,7 +206,7 @@ def main() -> None:
         except UserError as error:
             print(f"\n{model}: {error}")
             continue
-        report(model, run, outcome, families, splits, counts, drawn, limits, args)
+        report(model, run, outcome, families, splits, counts, drawn, args)
 
 
 def report(
@@ -220,7 +217,6 @@ def report(
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
     counts: Sequence[int],
     drawn: np.ndarray,
-    limits: dict[str, float],
     args: argparse.Namespace,
 ) -> None:
     """Print a model's table."""
@@ -240,7 +236,7 @@ def report(
         number = np.maximum(np.bincount(group[taken], minlength=group.max() + 1), 1)
         judge("subjects", (np.bincount(group[taken], outcome.values[taken], minlength=len(number)) / number)[group])
         for name, used in sets_of(list(families)).items():
-            told = tell(run.items, outcome, [families[own] for own in used], train, limits)
+            told = tell(run.items, outcome, [families[own] for own in used], train, args.longest)
             judge(name, told.by_list)
             judge(f"{name}: every slice", told.by_all)
             lengths.setdefault(name, []).append(len(told.names))

@@ -26,9 +26,10 @@ import numpy as np
 
 import competency_gaps as cg
 from competency_gaps.evidence.outcomes import Outcome
-from competency_gaps.findings.answer import Analysis, analyse, answer_of, strata_of, units_with_outcomes
+from competency_gaps.findings.answer import analyse, answer_of, strata_of, units_with_outcomes
 from competency_gaps.findings.finding import Finding
 from competency_gaps.findings.on_units import FamilyOnUnits, aggregate, centred
+from competency_gaps.findings.slice_model import Analysis
 from competency_gaps.runs.scores import model_scores
 
 FAMILIES = ("columns", "profiles", "clusters", "any")

@@ -49,9 +49,7 @@ def page(tmp_path_factory):
         (folder / name).write_text(INDEX if name == "index.html" else f"/* {name} */")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export_module, "page_files", lambda: page_module.page_files(folder))
-        export_module._shell.cache_clear()
         yield folder
-    export_module._shell.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +152,6 @@ def test_a_run_writes_its_report_or_says_why_not(hostile, tmp_path, monkeypatch,
     assert blocks_of(run / "report.html")
     (run / "report.html").unlink()
     monkeypatch.setattr(export_module, "page_files", lambda: page_module.page_files(tmp_path))
-    export_module._shell.cache_clear()
     cg.open_run(run).report()
     assert "make page" in caplog.text and not (run / "report.html").exists()
 

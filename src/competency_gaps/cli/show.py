@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 
 from competency_gaps.cli import shared
 from competency_gaps.cli.shared import print_json, print_line, print_result
-from competency_gaps.util.errors import UserError, argument
+from competency_gaps.util.errors import UserError
 
 if TYPE_CHECKING:
     from competency_gaps.api.run import Run
@@ -306,8 +306,7 @@ def _show_concepts(run: Run, query: str | None, outcome: dict[str, Any], limit: 
     else:
         if not concepts.height:
             print_line("no concept stands out; --json lists them all", error=True)
-        more = f"To see one: {argument('concept')} N."
-        print_listing(table, Console(), lines=screen_lines(), limit=limit, more=more)
+        print_listing(table, Console(), lines=screen_lines(), limit=limit)
 
 
 def _show_concept(run: Run, number: int, outcome: dict[str, Any], limit: int, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,8 +20,8 @@ from competency_gaps.findings.caveats import caveats_of
 from competency_gaps.findings.choose import Chosen, choose, global_p_values, null_distributions
 from competency_gaps.findings.estimate import HALF_SAMPLES, Z_95, explained_by, gaps_of, half_samples, replicate
 from competency_gaps.findings.finding import LIKELY, SOLID, STRATA, Answer, Caveat, Finding
-from competency_gaps.findings.on_units import FamilyOnUnits, aggregate, centred, sums_by_block
-from competency_gaps.findings.slice_model import Observed, Prior, SliceModel, fit, learn, observe
+from competency_gaps.findings.on_units import aggregate, centred, sums_by_block
+from competency_gaps.findings.slice_model import Analysis, Observed, Prior, SliceModel, fit, learn, observe
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.outcomes import Peers, outcome_of
 from competency_gaps.runs.sample import Outcomes, slice_sample
@@ -34,22 +34,6 @@ NESTED = 0.9
 """A line lies within another if at least this share of its items belongs to the other."""
 MAX_PRIOR_MODELS = 16
 """Maximum number of models from which the prior is learned, evenly spaced by their scores."""
-
-
-class Analysis(NamedTuple):
-    """An outcome of N items in U units, and the families of slices that may explain it."""
-
-    items: pl.DataFrame
-    """Rows as of ``items.parquet``."""
-    scores: ModelScores
-    outcome: Outcome
-    peers: Peers | None
-    units: Units
-    values: np.ndarray
-    """float64 of shape (U,): the outcome of each unit, in its own units."""
-    families: list[FamilyOnUnits]
-    prior: Prior | None = None
-    """Learnt from the run's models; None: it is learnt from this outcome alone."""
 
 
 def find_answer(run: RunFolder, model: str | None = None, against: Against = None, *, parsed: bool = False) -> Answer:
@@ -80,10 +64,7 @@ def find_answer(run: RunFolder, model: str | None = None, against: Against = Non
     analysis = analyse(run, model, against, parsed=parsed)
     base = run.run_itself()
     strata = strata_of(base, [on_units.family for on_units in analysis.families])
-    caveats = caveats_of(
-        base, analysis.outcome, analysis.peers, analysis.scores, analysis.families, analysis.units, strata
-    )
-    return answer_of(analysis, caveats)
+    return answer_of(analysis, caveats_of(base, analysis, strata))
 
 
 def answer_of(analysis: Analysis, caveats: tuple[Caveat, ...] = ()) -> Answer:

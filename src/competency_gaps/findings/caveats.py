@@ -14,39 +14,26 @@ from competency_gaps.evidence.trends import trends
 from competency_gaps.findings.choose import ERROR_RATE
 from competency_gaps.findings.finding import Caveat
 from competency_gaps.findings.on_units import MIN_SCORED_SHARE, MIN_UNITS, FamilyOnUnits
+from competency_gaps.findings.slice_model import Analysis
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import read_assessment
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.outcomes import Peers
 from competency_gaps.runs.scores import ModelScores
 
 
-def caveats_of(
-    run: RunFolder,
-    outcome: Outcome,
-    peers: Peers | None,
-    scores: ModelScores,
-    families: Sequence[FamilyOnUnits],
-    units: Units,
-    strata: Sequence[str],
-) -> tuple[Caveat, ...]:
+def caveats_of(run: RunFolder, analysis: Analysis, strata: Sequence[str]) -> tuple[Caveat, ...]:
     """Return the caveats of an answer, as codes with numbers."""
+    outcome, families = analysis.outcome, analysis.families
     # The assessment of robustness is of the run's own scores.
     of_own_scores = outcome.kind == "score" and outcome.model == run.own_model
     assessment = read_assessment(run.path) if of_own_scores else None
-    caveats = [
-        *_of_reading(run, families, assessment),
-        *_of_scores(run, outcome, peers, scores, families, units, strata),
-    ]
+    caveats = [*_of_reading(run, families, assessment), *_of_scores(run, analysis, strata)]
     names = [on_units.family.name for on_units in families]
     tested = int(sum(on_units.usable.sum() for on_units in families))
     if tested:
         caveats.append(Caveat("rate", {"error": ERROR_RATE, "families": names, "tested": tested}))
-    small = 0
-    for on_units in families:
-        scored = on_units.items >= MIN_SCORED_SHARE * np.maximum(on_units.of_items, 1)
-        small += int((scored & ~on_units.usable).sum())
-    if small:
+    reasons = [reason for on_units in families for reason in on_units.reason]
+    if small := sum(reason in ("few items", "nearly all") for reason in reasons):
         caveats.append(Caveat("too_small", {"slices": small, "floor": MIN_UNITS}))
     if of_own_scores and assessment is None and run.has_reading:
         caveats.append(Caveat("unchecked"))
@@ -72,31 +59,23 @@ def _of_reading(
         yield Caveat("robustness", {"failed": failed, "tests": len(verdicts)})
 
 
-def _of_scores(
-    run: RunFolder,
-    outcome: Outcome,
-    peers: Peers | None,
-    scores: ModelScores,
-    families: Sequence[FamilyOnUnits],
-    units: Units,
-    strata: Sequence[str],
-) -> Iterator[Caveat]:
+def _of_scores(run: RunFolder, analysis: Analysis, strata: Sequence[str]) -> Iterator[Caveat]:
     """Yield caveats on missing scores, repeats, strata, the reader and the peers."""
-    items = run.items
+    items, outcome, peers, scores = run.items, analysis.outcome, analysis.peers, analysis.scores
     kept = items["excluded"].is_null().to_numpy()
     missing = int((kept & np.isnan(scores.of(outcome.model))).sum())
     if missing and outcome.kind != "parsed":
         difference = _others_difference(run, outcome.model, scores)
         yield Caveat("unscored", {"items": int(kept.sum()), "missing": missing, "difference": difference})
-    unscored = (family.items < MIN_SCORED_SHARE * np.maximum(family.of_items, 1) for family in families)
     floor = [
-        family.family.names[at]
-        for family, unscored_slices in zip(families, unscored, strict=True)
-        for at in np.flatnonzero(unscored_slices)
+        name
+        for on_units in analysis.families
+        for name, reason in zip(on_units.family.names, on_units.reason, strict=True)
+        if reason == "unscored"
     ]
     if floor:
         yield Caveat("no_verdict", {"slices": len(floor), "names": floor[:3], "floor": MIN_SCORED_SHARE})
-    yield from _of_form(run, outcome, units, strata)
+    yield from _of_form(run, outcome, analysis.units, strata)
     if strata:
         yield Caveat("strata", {"covariates": list(strata)})
     repeated = repeats(items) & kept

@@ -97,8 +97,6 @@ def null_distributions(
     outcome : ndarray of float of shape (U,)
     block : ndarray of int of shape (U,)
     """
-    if not len(outcome):
-        return [NullDistribution((2.0, 0.5), _cumulants(np.zeros((0, 1))), []) for _ in families]
     whole = np.ones((len(outcome), 1), bool)
     residual = centred(outcome, whole, block)
     draws, spread = shuffled(residual.ravel(), block, SHUFFLES), variances(residual, whole, block)
@@ -188,16 +186,7 @@ class Chosen(NamedTuple):
     """Standard error of the gap; larger where the slice's items alone disagree with the model."""
 
 
-def choose(
-    slice_model: SliceModel,
-    outcome: np.ndarray,
-    taken: np.ndarray,
-    p_value: np.ndarray,
-    *,
-    max_findings: int = MAX_FINDINGS,
-    min_certainty: float = MIN_CERTAINTY,
-    min_gain: float = MIN_GAIN,
-) -> list[list[Chosen]]:
+def choose(slice_model: SliceModel, outcome: np.ndarray, taken: np.ndarray, p_value: np.ndarray) -> list[list[Chosen]]:
     """Return, for each subset of the units, the few slices that explain most of the expected outcomes.
 
     Parameters
@@ -217,22 +206,12 @@ def choose(
     size = slice_model.design.size
     lists: list[list[Chosen]] = []
     for column, p in enumerate(p_value):
-        positions: list[int] = []
-        if p <= ERROR_RATE:
-            limits = max_findings, min_certainty, min_gain
-            positions = _forward(slice_model, sums[:, column], errors[:, column], *limits)
+        positions = _forward(slice_model, sums[:, column], errors[:, column]) if p <= ERROR_RATE else []
         lists.append([Chosen(at, sums[at, column] / size[at], shown[at, column] / size[at]) for at in positions])
     return lists
 
 
-def _forward(
-    slice_model: SliceModel,
-    sums: np.ndarray,
-    errors: np.ndarray,
-    max_findings: int,
-    min_certainty: float,
-    min_gain: float,
-) -> list[int]:
+def _forward(slice_model: SliceModel, sums: np.ndarray, errors: np.ndarray) -> list[int]:
     """Return slices in the order of choice: each explains most of what remains of the expected outcomes.
 
     Parameters
@@ -242,16 +221,16 @@ def _forward(
     """
     gram, size, rank = slice_model.design.gram, slice_model.design.size, slice_model.design.rank
     squares = np.maximum(np.diag(gram), 1e-9)
-    scale, sure = np.sqrt(squares * slice_model.noise), np.abs(sums) > min_certainty * errors
+    scale, sure = np.sqrt(squares * slice_model.noise), np.abs(sums) > MIN_CERTAINTY * errors
     chosen: list[int] = []
     left, before = sums, np.zeros((0, len(sums)))  # rows of the inverse factor of the chosen slices' gram
-    while len(chosen) < min(max_findings, len(sums)):
+    while len(chosen) < min(MAX_FINDINGS, len(sums)):
         # A slice whose rest has the opposite sign of its gap only corrects earlier, coarser slices.
         worth = np.where(sure & (left * sums > 0), np.abs(left) / scale, 0.0)
         worth[chosen] = 0.0
         use = worth * np.abs(left / size) ** SHARPNESS
         best = int(use.argmax())
-        if worth[best] < min_gain:
+        if worth[best] < MIN_GAIN:
             break
         near = np.flatnonzero((rank < rank[best]) & (worth > 0))
         alike = gram[near, best] / np.sqrt(squares[near] * squares[best])

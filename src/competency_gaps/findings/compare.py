@@ -21,9 +21,10 @@ from scipy.special import ndtr
 from competency_gaps.evidence import ItemSample, Paired, paired_differences, units_of
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.evidence.outcomes import Outcome, difference
-from competency_gaps.findings.answer import Analysis, analyse_items, answer_of, slice_gaps, slices_of, strata_of
+from competency_gaps.findings.answer import analyse_items, answer_of, slice_gaps, slices_of, strata_of
 from competency_gaps.findings.finding import Answer
 from competency_gaps.findings.model_scores import missing_scores
+from competency_gaps.findings.slice_model import Analysis
 from competency_gaps.items.config import EvidenceConfig, ScoresConfig
 from competency_gaps.logs.find import find_parts
 from competency_gaps.logs.scores import read_score_log

@@ -11,7 +11,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.evidence import shares
-from competency_gaps.evidence.chi import saliency
+from competency_gaps.evidence.chi import Sums, chi_bench, chi_model, saliency, suite_chi_model
 from competency_gaps.reading.profiles import cas_of
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.util.errors import UserError
@@ -28,8 +28,6 @@ RANDOM = 50
 SPLITS = 50
 FITS = 10
 """Number of splits on which failures are predicted; each needs a regression."""
-COLUMNS = 26
-"""Number of draws computed at once, as columns of a matrix."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def run_data(run: RunFolder) -> RunData:
 
 
 def metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the suite's chi_bench and chi_model on subsets of the items.
+    """chi_bench and chi_model of the suite on subsets of the items.
 
     Parameters
     ----------
@@ -126,26 +124,13 @@ def metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray
     -------
     bench, model : ndarray of float64 of shape (C, D); NaN = undefined.
     """
-    parts = [_metrics_of(data, masks[:, start : start + COLUMNS]) for start in range(0, masks.shape[1], COLUMNS)]
-    bench, model = (np.concatenate(values, axis=1) for values in zip(*parts, strict=True))
-    return bench, model
-
-
-def _metrics_of(data: RunData, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    shape = (data.cas.shape[1], masks.shape[1])
-    bench, model, defined = (np.zeros(shape) for _ in range(3))
-    used = np.unique(data.benchmark)
-    for number in used:
-        inside = data.benchmark == number
-        cas, scores, kept = data.cas[inside], data.scores[inside], masks[inside].astype(np.float32)
-        known = ~np.isnan(scores)
-        columns = (kept, kept * known[:, None], kept * np.where(known, scores, 0.0).astype(np.float32)[:, None])
-        total, scored, score = np.split(np.asarray(cas.T @ np.concatenate(columns, axis=1), np.float64), 3, axis=1)
-        sums = total.sum(axis=0)
-        bench += total * np.divide(float(data.alive.sum()), sums, out=np.zeros_like(sums), where=sums > 0)
-        model += np.divide(score, scored, out=np.zeros(shape), where=scored > 0)
-        defined += scored > 0
-    return bench / max(1, len(used)), np.divide(model, defined, out=np.full(shape, np.nan), where=defined > 0)
+    bench, model = [], []
+    for mask in masks.T:
+        parts = [mask & (data.benchmark == number) for number in np.unique(data.benchmark)]
+        sums = [Sums.of(data.cas[part], data.scores[part]) for part in parts]
+        bench.append(np.mean([chi_bench(part, data.alive) for part in sums], axis=0))
+        model.append(suite_chi_model(np.stack([chi_model(part) for part in sums])))
+    return np.stack(bench, axis=1), np.stack(model, axis=1)
 
 
 def spread(values: np.ndarray) -> dict[str, float]:

@@ -48,11 +48,10 @@ def outcome_arguments(run: RunFolder) -> dict[str, Any]:
     return {"model": run.scored_model, "against": against, "parsed": run.kind == "parsed"}
 
 
-def answers(run: RunFolder, models: Sequence[str] | None = None, against: Against = None) -> dict[str, Answer]:
-    """Return the answers of several models by name; ``models`` None: all that have scores."""
+def answers(run: RunFolder, against: Against = None) -> dict[str, Answer]:
+    """The answers of all models that have scores."""
     base = run.run_itself()
-    names = list(model_scores(base).models if models is None else models)
-    return {name: answer(base, name, against) for name in names}
+    return {name: answer(base, name, against) for name in model_scores(base).models}
 
 
 def model_slices(

@@ -24,12 +24,13 @@ from competency_gaps.evidence.permutation import pearson_tail, permutation_cumul
 from competency_gaps.evidence.ranks import MIN_EXAMPLES, Examples, Ties, dealt, strata, tell
 from competency_gaps.evidence.sample import block_sums, effective_sample
 from competency_gaps.evidence.suite import q_values
-from competency_gaps.findings.answer import Against, Analysis, analyse, slices_of
+from competency_gaps.findings.answer import Against, analyse, slices_of
 from competency_gaps.findings.choose import shuffled
 from competency_gaps.findings.estimate import Z_95
 from competency_gaps.findings.examples import read_examples
 from competency_gaps.findings.kept import answer
 from competency_gaps.findings.on_units import centred
+from competency_gaps.findings.slice_model import Analysis
 from competency_gaps.runs.manifest import LISTS, adding_to_run
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.scores import model_scores
@@ -147,9 +148,10 @@ class _Slices(NamedTuple):
 class _Told(NamedTuple):
     """Slices that go with E entries."""
 
+    slices: _Slices
+    member: sp.csr_array
+    """Shape (E, items): which items are examples of which entry."""
     ties: Ties
-    compared: np.ndarray
-    """bool of shape (E,): entries with enough examples."""
     chance: list[int]
     """Entries with such slices when the examples are dealt out anew."""
     examples: np.ndarray
@@ -201,9 +203,9 @@ def match(
     slices = slices_beside(base, source)
     slices, same = _without(slices, member, source.items)
     with progress.stage("comparing examples"):
-        examples_of = _by_examples(base, source, entries, slices, member, part, level)
+        told = _by_examples(base, source, entries, slices, member, part, level)
     with progress.stage("testing slices"):
-        matched, rates = _tested(base, analysis, entries, slices, member, examples_of, level, how)
+        matched, rates = _tested(base, analysis, entries, told, level, how)
     lacks: list[Lacked] = []
     if analysis is not None:
         tied = same | {tie.slice for entry in matched for tie in entry.ties}
@@ -291,7 +293,7 @@ def _by_examples(
         inside = [np.unique(benchmark[rows[of_row == number]]) for number in range(domain.max() + 1)]
         homes = [np.flatnonzero(np.isin(benchmark, of_entry)) for of_entry in inside]
     home = domain if source is base else np.zeros_like(domain)
-    return _Told(tell(examples, level=level), count >= MIN_EXAMPLES, chance, count, home, homes)
+    return _Told(slices, member, tell(examples, level=level), chance, count, home, homes)
 
 
 def _taking_part(
@@ -319,35 +321,29 @@ def _taking_part(
 
 
 def _tested(
-    base: RunFolder,
-    analysis: Analysis | None,
-    entries: Sequence[Entry],
-    slices: _Slices,
-    member: sp.csr_array,
-    examples_of: _Told,
-    level: float,
-    how: str,
+    base: RunFolder, analysis: Analysis | None, entries: Sequence[Entry], told: _Told, level: float, how: str
 ) -> tuple[list[Matched], list[Rate]]:
     """The entries with what outcomes do on their items and on the slices that go with them; beside chance."""
-    ties, compared, count = examples_of.ties, examples_of.compared, len(entries)
+    slices, member, ties, count = told.slices, told.member, told.ties, len(entries)
+    compared = told.examples >= MIN_EXAMPLES
     failure, recovered = np.zeros(count, bool), np.zeros((count, 1 + SHUFFLES), bool)
     slice_evidence: list[_Evidence] = []
     entry_evidence: list[_Evidence] = []
     if analysis is not None:
-        for number, rows in enumerate(examples_of.homes):
-            tied = np.isin(np.arange(len(slices.name)), ties.slice[examples_of.home[ties.entry] == number])
+        for number, rows in enumerate(told.homes):
+            tied = np.isin(np.arange(len(slices.name)), ties.slice[told.home[ties.entry] == number])
             slice_evidence.append(evidence_in(analysis, slices.here, slices.family, rows, tested=tied))
             if how == "items":
-                mine, lists = examples_of.home == number, np.full(count, "lists")
+                mine, lists = told.home == number, np.full(count, "lists")
                 entry_evidence.append(evidence_in(analysis, member, lists, rows, tested=mine))
                 failure[mine] = entry_evidence[-1].failure(level)[mine, 0]
         for entry, k in zip(ties.entry, ties.slice, strict=True):
-            recovered[entry] |= slice_evidence[examples_of.home[entry]].failure(level)[k]
+            recovered[entry] |= slice_evidence[told.home[entry]].failure(level)[k]
     named = pl.col("coverage_status").replace_strict({"missing": "missing", "under": "thin"}, default=None)
     coverage = dict(base.concepts.select("concept", named).iter_rows())
     matched = []
     for row, entry in enumerate(entries):
-        evidence = slice_evidence[examples_of.home[row]] if slice_evidence else None
+        evidence = slice_evidence[told.home[row]] if slice_evidence else None
         goes = tuple(
             _tie(slices, ties, at, evidence, level, coverage) for at in np.flatnonzero(ties.entry == row).tolist()
         )
@@ -357,11 +353,11 @@ def _tested(
             outcome = "recovered" if recovered[row, 0] else "untested" if gone else "matched"
         fields: dict[str, Any] = {"outcome": outcome, "ties": goes, "rows": (), "items": 0}
         fields |= dict.fromkeys(("association", "low", "high", "failure"))
-        fields |= {"domain": entry.domain or None, "examples": int(examples_of.examples[row]), "score": entry.score}
+        fields |= {"domain": entry.domain or None, "examples": int(told.examples[row]), "score": entry.score}
         if entry_evidence and analysis is not None:
-            fields |= _entry_evidence(analysis, entry_evidence[examples_of.home[row]], member, row, bool(failure[row]))
+            fields |= _entry_evidence(analysis, entry_evidence[told.home[row]], member, row, bool(failure[row]))
         matched.append(Matched(id=entry.id, name=entry.name, **fields))
-    rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, examples_of.chance)]
+    rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, told.chance)]
     if entry_evidence:
         rates.insert(0, _rate("failure", failure, compared, None))
     if slice_evidence:

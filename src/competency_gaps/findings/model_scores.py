@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -31,26 +32,32 @@ def models_table(run: RunFolder) -> pl.DataFrame:
     """
     base = run.run_itself()
     scores = model_scores(base)
-    cluster = base.items["cluster"].to_numpy()
-    rows = []
-    for model, values, asked in zip(scores.models, scores.values, scores.asked, strict=True):
-        known = ~np.isnan(values)
-        _, unit = np.unique(cluster[known], return_inverse=True)
-        size = np.bincount(unit) if known.any() else np.zeros(0)
-        estimate = mean(np.bincount(unit, values[known]) / size, size.astype(float)) if known.any() else None
-        rows.append(
-            {
-                "model": model,
-                "reads": model == base.reader,
-                "scored": int(known.sum()),
-                "unscored": int((asked & ~known).sum()),
-                "mean": estimate and estimate.value,
-                "low": estimate and estimate.low,
-                "high": estimate and estimate.high,
-            }
-        )
+    columns, _ = mean_scores(scores.values, base.items["cluster"].to_numpy())
+    columns |= {"model": scores.models, "reads": [model == base.reader for model in scores.models]}
+    columns |= {"unscored": (scores.asked & np.isnan(scores.values)).sum(axis=1)}
     kinds = {"model": pl.String, "reads": pl.Boolean, "scored": pl.Int64, "unscored": pl.Int64}
-    return pl.DataFrame(rows, schema={**kinds, "mean": pl.Float64, "low": pl.Float64, "high": pl.Float64})
+    return pl.DataFrame(columns, schema={**kinds, "mean": pl.Float64, "low": pl.Float64, "high": pl.Float64})
+
+
+def mean_scores(values: np.ndarray, cluster: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+    """Average models' scores over items of shape (models, items), clusters counted once.
+
+    Returns
+    -------
+    dict
+        Per model ``scored`` items, and ``mean`` with its interval ``low`` and ``high``; None without scores.
+    ndarray of float64 of shape (models, clusters)
+        Mean score of each cluster; NaN: none.
+    """
+    _, number = np.unique(cluster, return_inverse=True)
+    known = ~np.isnan(values)
+    sizes = np.array([np.bincount(number, row) for row in known])
+    sums = np.array([np.bincount(number, row) for row in np.nan_to_num(values)])
+    means = np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
+    estimates = [mean(row[size > 0], size[size > 0]) for row, size in zip(means, sizes, strict=True)]
+    ends = {"mean": "value", "low": "low", "high": "high"}
+    columns = {name: [one and getattr(one, end) for one in estimates] for name, end in ends.items()}
+    return {"scored": known.sum(axis=1), **columns}, means
 
 
 def item_models(run: RunFolder) -> pl.DataFrame:

@@ -9,7 +9,6 @@ model is among those that may be. These are scores, as measured: where the hard 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,6 +19,7 @@ from competency_gaps.evidence import corrected, evidence, interval
 from competency_gaps.evidence.outcomes import Outcome
 from competency_gaps.findings.answer import Against, analysis_of, chosen_outcome, slice_gaps, slices_of, strata_of
 from competency_gaps.findings.finding import CELLS, MAX_SLICES, SLICES, ModelSlices
+from competency_gaps.findings.model_scores import mean_scores
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import Outcomes, slice_sample, with_outcomes
 from competency_gaps.runs.scores import ModelScores, model_scores
@@ -199,27 +199,11 @@ def _table(run: RunFolder, categories: Sequence[tuple[int | None, str | None, np
         raise UserError(f"the run {run.shown_path} has no scores: add some first.")
     tables = []
     for number, name, rows in categories:
-        means, sizes = _by_cluster(scores.values[:, rows], cluster[rows])
-        estimates = [
-            interval.mean(of_slice[size > 0], size[size > 0]) for of_slice, size in zip(means, sizes, strict=True)
-        ]
-        ends = {end: [None if e is None else getattr(e, end) for e in estimates] for end in ("value", "low", "high")}
-        columns: dict[str, Any] = {"slice": number, "category": name, "items": len(rows), "model": scores.models}
-        columns |= {"scored": (~np.isnan(scores.values[:, rows])).sum(axis=1), "mean": ends["value"]}
-        columns |= {"low": ends["low"], "high": ends["high"], "may_be_best": may_be_best(means)}
+        columns, means = mean_scores(scores.values[:, rows], cluster[rows])
+        columns |= {"slice": number, "category": name, "items": len(rows), "model": scores.models}
+        columns |= {"may_be_best": may_be_best(means)}
         tables.append(pl.DataFrame(columns, schema=SCORES_BY).sort("mean", descending=True, nulls_last=True))
     return pl.concat(tables)
-
-
-def _by_cluster(values: np.ndarray, cluster: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean scores of clusters, and their scored items: two float64 of shape (models, clusters); NaN: none."""
-    _, number = np.unique(cluster, return_inverse=True)
-    known = ~np.isnan(values)
-    sizes, sums = (
-        np.stack([np.bincount(number, row) for row in row_values])
-        for row_values in (known, np.where(known, values, 0.0))
-    )
-    return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan), sizes
 
 
 def may_be_best(values: np.ndarray) -> np.ndarray:

@@ -118,10 +118,7 @@ def block_matrix(block: np.ndarray) -> sp.csr_array:
 
 def sums_by_block(weights: sp.csr_array, block: np.ndarray) -> np.ndarray:
     """Return weights of shape (K, U) summed over the units of each block: float64 of shape (K, B)."""
-    blocks = int(block.max(initial=-1)) + 1
-    count = weights.shape[0]
-    cell = np.repeat(np.arange(count) * blocks, np.diff(weights.indptr)) + block[weights.indices]
-    return np.bincount(cell, weights.data, minlength=count * blocks).reshape(count, blocks)
+    return np.asarray((sp.csr_array(weights, dtype=np.float64) @ block_matrix(block)).toarray())
 
 
 def centred(values: np.ndarray, taken: np.ndarray, block: np.ndarray) -> np.ndarray:

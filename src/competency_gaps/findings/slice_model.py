@@ -15,10 +15,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import scipy.sparse as sp
 from scipy.linalg import solve_triangular
 
+from competency_gaps.evidence import Units
+from competency_gaps.evidence.outcomes import Outcome
 from competency_gaps.findings.on_units import FamilyOnUnits, centred, sums_by_block
+from competency_gaps.runs.outcomes import Peers
+from competency_gaps.runs.scores import ModelScores
 
 DOUBT = 0.5
 """Share of the distance between the expected gap and that of the slice's own items that counts as error: the model may
@@ -188,6 +193,22 @@ class Prior(NamedTuple):
 
 STATED_PRIOR = Prior({}, np.full(len(SCALES), 1 / len(SCALES)))
 """The prior if no outcome was observed."""
+
+
+class Analysis(NamedTuple):
+    """An outcome of N items in U units, and the families of slices that may explain it."""
+
+    items: pl.DataFrame
+    """Rows as of ``items.parquet``."""
+    scores: ModelScores
+    outcome: Outcome
+    peers: Peers | None
+    units: Units
+    values: np.ndarray
+    """float64 of shape (U,): the outcome of each unit, in its own units."""
+    families: list[FamilyOnUnits]
+    prior: Prior | None = None
+    """Learnt from the run's models; None: it is learnt from this outcome alone."""
 
 
 class Observed(NamedTuple):

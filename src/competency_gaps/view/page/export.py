@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import functools
 import gzip
 import hashlib
 import json
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
-from itertools import groupby, starmap
+from itertools import groupby, permutations, starmap
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +24,7 @@ from competency_gaps.util.errors import UserError
 from competency_gaps.util.files import no_space_left, write_text
 from competency_gaps.util.progress import Progress
 from competency_gaps.util.text import shorten, visible
-from competency_gaps.view.page.opened import Opened, comparable, open_runs
+from competency_gaps.view.page.opened import Opened, open_runs
 from competency_gaps.view.page.page_files import FILES, POLICY, PageMissingError, page_files
 from competency_gaps.view.page.parts import Context, Parts, as_json
 from competency_gaps.view.page.parts.answers import against, paired_runs
@@ -268,7 +267,7 @@ def _details(context: Context, kind: str, details: Mapping[int, Any]) -> str:
 
 def _paired(opened: Sequence[Opened], contexts: Mapping[str, Context]) -> Iterator[tuple[str, bytes]]:
     """Yield the name and content of each part that compares two runs."""
-    for baseline, candidate in comparable(opened):
+    for baseline, candidate in permutations(opened, 2):
         comparison = paired_runs(contexts[candidate.key], contexts[baseline.key])
         yield f"{baseline.key}/{against(candidate.key)}", as_json(comparison, digits=4)
 
@@ -306,7 +305,6 @@ def _static(index: bytes) -> bytes:
     return text.replace("<head>", meta, 1).encode("utf-8")
 
 
-@functools.cache
 def _shell() -> str:
     """Return one file without data: the page's packed script and style, with a policy that loads nothing else."""
     page = page_files()

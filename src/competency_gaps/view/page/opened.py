@@ -6,7 +6,6 @@ again. If the run itself changes, every request fails, so that old and new numbe
 
 from __future__ import annotations
 
-import itertools
 import re
 import threading
 from collections import Counter
@@ -76,7 +75,7 @@ class Opened:
         ChangedError
             If the run itself changed.
         """
-        if _current_stamp(self.run) != self.stamp:
+        if _stamp(self.run.path, BODY) != self.stamp:
             raise ChangedError(f"the run changed while it was open: restart {command}")
         added = _stamp(self.run.path, ADDED)
         with self._lock:
@@ -106,10 +105,6 @@ def _stamp(folder: Path, patterns: Iterable[str]) -> Stamp:
     return tuple(files)
 
 
-def _current_stamp(run: RunFolder) -> Stamp:
-    return _stamp(run.path, BODY)
-
-
 def open_runs(paths: Sequence[Path]) -> list[Opened]:
     """Return runs opened for an explorer.
 
@@ -133,13 +128,8 @@ def open_runs(paths: Sequence[Path]) -> list[Opened]:
     opened: list[Opened] = []
     for run, title in zip(runs, _titles(places), strict=True):
         key = _key(run.shown_path.resolve().name[:MAX_KEY_LENGTH], opened)
-        opened.append(Opened(key, title, run, dictionary_of(run), _current_stamp(run)))
+        opened.append(Opened(key, title, run, dictionary_of(run), _stamp(run.path, BODY)))
     return opened
-
-
-def comparable(opened: Sequence[Opened]) -> list[tuple[Opened, Opened]]:
-    """Return all ordered pairs of runs, whose scores can be compared item by item."""
-    return list(itertools.permutations(opened, 2))
 
 
 def _key(name: str, opened: Sequence[Opened]) -> str:

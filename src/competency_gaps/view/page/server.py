@@ -13,6 +13,7 @@ import socket
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -28,7 +29,7 @@ from starlette.types import ASGIApp
 
 from competency_gaps.util.errors import CompetencyGapsError, UserError, argument
 from competency_gaps.util.text import visible
-from competency_gaps.view.page.opened import ChangedError, Opened, Shown, comparable, open_runs
+from competency_gaps.view.page.opened import ChangedError, Opened, Shown, open_runs
 from competency_gaps.view.page.page_files import FILES, page_files
 from competency_gaps.view.page.parts import NoSuchPartError, as_json
 from competency_gaps.view.page.parts.answers import against, paired_runs
@@ -140,7 +141,7 @@ class _Explorer:
         self._page = page
         self._runs = as_json(RunList([ListedRun(run.key, run.title) for run in opened], "served"))
         self._opened = {run.key: run for run in opened}
-        self._against = {(run.key, against(other.key)): other for run, other in comparable(opened)}
+        self._against = {(run.key, against(other.key)): other for run, other in permutations(opened, 2)}
         self._kept: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._locks: WeakValueDictionary[tuple[Any, ...], asyncio.Lock] = WeakValueDictionary()
         self._room = asyncio.Semaphore(AT_ONCE)

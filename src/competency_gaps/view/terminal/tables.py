@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.runs.open import RunFolder
+from competency_gaps.util.errors import argument
 from competency_gaps.util.text import NOT_DEFINED, decimal, excerpt, integer, shorten, show_token, visible
 from competency_gaps.view import columns, facts, words
 
@@ -144,7 +145,6 @@ def print_listing(
     *,
     lines: int,
     limit: int | None = None,
-    more: str = "",
 ) -> None:
     """Print a list of concepts.
 
@@ -157,8 +157,6 @@ def print_listing(
         Lines of a screen, which the output fills at most; a single row is shown in any case.
     limit : int, optional
         Rows, however many lines they take; None: as many as the screen has room for.
-    more : str
-        More for the last line.
     """
     frame, figures, sentence = listing
     count = min(lines if limit is None else limit, frame.height)
@@ -167,8 +165,9 @@ def print_listing(
         shown = frame.head(count)
         names = [_name(row) for row in shown.to_dicts()]
         parts.append(table_of("concept", names, quantities(shown, figures), shown["concept"].to_list()))
-        hidden = [f"To see {words.see_all(frame.height, 'concepts')}."] * (frame.height > count)
-        screen = Group(*parts, *(plain(line, "dim") for line in (*hidden, more) if line))
+        notes = [f"To see {words.see_all(frame.height, 'concepts')}."] * (frame.height > count)
+        notes.append(f"To see one: {argument('concept')} N.")
+        screen = Group(*parts, *(plain(line, "dim") for line in notes))
         if limit is not None or count < 2 or len(console.render_lines(screen)) <= lines:
             console.print(screen)
             return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -92,6 +92,7 @@ _PRIVATE = ("base_url", "key_env", "extra")
 """Settings of the judge that no export includes: its address, the source of its key, and extra parameters."""
 
 
+Numbers = TypeVar("Numbers", pl.Series, pl.Expr)
 Answers = Mapping[tuple[int, str], Mapping[str, Any]]
 """By item and model: ``response`` and ``unscored``."""
 
@@ -124,7 +125,6 @@ class Context:
     items_per_part: int = 1
     amounts: Amounts = SERVED
     """How much details hold."""
-    _answers_of_models: dict[tuple[int, str | None], Answer | None] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> list[str]:
@@ -178,13 +178,9 @@ class Context:
 
     def answer(self, model: int, against: str | None) -> Answer | None:
         """Return the answer about a model, by its index; None: no item is scored."""
-        key = (model, against)
-        if key not in self._answers_of_models:
-            answer = None
-            with suppress(UserError):
-                answer = kept.answer(self.run, self.model_scores.models[model], against)
-            self._answers_of_models[key] = answer
-        return self._answers_of_models[key]
+        with suppress(UserError):
+            return kept.answer(self.run, self.model_scores.models[model], against)
+        return None
 
     @property
     def all_answers(self) -> list[Answer]:
@@ -251,16 +247,14 @@ class Context:
         return self.run.files.collect("items", shown)
 
     def answers(self, rows: Sequence[int]) -> pl.DataFrame:
-        """Return other models' answers to items, with the columns of ``scores.parquet``; responses cut at
-        ``amounts.text``.
-        """
+        """What other models answered to items, as ``scores.parquet`` has it."""
         of_rows = pl.col("item").is_in(list(rows))
         if self.portable:
             return self._answers.filter(of_rows)
         return self.run.files.collect("scores", scan_scores(self.run.path).filter(of_rows))
 
     def answers_of(self, wanted: Sequence[tuple[int, str]]) -> Answers:
-        """Return the complete answers of the given pairs of item and model."""
+        """The same of some items and models."""
         of = pl.LazyFrame(wanted, {name: SCORES[name] for name in ("item", "model")}, orient="row")
         shown = scan_scores(self.run.path).join(of, on=["item", "model"], how="semi")
         return by_item_and_model(self.run.files.collect("scores", shown))
@@ -269,21 +263,8 @@ class Context:
     def _answers(self) -> pl.DataFrame:
         """All of them, read once. Those that say no more than the score are left out."""
         is_known = pl.any_horizontal(pl.col("response", "unscored").is_not_null())
-        shown = (
-            scan_scores(self.run.path).filter(is_known).select("item", "model", "unscored", response=self._cut_response)
-        )
+        shown = scan_scores(self.run.path).filter(is_known).select("item", "model", "unscored", "response")
         return self.run.files.collect("scores", shown, "streaming")
-
-    @property
-    def _cut_response(self) -> pl.Expr:
-        """As :func:`~competency_gaps.util.text.shorten` cuts it."""
-        text, limit = pl.col("response"), self.amounts.text
-        if not self.texts:
-            return pl.lit(None, pl.String)
-        if limit is None:
-            return text
-        rest = pl.format("{}… (+{} characters)", text.str.slice(0, limit), text.str.len_chars() - limit)
-        return pl.when(text.str.len_chars() > limit).then(rest).otherwise(text)
 
     def search(self, query: str, limit: int) -> SearchResult:
         """Return the items whose text, response, answer or id contains ``query``, regardless of case.
@@ -329,7 +310,7 @@ class Context:
         tau = self.run.concepts["tau"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0).to_numpy()
         return np.where(tau > 0, tau, 1.0)
 
-    def rounded(self, values: np.ndarray, digits: int = 4) -> np.ndarray:
+    def rounded(self, values: Numbers, digits: int = 4) -> Numbers:
         """Return numbers rounded if the parts are exported: numbers are most of an export, and the page shows three
         digits.
         """
@@ -393,13 +374,9 @@ def by_item_and_model(answers: pl.DataFrame) -> Answers:
     return {(row["item"], row["model"]): row for row in answers.iter_rows(named=True)}
 
 
-def significant(values: np.ndarray, digits: int = 4) -> np.ndarray:
+def significant(values: Numbers, digits: int = 4) -> Numbers:
     """Return values rounded to this many significant digits."""
-    values = np.asarray(values, np.float64)
-    size = np.where((values != 0) & np.isfinite(values), np.abs(values), 1.0)
-    places = digits - 1 - np.floor(np.log10(size))
-    up, down = 10.0 ** np.maximum(places, 0), 10.0 ** np.maximum(-places, 0)
-    return np.where(np.isfinite(up), np.round(values / down * up) / up * down, values)
+    return values.cast(pl.Float64).round_sig_figs(digits)
 
 
 def _without_quotes(value: Any) -> Any:

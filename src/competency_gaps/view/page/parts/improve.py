@@ -11,7 +11,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.util.checked import damaged
 from competency_gaps.util.errors import UserError
 from competency_gaps.util.text import plural
 from competency_gaps.view.page.parts.context import Context
@@ -80,8 +79,6 @@ def _result(context: Context, what: What, path: Path) -> Improvement:
             blocks.append(Block(f"{plural(gone, 'item')} of these are no longer in the run.", True, [], []))
     except UserError as error:
         blocks = [*_blocks(context, str(error))]
-    except (AttributeError, KeyError, OSError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        blocks = [*_blocks(context, str(damaged(path, error, "Make it again.")))]
     return Improvement(what, path.stem, blocks, items, *drafts)
 
 

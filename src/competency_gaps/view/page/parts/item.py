@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
+import polars.selectors as cs
 
 from competency_gaps.evidence.chi import saliency
 from competency_gaps.items.options import not_in
-from competency_gaps.reading.rows import TokenActivations
 from competency_gaps.util.text import shorten
 from competency_gaps.view.page.parts.context import Answers, Context, by_item_and_model, significant
 from competency_gaps.view.page.parts.names import last_names
@@ -104,7 +104,7 @@ def _texts(context: Context, row: int, row_: dict[str, Any]) -> dict[str, Any]:
         "answer": _cut(row_["answer"], context.amounts.text),
         "choices": choices and [_cut(choice, context.amounts.text) for choice in choices],
         "answer_index": row_["answer_index"],
-        "logprobs": context.rounded(np.array(row_["logprobs"] or [], np.float64), 7).tolist(),
+        "logprobs": context.rounded(pl.Series(row_["logprobs"] or [], dtype=pl.Float64), 7).to_list(),
         "details": _details(row_["details"], context.amounts.text),
     }
 
@@ -141,99 +141,75 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
     list of ItemConcepts
         One per item.
     """
-    counts = context.run.item_rows.counts
-    salient = [_most_salient(context, row, context.amounts.salient) for row in rows]
-    size = [len(concepts) for concepts, *_ in salient]
-    item = np.repeat(np.array(rows, np.int64), size)
-    concepts, cas, values, peaks = (np.concatenate(parts) for parts in zip(*salient, strict=True))
-    start, end = context.text_ranges.start[item], context.text_ranges.end[item]
-    peaks, inside = moved(peaks, start, end)
-    first = np.cumsum([0, *size]).tolist()
-    tokens = token_lists(
-        context, [(row, concepts_[0], at) for row, concepts_, at in zip(rows, salient, first[:-1], strict=True)], item
-    )
-    columns = (concepts, context.rounded(cas), context.rounded(values), peaks, inside)
-    active = [
-        ActiveConcept(concept, strength, share, (begin, stop) if known else None, kept)
-        for concept, strength, share, (begin, stop), known, kept in zip(
-            *(column.tolist() for column in columns), tokens, strict=True
-        )
-    ]
-    bounds = zip(rows, pairwise(first), strict=True)
-    return [ItemConcepts(int(counts[row]), active[a:b]) for row, (a, b) in bounds]
+    counts = context.run.item_rows.counts[rows.start : rows.stop]
+    read = map(context.run.item_rows.row, rows)
+    concept, cas, peak = map(np.concatenate, zip(*read, strict=True))
+    uses = uses_of(context, concept, np.repeat(rows, counts), cas, peak)
+    order = uses.sort("item", "saliency", "cas", "concept", descending=[False, True, True, False])
+    if context.amounts.salient is not None:
+        order = order.filter(pl.int_range(pl.len()).over("item") < context.amounts.salient)
+    active: dict[int, list[ActiveConcept]] = {row: [] for row in rows}
+    for use in shown_uses(context, order):
+        active[use["item"]].append(from_row(ActiveConcept, use))
+    return [ItemConcepts(count, active[row]) for row, count in zip(rows, counts.tolist(), strict=True)]
 
 
-def _most_salient(context: Context, row: int, limit: int | None) -> tuple[np.ndarray, ...]:
-    """Return an item's most salient concepts, with their CAS, saliency and peaks."""
-    active = context.run.item_rows.row(row)
-    values = saliency(active.cas, context.tau[active.concepts])
-    order = leading((-values, -active.cas, active.concepts), len(values) if limit is None else limit)
-    return active.concepts[order], active.cas[order], values[order], active.peak[order]
+def uses_of(context: Context, concept: np.ndarray, item: np.ndarray, cas: np.ndarray, peak: np.ndarray) -> pl.DataFrame:
+    """How strongly concepts are active in items, a row each; ``peak``: ranges of the strongest tokens."""
+    columns = {"concept": concept, "item": item, "cas": cas, "saliency": saliency(cas, context.tau[concept])}
+    return pl.DataFrame({**columns, "start": peak[:, 0], "end": peak[:, 1]})
 
 
-def leading(keys: Sequence[np.ndarray], count: int) -> np.ndarray:
-    """Return positions of the ``count`` smallest values, in order: by the first key, ties by the next ones."""
-    return np.lexsort(list(reversed(keys)))[:count]
-
-
-def moved(ranges: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Move ranges of characters into a kept part.
+def shown_uses(context: Context, uses: pl.DataFrame) -> list[dict[str, Any]]:
+    """What a page shows of concepts in items, a row each: ``peak`` and ``tokens`` as far as the text is kept.
 
     Parameters
     ----------
-    ranges : ndarray of int of shape (n, 2)
-    start, end : ndarray of int of shape (n,) or ()
-        The kept part of each range's text.
-
-    Returns
-    -------
-    tuple of ndarray
-        The moved ranges, and bool of shape (n,): whether each stands for text and lies in the kept part.
+    uses
+        As of :func:`uses_of`, with or without further columns.
     """
-    first, last = ranges[:, 0].astype(np.int64), ranges[:, 1].astype(np.int64)
+    item = uses["item"].to_numpy()
+    peaks, inside = _moved(context, item, uses["start"].to_numpy(), uses["end"].to_numpy())
+    tokens = _tokens(context, item, uses["concept"].to_numpy())
+    rows = uses.with_columns(context.rounded(cs.float())).iter_rows(named=True)
+    return [
+        {**row, "peak": tuple(peak) if known else None, "tokens": kept}
+        for row, peak, known, kept in zip(rows, peaks.tolist(), inside, tokens, strict=True)
+    ]
+
+
+def _moved(context: Context, item: np.ndarray, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges of characters within the kept part of their item's text, and which of them lie in it and hold text."""
+    start, end = context.text_ranges.start[item], context.text_ranges.end[item]
     inside = (last > first) & (first >= start) & (last <= end)
     return np.stack([first - start, last - start], axis=1), inside
 
 
-def token_lists(
-    context: Context, wanted: Iterable[tuple[int, np.ndarray, Any]], item: np.ndarray
-) -> list[list[tuple[int, int, float]] | None]:
-    """The tokens on which concepts are active, as far as they lie in the kept part of the text.
-
-    Parameters
-    ----------
-    wanted
-        Items; of each, the concepts that are asked for, and their places in the result: an array, or the first place.
-    item : ndarray of int of shape (n,)
-        Which item stands at each place of the result.
+def _tokens(context: Context, item: np.ndarray, concept: np.ndarray) -> list[list[tuple[int, int, float]] | None]:
+    """The tokens of items on which concepts are active, as far as they lie in the kept part of the text.
 
     Returns
     -------
-    list of list of tuple, one per place
+    list of list of tuple, one per item and concept
         Per token, in their order: start and end of its range in the kept part, and its activation to four digits; of
         ``amounts.active_tokens`` the strongest. None: not kept, or left out.
     """
-    read: list[TokenActivations] = []
-    known = np.zeros(len(item), bool)
-    if context.amounts.active_tokens != 0 and context.run.has_token_activations:
-        for row, concepts, places in wanted:
-            places = np.arange(places, places + len(concepts)) if isinstance(places, int) else places
-            tokens = context.run.item_tokens(row, concepts) if len(concepts) else None
-            if tokens is not None:
-                known[places] = True
-                read.append(tokens._replace(concept=places[tokens.concept]))
+    read, lists = list[tuple[np.ndarray, ...]](), dict[int, list[tuple[int, int, float]]]()
+    for row in np.unique(item).tolist() if context.run.has_token_activations else ():
+        places = np.flatnonzero(item == row)
+        tokens = context.run.item_tokens(row, concept[places])
+        if tokens is not None:
+            read.append((places[tokens.concept], *tokens[1:]))
+            lists |= {place: [] for place in places.tolist()}
     if not read:
-        return [[] if kept else None for kept in known]
+        return [None] * len(item)
     owner, first, last, activation = (np.concatenate(parts) for parts in zip(*read, strict=True))
-    ranges, inside = moved(
-        np.stack([first, last], axis=1), context.text_ranges.start[item[owner]], context.text_ranges.end[item[owner]]
-    )
-    kept = np.flatnonzero(inside)
+    ranges, inside = _moved(context, item[owner], first, last)
+    columns = {"owner": owner, "first": ranges[:, 0], "last": ranges[:, 1], "activation": activation}
+    kept = pl.DataFrame(columns).filter(inside)
     if context.amounts.active_tokens is not None:
-        order = np.lexsort((-activation[kept], owner[kept]))
-        begin = np.searchsorted(owner[kept[order]], owner[kept[order]])
-        kept = np.sort(kept[order[np.arange(len(order)) - begin < context.amounts.active_tokens]])
-    kept = kept[np.argsort(owner[kept], kind="stable")]
-    triples = zip(*ranges[kept].T.tolist(), significant(activation[kept]).tolist(), strict=True)
-    every, ends = list(triples), np.searchsorted(owner[kept], np.arange(len(item) + 1)).tolist()
-    return [every[a:b] if kept else None for kept, (a, b) in zip(known.tolist(), pairwise(ends), strict=True)]
+        rank = (-pl.col("activation")).rank("ordinal").over("owner")
+        kept = kept.filter(rank <= context.amounts.active_tokens)
+    for place, *token in kept.with_columns(significant(pl.col("activation"))).iter_rows():
+        lists[place].append(tuple(token))
+    return [lists.get(place) for place in range(len(item))]

@@ -45,10 +45,6 @@ BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
 _FORMER = ".manifest.json.former"
 """The manifest of a run whose tables are being made anew."""
-_KEYS = (
-    *("created", "model", "scored_model", "sae", "hook", "span", "evidence", "benchmarks", "settings", "slices", FILES),
-)
-"""What every finished run's manifest holds."""
 _AGAIN = "Repeat the command that made it."
 
 
@@ -105,14 +101,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"with {argument(option)} {folder}."
         )
     return read_versioned(path, SCHEMA_VERSION, _AGAIN)
-
-
-def read_whole_manifest(folder: Path) -> dict[str, Any]:
-    """Read a finished run's manifest, and see that it holds what every run has; raises as :func:`read_manifest`."""
-    content = read_manifest(folder)
-    if lacking := [key for key in _KEYS if key not in content]:
-        raise damaged(folder / FILE, ValueError(f"it has no {lacking[0]!r}"), _AGAIN)
-    return content
 
 
 def shard_names(entry: dict[str, Any]) -> list[str]:
@@ -202,12 +190,9 @@ def read_assessment(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = read_document(path)
-        for verdict in content["verdicts"]:
-            _ = {name: verdict[name] for name in ("code", "outcome", "numbers", "tone")}
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        return read_document(path)
+    except (OSError, ValueError) as error:
         raise damaged(path, error, "Check the run again, or remove the file.") from error
-    return content
 
 
 class RunFiles:

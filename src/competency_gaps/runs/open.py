@@ -15,7 +15,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.manifest import RunFiles, read_whole_manifest, shard_names
+from competency_gaps.runs.manifest import RunFiles, read_manifest, shard_names
 from competency_gaps.runs.schemas import READING, SCHEMAS
 from competency_gaps.util.errors import UserError, no_such
 from competency_gaps.util.text import plural
@@ -41,7 +41,7 @@ def open_folder(path: Path | str) -> RunFolder:
         If the folder is not a finished run, or of an unknown schema version.
     """
     folder = Path(path)
-    return RunFolder(folder, read_whole_manifest(folder))
+    return RunFolder(folder, read_manifest(folder))
 
 
 @dataclass(frozen=True)

@@ -150,10 +150,8 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 def _sums(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Different codes, ascending, and the sum of the values of each."""
-    order = np.argsort(codes, kind="stable")
-    ordered = codes[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    return ordered[starts], np.add.reduceat(values[order], starts)
+    different, place = np.unique(codes, return_inverse=True)
+    return different, np.bincount(place, values)
 
 
 class MajorityToken:

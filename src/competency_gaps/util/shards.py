@@ -115,8 +115,8 @@ class ShardFolder:
             if digest(path) == self._stamp(name)["sha256"]:
                 return path
         raise UserError(
-            f"{path}, or its checksum in {name}.json, is missing or damaged. Repeat the command that made its folder to "
-            "recompute this shard."
+            f"{path}, or its checksum in {name}.json, is missing or damaged. Repeat the command that made its folder "
+            "to recompute this shard."
         )
 
     def checksum(self, name: str) -> str:

@@ -150,10 +150,6 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
-    def scaled(self, factor: float, shift: float) -> Estimate:
-        """``factor`` times this plus ``shift``; the factor is positive."""
-        return Estimate(*(factor * value + shift for value in self))
-
 
 def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float = 0.95) -> Estimate | None:
     """Weighted mean over items, with its interval as of a concept's ``chi_model``.

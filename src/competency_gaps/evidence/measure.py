@@ -153,9 +153,7 @@ class Measures:
     def of(net: BlockSums, items: ItemSums, level: float, *, single: bool) -> Measures:
         """Measure from sums over blocks, and over benchmarks."""
         # A unit alone in its block has nothing to be compared with.
-        compared = net.units[net.block] > 1
-        if not compared.all():
-            net = net.of_pairs(compared)
+        net = net.of_pairs(net.units[net.block] > 1)
         return Measures(
             effective_sample(net.total(net.weight), net.total(net.weight2)),
             items.weight.sum(axis=1) > 0,

@@ -294,10 +294,8 @@ def _outcomes(scores: np.ndarray, benchmark_of: np.ndarray, unit_of: np.ndarray,
     crossing = np.bincount(unit_of, benchmark_of != home[unit_of]) > 0
     size = np.bincount(unit_of)
     outcome = np.bincount(unit_of, scores) / size
-    if crossing.any():
-        moved = level[home] + np.bincount(unit_of, scores - level[benchmark_of]) / size
-        outcome = np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
-    return np.asarray(outcome)
+    moved = level[home] + np.bincount(unit_of, scores - level[benchmark_of]) / size
+    return np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
 
 
 def first_of_most(unit_of: np.ndarray, benchmark_of: np.ndarray, places: int) -> np.ndarray:

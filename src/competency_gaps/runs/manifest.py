@@ -230,7 +230,7 @@ class RunFiles:
             type.
         """
         path, schema = self._path(name), SCHEMAS.get(name, {})
-        self._check(path.name)
+        self.check(path.name)
         try:
             table = scan_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -250,14 +250,10 @@ class RunFiles:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _unusable(self._path(name), f"is damaged: {one_line(error)}") from error
 
-    def check_arrays(self) -> None:
-        """Check the list of checksums of the arrays of activations by concept."""
-        self._check(BY_CONCEPT)
-
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.parquet"
 
-    def _check(self, name: str) -> None:
+    def check(self, name: str) -> None:
         """Compare a file with what the manifest says of it, if it lists files."""
         path = self._folder / name
         if not path.is_file():

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from competency_gaps.evidence import Covariate, Thresholds, evidence_by_benchmark, sample_of, units_of
-from competency_gaps.evidence.measure import ScoredItems
+from competency_gaps.evidence.measure import summing
 from competency_gaps.evidence.sample import block_sums
 
 CONFIG = Thresholds(min_n_eff=3)
@@ -88,7 +88,7 @@ def test_sums_of_items_against_a_loop():
     sample = sample_of(sp.csr_array(cas), scores, benchmark, cluster=cluster, repeats=cluster % 4 == 0)
     units = units_of(sample, across=False)
     assert len(units.outcome) < 80
-    sums = ScoredItems.of(sample, units, np.array([0, 1])).sums(sample.rows(np.arange(5)))
+    sums = summing(sample, units, np.array([0, 1]))(sample.rows(np.arange(5)))
     for b in (0, 1):
         here = benchmark == b
         w, v = cas[here], (cas * scores[:, None])[here]

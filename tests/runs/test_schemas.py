@@ -35,9 +35,9 @@ def test_a_table_is_read_only_with_its_columns_and_content(tmp_path, name):
     scanned(whole)
     files = RunFiles(tmp_path, {FILES: {path.name: entry_of(path)}})
     content = path.read_bytes()
-    for damaged, says in ((content[:-9], "cut off"), (content[:-9] + b"x" + content[-8:], "checksum")):
+    for damaged in (content[:-9], content[:-9] + b"x" + content[-8:]):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match=rf"{name}.parquet is damaged: .*{says}"):
+        with pytest.raises(UserError, match=rf"{name}.parquet is damaged: .*checksum"):
             files.scan(name)
     path.unlink()
     with pytest.raises(UserError, match=rf"{name}.parquet is missing"):

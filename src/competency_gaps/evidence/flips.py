@@ -112,13 +112,8 @@ def flip_p_values(terms: sp.csr_array, *, seed: int = 0) -> np.ndarray:
     second, fourth = _sum(terms.power(2)), _sum(terms.power(4))
     out = np.ones(terms.shape[0])
     some = count > 0
-    sizes = np.abs(terms.data)
-    largest, smallest = np.zeros(len(count)), np.zeros(len(count))
-    if some.any():
-        starts = terms.indptr[:-1][some]
-        largest[some], smallest[some] = np.maximum.reduceat(sizes, starts), np.minimum.reduceat(sizes, starts)
-    equal = some & (largest - smallest <= 1e-9 * largest)
-    fewer = np.round((count[equal] - statistic[equal] / largest[equal]) / 2)
+    equal = some & (count * fourth - second**2 <= 1e-9 * second**2)
+    fewer = np.round((count[equal] - statistic[equal] / np.sqrt(second[equal] / count[equal])) / 2)
     out[equal] = np.minimum(1.0, 2 * bdtr(fewer, count[equal], 0.5))
     curve = some & ~equal
     scale = np.sqrt(second[curve])

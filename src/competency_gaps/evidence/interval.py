@@ -152,10 +152,6 @@ class Estimate(NamedTuple):
     low: float
     high: float
 
-    def scaled(self, factor: float, shift: float) -> Estimate:
-        """Return ``factor`` times this estimate plus ``shift``; the factor must be positive."""
-        return Estimate(*(factor * value + shift for value in self))
-
 
 def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float = 0.95) -> Estimate | None:
     """Return the weighted mean over items with its interval, computed as for ``chi_model``.

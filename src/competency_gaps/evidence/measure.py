@@ -7,7 +7,7 @@ independent, so the variance adds up residuals within a cluster before squaring.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
@@ -53,53 +53,38 @@ class ItemSums:
         return ItemSums(*(getattr(self, field.name)[..., chosen] for field in fields(self)))
 
 
-@dataclass(frozen=True)
-class ScoredItems:
-    """Which benchmark and cluster each scored item belongs to, as matrices.
+def summing(sample: ItemSample, units: Units, numbers: np.ndarray) -> Callable[[sp.csr_array], ItemSums]:
+    """Return what sums some concepts' rows, of shape (C, N), over the scored items of each benchmark.
 
-    N items, B benchmarks, K clusters (cut where they span benchmarks).
+    Parameters
+    ----------
+    units
+        Cut at the benchmarks' borders.
+    numbers
+        The benchmarks', ascending.
     """
+    kept, scores = np.flatnonzero(units.unit >= 0), np.nan_to_num(sample.scores)
+    whole = len(scores), len(units.outcome), len(numbers)
+    places = np.searchsorted(numbers, sample.benchmark[kept]), np.searchsorted(numbers, units.benchmark)
+    ones = np.ones(len(kept))
+    of_benchmark = sp.csr_array((ones, (kept, places[0])), shape=(whole[0], whole[2]))
+    cluster = sp.csr_array((ones, (kept, units.unit[kept])), shape=whole[:2])
+    home = sp.csr_array((np.ones(whole[1]), (np.arange(whole[1]), places[1])), shape=whole[1:])
 
-    scores: np.ndarray
-    """float64 of shape (N,): 0 where unscored."""
-    of_benchmark: sp.csr_array
-    """Shape (N, B): 1 where a scored item belongs to a benchmark."""
-    cluster: sp.csr_array
-    """Shape (N, K): 1 where a scored item belongs to a cluster."""
-    home: sp.csr_array
-    """Shape (K, B): 1 where a cluster belongs to a benchmark."""
-
-    @staticmethod
-    def of(sample: ItemSample, units: Units, numbers: np.ndarray) -> ScoredItems:
-        """Return the matrices of a sample; ``units`` are cut at benchmarks' borders, ``numbers`` ascending."""
-        kept, count = np.flatnonzero(units.unit >= 0), len(units.outcome)
-
-        def mark(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
-            """Return a matrix with a 1 at each pair of row and column."""
-            return sp.csr_array(sp.coo_array((np.ones(len(rows)), (rows, columns)), shape=shape))
-
-        places = np.searchsorted(numbers, sample.benchmark[kept]), np.searchsorted(numbers, units.benchmark)
-        items = len(sample.scores)
-        return ScoredItems(
-            np.nan_to_num(sample.scores),
-            mark(kept, places[0], (items, len(numbers))),
-            mark(kept, units.unit[kept], (items, count)),
-            mark(np.arange(count), places[1], (count, len(numbers))),
-        )
-
-    def sums(self, cas: sp.csr_array) -> ItemSums:
-        """Return the sums over the items of each benchmark; ``cas``: some concepts' rows, of shape (C, N)."""
+    def sums(cas: sp.csr_array) -> ItemSums:
+        """Sum over the items of each benchmark, and over its clusters."""
         w = sp.csr_array(cas, dtype=np.float64)
-        scored = sp.csr_array((w.data * self.scores[w.indices], w.indices, w.indptr), shape=w.shape)
-        whole, right = w @ self.cluster, scored @ self.cluster
-        membership = self.of_benchmark
+        scored = sp.csr_array((w.data * scores[w.indices], w.indices, w.indptr), shape=w.shape)
+        by_cluster, right = w @ cluster, scored @ cluster
         return ItemSums(
-            membership.sum(axis=0),
-            np.array([self.scores**k @ membership for k in (1, 2)]),
-            (w @ membership).toarray(),
-            (scored @ membership).toarray(),
-            *((a.multiply(b) @ self.home).toarray() for a, b in ((whole, whole), (whole, right), (right, right))),
+            of_benchmark.sum(axis=0),
+            np.array([scores**k @ of_benchmark for k in (1, 2)]),
+            (w @ of_benchmark).toarray(),
+            (scored @ of_benchmark).toarray(),
+            *((a.multiply(b) @ home).toarray() for a, b in ((by_cluster,) * 2, (by_cluster, right), (right, right))),
         )
+
+    return sums
 
 
 def plain_association(sums: ItemSums) -> np.ndarray:
@@ -133,7 +118,7 @@ def chi_interval(sums: ItemSums, level: float, *, single: bool) -> tuple[np.ndar
     if single:
         low, high = ratio_interval(value, trials, observed, graded, level)
         return value[:, 0], low[:, 0], high[:, 0]
-    # A benchmark's few items say little about variance, so it is derived from the mean and the overall association.
+    # A benchmark's few items say little of their variance: it is assumed from its mean and the overall association.
     expected = np.clip(_mean(sums) + plain_association(sums)[:, None], 0.0, 1.0)
     whole = binomial_variance(expected, together(trials.T)[:, None], level)
     variance = ratio_variance(trials, observed, graded * whole, unseen_variance(whole, expected, graded))
@@ -170,10 +155,8 @@ class Measures:
     @staticmethod
     def of(net: BlockSums, items: ItemSums, level: float, *, single: bool) -> Measures:
         """Return the measures of concepts from their sums over blocks and over benchmarks."""
-        # A unit that is alone in its block has nothing to be compared with.
-        compared = net.units[net.block] > 1
-        if not compared.all():
-            net = net.of_pairs(compared)
+        # A unit alone in its block has nothing to be compared with.
+        net = net.of_pairs(net.units[net.block] > 1)
         return Measures(
             effective_sample(net.total(net.weight), net.total(net.weight2)),
             items.weight.sum(axis=1) > 0,
@@ -185,7 +168,7 @@ class Measures:
         )
 
 
-# A chunk of concepts has about as many non-zero CAS, so that its arrays fit the processor's cache.
+# A chunk of concepts has about as many of these, so that its arrays fit the processor's cache.
 NONZEROS_PER_CHUNK = 400_000
 CELLS_PER_CHUNK = 400_000
 """Approximate number of cells (concepts x blocks) per chunk of concepts."""
@@ -211,13 +194,13 @@ def measure(sample: ItemSample, level: float, *, single: bool) -> tuple[Units, M
     crosses = sample.cluster is not None and len(np.unique(sample.cluster[scored])) != len(within.outcome)
     suite = units_of(sample) if crosses else within
     numbers = np.unique(sample.benchmark)
-    of_items = ScoredItems.of(sample, within, numbers)
+    sums_of_items = summing(sample, within, numbers)
     index = np.searchsorted(numbers, within.block_benchmark)
 
     def of_chunk(concepts: np.ndarray) -> list[Measures]:
         """Measure some concepts in the suite and in each benchmark."""
         cas = sample.rows(concepts)
-        items, sums = of_items.sums(cas), within.sums(within.rows(cas))
+        items, sums = sums_of_items(cas), within.sums(within.rows(cas))
         whole = suite.sums(suite.rows(cas)) if crosses else sums
         parts = [Measures.of(whole, items, level, single=False)]
         for number in range(len(numbers) if single else 0):

@@ -306,14 +306,14 @@ def _item_rest(filled: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nd
     )
     usable = known & (others > 0)
     n = usable.sum(axis=0)
-    x, y = _moments(rest, usable, n), _moments(filled, usable, n)
-    product = (x.centred * y.centred).sum(axis=0)
-    spread = np.sqrt(x.second * y.second)
+    (x, of_rest), (y, of_item) = _moments(rest, usable, n), _moments(filled, usable, n)
+    product = (x * y).sum(axis=0)
+    spread = np.sqrt(of_rest[0] * of_item[0])
     tested = (n >= MIN_MODELS) & (spread > 1e-9)
     correlation = np.divide(product, spread, out=np.full(len(n), np.nan), where=tested)
     p_value = np.full(len(n), np.nan)
     if tested.any():
-        tail = _lower_tail(product[tested], n[tested], x.of(tested), y.of(tested))
+        tail = _lower_tail(product[tested], n[tested], of_rest[:, tested], of_item[:, tested])
         p_value[tested] = np.maximum(tail, _rarest(filled[:, tested], usable[:, tested]))
     return correlation, p_value
 
@@ -333,31 +333,17 @@ def _rarest(scores: np.ndarray, usable: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(logs.sum(axis=0)))
 
 
-def _lower_tail(product: np.ndarray, n: np.ndarray, x: _Moments, y: _Moments) -> np.ndarray:
+def _lower_tail(product: np.ndarray, n: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the chance of a product sum as low or lower if the item's scores are shuffled among the models."""
-    second, third, of_squares, of_fourth = moment_factors(n.astype(np.float64), (y.second, y.third, y.fourth))
-    scale = np.sqrt(x.second * second)
-    skewness = x.third * third / scale**3
-    excess = (x.second**2 * of_squares + x.fourth * of_fourth) / scale**4
+    second, third, of_squares, of_fourth = moment_factors(n.astype(np.float64), tuple(y))
+    scale = np.sqrt(x[0] * second)
+    skewness = x[1] * third / scale**3
+    excess = (x[0] ** 2 * of_squares + x[2] * of_fourth) / scale**4
     return np.asarray(pearson_tail(-product / scale, -skewness, excess))
 
 
-@dataclass(frozen=True)
-class _Moments:
-    """Values about their mean over an item's models (0 where unscored), and power sums of these over the models."""
-
-    centred: np.ndarray
-    second: np.ndarray
-    third: np.ndarray
-    fourth: np.ndarray
-
-    def of(self, chosen: np.ndarray) -> _Moments:
-        """Return the moments of the chosen items."""
-        return _Moments(self.centred[:, chosen], self.second[chosen], self.third[chosen], self.fourth[chosen])
-
-
-def _moments(values: np.ndarray, usable: np.ndarray, n: np.ndarray) -> _Moments:
-    """Return centred values and power sums over the models of each item."""
+def _moments(values: np.ndarray, usable: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values about their mean over an item's models, 0 where it is unscored, and their sums of powers 2, 3 and 4."""
     mean = np.where(usable, values, 0.0).sum(axis=0) / np.maximum(n, 1)
     centred = np.where(usable, values - mean, 0.0)
-    return _Moments(centred, *((centred**k).sum(axis=0) for k in (2, 3, 4)))
+    return centred, np.stack([(centred**k).sum(axis=0) for k in (2, 3, 4)])

@@ -227,8 +227,6 @@ class Units:
     """int64 of shape (K,): number of the unit's block, from 0."""
     block_benchmark: np.ndarray
     """int64 of shape (B,): number of each block's benchmark."""
-    alone: bool
-    """Whether every unit is a single item."""
 
     @cached_property
     def member(self) -> sp.csr_array:
@@ -239,8 +237,6 @@ class Units:
 
     def rows(self, cas: sp.csr_array) -> sp.csr_array:
         """Return CAS (csr_array of shape (asked, N)) summed over each unit's items: float64 of shape (asked, K)."""
-        if self.alone and np.array_equal(self.unit, np.arange(len(self.unit))):
-            return sp.csr_array(cas, dtype=np.float64)
         return sp.csr_array(sp.csr_array(cas, dtype=np.float64) @ self.member)
 
     def sums(self, rows: sp.csr_array) -> BlockSums:
@@ -265,7 +261,7 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     unit = np.full(len(sample.scores), -1, np.int64)
     if not len(kept):
         nothing = np.zeros(0, np.int64)
-        return Units(unit, np.zeros(len(unit)), np.zeros(0), nothing, nothing, nothing, alone=True)
+        return Units(unit, np.zeros(len(unit)), np.zeros(0), nothing, nothing, nothing)
     benchmark = sample.benchmark[kept]
     cluster = kept if sample.cluster is None else sample.cluster[kept]
     if not across:
@@ -285,7 +281,7 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     share = np.ones(len(unit))
     if sample.repeats is not None:
         share[kept] = np.where(sample.repeats[kept], 1 / size[unit_of], 1.0)
-    return Units(unit, share, outcome, numbers[home], block, block_benchmark, alone=bool((size == 1).all()))
+    return Units(unit, share, outcome, numbers[home], block, block_benchmark)
 
 
 def _outcomes(scores: np.ndarray, benchmark_of: np.ndarray, unit_of: np.ndarray, home: np.ndarray) -> np.ndarray:
@@ -302,10 +298,8 @@ def _outcomes(scores: np.ndarray, benchmark_of: np.ndarray, unit_of: np.ndarray,
     crossing = np.bincount(unit_of, benchmark_of != home[unit_of]) > 0
     size = np.bincount(unit_of)
     outcome = np.bincount(unit_of, scores) / size
-    if crossing.any():
-        moved = level[home] + np.bincount(unit_of, scores - level[benchmark_of]) / size
-        outcome = np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
-    return np.asarray(outcome)
+    moved = level[home] + np.bincount(unit_of, scores - level[benchmark_of]) / size
+    return np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
 
 
 def first_of_most(unit_of: np.ndarray, benchmark_of: np.ndarray, places: int) -> np.ndarray:

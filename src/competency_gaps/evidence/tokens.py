@@ -153,10 +153,8 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 def _sums(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct codes, ascending, and the sum of the values of each."""
-    order = np.argsort(codes, kind="stable")
-    ordered = codes[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    return ordered[starts], np.add.reduceat(values[order], starts)
+    different, place = np.unique(codes, return_inverse=True)
+    return different, np.bincount(place, values)
 
 
 class MajorityToken:
@@ -174,11 +172,8 @@ class MajorityToken:
         """Count activations: three arrays of shape (activations,), weights >= 0."""
         if not len(concepts):
             return
-        order = np.lexsort((tokens, concepts))
-        c, t, w = concepts[order], tokens[order], weights[order].astype(np.float64)
-        starts = np.flatnonzero(np.r_[True, (c[1:] != c[:-1]) | (t[1:] != t[:-1])])
-        mass = np.add.reduceat(w, starts)
-        pair_concept, pair_token = c[starts], t[starts]
+        pair, mass = _sums(concepts.astype(np.int64) * (tokens.max() + 1) + tokens, weights)
+        pair_concept, pair_token = np.divmod(pair, tokens.max() + 1)
         # Per concept the heaviest pair: last of its group when sorted by mass.
         by_mass = np.lexsort((pair_token, mass, pair_concept))
         last = np.flatnonzero(np.r_[pair_concept[by_mass][1:] != pair_concept[by_mass][:-1], True])

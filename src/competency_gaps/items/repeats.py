@@ -27,7 +27,7 @@ import functools
 import hashlib
 import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -189,7 +189,7 @@ def _keys(question: FoldedQuestion) -> tuple[Any, Any]:
 
 def _numbered(keys: Sequence[Any]) -> NDArray[np.int64]:
     """Return a number for each key, equal for equal keys, in order of appearance; each None gets a new number."""
-    known = _Numbers()
+    known = _numbers()
     return np.array([known[object() if key is None else key] for key in keys], np.int64)
 
 
@@ -233,7 +233,6 @@ class _WithPartners(NamedTuple):
     choices: NDArray[np.int64]
     """Shape (compared,): questions with equal numbers have the same options."""
     n_choices: NDArray[np.int64]
-    """Shape (compared,): number of options; 0 if there are none."""
     size: NDArray[np.float64]
     """Shape (compared,): number of questions in the benchmark."""
 
@@ -273,7 +272,7 @@ def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64])
     count = int(benchmark.max(initial=-1)) + 1
     totals = [Counter[tuple[str, int]]() for _ in range(count)]
     answers = [Counter[str | None]() for _ in range(count)]
-    blocks = _Numbers()
+    blocks = _numbers()
     block = np.empty(len(questions), np.int64)
     for i, (question, b) in enumerate(zip(questions, benchmark.tolist(), strict=True)):
         words = _words(question.prompt)
@@ -289,7 +288,7 @@ def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64])
     # Most questions are alone in their block: they are not compared, and their words are not kept.
     index = np.flatnonzero(np.bincount(block, minlength=len(blocks))[block] > 1)
     size = np.bincount(benchmark, minlength=count).astype(float)
-    vocabulary, orders, anchors, options = _Numbers(), _Numbers(), _Numbers(), _Numbers()
+    vocabulary, orders, anchors, options = _numbers(), _numbers(), _numbers(), _numbers()
     text, shares, ends, places, rarity = [], [], [0], [], []
     for i in index.tolist():
         b, words, answer = int(benchmark[i]), _words(questions[i].prompt), questions[i].answer
@@ -317,12 +316,9 @@ def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64])
     )
 
 
-class _Numbers(dict[Any, int]):
-    """Assigns numbers from 0 to keys, in the order in which they are first looked up."""
-
-    def __missing__(self, key: Any) -> int:
-        self[key] = number = len(self)
-        return number
+def _numbers() -> defaultdict[Any, int]:
+    """Numbers things in the order in which they are first asked for."""
+    return defaultdict(itertools.count().__next__)
 
 
 def _words(text: str) -> list[str]:

@@ -10,9 +10,8 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.items.item import Item
-from competency_gaps.util.errors import UserError, no_such
+from competency_gaps.util.errors import no_such
 from competency_gaps.util.jsonl import float_or_none
-from competency_gaps.util.text import shorten, visible
 
 if TYPE_CHECKING:
     from competency_gaps.evidence import Covariate
@@ -63,23 +62,8 @@ def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> 
 
 
 def read_covariates(text: str | None) -> dict[str, Any]:
-    """Return the covariates in a cell of ``items["covariates"]``, by name; null gives an empty mapping.
-
-    Raises
-    ------
-    UserError
-        If it is not a JSON object of texts, numbers, booleans and nulls.
-    """
-    try:
-        values = json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, dict) or any(isinstance(value, (list, dict)) for value in values.values()):
-        raise UserError(
-            f"items.parquet has the covariates {shorten(visible(str(text)), 80)}, expected a JSON object of texts and "
-            "numbers: the run is damaged. Repeat the command that made it, or get a new copy from its source."
-        )
-    return values
+    """Parse a cell of ``items["covariates"]``; null gives none."""
+    return dict(json.loads(text or "{}"))
 
 
 def repeats(items: pl.DataFrame) -> np.ndarray:

@@ -45,10 +45,6 @@ BY_CONCEPT = "activations/by-concept/checks.json"
 """Checksums of the arrays in the same folder. The only file in the manifest that is not a table."""
 _FORMER = ".manifest.json.former"
 """The previous manifest of a run whose tables are being rebuilt."""
-_KEYS = (
-    *("created", "model", "scored_model", "sae", "hook", "span", "evidence", "benchmarks", "settings", "slices", FILES),
-)
-"""Keys that the manifest of every finished run has."""
 _AGAIN = "Repeat the command that made it."
 
 
@@ -106,20 +102,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"with {argument(option)} {folder}."
         )
     return read_versioned(path, SCHEMA_VERSION, _AGAIN)
-
-
-def read_whole_manifest(folder: Path) -> dict[str, Any]:
-    """Return a finished run's manifest, checked for the keys that every run has.
-
-    Raises
-    ------
-    UserError
-        As :func:`read_manifest`, or if a key is missing.
-    """
-    content = read_manifest(folder)
-    if lacking := [key for key in _KEYS if key not in content]:
-        raise damaged(folder / FILE, ValueError(f"it has no {lacking[0]!r}"), _AGAIN)
-    return content
 
 
 def shard_names(entry: dict[str, Any]) -> list[str]:
@@ -210,12 +192,9 @@ def read_assessment(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        content = read_document(path)
-        for verdict in content["verdicts"]:
-            _ = {name: verdict[name] for name in ("code", "outcome", "numbers", "tone")}
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        return read_document(path)
+    except (OSError, ValueError) as error:
         raise damaged(path, error, "Check the run again, or remove the file.") from error
-    return content
 
 
 class RunFiles:
@@ -253,7 +232,7 @@ class RunFiles:
             column.
         """
         path, schema = self._path(name), SCHEMAS.get(name, {})
-        self._check(path.name)
+        self.check(path.name)
         try:
             table = scan_parquet(path)
         except (pl.exceptions.PolarsError, OSError) as error:
@@ -273,15 +252,11 @@ class RunFiles:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _unusable(self._path(name), f"is damaged: {one_line(error)}") from error
 
-    def check_arrays(self) -> None:
-        """Check the file of checksums of the by-concept activations; raises UserError if it is missing or changed."""
-        self._check(BY_CONCEPT)
-
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.parquet"
 
-    def _check(self, name: str) -> None:
-        """Raise UserError if a file is missing or differs from its entry in the manifest (if that lists files)."""
+    def check(self, name: str) -> None:
+        """Compare a file with what the manifest says of it, if it lists files."""
         path = self._folder / name
         if not path.is_file():
             raise _unusable(path, "is missing: the run is damaged")

@@ -15,7 +15,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.manifest import RunFiles, read_whole_manifest, shard_names
+from competency_gaps.runs.manifest import BY_CONCEPT, RunFiles, read_manifest, shard_names
 from competency_gaps.runs.schemas import READING, SCHEMAS
 from competency_gaps.util.errors import UserError, no_such
 from competency_gaps.util.text import plural
@@ -41,7 +41,7 @@ def open_folder(path: Path | str) -> RunFolder:
         If the folder is not a finished run, or its schema version is unknown.
     """
     folder = Path(path)
-    return RunFolder(folder, read_whole_manifest(folder))
+    return RunFolder(folder, read_manifest(folder))
 
 
 @dataclass(frozen=True)
@@ -350,7 +350,7 @@ class RunFolder:
         """The CAS of the items, stored by concept."""
         from competency_gaps.reading.by_concept import ByConcept
 
-        self.files.check_arrays()
+        self.files.check(BY_CONCEPT)
         return ByConcept(self.path / "activations")
 
     @cached_property

@@ -270,7 +270,7 @@ def _position(both: Sequence[Games]) -> dict[str, Any]:
     """Return ``position_bias``, ``agreement`` and ``by_place`` of :func:`arena_figures`, from items with both games."""
     first = np.asarray([[VERDICTS[str(label)].first for label in games] for games in both]).reshape(-1, 2)
     share = mean(first.mean(axis=1))
-    bias = None if share is None else share.scaled(1.0, -0.5)
+    bias = None if share is None else Estimate(*(value - 0.5 for value in share))
     # In the other order the same side wins if the first place has the opposite result.
     agreeing = first[:, 0] == 1 - first[:, 1]
     decisive = (first != 0.5).all(axis=1)

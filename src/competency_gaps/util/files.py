@@ -8,7 +8,6 @@ import json
 import math
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,18 +103,6 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path_ in created:
         sync_folder(path_.parent)
-
-
-def can_write(folder: Path) -> bool:
-    """Create a folder, and return whether files can be written in it."""
-    try:
-        make_folder(folder)
-        with tempfile.TemporaryFile(dir=folder):
-            return True
-    except OSError as error:
-        if error.errno in NOT_WRITABLE:
-            return False
-        raise
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -14,6 +14,7 @@ import logging
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -110,16 +111,12 @@ class ShardFolder:
             If the shard or its checksum is missing, or they do not match.
         """
         path = self.path(name)
-        try:
+        with suppress(OSError, ValueError, KeyError):
             if digest(path) == self._stamp(name)["sha256"]:
                 return path
-            why = "its content does not match its checksum"
-        except OSError as error:
-            why = f"{Path(error.filename or path).name}: {error.strerror}"
-        except (ValueError, KeyError):
-            why = f"{name}.json, which holds its checksum, cannot be read"
         raise UserError(
-            f"{path} is missing or damaged: {why}. Repeat the command that made its folder to recompute this shard."
+            f"{path}, or its checksum in {name}.json, is missing or damaged. Repeat the command that made its folder "
+            "to recompute this shard."
         )
 
     def checksum(self, name: str) -> str:

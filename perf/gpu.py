@@ -150,7 +150,7 @@ def measure(name: str, prompts: list[str], args: argparse.Namespace, folder: Pat
     tokens = sum(needed(item) for items in suite for item in items)
     files = work.reader.files.store.shards
     shards = [ShardFile(files.check(shard)) for shard in work.names]
-    active, pairs = sum(len(shard.tensor("act_values")) for shard in shards), sum(shard.pairs for shard in shards)
+    active, pairs = (sum(len(shard.tensor(name)) for shard in shards) for name in ("act_values", "concepts"))
     saelens = SAELens(setting, folder)
     print(
         f"{name}, {lm.identity['dtype']}, on {device}: {len(prompts):,} prompts, {tokens:,} tokens, read up to "

@@ -24,7 +24,7 @@ def write_synthetic_dictionary(
 ) -> None:
     """Write a dictionary folder."""
     write_dictionary(folder, sae)
-    label_table.write_label_table(folder, _labels(world, words, rng))
+    write_tables(folder, {label_table.FILE: _labels(world, words, rng).write_parquet})
     write_atlas(folder, _atlas(world, words, rng))
     tokens, similar = _tokens(len(world.subject), words, rng), _similar(world, rng)
     write_tables(folder, {"logits.parquet": tokens.write_parquet, "similar.parquet": similar.write_parquet})

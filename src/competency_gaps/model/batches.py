@@ -142,7 +142,6 @@ class Attempts:
     def __init__(self) -> None:
         self._too_large: dict[str, int] = {}
         """By kind of pass: the smallest padded size (rows x longest) at which memory ran out."""
-        self._warned = False
         self._copies: list[LanguageModel] = []
         self._stopped = False
         """Whether nobody waits any longer for what the copies still read."""
@@ -200,10 +199,10 @@ class Attempts:
                         yield rows, [outcome]
                     else:
                         if outcome == OUT_OF_MEMORY:
-                            self._too_large[kind] = size = _size(rows, lengths)
-                            if not self._warned:
+                            size = _size(rows, lengths)
+                            if not self._too_large:
                                 log.warning(_TOO_LARGE, len(rows), size // len(rows), token_budget)
-                            self._warned = True
+                            self._too_large[kind] = size
                         waiting += _halves(rows)
 
     @contextmanager

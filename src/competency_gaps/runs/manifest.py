@@ -45,7 +45,6 @@ BY_CONCEPT = "activations/by-concept/checks.json"
 """The one file with checksums that is no table: it holds those of the arrays beside it."""
 _FORMER = ".manifest.json.former"
 """The manifest of a run whose tables are being made anew."""
-_AGAIN = "Repeat the command that made it."
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
@@ -100,7 +99,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} is not a run: it has no {FILE}. If it {holds}, make a run of it first, "
             f"with {argument(option)} {folder}."
         )
-    return read_versioned(path, SCHEMA_VERSION, _AGAIN)
+    return read_versioned(path, SCHEMA_VERSION, "Repeat the command that made it.")
 
 
 def shard_names(entry: dict[str, Any]) -> list[str]:

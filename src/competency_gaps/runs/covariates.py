@@ -16,10 +16,6 @@ from competency_gaps.util.jsonl import float_or_none
 if TYPE_CHECKING:
     from competency_gaps.evidence import Covariate
 
-BUILT_IN = ("length", "group", "answer_position", "answer_length", "options")
-"""Covariates of every run: tokens in the span, the item's group, position of the right option, whether it is the
-longest or the shortest one, number of options."""
-
 
 def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
     """Raise UserError if ``evidence.strata`` names a covariate that no item has."""
@@ -34,7 +30,7 @@ def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
             raise no_such("evidence.strata: no item has the covariate", name, sorted(known))
 
 
-def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> tuple[Covariate, ...]:
+def item_covariates(items: pl.DataFrame, names: Sequence[str]) -> tuple[Covariate, ...]:
     """Read covariates from the table of items.
 
     Parameters
@@ -42,18 +38,14 @@ def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> 
     items
         ``items.parquet``.
     names
-        Covariates to read; None: all that differ between items.
+        Covariates to read.
 
     Returns
     -------
     tuple of Covariate
         Columns that hold a text are categorical; others are numbers.
     """
-    if names is not None:
-        return tuple(_covariate(items, name) for name in names)
-    further = sorted({name for text in items["covariates"].unique() for name in read_covariates(text)})
-    every = (_covariate(items, name) for name in (*BUILT_IN, *further))
-    return tuple(covariate for covariate in every if len(np.unique(covariate.values[~np.isnan(covariate.values)])) > 1)
+    return tuple(_covariate(items, name) for name in names)
 
 
 def read_covariates(text: str | None) -> dict[str, Any]:

@@ -33,11 +33,6 @@ SKETCH_BYTES = 2**28
 MAX_BUCKETS = 2**15
 
 
-def buckets_for(width: int) -> int:
-    """Return the number of buckets per concept that fit into ``SKETCH_BYTES``: 512 for 65,536 concepts."""
-    return max(16, min(MAX_BUCKETS, SKETCH_BYTES // (8 * width)))
-
-
 @dataclass(frozen=True)
 class Recurring:
     """Tokens (or pairs of tokens) that occur in several texts, and their counts."""
@@ -79,7 +74,8 @@ class LexicalShare:
     def __init__(self, width: int, recurring: Recurring, buckets: int | None = None) -> None:
         self.recurring = recurring
         keys = len(recurring.keys)
-        self.buckets = min(max(1, keys), buckets or buckets_for(width))
+        fitting = max(16, min(MAX_BUCKETS, SKETCH_BYTES // (8 * width)))  # 512 for 65,536 concepts
+        self.buckets = min(max(1, keys), buckets or fitting)
         self._sketch = np.zeros((width, self.buckets))
         if keys <= self.buckets:
             self._bucket, sign = np.arange(keys), np.ones(keys)

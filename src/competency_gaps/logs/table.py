@@ -119,10 +119,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     if not scored:
         # A column that happens to be called ``score`` is not read either.
         records = [
-            replace(record, values={k: v for k, v in record.values.items() if k != "score"})
-            if "score" in record.values
-            else record
-            for record in records
+            replace(record, values={k: v for k, v in record.values.items() if k != "score"}) for record in records
         ]
     elif records and column not in records[0].values and not any(sign in column for sign in ".{,'"):
         # A path, a template or a list of columns is checked where it is read.

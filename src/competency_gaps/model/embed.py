@@ -122,7 +122,7 @@ def has_default_model() -> bool:
 def _store() -> sqlite3.Connection:
     """Return the database of vectors in the cache folder; an empty one in memory if the folder cannot be used."""
     table = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
-    with suppress(OSError, sqlite3.Error):
+    with suppress(OSError, UserError, sqlite3.Error):
         make_folder(cache_folder())
         store = sqlite3.connect(cache_folder() / "embeddings.sqlite", timeout=30)
         store.execute(table)

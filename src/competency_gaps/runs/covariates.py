@@ -16,10 +16,6 @@ from competency_gaps.util.jsonl import float_or_none
 if TYPE_CHECKING:
     from competency_gaps.evidence import Covariate
 
-BUILT_IN = ("length", "group", "answer_position", "answer_length", "options")
-"""Names of the covariates that every run can have: tokens in the span, the item's group, position of the right
-option, whether the right option is the longest or the shortest, number of options."""
-
 
 def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
     """Raise UserError if ``evidence.strata`` names a covariate that no item has."""
@@ -34,31 +30,22 @@ def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
             raise no_such("evidence.strata: no item has the covariate", name, sorted(known))
 
 
-def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> tuple[Covariate, ...]:
-    """Return covariates of the items, one value per item.
+def item_covariates(items: pl.DataFrame, names: Sequence[str]) -> tuple[Covariate, ...]:
+    """Read covariates from the table of items.
 
     Parameters
     ----------
     items
         ``items.parquet``.
     names
-        Covariates to return; None: all that have at least two values.
+        Covariates to read.
 
     Returns
     -------
     tuple of Covariate
-        A covariate with text values is categorical; the others are numeric. NaN = the item has no value.
-
-    Raises
-    ------
-    UserError
-        If a cell of ``items["covariates"]`` is damaged.
+        Columns that hold a text are categorical; others are numbers.
     """
-    if names is not None:
-        return tuple(_covariate(items, name) for name in names)
-    further = sorted({name for text in items["covariates"].unique() for name in read_covariates(text)})
-    every = (_covariate(items, name) for name in (*BUILT_IN, *further))
-    return tuple(covariate for covariate in every if len(np.unique(covariate.values[~np.isnan(covariate.values)])) > 1)
+    return tuple(_covariate(items, name) for name in names)
 
 
 def read_covariates(text: str | None) -> dict[str, Any]:

@@ -45,7 +45,6 @@ BY_CONCEPT = "activations/by-concept/checks.json"
 """Checksums of the arrays in the same folder. The only file in the manifest that is not a table."""
 _FORMER = ".manifest.json.former"
 """The previous manifest of a run whose tables are being rebuilt."""
-_AGAIN = "Repeat the command that made it."
 
 
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
@@ -101,7 +100,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{str(folder)!r} is not a run: it has no {FILE}. If it {holds}, make a run of it first, "
             f"with {argument(option)} {folder}."
         )
-    return read_versioned(path, SCHEMA_VERSION, _AGAIN)
+    return read_versioned(path, SCHEMA_VERSION, "Repeat the command that made it.")
 
 
 def shard_names(entry: dict[str, Any]) -> list[str]:

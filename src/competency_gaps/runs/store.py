@@ -89,12 +89,10 @@ class RunStore:
 
     def names(self) -> set[str]:
         """Return the names of the shards that have a marker now."""
-        with self._errors():
+        paths: list[str] = []
+        with self._errors(), suppress(FileNotFoundError):
             self._files.invalidate_cache()
-            try:
-                paths = self._files.ls(self._path(_MARKERS), detail=False)
-            except FileNotFoundError:
-                return set()
+            paths = self._files.ls(self._path(_MARKERS), detail=False)
         files = (str(path).rpartition("/")[2] for path in paths)
         return {file.removesuffix(".json") for file in files if is_shard_name(file.removesuffix(".json"))}
 

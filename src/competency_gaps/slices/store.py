@@ -34,19 +34,6 @@ def read_slices(run: RunFolder) -> list[Family]:
 
 def stored(families: Sequence[Family]) -> tuple[pl.DataFrame, dict[str, Any]]:
     """Return the table of slices, and the manifest's record: each family's number of ``slices``, and ``made_with``."""
-    return _table(families), {f.name: {"slices": len(f.names), "made_with": f.made_with} for f in families}
-
-
-def stored_families(run: RunFolder) -> list[Family]:
-    """Return all families of a run but the concepts."""
-    table = run.files.collect("slices", run.scan("slices"))
-    made_with = {name: entry.get("made_with", {}) for name, entry in run.manifest["slices"].items()}
-    parts = table.partition_by("family", maintain_order=True)
-    return [replace(_family(part, run.items.height), made_with=made_with.get(part["family"][0], {})) for part in parts]
-
-
-def _table(families: Sequence[Family]) -> pl.DataFrame:
-    """Return the table of slices, numbered through all families."""
     tables, first = [], 0
     for family in families:
         weights = family.weights
@@ -69,7 +56,16 @@ def _table(families: Sequence[Family]) -> pl.DataFrame:
             )
         )
         first += len(family.names)
-    return pl.concat(tables) if tables else pl.DataFrame(schema=SCHEMA)
+    record = {f.name: {"slices": len(f.names), "made_with": f.made_with} for f in families}
+    return pl.concat(tables) if tables else pl.DataFrame(schema=SCHEMA), record
+
+
+def stored_families(run: RunFolder) -> list[Family]:
+    """Return all families of a run but the concepts."""
+    table = run.files.collect("slices", run.scan("slices"))
+    made_with = {name: entry.get("made_with", {}) for name, entry in run.manifest["slices"].items()}
+    parts = table.partition_by("family", maintain_order=True)
+    return [replace(_family(part, run.items.height), made_with=made_with.get(part["family"][0], {})) for part in parts]
 
 
 def _family(table: pl.DataFrame, items: int) -> Family:

@@ -67,26 +67,24 @@ def tree_of(
             cluster = _k_means(space, scale, seed)
             finer = coarser.copy()
             for number in range(scale):
-                inside = cluster == number
-                if inside.sum() < MIN_ITEMS:
+                inside = np.flatnonzero(cluster == number)
+                if len(inside) < MIN_ITEMS:
                     continue
                 above = coarser[inside]
-                counts = np.bincount(above[above >= 0]) if (above >= 0).any() else np.zeros(0)
+                counts = np.bincount(above[above >= 0])
                 parents.append(int(counts.argmax()) if len(counts) else -1)
                 finer[inside] = len(members)
-                members.append(rows[inside])
+                members.append(inside)
             coarser = finer
     if not members:
         return None
-    position = np.full(items, -1, np.int64)
-    position[rows] = np.arange(len(rows))
     typical = []
     for member in members:
-        vectors = space[position[member]]
-        typical.append(member[np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:2]].tolist())
-    return replace(
-        family_of(name, ones_at(members, items), [""] * len(members), parent=np.array(parents)), typical=typical
-    )
+        vectors = space[member]
+        nearest = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[:2]
+        typical.append(rows[member[nearest]].tolist())
+    weights = ones_at([rows[member] for member in members], items)
+    return replace(family_of(name, weights, [""] * len(members), parent=np.array(parents)), typical=typical)
 
 
 def _k_means(space: np.ndarray, scale: int, seed: int) -> np.ndarray:

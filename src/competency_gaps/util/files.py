@@ -17,7 +17,7 @@ from competency_gaps.util.errors import MachineError, UserError
 
 CACHE_VARIABLE = "CGAPS_CACHE"
 """Environment variable that names another cache folder."""
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Error numbers of a file or folder that cannot be written by this user."""
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES)
 """Error numbers of file systems, such as some network ones, that cannot flush a folder to the disk."""
@@ -50,23 +50,10 @@ def write_atomic(path: Path, write: Callable[[Path], Any]) -> None:
     if path.is_dir():
         raise UserError(f"{str(path)!r} is a folder: give the path of a file.")
     part = path.with_name(f".{path.name}.part")
-    try:
+    with writable(path.parent), no_space_left(path):
         make_folder(path.parent)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(
-            f"{str(path)!r} cannot be written: {str(path.parent)!r} is a file or inside one. Give a path in a folder."
-        ) from error
-    with no_space_left(path):
-        try:
-            part.unlink(missing_ok=True)
-            part.touch()  # the system applies the umask: asking for it would change it for other threads
-        except OSError as error:
-            if error.errno in NOT_WRITABLE:
-                raise MachineError(
-                    f"{path} cannot be written ({error.strerror}). Copy its folder to where you can write, or ask who "
-                    "owns it."
-                ) from error
-            raise
+        part.unlink(missing_ok=True)
+        part.touch()  # the system applies the umask: asking for it would change it for other threads
         try:
             mode = stat.S_IMODE(part.stat().st_mode)
             write(part)
@@ -98,9 +85,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, so that they survive a power failure."""
+    """Make a folder and those above it, so that they are there after a power failure too.
+
+    Raises
+    ------
+    UserError
+        If a file has its name, or that of a folder above it.
+    """
     created = [path_ for path_ in (folder, *folder.parents) if not path_.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{str(folder)!r} is a file or inside one. Give a path in a folder.") from error
     for path_ in created:
         sync_folder(path_.parent)
 
@@ -138,6 +134,30 @@ def no_space_left(path: Path) -> Iterator[None]:
                 f"free some space and repeat the command."
             ) from error
         raise
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Turn what the system refuses in a folder into errors that say what to do."""
+    resolved = folder.resolve()
+    try:
+        yield
+    except Exception as error:
+        named = error.filename if isinstance(error, OSError) else None
+        named = Path(os.fsdecode(named)) if isinstance(named, (str, bytes)) else None
+        if isinstance(error, OSError) and error.errno in _NOT_WRITABLE and named and _within(named, resolved):
+            raise MachineError(
+                f"{folder} cannot be written ({error.strerror}: {named}). Finished work is kept. Copy the folder to "
+                "where you can write, or ask who owns it."
+            ) from error
+        with no_space_left(named or folder):
+            raise
+
+
+def _within(path: Path, folder: Path) -> bool:
+    """Whether a path leads into a folder, or to one above it in which it was to be made."""
+    path = path.resolve()
+    return path.is_relative_to(folder) or (folder.is_relative_to(path) and not folder.exists())
 
 
 def sha256(path: Path) -> str:

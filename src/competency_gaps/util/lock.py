@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from competency_gaps.util.errors import MachineError, UserError
-from competency_gaps.util.files import NOT_WRITABLE, make_folder, no_space_left
+from competency_gaps.util.errors import UserError
+from competency_gaps.util.files import make_folder, writable
 
 if TYPE_CHECKING:
     from filelock import FileLock, SoftFileLock
@@ -63,7 +63,7 @@ def hold(folder: Path) -> Iterator[None]:
         _HERE.setdefault(resolved, thread)
     if known not in (None, thread):
         raise _refused(folder, "another thread of this process")
-    with _writable(folder, resolved):
+    with writable(folder):
         if known is not None:
             yield
             return
@@ -95,12 +95,7 @@ def _acquire(folder: Path, path: Path) -> FileLock | SoftFileLock:
     """Lock the file, write into it who did, and return the lock; HeldError if it is taken."""
     from filelock import FileLock, SoftFileLock, Timeout
 
-    try:
-        make_folder(path.parent)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(
-            f"{str(folder)!r} is a file or inside one, so it cannot hold a run or dictionary. Give a path in a folder."
-        ) from error
+    make_folder(folder)
     lock: FileLock | SoftFileLock = FileLock(path, timeout=_WAIT, thread_local=False, fallback_to_soft=False)
     try:
         try:
@@ -132,26 +127,3 @@ def _refused(folder: Path, holder: str) -> HeldError:
         f"{str(folder)!r} is being written by {holder}: only one command can write at a time. Wait for it or stop "
         "it; finished work is kept."
     )
-
-
-@contextmanager
-def _writable(folder: Path, resolved: Path) -> Iterator[None]:
-    """Turn errors of the system within the folder at ``resolved`` into errors that say what to do."""
-    try:
-        yield
-    except Exception as error:
-        named = error.filename if isinstance(error, OSError) else None
-        named = Path(os.fsdecode(named)) if isinstance(named, (str, bytes)) else None
-        if isinstance(error, OSError) and error.errno in NOT_WRITABLE and named and _within(named, resolved):
-            raise MachineError(
-                f"{folder} cannot be written ({error.strerror}: {named}). Finished work is kept. Copy the folder to "
-                "where you can write, or ask who owns it."
-            ) from error
-        with no_space_left(named or folder):
-            raise
-
-
-def _within(path: Path, folder: Path) -> bool:
-    """Return whether a path is inside a folder, or is a parent in which the folder could not be created."""
-    path = path.resolve()
-    return path.is_relative_to(folder) or (folder.is_relative_to(path) and not folder.exists())

@@ -178,7 +178,7 @@ def find_negatives(
     windows, active = pool
     if not len(windows) or not len(exemplars):
         return np.zeros(0, NEGATIVE)
-    held = tokens[windows]
+    pool_tokens = tokens[windows]
     vectors = _TokenVectors(tokens, windows, exemplars["window"], embedding)
     order = np.argsort(exemplars["concept"], kind="stable")
     concepts, start = np.unique(exemplars["concept"][order], return_index=True)
@@ -189,7 +189,7 @@ def find_negatives(
         centres = np.stack([_centre(exemplars[own_rows], tokens, vectors) for own_rows in rows])
         cosine = centres @ vectors.pool.T
         silent = ~active[:, concepts[a : a + CHUNK]].toarray().T
-        share = np.stack([_shares(exemplars[own_rows], tokens, held) for own_rows in rows])
+        share = np.stack([_shares(exemplars[own_rows], tokens, pool_tokens) for own_rows in rows])
         for i, concept in enumerate(concepts[a : a + CHUNK]):
             chosen = _choose(cosine[i], silent[i], share[i], count)
             of_concept = np.full(len(chosen), concept), windows[chosen], cosine[i, chosen]

@@ -149,8 +149,8 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 def _sums(codes: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct codes, ascending, and the sum of the values of each."""
-    different, place = np.unique(codes, return_inverse=True)
-    return different, np.bincount(place, values)
+    different, index = np.unique(codes, return_inverse=True)
+    return different, np.bincount(index, values)
 
 
 class MajorityToken:

@@ -145,7 +145,7 @@ class _Slices(NamedTuple):
     """float of shape (K, items of the run that read the examples)."""
 
 
-class _Told(NamedTuple):
+class _ExampleTies(NamedTuple):
     """Slices that go with E entries."""
 
     slices: _Slices
@@ -203,9 +203,9 @@ def match(
     slices = slices_beside(base, source)
     slices, same = _without(slices, member, source.items)
     with progress.stage("comparing examples"):
-        told = _by_examples(base, source, entries, slices, member, part, level)
+        ties_of = _by_examples(base, source, entries, slices, member, part, level)
     with progress.stage("testing slices"):
-        matched, rates = _tested(base, analysis, entries, told, level, how)
+        matched, rates = _tested(base, analysis, entries, ties_of, level, how)
     lacks: list[Lacked] = []
     if analysis is not None:
         tied = same | {tie.slice for entry in matched for tie in entry.ties}
@@ -275,7 +275,7 @@ def _by_examples(
     member: sp.csr_array,
     part: np.ndarray | None,
     level: float,
-) -> _Told:
+) -> _ExampleTies:
     """Slices that tell an entry's examples from others of its domain."""
     domain = np.unique([entry.domain for entry in entries], return_inverse=True)[1]
     rows, of_row = _taking_part(source, member, domain, part)
@@ -293,7 +293,7 @@ def _by_examples(
         inside = [np.unique(benchmark[rows[of_row == number]]) for number in range(domain.max() + 1)]
         homes = [np.flatnonzero(np.isin(benchmark, of_entry)) for of_entry in inside]
     home = domain if source is base else np.zeros_like(domain)
-    return _Told(slices, member, tell(examples, level=level), chance, count, home, homes)
+    return _ExampleTies(slices, member, tell(examples, level=level), chance, count, home, homes)
 
 
 def _taking_part(
@@ -321,29 +321,34 @@ def _taking_part(
 
 
 def _tested(
-    base: RunFolder, analysis: Analysis | None, entries: Sequence[Entry], told: _Told, level: float, how: str
+    base: RunFolder,
+    analysis: Analysis | None,
+    entries: Sequence[Entry],
+    ties_of: _ExampleTies,
+    level: float,
+    how: str,
 ) -> tuple[list[Matched], list[Rate]]:
     """The entries with what outcomes do on their items and on the slices that go with them; beside chance."""
-    slices, member, ties, count = told.slices, told.member, told.ties, len(entries)
-    compared = told.examples >= MIN_EXAMPLES
+    slices, member, ties, count = ties_of.slices, ties_of.member, ties_of.ties, len(entries)
+    compared = ties_of.examples >= MIN_EXAMPLES
     failure, recovered = np.zeros(count, bool), np.zeros((count, 1 + SHUFFLES), bool)
     slice_evidence: list[_Evidence] = []
     entry_evidence: list[_Evidence] = []
     if analysis is not None:
-        for number, rows in enumerate(told.homes):
-            tied = np.isin(np.arange(len(slices.name)), ties.slice[told.home[ties.entry] == number])
+        for number, rows in enumerate(ties_of.homes):
+            tied = np.isin(np.arange(len(slices.name)), ties.slice[ties_of.home[ties.entry] == number])
             slice_evidence.append(evidence_in(analysis, slices.here, slices.family, rows, tested=tied))
             if how == "items":
-                mine, lists = told.home == number, np.full(count, "lists")
+                mine, lists = ties_of.home == number, np.full(count, "lists")
                 entry_evidence.append(evidence_in(analysis, member, lists, rows, tested=mine))
                 failure[mine] = entry_evidence[-1].failure(level)[mine, 0]
         for entry, k in zip(ties.entry, ties.slice, strict=True):
-            recovered[entry] |= slice_evidence[told.home[entry]].failure(level)[k]
+            recovered[entry] |= slice_evidence[ties_of.home[entry]].failure(level)[k]
     named = pl.col("coverage_status").replace_strict({"missing": "missing", "under": "thin"}, default=None)
     coverage = dict(base.concepts.select("concept", named).iter_rows())
     matched = []
     for row, entry in enumerate(entries):
-        evidence = slice_evidence[told.home[row]] if slice_evidence else None
+        evidence = slice_evidence[ties_of.home[row]] if slice_evidence else None
         goes = tuple(
             _tie(slices, ties, at, evidence, level, coverage) for at in np.flatnonzero(ties.entry == row).tolist()
         )
@@ -353,11 +358,11 @@ def _tested(
             outcome = "recovered" if recovered[row, 0] else "untested" if gone else "matched"
         fields: dict[str, Any] = {"outcome": outcome, "ties": goes, "rows": (), "items": 0}
         fields |= dict.fromkeys(("association", "low", "high", "failure"))
-        fields |= {"domain": entry.domain or None, "examples": int(told.examples[row]), "score": entry.score}
+        fields |= {"domain": entry.domain or None, "examples": int(ties_of.examples[row]), "score": entry.score}
         if entry_evidence and analysis is not None:
-            fields |= _entry_evidence(analysis, entry_evidence[told.home[row]], member, row, bool(failure[row]))
+            fields |= _entry_evidence(analysis, entry_evidence[ties_of.home[row]], member, row, bool(failure[row]))
         matched.append(Matched(id=entry.id, name=entry.name, **fields))
-    rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, told.chance)]
+    rates = [_rate("matched", np.bincount(ties.entry, minlength=count) > 0, compared, ties_of.chance)]
     if entry_evidence:
         rates.insert(0, _rate("failure", failure, compared, None))
     if slice_evidence:

@@ -150,15 +150,15 @@ def likelihoods(
     members: dict[bytes, list[int]] = {}
     for index, continuation in enumerate(asked):
         members.setdefault(continuation.prefix.tobytes(), []).append(index)
-    places = list(members.values())
-    prefixes = [asked[indices[0]].prefix for indices in places]
+    positions = list(members.values())
+    prefixes = [asked[indices[0]].prefix for indices in positions]
     shared = shared_start(lm, prefixes)
     results: list[Likelihood | Reason | None] = [None] * len(asked)
     lengths = [len(prefix) - shared for prefix in prefixes]
 
     def score(lm: LanguageModel, rows: np.ndarray) -> list[list[Likelihood | Reason]]:
         """Score the continuations of some prefixes in one batch."""
-        groups = [[asked[index] for index in places[row]] for row in rows]
+        groups = [[asked[index] for index in positions[row]] for row in rows]
         owners = [list(dict.fromkeys(one.asked for one in group if one.asked is not None)) for group in groups]
         with torch.inference_mode():
             read = read_prefixes(
@@ -166,15 +166,15 @@ def likelihoods(
             )
             rests = _rests(lm, read, groups, token_budget, attempts)
             return [
-                [_likelihood(logprobs, one, rests.get((row, place))) for place, one in enumerate(group)]
+                [_likelihood(logprobs, one, rests.get((row, position))) for position, one in enumerate(group)]
                 for row, (logprobs, group) in enumerate(zip(read.logprobs, groups, strict=True))
             ]
 
     for rows, scored in attempts.batches(lm, "prefixes", lengths, token_budget, score, cached=shared):
         for row, values in zip(rows, scored, strict=True):
-            for place, index in enumerate(places[row]):
-                results[index] = values if isinstance(values, Reason) else values[place]
-            advance(len(places[row]))
+            for position, index in enumerate(positions[row]):
+                results[index] = values if isinstance(values, Reason) else values[position]
+            advance(len(positions[row]))
     return [value for value in results if value is not None]
 
 
@@ -227,7 +227,7 @@ def _rests(
     Returns
     -------
     dict
-        By row and place of the continuation; those of one token lack.
+        By row and position of the continuation; those of one token lack.
 
     Raises
     ------
@@ -239,11 +239,11 @@ def _rests(
     # The last token is only predicted, not read.
     branches: dict[tuple[int, tuple[int, ...]], list[int]] = {}
     for row, group in enumerate(groups):
-        for place, continuation in enumerate(group):
+        for position, continuation in enumerate(group):
             if len(continuation.ids) > 1:
-                branches.setdefault((row, tuple(continuation.ids[:-1].tolist())), []).append(place)
+                branches.setdefault((row, tuple(continuation.ids[:-1].tolist())), []).append(position)
     rows, sequences = [row for row, _ in branches], [np.asarray(ids, np.int32) for _, ids in branches]
-    places = list(branches.values())
+    positions = list(branches.values())
 
     def follow(lm: LanguageModel, part: np.ndarray) -> list[dict[int, Steps]]:
         """Read some branches in one pass; for each, the steps of the continuations scored from it."""
@@ -260,15 +260,15 @@ def _rests(
         steps_of = []
         for i, of_branch in zip(part, logits, strict=True):
             logprobs = of_branch[: len(sequences[i])].to(read.logprobs.dtype).log_softmax(dim=-1)
-            steps_of.append({place: steps(logprobs, groups[rows[i]][place].ids[1:]) for place in places[i]})
+            steps_of.append({position: steps(logprobs, groups[rows[i]][position].ids[1:]) for position in positions[i]})
         return steps_of
 
-    found: dict[tuple[int, int], Steps | Reason] = {}
+    by_continuation: dict[tuple[int, int], Steps | Reason] = {}
     lengths, cached = [len(ids) for ids in sequences], max(read.lengths)
     for part, results in attempts.batches(lm, "branches", lengths, token_budget, follow, cached=cached):
         for i, result in zip(part, results, strict=True):
             if result == OUT_OF_MEMORY and len(groups) > 1:
                 raise OutOfMemoryError("the keys and values of other prefixes take the memory")
-            for place in places[i]:
-                found[rows[i], place] = result if isinstance(result, Reason) else result[place]
-    return found
+            for position in positions[i]:
+                by_continuation[rows[i], position] = result if isinstance(result, Reason) else result[position]
+    return by_continuation

@@ -183,9 +183,9 @@ def _pool_long(
         active.append((tokens + start, concepts, latents[tokens, concepts].float()))
     tokens, concepts, values = (torch.cat(parts).cpu().numpy() for parts in zip(*active, strict=True))
     order = np.lexsort((-values, concepts))  # stable: of equal activations the first
-    known, first, place = np.unique(concepts[order], return_index=True, return_inverse=True)
+    known, first, index = np.unique(concepts[order], return_index=True, return_inverse=True)
     strongest = order[first]
-    total = np.bincount(place, values[order], len(known))
+    total = np.bincount(index, values[order], len(known))
     cas = (total / len(span)).astype(np.float32) if pooling == "mean" else values[strongest]
     if not finite or not np.isfinite(cas).all():
         return None

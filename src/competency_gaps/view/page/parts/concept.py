@@ -104,7 +104,7 @@ def _items(context: Context, uses: pl.DataFrame, concepts: Sequence[int]) -> lis
     items = []
     for concept in concepts:
         rows = {name: few.filter(concept=concept)["item"] for name, few in chosen.items()}
-        items.append({name: [shown[concept, row] for row in own] for name, own in rows.items()})
+        items.append({name: [shown[concept, row] for row in numbers] for name, numbers in rows.items()})
     return items
 
 
@@ -172,16 +172,16 @@ BINS = 20
 def _histograms(context: Context, uses: pl.DataFrame, concepts: Sequence[int]) -> list[Histogram]:
     """Per concept its items and their mean score by bin of CAS; a value on an edge belongs to the upper bin."""
     share = pl.col("cas").cast(pl.Float64) / pl.col("cas").max().over("concept")
-    place = (BINS * share).cast(pl.Int64).clip(upper_bound=BINS - 1)
-    found = uses.group_by("concept", bin=place).agg(
+    bin_number = (BINS * share).cast(pl.Int64).clip(upper_bound=BINS - 1)
+    counted = uses.group_by("concept", bin=bin_number).agg(
         pl.col("cas").max(),
         count=pl.len(),
         score=context.rounded(pl.col("score").mean()),
     )
     every = pl.DataFrame({"concept": list(concepts)})
     every = every.join(pl.DataFrame({"bin": range(BINS)}), how="cross")
-    every = every.join(found, on=["concept", "bin"], how="left").sort("bin")
+    every = every.join(counted, on=["concept", "bin"], how="left").sort("bin")
     every = every.with_columns(pl.col("count").fill_null(0))
     columns = every.group_by("concept").agg(pl.col("cas").max(), "count", "score")
-    bins = {concept: own for concept, *own in columns.iter_rows()}
+    bins = {concept: values for concept, *values in columns.iter_rows()}
     return [Histogram(0.0, [], []) if bins[concept][0] is None else Histogram(*bins[concept]) for concept in concepts]

@@ -196,11 +196,11 @@ def _tokens(context: Context, item: np.ndarray, concept: np.ndarray) -> list[lis
     """
     read, lists = list[tuple[np.ndarray, ...]](), dict[int, list[tuple[int, int, float]]]()
     for row in np.unique(item).tolist() if context.run.has_token_activations else ():
-        places = np.flatnonzero(item == row)
-        tokens = context.run.item_tokens(row, concept[places])
+        pairs = np.flatnonzero(item == row)
+        tokens = context.run.item_tokens(row, concept[pairs])
         if tokens is not None:
-            read.append((places[tokens.concept], *tokens[1:]))
-            lists |= {place: [] for place in places.tolist()}
+            read.append((pairs[tokens.concept], *tokens[1:]))
+            lists |= {pair: [] for pair in pairs.tolist()}
     if not read:
         return [None] * len(item)
     owner, first, last, activation = (np.concatenate(parts) for parts in zip(*read, strict=True))
@@ -210,6 +210,6 @@ def _tokens(context: Context, item: np.ndarray, concept: np.ndarray) -> list[lis
     if context.amounts.active_tokens is not None:
         rank = (-pl.col("activation")).rank("ordinal").over("owner")
         kept = kept.filter(rank <= context.amounts.active_tokens)
-    for place, *token in kept.with_columns(significant(pl.col("activation"))).iter_rows():
-        lists[place].append(tuple(token))
-    return [lists.get(place) for place in range(len(item))]
+    for pair, *token in kept.with_columns(significant(pl.col("activation"))).iter_rows():
+        lists[pair].append(tuple(token))
+    return [lists.get(pair) for pair in range(len(item))]

@@ -113,7 +113,7 @@ def _run(
     manifest = manifest_of(config, setting.suite, items, command, {**facts, **_facts(setting, gate)}, shards)
     for benchmark in manifest["benchmarks"]:
         benchmark["figures"] = figures.get(benchmark["name"])
-    # A reader that was slower than another may have put down a draft while it was ended.
+    # A slower reader may have left a draft when it was ended.
     ShardFiles(folder, setting.sae.d_sae).sweep()
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
         tables, named = name_run(RunFolder(folder, manifest), setting.dictionary)

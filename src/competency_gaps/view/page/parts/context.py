@@ -254,7 +254,7 @@ class Context:
         return self.run.files.collect("scores", scan_scores(self.run.path).filter(of_rows))
 
     def answers_of(self, wanted: Sequence[tuple[int, str]]) -> Answers:
-        """The same of some items and models."""
+        """Return the answers of the given pairs of item and model."""
         of = pl.LazyFrame(wanted, {name: SCORES[name] for name in ("item", "model")}, orient="row")
         shown = scan_scores(self.run.path).join(of, on=["item", "model"], how="semi")
         return by_item_and_model(self.run.files.collect("scores", shown))

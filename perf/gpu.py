@@ -332,7 +332,7 @@ def shares(ours: Route) -> str:
 
     watched = (
         *((extract, "read_hook", "model"), (SparseAutoencoder, "encode", "SAE"), (extract, "pool", "pooling")),
-        *((pooling, "_token_rows", "copies"), (pooling, "_active", "copies")),
+        (pooling, "_token_rows", "copies"),
         *((ShardReader, "write", "disk"), (ShardFiles, "commit", "disk")),
     )
     with ExitStack() as stack:
